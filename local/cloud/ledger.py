@@ -1,0 +1,1 @@
+"""Every call received, in order."""

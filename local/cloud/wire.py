@@ -1,0 +1,133 @@
+"""A call as a service receives it, the reply it gives, and the table of routes between them.
+
+Handlers are plain functions ``(world, call) -> Reply``. They run without interruption on one event loop, so every call is
+atomic; latency, faults and the ledger are laid around them by the server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl
+
+if TYPE_CHECKING:
+    from local.cloud.world import World
+
+type Json = dict[str, Any]
+type Handler = Callable[["World", "Call"], "Reply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request. ``path`` is percent-decoded and has no query; header names are lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    origin: str = ""
+    """Scheme, host and port as the client wrote them, e.g. ``https://127.0.0.1:7443``."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """What the route's ``{names}`` matched."""
+
+    def json(self) -> Json:
+        """The body as a JSON object; raises ``ValueError`` when it is anything else."""
+        value = json.loads(self.body or b"{}")
+        if not isinstance(value, dict):
+            raise ValueError("the body is not a JSON object")
+        return value
+
+    def form(self) -> dict[str, str]:
+        """The body as ``application/x-www-form-urlencoded`` fields."""
+        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+
+    @property
+    def bearer(self) -> str | None:
+        """The token in ``Authorization: Bearer``, if there is one."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" and token else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP response. ``body`` is rendered as JSON unless it is ``None`` (empty) or already ``bytes``."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def render(self) -> bytes:
+        """The body's octets."""
+        if self.body is None:
+            return b""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, separators=(",", ":")).encode()
+
+
+class Refusal(Exception):
+    """Raised by a handler, at any depth, to answer with the service's own error."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"{reply.status}")
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path template such as ``/v1.0/applications/{id}``; literal text matches in any case.
+
+    ``{name}`` matches within one segment, ``{name:path}`` across segments (ARM scopes).
+    """
+
+    method: str
+    template: str
+    handler: Handler
+    pattern: re.Pattern[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", re.compile(_expression(self.template), re.IGNORECASE))
+
+
+def _expression(template: str) -> str:
+    parts = re.split(r"(\{\w+(?::path)?\})", template)
+    return "^" + "".join(_part(part) for part in parts) + "/?$"
+
+
+def _part(part: str) -> str:
+    named = re.fullmatch(r"\{(\w+)(:path)?\}", part)
+    if named is None:
+        return re.escape(part)
+    return f"(?P<{named[1]}>{'.*' if named[2] else '[^/]+?'})"
+
+
+class Service(Protocol):
+    """One of Azure's services, as the server sees it."""
+
+    @property
+    def name(self) -> str:
+        """``entra``, ``graph``, ``arm``, ``imds``, ``key_vault``: as faults and the ledger call it."""
+        ...
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Tried in order; the first that matches answers."""
+        ...
+
+    def error(self, status: int, code: str, message: str) -> Reply:
+        """An error in this service's own shape (used for injected faults, 404 of unknown routes, 501)."""
+        ...
+
+    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+        """Adds the headers that every reply of this service carries (request ids, dates, resource units)."""
+        ...
+
+
+def find(routes: tuple[Route, ...], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The first route that takes this call, with what its names matched."""
+    for route in routes:
+        if route.method == method and (match := route.pattern.match(path)):
+            return route, match.groupdict()
+    return None

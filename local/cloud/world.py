@@ -1,0 +1,50 @@
+"""One local cloud: its directory, its clock, its chance, and what the services share."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from local.cloud.consistency import Consistency
+from local.cloud.faults import Faults
+from local.cloud.ledger import Ledger
+from local.cloud.state import Directory
+from local.cloud.tokens import Tokens
+
+
+@dataclass(slots=True)
+class Clock:
+    """The local cloud's own time: the machine's, moved forward on demand."""
+
+    source: Callable[[], float] = time.time
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        """POSIX seconds."""
+        return self.source() + self.ahead
+
+
+@dataclass(slots=True)
+class World:
+    """What a handler gets to see. One instance lives as long as the process; ``reset`` empties it in place."""
+
+    tenant_id: str
+    subscription_id: str
+    clock: Clock = field(default_factory=Clock)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    directory: Directory = field(default_factory=Directory)
+    consistency: Consistency = field(init=False)
+    faults: Faults = field(default_factory=Faults)
+    ledger: Ledger = field(default_factory=Ledger)
+    tokens: Tokens = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.consistency = Consistency(self.clock.now, self.chance)
+        self.tokens = Tokens(self.tenant_id, self.clock.now)
+
+    def guid(self) -> str:
+        """A fresh object id, from the world's own chance."""
+        return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
