@@ -1,1 +1,1 @@
-"""The local cloud: the parts of Entra ID, Microsoft Graph and Azure Resource Manager that a credential broker touches."""
+"""The local cloud: the parts of Entra ID, Microsoft Graph and Azure Resource Manager that a broker touches."""

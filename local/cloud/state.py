@@ -1,7 +1,7 @@
 """The directory and the resource tree, as data. Services read and change it; only they know the wire's shapes.
 
-Instants are POSIX seconds on the local cloud's own clock. Identifiers are lower-case GUID texts with dashes, resource ids are
-kept as written and compared without case.
+Instants are POSIX seconds on the local cloud's own clock. Identifiers are lower-case GUID texts with dashes, resource
+ids are kept as written and compared without case.
 """
 
 from __future__ import annotations
@@ -176,8 +176,25 @@ class Lock:
 
 
 @dataclass(slots=True)
+class Identity:
+    """Someone whom tests and the sample can be: a service principal or a user, by a name of their own."""
+
+    name: str
+    kind: Literal["system_assigned", "user_assigned", "application", "user"]
+    object_id: str
+    client_id: str
+    resource_id: str | None
+    """Of a managed identity: its own resource, or the one it is assigned to by the system."""
+    header: str
+    """What ``X-IDENTITY-HEADER`` must hold at this identity's own endpoint."""
+
+
+@dataclass(slots=True)
 class Directory:
-    """Everything that exists. Keys are object ids; for assignments and definitions their GUID; for resources the lower-case id."""
+    """Everything that exists.
+
+    Keys are object ids; for assignments and definitions their GUID; for resources the lower-case id.
+    """
 
     applications: dict[str, Application] = field(default_factory=dict)
     service_principals: dict[str, ServicePrincipal] = field(default_factory=dict)
@@ -187,6 +204,12 @@ class Directory:
     role_assignments: dict[str, RoleAssignment] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     locks: dict[str, Lock] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
+    """By name."""
+    issuers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Keys (JWK) of the other issuers whose assertions federated credentials may trust."""
+    broker_app_id: str = ""
+    """Client id of the broker's own API: its audience is ``api://`` and this."""
 
     def application_of(self, app_id: str) -> Application | None:
         """The living application with this client id."""

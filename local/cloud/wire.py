@@ -1,7 +1,7 @@
 """A call as a service receives it, the reply it gives, and the table of routes between them.
 
-Handlers are plain functions ``(world, call) -> Reply``. They run without interruption on one event loop, so every call is
-atomic; latency, faults and the ledger are laid around them by the server.
+Handlers are plain functions ``(world, call) -> Reply``. They run without interruption on one event loop, so every
+call is atomic; latency, faults and the ledger are laid around them by the server.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Call:
     """What the route's ``{names}`` matched."""
 
     def json(self) -> Json:
-        """The body as a JSON object; raises ``ValueError`` when it is anything else."""
+        """The body as a JSON object; raises ``ValueError`` (``InputError`` is one) when it is anything else."""
         value = json.loads(self.body or b"{}")
         if not isinstance(value, dict):
-            raise ValueError("the body is not a JSON object")
+            raise InputError("the body is not a JSON object")
         return value
 
     def form(self) -> dict[str, str]:
@@ -59,6 +59,10 @@ class Reply:
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    principal: str | None = None
+    """Object id of who called, for the ledger, where no bearer token says it."""
+    client_id: str | None = None
+    """Client id of who called, likewise."""
 
     def render(self) -> bytes:
         """The body's octets."""
@@ -67,7 +71,11 @@ class Reply:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body, separators=(",", ":")).encode()
 
 
-class Refusal(Exception):
+class InputError(ValueError):
+    """What a client sent is not what the call takes; the text says what is wrong with it."""
+
+
+class Refusal(Exception):  # noqa: N818 - a reply that is raised: most are no error of ours
     """Raised by a handler, at any depth, to answer with the service's own error."""
 
     def __init__(self, reply: Reply) -> None:
@@ -88,6 +96,7 @@ class Route:
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Compiles the template once."""
         object.__setattr__(self, "pattern", re.compile(_expression(self.template), re.IGNORECASE))
 
 

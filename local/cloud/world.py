@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from local.cloud.consistency import Consistency
 from local.cloud.faults import Faults
 from local.cloud.ledger import Ledger
 from local.cloud.state import Directory
 from local.cloud.tokens import Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class World:
     tokens: Tokens = field(init=False)
 
     def __post_init__(self) -> None:
+        """Gives the parts that go by it this world's clock and chance."""
         self.consistency = Consistency(self.clock.now, self.chance)
         self.tokens = Tokens(self.tenant_id, self.clock.now)
 
