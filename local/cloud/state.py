@@ -6,6 +6,7 @@ ids are kept as written and compared without case.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -155,6 +156,40 @@ class RoleAssignment:
     delegated_managed_identity: str | None = None
 
 
+class RoleAssignments(MutableMapping[str, RoleAssignment]):
+    """Role assignments by name, also found by principal: every authorization decision asks for one principal's."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, RoleAssignment] = {}
+        self._by_principal: dict[str, dict[str, RoleAssignment]] = {}
+
+    def __getitem__(self, name: str) -> RoleAssignment:
+        return self._by_name[name]
+
+    def __setitem__(self, name: str, assignment: RoleAssignment) -> None:
+        if name in self._by_name:
+            del self[name]
+        self._by_name[name] = assignment
+        self._by_principal.setdefault(assignment.principal_id.lower(), {})[name] = assignment
+
+    def __delitem__(self, name: str) -> None:
+        assignment = self._by_name.pop(name)
+        of_principal = self._by_principal[assignment.principal_id.lower()]
+        del of_principal[name]
+        if not of_principal:
+            del self._by_principal[assignment.principal_id.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def of(self, principal_id: str) -> tuple[RoleAssignment, ...]:
+        """What is assigned to this principal itself, at any scope."""
+        return tuple(self._by_principal.get(principal_id.lower(), {}).values())
+
+
 @dataclass(slots=True)
 class Resource:
     """A subscription, resource group or resource: enough of one to be read, locked and assigned roles on."""
@@ -173,6 +208,7 @@ class Lock:
     name: str
     scope: str
     level: Literal["CanNotDelete", "ReadOnly"]
+    notes: str | None = None
 
 
 @dataclass(slots=True)
@@ -201,7 +237,7 @@ class Directory:
     groups: dict[str, Group] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     role_definitions: dict[str, RoleDefinition] = field(default_factory=dict)
-    role_assignments: dict[str, RoleAssignment] = field(default_factory=dict)
+    role_assignments: RoleAssignments = field(default_factory=RoleAssignments)
     resources: dict[str, Resource] = field(default_factory=dict)
     locks: dict[str, Lock] = field(default_factory=dict)
     identities: dict[str, Identity] = field(default_factory=dict)
