@@ -1,0 +1,1 @@
+"""What the broker knows and decides: pure, standard library only."""

@@ -1,0 +1,65 @@
+"""Deciding: who may have what, for how long. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.core.caller import Caller, CallerKind
+from shared.core.role import Bounds, Role
+
+
+class Kind(StrEnum):
+    """The kinds of constraint on callers, by their names in documents."""
+
+    SERVICE_PRINCIPAL_IDS = "bound_service_principal_ids"
+    APPLICATION_IDS = "bound_application_ids"
+    APP_ROLES = "bound_app_roles"
+    NOBODY = "no_bounds"
+    """The role names no caller at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The caller may issue from the role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """It may not; ``failed`` names the kinds of constraint that did not match, never their content."""
+
+    failed: tuple[Kind, ...]
+
+    @property
+    def reason(self) -> str:
+        """For the audit trail."""
+        return "not matched: " + ", ".join(self.failed)
+
+
+def decide(role: Role, caller: Caller) -> Allowed | Denied:
+    """Whether the caller may issue from the role, or renew what it has issued from it."""
+    if caller.is_admin:
+        return Allowed()
+    failed = _failed(role.bounds, caller)
+    return Denied(failed) if failed else Allowed()
+
+
+def _failed(bounds: Bounds, caller: Caller) -> tuple[Kind, ...]:
+    if bounds == Bounds():
+        return (Kind.NOBODY,)
+    # An application id names an app-only caller: else every user who can sign in through that client would be let in.
+    app_only = caller.app_id if caller.kind is CallerKind.APPLICATION else None
+    matched = {
+        Kind.SERVICE_PRINCIPAL_IDS: not bounds.service_principal_ids or caller.object_id in bounds.service_principal_ids,
+        Kind.APPLICATION_IDS: not bounds.application_ids or app_only in bounds.application_ids,
+        Kind.APP_ROLES: not bounds.app_roles or bool(_folded(bounds.app_roles) & _folded(caller.app_roles)),
+    }
+    return tuple(kind for kind, holds in matched.items() if not holds)
+
+
+def _folded(values: frozenset[str]) -> frozenset[str]:
+    return frozenset(value.translate(_ASCII_LOWER) for value in values)
+
+
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+"""Folds A-Z alone: no other script's letters are taken for one another."""

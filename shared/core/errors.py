@@ -1,0 +1,238 @@
+"""Everything that can go wrong, each with a stable code and one public sentence. No HTTP here.
+
+::
+
+    LeaseholdError
+    ├── Rejected                 the caller's to mend; nothing was changed
+    │   ├── Malformed            the request cannot be read; lists every fault
+    │   │   └── TooLarge
+    │   ├── Unauthenticated
+    │   ├── Forbidden
+    │   ├── NotFound
+    │   ├── Gone
+    │   ├── Conflict
+    │   ├── PreconditionFailed
+    │   └── TooMany
+    ├── Upstream                 Azure's doing
+    │   ├── Throttled            asked to come back later; nothing happened
+    │   ├── NotReplicated        a fresh object is not known everywhere yet; nothing happened
+    │   ├── ConcurrentChange     two changes of one object met; nothing happened
+    │   ├── Refused              a definite no
+    │   │   ├── Absent           there is no such object
+    │   │   ├── AlreadyExists
+    │   │   └── Locked           a resource lock forbids it
+    │   └── Uncertain            it may or may not have happened
+    │       ├── Unavailable      5xx
+    │       └── Unreachable      no answer in time
+    ├── LostRace                 another worker moved the record first; never leaves the broker
+    └── Misconfigured            the operator's to mend
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a document: where (``azure_roles[0].scope``) and what."""
+
+    path: str
+    message: str
+
+
+class LeaseholdError(Exception):
+    """Root of the tree.
+
+    ``code`` is stable, ``sentence`` is what a caller may read. ``detail`` adds what this caller may know of this case;
+    the exception's own text and its cause are for the log.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    sentence: ClassVar[str] = "The broker failed."
+
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        super().__init__(detail or self.sentence)
+        self.detail = detail or self.sentence
+        self.stable_code = code or self.code
+
+
+class Rejected(LeaseholdError):
+    """The request is refused and nothing was changed."""
+
+
+class Malformed(Rejected):
+    """The request cannot be read. ``faults`` holds every one of them."""
+
+    code = "malformed"
+    sentence = "The request is not understood."
+
+    def __init__(self, *faults: Fault, code: str | None = None, detail: str = "") -> None:
+        summary = "; ".join(f"{fault.path}: {fault.message}" if fault.path else fault.message for fault in faults)
+        super().__init__(detail or summary, code=code)
+        self.faults = faults
+
+
+class TooLarge(Malformed):
+    """The body is larger than the broker reads."""
+
+    code = "body_too_large"
+    sentence = "The body is too large."
+
+
+class Unauthenticated(Rejected):
+    """There is no token, or it is not good."""
+
+    code = "unauthenticated"
+    sentence = "A valid Entra ID access token for this broker is required."
+
+
+class Forbidden(Rejected):
+    """The caller is known and may not. The words never tell whether the thing exists."""
+
+    code = "forbidden"
+    sentence = "There is no such role, or you may not use it."
+
+
+class NotFound(Rejected):
+    """There is no such thing, or it is not for this caller to see."""
+
+    code = "not_found"
+    sentence = "There is no such resource, or you may not see it."
+
+
+class Gone(Rejected):
+    """It was there, and was handed out or taken back."""
+
+    code = "gone"
+    sentence = "This is no longer available."
+
+
+class Conflict(Rejected):
+    """The state of things does not allow it."""
+
+    code = "conflict"
+    sentence = "The current state does not allow this."
+
+
+class PreconditionFailed(Rejected):
+    """An ``If-Match`` or ``If-None-Match`` condition does not hold."""
+
+    code = "precondition_failed"
+    sentence = "The resource has changed since you read it."
+
+
+class TooMany(Rejected):
+    """A cap is reached."""
+
+    code = "too_many"
+    sentence = "A limit is reached; try again later."
+
+    def __init__(self, detail: str = "", *, code: str | None = None, retry_after: int = 30) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
+
+
+class Upstream(LeaseholdError):
+    """Azure's doing. ``azure_code`` is the service's own error code, ``cause`` its text (for the log and the operator)."""
+
+    code = "azure_error"
+    sentence = "Azure did not do what was asked."
+
+    def __init__(self, cause: str = "", *, status: int | None = None, azure_code: str = "") -> None:
+        super().__init__()
+        self.args = (f"{azure_code or type(self).__name__} ({status}): {cause}",)
+        self.status = status
+        self.azure_code = azure_code
+        self.cause = cause
+
+    def brief(self) -> str:
+        """What a lease's ``last_error`` and the audit trail say: the service's code, never a whole answer."""
+        return f"{self.code}: {self.azure_code}" if self.azure_code else self.code
+
+
+class Throttled(Upstream):
+    """Too many requests; nothing happened. ``retry_after`` in seconds, when Azure said one."""
+
+    code = "azure_throttled"
+    sentence = "Azure is limiting requests; try again later."
+
+    def __init__(
+        self, cause: str = "", *, status: int | None = None, azure_code: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(cause, status=status, azure_code=azure_code)
+        self.retry_after = retry_after
+
+
+class NotReplicated(Upstream):
+    """An object made a moment ago is not known everywhere in Azure yet; nothing happened."""
+
+    code = "azure_not_ready"
+    sentence = "Azure has not taken notice of a fresh object in time; try again."
+
+
+class ConcurrentChange(Upstream):
+    """Two changes of one directory object met (``Directory_ConcurrencyViolation``); nothing happened."""
+
+    code = "azure_busy"
+    sentence = "Azure is busy changing the same object; try again."
+
+
+class Refused(Upstream):
+    """A definite no: a missing permission, a broken rule, a full quota."""
+
+    code = "azure_refused"
+    sentence = "Azure refused a step of this operation."
+
+
+class Absent(Refused):
+    """There is no such object."""
+
+    code = "azure_not_found"
+    sentence = "Something that this operation needs does not exist in Azure."
+
+
+class AlreadyExists(Refused):
+    """The object is there already."""
+
+    code = "azure_conflict"
+
+
+class Locked(Refused):
+    """A resource lock forbids the change."""
+
+    code = "azure_scope_locked"
+    sentence = "A resource lock forbids this change."
+
+
+class Uncertain(Upstream):
+    """It may have happened or not. Undo must look."""
+
+    code = "azure_unavailable"
+    sentence = "Azure did not answer properly."
+
+
+class Unavailable(Uncertain):
+    """The service answered that it failed (5xx)."""
+
+
+class Unreachable(Uncertain):
+    """No answer: timeout, or the connection broke."""
+
+    code = "azure_unreachable"
+    sentence = "Azure did not answer in time."
+
+
+class LostRace(LeaseholdError):
+    """Another worker moved this record first. Whoever loses undoes its own work or stops."""
+
+    code = "lost_race"
+    sentence = "The record was changed by someone else at the same time."
+
+
+class Misconfigured(LeaseholdError):
+    """The deployment is not set up as the broker needs. The text is for the operator's log."""
+
+    code = "misconfigured"
+    sentence = "The broker is not configured properly; its operator has been told in the log."

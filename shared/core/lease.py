@@ -1,0 +1,153 @@
+"""The lease: the record of one issued credential, its states, and the moves between them.
+
+::
+
+    PLANNED -> ACTIVE -> ENDING -> ENDED -> (pruned)
+        \\________________/ |  ^
+                           v  |
+                          STUCK      attempts exhausted; still tried, slowly
+
+Every lease has one ``due_at``: the next instant at which somebody must look at it. While a worker works on a lease it *holds*
+it: it keeps pushing ``due_at`` a few seconds ahead. A worker that dies stops pushing, and the sweep takes over.
+
+All moves are pure: they return the lease as it should be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from shared.core.footprint import Footprint
+from shared.core.names import LeaseId, ObjectId
+
+ATTEMPTS_UNTIL_STUCK = 8
+_FIRST_WAIT = 15.0
+_LONGEST_WAIT = 900.0
+_STUCK_WAIT = 3600.0
+
+
+class State(StrEnum):
+    """Where a lease is in its life."""
+
+    PLANNED = "planned"
+    ACTIVE = "active"
+    ENDING = "ending"
+    STUCK = "stuck"
+    ENDED = "ended"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether anything of it may still exist in Azure."""
+        return self is not State.ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom the credential was issued to."""
+
+    object_id: ObjectId
+    tenant_id: ObjectId
+    app_id: ObjectId | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One lease. ``version`` is the stored row's ETag, empty before it is stored; times are UTC.
+
+    ``issued_at``, ``expires_at`` and ``max_expires_at`` are estimates while it is planned, and final from activation.
+    """
+
+    id: LeaseId
+    type: str
+    state: State
+    holder: Holder
+    footprint: Footprint
+    planned_at: datetime
+    issued_at: datetime
+    expires_at: datetime
+    max_expires_at: datetime
+    due_at: datetime
+    ttl: int
+    max_ttl: int
+    renewable: bool
+    ready: bool = False
+    """Whether the credential has been seen to work."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+    """Why the caller wants it, in the caller's words."""
+    cause: str = ""
+    """Why it ends or ended: ``expired``, ``revoked``, ``unfinished``, ``failed``, ``role_deleted``."""
+    attempts: int = 0
+    """Failed attempts to end it."""
+    last_error: str = ""
+    ended_at: datetime | None = None
+    version: str = ""
+
+    def held_until(self, instant: datetime) -> Lease:
+        """Held by a worker until then."""
+        return replace(self, due_at=instant)
+
+    def knowing(self, footprint: Footprint) -> Lease:
+        """With a footprint that says more."""
+        return replace(self, footprint=footprint)
+
+    def activated(self, now: datetime, *, ready: bool) -> Lease:
+        """PLANNED -> ACTIVE: its time runs from now."""
+        self._require(State.PLANNED)
+        most = now + timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
+        expires = min(now + timedelta(seconds=self.ttl), most)
+        return replace(
+            self, state=State.ACTIVE, issued_at=now, expires_at=expires, max_expires_at=most, due_at=expires, ready=ready
+        )
+
+    def renewed(self, now: datetime, increment: int) -> Lease:
+        """ACTIVE, with a later end: ``increment`` seconds from now, never past ``max_expires_at``, never earlier than before."""
+        self._require(State.ACTIVE)
+        wanted = min(now + timedelta(seconds=increment), self.max_expires_at)
+        expires = max(self.expires_at, wanted)
+        return replace(self, expires_at=expires, due_at=expires)
+
+    def ending(self, cause: str, until: datetime) -> Lease:
+        """-> ENDING, held until then; the first cause stays."""
+        self._require(State.PLANNED, State.ACTIVE, State.ENDING, State.STUCK)
+        state = State.STUCK if self.state is State.STUCK else State.ENDING
+        return replace(self, state=state, cause=self.cause or cause, due_at=until)
+
+    def looked_at_again(self, when: datetime) -> Lease:
+        """ENDING with nothing found to undo, but too early to believe it."""
+        self._require(State.ENDING, State.STUCK)
+        return replace(self, due_at=when)
+
+    def failed(self, now: datetime, error: str, jitter: float, retry_after: float | None = None) -> Lease:
+        """ENDING after a failed attempt: due again later; STUCK when it has failed too often. ``jitter`` is in [0, 1)."""
+        self._require(State.ENDING, State.STUCK)
+        attempts = self.attempts + 1
+        stuck = attempts >= ATTEMPTS_UNTIL_STUCK
+        wait = _STUCK_WAIT if stuck else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
+        wait = max(wait * (0.5 + jitter), retry_after or 0.0)
+        state = State.STUCK if stuck else State.ENDING
+        return replace(
+            self, state=state, attempts=attempts, last_error=error, due_at=now + timedelta(seconds=wait)
+        )
+
+    def ended(self, now: datetime, retention: timedelta) -> Lease:
+        """-> ENDED: nothing is left in Azure; due again when the record itself may go."""
+        self._require(State.ENDING, State.STUCK)
+        return replace(self, state=State.ENDED, ended_at=now, due_at=now + retention, last_error="")
+
+    @property
+    def was_issued(self) -> bool:
+        """Whether it was ever active: its footprint is complete and its objects are older than any replication."""
+        return self.cause not in {"unfinished", "failed"}
+
+    def _require(self, *states: State) -> None:
+        if self.state not in states:
+            raise IllegalMove(f"{self.id} is {self.state}")
+
+
+class IllegalMove(Exception):
+    """A lease is in no state for this move. Callers look at the state first; this is a defect."""

@@ -1,0 +1,130 @@
+"""Names, parsed once and then trusted. Each is a ``str`` that could only have come from its ``parse``."""
+
+from __future__ import annotations
+
+import re
+from typing import Self
+from zlib import crc32
+
+SHARDS = 16
+"""Partitions over which leases are spread. Changing it strands the leases that exist."""
+
+_ROLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SEGMENT = re.compile(r"[A-Za-z0-9_.()$@!'+,;=~\-]+")
+
+
+class Unparsable(ValueError):
+    """The text is not such a name. Its own text says what is expected and may be shown to the caller."""
+
+
+class RoleName(str):
+    """The name of a role: ``[a-z0-9][a-z0-9-]{0,62}``."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ``Unparsable``."""
+        if _ROLE.fullmatch(text) is None:
+            raise Unparsable("a role name is 1 to 63 characters of a-z, 0-9 and '-', beginning with a letter or digit")
+        return cls(text)
+
+
+class LeaseId(str):
+    """``<role>.<ulid>``: says which role it came from, sorts by time within the role, and cannot be guessed."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ``Unparsable``."""
+        role, dot, ulid = text.partition(".")
+        if not dot or _ROLE.fullmatch(role) is None or _ULID.fullmatch(ulid) is None:
+            raise Unparsable("a lease id is a role name, a dot and 26 characters")
+        return cls(text)
+
+    @classmethod
+    def of(cls, role: RoleName, ulid: str) -> Self:
+        """The id of a new lease."""
+        return cls.parse(f"{role}.{ulid}")
+
+    @property
+    def role(self) -> RoleName:
+        """The role it was issued from."""
+        return RoleName(self.partition(".")[0])
+
+    @property
+    def ulid(self) -> str:
+        """The part that makes it unique: 26 characters."""
+        return self.partition(".")[2]
+
+    @property
+    def shard(self) -> str:
+        """The partition that holds it: two digits, ``00`` to ``15``."""
+        return f"{crc32(self.ulid.encode()) % SHARDS:02d}"
+
+
+class ObjectId(str):
+    """A GUID in lower case with dashes: a directory object, a tenant, a subscription, an application's client id."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ``Unparsable``. Any case is taken."""
+        lowered = text.lower()
+        if _GUID.fullmatch(lowered) is None:
+            raise Unparsable("expected a GUID, such as 11111111-2222-3333-4444-555555555555")
+        return cls(lowered)
+
+
+class Scope(str):
+    """Where an Azure role is assigned: a resource id, kept as written, compared without case."""
+
+    __slots__ = ()
+    MAX_LENGTH = 1024
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ``Unparsable``. Takes subscriptions, resource groups, resources and management groups."""
+        if len(text) > cls.MAX_LENGTH:
+            raise Unparsable(f"a scope is at most {cls.MAX_LENGTH} characters long")
+        segments = text.removeprefix("/").removesuffix("/").split("/")
+        well_formed = text.startswith("/") and all(_SEGMENT.fullmatch(s) and s not in {".", ".."} for s in segments)
+        if not (well_formed and len(segments) % 2 == 0 and _rooted(segments)):
+            raise Unparsable(
+                "a scope is a resource id that begins with /subscriptions/{id} "
+                "or /providers/Microsoft.Management/managementGroups/{name}"
+            )
+        return cls("/" + "/".join(segments))
+
+    @property
+    def subscription_id(self) -> ObjectId | None:
+        """The subscription it lies in; ``None`` for a management group."""
+        segments = self.split("/")
+        return ObjectId(segments[2].lower()) if segments[1].lower() == "subscriptions" else None
+
+    def within(self, other: Scope) -> bool:
+        """Whether it is the other scope or lies below it."""
+        mine, theirs = self.lower(), other.lower()
+        return mine == theirs or mine.startswith(theirs + "/")
+
+
+def _rooted(segments: list[str]) -> bool:
+    match [segment.lower() for segment in segments]:
+        case ["subscriptions", subscription, *rest]:
+            return _GUID.fullmatch(subscription) is not None and (
+                not rest or (rest[0] in {"resourcegroups", "providers"} and _providers(rest))
+            )
+        case ["providers", "microsoft.management", "managementgroups", _]:
+            return True
+        case _:
+            return False
+
+
+def _providers(rest: list[str]) -> bool:
+    if rest[0] == "resourcegroups":
+        rest = rest[2:]
+    return not rest or (rest[0] == "providers" and len(rest) >= 4)  # noqa: PLR2004 - provider, namespace, type, name

@@ -1,0 +1,158 @@
+"""Reading a JSON document strictly: every fault is found at once, unknown fields are faults, nothing is coerced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.core.errors import Fault, Malformed
+from shared.core.names import Unparsable
+
+_DURATION = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Reader:
+    """One JSON object being read. Readers of nested objects share the list of faults of the first."""
+
+    def __init__(self, document: Any, path: str = "", faults: list[Fault] | None = None) -> None:
+        self.faults: list[Fault] = faults if faults is not None else []
+        self._path = path
+        self._taken: set[str] = set()
+        self._document: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
+        if not isinstance(document, Mapping):
+            self.faults.append(Fault(path, "expected an object"))
+
+    def at(self, field: str) -> str:
+        """The path of a field of this object."""
+        return f"{self._path}.{field}" if self._path else field
+
+    def fault(self, field: str, message: str) -> None:
+        """Records a fault of a field; an empty name means the object itself."""
+        self.faults.append(Fault(self.at(field) if field else self._path, message))
+
+    def has(self, field: str) -> bool:
+        """Whether the document has the field, be it null."""
+        return field in self._document
+
+    def take(self, field: str) -> Any:
+        """The field's value as it stands, ``None`` when absent; marks it as known."""
+        self._taken.add(field)
+        return self._document.get(field)
+
+    def text(self, field: str, *, required: bool = False, longest: int = 256) -> str | None:
+        """A text of 1 to ``longest`` characters."""
+        value = self.take(field)
+        if value is None and not self.has(field):
+            if required:
+                self.fault(field, "is required")
+            return None
+        if not isinstance(value, str) or not 0 < len(value) <= longest:
+            self.fault(field, f"expected a text of 1 to {longest} characters")
+            return None
+        return value
+
+    def parsed[T](self, field: str, parse: Callable[[str], T], *, required: bool = False) -> T | None:
+        """A text in the form that ``parse`` takes; its ``Unparsable`` becomes the fault."""
+        text = self.text(field, required=required, longest=4096)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except Unparsable as wrong:
+            self.fault(field, str(wrong))
+            return None
+
+    def flag(self, field: str, *, default: bool) -> bool:
+        """``true`` or ``false``."""
+        value = self.take(field) if self.has(field) else default
+        if not isinstance(value, bool):
+            self.fault(field, "expected true or false")
+            return default
+        return value
+
+    def whole(self, field: str, *, least: int, most: int) -> int | None:
+        """A whole number within bounds."""
+        value = self.take(field)
+        if not self.has(field):
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            self.fault(field, f"expected a whole number from {least} to {most}")
+            return None
+        return value
+
+    def choice(self, field: str, choices: tuple[str, ...], *, default: str) -> str:
+        """One of a few words."""
+        value = self.take(field) if self.has(field) else default
+        if value not in choices or not isinstance(value, str):
+            self.fault(field, f"expected one of {', '.join(choices)}")
+            return default
+        return value
+
+    def duration(self, field: str, *, least: int, most: int) -> int | None:
+        """Seconds, from a whole number of seconds or a text such as ``90s``, ``15m``, ``4h``, ``1d``."""
+        if not self.has(field):
+            return None
+        seconds = as_seconds(self.take(field))
+        if seconds is None:
+            self.fault(field, "expected seconds as a whole number, or a text such as 15m or 4h")
+        elif not least <= seconds <= most:
+            self.fault(field, f"expected {least} to {most} seconds")
+            return None
+        return seconds
+
+    def items[T](self, field: str, read: Callable[[Any, str, list[Fault]], T | None], *, most: int) -> tuple[T, ...]:
+        """A list of 1 to ``most`` items, each read with its own path; absent gives an empty tuple."""
+        value = self.take(field)
+        if not self.has(field):
+            return ()
+        if not isinstance(value, list) or not 0 < len(value) <= most:
+            self.fault(field, f"expected a list of 1 to {most} items; leave the field out to name none")
+            return ()
+        found = (read(item, f"{self.at(field)}[{index}]", self.faults) for index, item in enumerate(value))
+        return tuple(item for item in found if item is not None)
+
+    def done(self) -> None:
+        """Makes a fault of every field that nobody has taken."""
+        for field in self._document:
+            if field not in self._taken:
+                self.fault(field, "is not a known field")
+
+    def finish(self) -> None:
+        """``done``, then raises ``Malformed`` with all the faults if there is one."""
+        self.done()
+        if self.faults:
+            raise Malformed(*self.faults)
+
+
+def as_seconds(value: Any) -> int | None:
+    """Seconds of a duration as the API writes them; ``None`` when it is not one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return int(match["count"]) * _SECONDS[match["unit"]]
+    return None
+
+
+def text_item(value: Any, path: str, faults: list[Fault]) -> str | None:
+    """Reads a list's item that is a plain, unpadded text."""
+    if not isinstance(value, str) or not value or value != value.strip() or len(value) > 256:  # noqa: PLR2004
+        faults.append(Fault(path, "expected a text of 1 to 256 characters without surrounding blanks"))
+        return None
+    return value
+
+
+def parsed_item[T](parse: Callable[[str], T]) -> Callable[[Any, str, list[Fault]], T | None]:
+    """A reader of list items in the form that ``parse`` takes."""
+
+    def read(value: Any, path: str, faults: list[Fault]) -> T | None:
+        if (text := text_item(value, path, faults)) is None:
+            return None
+        try:
+            return parse(text)
+        except Unparsable as wrong:
+            faults.append(Fault(path, str(wrong)))
+            return None
+
+    return read

@@ -1,0 +1,238 @@
+"""What the broker needs from the outside, as small protocols. ``shared.cloud`` satisfies them; tests bring fakes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.core.audit import AuditEvent
+from shared.core.caller import Caller
+from shared.core.credential import Credential
+from shared.core.footprint import Footprint
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.role import Role, Target
+
+
+class Clock(Protocol):
+    """Time. Nothing else in the broker reads it."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC, to the millisecond."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some instant; never jumps."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets others work meanwhile."""
+        ...
+
+
+class Ids(Protocol):
+    """Chance. Nothing else in the broker draws it."""
+
+    def ulid(self, now: datetime) -> str:
+        """26 lower-case characters that sort by time."""
+        ...
+
+    def guid(self) -> str:
+        """A random GUID."""
+        ...
+
+    def jitter(self) -> float:
+        """A number in [0, 1)."""
+        ...
+
+
+class Verifier(Protocol):
+    """Turns a bearer token into a caller."""
+
+    async def verify(self, token: str) -> Caller:
+        """Raises ``Unauthenticated`` for a token that is not good, ``Unreachable`` when the keys cannot be had."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page[T]:
+    """A part of a listing; ``cursor`` asks for the next, ``None`` at the end."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseQuery:
+    """Which leases to list. ``cursor`` is a page's; raises nothing when it names nothing."""
+
+    role: RoleName | None = None
+    holder: ObjectId | None = None
+    state: State | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class Leases(Protocol):
+    """The store of leases. Each write is one transaction over the lease and its index rows.
+
+    ``open`` and ``swap`` give the lease back with its new version. Both may be repeated after a lost answer: a write that this
+    very call has made already counts as made. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``.
+    """
+
+    async def open(self, lease: Lease) -> Lease:
+        """Stores a new lease. Raises ``LostRace`` when another has the id."""
+        ...
+
+    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+        """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not."""
+        ...
+
+    async def get(self, lease_id: LeaseId) -> Lease | None:
+        """One lease."""
+        ...
+
+    async def remove(self, lease: Lease) -> None:
+        """Forgets an ended lease, with all its rows. One that is gone already is no error; a changed one is ``LostRace``."""
+        ...
+
+    def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+        """The ids of those with ``due_at`` up to now, oldest first within each partition. Reads nothing else."""
+        ...
+
+    async def list(self, query: LeaseQuery) -> Page[Lease]:
+        """Leases by id; one with a filter reads only the index that it names. Footprints are not among what is read."""
+        ...
+
+    async def count_live(self, role: RoleName, at_most: int) -> int:
+        """How many leases of the role have not ended; stops counting past ``at_most``."""
+        ...
+
+    async def census(self) -> Mapping[tuple[RoleName, State], int]:
+        """How many leases there are, by role and state. Reads every lease's index row."""
+        ...
+
+
+class Roles(Protocol):
+    """The store of roles."""
+
+    async def get(self, name: RoleName) -> Role | None:
+        """One role."""
+        ...
+
+    async def list(self) -> tuple[Role, ...]:
+        """All of them, by name."""
+        ...
+
+    async def put(self, role: Role, *, expected: str | None) -> Role:
+        """Stores it: ``expected`` is the version to replace, ``""`` for none may exist, ``None`` for any.
+
+        Raises ``PreconditionFailed``.
+        """
+        ...
+
+    async def delete(self, name: RoleName, *, expected: str | None) -> bool:
+        """Forgets it; says whether it was there. Raises ``PreconditionFailed``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which events to read. Times in UTC, ``since`` included, ``until`` not."""
+
+    since: datetime
+    until: datetime
+    caller: ObjectId | None = None
+    role: str | None = None
+    lease: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class Audit(Protocol):
+    """The audit trail."""
+
+    async def record(self, event: AuditEvent) -> None:
+        """Returns when the event is durable."""
+        ...
+
+    async def read(self, query: AuditQuery) -> Page[AuditEvent]:
+        """Events in the order of time."""
+        ...
+
+
+class Journal(Protocol):
+    """When the sweep last ran."""
+
+    async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """Notes that a sweep has finished."""
+        ...
+
+    async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
+        """When one last did, and with what result."""
+        ...
+
+    async def reachable(self) -> bool:
+        """Whether storage answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """What an issuer has made: the credential, and a footprint that now knows every id."""
+
+    credential: Credential
+    footprint: Footprint
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to mint: for which lease, and until when a secret may work at the very latest."""
+
+    lease_id: LeaseId
+    target: Target
+    secret_end: datetime
+    wait_until: float
+    """On the monotonic clock: no call to Azure begins later than this."""
+
+
+class Issuer(Protocol):
+    """Mints one kind of credential and takes it back. Any method may be called again after it died half-way."""
+
+    def plan(self, order: Order) -> Footprint:
+        """Names everything that ``mint`` will make. Touches nothing."""
+        ...
+
+    async def mint(self, order: Order, footprint: Footprint) -> Minted:
+        """Makes it. Raises ``Upstream``; whatever was made by then is in the footprint."""
+        ...
+
+    async def locate(self, footprint: Footprint) -> Footprint:
+        """The footprint with the ids of what its names lead to, to be stored before anything is deleted.
+
+        Makes no call when it knows them all.
+        """
+        ...
+
+    async def undo(self, footprint: Footprint) -> None:
+        """Deletes all of it. Absence is success. Tries every part, then raises the first ``Upstream`` that was met."""
+        ...
+
+    async def resolve(self, target: Target) -> Target:
+        """The target with what its names mean in Azure today. Raises ``Malformed`` with each that means nothing."""
+        ...
+
+
+class Issuers(Protocol):
+    """The issuer for each kind of target and footprint."""
+
+    def for_target(self, target: Target) -> Issuer:
+        """By the target's type."""
+        ...
+
+    def for_footprint(self, footprint: Footprint) -> Issuer:
+        """By the footprint's type."""
+        ...

@@ -1,0 +1,104 @@
+"""A role: what to mint, for whom, for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from shared.core.names import ObjectId, RoleName, Scope
+
+MIN_TTL = 60
+"""Seconds. Nothing shorter is worth minting: Azure needs part of it to take notice."""
+DEFAULT_TTL = 900
+DEFAULT_MAX_TTL = 4 * 3600
+MAX_TTL = 30 * 86400
+MAX_AZURE_ROLES = 32
+MAX_AZURE_GROUPS = 32
+
+type Ready = Literal["none", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Who may issue. Every kind that is present must match; any value within a kind does. No kind: nobody but an admin."""
+
+    service_principal_ids: frozenset[ObjectId] = frozenset()
+    application_ids: frozenset[ObjectId] = frozenset()
+    app_roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AzureRole:
+    """One role assignment that every minted principal gets.
+
+    It was written with a ``role_name`` or a ``role_id``; ``definition_id`` is the full resource id that it came down to when
+    the role was written, so that issuing looks nothing up.
+    """
+
+    scope: Scope
+    role_name: str | None = None
+    role_id: str | None = None
+    condition: str | None = None
+    definition_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePrincipalTarget:
+    """A new application and service principal a lease, with these assignments and memberships."""
+
+    azure_roles: tuple[AzureRole, ...] = ()
+    azure_groups: tuple[ObjectId, ...] = ()
+    tags: tuple[str, ...] = ()
+    sign_in_audience: str = "AzureADMyOrg"
+    permanently_delete: bool = True
+    ready: Ready = "none"
+
+    @property
+    def subscription_id(self) -> ObjectId | None:
+        """The subscription in which all the scopes lie; ``None`` when they lie in several or in none."""
+        found = {role.scope.subscription_id for role in self.azure_roles}
+        return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSecretTarget:
+    """A new secret a lease on an existing application.
+
+    ``app_id`` and ``principal_id`` (of its service principal here, if it has one) were read when the role was written.
+    """
+
+    application_object_id: ObjectId
+    ready: Ready = "none"
+    app_id: ObjectId | None = None
+    principal_id: ObjectId | None = None
+
+
+type Target = ServicePrincipalTarget | ApplicationSecretTarget
+
+TYPE_NAMES: dict[type[Target], str] = {
+    ServicePrincipalTarget: "service_principal",
+    ApplicationSecretTarget: "application_secret",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One credential role. Times in seconds; ``version`` is the stored row's ETag, empty before it is stored."""
+
+    name: RoleName
+    target: Target
+    bounds: Bounds = field(default_factory=Bounds)
+    ttl: int = DEFAULT_TTL
+    max_ttl: int = DEFAULT_MAX_TTL
+    renewable: bool = True
+    max_leases: int | None = None
+    version: str = ""
+
+    @property
+    def type(self) -> str:
+        """The target's name in documents and leases."""
+        return TYPE_NAMES[type(self.target)]
+
+    def with_target(self, target: Target) -> Role:
+        """The same role minting something else (or the same, resolved)."""
+        return replace(self, target=target)
