@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 
 @dataclass(slots=True)
@@ -164,15 +164,18 @@ class RoleAssignments(MutableMapping[str, RoleAssignment]):
         self._by_principal: dict[str, dict[str, RoleAssignment]] = {}
 
     def __getitem__(self, name: str) -> RoleAssignment:
+        """The assignment with this name."""
         return self._by_name[name]
 
     def __setitem__(self, name: str, assignment: RoleAssignment) -> None:
+        """Adds or replaces one."""
         if name in self._by_name:
             del self[name]
         self._by_name[name] = assignment
         self._by_principal.setdefault(assignment.principal_id.lower(), {})[name] = assignment
 
     def __delitem__(self, name: str) -> None:
+        """Removes one."""
         assignment = self._by_name.pop(name)
         of_principal = self._by_principal[assignment.principal_id.lower()]
         del of_principal[name]
@@ -180,9 +183,11 @@ class RoleAssignments(MutableMapping[str, RoleAssignment]):
             del self._by_principal[assignment.principal_id.lower()]
 
     def __iter__(self) -> Iterator[str]:
+        """The names, in the order of creation."""
         return iter(self._by_name)
 
     def __len__(self) -> int:
+        """How many there are, in the whole tenant."""
         return len(self._by_name)
 
     def of(self, principal_id: str) -> tuple[RoleAssignment, ...]:
@@ -225,6 +230,70 @@ class Identity:
     """What ``X-IDENTITY-HEADER`` must hold at this identity's own endpoint."""
 
 
+class Registered(Protocol):
+    """What has a client id, and may lie in the recycle bin."""
+
+    app_id: str
+    deleted: float | None
+
+
+class Clients[T: Registered](MutableMapping[str, T]):
+    """Applications, or service principals, by object id; the living one with a client id is found without a scan."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, T] = {}
+        self._by_app_id: dict[str, dict[str, T]] = {}
+
+    def __getitem__(self, object_id: str) -> T:
+        return self._by_id[object_id]
+
+    def __setitem__(self, object_id: str, client: T) -> None:
+        if object_id in self._by_id:
+            del self[object_id]
+        self._by_id[object_id] = client
+        self._by_app_id.setdefault(client.app_id, {})[object_id] = client
+
+    def __delitem__(self, object_id: str) -> None:
+        client = self._by_id.pop(object_id)
+        same = self._by_app_id[client.app_id]
+        del same[object_id]
+        if not same:
+            del self._by_app_id[client.app_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def living(self, app_id: str) -> T | None:
+        """The one with this client id that is not in the recycle bin."""
+        return next((client for client in self._by_app_id.get(app_id, {}).values() if client.deleted is None), None)
+
+
+class Applications(Clients[Application]):
+    """Applications, found by unique name as well: it stays taken while its holder lies in the recycle bin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_unique_name: dict[str, Application] = {}
+
+    def __setitem__(self, object_id: str, client: Application) -> None:
+        super().__setitem__(object_id, client)
+        if client.unique_name is not None:
+            self._by_unique_name[client.unique_name] = client
+
+    def __delitem__(self, object_id: str) -> None:
+        name = self[object_id].unique_name
+        super().__delitem__(object_id)
+        if name is not None:
+            del self._by_unique_name[name]
+
+    def named(self, unique_name: str) -> Application | None:
+        """The one with this unique name, living or deleted."""
+        return self._by_unique_name.get(unique_name)
+
+
 @dataclass(slots=True)
 class Directory:
     """Everything that exists.
@@ -232,8 +301,8 @@ class Directory:
     Keys are object ids; for assignments and definitions their GUID; for resources the lower-case id.
     """
 
-    applications: dict[str, Application] = field(default_factory=dict)
-    service_principals: dict[str, ServicePrincipal] = field(default_factory=dict)
+    applications: Applications = field(default_factory=Applications)
+    service_principals: Clients[ServicePrincipal] = field(default_factory=Clients)
     groups: dict[str, Group] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
     role_definitions: dict[str, RoleDefinition] = field(default_factory=dict)
@@ -249,8 +318,8 @@ class Directory:
 
     def application_of(self, app_id: str) -> Application | None:
         """The living application with this client id."""
-        return next((a for a in self.applications.values() if a.app_id == app_id and a.deleted is None), None)
+        return self.applications.living(app_id)
 
     def principal_of(self, app_id: str) -> ServicePrincipal | None:
         """The living service principal with this client id."""
-        return next((p for p in self.service_principals.values() if p.app_id == app_id and p.deleted is None), None)
+        return self.service_principals.living(app_id)
