@@ -101,7 +101,13 @@ class Lease:
         most = now + timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
         expires = min(now + timedelta(seconds=self.ttl), most)
         return replace(
-            self, state=State.ACTIVE, issued_at=now, expires_at=expires, max_expires_at=most, due_at=expires, ready=ready
+            self,
+            state=State.ACTIVE,
+            issued_at=now,
+            expires_at=expires,
+            max_expires_at=most,
+            due_at=expires,
+            ready=ready,
         )
 
     def renewed(self, now: datetime, increment: int) -> Lease:
@@ -130,9 +136,7 @@ class Lease:
         wait = _STUCK_WAIT if stuck else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
         wait = max(wait * (0.5 + jitter), retry_after or 0.0)
         state = State.STUCK if stuck else State.ENDING
-        return replace(
-            self, state=state, attempts=attempts, last_error=error, due_at=now + timedelta(seconds=wait)
-        )
+        return replace(self, state=state, attempts=attempts, last_error=error, due_at=now + timedelta(seconds=wait))
 
     def ended(self, now: datetime, retention: timedelta) -> Lease:
         """-> ENDED: nothing is left in Azure; due again when the record itself may go."""

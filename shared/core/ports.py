@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -186,6 +186,7 @@ class Minted:
     credential: Credential
     footprint: Footprint
     ready: bool = False
+    """Whether the credential has been seen to work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,19 +207,26 @@ class Issuer(Protocol):
         """Names everything that ``mint`` will make. Touches nothing."""
         ...
 
-    async def mint(self, order: Order, footprint: Footprint) -> Minted:
-        """Makes it. Raises ``Upstream``; whatever was made by then is in the footprint."""
-        ...
+    async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
+        """Makes it. Calls ``note`` with a footprint that says more whenever Azure has told an id.
 
-    async def locate(self, footprint: Footprint) -> Footprint:
-        """The footprint with the ids of what its names lead to, to be stored before anything is deleted.
-
-        Makes no call when it knows them all.
+        Raises ``Upstream`` when it cannot be done; nothing is then under way any more.
         """
         ...
 
-    async def undo(self, footprint: Footprint) -> None:
-        """Deletes all of it. Absence is success. Tries every part, then raises the first ``Upstream`` that was met."""
+    async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> Footprint:
+        """The footprint with the ids of what its names lead to, to be stored before anything is deleted.
+
+        Makes no call when it knows them all. ``young`` as for ``undo``.
+        """
+        ...
+
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float) -> bool:
+        """Deletes all of it. Says whether it met everything that the footprint names.
+
+        Absence is success. A ``young`` object may be absent only because Azure's replicas have not heard of it: what is absent
+        is then asked for again for some seconds. Tries every part, then raises the first ``Upstream`` met.
+        """
         ...
 
     async def resolve(self, target: Target) -> Target:

@@ -57,7 +57,12 @@ def read_role(name: RoleName, document: Any) -> Role:
 
 def write_role(role: Role) -> dict[str, Any]:
     """The public document: what ``read_role`` would read back."""
-    document: dict[str, Any] = {"type": role.type, "ttl": role.ttl, "max_ttl": role.max_ttl, "renewable": role.renewable}
+    document: dict[str, Any] = {
+        "type": role.type,
+        "ttl": role.ttl,
+        "max_ttl": role.max_ttl,
+        "renewable": role.renewable,
+    }
     if role.max_leases is not None:
         document["max_leases"] = role.max_leases
     document |= _write_bounds(role.bounds)
@@ -93,7 +98,9 @@ def _resolved(target: Target, resolved: dict[str, Any]) -> Target:
         case ServicePrincipalTarget():
             return _with_definitions(target, resolved["definition_ids"])
         case ApplicationSecretTarget():
-            return replace(target, app_id=_identity(resolved["app_id"]), principal_id=_identity(resolved["principal_id"]))
+            return replace(
+                target, app_id=_identity(resolved["app_id"]), principal_id=_identity(resolved["principal_id"])
+            )
 
 
 def _with_definitions(target: ServicePrincipalTarget, definition_ids: list[str]) -> ServicePrincipalTarget:
@@ -164,7 +171,9 @@ def _role_definition(text: str) -> str:
     head, mark, name = text.lower().rpartition(_ROLE_ID_MARK)
     well_formed = mark and (not head or head.startswith(("/subscriptions/", "/providers/")))
     if not well_formed:
-        raise Unparsable("expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}")
+        raise Unparsable(
+            "expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}"
+        )
     ObjectId.parse(name)
     return text
 

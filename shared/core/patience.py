@@ -1,0 +1,54 @@
+"""Trying again: which failures pass by themselves, how long to wait between attempts, and when to give up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.core.errors import ConcurrentChange, NotReplicated, Throttled, Uncertain, Upstream
+from shared.core.ports import Clock, Ids
+
+PASSING: tuple[type[Upstream], ...] = (Throttled, NotReplicated, ConcurrentChange)
+"""Nothing has happened, and soon the same call will do."""
+REPEATABLE: tuple[type[Upstream], ...] = (*PASSING, Uncertain)
+"""The same for calls that may be made twice: something may have happened, and once more does no harm."""
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Repeats calls with growing, jittered pauses; obeys ``Retry-After``."""
+
+    clock: Clock
+    ids: Ids
+
+    async def keep_trying[T](
+        self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], wait_until: float
+    ) -> T:
+        """The call's result. Raises what it raised last when it is not among ``on``, or when waiting would take too long."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await call()
+            except on as error:
+                rest = self._rest(error, pause)
+                if self.clock.monotonic() + rest >= wait_until:
+                    raise
+            await self.clock.sleep(rest)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _rest(self, error: Upstream, pause: float) -> float:
+        asked = error.retry_after if isinstance(error, Throttled) else None
+        return (asked or 0.0) + pause * (0.5 + self.ids.jitter())
+
+
+async def all_of[T](*work: Awaitable[T]) -> list[T]:
+    """Runs everything to its end at once, then raises the first failure: nothing is left under way."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -1,0 +1,169 @@
+"""Mints a client secret on an existing application, and removes it. One call to mint, one to undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from shared.core.credential import ClientSecretCredential
+from shared.core.errors import Absent, Fault, Malformed
+from shared.core.footprint import ApplicationSecretFootprint, Footprint
+from shared.core.names import ObjectId
+from shared.core.patience import PASSING, REPEATABLE, Patience
+from shared.core.ports import Minted, Order
+from shared.core.role import ApplicationSecretTarget, Target
+from shared.core.secret import Secret
+
+_ABSENCE_PATIENCE = 10.0
+"""Seconds for which a young secret that is absent is asked for again."""
+
+
+class NewSecret(Protocol):
+    """A client secret, as Graph tells it once."""
+
+    @property
+    def key_id(self) -> ObjectId:
+        """What names it."""
+        ...
+
+    @property
+    def secret(self) -> Secret:
+        """The secret itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingApplication:
+    """An application that the broker did not make."""
+
+    object_id: ObjectId
+    app_id: ObjectId
+    principal_id: ObjectId | None
+
+
+class Applications(Protocol):
+    """The calls to Microsoft Graph that this issuer makes. Every method may raise ``Upstream``."""
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another. Raises ``Absent``."""
+        ...
+
+    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
+        """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
+        ...
+
+    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
+        """Raises ``Absent`` when there is no such secret, or no such application."""
+        ...
+
+    async def read_application(self, application_id: ObjectId) -> ExistingApplication:
+        """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        ...
+
+
+class Probe(Protocol):
+    """Tries a credential out."""
+
+    async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:
+        """Whether Entra takes it dependably before ``wait_until``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSecretIssuer:
+    """See the module. ``protected`` are client ids and object ids that no role may target: the broker's own."""
+
+    applications: Applications
+    probe: Probe
+    patience: Patience
+    tenant_id: ObjectId
+    protected: frozenset[ObjectId]
+
+    def plan(self, order: Order) -> ApplicationSecretFootprint:
+        """The lease's id is the secret's display name: so one whose key id was never learned is found again."""
+        return ApplicationSecretFootprint(_target(order.target).application_object_id, display_name=order.lease_id)
+
+    async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
+        """Adds the secret. An answer that is lost is not asked for again: that would make a second secret."""
+        made, target = _own(footprint), _target(order.target)
+        if target.app_id is None:
+            raise TypeError(f"{order.lease_id}: the role was never resolved")
+        secret = await self.patience.keep_trying(
+            lambda: self.applications.add_secret(made.application_id, made.display_name, order.secret_end),
+            on=PASSING,
+            wait_until=order.wait_until,
+        )
+        made = replace(made, key_id=secret.key_id)
+        note(made)
+        credential = ClientSecretCredential(
+            type="application_secret",
+            tenant_id=self.tenant_id,
+            client_id=target.app_id,
+            client_secret=secret.secret,
+            object_id=target.principal_id,
+            secret_id=secret.key_id,
+        )
+        wanted = target.ready == "token"
+        ready = wanted and await self.probe.signs_in(target.app_id, secret.secret, wait_until=order.wait_until)
+        return Minted(credential, made, ready=ready)
+
+    async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> ApplicationSecretFootprint:  # noqa: ARG002
+        """Nothing to learn ahead: the display name leads to the secret for as long as it exists."""
+        return _own(footprint)
+
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float) -> bool:
+        """Removes every secret that the lease may have left on the application."""
+        made = _own(footprint)
+        if made.key_id is not None:
+            return await self._remove(made, made.key_id, young=young, wait_until=wait_until)
+        try:
+            found = await self.patience.keep_trying(
+                lambda: self.applications.secrets_named(made.application_id, made.display_name),
+                on=REPEATABLE,
+                wait_until=wait_until,
+            )
+        except Absent:
+            return True
+        for key_id in found:
+            await self._remove(made, key_id, young=young, wait_until=wait_until)
+        return bool(found)
+
+    async def resolve(self, target: Target) -> ApplicationSecretTarget:
+        """Reads the application, and refuses the broker's own."""
+        wanted = _target(target)
+        field = "application_object_id"
+        try:
+            found = await self.applications.read_application(wanted.application_object_id)
+        except Absent as absent:
+            raise Malformed(Fault(field, "there is no such application"), code="unresolvable") from absent
+        if {found.object_id, found.app_id, found.principal_id} & self.protected:
+            raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
+        return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
+
+    async def _remove(
+        self, made: ApplicationSecretFootprint, key_id: ObjectId, *, young: bool, wait_until: float
+    ) -> bool:
+        soon = min(wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE) if young else wait_until
+        try:
+            await self.patience.keep_trying(
+                lambda: self.applications.remove_secret(made.application_id, key_id),
+                on=(*REPEATABLE, Absent) if young else REPEATABLE,
+                wait_until=soon,
+            )
+        except Absent:
+            return False
+        return True
+
+
+def _target(target: Target) -> ApplicationSecretTarget:
+    if not isinstance(target, ApplicationSecretTarget):
+        raise TypeError(f"not an application secret target: {type(target).__name__}")
+    return target
+
+
+def _own(footprint: Footprint) -> ApplicationSecretFootprint:
+    if not isinstance(footprint, ApplicationSecretFootprint):
+        raise TypeError(f"not an application secret's footprint: {type(footprint).__name__}")
+    return footprint

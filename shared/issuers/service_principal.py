@@ -1,0 +1,377 @@
+"""Mints an application and service principal of the lease's own, with a client secret, and deletes them.
+
+Calls for R role assignments and G groups: 3+R+G to mint, R+G+4 to undo (R+G+2 without purging).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID, uuid5
+
+from shared.core.credential import ClientSecretCredential
+from shared.core.errors import Absent, Fault, Malformed, Upstream
+from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId, Scope
+from shared.core.patience import REPEATABLE, Patience, all_of
+from shared.core.ports import Minted, Order
+from shared.core.role import AzureRole, ServicePrincipalTarget, Target
+from shared.core.secret import Secret
+
+_ASSIGNMENT_NAMES = UUID("5f0c8c1c-54f1-4f5e-9d1b-6b1f1c2a7e55")
+_MARK = "leasehold"
+_ABSENCE_PATIENCE = 10.0
+"""Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewApplication:
+    """What to register. ``unique_name`` makes the registration repeatable."""
+
+    unique_name: str
+    display_name: str
+    sign_in_audience: str
+    tags: tuple[str, ...]
+    notes: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationIds:
+    """An application's object id and client id."""
+
+    object_id: ObjectId
+    app_id: ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A client secret, as Graph tells it once."""
+
+    key_id: ObjectId
+    secret: Secret
+
+
+class Directory(Protocol):
+    """The calls to Microsoft Graph that this issuer makes. Every method may raise ``Upstream``; one call each."""
+
+    async def upsert_application(self, application: NewApplication) -> ApplicationIds:
+        """Registers it, or finds the one of that unique name (a second call)."""
+        ...
+
+    async def create_principal(self, app_id: ObjectId) -> ObjectId:
+        """The object id of the application's service principal, made or found (a second call).
+
+        Raises ``NotReplicated`` while the application is not known everywhere.
+        """
+        ...
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another."""
+        ...
+
+    async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
+        """Puts the principal into the group; being in it already is success."""
+        ...
+
+    async def find_application(self, unique_name: str) -> ApplicationIds:
+        """Raises ``Absent``."""
+        ...
+
+    async def find_principal(self, app_id: ObjectId) -> ObjectId:
+        """Raises ``Absent``."""
+        ...
+
+    async def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
+        """Raises ``Absent`` when it is not in the group, or there is no such group."""
+        ...
+
+    async def delete_principal(self, principal: ObjectId) -> None:
+        """Into the recycle bin. Raises ``Absent``."""
+        ...
+
+    async def delete_application(self, application: ObjectId) -> None:
+        """Into the recycle bin, with its service principal. Raises ``Absent``."""
+        ...
+
+    async def purge(self, object_id: ObjectId) -> None:
+        """Out of the recycle bin, for good. Raises ``Absent``."""
+        ...
+
+    async def group_exists(self, group: ObjectId) -> bool:
+        """Whether there is such a group."""
+        ...
+
+
+class Authorization(Protocol):
+    """The calls to Azure Resource Manager that this issuer makes. Every method may raise ``Upstream``; one call each."""
+
+    async def assign(
+        self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None
+    ) -> None:
+        """Makes the assignment; one of the same name for the same principal is success."""
+        ...
+
+    async def unassign(self, assignment: Assignment) -> None:
+        """Deletes it. Raises ``Absent`` when it, or its scope, is gone."""
+        ...
+
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
+        """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
+        ...
+
+    async def definition_exists(self, definition_id: str) -> bool:
+        """Whether there is a role definition with this full id."""
+        ...
+
+
+class Probe(Protocol):
+    """Tries a credential out."""
+
+    async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:
+        """Whether Entra takes it dependably before ``wait_until``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePrincipalIssuer:
+    """See the module."""
+
+    directory: Directory
+    authorization: Authorization
+    probe: Probe
+    patience: Patience
+    tenant_id: ObjectId
+
+    def plan(self, order: Order) -> ServicePrincipalFootprint:
+        """Unique name and assignment names come from the lease's id alone, so a repeat finds its own work."""
+        target = _target(order.target)
+        assignments = tuple(
+            Assignment(role.scope, str(uuid5(_ASSIGNMENT_NAMES, f"{order.lease_id}/{index}")))
+            for index, role in enumerate(target.azure_roles)
+        )
+        return ServicePrincipalFootprint(
+            unique_name=f"{_MARK}-{order.lease_id}",
+            assignments=assignments,
+            groups=target.azure_groups,
+            purge=target.permanently_delete,
+        )
+
+    async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
+        """Application; then its principal and its secret; then all assignments and memberships at once."""
+        made, target = _own(footprint), _target(order.target)
+        application = await self._repeat(
+            order, lambda: self.directory.upsert_application(_new_application(order, made, target))
+        )
+        made = replace(made, application_id=application.object_id, app_id=application.app_id)
+        note(made)
+        principal, secret = await self._principal_and_secret(order, application)
+        made = replace(made, principal_id=principal)
+        note(made)
+        await self._give(order, made, target, principal)
+        credential = self._credential(target, application, principal, secret)
+        return Minted(credential, made, ready=await self._is_ready(order, target, credential))
+
+    async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> ServicePrincipalFootprint:
+        """By the unique name, then by the client id."""
+        found = _own(footprint)
+        look = _Look(self.patience, young, wait_until)
+        try:
+            if found.app_id is None:
+                application = await look.at(lambda: self.directory.find_application(found.unique_name))
+                found = replace(found, application_id=application.object_id, app_id=application.app_id)
+            if found.principal_id is None and (app_id := found.app_id) is not None:
+                found = replace(found, principal_id=await look.at(lambda: self.directory.find_principal(app_id)))
+        except Absent:
+            return found
+        return found
+
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float) -> bool:
+        """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
+        look = _Look(self.patience, young, wait_until)
+        return await _Undoing(self.directory, self.authorization, look, _own(footprint)).run()
+
+    async def resolve(self, target: Target) -> ServicePrincipalTarget:
+        """Looks every role definition and group up, all at once."""
+        wanted = _target(target)
+        faults: list[Fault] = []
+        definitions = await all_of(
+            *(self._definition(role, f"azure_roles[{index}]", faults) for index, role in enumerate(wanted.azure_roles))
+        )
+        exists = await all_of(*(self.directory.group_exists(group) for group in wanted.azure_groups))
+        for index, found in enumerate(exists):
+            if not found:
+                faults.append(Fault(f"azure_groups[{index}].object_id", "there is no such group"))
+        if faults:
+            raise Malformed(*faults, code="unresolvable")
+        pairs = zip(wanted.azure_roles, definitions, strict=True)
+        return replace(wanted, azure_roles=tuple(replace(role, definition_id=found) for role, found in pairs))
+
+    async def _repeat[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
+        return await self.patience.keep_trying(call, on=REPEATABLE, wait_until=order.wait_until)
+
+    async def _repeat_on_fresh[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
+        """For calls about an object made a moment ago: that Graph does not know it yet passes by itself."""
+        return await self.patience.keep_trying(call, on=(*REPEATABLE, Absent), wait_until=order.wait_until)
+
+    async def _principal_and_secret(self, order: Order, application: ApplicationIds) -> tuple[ObjectId, NewSecret]:
+        # A secret made twice does no harm: both go with the application.
+        principal = asyncio.ensure_future(
+            self._repeat_on_fresh(order, lambda: self.directory.create_principal(application.app_id))
+        )
+        secret = asyncio.ensure_future(
+            self._repeat_on_fresh(
+                order, lambda: self.directory.add_secret(application.object_id, order.lease_id, order.secret_end)
+            )
+        )
+        await asyncio.wait((principal, secret))
+        return principal.result(), secret.result()
+
+    async def _give(
+        self, order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget, principal: ObjectId
+    ) -> None:
+        assigned = (
+            self._assign(order, assignment, role, principal)
+            for assignment, role in zip(made.assignments, target.azure_roles, strict=True)
+        )
+        joined = (self._join(order, group, principal) for group in made.groups)
+        await all_of(*assigned, *joined)
+
+    async def _assign(self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId) -> None:
+        await self._repeat(
+            order, lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition)
+        )
+
+    async def _join(self, order: Order, group: ObjectId, principal: ObjectId) -> None:
+        await self._repeat_on_fresh(order, lambda: self.directory.add_member(group, principal))
+
+    async def _is_ready(self, order: Order, target: ServicePrincipalTarget, made: ClientSecretCredential) -> bool:
+        if target.ready == "none":
+            return False
+        return await self.probe.signs_in(made.client_id, made.client_secret, wait_until=order.wait_until)
+
+    def _credential(
+        self, target: ServicePrincipalTarget, application: ApplicationIds, principal: ObjectId, secret: NewSecret
+    ) -> ClientSecretCredential:
+        return ClientSecretCredential(
+            type="service_principal",
+            tenant_id=self.tenant_id,
+            client_id=application.app_id,
+            client_secret=secret.secret,
+            object_id=principal,
+            secret_id=secret.key_id,
+            subscription_id=target.subscription_id,
+        )
+
+    async def _definition(self, role: AzureRole, path: str, faults: list[Fault]) -> str:
+        if role.role_id is not None:
+            if not await self.authorization.definition_exists(role.role_id):
+                faults.append(Fault(f"{path}.role_id", "there is no such role definition"))
+            return role.role_id
+        found = await self.authorization.definitions_named(role.role_name or "", role.scope)
+        if len(found) != 1:
+            faults.append(Fault(f"{path}.role_name", f"{len(found)} role definitions have this name at this scope"))
+        return found[0] if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How long to ask again for what is absent."""
+
+    patience: Patience
+    young: bool
+    wait_until: float
+
+    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False) -> T:
+        """The call's result. Absence is doubted while the object is young, or when the caller is ``sure`` it is there."""
+        if not (self.young or sure):
+            return await self.patience.keep_trying(call, on=REPEATABLE, wait_until=self.wait_until)
+        soon = min(self.wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE)
+        return await self.patience.keep_trying(call, on=(*REPEATABLE, Absent), wait_until=soon)
+
+
+@dataclass(slots=True)
+class _Undoing:
+    """One pass over a footprint. Goes on after a failure, and remembers the first."""
+
+    directory: Directory
+    authorization: Authorization
+    look: _Look
+    footprint: ServicePrincipalFootprint
+    failure: Upstream | None = None
+    met_all: bool = True
+
+    async def run(self) -> bool:
+        made = self.footprint
+        await all_of(*(self._gone(self._unassign(assignment)) for assignment in made.assignments))
+        if made.principal_id is not None:
+            await all_of(*(self._gone(self._leave(group, made.principal_id)) for group in made.groups))
+        await self._remove_objects()
+        if self.failure is not None:
+            raise self.failure
+        return self.met_all and made.principal_id is not None and made.application_id is not None
+
+    async def _remove_objects(self) -> None:
+        principal, application = self.footprint.principal_id, self.footprint.application_id
+        binned = []
+        if principal is not None:
+            met = await self._gone(lambda: self.directory.delete_principal(principal))
+            binned.append((principal, met))
+        if application is not None:
+            met = await self._gone(lambda: self.directory.delete_application(application))
+            binned.append((application, met))
+        if self.footprint.purge:
+            for object_id, met in binned:
+                await self._purge(object_id, was_there=met)
+
+    def _unassign(self, assignment: Assignment) -> Callable[[], Awaitable[None]]:
+        return lambda: self.authorization.unassign(assignment)
+
+    def _leave(self, group: ObjectId, principal: ObjectId) -> Callable[[], Awaitable[None]]:
+        return lambda: self.directory.remove_member(group, principal)
+
+    async def _gone(self, delete: Callable[[], Awaitable[None]]) -> bool:
+        """Deletes one thing and says whether it was there."""
+        try:
+            await self.look.at(delete)
+        except Absent:
+            self.met_all = False
+            return False
+        except Upstream as failure:
+            self.failure = self.failure or failure
+            return False
+        return True
+
+    async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
+        """What was deleted just now must be in the bin: that it is absent only means that the bin is behind."""
+        try:
+            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there)
+        except Absent as absent:
+            if was_there:
+                self.failure = self.failure or absent
+        except Upstream as failure:
+            self.failure = self.failure or failure
+
+
+def _new_application(order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget) -> NewApplication:
+    return NewApplication(
+        unique_name=made.unique_name,
+        display_name=made.unique_name,
+        sign_in_audience=target.sign_in_audience,
+        tags=(_MARK, *target.tags),
+        notes=f"Made by Leasehold for lease {order.lease_id}; deleted when the lease ends.",
+    )
+
+
+def _target(target: Target) -> ServicePrincipalTarget:
+    if not isinstance(target, ServicePrincipalTarget):
+        raise TypeError(f"not a service principal target: {type(target).__name__}")
+    return target
+
+
+def _own(footprint: Footprint) -> ServicePrincipalFootprint:
+    if not isinstance(footprint, ServicePrincipalFootprint):
+        raise TypeError(f"not a service principal's footprint: {type(footprint).__name__}")
+    return footprint
