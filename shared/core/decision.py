@@ -50,8 +50,7 @@ def _failed(bounds: Bounds, caller: Caller) -> tuple[Kind, ...]:
     # An application id names an app-only caller: else every user who can sign in through that client would be let in.
     app_only = caller.app_id if caller.kind is CallerKind.APPLICATION else None
     matched = {
-        Kind.SERVICE_PRINCIPAL_IDS: not bounds.service_principal_ids
-        or caller.object_id in bounds.service_principal_ids,
+        Kind.SERVICE_PRINCIPAL_IDS: not bounds.service_principal_ids or caller.object_id in bounds.service_principal_ids,
         Kind.APPLICATION_IDS: not bounds.application_ids or app_only in bounds.application_ids,
         Kind.APP_ROLES: not bounds.app_roles or bool(_folded(bounds.app_roles) & _folded(caller.app_roles)),
     }

@@ -25,9 +25,7 @@ class Patience:
     clock: Clock
     ids: Ids
 
-    async def keep_trying[T](
-        self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], wait_until: float
-    ) -> T:
+    async def keep_trying[T](self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], wait_until: float) -> T:
         """The call's result. Raises what it raised last when it is not among ``on``, or when waiting would take too long."""
         pause = _FIRST_PAUSE
         while True:

@@ -98,9 +98,7 @@ def _resolved(target: Target, resolved: dict[str, Any]) -> Target:
         case ServicePrincipalTarget():
             return _with_definitions(target, resolved["definition_ids"])
         case ApplicationSecretTarget():
-            return replace(
-                target, app_id=_identity(resolved["app_id"]), principal_id=_identity(resolved["principal_id"])
-            )
+            return replace(target, app_id=_identity(resolved["app_id"]), principal_id=_identity(resolved["principal_id"]))
 
 
 def _with_definitions(target: ServicePrincipalTarget, definition_ids: list[str]) -> ServicePrincipalTarget:
@@ -171,9 +169,7 @@ def _role_definition(text: str) -> str:
     head, mark, name = text.lower().rpartition(_ROLE_ID_MARK)
     well_formed = mark and (not head or head.startswith(("/subscriptions/", "/providers/")))
     if not well_formed:
-        raise Unparsable(
-            "expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}"
-        )
+        raise Unparsable("expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}")
     ObjectId.parse(name)
     return text
 

@@ -142,9 +142,7 @@ class ApplicationSecretIssuer:
             raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
         return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
 
-    async def _remove(
-        self, made: ApplicationSecretFootprint, key_id: ObjectId, *, young: bool, wait_until: float
-    ) -> bool:
+    async def _remove(self, made: ApplicationSecretFootprint, key_id: ObjectId, *, young: bool, wait_until: float) -> bool:
         soon = min(wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE) if young else wait_until
         try:
             await self.patience.keep_trying(

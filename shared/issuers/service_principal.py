@@ -108,9 +108,7 @@ class Directory(Protocol):
 class Authorization(Protocol):
     """The calls to Azure Resource Manager that this issuer makes. Every method may raise ``Upstream``; one call each."""
 
-    async def assign(
-        self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None
-    ) -> None:
+    async def assign(self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None) -> None:
         """Makes the assignment; one of the same name for the same principal is success."""
         ...
 
@@ -240,9 +238,7 @@ class ServicePrincipalIssuer:
         await all_of(*assigned, *joined)
 
     async def _assign(self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId) -> None:
-        await self._repeat(
-            order, lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition)
-        )
+        await self._repeat(order, lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition))
 
     async def _join(self, order: Order, group: ObjectId, principal: ObjectId) -> None:
         await self._repeat_on_fresh(order, lambda: self.directory.add_member(group, principal))
