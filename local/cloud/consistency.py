@@ -125,11 +125,7 @@ class Consistency:
             return
         now = self.now()
         self._forget(now)
-        seen = {
-            observer: self._arrivals(now, observer, delay)
-            for (kind, observer), delay in delays.items()
-            if kind == fact[0]
-        }
+        seen = {observer: self._arrivals(now, observer, delay) for (kind, observer), delay in delays.items() if kind == fact[0]}
         if seen:
             self._seen_from[fact] = seen
             heapq.heappush(self._settled, (max(max(times) for times in seen.values()), fact))

@@ -80,6 +80,8 @@ class ServicePrincipal:
     passwords: dict[str, Password] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
     app_roles: list[AppRoleAssignment] = field(default_factory=list)
+    federated: dict[str, FederatedCredential] = field(default_factory=dict)
+    """Of a user-assigned managed identity, which has no application."""
     deleted: float | None = None
 
 
@@ -116,6 +118,7 @@ class User:
     id: str
     created: float
     properties: dict[str, Any]
+    app_roles: list[AppRoleAssignment] = field(default_factory=list)
     deleted: float | None = None
 
 

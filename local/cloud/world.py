@@ -37,17 +37,34 @@ class World:
     tenant_id: str
     subscription_id: str
     clock: Clock = field(default_factory=Clock)
-    chance: random.Random = field(default_factory=lambda: random.Random(0))
+    seed: int = 0
+    chance: random.Random = field(init=False)
+    """What object ids are drawn from: the same calls in the same order make the same ids."""
     directory: Directory = field(default_factory=Directory)
     consistency: Consistency = field(init=False)
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
     tokens: Tokens = field(init=False)
+    tenant_name: str = "leasehold.onmicrosoft.com"
+    origins: dict[str, str] = field(default_factory=dict)
+    """Origins (lower case, without a slash) at which Microsoft's applications, by client id, can be reached locally."""
 
     def __post_init__(self) -> None:
         """Gives the parts that go by it this world's clock and chance."""
-        self.consistency = Consistency(self.clock.now, self.chance)
+        self.chance = random.Random(self.seed)
+        # Delays have a chance of their own: a profile must not change which ids are drawn.
+        self.consistency = Consistency(self.clock.now, random.Random(self.seed))
         self.tokens = Tokens(self.tenant_id, self.clock.now)
+
+    def reset(self) -> None:
+        """Forgets everything that happened: directory, calls, faults, time, keys. Profile and origins stay."""
+        self.clock.ahead = 0.0
+        self.chance.seed(self.seed)
+        self.directory = Directory()
+        self.consistency.configure(self.consistency.profile.name, seed=self.seed, speed=self.consistency.speed)
+        self.faults.replace([])
+        self.ledger.clear()
+        self.tokens.reset()
 
     def guid(self) -> str:
         """A fresh object id, from the world's own chance."""

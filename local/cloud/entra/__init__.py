@@ -1,0 +1,1 @@
+"""Entra ID: discovery, signing keys, and the token endpoints for applications."""

@@ -1,0 +1,224 @@
+"""Client assertions: a token that proves who the client is, signed by its certificate or by an issuer that it trusts."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from cryptography import x509
+
+from local.cloud.entra.errors import refuse
+from local.cloud.first_party import TOKEN_EXCHANGE
+from local.cloud.tokens import TokenRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jwt.types import Options
+
+    from local.cloud.entra.clients import Client
+    from local.cloud.state import Certificate, FederatedCredential
+    from local.cloud.wire import Call, Refusal
+    from local.cloud.world import World
+
+KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_FEDERATION = "https://learn.microsoft.com/entra/workload-id/workload-identity-federation"
+_SKEW = 300
+_UNCHECKED: Options = {"verify_signature": False}
+_SIGNATURE_ALONE: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+
+
+def check(world: World, call: Call, client: Client, assertion: str) -> None:
+    """Accepts the assertion or raises the ``Refusal`` that says what is wrong with it."""
+    header, claims = _parts(world, call, assertion)
+    if claims.get("iss") == client.app_id:
+        _by_certificate(world, call, client, assertion, header, claims)
+    else:
+        _by_federation(world, call, client, assertion, claims)
+
+
+def _parts(world: World, call: Call, assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    try:
+        return jwt.get_unverified_header(assertion), jwt.decode(assertion, options=_UNCHECKED)
+    except jwt.PyJWTError as fault:
+        raise refuse(world, call, 400, "invalid_request", 50027, "JWT token is invalid or malformed.") from fault
+
+
+def _by_certificate(
+    world: World, call: Call, client: Client, assertion: str, header: Mapping[str, Any], claims: Mapping[str, Any]
+) -> None:
+    certificate = _named(world, client, header)
+    if certificate is None:
+        raise _bad_signature(world, call, client, header, "The key was not found.")
+    if not certificate.start <= world.clock.now() < certificate.end:
+        raise _bad_signature(world, call, client, header, "The key used is expired.")
+    key = x509.load_der_x509_certificate(certificate.der).public_key()
+    try:
+        jwt.decode(assertion, key, algorithms=["RS256", "PS256"], options=_SIGNATURE_ALONE)  # type: ignore[arg-type] # a certificate's key may be of any kind; PyJWT refuses those that are not RSA
+    except (jwt.PyJWTError, TypeError) as fault:
+        reason = "The key was found, but use of the key to verify the signature failed."
+        raise _bad_signature(world, call, client, header, reason) from fault
+    # The client signs by the machine's clock, which ours may have been moved away from.
+    _in_time(world, call, claims, world.clock.source())
+    _for_us(world, call, claims)
+
+
+def _named(world: World, client: Client, header: Mapping[str, Any]) -> Certificate | None:
+    known = (found for found in client.certificates() if world.consistency.sees("entra", "certificate", found.key_id))
+    sha1, sha256 = _hexadecimal(header.get("x5t")), _hexadecimal(header.get("x5t#S256"))
+    for certificate in known:
+        if sha1 == certificate.thumbprint or sha256 == hashlib.sha256(certificate.der).hexdigest().upper():
+            return certificate
+    return None
+
+
+def _hexadecimal(encoded: Any) -> str | None:
+    if not isinstance(encoded, str) or not encoded.isascii():
+        return None
+    try:
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex().upper()
+    except ValueError:
+        return None
+
+
+def _bad_signature(world: World, call: Call, client: Client, header: Mapping[str, Any], reason: str) -> Refusal:
+    thumbprint = _hexadecimal(header.get("x5t") or header.get("x5t#S256")) or ""
+    text = (
+        f"Client assertion contains an invalid signature. [Reason - {reason}, Thumbprint of key used by client: "
+        f"'{thumbprint}', Please visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys "
+        f"for app Id '{client.app_id}'.]"
+    )
+    return refuse(world, call, 401, "invalid_client", 700027, text)
+
+
+def _in_time(world: World, call: Call, claims: Mapping[str, Any], now: float) -> None:
+    start, end = claims.get("nbf", 0), claims.get("exp")
+    if isinstance(end, int | float) and isinstance(start, int | float) and start - _SKEW <= now < end + _SKEW:
+        return
+    text = (
+        f"Client assertion is not within its valid time range. Current time: {_instant(now)}, assertion valid from "
+        f"{_instant(start)}, expiry time of assertion {_instant(end)}."
+    )
+    raise refuse(world, call, 401, "invalid_client", 700024, text)
+
+
+def _instant(seconds: Any) -> str:
+    known = isinstance(seconds, int | float)
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if known else "unknown"
+
+
+def _for_us(world: World, call: Call, claims: Mapping[str, Any]) -> None:
+    """A certificate's assertion is for the token endpoint, at the origin that was called or Azure's own, or the issuer."""
+    tenant = call.params["tenant"]
+    origins = (call.origin, "https://login.microsoftonline.com", "https://login.windows.net", "https://sts.windows.net")
+    paths = (f"/{tenant}/oauth2/v2.0/token", f"/{tenant}/oauth2/token", f"/{tenant}/v2.0", f"/{tenant}/", f"/{tenant}")
+    if claims.get("aud") not in {origin + path for origin in origins for path in paths}:
+        text = "Client assertion audience claim does not match Realm issuer. Review the documentation at "
+        text += "https://learn.microsoft.com/entra/identity-platform/certificate-credentials."
+        raise refuse(world, call, 401, "invalid_client", 700023, text)
+
+
+def _by_federation(world: World, call: Call, client: Client, assertion: str, claims: Mapping[str, Any]) -> None:
+    _match(world, call, client, claims)
+    if claims["iss"] == world.tokens.issuers[1]:
+        _own(world, call, assertion, claims)
+        _in_time(world, call, claims, world.clock.now())
+    else:
+        _foreign(world, call, assertion, claims)
+        _in_time(world, call, claims, world.clock.source())
+
+
+def _match(world: World, call: Call, client: Client, claims: Mapping[str, Any]) -> None:
+    """The credential whose issuer, audience and subject are the assertion's: compared exactly, case and all."""
+    trusted = client.federated()
+    left = [found for found in trusted if world.consistency.sees("entra", "federated", found.id)]
+    if len(left) < len(trusted) and not any(_fits(found, claims) for found in left):
+        text = f"No matching federated identity record found for presented assertion. {_presented(claims)}"
+        raise refuse(world, call, 400, "invalid_request", 70021, text)
+    left = _narrow(world, call, left, claims, "issuer", 700211)
+    left = _narrow(world, call, left, claims, "audience", 700212)
+    if not any(found.subject == claims.get("sub") for found in left):
+        folded = str(claims.get("sub")).lower()
+        # https://learn.microsoft.com/entra/identity-platform/reference-breaking-changes (case-sensitive matching)
+        code = 7002138 if any(found.subject.lower() == folded for found in left) else 700213
+        raise _unmatched(world, call, "subject", claims.get("sub"), code)
+
+
+def _narrow(
+    world: World,
+    call: Call,
+    trusted: list[FederatedCredential],
+    claims: Mapping[str, Any],
+    what: str,
+    code: int,
+) -> list[FederatedCredential]:
+    fits = _issuer_fits if what == "issuer" else _audience_fits
+    left = [found for found in trusted if fits(found, claims)]
+    if not left:
+        raise _unmatched(world, call, what, claims.get("iss" if what == "issuer" else "aud"), code)
+    return left
+
+
+def _unmatched(world: World, call: Call, what: str, value: Any, code: int) -> Refusal:
+    text = (
+        f"No matching federated identity record found for presented assertion {what} '{value}'. Check your federated "
+        f"identity credential Subject, Audience and Issuer against the presented assertion. {_FEDERATION}"
+    )
+    return refuse(world, call, 401, "invalid_client", code, text)
+
+
+def _presented(claims: Mapping[str, Any]) -> str:
+    return (
+        f"Assertion Issuer: '{claims.get('iss')}'. Assertion Subject: '{claims.get('sub')}'. Assertion Audience: "
+        f"'{claims.get('aud')}'. {_FEDERATION}"
+    )
+
+
+def _fits(credential: FederatedCredential, claims: Mapping[str, Any]) -> bool:
+    same = credential.subject == claims.get("sub")
+    return same and _issuer_fits(credential, claims) and _audience_fits(credential, claims)
+
+
+def _issuer_fits(credential: FederatedCredential, claims: Mapping[str, Any]) -> bool:
+    return credential.issuer == claims.get("iss")
+
+
+def _audience_fits(credential: FederatedCredential, claims: Mapping[str, Any]) -> bool:
+    presented = claims.get("aud")
+    # Entra ID's own tokens for the exchange name its client id instead of the URI that credentials are written with.
+    named = "api://AzureADTokenExchange" if presented == TOKEN_EXCHANGE else presented
+    wanted = named if isinstance(named, list) else [named]
+    return any(audience in credential.audiences for audience in wanted)
+
+
+def _own(world: World, call: Call, assertion: str, claims: Mapping[str, Any]) -> None:
+    """An assertion that this tenant issued: only a user-assigned managed identity's counts."""
+    try:
+        world.tokens.signed(assertion)
+    except TokenRefused as fault:
+        raise _unverified(world, call) from fault
+    principal = world.directory.service_principals.get(str(claims.get("sub")))
+    if principal is None or principal.kind != "ManagedIdentity" or principal.system_assigned:
+        text = "Only MSI tokens may be used as Federated Identity Credentials for AAD issuer."
+        raise refuse(world, call, 401, "invalid_client", 700226, text)
+
+
+def _foreign(world: World, call: Call, assertion: str, claims: Mapping[str, Any]) -> None:
+    published = world.directory.issuers.get(str(claims["iss"]))
+    if published is None:
+        text = f"Request to External OIDC endpoint failed: the keys of '{claims['iss']}' cannot be read."
+        raise refuse(world, call, 400, "invalid_request", 50166, text)
+    kid = jwt.get_unverified_header(assertion).get("kid")
+    try:
+        key = next(jwt.PyJWK(found) for found in published if found.get("kid") == kid)
+        jwt.decode(assertion, key, algorithms=["RS256"], options=_SIGNATURE_ALONE)
+    except (StopIteration, jwt.PyJWTError) as fault:
+        raise _unverified(world, call) from fault
+
+
+def _unverified(world: World, call: Call) -> Refusal:
+    text = "Unable to verify token signature. The signing key identifier does not match any valid registered keys."
+    return refuse(world, call, 401, "invalid_client", 5000811, text)

@@ -1,0 +1,55 @@
+"""Entra ID as a service: its routes, its error shape, and the headers on each of its replies."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from local.cloud.entra import discovery, token
+from local.cloud.wire import Call, Reply, Route
+
+if TYPE_CHECKING:
+    from local.cloud.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Entra:
+    """``login.microsoftonline.com``."""
+
+    name: str = "entra"
+    routes: tuple[Route, ...] = (
+        Route("POST", "/{tenant}/oauth2/v2.0/token", token.version_2),
+        Route("POST", "/{tenant}/oauth2/token", token.version_1),
+        Route("GET", "/common/discovery/instance", discovery.instance),
+        Route("GET", "/{tenant}/v2.0/.well-known/openid-configuration", discovery.configuration_2),
+        Route("GET", "/{tenant}/.well-known/openid-configuration", discovery.configuration_1),
+        Route("GET", "/{tenant}/discovery/v2.0/keys", discovery.keys),
+        Route("GET", "/{tenant}/discovery/keys", discovery.keys),
+    )
+
+    def error(self, status: int, code: str, message: str) -> Reply:
+        """OAuth's shape."""
+        return Reply(status, {"error": code, "error_description": message})
+
+    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+        """Adds the request ids and what the front end adds to everything."""
+        headers = {
+            "x-ms-request-id": str(uuid.uuid4()),
+            "x-ms-ests-server": "2.1.0.0 - LOCAL ProdSlices",
+            "strict-transport-security": "max-age=31536000; includeSubDomains",
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-store, no-cache",
+            "set-cookie": "x-ms-gateway-slice=estsfd; path=/; secure; samesite=none; httponly",
+            **reply.headers,
+        }
+        if "client-request-id" in call.headers:
+            headers["client-request-id"] = call.headers["client-request-id"]
+        return replace(reply, headers=headers, client_id=reply.client_id or _client_id(call))
+
+
+def _client_id(call: Call) -> str | None:
+    try:
+        return call.form().get("client_id") if call.method == "POST" else None
+    except ValueError:
+        return None

@@ -1,0 +1,120 @@
+"""The token endpoints, version 1 and 2, for the client credentials grant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.entra import claims, errors
+from local.cloud.entra.clients import authenticate
+from local.cloud.entra.resources import Resource, resolve
+from local.cloud.wire import Call, Refusal, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.cloud.entra.claims import Proof
+    from local.cloud.state import ServicePrincipal
+    from local.cloud.world import World
+
+_ELSEWHERE = {
+    "authorization_code",
+    "password",
+    "refresh_token",
+    "device_code",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:saml2-bearer",
+}
+"""Grants that Entra ID knows and the local cloud does not implement."""
+
+_ANY_TENANT = {"common", "organizations", "consumers"}
+
+
+def version_1(world: World, call: Call) -> Reply:
+    """``POST /{tenant}/oauth2/token``: the resource is named as such, numbers in the answer are texts."""
+    form = _form(world, call)
+    principal, proof = _client(world, call, form)
+    asked = form.get("resource")
+    if not asked:
+        raise errors.missing(world, call, "resource")
+    resource = _resource(world, call, asked, principal)
+    token, start, end = _issue(world, principal, resource, proof)
+    lifetime = str(end - start - claims.EARLY - 1)
+    body = {
+        "token_type": "Bearer",
+        "expires_in": lifetime,
+        "ext_expires_in": lifetime,
+        "expires_on": str(end),
+        "not_before": str(start),
+        "resource": asked,
+        "access_token": token,
+    }
+    return _answer(body, principal)
+
+
+def version_2(world: World, call: Call) -> Reply:
+    """``POST /{tenant}/oauth2/v2.0/token``: the resource is the scope without ``/.default``."""
+    form = _form(world, call)
+    principal, proof = _client(world, call, form)
+    scope = form.get("scope")
+    if not scope:
+        raise errors.missing(world, call, "scope")
+    asked, suffix, rest = scope.strip().partition("/.default")
+    if not suffix or rest or " " in asked:
+        raise errors.bad_scope(world, call, scope)
+    resource = _resource(world, call, asked, principal)
+    token, start, end = _issue(world, principal, resource, proof)
+    lifetime = end - start - claims.EARLY - 1
+    body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
+    return _answer(body, principal)
+
+
+def check_tenant(world: World, call: Call, error: str = "invalid_request") -> None:
+    """Accepts the tenant by id or name, in any case; raises ``Refusal``."""
+    if call.params["tenant"].lower() not in (world.tenant_id, world.tenant_name):
+        raise errors.tenant_not_found(world, call, error)
+
+
+def _form(world: World, call: Call) -> Mapping[str, str]:
+    if call.params["tenant"].lower() in _ANY_TENANT:
+        raise errors.no_tenant(world, call)
+    check_tenant(world, call)
+    form = call.form()
+    grant = form.get("grant_type")
+    if not grant:
+        raise errors.missing(world, call, "grant_type")
+    if grant in _ELSEWHERE:
+        raise Refusal(not_implemented(f"The grant type '{grant}'"))
+    if grant != "client_credentials":
+        raise errors.unsupported_grant(world, call, grant)
+    return form
+
+
+def not_implemented(what: str) -> Reply:
+    """501, in OAuth's shape."""
+    return Reply(501, {"error": "not_implemented", "error_description": f"{what} is not implemented by the local cloud."})
+
+
+def _client(world: World, call: Call, form: Mapping[str, str]) -> tuple[ServicePrincipal, Proof]:
+    client, proof = authenticate(world, call, form)
+    return client.principal, proof
+
+
+def _resource(world: World, call: Call, asked: str, principal: ServicePrincipal) -> Resource:
+    resource = resolve(world, asked)
+    if resource is None:
+        raise errors.resource_not_found(world, call, asked)
+    held = any(role.resource_app_id == resource.app_id for role in principal.app_roles)
+    if resource.principal.properties.get("appRoleAssignmentRequired") and not held:
+        raise errors.role_required(world, call, principal.app_id, resource.app_id)
+    return resource
+
+
+def _issue(world: World, principal: ServicePrincipal, resource: Resource, proof: Proof) -> tuple[str, int, int]:
+    stated = claims.of_application(world, principal, resource, proof)
+    return world.tokens.issue(stated), stated["nbf"], stated["exp"]
+
+
+def _answer(body: Mapping[str, object], principal: ServicePrincipal) -> Reply:
+    headers = {"cache-control": "no-store, no-cache", "pragma": "no-cache"}
+    return Reply(200, body, headers, principal=principal.id, client_id=principal.app_id)

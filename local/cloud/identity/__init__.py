@@ -1,0 +1,1 @@
+"""The managed identity endpoints: the instance metadata service of machines, and the App Service one."""
