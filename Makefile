@@ -1,0 +1,70 @@
+# Every target does all of its own set-up; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# .python-version makes pyenv's shims pick 3.13; elsewhere whichever of these is a 3.13.
+PYTHON ?= $(firstword $(foreach name,python3.13 python3 python,$(shell \
+	$(name) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1 && echo $(name))))
+
+venv := .venv/.installed
+node_modules := local/storage/node_modules/.package-lock.json
+python := .venv/bin/python
+# Node brings certificate authorities of its own; this makes it trust the machine's as well.
+npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
+
+.PHONY: help setup up demo test check bench lock azure-cli-check
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(venv) $(node_modules) ## a virtual environment and the storage emulator, as locked
+
+up: setup ## run everything locally, in the foreground, until Ctrl-C
+	@exec $(python) -m local up
+
+demo: setup ## one lease's life, told step by step
+	@exec $(python) -m local demo
+
+test: setup ## the whole test suite
+	@$(python) -m pytest -q
+
+check: $(venv) ## format, lint, types, layers, sizes: what CI runs before the tests
+	@.venv/bin/ruff format --check --quiet . || { echo 'run: .venv/bin/ruff format'; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+	@$(python) -m tests.check_sizes
+
+bench: setup ## measure
+	@exec $(python) -m bench
+
+azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
+	@exec $(python) -m local azure-cli-check
+
+# Azure's remote build installs requirements.txt on Linux x86-64: that is the platform it is locked for. No index and
+# no host is written into either file.
+compile := .venv/bin/uv pip compile --quiet --upgrade --system-certs --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --python-version 3.13 --python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock'
+
+lock: ## resolve the dependencies anew: requirements*.txt and the storage emulator's package-lock.json
+	@test -x .venv/bin/uv || $(MAKE) $(venv)
+	@$(compile) pyproject.toml -o requirements.txt
+	@$(compile) --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
+	@rm -f local/storage/package-lock.json
+	@$(npm) install --prefix local/storage --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+
+# pip compiles every module of every package by default; left out, the first import compiles the few that are used.
+$(venv): requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo 'Python 3.13 is needed, and none was found (python3.13, python3 or python).' >&2; exit 1; }
+	@echo 'Setting up .venv ...'
+	@test -x $(python) || $(PYTHON) -m venv .venv
+	@$(python) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes \
+		$(foreach file,$^,-r $(file))
+	@touch $@
+
+$(node_modules): local/storage/package-lock.json local/storage/package.json | $(venv)
+	@echo 'Setting up the storage emulator ...'
+	@$(npm) ci --prefix local/storage --ignore-scripts
+	@touch $@
