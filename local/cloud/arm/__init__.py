@@ -1,0 +1,1 @@
+"""Azure Resource Manager: role assignments and definitions, authorization, resource groups and locks."""

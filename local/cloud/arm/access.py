@@ -1,0 +1,93 @@
+"""Who may do what: role assignments at a scope and above it, through groups too, with their conditions."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from local.cloud.arm import builtin_roles
+from local.cloud.arm.condition_syntax import parse
+from local.cloud.arm.conditions import Circumstances, action_matches, holds
+from local.cloud.arm.scopes import Scope, lineage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.cloud.state import RoleAssignment, RoleDefinition
+    from local.cloud.wire import Json
+    from local.cloud.world import World
+
+
+class Verdict(Enum):
+    """The outcome of an authorization decision."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    CONDITION_UNMET = "a role would grant it, were it not for its condition"
+
+
+def decide(world: World, principal_id: str, scope: Scope, circumstances: Circumstances, *, data: bool = False) -> Verdict:
+    """Whether this principal may do ``circumstances.action`` at this scope; ``data`` for data actions."""
+    verdict = Verdict.REFUSED
+    for assignment in effective(world, principal_id, scope):
+        definition = definition_of(world, assignment)
+        if definition is None or not grants(definition, circumstances.action, data=data):
+            continue
+        if assignment.condition is None or holds(parse(assignment.condition), circumstances):
+            return Verdict.GRANTED
+        verdict = Verdict.CONDITION_UNMET
+    return verdict
+
+
+def effective(world: World, principal_id: str, scope: Scope) -> Iterator[RoleAssignment]:
+    """The assignments that count for this principal at this scope: those that Azure's evaluation has seen by now."""
+    above = frozenset(lineage(world, scope))
+    for assignment in assigned_to(world, principal_id):
+        if assignment.scope.lower() in above and world.consistency.sees("arm", "assignment", assignment.name):
+            yield assignment
+
+
+def assigned_to(world: World, principal_id: str) -> Iterator[RoleAssignment]:
+    """The assignments of this principal and of the groups that it is in, at any scope."""
+    for holder in (principal_id, *memberships(world, principal_id)):
+        yield from world.directory.role_assignments.of(holder)
+
+
+def memberships(world: World, object_id: str) -> set[str]:
+    """Object ids of the groups that hold this object, directly or through other groups."""
+    found: set[str] = set()
+    frontier = {object_id.lower()}
+    while frontier:
+        frontier = {
+            group.id
+            for group in world.directory.groups.values()
+            if group.deleted is None and group.id not in found and _holds_any(world, group.id, group.members, frontier)
+        }
+        found |= frontier
+    return found
+
+
+def _holds_any(world: World, group_id: str, members: list[str], wanted: set[str]) -> bool:
+    return any(world.consistency.sees("arm", "member", group_id, member) for member in wanted.intersection(members))
+
+
+def definition_of(world: World, assignment: RoleAssignment) -> RoleDefinition | None:
+    """The role that is assigned."""
+    return find_definition(world, assignment.role_definition_id.rsplit("/", 1)[-1])
+
+
+def find_definition(world: World, name: str) -> RoleDefinition | None:
+    """The role with this GUID, built in or custom."""
+    return builtin_roles.BY_NAME.get(name.lower()) or world.directory.role_definitions.get(name.lower())
+
+
+def grants(definition: RoleDefinition, action: str, *, data: bool) -> bool:
+    """Whether a role's permissions include the action: in actions and not in notActions of one and the same entry."""
+    allowed, excepted = ("dataActions", "notDataActions") if data else ("actions", "notActions")
+    return any(
+        _matches_any(entry, allowed, action) and not _matches_any(entry, excepted, action) for entry in definition.permissions
+    )
+
+
+def _matches_any(entry: Json, field: str, action: str) -> bool:
+    return any(action_matches(pattern, action) for pattern in entry.get(field, ()))

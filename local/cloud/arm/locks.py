@@ -1,0 +1,123 @@
+"""Management locks: CRUD, and what they forbid.
+
+Rules: https://learn.microsoft.com/azure/azure-resource-manager/management/lock-resources
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, cast
+
+from local.cloud.arm import errors
+from local.cloud.arm.scopes import Scope, lineage, require
+from local.cloud.state import Lock
+from local.cloud.wire import Reply
+
+if TYPE_CHECKING:
+    from local.cloud.arm.requests import Request
+    from local.cloud.wire import Json
+    from local.cloud.world import World
+
+_FORBIDDING = {"delete": ("CanNotDelete", "ReadOnly"), "write": ("ReadOnly",)}
+_LEVELS = {"cannotdelete": "CanNotDelete", "readonly": "ReadOnly"}
+
+
+def check(world: World, scope: Scope, operation: Literal["delete", "write"], target: str) -> None:
+    """Raises 409 ScopeLocked when a lock here or above forbids the operation on ``target``, an id at or in ``scope``."""
+    if not world.directory.locks:
+        return
+    above = frozenset(lineage(world, scope))
+    locked = [lock.scope for lock in _forbidding(world, operation) if lock.scope.lower() in above]
+    if locked:
+        raise errors.scope_locked(target, operation, ",".join(locked))
+
+
+def check_tree(world: World, scope: Scope) -> None:
+    """The same for the deletion of all that lies in ``scope``: locks below it count too."""
+    check(world, scope, "delete", scope.path)
+    locked = [lock.scope for lock in _forbidding(world, "delete") if scope.contains(Scope.of(lock.scope))]
+    if locked:
+        raise errors.scope_locked(scope.path, "delete", ",".join(locked))
+
+
+def _forbidding(world: World, operation: str) -> list[Lock]:
+    return [lock for lock in world.directory.locks.values() if lock.level in _FORBIDDING[operation]]
+
+
+def put(request: Request) -> Reply:
+    """Creates (201) or changes (200) a lock."""
+    scope, name = request.scope, request.call.params["name"]
+    request.require("Microsoft.Authorization/locks/write", scope, request.call.path)
+    require(request.world, scope)
+    properties = request.json().get("properties")
+    level = _LEVELS.get(str(properties.get("level", "")).lower()) if isinstance(properties, dict) else None
+    if level is None or not isinstance(properties, dict):
+        raise errors.refusal(400, "LockLevelInvalid", "The lock level must be 'CanNotDelete' or 'ReadOnly'.")
+    lock = Lock(name, scope.path, cast('Literal["CanNotDelete", "ReadOnly"]', level), properties.get("notes"))
+    known = _key(scope, name) in request.world.directory.locks
+    request.world.directory.locks[_key(scope, name)] = lock
+    return Reply(200 if known else 201, _render(lock))
+
+
+def get(request: Request) -> Reply:
+    """One lock; 404 LockNotFound."""
+    scope = request.scope
+    request.require("Microsoft.Authorization/locks/read", scope, request.call.path)
+    require(request.world, scope)
+    name = request.call.params["name"]
+    lock = _find(request.world, scope, name)
+    if lock is None:
+        raise errors.refusal(404, "LockNotFound", f"The lock '{name}' could not be found.")
+    return Reply(200, _render(lock))
+
+
+def delete(request: Request) -> Reply:
+    """200, or 204 when there is none. A lock does not protect locks."""
+    scope, name = request.scope, request.call.params["name"]
+    request.require("Microsoft.Authorization/locks/delete", scope, request.call.path)
+    require(request.world, scope)
+    lock = _find(request.world, scope, name)
+    if lock is None:
+        return Reply(204)
+    locks = request.world.directory.locks
+    del locks[next(key for key, value in locks.items() if value is lock)]
+    return Reply(200)
+
+
+def listing(request: Request) -> Reply:
+    """The locks here, above and below."""
+    scope = request.scope
+    request.require("Microsoft.Authorization/locks/read", scope)
+    require(request.world, scope)
+    above = frozenset(lineage(request.world, scope))
+    found = [
+        _render(lock)
+        for lock in request.world.directory.locks.values()
+        if lock.scope.lower() in above or scope.contains(Scope.of(lock.scope))
+    ]
+    return Reply(200, {"value": found})
+
+
+def _find(world: World, scope: Scope, name: str) -> Lock | None:
+    return next(
+        (
+            lock
+            for lock in world.directory.locks.values()
+            if lock.name.lower() == name.lower() and lock.scope.lower() == scope.key
+        ),
+        None,
+    )
+
+
+def _key(scope: Scope, name: str) -> str:
+    return f"{scope.prefix}/providers/microsoft.authorization/locks/{name}".lower()
+
+
+def _render(lock: Lock) -> Json:
+    notes = {"notes": lock.notes} if lock.notes is not None else {}
+    scope = Scope.of(lock.scope)
+    return {
+        "properties": {"level": lock.level, **notes},
+        "id": f"{scope.prefix}/providers/Microsoft.Authorization/locks/{lock.name}",
+        "type": "Microsoft.Authorization/locks",
+        "name": lock.name,
+    }

@@ -1,0 +1,178 @@
+"""Resource groups, and resources as far as they can be read, listed and authorized on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.arm import errors, locks
+from local.cloud.arm.filters import paged
+from local.cloud.arm.scopes import Scope, require
+from local.cloud.state import Resource
+from local.cloud.wire import Reply
+
+if TYPE_CHECKING:
+    from local.cloud.arm.requests import Request
+    from local.cloud.wire import Json
+    from local.cloud.world import World
+
+_GROUP_TYPE = "Microsoft.Resources/resourceGroups"
+_GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
+_PROVIDERS = {
+    "Microsoft.Authorization": ("roleAssignments", "roleDefinitions", "permissions", "locks"),
+    "Microsoft.Resources": ("tenants", "subscriptions", "subscriptions/resourceGroups", "resources"),
+    "Microsoft.ManagedIdentity": ("userAssignedIdentities",),
+    "Microsoft.KeyVault": ("vaults",),
+    "Microsoft.Storage": ("storageAccounts",),
+    "Microsoft.Compute": ("virtualMachines",),
+    "Microsoft.Web": ("sites",),
+}
+
+
+def list_groups(request: Request) -> Reply:
+    """The resource groups of a subscription that the caller may read."""
+    root = Scope.of(f"/subscriptions/{request.call.params['subscription']}")
+    require(request.world, root)
+    groups = [item for item in request.world.directory.resources.values() if item.type.lower() == _GROUP_TYPE.lower()]
+    readable = (item for item in groups if root.contains(Scope.of(item.id)) and _may_read(request, item))
+    return paged(request, [_render(item) for item in readable])
+
+
+def get_group(request: Request) -> Reply:
+    """One resource group."""
+    scope = _group(request)
+    request.require(f"{_GROUPS}/read", scope)
+    require(request.world, scope)
+    return Reply(200, _render(request.world.directory.resources[scope.key]))
+
+
+def head_group(request: Request) -> Reply:
+    """204 when it exists, 404 without a body when not."""
+    scope = _group(request)
+    request.require(f"{_GROUPS}/read", scope)
+    return Reply(204 if scope.key in request.world.directory.resources else 404)
+
+
+def put_group(request: Request) -> Reply:
+    """Creates (201) or changes (200) a resource group."""
+    scope = _group(request)
+    request.require(f"{_GROUPS}/write", scope)
+    require(request.world, Scope.of(f"/subscriptions/{scope.subscription}"))
+    locks.check(request.world, scope, "write", scope.path)
+    body = request.json()
+    if not body.get("location"):
+        raise errors.refusal(400, "LocationRequired", "The location property is required for this definition.")
+    resources = request.world.directory.resources
+    known = scope.key in resources
+    resources[scope.key] = Resource(scope.path, _GROUP_TYPE, str(body["location"]), dict(body.get("tags") or {}))
+    return Reply(200 if known else 201, _render(resources[scope.key]))
+
+
+def delete_group(request: Request) -> Reply:
+    """Deletes the group and all in it: 202 and a ``Location`` to ask for the outcome, which is there at once."""
+    scope = _group(request)
+    request.require(f"{_GROUPS}/delete", scope)
+    require(request.world, scope)
+    locks.check_tree(request.world, scope)
+    _remove_tree(request.world, scope)
+    version = request.call.query.get("api-version", "")
+    poll = f"{request.call.origin}/subscriptions/{scope.subscription}/operationresults/{request.world.guid()}"
+    return Reply(202, None, {"location": f"{poll}?api-version={version}", "retry-after": "0"})
+
+
+def operation_result(request: Request) -> Reply:
+    """Every deletion is complete by the time that it is asked about."""
+    return Reply(200)
+
+
+def get_resource(request: Request) -> Reply:
+    """One resource, whatever its type: the caller needs ``<type>/read``."""
+    scope = Scope.of(request.call.path)
+    resource = scope.resource
+    if resource is None:
+        raise errors.not_implemented(f"{request.call.method} {request.call.path}")
+    request.require(f"{resource.type}/read", scope)
+    require(request.world, scope)
+    known = request.world.directory.resources.get(scope.key)
+    if known is None:
+        raise errors.resource_not_found(f"{resource.type}/{resource.name}", scope.group)
+    return Reply(200, _render(known))
+
+
+def list_resources(request: Request) -> Reply:
+    """The resources in a subscription or group that the caller may read."""
+    scope = Scope.of(request.call.path.rsplit("/", 1)[0])
+    require(request.world, scope)
+    inside = (
+        item
+        for item in request.world.directory.resources.values()
+        if scope.contains(Scope.of(item.id)) and Scope.of(item.id).resource is not None
+    )
+    return paged(request, [_render(item) for item in inside if _may_read(request, item)])
+
+
+def list_providers(request: Request) -> Reply:
+    """The resource providers that the local cloud knows, all registered."""
+    subscription = request.call.params["subscription"]
+    return paged(request, [_provider(subscription, namespace) for namespace in _PROVIDERS])
+
+
+def get_provider(request: Request) -> Reply:
+    """One resource provider."""
+    asked = request.call.params["namespace"]
+    namespace = next((name for name in _PROVIDERS if name.lower() == asked.lower()), None)
+    if namespace is None:
+        raise errors.gateway_refusal(404, "InvalidResourceNamespace", f"The resource namespace '{asked}' is invalid.")
+    return Reply(200, _provider(request.call.params["subscription"], namespace))
+
+
+def _provider(subscription: str, namespace: str) -> Json:
+    kinds = [
+        {"resourceType": kind, "locations": [], "apiVersions": ["2022-04-01"], "capabilities": "None"}
+        for kind in _PROVIDERS[namespace]
+    ]
+    return {
+        "id": f"/subscriptions/{subscription}/providers/{namespace}",
+        "namespace": namespace,
+        "resourceTypes": kinds,
+        "registrationState": "Registered",
+        "registrationPolicy": "RegistrationFree",
+    }
+
+
+def _group(request: Request) -> Scope:
+    params = request.call.params
+    return Scope.of(f"/subscriptions/{params['subscription']}/resourceGroups/{params['group']}")
+
+
+def _may_read(request: Request, item: Resource) -> bool:
+    scope = Scope.of(item.id)
+    kind = scope.resource.type if scope.resource else _GROUPS
+    return request.allows(f"{kind}/read", scope)
+
+
+def _remove_tree(world: World, scope: Scope) -> None:
+    """What is in a group goes with it: resources, their identities, role assignments and locks."""
+    directory = world.directory
+    for key in [key for key, item in directory.resources.items() if scope.contains(Scope.of(item.id))]:
+        del directory.resources[key]
+    for name in [name for name, item in directory.role_assignments.items() if scope.contains(Scope.of(item.scope))]:
+        del directory.role_assignments[name]
+    for key in [key for key, item in directory.locks.items() if scope.contains(Scope.of(item.scope))]:
+        del directory.locks[key]
+    for principal in directory.service_principals.values():
+        if principal.resource_id and principal.deleted is None and scope.contains(Scope.of(principal.resource_id)):
+            principal.deleted = world.clock.now()
+
+
+def _render(item: Resource) -> Json:
+    is_group = item.type.lower() == _GROUP_TYPE.lower()
+    properties = {"provisioningState": "Succeeded"} if is_group else item.properties
+    tags = {"tags": item.tags} if item.tags else {}
+    return {
+        "id": item.id,
+        "name": item.id.rsplit("/", 1)[-1],
+        "type": item.type,
+        "location": item.location,
+        **tags,
+        "properties": properties,
+    }

@@ -1,0 +1,122 @@
+"""Azure Resource Manager's routes, and what every call and every reply goes through."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from local.cloud.arm import assignments, definitions, errors, locks, resources, subscriptions
+from local.cloud.arm.authentication import authenticate
+from local.cloud.arm.requests import Operation, Request, check_version
+from local.cloud.arm.settings import Settings
+from local.cloud.arm.throttle import Throttle
+from local.cloud.wire import Call, Handler, Refusal, Reply, Route
+
+if TYPE_CHECKING:
+    from local.cloud.world import World
+
+_AUTHORIZATION = "{scope:path}/providers/Microsoft.Authorization"
+_SUBSCRIPTION = "/subscriptions/{subscription}"
+_GROUP = _SUBSCRIPTION + "/resourceGroups/{group}"
+_OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
+    ("GET", _AUTHORIZATION + "/roleAssignments", assignments.listing),
+    ("GET", _AUTHORIZATION + "/roleAssignments/{name}", assignments.get),
+    ("PUT", _AUTHORIZATION + "/roleAssignments/{name}", assignments.put),
+    ("DELETE", _AUTHORIZATION + "/roleAssignments/{name}", assignments.delete),
+    ("GET", _AUTHORIZATION + "/roleDefinitions", definitions.listing),
+    ("GET", _AUTHORIZATION + "/roleDefinitions/{name}", definitions.get),
+    ("PUT", _AUTHORIZATION + "/roleDefinitions/{name}", definitions.put),
+    ("DELETE", _AUTHORIZATION + "/roleDefinitions/{name}", definitions.delete),
+    ("GET", _AUTHORIZATION + "/permissions", definitions.permitted),
+    ("GET", _AUTHORIZATION + "/locks", locks.listing),
+    ("GET", _AUTHORIZATION + "/locks/{name}", locks.get),
+    ("PUT", _AUTHORIZATION + "/locks/{name}", locks.put),
+    ("DELETE", _AUTHORIZATION + "/locks/{name}", locks.delete),
+    ("GET", "/tenants", subscriptions.tenants),
+    ("GET", "/subscriptions", subscriptions.listing),
+    ("GET", _SUBSCRIPTION, subscriptions.get),
+    ("GET", _SUBSCRIPTION + "/locations", subscriptions.locations),
+    ("GET", _SUBSCRIPTION + "/operationresults/{operation}", resources.operation_result),
+    ("GET", _SUBSCRIPTION + "/providers", resources.list_providers),
+    ("GET", _SUBSCRIPTION + "/providers/{namespace}", resources.get_provider),
+    ("GET", _SUBSCRIPTION + "/resources", resources.list_resources),
+    ("GET", _SUBSCRIPTION + "/resourceGroups", resources.list_groups),
+    ("GET", _GROUP, resources.get_group),
+    ("HEAD", _GROUP, resources.head_group),
+    ("PUT", _GROUP, resources.put_group),
+    ("DELETE", _GROUP, resources.delete_group),
+    ("GET", _GROUP + "/resources", resources.list_resources),
+    ("GET", _SUBSCRIPTION + "/{rest:path}", resources.get_resource),
+)
+_METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
+
+
+class Arm:
+    """Azure Resource Manager of one local cloud. ``settings`` may be changed at any time."""
+
+    name = "arm"
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._throttle = Throttle()
+        # The world's own chance is for object ids: reads must not change which are drawn.
+        self._chance = random.Random(0)
+        self.routes = (
+            *(Route(method, template, self._entered(operation)) for method, template, operation in _OPERATIONS),
+            *(Route(method, "{path:path}", self._entered(_unknown)) for method in _METHODS),
+        )
+
+    def reset(self) -> None:
+        """Back to the default settings, with full token buckets."""
+        self.settings = Settings(authority=self.settings.authority)
+        self._throttle = Throttle()
+
+    def error(self, status: int, code: str, message: str) -> Reply:
+        """An error in Azure Resource Manager's shape."""
+        return errors.error(status, code, message)
+
+    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+        """Adds request ids, date and the other headers that were recorded on every reply."""
+        now = datetime.fromtimestamp(world.clock.now(), UTC)
+        request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        correlation = call.headers.get("x-ms-correlation-request-id", request_id)
+        headers = {
+            "cache-control": "no-cache",
+            "pragma": "no-cache",
+            "expires": "-1",
+            "strict-transport-security": "max-age=31536000; includeSubDomains",
+            "x-content-type-options": "nosniff",
+            "x-ms-request-id": request_id,
+            "x-ms-correlation-request-id": correlation,
+            "x-ms-routing-request-id": f"LOCAL:{now:%Y%m%dT%H%M%SZ}:{request_id}",
+            "date": f"{now:%a, %d %b %Y %H:%M:%S} GMT",
+        }
+        if reply.body is not None:
+            headers["content-type"] = "application/json; charset=utf-8"
+        if call.headers.get("x-ms-return-client-request-id", "").lower() == "true":
+            headers["x-ms-client-request-id"] = call.headers.get("x-ms-client-request-id", "")
+        return Reply(reply.status, reply.body, {**headers, **reply.headers})
+
+    def _entered(self, operation: Operation) -> Handler:
+        """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
+
+        def handler(world: World, call: Call) -> Reply:
+            caller = authenticate(world, call, self.settings)
+            check_version(call)
+            request = Request(world, call, caller, self.settings)
+            quota = self._throttle.take(request)
+            try:
+                reply = operation(request)
+            except Refusal as refused:
+                reply = refused.reply
+            if "x-ms-failure-cause" in reply.headers:
+                return reply
+            return Reply(reply.status, reply.body, {**quota, **reply.headers})
+
+        return handler
+
+
+def _unknown(request: Request) -> Reply:
+    raise errors.not_implemented(f"{request.call.method} {request.call.path}")
