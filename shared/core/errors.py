@@ -25,6 +25,7 @@
     │       ├── Unavailable      5xx
     │       └── Unreachable      no answer in time
     ├── LostRace                 another worker moved the record first; never leaves the broker
+    ├── Interrupted              the work was taken over by another worker; nothing is left behind
     └── Misconfigured            the operator's to mend
 """
 
@@ -45,17 +46,18 @@ class Fault:
 class LeaseholdError(Exception):
     """Root of the tree.
 
-    ``code`` is stable, ``sentence`` is what a caller may read. ``detail`` adds what this caller may know of this case;
-    the exception's own text and its cause are for the log.
+    ``code`` is stable, ``sentence`` is what a caller may read. ``detail`` adds what this caller may know of this case,
+    ``audit_reason`` what the audit trail says of it; the exception's own text and its cause are for the log.
     """
 
     code: ClassVar[str] = "internal_error"
     sentence: ClassVar[str] = "The broker failed."
 
-    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+    def __init__(self, detail: str = "", *, code: str | None = None, audit_reason: str = "") -> None:
         super().__init__(detail or self.sentence)
         self.detail = detail or self.sentence
         self.stable_code = code or self.code
+        self.audit_reason = audit_reason or self.detail
 
 
 class Rejected(LeaseholdError):
@@ -143,6 +145,7 @@ class Upstream(LeaseholdError):
     def __init__(self, cause: str = "", *, status: int | None = None, azure_code: str = "") -> None:
         super().__init__()
         self.args = (f"{azure_code or type(self).__name__} ({status}): {cause}",)
+        self.audit_reason = str(self)
         self.status = status
         self.azure_code = azure_code
         self.cause = cause
@@ -229,6 +232,13 @@ class LostRace(LeaseholdError):
 
     code = "lost_race"
     sentence = "The record was changed by someone else at the same time."
+
+
+class Interrupted(LeaseholdError):
+    """The worker was too slow, or the lease was revoked while it was being made; what was made is undone."""
+
+    code = "interrupted"
+    sentence = "The lease was ended while it was being made; nothing is left of it. Try again."
 
 
 class Misconfigured(LeaseholdError):

@@ -1,9 +1,9 @@
-"""The lease: the record of one issued credential, its states, and the moves between them.
+r"""The lease: the record of one issued credential, its states, and the moves between them.
 
 ::
 
     PLANNED -> ACTIVE -> ENDING -> ENDED -> (pruned)
-        \\________________/ |  ^
+        \________________/ |  ^
                            v  |
                           STUCK      attempts exhausted; still tried, slowly
 
@@ -44,6 +44,17 @@ class State(StrEnum):
         return self is not State.ENDED
 
 
+class Cause(StrEnum):
+    """Why a lease ends."""
+
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    UNFINISHED = "unfinished"
+    """The worker that was issuing it died."""
+    FAILED = "failed"
+    """Issuing it failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Whom the credential was issued to."""
@@ -71,6 +82,8 @@ class Lease:
     expires_at: datetime
     max_expires_at: datetime
     due_at: datetime
+    made_by: datetime
+    """By then everything that it may have made in Azure was made. Absence is believed some minutes later."""
     ttl: int
     max_ttl: int
     renewable: bool
@@ -79,8 +92,8 @@ class Lease:
     metadata: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     """Why the caller wants it, in the caller's words."""
-    cause: str = ""
-    """Why it ends or ended: ``expired``, ``revoked``, ``unfinished``, ``failed``, ``role_deleted``."""
+    cause: Cause | None = None
+    """Why it ends or ended."""
     attempts: int = 0
     """Failed attempts to end it."""
     last_error: str = ""
@@ -111,17 +124,18 @@ class Lease:
         )
 
     def renewed(self, now: datetime, increment: int) -> Lease:
-        """ACTIVE, with a later end: ``increment`` seconds from now, never past ``max_expires_at``, never earlier than before."""
+        """ACTIVE, ending ``increment`` seconds from now: never past ``max_expires_at``, never earlier than before."""
         self._require(State.ACTIVE)
         wanted = min(now + timedelta(seconds=increment), self.max_expires_at)
         expires = max(self.expires_at, wanted)
         return replace(self, expires_at=expires, due_at=expires)
 
-    def ending(self, cause: str, until: datetime) -> Lease:
-        """-> ENDING, held until then; the first cause stays."""
+    def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
+        """-> ENDING, held until then; the first cause stays, and what is stuck stays stuck until it has ended."""
         self._require(State.PLANNED, State.ACTIVE, State.ENDING, State.STUCK)
         state = State.STUCK if self.state is State.STUCK else State.ENDING
-        return replace(self, state=state, cause=self.cause or cause, due_at=until)
+        made_by = now if self.state is State.PLANNED else self.made_by
+        return replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by)
 
     def looked_at_again(self, when: datetime) -> Lease:
         """ENDING with nothing found to undo, but too early to believe it."""
@@ -142,11 +156,6 @@ class Lease:
         """-> ENDED: nothing is left in Azure; due again when the record itself may go."""
         self._require(State.ENDING, State.STUCK)
         return replace(self, state=State.ENDED, ended_at=now, due_at=now + retention, last_error="")
-
-    @property
-    def was_issued(self) -> bool:
-        """Whether it was ever active: its footprint is complete and its objects are older than any replication."""
-        return self.cause not in {"unfinished", "failed"}
 
     def _require(self, *states: State) -> None:
         if self.state not in states:

@@ -78,12 +78,15 @@ def write_role(role: Role) -> dict[str, Any]:
 
 def store_role(role: Role) -> dict[str, Any]:
     """The document that is kept: the public one and what was resolved."""
-    match role.target:
+    return write_role(role) | {"resolved": _resolution(role.target)}
+
+
+def _resolution(target: Target) -> dict[str, Any]:
+    match target:
         case ServicePrincipalTarget():
-            resolved: dict[str, Any] = {"definition_ids": [each.definition_id for each in role.target.azure_roles]}
+            return {"definition_ids": [role.definition_id for role in target.azure_roles]}
         case ApplicationSecretTarget():
-            resolved = {"app_id": role.target.app_id, "principal_id": role.target.principal_id}
-    return write_role(role) | {"resolved": resolved}
+            return {"app_id": target.app_id, "principal_id": target.principal_id}
 
 
 def restore_role(name: RoleName, stored: dict[str, Any], version: str) -> Role:

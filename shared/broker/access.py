@@ -1,0 +1,51 @@
+"""Which roles and leases a caller gets to see. What is forbidden and what does not exist read alike."""
+
+from __future__ import annotations
+
+from shared.broker.outside import Outside
+from shared.core.caller import Caller
+from shared.core.decision import Denied, decide
+from shared.core.errors import Forbidden, NotFound
+from shared.core.lease import Lease
+from shared.core.names import LeaseId, RoleName
+from shared.core.role import Role
+
+
+def require_admin(caller: Caller) -> None:
+    """Raises ``Forbidden`` unless the caller may configure and operate the broker."""
+    if not caller.is_admin:
+        raise Forbidden("This takes the app role Leasehold.Admin.", code="admin_required")
+
+
+def require_auditor(caller: Caller) -> None:
+    """Raises ``Forbidden`` unless the caller may read everything that happened."""
+    if not caller.is_auditor:
+        raise Forbidden("This takes the app role Leasehold.Auditor or Leasehold.Admin.", code="auditor_required")
+
+
+async def role_for_issuing(outside: Outside, caller: Caller, name: RoleName) -> Role:
+    """The role, if the caller may issue from it. Raises ``Forbidden``; ``NotFound`` only to an admin."""
+    role = await outside.roles.get(name)
+    if role is None:
+        if caller.is_admin:
+            raise NotFound(f"There is no role {name}.", code="role_not_found")
+        raise Forbidden(audit_reason="no such role")
+    decision = decide(role, caller)
+    if isinstance(decision, Denied):
+        raise Forbidden(audit_reason=decision.reason)
+    return role
+
+
+async def lease_for(outside: Outside, caller: Caller, lease_id: LeaseId, *, reading: bool = False) -> Lease:
+    """The lease, if the caller holds it or is an admin; an auditor may read it. Raises ``NotFound``."""
+    lease = await outside.leases.get(lease_id)
+    may = caller.is_auditor if reading else caller.is_admin
+    if lease is None or not (may or holds(caller, lease)):
+        reason = "no such lease" if lease is None else "another caller's lease"
+        raise NotFound("There is no such lease, or it is not yours.", code="lease_not_found", audit_reason=reason)
+    return lease
+
+
+def holds(caller: Caller, lease: Lease) -> bool:
+    """Whether the credential was issued to this caller."""
+    return (caller.object_id, caller.tenant_id) == (lease.holder.object_id, lease.holder.tenant_id)

@@ -1,0 +1,69 @@
+"""Writing and reading roles. For admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.broker.access import require_admin
+from shared.broker.outside import Outside, Request
+from shared.broker.revoke import revoke_role
+from shared.core.errors import Conflict, Malformed, NotFound
+from shared.core.names import RoleName
+from shared.core.role import Role
+from shared.core.role_document import read_role
+
+
+async def put_role(
+    outside: Outside, request: Request, name: RoleName, document: Any, *, expected: str | None, dry_run: bool = False
+) -> Role:
+    """Checks the document, looks its names up in Azure, and stores it unless it is a dry run.
+
+    ``expected`` as in ``Roles.put``. Raises ``Forbidden``, ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
+    """
+    require_admin(request.caller)
+    role = read_role(name, document)
+    _refuse_protected(outside, role)
+    role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
+    _refuse_protected(outside, role)
+    if dry_run:
+        return role
+    stored = await outside.roles.put(role, expected=expected)
+    await outside.audit.record(request.done(outside, "put_role", role=name))
+    return stored
+
+
+async def get_role(outside: Outside, request: Request, name: RoleName) -> Role:
+    """Raises ``Forbidden``, ``NotFound``."""
+    require_admin(request.caller)
+    role = await outside.roles.get(name)
+    if role is None:
+        raise NotFound(f"There is no role {name}.", code="role_not_found")
+    return role
+
+
+async def list_roles(outside: Outside, request: Request) -> tuple[Role, ...]:
+    """Raises ``Forbidden``."""
+    require_admin(request.caller)
+    return await outside.roles.list()
+
+
+async def delete_role(outside: Outside, request: Request, name: RoleName, *, expected: str | None, revoking: bool) -> int:
+    """Forgets the role; gives how many live leases of it were made to end.
+
+    Raises ``Forbidden``, ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is
+    not asked for.
+    """
+    require_admin(request.caller)
+    if not revoking and await outside.leases.count_live(name, at_most=1):
+        raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
+    if not await outside.roles.delete(name, expected=expected):
+        raise NotFound(f"There is no role {name}.", code="role_not_found")
+    # Gone first: an issue that is under way either sees that, or its lease is found here.
+    count = await revoke_role(outside, request, name) if revoking else 0
+    await outside.audit.record(request.done(outside, "delete_role", role=name))
+    return count
+
+
+def _refuse_protected(outside: Outside, role: Role) -> None:
+    if faults := outside.protected.faults(role.target):
+        raise Malformed(*faults, code="protected_target")

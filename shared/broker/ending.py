@@ -1,0 +1,76 @@
+"""Taking a credential back: the one path by which every lease ends, whoever began it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from shared.broker.hold import Hold
+from shared.broker.outside import Outside
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.errors import Throttled, Upstream
+from shared.core.lease import Cause, Lease, State
+
+log = logging.getLogger(__name__)
+
+
+async def claim(outside: Outside, lease: Lease, cause: Cause) -> Hold:
+    """Moves the lease to ENDING, held by this worker. Raises ``LostRace``, ``Upstream``."""
+    hold = Hold(outside, lease)
+    await hold.move(lambda it: it.ending(cause, outside.now(), hold.until()))
+    return hold
+
+
+async def take_back(outside: Outside, hold: Hold, *, request_id: str, patience: float, young: bool | None = None) -> Lease:
+    """Undoes the footprint of a claimed lease; gives the lease as it then stands.
+
+    ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), or when something was absent that may
+    only not have replicated yet. Raises ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    """
+    fresh = outside.now() < _settled(outside, hold.lease)
+    try:
+        met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young)
+    except Upstream as failure:
+        return await _failed(outside, hold, failure, request_id)
+    if fresh and not met_all:
+        return await hold.release(lambda lease: lease.looked_at_again(_settled(outside, lease)))
+    # Told before it is moved: a death in between tells it twice rather than never.
+    await outside.audit.record(_event(outside, hold.lease, Outcome.DONE, request_id))
+    return await hold.release(lambda lease: lease.ended(outside.now(), outside.timing.retention))
+
+
+async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool) -> bool:
+    issuer = outside.issuers.for_footprint(hold.lease.footprint)
+    located = await issuer.locate(hold.lease.footprint, young=young, wait_until=wait_until)
+    if located != hold.lease.footprint:
+        await hold.move(lambda lease: lease.knowing(located))
+    return await issuer.undo(located, young=young, wait_until=wait_until)
+
+
+async def _failed(outside: Outside, hold: Hold, failure: Upstream, request_id: str) -> Lease:
+    log.warning("lease %s could not be ended: %s", hold.lease.id, failure)
+    wait = failure.retry_after if isinstance(failure, Throttled) else None
+    await outside.audit.record(_event(outside, hold.lease, Outcome.FAILED, request_id, failure))
+    lease = await hold.release(
+        lambda lease: lease.failed(outside.now(), failure.brief(), outside.ids.jitter(), retry_after=wait)
+    )
+    if lease.state is State.STUCK:
+        log.error("lease %s is stuck after %d attempts: %s", lease.id, lease.attempts, failure)
+    return lease
+
+
+def _settled(outside: Outside, lease: Lease) -> datetime:
+    return lease.made_by + timedelta(seconds=outside.timing.settle)
+
+
+def _event(outside: Outside, lease: Lease, outcome: Outcome, request_id: str, failure: Upstream | None = None) -> AuditEvent:
+    return AuditEvent(
+        at=outside.now(),
+        operation="end",
+        outcome=outcome,
+        request_id=request_id,
+        code=failure.stable_code if failure else "",
+        reason=f"{lease.cause}: {failure.brief()}" if failure else str(lease.cause or ""),
+        role=lease.id.role,
+        lease=lease.id,
+    )

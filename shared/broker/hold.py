@@ -1,0 +1,82 @@
+"""Holding a lease while working on it, so that the sweep takes over if, and only if, this worker dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from shared.broker.outside import Outside
+from shared.core.errors import LostRace, Upstream
+from shared.core.lease import Lease
+
+log = logging.getLogger(__name__)
+
+
+class Hold:
+    """A stored lease that this worker moves. Within ``async with`` its ``due_at`` is kept ahead of the clock.
+
+    Every write goes through ``move``; one that finds the row changed raises ``LostRace``, and so does every later one.
+    """
+
+    def __init__(self, outside: Outside, lease: Lease) -> None:
+        self._outside = outside
+        self._lease = lease
+        self._turn = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
+
+    @property
+    def lease(self) -> Lease:
+        """The lease as last stored."""
+        return self._lease
+
+    def until(self) -> datetime:
+        """The instant up to which a hold taken now lasts."""
+        return self._outside.now() + timedelta(seconds=self._outside.timing.hold)
+
+    async def move(self, change: Callable[[Lease], Lease]) -> Lease:
+        """Stores the changed lease. Raises ``LostRace`` or ``Upstream``."""
+        async with self._turn:
+            self._lease = await self._outside.leases.swap(change(self._lease), former=self._lease)
+            return self._lease
+
+    async def release(self, change: Callable[[Lease], Lease]) -> Lease:
+        """The last move: the lease is no longer kept ahead."""
+        await self._stop()
+        return await self.move(change)
+
+    async def forget(self) -> None:
+        """Removes a lease for which nothing was begun."""
+        await self._stop()
+        await self._outside.leases.remove(self._lease)
+
+    async def __aenter__(self) -> Self:
+        self._beating = asyncio.create_task(self._beat())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._outside.clock.sleep(self._outside.timing.hold / 3)
+            try:
+                await self.move(lambda lease: lease.held_until(self.until()))
+            except LostRace:
+                return
+            except Upstream:
+                log.warning("the hold on lease %s could not be renewed", self._lease.id, exc_info=True)
+
+    async def _stop(self) -> None:
+        if self._beating is not None:
+            beating, self._beating = self._beating, None
+            async with self._turn:
+                beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating

@@ -1,0 +1,95 @@
+"""Reading: leases, status, the audit trail, and what the broker thinks of a caller."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.broker.access import lease_for, require_auditor
+from shared.broker.outside import Outside, Request
+from shared.core.audit import AuditEvent
+from shared.core.decision import Denied, Kind, decide
+from shared.core.errors import Upstream
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId
+from shared.core.ports import AuditQuery, LeaseQuery, Page
+
+
+async def read_lease(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:
+    """Raises ``NotFound``."""
+    return await lease_for(outside, request.caller, lease_id, reading=True)
+
+
+async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> Page[Lease]:
+    """All leases for an auditor, else the caller's own, whatever holder is asked for. Raises ``Forbidden``."""
+    if query.holder is not None and query.holder != request.caller.object_id:
+        require_auditor(request.caller)
+    if not request.caller.is_auditor:
+        query = replace(query, holder=request.caller.object_id)
+    return await outside.leases.list(query)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the broker is doing. Times in UTC, ``sweep_lag`` in seconds since a sweep last finished."""
+
+    by_state: Mapping[State, int]
+    by_role: Mapping[str, Mapping[State, int]]
+    last_sweep: datetime | None
+    last_summary: Mapping[str, int]
+    sweep_lag: float | None
+    stuck: tuple[Lease, ...]
+    """The first hundred of them, with their last errors."""
+
+
+async def status(outside: Outside, request: Request) -> Status:
+    """Counts every lease: an operator's call, not a probe's. Raises ``Forbidden``."""
+    require_auditor(request.caller)
+    census, swept, stuck = await asyncio.gather(
+        outside.leases.census(),
+        outside.journal.last_sweep(),
+        outside.leases.list(LeaseQuery(state=State.STUCK, limit=100)),
+    )
+    by_state: Counter[State] = Counter()
+    by_role: dict[str, dict[State, int]] = {}
+    for (role, state), count in census.items():
+        by_state[state] += count
+        by_role.setdefault(role, {})[state] = count
+    at, summary = swept or (None, {})
+    lag = (outside.now() - at).total_seconds() if at else None
+    return Status(by_state, by_role, at, summary, lag, stuck.items)
+
+
+async def health(outside: Outside) -> bool:
+    """Whether the broker can reach its storage."""
+    try:
+        return await outside.journal.reachable()
+    except Upstream:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the broker thinks of a caller: the roles it may issue from, and why not the others."""
+
+    may_issue: tuple[str, ...]
+    may_not: Mapping[str, tuple[Kind, ...]]
+
+
+async def whoami(outside: Outside, request: Request) -> Standing:
+    """For each role that the caller may not issue from: the kinds of constraint that failed, never their content."""
+    roles = await outside.roles.list()
+    decisions = {role.name: decide(role, request.caller) for role in roles}
+    return Standing(
+        tuple(name for name, decision in decisions.items() if not isinstance(decision, Denied)),
+        {name: decision.failed for name, decision in decisions.items() if isinstance(decision, Denied)},
+    )
+
+
+async def read_audit(outside: Outside, request: Request, query: AuditQuery) -> Page[AuditEvent]:
+    """Raises ``Forbidden``."""
+    require_auditor(request.caller)
+    return await outside.audit.read(query)

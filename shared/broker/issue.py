@@ -1,0 +1,160 @@
+"""Issuing a credential under a new lease."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.broker.access import role_for_issuing
+from shared.broker.ending import take_back
+from shared.broker.hold import Hold
+from shared.broker.outside import Outside, Request
+from shared.core.credential import Credential
+from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, TooMany
+from shared.core.footprint import Footprint
+from shared.core.lease import Cause, Holder, Lease, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.ports import Issuer, Order
+from shared.core.role import MIN_TTL, Role
+
+log = logging.getLogger(__name__)
+
+_SECRET_SLACK = timedelta(minutes=10)
+"""How much longer than its lease a secret may live by Entra's clock: what minting takes, and what clocks differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the caller asks for. ``ttl`` in seconds, ``None`` for the role's."""
+
+    role: RoleName
+    ttl: int | None = None
+    reason: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A lease in state ACTIVE, and its credential. The secret is nowhere else."""
+
+    lease: Lease
+    credential: Credential
+
+
+async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
+    """Raises ``Forbidden``, ``NotFound``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``.
+
+    Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's.
+    """
+    role = await role_for_issuing(outside, request.caller, ask.role)
+    order, planned = _plan(outside, request, ask, role)
+    async with Hold(outside, await outside.leases.open(planned)) as hold:
+        await _look_again(outside, hold, role)
+        attempt = _Attempt(outside, request, order, hold, learned=planned.footprint)
+        try:
+            return await attempt.carry_out()
+        except LostRace as lost:
+            await attempt.clean_up()
+            raise Interrupted from lost
+        except LeaseholdError:
+            await attempt.clean_up()
+            raise
+
+
+def _plan(outside: Outside, request: Request, ask: Ask, role: Role) -> tuple[Order, Lease]:
+    now, caller = outside.now(), request.caller
+    ttl = _ttl(role, ask)
+    longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
+    lease_id = LeaseId.of(role.name, outside.ids.ulid(now))
+    order = Order(lease_id, role.target, now + longest + _SECRET_SLACK, outside.within(outside.timing.mint))
+    lease = Lease(
+        id=lease_id,
+        type=role.type,
+        state=State.PLANNED,
+        holder=Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name),
+        footprint=outside.issuers.for_target(role.target).plan(order),
+        planned_at=now,
+        issued_at=now,
+        expires_at=now + timedelta(seconds=ttl),
+        max_expires_at=now + longest,
+        due_at=now + timedelta(seconds=outside.timing.hold),
+        made_by=now,
+        ttl=ttl,
+        max_ttl=role.max_ttl,
+        renewable=role.renewable,
+        metadata=ask.metadata,
+        reason=ask.reason,
+    )
+    return order, lease
+
+
+def _ttl(role: Role, ask: Ask) -> int:
+    ttl = role.ttl if ask.ttl is None else ask.ttl
+    if not MIN_TTL <= ttl <= role.max_ttl:
+        message = f"expected {MIN_TTL} to {role.max_ttl} seconds"
+        raise Malformed(Fault("ttl", message), code="ttl_out_of_range")
+    return ttl
+
+
+async def _look_again(outside: Outside, hold: Hold, role: Role) -> None:
+    """Now that the lease stands: who removes a role, or counts its leases, has either seen it or is seen here."""
+    if await outside.roles.get(role.name) is None:
+        await hold.forget()
+        raise Forbidden
+    if role.max_leases is None:
+        return
+    if await outside.leases.count_live(role.name, role.max_leases) > role.max_leases:
+        await hold.forget()
+        raise TooMany("The role has as many live leases as it may have.", code="too_many_leases")
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One go at minting; knows what it has learned when it fails half-way."""
+
+    outside: Outside
+    request: Request
+    order: Order
+    hold: Hold
+    learned: Footprint
+
+    @property
+    def issuer(self) -> Issuer:
+        return self.outside.issuers.for_target(self.order.target)
+
+    async def carry_out(self) -> Issued:
+        minted = await self.issuer.mint(self.order, self.learned, self._note)
+        lease = await self.hold.release(
+            lambda it: it.knowing(minted.footprint).activated(self.outside.now(), ready=minted.ready)
+        )
+        await self.outside.audit.record(
+            self.request.done(self.outside, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        )
+        return Issued(lease, minted.credential)
+
+    async def clean_up(self) -> None:
+        """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
+        try:
+            await self._end()
+        except LeaseholdError:
+            log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
+
+    async def _end(self) -> None:
+        planned, patience = self.hold.lease.footprint, self.outside.timing.inline_undo
+        try:
+            await self.hold.move(self._failed)
+        except LostRace:
+            # Whoever ends the lease now may not know the ids that were learned here.
+            await self.issuer.undo(self.learned, young=True, wait_until=self.outside.within(patience))
+            return
+        # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
+        something = self.learned != planned
+        await take_back(self.outside, self.hold, request_id=self.request.id, patience=patience, young=something)
+
+    def _failed(self, lease: Lease) -> Lease:
+        return lease.knowing(self.learned).ending(Cause.FAILED, self.outside.now(), self.hold.until())
+
+    def _note(self, footprint: Footprint) -> None:
+        self.learned = footprint

@@ -1,0 +1,75 @@
+"""Everything the verbs need from outside, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller
+from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Roles
+from shared.core.protection import Protected
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things may take, in seconds unless said otherwise. Settings may change the last three."""
+
+    mint: float = 180.0
+    """After that no call of an issue begins. The platform ends an HTTP request after 230 s."""
+    inline_undo: float = 20.0
+    """How long a caller waits while a failed issue is cleaned up, or a revocation is carried out."""
+    sweep_undo: float = 60.0
+    """The same within a sweep, where nobody waits."""
+    sweep: float = 240.0
+    """After that a sweep takes up no further lease. A timer function may run for 5 minutes on every plan."""
+    hold: float = 20.0
+    """For how long a lease is held; a worker at work keeps renewing its hold."""
+    settle: float = 180.0
+    """Age from which absence is believed. The longest replication seen in recorded exchanges took 121 s."""
+    retention: timedelta = field(default=timedelta(days=7))
+    """For how long ended leases are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """The stores, the issuers, time and chance."""
+
+    clock: Clock
+    ids: Ids
+    leases: Leases
+    roles: Roles
+    audit: Audit
+    journal: Journal
+    issuers: Issuers
+    timing: Timing = field(default_factory=Timing)
+    protected: Protected = field(default_factory=Protected)
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return self.clock.now()
+
+    def within(self, seconds: float) -> float:
+        """A point that many seconds ahead, on the monotonic clock."""
+        return self.clock.monotonic() + seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who asks, under which id."""
+
+    caller: Caller
+    id: str
+
+    def done(self, outside: Outside, operation: str, *, role: str = "", lease: str = "", reason: str = "") -> AuditEvent:
+        """The event of an operation that this request has carried through."""
+        return AuditEvent(
+            at=outside.now(),
+            operation=operation,
+            outcome=Outcome.DONE,
+            request_id=self.id,
+            caller=self.caller,
+            role=role,
+            lease=lease,
+            reason=reason,
+        )

@@ -1,0 +1,49 @@
+"""Renewing a lease: the decision is made anew, and the end moves, never past ``max_expires_at``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from shared.broker.access import lease_for, role_for_issuing
+from shared.broker.outside import Outside, Request
+from shared.core.errors import Conflict, Fault, LostRace, Malformed
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId
+from shared.core.role import MIN_TTL, Role
+
+_TRIES = 3
+"""A renewal races only with another renewal or an end; losing more often than this means that something is wrong."""
+
+
+async def renew(outside: Outside, request: Request, lease_id: LeaseId, increment: int | None) -> Lease:
+    """``increment``: seconds from now; ``None`` for what was asked for at first. A lease is never shortened.
+
+    Raises ``NotFound``, ``Forbidden``, ``Malformed``, ``Conflict``, ``Upstream``.
+    """
+    if increment is not None and increment < MIN_TTL:
+        raise Malformed(Fault("increment", f"expected at least {MIN_TTL} seconds"), code="ttl_out_of_range")
+    for _ in range(_TRIES):
+        lease = await lease_for(outside, request.caller, lease_id)
+        role = await role_for_issuing(outside, request.caller, lease.id.role)
+        _require_renewable(outside, lease)
+        try:
+            renewed = await outside.leases.swap(_renewed(outside, lease, role, increment), former=lease)
+        except LostRace:
+            continue
+        await outside.audit.record(request.done(outside, "renew", role=lease.id.role, lease=lease.id))
+        return renewed
+    raise Conflict("The lease is being changed by others; try again.", code="lease_busy")
+
+
+def _require_renewable(outside: Outside, lease: Lease) -> None:
+    if lease.state is not State.ACTIVE or lease.expires_at <= outside.now():
+        raise Conflict(f"The lease is {'expired' if lease.state is State.ACTIVE else lease.state}.", code="lease_not_active")
+    if not lease.renewable:
+        raise Conflict("The role's leases are not renewable.", code="not_renewable")
+
+
+def _renewed(outside: Outside, lease: Lease, role: Role, increment: int | None) -> Lease:
+    # The role may have become stricter since the lease was issued.
+    latest = lease.issued_at + timedelta(seconds=role.max_ttl)
+    left = int((latest - outside.now()).total_seconds())
+    return lease.renewed(outside.now(), min(increment or lease.ttl, left))
