@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 20_000
 
 
-class TokenRefused(Exception):  # noqa: N818 - it says what became of the token
+class TokenRefused(Exception):
     """A bearer token that is missing, malformed, expired, not ours or for another audience. The text says which."""
 
 

@@ -36,10 +36,14 @@ class Call:
 
     def json(self) -> Json:
         """The body as a JSON object; raises ``ValueError`` (``InputError`` is one) when it is anything else."""
-        value = json.loads(self.body or b"{}")
+        value = self.value() if self.body else {}
         if not isinstance(value, dict):
             raise InputError("the body is not a JSON object")
         return value
+
+    def value(self) -> Any:
+        """The body as any JSON value; raises ``ValueError``."""
+        return json.loads(self.body)
 
     def form(self) -> dict[str, str]:
         """The body as ``application/x-www-form-urlencoded`` fields."""
@@ -75,7 +79,7 @@ class InputError(ValueError):
     """What a client sent is not what the call takes; the text says what is wrong with it."""
 
 
-class Refusal(Exception):  # noqa: N818 - a reply that is raised: most are no error of ours
+class Refusal(Exception):
     """Raised by a handler, at any depth, to answer with the service's own error."""
 
     def __init__(self, reply: Reply) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from local.cloud import first_party
@@ -23,6 +23,11 @@ class Resource:
     names_resource: bool
     principal: ServicePrincipal
     application: Application | None = None
+
+    def in_version(self, version: int) -> Resource:
+        """The same API, as if its registration asked for tokens of this version."""
+        audience = self.app_id if version == 2 else self.audience  # noqa: PLR2004 - the token's version
+        return replace(self, version=version, audience=audience)
 
     @property
     def states_app_only(self) -> bool:

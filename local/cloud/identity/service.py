@@ -5,6 +5,9 @@ instance metadata service (set ``AZURE_POD_IDENTITY_AUTHORITY_HOST`` to the base
 (``IDENTITY_ENDPOINT``, with ``IDENTITY_HEADER``). The same paths without the base stand for one machine that carries every
 managed identity: there the header, or one of the selectors, says which.
 
+Applications and people have such a base as well, which Azure does not give them: so that a test can be anybody through
+``ManagedIdentityCredential``. Their tokens are their own kind's.
+
 IMDS: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token; App Service:
 https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference.
 """
@@ -15,13 +18,15 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from local.cloud.entra import claims, errors
+from local.cloud.entra import errors
+from local.cloud.entra.claims import MANAGED_IDENTITY_LIFETIME
 from local.cloud.entra.clients import find
+from local.cloud.entra.identities import stated
 from local.cloud.entra.resources import resolve
 from local.cloud.wire import Call, Refusal, Reply, Route
 
 if TYPE_CHECKING:
-    from local.cloud.state import Identity, ServicePrincipal
+    from local.cloud.state import Identity
     from local.cloud.world import World
 
 _SELECTORS = {
@@ -45,18 +50,18 @@ def machine_token(world: World, call: Call) -> Reply:
     identity = _selected(call, _machine(world, call))
     if identity is None:
         raise _invalid("Identity not found")
-    principal, token, start, end = _issue(world, call, identity)
+    token, start, end = _issue(world, call, identity)
     body = {
         "access_token": token,
-        "client_id": principal.app_id,
+        "client_id": identity.client_id,
         "expires_in": str(end - int(world.clock.now())),
         "expires_on": str(end),
-        "ext_expires_in": str(claims.MANAGED_IDENTITY_LIFETIME - 1),
+        "ext_expires_in": str(MANAGED_IDENTITY_LIFETIME - 1),
         "not_before": str(start),
         "resource": call.query["resource"],
         "token_type": "Bearer",
     }
-    return Reply(200, body, principal=principal.id, client_id=principal.app_id)
+    return Reply(200, body, principal=identity.object_id, client_id=identity.client_id)
 
 
 def app_service_token(world: World, call: Call) -> Reply:
@@ -73,15 +78,15 @@ def app_service_token(world: World, call: Call) -> Reply:
     if identity is None:
         text = "No Managed Identity found for specified ClientId/ResourceId/PrincipalId."
         raise Refusal(_app_service_error(400, text))
-    principal, token, _, end = _app_service_issue(world, call, identity)
+    token, _, end = _app_service_issue(world, call, identity)
     body = {
         "access_token": token,
-        "client_id": principal.app_id,
+        "client_id": identity.client_id,
         "expires_on": str(end),
         "resource": call.query["resource"],
         "token_type": "Bearer",
     }
-    return Reply(200, body, principal=principal.id, client_id=principal.app_id)
+    return Reply(200, body, principal=identity.object_id, client_id=identity.client_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +119,11 @@ def _app_service_error(status: int, text: str) -> Reply:
 
 
 def _machine(world: World, call: Call) -> list[Identity]:
-    """The managed identities that the machine called carries."""
-    managed = [found for found in world.directory.identities.values() if found.kind.endswith("_assigned")]
-    name = call.params.get("name")
-    return managed if name is None else [found for found in managed if found.name == name]
+    """The identities that the machine called carries."""
+    known, name = world.directory.identities.values(), call.params.get("name")
+    if name is None:
+        return [found for found in known if found.kind.endswith("_assigned")]
+    return [found for found in known if found.name == name]
 
 
 def _selected(call: Call, carried: list[Identity]) -> Identity | None:
@@ -135,21 +141,22 @@ def _selected(call: Call, carried: list[Identity]) -> Identity | None:
     return next(iter(own), None)
 
 
-def _issue(world: World, call: Call, identity: Identity) -> tuple[ServicePrincipal, str, int, int]:
+def _issue(world: World, call: Call, identity: Identity) -> tuple[str, int, int]:
     """The identity's token with its first and last second; Entra ID's refusals come without their request ids."""
     try:
-        principal = find(world, call, identity.client_id).principal
+        if identity.kind != "user":
+            find(world, call, identity.client_id)
         resource = resolve(world, call.query["resource"])
         if resource is None:
             raise errors.resource_not_found(world, call, call.query["resource"])
     except Refusal as refusal:
         body = {name: refusal.reply.body[name] for name in ("error", "error_description")}
         raise Refusal(Reply(400, body)) from refusal
-    stated = claims.of_application(world, principal, resource, "2", claims.MANAGED_IDENTITY_LIFETIME)
-    return principal, world.tokens.issue(stated), stated["nbf"], stated["exp"]
+    claims = stated(world, identity, resource)
+    return world.tokens.issue(claims), claims["nbf"], claims["exp"]
 
 
-def _app_service_issue(world: World, call: Call, identity: Identity) -> tuple[ServicePrincipal, str, int, int]:
+def _app_service_issue(world: World, call: Call, identity: Identity) -> tuple[str, int, int]:
     try:
         return _issue(world, call, identity)
     except Refusal as refusal:

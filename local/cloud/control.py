@@ -1,0 +1,284 @@
+"""The control API: what tests and set-up ask of the local cloud itself, beside Azure. Loopback only, no authentication."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from local.cloud import inputs, inventory, provision
+from local.cloud.entra.identities import stated
+from local.cloud.entra.resources import resolve
+from local.cloud.forgery import Signer, forge
+from local.cloud.state import Identity, Lock
+from local.cloud.wire import Call, InputError, Json, Refusal, Reply, Route
+
+if TYPE_CHECKING:
+    from local.cloud.server import LocalCloud
+    from local.cloud.world import World
+
+type Handler = Callable[[World, Call], Reply]
+type Kind = Literal["system_assigned", "user_assigned", "application", "user"]
+
+_KINDS: tuple[str, ...] = get_args(Kind.__value__)
+_SIGNERS: tuple[str, ...] = get_args(Signer.__value__)
+_LEVELS = ("CanNotDelete", "ReadOnly")
+
+
+def _plain(handler: Handler) -> Handler:
+    """The handler, answering bad input with 400 and a plain message."""
+
+    @functools.wraps(handler)
+    def answer(world: World, call: Call) -> Reply:
+        try:
+            return handler(world, call)
+        except Refusal:
+            raise
+        except ValueError as fault:
+            return Reply(400, {"error": str(fault)})
+
+    return answer
+
+
+class Control:
+    """``/_control``, as a service of its own; its calls are not in the ledger."""
+
+    name = "control"
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._cloud = cloud
+        table: tuple[tuple[str, str, Handler], ...] = (
+            ("GET", "", self._document),
+            ("POST", "/reset", self._reset),
+            ("GET", "/consistency", _consistency),
+            ("PUT", "/consistency", _set_consistency),
+            ("POST", "/identities", self._add_identity),
+            ("POST", "/token", _token),
+            ("GET", "/faults", _faults),
+            ("PUT", "/faults", _set_faults),
+            ("POST", "/faults", _add_faults),
+            ("DELETE", "/faults", _clear_faults),
+            ("GET", "/calls", _calls),
+            ("DELETE", "/calls", _clear_calls),
+            ("GET", "/state", _state),
+            ("GET", "/clock", _clock),
+            ("POST", "/clock", _advance_clock),
+            ("POST", "/keys/rotate", _rotate_keys),
+            ("POST", "/issuers", _add_issuer),
+            ("POST", "/resource-groups", _add_resource_group),
+            ("POST", "/resources", _add_resource),
+            ("POST", "/role-assignments", _add_role_assignment),
+            ("POST", "/locks", _add_lock),
+            ("POST", "/groups", _add_group),
+            ("POST", "/secrets", _add_secret),
+        )
+        self.routes = tuple(Route(method, f"/_control{path}", _plain(handler)) for method, path, handler in table)
+
+    def error(self, status: int, code: str, message: str) -> Reply:
+        """A plain message."""
+        return Reply(status, {"error": message})
+
+    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+        """Nothing to add."""
+        return reply
+
+    def _document(self, world: World, call: Call) -> Reply:
+        endpoints = self._cloud.endpoints
+        return Reply(
+            200,
+            {
+                "tenant_id": world.tenant_id,
+                "subscription_id": world.subscription_id,
+                "audience": f"api://{world.directory.broker_app_id}",
+                "function_host": self._cloud.settings.function_host,
+                "ca_bundle": str(self._cloud.ca_bundle),
+                "endpoints": {name: endpoints[name] for name in ("entra", "graph", "arm", "key_vault", "imds", "all_tls")},
+                "identities": {name: self._identity(identity) for name, identity in world.directory.identities.items()},
+            },
+        )
+
+    def _identity(self, identity: Identity) -> Json:
+        base = f"{self._cloud.endpoints['imds']}/identities/{identity.name}"
+        return {
+            "object_id": identity.object_id,
+            "client_id": identity.client_id,
+            "kind": identity.kind,
+            "resource_id": identity.resource_id,
+            "identity_endpoint": f"{base}/msi/token",
+            "identity_header": identity.header,
+            "imds_base": base,
+        }
+
+    def _reset(self, world: World, call: Call) -> Reply:
+        self._cloud.restore()
+        return Reply(204)
+
+    def _add_identity(self, world: World, call: Call) -> Reply:
+        body = inputs.body_of(call, {"name", "kind"}, {"resource_id", "location", "groups", "app_roles"})
+        name, kind = inputs.name(body, "name"), inputs.choice(body, "kind", _KINDS)
+        groups = [_group_id(world, group) for group in inputs.texts(body, "groups")]
+        roles = inputs.texts(body, "app_roles")
+        provision.check_app_roles(world, roles)
+        resource_id, location = inputs.optional(body, "resource_id"), inputs.optional(body, "location")
+        identity = provision.identity(world, name, cast("Kind", kind), resource_id, location)
+        for group in groups:
+            world.directory.groups[group].members.append(identity.object_id)
+        for role in roles:
+            provision.app_role(world, provision.holder(world, identity.object_id), role)
+        return Reply(201, {"name": name, **self._identity(identity)})
+
+
+def _consistency(world: World, call: Call) -> Reply:
+    return Reply(200, {"profile": world.consistency.profile.name, "speed": world.consistency.speed})
+
+
+def _set_consistency(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"profile"}, {"seed", "speed"})
+    seed, speed = body.get("seed"), body.get("speed", 1.0)
+    if not (seed is None or inputs.is_number(seed, whole=True)) or not inputs.is_number(speed):
+        raise InputError("seed must be a whole number and speed a number")
+    world.consistency.configure(inputs.text(body, "profile"), seed=seed, speed=float(speed))
+    return _consistency(world, call)
+
+
+def _token(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"identity", "resource"}, {"overrides", "header", "sign_with", "version"})
+    identity = _known(world, inputs.text(body, "identity"))
+    resource = resolve(world, inputs.text(body, "resource"))
+    if resource is None:
+        raise InputError(f"no resource {body['resource']}: another audience can be given in overrides")
+    if "version" in body:
+        resource = resource.in_version(inputs.version(body["version"]))
+    claims = {**stated(world, identity, resource), **inputs.mapping(body, "overrides")}
+    claims = {name: value for name, value in claims.items() if value is not None}
+    signer = cast("Signer", inputs.choice(body, "sign_with", _SIGNERS, "current"))
+    return Reply(200, {"access_token": forge(world.tokens, claims, inputs.mapping(body, "header"), signer)})
+
+
+def _faults(world: World, call: Call) -> Reply:
+    return Reply(200, [rule.as_json() for rule in world.faults.left()])
+
+
+def _set_faults(world: World, call: Call) -> Reply:
+    world.faults.replace(inputs.list_of(call))
+    return _faults(world, call)
+
+
+def _add_faults(world: World, call: Call) -> Reply:
+    world.faults.add(inputs.list_of(call))
+    return _faults(world, call)
+
+
+def _clear_faults(world: World, call: Call) -> Reply:
+    world.faults.replace([])
+    return Reply(204)
+
+
+def _calls(world: World, call: Call) -> Reply:
+    return Reply(200, [entry.as_json() for entry in world.ledger])
+
+
+def _clear_calls(world: World, call: Call) -> Reply:
+    world.ledger.clear()
+    return Reply(204)
+
+
+def _state(world: World, call: Call) -> Reply:
+    return Reply(200, inventory.of(world))
+
+
+def _clock(world: World, call: Call) -> Reply:
+    return Reply(200, {"now": world.clock.now(), "ahead_seconds": world.clock.ahead})
+
+
+def _advance_clock(world: World, call: Call) -> Reply:
+    seconds = inputs.body_of(call, {"advance_seconds"}, set())["advance_seconds"]
+    if not inputs.is_number(seconds) or seconds < 0:
+        raise InputError("advance_seconds must be a number, 0 or more: time does not go back (reset does)")
+    world.clock.ahead += seconds
+    return _clock(world, call)
+
+
+def _rotate_keys(world: World, call: Call) -> Reply:
+    return Reply(200, {"kid": world.tokens.rotate()})
+
+
+def _add_issuer(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"issuer", "jwks"}, set())
+    jwks = body["jwks"].get("keys") if isinstance(body["jwks"], dict) else body["jwks"]
+    if not isinstance(jwks, list) or not all(isinstance(key, dict) for key in jwks):
+        raise InputError("jwks must be a key set: {keys: [...]}")
+    world.directory.issuers[inputs.text(body, "issuer")] = jwks
+    return Reply(204)
+
+
+def _add_resource_group(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"name"}, {"location", "tags"})
+    location = inputs.optional(body, "location") or provision.LOCATION
+    made = provision.resource_group(world, inputs.name(body, "name"), location, inputs.mapping(body, "tags"))
+    return Reply(201, {"id": made.id, "location": made.location, "tags": made.tags})
+
+
+def _add_resource(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"id"}, {"location", "tags"})
+    made = provision.resource(world, inputs.text(body, "id"), inputs.optional(body, "location"), inputs.mapping(body, "tags"))
+    return Reply(201, {"id": made.id, "type": made.type, "location": made.location, "tags": made.tags})
+
+
+def _add_role_assignment(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"role", "scope"}, {"identity", "principal_id", "condition"})
+    if ("identity" in body) == ("principal_id" in body):
+        raise InputError("either identity or principal_id must be given")
+    principal = (
+        _known(world, inputs.text(body, "identity")).object_id if "identity" in body else inputs.text(body, "principal_id")
+    )
+    made = provision.role_assignment(
+        world, principal, inputs.text(body, "role"), inputs.text(body, "scope"), inputs.optional(body, "condition")
+    )
+    return Reply(201, inventory.role_assignment(made))
+
+
+def _add_lock(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"name", "scope", "level"}, set())
+    name, scope = inputs.name(body, "name"), inputs.text(body, "scope").rstrip("/")
+    level = cast("Literal['CanNotDelete', 'ReadOnly']", inputs.choice(body, "level", _LEVELS))
+    lock_id = f"{scope}/providers/Microsoft.Authorization/locks/{name}"
+    world.directory.locks[lock_id.lower()] = Lock(name, scope, level)
+    return Reply(201, {"id": lock_id, "level": level})
+
+
+def _add_group(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"name"}, {"members"})
+    members = [_member(world, member) for member in inputs.texts(body, "members")]
+    made = provision.group(world, inputs.text(body, "name"), members)
+    return Reply(201, {"object_id": made.id, "name": body["name"], "members": made.members})
+
+
+def _add_secret(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"identity"}, {"display_name"})
+    identity = _known(world, inputs.text(body, "identity"))
+    application = world.directory.application_of(identity.client_id)
+    if application is None:
+        raise InputError(f"{identity.name} is not an application")
+    made = provision.secret(world, application, inputs.optional(body, "display_name") or "control")
+    return Reply(201, {"key_id": made.key_id, "secret": made.secret, "end": made.end})
+
+
+def _known(world: World, name: str) -> Identity:
+    if name not in world.directory.identities:
+        raise InputError(f"no identity {name}")
+    return world.directory.identities[name]
+
+
+def _member(world: World, text: str) -> str:
+    """An object id, given as such or by an identity's name."""
+    known = world.directory.identities.get(text)
+    return known.object_id if known else provision.member(world, text)
+
+
+def _group_id(world: World, text: str) -> str:
+    """A group's object id, given as such or by its display name."""
+    for group in world.directory.groups.values():
+        if group.deleted is None and text in (group.id, group.properties.get("displayName")):
+            return group.id
+    raise InputError(f"no group {text}")

@@ -1,0 +1,26 @@
+"""The claims that a named identity's own token would have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from local.cloud.entra import claims
+from local.cloud.wire import InputError
+
+if TYPE_CHECKING:
+    from local.cloud.entra.resources import Resource
+    from local.cloud.state import Identity
+    from local.cloud.world import World
+
+
+def stated(world: World, identity: Identity, resource: Resource) -> dict[str, Any]:
+    """What Entra ID would say of this identity to this resource; raises ``InputError`` when it no longer exists."""
+    user = world.directory.users.get(identity.object_id)
+    if user is not None and user.deleted is None:
+        return claims.of_user(world, user, resource)
+    principal = world.directory.service_principals.get(identity.object_id)
+    if principal is None or principal.deleted is not None:
+        raise InputError(f"{identity.name} has been deleted")
+    if principal.kind == "ManagedIdentity":
+        return claims.of_application(world, principal, resource, "2", claims.MANAGED_IDENTITY_LIFETIME)
+    return claims.of_application(world, principal, resource, "1")
