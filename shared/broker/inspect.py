@@ -13,7 +13,7 @@ from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent
 from shared.core.decision import Denied, Kind, decide
 from shared.core.errors import Upstream
-from shared.core.lease import Lease, State
+from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId
 from shared.core.ports import AuditQuery, LeaseQuery, Page
 
@@ -23,7 +23,7 @@ async def read_lease(outside: Outside, request: Request, lease_id: LeaseId) -> L
     return await lease_for(outside, request.caller, lease_id, reading=True)
 
 
-async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> Page[Lease]:
+async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> Page[LeaseView]:
     """All leases for an auditor, else the caller's own, whatever holder is asked for. Raises ``Forbidden``."""
     if query.holder is not None and query.holder != request.caller.object_id:
         require_auditor(request.caller)
@@ -41,7 +41,7 @@ class Status:
     last_sweep: datetime | None
     last_summary: Mapping[str, int]
     sweep_lag: float | None
-    stuck: tuple[Lease, ...]
+    stuck: tuple[LeaseView, ...]
     """The first hundred of them, with their last errors."""
 
 

@@ -65,9 +65,9 @@ class Holder:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One lease. ``version`` is the stored row's ETag, empty before it is stored; times are UTC.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """What may be told of a lease. Times are UTC.
 
     ``issued_at``, ``expires_at`` and ``max_expires_at`` are estimates while it is planned, and final from activation.
     """
@@ -76,27 +76,33 @@ class Lease:
     type: str
     state: State
     holder: Holder
-    footprint: Footprint
-    planned_at: datetime
     issued_at: datetime
     expires_at: datetime
     max_expires_at: datetime
-    due_at: datetime
-    made_by: datetime
-    """By then everything that it may have made in Azure was made. Absence is believed some minutes later."""
     ttl: int
-    max_ttl: int
     renewable: bool
     ready: bool = False
     """Whether the credential has been seen to work."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    reason: str = ""
-    """Why the caller wants it, in the caller's words."""
     cause: Cause | None = None
     """Why it ends or ended."""
     attempts: int = 0
     """Failed attempts to end it."""
     last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease(LeaseView):
+    """One lease. ``version`` is the stored row's ETag, empty before it is stored."""
+
+    footprint: Footprint
+    planned_at: datetime
+    due_at: datetime
+    made_by: datetime
+    """By then everything that it may have made in Azure was made. Absence is believed some minutes later."""
+    max_ttl: int
+    reason: str = ""
+    """Why the caller wants it, in the caller's words."""
     ended_at: datetime | None = None
     version: str = ""
 

@@ -11,7 +11,7 @@ from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
-from shared.core.lease import Lease, State
+from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.role import Role, Target
 
@@ -102,8 +102,8 @@ class Leases(Protocol):
         """The ids of those with ``due_at`` up to now, oldest first within each partition. Reads nothing else."""
         ...
 
-    async def list(self, query: LeaseQuery) -> Page[Lease]:
-        """Leases by id; one with a filter reads only the index that it names. Footprints are not among what is read."""
+    async def list(self, query: LeaseQuery) -> Page[LeaseView]:
+        """Leases in the order of their ids. A role or a holder reads only that one's index rows."""
         ...
 
     async def count_live(self, role: RoleName, at_most: int) -> int:
