@@ -60,7 +60,7 @@ $(venv): requirements.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo 'Python 3.13 is needed, and none was found (python3.13, python3 or python).' >&2; exit 1; }
 	@echo 'Setting up .venv ...'
 	@test -x $(python) || $(PYTHON) -m venv .venv
-	@$(python) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes \
+	@$(python) -m pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes \
 		$(foreach file,$^,-r $(file))
 	@touch $@
 
