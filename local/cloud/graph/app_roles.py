@@ -1,0 +1,119 @@
+"""Application permissions that service principals hold on others: app role assignments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.graph import access, bodies, errors, objects
+from local.cloud.graph.request import done, text
+from local.cloud.graph.service_principals import addressed
+from local.cloud.state import AppRoleAssignment, ServicePrincipal
+from local.cloud.wire import Reply
+
+if TYPE_CHECKING:
+    from local.cloud.graph.request import Request
+    from local.cloud.wire import Json
+
+
+def held(request: Request) -> Reply:
+    """``GET /servicePrincipals/{id}/appRoleAssignments``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    item = addressed(request)
+    shown = [bodies.app_role_assignment(request, item, assignment) for assignment in item.app_roles]
+    return Reply(200, request.context(_fragment(item, "appRoleAssignments")) | {"value": shown})
+
+
+def given(request: Request) -> Reply:
+    """``GET /servicePrincipals/{id}/appRoleAssignedTo``: who holds permissions on this one."""
+    request.caller.require(access.READ_APPLICATIONS)
+    item = addressed(request)
+    shown = [
+        bodies.app_role_assignment(request, principal, assignment)
+        for principal in objects.living(request, request.directory.service_principals)
+        for assignment in principal.app_roles
+        if assignment.resource_id == item.id
+    ]
+    return Reply(200, request.context(_fragment(item, "appRoleAssignedTo")) | {"value": shown})
+
+
+def hold(request: Request) -> Reply:
+    """``POST /servicePrincipals/{id}/appRoleAssignments``."""
+    return _assign(request, "appRoleAssignments", "principalId")
+
+
+def give(request: Request) -> Reply:
+    """``POST /servicePrincipals/{id}/appRoleAssignedTo``."""
+    return _assign(request, "appRoleAssignedTo", "resourceId")
+
+
+def release(request: Request) -> Reply:
+    """``DELETE /servicePrincipals/{id}/appRoleAssignments/{assignment}``."""
+    request.caller.require_administration(access.ASSIGN_APP_ROLES)
+    return _removed(request, [addressed(request)], None)
+
+
+def take(request: Request) -> Reply:
+    """``DELETE /servicePrincipals/{id}/appRoleAssignedTo/{assignment}``."""
+    request.caller.require_administration(access.ASSIGN_APP_ROLES)
+    resource = addressed(request)
+    return _removed(request, list(request.directory.service_principals.values()), resource.id)
+
+
+def _fragment(item: ServicePrincipal, relation: str) -> str:
+    return f"servicePrincipals('{item.id}')/{relation}"
+
+
+def _assign(request: Request, relation: str, addressed_as: str) -> Reply:
+    request.caller.require_administration(access.ASSIGN_APP_ROLES)
+    item = addressed(request)
+    body = request.body()
+    if text(body, addressed_as, "AppRoleAssignment").lower() != item.id:
+        raise errors.bad_request("Not a valid reference update.")
+    principal = _principal(request, text(body, "principalId", "AppRoleAssignment").lower())
+    resource = _principal(request, text(body, "resourceId", "AppRoleAssignment").lower())
+    role = _role(request, resource, text(body, "appRoleId", "AppRoleAssignment").lower())
+    assignment = _new(request, principal, resource, role)
+    principal.app_roles.append(assignment)
+    shown = bodies.app_role_assignment(request, principal, assignment)
+    location = f"appRoleAssignments/{assignment.id}"
+    return request.entity(f"{_fragment(item, relation)}/$entity", shown, status=201, location=location)
+
+
+def _new(request: Request, principal: ServicePrincipal, resource: ServicePrincipal, role: Json) -> AppRoleAssignment:
+    known = [(assignment.resource_id, assignment.app_role_id) for assignment in principal.app_roles]
+    if (resource.id, role["id"]) in known:
+        raise errors.invalid("Permission being assigned already exists on the object", "InvalidUpdate", "appRoleId")
+    return AppRoleAssignment(
+        id=request.world.guid(),
+        resource_app_id=resource.app_id,
+        resource_id=resource.id,
+        app_role_id=role["id"],
+        value=str(role.get("value") or ""),
+        created=request.now,
+    )
+
+
+def _principal(request: Request, object_id: str) -> ServicePrincipal:
+    item = objects.referenced(request, object_id)
+    if not isinstance(item, ServicePrincipal):
+        raise errors.not_implemented("app roles for users and groups")
+    return item
+
+
+def _role(request: Request, resource: ServicePrincipal, role_id: str) -> Json:
+    """The role that the resource declares for applications."""
+    for role in bodies.service_principal(request, resource)["appRoles"]:
+        if role["id"].lower() == role_id and "Application" in role.get("allowedMemberTypes", ()):
+            return {**role, "id": role_id}
+    message = f"Permission being assigned was not found on application '{resource.app_id}'."
+    raise errors.invalid(message, "InvalidUpdate", "appRoleId")
+
+
+def _removed(request: Request, holders: list[ServicePrincipal], resource_id: str | None) -> Reply:
+    wanted = request.param("assignment")
+    for holder in holders:
+        for assignment in holder.app_roles:
+            if assignment.id == wanted and resource_id in (None, assignment.resource_id):
+                holder.app_roles.remove(assignment)
+                return done()
+    raise errors.not_found(wanted)

@@ -1,0 +1,215 @@
+"""Application registrations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.graph import access, bodies, certificates, errors, filters, objects, owners, passwords, queries, schema
+from local.cloud.graph.instants import written
+from local.cloud.graph.request import done, misfit, text
+from local.cloud.state import Application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from local.cloud.graph.request import Request
+    from local.cloud.wire import Json, Reply
+
+_NAME = 256
+_AUDIENCES = {"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
+
+
+def addressed(request: Request) -> Application:
+    """The application that the path names by id, by client id or by unique name, or 404."""
+    params = request.call.params
+    if "app_id" in params:
+        app_id = request.guid("app_id")
+        return objects.existing(request, request.directory.application_of(app_id), app_id)
+    if "unique_name" in params:
+        name = request.param("unique_name")
+        return objects.existing(request, request.directory.applications.named(name), name)
+    object_id = request.guid("id")
+    return objects.existing(request, request.directory.applications.get(object_id), object_id)
+
+
+def listed(request: Request) -> Reply:
+    """``GET /applications``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return queries.many(request, bodies.APPLICATION, _candidates(request))
+
+
+def counted(request: Request) -> Reply:
+    """``GET /applications/$count``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return queries.count(request, bodies.APPLICATION, _candidates(request))
+
+
+def _candidates(request: Request) -> Iterable[Application]:
+    """All that live, or the one with the client id that the filter asks for."""
+    app_id = filters.wanted_app_id(request.call.query.get("$filter"))
+    if app_id is None:
+        return objects.living(request, request.directory.applications)
+    found = request.directory.application_of(app_id)
+    return [found] if found is not None and objects.seen(request, found) else []
+
+
+def read(request: Request) -> Reply:
+    """``GET /applications/{id}``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return queries.one(request, bodies.APPLICATION, addressed(request))
+
+
+def create(request: Request) -> Reply:
+    """``POST /applications``."""
+    return _created(request, _registered(request, request.body(), None))
+
+
+def update(request: Request) -> Reply:
+    """``PATCH /applications/{id}``, or by an alternate key."""
+    request.caller.require(access.CHANGE_APPLICATIONS)
+    item = addressed(request)
+    return _changed(request, item)
+
+
+def upsert(request: Request) -> Reply:
+    """``PATCH /applications(uniqueName='..')``: creates what is missing if ``Prefer: create-if-missing`` asks for it.
+
+    The key is decided at one place, so that a repeat never makes a second application, whatever a replica has seen.
+    https://learn.microsoft.com/graph/api/application-upsert
+    """
+    if not request.upserts:
+        return update(request)
+    name = request.param("unique_name")
+    known = request.directory.applications.named(name)
+    if known is None:
+        return _created(request, _registered(request, request.body(), name))
+    if known.deleted is not None:
+        raise errors.taken("uniqueName")
+    return _changed(request, known)
+
+
+def delete(request: Request) -> Reply:
+    """``DELETE /applications/{id}``: to the recycle bin, with its service principal of this tenant."""
+    request.caller.require(access.CHANGE_APPLICATIONS)
+    item = addressed(request)
+    request.caller.require_change(item.owners)
+    request.limits.begin_change(request.world, item.id)
+    principal = request.directory.principal_of(item.app_id)
+    item.deleted = request.now
+    if principal is not None:
+        principal.deleted = request.now
+    return done()
+
+
+def add_password(request: Request) -> Reply:
+    """``POST /applications/{id}/addPassword``."""
+    return passwords.add(request, changeable(request))
+
+
+def remove_password(request: Request) -> Reply:
+    """``POST /applications/{id}/removePassword``."""
+    return passwords.remove(request, changeable(request))
+
+
+def list_owners(request: Request) -> Reply:
+    """``GET /applications/{id}/owners``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return owners.listed(request, addressed(request))
+
+
+def add_owner(request: Request) -> Reply:
+    """``POST /applications/{id}/owners/$ref``."""
+    item = changeable(request)
+    request.caller.require(access.READ_DIRECTORY)
+    return owners.added(request, item)
+
+
+def remove_owner(request: Request) -> Reply:
+    """``DELETE /applications/{id}/owners/{owner}/$ref``."""
+    return owners.removed(request, changeable(request))
+
+
+def changeable(request: Request) -> Application:
+    """The application that the path names, if the caller may change it."""
+    request.caller.require(access.CHANGE_APPLICATIONS)
+    item = addressed(request)
+    request.caller.require_change(item.owners)
+    return item
+
+
+def check_uris(request: Request, item: Application, uris: list[str]) -> None:
+    """Refuses an identifier URI that another application has."""
+    if not uris:
+        return
+    for other in request.directory.applications.values():
+        held = other.properties.get("identifierUris", ())
+        if other is not item and other.deleted is None and not set(uris).isdisjoint(held):
+            raise errors.taken("identifierUris")
+
+
+def _created(request: Request, item: Application) -> Reply:
+    # The reply to a creation shows the instant in full, and what no other replica has seen yet.
+    shown = bodies.application(request, item) | {"createdDateTime": written(item.created)}
+    shown["keyCredentials"] = bodies.shown_certificates(item.certificates.values())
+    return request.created("applications", shown, "Application")
+
+
+def _registered(request: Request, body: Json, unique_name: str | None) -> Application:
+    request.caller.require(access.CHANGE_APPLICATIONS)
+    text(body, "displayName", "Application", most=_NAME)
+    request.limits.check_objects(request.world)
+    request.limits.check_creator(request.world, request.caller.object_id)
+    world = request.world
+    item = Application(
+        world.guid(), world.guid(), request.now, {}, unique_name=unique_name, owners=owners.first_of_application(request)
+    )
+    _apply(request, item, body)
+    request.directory.applications[item.id] = item
+    objects.wrote(request, item)
+    return item
+
+
+def _changed(request: Request, item: Application) -> Reply:
+    request.caller.require_change(item.owners)
+    request.limits.begin_change(request.world, item.id)
+    _apply(request, item, request.body())
+    return done()
+
+
+def _apply(request: Request, item: Application, body: Json) -> None:
+    """Sets what was sent, all of it or nothing."""
+    sent = _checked(request, item, body)
+    kept = passwords.kept(item, sent.pop("passwordCredentials", None))
+    certificates.replace(request, item, sent.pop("keyCredentials", None))
+    item.passwords = kept
+    item.properties = objects.merged(item.properties, sent)
+
+
+def _checked(request: Request, item: Application, body: Json) -> Json:
+    if body.get("uniqueName", item.unique_name) != item.unique_name:
+        raise errors.invalid("Property 'uniqueName' is read-only and cannot be set.", "PropertyReadOnly", "uniqueName")
+    allowed = {name: value for name, value in body.items() if name != "uniqueName"}
+    sent = objects.settable(allowed, schema.APPLICATION, schema.APPLICATION_FIXED, "Application")
+    if "displayName" in sent:
+        text(sent, "displayName", "Application", most=_NAME)
+    if sent.get("signInAudience", "AzureADMyOrg") not in _AUDIENCES:
+        raise misfit("signInAudience", "Application")
+    check_uris(request, item, sent.get("identifierUris", []))
+    return _normal(sent)
+
+
+def _normal(sent: Json) -> Json:
+    """What the service adds to what it is given."""
+    normal = dict(sent)
+    if "appRoles" in sent:
+        normal["appRoles"] = [{"origin": "Application"} | role for role in sent["appRoles"]]
+    if isinstance(claims := sent.get("optionalClaims"), dict):
+        normal["optionalClaims"] = {token: [_claim(item) for item in claims.get(token) or ()] for token in _TOKENS}
+    return normal
+
+
+_TOKENS = ("accessToken", "idToken", "saml2Token")
+
+
+def _claim(sent: Json) -> Json:
+    return {"additionalProperties": [], "essential": False, "source": None} | sent

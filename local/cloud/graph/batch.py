@@ -1,0 +1,124 @@
+"""``$batch``: up to 20 requests in one, each answered for itself.
+
+https://learn.microsoft.com/graph/json-batching
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from local.cloud.faults import Answer, Delay
+from local.cloud.graph import errors
+from local.cloud.ledger import Entry
+from local.cloud.wire import Call, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from local.cloud.graph.access import Caller
+    from local.cloud.wire import Json
+    from local.cloud.world import World
+
+type Dispatch = Callable[["World", Call], tuple[str, Reply]]
+"""Answers one call as if it had come by itself: the template of the route that took it, and the finished reply."""
+
+MOST = 20
+_METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
+_FAILED = 400
+
+
+def answer(world: World, call: Call, caller: Caller, dispatch: Dispatch) -> Reply:
+    """The replies to all requests of the batch; refuses a batch that is malformed as a whole."""
+    items = _items(call)
+    replies: dict[str, Reply] = {}
+    for item in items:
+        key = _key(item)
+        replies[key] = _one(world, call, caller, item, replies, dispatch)
+    body = {"responses": [_shown(item, replies[_key(item)]) for item in items]}
+    return Reply(200, body, {"Content-Type": "application/json"})
+
+
+def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], dispatch: Dispatch) -> Reply:
+    needed = [str(name).lower() for name in item.get("dependsOn") or ()]
+    if any(name not in replies or replies[name].status >= _FAILED for name in needed):
+        return errors.error(424, "FailedDependency", "A request that this one depends on has failed.")
+    call = _call(outer, item)
+    effect = world.faults.strike("graph", call.method, call.path)
+    if isinstance(effect, Answer):
+        waits = {} if effect.retry_after is None else {"Retry-After": str(effect.retry_after)}
+        template, reply = call.path, errors.error(effect.status, effect.code, "A fault asked for.", headers=waits)
+    elif effect == "timeout":
+        template, reply = call.path, _late()
+    else:
+        template, reply = dispatch(world, call)
+        reply = reply if effect is None or isinstance(effect, Delay) else _late()
+    at = world.clock.now()
+    entry = Entry("graph", call.method, template, call.path, reply.status, caller.object_id, caller.app_id, at)
+    world.ledger.record(entry)
+    return reply
+
+
+def _late() -> Reply:
+    """What stands in the batch for an answer that never came."""
+    return errors.error(504, "GatewayTimeout", "The request timed out.")
+
+
+def _items(call: Call) -> list[Json]:
+    try:
+        items: Any = call.json().get("requests")
+    except ValueError:
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise errors.bad_request("Invalid batch payload format.", "BadRequest")
+    if len(items) > MOST:
+        raise errors.bad_request(f"Number of batch request steps exceeds the maximum value of {MOST}.", "BadRequest")
+    for item in items:
+        _check(item)
+    if len({_key(item) for item in items}) < len(items):
+        raise errors.bad_request("Request Id has to be unique in a batch.", "BadRequest")
+    return items
+
+
+def _check(item: Json) -> None:
+    if not isinstance(item.get("id"), str) or not item["id"]:
+        raise errors.bad_request("Request Id cannot be empty.", "BadRequest")
+    if str(item.get("method", "")).upper() not in _METHODS or not isinstance(item.get("url"), str):
+        raise errors.bad_request(f"Invalid method or URL of the request with Id {item['id']}.", "BadRequest")
+    if item.get("body") is not None and "content-type" not in _headers(item):
+        message = "Write request id : {id} does not contain Content-Type header or body.".format(id=item["id"])
+        raise errors.bad_request(message, "BadRequest")
+
+
+def _key(item: Json) -> str:
+    return str(item["id"]).lower()
+
+
+def _headers(item: Json) -> dict[str, str]:
+    return {str(name).lower(): str(value) for name, value in (item.get("headers") or {}).items()}
+
+
+def _call(outer: Call, item: Json) -> Call:
+    """The request as a call of its own, with the batch's token."""
+    url = urlsplit(item["url"])
+    version = outer.path.lstrip("/").partition("/")[0]
+    headers = _headers(item)
+    headers.setdefault("authorization", outer.headers.get("authorization", ""))
+    return Call(
+        method=str(item["method"]).upper(),
+        path=f"/{version}/{unquote(url.path).lstrip('/')}",
+        query=dict(parse_qsl(url.query, keep_blank_values=True)),
+        headers=headers,
+        body=b"" if item.get("body") is None else json.dumps(item["body"]).encode(),
+        origin=outer.origin,
+    )
+
+
+def _shown(item: Json, reply: Reply) -> Json:
+    kept = ("cache-control", "content-type", "location", "odata-version", "retry-after", "x-ms-resource-unit")
+    headers = {name: value for name, value in reply.headers.items() if name.lower() in kept}
+    shown: Json = {"id": item["id"], "status": reply.status, "headers": headers}
+    if reply.body is not None:
+        shown["body"] = reply.body.decode() if isinstance(reply.body, bytes) else reply.body
+    return shown

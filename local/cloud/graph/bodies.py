@@ -1,0 +1,216 @@
+"""Directory objects as Graph shows them."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from local.cloud.graph import schema
+from local.cloud.graph.instants import written
+from local.cloud.graph.queries import Kind
+from local.cloud.state import Application, Group, ServicePrincipal, User
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from local.cloud.graph.request import Request
+    from local.cloud.state import AppRoleAssignment, Certificate, FederatedCredential, Password
+    from local.cloud.wire import Json
+
+
+def _filled(defaults: Mapping[str, Any], properties: Mapping[str, Any]) -> Json:
+    """Every property, as set or by default; a complex one is filled up property by property."""
+    return {name: _completed(default, properties.get(name, default)) for name, default in defaults.items()}
+
+
+def _completed(default: Any, value: Any) -> Any:
+    if not isinstance(default, dict):
+        return value
+    given = value or {}
+    return _filled(default, given) | {name: given[name] for name in given if name not in default}
+
+
+def application(request: Request, item: Application) -> Json:
+    """An application as a read returns it."""
+    body = _filled(schema.APPLICATION, item.properties)
+    body |= {
+        "id": item.id,
+        "appId": item.app_id,
+        "createdDateTime": written(item.created, precise=False),
+        "deletedDateTime": written(item.deleted, precise=False),
+        "uniqueName": item.unique_name,
+        "keyCredentials": certificates(request, item.certificates.values()),
+        "passwordCredentials": passwords(request, item.passwords.values()),
+    }
+    body["web"]["redirectUriSettings"] = [{"uri": uri, "index": None} for uri in body["web"]["redirectUris"]]
+    return body
+
+
+def service_principal(request: Request, item: ServicePrincipal) -> Json:
+    """A service principal as a read returns it: much of it is its application's."""
+    app = None if item.kind == "ManagedIdentity" else request.directory.application_of(item.app_id)
+    body = _filled(schema.SERVICE_PRINCIPAL, _inherited(request, app) | item.properties)
+    names = body["servicePrincipalNames"]
+    return body | {
+        "id": item.id,
+        "appId": item.app_id,
+        "createdDateTime": written(item.created, precise=False),
+        "deletedDateTime": written(item.deleted, precise=False),
+        "servicePrincipalType": item.kind,
+        "alternativeNames": _alternative_names(item) or body["alternativeNames"],
+        "servicePrincipalNames": names if item.app_id in names else [item.app_id, *names],
+        "keyCredentials": certificates(request, item.certificates.values()),
+        "passwordCredentials": passwords(request, item.passwords.values()),
+    }
+
+
+def _inherited(request: Request, app: Application | None) -> Json:
+    if app is None:
+        return {}
+    body = _filled(schema.APPLICATION, app.properties)
+    return {
+        "appDisplayName": body["displayName"],
+        "appDescription": body["description"],
+        "appOwnerOrganizationId": request.world.tenant_id,
+        "appRoles": body["appRoles"],
+        "displayName": body["displayName"],
+        "homepage": body["web"]["homePageUrl"],
+        "info": body["info"],
+        "logoutUrl": body["web"]["logoutUrl"],
+        "oauth2PermissionScopes": body["api"]["oauth2PermissionScopes"],
+        "replyUrls": [uri for part in ("web", "spa", "publicClient") for uri in body[part]["redirectUris"]],
+        "servicePrincipalNames": [app.app_id, *body["identifierUris"]],
+        "signInAudience": body["signInAudience"],
+    }
+
+
+def _alternative_names(item: ServicePrincipal) -> list[str]:
+    """How the directory tells a managed identity's resource, and user- from system-assigned ones."""
+    if item.resource_id is None:
+        return []
+    return [f"isExplicit={not item.system_assigned}", item.resource_id]
+
+
+def group(request: Request, item: Group) -> Json:
+    """A group as a read returns it."""
+    created = written(item.created, precise=False)
+    return _filled(schema.GROUP, item.properties) | {
+        "id": item.id,
+        "createdDateTime": created,
+        "deletedDateTime": written(item.deleted, precise=False),
+        "renewedDateTime": created,
+        "securityIdentifier": security_identifier(item.id),
+    }
+
+
+def security_identifier(object_id: str) -> str:
+    """The SID that a group has from its object id: four little-endian words of the GUID."""
+    return "S-1-12-1-" + "-".join(map(str, struct.unpack("<4I", uuid.UUID(object_id).bytes_le)))
+
+
+def user(request: Request, item: User) -> Json:
+    """A user with everything that can be selected."""
+    return _filled(schema.USER, item.properties) | {
+        "id": item.id,
+        "createdDateTime": written(item.created, precise=False),
+        "deletedDateTime": written(item.deleted, precise=False),
+    }
+
+
+def passwords(request: Request, items: Iterable[Password]) -> list[Json]:
+    """Secrets as reads show them, newest first: never their text; those that this replica has not seen are missing."""
+    sees = request.world.consistency.sees
+    return [password(item) for item in reversed(list(items)) if sees("graph", "secret", item.key_id)]
+
+
+def password(item: Password, *, reveal: bool = False) -> Json:
+    """A secret; its text is told once, when it is made."""
+    return {
+        "customKeyIdentifier": None,
+        "displayName": item.display_name,
+        "endDateTime": written(item.end),
+        "hint": item.secret[:3],
+        "keyId": item.key_id,
+        "secretText": item.secret if reveal else None,
+        "startDateTime": written(item.start),
+    }
+
+
+def certificates(request: Request, items: Iterable[Certificate]) -> list[Json]:
+    """Certificates as reads show them, without the key."""
+    sees = request.world.consistency.sees
+    return shown_certificates(item for item in items if sees("graph", "certificate", item.key_id))
+
+
+def shown_certificates(items: Iterable[Certificate]) -> list[Json]:
+    """Certificates, whether or not the answering replica has seen them."""
+    return [_certificate(item) for item in items]
+
+
+def _certificate(item: Certificate) -> Json:
+    return {
+        "customKeyIdentifier": item.thumbprint,
+        "displayName": item.display_name,
+        "endDateTime": written(item.end),
+        "key": None,
+        "keyId": item.key_id,
+        "startDateTime": written(item.start),
+        "type": "AsymmetricX509Cert",
+        "usage": "Verify",
+    }
+
+
+def federated(request: Request, item: FederatedCredential) -> Json:
+    """A federated identity credential."""
+    return {name: getattr(item, name) for name in schema.FEDERATED}
+
+
+def app_role_assignment(request: Request, principal: ServicePrincipal, item: AppRoleAssignment) -> Json:
+    """An application permission that a service principal holds."""
+    resource = request.directory.service_principals.get(item.resource_id)
+    return {
+        "id": item.id,
+        "deletedDateTime": None,
+        "appRoleId": item.app_role_id,
+        "createdDateTime": written(item.created),
+        "principalDisplayName": service_principal(request, principal)["displayName"],
+        "principalId": principal.id,
+        "principalType": "ServicePrincipal",
+        "resourceDisplayName": service_principal(request, resource)["displayName"] if resource else None,
+        "resourceId": item.resource_id,
+    }
+
+
+def _quick_application(item: Application, path: str) -> Any:
+    if path in {"displayName", "identifierUris", "tags", "notes", "description", "signInAudience"}:
+        return item.properties.get(path, schema.APPLICATION[path])
+    return {"id": item.id, "appId": item.app_id, "uniqueName": item.unique_name}[path]
+
+
+def _quick_principal(item: ServicePrincipal, path: str) -> Any:
+    return {"id": item.id, "appId": item.app_id, "servicePrincipalType": item.kind}[path]
+
+
+def _quick_group(item: Group, path: str) -> Any:
+    return item.id if path == "id" else item.properties[path]
+
+
+APPLICATION = Kind("application", "applications", application, quick=_quick_application)
+SERVICE_PRINCIPAL = Kind("servicePrincipal", "servicePrincipals", service_principal, quick=_quick_principal)
+GROUP = Kind("group", "groups", group, quick=_quick_group)
+USER = Kind("user", "users", user, default=schema.USER_DEFAULT)
+FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated)
+
+
+def typed(request: Request, item: Application | ServicePrincipal | Group | User) -> Json:
+    """A directory object among others, with its ``@odata.type``."""
+    match item:
+        case Application():
+            return APPLICATION.typed(request, item)
+        case ServicePrincipal():
+            return SERVICE_PRINCIPAL.typed(request, item)
+        case Group():
+            return GROUP.typed(request, item)
+        case User():
+            return USER.typed(request, item)

@@ -1,0 +1,200 @@
+"""Security groups, their members and owners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.graph import access, bodies, errors, memberships, objects, owners, queries, schema
+from local.cloud.graph.request import done, misfit, reference, referenced, text, texts
+from local.cloud.state import Group, ServicePrincipal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from local.cloud.graph.objects import DirectoryObject
+    from local.cloud.graph.request import Request
+    from local.cloud.wire import Json, Reply
+
+_NAME = 256
+_NICKNAME = 64
+_BOUND = 20
+"""Members that one request may bring: https://learn.microsoft.com/graph/api/group-post-members."""
+_UNSEEN = "The source resource object or one of the objects being referenced do not exist."
+
+
+def addressed(request: Request) -> Group:
+    """The group that the path names, or 404."""
+    object_id = request.guid("id")
+    return objects.existing(request, request.directory.groups.get(object_id), object_id)
+
+
+def listed(request: Request) -> Reply:
+    """``GET /groups``."""
+    request.caller.require(access.READ_GROUPS)
+    return queries.many(request, bodies.GROUP, objects.living(request, request.directory.groups))
+
+
+def counted(request: Request) -> Reply:
+    """``GET /groups/$count``."""
+    request.caller.require(access.READ_GROUPS)
+    return queries.count(request, bodies.GROUP, objects.living(request, request.directory.groups))
+
+
+def read(request: Request) -> Reply:
+    """``GET /groups/{id}``."""
+    request.caller.require(access.READ_GROUPS)
+    return queries.one(request, bodies.GROUP, addressed(request))
+
+
+def create(request: Request) -> Reply:
+    """``POST /groups``. A user owns the group that it makes, an application does not."""
+    request.caller.require(access.CREATE_GROUPS)
+    body = request.body()
+    sent = _checked(body)
+    request.limits.check_objects(request.world)
+    item = Group(request.world.guid(), request.now, sent)
+    item.owners = [owner.id for owner in _bound(request, body, "owners@odata.bind")]
+    if request.caller.delegated and not item.owners:
+        item.owners = [request.caller.object_id]
+    members = _bound(request, body, "members@odata.bind")
+    request.directory.groups[item.id] = item
+    objects.wrote(request, item)
+    _join(request, item, members)
+    return request.created("groups", bodies.group(request, item), "Group")
+
+
+def update(request: Request) -> Reply:
+    """``PATCH /groups/{id}``; ``members@odata.bind`` adds up to 20 members, all or none."""
+    request.caller.require(access.CHANGE_MEMBERS)
+    item, body = addressed(request), request.body()
+    members = _bound(request, body, "members@odata.bind")
+    sent = objects.settable(body, schema.GROUP, schema.GROUP_FIXED, "Group")
+    if members:
+        _require_membership_change(request, item, members)
+        _check_absent(item, members)
+    if sent or not members:
+        _require_change(request, item, access.CHANGE_GROUPS)
+    item.properties = objects.merged(item.properties, sent)
+    _join(request, item, members)
+    return done()
+
+
+def delete(request: Request) -> Reply:
+    """``DELETE /groups/{id}``; groups of the security kind can be restored like any other here."""
+    _changeable(request).deleted = request.now
+    return done()
+
+
+def list_members(request: Request) -> Reply:
+    """``GET /groups/{id}/members``."""
+    request.caller.require(access.READ_GROUPS)
+    found = memberships.members(request, addressed(request))
+    return queries.mixed(request, [memberships.visible(request, member) for member in found])
+
+
+def list_transitive_members(request: Request) -> Reply:
+    """``GET /groups/{id}/transitiveMembers``."""
+    request.caller.require(access.READ_GROUPS)
+    found = memberships.transitive_members(request, addressed(request))
+    return queries.mixed(request, [memberships.visible(request, member) for member in found])
+
+
+def add_member(request: Request) -> Reply:
+    """``POST /groups/{id}/members/$ref``."""
+    request.caller.require(access.CHANGE_MEMBERS)
+    item = _joinable(request)
+    member = objects.referenced(request, referenced(request.body()))
+    _require_membership_change(request, item, [member])
+    _check_absent(item, [member])
+    _join(request, item, [member])
+    return done()
+
+
+def remove_member(request: Request) -> Reply:
+    """``DELETE /groups/{id}/members/{member}/$ref``."""
+    request.caller.require(access.CHANGE_MEMBERS)
+    item = addressed(request)
+    member_id = request.guid("member")
+    _require_change(request, item, access.CHANGE_MEMBERS)
+    sees = request.world.consistency.sees("graph", "member", item.id, member_id)
+    if member_id not in item.members or not sees:
+        raise errors.not_found(member_id)
+    item.members.remove(member_id)
+    return done()
+
+
+def list_owners(request: Request) -> Reply:
+    """``GET /groups/{id}/owners``."""
+    request.caller.require(access.READ_GROUPS)
+    return owners.listed(request, addressed(request))
+
+
+def add_owner(request: Request) -> Reply:
+    """``POST /groups/{id}/owners/$ref``."""
+    return owners.added(request, _changeable(request))
+
+
+def remove_owner(request: Request) -> Reply:
+    """``DELETE /groups/{id}/owners/{owner}/$ref``."""
+    return owners.removed(request, _changeable(request))
+
+
+def _changeable(request: Request) -> Group:
+    request.caller.require(access.CHANGE_GROUPS)
+    item = addressed(request)
+    _require_change(request, item, access.CHANGE_GROUPS)
+    return item
+
+
+def _require_change(request: Request, item: Group, permissions: Sequence[str]) -> None:
+    request.caller.require_group_change(item.owners, permissions)
+    if item.properties.get("isAssignableToRole"):
+        request.caller.require(access.CHANGE_ASSIGNABLE_GROUPS)
+
+
+def _require_membership_change(request: Request, item: Group, members: Sequence[DirectoryObject]) -> None:
+    """Adding a service principal takes the right to change it, beside the one to change members: group-post-members."""
+    _require_change(request, item, access.CHANGE_MEMBERS)
+    for member in members:
+        if isinstance(member, ServicePrincipal):
+            request.caller.require_change(member.owners)
+
+
+def _joinable(request: Request) -> Group:
+    """The group that is to have a member: one that exists but has not been seen is refused with 400, as documented."""
+    object_id = request.guid("id")
+    item = request.directory.groups.get(object_id)
+    if item is not None and item.deleted is None and not objects.seen(request, item):
+        raise errors.bad_request(_UNSEEN)
+    return objects.existing(request, item, object_id)
+
+
+def _check_absent(item: Group, members: Sequence[DirectoryObject]) -> None:
+    if any(member.id in item.members for member in members):
+        message = "One or more added object references already exist for the following modified properties: 'members'."
+        raise errors.bad_request(message)
+
+
+def _join(request: Request, item: Group, members: Sequence[DirectoryObject]) -> None:
+    for member in members:
+        item.members.append(member.id)
+        request.world.consistency.wrote("member", item.id, member.id)
+
+
+def _bound(request: Request, body: Json, name: str) -> list[DirectoryObject]:
+    """The objects that ``members@odata.bind`` or ``owners@odata.bind`` names."""
+    if name not in body:
+        return []
+    return [objects.referenced(request, reference(url)) for url in texts(body, name, most=_BOUND)]
+
+
+def _checked(body: Json) -> Json:
+    sent = objects.settable(body, schema.GROUP, schema.GROUP_FIXED, "Group")
+    text(sent, "displayName", "Group", most=_NAME)
+    text(sent, "mailNickname", "Group", most=_NICKNAME)
+    for name in ("mailEnabled", "securityEnabled"):
+        if not isinstance(sent.get(name), bool):
+            raise misfit(name, "Group")
+    if sent["mailEnabled"] or not sent["securityEnabled"] or sent.get("groupTypes"):
+        raise errors.not_implemented("groups other than assigned security groups")
+    return sent

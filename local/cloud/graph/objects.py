@@ -1,0 +1,96 @@
+"""Finding directory objects, as far as the replica that answers has seen them; and the properties that clients set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from local.cloud.graph import errors
+from local.cloud.graph.request import misfit
+from local.cloud.state import Application, Group, ServicePrincipal, User
+
+if TYPE_CHECKING:
+    from local.cloud.graph.request import Request
+    from local.cloud.state import Directory
+    from local.cloud.wire import Json
+
+type DirectoryObject = Application | ServicePrincipal | Group | User
+
+_FACTS = {Application: "application", ServicePrincipal: "principal", Group: "group", User: "principal"}
+
+
+def seen(request: Request, item: DirectoryObject) -> bool:
+    """Whether the object lives, and the replica that answers knows of it."""
+    fact = _FACTS[type(item)]
+    return item.deleted is None and request.world.consistency.sees("graph", fact, item.id)
+
+
+def wrote(request: Request, item: DirectoryObject) -> None:
+    """Tells the other services, and Graph's other replicas, of a new object."""
+    request.world.consistency.wrote(_FACTS[type(item)], item.id)
+    if isinstance(item, Group):
+        request.world.consistency.wrote("principal", item.id)
+
+
+def living[T: DirectoryObject](request: Request, items: Mapping[str, T]) -> Iterator[T]:
+    """Those that a list returns."""
+    return (item for item in items.values() if seen(request, item))
+
+
+def existing[T: DirectoryObject](request: Request, item: T | None, name: str) -> T:
+    """The object, or 404 by the name that it was asked for with."""
+    if item is None or not seen(request, item):
+        raise errors.not_found(name)
+    return item
+
+
+def collections(directory: Directory) -> tuple[MutableMapping[str, Any], ...]:
+    """Where each kind of directory object is kept."""
+    return (directory.applications, directory.service_principals, directory.groups, directory.users)
+
+
+def find(request: Request, object_id: str) -> DirectoryObject | None:
+    """The object of any type with this id that the answering replica has seen."""
+    for kept in collections(request.directory):
+        item: DirectoryObject | None = kept.get(object_id)
+        if item is not None and seen(request, item):
+            return item
+    return None
+
+
+def referenced(request: Request, object_id: str) -> DirectoryObject:
+    """The object that a reference names, or 404."""
+    item = find(request, object_id)
+    if item is None:
+        raise errors.not_found(object_id)
+    return item
+
+
+def settable(body: Json, defaults: Mapping[str, Any], fixed: Iterable[str], resource: str) -> Json:
+    """The properties that a client may set, out of what it sent; refuses others, and values of the wrong kind."""
+    chosen = {name: value for name, value in body.items() if not name.startswith("@") and "@odata" not in name}
+    for name, value in chosen.items():
+        if name not in defaults:
+            message = f"Property '{name}' does not exist as a declared property or extension property."
+            raise errors.invalid(message, "InvalidProperty", name)
+        if name in fixed:
+            raise errors.invalid(f"Property '{name}' is read-only and cannot be set.", "PropertyReadOnly", name)
+        if not _suits(defaults[name], value):
+            raise misfit(name, resource)
+    return chosen
+
+
+def _suits(default: Any, value: Any) -> bool:
+    """Whether the value is of the default's kind: a list for a list, an object (or ``null``) for an object."""
+    if isinstance(default, list | bool):
+        return isinstance(value, type(default))
+    return not isinstance(default, dict) or value is None or isinstance(value, dict)
+
+
+def merged(old: Json, new: Json) -> Json:
+    """Properties after a PATCH: complex ones are changed property by property, everything else is replaced."""
+    return {**old, **{name: _merge(old.get(name), value) for name, value in new.items()}}
+
+
+def _merge(old: Any, new: Any) -> Any:
+    return merged(old, new) if isinstance(old, dict) and isinstance(new, dict) else new

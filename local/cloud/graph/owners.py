@@ -1,0 +1,54 @@
+"""Owners of applications, service principals and groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.graph import bodies, errors, objects, queries
+from local.cloud.graph.request import done, referenced
+
+if TYPE_CHECKING:
+    from local.cloud.graph.request import Request
+    from local.cloud.state import Application, Group, ServicePrincipal
+    from local.cloud.wire import Reply
+
+type Owned = Application | ServicePrincipal | Group
+
+
+def listed(request: Request, item: Owned) -> Reply:
+    """The owners that live."""
+    found = (objects.find(request, owner) for owner in item.owners)
+    return queries.mixed(request, [bodies.typed(request, owner) for owner in found if owner is not None])
+
+
+def added(request: Request, item: Owned) -> Reply:
+    """``owners/$ref``: the object that is named becomes an owner too."""
+    owner = objects.referenced(request, referenced(request.body()))
+    if owner.id in item.owners:
+        message = "One or more added object references already exist for the following modified properties: 'owners'."
+        raise errors.bad_request(message)
+    item.owners.append(owner.id)
+    return done()
+
+
+def removed(request: Request, item: Owned) -> Reply:
+    """``owners/{id}/$ref``."""
+    owner = request.guid("owner")
+    if owner not in item.owners:
+        raise errors.not_found(owner)
+    item.owners.remove(owner)
+    return done()
+
+
+def first_of_application(request: Request) -> list[str]:
+    """Who owns a new application: its creator, unless that is an application that may change them all.
+
+    The first is *createAsOwner*, the second *create*, which takes precedence:
+    https://learn.microsoft.com/entra/identity/role-based-access-control/quickstart-app-registration-limits.
+    """
+    return [] if request.caller.unconfined and not request.caller.delegated else [request.caller.object_id]
+
+
+def first_of_principal(request: Request) -> list[str]:
+    """Who owns a new service principal: its creator, unless that may change them all; a recorded administrator does not."""
+    return [] if request.caller.unconfined else [request.caller.object_id]

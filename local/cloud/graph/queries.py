@@ -1,0 +1,229 @@
+"""Reads of one resource and of collections, with OData's options: selection, filter, search, order, count, pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from local.cloud.graph import errors, filters
+from local.cloud.wire import Json, Reply
+
+if TYPE_CHECKING:
+    from local.cloud.graph.request import Request
+
+PAGE = 100
+MOST = 999
+"""Page sizes, https://learn.microsoft.com/graph/paging."""
+
+_KNOWN = {"$filter", "$select", "$top", "$skiptoken", "$count", "$search", "$orderby"}
+_LEVEL = (
+    "is not supported because the required parameters might be missing. Try adding $count=true query parameter and "
+    "ConsistencyLevel:eventual header. Refer to https://aka.ms/graph-docs/advanced-queries for more information"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind[T]:
+    """How resources of one type are shown."""
+
+    name: str
+    """As in ``#microsoft.graph.application``."""
+    collection: str
+    """As in ``$metadata#applications``."""
+    body: Callable[[Request, T], Json]
+    """Everything that can be selected."""
+    default: frozenset[str] | None = None
+    """What is returned unless selected otherwise; ``None`` for everything."""
+    quick: Callable[[T, str], Any] | None = None
+    """A property without building the whole body; raises ``KeyError`` for those that need it."""
+
+    def shown(self, request: Request, item: T) -> Json:
+        """The body as it is returned when nothing is selected."""
+        body = self.body(request, item)
+        return body if self.default is None else {name: body[name] for name in body if name in self.default}
+
+    def typed(self, request: Request, item: T) -> Json:
+        """The body as it appears among objects of other types."""
+        return {"@odata.type": f"#microsoft.graph.{self.name}"} | self.shown(request, item)
+
+    def get(self, request: Request, item: T) -> filters.Get:
+        """Property access for filters."""
+
+        def value(path: str) -> Any:
+            if self.quick is not None:
+                try:
+                    return self.quick(item, path)
+                except KeyError:
+                    pass
+            return filters.reach(self.body(request, item), path)
+
+        return value
+
+
+def one[T](request: Request, kind: Kind[T], item: T) -> Reply:
+    """One resource, whole or as ``$select`` says."""
+    _check_options(request, {"$select"})
+    names = _selected(request)
+    if names is None:
+        return request.entity(f"{kind.collection}/$entity", kind.shown(request, item))
+    body = _select(kind, kind.body(request, item), names)
+    return request.entity(f"{kind.collection}({','.join(names)})/$entity", body)
+
+
+def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str | None = None) -> Reply:
+    """A page of resources of one type; they must have an ``id``."""
+    _check_options(request, _KNOWN)
+    chosen = _ordered(request, kind, _searched(request, kind, _filtered(request, kind, items)))
+    names = _selected(request)
+    page, rest = _page(request, chosen, lambda item: _id(request, kind, item))
+    name = (fragment or kind.collection) + ("" if names is None else f"({','.join(names)})")
+    body = request.context(name)
+    if _wants_count(request):
+        body["@odata.count"] = len(chosen)
+    if rest is not None:
+        body["@odata.nextLink"] = _next_link(request, rest)
+    body["value"] = [
+        kind.shown(request, item) if names is None else _select(kind, kind.body(request, item), names) for item in page
+    ]
+    return Reply(200, body)
+
+
+def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObjects") -> Reply:
+    """A page of objects of several types, already with their ``@odata.type``."""
+    _check_options(request, {"$top", "$skiptoken", "$select", "$count"})
+    names = _selected(request)
+    ordered = sorted(bodies, key=itemgetter("id"))
+    page, rest = _page(request, ordered, itemgetter("id"))
+    body = request.context(fragment + ("" if names is None else f"({','.join(names)})"))
+    if _wants_count(request):
+        body["@odata.count"] = len(bodies)
+    if rest is not None:
+        body["@odata.nextLink"] = _next_link(request, rest)
+    kept = None if names is None else {"@odata.type", *names}
+    body["value"] = [item if kept is None else {name: item[name] for name in item if name in kept} for item in page]
+    return Reply(200, body)
+
+
+def count[T](request: Request, kind: Kind[T], items: Iterable[T]) -> Reply:
+    """The number of resources as text: ``/applications/$count``."""
+    if not _eventual(request):
+        raise errors.bad_request("$count is not currently supported.", "Request_UnsupportedQuery")
+    chosen = _searched(request, kind, _filtered(request, kind, items))
+    return Reply(200, str(len(chosen)).encode(), {"Content-Type": "text/plain"})
+
+
+def _check_options(request: Request, known: set[str]) -> None:
+    for name in request.call.query:
+        if name.startswith("$") and name not in known:
+            raise errors.not_implemented(f"the query option {name} here")
+
+
+def _eventual(request: Request) -> bool:
+    return request.call.headers.get("consistencylevel", "").lower() == "eventual"
+
+
+def _wants_count(request: Request) -> bool:
+    return request.call.query.get("$count", "").lower() == "true"
+
+
+def _filtered[T](request: Request, kind: Kind[T], items: Iterable[T]) -> list[T]:
+    expression = request.call.query.get("$filter")
+    if expression is None:
+        return list(items)
+    parsed = filters.parse(expression)
+    counted = _wants_count(request) or request.call.path.endswith("/$count")
+    if parsed.advanced and not (_eventual(request) and counted):
+        raise errors.bad_request(f"Operator {_LEVEL}", "Request_UnsupportedQuery")
+    return [item for item in items if parsed.matches(kind.get(request, item))]
+
+
+def _searched[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
+    """``$search="displayName:words"``: every word must begin a word of the property."""
+    search = request.call.query.get("$search")
+    if search is None:
+        return items
+    if not _eventual(request):
+        raise errors.bad_request(f"Request with $search query parameter {_LEVEL}", "Request_UnsupportedQuery")
+    name, colon, words = search.strip('"').partition(":")
+    if search[:1] != '"' or not colon:
+        raise errors.bad_request('$search must be of the form "property:value".', "BadRequest")
+    wanted = words.casefold().split()
+    return [item for item in items if _begins(str(kind.get(request, item)(name) or ""), wanted)]
+
+
+def _begins(value: str, wanted: list[str]) -> bool:
+    words = value.casefold().replace("-", " ").split()
+    return all(any(word.startswith(part) for word in (*words, value.casefold())) for part in wanted)
+
+
+def _ordered[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
+    """By id, so that pages hold while objects come and go, unless ``$orderby`` says otherwise."""
+    order = request.call.query.get("$orderby")
+    if order is None:
+        return sorted(items, key=lambda item: _id(request, kind, item))
+    name, _, direction = order.strip().partition(" ")
+    keyed = [(str(kind.get(request, item)(name) or "").casefold(), item) for item in items]
+    return [item for _, item in sorted(keyed, key=lambda pair: pair[0], reverse=direction.strip().lower() == "desc")]
+
+
+def _id[T](request: Request, kind: Kind[T], item: T) -> str:
+    return str(kind.get(request, item)("id"))
+
+
+def _selected(request: Request) -> list[str] | None:
+    names = request.call.query.get("$select")
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _select[T](kind: Kind[T], body: Json, names: list[str]) -> Json:
+    for name in names:
+        if name not in body:
+            raise errors.bad_request(
+                f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
+                f"'microsoft.graph.{kind.name}'.",
+                "BadRequest",
+            )
+    return {name: body[name] for name in names}
+
+
+def _page[T](request: Request, items: list[T], key: Callable[[T], str]) -> tuple[list[T], str | None]:
+    """A page, and where the next begins. By id it begins after the last one seen, whatever has gone meanwhile."""
+    by_id = "$orderby" not in request.call.query
+    start = _start(request, items, key if by_id else None)
+    end = start + _size(request)
+    if end >= len(items):
+        return items[start:], None
+    return items[start:end], key(items[end - 1]) if by_id else str(end)
+
+
+def _size(request: Request) -> int:
+    top = request.call.query.get("$top")
+    if top is None:
+        return PAGE
+    if not top.isdecimal() or not 1 <= int(top) <= MOST:
+        raise errors.bad_request(f"Invalid page size specified: '{top}'. Must be between 1 and {MOST} inclusive.")
+    return int(top)
+
+
+def _start[T](request: Request, items: list[T], key: Callable[[T], str] | None) -> int:
+    token = request.call.query.get("$skiptoken")
+    if token is None:
+        return 0
+    try:
+        last = base64.urlsafe_b64decode(token).decode()
+        return int(last) if key is None else bisect_right(items, last, key=key)
+    except (binascii.Error, ValueError):
+        raise errors.bad_request("Invalid skip token.", "Directory_ExpiredPageToken") from None
+
+
+def _next_link(request: Request, last: str) -> str:
+    query = {name: value for name, value in request.call.query.items() if name != "$skiptoken"}
+    query["$skiptoken"] = base64.urlsafe_b64encode(last.encode()).decode()
+    path = request.call.path.lstrip("/").partition("/")[2]
+    return f"{request.base}/{quote(path)}?" + "&".join(f"{name}={quote(value)}" for name, value in query.items())

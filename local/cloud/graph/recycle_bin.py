@@ -1,0 +1,127 @@
+"""``/directory/deletedItems``: what was deleted, for 30 days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from local.cloud.graph import access, bodies, errors, objects, queries
+from local.cloud.graph.request import done
+from local.cloud.graph.service_principals import in_use
+from local.cloud.state import Application, Group, ServicePrincipal, User
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.cloud.graph.objects import DirectoryObject
+    from local.cloud.graph.request import Request
+    from local.cloud.wire import Reply
+
+KEPT = 30 * 86_400.0
+"""Seconds until what was deleted is gone: https://learn.microsoft.com/graph/api/resources/directory."""
+
+
+def listed(request: Request) -> Reply:
+    """``GET /directory/deletedItems/microsoft.graph.{type}``."""
+    directory = request.directory
+    # Deleted users and groups may be told of by those who may read such objects: directory-deleteditems-list.
+    kinds: Mapping[str, tuple[queries.Kind[Any], Mapping[str, Any], tuple[str, ...]]] = {
+        "application": (bodies.APPLICATION, directory.applications, access.READ_APPLICATIONS),
+        "serviceprincipal": (bodies.SERVICE_PRINCIPAL, directory.service_principals, access.READ_APPLICATIONS),
+        "group": (bodies.GROUP, directory.groups, access.READ_GROUPS),
+        "user": (bodies.USER, directory.users, access.READ_USERS),
+    }
+    name = request.param("type").lower()
+    if name not in kinds:
+        raise errors.not_implemented(f"deleted items of the type {request.param('type')}")
+    kind, kept, permissions = kinds[name]
+    request.caller.require(permissions)
+    expire(request)
+    return queries.many(request, kind, [item for item in kept.values() if item.deleted is not None])
+
+
+def read(request: Request) -> Reply:
+    """``GET /directory/deletedItems/{id}``."""
+    item = _addressed(request, access.READ_APPLICATIONS, access.READ_GROUPS, access.READ_USERS)
+    return request.entity("directoryObjects/$entity", bodies.typed(request, item))
+
+
+def purge(request: Request) -> Reply:
+    """``DELETE /directory/deletedItems/{id}``: for good.
+
+    An application's service principal stays in the bin: https://learn.microsoft.com/entra/identity-platform/howto-restore-app.
+    """
+    item = _changeable(request)
+    _forget(request, item)
+    return done()
+
+
+def restore(request: Request) -> Reply:
+    """``POST /directory/deletedItems/{id}/restore``; an application's service principal is restored on its own."""
+    item = _changeable(request)
+    _check_restorable(request, item)
+    item.deleted = None
+    objects.wrote(request, item)
+    return request.result("directoryObjects/$entity", bodies.typed(request, item))
+
+
+def expire(request: Request) -> None:
+    """Forgets what has been in the bin for too long."""
+    gone = [
+        item
+        for kept in objects.collections(request.directory)
+        for item in kept.values()
+        if item.deleted is not None and request.now - item.deleted >= KEPT
+    ]
+    for item in gone:
+        _forget(request, item)
+
+
+def _addressed(
+    request: Request, applications: tuple[str, ...], groups: tuple[str, ...], users: tuple[str, ...]
+) -> DirectoryObject:
+    """The deleted object that the path names, if the caller holds one of the permissions for its type; or 404."""
+    request.caller.require((*applications, *groups, *users))
+    object_id = request.guid("id")
+    kept = next((kept for kept in objects.collections(request.directory) if object_id in kept), {})
+    item: DirectoryObject | None = kept.get(object_id)
+    if item is None or item.deleted is None or request.now - item.deleted >= KEPT:
+        raise errors.not_found(object_id)
+    needed = {Group: groups, User: users}.get(type(item), applications)
+    request.caller.require(needed)
+    return item
+
+
+def _changeable(request: Request) -> DirectoryObject:
+    """The deleted object, if the caller may change such objects: directory-deleteditems-delete."""
+    users = ("User.DeleteRestore.All", *access.CHANGE_USERS)
+    item = _addressed(request, access.CHANGE_APPLICATIONS, access.CHANGE_GROUPS, users)
+    match item:
+        case Application() | ServicePrincipal():
+            request.caller.require_change(item.owners)
+        case Group():
+            request.caller.require_group_change(item.owners, access.CHANGE_GROUPS)
+        case User():
+            request.caller.require_administration(users)
+    return item
+
+
+def _check_restorable(request: Request, item: DirectoryObject) -> None:
+    if isinstance(item, ServicePrincipal):
+        if request.directory.principal_of(item.app_id) is not None:
+            raise in_use(item.app_id)
+        if item.kind == "Application" and request.directory.application_of(item.app_id) is None:
+            message = f"The appId '{item.app_id}' of the service principal does not reference a valid application object."
+            raise errors.invalid(message, "NoBackingApplicationObject", "appId")
+
+
+def _forget(request: Request, item: DirectoryObject) -> None:
+    for kept in objects.collections(request.directory):
+        kept.pop(item.id, None)
+    for group in request.directory.groups.values():
+        _drop(group.members, item.id)
+        _drop(group.owners, item.id)
+
+
+def _drop(kept: list[str], gone: str) -> None:
+    if gone in kept:
+        kept.remove(gone)

@@ -1,0 +1,119 @@
+"""Microsoft Graph as the server sees it: its routes, what happens around every handler, and the headers of every reply."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from local.cloud.graph import access, batch, costs, errors, instants
+from local.cloud.graph.limits import Limits
+from local.cloud.graph.request import Request
+from local.cloud.graph.routes import TABLE
+from local.cloud.wire import Call, Refusal, Reply, Route, find
+
+if TYPE_CHECKING:
+    from local.cloud.graph.request import Handler
+    from local.cloud.wire import Handler as RouteHandler
+    from local.cloud.world import World
+
+VERSIONS = ("v1.0", "beta")
+"""Both show the same resources, in the shape of v1.0."""
+
+_SHOW_USAGE = 0.8
+"""Above this share of a limit, replies tell it: https://learn.microsoft.com/graph/throttling-limits."""
+_FAILED = 400
+_ENTITY = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
+_SERVER = {"DataCenter": "Local", "Slice": "E", "Ring": "5", "ScaleUnit": "000", "RoleInstance": "LOCAL00000001"}
+
+
+@dataclass(slots=True)
+class Graph:
+    """Satisfies ``local.cloud.wire.Service``. ``limits`` may be changed while the cloud runs."""
+
+    limits: Limits = field(default_factory=Limits)
+    name: str = field(default="graph", init=False)
+    routes: tuple[Route, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Lays authentication and rate limits around every handler."""
+        handled = [(method, path, self._around(handler)) for method, path, handler in TABLE]
+        rest = [(method, "/{rest:path}", self._around(_missing)) for method in ("GET", "POST", "PATCH", "PUT", "DELETE")]
+        batched: list[tuple[str, str, RouteHandler]] = [("POST", "/$batch", self._batch)]
+        table = [*batched, *handled, *rest]
+        self.routes = tuple(Route(method, f"/{version}{path}", to) for version in VERSIONS for method, path, to in table)
+
+    def reset(self) -> None:
+        """Puts every limit back."""
+        self.limits = Limits()
+
+    def error(self, status: int, code: str, message: str) -> Reply:
+        """An error in Graph's shape."""
+        return errors.error(status, code, message)
+
+    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+        """Adds what every reply carries, and tells an error its date and request ids."""
+        request_id = world.guid()
+        client_id = call.headers.get("client-request-id", request_id)
+        headers = {
+            "Cache-Control": "no-cache",
+            "Strict-Transport-Security": "max-age=31536000",
+            "request-id": request_id,
+            "client-request-id": client_id,
+            "x-ms-ags-diagnostic": json.dumps({"ServerInfo": _SERVER}, separators=(",", ":")),
+            "Date": formatdate(world.clock.now(), usegmt=True),
+        }
+        if reply.status != 401:  # noqa: PLR2004 - a call that is not authenticated has no one to charge
+            headers["x-ms-resource-unit"] = str(costs.units(call))
+        return replace(reply, body=_identified(world, reply, request_id, client_id), headers=headers | _typed(reply))
+
+    def dispatch(self, world: World, call: Call) -> tuple[str, Reply]:
+        """One call from its route to its finished reply: what a request of a batch goes through."""
+        found = find(self.routes, call.method, call.path)
+        if found is None:
+            reply = errors.not_implemented(f"{call.method} {call.path}").reply
+            return call.path, self.finish(world, call, reply)
+        route, params = found
+        call = replace(call, params=params)
+        try:
+            reply = route.handler(world, call)
+        except Refusal as refusal:
+            reply = refusal.reply
+        return route.template, self.finish(world, call, reply)
+
+    def _around(self, handler: Handler) -> RouteHandler:
+        def handle(world: World, call: Call) -> Reply:
+            caller = access.identify(world, call)
+            used = self.limits.admit(world, caller.app_id, units=costs.units(call), write=costs.writes(call))
+            reply = handler(Request(world, call, caller, self.limits))
+            if used <= _SHOW_USAGE:
+                return reply
+            return replace(reply, headers={**reply.headers, "x-ms-throttle-limit-percentage": f"{used:.2f}"})
+
+        return handle
+
+    def _batch(self, world: World, call: Call) -> Reply:
+        return batch.answer(world, call, access.identify(world, call), self.dispatch)
+
+
+def _missing(request: Request) -> Reply:
+    raise errors.not_implemented(f"{request.call.method} {request.call.path}")
+
+
+def _typed(reply: Reply) -> dict[str, str]:
+    """The reply's own headers, and those that describe its body."""
+    if reply.body is None:
+        return dict(reply.headers)
+    if reply.status >= _FAILED:
+        return {"Content-Type": "application/json", **reply.headers}
+    return {"Content-Type": _ENTITY, "OData-Version": "4.0", **reply.headers}
+
+
+def _identified(world: World, reply: Reply, request_id: str, client_id: str) -> Any:
+    if not isinstance(reply.body, dict) or "error" not in reply.body:
+        return reply.body
+    # Dates in there have no zone, and no fraction of a second.
+    date = str(instants.written(world.clock.now(), precise=False)).removesuffix("Z")
+    inner = {"date": date, "request-id": request_id, "client-request-id": client_id}
+    return {"error": {**reply.body["error"], "innerError": inner}}

@@ -1,0 +1,193 @@
+"""Service principals, of applications and of managed identities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.graph import access, bodies, certificates, errors, filters, objects, owners, passwords, queries, schema
+from local.cloud.graph.request import done, text
+from local.cloud.state import ServicePrincipal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from local.cloud.graph.request import Request
+    from local.cloud.state import Application, Group
+    from local.cloud.wire import Json, Reply
+
+_FOREIGN = "When using this permission, the backing application of the service principal being created must in the local tenant"
+"""The service's own wording, said as well when its replica has not seen the application yet:
+https://github.com/hashicorp/terraform-provider-azuread/issues/581."""
+
+
+def addressed(request: Request) -> ServicePrincipal:
+    """The service principal that the path names by id or by client id, or 404."""
+    if "app_id" in request.call.params:
+        app_id = request.guid("app_id")
+        return objects.existing(request, request.directory.principal_of(app_id), app_id)
+    object_id = request.guid("id")
+    return objects.existing(request, request.directory.service_principals.get(object_id), object_id)
+
+
+def listed(request: Request) -> Reply:
+    """``GET /servicePrincipals``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return queries.many(request, bodies.SERVICE_PRINCIPAL, _candidates(request))
+
+
+def counted(request: Request) -> Reply:
+    """``GET /servicePrincipals/$count``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return queries.count(request, bodies.SERVICE_PRINCIPAL, _candidates(request))
+
+
+def _candidates(request: Request) -> Iterable[ServicePrincipal]:
+    app_id = filters.wanted_app_id(request.call.query.get("$filter"))
+    if app_id is None:
+        return objects.living(request, request.directory.service_principals)
+    found = request.directory.principal_of(app_id)
+    return [found] if found is not None and objects.seen(request, found) else []
+
+
+def read(request: Request) -> Reply:
+    """``GET /servicePrincipals/{id}``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return queries.one(request, bodies.SERVICE_PRINCIPAL, addressed(request))
+
+
+def create(request: Request) -> Reply:
+    """``POST /servicePrincipals``."""
+    return _created(request, request.body())
+
+
+def upsert(request: Request) -> Reply:
+    """``PATCH /servicePrincipals(appId='..')``: creates it if ``Prefer: create-if-missing`` asks for that."""
+    app_id = request.guid("app_id")
+    if request.upserts and request.directory.principal_of(app_id) is None:
+        return _created(request, request.body() | {"appId": app_id})
+    return update(request)
+
+
+def update(request: Request) -> Reply:
+    """``PATCH /servicePrincipals/{id}``."""
+    item = changeable(request)
+    sent = objects.settable(request.body(), schema.SERVICE_PRINCIPAL, schema.SERVICE_PRINCIPAL_FIXED, "ServicePrincipal")
+    request.limits.begin_change(request.world, item.id)
+    kept = passwords.kept(item, sent.pop("passwordCredentials", None))
+    certificates.replace(request, item, sent.pop("keyCredentials", None))
+    item.passwords = kept
+    item.properties = objects.merged(item.properties, sent)
+    return done()
+
+
+def delete(request: Request) -> Reply:
+    """``DELETE /servicePrincipals/{id}``: to the recycle bin."""
+    item = changeable(request)
+    request.limits.begin_change(request.world, item.id)
+    item.deleted = request.now
+    return done()
+
+
+def add_password(request: Request) -> Reply:
+    """``POST /servicePrincipals/{id}/addPassword``."""
+    return passwords.add(request, changeable(request))
+
+
+def remove_password(request: Request) -> Reply:
+    """``POST /servicePrincipals/{id}/removePassword``."""
+    return passwords.remove(request, changeable(request))
+
+
+def list_owners(request: Request) -> Reply:
+    """``GET /servicePrincipals/{id}/owners``."""
+    request.caller.require(access.READ_APPLICATIONS)
+    return owners.listed(request, addressed(request))
+
+
+def add_owner(request: Request) -> Reply:
+    """``POST /servicePrincipals/{id}/owners/$ref``."""
+    item = changeable(request)
+    request.caller.require(access.READ_DIRECTORY)
+    return owners.added(request, item)
+
+
+def remove_owner(request: Request) -> Reply:
+    """``DELETE /servicePrincipals/{id}/owners/{owner}/$ref``."""
+    return owners.removed(request, changeable(request))
+
+
+def owned_objects(request: Request) -> Reply:
+    """``GET /servicePrincipals/{id}/ownedObjects``: applications, service principals and groups."""
+    request.caller.require(access.READ_APPLICATIONS)
+    owner = addressed(request).id
+    directory = request.directory
+    kept: tuple[Mapping[str, Application | ServicePrincipal | Group], ...] = (
+        directory.applications,
+        directory.service_principals,
+        directory.groups,
+    )
+    return queries.mixed(
+        request,
+        [
+            bodies.typed(request, item)
+            for kind in kept
+            for item in kind.values()
+            if owner in item.owners and objects.seen(request, item)
+        ],
+    )
+
+
+def changeable(request: Request) -> ServicePrincipal:
+    """The service principal that the path names, if the caller may change it; Azure alone changes managed identities'."""
+    request.caller.require(access.CHANGE_APPLICATIONS)
+    item = addressed(request)
+    request.caller.require_change(item.owners)
+    if item.kind == "ManagedIdentity":
+        raise errors.denied()
+    return item
+
+
+def _created(request: Request, body: Json) -> Reply:
+    request.caller.require(access.CHANGE_APPLICATIONS)
+    app_id = text(body, "appId", "ServicePrincipal").lower()
+    app = _application(request, app_id)
+    if not request.caller.unconfined and request.caller.object_id not in app.owners:
+        raise errors.denied()
+    if request.directory.principal_of(app_id) is not None:
+        raise in_use(app_id)
+    request.limits.check_objects(request.world)
+    allowed = {name: value for name, value in body.items() if name != "appId"}
+    sent = objects.settable(allowed, schema.SERVICE_PRINCIPAL, schema.SERVICE_PRINCIPAL_FIXED, "ServicePrincipal")
+    item = ServicePrincipal(request.world.guid(), app_id, request.now, {}, owners=owners.first_of_principal(request))
+    item.passwords = passwords.kept(item, sent.pop("passwordCredentials", None))
+    certificates.replace(request, item, sent.pop("keyCredentials", None))
+    item.properties = sent
+    request.directory.service_principals[item.id] = item
+    objects.wrote(request, item)
+    return request.created("servicePrincipals", bodies.service_principal(request, item), "ServicePrincipal")
+
+
+def _application(request: Request, app_id: str) -> Application:
+    """The application of a new service principal.
+
+    One that the answering replica has not seen is refused in one of two ways, seen in turn where the caller may only
+    change its own: 400 as if it did not exist, or 403 as if it were another tenant's.
+    """
+    app = request.directory.application_of(app_id)
+    if app is not None and objects.seen(request, app):
+        return app
+    if app is not None and not request.caller.unconfined and request.world.chance.random() < _MISLED:
+        raise errors.denied(_FOREIGN)
+    message = f"The appId '{app_id}' of the service principal does not reference a valid application object."
+    raise errors.invalid(message, "NoBackingApplicationObject", "appId")
+
+
+_MISLED = 0.5
+
+
+def in_use(app_id: str) -> Exception:
+    """409 when the client id has a service principal already."""
+    return errors.duplicate(
+        "The service principal cannot be created, updated, or restored because the service principal name "
+        f"{app_id} is already in use."
+    )

@@ -1,0 +1,99 @@
+"""People's accounts, as far as tests and the control API need them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from local.cloud.graph import access, bodies, errors, objects, queries, schema
+from local.cloud.graph.request import done, misfit, text
+from local.cloud.state import User
+
+if TYPE_CHECKING:
+    from local.cloud.graph.request import Request
+    from local.cloud.wire import Json, Reply
+
+_NAME = 256
+_NICKNAME = 64
+
+
+def addressed(request: Request) -> User:
+    """The user that the path names by id or by user principal name, or 404."""
+    name = request.param("id")
+    return objects.existing(request, _known(request, name), name)
+
+
+def _known(request: Request, name: str) -> User | None:
+    found = request.directory.users.get(name.lower())
+    if found is not None:
+        return found
+    return next((user for user in request.directory.users.values() if _is_called(user, name)), None)
+
+
+def _is_called(item: User, name: str) -> bool:
+    return item.deleted is None and str(item.properties.get("userPrincipalName", "")).casefold() == name.casefold()
+
+
+def me(request: Request) -> Reply:
+    """``GET /me``."""
+    if not request.caller.delegated:
+        raise errors.bad_request("/me request is only valid with delegated authentication flow.", "BadRequest")
+    request.caller.require(access.READ_SELF)
+    found = request.directory.users.get(request.caller.object_id)
+    return queries.one(request, bodies.USER, objects.existing(request, found, request.caller.object_id))
+
+
+def listed(request: Request) -> Reply:
+    """``GET /users``."""
+    request.caller.require(access.READ_USERS)
+    return queries.many(request, bodies.USER, objects.living(request, request.directory.users))
+
+
+def counted(request: Request) -> Reply:
+    """``GET /users/$count``."""
+    request.caller.require(access.READ_USERS)
+    return queries.count(request, bodies.USER, objects.living(request, request.directory.users))
+
+
+def read(request: Request) -> Reply:
+    """``GET /users/{id or userPrincipalName}``."""
+    request.caller.require(access.READ_USERS)
+    return queries.one(request, bodies.USER, addressed(request))
+
+
+def create(request: Request) -> Reply:
+    """``POST /users``."""
+    request.caller.require_administration(access.CHANGE_USERS)
+    sent = _settable(request.body())
+    text(sent, "displayName", "User", most=_NAME)
+    text(sent, "mailNickname", "User", most=_NICKNAME)
+    name = text(sent, "userPrincipalName", "User")
+    if not isinstance(request.body().get("passwordProfile"), dict):
+        raise misfit("passwordProfile", "User")
+    if _known(request, name) is not None:
+        raise errors.taken("userPrincipalName")
+    request.limits.check_objects(request.world)
+    item = User(request.world.guid(), request.now, sent)
+    request.directory.users[item.id] = item
+    objects.wrote(request, item)
+    return request.created("users", bodies.USER.shown(request, item), "User")
+
+
+def update(request: Request) -> Reply:
+    """``PATCH /users/{id}``."""
+    request.caller.require_administration(access.CHANGE_USERS)
+    item = addressed(request)
+    item.properties = objects.merged(item.properties, _settable(request.body()))
+    return done()
+
+
+def delete(request: Request) -> Reply:
+    """``DELETE /users/{id}``: to the recycle bin."""
+    request.caller.require_administration(access.CHANGE_USERS)
+    addressed(request).deleted = request.now
+    return done()
+
+
+def _settable(body: Json) -> Json:
+    """What a client may set. Passwords are taken and forgotten: nobody signs in with one here."""
+    kept = {name: value for name, value in body.items() if name != "passwordProfile"}
+    return objects.settable(kept, schema.USER, schema.USER_FIXED, "User")
