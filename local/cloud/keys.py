@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
@@ -21,7 +21,7 @@ UNPUBLISHED = -1
 """The index of the key that signs tokens which nobody should accept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SigningKey:
     """An RSA-2048 key with the self-signed certificate that names it."""
 
@@ -37,6 +37,7 @@ class SigningKey:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
+    @cached_property
     def jwk(self) -> dict[str, Any]:
         """The key as the tenant's key document lists it, but for its issuer."""
         numbers = RSAAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
@@ -86,4 +87,4 @@ class KeyRing:
 
     def jwks(self) -> list[dict[str, Any]]:
         """Every published key."""
-        return [key(index).jwk() for index in self.published]
+        return [key(index).jwk for index in self.published]

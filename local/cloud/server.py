@@ -7,7 +7,6 @@ import contextlib
 import socket
 import tempfile
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,14 +25,13 @@ from local.cloud.identity.service import ManagedIdentity
 from local.cloud.protocol import Protocol
 from local.cloud.sample import furnish
 from local.cloud.wire import Call, Service
-from local.cloud.world import World
+from local.cloud.world import World, new_world
 
 if TYPE_CHECKING:
     import ssl
 
 HOST = "127.0.0.1"
 SERVICES = ("entra", "graph", "arm", "key_vault")
-_FIRST = uuid.UUID("5f0c2a1e-7d3b-4a86-9c41-2e6b8f9d0a17")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +45,6 @@ class Settings:
     function_host: str = "http://127.0.0.1:7071"
     seed: int = 0
     furnish: Callable[[World], None] = furnish
-
-
-def new_world(seed: int = 0) -> World:
-    """An empty world; its tenant and subscription ids follow from the seed."""
-    return World(str(uuid.uuid5(_FIRST, f"tenant {seed}")), str(uuid.uuid5(_FIRST, f"subscription {seed}")), seed=seed)
 
 
 class LocalCloud:
@@ -94,7 +87,7 @@ class LocalCloud:
         self._name_origins()
 
     async def stop(self) -> None:
-        """Closes the ports, giving calls under way a moment."""
+        """Closes the ports and every connection."""
         for server, _ in self._listening:
             server.should_exit = True
         await asyncio.gather(*(task for _, task in self._listening))
@@ -136,7 +129,7 @@ class LocalCloud:
         }
 
     async def _listen(self, name: str, port: int, choose: Callable[[Call], Service], context: ssl.SSLContext | None) -> None:
-        listener = socket.create_server((HOST, port), backlog=1024)
+        listener = _listener(port)
         scheme = "https" if context else "http"
         self.endpoints[name] = f"{scheme}://{HOST}:{listener.getsockname()[1]}"
         server = _Server(_config(Port(self.world, choose, scheme), context))
@@ -145,12 +138,30 @@ class LocalCloud:
         await server.listening.wait()
 
 
+def _listener(port: int) -> socket.socket:
+    # asyncio turns Nagle's algorithm off only on sockets whose protocol says TCP; create_server leaves it at 0, and every
+    # answer would then wait some 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((HOST, port))
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
 class _Server(uvicorn.Server):
     """Says when it listens, and leaves signals to whoever runs the loop."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes the port and every connection at once: a client that keeps one open must not delay the end."""
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Opens the port."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_FIRST = uuid.UUID("5f0c2a1e-7d3b-4a86-9c41-2e6b8f9d0a17")
+
+
 @dataclass(slots=True)
 class Clock:
     """The local cloud's own time: the machine's, moved forward on demand."""
@@ -69,3 +72,8 @@ class World:
     def guid(self) -> str:
         """A fresh object id, from the world's own chance."""
         return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
+
+
+def new_world(seed: int = 0) -> World:
+    """An empty world; its tenant and subscription ids follow from the seed."""
+    return World(str(uuid.uuid5(_FIRST, f"tenant {seed}")), str(uuid.uuid5(_FIRST, f"subscription {seed}")), seed=seed)
