@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.broker.access import lease_for, require_admin
 from shared.broker.ending import claim, take_back
 from shared.broker.outside import Outside, Request
@@ -36,14 +38,15 @@ async def _as_it_stands(outside: Outside, request: Request, lease_id: LeaseId) -
 async def revoke_role(outside: Outside, request: Request, role: RoleName) -> int:
     """Makes every live lease of the role due at once, for the sweep; gives how many. Raises ``Forbidden``, ``Upstream``."""
     require_admin(request.caller)
-    count, cursor = 0, None
+    count, query = 0, LeaseQuery(role=role, limit=1000)
     while True:
-        page = await outside.leases.list(LeaseQuery(role=role, limit=1000, cursor=cursor))
+        page = await outside.leases.list(query)
         for lease in page.items:
             if lease.state.is_live:
                 count += await _make_due(outside, lease.id)
-        if (cursor := page.cursor) is None:
+        if page.cursor is None:
             break
+        query = replace(query, cursor=LeaseId(page.cursor))
     await outside.audit.record(request.done(outside, "revoke_role", role=role, reason=f"{count} leases"))
     return count
 

@@ -66,13 +66,13 @@ class Page[T]:
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which leases to list. ``cursor`` is a page's; raises nothing when it names nothing."""
+    """Which leases to list. ``cursor`` is the last id of the page before."""
 
     role: RoleName | None = None
     holder: ObjectId | None = None
     state: State | None = None
     limit: int = 100
-    cursor: str | None = None
+    cursor: LeaseId | None = None
 
 
 class Leases(Protocol):
@@ -159,7 +159,7 @@ class Audit(Protocol):
         ...
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
-        """Events in the order of time."""
+        """Events in the order of time. Raises ``Malformed`` for a cursor that is not one of its own."""
         ...
 
 

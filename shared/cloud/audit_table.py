@@ -1,0 +1,156 @@
+"""The audit trail and the sweep's journal, on Table Storage. Satisfies ``Audit`` and ``Journal`` of ``shared.core.ports``.
+
+Events lie in partitions a day, in the order of time; nothing ever changes or deletes one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.lease_rows import instant_key
+from shared.cloud.tables import Row, Table, quoted
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller, CallerKind
+from shared.core.errors import Fault, LostRace, Malformed
+from shared.core.names import ObjectId
+from shared.core.ports import AuditQuery, Ids, Page
+
+_DAY = timedelta(days=1)
+_JOURNAL = ("journal", "sweep")
+
+
+class TableAudit:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "audit") -> None:
+        self._table = Table(service, name)
+        self._ids = ids
+
+    async def record(self, event: AuditEvent) -> None:
+        """One insert. A repeat by the SDK after a lost answer meets its own row, and that is success."""
+        try:
+            await self._table.insert(_row(event, self._ids))
+        except LostRace:
+            return
+
+    async def read(self, query: AuditQuery) -> Page[AuditEvent]:
+        """Range reads, a day after the other, until the page is full. The cursor is the last row's partition and key."""
+        found: list[Row] = []
+        async for row in self._rows(query):
+            found.append(row)
+            if len(found) > query.limit:
+                last = found[query.limit - 1]
+                return Page(tuple(_event(each) for each in found[: query.limit]), f"{last['PartitionKey']}.{last['RowKey']}")
+        return Page(tuple(_event(each) for each in found))
+
+    async def _rows(self, query: AuditQuery) -> AsyncIterator[Row]:
+        first, after = _start(query)
+        matching = _matching(query)
+        day = first
+        while day <= query.until:
+            begin = f"RowKey gt {quoted(after)}" if after else f"RowKey ge '{instant_key(query.since)}'"
+            condition = f"PartitionKey eq '{day:%Y%m%d}' and {begin} and RowKey lt '{instant_key(query.until)}'{matching}"
+            async for row in self._table.scan(condition, limit=query.limit + 1):
+                yield row
+            day, after = _midnight(day) + _DAY, ""
+
+
+class TableJournal:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
+        self._table = Table(service, name)
+
+    async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """One write."""
+        partition, key = _JOURNAL
+        row = {"PartitionKey": partition, "RowKey": key, "At": at.isoformat(), "Summary": json.dumps(dict(summary))}
+        await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
+
+    async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
+        """One point read."""
+        row = await self._table.read(*_JOURNAL)
+        return (datetime.fromisoformat(row["At"]), json.loads(row["Summary"])) if row is not None else None
+
+    async def reachable(self) -> bool:
+        """One point read; raises ``Upstream`` when storage does not answer."""
+        await self._table.read(*_JOURNAL)
+        return True
+
+
+def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
+    caller = event.caller
+    told: dict[str, Any] = {
+        "PartitionKey": f"{event.at:%Y%m%d}",
+        "RowKey": f"{instant_key(event.at)}_{ids.ulid(event.at)}",
+        "At": event.at.isoformat(),
+        "Operation": event.operation,
+        "Outcome": event.outcome.value,
+        "Code": event.code,
+        "Reason": event.reason[:1024],
+        "Request": event.request_id,
+        "Role": event.role,
+        "Lease": event.lease,
+    }
+    if caller is not None:
+        told |= {
+            "Caller": caller.object_id,
+            "Tenant": caller.tenant_id,
+            "Client": caller.app_id or "",
+            "Name": caller.name or "",
+            "Kind": caller.kind.value,
+            "AppRoles": json.dumps(sorted(caller.app_roles)),
+            "Token": caller.token_fingerprint,
+        }
+    return told
+
+
+def _event(row: Row) -> AuditEvent:
+    return AuditEvent(
+        at=datetime.fromisoformat(row["At"]),
+        operation=row["Operation"],
+        outcome=Outcome(row["Outcome"]),
+        request_id=row["Request"],
+        code=row["Code"],
+        reason=row["Reason"],
+        caller=_caller(row) if "Caller" in row else None,
+        role=row["Role"],
+        lease=row["Lease"],
+    )
+
+
+def _caller(row: Row) -> Caller:
+    return Caller(
+        object_id=ObjectId(row["Caller"]),
+        tenant_id=ObjectId(row["Tenant"]),
+        kind=CallerKind(row["Kind"]),
+        token_fingerprint=row["Token"],
+        app_id=ObjectId(row["Client"]) if row["Client"] else None,
+        name=row["Name"] or None,
+        app_roles=frozenset(json.loads(row["AppRoles"])),
+    )
+
+
+def _matching(query: AuditQuery) -> str:
+    wanted = {"Caller": query.caller, "Role": query.role, "Lease": query.lease}
+    return "".join(f" and {name} eq {quoted(value)}" for name, value in wanted.items() if value)
+
+
+def _start(query: AuditQuery) -> tuple[datetime, str]:
+    if not query.cursor:
+        return query.since, ""
+    day, _, key = query.cursor.partition(".")
+    try:
+        return datetime.strptime(day, "%Y%m%d").replace(tzinfo=query.since.tzinfo), key
+    except ValueError as error:
+        raise Malformed(Fault("cursor", "is not a cursor of this listing")) from error
+
+
+def _midnight(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)

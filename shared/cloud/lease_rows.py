@@ -1,0 +1,137 @@
+"""Leases as rows. A lease lives in the partition of its shard, in four rows that one transaction writes.
+
+``lease_<id>`` (the lease), ``due_<instant>_<id>`` (when somebody must look at it), ``holder_<object id>_<id>`` and
+``role_<role>_<id>`` (what listings read). Every lease has exactly one due row until it is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.cloud.tables import Row, chunked, etag_of, joined
+from shared.core.footprint import read_footprint, write_footprint
+from shared.core.lease import Cause, Holder, Lease, LeaseView, State
+from shared.core.names import LeaseId, ObjectId
+
+_INSTANT = "%Y%m%dT%H%M%S"
+
+
+def lease_key(lease_id: str) -> str:
+    """The key of the lease's own row."""
+    return f"lease_{lease_id}"
+
+
+def due_key(lease: Lease) -> str:
+    """Sorts by instant."""
+    return f"due_{instant_key(lease.due_at)}_{lease.id}"
+
+
+def instant_key(instant: datetime) -> str:
+    """UTC to the millisecond, in a form that sorts."""
+    return f"{instant.astimezone(UTC):{_INSTANT}}{instant.microsecond // 1000:03d}Z"
+
+
+def due_id(row_key: str) -> LeaseId:
+    """The lease that a due row is about."""
+    return LeaseId(row_key.split("_", 2)[2])
+
+
+def index_keys(lease: LeaseView) -> tuple[str, str]:
+    """The keys of the rows that listings read."""
+    return f"holder_{lease.holder.object_id}_{lease.id}", f"role_{lease.id.role}_{lease.id}"
+
+
+def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
+    """The lease's own row. ``write_id`` lets a writer whose answer was lost recognise its own write."""
+    own = {
+        "footprint": write_footprint(lease.footprint),
+        "planned_at": lease.planned_at.isoformat(),
+        "due_at": lease.due_at.isoformat(),
+        "made_by": lease.made_by.isoformat(),
+        "max_ttl": lease.max_ttl,
+        "reason": lease.reason,
+        "ended_at": lease.ended_at.isoformat() if lease.ended_at else None,
+    }
+    return {
+        "PartitionKey": lease.id.shard,
+        "RowKey": lease_key(lease.id),
+        "State": lease.state.value,
+        "View": view_text(lease),
+        "Write": write_id,
+        **chunked("Own", json.dumps(own)),
+    }
+
+
+def index_rows(lease: Lease) -> list[dict[str, Any]]:
+    """The rows that listings read."""
+    told = {"State": lease.state.value, "View": view_text(lease)}
+    return [{"PartitionKey": lease.id.shard, "RowKey": key, **told} for key in index_keys(lease)]
+
+
+def due_row(lease: Lease) -> dict[str, Any]:
+    """A key and nothing else."""
+    return {"PartitionKey": lease.id.shard, "RowKey": due_key(lease)}
+
+
+def view_text(lease: LeaseView) -> str:
+    """What may be told of a lease, as it is kept."""
+    holder = lease.holder
+    return json.dumps(
+        {
+            "id": lease.id,
+            "type": lease.type,
+            "state": lease.state,
+            "holder": [holder.object_id, holder.tenant_id, holder.app_id, holder.name],
+            "issued_at": lease.issued_at.isoformat(),
+            "expires_at": lease.expires_at.isoformat(),
+            "max_expires_at": lease.max_expires_at.isoformat(),
+            "ttl": lease.ttl,
+            "renewable": lease.renewable,
+            "ready": lease.ready,
+            "metadata": dict(lease.metadata),
+            "cause": lease.cause,
+            "attempts": lease.attempts,
+            "last_error": lease.last_error,
+        }
+    )
+
+
+def read_view(text: str) -> LeaseView:
+    """What ``view_text`` wrote."""
+    kept = json.loads(text)
+    object_id, tenant_id, app_id, name = kept["holder"]
+    return LeaseView(
+        id=LeaseId(kept["id"]),
+        type=kept["type"],
+        state=State(kept["state"]),
+        holder=Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name),
+        issued_at=datetime.fromisoformat(kept["issued_at"]),
+        expires_at=datetime.fromisoformat(kept["expires_at"]),
+        max_expires_at=datetime.fromisoformat(kept["max_expires_at"]),
+        ttl=kept["ttl"],
+        renewable=kept["renewable"],
+        ready=kept["ready"],
+        metadata=kept["metadata"],
+        cause=Cause(kept["cause"]) if kept["cause"] else None,
+        attempts=kept["attempts"],
+        last_error=kept["last_error"],
+    )
+
+
+def read_lease(row: Row) -> Lease:
+    """What ``lease_row`` wrote."""
+    view, own = read_view(row["View"]), json.loads(joined("Own", row))
+    return Lease(
+        **{each.name: getattr(view, each.name) for each in fields(view)},
+        footprint=read_footprint(own["footprint"]),
+        planned_at=datetime.fromisoformat(own["planned_at"]),
+        due_at=datetime.fromisoformat(own["due_at"]),
+        made_by=datetime.fromisoformat(own["made_by"]),
+        max_ttl=own["max_ttl"],
+        reason=own["reason"],
+        ended_at=datetime.fromisoformat(own["ended_at"]) if own["ended_at"] else None,
+        version=etag_of(row),
+    )

@@ -1,0 +1,167 @@
+"""The store of leases, on Table Storage. Satisfies ``shared.core.ports.Leases``."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.lease_rows import (
+    due_id,
+    due_key,
+    due_row,
+    index_keys,
+    index_rows,
+    instant_key,
+    lease_key,
+    lease_row,
+    read_lease,
+    read_view,
+    view_text,
+)
+from shared.cloud.tables import Operation, Row, Table, between, etag_of
+from shared.core.errors import LostRace, Uncertain
+from shared.core.lease import Lease, LeaseView, State
+from shared.core.names import SHARDS, LeaseId, RoleName
+from shared.core.ports import Ids, LeaseQuery, Page
+
+_SHARDS = tuple(f"{number:02d}" for number in range(SHARDS))
+_LIVE = f"State ne '{State.ENDED}'"
+
+
+class TableLeases:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "leases") -> None:
+        self._table = Table(service, name)
+        self._ids = ids
+
+    async def open(self, lease: Lease) -> Lease:
+        """One transaction: four inserts."""
+        write_id = self._ids.guid()
+        rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
+        return await self._commit(lease, write_id, [("create", row) for row in rows])
+
+    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes."""
+        write_id = self._ids.guid()
+        condition = {"mode": UpdateMode.REPLACE, "etag": former.version, "match_condition": MatchConditions.IfNotModified}
+        operations: list[Operation] = [("update", lease_row(lease, write_id), condition)]
+        if due_key(lease) != due_key(former):
+            operations += [("delete", due_row(former)), ("create", due_row(lease))]
+        if view_text(lease) != view_text(former):
+            operations += [("upsert", row, {"mode": UpdateMode.REPLACE}) for row in index_rows(lease)]
+        return await self._commit(lease, write_id, operations)
+
+    async def get(self, lease_id: LeaseId) -> Lease | None:
+        """One point read."""
+        row = await self._table.read(lease_id.shard, lease_key(lease_id))
+        return read_lease(row) if row is not None else None
+
+    async def remove(self, lease: Lease) -> None:
+        """One transaction: four deletes."""
+        key = {"PartitionKey": lease.id.shard}
+        condition = {"etag": lease.version, "match_condition": MatchConditions.IfNotModified}
+        operations: list[Operation] = [("delete", key | {"RowKey": lease_key(lease.id)}, condition)]
+        operations += [("delete", key | {"RowKey": row_key}) for row_key in (due_key(lease), *index_keys(lease))]
+        try:
+            await self._table.write(operations)
+        except LostRace:
+            if await self.get(lease.id) is not None:
+                raise
+
+    async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+        """Sixteen range reads at once; where nothing is due they read no row."""
+        until = f"due_{instant_key(now)}~"
+        conditions = [f"PartitionKey eq '{shard}' and RowKey ge 'due_' and RowKey lt '{until}'" for shard in _SHARDS]
+        scans = [self._table.scan(condition, select=["RowKey"]) for condition in conditions]
+        firsts = await asyncio.gather(*(anext(scan, None) for scan in scans))
+        for first, scan in zip(firsts, scans, strict=True):
+            if first is not None:
+                yield due_id(first["RowKey"])
+                async for row in scan:
+                    yield due_id(row["RowKey"])
+
+    async def list(self, query: LeaseQuery) -> Page[LeaseView]:
+        """Sixteen range reads at once, merged by lease id. The cursor is the last id of the page before."""
+        conditions = _conditions(query)
+        rows = await asyncio.gather(*(self._first(condition, query.limit + 1) for condition in conditions))
+        merged = heapq.merge(*rows, key=_key)
+        found = [read_view(row["View"]) for row in islice(merged, query.limit + 1)]
+        shown = tuple(found[: query.limit])
+        return Page(shown, shown[-1].id if len(found) > query.limit else None)
+
+    async def count_live(self, role: RoleName, at_most: int) -> int:
+        """Sixteen range reads at once over the role's index."""
+        conditions = [f"{between(shard, f'role_{role}_')} and {_LIVE}" for shard in _SHARDS]
+        counts = await asyncio.gather(*(self._count(condition, at_most + 1) for condition in conditions))
+        return min(sum(counts), at_most + 1)
+
+    async def census(self) -> Mapping[tuple[RoleName, State], int]:
+        """Reads every row of the role index, without its contents."""
+        found: Counter[tuple[RoleName, State]] = Counter()
+        for counted in await asyncio.gather(*(self._census(shard) for shard in _SHARDS)):
+            found.update(counted)
+        return found
+
+    async def _commit(self, lease: Lease, write_id: str, operations: Sequence[Operation]) -> Lease:
+        """The lease with its new version. A write that fails may still be this very one, its first answer lost."""
+        try:
+            done = await self._table.write(operations)
+        except (LostRace, Uncertain):
+            row = await self._table.read(lease.id.shard, lease_key(lease.id))
+            if row is None or row["Write"] != write_id:
+                raise
+            return replace(lease, version=etag_of(row))
+        return replace(lease, version=str(done[0]["etag"]))
+
+    async def _first(self, condition: str, count: int) -> Sequence[Row]:
+        rows = []
+        async for row in self._table.scan(condition, select=["RowKey", "View"], limit=count):
+            rows.append(row)
+            if len(rows) == count:
+                break
+        return rows
+
+    async def _count(self, condition: str, at_most: int) -> int:
+        count = 0
+        async for _ in self._table.scan(condition, select=["RowKey"], limit=at_most):
+            count += 1
+            if count == at_most:
+                break
+        return count
+
+    async def _census(self, shard: str) -> Counter[tuple[RoleName, State]]:
+        found: Counter[tuple[RoleName, State]] = Counter()
+        async for row in self._table.scan(between(shard, "role_"), select=["RowKey", "State"]):
+            found[_role_of(row), State(row["State"])] += 1
+        return found
+
+
+def _conditions(query: LeaseQuery) -> tuple[str, ...]:
+    if query.holder:
+        # An id begins with its role's name: within a holder's rows, a role's are neighbours.
+        index = f"holder_{query.holder}_"
+        prefix = index + (f"{query.role}." if query.role else "")
+    else:
+        index = prefix = f"role_{query.role}_" if query.role else "lease_"
+    after = f"{index}{query.cursor}" if query.cursor else ""
+    state = f" and State eq '{query.state}'" if query.state else ""
+    return tuple(between(shard, prefix, after=after) + state for shard in _SHARDS)
+
+
+def _key(row: Row) -> str:
+    return str(row["RowKey"])
+
+
+def _role_of(row: Mapping[str, Any]) -> RoleName:
+    return RoleName(str(row["RowKey"]).split("_", 2)[1])

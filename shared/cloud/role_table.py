@@ -1,0 +1,90 @@
+"""The store of roles, on Table Storage. Satisfies ``shared.core.ports.Roles``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.tables import Operation, Row, Table, chunked, etag_of, joined
+from shared.core.errors import LostRace, PreconditionFailed, Uncertain
+from shared.core.names import RoleName
+from shared.core.ports import Ids
+from shared.core.role import Role
+from shared.core.role_document import restore_role, store_role
+
+_PARTITION = "role"
+
+
+class TableRoles:
+    """See the module. All roles share one partition: they are few, and listing them is one range read."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "roles") -> None:
+        self._table = Table(service, name)
+        self._ids = ids
+
+    async def get(self, name: RoleName) -> Role | None:
+        """One point read."""
+        row = await self._table.read(_PARTITION, name)
+        return _role(row) if row is not None else None
+
+    async def list(self) -> tuple[Role, ...]:
+        """One range read."""
+        return tuple([_role(row) async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'")])
+
+    async def put(self, role: Role, *, expected: str | None) -> Role:
+        """One write; conditional when ``expected`` is given."""
+        write_id = self._ids.guid()
+        row: dict[str, Any] = {
+            "PartitionKey": _PARTITION,
+            "RowKey": role.name,
+            "Write": write_id,
+            **chunked("Document", json.dumps(store_role(role))),
+        }
+        try:
+            done = await self._table.write([_put(row, expected)])
+        except (LostRace, Uncertain) as error:
+            # The write may be this very one, its first answer lost.
+            stored = await self._table.read(_PARTITION, role.name)
+            if stored is not None and stored["Write"] == write_id:
+                return replace(role, version=etag_of(stored))
+            if isinstance(error, LostRace):
+                raise PreconditionFailed from error
+            raise
+        return replace(role, version=str(done[0]["etag"]))
+
+    async def delete(self, name: RoleName, *, expected: str | None) -> bool:
+        """A read and a conditional delete."""
+        row = await self._table.read(_PARTITION, name)
+        if row is None:
+            return False
+        if expected is not None and etag_of(row) != expected:
+            raise PreconditionFailed
+        key = {"PartitionKey": _PARTITION, "RowKey": name}
+        condition = {"etag": etag_of(row), "match_condition": MatchConditions.IfNotModified}
+        try:
+            await self._table.write([("delete", key, condition)])
+        except LostRace as lost:
+            if await self._table.read(_PARTITION, name) is not None:
+                raise PreconditionFailed from lost
+        return True
+
+
+def _put(row: dict[str, Any], expected: str | None) -> Operation:
+    if expected is None:
+        return "upsert", row, {"mode": UpdateMode.REPLACE}
+    if not expected:
+        return "create", row
+    return (
+        "update",
+        row,
+        {"mode": UpdateMode.REPLACE, "etag": expected, "match_condition": MatchConditions.IfNotModified},
+    )
+
+
+def _role(row: Row) -> Role:
+    return restore_role(RoleName(str(row["RowKey"])), json.loads(joined("Document", row)), etag_of(row))

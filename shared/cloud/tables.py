@@ -1,0 +1,166 @@
+"""Azure Table Storage: one connection a worker, its failures as the broker's errors, tables made when they are first missed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
+from azure.data.tables import TableErrorCode
+from azure.data.tables.aio import TableClient, TableServiceClient
+
+from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
+
+type Row = Mapping[str, Any]
+type Operation = tuple[str, Row] | tuple[str, Row, Mapping[str, Any]]
+
+CHUNK: Final = 30_000
+"""Characters a property: Table Storage takes 64 KiB of UTF-16 a string.
+https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
+_PAGE = 1000
+_OPTIONS: Final[dict[str, Any]] = {
+    "connection_timeout": 5,
+    "read_timeout": 20,
+    "retry_total": 3,
+    "retry_backoff_factor": 0.2,
+    "retry_backoff_max": 2,
+}
+"""Seconds and counts. Storage answers in milliseconds or is in trouble; a repeat of a write is recognised by its write id."""
+
+
+def connect(
+    connection_string: str = "", *, endpoint: str = "", credential: AsyncTokenCredential | None = None
+) -> TableServiceClient:
+    """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
+    if connection_string:
+        return TableServiceClient.from_connection_string(connection_string, **_OPTIONS)
+    return TableServiceClient(endpoint=endpoint, credential=credential, **_OPTIONS)
+
+
+class Table:
+    """One table. Every method raises ``Upstream`` when storage fails."""
+
+    def __init__(self, service: TableServiceClient, name: str) -> None:
+        self._client: TableClient = service.get_table_client(name)
+        self._name = name
+
+    async def read(self, partition: str, row: str) -> Row | None:
+        """One row with its metadata (``etag_of``), ``None`` when it, or the table, is not there."""
+        try:
+            return await self._client.get_entity(partition, row)
+        except ResourceNotFoundError:
+            return None
+        except AzureError as error:
+            raise translated(error) from error
+
+    async def write(self, operations: Iterable[Operation]) -> list[Mapping[str, Any]]:
+        """One transaction over one partition. Raises ``LostRace`` when a condition fails, with nothing written."""
+        listed = list(operations)
+        return await self._made(lambda: self._client.submit_transaction(listed))
+
+    async def insert(self, row: Row) -> str:
+        """Adds a row and gives its ETag. Raises ``LostRace`` when it exists."""
+        done = await self._made(lambda: self._client.create_entity(dict(row)))
+        return str(done["etag"])
+
+    def scan(self, condition: str, *, select: list[str] | None = None, limit: int | None = None) -> AsyncIterator[Row]:
+        """Rows in the order of their keys, for an OData condition; fetches no more than ``limit`` a request."""
+        return self._scan(condition, select, min(limit or _PAGE, _PAGE))
+
+    async def _scan(self, condition: str, select: list[str] | None, page: int) -> AsyncIterator[Row]:
+        try:
+            async for row in self._client.query_entities(condition, select=select, results_per_page=page):
+                yield row
+        except ResourceNotFoundError:
+            return
+        except AzureError as error:
+            raise translated(error) from error
+
+    async def _made[T](self, write: Callable[[], Awaitable[T]]) -> T:
+        """The write's result, after making the table if that is what is missing."""
+        try:
+            try:
+                return await write()
+            except HttpResponseError as error:
+                if _code(error) != TableErrorCode.TABLE_NOT_FOUND:
+                    raise
+            await self._create()
+            return await write()
+        except AzureError as error:
+            raise translated(error) from error
+
+    async def _create(self) -> None:
+        try:
+            await self._client.create_table()
+        except ResourceExistsError:
+            return
+
+
+def translated(error: AzureError) -> Upstream | LostRace:
+    """Storage's failure as the broker's. By status and code, never by text."""
+    if not isinstance(error, HttpResponseError) or error.status_code is None:
+        return Unreachable(f"table storage: {error}")
+    status, code = error.status_code, _code(error)
+    if status == 412 or code in _RACES:  # noqa: PLR2004 - the HTTP status of a failed condition
+        return LostRace(f"table storage: {code}")
+    kinds: dict[int, type[Upstream]] = {404: Absent, 409: AlreadyExists, 429: Throttled, 503: Throttled}
+    kind = kinds.get(status, Unavailable if status >= 500 else Refused)  # noqa: PLR2004 - the HTTP class of server errors
+    return kind(f"table storage: {_said(error)}", status=status, azure_code=code)
+
+
+_RACES = {
+    TableErrorCode.UPDATE_CONDITION_NOT_SATISFIED.value,
+    TableErrorCode.ENTITY_ALREADY_EXISTS.value,
+    TableErrorCode.RESOURCE_NOT_FOUND.value,
+    TableErrorCode.ENTITY_NOT_FOUND.value,
+}
+
+
+def _code(error: HttpResponseError) -> str:
+    code = getattr(error, "error_code", None) or (error.error.code if error.error else "") or ""
+    return str(getattr(code, "value", code))
+
+
+def _said(error: HttpResponseError) -> str:
+    return "the identity may not use it" if isinstance(error, ClientAuthenticationError) else str(error.reason)
+
+
+def etag_of(row: Row) -> str:
+    """The version of a row that was read."""
+    return str(getattr(row, "metadata")["etag"])  # noqa: B009 - the SDK's entity is a dict with an attribute
+
+
+def between(partition: str, prefix: str, *, after: str = "") -> str:
+    """The condition for the rows of a partition whose key begins with ``prefix``, those behind the key ``after`` only."""
+    start = f"RowKey gt '{after}'" if after else f"RowKey ge '{prefix}'"
+    return f"PartitionKey eq '{partition}' and {start} and RowKey lt '{past(prefix)}'"
+
+
+def past(prefix: str) -> str:
+    """The least key that is greater than every key with this prefix."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def quoted(text: str) -> str:
+    """A text as an OData literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def chunked(name: str, text: str) -> dict[str, str]:
+    """A long text spread over numbered properties."""
+    return {f"{name}{index}": text[at : at + CHUNK] for index, at in enumerate(range(0, len(text), CHUNK))}
+
+
+def joined(name: str, row: Row) -> str:
+    """What ``chunked`` spread."""
+    parts: list[str] = []
+    while (part := row.get(f"{name}{len(parts)}")) is not None:
+        parts.append(str(part))
+    return "".join(parts)
