@@ -27,6 +27,7 @@ def role(
     excepted: tuple[str, ...] = (),
     data_excepted: tuple[str, ...] = (),
 ) -> RoleDefinition:
+    """A built-in role with one entry of permissions: actions and data actions, and what is taken out of each."""
     permission = {
         "actions": list(actions),
         "notActions": list(excepted),

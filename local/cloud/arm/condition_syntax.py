@@ -100,6 +100,7 @@ OPERATORS = frozenset(
     for name in names
     for negation in (("", "Not") if "Than" not in name else ("",))
 )
+_BOOLEANS = frozenset({"true", "false"})
 _QUANTIFIED = re.compile(r"^for(any|all)of(any|all)values:(\w+)$")
 _KNOWN = re.compile(r"^(subOperation|Microsoft\.(Authorization/roleAssignments|Storage|KeyVault|Directory|Network)\b.*|"
                     r"UtcNow|isPrivateLink|isUserPrincipal)", re.IGNORECASE)  # fmt: skip
@@ -163,7 +164,7 @@ class _Parser:
             inner = self.disjunction()
             self._expect(")")
             return inner
-        if self.kind == "word":
+        if self.kind == "word" and self.value.lower() not in _BOOLEANS:
             return self._function()
         return self._comparison()
 
@@ -206,7 +207,7 @@ class _Parser:
 
     def _literal(self) -> str:
         kind, value = self.kind, self.value
-        if kind not in {"text", "number", "guid"} and value.lower() not in {"true", "false"}:
+        if kind not in {"text", "number", "guid"} and value.lower() not in _BOOLEANS:
             raise ConditionSyntaxError(f"a value is missing before {value!r}")
         self._at += 1
         return value[1:-1].replace("''", "'") if kind == "text" else value
