@@ -59,6 +59,7 @@ class Queue:
     options: QueueOptions
     invocations: Invocations
     _handling: set[asyncio.Task[None]] = field(default_factory=set)
+    _fault: str = ""
 
     async def serve(self) -> None:
         """Polls until cancelled; messages already taken run on."""
@@ -86,8 +87,14 @@ class Queue:
         except ResourceNotFoundError:
             return []
         except AzureError as error:
-            _log.warning("queue %s cannot be polled: %s", self.name, error)
+            self._complain(str(error))
             return []
+
+    def _complain(self, fault: str) -> None:
+        """Says once what is wrong, however often it is met."""
+        if fault != self._fault:
+            _log.warning("queue %s cannot be polled: %s", self.name, fault)
+        self._fault = fault
 
     def _begin(self, message: QueueMessage) -> None:
         task = self.invocations.track(self._handle(message))

@@ -117,7 +117,7 @@ def _register(function: Any) -> Function:
 async def invoke(
     function: Function, given: Any, metadata: Mapping[str, Any] | None = None, *, within: dt.timedelta | None = None
 ) -> Outcome:
-    """Runs a function once, with what triggered it. A failure is logged with its traceback, and is an outcome.
+    """Runs a function once, with what triggered it. A failure is logged, and is an outcome.
 
     A function that overruns ``within`` is cancelled when it is asynchronous; a synchronous one keeps its thread. (Azure
     ends the whole worker.)
@@ -128,12 +128,13 @@ async def invoke(
     )
     try:
         async with asyncio.timeout(within.total_seconds() if within else None):
-            ok, value, _, fault, trace = await run
+            ok, value, _, fault, _ = await run
     except TimeoutError:
         _log.error("function %s (%s) ran longer than functionTimeout and was ended", function.name, invocation)
         return Outcome(ok=False)
     if not ok:
-        _log.error("function %s (%s) failed: %s\n%s", function.name, invocation, fault, trace)
+        # The library has just logged the traceback, without a name.
+        _log.error("function %s (%s) failed: %s", function.name, invocation, fault)
     return Outcome(ok, value)
 
 

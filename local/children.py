@@ -1,0 +1,162 @@
+"""Child processes that cannot outlive their parent: each holds a pipe from it, and ends when that closes.
+
+A pipe closes however the parent ends, ``kill -9`` included, and on every platform alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+_KEPT_LINES = 5000
+
+
+class ChildError(Exception):
+    """A child did not start, or ended by itself. The message ends with the last of what it wrote."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A process under way, and what it wrote to its standard output and error."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    echo: bool = False
+    lines: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=_KEPT_LINES))
+    _heard: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _reading: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def spawn(cls, name: str, command: Sequence[str], environment: Mapping[str, str], *, echo: bool = False) -> Child:
+        """Starts it. The command has to end when its standard input does; ``echo`` repeats its output on stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            # Ctrl-C goes to the parent, which ends its children in order.
+            start_new_session=True,
+        )
+        child = cls(name, process, echo)
+        child._reading = asyncio.create_task(child._read())
+        return child
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.returncode is None
+
+    async def line_starting(self, prefix: str, *, within: float) -> str:
+        """Waits for a line and gives what follows the prefix. Raises ``ChildError`` when there is none in ``within`` seconds."""
+        async with self._heard:
+            try:
+                async with asyncio.timeout(within):
+                    while not (found := [line for line in self.lines if line.startswith(prefix)]):
+                        if self._reading is None or self._reading.done():
+                            raise self.fault("ended before it was ready")
+                        await self._heard.wait()
+            except TimeoutError:
+                raise self.fault(f"was not ready in {within:g} s") from None
+        return found[0].removeprefix(prefix).strip()
+
+    async def answers(self, port: int, *, within: float) -> None:
+        """Waits until something listens at the port. Raises ``ChildError`` when nothing does in ``within`` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                while not await _connects(port):
+                    if not self.running:
+                        raise self.fault("ended before it was ready")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise self.fault(f"was not ready in {within:g} s") from None
+
+    async def ended(self) -> ChildError:
+        """Waits for its end, and gives what there is to say about it."""
+        await self.process.wait()
+        await self._drained()
+        return self.fault(f"ended with status {self.process.returncode}")
+
+    async def stop(self, *, grace: float) -> int:
+        """Asks it to end (SIGTERM) and, after ``grace`` seconds, makes it. Gives its exit status."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(grace):
+                    await self.process.wait()
+            except TimeoutError:
+                self._signal(signal.SIGKILL)
+        return await self._over()
+
+    async def kill9(self) -> None:
+        """Ends it as a crash would: at once, with nothing said."""
+        self._signal(signal.SIGKILL)
+        await self._over()
+
+    def fault(self, what: str) -> ChildError:
+        """``what`` happened to this child, with the end of its output."""
+        return ChildError("\n".join((f"{self.name} {what}", *list(self.lines)[-20:])))
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    async def _over(self) -> int:
+        status = await self.process.wait()
+        await self._drained()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        return status
+
+    async def _drained(self) -> None:
+        if self._reading is not None:
+            await self._reading
+
+    async def _read(self) -> None:
+        stream = self.process.stdout
+        while stream is not None and (line := await _line(stream)):
+            self.lines.append(line.decode(errors="replace").rstrip("\n"))
+            if self.echo:
+                print(self.lines[-1], file=sys.stderr, flush=True)
+            async with self._heard:
+                self._heard.notify_all()
+        asyncio.get_running_loop().call_soon(asyncio.ensure_future, self._wake())
+
+    async def _wake(self) -> None:
+        async with self._heard:
+            self._heard.notify_all()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line; of one that is longer than the stream's limit, what follows the limit."""
+    while True:
+        try:
+            return await stream.readline()
+        except ValueError:
+            continue
+
+
+async def _connects(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens at, all different. Another process may still take one first."""
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
