@@ -1,0 +1,179 @@
+"""One lease's life, told step by step: ``make demo``. Ends with 0 only if every step held."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ClientSecretCredential, ManagedIdentityCredential
+
+from local.visitor import Broker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from local.visitor import Visitor
+
+_ARM = "https://management.azure.com/.default"
+_API_VERSION = "api-version=2021-04-01"
+_LEFT = ("applications", "deleted_items", "role_assignments")
+
+
+class StepFailedError(Exception):
+    """A step of the story did not hold."""
+
+
+def hold(claim: bool, otherwise: object) -> None:  # noqa: FBT001 - it reads as a sentence: hold(status == 200, reply)
+    """Raises ``StepFailedError`` unless the claim is true."""
+    if not claim:
+        raise StepFailedError(str(otherwise))
+
+
+@dataclass(slots=True)
+class Story:
+    """The demo's actors and stage."""
+
+    visitor: Visitor
+    broker_url: str
+    cloud: Mapping[str, Any]
+    step: int = 0
+
+    async def tell(self) -> None:
+        """From the first token to the audit trail. Raises ``StepFailedError``."""
+        before = await self._left()
+        web = await self._the_machine_gets_a_token()
+        lease, credential = await self._leases(web)
+        client = await self._uses(credential)
+        await self._is_refused_elsewhere(client)
+        await self._renews(web, lease)
+        await self._the_lease_ends(lease)
+        await self._the_credential_is_dead(credential)
+        await self._nothing_is_left(before)
+        await self._the_trail_is_shown(lease)
+
+    async def _the_machine_gets_a_token(self) -> Broker:
+        self._say("A virtual machine asks its managed identity for a token. No secret is stored on it.")
+        machine = self.cloud["identities"]["vm-web"]
+        with _environment(IDENTITY_ENDPOINT=machine["identity_endpoint"], IDENTITY_HEADER=machine["identity_header"]):
+            credential = ManagedIdentityCredential()
+        token = await asyncio.to_thread(credential.get_token, f"{self.cloud['audience']}/.default")
+        self._note(f"vm-web is {machine['object_id']}; its token is for {self.cloud['audience']}")
+        return Broker(self.visitor, self.broker_url, token.token)
+
+    async def _leases(self, web: Broker) -> tuple[dict[str, Any], dict[str, Any]]:
+        self._say("It asks Leasehold for a credential from the role app-reader.")
+        reply = await web.call("POST", "roles/app-reader/leases", {"reason": "reading the app's resource group"})
+        hold(reply.status_code == 201, reply.text)  # noqa: PLR2004 - 201 Created
+        answer = reply.json()
+        lease, credential = answer["lease"], answer["credential"]
+        self._note(f"lease {lease['id']}, until {lease['expires_at']}, at the latest {lease['max_expires_at']}")
+        self._note(f"a new application {credential['client_id']}, with a secret of its own")
+        return lease, credential
+
+    async def _uses(self, credential: dict[str, Any]) -> ClientSecretCredential:
+        self._say("It signs in to Azure with that credential, and reads the resource group it was given.")
+        client = self._sign_in(credential)
+        reply = await self._read(client, "app")
+        hold(reply.status_code == 200, reply.text)  # noqa: PLR2004 - 200 OK
+        self._note(f"Azure answers {reply.status_code}: {reply.json()['id']}")
+        return client
+
+    async def _is_refused_elsewhere(self, client: ClientSecretCredential) -> None:
+        self._say("It tries another resource group. The role does not give that.")
+        reply = await self._read(client, "data")
+        hold(reply.status_code == 403, reply.text)  # noqa: PLR2004 - 403 Forbidden
+        self._note(f"Azure answers {reply.status_code}: {reply.json()['error']['code']}")
+
+    async def _renews(self, web: Broker, lease: dict[str, Any]) -> None:
+        self._say("It needs more time, and renews the lease for an hour.")
+        renewed = await web.must("POST", f"leases/{lease['id']}/renew", {"increment": "1h"})
+        hold(renewed["expires_at"] > lease["expires_at"], renewed)
+        self._note(f"now until {renewed['expires_at']}")
+
+    async def _the_lease_ends(self, lease: dict[str, Any]) -> None:
+        self._say("An operator ends every lease of the role. The sweep, which otherwise runs each minute, runs now.")
+        admin = await self._as("admin")
+        revoking = await admin.must("POST", "roles/app-reader/revoke")
+        hold(revoking == {"revoking": 1}, revoking)
+        swept = await admin.must("POST", "sweep")
+        hold(swept["ended"] == 1 and swept["remaining"] == 0, swept)
+        ended = await admin.must("GET", f"leases/{lease['id']}")
+        hold(ended["state"] == "ended", ended)
+        self._note(f"the sweep: {json.dumps(swept)}; the lease is {ended['state']}")
+
+    async def _the_credential_is_dead(self, credential: dict[str, Any]) -> None:
+        self._say("The machine still has the secret. Entra ID does not take it any more.")
+        client = self._sign_in(credential)
+        try:
+            await asyncio.to_thread(client.get_token, _ARM)
+        except ClientAuthenticationError as refused:
+            said = str(refused.message)
+            hold("AADSTS" in said, said)
+            self._note(said[said.index("AADSTS") :].partition(".")[0][:160])
+        else:
+            raise StepFailedError("Entra ID still takes the secret")
+
+    async def _nothing_is_left(self, before: dict[str, Any]) -> None:
+        self._say("Nothing is left: not in the directory, not in its recycle bin, not among the role assignments.")
+        after = await self._left()
+        hold(after == before, f"before: {before}\nafter: {after}")
+        self._note(", ".join(f"{len(after[name])} {name.replace('_', ' ')}" for name in _LEFT) + ", as before the lease")
+
+    async def _the_trail_is_shown(self, lease: dict[str, Any]) -> None:
+        self._say("An auditor reads what happened.")
+        auditor = await self._as("auditor")
+        events = (await auditor.must("GET", f"audit?lease={lease['id']}"))["events"]
+        done = [event["operation"] for event in events]
+        hold(done == ["issue", "renew", "end"], events)
+        for event in events:
+            who = (event.get("caller") or {}).get("object_id", "the sweep")
+            self._note(f"{event['at']}  {event['operation']:<6} {event['outcome']:<5} {who}  {event.get('reason', '')}")
+
+    def _sign_in(self, credential: dict[str, Any]) -> ClientSecretCredential:
+        return ClientSecretCredential(
+            credential["tenant_id"],
+            credential["client_id"],
+            credential["client_secret"],
+            authority=self.cloud["endpoints"]["entra"],
+            disable_instance_discovery=True,
+            connection_verify=self.visitor.ca_bundle,
+        )
+
+    async def _read(self, client: ClientSecretCredential, group: str) -> Any:
+        token = await asyncio.to_thread(client.get_token, _ARM)
+        url = f"{self.cloud['endpoints']['arm']}/subscriptions/{self.cloud['subscription_id']}/resourceGroups/{group}"
+        return await self.visitor.http.get(f"{url}?{_API_VERSION}", headers={"authorization": f"Bearer {token.token}"})
+
+    async def _as(self, identity: str) -> Broker:
+        return Broker(self.visitor, self.broker_url, await self.visitor.token(identity, self.cloud["audience"]))
+
+    async def _left(self) -> dict[str, Any]:
+        state = await self.visitor.control("GET", "state")
+        return {name: state[name] for name in _LEFT}
+
+    def _say(self, sentence: str) -> None:
+        self.step += 1
+        print(f"\n{self.step}. {sentence}", flush=True)
+
+    def _note(self, text: str) -> None:
+        print(f"   {text}", flush=True)
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """azure-identity finds a machine's identity through the environment, as it does on App Service."""
+    former = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, text in former.items():
+            if text is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = text
