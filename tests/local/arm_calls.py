@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,13 +62,13 @@ class Azure:
 
     def principal(self, object_id: str | None = None) -> str:
         """Makes a service principal; its object id."""
-        made = object_id or str(uuid.uuid4())
+        made = object_id or self.world.guid()
         self.world.directory.service_principals[made] = ServicePrincipal(made, f"app-of-{made}", self.clock.at, {})
         return made
 
     def grant(self, principal: str, role: str, scope: str, condition: str | None = None, name: str | None = None) -> str:
         """Assigns a role without asking anybody; the assignment's name."""
-        made = name or str(uuid.uuid4())
+        made = name or self.world.guid()
         definition = f"/providers/Microsoft.Authorization/roleDefinitions/{role}"
         self.world.directory.role_assignments[made] = RoleAssignment(
             made,
@@ -129,7 +128,7 @@ class Azure:
 
     def assign(self, principal: str, role: str = READER, scope: str = GROUP, **options: Any) -> Reply:
         """PUTs a role assignment; ``properties``, ``name``, ``by`` and ``version`` are optional."""
-        name = options.pop("name", None) or str(uuid.uuid4())
+        name = options.pop("name", None) or self.world.guid()
         properties = {
             "roleDefinitionId": f"{ROOT}/providers/Microsoft.Authorization/roleDefinitions/{role}",
             "principalId": principal,

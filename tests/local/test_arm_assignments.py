@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from local.cloud.state import Application, Group, Lock, RoleDefinition, User
@@ -138,7 +136,7 @@ def test_the_same_grant_under_another_name_exists(azure: Azure) -> None:
 
 def test_an_unknown_principal_is_named_without_dashes(azure: Azure) -> None:
     """As in all recordings."""
-    unknown = str(uuid.uuid4())
+    unknown = azure.world.guid()
 
     reply = azure.assign(unknown)
 
@@ -171,7 +169,7 @@ def test_a_principal_type_spares_the_look_up(azure: Azure) -> None:
 
 def test_old_versions_do_not_look_at_the_principal_type(azure: Azure) -> None:
     """It is honoured from 2018-09-01-preview on."""
-    reply = azure.assign(str(uuid.uuid4()), properties={"principalType": "ServicePrincipal"}, version="2015-07-01")
+    reply = azure.assign(azure.world.guid(), properties={"principalType": "ServicePrincipal"}, version="2015-07-01")
 
     assert (400, "PrincipalNotFound") == outcome(reply)
 
@@ -186,8 +184,8 @@ def test_a_known_principal_of_another_type_is_refused(azure: Azure) -> None:
 
 def test_an_application_is_no_principal(azure: Azure) -> None:
     """Its object id is often mistaken for its service principal's."""
-    made = str(uuid.uuid4())
-    azure.world.directory.applications[made] = Application(made, str(uuid.uuid4()), azure.clock.at, {})
+    made = azure.world.guid()
+    azure.world.directory.applications[made] = Application(made, azure.world.guid(), azure.clock.at, {})
 
     assert (400, "UnsupportedPrincipalType") == outcome(azure.assign(made))
 
@@ -202,7 +200,7 @@ def test_a_deleted_principal_is_not_found(azure: Azure) -> None:
 
 def test_the_type_is_found_out(azure: Azure) -> None:
     """Users and groups can be assigned roles as well."""
-    user, group = str(uuid.uuid4()), str(uuid.uuid4())
+    user, group = azure.world.guid(), azure.world.guid()
     azure.world.directory.users[user] = User(user, azure.clock.at, {})
     azure.world.directory.groups[group] = Group(group, azure.clock.at, {})
 
@@ -244,12 +242,12 @@ def test_a_name_that_is_no_guid_is_refused(azure: Azure) -> None:
 
 def test_a_role_that_does_not_exist_is_refused(azure: Azure) -> None:
     """By the code that reading it has."""
-    assert (404, "RoleDefinitionDoesNotExist") == outcome(azure.assign(azure.principal(), str(uuid.uuid4())))
+    assert (404, "RoleDefinitionDoesNotExist") == outcome(azure.assign(azure.principal(), azure.world.guid()))
 
 
 def test_a_custom_role_is_unknown_outside_its_assignable_scopes(azure: Azure) -> None:
     """It can be assigned in them and below."""
-    role = str(uuid.uuid4())
+    role = azure.world.guid()
     azure.world.directory.role_definitions[role] = RoleDefinition(role, "Own", "", "CustomRole", [], [GROUP])
     principal = azure.principal()
 
@@ -368,7 +366,7 @@ def test_at_scope_leaves_out_what_is_below(azure: Azure) -> None:
 
 def test_a_list_is_narrowed_to_one_principal(azure: Azure) -> None:
     """``principalId eq`` takes the principal alone, ``assignedTo`` its groups too."""
-    member, group = azure.principal(), str(uuid.uuid4())
+    member, group = azure.principal(), azure.world.guid()
     azure.world.directory.groups[group] = Group(group, azure.clock.at, {}, [member])
     own, through = azure.grant(member, READER, GROUP), azure.grant(group, READER, GROUP)
 
@@ -462,7 +460,7 @@ def test_the_text_of_a_lock_names_both_scopes(azure: Azure) -> None:
 def test_a_decision_does_not_look_at_all_assignments(azure: Azure) -> None:
     """With thousands of them, one principal's decision reads only its own."""
     for _ in range(4_000):
-        azure.grant(str(uuid.uuid4()), READER, GROUP)
+        azure.grant(azure.world.guid(), READER, GROUP)
     reader = azure.principal()
     azure.grant(reader, READER, GROUP)
     reads: list[str] = []

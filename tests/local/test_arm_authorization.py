@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from local.cloud.arm.access import Verdict, decide
@@ -34,7 +32,7 @@ def azure() -> Azure:
 
 
 def _group(azure: Azure, *members: str) -> str:
-    made = str(uuid.uuid4())
+    made = azure.world.guid()
     azure.world.directory.groups[made] = Group(made, azure.clock.at, {}, list(members))
     return made
 
@@ -140,7 +138,7 @@ def test_roles_decide_who_may_assign_roles(azure: Azure, role: str, *, may: bool
 
 def test_the_refusal_of_a_write_names_the_assignment(azure: Azure) -> None:
     """As recorded, the scope in the text is the id of what was to be written."""
-    name = str(uuid.uuid4())
+    name = azure.world.guid()
 
     reply = azure.assign(azure.principal(), name=name, by=azure.principal())
 
@@ -154,7 +152,7 @@ def test_not_actions_hold_within_one_entry_only(azure: Azure) -> None:
         {"actions": ["*"], "notActions": ["Microsoft.Storage/*"]},
         {"actions": ["Microsoft.Storage/storageAccounts/read"], "notActions": []},
     ]
-    role = str(uuid.uuid4())
+    role = azure.world.guid()
     azure.world.directory.role_definitions[role] = RoleDefinition(role, "Two", "", "CustomRole", entries, [ROOT])
     someone = azure.principal()
     azure.grant(someone, role, GROUP)
@@ -203,7 +201,7 @@ def test_a_fresh_assignment_does_not_grant_until_it_is_seen(azure: Azure) -> Non
 
 def test_deleting_an_assignment_cuts_off_the_token_that_is_out(azure: Azure) -> None:
     """The access token stays valid, what it may do does not."""
-    reader, name = azure.principal(), str(uuid.uuid4())
+    reader, name = azure.principal(), azure.world.guid()
     azure.assign(reader, name=name)
     token = azure.token(reader)
     before = azure.send("GET", STORE, None, {"authorization": f"Bearer {token}"}, {"api-version": "2022-09-01"})

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
@@ -47,7 +45,7 @@ def test_a_constrained_administrator_assigns_what_it_may(azure: Azure, broker: s
 
 def test_a_constrained_administrator_is_refused_another_role(azure: Azure, broker: str) -> None:
     """The text tells a condition from no role at all."""
-    name = str(uuid.uuid4())
+    name = azure.world.guid()
 
     reply = azure.assign(azure.principal(), OWNER, by=broker, name=name)
 

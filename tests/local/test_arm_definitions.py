@@ -127,7 +127,7 @@ def test_the_name_of_a_custom_role_is_unique(azure: Azure) -> None:
     """Under any other id."""
     azure.call("PUT", definition(ROOT, NAME), _body())
 
-    reply = azure.call("PUT", definition(ROOT, str(uuid.uuid4())), _body())
+    reply = azure.call("PUT", definition(ROOT, azure.world.guid()), _body())
 
     assert outcome(reply) == (409, "RoleDefinitionWithSameNameExists")
 
@@ -137,7 +137,7 @@ def test_the_number_of_custom_roles_is_limited(azure: Azure) -> None:
     azure.arm.settings.custom_roles = 1
     azure.call("PUT", definition(ROOT, NAME), _body())
 
-    reply = azure.call("PUT", definition(ROOT, str(uuid.uuid4())), _body(roleName="Other"))
+    reply = azure.call("PUT", definition(ROOT, azure.world.guid()), _body(roleName="Other"))
 
     assert outcome(reply) == (400, "RoleDefinitionLimitExceeded")
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from local.cloud.state import Lock
@@ -213,7 +211,7 @@ def test_locking_takes_a_permission(azure: Azure) -> None:
 def test_a_second_subscription_is_apart(azure: Azure) -> None:
     """A role in one does not count in the other."""
     azure.resource(OTHER, "Microsoft.Resources/subscriptions")
-    owner = azure.principal(str(uuid.uuid4()))
+    owner = azure.principal(azure.world.guid())
     azure.grant(owner, OWNER, OTHER)
 
     assert [azure.call("GET", path, by=owner).status for path in (OTHER, ROOT)] == [200, 403]

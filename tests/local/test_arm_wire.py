@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from local.cloud.arm.settings import Bucket, Limits, Settings
+from local.cloud.arm.settings import Bucket, Limits
 from tests.local.arm_calls import AUDIENCE, GROUP, READER, ROOT, TENANT, Azure, code, outcome
 
 QUERY = {"api-version": "2022-04-01"}
@@ -207,15 +207,6 @@ def test_a_bucket_never_holds_more_than_its_size(azure: Azure) -> None:
     azure.clock.at += 3600
 
     assert [azure.call("GET", GROUP).status for _ in range(3)] == [200, 200, 429]
-
-
-def test_reset_puts_settings_back(azure: Azure) -> None:
-    """But for where Entra ID is: that is no setting of a test."""
-    azure.arm.settings.limits, azure.arm.settings.authority = Limits(), "https://entra.local"
-
-    azure.arm.reset()
-
-    assert azure.arm.settings == Settings(authority="https://entra.local")
 
 
 def test_an_error_has_the_shape_of_azure(azure: Azure) -> None:

@@ -68,11 +68,6 @@ class Arm:
             *(Route(method, "{path:path}", self._entered(_unknown)) for method in _METHODS),
         )
 
-    def reset(self) -> None:
-        """Back to the default settings, with full token buckets."""
-        self.settings = Settings(authority=self.settings.authority)
-        self._throttle = Throttle()
-
     def error(self, status: int, code: str, message: str) -> Reply:
         """An error in Azure Resource Manager's shape."""
         return errors.error(status, code, message)
