@@ -1,26 +1,34 @@
-"""Application permissions that service principals hold on others: app role assignments."""
+"""App role assignments: permissions that service principals and users hold on applications."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, objects
+from local.cloud.graph import access, bodies, errors, objects, users
 from local.cloud.graph.request import done, text
 from local.cloud.graph.service_principals import addressed
-from local.cloud.state import AppRoleAssignment, ServicePrincipal
+from local.cloud.state import AppRoleAssignment, ServicePrincipal, User
 from local.cloud.wire import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from local.cloud.graph.request import Request
     from local.cloud.wire import Json
+
+type Holder = ServicePrincipal | User
 
 
 def held(request: Request) -> Reply:
     """``GET /servicePrincipals/{id}/appRoleAssignments``."""
     request.caller.require(access.READ_APPLICATIONS)
-    item = addressed(request)
-    shown = [bodies.app_role_assignment(request, item, assignment) for assignment in item.app_roles]
-    return Reply(200, request.context(_fragment(item, "appRoleAssignments")) | {"value": shown})
+    return _held(request, addressed(request))
+
+
+def held_by_user(request: Request) -> Reply:
+    """``GET /users/{id}/appRoleAssignments``."""
+    request.caller.require(access.READ_DIRECTORY)
+    return _held(request, users.addressed(request))
 
 
 def given(request: Request) -> Reply:
@@ -29,7 +37,7 @@ def given(request: Request) -> Reply:
     item = addressed(request)
     shown = [
         bodies.app_role_assignment(request, principal, assignment)
-        for principal in objects.living(request, request.directory.service_principals)
+        for principal in _holders(request)
         for assignment in principal.app_roles
         if assignment.resource_id == item.id
     ]
@@ -38,12 +46,17 @@ def given(request: Request) -> Reply:
 
 def hold(request: Request) -> Reply:
     """``POST /servicePrincipals/{id}/appRoleAssignments``."""
-    return _assign(request, "appRoleAssignments", "principalId")
+    return _assign(request, "appRoleAssignments", "principalId", addressed)
+
+
+def hold_as_user(request: Request) -> Reply:
+    """``POST /users/{id}/appRoleAssignments``."""
+    return _assign(request, "appRoleAssignments", "principalId", users.addressed)
 
 
 def give(request: Request) -> Reply:
     """``POST /servicePrincipals/{id}/appRoleAssignedTo``."""
-    return _assign(request, "appRoleAssignedTo", "resourceId")
+    return _assign(request, "appRoleAssignedTo", "resourceId", addressed)
 
 
 def release(request: Request) -> Reply:
@@ -52,26 +65,42 @@ def release(request: Request) -> Reply:
     return _removed(request, [addressed(request)], None)
 
 
+def release_from_user(request: Request) -> Reply:
+    """``DELETE /users/{id}/appRoleAssignments/{assignment}``."""
+    request.caller.require_administration(access.ASSIGN_APP_ROLES)
+    return _removed(request, [users.addressed(request)], None)
+
+
 def take(request: Request) -> Reply:
     """``DELETE /servicePrincipals/{id}/appRoleAssignedTo/{assignment}``."""
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
     resource = addressed(request)
-    return _removed(request, list(request.directory.service_principals.values()), resource.id)
+    return _removed(request, _holders(request), resource.id)
 
 
-def _fragment(item: ServicePrincipal, relation: str) -> str:
-    return f"servicePrincipals('{item.id}')/{relation}"
+def _holders(request: Request) -> Iterable[Holder]:
+    directory = request.directory
+    return (*objects.living(request, directory.service_principals), *objects.living(request, directory.users))
 
 
-def _assign(request: Request, relation: str, addressed_as: str) -> Reply:
+def _held(request: Request, item: Holder) -> Reply:
+    shown = [bodies.app_role_assignment(request, item, assignment) for assignment in item.app_roles]
+    return Reply(200, request.context(_fragment(item, "appRoleAssignments")) | {"value": shown})
+
+
+def _fragment(item: Holder, relation: str) -> str:
+    return f"{'users' if isinstance(item, User) else 'servicePrincipals'}('{item.id}')/{relation}"
+
+
+def _assign(request: Request, relation: str, addressed_as: str, find: Callable[[Request], Holder]) -> Reply:
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
-    item = addressed(request)
+    item = find(request)
     body = request.body()
     if text(body, addressed_as, "AppRoleAssignment").lower() != item.id:
         raise errors.bad_request("Not a valid reference update.")
-    principal = _principal(request, text(body, "principalId", "AppRoleAssignment").lower())
-    resource = _principal(request, text(body, "resourceId", "AppRoleAssignment").lower())
-    role = _role(request, resource, text(body, "appRoleId", "AppRoleAssignment").lower())
+    principal = _holder(request, text(body, "principalId", "AppRoleAssignment").lower())
+    resource = _resource(request, text(body, "resourceId", "AppRoleAssignment").lower())
+    role = _role(request, principal, resource, text(body, "appRoleId", "AppRoleAssignment").lower())
     assignment = _new(request, principal, resource, role)
     principal.app_roles.append(assignment)
     shown = bodies.app_role_assignment(request, principal, assignment)
@@ -79,7 +108,7 @@ def _assign(request: Request, relation: str, addressed_as: str) -> Reply:
     return request.entity(f"{_fragment(item, relation)}/$entity", shown, status=201, location=location)
 
 
-def _new(request: Request, principal: ServicePrincipal, resource: ServicePrincipal, role: Json) -> AppRoleAssignment:
+def _new(request: Request, principal: Holder, resource: ServicePrincipal, role: Json) -> AppRoleAssignment:
     known = [(assignment.resource_id, assignment.app_role_id) for assignment in principal.app_roles]
     if (resource.id, role["id"]) in known:
         raise errors.invalid("Permission being assigned already exists on the object", "InvalidUpdate", "appRoleId")
@@ -93,23 +122,29 @@ def _new(request: Request, principal: ServicePrincipal, resource: ServicePrincip
     )
 
 
-def _principal(request: Request, object_id: str) -> ServicePrincipal:
+def _holder(request: Request, object_id: str) -> Holder:
     item = objects.referenced(request, object_id)
-    if not isinstance(item, ServicePrincipal):
-        raise errors.not_implemented("app roles for users and groups")
+    if not isinstance(item, ServicePrincipal | User):
+        raise errors.not_implemented("app roles for groups")
     return item
 
 
-def _role(request: Request, resource: ServicePrincipal, role_id: str) -> Json:
-    """The role that the resource declares for applications."""
+def _resource(request: Request, object_id: str) -> ServicePrincipal:
+    found = request.directory.service_principals.get(object_id)
+    return objects.existing(request, found, object_id)
+
+
+def _role(request: Request, principal: Holder, resource: ServicePrincipal, role_id: str) -> Json:
+    """The role that the resource declares for holders of this type."""
+    kind = "User" if isinstance(principal, User) else "Application"
     for role in bodies.service_principal(request, resource)["appRoles"]:
-        if role["id"].lower() == role_id and "Application" in role.get("allowedMemberTypes", ()):
+        if role["id"].lower() == role_id and kind in role.get("allowedMemberTypes", ()):
             return {**role, "id": role_id}
     message = f"Permission being assigned was not found on application '{resource.app_id}'."
     raise errors.invalid(message, "InvalidUpdate", "appRoleId")
 
 
-def _removed(request: Request, holders: list[ServicePrincipal], resource_id: str | None) -> Reply:
+def _removed(request: Request, holders: Iterable[Holder], resource_id: str | None) -> Reply:
     wanted = request.param("assignment")
     for holder in holders:
         for assignment in holder.app_roles:

@@ -6,63 +6,64 @@ https://learn.microsoft.com/graph/json-batching
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from local.cloud.dispatch import handle
 from local.cloud.faults import Answer, Delay
 from local.cloud.graph import errors
 from local.cloud.ledger import Entry
 from local.cloud.wire import Call, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from local.cloud.graph.access import Caller
-    from local.cloud.wire import Json
+    from local.cloud.wire import Json, Service
     from local.cloud.world import World
-
-type Dispatch = Callable[["World", Call], tuple[str, Reply]]
-"""Answers one call as if it had come by itself: the template of the route that took it, and the finished reply."""
 
 MOST = 20
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _FAILED = 400
 
 
-def answer(world: World, call: Call, caller: Caller, dispatch: Dispatch) -> Reply:
+def answer(world: World, call: Call, caller: Caller, service: Service) -> Reply:
     """The replies to all requests of the batch; refuses a batch that is malformed as a whole."""
     items = _items(call)
     replies: dict[str, Reply] = {}
     for item in items:
         key = _key(item)
-        replies[key] = _one(world, call, caller, item, replies, dispatch)
+        replies[key] = _one(world, call, caller, item, replies, service)
     body = {"responses": [_shown(item, replies[_key(item)]) for item in items]}
     return Reply(200, body, {"Content-Type": "application/json"})
 
 
-def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], dispatch: Dispatch) -> Reply:
+def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service) -> Reply:
+    call = _call(outer, item)
     needed = [str(name).lower() for name in item.get("dependsOn") or ()]
     if any(name not in replies or replies[name].status >= _FAILED for name in needed):
-        return errors.error(424, "FailedDependency", "A request that this one depends on has failed.")
-    call = _call(outer, item)
-    effect = world.faults.strike("graph", call.method, call.path)
-    if isinstance(effect, Answer):
-        waits = {} if effect.retry_after is None else {"Retry-After": str(effect.retry_after)}
-        template, reply = call.path, errors.error(effect.status, effect.code, "A fault asked for.", headers=waits)
-    elif effect == "timeout":
-        template, reply = call.path, _late()
-    else:
-        template, reply = dispatch(world, call)
-        reply = reply if effect is None or isinstance(effect, Delay) else _late()
+        refusal = service.error(424, "FailedDependency", "A request that this one depends on has failed.")
+        return service.finish(world, call, refusal)
+    template, reply = _struck(world, call, service)
     at = world.clock.now()
     entry = Entry("graph", call.method, template, call.path, reply.status, caller.object_id, caller.app_id, at)
     world.ledger.record(entry)
     return reply
 
 
-def _late() -> Reply:
-    """What stands in the batch for an answer that never came."""
-    return errors.error(504, "GatewayTimeout", "The request timed out.")
+def _struck(world: World, call: Call, service: Service) -> tuple[str, Reply]:
+    """The outcome of a request under the faults in force; an answer that never comes is a 504 within the batch."""
+    effect = world.faults.strike(service.name, call.method, call.path)
+    if isinstance(effect, Answer):
+        waits = {} if effect.retry_after is None else {"Retry-After": f"{effect.retry_after:g}"}
+        reply = service.error(effect.status, effect.code, "A fault asked for through the control API.")
+        return call.path, service.finish(world, call, replace(reply, headers={**reply.headers, **waits}))
+    late = service.finish(world, call, service.error(504, "GatewayTimeout", "The request timed out."))
+    if effect == "timeout":
+        return call.path, late
+    template, reply = handle(world, service, call)
+    return template, reply if effect is None or isinstance(effect, Delay) else late
 
 
 def _items(call: Call) -> list[Json]:

@@ -39,6 +39,7 @@ def application(request: Request, item: Application) -> Json:
         "appId": item.app_id,
         "createdDateTime": written(item.created, precise=False),
         "deletedDateTime": written(item.deleted, precise=False),
+        "publisherDomain": request.world.tenant_name,
         "uniqueName": item.unique_name,
         "keyCredentials": certificates(request, item.certificates.values()),
         "passwordCredentials": passwords(request, item.passwords.values()),
@@ -166,17 +167,17 @@ def federated(request: Request, item: FederatedCredential) -> Json:
     return {name: getattr(item, name) for name in schema.FEDERATED}
 
 
-def app_role_assignment(request: Request, principal: ServicePrincipal, item: AppRoleAssignment) -> Json:
-    """An application permission that a service principal holds."""
+def app_role_assignment(request: Request, principal: ServicePrincipal | User, item: AppRoleAssignment) -> Json:
+    """An application permission that a service principal or a user holds."""
     resource = request.directory.service_principals.get(item.resource_id)
     return {
         "id": item.id,
         "deletedDateTime": None,
         "appRoleId": item.app_role_id,
         "createdDateTime": written(item.created),
-        "principalDisplayName": service_principal(request, principal)["displayName"],
+        "principalDisplayName": typed(request, principal)["displayName"],
         "principalId": principal.id,
-        "principalType": "ServicePrincipal",
+        "principalType": type(principal).__name__,
         "resourceDisplayName": service_principal(request, resource)["displayName"] if resource else None,
         "resourceId": item.resource_id,
     }

@@ -17,7 +17,7 @@ _BASE = tuple(
         ("GET", r"oauth2PermissionGrants(/[^/]+)?", 2),
         ("GET", r"groups/[^/]+/members", 3),
         ("GET", r"groups/[^/]+/transitiveMembers", 5),
-        ("GET", r"servicePrincipals[^/]*(/[^/]+)?/appRoleAssignments", 2),
+        ("GET", r"(servicePrincipals|users)[^/]*(/[^/]+)?/appRoleAssignments", 2),
         ("GET", r"(users|servicePrincipals|groups|me)[^/]*(/[^/]+)?/(transitiveMemberOf|memberOf|ownedObjects)(/[^/]+)?", 2),
         ("POST", r"directoryObjects/getByIds", 3),
         ("POST", r".+/checkMember(Groups|Objects)", 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, memberships, objects, schema
+from local.cloud.graph import access, memberships, objects
 from local.cloud.graph.request import texts
 from local.cloud.state import Application, Group, ServicePrincipal, User
 from local.cloud.wire import Reply
@@ -44,7 +44,13 @@ def by_ids(request: Request) -> Reply:
 def organization(request: Request) -> Reply:
     """``GET /organization``: the tenant."""
     request.caller.require(access.READ_ORGANIZATION)
-    domain = {"capabilities": "Email", "isDefault": True, "isInitial": True, "name": schema.DOMAIN, "type": "Managed"}
+    domain = {
+        "capabilities": "Email",
+        "isDefault": True,
+        "isInitial": True,
+        "name": request.world.tenant_name,
+        "type": "Managed",
+    }
     tenant = {
         "id": request.world.tenant_id,
         "deletedDateTime": None,

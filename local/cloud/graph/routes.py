@@ -153,6 +153,14 @@ _USERS: tuple[Row, ...] = (
     ("POST", "/users", users.create),
     ("GET", "/users/$count", users.counted),
     *_below(_USER, [("GET", "", users.read), ("PATCH", "", users.update), ("DELETE", "", users.delete)]),
+    *_below(
+        _USER,
+        [
+            ("GET", "/appRoleAssignments", app_roles.held_by_user),
+            ("POST", "/appRoleAssignments", app_roles.hold_as_user),
+            ("DELETE", "/appRoleAssignments/{assignment}", app_roles.release_from_user),
+        ],
+    ),
     *_memberships(_USER, users.addressed),
 )
 

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DOMAIN = "leasehold.onmicrosoft.com"
-"""The local tenant's initial domain."""
-
 _INFO = {"logoUrl": None, "marketingUrl": None, "privacyStatementUrl": None, "supportUrl": None, "termsOfServiceUrl": None}
 _PUBLISHER = {"displayName": None, "verifiedPublisherId": None, "addedDateTime": None}
 
@@ -31,7 +28,7 @@ APPLICATION: Mapping[str, Any] = {
     "isFallbackPublicClient": None,
     "nativeAuthenticationApisEnabled": None,
     "notes": None,
-    "publisherDomain": DOMAIN,
+    "publisherDomain": None,
     "serviceManagementReference": None,
     "signInAudience": "AzureADMyOrg",
     "tags": [],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import uuid
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from local.cloud.graph import access, batch, costs, errors, instants
 from local.cloud.graph.limits import Limits
 from local.cloud.graph.request import Request
 from local.cloud.graph.routes import TABLE
-from local.cloud.wire import Call, Refusal, Reply, Route, find
+from local.cloud.wire import Call, Reply, Route
 
 if TYPE_CHECKING:
     from local.cloud.graph.request import Handler
@@ -35,6 +37,8 @@ class Graph:
     limits: Limits = field(default_factory=Limits)
     name: str = field(default="graph", init=False)
     routes: tuple[Route, ...] = field(init=False)
+    _chance: random.Random = field(default_factory=lambda: random.Random(0), init=False)
+    """What request ids are drawn from; object ids have the world's own."""
 
     def __post_init__(self) -> None:
         """Lays authentication and rate limits around every handler."""
@@ -44,17 +48,13 @@ class Graph:
         table = [*batched, *handled, *rest]
         self.routes = tuple(Route(method, f"/{version}{path}", to) for version in VERSIONS for method, path, to in table)
 
-    def reset(self) -> None:
-        """Puts every limit back."""
-        self.limits = Limits()
-
     def error(self, status: int, code: str, message: str) -> Reply:
         """An error in Graph's shape."""
         return errors.error(status, code, message)
 
     def finish(self, world: World, call: Call, reply: Reply) -> Reply:
         """Adds what every reply carries, and tells an error its date and request ids."""
-        request_id = world.guid()
+        request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         client_id = call.headers.get("client-request-id", request_id)
         headers = {
             "Cache-Control": "no-cache",
@@ -68,20 +68,6 @@ class Graph:
             headers["x-ms-resource-unit"] = str(costs.units(call))
         return replace(reply, body=_identified(world, reply, request_id, client_id), headers=headers | _typed(reply))
 
-    def dispatch(self, world: World, call: Call) -> tuple[str, Reply]:
-        """One call from its route to its finished reply: what a request of a batch goes through."""
-        found = find(self.routes, call.method, call.path)
-        if found is None:
-            reply = errors.not_implemented(f"{call.method} {call.path}").reply
-            return call.path, self.finish(world, call, reply)
-        route, params = found
-        call = replace(call, params=params)
-        try:
-            reply = route.handler(world, call)
-        except Refusal as refusal:
-            reply = refusal.reply
-        return route.template, self.finish(world, call, reply)
-
     def _around(self, handler: Handler) -> RouteHandler:
         def handle(world: World, call: Call) -> Reply:
             caller = access.identify(world, call)
@@ -94,7 +80,7 @@ class Graph:
         return handle
 
     def _batch(self, world: World, call: Call) -> Reply:
-        return batch.answer(world, call, access.identify(world, call), self.dispatch)
+        return batch.answer(world, call, access.identify(world, call), self)
 
 
 def _missing(request: Request) -> Reply:
