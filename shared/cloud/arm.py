@@ -1,0 +1,130 @@
+"""Azure Resource Manager: role assignments and role definitions, as the issuers ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import (
+    AzureError,
+    DeserializationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
+from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
+
+from shared.cloud.upstream import Refusal
+from shared.core.errors import Absent, AlreadyExists, Locked, NotReplicated, Unavailable, Unreachable, Upstream
+from shared.core.footprint import Assignment
+from shared.core.names import ObjectId, Scope
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline.transport import AsyncHttpTransport
+
+_CONDITION_VERSION = "2.0"
+"""The only one: https://learn.microsoft.com/azure/role-based-access-control/conditions-format."""
+_BAD_REQUEST = 400
+_MEANINGS: Mapping[str, type[Upstream]] = {
+    "RoleAssignmentExists": AlreadyExists,
+    "PrincipalNotFound": NotReplicated,
+    "ScopeLocked": Locked,
+}
+"""Error codes: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting."""
+
+
+class Arm:
+    """Satisfies ``Authorization``. ``endpoint`` is the cloud's, such as ``https://management.azure.com``.
+
+    Any method may raise ``Upstream``; each makes one call, and a list one a page. The SDK is told not to retry: that belongs
+    to ``shared.core.patience``.
+    """
+
+    def __init__(self, endpoint: str, credential: AsyncTokenCredential, transport: AsyncHttpTransport[Any, Any]) -> None:
+        origin = endpoint.rstrip("/")
+        self._client = AuthorizationManagementClient(
+            credential,
+            subscription_id="",  # in the path of no operation that is used here
+            base_url=origin,
+            credential_scopes=[f"{origin}/.default"],
+            transport=transport,
+            retry_total=0,
+            permit_redirects=False,
+        )
+
+    async def assign(self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None) -> None:
+        """Makes the assignment; one of the same name for the same principal is success.
+
+        Raises ``AlreadyExists`` when the same assignment exists under another name.
+        """
+        wanted = RoleAssignmentCreateParameters(
+            role_definition_id=definition_id,
+            principal_id=principal,
+            # Without it Azure asks the directory, which may not know a fresh principal for minutes (PrincipalNotFound).
+            principal_type="ServicePrincipal",
+            condition=condition,
+            condition_version=_CONDITION_VERSION if condition is not None else None,
+        )
+        with _upstream():
+            await self._client.role_assignments.create(_below_root(assignment.scope), assignment.name, wanted)
+
+    async def unassign(self, assignment: Assignment) -> None:
+        """Deletes it. Raises ``Absent`` when it (204), or its scope (404), is gone; ``Locked`` when a lock protects it."""
+        with _upstream():
+            deleted = await self._client.role_assignments.delete(_below_root(assignment.scope), assignment.name)
+        if deleted is None:
+            raise Absent(f"no role assignment {assignment.name}", status=204)
+
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
+        """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
+        quoted = role_name.replace("'", "''")
+        found = self._client.role_definitions.list(_below_root(scope), filter=f"roleName eq '{quoted}'")
+        with _upstream():
+            # The service compares without case.
+            return tuple([str(each.id) async for each in found if each.role_name == role_name])
+
+    async def definition_exists(self, definition_id: str) -> bool:
+        """Whether there is a role definition with this full id."""
+        try:
+            with _upstream():
+                await self._client.role_definitions.get_by_id(_below_root(definition_id))
+        except Absent:
+            return False
+        return True
+
+
+@contextmanager
+def _upstream() -> Iterator[None]:
+    """Turns the SDK's errors into the broker's."""
+    try:
+        yield
+    except HttpResponseError as answered:
+        raise _failure(answered) from answered
+    except (ServiceRequestError, ServiceResponseError) as silence:
+        raise Unreachable(f"{type(silence).__name__} from Resource Manager: {silence}") from silence
+    except (AzureError, DeserializationError) as unreadable:
+        raise Unavailable(f"{type(unreadable).__name__} from Resource Manager") from unreadable
+
+
+def _failure(error: HttpResponseError) -> Upstream:
+    answer, status = error.response, error.status_code
+    if answer is None or status is None or status < _BAD_REQUEST:
+        return Unavailable(f"{type(error).__name__} from Resource Manager", status=status)
+    headers: Mapping[str, str] = getattr(answer, "headers", {})
+    return Refusal.read(status, headers, _json(answer.text())).as_error(_MEANINGS)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _below_root(resource_id: str) -> str:
+    """As the SDK's URL templates want it: without the leading slash, which they bring."""
+    return resource_id.removeprefix("/")

@@ -1,0 +1,41 @@
+"""The connections of a worker: one pool for httpx (Graph, Entra ID) and one for Azure's own clients (everything else).
+
+Whoever asks for a pool owns it: it is made once, shared by all that need one, and closed once.
+"""
+
+from __future__ import annotations
+
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from azure.core.pipeline.transport import AioHttpTransport
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0
+_POOL = 100
+_KEEP_ALIVE_SECONDS = 60.0
+
+
+def httpx_client() -> httpx.AsyncClient:
+    """A pool of up to 100 kept connections.
+
+    It takes no cookies: Entra ID's would pin every call to one of its replicas. It follows no redirects: no service that the
+    broker calls answers with one, and a token must not travel.
+    """
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_POOL, keepalive_expiry=_KEEP_ALIVE_SECONDS),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        headers={"User-Agent": "leasehold"},
+    )
+
+
+def azure_transport() -> AioHttpTransport:
+    """What every client of Azure's SDK is given as ``transport``. Close this, not the clients: each would close it for all."""
+    from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415 - aiohttp costs 0.2 s
+
+    return AioHttpTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)

@@ -1,0 +1,176 @@
+"""Microsoft Graph: applications, service principals, secrets and memberships, as the issuers ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Unavailable, Upstream
+from shared.core.names import ObjectId
+from shared.core.secret import Secret
+from shared.issuers.application_secret import ExistingApplication
+from shared.issuers.service_principal import ApplicationIds, NewApplication, NewSecret
+
+_CREATED = 201
+_BAD_REQUEST = 400
+_NO_APPLICATION_YET = {(400, "Request_BadRequest"), (403, "Authorization_RequestDenied")}
+
+
+class Graph:
+    """Satisfies ``Directory`` and ``Applications``.
+
+    Any method may raise ``Upstream``; each makes one call, unless its docstring says otherwise.
+    """
+
+    def __init__(self, calls: GraphCalls) -> None:
+        self._calls = calls
+
+    async def upsert_application(self, application: NewApplication) -> ApplicationIds:
+        """Registers it; a second call when one of that unique name is there already."""
+        body = {
+            "displayName": application.display_name,
+            "signInAudience": application.sign_in_audience,
+            "tags": list(application.tags),
+            "notes": application.notes,
+        }
+        path = _application_named(application.unique_name)
+        answer = await self._calls.send("PATCH", path, body, {"Prefer": "create-if-missing"})
+        if answer.status_code == _CREATED:
+            return _application_ids(document_of(answer))
+        return await _present(self.find_application(application.unique_name))
+
+    async def create_principal(self, app_id: ObjectId) -> ObjectId:
+        """The service principal's object id; a second call when there is one already.
+
+        Raises ``NotReplicated`` while the application is not known everywhere.
+        """
+        try:
+            return object_id_in(document_of(await self._calls.send("POST", "/servicePrincipals", {"appId": app_id})), "id")
+        except AlreadyExists:
+            return await _present(self.find_principal(app_id))
+        except Refused as refused:
+            # Until the application has been replicated Graph says 400, and to holders of Application.ReadWrite.OwnedBy a
+            # misleading 403. Whoever has just registered the application lacks no permission, so both pass by themselves.
+            # https://github.com/hashicorp/terraform-provider-azuread/issues/581
+            if (refused.status, refused.azure_code) in _NO_APPLICATION_YET:
+                raise _as_a(NotReplicated, refused) from refused
+            raise
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another."""
+        wanted = {"displayName": display_name, "endDateTime": f"{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        path = f"/applications/{application_id}/addPassword"
+        document = document_of(await self._calls.send("POST", path, {"passwordCredential": wanted}))
+        return NewSecret(object_id_in(document, "keyId"), Secret(text_in(document, "secretText")))
+
+    async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
+        """Puts the principal into the group. A second call when it may be in it already: no code of Graph's says so."""
+        reference = {"@odata.id": f"{self._calls.base_url}/directoryObjects/{principal}"}
+        try:
+            await self._calls.send("POST", f"/groups/{group}/members/$ref", reference)
+        except Absent:
+            raise
+        except Refused as refused:
+            if refused.status != _BAD_REQUEST or not await self._is_member(group, principal):
+                raise
+
+    async def find_application(self, unique_name: str) -> ApplicationIds:
+        """Raises ``Absent``."""
+        return _application_ids(await self._get(f"{_application_named(unique_name)}?$select=id,appId"))
+
+    async def find_principal(self, app_id: ObjectId) -> ObjectId:
+        """Raises ``Absent``."""
+        return object_id_in(await self._get(f"/servicePrincipals(appId='{app_id}')?$select=id"), "id")
+
+    async def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
+        """Raises ``Absent`` when it is not in the group, or there is no such group."""
+        await self._calls.send("DELETE", f"/groups/{group}/members/{principal}/$ref")
+
+    async def delete_principal(self, principal: ObjectId) -> None:
+        """Into the recycle bin. Raises ``Absent``."""
+        await self._calls.send("DELETE", f"/servicePrincipals/{principal}")
+
+    async def delete_application(self, application: ObjectId) -> None:
+        """Into the recycle bin, with its service principal. Raises ``Absent``."""
+        await self._calls.send("DELETE", f"/applications/{application}")
+
+    async def purge(self, object_id: ObjectId) -> None:
+        """Out of the recycle bin, for good. Raises ``Absent``."""
+        await self._calls.send("DELETE", f"/directory/deletedItems/{object_id}")
+
+    async def group_exists(self, group: ObjectId) -> bool:
+        """Whether there is such a group."""
+        try:
+            await self._get(f"/groups/{group}?$select=id")
+        except Absent:
+            return False
+        return True
+
+    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
+        """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
+        held = await self._secrets(application_id)
+        return tuple(object_id_in(each, "keyId") for each in held if each.get("displayName") == display_name)
+
+    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
+        """Raises ``Absent`` when there is no such secret, or no such application.
+
+        Graph answers 400 for a secret that is not there, and no code tells it from other mistakes: a second call looks. It may
+        be there after all, when the replica that was to remove it has not heard of it yet: that is ``NotReplicated``.
+        """
+        try:
+            await self._calls.send("POST", f"/applications/{application_id}/removePassword", {"keyId": key_id})
+        except Absent:
+            raise
+        except Refused as refused:
+            if refused.status != _BAD_REQUEST:
+                raise
+            held = {object_id_in(each, "keyId") for each in await self._secrets(application_id)}
+            raise _as_a(NotReplicated if key_id in held else Absent, refused) from refused
+
+    async def read_application(self, application_id: ObjectId) -> ExistingApplication:
+        """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        ids = _application_ids(await self._get(f"/applications/{application_id}?$select=id,appId"))
+        try:
+            principal = await self.find_principal(ids.app_id)
+        except Absent:
+            return ExistingApplication(ids.object_id, ids.app_id, None)
+        return ExistingApplication(ids.object_id, ids.app_id, principal)
+
+    async def _is_member(self, group: ObjectId, principal: ObjectId) -> bool:
+        path = f"/servicePrincipals/{principal}/checkMemberGroups"
+        found = document_of(await self._calls.send("POST", path, {"groupIds": [group]})).get("value")
+        return isinstance(found, list) and group in [str(each).lower() for each in found]
+
+    async def _secrets(self, application_id: ObjectId) -> list[dict[str, Any]]:
+        document = await self._get(f"/applications/{application_id}?$select=passwordCredentials")
+        held = document.get("passwordCredentials")
+        if not isinstance(held, list):
+            raise Unavailable("the answer lists no passwordCredentials")
+        return [each for each in held if isinstance(each, dict)]
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return document_of(await self._calls.send("GET", path))
+
+
+async def _present[T](found: Awaitable[T]) -> T:
+    """What Graph has just said to be there: that this replica does not find it passes by itself."""
+    try:
+        return await found
+    except Absent as absent:
+        raise _as_a(NotReplicated, absent) from absent
+
+
+def _as_a(kind: type[Upstream], refused: Refused) -> Upstream:
+    return kind(refused.cause, status=refused.status, azure_code=refused.azure_code)
+
+
+def _application_named(unique_name: str) -> str:
+    quoted = unique_name.replace("'", "''")
+    return f"/applications(uniqueName='{quote(quoted, safe="'")}')"
+
+
+def _application_ids(document: dict[str, Any]) -> ApplicationIds:
+    return ApplicationIds(object_id_in(document, "id"), object_id_in(document, "appId"))

@@ -1,0 +1,126 @@
+"""One call to Microsoft Graph: authenticated by Graph's SDK, its failures turned into the broker's errors, its answer read.
+
+Calls go through the SDK's request adapter but past its generated models and builders, which cost seconds to import. No
+middleware of the SDK's is installed: retrying belongs to ``shared.core.patience``, and Graph redirects none of these calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+from kiota_abstractions.method import Method
+from kiota_abstractions.native_response_handler import NativeResponseHandler
+from kiota_abstractions.request_information import RequestInformation
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from kiota_http.middleware.options import ResponseHandlerOption
+from kiota_http.observability_options import ObservabilityOptions
+from msgraph_core import BaseGraphRequestAdapter  # type: ignore[import-untyped] # Graph's SDK says nothing of its types
+
+from shared.cloud.upstream import Refusal
+from shared.core.errors import Absent, AlreadyExists, ConcurrentChange, NotReplicated, Unavailable, Unreachable, Upstream
+from shared.core.names import ObjectId, Unparsable
+from shared.core.ports import Ids
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+_CONFLICT = 409
+_MEANINGS: Mapping[str, type[Upstream]] = {
+    "Directory_ConcurrencyViolation": ConcurrentChange,
+    "ObjectConflict": AlreadyExists,
+    "Request_MultipleObjectsWithSameKeyValue": AlreadyExists,
+    "NoBackingApplicationObject": NotReplicated,
+    "Request_ResourceNotFound": Absent,
+}
+"""What Graph's error codes mean, those within ``details`` as well."""
+
+
+class GraphCalls:
+    """Graph at ``endpoint``, which is the cloud's own, such as ``https://graph.microsoft.com``."""
+
+    def __init__(self, endpoint: str, credential: AsyncTokenCredential, client: httpx.AsyncClient, ids: Ids) -> None:
+        origin = endpoint.rstrip("/")
+        self.base_url = f"{origin}/v1.0"
+        self._ids = ids
+        authentication = AzureIdentityAuthenticationProvider(
+            credential,
+            scopes=[f"{origin}/.default"],
+            # Were this empty, the token would go to any host.
+            allowed_hosts=[urlsplit(origin).hostname or "nowhere.invalid"],
+            is_cae_enabled=False,
+        )
+        self._adapter = BaseGraphRequestAdapter(authentication, http_client=client)
+        self._adapter.base_url = self.base_url
+        self._adapter.observability_options = ObservabilityOptions(include_euii_attributes=False)
+
+    async def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """One call to ``path`` below ``base_url``; the answer if it is a success. Raises ``Upstream``."""
+        request = self._request(method, path, body, headers or {})
+        try:
+            answer = await self._adapter.send_primitive_async(request, "bytes", None)
+        except httpx.RequestError as silence:
+            raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
+        if not isinstance(answer, httpx.Response):
+            raise TypeError("the adapter was asked for the answer as it stands")
+        if answer.is_success:
+            return answer
+        raise _failure(answer)
+
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> RequestInformation:
+        request = RequestInformation(Method(method))
+        request.url = f"{self.base_url}{path}"
+        request.headers.add("Accept", "application/json")
+        # Graph logs it beside its own id for the call, and answers with it.
+        request.headers.add("client-request-id", self._ids.guid())
+        for name, value in headers.items():
+            request.headers.add(name, value)
+        if body is not None:
+            request.set_stream_content(json.dumps(body).encode(), "application/json")
+        request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
+        return request
+
+
+def document_of(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object in a successful answer. Without one nobody knows what has happened: ``Unavailable``."""
+    document = _json(answer)
+    if not isinstance(document, dict):
+        raise Unavailable("the answer holds no JSON object", status=answer.status_code)
+    return document
+
+
+def text_in(document: Mapping[str, Any], field: str) -> str:
+    """A text field of an answer. Raises ``Unavailable`` when it is missing."""
+    value = document.get(field)
+    if not isinstance(value, str) or not value:
+        raise Unavailable(f"the answer has no {field}")
+    return value
+
+
+def object_id_in(document: Mapping[str, Any], field: str) -> ObjectId:
+    """A GUID field of an answer. Raises ``Unavailable`` when it is none."""
+    try:
+        return ObjectId.parse(text_in(document, field))
+    except Unparsable as wrong:
+        raise Unavailable(f"the answer's {field} is no GUID") from wrong
+
+
+def _failure(answer: httpx.Response) -> Upstream:
+    refusal = Refusal.read(answer.status_code, answer.headers, _json(answer))
+    error = refusal.as_error(_MEANINGS)
+    known = refusal.status != _CONFLICT or isinstance(error, ConcurrentChange)
+    return error if known else refusal.as_a(AlreadyExists)
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None

@@ -1,0 +1,50 @@
+"""The machine's clock and chance. Nothing else in the broker reads the one or draws the other."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_ULID_LENGTH = 26
+_RANDOM_BITS = 80
+_JITTER_STEPS = 2**53
+
+
+class SystemClock:
+    """Satisfies ``Clock``."""
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC, cut to the millisecond."""
+        now = datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def monotonic(self) -> float:
+        """Seconds since some instant; never jumps."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Lets others work meanwhile."""
+        await asyncio.sleep(seconds)
+
+
+class SystemIds:
+    """Satisfies ``Ids``. All of it comes from the operating system's generator: a lease's id must not be guessable."""
+
+    def ulid(self, now: datetime) -> str:
+        """48 bits of milliseconds and 80 of chance, in lower-case Crockford base 32 (https://github.com/ulid/spec)."""
+        number = (now - _EPOCH) // _MILLISECOND << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(_ULID_LENGTH)))
+
+    def guid(self) -> str:
+        """A random GUID (version 4)."""
+        return str(UUID(int=secrets.randbits(128), version=4))
+
+    def jitter(self) -> float:
+        """A number in [0, 1)."""
+        return secrets.randbelow(_JITTER_STEPS) / _JITTER_STEPS

@@ -1,0 +1,98 @@
+"""How a refusal of Azure's becomes one of the broker's own errors: by status and error code, never by message text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from shared.core.errors import Absent, Refused, Throttled, Unavailable, Upstream
+
+_LONGEST_TEXT = 500
+_REQUEST_TIMEOUT = 408
+_NOT_FOUND = 404
+_TOO_MANY = 429
+_UNAVAILABLE = 503
+_SERVER_ERROR = 500
+_CLIENT_ERROR = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an answer says that is no success. ``finer`` are the codes within ``details``; the text is for the log alone."""
+
+    status: int
+    code: str = ""
+    text: str = ""
+    finer: tuple[str, ...] = ()
+    retry_after: float | None = None
+    request_id: str = ""
+
+    @classmethod
+    def read(cls, status: int, headers: Mapping[str, str], body: Any) -> Refusal:
+        """From an answer whose body, parsed, is in the shape that Graph and Azure Resource Manager share, or is not."""
+        error = body.get("error") if isinstance(body, dict) else None
+        error = error if isinstance(error, dict) else {}
+        details = error.get("details")
+        return cls(
+            status,
+            _text(error.get("code")),
+            _text(error.get("message")),
+            tuple(_text(each.get("code")) for each in details if isinstance(each, dict)) if isinstance(details, list) else (),
+            seconds_to_wait(headers),
+            _text(headers.get("request-id") or headers.get("x-ms-request-id")),
+        )
+
+    def as_error(self, meanings: Mapping[str, type[Upstream]]) -> Upstream:
+        """The error to raise. ``meanings`` says what the codes of this service mean; the status decides the rest."""
+        if self.status == _TOO_MANY:
+            return self._throttled()
+        for code in (self.code, *self.finer):
+            if (known := meanings.get(code)) is not None:
+                return self.as_a(known)
+        if self.status == _UNAVAILABLE and self.retry_after is not None:
+            return self._throttled()
+        return self.as_a(_by_status(self.status))
+
+    def as_a(self, kind: type[Upstream]) -> Upstream:
+        """An error of this kind that carries status, code, and for the log the text."""
+        return kind(self._cause(), status=self.status, azure_code=self.code)
+
+    def _throttled(self) -> Throttled:
+        return Throttled(self._cause(), status=self.status, azure_code=self.code, retry_after=self.retry_after)
+
+    def _cause(self) -> str:
+        finer = f" [{', '.join(self.finer)}]" if self.finer else ""
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.text}{finer}{request}".strip()
+
+
+def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """``Retry-After``: seconds, or a date (RFC 9110, 10.2.3), counted from the answer's own ``Date``."""
+    value = headers.get("retry-after") or headers.get("Retry-After") or ""
+    try:
+        return max(0.0, float(int(value)))
+    except ValueError:
+        pass
+    then, now = _date(value), _date(headers.get("date") or headers.get("Date") or "")
+    return max(0.0, (then - now).total_seconds()) if then and now else None
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value)
+    except ValueError:
+        return None
+
+
+def _by_status(status: int) -> type[Upstream]:
+    if status == _NOT_FOUND:
+        return Absent
+    definite = _CLIENT_ERROR <= status < _SERVER_ERROR and status != _REQUEST_TIMEOUT
+    return Refused if definite else Unavailable
+
+
+def _text(value: Any) -> str:
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else ""
