@@ -8,7 +8,6 @@ import jwt
 import pytest
 from jwt.algorithms import RSAAlgorithm
 
-from local.cloud import provision
 from local.cloud.entra.identities import stated
 from local.cloud.entra.resources import resolve
 from local.cloud.state import Identity
@@ -119,7 +118,7 @@ def test_rubbish_is_no_assertion(world: World) -> None:
 def test_a_trusted_workload_signs_in(world: World) -> None:
     """Issuer, subject and audience match, and the issuer's key signed."""
     app = register(world)
-    trust(app, ISSUER, "workload")
+    trust(world, app, ISSUER, "workload")
     assert post(world, asserting(app, _workload(world))).status == 200
 
 
@@ -135,7 +134,7 @@ def test_a_trusted_workload_signs_in(world: World) -> None:
 def test_says_which_claim_matches_no_credential(world: World, overrides: dict[str, str], code: int) -> None:
     """Comparison is exact; a subject that differs by case alone has a code of its own."""
     app = register(world)
-    trust(app, ISSUER, "workload")
+    trust(world, app, ISSUER, "workload")
     reply = post(world, asserting(app, _workload(world, **overrides)))
     assert (401, "invalid_client", [code]) == aadsts(reply)
 
@@ -143,7 +142,7 @@ def test_says_which_claim_matches_no_credential(world: World, overrides: dict[st
 def test_a_workloads_signature_is_checked(world: World) -> None:
     """5000811: the claims alone prove nothing."""
     app = register(world)
-    trust(app, ISSUER, "workload")
+    trust(world, app, ISSUER, "workload")
     good = _workload(world)
     body = jwt.decode(good, options={"verify_signature": False})
     forged = jwt.encode(body, key_pair("thief").private, algorithm="RS256", headers={"kid": "k"})
@@ -153,7 +152,7 @@ def test_a_workloads_signature_is_checked(world: World) -> None:
 def test_an_issuer_whose_keys_cannot_be_read_is_refused(world: World) -> None:
     """50166."""
     app = register(world)
-    trust(app, ISSUER, "workload")
+    trust(world, app, ISSUER, "workload")
     assertion = _workload(world)
     world.directory.issuers.clear()
     assert (400, "invalid_request", [50166]) == aadsts(post(world, asserting(app, assertion)))
@@ -162,7 +161,7 @@ def test_an_issuer_whose_keys_cannot_be_read_is_refused(world: World) -> None:
 def test_a_late_workload_is_refused(world: World) -> None:
     """700024."""
     app = register(world)
-    trust(app, ISSUER, "workload")
+    trust(world, app, ISSUER, "workload")
     reply = post(world, asserting(app, _workload(world, nbf=1_000, exp=1_600)))
     assert (401, "invalid_client", [700024]) == aadsts(reply)
 
@@ -170,14 +169,14 @@ def test_a_late_workload_is_refused(world: World) -> None:
 def test_a_user_assigned_identity_signs_in(world: World) -> None:
     """Its own token for the exchange is the assertion."""
     app, identity = register(world), world.directory.identities["fn-orders"]
-    trust(app, world.tokens.issuers[1], identity.object_id)
+    trust(world, app, world.tokens.issuers[1], identity.object_id)
     assert post(world, asserting(app, _assertion(world, identity))).status == 200
 
 
 def test_a_system_assigned_identity_cannot_be_federated(world: World) -> None:
     """700226."""
     app, identity = register(world), world.directory.identities["vm-web"]
-    trust(app, world.tokens.issuers[1], identity.object_id)
+    trust(world, app, world.tokens.issuers[1], identity.object_id)
     reply = post(world, asserting(app, _assertion(world, identity)))
     assert (401, "invalid_client", [700226]) == aadsts(reply)
 
@@ -185,7 +184,7 @@ def test_a_system_assigned_identity_cannot_be_federated(world: World) -> None:
 def test_an_applications_own_token_is_no_assertion(world: World) -> None:
     """700226: only managed identities may be federated within the tenant."""
     app, identity = register(world), world.directory.identities["admin"]
-    trust(app, world.tokens.issuers[1], identity.object_id)
+    trust(world, app, world.tokens.issuers[1], identity.object_id)
     reply = post(world, asserting(app, _assertion(world, identity)))
     assert (401, "invalid_client", [700226]) == aadsts(reply)
 
@@ -193,7 +192,7 @@ def test_an_applications_own_token_is_no_assertion(world: World) -> None:
 def test_an_identitys_token_for_another_audience_is_no_assertion(world: World) -> None:
     """Its version 1 token for ARM has another issuer altogether."""
     app, identity = register(world), world.directory.identities["fn-orders"]
-    trust(app, world.tokens.issuers[1], identity.object_id)
+    trust(world, app, world.tokens.issuers[1], identity.object_id)
     reply = post(world, asserting(app, _assertion(world, identity, "https://management.azure.com")))
     assert (401, "invalid_client", [700211]) == aadsts(reply)
 
@@ -202,7 +201,7 @@ def test_a_managed_identity_trusts_workloads_of_its_own(world: World) -> None:
     """As pods sign in with a user-assigned identity's client id."""
     identity = world.directory.identities["fn-orders"]
     app = register(world)
-    credential = trust(app, ISSUER, "workload")
+    credential = trust(world, app, ISSUER, "workload")
     world.directory.service_principals[identity.object_id].federated[credential.id] = credential
     form = asserting(app, _workload(world)) | {"client_id": identity.client_id}
     assert identity.object_id == claims(post(world, form))["oid"]
@@ -212,17 +211,16 @@ def test_a_fresh_federated_credential_is_unknown_at_first(world: World) -> None:
     """70021 until it has been replicated."""
     world.consistency.configure("typical", seed=1)
     app = register(world)
-    world.consistency.wrote("federated", trust(app, ISSUER, "workload").id)
+    world.consistency.wrote("federated", trust(world, app, ISSUER, "workload").id)
     before = aadsts(post(world, asserting(app, _workload(world))))
     world.clock.ahead += 301
     after = post(world, asserting(app, _workload(world)))
     assert ((400, "invalid_request", [70021]), 200) == (before, after.status)
 
 
-def test_nothing_proves_a_client_that_provision_did_not_make(world: World) -> None:
-    """An assertion does not replace the registration."""
+def test_an_assertion_does_not_replace_a_registration(world: World) -> None:
+    """700016, whatever the assertion says."""
     app = register(world)
     del world.directory.applications[app.application.id]
     del world.directory.service_principals[app.object_id]
     assert (400, "unauthorized_client", [700016]) == aadsts(post(world, asserting(app, _workload(world))))
-    provision.application(world, "another")
