@@ -74,7 +74,17 @@ class LocalCloud:
         await self.stop()
 
     async def start(self) -> None:
-        """Opens the ports, makes what the sample holds, and returns when every port answers."""
+        """Opens the ports, makes what the sample holds, and returns when every port answers.
+
+        Raises ``OSError`` when a port is taken; nothing stays open then.
+        """
+        try:
+            await self._open()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _open(self) -> None:
         trusted = trust(self._folder())
         self.ca_bundle = trusted.bundle
         self.restore()
@@ -143,7 +153,11 @@ def _listener(port: int) -> socket.socket:
     # answer would then wait some 40 ms for the client's delayed acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, port))
+    except OSError:
+        listener.close()
+        raise
     listener.listen(1024)
     listener.setblocking(False)
     return listener
