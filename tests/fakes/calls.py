@@ -1,0 +1,126 @@
+"""Every call to the outside passes here: it is counted, may be made to fail, and may be where a worker dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from shared.core.errors import LeaseholdError
+from tests.fakes.clock import FakeClock
+
+
+class Died(BaseException):
+    """The worker's process ended at this call. Nothing may catch it."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call to the outside. ``began`` and ``over`` are on the monotonic clock."""
+
+    ordinal: int
+    name: str
+    about: tuple[object, ...]
+    began: float
+    over: float | None = None
+    failed: bool = False
+
+    @property
+    def service(self) -> str:
+        """``leases``, ``directory``, ..."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(slots=True)
+class _Trouble:
+    name: str
+    error: LeaseholdError
+    left: int
+    skip: int
+    after: bool
+
+    def meets(self, name: str) -> bool:
+        """Whether this call is hit; counts the hits down."""
+        if name != self.name or not self.left:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.left -= 1
+        return True
+
+
+@dataclass(slots=True)
+class Calls:
+    """The line to the outside, shared by all fakes of one world.
+
+    ``latency`` is what every call takes, in seconds of virtual time.
+    """
+
+    clock: FakeClock
+    latency: float = 0.0
+    made: list[Call] = field(default_factory=list)
+    watch: Callable[[Call], None] | None = None
+    """Is shown every call before it takes effect."""
+    _troubles: list[_Trouble] = field(default_factory=list)
+    _meanwhile: dict[int, Callable[[], Awaitable[object]]] = field(default_factory=dict)
+    _trouble_at: tuple[int, bool, BaseException] | None = None
+    _dead: bool = False
+
+    def fail(self, name: str, error: LeaseholdError, *, nth: int = 1, times: int = 1, after: bool = False) -> None:
+        """The ``nth`` call of that name from now on raises, and so do as many in all; ``after`` its effect or before."""
+        self._troubles.append(_Trouble(name, error, times, nth - 1, after))
+
+    def fail_at(self, ordinal: int, error: BaseException, *, after: bool) -> None:
+        """The call of that number raises; ``Died`` kills the worker, so that none of its calls gets through any more."""
+        self._trouble_at = (ordinal, after, error)
+
+    def meanwhile(self, ordinal: int, work: Callable[[], Awaitable[object]]) -> None:
+        """Before the call of that number takes effect, somebody else does all this."""
+        self._meanwhile[ordinal] = work
+
+    def revive(self) -> None:
+        """A new worker starts: nothing is planned for it."""
+        self._dead = False
+        self._trouble_at = None
+        self._meanwhile.clear()
+
+    def named(self, name: str) -> list[Call]:
+        """The calls of that name, or of a whole service."""
+        return [call for call in self.made if name in {call.name, call.service}]
+
+    def names(self) -> list[str]:
+        """What was called, in order."""
+        return [call.name for call in self.made]
+
+    async def through[T](self, name: str, effect: Callable[[], T], *about: object) -> T:
+        """Makes the call."""
+        self._require_life()
+        call = Call(len(self.made) + 1, name, about, self.clock.monotonic())
+        self.made.append(call)
+        if work := self._meanwhile.pop(call.ordinal, None):
+            await work()
+        await (self.clock.sleep(self.latency) if self.latency else asyncio.sleep(0))
+        self._require_life()
+        if self.watch:
+            self.watch(call)
+        trouble = next((each for each in self._troubles if each.meets(name)), None)
+        call.failed = True
+        self._strike(call, trouble, after=False)
+        result = effect()
+        self._strike(call, trouble, after=True)
+        call.failed, call.over = False, self.clock.monotonic()
+        return result
+
+    def _strike(self, call: Call, trouble: _Trouble | None, *, after: bool) -> None:
+        call.over = self.clock.monotonic()
+        if trouble is not None and trouble.after is after:
+            raise trouble.error
+        if self._trouble_at is not None and self._trouble_at[:2] == (call.ordinal, after):
+            error = self._trouble_at[2]
+            self._dead = isinstance(error, Died)
+            raise error
+
+    def _require_life(self) -> None:
+        if self._dead:
+            raise Died

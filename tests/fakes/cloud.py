@@ -1,0 +1,140 @@
+"""The issuers' ports on an Azure in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.footprint import Assignment
+from shared.core.names import ObjectId, Scope
+from shared.core.secret import Secret
+from shared.issuers.application_secret import ExistingApplication
+from shared.issuers.service_principal import ApplicationIds, NewApplication, NewSecret
+from tests.fakes.calls import Calls
+from tests.fakes.cloud_state import CloudState, Granted
+
+
+@dataclass(frozen=True, slots=True)
+class FakeDirectory:
+    """Satisfies the service principal issuer's ``Directory``."""
+
+    calls: Calls
+    state: CloudState
+
+    async def upsert_application(self, application: NewApplication) -> ApplicationIds:
+        """See the port."""
+        return await self.calls.through("directory.upsert_application", lambda: self.state.upsert_application(application))
+
+    async def create_principal(self, app_id: ObjectId) -> ObjectId:
+        """See the port."""
+        return await self.calls.through("directory.create_principal", lambda: self.state.create_principal(app_id), app_id)
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """See the port."""
+        return await self.calls.through(
+            "directory.add_secret", lambda: self.state.add_secret(application_id, display_name, end), application_id
+        )
+
+    async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("directory.add_member", lambda: self.state.add_member(group, principal), group)
+
+    async def find_application(self, unique_name: str) -> ApplicationIds:
+        """See the port."""
+        return await self.calls.through("directory.find_application", lambda: self.state.find_application(unique_name))
+
+    async def find_principal(self, app_id: ObjectId) -> ObjectId:
+        """See the port."""
+        return await self.calls.through("directory.find_principal", lambda: self.state.find_principal(app_id), app_id)
+
+    async def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("directory.remove_member", lambda: self.state.remove_member(group, principal), group)
+
+    async def delete_principal(self, principal: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("directory.delete_principal", lambda: self.state.delete_principal(principal), principal)
+
+    async def delete_application(self, application: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("directory.delete_application", lambda: self.state.delete_application(application))
+
+    async def purge(self, object_id: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("directory.purge", lambda: self.state.purge(object_id), object_id)
+
+    async def group_exists(self, group: ObjectId) -> bool:
+        """See the port."""
+        return await self.calls.through("directory.group_exists", lambda: group in self.state.groups, group)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAuthorization:
+    """Satisfies the service principal issuer's ``Authorization``."""
+
+    calls: Calls
+    state: CloudState
+
+    async def assign(self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None) -> None:
+        """See the port."""
+        granted = Granted(definition_id, principal, condition)
+        await self.calls.through("authorization.assign", lambda: self.state.assign(assignment, granted), assignment)
+
+    async def unassign(self, assignment: Assignment) -> None:
+        """See the port."""
+        await self.calls.through("authorization.unassign", lambda: self.state.unassign(assignment), assignment)
+
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
+        """See the port."""
+        found = self.state.definitions.get(role_name, ())
+        return await self.calls.through("authorization.definitions_named", lambda: found, role_name, scope)
+
+    async def definition_exists(self, definition_id: str) -> bool:
+        """See the port."""
+        known = {each for found in self.state.definitions.values() for each in found}
+        return await self.calls.through("authorization.definition_exists", lambda: definition_id in known, definition_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeApplications:
+    """Satisfies the application secret issuer's ``Applications``."""
+
+    calls: Calls
+    state: CloudState
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """See the port."""
+        return await self.calls.through(
+            "applications.add_secret", lambda: self.state.add_secret(application_id, display_name, end), application_id
+        )
+
+    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
+        """See the port."""
+        return await self.calls.through(
+            "applications.secrets_named", lambda: self.state.secrets_named(application_id, display_name), display_name
+        )
+
+    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("applications.remove_secret", lambda: self.state.remove_secret(application_id, key_id), key_id)
+
+    async def read_application(self, application_id: ObjectId) -> ExistingApplication:
+        """See the port. Counted as one call."""
+        return await self.calls.through("applications.read_application", lambda: self._existing(application_id))
+
+    def _existing(self, application_id: ObjectId) -> ExistingApplication:
+        found = self.state.application(application_id)
+        principals = [each.object_id for each in self.state.principals.values() if each.app_id == found.app_id]
+        return ExistingApplication(found.object_id, found.app_id, principals[0] if principals else None)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeProbe:
+    """Satisfies both issuers' ``Probe``."""
+
+    calls: Calls
+    state: CloudState
+
+    async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:  # noqa: ARG002 - asks once
+        """See the port."""
+        return await self.calls.through("probe.signs_in", lambda: self.state.signs_in(client_id, secret), client_id)

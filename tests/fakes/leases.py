@@ -1,0 +1,110 @@
+"""Leases in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from itertools import count
+
+from shared.core.errors import LostRace
+from shared.core.lease import Lease, LeaseView, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.ports import LeaseQuery, Page
+from tests.fakes.calls import Calls
+
+
+class MemoryLeases:
+    """Satisfies ``Leases``. Like the real store it keeps no reference to what it was given."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.rows: dict[LeaseId, Lease] = {}
+        self._calls = calls
+        self._versions = count(1)
+
+    async def open(self, lease: Lease) -> Lease:
+        """See the port."""
+        return await self._calls.through("leases.open", lambda: self._open(lease), lease)
+
+    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+        """See the port."""
+        return await self._calls.through("leases.swap", lambda: self._swap(lease, former), lease)
+
+    async def get(self, lease_id: LeaseId) -> Lease | None:
+        """See the port."""
+        return await self._calls.through("leases.get", lambda: self.rows.get(lease_id), lease_id)
+
+    async def remove(self, lease: Lease) -> None:
+        """See the port."""
+        await self._calls.through("leases.remove", lambda: self._remove(lease), lease)
+
+    async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+        """See the port."""
+        for lease_id in await self._calls.through("leases.due", lambda: self._due(now)):
+            yield lease_id
+
+    async def list(self, query: LeaseQuery) -> Page[LeaseView]:
+        """See the port."""
+        return await self._calls.through("leases.list", lambda: self._list(query), query)
+
+    async def count_live(self, role: RoleName, at_most: int) -> int:
+        """See the port."""
+        return await self._calls.through("leases.count_live", lambda: self._count_live(role, at_most), role)
+
+    async def census(self) -> Mapping[tuple[RoleName, State], int]:
+        """See the port."""
+        return await self._calls.through("leases.census", self._census)
+
+    def _open(self, lease: Lease) -> Lease:
+        if lease.id in self.rows:
+            raise LostRace
+        return self._keep(lease)
+
+    def _swap(self, lease: Lease, former: Lease) -> Lease:
+        self._require_unchanged(former)
+        return self._keep(lease)
+
+    def _remove(self, lease: Lease) -> None:
+        if lease.id in self.rows:
+            self._require_unchanged(lease)
+            del self.rows[lease.id]
+
+    def _require_unchanged(self, lease: Lease) -> None:
+        found = self.rows.get(lease.id)
+        if found is None or found.version != lease.version:
+            raise LostRace
+
+    def _keep(self, lease: Lease) -> Lease:
+        self.rows[lease.id] = replace(lease, metadata=dict(lease.metadata), version=f'"{next(self._versions)}"')
+        return self.rows[lease.id]
+
+    def _due(self, now: datetime) -> tuple[LeaseId, ...]:
+        due = (lease for lease in self.rows.values() if lease.due_at <= now)
+        return tuple(lease.id for lease in sorted(due, key=lambda lease: (lease.id.shard, lease.due_at, lease.id)))
+
+    def _list(self, query: LeaseQuery) -> Page[LeaseView]:
+        found = [_view(lease) for _, lease in sorted(self.rows.items()) if _matches(lease, query)]
+        shown = tuple(found[: query.limit])
+        return Page(shown, shown[-1].id if len(found) > query.limit else None)
+
+    def _count_live(self, role: RoleName, at_most: int) -> int:
+        live = sum(lease.state.is_live for lease in self.rows.values() if lease.id.role == role)
+        return min(live, at_most + 1)
+
+    def _census(self) -> Mapping[tuple[RoleName, State], int]:
+        return Counter((lease.id.role, lease.state) for lease in self.rows.values())
+
+
+def _matches(lease: Lease, query: LeaseQuery) -> bool:
+    wanted = (
+        query.role in {None, lease.id.role},
+        query.holder in {None, lease.holder.object_id},
+        query.state in {None, lease.state},
+        query.cursor is None or lease.id > query.cursor,
+    )
+    return all(wanted)
+
+
+def _view(lease: Lease) -> LeaseView:
+    return LeaseView(**{each.name: getattr(lease, each.name) for each in fields(LeaseView)})

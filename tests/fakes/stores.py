@@ -1,0 +1,132 @@
+"""Roles, the audit trail and the sweep's journal in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import count
+
+from shared.core.audit import AuditEvent
+from shared.core.errors import Fault, Malformed, PreconditionFailed
+from shared.core.names import RoleName
+from shared.core.ports import AuditQuery, Page
+from shared.core.role import Role
+from shared.core.role_document import restore_role, store_role
+from tests.fakes.calls import Calls
+
+
+class MemoryRoles:
+    """Satisfies ``Roles``. Keeps documents, as the real store does."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._documents: dict[RoleName, tuple[dict[str, object], str]] = {}
+        self._versions = count(1)
+
+    async def get(self, name: RoleName) -> Role | None:
+        """See the port."""
+        return await self._calls.through("roles.get", lambda: self._get(name), name)
+
+    async def list(self) -> tuple[Role, ...]:
+        """See the port."""
+        return await self._calls.through("roles.list", self._list)
+
+    async def put(self, role: Role, *, expected: str | None) -> Role:
+        """See the port."""
+        return await self._calls.through("roles.put", lambda: self.keep(role, expected=expected), role)
+
+    async def delete(self, name: RoleName, *, expected: str | None) -> bool:
+        """See the port."""
+        return await self._calls.through("roles.delete", lambda: self._delete(name, expected), name)
+
+    def keep(self, role: Role, *, expected: str | None = None) -> Role:
+        """Puts it without a call: how a test sets the scene."""
+        self._require(role.name, expected)
+        version = f'"{next(self._versions)}"'
+        self._documents[role.name] = (store_role(role), version)
+        return restore_role(role.name, store_role(role), version)
+
+    def _get(self, name: RoleName) -> Role | None:
+        found = self._documents.get(name)
+        return restore_role(name, *found) if found else None
+
+    def _list(self) -> tuple[Role, ...]:
+        return tuple(restore_role(name, *found) for name, found in sorted(self._documents.items()))
+
+    def _delete(self, name: RoleName, expected: str | None) -> bool:
+        if name not in self._documents:
+            return False
+        self._require(name, expected)
+        del self._documents[name]
+        return True
+
+    def _require(self, name: RoleName, expected: str | None) -> None:
+        version = self._documents[name][1] if name in self._documents else ""
+        if expected not in {None, version}:
+            raise PreconditionFailed
+
+
+class MemoryAudit:
+    """Satisfies ``Audit``."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.events: list[AuditEvent] = []
+        self._calls = calls
+
+    async def record(self, event: AuditEvent) -> None:
+        """See the port."""
+        await self._calls.through("audit.record", lambda: self.events.append(event), event)
+
+    async def read(self, query: AuditQuery) -> Page[AuditEvent]:
+        """See the port."""
+        return await self._calls.through("audit.read", lambda: self._read(query), query)
+
+    def told(self) -> list[tuple[str, str]]:
+        """Operation and outcome of each event."""
+        return [(event.operation, event.outcome.value) for event in self.events]
+
+    def _read(self, query: AuditQuery) -> Page[AuditEvent]:
+        found = [event for event in sorted(self.events, key=lambda event: event.at) if _matches(event, query)]
+        first = _offset(query.cursor)
+        last = first + query.limit
+        return Page(tuple(found[first:last]), str(last) if len(found) > last else None)
+
+
+def _offset(cursor: str | None) -> int:
+    try:
+        return int(cursor or 0)
+    except ValueError as error:
+        raise Malformed(Fault("cursor", "is not a cursor of this listing")) from error
+
+
+def _matches(event: AuditEvent, query: AuditQuery) -> bool:
+    wanted = (
+        query.since <= event.at < query.until,
+        query.caller in {None, event.caller.object_id if event.caller else ""},
+        query.role in {None, event.role},
+        query.lease in {None, event.lease},
+    )
+    return all(wanted)
+
+
+class MemoryJournal:
+    """Satisfies ``Journal``."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._last: tuple[datetime, Mapping[str, int]] | None = None
+
+    async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """See the port."""
+        await self._calls.through("journal.swept", lambda: self._note(at, summary))
+
+    async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
+        """See the port."""
+        return await self._calls.through("journal.last_sweep", lambda: self._last)
+
+    async def reachable(self) -> bool:
+        """See the port."""
+        return await self._calls.through("journal.reachable", lambda: True)
+
+    def _note(self, at: datetime, summary: Mapping[str, int]) -> None:
+        self._last = (at, dict(summary))

@@ -1,0 +1,157 @@
+"""A broker on fakes: its stores, an Azure with some furniture, time and chance; and the people of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.broker.outside import Outside, Request, Timing
+from shared.core.caller import ADMIN, AUDITOR, Caller, CallerKind
+from shared.core.footprint import Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId, RoleName, Scope
+from shared.core.patience import Patience
+from shared.core.ports import Issuer
+from shared.core.protection import Protected
+from shared.core.role import ApplicationSecretTarget, AzureRole, Bounds, Role, ServicePrincipalTarget, Target
+from shared.issuers.application_secret import ApplicationSecretIssuer
+from shared.issuers.service_principal import ServicePrincipalIssuer
+from tests.fakes.calls import Calls
+from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
+from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
+from tests.fakes.leases import MemoryLeases
+from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
+
+
+def guid(number: int) -> ObjectId:
+    """A GUID that is easy to tell from others."""
+    return ObjectId.parse(f"{number:08x}-0000-4000-8000-000000000000")
+
+
+TENANT = guid(1)
+SUBSCRIPTION = guid(2)
+GROUPS = tuple(guid(0x100 + index) for index in range(8))
+SCOPES = tuple(Scope.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg{index}") for index in range(8))
+DEFINITION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{guid(3)}"
+EXISTING = guid(0x200)
+EXISTING_APP_ID = guid(0x201)
+EXISTING_PRINCIPAL = guid(0x202)
+BROKER = guid(0x300)
+WEB = RoleName.parse("web")
+
+
+def application(object_id: ObjectId, **more: Any) -> Caller:
+    """A verified caller that is an application."""
+    return Caller(object_id, TENANT, CallerKind.APPLICATION, f"fingerprint-{object_id[:8]}", **more)
+
+
+ALICE = application(guid(0x400), app_id=guid(0x401), name="alice")
+BOB = application(guid(0x410), app_id=guid(0x411))
+ADMINISTRATOR = application(guid(0x420), app_roles=frozenset({ADMIN}))
+WATCHER = application(guid(0x430), app_roles=frozenset({AUDITOR}))
+
+
+def request(caller: Caller = ALICE, request_id: str = "req-1") -> Request:
+    """A request of that caller."""
+    return Request(caller, request_id)
+
+
+def principal_target(roles: int = 2, groups: int = 1, **more: Any) -> ServicePrincipalTarget:
+    """A resolved target with so many role assignments and groups."""
+    wanted = tuple(AzureRole(scope, "Reader", definition_id=DEFINITION) for scope in SCOPES[:roles])
+    return ServicePrincipalTarget(azure_roles=wanted, azure_groups=GROUPS[:groups], **more)
+
+
+def secret_target(**more: Any) -> ApplicationSecretTarget:
+    """A resolved target on the application that is there already."""
+    return ApplicationSecretTarget(EXISTING, app_id=EXISTING_APP_ID, principal_id=EXISTING_PRINCIPAL, **more)
+
+
+def role(target: Target | None = None, name: RoleName = WEB, **more: Any) -> Role:
+    """A role from which Alice and Bob may issue."""
+    bounds = Bounds(service_principal_ids=frozenset({ALICE.object_id, BOB.object_id}))
+    return Role(name=name, target=target or principal_target(), **({"bounds": bounds} | more))
+
+
+@dataclass(frozen=True, slots=True)
+class FakeIssuers:
+    """Satisfies ``Issuers`` with the product's own."""
+
+    principals: ServicePrincipalIssuer
+    secrets: ApplicationSecretIssuer
+
+    def for_target(self, target: Target) -> Issuer:
+        """By the target's type."""
+        return self.principals if isinstance(target, ServicePrincipalTarget) else self.secrets
+
+    def for_footprint(self, footprint: Footprint) -> Issuer:
+        """By the footprint's type."""
+        return self.principals if isinstance(footprint, ServicePrincipalFootprint) else self.secrets
+
+
+@dataclass(slots=True)
+class World:
+    """One broker and its outside, and what a test sees and commands of it. Make it with ``world``."""
+
+    clock: FakeClock
+    ids: FixedIds
+    calls: Calls
+    cloud: CloudState
+    leases: MemoryLeases
+    roles: MemoryRoles
+    audit: MemoryAudit
+    journal: MemoryJournal
+    outside: Outside = field(init=False)
+    issuers: FakeIssuers = field(init=False)
+
+    def leftovers(self) -> list[Thing]:
+        """What is in Azure beside the furniture."""
+        return sorted(self.cloud.things(), key=repr)
+
+    def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """One worker's life, in an event loop of its own: what is under way when it ends ends with it."""
+        return asyncio.run(work())
+
+
+def world(
+    *roles: Role, lag: float = 0.0, latency: float = 0.0, timing: Timing | None = None, protected: Protected | None = None
+) -> World:
+    """A furnished world in which these roles are kept."""
+    clock, ids = FakeClock(), FixedIds()
+    calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag)
+    made = World(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+    _furnish(cloud)
+    for each in roles:
+        made.roles.keep(each)
+    made.issuers = _issuers(made, protected or Protected())
+    made.outside = Outside(
+        clock,
+        ids,
+        made.leases,
+        made.roles,
+        made.audit,
+        made.journal,
+        made.issuers,
+        timing or Timing(),
+        protected or Protected(),
+    )
+    return made
+
+
+def _furnish(cloud: CloudState) -> None:
+    cloud.groups = {group: set() for group in GROUPS}
+    cloud.definitions = {"Reader": (DEFINITION,)}
+    cloud.applications[EXISTING] = Application(EXISTING, EXISTING_APP_ID, "")
+    cloud.principals[EXISTING_PRINCIPAL] = Principal(EXISTING_PRINCIPAL, EXISTING_APP_ID, "")
+
+
+def _issuers(made: World, protected: Protected) -> FakeIssuers:
+    patience, probe = Patience(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
+    directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
+    applications = FakeApplications(made.calls, made.cloud)
+    return FakeIssuers(
+        ServicePrincipalIssuer(directory, authorization, probe, patience, TENANT),
+        ApplicationSecretIssuer(applications, probe, patience, TENANT, protected.identities),
+    )
