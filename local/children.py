@@ -31,6 +31,7 @@ class Child:
     lines: collections.deque[str] = field(default_factory=lambda: collections.deque(maxlen=_KEPT_LINES))
     _heard: asyncio.Condition = field(default_factory=asyncio.Condition)
     _reading: asyncio.Task[None] | None = None
+    _closed: bool = False
 
     @classmethod
     async def spawn(cls, name: str, command: Sequence[str], environment: Mapping[str, str], *, echo: bool = False) -> Child:
@@ -54,23 +55,28 @@ class Child:
         return self.process.returncode is None
 
     async def line_starting(self, prefix: str, *, within: float) -> str:
-        """Waits for a line and gives what follows the prefix. Raises ``ChildError`` when there is none in ``within`` seconds."""
+        """Waits, at most ``within`` seconds, for a line and gives what follows the prefix. Raises ``ChildError``."""
         async with self._heard:
             try:
                 async with asyncio.timeout(within):
                     while not (found := [line for line in self.lines if line.startswith(prefix)]):
-                        if self._reading is None or self._reading.done():
+                        if self._closed:
                             raise self.fault("ended before it was ready")
                         await self._heard.wait()
             except TimeoutError:
                 raise self.fault(f"was not ready in {within:g} s") from None
         return found[0].removeprefix(prefix).strip()
 
+    async def heard(self) -> None:
+        """Waits until it has written one more line, or has ended."""
+        async with self._heard:
+            await self._heard.wait()
+
     async def answers(self, port: int, *, within: float) -> None:
         """Waits until something listens at the port. Raises ``ChildError`` when nothing does in ``within`` seconds."""
         try:
             async with asyncio.timeout(within):
-                while not await _connects(port):
+                while not await listens(port):
                     if not self.running:
                         raise self.fault("ended before it was ready")
                     await asyncio.sleep(0.02)
@@ -126,9 +132,7 @@ class Child:
                 print(self.lines[-1], file=sys.stderr, flush=True)
             async with self._heard:
                 self._heard.notify_all()
-        asyncio.get_running_loop().call_soon(asyncio.ensure_future, self._wake())
-
-    async def _wake(self) -> None:
+        self._closed = True
         async with self._heard:
             self._heard.notify_all()
 
@@ -142,7 +146,8 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
             continue
 
 
-async def _connects(port: int) -> bool:
+async def listens(port: int) -> bool:
+    """Whether something on this machine answers at the port."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

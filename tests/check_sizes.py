@@ -33,7 +33,7 @@ def main() -> int:
     )
     paths = [path for path in listed.stdout.decode().split("\0") if path and Path(path).exists()]
     found = [line for path in paths for line in complaints(path, Path(path).read_text(encoding="utf-8"))]
-    print("\n".join(found), end="\n" if found else "")
+    sys.stdout.writelines(f"{line}\n" for line in found)
     return 1 if found else 0
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from local.storage.storage import Azurite
 
-_ACCOUNTS = 2000
+_ACCOUNTS = 1000
+"""All of them go to the emulator in one environment variable, of at most 128 KiB."""
 _numbers = itertools.count()
 
 
@@ -32,4 +33,6 @@ def storage_connection(azurite: Azurite) -> str:
 
 def new_account(azurite: Azurite) -> str:
     """The connection string of an account that was not given out before, for fixtures that span several tests."""
-    return azurite.connect(f"spare{next(_numbers)}")
+    number = next(_numbers)
+    assert number < _ACCOUNTS, "the emulator has no account left for this test"
+    return azurite.connect(f"spare{number}")

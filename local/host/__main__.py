@@ -25,8 +25,9 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     app = given.app.resolve()
     try:
-        settings = AppSettings.read(app, os.environ)
-        os.environ.update(settings.values)
+        environment = os.environ
+        settings = AppSettings.read(app, environment)
+        environment.update(settings.values)
         host = load(app, settings)
     except UnusableAppError as error:
         print(f"cannot run this app: {error}", file=sys.stderr)

@@ -174,9 +174,7 @@ def queue(function: Function, settings: AppSettings, options: QueueOptions, invo
 
 def trial(body: str) -> tuple[Any, Mapping[str, Any]]:
     """What a function gets when it is run by hand: a message that was never in a queue."""
-    now = dt.datetime.now(dt.UTC)
-    stamps = {name: worker.text(now.isoformat()) for name in ("InsertionTime", "ExpirationTime", "NextVisibleTime")}
-    return worker.text(body), {"Id": worker.text("by-hand"), "DequeueCount": worker.text("1"), **stamps}
+    return worker.text(body), {"Id": worker.text("by-hand"), "DequeueCount": worker.text("1")}
 
 
 def _metadata(message: QueueMessage, body: str) -> dict[str, Any]:
