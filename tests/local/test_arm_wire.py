@@ -223,3 +223,25 @@ def test_a_users_refusal_names_them_by_user_name(azure: Azure) -> None:
     reply = azure.send("GET", GROUP, None, _bearing(token), QUERY)
 
     assert "The client 'ada@example.com' with object id" in reply.body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "login", "graph"),
+    [
+        ("https://127.0.0.1:7443", "https://127.0.0.1:7443", "https://127.0.0.1:7443/"),
+        ("https://management.azure.com", "https://login.microsoftonline.com", "https://graph.microsoft.com/"),
+        ("https://management.azure.com:7443", "https://login.microsoftonline.com:7443", "https://graph.microsoft.com:7443/"),
+    ],
+)
+def test_tells_without_a_token_where_the_other_services_are(azure: Azure, origin: str, login: str, graph: str) -> None:
+    """All at one local origin, or each under its public name."""
+    shown = azure.send("GET", "/metadata/endpoints", None, {}, {"api-version": "2022-09-01"}, origin).body
+
+    assert (login, graph) == (shown["authentication"]["loginEndpoint"], shown["microsoftGraphResourceId"])
+
+
+def test_older_metadata_is_a_list_of_clouds(azure: Azure) -> None:
+    """azure-cli still asks for it so."""
+    reply = azure.send("GET", "/metadata/endpoints", None, {}, {"api-version": "2019-05-01"})
+
+    assert [cloud["name"] for cloud in reply.body] == ["AzureCloud"]

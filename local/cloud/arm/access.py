@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import builtin_roles
-from local.cloud.arm.condition_syntax import parse
+from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
 from local.cloud.arm.conditions import Circumstances, action_matches, holds
 from local.cloud.arm.scopes import Scope, lineage
 
@@ -33,10 +33,18 @@ def decide(world: World, principal_id: str, scope: Scope, circumstances: Circums
         definition = definition_of(world, assignment)
         if definition is None or not grants(definition, circumstances.action, data=data):
             continue
-        if assignment.condition is None or holds(parse(assignment.condition), circumstances):
+        if assignment.condition is None or _fulfilled(assignment.condition, circumstances):
             return Verdict.GRANTED
         verdict = Verdict.CONDITION_UNMET
     return verdict
+
+
+def _fulfilled(condition: str, circumstances: Circumstances) -> bool:
+    """A text that is no condition cannot be sent to Azure; put into the tenant otherwise, nothing fulfils it."""
+    try:
+        return holds(parse(condition), circumstances)
+    except ConditionSyntaxError:
+        return False
 
 
 def effective(world: World, principal_id: str, scope: Scope) -> Iterator[RoleAssignment]:

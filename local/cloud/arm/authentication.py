@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.arm import errors
+from local.cloud.arm.metadata import authority_of
 from local.cloud.arm.requests import Caller
 from local.cloud.tokens import TokenRefused
 
@@ -69,7 +70,7 @@ def _check_audience(world: World, call: Call, settings: Settings, claims: Mappin
 
 def _refused(world: World, call: Call, settings: Settings, said: tuple[str, str], challenge: str) -> Refusal:
     code, message = said
-    authority = settings.authority or call.origin or "https://login.windows.net"
+    authority = authority_of(call, settings)
     header = f'Bearer authorization_uri="{authority}/{world.tenant_id}", error="invalid_token", '
     return errors.gateway_refusal(401, code, message, {"www-authenticate": f'{header}error_description="{challenge}"'})
 

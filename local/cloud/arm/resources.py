@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
+_PROVIDERS_READ = "Microsoft.Resources/subscriptions/providers/read"
 _PROVIDERS = {
     "Microsoft.Authorization": ("roleAssignments", "roleDefinitions", "permissions", "locks"),
     "Microsoft.Resources": ("tenants", "subscriptions", "subscriptions/resourceGroups", "resources"),
@@ -113,12 +114,14 @@ def list_resources(request: Request) -> Reply:
 def list_providers(request: Request) -> Reply:
     """The resource providers that the local cloud knows, all registered."""
     subscription = request.call.params["subscription"]
+    request.require(_PROVIDERS_READ, Scope.of(f"/subscriptions/{subscription}"))
     return paged(request, [_provider(subscription, namespace) for namespace in _PROVIDERS])
 
 
 def get_provider(request: Request) -> Reply:
     """One resource provider."""
     asked = request.call.params["namespace"]
+    request.require(_PROVIDERS_READ, Scope.of(f"/subscriptions/{request.call.params['subscription']}"))
     namespace = next((name for name in _PROVIDERS if name.lower() == asked.lower()), None)
     if namespace is None:
         raise errors.gateway_refusal(404, "InvalidResourceNamespace", f"The resource namespace '{asked}' is invalid.")

@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import assignments, definitions, errors, locks, resources, subscriptions
+from local.cloud.arm import assignments, definitions, errors, locks, metadata, resources, subscriptions
 from local.cloud.arm.authentication import authenticate
 from local.cloud.arm.requests import Operation, Request, check_version
 from local.cloud.arm.settings import Settings
@@ -64,6 +64,7 @@ class Arm:
         # The world's own chance is for object ids: reads must not change which are drawn.
         self._chance = random.Random(0)
         self.routes = (
+            Route("GET", "/metadata/endpoints", self._metadata),
             *(Route(method, template, self._entered(operation)) for method, template, operation in _OPERATIONS),
             *(Route(method, "{path:path}", self._entered(_unknown)) for method in _METHODS),
         )
@@ -93,6 +94,10 @@ class Arm:
         if call.headers.get("x-ms-return-client-request-id", "").lower() == "true":
             headers["x-ms-client-request-id"] = call.headers.get("x-ms-client-request-id", "")
         return Reply(reply.status, reply.body, {**headers, **reply.headers})
+
+    def _metadata(self, world: World, call: Call) -> Reply:
+        check_version(call)
+        return Reply(200, metadata.render(call, self.settings))
 
     def _entered(self, operation: Operation) -> Handler:
         """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
