@@ -121,9 +121,7 @@ def compare_shape(expected: Any, actual: Any, at: str = "$", *, ignore: Iterable
     return [] if wanted == found else [f"{at} is {found}, recorded as {wanted}"]
 
 
-def _compare_objects(
-    expected: Mapping[str, Any], actual: Mapping[str, Any], at: str, passed: frozenset[str]
-) -> list[str]:
+def _compare_objects(expected: Mapping[str, Any], actual: Mapping[str, Any], at: str, passed: frozenset[str]) -> list[str]:
     missing = [f"{at}.{key} is missing" for key in expected if key not in actual and key not in passed]
     surplus = [f"{at}.{key} is not in the recording" for key in actual if key not in expected and key not in passed]
     shared = [key for key in expected if key in actual and key not in passed]

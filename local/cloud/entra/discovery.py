@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 _CACHED = {"cache-control": "max-age=86400, private"}
 _ANY_TENANT = {"common", "organizations"}
+_CLAIMS = (
+    *("sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name", "msgraph_host", "aud"),
+    *("exp", "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email"),
+)
 
 _CLOUDS: list[dict[str, Any]] = [
     {
@@ -57,6 +61,7 @@ def configuration_2(world: World, call: Call) -> Reply:
     document = _configuration(f"{base}/oauth2/v2.0", world.tokens.issuers[1], f"{base}/discovery/v2.0/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/v2.0/devicecode"
     document["userinfo_endpoint"] = "https://graph.microsoft.com/oidc/userinfo"
+    document["kerberos_endpoint"] = f"{base}/kerberos"
     document["request_uri_parameter_supported"] = False
     return Reply(200, document, _CACHED)
 
@@ -111,7 +116,7 @@ def _configuration(oauth: str, issuer: str, jwks: str) -> dict[str, Any]:
         "http_logout_supported": True,
         "frontchannel_logout_supported": True,
         "end_session_endpoint": f"{oauth}/logout",
-        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "acr", "nonce", "name", "tid", "ver", "email"],
+        "claims_supported": list(_CLAIMS),
         "tenant_region_scope": "WW",
         "cloud_instance_name": "microsoftonline.com",
         "cloud_graph_host_name": "graph.windows.net",

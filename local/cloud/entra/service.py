@@ -45,7 +45,15 @@ class Entra:
         }
         if "client-request-id" in call.headers:
             headers["client-request-id"] = call.headers["client-request-id"]
+        if "x-client-current-telemetry" in call.headers:
+            headers["x-ms-clitelem"] = f"1,{_code(reply)},0,,"
         return replace(reply, headers=headers, client_id=reply.client_id or _client_id(call))
+
+
+def _code(reply: Reply) -> int:
+    """The AADSTS code of a refusal, as MSAL's telemetry wants it back; 0 for a success."""
+    codes = reply.body.get("error_codes") if isinstance(reply.body, dict) else None
+    return codes[0] if codes else 0
 
 
 def _client_id(call: Call) -> str | None:

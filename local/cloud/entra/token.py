@@ -116,5 +116,4 @@ def _issue(world: World, principal: ServicePrincipal, resource: Resource, proof:
 
 
 def _answer(body: Mapping[str, object], principal: ServicePrincipal) -> Reply:
-    headers = {"cache-control": "no-store, no-cache", "pragma": "no-cache"}
-    return Reply(200, body, headers, principal=principal.id, client_id=principal.app_id)
+    return Reply(200, body, principal=principal.id, client_id=principal.app_id)

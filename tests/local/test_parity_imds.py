@@ -1,0 +1,43 @@
+"""Recorded exchanges with the instance metadata service, replayed: status, body and headers agree in shape."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.cloud.dispatch import handle
+from local.cloud.identity.service import ManagedIdentity
+from local.cloud.wire import Call, Reply
+from local.cloud.world import World
+from tests.local.parity import Record, compare_shape, records
+
+DIFFERS: dict[str, str] = {}
+"""Which records are not reproduced, and why: none."""
+
+_SELECTORS = {"client_id": "client_id", "mi_res_id": "resource_id"}
+
+
+@pytest.mark.parametrize("record", records("imds_managed_identity"))
+def test_replays_as_recorded(world: World, record: Record) -> None:
+    """Tokens by every selector, and the refusal without the header."""
+    reply = _replay(world, record)
+    assert record.status == reply.status
+    assert [] == compare_shape(record.response_body, reply.body)
+    assert reply.headers["server"].startswith("IMDS/")
+
+
+@pytest.mark.parametrize("record", records("imds_managed_identity"))
+def test_refuses_in_the_recorded_words(world: World, record: Record) -> None:
+    """Clients show them to people."""
+    if record.status < 400:
+        pytest.skip("a success")
+    assert record.response_body == _replay(world, record).body
+
+
+def _replay(world: World, record: Record) -> Reply:
+    """The record's call, on a machine with the sample's identities: scrubbed ids stand for one of those."""
+    query = dict(record.query)
+    for selector, field in _SELECTORS.items():
+        if selector in query:
+            query[selector] = getattr(world.directory.identities["fn-orders"], field)
+    call = Call(record.method, record.path, query, dict(record.request_headers))
+    return handle(world, ManagedIdentity(), call)[1]
