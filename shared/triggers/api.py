@@ -1,0 +1,93 @@
+"""Declaring HTTP calls: each becomes a function of its own, wrapped by the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import azure.functions as func
+
+from shared.triggers.edge import Call, Edge, Handler, Visit, authenticated, request_id
+from shared.triggers.reply import Reply
+
+type _Bound = Callable[[Edge], Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. ``name`` is the function's; ``operation`` is the audit trail's, empty when it is not audited."""
+
+    name: str
+    methods: tuple[str, ...]
+    path: str
+    operation: str
+    query: tuple[str, ...]
+    bound: _Bound
+
+    @property
+    def title(self) -> str:
+        """As the log calls it."""
+        return f"{'|'.join(self.methods) or '*'} /{self.path}"
+
+
+class Api:
+    """A group of calls. ``root`` is put before every path."""
+
+    def __init__(self, root: str = "api/v1") -> None:
+        self._root = root
+        self.routes: list[Route] = []
+
+    def call(
+        self, method: str, path: str, *, operation: str, query: tuple[str, ...] = ()
+    ) -> Callable[[Callable[[Call], Awaitable[Reply]]], None]:
+        """A call that takes a verified caller. The handler's name is the function's."""
+
+        def declare(handle: Callable[[Call], Awaitable[Reply]]) -> None:
+            def bound(edge: Edge) -> Handler:
+                return lambda visit: authenticated(edge, visit, handle, query)
+
+            self._add(handle.__name__, (method,), path, bound, operation=operation, query=query)
+
+        return declare
+
+    def open(self, method: str, path: str) -> Callable[[Callable[[Edge, Visit], Awaitable[Reply]]], None]:
+        """A call that anybody may make. It is not audited, and its query is not looked at. No method: any."""
+
+        def declare(handle: Callable[[Edge, Visit], Awaitable[Reply]]) -> None:
+            def bound(edge: Edge) -> Handler:
+                return lambda visit: handle(edge, visit)
+
+            self._add(handle.__name__, (method,) if method else (), path, bound)
+
+        return declare
+
+    def _add(
+        self,
+        name: str,
+        methods: tuple[str, ...],
+        path: str,
+        bound: _Bound,
+        *,
+        operation: str = "",
+        query: tuple[str, ...] = (),
+    ) -> None:
+        self.routes.append(Route(name, methods, f"{self._root}/{path}", operation, query, bound))
+
+    def blueprint(self, edge: Edge) -> func.Blueprint:
+        """The functions, ready to be registered with an app."""
+        blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
+        for route in self.routes:
+            _register(blueprint, route, edge)
+        return blueprint
+
+
+def _register(blueprint: func.Blueprint, route: Route, edge: Edge) -> None:
+    handle = route.bound(edge)
+
+    async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        visit = Visit(req, route.title, route.operation, request_id(req, context.invocation_id))
+        return await edge.answer(visit, handle)
+
+    function.__name__ = function.__qualname__ = route.name
+    declared = blueprint.route(route.path, methods=list(route.methods) or None, auth_level=func.AuthLevel.ANONYMOUS)(function)
+    blueprint.function_name(route.name)(declared)

@@ -1,0 +1,61 @@
+"""Conditional requests (RFC 9110, 13): a role's version as an entity tag, ``If-Match`` and ``If-None-Match: *``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+import azure.functions as func
+
+from shared.core.errors import Fault, Malformed, PreconditionFailed
+
+_TAGS = re.compile(r'\s*"[!\x23-\x7e]*"\s*(?:,\s*"[!\x23-\x7e]*"\s*)*')
+_TAG = re.compile(r'"[!\x23-\x7e]*"')
+
+
+def tag_of(version: str) -> str:
+    """A strong entity tag. It says nothing of what the store calls the version."""
+    return f'"{sha256(version.encode()).hexdigest()[:32]}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold. ``tags`` is empty when any existing version will do, ``None`` without ``If-Match``."""
+
+    tags: frozenset[str] | None = None
+    must_be_new: bool = False
+
+    def expected(self, former: str | None) -> str | None:
+        """What the store is to expect, given the version there is: as ``Roles.put`` takes it.
+
+        Raises ``PreconditionFailed``.
+        """
+        if self.must_be_new:
+            if former is not None:
+                raise PreconditionFailed("There is one already.")
+            return ""
+        if self.tags is None:
+            return None
+        if former is None or (self.tags and tag_of(former) not in self.tags):
+            raise PreconditionFailed
+        return former
+
+
+def conditions(request: func.HttpRequest) -> Conditions:
+    """Raises ``Malformed`` for a weak tag, for one without quotes, and for both headers at once."""
+    match = request.headers.get("if-match")
+    none_match = request.headers.get("if-none-match")
+    if match is not None and none_match is not None:
+        raise Malformed(Fault("If-None-Match", "is not taken together with If-Match"))
+    if none_match is not None and none_match.strip() != "*":
+        raise Malformed(Fault("If-None-Match", "expected *"))
+    return Conditions(_tags(match) if match is not None else None, must_be_new=none_match is not None)
+
+
+def _tags(header: str) -> frozenset[str]:
+    if header.strip() == "*":
+        return frozenset()
+    if _TAGS.fullmatch(header) is None:
+        raise Malformed(Fault("If-Match", 'expected * or entity tags in double quotes, without W/, such as "abc"'))
+    return frozenset(_TAG.findall(header))

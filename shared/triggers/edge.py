@@ -1,0 +1,193 @@
+"""The one edge around every HTTP call: request id, authentication, errors as problems, the audit of refusals, a log line."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import azure.functions as func
+
+from shared.broker.outside import Outside, Request
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller
+from shared.core.errors import LeaseholdError, Malformed, Misconfigured, Rejected, Unauthenticated, Upstream
+from shared.core.names import LeaseId, RoleName, Unparsable
+from shared.core.ports import Clock
+from shared.triggers import account, reading
+from shared.triggers.problem import problem
+from shared.triggers.reply import Reply
+from shared.triggers.wired import Broker, Wired
+
+log = logging.getLogger(__name__)
+
+PROBLEMS = "/api/v1/problems"
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_LONGEST_TOKEN = 16 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LONGEST_REASON = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request by a verified caller."""
+
+    http: func.HttpRequest
+    outside: Outside
+    asker: Request
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return self.asker.caller
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of a request so far. ``operation`` is empty for calls that are not audited."""
+
+    http: func.HttpRequest
+    route: str
+    operation: str
+    request_id: str
+    broker: Broker | None = None
+    caller: Caller | None = None
+
+    @property
+    def docs_url(self) -> str:
+        """Where problems are explained: where the operator says, else at the app itself."""
+        if self.broker is not None and self.broker.docs_url:
+            return self.broker.docs_url
+        parts = urlsplit(self.http.url)
+        return f"{parts.scheme}://{parts.netloc}{PROBLEMS}"
+
+
+type Handler = Callable[[Visit], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """See the module."""
+
+    wired: Wired
+    clock: Clock = field(repr=False)
+
+    async def answer(self, visit: Visit, handle: Handler) -> func.HttpResponse:
+        """Whatever happens, an answer. Each refused or failed request that names an operation leaves one audit event."""
+        began = self.clock.monotonic()
+        reply = await self._reply(visit, handle)
+        milliseconds = (self.clock.monotonic() - began) * 1000
+        caller = visit.caller.object_id if visit.caller else "-"
+        log.info(
+            "%s %d%s %.0f ms caller=%s request=%s",
+            *(visit.route, reply.status, f" {reply.code}" if reply.code else "", milliseconds, caller, visit.request_id),
+        )
+        return _dressed(reply, visit.request_id)
+
+    async def _reply(self, visit: Visit, handle: Handler) -> Reply:
+        try:
+            return await handle(visit)
+        except LeaseholdError as error:
+            return await self._refused(visit, error)
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is must not reach the host's own log
+            return await self._refused(visit, error)
+
+    async def _refused(self, visit: Visit, error: Exception) -> Reply:
+        told = error if isinstance(error, LeaseholdError) else LeaseholdError(audit_reason=type(error).__name__)
+        _log(visit, error)
+        await self._audit(visit, told)
+        return problem(
+            told,
+            request_id=visit.request_id,
+            docs_url=visit.docs_url,
+            challenge=visit.broker.challenge if visit.broker else "",
+            token_sent="authorization" in visit.http.headers,
+        )
+
+    async def _audit(self, visit: Visit, error: LeaseholdError) -> None:
+        if not visit.operation or visit.broker is None:
+            return
+        try:
+            await visit.broker.outside.audit.record(_event(visit, error, visit.broker.outside))
+        except Exception as failure:  # noqa: BLE001 - a refusal stands, whether or not it could be written down
+            log.error("request %s: its refusal could not be audited: %s", visit.request_id, account.of(failure))  # noqa: TRY400 - a traceback's text is not known to be free of secrets
+
+
+async def authenticated(edge: Edge, visit: Visit, handle: Callable[[Call], Awaitable[Reply]], query: tuple[str, ...]) -> Reply:
+    """Verifies the caller, then the query's names, then hands over."""
+    visit.broker = await edge.wired()
+    visit.caller = await visit.broker.verifier.verify(bearer(visit.http))
+    reading.known_query(visit.http, query)
+    return await handle(Call(visit.http, visit.broker.outside, Request(visit.caller, visit.request_id)))
+
+
+def bearer(request: func.HttpRequest) -> str:
+    """The token that was sent. Raises ``Unauthenticated``."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated(audit_reason="no token")
+    match = _BEARER.fullmatch(header.strip()) if len(header) <= _LONGEST_TOKEN else None
+    if match is None:
+        raise Unauthenticated(audit_reason="not a bearer token")
+    return match[1]
+
+
+def request_id(request: func.HttpRequest, invocation_id: str) -> str:
+    """The caller's own id for the request if it is a sane one, else the host's."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else invocation_id
+
+
+def _dressed(reply: Reply, request_id: str) -> func.HttpResponse:
+    headers = {
+        "Content-Type": reply.content_type,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "x-request-id": request_id,
+        **reply.headers,
+    }
+    if not reply.body:
+        del headers["Content-Type"]
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers, mimetype=reply.content_type)
+
+
+def _event(visit: Visit, error: LeaseholdError, outside: Outside) -> AuditEvent:
+    lease = _named(visit, "id", LeaseId.parse)
+    role = _named(visit, "role", RoleName.parse) or (lease.role if lease else None)
+    return AuditEvent(
+        at=outside.now(),
+        operation=visit.operation,
+        outcome=Outcome.REFUSED if isinstance(error, Rejected) else Outcome.FAILED,
+        request_id=visit.request_id,
+        code=error.stable_code,
+        reason=_reason(error),
+        caller=visit.caller,
+        role=role or "",
+        lease=lease or "",
+    )
+
+
+def _reason(error: LeaseholdError) -> str:
+    # A caller may have put anything into the names of its fields.
+    if isinstance(error, Malformed) and error.faults:
+        return "; ".join(fault.message for fault in error.faults)[:_LONGEST_REASON]
+    return error.brief() if isinstance(error, Upstream) else error.audit_reason[:_LONGEST_REASON]
+
+
+def _named[T](visit: Visit, parameter: str, parse: Callable[[str], T]) -> T | None:
+    try:
+        return parse(visit.http.route_params.get(parameter, ""))
+    except Unparsable:
+        return None
+
+
+def _log(visit: Visit, error: Exception) -> None:
+    """A refusal is in the log line and the audit trail; what failed is told with its causes."""
+    if isinstance(error, Rejected):
+        return
+    if isinstance(error, LeaseholdError) and not isinstance(error, Misconfigured):
+        log.warning("request %s: %s", visit.request_id, account.of(error))
+        return
+    log.error("request %s: %s", visit.request_id, account.with_frames(error))

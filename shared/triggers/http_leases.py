@@ -1,0 +1,61 @@
+"""The calls on credentials and leases."""
+
+from __future__ import annotations
+
+from shared.broker import inspect
+from shared.broker.issue import issue
+from shared.broker.renew import renew
+from shared.broker.revoke import revoke, revoke_role
+from shared.core.lease import State
+from shared.triggers import reading, wire
+from shared.triggers.api import Api
+from shared.triggers.edge import Call
+from shared.triggers.reply import Reply, of_json
+
+api = Api()
+_LOOK_AGAIN = 15
+"""Seconds after which a lease that is ending is worth another look."""
+
+
+@api.call("POST", "roles/{role}/leases", operation="issue")
+async def issue_lease(call: Call) -> Reply:
+    """A new credential under a new lease."""
+    role = reading.role_name(call.http)
+    made = await issue(call.outside, call.asker, reading.ask(role, reading.body(call.http)))
+    return of_json(201, wire.issued(made), {"Location": wire.lease_path(made.lease)})
+
+
+@api.call("GET", "leases/{id}", operation="read")
+async def read_lease(call: Call) -> Reply:
+    """One lease, to its holder or an auditor."""
+    return of_json(200, wire.lease(await inspect.read_lease(call.outside, call.asker, reading.lease_id(call.http))))
+
+
+@api.call("GET", "leases", operation="list", query=("role", "holder", "state", "limit", "cursor"))
+async def list_leases(call: Call) -> Reply:
+    """The caller's own leases; all of them to an auditor."""
+    return of_json(200, wire.leases(await inspect.list_leases(call.outside, call.asker, reading.lease_query(call.http))))
+
+
+@api.call("POST", "leases/{id}/renew", operation="renew")
+async def renew_lease(call: Call) -> Reply:
+    """A later end."""
+    lease_id, increment = reading.lease_id(call.http), reading.increment(reading.body(call.http))
+    return of_json(200, wire.lease(await renew(call.outside, call.asker, lease_id, increment)))
+
+
+@api.call("DELETE", "leases/{id}", operation="revoke")
+async def revoke_lease(call: Call) -> Reply:
+    """The end of one lease: at once, or soon when Azure is slow."""
+    lease = await revoke(call.outside, call.asker, reading.lease_id(call.http))
+    if lease.state is State.ENDED:
+        return of_json(200, wire.lease(lease))
+    return of_json(202, wire.lease(lease), {"Location": wire.lease_path(lease), "Retry-After": str(_LOOK_AGAIN)})
+
+
+@api.call("POST", "roles/{role}/revoke", operation="revoke_role")
+async def revoke_role_leases(call: Call) -> Reply:
+    """The end of every lease of a role, by way of the sweep."""
+    role = reading.role_name(call.http)
+    reading.nothing(call.http)
+    return of_json(202, {"revoking": await revoke_role(call.outside, call.asker, role)})

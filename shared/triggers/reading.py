@@ -1,0 +1,231 @@
+"""Reading requests strictly: every fault of a body or a query is found at once, and nothing unknown is let pass."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Never
+
+import azure.functions as func
+
+from shared.broker.issue import Ask
+from shared.core.errors import Fault, Malformed, TooLarge
+from shared.core.lease import State
+from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
+from shared.core.parsing import Reader, as_seconds
+from shared.core.ports import AuditQuery, LeaseQuery
+from shared.triggers.problem import UnsupportedMedia
+
+MAX_BODY = 64 * 1024
+MAX_PAGE = 1000
+_REASON = 512
+_PAIRS, _KEY, _VALUE = 16, 64, 256
+_CURSOR = 1024
+_AUDIT_SPAN = timedelta(days=1)
+
+_MEDIA = re.compile(r'application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def body(request: func.HttpRequest) -> Any:
+    """The JSON that was sent; an empty object when nothing was. Raises ``Malformed``, ``TooLarge``, ``UnsupportedMedia``."""
+    octets = request.get_body()
+    if not octets:
+        return {}
+    if len(octets) > MAX_BODY:
+        raise TooLarge(detail=f"A body is at most {MAX_BODY} octets long.")
+    if _MEDIA.fullmatch(request.headers.get("content-type", "").strip()) is None:
+        raise UnsupportedMedia
+    try:
+        return _parsed(octets)
+    except UnicodeError:
+        raise Malformed(Fault("", "the body is not UTF-8")) from None
+    except RecursionError:
+        raise Malformed(Fault("", "the body is nested too deeply")) from None
+    except json.JSONDecodeError as wrong:
+        raise Malformed(Fault("", f"the body is not JSON: {wrong.msg} at character {wrong.pos}")) from None
+    except ValueError:
+        raise Malformed(Fault("", "the body holds a number that cannot be read")) from None
+
+
+def _parsed(octets: bytes) -> Any:
+    document = json.loads(octets.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+    if b"\\u" in octets:
+        # Half a surrogate pair is JSON and no text: it could not be stored or sent on.
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counts = Counter(key for key, _ in pairs)
+        raise Malformed(*(Fault(key, "appears more than once") for key, count in counts.items() if count > 1))
+    return found
+
+
+def _no_constant(name: str) -> Never:
+    raise Malformed(Fault("", f"{name} is not JSON"))
+
+
+def nothing(request: func.HttpRequest) -> None:
+    """For a call that takes no fields: an empty body or ``{}``."""
+    Reader(body(request)).finish()
+
+
+def role_name(request: func.HttpRequest) -> RoleName:
+    """The role in the path."""
+    return _in_path(request, "role", RoleName.parse)
+
+
+def lease_id(request: func.HttpRequest) -> LeaseId:
+    """The lease in the path."""
+    return _in_path(request, "id", LeaseId.parse)
+
+
+def _in_path[T](request: func.HttpRequest, name: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(request.route_params[name])
+    except Unparsable as wrong:
+        raise Malformed(Fault(name, str(wrong))) from None
+
+
+def ask(role: RoleName, document: Any) -> Ask:
+    """What the caller of an issue asks for. Whether the role allows the ttl is the broker's to say."""
+    reader = Reader(document)
+    reader.choice("delivery", ("response",), default="response")
+    found = Ask(role, _seconds(reader, "ttl"), _plain(reader, "reason") or "", _metadata(reader))
+    reader.finish()
+    return found
+
+
+def increment(document: Any) -> int | None:
+    """By how much a lease is to be renewed, in seconds."""
+    reader = Reader(document)
+    seconds = _seconds(reader, "increment")
+    reader.finish()
+    return seconds
+
+
+def _seconds(reader: Reader, field: str) -> int | None:
+    if not reader.has(field):
+        return None
+    seconds = as_seconds(reader.take(field))
+    if seconds is None:
+        reader.fault(field, "expected seconds as a whole number, or a text such as 15m or 4h")
+    return seconds
+
+
+def _plain(reader: Reader, field: str) -> str | None:
+    text = reader.text(field, longest=_REASON)
+    if text is not None and _CONTROL.search(text):
+        reader.fault(field, "expected a text without control characters")
+    return text
+
+
+def _metadata(reader: Reader) -> dict[str, str]:
+    value = reader.take("metadata")
+    if not reader.has("metadata"):
+        return {}
+    if not isinstance(value, dict) or len(value) > _PAIRS:
+        reader.fault("metadata", f"expected an object of at most {_PAIRS} texts")
+        return {}
+    for key, text in value.items():
+        _check_pair(reader, key, text)
+    return value
+
+
+def _check_pair(reader: Reader, key: str, text: Any) -> None:
+    if not 0 < len(key) <= _KEY or _CONTROL.search(key):
+        reader.fault("metadata", f"expected keys of 1 to {_KEY} characters without control characters")
+    elif not isinstance(text, str) or len(text) > _VALUE or _CONTROL.search(text):
+        reader.fault(f"metadata.{key}", f"expected a text of at most {_VALUE} characters without control characters")
+
+
+def known_query(request: func.HttpRequest, known: tuple[str, ...]) -> None:
+    """Raises ``Malformed`` naming each query parameter that the call does not take."""
+    unknown = [Fault(name, "is not a known query parameter") for name in request.params if name not in known]
+    if unknown:
+        raise Malformed(*unknown)
+
+
+def flag(request: func.HttpRequest, name: str) -> bool:
+    """A query parameter that is ``true`` or ``false``, absent for the latter."""
+    reader = Reader(dict(request.params))
+    value = reader.choice(name, ("true", "false"), default="false")
+    _finish(reader)
+    return value == "true"
+
+
+def lease_query(request: func.HttpRequest) -> LeaseQuery:
+    """Which leases to list."""
+    reader = Reader(dict(request.params))
+    query = LeaseQuery(
+        role=reader.parsed("role", RoleName.parse),
+        holder=reader.parsed("holder", ObjectId.parse),
+        state=reader.parsed("state", _state),
+        limit=reader.parsed("limit", _page_size) or 100,
+        cursor=reader.parsed("cursor", _lease_cursor),
+    )
+    _finish(reader)
+    return query
+
+
+def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
+    """Which events to read: those of the last day unless ``from`` or ``to`` say otherwise."""
+    reader = Reader(dict(request.params))
+    until = reader.parsed("to", instant) or now
+    since = reader.parsed("from", instant) or until - _AUDIT_SPAN
+    if since >= until:
+        reader.fault("from", "is not before to")
+    query = AuditQuery(
+        since=since,
+        until=until,
+        caller=reader.parsed("caller", ObjectId.parse),
+        role=reader.parsed("role", RoleName.parse),
+        lease=reader.parsed("lease", LeaseId.parse),
+        limit=reader.parsed("limit", _page_size) or 100,
+        cursor=reader.text("cursor", longest=_CURSOR),
+    )
+    _finish(reader)
+    return query
+
+
+def _finish(reader: Reader) -> None:
+    """Unknown names were refused before: here only what was read counts."""
+    if reader.faults:
+        raise Malformed(*reader.faults)
+
+
+def _state(text: str) -> State:
+    if text not in set(State):
+        raise Unparsable(f"expected one of {', '.join(State)}")
+    return State(text)
+
+
+def _lease_cursor(text: str) -> LeaseId:
+    try:
+        return LeaseId.parse(text)
+    except Unparsable:
+        raise Unparsable("is not a cursor of this listing") from None
+
+
+def _page_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PAGE)) and 1 <= int(text) <= MAX_PAGE):
+        raise Unparsable(f"expected a whole number from 1 to {MAX_PAGE}")
+    return int(text)
+
+
+def instant(text: str) -> datetime:
+    """A time as RFC 3339 writes it. Raises ``Unparsable``."""
+    expected = "expected a time such as 2030-01-31T12:00:00Z; a + in a query is written %2B"
+    if _INSTANT.fullmatch(text) is None:
+        raise Unparsable(expected)
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise Unparsable(expected) from None

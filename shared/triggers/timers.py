@@ -1,0 +1,43 @@
+"""The timer that sweeps."""
+
+from __future__ import annotations
+
+import logging
+
+import azure.functions as func
+
+from shared.broker.sweep import sweep
+from shared.triggers import account
+from shared.triggers.wired import WiredOutside
+
+log = logging.getLogger(__name__)
+
+
+class SweepFailed(Exception):
+    """Marks the invocation as failed, for the platform's own metrics. The cause is in the log before it."""
+
+
+def blueprint(wired: WiredOutside) -> func.Blueprint:
+    """One function; its schedule is an app setting, read by the host."""
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
+
+    @functions.function_name("sweep")
+    @functions.timer_trigger(arg_name="timer", schedule="%LEASEHOLD_SWEEP_SCHEDULE%", run_on_startup=False, use_monitor=True)
+    async def sweep_on_time(timer: func.TimerRequest, context: func.Context) -> None:
+        await run(wired, context.invocation_id, late=timer.past_due)
+
+    return functions
+
+
+async def run(wired: WiredOutside, request_id: str, *, late: bool = False) -> None:
+    """One sweep, under an id of its own. Raises ``SweepFailed``."""
+    try:
+        summary = await sweep(await wired(), request_id)
+    except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
+        log.error("sweep %s failed: %s", request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
+        raise SweepFailed from None
+    log.info(
+        "sweep %s%s: ended=%d undone=%d stuck=%d remaining=%d pruned=%d",
+        *(request_id, " (late)" if late else ""),
+        *(summary.ended, summary.undone, summary.stuck, summary.remaining, summary.pruned),
+    )

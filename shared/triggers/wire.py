@@ -1,0 +1,169 @@
+"""The shapes of answers: leases, credentials, roles, standing, status and events as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.broker.inspect import Standing, Status
+from shared.broker.issue import Issued
+from shared.broker.sweep import Summary
+from shared.core.audit import AuditEvent
+from shared.core.caller import Caller
+from shared.core.credential import Credential
+from shared.core.lease import Holder, LeaseView
+from shared.core.ports import Page
+from shared.core.role import Role
+from shared.core.role_document import write_role
+
+ROOT = "/api/v1"
+
+
+def time(instant: datetime) -> str:
+    """RFC 3339, in UTC, to the millisecond."""
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def lease_path(lease: LeaseView) -> str:
+    """Where a lease is found."""
+    return f"{ROOT}/leases/{lease.id}"
+
+
+def lease(lease: LeaseView) -> dict[str, Any]:
+    """A lease, without its footprint."""
+    document: dict[str, Any] = {
+        "id": lease.id,
+        "role": lease.id.role,
+        "type": lease.type,
+        "state": lease.state,
+        "holder": _holder(lease.holder),
+        "issued_at": time(lease.issued_at),
+        "expires_at": time(lease.expires_at),
+        "max_expires_at": time(lease.max_expires_at),
+        "renewable": lease.renewable,
+        "ttl": lease.ttl,
+        "metadata": dict(lease.metadata),
+        "ready": "ready" if lease.ready else "pending",
+    }
+    if lease.attempts:
+        document["attempts"] = lease.attempts
+    if lease.last_error:
+        document["last_error"] = lease.last_error
+    return document
+
+
+def _holder(holder: Holder) -> dict[str, str]:
+    return _present(
+        object_id=holder.object_id,
+        tenant_id=holder.tenant_id,
+        app_id=holder.app_id,
+        name=holder.name,
+    )
+
+
+def _present(**fields: str | None) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def issued(made: Issued) -> dict[str, Any]:
+    """A lease and its credential. The one place where a secret is written out."""
+    return {"lease": lease(made.lease), "credential": _credential(made.credential, made.lease.expires_at)}
+
+
+def _credential(made: Credential, expires_at: datetime) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "type": made.type,
+        "tenant_id": made.tenant_id,
+        "client_id": made.client_id,
+        "client_secret": made.client_secret.reveal(),
+        "object_id": made.object_id,
+        "secret_id": made.secret_id,
+        "expires_at": time(expires_at),
+    }
+    if made.subscription_id is not None:
+        document["subscription_id"] = made.subscription_id
+    return document
+
+
+def leases(page: Page[LeaseView]) -> dict[str, Any]:
+    """A part of a listing."""
+    return {"leases": [lease(each) for each in page.items], "next": page.cursor}
+
+
+def role(found: Role) -> dict[str, Any]:
+    """A role, by its name."""
+    return {"name": found.name, **write_role(found)}
+
+
+def whoami(caller: Caller, standing: Standing) -> dict[str, Any]:
+    """The caller as verified, and what it may issue."""
+    described = _present(
+        object_id=caller.object_id,
+        tenant_id=caller.tenant_id,
+        kind=caller.kind,
+        app_id=caller.app_id,
+        name=caller.name,
+    )
+    may_not = {name: [str(kind) for kind in kinds] for name, kinds in standing.may_not.items()}
+    return {
+        "caller": {**described, "app_roles": sorted(caller.app_roles)},
+        "roles": {"may_issue": list(standing.may_issue), "may_not_issue": may_not},
+    }
+
+
+def status(found: Status) -> dict[str, Any]:
+    """How the broker is doing."""
+    return {
+        "leases": {
+            "by_state": _counts(found.by_state),
+            "by_role": {name: _counts(states) for name, states in found.by_role.items()},
+        },
+        "sweep": {
+            "last": time(found.last_sweep) if found.last_sweep else None,
+            "lag_seconds": found.sweep_lag,
+            "summary": dict(found.last_summary),
+        },
+        "stuck": [lease(each) for each in found.stuck],
+    }
+
+
+def _counts[K: str](found: Mapping[K, int]) -> dict[str, int]:
+    return {str(state): count for state, count in found.items()}
+
+
+def events(page: Page[AuditEvent]) -> dict[str, Any]:
+    """A part of the audit trail."""
+    return {"events": [_event(each) for each in page.items], "next": page.cursor}
+
+
+def _event(event: AuditEvent) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "at": time(event.at),
+        "operation": event.operation,
+        "outcome": event.outcome,
+        "request_id": event.request_id,
+        **_present(code=event.code, reason=event.reason, role=event.role, lease=event.lease),
+    }
+    if event.caller is not None:
+        document["caller"] = {
+            **_present(
+                object_id=event.caller.object_id,
+                tenant_id=event.caller.tenant_id,
+                kind=event.caller.kind,
+                app_id=event.caller.app_id,
+                name=event.caller.name,
+            ),
+            "token_fingerprint": event.caller.token_fingerprint,
+        }
+    return document
+
+
+def swept(summary: Summary) -> dict[str, int]:
+    """What one sweep did."""
+    return {
+        "ended": summary.ended,
+        "undone": summary.undone,
+        "stuck": summary.stuck,
+        "remaining": summary.remaining,
+    }

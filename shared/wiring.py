@@ -1,0 +1,219 @@
+"""The composition root: builds the broker at the first call, once a worker, each part when it is first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.broker.outside import Outside, Timing
+from shared.cloud.system import SystemClock, SystemIds
+from shared.core.caller import Caller
+from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.patience import Patience
+from shared.core.ports import Clock, Ids, Issuer, Verifier
+from shared.core.protection import Protected
+from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
+from shared.settings import Settings, load
+from shared.triggers.wired import Broker
+
+if TYPE_CHECKING:
+    import httpx
+    from azure.core.pipeline.transport import AioHttpTransport
+    from azure.data.tables.aio import TableServiceClient
+
+    from shared.cloud.graph import Graph
+    from shared.cloud.identity import HeldTokens
+    from shared.cloud.probe import TokenProbe
+
+# Azure's libraries are imported within the functions below: a sweep that finds nothing due needs none but storage's, a read
+# needs neither Graph's nor Resource Manager's, and together they cost a cold start more than a second.
+# ruff: noqa: PLC0415
+
+
+@dataclass(frozen=True, slots=True)
+class LazyIssuers:
+    """Satisfies ``Issuers``: each is made when something of its kind is first met."""
+
+    makers: Mapping[type[Target | Footprint], Callable[[], Issuer]]
+
+    def for_target(self, target: Target) -> Issuer:
+        """By the target's type."""
+        return self.makers[type(target)]()
+
+    def for_footprint(self, footprint: Footprint) -> Issuer:
+        """By the footprint's type."""
+        return self.makers[type(footprint)]()
+
+
+@dataclass(frozen=True, slots=True)
+class LazyVerifier:
+    """Satisfies ``Verifier``: made when there is a first token to verify."""
+
+    maker: Callable[[], Verifier]
+
+    async def verify(self, token: str) -> Caller:
+        """See the port."""
+        return await self.maker().verify(token)
+
+
+@dataclass(eq=False)
+class Parts:
+    """Every part of one worker's broker, each made at most once.
+
+    Nothing here awaits: on a worker's one event loop no two can build at the same time, and what raised is tried again.
+    """
+
+    environment: Mapping[str, str]
+    clock: Clock = field(default_factory=SystemClock)
+    ids: Ids = field(default_factory=SystemIds)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises ``Misconfigured``."""
+        return load(self.environment)
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Raises ``Misconfigured``."""
+        settings = self.settings
+        return Broker(self.outside, LazyVerifier(lambda: self.verifier), challenge_of(settings), settings.docs_url)
+
+    @cached_property
+    def outside(self) -> Outside:
+        """Raises ``Misconfigured``."""
+        from shared.cloud.audit_table import TableAudit, TableJournal
+        from shared.cloud.lease_table import TableLeases
+        from shared.cloud.role_table import TableRoles
+
+        settings, tables = self.settings, self.tables
+        return Outside(
+            clock=self.clock,
+            ids=self.ids,
+            leases=TableLeases(tables, self.ids),
+            roles=TableRoles(tables, self.ids),
+            audit=TableAudit(tables, self.ids),
+            journal=TableJournal(tables),
+            issuers=self.issuers,
+            timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
+            protected=Protected(settings.protected_identities, settings.protected_scopes),
+        )
+
+    @cached_property
+    def tables(self) -> TableServiceClient:
+        """The connection to Table Storage."""
+        from shared.cloud.identity import broker_credential
+        from shared.cloud.tables import connect
+
+        storage = self.settings.storage
+        if storage.connection_string is not None:
+            return connect(storage.connection_string.reveal())
+        other = storage.client_id if storage.client_id not in {None, self.settings.client_id} else None
+        credential = broker_credential(other, transport=self.transport, clock=self.clock) if other else self.credential
+        return connect(endpoint=storage.table_endpoint, credential=credential)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Verifies callers' tokens."""
+        from shared.cloud.entra import EntraVerifier
+
+        return EntraVerifier(
+            authority=self.settings.authority,
+            tenants=self.settings.allowed_tenants,
+            audiences=self.settings.audiences,
+            client=self.client,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def issuers(self) -> LazyIssuers:
+        """By the types of their targets and footprints."""
+        return LazyIssuers(
+            {
+                ServicePrincipalTarget: lambda: self.service_principals,
+                ServicePrincipalFootprint: lambda: self.service_principals,
+                ApplicationSecretTarget: lambda: self.application_secrets,
+                ApplicationSecretFootprint: lambda: self.application_secrets,
+            }
+        )
+
+    @cached_property
+    def service_principals(self) -> Issuer:
+        """Mints service principals."""
+        from shared.cloud.arm import Arm
+        from shared.issuers.service_principal import ServicePrincipalIssuer
+
+        arm = Arm(self.settings.arm_endpoint, self.credential, self.transport)
+        return ServicePrincipalIssuer(self.graph, arm, self.probe, self.patience, self.settings.tenant_id)
+
+    @cached_property
+    def application_secrets(self) -> Issuer:
+        """Mints secrets on applications that exist."""
+        from shared.issuers.application_secret import ApplicationSecretIssuer
+
+        protected = self.settings.protected_identities
+        return ApplicationSecretIssuer(self.graph, self.probe, self.patience, self.settings.tenant_id, protected)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Microsoft Graph."""
+        from shared.cloud.graph import Graph
+        from shared.cloud.graph_calls import GraphCalls
+
+        return Graph(GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids))
+
+    @cached_property
+    def probe(self) -> TokenProbe:
+        """Tries fresh secrets out, by asking for a token for Graph."""
+        from shared.cloud.probe import TokenProbe
+
+        scope = f"{self.settings.graph_endpoint}/.default"
+        return TokenProbe(self.client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How calls to Azure are repeated."""
+        return Patience(self.clock, self.ids)
+
+    @cached_property
+    def credential(self) -> HeldTokens:
+        """The broker's own identity."""
+        from shared.cloud.identity import broker_credential
+
+        return broker_credential(self.settings.client_id, transport=self.transport, clock=self.clock)
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        """Connections to Graph and Entra ID."""
+        from shared.cloud.connections import httpx_client
+
+        return httpx_client()
+
+    @cached_property
+    def transport(self) -> AioHttpTransport:
+        """Connections for Azure's own clients."""
+        from shared.cloud.connections import azure_transport
+
+        return azure_transport()
+
+
+def challenge_of(settings: Settings) -> str:
+    """What a 401 says in ``WWW-Authenticate``: where to get a token, and for what, as Azure's own services say it."""
+    sign_in = f"{settings.authority}/{settings.tenant_id}/oauth2/v2.0/authorize"
+    return f'Bearer realm="leasehold", authorization_uri="{sign_in}", resource_id="{settings.audiences[0]}"'
+
+
+_parts = Parts(os.environ)  # noqa: TID251 - the one place where the environment is taken; it is read at the first call
+clock = _parts.clock
+
+
+async def broker() -> Broker:
+    """The worker's broker. Raises ``Misconfigured``, and tries again at the next call."""
+    return _parts.broker
+
+
+async def outside() -> Outside:
+    """The same for the sweep, which has no callers to verify. Raises ``Misconfigured``."""
+    return _parts.outside
