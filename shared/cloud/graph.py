@@ -8,11 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
+from shared.core.directory import ApplicationIds, ExistingApplication, NewApplication, NewSecret
 from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
-from shared.issuers.application_secret import ExistingApplication
-from shared.issuers.service_principal import ApplicationIds, NewApplication, NewSecret
 
 _CREATED = 201
 _BAD_REQUEST = 400

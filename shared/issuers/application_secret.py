@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.core.credential import ClientSecretCredential
+from shared.core.directory import ExistingApplication, NewSecret
 from shared.core.errors import Absent, Fault, Malformed
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
@@ -18,29 +19,6 @@ from shared.core.secret import Secret
 
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which a young secret that is absent is asked for again."""
-
-
-class NewSecret(Protocol):
-    """A client secret, as Graph tells it once."""
-
-    @property
-    def key_id(self) -> ObjectId:
-        """What names it."""
-        ...
-
-    @property
-    def secret(self) -> Secret:
-        """The secret itself."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ExistingApplication:
-    """An application that the broker did not make."""
-
-    object_id: ObjectId
-    app_id: ObjectId
-    principal_id: ObjectId | None
 
 
 class Applications(Protocol):

@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID, uuid5
 
 from shared.core.credential import ClientSecretCredential
+from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Fault, Malformed, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
@@ -25,33 +26,6 @@ _ASSIGNMENT_NAMES = UUID("5f0c8c1c-54f1-4f5e-9d1b-6b1f1c2a7e55")
 _MARK = "leasehold"
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewApplication:
-    """What to register. ``unique_name`` makes the registration repeatable."""
-
-    unique_name: str
-    display_name: str
-    sign_in_audience: str
-    tags: tuple[str, ...]
-    notes: str
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationIds:
-    """An application's object id and client id."""
-
-    object_id: ObjectId
-    app_id: ObjectId
-
-
-@dataclass(frozen=True, slots=True)
-class NewSecret:
-    """A client secret, as Graph tells it once."""
-
-    key_id: ObjectId
-    secret: Secret
 
 
 class Directory(Protocol):

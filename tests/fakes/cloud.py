@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.directory import ApplicationIds, ExistingApplication, NewApplication, NewSecret
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
-from shared.issuers.application_secret import ExistingApplication
-from shared.issuers.service_principal import ApplicationIds, NewApplication, NewSecret
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Locked, NotReplicated, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
-from shared.issuers.service_principal import ApplicationIds, NewApplication, NewSecret
 from tests.fakes.clock import FakeClock, FixedIds
 
 
