@@ -86,11 +86,11 @@ def listing(request: Request) -> Reply:
         },
     )
     found = [
-        render(item, request, scope)
+        item
         for item in world.directory.role_assignments.values()
         if (item.scope.lower() in above or scope.contains(Scope.of(item.scope))) and (narrows is None or narrows(item))
     ]
-    return paged(request, found)
+    return paged(request, found, lambda item: render(item, request, scope))
 
 
 def _assigned_to(world: World, principal_id: str) -> Callable[[RoleAssignment], bool]:

@@ -51,12 +51,12 @@ def listing(request: Request) -> Reply:
     )
     reaches = _below(request.scope) if "atscopeandbelow()" in text.lower() else _nowhere
     found = [
-        render(item, request)
+        item
         for item in (*request.world.directory.role_definitions.values(), *builtin_roles.ALL)
         if any(Scope.of(scope).key in above or reaches(scope) for scope in item.assignable_scopes)
         and (narrows is None or narrows(item))
     ]
-    return paged(request, found)
+    return paged(request, found, lambda item: render(item, request))
 
 
 def put(request: Request) -> Reply:

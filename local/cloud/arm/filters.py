@@ -68,12 +68,12 @@ def _invalid(text: str) -> Exception:
     return errors.refusal(400, "InvalidFilter", f"The filter '{text}' is not supported.")
 
 
-def paged(request: Request, items: Sequence[Json]) -> Reply:
-    """One page of a list; ``nextLink`` leads to the next by ``$skipToken``."""
+def paged[T](request: Request, items: Sequence[T], render: Callable[[T], Json]) -> Reply:
+    """One page of a list, rendered; ``nextLink`` leads to the next by ``$skipToken``."""
     token = query(request.call, "$skipToken")
     start = int(token) if token.isdigit() else 0
     end = start + request.settings.page_size
-    body: Json = {"value": list(items[start:end])}
+    body: Json = {"value": [render(item) for item in items[start:end]]}
     if end < len(items):
         kept = {key: value for key, value in request.call.query.items() if key.lower() != "$skiptoken"}
         link = "&".join(f"{quote(key, safe='$')}={quote(value)}" for key, value in {**kept, "$skipToken": str(end)}.items())

@@ -34,8 +34,8 @@ def list_groups(request: Request) -> Reply:
     root = Scope.of(f"/subscriptions/{request.call.params['subscription']}")
     require(request.world, root)
     groups = [item for item in request.world.directory.resources.values() if item.type.lower() == _GROUP_TYPE.lower()]
-    readable = (item for item in groups if root.contains(Scope.of(item.id)) and _may_read(request, item))
-    return paged(request, [_render(item) for item in readable])
+    readable = [item for item in groups if root.contains(Scope.of(item.id)) and _may_read(request, item)]
+    return paged(request, readable, _render)
 
 
 def get_group(request: Request) -> Reply:
@@ -108,14 +108,14 @@ def list_resources(request: Request) -> Reply:
         for item in request.world.directory.resources.values()
         if scope.contains(Scope.of(item.id)) and Scope.of(item.id).resource is not None
     )
-    return paged(request, [_render(item) for item in inside if _may_read(request, item)])
+    return paged(request, [item for item in inside if _may_read(request, item)], _render)
 
 
 def list_providers(request: Request) -> Reply:
     """The resource providers that the local cloud knows, all registered."""
     subscription = request.call.params["subscription"]
     request.require(_PROVIDERS_READ, Scope.of(f"/subscriptions/{subscription}"))
-    return paged(request, [_provider(subscription, namespace) for namespace in _PROVIDERS])
+    return paged(request, tuple(_PROVIDERS), lambda namespace: _provider(subscription, namespace))
 
 
 def get_provider(request: Request) -> Reply:

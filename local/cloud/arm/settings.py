@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +40,5 @@ class Settings:
     """Items in one page of a list. Azure was recorded to send some hundreds at once."""
     authority: str | None = None
     """Base URL of Entra ID in the ``WWW-Authenticate`` of a 401; ``None`` for the origin that was called."""
-    display_name: str = field(default="Local")
+    display_name: str = "Local"
     """The subscription's name."""
