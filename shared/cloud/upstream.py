@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -82,9 +82,10 @@ def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
 
 def _date(value: str) -> datetime | None:
     try:
-        return parsedate_to_datetime(value)
+        found = parsedate_to_datetime(value)
     except ValueError:
         return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _by_status(status: int) -> type[Upstream]:

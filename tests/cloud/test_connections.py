@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import httpx
+
+from shared.cloud.connections import azure_transport, httpx_client
+
+
+async def test_the_pool_keeps_no_cookies() -> None:
+    """Entra ID's cookies would pin every later call to one of its replicas."""
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, headers={"set-cookie": "x-ms-gateway-slice=estsfd; path=/; secure; httponly"})
+
+    async with httpx_client() as client:
+        client._transport = httpx.MockTransport(answer)
+        await client.get("https://login.example/a")
+        await client.get("https://login.example/b")
+    assert [None, None] == [request.headers.get("cookie") for request in seen]
+
+
+async def test_the_pool_follows_no_redirect() -> None:
+    """A token must not travel."""
+    async with httpx_client() as client:
+        client._transport = httpx.MockTransport(
+            lambda _: httpx.Response(302, headers={"location": "https://elsewhere.example"})
+        )
+        assert 302 == (await client.get("https://graph.example/")).status_code
+
+
+async def test_both_pools_give_up_after_five_and_thirty_seconds() -> None:
+    """To connect, and for an answer."""
+    transport = azure_transport()
+    async with httpx_client() as client:
+        assert (5.0, 30.0) == (client.timeout.connect, client.timeout.read)
+    assert (5.0, 30.0) == (transport.connection_config.timeout, transport.connection_config.read_timeout)
