@@ -50,9 +50,10 @@ class Hold:
         return await self.move(change)
 
     async def forget(self) -> None:
-        """Removes a lease for which nothing was begun."""
+        """Removes a lease for which nothing was begun. Whoever moved it meanwhile is ending it, and finds nothing."""
         await self._stop()
-        await self._outside.leases.remove(self._lease)
+        with suppress(LostRace):
+            await self._outside.leases.remove(self._lease)
 
     async def __aenter__(self) -> Self:
         self._beating = asyncio.create_task(self._beat())
@@ -78,5 +79,5 @@ class Hold:
             beating, self._beating = self._beating, None
             async with self._turn:
                 beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
+            # Gathered: that this task itself is cancelled meanwhile must not be taken for the end of the other.
+            await asyncio.gather(beating, return_exceptions=True)

@@ -13,7 +13,7 @@ from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.core.credential import Credential
 from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, TooMany
-from shared.core.footprint import Footprint
+from shared.core.footprint import Footprint, combined
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Issuer, Order
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 _SECRET_SLACK = timedelta(minutes=10)
 """How much longer than its lease a secret may live by Entra's clock: what minting takes, and what clocks differ."""
+_LAST_CALL = timedelta(seconds=30)
+"""How long a call to Azure that has begun in time may still take."""
+_TRIES = 3
+"""To take a failed lease over from whoever moved it: only a hold's renewal may come in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
     order, planned = _plan(outside, request, ask, role)
     async with Hold(outside, await outside.leases.open(planned)) as hold:
         await _look_again(outside, hold, role)
-        attempt = _Attempt(outside, request, order, hold, learned=planned.footprint)
+        attempt = _Attempt(outside, request, order, hold, planned.footprint, planned.footprint)
         try:
             return await attempt.carry_out()
         except LostRace as lost:
@@ -80,7 +84,7 @@ def _plan(outside: Outside, request: Request, ask: Ask, role: Role) -> tuple[Ord
         expires_at=now + timedelta(seconds=ttl),
         max_expires_at=now + longest,
         due_at=now + timedelta(seconds=outside.timing.hold),
-        made_by=now,
+        made_by=now + timedelta(seconds=outside.timing.mint) + _LAST_CALL,
         ttl=ttl,
         max_ttl=role.max_ttl,
         renewable=role.renewable,
@@ -118,6 +122,7 @@ class _Attempt:
     request: Request
     order: Order
     hold: Hold
+    planned: Footprint
     learned: Footprint
 
     @property
@@ -142,19 +147,35 @@ class _Attempt:
             log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
 
     async def _end(self) -> None:
-        planned, patience = self.hold.lease.footprint, self.outside.timing.inline_undo
-        try:
-            await self.hold.move(self._failed)
-        except LostRace:
-            # Whoever ends the lease now may not know the ids that were learned here.
+        patience = self.outside.timing.inline_undo
+        if (lease := await self._claimed()) is None:
+            # Ended already, by someone who may not have met all that was made here.
             await self.issuer.undo(self.learned, young=True, wait_until=self.outside.within(patience))
             return
         # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
-        something = self.learned != planned
-        await take_back(self.outside, self.hold, request_id=self.request.id, patience=patience, young=something)
+        young = None if self.learned != self.planned else False
+        async with Hold(self.outside, lease) as hold:
+            await take_back(self.outside, hold, request_id=self.request.id, patience=patience, young=young)
+
+    async def _claimed(self) -> Lease | None:
+        """The lease, ending and told what was learned here; ``None`` when it has ended.
+
+        Whoever has moved it meanwhile may know less, and is relieved of it.
+        """
+        hold = self.hold
+        for _ in range(_TRIES):
+            try:
+                return await hold.release(self._failed)
+            except LostRace:
+                stored = await self.outside.leases.get(self.order.lease_id)
+                if stored is None or not stored.state.is_live:
+                    return None
+                hold = Hold(self.outside, stored)
+        raise LostRace
 
     def _failed(self, lease: Lease) -> Lease:
-        return lease.knowing(self.learned).ending(Cause.FAILED, self.outside.now(), self.hold.until())
+        learned = combined(self.learned, lease.footprint)
+        return lease.knowing(learned).ending(Cause.FAILED, self.outside.now(), self.hold.until())
 
     def _note(self, footprint: Footprint) -> None:
         self.learned = footprint

@@ -26,13 +26,13 @@ async def revoke(outside: Outside, request: Request, lease_id: LeaseId) -> Lease
             await outside.audit.record(request.done(outside, "revoke", role=lease_id.role, lease=lease_id))
             return await take_back(outside, hold, request_id=request.id, patience=outside.timing.inline_undo)
     except LostRace:
-        # Whoever was faster is ending it, or has renewed it a moment ago and will find it revoked on the next try.
+        # Whoever was faster is ending it, or has only renewed it, or its hold on it, and will lose on the next try.
         return await _as_it_stands(outside, request, lease_id)
 
 
 async def _as_it_stands(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:
     lease = await lease_for(outside, request.caller, lease_id)
-    return lease if lease.state is not State.ACTIVE else await revoke(outside, request, lease_id)
+    return await revoke(outside, request, lease_id) if lease.state in {State.PLANNED, State.ACTIVE} else lease
 
 
 async def revoke_role(outside: Outside, request: Request, role: RoleName) -> int:

@@ -90,5 +90,11 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
             raise ValueError(f"a footprint of type {other!r} is from a later version of the broker")
 
 
+def combined(one: Footprint, other: Footprint) -> Footprint:
+    """Of two footprints of the same lease: what either of them knows."""
+    known = {key: value for key, value in write_footprint(one).items() if value is not None}
+    return read_footprint(write_footprint(other) | known)
+
+
 def _identity(text: str | None) -> ObjectId | None:
     return ObjectId(text) if text else None

@@ -99,7 +99,8 @@ class Lease(LeaseView):
     planned_at: datetime
     due_at: datetime
     made_by: datetime
-    """By then everything that it may have made in Azure was made. Absence is believed some minutes later."""
+    """By then everything that it may have made in Azure was made; while it is planned, the instant by which its worker has
+    given up. Absence is believed some minutes later."""
     max_ttl: int
     reason: str = ""
     """Why the caller wants it, in the caller's words."""
@@ -126,6 +127,7 @@ class Lease(LeaseView):
             expires_at=expires,
             max_expires_at=most,
             due_at=expires,
+            made_by=now,
             ready=ready,
         )
 
@@ -137,10 +139,13 @@ class Lease(LeaseView):
         return replace(self, expires_at=expires, due_at=expires)
 
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
-        """-> ENDING, held until then; the first cause stays, and what is stuck stays stuck until it has ended."""
+        """-> ENDING, held until then; the first cause stays, and what is stuck stays stuck until it has ended.
+
+        Only the worker that was issuing it says ``FAILED``: it has stopped. From anybody else's hands it may still be at work.
+        """
         self._require(State.PLANNED, State.ACTIVE, State.ENDING, State.STUCK)
         state = State.STUCK if self.state is State.STUCK else State.ENDING
-        made_by = now if self.state is State.PLANNED else self.made_by
+        made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
         return replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by)
 
     def looked_at_again(self, when: datetime) -> Lease:
