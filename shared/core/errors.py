@@ -202,6 +202,10 @@ class AlreadyExists(Refused):
     code = "azure_conflict"
 
 
+class Doubtful(Refused):
+    """A no in words that Azure uses as well for a fresh object that it does not know yet. Nothing but time tells which."""
+
+
 class Locked(Refused):
     """A resource lock forbids the change."""
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.core.errors import ConcurrentChange, NotReplicated, Throttled, Uncertain, Upstream
+from shared.core.errors import ConcurrentChange, NotReplicated, Throttled, Uncertain, Unreachable, Upstream
 from shared.core.ports import Clock, Ids
 
 PASSING: tuple[type[Upstream], ...] = (Throttled, NotReplicated, ConcurrentChange)
@@ -38,9 +38,27 @@ class Patience:
             await self.clock.sleep(rest)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    async def begin_in_time[T](
+        self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], wait_until: float
+    ) -> T:
+        """The same for a step that must not even begin after ``wait_until``; raises ``Unreachable`` then."""
+        if self.clock.monotonic() >= wait_until:
+            raise Unreachable("the time for this operation is used up")
+        return await self.keep_trying(call, on=on, wait_until=wait_until)
+
     def _rest(self, error: Upstream, pause: float) -> float:
         asked = error.retry_after if isinstance(error, Throttled) else None
         return (asked or 0.0) + pause * (0.5 + self.ids.jitter())
+
+
+async def both[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """``all_of`` for two of different kinds."""
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, BaseException):
+        raise second
+    return first, second
 
 
 async def all_of[T](*work: Awaitable[T]) -> list[T]:

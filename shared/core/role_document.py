@@ -38,8 +38,9 @@ def read_role(name: RoleName, document: Any) -> Role:
     """The role that a caller wrote, not yet resolved. Raises ``Malformed`` with every fault."""
     reader = Reader(document)
     target = _target(reader)
-    ttl = reader.duration("ttl", least=MIN_TTL, most=MAX_TTL) or DEFAULT_TTL
-    max_ttl = reader.duration("max_ttl", least=MIN_TTL, most=MAX_TTL) or max(DEFAULT_MAX_TTL, ttl)
+    asked = reader.duration("ttl", least=MIN_TTL, most=MAX_TTL)
+    max_ttl = reader.duration("max_ttl", least=MIN_TTL, most=MAX_TTL) or max(DEFAULT_MAX_TTL, asked or 0)
+    ttl = asked or min(DEFAULT_TTL, max_ttl)
     if ttl > max_ttl:
         reader.fault("ttl", f"is longer than max_ttl, which is {max_ttl} seconds")
     role = Role(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ExistingApplication, NewSecret
-from shared.core.errors import Absent, Fault, Malformed
+from shared.core.errors import Absent, Fault, Malformed, Upstream
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
@@ -68,7 +68,7 @@ class ApplicationSecretIssuer:
         made, target = _own(footprint), _target(order.target)
         if target.app_id is None:
             raise TypeError(f"{order.lease_id}: the role was never resolved")
-        secret = await self.patience.keep_trying(
+        secret = await self.patience.begin_in_time(
             lambda: self.applications.add_secret(made.application_id, made.display_name, order.secret_end),
             on=PASSING,
             wait_until=order.wait_until,
@@ -104,9 +104,7 @@ class ApplicationSecretIssuer:
             )
         except Absent:
             return True
-        for key_id in found:
-            await self._remove(made, key_id, young=young, wait_until=wait_until)
-        return bool(found)
+        return await self._remove_all(made, found, young=young, wait_until=wait_until)
 
     async def resolve(self, target: Target) -> ApplicationSecretTarget:
         """Reads the application, and refuses the broker's own."""
@@ -119,6 +117,20 @@ class ApplicationSecretIssuer:
         if {found.object_id, found.app_id, found.principal_id} & self.protected:
             raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
         return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
+
+    async def _remove_all(
+        self, made: ApplicationSecretFootprint, found: tuple[ObjectId, ...], *, young: bool, wait_until: float
+    ) -> bool:
+        """One after the other, for Entra takes one change of an application at a time."""
+        failure: Upstream | None = None
+        for key_id in found:
+            try:
+                await self._remove(made, key_id, young=young, wait_until=wait_until)
+            except Upstream as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return bool(found)
 
     async def _remove(self, made: ApplicationSecretFootprint, key_id: ObjectId, *, young: bool, wait_until: float) -> bool:
         soon = min(wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE) if young else wait_until

@@ -5,7 +5,6 @@ Calls for R role assignments and G groups: 3+R+G to mint, R+G+4 to undo (R+G+2 w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,16 +13,18 @@ from uuid import UUID, uuid5
 
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
-from shared.core.errors import Absent, Fault, Malformed, Upstream
+from shared.core.errors import Absent, Doubtful, Fault, Malformed, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
-from shared.core.patience import REPEATABLE, Patience, all_of
+from shared.core.patience import REPEATABLE, Patience, all_of, both
 from shared.core.ports import Minted, Order
 from shared.core.role import AzureRole, ServicePrincipalTarget, Target
 from shared.core.secret import Secret
 
 _ASSIGNMENT_NAMES = UUID("5f0c8c1c-54f1-4f5e-9d1b-6b1f1c2a7e55")
 _MARK = "leasehold"
+_FRESH_PATIENCE = 45.0
+"""Seconds for which a no about an object made a moment ago is not taken for an answer."""
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
 
@@ -38,7 +39,7 @@ class Directory(Protocol):
     async def create_principal(self, app_id: ObjectId) -> ObjectId:
         """The object id of the application's service principal, made or found (a second call).
 
-        Raises ``NotReplicated`` while the application is not known everywhere.
+        Raises ``Doubtful`` while the application is not known everywhere.
         """
         ...
 
@@ -139,9 +140,9 @@ class ServicePrincipalIssuer:
         )
         made = replace(made, application_id=application.object_id, app_id=application.app_id)
         note(made)
-        principal, secret = await self._principal_and_secret(order, application)
+        # A secret made twice does no harm: both go with the application.
+        principal, secret = await both(self._principal(order, made, application, note), self._secret(order, application))
         made = replace(made, principal_id=principal)
-        note(made)
         await self._give(order, made, target, principal)
         credential = self._credential(target, application, principal, secret)
         return Minted(credential, made, ready=await self._is_ready(order, target, credential))
@@ -182,24 +183,27 @@ class ServicePrincipalIssuer:
         return replace(wanted, azure_roles=tuple(replace(role, definition_id=found) for role, found in pairs))
 
     async def _repeat[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
-        return await self.patience.keep_trying(call, on=REPEATABLE, wait_until=order.wait_until)
+        return await self.patience.begin_in_time(call, on=REPEATABLE, wait_until=order.wait_until)
 
     async def _repeat_on_fresh[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
         """For calls about an object made a moment ago: that Graph does not know it yet passes by itself."""
-        return await self.patience.keep_trying(call, on=(*REPEATABLE, Absent), wait_until=order.wait_until)
+        return await self.patience.begin_in_time(call, on=(*REPEATABLE, Absent), wait_until=order.wait_until)
 
-    async def _principal_and_secret(self, order: Order, application: ApplicationIds) -> tuple[ObjectId, NewSecret]:
-        # A secret made twice does no harm: both go with the application.
-        principal = asyncio.ensure_future(
-            self._repeat_on_fresh(order, lambda: self.directory.create_principal(application.app_id))
+    async def _principal(
+        self,
+        order: Order,
+        made: ServicePrincipalFootprint,
+        application: ApplicationIds,
+        note: Callable[[Footprint], None],
+    ) -> ObjectId:
+        found = await self._repeat_on_fresh(order, lambda: self.directory.create_principal(application.app_id))
+        note(replace(made, principal_id=found))
+        return found
+
+    async def _secret(self, order: Order, application: ApplicationIds) -> NewSecret:
+        return await self._repeat_on_fresh(
+            order, lambda: self.directory.add_secret(application.object_id, order.lease_id, order.secret_end)
         )
-        secret = asyncio.ensure_future(
-            self._repeat_on_fresh(
-                order, lambda: self.directory.add_secret(application.object_id, order.lease_id, order.secret_end)
-            )
-        )
-        await asyncio.wait((principal, secret))
-        return principal.result(), secret.result()
 
     async def _give(
         self, order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget, principal: ObjectId
@@ -303,19 +307,20 @@ class _Undoing:
         return lambda: self.directory.remove_member(group, principal)
 
     async def _gone(self, delete: Callable[[], Awaitable[None]]) -> bool:
-        """Deletes one thing and says whether it was there."""
+        """Deletes one thing and says whether it was there, as far as is known."""
+        attempt = _Attempt(delete)
         try:
-            await self.look.at(delete)
+            await self.look.at(attempt.make)
         except Absent:
             self.met_all = False
-            return False
+            return attempt.uncertain
         except Upstream as failure:
             self.failure = self.failure or failure
             return False
         return True
 
     async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
-        """What was deleted just now must be in the bin: that it is absent only means that the bin is behind."""
+        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind."""
         try:
             await self.look.at(lambda: self.directory.purge(object_id), sure=was_there)
         except Absent as absent:
@@ -323,6 +328,21 @@ class _Undoing:
                 self.failure = self.failure or absent
         except Upstream as failure:
             self.failure = self.failure or failure
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """Attempts to delete one thing. After an answer that was lost, absence may be their own doing."""
+
+    delete: Callable[[], Awaitable[None]]
+    uncertain: bool = False
+
+    async def make(self) -> None:
+        try:
+            await self.delete()
+        except Uncertain:
+            self.uncertain = True
+            raise
 
 
 def _new_application(order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget) -> NewApplication:
