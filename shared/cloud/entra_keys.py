@@ -161,8 +161,8 @@ class TenantKeys:
     def _keys(self, document: dict[str, Any], issuers: frozenset[str]) -> dict[str, RSAPublicKey]:
         listed = document.get("keys")
         entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        found = {each.get("kid"): _signing_key(each) for each in entries if self._is_ours(each, issuers)}
-        return {kid: key for kid, key in found.items() if isinstance(kid, str) and key is not None}
+        found = ((each.get("kid"), _signing_key(each)) for each in entries if self._is_ours(each, issuers))
+        return {kid: key for kid, key in found if isinstance(kid, str) and key is not None}
 
     def _is_ours(self, entry: dict[str, Any], issuers: frozenset[str]) -> bool:
         """Keys may say for which issuer they are: one of personal accounts must not vouch for a tenant's."""
@@ -177,6 +177,6 @@ def _signing_key(entry: dict[str, Any]) -> RSAPublicKey | None:
         return None
     try:
         key = RSAAlgorithm.from_jwk(entry)
-    except (PyJWTError, ValueError):
+    except (PyJWTError, ValueError, TypeError):
         return None
     return key if isinstance(key, RSAPublicKey) and key.key_size >= _SHORTEST_KEY else None
