@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
 from shared.core.directory import ApplicationIds, ExistingApplication, NewApplication, NewSecret
-from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Unavailable, Upstream
+from shared.core.errors import Absent, AlreadyExists, Doubtful, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 
 _CREATED = 201
 _BAD_REQUEST = 400
-_NO_APPLICATION_YET = {(400, "Request_BadRequest"), (403, "Authorization_RequestDenied")}
+_MAY_BE_TOO_EARLY = {(400, "Request_BadRequest"), (403, "Authorization_RequestDenied")}
 
 
 class Graph:
@@ -44,7 +44,7 @@ class Graph:
     async def create_principal(self, app_id: ObjectId) -> ObjectId:
         """The service principal's object id; a second call when there is one already.
 
-        Raises ``NotReplicated`` while the application is not known everywhere.
+        Raises ``Doubtful`` while the application is not known everywhere.
         """
         try:
             return object_id_in(document_of(await self._calls.send("POST", "/servicePrincipals", {"appId": app_id})), "id")
@@ -52,10 +52,10 @@ class Graph:
             return await _present(self.find_principal(app_id))
         except Refused as refused:
             # Until the application has been replicated Graph says 400, and to holders of Application.ReadWrite.OwnedBy a
-            # misleading 403. Whoever has just registered the application lacks no permission, so both pass by themselves.
+            # misleading 403, both with the codes of any other bad request or missing permission.
             # https://github.com/hashicorp/terraform-provider-azuread/issues/581
-            if (refused.status, refused.azure_code) in _NO_APPLICATION_YET:
-                raise _as_a(NotReplicated, refused) from refused
+            if (refused.status, refused.azure_code) in _MAY_BE_TOO_EARLY:
+                raise _as_a(Doubtful, refused) from refused
             raise
 
     async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
-from shared.core.errors import Absent, Locked, NotReplicated, Refused
+from shared.core.errors import Absent, Doubtful, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -106,7 +106,7 @@ class CloudState:
                 self.principals[made.object_id] = made
                 self._made(made.object_id)
                 return made.object_id
-        raise NotReplicated("does not reference a valid application object", status=400)
+        raise Doubtful("does not reference a valid application object", status=400)
 
     def find_principal(self, app_id: ObjectId) -> ObjectId:
         """Raises ``Absent``."""
