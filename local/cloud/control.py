@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from local.cloud import inputs, inventory, provision
+from local.cloud import inputs, inventory, provision, quotas
 from local.cloud.entra.identities import stated
 from local.cloud.entra.resources import resolve
 from local.cloud.forgery import Signer, forge
@@ -61,6 +61,8 @@ class Control:
             ("GET", "/calls", _calls),
             ("DELETE", "/calls", _clear_calls),
             ("GET", "/state", _state),
+            ("GET", "/limits", self._limits),
+            ("PUT", "/limits", self._set_limits),
             ("GET", "/clock", _clock),
             ("POST", "/clock", _advance_clock),
             ("POST", "/keys/rotate", _rotate_keys),
@@ -111,7 +113,15 @@ class Control:
 
     def _reset(self, world: World, call: Call) -> Reply:
         self._cloud.restore()
-        return Reply(204)
+        return Reply(200, {})
+
+    def _limits(self, world: World, call: Call) -> Reply:
+        return Reply(200, quotas.as_json(self._cloud.graph, self._cloud.arm))
+
+    def _set_limits(self, world: World, call: Call) -> Reply:
+        body = inputs.body_of(call, set(), {"graph", "arm"})
+        quotas.configure(self._cloud.graph, self._cloud.arm, inputs.mapping(body, "graph"), inputs.mapping(body, "arm"))
+        return self._limits(world, call)
 
     def _add_identity(self, world: World, call: Call) -> Reply:
         body = inputs.body_of(call, {"name", "kind"}, {"resource_id", "location", "groups", "app_roles"})
@@ -171,7 +181,7 @@ def _add_faults(world: World, call: Call) -> Reply:
 
 def _clear_faults(world: World, call: Call) -> Reply:
     world.faults.replace([])
-    return Reply(204)
+    return Reply(200, {})
 
 
 def _calls(world: World, call: Call) -> Reply:
@@ -180,7 +190,7 @@ def _calls(world: World, call: Call) -> Reply:
 
 def _clear_calls(world: World, call: Call) -> Reply:
     world.ledger.clear()
-    return Reply(204)
+    return Reply(200, {})
 
 
 def _state(world: World, call: Call) -> Reply:
@@ -209,7 +219,7 @@ def _add_issuer(world: World, call: Call) -> Reply:
     if not isinstance(jwks, list) or not all(isinstance(key, dict) for key in jwks):
         raise InputError("jwks must be a key set: {keys: [...]}")
     world.directory.issuers[inputs.text(body, "issuer")] = jwks
-    return Reply(204)
+    return Reply(200, {})
 
 
 def _add_resource_group(world: World, call: Call) -> Reply:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -41,7 +42,7 @@ class Port:
         call = _call(scope, await _body(receive), self.scheme)
         service = self.choose(call)
         if service.name == "control":
-            await _answer(handle(self.world, service, call)[1], send)
+            await _answer(handle(self.world, service, call)[1], self.world.clock.now(), send)
             return
         effect = self.world.faults.strike(service.name, call.method, call.path)
         await _wait(self.world, service, effect)
@@ -51,7 +52,7 @@ class Port:
             await _silence(effect, scope, receive)
             return
         self._record(service, call, template, reply)
-        await _answer(reply, send)
+        await _answer(reply, self.world.clock.now(), send)
 
     def _record(self, service: Service, call: Call, template: str, reply: Reply | None) -> None:
         principal, client_id = _caller(self.world, call)
@@ -165,9 +166,10 @@ def _call(scope: Scope, body: bytes, scheme: str) -> Call:
     )
 
 
-async def _answer(reply: Reply, send: Send) -> None:
+async def _answer(reply: Reply, now: float, send: Send) -> None:
     body = reply.render()
     headers = {name.lower(): value for name, value in reply.headers.items()}
+    headers.setdefault("date", formatdate(now, usegmt=True))
     if body:
         headers.setdefault("content-type", _JSON)
     headers["content-length"] = str(len(body))

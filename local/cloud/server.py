@@ -55,6 +55,7 @@ class LocalCloud:
         self.world = new_world(self.settings.seed)
         self.endpoints: dict[str, str] = {}
         self.ca_bundle = Path()
+        self.graph, self.arm = Graph(), Arm()
         self.services: dict[str, Service] = {}
         self._listening: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -110,8 +111,8 @@ class LocalCloud:
         self.world.reset()
         first_party.settle(self.world)
         self.settings.furnish(self.world)
-        graph, arm = Graph(), Arm()
-        services: tuple[Service, ...] = (Entra(), graph, arm, hosts.KeyVault(), ManagedIdentity(), Control(self))
+        self.graph, self.arm = Graph(), Arm()
+        services: list[Service] = [Entra(), self.graph, self.arm, hosts.KeyVault(), ManagedIdentity(), Control(self)]
         self.services = {service.name: service for service in services}
 
     def _folder(self) -> Path:
@@ -198,6 +199,7 @@ def _config(application: Any, context: ssl.SSLContext | None) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # replies go by the local cloud's own clock
         # Longer than any client keeps an idle connection, so that none is closed under a request.
         timeout_keep_alive=300,
         timeout_graceful_shutdown=1,

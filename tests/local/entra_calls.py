@@ -49,10 +49,17 @@ def register(world: World, name: str = "client") -> App:
     return App(application, principal.id, secret.secret, secret.key_id)
 
 
-def post(world: World, form: dict[str, str], *, tenant: str | None = None, v1: bool = False, **headers: str) -> Reply:
+def post(
+    world: World,
+    form: dict[str, str],
+    *,
+    tenant: str | None = None,
+    v1: bool = False,
+    headers: dict[str, str] | None = None,
+) -> Reply:
     """The token endpoint's reply to this form."""
     path = f"/{tenant or world.tenant_id}/oauth2{'' if v1 else '/v2.0'}/token"
-    call = Call("POST", path, headers=headers, body=urlencode(form).encode(), origin=ORIGIN)
+    call = Call("POST", path, headers=headers or {}, body=urlencode(form).encode(), origin=ORIGIN)
     return handle(world, Entra(), call)[1]
 
 

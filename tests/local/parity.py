@@ -136,7 +136,8 @@ def _compare_lists(expected: list[Any], actual: list[Any], at: str, passed: froz
     differences = []
     for index, item in enumerate(actual):
         attempts = [compare_shape(wanted, item, f"{at}[{index}]", ignore=passed) for wanted in expected]
-        differences += min(attempts, key=len)
+        nearest = min(attempts, key=len)
+        differences += nearest
     return differences
 
 

@@ -215,9 +215,21 @@ def test_a_group_can_be_made(cloud: Cloud) -> None:
     assert [cloud.identity("vm-web")["object_id"]] == made["members"]
 
 
+def test_limits_can_be_set_and_end_with_a_reset(cloud: Cloud) -> None:
+    """So that a test reaches a quota with a handful of objects."""
+    usual = cloud.control("GET", "limits")
+    changed = cloud.control("PUT", "limits", {"arm": {"assignments_per_subscription": 2}, "graph": {"throttling": True}})
+    cloud.control("POST", "reset")
+    assert (2, True) == (changed["arm"]["assignments_per_subscription"], changed["graph"]["throttling"])
+    assert usual == cloud.control("GET", "limits")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
+        ("PUT", "limits", {"arm": {"patience": 1}}),
+        ("PUT", "limits", {"arm": {"page_size": 0}}),
+        ("PUT", "limits", {"graph": {"patience": 1}}),
         ("POST", "identities", {"name": "x"}),
         ("POST", "identities", {"name": "x", "kind": "robot"}),
         ("POST", "identities", {"name": "x/y", "kind": "user"}),

@@ -43,7 +43,7 @@ def test_http_basic_authenticates_the_client(world: World) -> None:
     app = register(world)
     form = {"grant_type": "client_credentials", "scope": "https://graph.microsoft.com/.default"}
     secret = base64.b64encode(f"{app.client_id}:{quote_plus(app.secret)}".encode()).decode()
-    assert post(world, form, authorization=f"Basic {secret}").status == 200
+    assert post(world, form, headers={"authorization": f"Basic {secret}"}).status == 200
 
 
 def test_the_tenant_may_be_named(world: World) -> None:
@@ -171,7 +171,7 @@ def test_a_persons_grant_is_not_implemented(world: World, kind: str) -> None:
 
 def test_a_refusal_carries_ids_and_the_time(world: World) -> None:
     """As Azure's do, in the text and beside it."""
-    reply = post(world, grant(register(world), client_secret="wrong"), **{"client-request-id": "abc"})
+    reply = post(world, grant(register(world), client_secret="wrong"), headers={"client-request-id": "abc"})
     body = reply.body
     lines = body["error_description"].split("\r\n")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", body["timestamp"])

@@ -14,12 +14,12 @@ from local.cloud.wire import Call, Reply
 from local.cloud.world import World
 
 ARM = "https://management.azure.com/"
+METADATA = {"metadata": "true"}
 
 
-def _imds(world: World, name: str | None = None, headers: dict[str, str] | None = None, **query: str) -> Reply:
+def _imds(world: World, name: str | None = None, sent: dict[str, str] = METADATA, **query: str) -> Reply:
     base = f"/identities/{name}" if name else ""
     asked = {"api-version": "2018-02-01", "resource": ARM} | query
-    sent = {"metadata": "true"} if headers is None else headers
     call = Call("GET", f"{base}/metadata/identity/oauth2/token", {k: v for k, v in asked.items() if v}, sent)
     return handle(world, ManagedIdentity(), call)[1]
 
@@ -62,7 +62,7 @@ def test_a_machine_has_to_send_the_metadata_header(world: World, headers: dict[s
 @pytest.mark.parametrize("missing", ["api-version", "resource"])
 def test_a_missing_variable_is_named(world: World, missing: str) -> None:
     """400."""
-    reply = _imds(world, "vm-web", **{missing: ""})
+    reply = _imds(world, "vm-web", METADATA, **{missing: ""})
     assert (400, "invalid_request", f"Required query variable '{missing}' is missing") == _refusal(reply)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -175,6 +176,15 @@ def test_calls_take_their_time_under_the_typical_profile(cloud: Cloud) -> None:
     start = time.monotonic()
     cloud.http.get(_keys(cloud))
     assert time.monotonic() - start > 0.02
+
+
+@pytest.mark.parametrize("service", ["entra", "graph", "arm", "key_vault", "imds"])
+def test_every_reply_has_one_date_by_the_clouds_clock(cloud: Cloud, service: str) -> None:
+    """Clients reckon their skew from it."""
+    cloud.control("POST", "clock", {"advance_seconds": 86400 * 30})
+    dates = cloud.http.get(f"{cloud.endpoints[service]}/v1.0/nothing").headers.get_list("date")
+    now = cloud.control("GET", "clock")["now"]
+    assert [pytest.approx(now, abs=5)] == [parsedate_to_datetime(date).timestamp() for date in dates]
 
 
 def test_an_idle_client_does_not_slow_an_answer(cloud: Cloud) -> None:

@@ -1,0 +1,44 @@
+"""The services' limits, as the control API sets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from local.cloud.arm.settings import Limits
+from local.cloud.wire import InputError
+
+if TYPE_CHECKING:
+    from local.cloud.arm.service import Arm
+    from local.cloud.graph.service import Graph
+
+_ARM = ("assignments_per_subscription", "assignments_per_management_group", "custom_roles", "page_size")
+
+
+def as_json(graph: Graph, arm: Arm) -> dict[str, Any]:
+    """Every limit in force, by service and name."""
+    counts = {name: getattr(arm.settings, name) for name in _ARM}
+    return {"graph": graph.limits.as_json(), "arm": {**counts, "throttling": arm.settings.limits is not None}}
+
+
+def configure(graph: Graph, arm: Arm, of_graph: Mapping[str, Any], of_arm: Mapping[str, Any]) -> None:
+    """Sets those that are named; raises ``InputError``, and sets none, when one is unknown or its value is."""
+    _check_arm(of_arm)
+    graph.limits.configure(dict(of_graph))
+    for name, value in of_arm.items():
+        if name == "throttling":
+            arm.settings.limits = Limits() if value else None
+        else:
+            setattr(arm.settings, name, value)
+
+
+def _check_arm(settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        if name == "throttling":
+            fits = isinstance(value, bool)
+        elif name in _ARM:
+            fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        else:
+            raise InputError(f"unknown limit {name}: one of {', '.join([*_ARM, 'throttling'])}")
+        if not fits:
+            raise InputError(f"limit {name} cannot be {value!r}")
