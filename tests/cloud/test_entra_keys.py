@@ -326,7 +326,7 @@ async def test_each_tenant_has_its_own_pause(server: KeyServer, clock: FakeClock
     server.second = [jwk("two")]
     tenants = [ObjectId(TENANT), ObjectId(OTHER_TENANT)]
     verifier = EntraVerifier(authority=AUTHORITY, tenants=tenants, audiences=[AUDIENCE], client=server.client(), clock=clock)
-    elsewhere = {"tid": OTHER_TENANT, "iss": issuer(2, OTHER_TENANT)}
+    elsewhere: dict[str, Any] = {"tid": OTHER_TENANT, "iss": issuer(2, OTHER_TENANT)}
     await verifier.verify(token(**elsewhere))
     for _ in range(2):
         with pytest.raises(Unauthenticated):
