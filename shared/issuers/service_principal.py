@@ -27,6 +27,9 @@ _FRESH_PATIENCE = 45.0
 """Seconds for which a no about an object made a moment ago is not taken for an answer."""
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
+_DOUBT = 45.0
+"""Seconds for which Graph's no about an object made a moment ago is doubted: longer, and a wrong role keeps its callers waiting
+for as long as they may wait."""
 
 
 class Directory(Protocol):
@@ -186,8 +189,9 @@ class ServicePrincipalIssuer:
         return await self.patience.begin_in_time(call, on=REPEATABLE, wait_until=order.wait_until)
 
     async def _repeat_on_fresh[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
-        """For calls about an object made a moment ago: that Graph does not know it yet passes by itself."""
-        return await self.patience.begin_in_time(call, on=(*REPEATABLE, Absent), wait_until=order.wait_until)
+        """For calls about an object made a moment ago: that Graph does not know it yet passes by itself, or is the truth."""
+        doubt = min(order.wait_until, self.patience.clock.monotonic() + _DOUBT)
+        return await self._repeat(order, lambda: self.patience.keep_trying(call, on=(Absent, Doubtful), wait_until=doubt))
 
     async def _principal(
         self,

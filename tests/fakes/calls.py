@@ -85,6 +85,11 @@ class Calls:
         self._trouble_at = None
         self._meanwhile.clear()
 
+    @property
+    def dead(self) -> bool:
+        """Whether the worker has died."""
+        return self._dead
+
     def named(self, name: str) -> list[Call]:
         """The calls of that name, or of a whole service."""
         return [call for call in self.made if name in {call.name, call.service}]

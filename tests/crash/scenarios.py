@@ -1,0 +1,61 @@
+"""The deeds that the walks strike, and the worlds in which they are done."""
+
+from __future__ import annotations
+
+from shared.broker.issue import Ask, Issued, issue
+from shared.broker.renew import renew
+from shared.broker.revoke import revoke
+from shared.core.names import LeaseId
+from shared.core.role import Target
+from tests.crash.walk import Scenario, sweeping
+from tests.fakes.world import WEB, World, principal_target, request, role, secret_target, world
+
+TARGETS: dict[str, Target] = {
+    "service principal": principal_target(roles=2, groups=1, ready="token"),
+    "application secret": secret_target(ready="token"),
+}
+
+
+def fresh(target: Target, lag: float = 0.0) -> World:
+    """A role and nothing else."""
+    return world(role(target, ttl=300, max_ttl=600), lag=lag)
+
+
+def with_lease(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A role and one active lease of that age in seconds."""
+    made = fresh(target, lag)
+    made.run(lambda: issuing(made))
+    made.clock.jump(age)
+    return made
+
+
+async def issuing(world: World) -> Issued:
+    """Alice issues."""
+    return await issue(world.outside, request(), Ask(WEB))
+
+
+def only(world: World) -> LeaseId:
+    """The one lease there is."""
+    (lease_id,) = world.leases.rows
+    return lease_id
+
+
+async def renewing(world: World) -> None:
+    """Alice renews."""
+    await renew(world.outside, request(), only(world), 300)
+
+
+async def revoking(world: World) -> None:
+    """Alice revokes."""
+    await revoke(world.outside, request(), only(world))
+
+
+def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:
+    """Every way to change a lease."""
+    return [
+        Scenario("issue", lambda: fresh(target, lag), issuing),
+        Scenario("renew", lambda: with_lease(target, lag, age=60), renewing),
+        Scenario("revoke", lambda: with_lease(target, lag, age=60), revoking),
+        Scenario("revoke at once", lambda: with_lease(target, lag), revoking),
+        Scenario("sweep", lambda: with_lease(target, lag, age=301), sweeping),
+    ]

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
+from tests.crash.scenarios import TARGETS, issuing, scenarios
+from tests.crash.walk import (
+    Blow,
+    Scenario,
+    blows,
+    length,
+    require_nothing_left,
+    require_owned,
+    strike,
+    sweep_once,
+    sweeping,
+)
+from tests.fakes.calls import Died
+
+LAGS = (0.0, 3.0)
+"""Seconds for which fresh objects read as absent: not at all, and longer than a call but shorter than an undo asks again."""
+LONG_LAG = 25.0
+"""Longer than an undo asks again: only the second look, some minutes later, finds such objects."""
+
+WALKS = [
+    pytest.param(scenario, id=f"{scenario.name}, {kind}, lag {lag:.0f} s")
+    for lag in LAGS
+    for kind, target in TARGETS.items()
+    for scenario in scenarios(target, lag)
+]
+
+type Report = Callable[[str, object], None]
+
+
+@pytest.mark.parametrize("scenario", WALKS)
+def test_death_at_any_call_leaves_nothing(scenario: Scenario, record_property: Report) -> None:
+    """A worker that dies before or after any call leaves no object without a live lease, and in the end nothing."""
+    count = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Died())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count == 2 * length(scenario) > 0
+
+
+@pytest.mark.parametrize("error", [Unreachable, Unavailable])
+@pytest.mark.parametrize("scenario", WALKS)
+def test_a_lost_answer_at_any_call_leaves_nothing(scenario: Scenario, error: type[Upstream], record_property: Report) -> None:
+    """A call of which nobody knows whether it took effect leaves nothing, whether it did or not."""
+    count = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, error())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count > 0
+
+
+@pytest.mark.parametrize("error", [Refused, Throttled])
+@pytest.mark.parametrize("scenario", WALKS)
+def test_a_definite_no_at_any_call_leaves_nothing(scenario: Scenario, error: type[Upstream], record_property: Report) -> None:
+    """A call that fails without effect leaves nothing."""
+    count = 0
+    for blow in blows(scenario):
+        if blow.after:
+            continue
+        world = scenario.make()
+        strike(world, scenario.deed, blow, error())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count > 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_death_while_replication_is_slow_leaves_no_live_object(kind: str, record_property: Report) -> None:
+    """When objects stay invisible for longer than an undo asks, the second look finds them.
+
+    A principal that became visible only after its application was deleted may stay in the recycle bin, which empties itself.
+    """
+    count = 0
+    scenario = scenarios(TARGETS[kind], LONG_LAG)[0]
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Died())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count > 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_death_of_the_sweep_that_cleans_up_after_a_death_leaves_nothing(kind: str, record_property: Report) -> None:
+    """A worker dies while it issues, then the first sweep dies as well: the next ones finish."""
+    count = 0
+    scenario = scenarios(TARGETS[kind])[0]
+    for first in blows(scenario):
+        for second in range(1, 16):
+            world = scenario.make()
+            strike(world, issuing, first, Died())
+            world.clock.jump(400)
+            strike(world, sweeping, Blow(second, after=count % 2 == 0), Died())
+            require_owned(world)
+            require_nothing_left(world)
+            count += 1
+    record_property("cases", count)
+    assert count > 0
+
+
+def test_an_undisturbed_lease_ends_at_its_first_sweep() -> None:
+    """The walks would notice a sweep that does nothing: one sweep after its end, an undisturbed lease has left nothing."""
+    world = scenarios(TARGETS["service principal"])[0].make()
+    world.run(lambda: issuing(world))
+    assert world.leftovers()
+    world.clock.jump(301)
+    sweep_once(world)
+    assert [] == world.leftovers()

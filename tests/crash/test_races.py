@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from shared.broker.configure import delete_role
+from shared.broker.revoke import revoke, revoke_role
+from tests.crash.scenarios import TARGETS, issuing, only, renewing, revoking, scenarios, with_lease
+from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, sweeping
+from tests.fakes.calls import Died
+from tests.fakes.world import ADMINISTRATOR, WEB, World, request
+
+type Other = Callable[[World], Awaitable[object]]
+type Report = Callable[[str, object], None]
+
+
+async def frozen_then_swept(world: World) -> None:
+    """The worker's machine stands still for longer than a hold lasts, and a sweep runs."""
+    world.clock.jump(25)
+    await sweeping(world)
+
+
+async def revoked(world: World) -> None:
+    """Somebody revokes whatever lease there is."""
+    for lease_id in list(world.leases.rows):
+        await revoke(world.outside, request(ADMINISTRATOR), lease_id)
+
+
+async def role_revoked(world: World) -> None:
+    """Somebody revokes all leases of the role."""
+    await revoke_role(world.outside, request(ADMINISTRATOR), WEB)
+
+
+async def role_deleted(world: World) -> None:
+    """Somebody deletes the role, with all its leases."""
+    await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+
+
+OTHERS: list[Other] = [frozen_then_swept, revoked, role_revoked, role_deleted]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("lag", [0.0, 3.0])
+def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kind: str, other: Other) -> None:
+    """Whoever loses undoes its own work, at whichever call the other one came in between."""
+    scenario = scenarios(TARGETS[kind], lag)[0]
+    for ordinal in range(1, length(scenario) + 1):
+        world = done_while_interrupted(scenario, ordinal, other)
+        require_owned(world)
+        require_nothing_left(world)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("kind", TARGETS)
+def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Other, record_property: Report) -> None:
+    """The loser dies at any of its later calls: what it has made is found all the same."""
+    scenario = scenarios(TARGETS[kind])[0]
+    count = 0
+    for ordinal in range(1, length(scenario) + 1, 2):
+        death = ordinal
+        while death_strikes(scenario, ordinal, other, death := death + 2):
+            count += 1
+    record_property("cases", count)
+    assert count > 0
+
+
+def death_strikes(scenario: Scenario, ordinal: int, other: Other, death: int) -> bool:
+    """One such case; says whether the worker lived long enough to die there."""
+    world = interrupted(scenario, ordinal, other)
+    world.calls.fail_at(death, Died(), after=death % 4 < 2)
+    with suppress(Died):
+        world.run(lambda: live(world, issuing))
+    died = world.calls.dead
+    world.calls.revive()
+    require_owned(world)
+    require_nothing_left(world)
+    return died
+
+
+def interrupted(scenario: Scenario, ordinal: int, other: Other) -> World:
+    """A world in which the other one comes in before that call."""
+    world = scenario.make()
+    world.calls.meanwhile(len(world.calls.made) + ordinal, lambda: live(world, other))
+    return world
+
+
+def done_while_interrupted(scenario: Scenario, ordinal: int, other: Other) -> World:
+    """The same, and the deed done to its end."""
+    world = interrupted(scenario, ordinal, other)
+    world.run(lambda: live(world, scenario.deed))
+    return world
+
+
+@pytest.mark.parametrize("other", [revoked, role_revoked, sweeping, renewing])
+@pytest.mark.parametrize("deed", [revoking, renewing, sweeping])
+def test_two_who_meet_on_an_active_lease_leave_nothing(deed: Other, other: Other) -> None:
+    """Revoking, renewing and sweeping meet at any call: the lease ends once, and nothing stays."""
+    age = 301.0 if sweeping in {deed, other} else 60.0
+    scenario = Scenario("two", lambda: with_lease(TARGETS["service principal"], age=age), deed)
+    for ordinal in range(1, length(scenario) + 1):
+        world = done_while_interrupted(scenario, ordinal, other)
+        require_owned(world)
+        require_nothing_left(world)
+        assert 1 == [event.operation for event in world.audit.events if event.outcome == "done"].count("issue")
+
+
+def test_a_revoked_lease_is_never_renewed_back_to_life() -> None:
+    """A renewal that comes in at any call of a revocation does not save the lease."""
+    scenario = Scenario("revoke", lambda: with_lease(TARGETS["service principal"], age=60), revoking)
+    for blow in blows(scenario):
+        world = done_while_interrupted(scenario, blow.ordinal, renewing)
+        assert "ended" == world.leases.rows[only(world)].state

@@ -1,0 +1,117 @@
+"""Walks: the same operation again and again, struck at each of its calls to the outside in turn; then what must hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shared.broker.sweep import sweep
+from shared.core.errors import LeaseholdError, LostRace
+from shared.core.lease import State
+from tests.fakes.calls import Died
+from tests.fakes.cloud_state import Thing
+from tests.fakes.world import World
+
+type Deed = Callable[[World], Awaitable[object]]
+
+_TOO_MANY = 40
+"""Sweeps after which something that is still there is never going to vanish."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``make`` gives a new world each time, always the same; ``deed`` is what is struck."""
+
+    name: str
+    make: Callable[[], World]
+    deed: Deed
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """Where a walk strikes: the call of that number since the deed began, before or after it takes effect."""
+
+    ordinal: int
+    after: bool
+
+
+def length(scenario: Scenario) -> int:
+    """How many calls to the outside the undisturbed deed makes."""
+    world = scenario.make()
+    before = len(world.calls.made)
+    world.run(lambda: live(world, scenario.deed))
+    return len(world.calls.made) - before
+
+
+def blows(scenario: Scenario) -> Iterator[Blow]:
+    """Each call, before and after."""
+    for ordinal in range(1, length(scenario) + 1):
+        yield Blow(ordinal, after=False)
+        yield Blow(ordinal, after=True)
+
+
+def strike(world: World, deed: Deed, blow: Blow, error: BaseException) -> None:
+    """Does the deed, struck there; the worker that survives goes on to its end."""
+    world.calls.fail_at(len(world.calls.made) + blow.ordinal, error, after=blow.after)
+    with suppress(Died):
+        world.run(lambda: live(world, deed))
+    world.calls.revive()
+
+
+async def live(world: World, deed: Deed) -> None:
+    """A deed that is refused or fails has still come to its end. A lost race is the broker's own affair."""
+    try:
+        await deed(world)
+    except LostRace:
+        raise AssertionError("a lost race left the broker") from None
+    except LeaseholdError:
+        return
+
+
+def sweep_once(world: World) -> None:
+    """One sweep by a new worker, however it ends."""
+    world.run(lambda: live(world, sweeping))
+
+
+async def sweeping(world: World) -> None:
+    """A sweep, as a deed."""
+    await sweep(world.outside, "sweep")
+
+
+def require_owned(world: World) -> None:
+    """No object is in Azure without a lease that has not ended and whose footprint names it."""
+    live = [lease for lease in world.leases.rows.values() if lease.state.is_live]
+    named = {name for lease in live for name in _names(lease.footprint)}
+    orphans = [thing for thing in world.leftovers() if thing.owner not in named]
+    assert [] == orphans, f"without a live lease: {orphans}"
+
+
+def _names(footprint: object) -> set[str]:
+    names = {getattr(footprint, "unique_name", ""), getattr(footprint, "display_name", "")}
+    return names | {each.name for each in getattr(footprint, "assignments", ())}
+
+
+def settle(world: World, *, pause: float = 60.0) -> int:
+    """Sweeps each minute, and looks after each, until every lease has ended; gives how many sweeps that took."""
+    for count in range(1, _TOO_MANY):
+        world.clock.jump(pause)
+        sweep_once(world)
+        require_owned(world)
+        if all(lease.state is State.ENDED for lease in world.leases.rows.values()):
+            return count
+    raise AssertionError(f"never ends: {list(world.leases.rows.values())}")
+
+
+def require_nothing_left(world: World) -> None:
+    """Every lease has ended and nothing is left in Azure."""
+    settle(world)
+    assert list[Thing]() == world.leftovers()
+
+
+async def side_by_side(*work: Awaitable[object]) -> None:
+    """All of it at once; what is refused has come to its end."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, LeaseholdError):
+            raise result
