@@ -1,0 +1,19 @@
+// The broker's conditional right to assign roles, over one subscription.
+
+targetScope = 'subscription'
+
+param principalId string
+param roleDefinitionId string
+param condition string
+
+resource grant 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(subscription().id, principalId, roleDefinitionId)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleDefinitionId)
+    condition: condition
+    conditionVersion: '2.0'
+    description: 'Leasehold: gives listed roles to the service principals of leases, and takes them back'
+  }
+}

@@ -1,0 +1,125 @@
+// The storage account: leases, roles and audit trail in tables, the app's package in a container. Shared keys do not work on it.
+
+param accountName string
+param location string
+param tags object
+param sku string
+
+@description('Object id of the broker\'s identity.')
+param principalId string
+
+param lock bool
+param logWorkspaceId string
+
+var containerName = 'packages'
+
+// As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.
+var tableNames = ['leases', 'roles', 'audit']
+
+// Each on this account alone. Least of what the Functions host and the broker do:
+//   Blob Data Owner         the host keeps timer locks and its own state in containers that it makes, and reads the package:
+//                           https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
+//   Table Data Contributor  leases, roles, audit trail; the host's diagnostic events
+// No queue role: neither the broker nor a timer uses queues.
+var dataRoles = {
+  storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
+}
+
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: accountName
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: {
+    name: sku
+  }
+  properties: {
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    // Open to the network because the function app is in no virtual network: what guards it is that keys do not work.
+    publicNetworkAccess: 'Enabled'
+    networkAcls: {
+      defaultAction: 'Allow'
+      bypass: 'AzureServices'
+    }
+  }
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+  parent: blobs
+  name: containerName
+  properties: {
+    publicAccess: 'None'
+  }
+}
+
+resource tableService 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = [
+  for table in tableNames: {
+    parent: tableService
+    name: table
+  }
+]
+
+resource dataRoleAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in items(dataRoles): {
+    name: guid(account.id, principalId, role.value)
+    scope: account
+    properties: {
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role.value)
+      description: 'Leasehold: the broker\'s own storage'
+    }
+  }
+]
+
+resource accountLock 'Microsoft.Authorization/locks@2020-05-01' = if (lock) {
+  name: 'leasehold-records'
+  scope: account
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Without the leases table nothing knows which credentials are out. End every lease before removing this.'
+  }
+}
+
+resource tableLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logWorkspaceId)) {
+  name: 'leasehold-writes'
+  scope: tableService
+  properties: {
+    workspaceId: logWorkspaceId
+    logs: [
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
+  }
+}
+
+resource blobLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logWorkspaceId)) {
+  name: 'leasehold-writes'
+  scope: blobs
+  properties: {
+    workspaceId: logWorkspaceId
+    logs: [
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
+  }
+}
+
+output accountName string = account.name
+output packageContainerUrl string = '${account.properties.primaryEndpoints.blob}${packages.name}'

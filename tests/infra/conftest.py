@@ -1,0 +1,83 @@
+"""Runs ``infra/entra.sh`` against a local cloud, with a stand-in for the Azure CLI."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.cloud.server import Settings, running
+from tests.infra.bicep_deployment import INFRA
+
+_PERMISSIONS = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant, and an administrator's way to run the script in it."""
+
+    control_url: str
+    ca_bundle: str
+    environment: dict[str, str]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The script's end, with what it wrote."""
+        return subprocess.run(
+            ["bash", str(INFRA / "entra.sh"), *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def lines(self, *arguments: str) -> dict[str, str]:
+        """What it printed, by name, of a run that must succeed."""
+        done = self.run(*arguments)
+        assert 0 == done.returncode, done.stderr
+        return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+    def graph(self, path: str) -> Any:
+        """What Graph says of it."""
+        with httpx.Client(verify=ssl.create_default_context(cafile=self.ca_bundle), trust_env=False) as http:
+            address = f"{self.environment['FAKE_AZ_GRAPH']}/v1.0/{path}"
+            answer = http.get(address, headers={"authorization": f"Bearer {self.environment['FAKE_AZ_TOKEN']}"})
+        answer.raise_for_status()
+        return answer.json()
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Calls the local cloud's control API."""
+        with httpx.Client(trust_env=False) as http:
+            answer = http.request(method, f"{self.control_url}/{path}".rstrip("/"), json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
+@pytest.fixture(scope="module")
+def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
+    """A local cloud's, with profile ``none``."""
+    programs = tmp_path_factory.mktemp("bin")
+    stand_in = programs / "az"
+    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("azure_cli.py")}" "$@"\n')
+    stand_in.chmod(0o755)
+    with running(Settings(state_dir=tmp_path_factory.mktemp("cloud"))) as cloud:
+        found = Tenant(cloud.control_url, str(cloud.ca_bundle), {})
+        found.control("PUT", "consistency", {"profile": "none"})
+        overrides = {"roles": _PERMISSIONS}
+        graph = "https://graph.microsoft.com"
+        token = found.control("POST", "token", {"identity": "admin", "resource": graph, "overrides": overrides})
+        found.environment.update(
+            PATH=f"{programs}:{os.environ['PATH']}",
+            FAKE_AZ_GRAPH=found.control("GET", "")["endpoints"]["graph"],
+            FAKE_AZ_TOKEN=token["access_token"],
+            FAKE_AZ_CA=str(cloud.ca_bundle),
+        )
+        yield found

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from shared.core.caller import ADMIN, AUDITOR
+from tests.infra.bicep_deployment import INFRA
+from tests.infra.conftest import Tenant
+
+SCRIPT = INFRA / "entra.sh"
+OWNED = "Application.ReadWrite.OwnedBy"
+NAME = "applications(uniqueName='leasehold-api')"
+
+
+@pytest.fixture(scope="module")
+def application(tenant: Tenant) -> dict[str, str]:
+    """What registering the API application prints."""
+    return tenant.lines("application")
+
+
+def _broker(tenant: Tenant, name: str) -> str:
+    made: dict[str, Any] = tenant.control("POST", "identities", {"name": name, "kind": "user_assigned"})
+    return str(made["object_id"])
+
+
+def _permissions(tenant: Tenant, principal: str) -> list[str]:
+    graph = tenant.graph("servicePrincipals(appId='00000003-0000-0000-c000-000000000000')")
+    names = {role["id"]: role["value"] for role in graph["appRoles"]}
+    held = tenant.graph(f"servicePrincipals/{principal}/appRoleAssignments")["value"]
+    return sorted(names[each["appRoleId"]] for each in held)
+
+
+def test_the_script_is_bash() -> None:
+    """As far as bash tells without running it."""
+    assert 0 == subprocess.run(["bash", "-n", str(SCRIPT)], check=False).returncode
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    """Where it is installed."""
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+
+    found = subprocess.run([shellcheck, str(SCRIPT)], check=False, capture_output=True, text=True)
+
+    assert "" == found.stdout
+
+
+def test_prints_what_the_template_asks_for(tenant: Tenant, application: dict[str, str]) -> None:
+    """Audience, and the two ids to be protected."""
+    found = tenant.graph(NAME)
+    principal = tenant.graph(f"servicePrincipals(appId='{found['appId']}')")
+
+    assert application == {
+        "audience": found["appId"],
+        "application_object_id": found["id"],
+        "service_principal_object_id": principal["id"],
+    }
+
+
+def test_the_application_takes_tokens_of_version_two(tenant: Tenant, application: dict[str, str]) -> None:
+    """Their audience is the client id."""
+    found = tenant.graph(NAME)
+
+    assert (2, [f"api://{application['audience']}"]) == (found["api"]["requestedAccessTokenVersion"], found["identifierUris"])
+
+
+def test_the_application_offers_the_roles_that_the_broker_knows(tenant: Tenant, application: dict[str, str]) -> None:
+    """By the very names, to people and to programs."""
+    assert application
+    offered = {role["value"]: sorted(role["allowedMemberTypes"]) for role in tenant.graph(NAME)["appRoles"]}
+
+    assert {ADMIN: ["Application", "User"], AUDITOR: ["Application", "User"]} == offered
+
+
+def test_the_application_asks_for_the_claim_that_tells_programs_from_people(
+    tenant: Tenant, application: dict[str, str]
+) -> None:
+    """``idtyp`` is optional in Entra ID."""
+    assert application
+    assert ["idtyp"] == [each["name"] for each in tenant.graph(NAME)["optionalClaims"]["accessToken"]]
+
+
+def test_the_azure_cli_needs_nobodys_consent(tenant: Tenant, application: dict[str, str]) -> None:
+    """People get their first token with it."""
+    assert application
+    api = tenant.graph(NAME)["api"]
+
+    assert [each["id"] for each in api["oauth2PermissionScopes"]] == api["preAuthorizedApplications"][0][
+        "delegatedPermissionIds"
+    ]
+
+
+def test_the_application_has_no_secret(tenant: Tenant, application: dict[str, str]) -> None:
+    """It never signs in itself."""
+    assert application
+    assert ([], []) == (tenant.graph(NAME)["passwordCredentials"], tenant.graph(NAME)["keyCredentials"])
+
+
+def test_registering_again_changes_nothing(tenant: Tenant, application: dict[str, str]) -> None:
+    """Neither ids nor anything else."""
+    before = tenant.graph(NAME)
+
+    assert application == tenant.lines("application")
+    assert before == tenant.graph(NAME)
+
+
+def test_the_broker_gets_one_permission(tenant: Tenant) -> None:
+    """Over applications that it owns."""
+    broker = _broker(tenant, "plain")
+
+    tenant.lines("permissions", "--broker", broker)
+
+    assert [OWNED] == _permissions(tenant, broker)
+
+
+def test_groups_take_two_more_permissions(tenant: Tenant) -> None:
+    """And are asked for by name."""
+    broker = _broker(tenant, "with-groups")
+
+    tenant.lines("permissions", "--broker", broker, "--groups")
+
+    assert ["Application.Read.All", OWNED, "GroupMember.ReadWrite.All"] == _permissions(tenant, broker)
+
+
+def test_granting_again_changes_nothing(tenant: Tenant) -> None:
+    """What is held is not asked for twice: Graph would refuse."""
+    broker = _broker(tenant, "twice")
+
+    tenant.lines("permissions", "--broker", broker)
+    tenant.lines("permissions", "--broker", broker)
+
+    assert [OWNED] == _permissions(tenant, broker)
+
+
+@pytest.mark.parametrize(("given", "expected"), [((), ADMIN), (("--role", AUDITOR), AUDITOR)])
+def test_gives_somebody_a_role_of_the_broker(
+    tenant: Tenant, application: dict[str, str], given: tuple[str, ...], expected: str
+) -> None:
+    """Admin unless another is named; once, however often it is run."""
+    somebody = _broker(tenant, f"for-{expected.lower().replace('.', '-')}")
+
+    tenant.lines("assign", "--principal", somebody, *given)
+    tenant.lines("assign", "--principal", somebody, *given)
+
+    roles = {role["id"]: role["value"] for role in tenant.graph(NAME)["appRoles"]}
+    held = tenant.graph(f"servicePrincipals/{somebody}/appRoleAssignments")["value"]
+    assert [(application["service_principal_object_id"], expected)] == [
+        (each["resourceId"], roles[each["appRoleId"]]) for each in held
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("frobnicate",),
+        ("permissions",),
+        ("permissions", "--broker", "leasehold-broker"),
+        ("permissions", "--broker"),
+        ("assign", "--principal", "someone@example.net"),
+        ("application", "--unique-name", "x' or 'y"),
+        ("application", "--force"),
+    ],
+    ids=" ".join,
+)
+def test_refuses_what_it_does_not_understand(tenant: Tenant, arguments: tuple[str, ...]) -> None:
+    """Before anything is changed, and with a sentence."""
+    tenant.control("DELETE", "calls")
+
+    done = tenant.run(*arguments)
+
+    assert (1, True) == (done.returncode, done.stderr.startswith("entra.sh: "))
+    assert [] == tenant.control("GET", "calls")
+
+
+def test_refuses_a_role_that_does_not_exist(tenant: Tenant) -> None:
+    """The broker knows two."""
+    done = tenant.run("assign", "--principal", "11111111-2222-3333-4444-555555555555", "--role", "Leasehold.Owner")
+
+    assert (1, "entra.sh: no such role: Leasehold.Owner\n") == (done.returncode, done.stderr)
+
+
+def test_tells_how_it_is_used(tenant: Tenant) -> None:
+    """When it is asked, or asked nothing."""
+    assert tenant.run("--help").stdout == tenant.run().stdout
+    assert tenant.run().stdout.startswith("usage: entra.sh")
