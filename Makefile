@@ -41,7 +41,7 @@ bench: setup ## measure
 	@exec $(python) -m bench
 
 azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
-	@exec $(python) -m local azure-cli-check
+	@exec $(python) -m local.azure_cli
 
 # Azure's remote build installs requirements.txt on Linux x86-64: that is the platform it is locked for. No index and
 # no host is written into either file.

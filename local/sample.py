@@ -32,7 +32,7 @@ async def roles(visitor: Visitor) -> dict[str, dict[str, Any]]:
             "type": "application_secret",
             "ttl": "15m",
             "max_ttl": "1h",
-            "application_object_id": legacy["id"],
+            "application_object_id": legacy["object_id"],
             "bound_service_principal_ids": [web],
         },
     }

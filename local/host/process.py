@@ -62,6 +62,11 @@ class FunctionHost:
         return self._child
 
     @property
+    def started(self) -> bool:
+        """Whether there is a process, running or ended."""
+        return self._child is not None
+
+    @property
     def url(self) -> str:
         """Its origin: ``http://127.0.0.1:<port>``."""
         return self._url

@@ -1,0 +1,36 @@
+"""``python -m local up | demo``: what ``make up`` and ``make demo`` run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from local import up
+from local.demo import StepFailedError, Story
+from local.stack import Stack
+
+
+async def demo() -> int:
+    """The story, on a stack of its own. Gives 0 only if every step held."""
+    print("Starting storage, the local Azure and the broker ...", flush=True)
+    async with Stack() as stack, stack.visitor() as visitor:
+        await up.configure(stack)
+        try:
+            await Story(visitor, stack.url, stack.described).tell()
+        except StepFailedError as failed:
+            print(f"\nThis step did not hold: {failed}\n", file=sys.stderr)
+            print("\n".join(stack.hosts[0].output[-40:]), file=sys.stderr)
+            return 1
+    print("\nEvery step held.")
+    return 0
+
+
+def main() -> int:
+    """Reads the command line; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("command", choices=("up", "demo"))
+    return up.run(up.up() if parser.parse_args().command == "up" else demo())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from local.children import Child, ChildError, free_ports, listens
+from local.host.process import ROOT
+from local.stack import Ports, Stack
+from tests.local.hosting import APP, DEADLINE
+
+APP_SETTINGS = {"TICK_SCHEDULE": "0 0 0 1 1 *", "QUEUE": "jobs"}
+
+
+async def _gone(*ports: int) -> None:
+    """Waits until nothing listens at any of these."""
+    async with asyncio.timeout(DEADLINE):
+        for port in ports:
+            while await listens(port):  # noqa: ASYNC110 - the end of another process gives no sign but this
+                await asyncio.sleep(0.02)
+
+
+async def test_the_parts_are_told_of_each_other() -> None:
+    """The product's settings name the local cloud's endpoints; the control API names the host."""
+    async with Stack(app=APP, settings=APP_SETTINGS) as stack:
+        given: Mapping[str, str] = stack.environment()
+        endpoints = stack.described["endpoints"]
+        told = [given[f"LEASEHOLD_{name}"] for name in ("AUTHORITY", "GRAPH_ENDPOINT", "ARM_ENDPOINT")]
+        assert ([endpoints["entra"], endpoints["graph"], endpoints["arm"]], stack.url) == (
+            told,
+            stack.described["function_host"],
+        )
+
+
+async def test_the_brokers_identity_gets_a_token_with_what_the_host_is_given() -> None:
+    """``IDENTITY_ENDPOINT`` and ``IDENTITY_HEADER`` are those of the identity that ``LEASEHOLD_CLIENT_ID`` names."""
+    async with Stack(app=APP, settings=APP_SETTINGS) as stack, httpx.AsyncClient() as http:
+        given = stack.environment()
+        query = {"api-version": "2019-08-01", "resource": "https://graph.microsoft.com"}
+        query |= {"client_id": given["LEASEHOLD_CLIENT_ID"]}
+        headers = {"X-IDENTITY-HEADER": given["IDENTITY_HEADER"]}
+        answer = await http.get(given["IDENTITY_ENDPOINT"], params=query, headers=headers)
+        assert (200, given["LEASEHOLD_CLIENT_ID"]) == (answer.status_code, answer.json()["client_id"])
+
+
+async def test_several_hosts_serve_one_storage_and_one_cloud() -> None:
+    """As a scaled-out deployment does; one may die and come back beside the other."""
+    async with Stack(app=APP, settings=APP_SETTINGS, hosts_wanted=2) as stack, httpx.AsyncClient() as http:
+        first, second = stack.hosts
+        await first.kill9()
+        alone = (await http.get(f"{second.url}/text")).status_code
+        await first.start()
+        assert (200, 200) == (alone, (await http.get(f"{first.url}/text")).status_code)
+
+
+async def test_the_end_leaves_nothing_that_listens() -> None:
+    """Hosts, storage and the local cloud are all gone."""
+    async with Stack(app=APP, settings=APP_SETTINGS) as stack:
+        ports = [stack.hosts[0].port, stack.storage.table_port, int(stack.cloud.endpoints["control"].rpartition(":")[2])]
+    assert [False, False, False] == [await listens(port) for port in ports]
+
+
+async def test_a_host_that_does_not_start_ends_the_rest() -> None:
+    """Its complaint comes through, and storage is gone."""
+    stack = Stack(app=APP)
+    with pytest.raises(ChildError, match="app setting 'TICK_SCHEDULE' is not set"):
+        await stack.__aenter__()
+    assert not await listens(stack.storage.table_port)
+
+
+async def test_a_part_that_dies_is_noticed() -> None:
+    """Whoever waits for a fault gets the name of what ended."""
+    async with Stack(app=APP, settings=APP_SETTINGS) as stack:
+        waiting = asyncio.create_task(stack.fault())
+        stack.storage.child.process.kill()
+        async with asyncio.timeout(DEADLINE):
+            assert str(await waiting).startswith("Azurite ended with status -9")
+
+
+_PROGRAM = """
+import asyncio, sys
+from local import up
+from local.stack import Stack
+from tests.local.test_up import APP, APP_SETTINGS
+
+async def main():
+    async with Stack(app=APP, settings=APP_SETTINGS) as stack:
+        print("ports", stack.hosts[0].port, stack.storage.table_port, flush=True)
+        print("died", str(await stack.fault()).splitlines()[0], flush=True)
+    return 3
+
+sys.exit(up.run(main()))
+"""
+
+
+async def _started() -> tuple[Child, list[int]]:
+    command = [sys.executable, "-c", _PROGRAM]
+    child = await Child.spawn("stack", command, {**os.environ, "PYTHONPATH": str(ROOT)})
+    return child, [int(port) for port in (await child.line_starting("ports ", within=DEADLINE)).split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_is_ended_in_order_by_a_signal(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM alike: status 0, and nothing is left."""
+    child, ports = await _started()
+    child.process.send_signal(number)
+    status = await child.process.wait()
+    await child.stop(grace=DEADLINE)
+    assert (0, [False, False]) == (status, [await listens(port) for port in ports])
+
+
+async def test_leaves_nothing_behind_when_it_is_killed() -> None:
+    """Its children end by themselves once it is gone."""
+    child, ports = await _started()
+    await child.kill9()
+    await _gone(*ports)
+    assert [False, False] == [await listens(port) for port in ports]
+
+
+async def test_a_taken_port_is_a_plain_message() -> None:
+    """What stands in the way is named, without a traceback."""
+    (port,) = free_ports(1)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+    async with server:
+        with pytest.raises(OSError, match="Address already in use"):
+            async with Stack(app=APP, settings=APP_SETTINGS, ports=Ports(control=port)):
+                pass
