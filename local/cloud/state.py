@@ -6,7 +6,7 @@ ids are kept as written and compared without case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, ValuesView
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -268,6 +268,10 @@ class Clients[T: Registered](MutableMapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def values(self) -> ValuesView[T]:
+        """All of them: the dictionary's own view, which lists read thousands from."""
+        return self._by_id.values()
 
     def living(self, app_id: str) -> T | None:
         """The one with this client id that is not in the recycle bin."""

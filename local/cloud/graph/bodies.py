@@ -183,10 +183,16 @@ def app_role_assignment(request: Request, principal: ServicePrincipal | User, it
     }
 
 
+_QUICK = {"id": "id", "appId": "app_id", "uniqueName": "unique_name"}
+_PLAIN = {"displayName", "identifierUris", "tags", "notes", "description", "signInAudience"}
+
+
 def _quick_application(item: Application, path: str) -> Any:
-    if path in {"displayName", "identifierUris", "tags", "notes", "description", "signInAudience"}:
+    if path in _QUICK:
+        return getattr(item, _QUICK[path])
+    if path in _PLAIN:
         return item.properties.get(path, schema.APPLICATION[path])
-    return {"id": item.id, "appId": item.app_id, "uniqueName": item.unique_name}[path]
+    raise KeyError(path)
 
 
 def _quick_principal(item: ServicePrincipal, path: str) -> Any:

@@ -77,13 +77,13 @@ class _Parser:
         alternatives = [self.both()]
         while self.skip("or"):
             alternatives.append(self.both())
-        return lambda get: any(one(get) for one in alternatives)
+        return alternatives[0] if len(alternatives) == 1 else lambda get: any(one(get) for one in alternatives)
 
     def both(self) -> Predicate:
         parts = [self.single()]
         while self.skip("and"):
             parts.append(self.single())
-        return lambda get: all(one(get) for one in parts)
+        return parts[0] if len(parts) == 1 else lambda get: all(one(get) for one in parts)
 
     def single(self) -> Predicate:
         if self.skip("not"):

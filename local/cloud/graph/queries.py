@@ -7,7 +7,7 @@ import binascii
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -81,7 +81,7 @@ def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str |
     _check_options(request, _KNOWN)
     chosen = _ordered(request, kind, _searched(request, kind, _filtered(request, kind, items)))
     names = _selected(request)
-    page, rest = _page(request, chosen, lambda item: _id(request, kind, item))
+    page, rest = _page(request, chosen, attrgetter("id"))
     name = (fragment or kind.collection) + ("" if names is None else f"({','.join(names)})")
     body = request.context(name)
     if _wants_count(request):
@@ -166,14 +166,10 @@ def _ordered[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
     """By id, so that pages hold while objects come and go, unless ``$orderby`` says otherwise."""
     order = request.call.query.get("$orderby")
     if order is None:
-        return sorted(items, key=lambda item: _id(request, kind, item))
+        return sorted(items, key=attrgetter("id"))
     name, _, direction = order.strip().partition(" ")
     keyed = [(str(kind.get(request, item)(name) or "").casefold(), item) for item in items]
     return [item for _, item in sorted(keyed, key=lambda pair: pair[0], reverse=direction.strip().lower() == "desc")]
-
-
-def _id[T](request: Request, kind: Kind[T], item: T) -> str:
-    return str(kind.get(request, item)("id"))
 
 
 def _selected(request: Request) -> list[str] | None:
