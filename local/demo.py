@@ -61,7 +61,7 @@ class Story:
         machine = self.cloud["identities"]["vm-web"]
         with _environment(IDENTITY_ENDPOINT=machine["identity_endpoint"], IDENTITY_HEADER=machine["identity_header"]):
             credential = ManagedIdentityCredential()
-        token = await asyncio.to_thread(credential.get_token, f"{self.cloud['audience']}/.default")
+            token = await asyncio.to_thread(credential.get_token, f"{self.cloud['audience']}/.default")
         self._note(f"vm-web is {machine['object_id']}; its token is for {self.cloud['audience']}")
         return Broker(self.visitor, self.broker_url, token.token)
 

@@ -62,12 +62,12 @@ class Table:
 
     async def write(self, operations: Iterable[Operation]) -> list[Mapping[str, Any]]:
         """One transaction over one partition. Raises ``LostRace`` when a condition fails, with nothing written."""
-        listed = list(operations)
+        listed = [_plain_operation(operation) for operation in operations]
         return await self._made(lambda: self._client.submit_transaction(listed))
 
     async def insert(self, row: Row) -> str:
         """Adds a row and gives its ETag. Raises ``LostRace`` when it exists."""
-        done = await self._made(lambda: self._client.create_entity(dict(row)))
+        done = await self._made(lambda: self._client.create_entity(_plain(row)))
         return str(done["etag"])
 
     def scan(self, condition: str, *, select: list[str] | None = None, limit: int | None = None) -> AsyncIterator[Row]:
@@ -123,8 +123,20 @@ _RACES = {
 }
 
 
+def _plain(row: Row) -> dict[str, Any]:
+    """The SDK takes ``str`` itself and none of its subclasses."""
+    return {name: str(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _plain_operation(operation: Operation) -> Operation:
+    verb, row, *options = operation
+    return (verb, _plain(row), options[0]) if options else (verb, _plain(row))
+
+
 def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", None) or (error.error.code if error.error else "") or ""
+    """From the SDK's own attribute, which transactions and some refusals have, or from the header that all the others have."""
+    headers = getattr(error.response, "headers", {})
+    code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
     return str(getattr(code, "value", code))
 
 
