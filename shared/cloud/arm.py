@@ -41,7 +41,7 @@ class Arm:
     """Satisfies ``Authorization``. ``endpoint`` is the cloud's, such as ``https://management.azure.com``.
 
     Any method may raise ``Upstream``; each makes one call, and a list one a page. The SDK is told not to retry: that belongs
-    to ``shared.core.patience``.
+    to ``shared.core.patience``. (Below it, aiohttp sends a request again if the kept connection that it took was dead.)
     """
 
     def __init__(self, endpoint: str, credential: AsyncTokenCredential, transport: AsyncHttpTransport[Any, Any]) -> None:

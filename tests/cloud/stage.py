@@ -1,0 +1,82 @@
+"""The product's adapters, pointed at a running local cloud as its broker's own identity."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+import httpx
+from azure.core.pipeline.transport import AioHttpTransport
+
+from shared.cloud.arm import Arm
+from shared.cloud.entra import EntraVerifier
+from shared.cloud.graph import Graph
+from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.identity import broker_credential
+from shared.cloud.probe import TokenProbe
+from shared.cloud.system import SystemClock, SystemIds
+from shared.core.names import ObjectId, Scope
+from shared.core.ports import Clock
+from tests.fakes.clock import FakeClock
+from tests.local.conftest import Cloud
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything that talks to Azure, over real connections."""
+
+    cloud: Cloud
+    graph: Graph
+    arm: Arm
+    verifier: EntraVerifier
+    probe: TokenProbe
+    scope: Scope
+    """A resource group."""
+
+    def fail(self, service: str, status: int, code: str, retry_after: int | None = None) -> None:
+        """The service's next call fails so."""
+        effect = {"status": status, "code": code, "retry_after": retry_after}
+        self.trouble(service, {name: value for name, value in effect.items() if value is not None})
+
+    def trouble(self, service: str, effect: object, times: int = 1) -> None:
+        """The same with any effect that the local cloud knows, for so many calls."""
+        self.cloud.control("POST", "faults", [{"service": service, "times": times, "effect": effect}])
+
+    def calls(self, service: str) -> list[str]:
+        """Method and status of what the service has received since set-up."""
+        calls = self.cloud.control("GET", "calls")
+        listed = calls["calls"] if isinstance(calls, dict) else calls
+        return [f"{call['method']} {call['status']}" for call in listed if call["service"] == service]
+
+
+@asynccontextmanager
+async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[Stage]:
+    """Opens every connection, and closes it. The environment must name the broker's managed identity endpoint."""
+    document, context = cloud.document, ssl.create_default_context(cafile=cloud.ca_bundle)
+    ends, clock = document["endpoints"], SystemClock()
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), auto_decompress=False)
+    transport = AioHttpTransport(session=session, session_owner=False, connection_timeout=5, read_timeout=read_seconds)
+    async with session, httpx.AsyncClient(verify=context, timeout=read_seconds) as client:
+        credential = broker_credential(document["identities"]["leasehold"]["client_id"], transport=transport, clock=clock)
+        tenant = ObjectId(document["tenant_id"])
+        yield Stage(
+            cloud,
+            Graph(GraphCalls(ends["graph"], credential, client, SystemIds())),
+            Arm(ends["arm"], credential, transport),
+            verifier_of(document, client, clock),
+            # In virtual time: the pauses between attempts are not what is looked at here.
+            TokenProbe(client, FakeClock(), ends["entra"], tenant, f"{ends['arm']}/.default"),
+            Scope.parse(f"/subscriptions/{document['subscription_id']}/resourceGroups/app"),
+        )
+
+
+def verifier_of(document: dict[str, object], client: httpx.AsyncClient, clock: Clock) -> EntraVerifier:
+    """Verifies tokens for the local cloud's broker."""
+    ends = document["endpoints"]
+    assert isinstance(ends, dict)
+    tenant, audience = ObjectId(str(document["tenant_id"])), str(document["audience"])
+    audiences = {audience, audience.removeprefix("api://")}
+    return EntraVerifier(authority=ends["entra"], tenants=[tenant], audiences=audiences, client=client, clock=clock)

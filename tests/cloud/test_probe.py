@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import logging
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from shared.cloud.probe import TokenProbe
+from shared.core.names import ObjectId
+from shared.core.secret import Secret
+from tests.cloud.scripted import Scripted
+from tests.fakes.clock import FakeClock
+
+TENANT = ObjectId("bbbbbbbb-0000-4000-8000-000000000001")
+CLIENT = ObjectId("bbbbbbbb-0000-4000-8000-000000000002")
+SECRET = Secret("s3cret~text")
+
+
+@pytest.fixture
+def entra() -> Scripted:
+    """Entra ID's token endpoint."""
+    return Scripted()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time."""
+    return FakeClock()
+
+
+@pytest.fixture
+def probe(entra: Scripted, clock: FakeClock) -> TokenProbe:
+    """What is tested."""
+    scope = "https://management.example/.default"
+    return TokenProbe(entra.client(), clock, "https://login.example", TENANT, scope)
+
+
+async def signs_in(probe: TokenProbe, seconds: float = 60) -> bool:
+    """Whether the secret works before so many seconds have passed."""
+    return await probe.signs_in(CLIENT, SECRET, wait_until=probe.clock.monotonic() + seconds)
+
+
+def yes() -> httpx.Response:
+    """A token."""
+    return httpx.Response(200, json={"token_type": "Bearer", "expires_in": 3599, "access_token": "t0ken"})
+
+
+def no(code: int, status: int = 400) -> httpx.Response:
+    """A refusal with an AADSTS code."""
+    return httpx.Response(status, json={"error": "x", "error_description": f"AADSTS{code}: no", "error_codes": [code]})
+
+
+async def test_three_successes_in_a_row_are_dependable(probe: TokenProbe, entra: Scripted, clock: FakeClock) -> None:
+    """With a pause between them, so that they are not one replica's one moment."""
+    began = clock.monotonic()
+    entra.will(yes(), yes(), yes())
+    assert await signs_in(probe)
+    assert [2.0, 3] == [clock.monotonic() - began, len(entra.calls)]
+
+
+async def test_asks_as_the_caller_will(probe: TokenProbe, entra: Scripted) -> None:
+    """Client credentials, at the tenant's own endpoint."""
+    entra.will(yes(), yes(), yes())
+    await signs_in(probe)
+    assert f"POST /{TENANT}/oauth2/v2.0/token" == entra.lines[0]
+    expected = {
+        "grant_type": ["client_credentials"],
+        "client_id": [CLIENT],
+        "client_secret": ["s3cret~text"],
+        "scope": ["https://management.example/.default"],
+    }
+    assert expected == parse_qs(entra.calls[0].content.decode())
+
+
+async def test_each_attempt_closes_its_connection(probe: TokenProbe, entra: Scripted) -> None:
+    """The next may meet another front end."""
+    entra.will(yes(), yes(), yes())
+    await signs_in(probe)
+    assert {"close"} == {call.headers["connection"] for call in entra.calls}
+
+
+@pytest.mark.parametrize("code", [700016, 7000215, 7000229, 70021, 700211, 700213])
+async def test_what_is_not_replicated_yet_is_waited_for(probe: TokenProbe, entra: Scripted, code: int) -> None:
+    """Application, secret, service principal, federated credential."""
+    entra.will(no(code, 401), no(code), yes(), yes(), yes())
+    assert await signs_in(probe)
+
+
+async def test_a_no_after_a_yes_starts_the_count_again(probe: TokenProbe, entra: Scripted) -> None:
+    """One success proves nothing."""
+    entra.will(yes(), yes(), no(700016), yes(), yes(), no(700016), yes(), yes(), yes())
+    assert await signs_in(probe)
+    assert [] == entra.steps
+
+
+async def test_gives_up_in_time(probe: TokenProbe, entra: Scripted, clock: FakeClock) -> None:
+    """No attempt begins after the deadline."""
+    began = clock.monotonic()
+    entra.will(*(no(700016) for _ in range(100)))
+    assert not await signs_in(probe, seconds=10)
+    assert [9.0, 10] == [clock.monotonic() - began, len(entra.calls)]
+
+
+async def test_two_successes_before_the_deadline_are_not_enough(probe: TokenProbe, entra: Scripted) -> None:
+    """It was not seen to be dependable."""
+    entra.will(yes(), yes())
+    assert not await signs_in(probe, seconds=1.5)
+
+
+@pytest.mark.parametrize("code", [7000222, 7000112, 90002, 500011, 53003])
+async def test_a_definite_no_ends_it_and_is_logged(
+    probe: TokenProbe, entra: Scripted, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """Waiting does not help against an expired secret or a disabled application."""
+    entra.will(no(code, 401))
+    with caplog.at_level(logging.WARNING):
+        assert not await signs_in(probe)
+    assert 1 == len(entra.calls)
+    assert str(code) in caplog.text
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        httpx.ReadTimeout("late"),
+        httpx.ConnectError("no route"),
+        httpx.Response(500),
+        httpx.Response(503, text="<html>"),
+        httpx.Response(429),
+    ],
+)
+async def test_trouble_is_no_verdict(probe: TokenProbe, entra: Scripted, step: httpx.Response | Exception) -> None:
+    """It is tried again, and the count starts again."""
+    entra.will(yes(), yes(), step, yes(), yes(), yes())
+    assert await signs_in(probe)
+
+
+async def test_waits_as_long_as_it_is_told_to(probe: TokenProbe, entra: Scripted, clock: FakeClock) -> None:
+    """``Retry-After`` is obeyed."""
+    began = clock.monotonic()
+    entra.will(httpx.Response(429, headers={"retry-after": "20"}), yes(), yes(), yes())
+    assert await signs_in(probe)
+    assert 22.0 == clock.monotonic() - began
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(400, text="<html>"), httpx.Response(400, json=[]), httpx.Response(403)])
+async def test_a_refusal_in_no_known_shape_ends_it(probe: TokenProbe, entra: Scripted, answer: httpx.Response) -> None:
+    """Nothing says that it would pass."""
+    entra.will(answer)
+    assert not await signs_in(probe)
+
+
+async def test_neither_secret_nor_token_reaches_the_log(
+    probe: TokenProbe, entra: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At any level."""
+    entra.will(no(7000215), httpx.ReadTimeout("late"), yes(), yes(), yes())
+    with caplog.at_level(logging.DEBUG):
+        await signs_in(probe)
+    assert "s3cret" not in caplog.text
+    assert "t0ken" not in caplog.text
