@@ -97,7 +97,7 @@ def _assign(request: Request, relation: str, addressed_as: str, find: Callable[[
     item = find(request)
     body = request.body()
     if text(body, addressed_as, "AppRoleAssignment").lower() != item.id:
-        raise errors.bad_request("Not a valid reference update.")
+        raise errors.bad_request("Not a valid reference update")
     principal = _holder(request, text(body, "principalId", "AppRoleAssignment").lower())
     resource = _resource(request, text(body, "resourceId", "AppRoleAssignment").lower())
     role = _role(request, principal, resource, text(body, "appRoleId", "AppRoleAssignment").lower())

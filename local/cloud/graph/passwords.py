@@ -83,7 +83,7 @@ def _instant(sent: Json, name: str, default: float) -> float:
 def _check_policy(request: Request, lifetime: float) -> None:
     longest = request.limits.longest_secret_seconds
     if longest is not None and lifetime > longest:
-        message = "Credential lifetime exceeds the max value allowed as per assigned policy 'application management'."
+        message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{request.world.tenant_id}'."
         details = [{"code": "InvalidKeyEndDate", "message": message, "target": "EndDate"}]
         raise Refusal(errors.error(400, "CredentialInvalidLifetimeAsPerAppPolicy", message, details=details))
 
