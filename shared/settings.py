@@ -111,7 +111,7 @@ def own_resource(environment: Mapping[str, str], subscription: ObjectId | None =
     ``WEBSITE_OWNER_NAME`` is ``<subscription>+<webspace>``:
     https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
     """
-    group, site = environment.get("WEBSITE_RESOURCE_GROUP"), environment.get("WEBSITE_SITE_NAME")
+    group, site = environment.get("WEBSITE_RESOURCE_GROUP", ""), environment.get("WEBSITE_SITE_NAME", "")
     try:
         found = ObjectId.parse(environment.get("WEBSITE_OWNER_NAME", "").partition("+")[0])
     except Unparsable:

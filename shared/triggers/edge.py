@@ -148,9 +148,7 @@ def _dressed(reply: Reply, request_id: str) -> func.HttpResponse:
         "x-request-id": request_id,
         **reply.headers,
     }
-    if not reply.body:
-        del headers["Content-Type"]
-    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers, mimetype=reply.content_type)
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers)
 
 
 def _event(visit: Visit, error: LeaseholdError, outside: Outside) -> AuditEvent:

@@ -1,0 +1,230 @@
+"""The contract as served, held to the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shared
+from shared.core.audit import Outcome
+from shared.core.decision import Kind
+from shared.core.lease import State
+from shared.core.role import DEFAULT_TTL, MAX_AZURE_GROUPS, MAX_AZURE_ROLES, TYPE_NAMES
+from shared.triggers import http_contract, http_leases, http_operator, http_roles, reading
+from shared.triggers.api import Route
+from tests.fakes.world import role, secret_target, world
+from tests.triggers.app import App
+
+ROUTES: list[Route] = [
+    *http_leases.api.routes,
+    *http_roles.api.routes,
+    *http_operator.api.routes,
+    *http_contract.api.routes,
+]
+CONTRACT: dict[str, Any] = json.loads((Path(shared.__file__).parents[1] / "docs" / "openapi.json").read_text(encoding="utf-8"))
+SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
+
+
+def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """Method, path and description of each call of the contract."""
+    return {
+        call["operationId"]: (method.upper(), path, call)
+        for path, methods in CONTRACT["paths"].items()
+        for method, call in methods.items()
+    }
+
+
+def test_the_contract_lists_every_call_and_no_other() -> None:
+    """By function, method and path."""
+    served = {route.name: (*route.methods, f"/{route.path}") for route in ROUTES}
+    assert {name: (method, path) for name, (method, path, _) in operations().items()} == served
+
+
+def test_the_contract_lists_every_query_parameter_and_no_other() -> None:
+    """What is not in it is refused."""
+    written = {
+        name: {each["name"] for each in call.get("parameters", ()) if each.get("in") == "query"}
+        for name, (_, _, call) in operations().items()
+    }
+    assert written == {route.name: set(route.query) for route in ROUTES}
+
+
+def test_the_contract_says_which_calls_are_for_anybody() -> None:
+    """Those that are not audited."""
+    open_calls = {name for name, (_, _, call) in operations().items() if call.get("security") == []}
+    assert open_calls == {route.name for route in ROUTES if not route.operation}
+
+
+def test_the_contracts_words_and_limits_are_the_codes() -> None:
+    """Where the code says them in one place."""
+    principal, lease = SCHEMAS["ServicePrincipalRole"]["properties"], SCHEMAS["Lease"]["properties"]
+    assert set(lease["state"]["enum"]) == set(State)
+    assert set(lease["type"]["enum"]) == set(TYPE_NAMES.values())
+    assert set(SCHEMAS["Event"]["properties"]["outcome"]["enum"]) == set(Outcome)
+    kinds = SCHEMAS["Standing"]["properties"]["roles"]["properties"]["may_not_issue"]["additionalProperties"]["items"]
+    assert set(kinds["enum"]) == set(Kind)
+    assert principal["ttl"]["default"] == DEFAULT_TTL
+    assert principal["azure_roles"]["maxItems"] == MAX_AZURE_ROLES
+    assert principal["azure_groups"]["maxItems"] == MAX_AZURE_GROUPS
+    assert lease["id"]["pattern"].startswith(f"^{principal['name']['pattern'][1:-1]}\\.")
+
+
+def test_every_reference_leads_somewhere() -> None:
+    """No dangling ``$ref``."""
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(CONTRACT)):
+        place: Any = CONTRACT
+        for part in reference.split("/"):
+            place = place[part]
+
+
+def faults_of(value: Any, schema: dict[str, Any], path: str = "$") -> list[str]:
+    """Where a document departs from a schema, as far as this contract's schemas go."""
+    if "$ref" in schema:
+        return faults_of(value, SCHEMAS[schema["$ref"].rpartition("/")[2]], path)
+    if "oneOf" in schema and "properties" not in schema:
+        tried = [faults_of(value, each, path) for each in schema["oneOf"]]
+        return [] if sum(not each for each in tried) == 1 else [f"{path}: not one of {tried}"]
+    found: list[str] = []
+    found += [f"{path}: {value!r} is not {schema['const']!r}"] if schema.get("const", value) != value else []
+    found += [f"{path}: {value!r} is no known word"] if value not in schema.get("enum", [value]) else []
+    found += [f"{path}: {value!r} is no {schema['type']}"] if not _typed(value, schema.get("type", [])) else []
+    found += [f"{path}: {value!r} has another form"] if not re.search(str(schema.get("pattern", "")), str(value)) else []
+    if isinstance(value, dict):
+        return found + _faults_of_object(value, schema, path)
+    if isinstance(value, list):
+        return found + [fault for each in value for fault in faults_of(each, schema.get("items", {}), f"{path}[]")]
+    return found
+
+
+def _faults_of_object(value: dict[str, Any], schema: dict[str, Any], path: str) -> list[str]:
+    known, more = schema.get("properties", {}), schema.get("additionalProperties", True)
+    found = [f"{path}: lacks {name}" for name in schema.get("required", ()) if name not in value]
+    for name, each in value.items():
+        if name in known:
+            found += faults_of(each, known[name], f"{path}.{name}")
+        elif more is False:
+            found.append(f"{path}: {name} is not in the contract")
+        elif isinstance(more, dict):
+            found += faults_of(each, more, f"{path}.{name}")
+    return found
+
+
+def _typed(value: Any, types: Any) -> bool:
+    kinds = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
+    for name in [types] if isinstance(types, str) else types:
+        if name in {"integer", "number"}:
+            if isinstance(value, int if name == "integer" else int | float) and not isinstance(value, bool):
+                return True
+        elif isinstance(value, kinds[name]):
+            return True
+    return not types
+
+
+async def test_answers_are_as_the_contract_says() -> None:
+    """A walk through the calls, each answer held to its schema."""
+    app = App(world(role(), role(secret_target(), name=role().name.parse("secret"))))
+    made = await app.call("POST", "/api/v1/roles/web/leases", body={"reason": "x", "metadata": {"a": "b"}})
+    lease = f"/api/v1/leases/{made.json['lease']['id']}"
+    written = await app.call("GET", "/api/v1/roles/web", token="admin.token.x")
+    walk: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("issue_lease", "POST", "/api/v1/roles/secret/leases", {}),
+        ("issue_lease", "POST", "/api/v1/roles/nope/leases", {}),
+        ("issue_lease", "POST", "/api/v1/roles/web/leases", {"body": {"x": 1}}),
+        ("read_lease", "GET", lease, {}),
+        ("list_leases", "GET", "/api/v1/leases", {"query": {"limit": "1"}}),
+        ("renew_lease", "POST", f"{lease}/renew", {}),
+        ("revoke_lease", "DELETE", lease, {}),
+        ("read_role", "GET", "/api/v1/roles/web", {"token": "admin.token.x"}),
+        ("list_roles", "GET", "/api/v1/roles", {"token": "admin.token.x"}),
+        ("write_role", "PUT", "/api/v1/roles/web", {"token": "admin.token.x", "body": written.json}),
+        ("write_role", "PUT", "/api/v1/roles/new", {"token": "admin.token.x", "body": {**written.json, "name": "new"}}),
+        ("delete_role", "DELETE", "/api/v1/roles/secret", {"token": "admin.token.x", "query": {"revoke": "true"}}),
+        ("revoke_role_leases", "POST", "/api/v1/roles/web/revoke", {"token": "admin.token.x"}),
+        ("whoami", "GET", "/api/v1/whoami", {}),
+        ("status", "GET", "/api/v1/status", {"token": "admin.token.x"}),
+        ("read_audit", "GET", "/api/v1/audit", {"token": "admin.token.x"}),
+        ("run_sweep", "POST", "/api/v1/sweep", {"token": "admin.token.x"}),
+        ("health", "GET", "/api/v1/health", {"token": None}),
+        ("whoami", "GET", "/api/v1/whoami", {"token": None}),
+    ]
+    for name, method, path, more in walk:
+        app.world.clock.jump(1)
+        answer = await app.call(method, path, **more)
+        assert answer.status != 500, (name, answer.body)
+        described = operations()[name][2]["responses"][str(answer.status)]
+        if "$ref" in described:
+            described = CONTRACT["components"]["responses"][described["$ref"].rpartition("/")[2]]
+        schema = described["content"][answer.headers["content-type"]]["schema"]
+        assert faults_of(answer.json, schema) == [], name
+
+
+async def test_serves_the_contract_to_anybody(app: App) -> None:
+    """As it is in the repository."""
+    answer = await app.call("GET", "/api/v1/openapi.json", token=None)
+    assert (answer.status, answer.headers["content-type"], answer.json) == (200, "application/json", CONTRACT)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/docs", "/api/v1/problems"])
+async def test_pages_bring_nothing_from_elsewhere(app: App, path: str) -> None:
+    """No script, and nothing that the browser would fetch."""
+    answer = await app.call("GET", path, token=None)
+    text = answer.body.decode()
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert re.findall(r"<script|src=|<link|@import|url\(", text) == []
+
+
+async def test_a_problems_type_leads_to_its_heading(app: App) -> None:
+    """The address works."""
+    problem = await app.call("POST", "/api/v1/roles/nope/leases")
+    address, _, anchor = problem.json["type"].partition("#")
+    page = await app.call("GET", address.removeprefix("https://broker.example"), token=None)
+    assert f'<h2 id="{anchor}">' in page.body.decode()
+
+
+async def test_the_page_names_every_call(app: App) -> None:
+    """With its method and path."""
+    text = (await app.call("GET", "/api/v1/docs", token=None)).body.decode()
+    for method, path, _ in operations().values():
+        assert f"<code>{method} {path}</code>" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/api/v1/leases", "GET"),
+        ("PATCH", "/api/v1/roles/web", "DELETE, GET, PUT"),
+        ("HEAD", "/api/v1/health", "GET"),
+        ("GET", "/api/v1/roles/web/leases", "POST"),
+        ("GET", "/api/V1/Sweep", "POST"),
+    ],
+)
+async def test_a_known_path_with_another_method_is_405(app: App, method: str, path: str, allow: str) -> None:
+    """With those that it takes."""
+    answer = await app.call(method, path, token=None)
+    assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", allow)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nope", "/api/v2/leases", "/api/v1/leases/a/b/c", "/api/v1"])
+async def test_an_unknown_path_is_a_problem_too(app: App, path: str) -> None:
+    """And no event: it is no operation of the broker's."""
+    answer = await app.call("GET", path)
+    assert (answer.status, answer.code) == (404, "no_such_call")
+    assert app.world.audit.events == []
+
+
+def test_the_call_for_every_other_path_is_tried_last() -> None:
+    """The host goes by the functions' names."""
+    (last,) = http_contract.rest.routes
+    assert all(route.name.lower() < last.name.lower() for route in ROUTES)
+    assert last.path == "api/{*rest}"
+
+
+def test_the_contracts_largest_body_is_the_codes() -> None:
+    """The problem's explanation says the number."""
+    text = (Path(shared.__file__).parents[1] / "docs" / "problems.md").read_text(encoding="utf-8")
+    assert f"{reading.MAX_BODY:,} octets" in text

@@ -1,0 +1,318 @@
+"""The edge: authentication, bodies, request ids, the audit of what is refused, and what reaches the log."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from shared.core.audit import Outcome
+from shared.core.errors import Misconfigured, Throttled, Unavailable, Unreachable
+from tests.fakes.world import ALICE
+from tests.triggers.app import CHALLENGE, App, Invocation
+
+ISSUE = "/api/v1/roles/web/leases"
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Basic YWxpY2U6c2VjcmV0", "Bearer", "Bearer ", "Bearer a b", "Bearer a,Bearer b", f"Bearer {'x' * 20000}"]
+)
+async def test_refuses_a_header_that_holds_no_token(app: App, header: str) -> None:
+    """With a challenge that says what is wrong."""
+    answer = await app.call("POST", ISSUE, token=None, headers={"authorization": header})
+    assert (answer.status, answer.code) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == f'{CHALLENGE}, error="invalid_token"'
+
+
+async def test_a_request_without_a_token_is_told_where_to_get_one(app: App) -> None:
+    """RFC 6750: no error is named when none was sent."""
+    answer = await app.call("GET", "/api/v1/whoami", token=None)
+    assert (answer.status, answer.code) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == CHALLENGE
+
+
+async def test_refuses_a_token_that_the_verifier_refuses(app: App) -> None:
+    """And does nothing else."""
+    answer = await app.call("POST", ISSUE, token="garbage")
+    assert (answer.status, answer.code) == (401, "unauthenticated")
+    assert "error=" in answer.headers["www-authenticate"]
+    assert app.world.leases.rows == {}
+
+
+async def test_takes_the_scheme_in_any_case(app: App) -> None:
+    """RFC 9110, 11.1."""
+    answer = await app.call("GET", "/api/v1/whoami", token=None, headers={"authorization": "bearer  alice.token.x"})
+    assert answer.status == 200
+
+
+async def test_says_so_when_the_keys_cannot_be_had(app: App) -> None:
+    """The token may be good: 504, not 401."""
+    app.verifier.trouble = Unreachable("no answer from sign-in")
+    answer = await app.call("GET", "/api/v1/whoami")
+    assert (answer.status, answer.code) == (504, "azure_unreachable")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"{", "not JSON"),
+        (b"nope", "not JSON"),
+        (b'{"ttl": 60,}', "not JSON"),
+        (b'\xef\xbb\xbf{"ttl": 60}', "not JSON"),
+        (b'{"ttl": NaN}', "NaN"),
+        (b'{"ttl": -Infinity}', "-Infinity"),
+        (b'{"reason": "\xff"}', "UTF-8"),
+        ('{"ttl": 60}'.encode("utf-16"), "UTF-8"),
+        (b'{"reason": "\\ud800"}', "UTF-8"),
+        (b"[" * 60000, "nested"),
+        (b'{"a":' * 10000 + b"1" + b"}" * 10000, "nested"),
+        (b'{"ttl": ' + b"9" * 5000 + b"}", "number"),
+        (b'{"ttl": 60, "ttl": 90}', "more than once"),
+        (b'{"metadata": {"a": "1", "a": "2"}}', "more than once"),
+        (b"[]", "expected an object"),
+        (b"null", "expected an object"),
+        (b'"text"', "expected an object"),
+    ],
+)
+async def test_refuses_a_body_that_is_no_json_object(app: App, body: bytes, said: str) -> None:
+    """Whatever is wrong with it, the answer is 400 and says what."""
+    answer = await app.call("POST", ISSUE, body=body)
+    assert (answer.status, answer.code) == (400, "malformed")
+    assert said in answer.json["errors"][0]["message"]
+
+
+async def test_refuses_an_oversized_body(app: App) -> None:
+    """64 KiB is the most."""
+    most = json.dumps({"reason": "x"}).encode()
+    fitting = await app.call("POST", ISSUE, body=most + b" " * (64 * 1024 - len(most)))
+    over = await app.call("POST", ISSUE, body=most + b" " * (64 * 1024 + 1 - len(most)))
+    assert fitting.status == 201
+    assert (over.status, over.code) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    ("media", "status"),
+    [
+        ("application/json", 201),
+        ("application/json; charset=utf-8", 201),
+        ('Application/JSON;charset="UTF-8"', 201),
+        ("application/merge-patch+json", 201),
+        ("application/json; charset=latin-1", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("", 415),
+    ],
+)
+async def test_takes_json_alone(app: App, media: str, status: int) -> None:
+    """A body says what it is."""
+    answer = await app.call("POST", ISSUE, body={}, headers={"content-type": media})
+    assert answer.status == status
+
+
+async def test_names_no_more_than_a_hundred_faults(app: App) -> None:
+    """An answer is not many times the size of the question."""
+    answer = await app.call("POST", ISSUE, body={f"f{number}": 1 for number in range(150)})
+    assert len(answer.json["errors"]) == 101
+    assert answer.json["errors"][-1]["message"] == "and 50 more"
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A.b_c", "x" * 64])
+async def test_echoes_a_sane_request_id(app: App, given: str) -> None:
+    """In the header, in a problem, and in the audit trail."""
+    answer = await app.call("POST", "/api/v1/roles/nope/leases", headers={"X-Request-Id": given})
+    assert answer.headers["x-request-id"] == answer.json["request_id"] == app.world.audit.events[0].request_id == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "a\r\nSet-Cookie: b", "é"])
+async def test_uses_the_invocation_id_for_any_other(app: App, given: str) -> None:
+    """Nothing from outside gets into headers and logs unlooked at."""
+    answer = await app.call("GET", "/api/v1/health", headers={"x-request-id": given})
+    assert answer.headers["x-request-id"] == Invocation.invocation_id
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/api/v1/whoami"), ("GET", "/api/v1/health"), ("GET", "/api/nope"), ("GET", "/api/v1/docs")]
+)
+async def test_nothing_is_to_be_cached(app: App, method: str, path: str) -> None:
+    """Answers hold secrets, or what was true a moment ago."""
+    answer = await app.call(method, path)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_problems_lead_to_their_explanation(app: App) -> None:
+    """At the app itself, or where the operator says."""
+    own = await app.call("POST", "/api/v1/roles/nope/leases")
+    app.docs_url = "https://docs.example/problems"
+    other = await app.call("POST", "/api/v1/roles/nope/leases")
+    assert own.headers["content-type"] == "application/problem+json"
+    assert own.json["type"] == "https://broker.example/api/v1/problems#forbidden"
+    assert other.json["type"] == "https://docs.example/problems#forbidden"
+
+
+REFUSALS: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("POST", ISSUE, {"token": None}, "issue", "unauthenticated"),
+    ("POST", ISSUE, {"token": "garbage"}, "issue", "unauthenticated"),
+    ("POST", ISSUE, {"body": b"{"}, "issue", "malformed"),
+    ("POST", ISSUE, {"body": {"ttl": 1}}, "issue", "ttl_out_of_range"),
+    ("POST", ISSUE, {"query": {"x": "y"}}, "issue", "malformed"),
+    ("POST", "/api/v1/roles/nope/leases", {}, "issue", "forbidden"),
+    ("GET", "/api/v1/leases/x", {}, "read", "malformed"),
+    ("GET", "/api/v1/leases", {"query": {"holder": "22222222-2222-4222-8222-222222222222"}}, "list", "auditor_required"),
+    ("PUT", "/api/v1/roles/web", {"body": {}}, "put_role", "admin_required"),
+    ("GET", "/api/v1/audit", {}, "audit", "auditor_required"),
+    ("GET", "/api/v1/status", {}, "status", "auditor_required"),
+    ("POST", "/api/v1/sweep", {}, "sweep", "admin_required"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "more", "operation", "code"), REFUSALS)
+async def test_a_refusal_leaves_one_audit_event(
+    app: App, method: str, path: str, more: dict[str, Any], operation: str, code: str
+) -> None:
+    """Who, what, and why not."""
+    answer = await app.call(method, path, **more)
+    (event,) = app.world.audit.events
+    assert answer.code == code
+    assert (event.operation, event.outcome, event.code) == (operation, Outcome.REFUSED, code)
+    assert event.reason != ""
+    assert (event.caller is not None) == (answer.status != 401)
+
+
+async def test_a_refusal_names_role_and_lease(app: App) -> None:
+    """So that it is found by either."""
+    lease_id = (await app.call("POST", ISSUE)).json["lease"]["id"]
+    await app.call("DELETE", f"/api/v1/leases/{lease_id}", token="bob.token.x")
+    event = app.world.audit.events[-1]
+    assert (event.operation, event.role, event.lease, event.reason) == ("revoke", "web", lease_id, "another caller's lease")
+
+
+async def test_a_failure_leaves_one_audit_event(app: App) -> None:
+    """With Azure's code, beside the end of the lease that was begun."""
+    app.world.calls.fail(
+        "directory.upsert_application", Unavailable("Graph says: down", status=500, azure_code="Oops"), times=99
+    )
+    answer = await app.call("POST", ISSUE)
+    assert (answer.status, answer.code) == (503, "azure_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert "Graph says" not in answer.body.decode()
+    failed = [event for event in app.world.audit.events if event.operation == "issue"]
+    assert [(event.outcome, event.code, event.reason) for event in failed] == [
+        (Outcome.FAILED, "azure_unavailable", "azure_unavailable: Oops")
+    ]
+
+
+async def test_reads_that_succeed_leave_no_event(app: App) -> None:
+    """The trail is of denials and of changes."""
+    for path in ("/api/v1/whoami", "/api/v1/leases", "/api/v1/audit", "/api/v1/status"):
+        assert (await app.call("GET", path, token="admin.token.x")).status == 200
+    assert app.world.audit.events == []
+
+
+async def test_a_success_leaves_one_event(app: App) -> None:
+    """The verb's own."""
+    await app.call("POST", ISSUE)
+    assert app.world.audit.told() == [("issue", "done")]
+
+
+async def test_a_refusal_stands_when_it_cannot_be_audited(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets its answer, the log is told."""
+    app.world.calls.fail("audit.record", Unavailable("tables are down", status=500))
+    answer = await app.call("POST", "/api/v1/roles/nope/leases")
+    assert answer.status == 403
+    assert "could not be audited: Unavailable" in caplog.text
+
+
+async def test_nothing_is_issued_that_cannot_be_audited(app: App) -> None:
+    """No audit, no credential."""
+    app.world.calls.fail("audit.record", Unavailable("tables are down", status=500))
+    answer = await app.call("POST", ISSUE)
+    assert answer.status == 503
+    assert b"client_secret" not in answer.body
+
+
+async def test_retry_after_is_what_azure_asked_for(app: App) -> None:
+    """Rounded up to whole seconds."""
+    app.world.calls.fail("directory.upsert_application", Throttled(retry_after=400.2), times=99)
+    answer = await app.call("POST", ISSUE)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "401")
+
+
+async def test_a_misconfigured_broker_tells_its_log_alone(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller learns that it is not to blame, the log what is missing."""
+    app.unwired = Misconfigured("LEASEHOLD_TENANT_ID: is required")
+    answer = await app.call("GET", "/api/v1/whoami")
+    assert (answer.status, answer.code) == (500, "misconfigured")
+    assert b"TENANT" not in answer.body
+    assert "LEASEHOLD_TENANT_ID: is required" in caplog.text
+    assert (await app.call("GET", "/api/v1/health")).json == {"status": "unavailable"}
+    app.unwired = None
+    assert (await app.call("GET", "/api/v1/whoami")).status == 200
+
+
+def _hide(secret: str) -> Callable[..., Any]:
+    def explode(*_: object) -> Any:
+        try:
+            return dict[str, str]()[secret]
+        except KeyError as error:
+            raise ValueError(f"unexpected answer {secret}") from error
+
+    return explode
+
+
+async def test_a_defect_is_told_without_its_texts(
+    app: App, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500 with an id; the log has the types and where it happened, never what an exception quotes."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(app.world.leases, "open", _hide("hunter2-secret"))
+    answer = await app.call("POST", ISSUE)
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert answer.json["request_id"] in caplog.text
+    assert "ValueError" in caplog.text
+    assert "KeyError" in caplog.text
+    assert "in explode" in caplog.text
+    assert "hunter2" not in caplog.text + answer.body.decode()
+    (event,) = app.world.audit.events
+    assert (event.outcome, event.code, event.reason) == (Outcome.FAILED, "internal_error", "ValueError")
+
+
+async def test_no_log_holds_a_token_a_body_or_a_secret(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Over successes, refusals and failures, at every level."""
+    caplog.set_level(logging.DEBUG)
+    private = {"reason": "private-reason", "metadata": {"private-key": "private-value"}}
+    made = await app.call("POST", ISSUE, body=private)
+    await app.call("POST", ISSUE, body={**private, "private-field": 1})
+    await app.call("POST", ISSUE, body=b'{"private-broken')
+    await app.call("POST", ISSUE, token="private-token")
+    app.world.calls.fail("directory.add_secret", Unavailable("down", status=500), times=99)
+    await app.call("POST", ISSUE, body=private)
+    lease = made.json["lease"]["id"]
+    await app.call("DELETE", f"/api/v1/leases/{lease}")
+    everything = caplog.text + "".join(str(event) for event in app.world.audit.events if event.operation != "issue")
+    assert len(caplog.records) >= 6
+    for hidden in (made.json["credential"]["client_secret"], "alice.token.x", "private-"):
+        assert hidden not in everything
+
+
+async def test_the_audit_of_a_refusal_quotes_no_body(app: App) -> None:
+    """Not even the names of its fields: anything may stand there."""
+    await app.call("POST", ISSUE, body={"private-field": 1})
+    (event,) = app.world.audit.events
+    assert event.reason == "is not a known field"
+
+
+async def test_each_request_is_one_line_in_the_log(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Method, route, status, duration, caller, request."""
+    caplog.set_level(logging.INFO, "shared.triggers.edge")
+    await app.call("GET", "/api/v1/whoami", headers={"x-request-id": "one"})
+    await app.call("POST", "/api/v1/roles/nope/leases", headers={"x-request-id": "two"})
+    await app.call("GET", "/api/v1/leases/x", token=None, headers={"x-request-id": "three"})
+    assert caplog.messages == [
+        f"GET /api/v1/whoami 200 0 ms caller={ALICE.object_id} request=one",
+        f"POST /api/v1/roles/{{role}}/leases 403 forbidden 0 ms caller={ALICE.object_id} request=two",
+        "GET /api/v1/leases/{id} 401 unauthenticated 0 ms caller=- request=three",
+    ]

@@ -1,0 +1,235 @@
+"""The calls on credentials and leases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.core.errors import Unavailable
+from shared.core.lease import State
+from shared.core.names import LeaseId
+from tests.fakes.world import ALICE, EXISTING_APP_ID, SUBSCRIPTION, TENANT, role, secret_target, world
+from tests.triggers.app import Answer, App
+
+NOBODYS = "web.01kjwr4b80zzzzzzzzzzzzzzzz"
+
+
+async def issued(app: App, **more: Any) -> Answer:
+    """One issue, which must succeed."""
+    answer = await app.call("POST", "/api/v1/roles/web/leases", **more)
+    assert answer.status == 201, answer.body
+    return answer
+
+
+async def test_issue_answers_with_lease_and_credential(app: App) -> None:
+    """The contract's shape, field by field."""
+    answer = await issued(app, body={"ttl": "10m", "reason": "nightly", "metadata": {"job": "7"}})
+    lease, credential = answer.json["lease"], answer.json["credential"]
+    assert answer.headers["location"] == f"/api/v1/leases/{lease['id']}"
+    assert lease == {
+        "id": lease["id"],
+        "role": "web",
+        "type": "service_principal",
+        "state": "active",
+        "holder": {"object_id": ALICE.object_id, "tenant_id": TENANT, "app_id": ALICE.app_id, "name": "alice"},
+        "issued_at": "2026-03-02T09:00:00.000Z",
+        "expires_at": "2026-03-02T09:10:00.000Z",
+        "max_expires_at": "2026-03-02T13:00:00.000Z",
+        "renewable": True,
+        "ttl": 600,
+        "metadata": {"job": "7"},
+        "ready": "pending",
+    }
+    assert set(credential) == {
+        *("type", "tenant_id", "client_id", "client_secret", "object_id", "secret_id", "subscription_id", "expires_at")
+    }
+    assert credential["subscription_id"] == SUBSCRIPTION
+    assert credential["expires_at"] == lease["expires_at"]
+    assert credential["client_secret"] in {
+        secret.text for made in app.world.cloud.applications.values() for secret in made.secrets.values()
+    }
+
+
+async def test_issue_of_a_secret_names_no_subscription() -> None:
+    """An application secret's credential leaves the subscription out."""
+    answer = await issued(App(world(role(secret_target()))))
+    assert answer.json["credential"]["client_id"] == EXISTING_APP_ID
+    assert "subscription_id" not in answer.json["credential"]
+
+
+async def test_issue_needs_no_body(app: App) -> None:
+    """Every field has its default."""
+    assert (await issued(app)).json["lease"]["ttl"] == 900
+
+
+@pytest.mark.parametrize("ttl", [600, "600s", "10m"])
+async def test_issue_takes_durations_as_numbers_and_texts(app: App, ttl: object) -> None:
+    """Both forms of the contract mean the same."""
+    assert (await issued(app, body={"ttl": ttl})).json["lease"]["ttl"] == 600
+
+
+@pytest.mark.parametrize("ttl", [59, 0, -5, 4 * 3600 + 1, "5h", "30s", 10**30])
+async def test_refuses_a_ttl_outside_the_role(app: App, ttl: object) -> None:
+    """Below the minimum and above the role's maximum alike, saying what is allowed."""
+    answer = await app.call("POST", "/api/v1/roles/web/leases", body={"ttl": ttl})
+    assert (answer.status, answer.code) == (400, "ttl_out_of_range")
+    assert answer.json["errors"] == [{"path": "ttl", "message": "expected 60 to 14400 seconds"}]
+
+
+@pytest.mark.parametrize("ttl", [None, True, 1.5, "soon", "1.5h", "-5m", [], {}])
+async def test_refuses_a_ttl_that_is_no_duration(app: App, ttl: object) -> None:
+    """Nothing is coerced."""
+    answer = await app.call("POST", "/api/v1/roles/web/leases", body={"ttl": ttl})
+    assert (answer.status, answer.code) == (400, "malformed")
+    assert [fault["path"] for fault in answer.json["errors"]] == ["ttl"]
+
+
+async def test_refuses_unknown_fields_naming_each(app: App) -> None:
+    """And nothing is issued."""
+    answer = await app.call("POST", "/api/v1/roles/web/leases", body={"tll": 60, "ttl": 60, "wat": 1})
+    assert answer.status == 400
+    assert answer.json["errors"] == [
+        {"path": "tll", "message": "is not a known field"},
+        {"path": "wat", "message": "is not a known field"},
+    ]
+    assert app.world.leases.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path"),
+    [
+        ("delivery", "key_vault", "delivery"),
+        ("reason", "", "reason"),
+        ("reason", "x" * 513, "reason"),
+        ("reason", "two\nlines", "reason"),
+        ("metadata", [], "metadata"),
+        ("metadata", {str(number): "" for number in range(17)}, "metadata"),
+        ("metadata", {"k" * 65: ""}, "metadata"),
+        ("metadata", {"": "x"}, "metadata"),
+        ("metadata", {"k": "v" * 257}, "metadata.k"),
+        ("metadata", {"k": 1}, "metadata.k"),
+        ("metadata", {"k": "a\x00b"}, "metadata.k"),
+    ],
+)
+async def test_refuses_what_does_not_fit_a_field(app: App, field: str, value: object, path: str) -> None:
+    """Each field has its form and its limit."""
+    answer = await app.call("POST", "/api/v1/roles/web/leases", body={field: value})
+    assert answer.status == 400
+    assert [fault["path"] for fault in answer.json["errors"]] == [path]
+
+
+async def test_an_unknown_role_and_a_forbidden_one_read_alike() -> None:
+    """Byte for byte, but for the request's id."""
+    app = App(world(role(bounds=role().bounds.__class__(application_ids=frozenset({TENANT})))))
+    forbidden = await app.call("POST", "/api/v1/roles/web/leases", headers={"x-request-id": "first"})
+    unknown = await app.call("POST", "/api/v1/roles/nope/leases", headers={"x-request-id": "second"})
+    assert (forbidden.status, unknown.status) == (403, 403)
+    assert forbidden.without_request_id() == unknown.without_request_id()
+    assert {**forbidden.headers, "x-request-id": ""} == {**unknown.headers, "x-request-id": ""}
+    assert [event.reason for event in app.world.audit.events] == ["not matched: bound_application_ids", "no such role"]
+
+
+async def test_another_callers_lease_and_no_lease_read_alike(app: App) -> None:
+    """For reading, renewing and revoking."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    for method, suffix in (("GET", ""), ("POST", "/renew"), ("DELETE", "")):
+        theirs = await app.call(method, f"/api/v1/leases/{lease_id}{suffix}", token="bob.token.x")
+        nobodys = await app.call(method, f"/api/v1/leases/{NOBODYS}{suffix}", token="bob.token.x")
+        assert (theirs.status, nobodys.status) == (404, 404)
+        assert theirs.without_request_id() == nobodys.without_request_id()
+
+
+@pytest.mark.parametrize("lease_id", ["x", "web.", "web.01KJWR4B80ZZZZZZZZZZZZZZZZ", "WEB.01kjwr4b80zzzzzzzzzzzzzzzz", "a b.c"])
+async def test_refuses_a_text_that_is_no_lease_id(app: App, lease_id: str) -> None:
+    """It says what is expected."""
+    answer = await app.call("GET", f"/api/v1/leases/{lease_id}")
+    assert (answer.status, answer.code) == (400, "malformed")
+    assert answer.json["errors"] == [{"path": "id", "message": "a lease id is a role name, a dot and 26 characters"}]
+
+
+async def test_reads_a_lease_without_its_credential(app: App) -> None:
+    """To its holder and to an auditor; the secret is nowhere."""
+    made = (await issued(app)).json
+    for token in ("alice.token.x", "watcher.token.x", "admin.token.x"):
+        answer = await app.call("GET", f"/api/v1/leases/{made['lease']['id']}", token=token)
+        assert (answer.status, answer.json) == (200, made["lease"])
+        assert made["credential"]["client_secret"] not in answer.body.decode()
+
+
+async def test_lists_own_leases_in_parts(app: App) -> None:
+    """The cursor leads from one part to the next; others' leases are not among them."""
+    mine = sorted([(await issued(app)).json["lease"]["id"] for _ in range(3)])
+    await issued(app, token="bob.token.x")
+    first = await app.call("GET", "/api/v1/leases", query={"limit": "2"})
+    second = await app.call("GET", "/api/v1/leases", query={"limit": "2", "cursor": first.json["next"]})
+    found = [lease["id"] for page in (first, second) for lease in page.json["leases"]]
+    assert found == mine
+    assert second.json["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "1001"}, "limit"),
+        ({"limit": "ten"}, "limit"),
+        ({"limit": "1²"}, "limit"),
+        ({"state": "alive"}, "state"),
+        ({"holder": "alice"}, "holder"),
+        ({"role": "No Role"}, "role"),
+        ({"cursor": "x'; drop"}, "cursor"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+async def test_refuses_a_query_that_it_does_not_know(app: App, query: dict[str, str], path: str) -> None:
+    """A misspelt filter must not read as none."""
+    answer = await app.call("GET", "/api/v1/leases", query=query)
+    assert answer.status == 400
+    assert [fault["path"] for fault in answer.json["errors"]] == [path]
+
+
+async def test_renews_a_lease(app: App) -> None:
+    """Counted from now."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    answer = await app.call("POST", f"/api/v1/leases/{lease_id}/renew", body={"increment": "1h"})
+    assert (answer.status, answer.json["expires_at"]) == (200, "2026-03-02T10:00:00.000Z")
+
+
+async def test_refuses_to_renew_what_has_ended(app: App) -> None:
+    """409, with a code of its own."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+    answer = await app.call("POST", f"/api/v1/leases/{lease_id}/renew")
+    assert (answer.status, answer.code) == (409, "lease_not_active")
+
+
+async def test_revokes_a_lease_and_may_be_asked_again(app: App) -> None:
+    """Ended, and ended."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    app.world.clock.jump(600)
+    for _ in range(2):
+        answer = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+        assert (answer.status, answer.json["state"]) == (200, "ended")
+    assert app.world.leftovers() == []
+
+
+async def test_revoking_answers_202_while_azure_is_slow(app: App) -> None:
+    """The lease is ending, and the answer says where to look."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    app.world.calls.fail("directory.delete_application", Unavailable("down", status=500), times=1000)
+    answer = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+    assert (answer.status, answer.json["state"]) == (202, "ending")
+    assert answer.headers["location"] == f"/api/v1/leases/{lease_id}"
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json["last_error"] == "azure_unavailable"
+
+
+async def test_revokes_every_lease_of_a_role(app: App) -> None:
+    """For admins; the sweep carries it out."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    refused = await app.call("POST", "/api/v1/roles/web/revoke")
+    answer = await app.call("POST", "/api/v1/roles/web/revoke", token="admin.token.x")
+    assert (refused.status, refused.code) == (403, "admin_required")
+    assert (answer.status, answer.json) == (202, {"revoking": 1})
+    assert app.world.leases.rows[LeaseId(lease_id)].state is State.ENDING

@@ -1,0 +1,152 @@
+"""The calls for operators, auditors and probes."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.core.errors import Unreachable
+from shared.core.role import Bounds
+from tests.fakes.world import ALICE, TENANT, WEB, guid, role, world
+from tests.triggers.app import App
+
+ISSUE = "/api/v1/roles/web/leases"
+
+
+async def test_health_is_for_anybody_and_says_nothing_more(app: App) -> None:
+    """Well, then with its storage out of reach."""
+    well = await app.call("GET", "/api/v1/health", token=None)
+    app.world.calls.fail("journal.reachable", Unreachable("no answer"))
+    unwell = await app.call("GET", "/api/v1/health", token=None)
+    assert (well.status, well.json) == (200, {"status": "ok"})
+    assert (unwell.status, unwell.json) == (503, {"status": "unavailable"})
+
+
+async def test_whoami_tells_a_caller_about_itself() -> None:
+    """The kinds of constraint that failed, never what they hold."""
+    secret_bound = guid(0x999)
+    other = role(name=WEB.parse("other"), bounds=Bounds(frozenset({secret_bound}), app_roles=frozenset({"Deployer"})))
+    app = App(world(role(), other))
+    answer = await app.call("GET", "/api/v1/whoami")
+    assert answer.json == {
+        "caller": {
+            "object_id": ALICE.object_id,
+            "tenant_id": TENANT,
+            "kind": "application",
+            "app_id": ALICE.app_id,
+            "name": "alice",
+            "app_roles": [],
+        },
+        "roles": {
+            "may_issue": ["web"],
+            "may_not_issue": {"other": ["bound_service_principal_ids", "bound_app_roles"]},
+        },
+    }
+    assert secret_bound not in answer.body.decode()
+
+
+async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
+    """For auditors."""
+    before = await app.call("GET", "/api/v1/status", token="watcher.token.x")
+    await app.call("POST", ISSUE)
+    await app.call("POST", "/api/v1/sweep", token="admin.token.x")
+    app.world.clock.jump(90)
+    after = await app.call("GET", "/api/v1/status", token="watcher.token.x")
+    assert before.json == {
+        "leases": {"by_state": {}, "by_role": {}},
+        "sweep": {"last": None, "lag_seconds": None, "summary": {}},
+        "stuck": [],
+    }
+    assert after.json["leases"] == {"by_state": {"active": 1}, "by_role": {"web": {"active": 1}}}
+    assert after.json["sweep"]["lag_seconds"] == pytest.approx(90, abs=1)
+    assert after.json["sweep"]["last"] == "2026-03-02T09:00:00.000Z"
+
+
+async def test_an_admin_sweeps_at_once(app: App) -> None:
+    """What is due ends, and the act is audited."""
+    await app.call("POST", ISSUE)
+    app.world.clock.jump(901)
+    answer = await app.call("POST", "/api/v1/sweep", token="admin.token.x")
+    assert (answer.status, answer.json) == (200, {"ended": 1, "undone": 0, "stuck": 0, "remaining": 0})
+    assert app.world.audit.told() == [("issue", "done"), ("end", "done"), ("sweep", "done")]
+
+
+async def test_reads_the_audit_trail(app: App) -> None:
+    """Denials and deeds, with who and why; the token by its fingerprint alone."""
+    await app.call("POST", ISSUE, body={"reason": "nightly"}, headers={"x-request-id": "one"})
+    await app.call("POST", "/api/v1/roles/nope/leases", headers={"x-request-id": "two"})
+    app.world.clock.jump(1)
+    answer = await app.call("GET", "/api/v1/audit", token="watcher.token.x")
+    done, refused = answer.json["events"]
+    caller = {
+        "object_id": ALICE.object_id,
+        "tenant_id": TENANT,
+        "kind": "application",
+        "app_id": ALICE.app_id,
+        "name": "alice",
+        "token_fingerprint": ALICE.token_fingerprint,
+    }
+    assert done == {
+        "at": "2026-03-02T09:00:00.000Z",
+        "operation": "issue",
+        "outcome": "done",
+        "request_id": "one",
+        "reason": "nightly",
+        "role": "web",
+        "lease": done["lease"],
+        "caller": caller,
+    }
+    assert (refused["outcome"], refused["code"], refused["reason"], refused["role"]) == (
+        *("refused", "forbidden", "no such role", "nope"),
+    )
+    assert answer.json["next"] is None
+
+
+async def test_filters_the_audit_trail(app: App) -> None:
+    """By time, caller, role and lease, in parts."""
+    first = await app.call("POST", ISSUE)
+    app.world.clock.jump(60)
+    await app.call("POST", ISSUE, token="bob.token.x")
+    app.world.clock.jump(60)
+
+    async def found(**query: str) -> int:
+        asked = {name.removeprefix("_"): value for name, value in query.items()}
+        answer = await app.call("GET", "/api/v1/audit", token="admin.token.x", query=asked)
+        assert answer.status == 200, answer.body
+        return len(answer.json["events"])
+
+    assert await found() == 2
+    assert await found(limit="1") == 1
+    assert await found(caller=ALICE.object_id) == 1
+    assert await found(lease=first.json["lease"]["id"]) == 1
+    assert await found(role="other") == 0
+    assert await found(_from="2026-03-02T09:00:30Z") == 1
+    assert await found(to="2026-03-02T10:00:30+01:00", _from="2026-03-02T08:00:00.5Z") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ({"from": "2026-03-02"}, "from"),
+        ({"from": "2026-03-02T09:00:00"}, "from"),
+        ({"from": "2026-13-02T09:00:00Z"}, "from"),
+        ({"to": "2026-03-02T09:00:00 01:00"}, "to"),
+        ({"to": "yesterday"}, "to"),
+        ({"from": "2026-03-03T09:00:00Z", "to": "2026-03-02T09:00:00Z"}, "from"),
+        ({"caller": "alice"}, "caller"),
+        ({"lease": "x"}, "lease"),
+        ({"since": "2026-03-02T09:00:00Z"}, "since"),
+        ({"limit": "-1"}, "limit"),
+    ],
+)
+async def test_refuses_an_audit_query_that_it_does_not_know(app: App, query: dict[str, str], path: str) -> None:
+    """An auditor must not take a misread question's answer for the truth."""
+    answer = await app.call("GET", "/api/v1/audit", token="admin.token.x", query=query)
+    assert answer.status == 400
+    assert [fault["path"] for fault in answer.json["errors"]] == [path]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sweep", "/api/v1/roles/web/revoke"])
+async def test_a_call_without_fields_takes_none(app: App, path: str) -> None:
+    """``{}`` and nothing are the same; anything else is a mistake."""
+    assert (await app.call("POST", path, token="admin.token.x", body={})).status in {200, 202}
+    assert (await app.call("POST", path, token="admin.token.x", body={"force": True})).status == 400

@@ -1,0 +1,141 @@
+"""Every error of the tree as a problem, and every problem explained."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import shared
+from shared.core import errors
+from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
+from shared.triggers.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
+
+STATUSES: dict[type[LeaseholdError], int] = {
+    LeaseholdError: 500,
+    errors.Rejected: 400,
+    errors.Malformed: 400,
+    errors.TooLarge: 413,
+    UnsupportedMedia: 415,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    NoSuchCall: 404,
+    MethodNotAllowed: 405,
+    errors.Gone: 410,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.TooMany: 429,
+    errors.Upstream: 502,
+    errors.Throttled: 503,
+    errors.NotReplicated: 503,
+    errors.ConcurrentChange: 503,
+    errors.Refused: 502,
+    errors.Absent: 502,
+    errors.AlreadyExists: 502,
+    errors.Doubtful: 502,
+    errors.Locked: 502,
+    errors.Uncertain: 503,
+    errors.Unavailable: 503,
+    errors.Unreachable: 504,
+    errors.LostRace: 503,
+    errors.Interrupted: 503,
+    errors.Misconfigured: 500,
+}
+DOCS = Path(shared.__file__).parents[1] / "docs"
+
+
+def tree(kind: type[LeaseholdError] = LeaseholdError) -> Iterator[type[LeaseholdError]]:
+    """A class and all below it."""
+    yield kind
+    for below in kind.__subclasses__():
+        yield from tree(below)
+
+
+def told(error: LeaseholdError, *, token_sent: bool = False) -> tuple[int, dict[str, str], dict[str, object]]:
+    """Status, headers and body of the answer."""
+    reply = problem(error, request_id="r", docs_url="https://x/problems", challenge="Bearer a", token_sent=token_sent)
+    return reply.status, dict(reply.headers), json.loads(reply.body)
+
+
+def codes() -> set[str]:
+    """Every code that the product may say: the classes' and those given where an error is raised."""
+    sources = (path.read_text(encoding="utf-8") for path in Path(shared.__file__).parent.rglob("*.py"))
+    given = {code for source in sources for code in re.findall(r'\bcode="([a-z_]+)"', source)}
+    return given | {kind.code for kind in tree()}
+
+
+@pytest.mark.parametrize("kind", list(tree()))
+def test_every_error_has_a_status_of_its_own(kind: type[LeaseholdError]) -> None:
+    """A new class must say what it means, here and there."""
+    assert MEANINGS[kind].status == STATUSES[kind]
+    assert told(kind())[0] == STATUSES[kind]
+
+
+@pytest.mark.parametrize("kind", list(tree()))
+def test_a_503_says_when_to_come_back(kind: type[LeaseholdError]) -> None:
+    """And nothing else does, but for a cap."""
+    status, headers, _ = told(kind())
+    assert ("Retry-After" in headers) == (status in {429, 503})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in tree() if not issubclass(kind, errors.Rejected)])
+def test_a_failure_tells_its_sentence_alone(kind: type[LeaseholdError]) -> None:
+    """What was written for the log stays there."""
+    _, _, body = told(kind("Azure's own words"))
+    assert body["detail"] == body["title"] == kind.sentence
+    assert "own words" not in json.dumps(body)
+
+
+def test_a_refusal_tells_its_case() -> None:
+    """Worded for the caller."""
+    _, _, body = told(errors.Conflict("The lease is ended.", code="lease_not_active"))
+    assert body == {
+        "type": "https://x/problems#lease_not_active",
+        "title": errors.Conflict.sentence,
+        "status": 409,
+        "code": "lease_not_active",
+        "detail": "The lease is ended.",
+        "request_id": "r",
+    }
+
+
+def test_bad_input_lists_its_faults() -> None:
+    """Each with its path."""
+    _, _, body = told(Malformed(Fault("a.b", "is wrong"), Fault("c", "too")))
+    assert body["errors"] == [{"path": "a.b", "message": "is wrong"}, {"path": "c", "message": "too"}]
+
+
+def test_a_cap_and_a_throttle_say_their_own_times() -> None:
+    """Whole seconds, at least one."""
+    assert told(TooMany(retry_after=7))[1] == {"Retry-After": "7"}
+    assert told(Throttled(retry_after=0.0))[1] == {"Retry-After": "1"}
+
+
+def test_a_405_lists_the_methods() -> None:
+    """RFC 9110, 15.5.6."""
+    assert told(MethodNotAllowed("GET", "PUT"))[1] == {"Allow": "GET, PUT"}
+
+
+def test_a_class_from_elsewhere_means_what_its_parent_means() -> None:
+    """Should one ever be missed, the answer is still right."""
+    late = type("Late", (errors.Refused,), {})
+    assert told(late())[0] == 502
+    # The class must not be met by the tests that walk the tree.
+    del late
+
+
+@pytest.mark.parametrize("code", sorted(codes()))
+def test_every_code_is_explained(code: str) -> None:
+    """One heading a code."""
+    headings = re.findall(r"^## (\S+)$", (DOCS / "problems.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings.count(code) == 1
+
+
+def test_nothing_is_explained_that_cannot_happen() -> None:
+    """A heading without a code is left over."""
+    headings = re.findall(r"^## (\S+)$", (DOCS / "problems.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(headings) - codes() == set()

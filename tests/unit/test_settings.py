@@ -1,0 +1,216 @@
+"""Reading the app settings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.core.errors import Misconfigured
+from shared.core.names import ObjectId, Scope
+from shared.core.secret import Secret
+from shared.settings import Settings, Storage, load, own_resource
+
+TENANT, CLIENT, OTHER = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "123")
+LEAST = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "LEASEHOLD_TENANT_ID": TENANT,
+    "LEASEHOLD_AUDIENCE": f"api://{OTHER}",
+    "LEASEHOLD_CLIENT_ID": CLIENT,
+    "LEASEHOLD_SWEEP_SCHEDULE": "0 * * * * *",
+}
+PLATFORM = {
+    "WEBSITE_OWNER_NAME": f"{TENANT}+leasehold-WestEuropewebspace-Linux",
+    "WEBSITE_RESOURCE_GROUP": "leasehold",
+    "WEBSITE_SITE_NAME": "leasehold-app",
+}
+
+
+def test_the_least_is_enough() -> None:
+    """Everything else has its default."""
+    assert load({**LEAST, "PATH": "/bin"}) == Settings(
+        storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
+        tenant_id=ObjectId(TENANT),
+        allowed_tenants=(ObjectId(TENANT),),
+        audiences=(f"api://{OTHER}",),
+        client_id=ObjectId(CLIENT),
+        authority="https://login.microsoftonline.com",
+        graph_endpoint="https://graph.microsoft.com",
+        arm_endpoint="https://management.azure.com",
+        docs_url="",
+        protected_scopes=(),
+        protected_identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}),
+        retention=timedelta(days=7),
+        hold=20,
+        settle=180,
+    )
+
+
+def test_reads_every_setting() -> None:
+    """Lists are separated by commas; endpoints lose their slash."""
+    scope = f"/subscriptions/{OTHER}/resourceGroups/vault"
+    settings = load(
+        {
+            **LEAST,
+            "LEASEHOLD_ALLOWED_TENANTS": f"{TENANT.upper()}, {OTHER}",
+            "LEASEHOLD_AUDIENCE": f"api://leasehold,{OTHER}",
+            "LEASEHOLD_SUBSCRIPTION_ID": OTHER,
+            "LEASEHOLD_AUTHORITY": "https://login.microsoftonline.us/",
+            "LEASEHOLD_GRAPH_ENDPOINT": "http://127.0.0.1:8001",
+            "LEASEHOLD_ARM_ENDPOINT": "http://localhost:8002/",
+            "LEASEHOLD_PROTECTED_SCOPES": scope,
+            "LEASEHOLD_PROTECTED_IDENTITIES": TENANT,
+            "LEASEHOLD_RETENTION_DAYS": "30",
+            "LEASEHOLD_HOLD_SECONDS": "2.5",
+            "LEASEHOLD_SETTLE_SECONDS": "1",
+            "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
+        }
+    )
+    assert settings.allowed_tenants == (ObjectId(TENANT), ObjectId(OTHER))
+    assert settings.audiences == ("api://leasehold", OTHER)
+    assert settings.authority == "https://login.microsoftonline.us"
+    assert (settings.graph_endpoint, settings.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
+    assert settings.protected_scopes == (Scope(scope),)
+    assert settings.protected_identities == {TENANT, CLIENT, OTHER}
+    assert (settings.retention, settings.hold, settings.settle) == (timedelta(days=30), 2.5, 1)
+    assert settings.docs_url == "https://docs.example/problems"
+
+
+def test_reports_every_fault_at_once() -> None:
+    """An operator mends a deployment in one go."""
+    with pytest.raises(Misconfigured) as raised:
+        load(
+            {
+                "LEASEHOLD_TENANT_ID": "contoso",
+                "LEASEHOLD_GRAPH_ENDPOINT": "http://graph.example",
+                "LEASEHOLD_HOLD_SECONDS": "soon",
+                "LEASEHOLD_TENANTID": TENANT,
+            }
+        )
+    assert str(raised.value).split("; ") == [
+        "LEASEHOLD_TENANTID: is not a known setting",
+        "LEASEHOLD_SWEEP_SCHEDULE: is required",
+        "LEASEHOLD_TENANT_ID: expected a GUID, such as 11111111-2222-3333-4444-555555555555",
+        "LEASEHOLD_AUDIENCE: is required",
+        "LEASEHOLD_CLIENT_ID: is required",
+        "AzureWebJobsStorage: is required, or AzureWebJobsStorage__accountName, or AzureWebJobsStorage__tableServiceUri",
+        "LEASEHOLD_GRAPH_ENDPOINT: expected an https address",
+        "LEASEHOLD_HOLD_SECONDS: expected a number from 1 to 300",
+    ]
+
+
+@pytest.mark.parametrize("name", ["LEASEHOLD_COLOUR", "leasehold_tenant_id", "LEASEHOLD_"])
+def test_refuses_names_that_it_does_not_know(name: str) -> None:
+    """A misspelt setting must not read as its default."""
+    with pytest.raises(Misconfigured, match="is not a known setting"):
+        load({**LEAST, name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEASEHOLD_TENANT_ID", " "),
+        ("LEASEHOLD_AUDIENCE", ","),
+        ("LEASEHOLD_AUDIENCE", "api://a b"),
+        ("LEASEHOLD_AUDIENCE", 'api://a"'),
+        ("LEASEHOLD_ALLOWED_TENANTS", "common"),
+        ("LEASEHOLD_SUBSCRIPTION_ID", "mine"),
+        ("LEASEHOLD_AUTHORITY", "login.microsoftonline.com"),
+        ("LEASEHOLD_AUTHORITY", "https://"),
+        ("LEASEHOLD_AUTHORITY", "https://user@host"),
+        ("LEASEHOLD_AUTHORITY", "https://host?x=y"),
+        ("LEASEHOLD_AUTHORITY", "https://[::1"),
+        ("LEASEHOLD_AUTHORITY", "http://127.0.0.1.example"),
+        ("LEASEHOLD_PROTECTED_SCOPES", "leasehold"),
+        ("LEASEHOLD_PROTECTED_IDENTITIES", "me"),
+        ("LEASEHOLD_RETENTION_DAYS", "0"),
+        ("LEASEHOLD_RETENTION_DAYS", "-1"),
+        ("LEASEHOLD_RETENTION_DAYS", "1e3"),
+        ("LEASEHOLD_HOLD_SECONDS", "nan"),
+        ("LEASEHOLD_SETTLE_SECONDS", "3601"),
+    ],
+)
+def test_refuses_what_it_cannot_read(name: str, value: str) -> None:
+    """Naming the setting."""
+    with pytest.raises(Misconfigured, match=name):
+        load({**LEAST, name: value})
+
+
+def without_connection_string(**more: str) -> dict[str, str]:
+    """The least, with storage reached by an identity."""
+    rest = {name: value for name, value in LEAST.items() if name != "AzureWebJobsStorage"}
+    return rest | {f"AzureWebJobsStorage{name}": value for name, value in more.items()}
+
+
+def test_reaches_storage_by_account_name() -> None:
+    """As the Functions host does."""
+    settings = load(without_connection_string(__accountName="leasehold1", __credential="managedidentity", __clientId=OTHER))
+    assert settings.storage == Storage(table_endpoint="https://leasehold1.table.core.windows.net", client_id=ObjectId(OTHER))
+
+
+def test_reaches_storage_by_its_address() -> None:
+    """For other clouds; the queues' and blobs' addresses are the host's own."""
+    settings = load(
+        without_connection_string(
+            __tableServiceUri="https://a.table.core.usgovcloudapi.net/",
+            __queueServiceUri="https://q",
+            __blobServiceUri="https://b",
+        )
+    )
+    assert settings.storage == Storage(table_endpoint="https://a.table.core.usgovcloudapi.net")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"__accountName": "Not_An_Account"},
+        {"__accountName": "a/../b"},
+        {"__tableServiceUri": "http://tables.example"},
+        {"__accountName": "leasehold1", "__clientId": "me"},
+        {"__accountName": "leasehold1", "__credential": "clientsecret"},
+        {"__queueServiceUri": "https://q"},
+    ],
+)
+def test_refuses_storage_that_it_cannot_reach(given: dict[str, str]) -> None:
+    """Naming the setting."""
+    with pytest.raises(Misconfigured, match="AzureWebJobsStorage"):
+        load(without_connection_string(**given))
+
+
+def test_no_fault_shows_a_connection_string() -> None:
+    """It holds the account's key, and is never printed."""
+    secret = "AccountKey=abcdef"
+    with pytest.raises(Misconfigured) as raised:
+        load({"AzureWebJobsStorage": secret})
+    assert secret not in str(raised.value)
+    assert secret not in repr(load({**LEAST, "AzureWebJobsStorage": secret}))
+
+
+def test_protects_the_function_app_itself() -> None:
+    """Where the platform tells which it is."""
+    own = f"/subscriptions/{TENANT}/resourceGroups/leasehold/providers/Microsoft.Web/sites/leasehold-app"
+    assert load({**LEAST, **PLATFORM}).protected_scopes == (Scope(own),)
+
+
+def test_takes_the_subscription_from_the_settings_where_the_platform_is_silent() -> None:
+    """Its own word counts first."""
+    without = {name: value for name, value in PLATFORM.items() if name != "WEBSITE_OWNER_NAME"}
+    assert own_resource(without) is None
+    found = own_resource(without, ObjectId(OTHER))
+    assert found is not None
+    assert found.subscription_id == OTHER
+    both = own_resource(PLATFORM, ObjectId(OTHER))
+    assert both is not None
+    assert both.subscription_id == TENANT
+
+
+@pytest.mark.parametrize("missing", ["WEBSITE_RESOURCE_GROUP", "WEBSITE_SITE_NAME"])
+def test_elsewhere_there_is_no_function_app_to_protect(missing: str) -> None:
+    """A part that is not told is not guessed."""
+    assert own_resource({name: value for name, value in PLATFORM.items() if name != missing}) is None
+
+
+@pytest.mark.parametrize(("audience", "found"), [(OTHER, True), (f"api://{OTHER}/x", True), ("https://contoso.example", False)])
+def test_protects_the_application_that_callers_ask_tokens_for(audience: str, *, found: bool) -> None:
+    """When the audience tells its client id."""
+    assert (ObjectId(OTHER) in load({**LEAST, "LEASEHOLD_AUDIENCE": audience}).protected_identities) is found

@@ -1,0 +1,100 @@
+"""The composition root: lazy, built once, tried again after a failure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shared
+from shared.core.errors import Misconfigured
+from shared.core.names import ObjectId
+from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget
+from shared.issuers.application_secret import ApplicationSecretIssuer
+from shared.issuers.service_principal import ServicePrincipalIssuer
+from shared.wiring import Parts, challenge_of
+from tests.fakes.world import principal_target, role, secret_target
+from tests.unit.test_settings import CLIENT, LEAST, OTHER, PLATFORM, TENANT
+
+ROOT = Path(shared.__file__).parents[1]
+HEAVY = ("azure.data", "azure.identity", "azure.mgmt", "aiohttp", "httpx", "jwt", "msgraph_core", "kiota_abstractions")
+
+
+def test_a_first_build_that_failed_is_tried_again() -> None:
+    """A setting that is mended is seen, and nothing half-built is kept."""
+    environment: dict[str, str] = {}
+    parts = Parts(environment)
+    with pytest.raises(Misconfigured):
+        _ = parts.broker
+    environment.update(LEAST)
+    assert parts.broker.outside.timing.settle == 180
+
+
+def test_what_is_built_is_kept() -> None:
+    """One of everything."""
+    parts = Parts(LEAST)
+    assert parts.broker is parts.broker
+    assert parts.broker.outside is parts.outside
+
+
+def test_the_broker_is_protected_from_its_own_roles() -> None:
+    """Its identities and its function app."""
+    protected = Parts({**LEAST, **PLATFORM}).outside.protected
+    assert protected.identities == {CLIENT, OTHER}
+    assert [scope.rpartition("/")[2] for scope in protected.scopes] == ["leasehold-app"]
+
+
+def test_the_challenge_says_where_to_get_a_token_and_for_what() -> None:
+    """As Azure's own services word theirs."""
+    assert challenge_of(Parts(LEAST).settings) == (
+        f'Bearer realm="leasehold", authorization_uri="https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/authorize", '
+        f'resource_id="api://{OTHER}"'
+    )
+
+
+async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
+    """One of each kind, for both."""
+    parts = Parts(LEAST)
+    for target, kind in ((principal_target(), ServicePrincipalIssuer), (secret_target(), ApplicationSecretIssuer)):
+        issuer = parts.outside.issuers.for_target(target)
+        assert isinstance(issuer, kind)
+        assert {type(each) for each in parts.issuers.makers} == {type}
+        assert issuer is parts.outside.issuers.for_target(role(target).target)
+    assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(parts.issuers.makers)
+    assert isinstance(parts.application_secrets, ApplicationSecretIssuer)
+    assert parts.application_secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
+    await parts.client.aclose()
+    await parts.transport.close()
+
+
+def imported_by(code: str) -> set[str]:
+    """What a fresh interpreter has imported of the heavy packages after running this."""
+    probe = f"import sys\n{code}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def test_indexing_imports_none_of_azures_libraries() -> None:
+    """The host imports the app before it knows whether anybody will call."""
+    assert imported_by("import function_app") == set()
+
+
+def test_a_sweep_needs_storage_alone() -> None:
+    """Until something is due."""
+    found = imported_by(f"from shared.wiring import Parts\nParts({LEAST!r}).outside")
+    assert found <= {"azure.data", "aiohttp"}
+
+
+def test_indexing_reads_no_setting() -> None:
+    """An app without settings still answers, if only that it is misconfigured."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import function_app; print(len(function_app.app.get_functions()))"],
+        cwd=ROOT,
+        env={"PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert int(done.stdout) == 20
