@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared import settings
+from tests.infra.bicep_deployment import INFRA, declarations
+
+ROOT = INFRA.parent
+DEPLOY = ROOT / "docs" / "deploy.md"
+THREATS = ROOT / "docs" / "threat-model.md"
+DOCUMENTS = [DEPLOY, THREATS, ROOT / "SECURITY.md"]
+
+
+def _named(pattern: str) -> list[str]:
+    return sorted({match for document in DOCUMENTS for match in re.findall(pattern, document.read_text())})
+
+
+def test_every_setting_is_explained_and_no_other() -> None:
+    """In deploy.md's table, wherever several share a line."""
+    rows = "\n".join(line.split("|")[1] for line in DEPLOY.read_text().splitlines() if line.startswith("| `LEASEHOLD_"))
+
+    assert settings._KNOWN == set(re.findall(r"`(LEASEHOLD_\w+)`", rows))
+
+
+def test_every_parameter_is_explained() -> None:
+    """In the guide, or at least named there."""
+    text = DEPLOY.read_text()
+    known = {each.name for each in declarations(INFRA / "main.bicep") if each.kind == "param"} - {"name", "location", "tags"}
+
+    assert set() == {name for name in known if f"`{name}`" not in text}
+
+
+def test_every_permission_that_is_granted_is_explained() -> None:
+    """In the table of Microsoft Graph's."""
+    granted = re.findall(r'give_graph_permission "\$broker" ([\w.]+)', (INFRA / "entra.sh").read_text())
+
+    assert 3 == len(granted)
+    assert [] == [each for each in granted if f"`{each}`" not in DEPLOY.read_text()]
+
+
+def test_no_permission_over_all_applications_is_granted() -> None:
+    """It would make the broker whatever it likes to be."""
+    script = re.sub(r"^#.*$", "", (INFRA / "entra.sh").read_text(), flags=re.MULTILINE)
+
+    assert None is re.search(r"Application\.ReadWrite\.All|Directory\.ReadWrite\.All|RoleManagement", script)
+
+
+@pytest.mark.parametrize("name", _named(r"`(test_\w+)`"))
+def test_every_test_that_is_called_as_witness_exists(name: str) -> None:
+    """A claim whose test was renamed or dropped is a claim without one."""
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert f"def {name}(" in tests
+
+
+@pytest.mark.parametrize("path", _named(r"`((?:shared|infra|tests)/[\w./-]+)`"))
+def test_every_file_that_is_pointed_at_exists(path: str) -> None:
+    """In the documents of deployment and security."""
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_headings_that_are_linked_to_exist(document: Path) -> None:
+    """Within and between these documents."""
+    links = re.findall(r"\]\(([\w.-]*)#([\w-]+)\)", document.read_text())
+    missing = [anchor for name, anchor in links if anchor not in _anchors(document.parent / name if name else document)]
+
+    assert [] == missing
+
+
+def _anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
