@@ -37,4 +37,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    logging.shutdown()
+    # Azure ends a worker without taking it down: an app gets no chance to close its clients, and nobody complains of it.
+    os._exit(status)
