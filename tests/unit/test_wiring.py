@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,15 @@ async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     assert parts.application_secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
     await parts.client.aclose()
     await parts.transport.close()
+
+
+def test_azures_libraries_do_not_tell_of_every_call() -> None:
+    """What goes wrong they still tell."""
+    for name in ("azure", "httpx"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    assert Parts(LEAST).outside.timing.settle == 180
+    for name in ("azure.core.pipeline.policies.http_logging_policy", "httpx"):
+        assert logging.getLogger(name).getEffectiveLevel() == logging.WARNING
 
 
 def imported_by(code: str) -> set[str]:
