@@ -171,9 +171,10 @@ def _azure_role(value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
 
 def _role_definition(text: str) -> str:
     head, mark, name = text.lower().rpartition(_ROLE_ID_MARK)
-    well_formed = mark and (not head or head.startswith(("/subscriptions/", "/providers/")))
-    if not well_formed:
+    if not mark:
         raise Unparsable("expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}")
+    if head:
+        Scope.parse(head)
     ObjectId.parse(name)
     return text
 

@@ -180,6 +180,7 @@ class ServicePrincipalIssuer:
         for index, found in enumerate(exists):
             if not found:
                 faults.append(Fault(f"azure_groups[{index}].object_id", "there is no such group"))
+        faults += _twice(wanted, definitions)
         if faults:
             raise Malformed(*faults, code="unresolvable")
         pairs = zip(wanted.azure_roles, definitions, strict=True)
@@ -357,6 +358,16 @@ def _new_application(order: Order, made: ServicePrincipalFootprint, target: Serv
         tags=(_MARK, *target.tags),
         notes=f"Made by Leasehold for lease {order.lease_id}; deleted when the lease ends.",
     )
+
+
+def _twice(target: ServicePrincipalTarget, definitions: list[str]) -> list[Fault]:
+    """Azure refuses a second assignment of one role to one principal at one scope, whatever its condition."""
+    wanted = [
+        (role.scope.lower(), found.lower().rpartition("/")[2])
+        for role, found in zip(target.azure_roles, definitions, strict=True)
+    ]
+    message = "the same role is assigned at the same scope already"
+    return [Fault(f"azure_roles[{index}]", message) for index, each in enumerate(wanted) if each[1] and each in wanted[:index]]
 
 
 def _target(target: Target) -> ServicePrincipalTarget:

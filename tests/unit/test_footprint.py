@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from shared.core.footprint import (
+    ApplicationSecretFootprint,
+    Assignment,
+    Footprint,
+    ServicePrincipalFootprint,
+    combined,
+    read_footprint,
+    write_footprint,
+)
+from shared.core.names import ObjectId
+from tests.fakes.world import EXISTING, GROUPS, SCOPES, guid
+
+identities = some.none() | some.uuids().map(lambda value: ObjectId(str(value)))
+assignments = some.builds(Assignment, some.sampled_from(SCOPES), some.uuids().map(str))
+footprints: some.SearchStrategy[Footprint] = some.builds(
+    ServicePrincipalFootprint,
+    some.text(min_size=1),
+    some.lists(assignments).map(tuple),
+    some.lists(some.sampled_from(GROUPS)).map(tuple),
+    some.booleans(),
+    identities,
+    identities,
+    identities,
+) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities)
+
+
+@given(footprints)
+def test_a_footprint_reads_back_from_json(footprint: Footprint) -> None:
+    """Nothing is lost on the way through storage."""
+    assert footprint == read_footprint(json.loads(json.dumps(write_footprint(footprint))))
+
+
+def test_a_footprint_of_a_later_version_is_refused() -> None:
+    """Undoing half of it would be worse than waiting."""
+    with pytest.raises(ValueError, match="from a later version"):
+        read_footprint({"type": "database_user"})
+
+
+def test_a_stored_footprint_reads_for_ever() -> None:
+    """Pinned: rows that were written long ago must be undone."""
+    stored = {
+        "type": "service_principal",
+        "unique_name": "leasehold-web.01",
+        "assignments": [{"scope": SCOPES[0], "name": "n"}],
+        "groups": [GROUPS[0]],
+        "purge": True,
+        "application_id": guid(5),
+        "app_id": None,
+        "principal_id": None,
+    }
+    expected = ServicePrincipalFootprint(
+        "leasehold-web.01", (Assignment(SCOPES[0], "n"),), (GROUPS[0],), purge=True, application_id=guid(5)
+    )
+    assert expected == read_footprint(stored)
+
+
+def test_two_footprints_of_a_lease_combine_to_what_either_knows() -> None:
+    """Two workers may have learned different ids."""
+    one = ServicePrincipalFootprint("x", purge=False, application_id=guid(1), app_id=guid(2))
+    other = ServicePrincipalFootprint("x", purge=False, principal_id=guid(3))
+    expected = ServicePrincipalFootprint("x", (), (), purge=False, application_id=guid(1), app_id=guid(2), principal_id=guid(3))
+    assert [expected, expected] == [combined(one, other), combined(other, one)]

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from shared.core.errors import Malformed
+from shared.core.names import ObjectId, RoleName, Scope
+from shared.core.role import (
+    MAX_TTL,
+    MIN_TTL,
+    ApplicationSecretTarget,
+    AzureRole,
+    Bounds,
+    Role,
+    ServicePrincipalTarget,
+    Target,
+)
+from shared.core.role_document import read_role, restore_role, store_role, write_role
+from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, WEB, guid
+
+DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
+SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id": EXISTING}
+
+identities = some.uuids().map(lambda value: ObjectId(str(value)))
+words = some.text(some.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+azure_roles = some.builds(
+    AzureRole,
+    some.sampled_from(SCOPES),
+    some.just("Reader"),
+    some.none(),
+    some.none() | words,
+    definition_id=some.sampled_from(["", DEFINITION]),
+) | some.builds(AzureRole, some.sampled_from(SCOPES), some.none(), some.just(DEFINITION), definition_id=some.just(DEFINITION))
+principals = some.builds(
+    ServicePrincipalTarget,
+    some.lists(azure_roles, min_size=1, max_size=5).map(tuple),
+    some.lists(identities, unique=True, max_size=5).map(tuple),
+    some.lists(words, max_size=5).map(tuple),
+    some.sampled_from(["AzureADMyOrg", "AzureADMultipleOrgs"]),
+    some.booleans(),
+    some.sampled_from(["none", "token"]),
+)
+secrets = some.builds(
+    ApplicationSecretTarget,
+    identities,
+    some.sampled_from(["none", "token"]),
+    some.none() | identities,
+    some.none() | identities,
+)
+targets: some.SearchStrategy[Target] = some.one_of(principals, secrets)
+
+
+@some.composite
+def roles(draw: some.DrawFn) -> Role:
+    """Any role that could have been written."""
+    most = draw(some.integers(MIN_TTL, MAX_TTL))
+    several = some.frozensets(identities, max_size=4)
+    return Role(
+        name=WEB,
+        target=draw(targets),
+        bounds=Bounds(draw(several), draw(several), draw(some.frozensets(words, max_size=4))),
+        ttl=draw(some.integers(MIN_TTL, most)),
+        max_ttl=most,
+        renewable=draw(some.booleans()),
+        max_leases=draw(some.none() | some.integers(1, 1000)),
+    )
+
+
+def faults(document: Any) -> list[str]:
+    """The paths of all that is wrong with a document."""
+    with pytest.raises(Malformed) as caught:
+        read_role(WEB, document)
+    return [fault.path for fault in caught.value.faults]
+
+
+@given(roles())
+def test_what_is_stored_is_restored(role: Role) -> None:
+    """Storing and restoring loses nothing."""
+    assert replace(role, version="v7") == restore_role(WEB, store_role(role), "v7")
+
+
+@given(roles())
+def test_what_is_written_is_read(role: Role) -> None:
+    """The public document reads back as the role, but for what was looked up in Azure."""
+    read = read_role(WEB, write_role(role))
+    assert write_role(role) == write_role(read)
+    assert "resolved" not in write_role(role)
+
+
+def test_defaults_are_a_quarter_of_an_hour_and_four_hours() -> None:
+    """A role that says nothing about time."""
+    role = read_role(WEB, DOCUMENT)
+    assert (900, 14400, True, None) == (role.ttl, role.max_ttl, role.renewable, role.max_leases)
+
+
+def test_a_long_ttl_draws_the_default_max_ttl_along() -> None:
+    """So that a ttl alone is never a fault."""
+    assert 86400 == read_role(WEB, DOCUMENT | {"ttl": "1d"}).max_ttl
+
+
+def test_a_short_max_ttl_draws_the_default_ttl_along() -> None:
+    """So that a max_ttl alone is never a fault."""
+    assert 300 == read_role(WEB, DOCUMENT | {"max_ttl": "5m"}).ttl
+
+
+def test_a_ttl_longer_than_max_ttl_is_refused() -> None:
+    """Said of the ttl."""
+    assert ["ttl"] == faults(DOCUMENT | {"ttl": "2h", "max_ttl": "1h"})
+
+
+def test_a_document_with_five_faults_reports_five() -> None:
+    """All at once, each with its path."""
+    wrong = {
+        "type": "service_principal",
+        "ttl": "soon",
+        "renewable": "yes",
+        "azure_roles": [{"role_name": "Reader"}, {"scope": SCOPES[0]}],
+        "surprise": 1,
+    }
+    assert ["azure_roles[0].scope", "azure_roles[1]", "ttl", "renewable", "surprise"] == faults(wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"type": "vault"}, "type"),
+        ({"ttl": MIN_TTL - 1}, "ttl"),
+        ({"max_ttl": MAX_TTL + 1}, "max_ttl"),
+        ({"max_leases": 0}, "max_leases"),
+        ({"credential": "certificate"}, "credential"),
+        ({"pool": {"size": 1}}, "pool.size"),
+        ({"pool": {"count": 0}}, "pool.count"),
+        ({"tags": ["a b"]}, "tags[0]"),
+        ({"tags": ["x"] * 17}, "tags"),
+        ({"sign_in_audience": "everybody"}, "sign_in_audience"),
+        ({"permanently_delete": 1}, "permanently_delete"),
+        ({"ready": "soon"}, "ready"),
+        ({"azure_groups": [{"object_id": GROUPS[0]}, {"object_id": GROUPS[0]}]}, "azure_groups"),
+        ({"azure_groups": []}, "azure_groups"),
+        ({"azure_groups": [{"object_id": "x"}]}, "azure_groups[0].object_id"),
+        ({"azure_groups": [{"object_id": GROUPS[0], "name": "x"}]}, "azure_groups[0].name"),
+        ({"azure_roles": []}, "azure_roles"),
+        ({"azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}] * 33}, "azure_roles"),
+        ({"azure_roles": [{"role_name": "R", "role_id": DEFINITION, "scope": SCOPES[0]}]}, "azure_roles[0]"),
+        ({"azure_roles": [{"scope": SCOPES[0]}]}, "azure_roles[0]"),
+        ({"azure_roles": [{"role_id": "Reader", "scope": SCOPES[0]}]}, "azure_roles[0].role_id"),
+        (
+            {"azure_roles": [{"role_id": f"/subscriptions/x?y={DEFINITION}", "scope": SCOPES[0]}]},
+            "azure_roles[0].role_id",
+        ),
+        ({"azure_roles": [{"role_name": "R", "scope": "/"}]}, "azure_roles[0].scope"),
+        ({"azure_roles": [{"role_name": "R", "scope": SCOPES[0], "condition": "x" * 8193}]}, "azure_roles[0].condition"),
+        ({"azure_roles": [{"role_name": "R", "scope": SCOPES[0], "name": "x"}]}, "azure_roles[0].name"),
+        ({"bound_service_principal_ids": []}, "bound_service_principal_ids"),
+        ({"bound_service_principal_ids": ["*"]}, "bound_service_principal_ids[0]"),
+        ({"bound_application_ids": [1]}, "bound_application_ids[0]"),
+        ({"bound_app_roles": [" x"]}, "bound_app_roles[0]"),
+        ({"resolved": {}}, "resolved"),
+        ({"version": "1"}, "version"),
+        ({"application_object_id": EXISTING}, "application_object_id"),
+    ],
+)
+def test_a_fault_is_told_by_its_path(change: dict[str, Any], path: str) -> None:
+    """Every rule of the document, one at a time."""
+    assert [path] == faults(DOCUMENT | change)
+
+
+def test_a_service_principal_without_roles_and_groups_is_refused() -> None:
+    """It could do nothing."""
+    assert ["azure_roles"] == faults({"type": "service_principal"})
+
+
+def test_a_document_without_type_is_refused() -> None:
+    """Kinds are never guessed."""
+    assert "type" in faults({"azure_groups": [{"object_id": GROUPS[0]}]})
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"application_object_id": "x"}, "application_object_id"),
+        ({"azure_groups": [{"object_id": GROUPS[0]}]}, "azure_groups"),
+        ({"ready": True}, "ready"),
+    ],
+)
+def test_a_fault_of_an_application_secret_is_told_by_its_path(change: dict[str, Any], path: str) -> None:
+    """The other kind of role has other fields."""
+    assert [path] == faults(SECRET | change)
+
+
+def test_an_application_secret_names_its_application() -> None:
+    """It is the one field that it cannot be without."""
+    assert ["application_object_id"] == faults({"type": "application_secret"})
+
+
+@pytest.mark.parametrize("prefix", ["", f"/subscriptions/{guid(2)}", "/providers/Microsoft.Management/managementGroups/root"])
+def test_a_role_definition_may_be_named_at_any_root(prefix: str) -> None:
+    """Built-in definitions have an id with and without a subscription."""
+    role_id = f"{prefix}/providers/Microsoft.Authorization/roleDefinitions/{guid(7)}"
+    document = {"type": "service_principal", "azure_roles": [{"role_id": role_id, "scope": SCOPES[0]}]}
+    target = read_role(WEB, document).target
+    assert isinstance(target, ServicePrincipalTarget)
+    assert role_id == target.azure_roles[0].role_id
+
+
+def test_a_target_knows_its_subscription_only_when_there_is_one() -> None:
+    """One for all scopes, or none."""
+    other = Scope.parse(f"/subscriptions/{guid(9)}")
+    one, two = AzureRole(SCOPES[0], "Reader"), AzureRole(other, "Reader")
+    found = [ServicePrincipalTarget(azure_roles=wanted).subscription_id for wanted in ((one, one), (one, two), ())]
+    assert [guid(2), None, None] == found
+
+
+def test_a_role_tells_its_type() -> None:
+    """By the target's class."""
+    names = [read_role(RoleName("r"), document).type for document in (DOCUMENT, SECRET)]
+    assert ["service_principal", "application_secret"] == names
