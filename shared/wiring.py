@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,7 +91,6 @@ class Parts:
 
         _quieten_libraries()
         settings, tables = self.settings, self.tables
-        quieten()
         return Outside(
             clock=self.clock,
             ids=self.ids,
@@ -207,12 +205,6 @@ def _quieten_libraries() -> None:
     """The SDKs tell of every call at level INFO, headers and all: most of an issue's own time, and nothing that is missed."""
     for name in ("azure", "httpx", "httpcore", "msal"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def quieten() -> None:
-    """Azure's libraries tell the log of every call they make, at the level that the platform keeps by default."""
-    for talkative in ("azure", "httpx"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def challenge_of(settings: Settings) -> str:
