@@ -1,0 +1,56 @@
+"""Orders for the issuers, and what they note while they work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.core.footprint import Footprint
+from shared.core.names import LeaseId
+from shared.core.ports import Issuer, Minted, Order
+from shared.core.role import Target
+from tests.fakes.world import WEB, World
+
+
+def order(world: World, target: Target, *, seconds: float = 180.0) -> Order:
+    """For a new lease of that target, with so much time."""
+    now = world.clock.now()
+    lease_id = LeaseId.of(WEB, world.ids.ulid(now))
+    return Order(lease_id, target, now + timedelta(hours=1), world.outside.within(seconds))
+
+
+@dataclass(slots=True)
+class Job:
+    """One order, carried out by hand."""
+
+    world: World
+    target: Target
+    seconds: float = 180.0
+    noted: list[Footprint] = field(default_factory=list)
+    order: Order = field(init=False)
+    footprint: Footprint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.order = order(self.world, self.target, seconds=self.seconds)
+        self.footprint = self.issuer.plan(self.order)
+
+    @property
+    def issuer(self) -> Issuer:
+        """By the target's type."""
+        return self.world.issuers.for_target(self.target)
+
+    async def mint(self) -> Minted:
+        """Keeps the footprint at its best."""
+        minted = await self.issuer.mint(self.order, self.footprint, self._note)
+        self.footprint = minted.footprint
+        return minted
+
+    async def undo(self, *, young: bool = False, seconds: float = 60.0) -> bool:
+        """Locates what is not known, then undoes."""
+        wait_until = self.world.outside.within(seconds)
+        self.footprint = await self.issuer.locate(self.footprint, young=young, wait_until=wait_until)
+        return await self.issuer.undo(self.footprint, young=young, wait_until=wait_until)
+
+    def _note(self, footprint: Footprint) -> None:
+        self.noted.append(footprint)
+        self.footprint = footprint
