@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -71,6 +72,15 @@ async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[S
             TokenProbe(client, FakeClock(), ends["entra"], tenant, f"{ends['arm']}/.default"),
             Scope.parse(f"/subscriptions/{document['subscription_id']}/resourceGroups/app"),
         )
+    await _goodbyes()
+
+
+async def _goodbyes() -> None:
+    """Until every connection is gone: TLS ends with a farewell, for which aiohttp does not wait."""
+    watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined] # nothing public tells
+    async with asyncio.timeout(5):
+        while len(watched) > 1:  # noqa: ASYNC110 - there is no event; the one left is the loop's own wake-up call
+            await asyncio.sleep(0)
 
 
 def verifier_of(document: dict[str, object], client: httpx.AsyncClient, clock: Clock) -> EntraVerifier:
