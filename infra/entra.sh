@@ -3,6 +3,8 @@
 # Microsoft Graph, and the first administrator. Every command may be repeated. Takes the Azure CLI, signed in.
 
 set -euo pipefail
+# Without it, a failure within $(...) goes unnoticed.
+shopt -s inherit_errexit
 
 readonly GRAPH_APP_ID='00000003-0000-0000-c000-000000000000'
 readonly AZURE_CLI_APP_ID='04b07795-8ddb-461a-bbee-02f9e1bf7b46'
@@ -37,24 +39,26 @@ graph() {
   az rest --only-show-errors --output tsv --method "$method" --url "${GRAPH}/v1.0/${path}" "$@"
 }
 
-# The value that a query finds, empty when it finds none (`az` may print None).
-find_value() {
-  local path=$1 query=$2 found
-  found=$(graph get "$path" --query "$query")
-  [ "$found" = None ] || printf '%s' "$found"
-}
-
-# The directory's replicas are seconds behind one another: what was made just now may be unknown for a moment.
+# The directory's replicas are seconds behind one another: what was made just now may be unknown to one, though another has
+# just told of it. Prints what the command prints when it succeeds.
 eventually() {
-  local attempt
+  local attempt output
   for attempt in 1 2 3 4 5 6; do
-    if "$@" >/dev/null 2>&1; then
+    if output=$("$@" 2>/dev/null); then
+      printf '%s' "$output"
       return 0
     fi
     sleep $((attempt * 2))
   done
   # Once more, for its error to be seen.
-  "$@" >/dev/null
+  "$@"
+}
+
+# The value that a query finds, empty when it finds none (`az` may print None).
+find_value() {
+  local path=$1 query=$2 found
+  found=$(eventually graph get "$path" --query "$query")
+  [ "$found" = None ] || printf '%s' "$found"
 }
 
 upsert() {
@@ -84,7 +88,6 @@ api_document() {
 application() {
   local path="applications(uniqueName='${unique_name}')" app_id object_id principal_id
   upsert "$path" '{"displayName":"Leasehold","signInAudience":"AzureADMyOrg"}'
-  eventually graph get "${path}?\$select=id"
   app_id=$(find_value "${path}?\$select=appId" appId)
   object_id=$(find_value "${path}?\$select=id" id)
   # The scope first: a client can be authorized in advance only for a scope that exists.
@@ -96,7 +99,6 @@ application() {
   eventually change "applications/${object_id}" "$(printf '{"api":%s}' "$(api_document "$(printf \
     '{"appId":"%s","delegatedPermissionIds":["%s"]}' "$AZURE_CLI_APP_ID" "$USER_SCOPE_ID")")")"
   eventually upsert "servicePrincipals(appId='${app_id}')" '{"displayName":"Leasehold"}'
-  eventually graph get "servicePrincipals(appId='${app_id}')?\$select=id"
   principal_id=$(find_value "servicePrincipals(appId='${app_id}')?\$select=id" id)
   printf 'audience=%s\napplication_object_id=%s\nservice_principal_object_id=%s\n' "$app_id" "$object_id" "$principal_id"
 }
@@ -109,7 +111,7 @@ give() {
     return 0
   fi
   eventually graph post "servicePrincipals/${resource}/appRoleAssignedTo" --headers 'Content-Type=application/json' \
-    --body "$(printf '{"principalId":"%s","resourceId":"%s","appRoleId":"%s"}' "$principal" "$resource" "$role_id")"
+    --body "$(printf '{"principalId":"%s","resourceId":"%s","appRoleId":"%s"}' "$principal" "$resource" "$role_id")" >/dev/null
 }
 
 give_graph_permission() {
@@ -125,7 +127,6 @@ give_graph_permission() {
 # any application of the tenant, and become it.
 permissions() {
   local broker=$1 groups=$2
-  eventually graph get "servicePrincipals/${broker}?\$select=id"
   give_graph_permission "$broker" Application.ReadWrite.OwnedBy
   if [ "$groups" = yes ]; then
     give_graph_permission "$broker" GroupMember.ReadWrite.All

@@ -1,4 +1,4 @@
-"""Runs ``infra/entra.sh`` against a local cloud, with a stand-in for the Azure CLI."""
+"""Runs ``infra/entra.sh`` against a local cloud, with stand-ins for the Azure CLI and for waiting."""
 
 from __future__ import annotations
 
@@ -68,6 +68,9 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     stand_in = programs / "az"
     stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("azure_cli.py")}" "$@"\n')
     stand_in.chmod(0o755)
+    waiting = programs / "sleep"
+    waiting.write_text("#!/bin/sh\n")
+    waiting.chmod(0o755)
     with running(Settings(state_dir=tmp_path_factory.mktemp("cloud"))) as cloud:
         found = Tenant(cloud.control_url, str(cloud.ca_bundle), {})
         found.control("PUT", "consistency", {"profile": "none"})

@@ -187,3 +187,27 @@ def test_tells_how_it_is_used(tenant: Tenant) -> None:
     """When it is asked, or asked nothing."""
     assert tenant.run("--help").stdout == tenant.run().stdout
     assert tenant.run().stdout.startswith("usage: entra.sh")
+
+
+def test_a_replica_that_is_behind_is_asked_again(tenant: Tenant, application: dict[str, str]) -> None:
+    """What was made just now may be unknown to the next who is asked."""
+    _disturb(tenant, times=1)
+
+    assert application == tenant.lines("application")
+
+
+def test_a_failure_that_stays_ends_the_script(tenant: Tenant) -> None:
+    """With Graph's own words, and without printing half of what was asked for."""
+    _disturb(tenant, times=50)
+
+    done = tenant.run("application")
+    tenant.control("DELETE", "faults")
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "Request_ResourceNotFound" in done.stderr
+
+
+def _disturb(tenant: Tenant, times: int) -> None:
+    effect = {"status": 404, "code": "Request_ResourceNotFound"}
+    fault = {"service": "graph", "method": "GET", "path": r"servicePrincipals\(appId", "times": times, "effect": effect}
+    tenant.control("POST", "faults", [fault])
