@@ -54,23 +54,21 @@ class Child:
         """Whether it has not ended."""
         return self.process.returncode is None
 
-    async def line_starting(self, prefix: str, *, within: float) -> str:
-        """Waits, at most ``within`` seconds, for a line and gives what follows the prefix. Raises ``ChildError``."""
+    async def lines_with(self, text: str, *, count: int = 1, within: float) -> list[str]:
+        """Waits, at most ``within`` seconds, until it has written so many lines with this text, and gives all such.
+
+        Raises ``ChildError`` when it does not, or ends before it has.
+        """
         async with self._heard:
             try:
                 async with asyncio.timeout(within):
-                    while not (found := [line for line in self.lines if line.startswith(prefix)]):
+                    while len(found := [line for line in self.lines if text in line]) < count:
                         if self._closed:
-                            raise self.fault("ended before it was ready")
+                            raise self.fault(f"ended before it wrote {text!r}")
                         await self._heard.wait()
             except TimeoutError:
-                raise self.fault(f"was not ready in {within:g} s") from None
-        return found[0].removeprefix(prefix).strip()
-
-    async def heard(self) -> None:
-        """Waits until it has written one more line, or has ended."""
-        async with self._heard:
-            await self._heard.wait()
+                raise self.fault(f"did not write {text!r} in {within:g} s") from None
+        return found
 
     async def answers(self, port: int, *, within: float) -> None:
         """Waits until something listens at the port. Raises ``ChildError`` when nothing does in ``within`` seconds."""

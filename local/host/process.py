@@ -48,10 +48,11 @@ class FunctionHost:
         environment = {**self.environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self._child = await Child.spawn("function host", command, environment, echo=self.echo)
         try:
-            self._url = await self._child.line_starting("ready ", within=READY_WITHIN)
+            (ready, *_) = await self._child.lines_with("ready http://", within=READY_WITHIN)
         except BaseException:
             await self._child.kill9()
             raise
+        self._url = ready.removeprefix("ready ")
         self.port = int(self._url.rpartition(":")[2])
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -29,17 +28,13 @@ async def hosting(connection: str = "UseDevelopmentStorage=true", **settings: st
 
 async def said(host: FunctionHost, count: int) -> list[dict[str, Any]]:
     """The first ``count`` things that the app's timer and queue functions said."""
-    async with asyncio.timeout(DEADLINE):
-        while len(lines := [line for line in host.output if line.startswith("said ")]) < count:
-            await host.child.heard()
+    lines = await host.child.lines_with("said ", count=count, within=DEADLINE)
     return [json.loads(line.removeprefix("said ")) for line in lines]
 
 
 async def wrote(host: FunctionHost, text: str) -> None:
     """Waits until the host has written a line with this text."""
-    async with asyncio.timeout(DEADLINE):
-        while not any(text in line for line in host.output):
-            await host.child.heard()
+    await host.child.lines_with(text, within=DEADLINE)
 
 
 def client(host: FunctionHost) -> httpx.AsyncClient:

@@ -127,7 +127,8 @@ async def test_ends_with_its_parent_even_when_that_is_killed() -> None:
         "asyncio.run(main())\n"
     )
     parent = await Child.spawn("parent", [sys.executable, "-c", program], {**os.environ, "PYTHONPATH": str(ROOT)})
-    port = int(await parent.line_starting("child ", within=DEADLINE))
+    (line,) = await parent.lines_with("child ", within=DEADLINE)
+    port = int(line.removeprefix("child "))
     before = await listens(port)
     await parent.kill9()
     async with asyncio.timeout(DEADLINE):

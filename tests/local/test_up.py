@@ -101,7 +101,8 @@ sys.exit(up.run(main()))
 async def _started() -> tuple[Child, list[int]]:
     command = [sys.executable, "-c", _PROGRAM]
     child = await Child.spawn("stack", command, {**os.environ, "PYTHONPATH": str(ROOT)})
-    return child, [int(port) for port in (await child.line_starting("ports ", within=DEADLINE)).split()]
+    (line,) = await child.lines_with("ports ", within=DEADLINE)
+    return child, [int(port) for port in line.split()[1:]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
