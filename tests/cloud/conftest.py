@@ -6,7 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from shared.cloud.entra import EntraVerifier
+from shared.cloud.graph import Graph
+from tests.cloud.graph_answers import ENDPOINT, graph_at
+from tests.cloud.key_server import KeyServer
+from tests.cloud.scripted import Bearer, Scripted
 from tests.cloud.stage import Stage, staged
+from tests.cloud.verifying import verifier_of
+from tests.fakes.clock import FakeClock
 from tests.local.conftest import Cloud, _running, cloud
 
 __all__ = ["_running", "cloud"]
@@ -20,3 +27,39 @@ async def stage(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setenv("IDENTITY_HEADER", identity["identity_header"])
     async with staged(cloud) as opened:
         yield opened
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time."""
+    return FakeClock()
+
+
+@pytest.fixture
+def server() -> KeyServer:
+    """Entra ID, as a verifier sees it."""
+    return KeyServer()
+
+
+@pytest.fixture
+def verifier(server: KeyServer, clock: FakeClock) -> EntraVerifier:
+    """A verifier over it."""
+    return verifier_of(server, clock)
+
+
+@pytest.fixture
+def service() -> Scripted:
+    """A service that answers as told."""
+    return Scripted()
+
+
+@pytest.fixture
+def bearer() -> Bearer:
+    """The broker's identity."""
+    return Bearer()
+
+
+@pytest.fixture
+def graph(service: Scripted, bearer: Bearer) -> Graph:
+    """Graph over the service."""
+    return graph_at(ENDPOINT, service, bearer)

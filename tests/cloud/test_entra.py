@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import hmac
 import json
 import logging
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -21,7 +16,6 @@ from shared.core.names import ObjectId
 from tests.cloud.key_server import (
     AUDIENCE,
     AUDIENCE_URI,
-    AUTHORITY,
     CALLER,
     CLIENT,
     NOW,
@@ -31,60 +25,23 @@ from tests.cloud.key_server import (
     claims,
     issuer,
     jwk,
-    private_key,
-    raw_token,
     signed_payload,
     token,
 )
+from tests.cloud.verifying import (
+    EXPIRED,
+    MALFORMED,
+    NO_AUDIENCE,
+    NO_IDENTITY,
+    NO_ISSUER,
+    NO_LIFETIME,
+    TOO_EARLY,
+    TWO_CLIENTS,
+    refusal,
+    unchecked,
+    verifier_of,
+)
 from tests.fakes.clock import FakeClock
-
-
-def verifier_of(server: KeyServer, clock: FakeClock, *tenants: str) -> EntraVerifier:
-    """One for the broker's two audiences."""
-    return EntraVerifier(
-        authority=AUTHORITY,
-        tenants=[ObjectId(each) for each in tenants or (TENANT,)],
-        audiences=[AUDIENCE, AUDIENCE_URI],
-        client=server.client(),
-        clock=clock,
-    )
-
-
-@pytest.fixture
-def server() -> KeyServer:
-    """Entra ID."""
-    return KeyServer()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Time."""
-    return FakeClock()
-
-
-@pytest.fixture
-def verifier(server: KeyServer, clock: FakeClock) -> EntraVerifier:
-    """What is tested."""
-    return verifier_of(server, clock)
-
-
-async def refusal(verifier: EntraVerifier, bad: str) -> str:
-    """Why the token is refused, in the words that its sender reads."""
-    with pytest.raises(Unauthenticated) as refused:
-        await verifier.verify(bad)
-    assert "unauthenticated" == refused.value.stable_code
-    return refused.value.detail
-
-
-MALFORMED = "The access token is malformed."
-NOT_SIGNED = "The access token is not signed by a key of its issuer."
-NO_ISSUER = "The access token's issuer is not trusted by this broker."
-NO_AUDIENCE = "The access token is for another audience than this broker."
-EXPIRED = "The access token has expired."
-TOO_EARLY = "The access token is not valid yet."
-NO_LIFETIME = "The access token's lifetime is missing or malformed."
-NO_IDENTITY = "The access token does not say who the caller is: it has no oid claim."
-TWO_CLIENTS = "The access token names two different clients."
 
 
 async def test_a_good_token_makes_a_caller(verifier: EntraVerifier) -> None:
@@ -121,117 +78,6 @@ async def test_identifiers_are_read_in_any_case(verifier: EntraVerifier) -> None
     """A GUID is a GUID."""
     caller = await verifier.verify(token(oid="ABCDEFAB-0000-4000-8000-ABCDEFABCDEF", tid=TENANT.upper()))
     assert "abcdefab-0000-4000-8000-abcdefabcdef" == caller.object_id
-
-
-# Shape and signature
-
-
-@pytest.mark.parametrize(
-    "bad",
-    ["", "x", "a.b", "a.b.c", "a.b.c.d", "..", "é.b.c", "\ud800.b.c", "e30.e30.", "W10.e30.e30", "bnVsbA.e30.e30"],
-)
-async def test_refuses_what_is_no_token(verifier: EntraVerifier, server: KeyServer, bad: str) -> None:
-    """And asks Entra ID nothing."""
-    assert await refusal(verifier, bad) in {MALFORMED, NOT_SIGNED}
-    assert [] == server.asked
-
-
-async def test_refuses_a_token_of_more_than_16_kib(verifier: EntraVerifier, server: KeyServer) -> None:
-    """A longer one is not even looked into."""
-    assert MALFORMED == await refusal(verifier, token(padding="x" * 16 * 1024))
-    assert [] == server.asked
-
-
-async def test_refuses_a_payload_nested_without_end(verifier: EntraVerifier) -> None:
-    """It is a fault of the sender, not of the broker."""
-    assert MALFORMED == await refusal(verifier, signed_payload(b"[" * 9000))
-
-
-async def test_refuses_a_header_nested_without_end(verifier: EntraVerifier) -> None:
-    """The same of the header."""
-    assert MALFORMED == await refusal(verifier, raw_token(b"[" * 9000, {}))
-
-
-@pytest.mark.parametrize("payload", [b"[]", b"1", b"null", b'"x"', b"{", b"\xff\xfe"])
-async def test_refuses_a_payload_that_is_no_object(verifier: EntraVerifier, payload: bytes) -> None:
-    """However well it is signed."""
-    assert MALFORMED == await refusal(verifier, signed_payload(payload))
-
-
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, "HS256", "RS384", "RS512", "PS256", "ES256", 256])
-async def test_refuses_any_algorithm_but_rs256(verifier: EntraVerifier, server: KeyServer, algorithm: object) -> None:
-    """Before a key is looked for."""
-    bad = raw_token({"alg": algorithm, "typ": "JWT", "kid": "two"}, claims(), b"x")
-    assert await refusal(verifier, bad) in {NOT_SIGNED, MALFORMED}
-    assert [] == server.asked
-
-
-async def test_refuses_a_public_key_taken_for_a_shared_secret(verifier: EntraVerifier, server: KeyServer) -> None:
-    """The confusion of algorithms: an HMAC keyed with what everybody can read."""
-    pem = private_key("two").public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    signed = raw_token({"alg": "HS256", "typ": "JWT", "kid": "two"}, claims()).rpartition(".")[0]
-    mac = urlsafe_b64encode(hmac.digest(pem, signed.encode(), "sha256")).rstrip(b"=").decode()
-    assert NOT_SIGNED == await refusal(verifier, f"{signed}.{mac}")
-    assert [] == server.asked
-
-
-async def test_refuses_rs384_even_if_well_signed(verifier: EntraVerifier) -> None:
-    """Entra ID signs with RS256."""
-    assert NOT_SIGNED == await refusal(verifier, jwt.encode(claims(), private_key("two"), "RS384", headers={"kid": "two"}))
-
-
-async def test_refuses_an_elliptic_signature(verifier: EntraVerifier) -> None:
-    """The same of another family of keys."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    assert NOT_SIGNED == await refusal(verifier, jwt.encode(claims(), key, "ES256", headers={"kid": "two"}))
-
-
-async def test_refuses_a_token_without_a_key_id(verifier: EntraVerifier, server: KeyServer) -> None:
-    """No key is tried at random."""
-    assert NOT_SIGNED == await refusal(verifier, jwt.encode(claims(), private_key("two"), "RS256"))
-    assert [] == server.asked
-
-
-async def test_refuses_a_header_that_demands_what_is_unknown(verifier: EntraVerifier) -> None:
-    """RFC 7515, 4.1.11."""
-    bad = token(header={"crit": ["exp"], "exp": 1})
-    assert await refusal(verifier, bad) in {NOT_SIGNED, MALFORMED}
-
-
-async def test_keys_named_in_the_header_are_not_followed(verifier: EntraVerifier, server: KeyServer) -> None:
-    """Neither ``jwk`` nor ``jku`` nor ``x5u`` gives trust."""
-    header = {"kid": "two", "jwk": jwk("evil"), "jku": "https://evil.example/keys", "x5u": "https://evil.example/x"}
-    bad = jwt.encode(claims(), private_key("evil"), "RS256", headers=header)
-    assert NOT_SIGNED == await refusal(verifier, bad)
-    assert all("evil" not in path for path in server.asked)
-
-
-async def test_refuses_another_keys_signature(verifier: EntraVerifier) -> None:
-    """The key id is a published one's, the signature is not its."""
-    assert NOT_SIGNED == await refusal(verifier, token("evil", header={"kid": "two"}))
-
-
-async def test_refuses_an_unknown_key(verifier: EntraVerifier) -> None:
-    """Whoever signed it."""
-    assert NOT_SIGNED == await refusal(verifier, token("evil"))
-
-
-async def test_refuses_a_payload_changed_after_signing(verifier: EntraVerifier) -> None:
-    """One claim is enough."""
-    header, _, signature = token().split(".")
-    other = urlsafe_b64encode(json.dumps(claims(roles=["Leasehold.Admin"])).encode()).rstrip(b"=").decode()
-    assert NOT_SIGNED == await refusal(verifier, f"{header}.{other}.{signature}")
-
-
-async def test_refuses_a_token_without_its_signature(verifier: EntraVerifier) -> None:
-    """An empty one is none."""
-    assert NOT_SIGNED == await refusal(verifier, token().rpartition(".")[0] + ".")
-
-
-async def test_a_key_published_for_version_2_alone_signs_no_version_1_token(verifier: EntraVerifier, server: KeyServer) -> None:
-    """Each issuer's keys are its own."""
-    server.first = [jwk("one")]
-    assert NOT_SIGNED == await refusal(verifier, token(iss=issuer(1), aud=AUDIENCE_URI))
 
 
 # Issuer and tenant
@@ -275,11 +121,6 @@ async def test_refuses_a_tenant_that_is_not_on_the_list(
 async def test_refuses_any_issuer_but_the_tenants_two(verifier: EntraVerifier, wrong: object) -> None:
     """Compared to the letter."""
     assert NO_ISSUER == await refusal(verifier, token(iss=wrong) if isinstance(wrong, str | None) else unchecked(iss=wrong))
-
-
-def unchecked(**changes: Any) -> str:
-    """A well-signed token with claims that PyJWT would not encode."""
-    return signed_payload(json.dumps(claims(**changes)).encode())
 
 
 async def test_an_issuer_of_one_listed_tenant_does_not_vouch_for_another(server: KeyServer, clock: FakeClock) -> None:

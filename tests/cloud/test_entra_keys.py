@@ -20,18 +20,6 @@ DAY = 24 * HOUR
 
 
 @pytest.fixture
-def server() -> KeyServer:
-    """Entra ID."""
-    return KeyServer()
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    """Time."""
-    return FakeClock()
-
-
-@pytest.fixture
 def keys(server: KeyServer, clock: FakeClock) -> TenantKeys:
     """What is tested."""
     return TenantKeys(AUTHORITY, ObjectId(TENANT), server.client(), clock)

@@ -49,12 +49,6 @@ class Issuing:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Time."""
-    return FakeClock()
-
-
-@pytest.fixture
 def issuing(clock: FakeClock) -> Issuing:
     """Where tokens come from."""
     return Issuing(clock)

@@ -24,12 +24,6 @@ def entra() -> Scripted:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Time."""
-    return FakeClock()
-
-
-@pytest.fixture
 def probe(entra: Scripted, clock: FakeClock) -> TokenProbe:
     """What is tested."""
     scope = "https://management.example/.default"
