@@ -87,7 +87,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         storage=_storage(reader),
         tenant_id=tenant,
         allowed_tenants=reader.listed("ALLOWED_TENANTS", ObjectId.parse) or (tenant,),
-        audiences=audiences,
+        audiences=(*audiences, *(each for each in _client_ids(audiences) if each not in audiences)),
         client_id=client,
         authority=reader.endpoint("AUTHORITY", "https://login.microsoftonline.com"),
         graph_endpoint=reader.endpoint("GRAPH_ENDPOINT", "https://graph.microsoft.com"),

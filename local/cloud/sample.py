@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from local.cloud import provision
+from local.cloud.arm import builtin_roles
 
 if TYPE_CHECKING:
     from local.cloud.world import World
@@ -18,6 +19,15 @@ GRAPH_PERMISSIONS = (
     # Memberships that a lease grants, and those of callers with too many groups for a token.
     "GroupMember.ReadWrite.All",
 )
+_GIVE_ROLES = ("Owner", "User Access Administrator", "Role Based Access Control Administrator")
+_NEVER = ", ".join(role.name for role in builtin_roles.ALL if role.role_name in _GIVE_ROLES)
+ASSIGNMENTS = " AND ".join(
+    f"((!(ActionMatches{{'Microsoft.Authorization/roleAssignments/{action}'}})) OR ("
+    f"@{side}[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {{'ServicePrincipal'}}"
+    f" AND @{side}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {{{_NEVER}}}))"
+    for action, side in (("write", "Request"), ("delete", "Resource"))
+)
+"""What a deployed broker's right to assign roles is bound to: service principals, and no role that could give roles."""
 
 
 def furnish(world: World) -> None:
@@ -30,7 +40,9 @@ def furnish(world: World) -> None:
     for permission in GRAPH_PERMISSIONS:
         provision.app_role(world, provision.holder(world, broker.object_id), permission)
     subscription = f"/subscriptions/{world.subscription_id}"
-    provision.role_assignment(world, broker.object_id, "Role Based Access Control Administrator", subscription)
+    provision.role_assignment(
+        world, broker.object_id, "Role Based Access Control Administrator", subscription, condition=ASSIGNMENTS
+    )
     _people(world)
     provision.application(world, "legacy", owners=[broker.object_id])
     provision.group(world, "readers")

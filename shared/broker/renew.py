@@ -45,5 +45,5 @@ def _require_renewable(outside: Outside, lease: Lease) -> None:
 def _renewed(outside: Outside, lease: Lease, role: Role, increment: int | None) -> Lease:
     # The role may have become stricter since the lease was issued.
     latest = lease.issued_at + timedelta(seconds=role.max_ttl)
-    left = int((latest - outside.now()).total_seconds())
-    return lease.renewed(outside.now(), min(increment or lease.ttl, left))
+    wanted = outside.now() + timedelta(seconds=increment or lease.ttl)
+    return lease.renewed(min(wanted, latest))

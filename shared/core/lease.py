@@ -131,11 +131,10 @@ class Lease(LeaseView):
             ready=ready,
         )
 
-    def renewed(self, now: datetime, increment: int) -> Lease:
-        """ACTIVE, ending ``increment`` seconds from now: never past ``max_expires_at``, never earlier than before."""
+    def renewed(self, until: datetime) -> Lease:
+        """ACTIVE, with another end: never past ``max_expires_at``, never earlier than before."""
         self._require(State.ACTIVE)
-        wanted = min(now + timedelta(seconds=increment), self.max_expires_at)
-        expires = max(self.expires_at, wanted)
+        expires = max(self.expires_at, min(until, self.max_expires_at))
         return replace(self, expires_at=expires, due_at=expires)
 
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:

@@ -104,7 +104,17 @@ async def test_a_deletion_is_noticed(stage: Stage) -> None:
     assert NAME not in assignments(stage)
     with pytest.raises(Absent):
         await stage.arm.unassign(assignment(stage))
-    assert ["PUT 201", "DELETE 200", "DELETE 204"] == stage.calls("arm")
+    assert ["PUT 201", "DELETE 200", "DELETE 403", "GET 404"] == stage.calls("arm")
+
+
+async def test_a_forbidden_deletion_of_what_is_there_is_refused(stage: Stage) -> None:
+    """A right is missing: the assignment is not taken for gone."""
+    await stage.arm.assign(assignment(stage), reader(stage), await principal(stage), None)
+    stage.fail("arm", 403, "AuthorizationFailed")
+    with pytest.raises(Refused) as refused:
+        await stage.arm.unassign(assignment(stage))
+    assert (Refused, 403) == (type(refused.value), refused.value.status)
+    assert ["PUT 201", "DELETE 403", "GET 200"] == stage.calls("arm")
 
 
 async def test_an_assignment_on_a_scope_that_is_gone_is_absent(stage: Stage) -> None:
@@ -112,7 +122,7 @@ async def test_an_assignment_on_a_scope_that_is_gone_is_absent(stage: Stage) -> 
     gone = Scope.parse(f"{stage.scope}/providers/Microsoft.Storage/storageAccounts/gone")
     with pytest.raises(Absent):
         await stage.arm.unassign(Assignment(gone, NAME))
-    assert ["DELETE 404"] == stage.calls("arm")
+    assert "GET 404" == stage.calls("arm")[-1]
 
 
 async def test_a_role_definition_that_does_not_exist_is_absent(stage: Stage) -> None:
@@ -147,7 +157,6 @@ async def test_says_whether_a_definition_exists(stage: Stage) -> None:
         (400, "RoleAssignmentUpdateNotPermitted", Refused),
         (400, "RoleAssignmentLimitExceeded", Refused),
         (401, "ExpiredAuthenticationToken", Refused),
-        (403, "AuthorizationFailed", Refused),
         (404, "ResourceGroupNotFound", Absent),
         (409, "RoleAssignmentExists", AlreadyExists),
         (409, "ScopeLocked", Locked),

@@ -140,7 +140,7 @@ def test_lets_the_broker_read_role_definitions(azure: Azure) -> None:
 
 
 def test_deleting_what_is_gone_is_refused_and_not_forbidden_for_ever(azure: Azure) -> None:
-    """Nothing is there whose attributes could meet the condition: this is what the broker sees of a repeated deletion."""
+    """Nothing is there whose attributes could meet the condition. The broker looks whether it is gone when it sees this."""
     path = assignment(GROUP, azure.world.guid())
 
     assert 403 == azure.call("DELETE", path, by=BROKER_PRINCIPAL).status

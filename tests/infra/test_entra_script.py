@@ -38,17 +38,6 @@ def test_the_script_is_bash() -> None:
     assert 0 == subprocess.run(["bash", "-n", str(SCRIPT)], check=False).returncode
 
 
-def test_shellcheck_has_nothing_to_say() -> None:
-    """Where it is installed."""
-    shellcheck = shutil.which("shellcheck")
-    if shellcheck is None:
-        pytest.skip("shellcheck is not installed")
-
-    found = subprocess.run([shellcheck, str(SCRIPT)], check=False, capture_output=True, text=True)
-
-    assert "" == found.stdout
-
-
 def test_prints_what_the_template_asks_for(tenant: Tenant, application: dict[str, str]) -> None:
     """Audience, and the two ids to be protected."""
     found = tenant.graph(NAME)

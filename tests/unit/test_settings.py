@@ -32,7 +32,7 @@ def test_the_least_is_enough() -> None:
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         tenant_id=ObjectId(TENANT),
         allowed_tenants=(ObjectId(TENANT),),
-        audiences=(f"api://{OTHER}",),
+        audiences=(f"api://{OTHER}", OTHER),
         client_id=ObjectId(CLIENT),
         authority="https://login.microsoftonline.com",
         graph_endpoint="https://graph.microsoft.com",

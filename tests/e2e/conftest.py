@@ -1,0 +1,120 @@
+"""All of Leasehold over real HTTP: the function host, Azurite and the local cloud, once for this folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest_asyncio
+
+from local import up
+from local.stack import Stack
+from local.visitor import Broker, Visitor
+
+HOLD, SETTLE = 3, 6
+"""Seconds; the defaults are 20 and 180. What they are about takes as much less time under ``speed``."""
+OBJECTS = ("applications", "deleted_items", "service_principals", "role_assignments", "groups")
+ALL_OF_IT = "api/v1/audit?limit=1000"
+
+
+@dataclass(slots=True)
+class Stage:
+    """A running stack and its people."""
+
+    stack: Stack
+    visitor: Visitor
+
+    async def broker(self, identity: str) -> Broker:
+        """The broker, as this identity."""
+        return self.with_token(await self.visitor.token(identity, self.audience))
+
+    def with_token(self, token: str) -> Broker:
+        """The broker, with whatever is taken for a token."""
+        return Broker(self.visitor, self.stack.url, token)
+
+    @property
+    def audience(self) -> str:
+        """What tokens for the broker are for."""
+        return str(self.stack.described["audience"])
+
+    @property
+    def app(self) -> str:
+        """The scope of the resource group ``app``."""
+        return f"/subscriptions/{self.stack.described['subscription_id']}/resourceGroups/app"
+
+    def object_id(self, identity: str) -> str:
+        """An identity's object id."""
+        return str(self.stack.described["identities"][identity]["object_id"])
+
+    async def objects(self) -> dict[str, Any]:
+        """Everything that a lease could have left in the cloud, secrets on applications included."""
+        state = await self.visitor.control("GET", "state")
+        return {name: state[name] for name in OBJECTS} | {"secrets": sorted(each["key_id"] for each in state["secrets"])}
+
+    async def faults(self, *rules: dict[str, Any]) -> None:
+        """These faults and no others."""
+        await self.visitor.control("PUT", "faults", list(rules))
+
+    async def consistency(self, profile: str, speed: float = 1.0) -> None:
+        """Sets the profile, seeded."""
+        await self.visitor.control("PUT", "consistency", {"profile": profile, "seed": 7, "speed": speed})
+
+    async def sweep(self) -> dict[str, int]:
+        """Runs one sweep now."""
+        summary: dict[str, int] = await (await self.broker("admin")).must("POST", "sweep")
+        return summary
+
+    async def settled(self) -> None:
+        """Waits until every lease that was begun has ended, sweeping as the timer would; fails when some have not in time."""
+        admin = await self.broker("admin")
+        for _ in range(SETTLE + 10):
+            await self.sweep()
+            live = [lease for lease in await self.leases(admin) if lease["state"] != "ended"]
+            if not live:
+                return
+            await asyncio.sleep(1)
+        raise AssertionError(live)
+
+    async def leases(self, broker: Broker) -> list[dict[str, Any]]:
+        """All that this caller may list."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            page = await broker.must("GET", f"leases?limit=1000{cursor}")
+            found += page["leases"]
+            if page["next"] is None:
+                return found
+            cursor = f"&cursor={page['next']}"
+
+    async def events(self, request_id: str) -> list[dict[str, Any]]:
+        """What the audit trail says of one request."""
+        admin = await self.broker("admin")
+        listed = (await admin.must("GET", "audit?limit=1000"))["events"]
+        return [event for event in listed if event["request_id"] == request_id]
+
+
+def stable(problem: httpx.Response) -> dict[str, Any]:
+    """A problem without what differs from request to request."""
+    return {name: value for name, value in problem.json().items() if name != "request_id"}
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="package")
+async def running() -> AsyncIterator[Stage]:
+    """One stack for all tests of this folder, with the sample configuration, and no timer of its own in between."""
+    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
+    async with Stack(settings=settings, sweep_schedule="0 0 0 1 1 *") as stack, stack.visitor() as visitor:
+        await up.configure(stack)
+        yield Stage(stack, visitor)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(running: Stage) -> AsyncIterator[Stage]:
+    """The stack, with no fault and everything replicated at once; whatever a test leaves behind is ended."""
+    await running.consistency("none")
+    await running.faults()
+    yield running
+    await running.faults()
+    await running.consistency("none")
