@@ -173,7 +173,7 @@ class TenantKeys:
 def _signing_key(entry: dict[str, Any]) -> RSAPublicKey | None:
     """The public key in a JSON Web Key; ``None`` when it is no RSA key of at least 2048 bits that signs with RS256."""
     signs = entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig" and entry.get("alg", "RS256") == "RS256"
-    if not signs or "d" in entry:
+    if not signs:
         return None
     try:
         key = RSAAlgorithm.from_jwk(entry)

@@ -243,6 +243,7 @@ async def test_a_page_instead_of_metadata_is_an_outage(keys: TenantKeys, server:
 )
 async def test_metadata_of_anybody_else_is_not_taken(keys: TenantKeys, server: KeyServer, metadata: dict[str, Any]) -> None:
     """An issuer names the tenant, and keys come over TLS."""
+    server.publish(jwk("two"))
     server.metadata = metadata
     with pytest.raises(Unavailable):
         await keys.find(V2, "two")
