@@ -113,7 +113,7 @@ def _kid_of_unverified(token: str) -> str:
         _refuse(_MALFORMED)
     try:
         unverified_header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, RecursionError) as wrong:
+    except jwt.PyJWTError as wrong:
         raise Unauthenticated(_MALFORMED) from wrong
     kid = unverified_header.get("kid")
     if unverified_header.get("alg") != _ALGORITHM or not isinstance(kid, str):
@@ -124,7 +124,7 @@ def _kid_of_unverified(token: str) -> str:
 def _unverified_claims(token: str) -> Claims:
     try:
         claims: Claims = jwt.decode(token, algorithms=[_ALGORITHM], options={**_SIGNATURE_ONLY, "verify_signature": False})
-    except (jwt.PyJWTError, RecursionError) as wrong:
+    except jwt.PyJWTError as wrong:
         raise Unauthenticated(_MALFORMED) from wrong
     return claims
 
