@@ -38,7 +38,7 @@ check: $(venv) ## format, lint, types, layers, sizes: what CI runs before the te
 	@$(python) -m tests.check_sizes
 
 bench: setup ## measure
-	@exec $(python) -m bench
+	@exec $(python) -m tests.bench
 
 azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
 	@exec $(python) -m local.azure_cli

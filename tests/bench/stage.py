@@ -1,0 +1,102 @@
+"""Where it is measured: the stack of ``make up`` on free ports, with roles of any size and nothing that runs by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from local.stack import Stack
+from local.storage.storage import Azurite
+from local.visitor import Broker, Visitor
+
+_NEW_YEAR = "0 0 0 1 1 *"
+"""The sweep's schedule: no figure may hold a sweep that nobody asked for."""
+_OF_AZURE = ("entra", "graph", "arm", "imds", "key_vault")
+_HOLDER = "vm-web"
+
+
+class NotMeasuredError(Exception):
+    """What was to be measured did not happen. The message says what happened instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured. The defaults are what the published figures are made with."""
+
+    issues: int = 300
+    starts: int = 5
+    memory_rounds: int = 10
+    """Of a hundred issues and revocations each."""
+    due: int = 200
+    alive: int = 20_000
+
+
+QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A started stack, and its API as the holder of leases and as the administrator see it."""
+
+    stack: Stack
+    visitor: Visitor
+    web: Broker
+    admin: Broker
+
+    async def make_role(self, name: str, assignments: int, groups: int) -> None:
+        """Writes a role ``service_principal`` with that many role assignments, on resource groups of its own, and groups."""
+        subscription = f"/subscriptions/{self.stack.described['subscription_id']}"
+        azure_roles, azure_groups = [], []
+        for number in range(assignments):
+            made = await self.visitor.control("POST", "resource-groups", {"name": f"{name}-{number}"})
+            azure_roles.append({"role_name": "Reader", "scope": f"{subscription}/resourceGroups/{made['id'].split('/')[-1]}"})
+        for number in range(groups):
+            made = await self.visitor.control("POST", "groups", {"name": f"{name}-{number}"})
+            azure_groups.append({"object_id": made["object_id"]})
+        given = {"azure_roles": azure_roles, "azure_groups": azure_groups}
+        await self._put(name, {"type": "service_principal"} | {kind: listed for kind, listed in given.items() if listed})
+
+    async def make_secret_role(self, name: str) -> None:
+        """Writes a role ``application_secret`` over the sample's application ``legacy``."""
+        state = await self.visitor.control("GET", "state")
+        legacy = next(each for each in state["applications"] if each["display_name"] == "legacy")
+        await self._put(name, {"type": "application_secret", "application_object_id": legacy["object_id"]})
+
+    async def issue(self, role: str) -> str:
+        """The id of a new lease. Raises ``httpx.HTTPStatusError``."""
+        answer = await self.web.must("POST", f"roles/{role}/leases", {"reason": "benchmark"})
+        return str(answer["lease"]["id"])
+
+    async def revoke(self, lease: str) -> None:
+        """Ends a lease, at once. Raises ``NotMeasuredError`` when it did not end."""
+        answer = await self.web.must("DELETE", f"leases/{lease}")
+        if answer["state"] != "ended":
+            raise NotMeasuredError(f"the lease is {answer['state']}: {answer}")
+
+    async def forget_calls(self) -> None:
+        """Empties the local cloud's ledger."""
+        await self.visitor.control("DELETE", "calls")
+
+    async def calls(self) -> Sequence[dict[str, Any]]:
+        """The calls to Azure since then, in order. Raises ``NotMeasuredError`` when there was none."""
+        found = [call for call in await self.visitor.control("GET", "calls") if call["service"] in _OF_AZURE]
+        if not found:
+            raise NotMeasuredError("the local cloud has seen no call")
+        return found
+
+    async def _put(self, name: str, document: dict[str, Any]) -> None:
+        holder = self.stack.described["identities"][_HOLDER]["object_id"]
+        await self.admin.must("PUT", f"roles/{name}", {**document, "bound_service_principal_ids": [holder]})
+
+
+@asynccontextmanager
+async def stage(spare_accounts: int = 0) -> AsyncIterator[Stage]:
+    """A stage of one function host, its storage in memory, with that many further storage accounts."""
+    stack = Stack(sweep_schedule=_NEW_YEAR, storage=Azurite(spare_accounts=spare_accounts))
+    async with stack, stack.visitor() as visitor:
+        audience = stack.described["audience"]
+        tokens = [await visitor.token(identity, audience) for identity in (_HOLDER, "admin")]
+        web, admin = (Broker(visitor, stack.url, token) for token in tokens)
+        yield Stage(stack, visitor, web, admin)
