@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from local import up
 from local.stack import Stack
+from local.storage.storage import Azurite
 from local.visitor import Broker, Visitor
 
 HOLD, SETTLE = 3, 6
 """Seconds; the defaults are 20 and 180. What they are about takes as much less time under ``speed``."""
 OBJECTS = ("applications", "deleted_items", "service_principals", "role_assignments", "groups")
-ALL_OF_IT = "api/v1/audit?limit=1000"
 
 
 @dataclass(slots=True)
@@ -102,10 +103,14 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="package")
-async def running() -> AsyncIterator[Stage]:
-    """One stack for all tests of this folder, with the sample configuration, and no timer of its own in between."""
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """One stack for all tests of this folder, with the sample configuration, and no timer of its own in between.
+
+    Storage keeps what it holds on disk, so that a test may stop and start it.
+    """
+    storage = Azurite(folder=tmp_path_factory.mktemp("storage"))
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
-    async with Stack(settings=settings, sweep_schedule="0 0 0 1 1 *") as stack, stack.visitor() as visitor:
+    async with Stack(settings=settings, sweep_schedule="0 0 0 1 1 *", storage=storage) as stack, stack.visitor() as visitor:
         await up.configure(stack)
         yield Stage(stack, visitor)
 

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 LEASE_KEYS = {
-    "id", "role", "type", "state", "holder", "issued_at", "expires_at", "max_expires_at", "renewable", "ttl", "metadata", "ready",
+    "id", "role", "type", "state", "holder", "issued_at", "expires_at", "max_expires_at", "renewable", "ttl", "metadata",
+    "ready",
 }  # fmt: skip
 
 

@@ -1,0 +1,149 @@
+"""Azure refusing, stalling or losing its answer mid-way: a clear code, and never an orphan."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STEPS = {
+    "application": ("graph", "PATCH", r"/applications\(uniqueName="),
+    "service principal": ("graph", "POST", r"/servicePrincipals$"),
+    "secret": ("graph", "POST", r"/addPassword$"),
+    "role assignment": ("arm", "PUT", r"/roleAssignments/"),
+}
+EFFECTS: dict[str, tuple[dict[str, Any] | str, set[int]]] = {
+    "403": ({"status": 403, "code": "Authorization_RequestDenied"}, {201, 502}),
+    "409": ({"status": 409, "code": "Directory_ConcurrencyViolation"}, {201, 502}),
+    "429": ({"status": 429, "code": "TooManyRequests", "retry_after": 1}, {201}),
+    "500": ({"status": 500, "code": "InternalServerError"}, {201}),
+    "503": ({"status": 503, "code": "ServiceUnavailable"}, {201}),
+    "answer lost after the effect": ("drop_after_effect", {201}),
+}
+UNDOING = {
+    "assignment": ("arm", "/roleAssignments/"),
+    "principal": ("graph", "/servicePrincipals/"),
+    "application": ("graph", "/applications/"),
+    "bin": ("graph", "/deletedItems/"),
+}
+
+
+def fault(step: tuple[str, str, str], effect: dict[str, Any] | str, times: int = 1) -> dict[str, Any]:
+    """A rule of the control API."""
+    service, method, path = step
+    return {"service": service, "method": method, "path": path, "times": times, "effect": effect}
+
+
+async def issue_despite(stage: Stage, rule: dict[str, Any]) -> httpx.Response:
+    """An issue that meets the fault; a lease that comes of it is given back."""
+    await stage.faults(rule)
+    web = await stage.broker("vm-web")
+    reply = await web.call("POST", "roles/app-reader/leases", {})
+    await stage.faults()
+    if reply.status_code == 201:
+        await web.must("DELETE", f"leases/{reply.json()['lease']['id']}")
+    return reply
+
+
+async def test_one_failure_while_issuing_leaves_a_lease_or_nothing(stage: Stage) -> None:
+    """At each step, in each way: what passes by itself is tried again; what does not is told with a stable code, and undone."""
+    before = await stage.objects()
+    for step, how in itertools.product(STEPS, EFFECTS):
+        effect, statuses = EFFECTS[how]
+        reply = await issue_despite(stage, fault(STEPS[step], effect))
+        assert reply.status_code in statuses, (step, how, reply.text)
+        if reply.status_code != 201:
+            assert reply.json()["code"] in {"azure_refused", "azure_conflict"}, (step, how)
+            assert (await stage.events(reply.json()["request_id"]))[-1]["outcome"] == "failed", (step, how)
+    await stage.settled()
+    assert await stage.objects() == before
+
+
+async def test_a_lasting_refusal_is_told_at_once(stage: Stage) -> None:
+    """502 with a constant sentence: what Azure said is for the log."""
+    before = await stage.objects()
+    for step in ("application", "secret", "role assignment"):
+        reply = await issue_despite(stage, fault(STEPS[step], {"status": 403, "code": "WordsOfAzure"}, times=50))
+        assert (reply.status_code, reply.json()["code"]) == (502, "azure_refused"), step
+        assert "WordsOfAzure" not in reply.text
+    await stage.settled()
+    assert await stage.objects() == before
+
+
+async def test_one_failure_while_revoking_only_delays_the_end(stage: Stage) -> None:
+    """At each step, in each way: the lease ends at once, or the sweep ends it; nothing is left."""
+    before, web = await stage.objects(), await stage.broker("vm-web")
+    effects = [EFFECTS[how][0] for how in ("403", "429", "500", "answer lost after the effect")]
+    cases = list(itertools.product(UNDOING, effects))
+    made = [await web.must("POST", "roles/app-reader/leases", {}) for _ in cases]
+    state = await stage.visitor.control("GET", "state")
+    assigned = {each["principal_id"]: each["name"] for each in state["role_assignments"]}
+    applications = {each["client_id"]: each["object_id"] for each in state["applications"]}
+    rules = []
+    for (step, effect), answer in zip(cases, made, strict=True):
+        credential = answer["credential"]
+        service, prefix = UNDOING[step]
+        target = {
+            "assignment": assigned[credential["object_id"]],
+            "application": applications[credential["client_id"]],
+        }.get(step, credential["object_id"])
+        rules.append(fault((service, "DELETE", prefix + target), effect))
+    await stage.faults(*rules)
+    replies = await asyncio.gather(*(web.call("DELETE", f"leases/{answer['lease']['id']}") for answer in made))
+    assert {reply.status_code for reply in replies} <= {200, 202}, [reply.text for reply in replies]
+    assert await stage.visitor.control("GET", "faults") == []
+    again = await asyncio.gather(*(web.call("DELETE", f"leases/{answer['lease']['id']}") for answer in made))
+    assert {reply.status_code for reply in again} <= {200, 202}, [reply.text for reply in again]
+    await stage.settled()
+    assert await stage.objects() == before
+
+
+async def test_a_secret_whose_answer_was_lost_is_found_again(stage: Stage) -> None:
+    """On an existing application nothing but its display name leads to it."""
+    before = await stage.objects()
+    await stage.faults(fault(STEPS["secret"], "drop_after_effect"))
+    reply = await (await stage.broker("vm-web")).call("POST", "roles/legacy-app/leases", {})
+    assert (reply.status_code, reply.json()["code"]) == (504, "azure_unreachable")
+    await stage.settled()
+    assert await stage.objects() == before
+
+
+async def test_what_somebody_deleted_by_hand_is_no_obstacle(stage: Stage) -> None:
+    """The lease ends all the same."""
+    before = await stage.objects()
+    web = await stage.broker("vm-web")
+    answer = await web.must("POST", "roles/app-reader/leases", {})
+    graph = stage.stack.described["endpoints"]["graph"]
+    body = {"identity": "leasehold", "resource": "https://graph.microsoft.com"}
+    token = (await stage.visitor.control("POST", "token", body))["access_token"]
+    for path in (
+        f"servicePrincipals/{answer['credential']['object_id']}",
+        f"applications(appId='{answer['credential']['client_id']}')",
+    ):
+        deleted = await stage.visitor.http.delete(f"{graph}/v1.0/{path}", headers={"authorization": f"Bearer {token}"})
+        assert deleted.status_code == 204
+    assert (await web.call("DELETE", f"leases/{answer['lease']['id']}")).status_code in {200, 202}
+    await stage.settled()
+    assert await stage.objects() == before
+
+
+async def test_no_audit_no_credential(stage: Stage) -> None:
+    """With storage gone there is no answer but a failure, and health says so."""
+    web = await stage.broker("vm-web")
+    before = await stage.objects()
+    await stage.stack.storage.stop()
+    try:
+        reply = await web.call("POST", "roles/app-reader/leases", {})
+        health = await stage.visitor.http.get(f"{stage.stack.url}/api/v1/health")
+    finally:
+        await stage.stack.storage.start()
+    assert reply.status_code in {503, 504}
+    assert health.status_code == 503
+    assert await stage.objects() == before

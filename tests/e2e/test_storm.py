@@ -1,0 +1,77 @@
+"""Many at once under Azure's eventual consistency, and workers killed in the midst of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import httpx
+import pytest
+
+from local.visitor import Broker
+from tests.e2e.conftest import HOLD, Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SPEED = 20
+"""By which every delay of the profile is divided."""
+
+
+async def live(broker: Broker) -> tuple[int, int]:
+    """One lease from issue to revocation: both statuses."""
+    reply = await broker.call("POST", "roles/app-reader/leases", {})
+    if reply.status_code != 201:
+        return reply.status_code, 0
+    ended = await broker.call("DELETE", f"leases/{reply.json()['lease']['id']}")
+    return reply.status_code, ended.status_code
+
+
+async def test_a_hundred_at_once_end_with_an_empty_directory(stage: Stage) -> None:
+    """No caller hears of the consistency, and no lease is lost."""
+    before, admin = await stage.objects(), await stage.broker("admin")
+    known = {lease["id"] for lease in await stage.leases(admin)}
+    await stage.consistency("typical", SPEED)
+    web = await stage.broker("vm-web")
+    statuses = await asyncio.gather(*(live(web) for _ in range(100)))
+    assert {issued for issued, _ in statuses} == {201}
+    assert {revoked for _, revoked in statuses} <= {200, 202}
+    await stage.settled()
+    assert await stage.objects() == before
+    assert len({lease["id"] for lease in await stage.leases(admin)} - known) == 100
+
+
+async def test_killing_the_worker_at_random_moments_orphans_nothing(stage: Stage) -> None:
+    """After two sweeps the directory is empty."""
+    before, chance = await stage.objects(), random.Random(11)
+    await stage.consistency("typical", SPEED)
+    web, host = await stage.broker("vm-web"), stage.stack.hosts[0]
+    outcomes: list[tuple[int, int]] = []
+
+    async def try_to_live() -> None:
+        try:
+            outcomes.append(await live(web))
+        except httpx.HTTPError:
+            outcomes.append((0, 0))
+
+    for _ in range(4):
+        storm = [asyncio.create_task(try_to_live()) for _ in range(15)]
+        await asyncio.sleep(chance.uniform(0.3, 2.0))
+        await host.kill9()
+        await asyncio.gather(*storm)
+        await host.start()
+    assert (0, 0) in outcomes
+    await give_back(web)
+    # A dead worker's holds have lapsed by now, and so has the time in which a fresh object may read as absent.
+    await asyncio.sleep(HOLD + 1)
+    await stage.sweep()
+    await stage.sweep()
+    assert await stage.objects() == before
+    # What a dead worker was making is looked at once more, minutes from now: until then it is not called ended.
+    assert {lease["state"] for lease in await stage.leases(await stage.broker("admin"))} <= {"ended", "ending"}
+
+
+async def give_back(web: Broker) -> None:
+    """Whoever got no answer to its issue or revocation revokes what it finds under its name."""
+    listed: dict[str, Any] = await web.must("GET", "leases?limit=1000&state=active")
+    await asyncio.gather(*(web.call("DELETE", f"leases/{lease['id']}") for lease in listed["leases"]))
