@@ -8,10 +8,10 @@ from __future__ import annotations
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
-
-import httpx
+from urllib.request import getproxies
 
 if TYPE_CHECKING:
+    import httpx
     from azure.core.pipeline.transport import AioHttpTransport
 
 CONNECT_SECONDS = 5.0
@@ -26,6 +26,8 @@ def httpx_client() -> httpx.AsyncClient:
     It takes no cookies: Entra ID's would pin every call to one of its replicas. It follows no redirects: no service that the
     broker calls answers with one, and a token must not travel.
     """
+    import httpx  # noqa: PLC0415 - 0.1 s, which a sweep with nothing due has no use for
+
     return httpx.AsyncClient(
         # The machine's own authorities, as for the other pool. httpx would read a list twice, at 0.1 s each.
         verify=ssl.create_default_context(),
@@ -37,8 +39,14 @@ def httpx_client() -> httpx.AsyncClient:
     )
 
 
-def azure_transport() -> AioHttpTransport:
+def azure_transport(*, read_seconds: float = READ_SECONDS) -> AioHttpTransport:
     """What every client of Azure's SDK is given as ``transport``. Close this, not the clients: each would close it for all."""
     from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415 - aiohttp costs 0.2 s
 
-    return AioHttpTransport(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+    return AioHttpTransport(
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        # Told to heed the environment, aiohttp looks it up at every request, for a proxy and for a .netrc, in a thread each: an
+        # eighth of the time that an issue takes apart from waiting for Azure.
+        use_env_settings=bool(getproxies().keys() - {"no"}),
+    )

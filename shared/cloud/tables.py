@@ -16,6 +16,7 @@ from azure.core.exceptions import (
 from azure.data.tables import TableErrorCode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
+from shared.cloud.connections import azure_transport
 from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
 type Row = Mapping[str, Any]
@@ -26,22 +27,23 @@ CHUNK: Final = 30_000
 https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
 _PAGE = 1000
 _OPTIONS: Final[dict[str, Any]] = {
-    "connection_timeout": 5,
-    "read_timeout": 20,
     "retry_total": 3,
     "retry_backoff_factor": 0.2,
     "retry_backoff_max": 2,
 }
-"""Seconds and counts. Storage answers in milliseconds or is in trouble; a repeat of a write is recognised by its write id."""
+"""Seconds and counts. A repeat of a write is recognised by its write id."""
+_READ_SECONDS = 20.0
+"""Storage answers in milliseconds or is in trouble."""
 
 
 def connect(
     connection_string: str = "", *, endpoint: str = "", credential: AsyncTokenCredential | None = None
 ) -> TableServiceClient:
     """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
+    transport = azure_transport(read_seconds=_READ_SECONDS)
     if connection_string:
-        return TableServiceClient.from_connection_string(connection_string, **_OPTIONS)
-    return TableServiceClient(endpoint=endpoint, credential=credential, **_OPTIONS)
+        return TableServiceClient.from_connection_string(connection_string, transport=transport, **_OPTIONS)
+    return TableServiceClient(endpoint=endpoint, credential=credential, transport=transport, **_OPTIONS)
 
 
 class Table:
