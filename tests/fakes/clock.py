@@ -16,7 +16,8 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 class FakeClock:
     """Virtual time. It moves when a test says so, and when everybody in the event loop waits for it: then to the next waker.
 
-    So concurrent tasks interleave in the order of their instants, and no test ever waits.
+    So concurrent tasks interleave in the order of their instants, and no test ever waits. Two clocks in one loop would wait for
+    each other: a test has one world.
     """
 
     def __init__(self) -> None:

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.broker.configure import delete_role, get_role, list_roles, put_role
+from shared.core.caller import Caller
+from shared.core.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed, Unavailable
+from shared.core.protection import Protected
+from shared.core.role import ServicePrincipalTarget
+from tests.broker.scenes import issued, swept
+from tests.fakes.world import (
+    ADMINISTRATOR,
+    ALICE,
+    DEFINITION,
+    EXISTING,
+    EXISTING_APP_ID,
+    SCOPES,
+    WATCHER,
+    WEB,
+    World,
+    request,
+    role,
+    world,
+)
+
+DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
+ADMIN = request(ADMINISTRATOR)
+
+
+async def put(scene: World, document: Any = DOCUMENT, expected: str | None = None, **more: Any) -> Any:
+    """An admin writes the role."""
+    return await put_role(scene.outside, ADMIN, WEB, document, expected=expected, **more)
+
+
+async def test_a_role_is_stored_with_what_its_names_mean_today() -> None:
+    """Issuing looks nothing up."""
+    scene = world()
+    stored = await put(scene)
+    assert isinstance(stored.target, ServicePrincipalTarget)
+    assert DEFINITION == stored.target.azure_roles[0].definition_id
+    assert stored == await get_role(scene.outside, ADMIN, WEB)
+    assert [("put_role", "done")] == scene.audit.told()
+
+
+async def test_a_dry_run_checks_and_changes_nothing() -> None:
+    """But asks Azure."""
+    scene = world()
+    await put(scene, dry_run=True)
+    assert ["authorization.definitions_named"] == scene.calls.names()
+
+
+async def test_a_document_with_faults_is_not_looked_up() -> None:
+    """Azure is asked only about what can be read."""
+    scene = world()
+    with pytest.raises(Malformed):
+        await put(scene, {"type": "service_principal"})
+    assert [] == scene.calls.made
+
+
+async def test_names_that_mean_nothing_are_refused() -> None:
+    """And nothing is stored."""
+    scene = world()
+    with pytest.raises(Malformed) as caught:
+        await put(scene, {"type": "service_principal", "azure_roles": [{"role_name": "Nothing", "scope": SCOPES[0]}]})
+    assert "unresolvable" == caught.value.stable_code
+    assert () == await list_roles(scene.outside, ADMIN)
+
+
+@pytest.mark.parametrize(
+    ("protected", "document"),
+    [
+        (Protected(scopes=(SCOPES[0],)), DOCUMENT),
+        (Protected(frozenset({EXISTING})), {"type": "application_secret", "application_object_id": EXISTING}),
+        (Protected(frozenset({EXISTING_APP_ID})), {"type": "application_secret", "application_object_id": EXISTING}),
+    ],
+)
+async def test_a_role_may_not_target_the_broker_itself(protected: Protected, document: Any) -> None:
+    """Its resources, its application, by whichever id."""
+    scene = world(protected=protected)
+    with pytest.raises(Malformed) as caught:
+        await put(scene, document)
+    assert "protected_target" == caught.value.stable_code
+    assert () == await list_roles(scene.outside, ADMIN)
+
+
+async def test_versions_are_honoured() -> None:
+    """Nobody overwrites what another has written meanwhile."""
+    scene = world()
+    first = await put(scene, expected="")
+    with pytest.raises(PreconditionFailed):
+        await put(scene, expected="")
+    second = await put(scene, expected=first.version)
+    with pytest.raises(PreconditionFailed):
+        await delete_role(scene.outside, ADMIN, WEB, expected=first.version, revoking=False)
+    assert 0 == await delete_role(scene.outside, ADMIN, WEB, expected=second.version, revoking=False)
+
+
+@pytest.mark.parametrize("caller", [ALICE, WATCHER])
+async def test_only_admins_configure(caller: Caller) -> None:
+    """Reading roles is configuring, too."""
+    scene = world(role())
+    by = request(caller)
+    for work in (
+        lambda: put_role(scene.outside, by, WEB, DOCUMENT, expected=None),
+        lambda: get_role(scene.outside, by, WEB),
+        lambda: list_roles(scene.outside, by),
+        lambda: delete_role(scene.outside, by, WEB, expected=None, revoking=True),
+    ):
+        with pytest.raises(Forbidden) as caught:
+            await work()
+        assert "admin_required" == caught.value.stable_code
+    assert [] == scene.calls.made
+
+
+async def test_a_role_that_is_not_there_is_told() -> None:
+    """To admins."""
+    scene = world()
+    with pytest.raises(NotFound):
+        await get_role(scene.outside, ADMIN, WEB)
+    with pytest.raises(NotFound):
+        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
+
+
+async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
+    """With ``revoking`` it is gone at once, and its leases at the next sweeps."""
+    scene = world(role())
+    for _ in range(3):
+        await issued(scene)
+    with pytest.raises(Conflict) as caught:
+        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
+    assert "role_has_leases" == caught.value.stable_code
+    assert 3 == await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+    await swept(scene, after=300)
+    assert [] == scene.leftovers()
+
+
+async def test_a_role_whose_leases_have_ended_is_deleted() -> None:
+    """Ended leases keep nothing alive."""
+    scene = world(role(ttl=60))
+    await issued(scene)
+    await swept(scene, after=60)
+    assert 0 == await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
+
+
+async def test_what_is_not_recorded_is_an_error() -> None:
+    """Though the role is stored."""
+    scene = world()
+    scene.calls.fail("audit.record", Unavailable())
+    with pytest.raises(Unavailable):
+        await put(scene)

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.broker.hold import Hold
+from shared.core.errors import Interrupted, LostRace, Unavailable
+from shared.core.lease import State
+from tests.broker.scenes import issued, stored, swept
+from tests.fakes.world import World, role, world
+
+
+async def sweeping_while(scene: World, work: asyncio.Task[object]) -> None:
+    """A sweep every five seconds until the work is done."""
+    while not work.done():
+        await scene.clock.sleep(5)
+        await swept(scene)
+
+
+async def test_a_slow_issue_is_not_swept() -> None:
+    """With calls of fifteen seconds it takes three times as long as a hold lasts."""
+    scene = world(role())
+    scene.cloud.lag = 55.0
+    work: asyncio.Task[object] = asyncio.create_task(issued(scene, ttl=3600))
+    scene.calls.fail("directory.upsert_application", Unavailable(), times=6)
+    await sweeping_while(scene, work)
+    assert [] == [event for event in scene.audit.events if event.operation == "end" and event.outcome == "done"]
+
+
+async def test_a_slow_issue_comes_to_its_end_under_sweeps() -> None:
+    """The first call fails for most of a minute, and the lease is active in the end."""
+    scene = world(role())
+    scene.calls.fail("directory.upsert_application", Unavailable(), times=12)
+    work: asyncio.Task[object] = asyncio.create_task(issued(scene))
+    await sweeping_while(scene, work)
+    await work
+    assert 40 < scene.clock.monotonic() - 1000
+    assert State.ACTIVE is stored(scene).state
+
+
+async def test_a_slow_sweep_is_not_taken_over() -> None:
+    """Ending holds the lease as well."""
+    scene = world(role(ttl=60))
+    await issued(scene)
+    scene.clock.jump(60)
+    scene.calls.fail("authorization.unassign", Unavailable(), times=20)
+    work: asyncio.Task[object] = asyncio.create_task(swept(scene))
+    await sweeping_while(scene, work)
+    assert 1 == len([event for event in scene.audit.events if event.operation == "end"])
+
+
+async def test_storage_trouble_does_not_end_a_hold() -> None:
+    """A renewal that fails is made up for by the next."""
+    scene = world(role())
+    scene.calls.fail("directory.upsert_application", Unavailable(), times=8)
+    scene.calls.fail("leases.swap", Unavailable(), times=1)
+    work: asyncio.Task[object] = asyncio.create_task(issued(scene))
+    await sweeping_while(scene, work)
+    await work
+    assert State.ACTIVE is stored(scene).state
+
+
+async def test_a_frozen_worker_loses_its_lease() -> None:
+    """Its machine stood still for longer than a hold lasts; what it makes afterwards it undoes."""
+    scene = world(role())
+
+    async def freeze() -> None:
+        await swept(scene, after=25)
+
+    scene.calls.meanwhile(7, freeze)
+    with pytest.raises(Interrupted):
+        await issued(scene)
+    assert [] == scene.leftovers()
+
+
+async def held(scene: World) -> Hold:
+    """A hold on the only lease."""
+    return Hold(scene.outside, stored(scene))
+
+
+async def test_a_hold_that_has_lost_stays_lost() -> None:
+    """Every later move raises, and the renewals stop."""
+    scene = world(role())
+    await issued(scene)
+    async with await held(scene) as hold:
+        await scene.leases.swap(stored(scene), former=stored(scene))
+        for _ in range(2):
+            with pytest.raises(LostRace):
+                await hold.move(lambda lease: lease)
+        await scene.clock.sleep(10)
+        before = len(scene.calls.made)
+        await scene.clock.sleep(100)
+        assert before == len(scene.calls.made)
+
+
+async def test_a_released_lease_is_not_kept_any_more() -> None:
+    """Nothing is written after the last move."""
+    scene = world(role())
+    await issued(scene)
+    async with await held(scene) as hold:
+        await hold.release(lambda lease: lease)
+        before = len(scene.calls.made)
+        await scene.clock.sleep(100)
+        assert before == len(scene.calls.made)
+
+
+async def test_a_lease_that_someone_else_moved_is_not_forgotten_and_that_is_no_error() -> None:
+    """Whoever moved it is ending it."""
+    scene = world(role())
+    await issued(scene)
+    hold = await held(scene)
+    await scene.leases.swap(stored(scene), former=stored(scene))
+    await hold.forget()
+    assert State.ACTIVE is stored(scene).state
+
+
+async def test_cancelling_the_holder_while_it_stops_cancels_it() -> None:
+    """The end of the renewals is not taken for its own."""
+    scene = world(role(), latency=1.0)
+    await issued(scene)
+    begun = asyncio.Event()
+
+    async def work() -> str:
+        async with await held(scene):
+            await scene.clock.sleep(6.5)
+            begun.set()
+        return "went on"
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.broker.inspect import Standing, health, list_leases, read_audit, read_lease, status, whoami
+from shared.core.caller import Caller
+from shared.core.decision import Kind
+from shared.core.errors import Forbidden, NotFound, Refused, Unreachable
+from shared.core.lease import State
+from shared.core.names import RoleName
+from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.role import Bounds
+from tests.broker.scenes import issued, swept
+from tests.fakes.clock import START
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world
+
+
+@pytest.fixture
+async def scene() -> World:
+    """Two leases of Alice's and one of Bob's."""
+    made = world(role(ttl=60))
+    for caller in (ALICE, BOB, ALICE):
+        await issued(made, request(caller))
+    return made
+
+
+@pytest.mark.parametrize(("caller", "count"), [(ALICE, 2), (BOB, 1), (WATCHER, 3), (ADMINISTRATOR, 3)])
+async def test_a_caller_lists_its_own_leases_and_an_auditor_all(scene: World, caller: Caller, count: int) -> None:
+    """Nobody needs to say so."""
+    assert count == len((await list_leases(scene.outside, request(caller), LeaseQuery())).items)
+
+
+async def test_asking_for_another_holders_leases_takes_an_auditor(scene: World) -> None:
+    """Even when there are none."""
+    query = LeaseQuery(holder=BOB.object_id)
+    with pytest.raises(Forbidden):
+        await list_leases(scene.outside, request(), query)
+    assert 1 == len((await list_leases(scene.outside, request(WATCHER), query)).items)
+
+
+async def test_a_lease_is_read_by_its_holder_and_by_auditors(scene: World) -> None:
+    """To others there is none."""
+    bobs = next(lease for lease in scene.leases.rows.values() if lease.holder.object_id == BOB.object_id)
+    found = [await read_lease(scene.outside, request(caller), bobs.id) for caller in (BOB, WATCHER, ADMINISTRATOR)]
+    assert [bobs] * 3 == found
+    with pytest.raises(NotFound):
+        await read_lease(scene.outside, request(), bobs.id)
+
+
+async def test_status_counts_and_shows_what_is_stuck() -> None:
+    """By state, by role, with the last sweep and how long ago it was."""
+    scene = world(role(ttl=60), role(name=RoleName("other")))
+    await issued(scene, role=RoleName("other"))
+    await swept(scene, after=900)
+    await issued(scene)
+    scene.calls.fail("directory.delete_principal", Refused(azure_code="Forbidden"), times=8)
+    for _ in range(8):
+        await swept(scene, after=1801)
+    scene.clock.jump(90)
+    found = await status(scene.outside, request(WATCHER))
+    assert {State.STUCK: 1, State.ENDED: 1} == dict(found.by_state)
+    assert {"web": {State.STUCK: 1}, "other": {State.ENDED: 1}} == found.by_role
+    assert (90.0, ["azure_refused: Forbidden"]) == (found.sweep_lag, [lease.last_error for lease in found.stuck])
+
+
+async def test_status_before_the_first_sweep_has_no_lag() -> None:
+    """Nothing is made up."""
+    scene = world()
+    found = await status(scene.outside, request(WATCHER))
+    assert (None, None, {}, ()) == (found.last_sweep, found.sweep_lag, found.last_summary, found.stuck)
+
+
+@pytest.mark.parametrize("caller", [ALICE, BOB])
+async def test_status_and_audit_take_an_auditor(caller: Caller) -> None:
+    """They tell of everybody."""
+    scene = world()
+    with pytest.raises(Forbidden):
+        await status(scene.outside, request(caller))
+    with pytest.raises(Forbidden):
+        await read_audit(scene.outside, request(caller), AuditQuery(START, START + timedelta(days=1)))
+
+
+async def test_an_auditor_reads_the_trail(scene: World) -> None:
+    """In order."""
+    page = await read_audit(scene.outside, request(WATCHER), AuditQuery(START, START + timedelta(days=1)))
+    assert [ALICE, BOB, ALICE] == [event.caller for event in page.items]
+
+
+async def test_health_is_whether_storage_answers() -> None:
+    """And never an error."""
+    scene = world()
+    assert await health(scene.outside)
+    scene.calls.fail("journal.reachable", Unreachable())
+    assert not await health(scene.outside)
+
+
+async def test_whoami_tells_kinds_and_never_contents(scene: World) -> None:
+    """Which roles one may issue from, and what kind of constraint failed for the others."""
+    scene.roles.keep(role(name=RoleName("closed"), bounds=Bounds()))
+    scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
+    expected = Standing((WEB,), {"closed": (Kind.NOBODY,), "readers": (Kind.APP_ROLES,)})
+    assert expected == await whoami(scene.outside, request())
+    assert 3 == len((await whoami(scene.outside, request(ADMINISTRATOR))).may_issue)
+    assert 3 == len(scene.leases.rows)

@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from shared.broker.configure import delete_role
+from shared.broker.issue import Ask, issue
+from shared.broker.revoke import revoke
+from shared.core.audit import Outcome
+from shared.core.errors import (
+    Absent,
+    AlreadyExists,
+    ConcurrentChange,
+    Doubtful,
+    Forbidden,
+    Interrupted,
+    LeaseholdError,
+    Locked,
+    Malformed,
+    NotFound,
+    NotReplicated,
+    Refused,
+    Throttled,
+    TooMany,
+    Unavailable,
+    Uncertain,
+    Unreachable,
+    Upstream,
+)
+from shared.core.footprint import Footprint, ServicePrincipalFootprint
+from shared.core.lease import Cause, State
+from shared.core.names import RoleName
+from shared.core.ports import Order
+from shared.core.role import Bounds
+from tests.broker.scenes import AZURE, issued, stored, swept
+from tests.fakes.calls import Call
+from tests.fakes.clock import START
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WEB, World, principal_target, request, role, secret_target, world
+
+UPSTREAM: list[Upstream] = [
+    Throttled(),
+    NotReplicated(),
+    ConcurrentChange(),
+    Refused(),
+    Absent(),
+    AlreadyExists(),
+    Doubtful(),
+    Locked(),
+    Unavailable(),
+    Unreachable(),
+]
+
+
+@pytest.fixture
+def scene() -> World:
+    """A role of each kind."""
+    return world(role(), role(secret_target(), RoleName.parse("secret")))
+
+
+async def test_a_lease_is_active_and_its_credential_works(scene: World) -> None:
+    """Issued now, ending after the role's ttl, held by the caller."""
+    given = await issued(scene, reason="deploy", metadata={"run": "7"})
+    lease = given.lease
+    assert lease == stored(scene)
+    assert (State.ACTIVE, ALICE.object_id, "deploy", {"run": "7"}) == (
+        lease.state,
+        lease.holder.object_id,
+        lease.reason,
+        lease.metadata,
+    )
+    assert (START, START + timedelta(seconds=900), START + timedelta(hours=4)) == (
+        lease.issued_at,
+        lease.expires_at,
+        lease.max_expires_at,
+    )
+    assert scene.cloud.signs_in(given.credential.client_id, given.credential.client_secret)
+
+
+async def test_issuing_reads_and_writes_five_times_beside_azure(scene: World) -> None:
+    """Role, lease, role again, activation, audit."""
+    await issued(scene)
+    own = [call.name for call in scene.calls.made if call.service not in AZURE]
+    assert ["roles.get", "leases.open", "roles.get", "leases.swap", "audit.record"] == own
+
+
+async def test_the_audit_trail_tells_of_it(scene: World) -> None:
+    """Who, what, of which role, why."""
+    given = await issued(scene, reason="deploy")
+    (event,) = scene.audit.events
+    assert ("issue", Outcome.DONE, ALICE, "web", given.lease.id, "deploy", "req-1") == (
+        event.operation,
+        event.outcome,
+        event.caller,
+        event.role,
+        event.lease,
+        event.reason,
+        event.request_id,
+    )
+
+
+async def test_the_lease_stands_with_its_whole_footprint_before_anything_is_made(scene: World) -> None:
+    """At each call to Azure the row names what that call is about to make."""
+    planned: list[Footprint] = []
+
+    def look(call: Call) -> None:
+        if call.service in AZURE:
+            lease = stored(scene)
+            assert State.PLANNED is lease.state
+            planned.append(lease.footprint)
+
+    scene.calls.watch = look
+    given = await issued(scene)
+    assert isinstance(given.lease.footprint, ServicePrincipalFootprint)
+    # Names come from the lease's id alone.
+    expected = scene.issuers.principals.plan(Order(given.lease.id, principal_target(), START, 0.0))
+    assert [expected] * 6 == planned
+
+
+async def test_the_secret_ends_soon_after_the_lease_at_its_longest(scene: World) -> None:
+    """Ten minutes for minting and for clocks that differ."""
+    await issued(scene)
+    (end,) = [kept.end for app in scene.cloud.applications.values() for kept in app.secrets.values()]
+    assert START + timedelta(hours=4, minutes=10) == end
+
+
+async def test_the_secret_of_a_lease_that_is_not_renewable_ends_with_its_ttl() -> None:
+    """Not with the longest that the role knows."""
+    scene = world(role(renewable=False))
+    given = await issued(scene, ttl=120)
+    (end,) = [kept.end for app in scene.cloud.applications.values() for kept in app.secrets.values()]
+    assert (START + timedelta(seconds=720), given.lease.expires_at) == (end, given.lease.max_expires_at)
+
+
+@pytest.mark.parametrize("ttl", [59, 14401])
+async def test_a_ttl_beyond_the_roles_bounds_is_refused(scene: World, ttl: int) -> None:
+    """Before anything is stored."""
+    with pytest.raises(Malformed) as caught:
+        await issued(scene, ttl=ttl)
+    assert ("ttl_out_of_range", {}) == (caught.value.stable_code, scene.leases.rows)
+
+
+async def test_a_role_that_is_not_there_and_one_that_is_forbidden_read_alike(scene: World) -> None:
+    """Only the audit trail tells them apart."""
+    scene.roles.keep(role(bounds=Bounds(frozenset({BOB.object_id}))))
+    told = []
+    for name in ("web", "nothing"):
+        with pytest.raises(Forbidden) as caught:
+            await issued(scene, role=RoleName(name))
+        told.append((caught.value.stable_code, caught.value.detail, caught.value.audit_reason))
+    assert told[0][:2] == told[1][:2]
+    assert ["not matched: bound_service_principal_ids", "no such role"] == [reason for _, _, reason in told]
+
+
+async def test_an_admin_is_told_that_there_is_no_such_role(scene: World) -> None:
+    """It may list them anyway."""
+    with pytest.raises(NotFound):
+        await issued(scene, request(ADMINISTRATOR), role=RoleName("nothing"))
+
+
+STEPS = [
+    "directory.upsert_application",
+    "directory.create_principal",
+    "directory.add_secret",
+    "authorization.assign",
+    "directory.add_member",
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [(error, False) for error in UPSTREAM] + [(error, True) for error in UPSTREAM if isinstance(error, Uncertain)],
+)
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_failure_that_stays_is_told_and_nothing_is_left(
+    scene: World, step: str, error: Upstream, *, after: bool
+) -> None:
+    """Every kind of failure at every step, with effect or without: what was made is undone at once or by the sweep."""
+    scene.calls.fail(step, error, times=1000, after=after)
+    with pytest.raises(type(error)):
+        await issued(scene)
+    lease = stored(scene)
+    assert Cause.FAILED is lease.cause
+    assert lease.state in {State.ENDING, State.ENDED}
+    await swept(scene, after=400)
+    assert (State.ENDED, []) == (stored(scene).state, scene.leftovers())
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+async def test_a_definite_no_is_undone_at_once(scene: World, step: str) -> None:
+    """The caller that gets the error finds nothing left, without any sweep."""
+    scene.calls.fail(step, Refused())
+    with pytest.raises(Refused):
+        await issued(scene)
+    assert [] == scene.leftovers()
+
+
+async def test_a_failed_undo_is_left_to_the_sweep_with_every_id_that_was_learned(scene: World) -> None:
+    """The row says what the worker knew."""
+    scene.calls.fail("authorization.assign", Refused())
+    scene.calls.fail("directory.delete_application", Refused("and again"))
+    with pytest.raises(Refused):
+        await issued(scene)
+    lease = stored(scene)
+    assert isinstance(lease.footprint, ServicePrincipalFootprint)
+    assert (State.ENDING, 1, True) == (lease.state, lease.attempts, lease.footprint.principal_id is not None)
+    await swept(scene, after=400)
+    assert [] == scene.leftovers()
+
+
+@pytest.mark.parametrize("lag", [0.0, 3.0])
+async def test_without_audit_there_is_no_credential(lag: float) -> None:
+    """An event that cannot be recorded ends the lease, and nothing is left."""
+    scene = world(role(), lag=lag)
+    scene.calls.fail("audit.record", Unavailable())
+    with pytest.raises(Unavailable):
+        await issued(scene)
+    assert (State.ENDED, Cause.FAILED) == (stored(scene).state, stored(scene).cause)
+    assert [] == scene.leftovers()
+
+
+async def test_the_hold_is_kept_while_a_failed_issue_is_cleaned_up() -> None:
+    """A clean-up that takes longer than a hold is not taken over by a sweep."""
+    scene = world(role(), latency=8.0)
+    scene.calls.fail("audit.record", Unavailable())
+    work = asyncio.create_task(issued(scene))
+    summaries = []
+    while not work.done():
+        await scene.clock.sleep(5)
+        summaries.append((await swept(scene)).undone)
+    with pytest.raises(Unavailable):
+        await work
+    assert 0 == sum(summaries)
+    assert State.ENDED is stored(scene).state
+
+
+async def test_whoever_loses_the_race_for_activation_undoes_its_work(scene: World) -> None:
+    """The lease was revoked while it was being made: the caller gets no credential, and nothing is left."""
+
+    async def revoke_it() -> None:
+        await revoke(scene.outside, request(), stored(scene).id)
+
+    scene.calls.meanwhile(8, revoke_it)
+    with pytest.raises(Interrupted):
+        await issued(scene)
+    assert [] == scene.leftovers()
+    assert Cause.REVOKED is stored(scene).cause
+
+
+async def test_an_activation_whose_answer_was_lost_is_undone(scene: World) -> None:
+    """It may have been stored: the row is ended, rather than left active without a holder."""
+    scene.calls.fail("leases.swap", Unreachable(), after=True)
+    with pytest.raises(Unreachable):
+        await issued(scene)
+    assert (State.ENDED, []) == (stored(scene).state, scene.leftovers())
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_a_role_never_has_more_leases_than_it_may(most: int) -> None:
+    """Ten at once: some are refused, and at no instant are there too many."""
+    scene = world(role(max_leases=most), latency=0.5)
+    results = await asyncio.gather(*(issued(scene) for _ in range(10)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, TooMany)]
+    active = [lease for lease in scene.leases.rows.values() if lease.state is State.ACTIVE]
+    assert 10 == len(refused) + len(active)
+    assert most >= len(active)
+    assert most >= len({thing.owner for thing in scene.leftovers() if thing.kind == "application"})
+
+
+async def test_one_after_the_other_a_role_fills_up() -> None:
+    """And has room again when one has ended."""
+    scene = world(role(max_leases=2))
+    first = await issued(scene)
+    await issued(scene)
+    with pytest.raises(TooMany) as caught:
+        await issued(scene)
+    assert ("too_many_leases", 2) == (caught.value.stable_code, len(scene.leases.rows))
+    await revoke(scene.outside, request(), first.lease.id)
+    assert State.ACTIVE is (await issued(scene)).lease.state
+
+
+async def test_a_refused_issue_calls_azure_not_at_all() -> None:
+    """The lease that stood for it is forgotten."""
+    scene = world(role(max_leases=1))
+    await issued(scene)
+    before = len([call for call in scene.calls.made if call.service in AZURE])
+    with pytest.raises(TooMany):
+        await issued(scene)
+    assert before == len([call for call in scene.calls.made if call.service in AZURE])
+
+
+async def delete(scene: World, *, revoking: bool) -> None:
+    """An admin deletes the role."""
+    await delete_role(scene.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "error"), [(2, Forbidden), (3, Forbidden), (4, Interrupted), (8, Interrupted), (10, Interrupted)]
+)
+async def test_a_role_that_is_deleted_meanwhile_gives_no_credential(
+    scene: World, ordinal: int, error: type[LeaseholdError]
+) -> None:
+    """At whatever step: either the issue sees it, or the deletion finds its lease."""
+    scene.calls.meanwhile(ordinal, lambda: delete(scene, revoking=True))
+    with pytest.raises(error):
+        await issued(scene)
+    await swept(scene, after=400)
+    await swept(scene, after=400)
+    assert [] == scene.leftovers()
+    assert not [lease for lease in scene.leases.rows.values() if lease.state.is_live]
+
+
+async def test_a_defect_leaves_the_lease_to_the_sweep(scene: World) -> None:
+    """Whatever is raised: the row stands, and what was made is undone once the hold has lapsed."""
+
+    def fail(call: Call) -> None:
+        if call.name == "directory.add_member":
+            raise ZeroDivisionError
+
+    scene.calls.watch = fail
+    with pytest.raises(ZeroDivisionError):
+        await issued(scene)
+    assert State.PLANNED is stored(scene).state
+    scene.calls.watch = None
+    await swept(scene, after=21)
+    assert [] == scene.leftovers()
+
+
+async def test_a_caller_that_goes_away_leaves_the_lease_to_the_sweep() -> None:
+    """Cancelled while principal and secret are being made: nothing goes on, and nothing is left."""
+    scene = world(role(), latency=2.0)
+    work = asyncio.create_task(issue(scene.outside, request(), Ask(WEB)))
+    await scene.clock.sleep(9)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    before = len(scene.calls.made)
+    await scene.clock.sleep(10)
+    assert before == len(scene.calls.made)
+    await swept(scene, after=21)
+    await swept(scene, after=400)
+    assert [] == scene.leftovers()
+
+
+@pytest.mark.parametrize("make", [principal_target, secret_target])
+async def test_ready_is_told_as_it_was_seen(make: Callable[..., object]) -> None:
+    """Only a credential that was tried out is ready."""
+    found = []
+    for ready in ("none", "token"):
+        scene = world(role(make(ready=ready)))  # type: ignore[arg-type]  # either kind of target
+        found.append((await issued(scene)).lease.ready)
+    assert [False, True] == found
