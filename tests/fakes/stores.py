@@ -89,14 +89,14 @@ class MemoryAudit:
         found = [event for event in sorted(self.events, key=lambda event: event.at) if _matches(event, query)]
         first = _offset(query.cursor)
         last = first + query.limit
-        return Page(tuple(found[first:last]), str(last) if len(found) > last else None)
+        return Page(tuple(found[first:last]), f"after-{last}" if len(found) > last else None)
 
 
 def _offset(cursor: str | None) -> int:
-    try:
-        return int(cursor or 0)
-    except ValueError as error:
-        raise Malformed(Fault("cursor", "is not a cursor of this listing")) from error
+    mark, _, number = (cursor or "after-0").partition("-")
+    if mark != "after" or not number.isdecimal():
+        raise Malformed(Fault("cursor", "is not a cursor of this listing"))
+    return int(number)
 
 
 def _matches(event: AuditEvent, query: AuditQuery) -> bool:

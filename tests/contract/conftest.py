@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.contract.stores import Stores, in_memory, on_tables
+
+
+@pytest.fixture(params=["memory", "tables"])
+def connection(request: pytest.FixtureRequest) -> str | None:
+    """The storage account of one test, or none."""
+    return request.getfixturevalue("storage_connection") if request.param == "tables" else None
+
+
+@pytest.fixture
+async def stores(connection: str | None) -> AsyncIterator[Stores]:
+    """Each test runs on the fakes and on Table storage."""
+    if connection is None:
+        yield in_memory()
+    else:
+        async with on_tables(connection) as made:
+            yield made
+
+
+@pytest.fixture
+async def tables(storage_connection: str) -> AsyncIterator[Stores]:
+    """Table storage alone, for what only a wire can do."""
+    async with on_tables(storage_connection) as made:
+        yield made

@@ -1,0 +1,88 @@
+"""The stores under contract, in memory and on Azure Table storage, and samples of what they keep."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from azure.core.exceptions import ServiceResponseError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.audit_table import TableAudit, TableJournal
+from shared.cloud.lease_table import TableLeases
+from shared.cloud.role_table import TableRoles
+from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.lease import Holder, Lease, State
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports import Audit, Journal, Leases, Roles
+from tests.fakes.calls import Calls
+from tests.fakes.clock import START, FakeClock, FixedIds
+from tests.fakes.leases import MemoryLeases
+from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
+from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, guid
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One implementation of each port, and the wire to them where there is one."""
+
+    leases: Leases
+    roles: Roles
+    audit: Audit
+    journal: Journal
+    line: LossyLine | None = None
+
+
+class LossyLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+    """The wire below the SDK's retries: loses the answer to the next write when told to."""
+
+    losing = False
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Sends it, and may raise all the same."""
+        answer = await super().send(request, **options)
+        if self.losing and request.method != "GET":
+            self.losing = False
+            raise ServiceResponseError("the connection broke")
+        return answer
+
+
+def in_memory() -> Stores:
+    """The fakes."""
+    calls = Calls(FakeClock())
+    return Stores(MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+
+
+@asynccontextmanager
+async def on_tables(connection: str) -> AsyncIterator[Stores]:
+    """The product's, on the storage of that connection string."""
+    line, ids = LossyLine(), FixedIds()
+    options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
+    async with TableServiceClient.from_connection_string(connection, **options) as service:
+        yield Stores(TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableJournal(service), line)
+
+
+def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object_id, *, due: float = 20.0) -> Lease:
+    """A planned lease, due in so many seconds."""
+    return Lease(
+        id=LeaseId.of(role, f"{number:026d}"),
+        type="service_principal",
+        state=State.PLANNED,
+        holder=Holder(holder, TENANT, name="it's \u00e9"),
+        issued_at=START,
+        expires_at=START + timedelta(seconds=900),
+        max_expires_at=START + timedelta(hours=4),
+        ttl=900,
+        renewable=True,
+        metadata={"run": "7", "who": "O'Brien"},
+        footprint=ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),), GROUPS[:1], purge=False, app_id=guid(7)),
+        planned_at=START,
+        due_at=START + timedelta(seconds=due),
+        made_by=START + timedelta(seconds=210),
+        max_ttl=14400,
+        reason="because",
+    )

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.core.footprint import ApplicationSecretFootprint, ServicePrincipalFootprint
+from shared.core.role import Target
+from tests.fakes.cloud_state import Thing
+from tests.fakes.world import principal_target, secret_target, world
+from tests.issuers.orders import Job
+
+TARGETS: dict[str, Target] = {"service principal": principal_target(3, 2), "application secret": secret_target()}
+
+
+@pytest.fixture(params=TARGETS)
+def job(request: pytest.FixtureRequest) -> Job:
+    """One order of each kind, in a world of its own."""
+    return Job(world(), TARGETS[request.param])
+
+
+def named(thing: Thing, footprint: ServicePrincipalFootprint | ApplicationSecretFootprint) -> bool:
+    """Whether the footprint leads to the object."""
+    if isinstance(footprint, ApplicationSecretFootprint):
+        return thing.owner == footprint.display_name
+    return thing.owner in {footprint.unique_name, *(each.name for each in footprint.assignments)}
+
+
+async def test_planning_is_repeatable_and_touches_nothing(job: Job) -> None:
+    """The same order, the same names."""
+    assert job.footprint == job.issuer.plan(job.order)
+    assert [] == job.world.calls.made
+
+
+async def test_the_plan_covers_everything_that_is_made(job: Job) -> None:
+    """Before the first effect it names each object."""
+    planned = job.footprint
+    await job.mint()
+    assert job.world.leftovers()
+    assert [] == [thing for thing in job.world.leftovers() if not named(thing, planned)]
+
+
+async def test_minting_only_adds_to_the_footprint(job: Job) -> None:
+    """Whatever is noted says the same as the plan, and more."""
+    planned = job.footprint
+    minted = await job.mint()
+    assert minted.footprint == job.noted[-1]
+    for note in [*job.noted, minted.footprint]:
+        changed = {name for name in planned.__dataclass_fields__ if getattr(planned, name) not in {None, getattr(note, name)}}
+        assert set() == changed
+
+
+async def test_undo_from_the_final_footprint_leaves_nothing(job: Job) -> None:
+    """And says that it met everything."""
+    await job.mint()
+    assert await job.undo()
+    assert [] == job.world.leftovers()
+
+
+async def test_undo_from_the_plan_alone_leaves_nothing(job: Job) -> None:
+    """The worker died with what it had learned."""
+    planned = job.footprint
+    await job.mint()
+    job.footprint = planned
+    assert await job.undo()
+    assert [] == job.world.leftovers()
+
+
+async def test_undo_of_nothing_succeeds(job: Job) -> None:
+    """And says that it did not meet everything."""
+    assert not await job.undo()
+
+
+async def test_undo_twice_succeeds(job: Job) -> None:
+    """The second time there is nothing."""
+    await job.mint()
+    await job.undo()
+    assert not await job.undo()
+    assert [] == job.world.leftovers()
+
+
+async def test_minting_twice_is_undone_once() -> None:
+    """A repeat finds its own work: one application, whose two secrets go with it."""
+    job = Job(world(), TARGETS["service principal"])
+    await job.mint()
+    once = job.world.leftovers()
+    await job.mint()
+    assert once == job.world.leftovers()
+    assert await job.undo()
+    assert [] == job.world.leftovers()
+
+
+async def test_undo_leaves_other_leases_alone(job: Job) -> None:
+    """Each undoes its own."""
+    other = Job(job.world, job.target)
+    await other.mint()
+    before = job.world.leftovers()
+    await job.mint()
+    await job.undo()
+    assert before == job.world.leftovers()
+
+
+async def test_the_secret_is_in_the_credential_and_nowhere_else(job: Job) -> None:
+    """Not in a footprint, a note or a text of any of them."""
+    minted = await job.mint()
+    secret = minted.credential.client_secret.reveal()
+    assert secret not in repr([minted, job.noted, job.order, job.world.calls.made])

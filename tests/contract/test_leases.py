@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from shared.core.errors import LostRace, Unreachable
+from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.lease import Cause, Lease, LeaseView, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.ports import LeaseQuery
+from tests.contract.stores import Stores, lease
+from tests.fakes.clock import START
+from tests.fakes.world import ALICE, BOB, SCOPES, WEB
+
+OTHER = RoleName("web-2")
+LATER = START + timedelta(seconds=30)
+LIFE: list[Callable[[Lease], Lease]] = [
+    lambda it: it.activated(LATER, ready=True),
+    lambda it: it.renewed(LATER + timedelta(hours=1)),
+    lambda it: it.ending(Cause.REVOKED, LATER, LATER),
+    lambda it: it.failed(LATER, "azure_refused: it's", 0.5),
+    lambda it: it.ended(LATER, timedelta(days=7)),
+]
+
+
+async def due(stores: Stores, seconds: float) -> list[LeaseId]:
+    """What is due so many seconds after the start."""
+    return [lease_id async for lease_id in stores.leases.due(START + timedelta(seconds=seconds))]
+
+
+def told(found: Lease) -> LeaseView:
+    """What a listing tells of a lease."""
+    return LeaseView(**{each.name: getattr(found, each.name) for each in fields(LeaseView)})
+
+
+async def test_an_empty_store_answers_everything(stores: Stores) -> None:
+    """Before the first write there may not even be a table."""
+    assert await stores.leases.get(lease().id) is None
+    assert [] == await due(stores, 1e6)
+    assert () == (await stores.leases.list(LeaseQuery())).items
+    assert 0 == await stores.leases.count_live(WEB, 5)
+    assert {} == await stores.leases.census()
+
+
+async def test_a_lease_reads_back_as_it_was_opened(stores: Stores) -> None:
+    """Every field, and a version."""
+    opened = await stores.leases.open(lease())
+    assert replace(lease(), version=opened.version) == opened == await stores.leases.get(lease().id)
+    assert opened.version
+
+
+async def test_every_state_of_a_lease_reads_back(stores: Stores) -> None:
+    """Through a whole life."""
+    current = await stores.leases.open(lease())
+    for change in LIFE:
+        current = await stores.leases.swap(change(current), former=current)
+        assert current == await stores.leases.get(current.id)
+
+
+async def test_a_footprint_of_the_largest_role_reads_back(stores: Stores) -> None:
+    """Thirty-two assignments at scopes of a thousand characters are more than one property holds."""
+    scope = type(SCOPES[0])(SCOPES[0] + "x" * (1024 - len(SCOPES[0])))
+    footprint = ServicePrincipalFootprint("u", tuple(Assignment(scope, f"{number:036d}") for number in range(32)))
+    opened = await stores.leases.open(replace(lease(), footprint=footprint))
+    assert opened == await stores.leases.get(opened.id)
+
+
+async def test_opening_an_id_twice_loses(stores: Stores) -> None:
+    """The first one stays."""
+    opened = await stores.leases.open(lease())
+    with pytest.raises(LostRace):
+        await stores.leases.open(replace(lease(), reason="another"))
+    assert opened == await stores.leases.get(opened.id)
+
+
+async def test_every_write_gives_a_new_version(stores: Stores) -> None:
+    """Even one that changes nothing."""
+    opened = await stores.leases.open(lease())
+    again = await stores.leases.swap(opened, former=opened)
+    assert opened.version != again.version
+
+
+async def test_swapping_a_lease_that_has_changed_loses(stores: Stores) -> None:
+    """Whoever read it before is too late, and nothing of its write is seen."""
+    opened = await stores.leases.open(lease())
+    winner = await stores.leases.swap(opened.activated(LATER, ready=False), former=opened)
+    with pytest.raises(LostRace):
+        await stores.leases.swap(opened.ending(Cause.REVOKED, LATER, LATER), former=opened)
+    assert winner == await stores.leases.get(opened.id)
+    assert [opened.id] == await due(stores, 930)
+
+
+async def test_swapping_a_lease_that_is_gone_loses(stores: Stores) -> None:
+    """It is not brought back."""
+    opened = await stores.leases.open(lease())
+    await stores.leases.remove(opened)
+    with pytest.raises(LostRace):
+        await stores.leases.swap(opened.activated(LATER, ready=False), former=opened)
+    assert await stores.leases.get(opened.id) is None
+    assert [] == await due(stores, 1e6)
+
+
+async def test_of_ten_writers_one_wins(stores: Stores) -> None:
+    """Compare and swap."""
+    opened = await stores.leases.open(lease())
+    changed = [replace(opened, reason=str(number)) for number in range(10)]
+    results = await asyncio.gather(*(stores.leases.swap(each, former=opened) for each in changed), return_exceptions=True)
+    winners = [result for result in results if isinstance(result, Lease)]
+    assert (1, 9) == (len(winners), sum(isinstance(result, LostRace) for result in results))
+    assert winners[0] == await stores.leases.get(opened.id)
+
+
+async def test_a_lease_is_due_once_at_its_instant(stores: Stores) -> None:
+    """Not a millisecond before, and no more at an instant that it had formerly."""
+    opened = await stores.leases.open(lease(due=20.0))
+    assert ([], [opened.id]) == (await due(stores, 19.999), await due(stores, 20.0))
+    await stores.leases.swap(opened.held_until(START + timedelta(seconds=40)), former=opened)
+    assert ([], [opened.id]) == (await due(stores, 39.999), await due(stores, 40.0))
+
+
+async def test_what_is_due_comes_oldest_first_within_a_partition(stores: Stores) -> None:
+    """So that nothing starves."""
+    for number in range(40):
+        await stores.leases.open(lease(number, due=100 - number))
+    found = await due(stores, 90)
+    assert {lease(number).id for number in range(10, 40)} == set(found)
+    for one, other in pairwise(found):
+        if one.shard == other.shard:
+            assert one.ulid > other.ulid
+
+
+async def test_a_removed_lease_leaves_no_trace(stores: Stores) -> None:
+    """Neither itself nor in any listing; removing it again is no error."""
+    opened = await stores.leases.open(lease())
+    await stores.leases.remove(opened)
+    await stores.leases.remove(opened)
+    assert await stores.leases.get(opened.id) is None
+    assert [] == await due(stores, 1e6)
+    for query in (LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(holder=ALICE.object_id)):
+        assert () == (await stores.leases.list(query)).items
+    assert {} == await stores.leases.census()
+
+
+async def test_removing_a_lease_that_has_changed_loses(stores: Stores) -> None:
+    """It stays, with all its rows."""
+    opened = await stores.leases.open(lease())
+    changed = await stores.leases.swap(opened.activated(LATER, ready=False), former=opened)
+    with pytest.raises(LostRace):
+        await stores.leases.remove(opened)
+    assert changed == await stores.leases.get(opened.id)
+    assert [opened.id] == await due(stores, 930)
+
+
+async def furnished(stores: Stores) -> list[Lease]:
+    """Twelve leases of two roles and two holders, one of each three active."""
+    made = []
+    for number in range(12):
+        opened = await stores.leases.open(
+            lease(number, WEB if number % 2 else OTHER, ALICE.object_id if number < 5 else BOB.object_id)
+        )
+        active = number % 3 == 0
+        made.append(await stores.leases.swap(opened.activated(LATER, ready=False), former=opened) if active else opened)
+    return sorted(made, key=lambda each: each.id)
+
+
+@pytest.mark.parametrize("role", [None, WEB, OTHER, RoleName("we")])
+@pytest.mark.parametrize("holder", [None, ALICE.object_id, BOB.object_id])
+@pytest.mark.parametrize("state", [None, State.ACTIVE, State.ENDED])
+async def test_a_listing_tells_what_fits_in_the_order_of_ids(
+    stores: Stores, role: RoleName | None, holder: object, state: State | None
+) -> None:
+    """Each filter, and all of them together."""
+    expected = [
+        told(each)
+        for each in await furnished(stores)
+        if role in {None, each.id.role} and holder in {None, each.holder.object_id} and state in {None, each.state}
+    ]
+    query = LeaseQuery(role=role, holder=holder, state=state)  # type: ignore[arg-type]  # a holder or none
+    assert expected == list((await stores.leases.list(query)).items)
+
+
+@pytest.mark.parametrize("query", [LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(holder=BOB.object_id)])
+@pytest.mark.parametrize("limit", [1, 3, 6, 100])
+async def test_pages_follow_each_other_without_gap_or_repeat(stores: Stores, query: LeaseQuery, limit: int) -> None:
+    """Whatever their size."""
+    await furnished(stores)
+    whole = (await stores.leases.list(query)).items
+    found: list[LeaseView] = []
+    following: LeaseQuery | None = replace(query, limit=limit)
+    while following is not None:
+        page = await stores.leases.list(following)
+        assert len(page.items) <= limit
+        found += page.items
+        following = replace(following, cursor=LeaseId(page.cursor)) if page.cursor else None
+    assert list(whole) == found
+
+
+async def test_live_leases_are_counted_up_to_a_bound(stores: Stores) -> None:
+    """Ended ones are not, nor another role's; counting stops one past the bound."""
+    made = await furnished(stores)
+    first = next(each for each in made if each.id.role == WEB and each.state is State.ACTIVE)
+    ending = await stores.leases.swap(first.ending(Cause.EXPIRED, LATER, LATER), former=first)
+    assert 6 == await stores.leases.count_live(WEB, 100)
+    await stores.leases.swap(ending.ended(LATER, timedelta(days=7)), former=ending)
+    assert [5, 5, 3] == [await stores.leases.count_live(WEB, most) for most in (100, 5, 2)]
+
+
+async def test_the_census_counts_by_role_and_state(stores: Stores) -> None:
+    """Every lease, once."""
+    await furnished(stores)
+    assert {
+        (WEB, State.PLANNED): 4,
+        (WEB, State.ACTIVE): 2,
+        (OTHER, State.PLANNED): 4,
+        (OTHER, State.ACTIVE): 2,
+    } == dict(await stores.leases.census())
+
+
+async def test_a_write_whose_answer_was_lost_counts_as_made(tables: Stores) -> None:
+    """Opening and swapping: whoever wrote it recognises its own work."""
+    assert tables.line is not None
+    await tables.leases.open(lease(2))
+    tables.line.losing = True
+    opened = await tables.leases.open(lease())
+    assert opened == await tables.leases.get(opened.id)
+    tables.line.losing = True
+    active = await tables.leases.swap(opened.activated(LATER, ready=False), former=opened)
+    assert active == await tables.leases.get(opened.id)
+    assert not tables.line.losing
+
+
+async def test_a_removal_whose_answer_was_lost_may_be_repeated(tables: Stores) -> None:
+    """What is gone already is no error."""
+    assert tables.line is not None
+    opened = await tables.leases.open(lease())
+    tables.line.losing = True
+    with pytest.raises(Unreachable):
+        await tables.leases.remove(opened)
+    await tables.leases.remove(opened)
+    assert await tables.leases.get(opened.id) is None
+
+
+async def test_instants_are_kept_to_the_millisecond(stores: Stores) -> None:
+    """And in UTC."""
+    instant = datetime.fromisoformat("2026-03-02T10:00:00.123+01:00")
+    opened = await stores.leases.open(replace(lease(), due_at=instant))
+    assert [opened.id] == [each async for each in stores.leases.due(instant)]
+    assert [] == [each async for each in stores.leases.due(instant - timedelta(milliseconds=1))]

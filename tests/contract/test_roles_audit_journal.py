@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller, CallerKind
+from shared.core.errors import Malformed, PreconditionFailed, Unreachable
+from shared.core.names import ObjectId, RoleName
+from shared.core.ports import AuditQuery
+from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
+from tests.contract.stores import Stores
+from tests.fakes.clock import START
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, DEFINITION, SCOPES, TENANT, WEB, role, secret_target
+
+WEEK = AuditQuery(START, START + timedelta(days=7))
+
+
+async def test_no_role_is_found_where_there_is_none(stores: Stores) -> None:
+    """Before the first write there may not even be a table."""
+    assert (None, ()) == (await stores.roles.get(WEB), await stores.roles.list())
+    assert not await stores.roles.delete(WEB, expected=None)
+
+
+@pytest.mark.parametrize("target", [None, secret_target(ready="token")])
+async def test_a_role_reads_back_as_it_was_put(stores: Stores, target: object) -> None:
+    """With a version."""
+    wanted = role(target, max_leases=7)  # type: ignore[arg-type]  # a target or none
+    stored = await stores.roles.put(wanted, expected=None)
+    assert replace(wanted, version=stored.version) == stored == await stores.roles.get(WEB)
+    assert stored.version
+
+
+async def test_the_largest_role_reads_back(stores: Stores) -> None:
+    """As many assignments as may be, with conditions as long as a body may hold: more than one property holds."""
+    long = AzureRole(SCOPES[0], "Reader", condition="\u00e9" * 8192, definition_id=DEFINITION)
+    short = replace(long, condition=None)
+    wanted = (long,) * 4 + (short,) * (MAX_AZURE_ROLES - 4)
+    stored = await stores.roles.put(role(ServicePrincipalTarget(wanted)), expected=None)
+    assert stored == await stores.roles.get(WEB)
+
+
+async def test_roles_are_listed_by_name(stores: Stores) -> None:
+    """All of them."""
+    for name in ("b", "a-2", "a"):
+        await stores.roles.put(role(name=RoleName(name)), expected=None)
+    assert ["a", "a-2", "b"] == [each.name for each in await stores.roles.list()]
+
+
+async def test_a_role_is_only_put_over_the_version_that_is_expected(stores: Stores) -> None:
+    """None, any, or exactly that."""
+    first = await stores.roles.put(role(), expected="")
+    second = await stores.roles.put(role(ttl=60), expected=first.version)
+    for expected in ("", first.version):
+        with pytest.raises(PreconditionFailed):
+            await stores.roles.put(role(ttl=120), expected=expected)
+    third = await stores.roles.put(role(ttl=180), expected=None)
+    assert (third, 3) == (await stores.roles.get(WEB), len({first.version, second.version, third.version}))
+
+
+async def test_a_role_that_is_gone_is_not_put_over_a_version(stores: Stores) -> None:
+    """It would come back."""
+    first = await stores.roles.put(role(), expected="")
+    await stores.roles.delete(WEB, expected=None)
+    with pytest.raises(PreconditionFailed):
+        await stores.roles.put(role(), expected=first.version)
+    assert await stores.roles.get(WEB) is None
+
+
+async def test_a_role_is_deleted_once(stores: Stores) -> None:
+    """And only at the version that is expected."""
+    first = await stores.roles.put(role(), expected=None)
+    second = await stores.roles.put(role(ttl=60), expected=None)
+    with pytest.raises(PreconditionFailed):
+        await stores.roles.delete(WEB, expected=first.version)
+    assert await stores.roles.delete(WEB, expected=second.version)
+    assert not await stores.roles.delete(WEB, expected=None)
+    assert await stores.roles.get(WEB) is None
+
+
+async def test_of_five_who_put_over_one_version_one_wins(stores: Stores) -> None:
+    """Compare and swap."""
+    first = await stores.roles.put(role(), expected="")
+    results = await asyncio.gather(
+        *(stores.roles.put(role(ttl=60 + number), expected=first.version) for number in range(5)), return_exceptions=True
+    )
+    assert 4 == sum(isinstance(result, PreconditionFailed) for result in results)
+
+
+async def test_a_role_whose_answer_was_lost_counts_as_put(tables: Stores) -> None:
+    """The repeat meets its own work."""
+    assert tables.line is not None
+    await tables.roles.put(role(name=RoleName("first")), expected="")
+    tables.line.losing = True
+    stored = await tables.roles.put(role(), expected="")
+    assert (stored, False) == (await tables.roles.get(WEB), tables.line.losing)
+
+
+def event(number: int, caller: Caller | None = ALICE, *, role: str = "web", lease: str = "") -> AuditEvent:
+    """One event an hour."""
+    at = START + timedelta(hours=number)
+    return AuditEvent(at, f"operation-{number}", Outcome.DONE, f"request-{number}", caller=caller, role=role, lease=lease)
+
+
+async def test_an_event_reads_back_as_it_was_recorded(stores: Stores) -> None:
+    """Every field; with and without a caller."""
+    user = Caller(BOB.object_id, TENANT, CallerKind.USER, "f", ALICE.app_id, "Bob's \u00e9", frozenset({"Reader", "Writer"}))
+    told = [
+        AuditEvent(START, "issue", Outcome.REFUSED, "r", "forbidden", "it's not", user, "web", "web.1"),
+        AuditEvent(START + timedelta(seconds=1), "end", Outcome.FAILED, "r"),
+    ]
+    for each in told:
+        await stores.audit.record(each)
+    assert told == list((await stores.audit.read(WEEK)).items)
+
+
+async def test_events_are_read_in_the_order_of_time(stores: Stores) -> None:
+    """Over days, whatever the order in which they were recorded."""
+    for number in (50, 3, 0, 27, 26):
+        await stores.audit.record(event(number))
+    found = (await stores.audit.read(WEEK)).items
+    assert [f"operation-{number}" for number in (0, 3, 26, 27, 50)] == [each.operation for each in found]
+
+
+async def test_an_instant_belongs_to_the_time_that_begins_with_it(stores: Stores) -> None:
+    """``since`` included, ``until`` not."""
+    for number in range(5):
+        await stores.audit.record(event(number))
+    query = AuditQuery(START + timedelta(hours=1), START + timedelta(hours=3))
+    found = (await stores.audit.read(query)).items
+    assert ["operation-1", "operation-2"] == [each.operation for each in found]
+
+
+@pytest.mark.parametrize(
+    ("caller", "role", "lease", "expected"),
+    [
+        (ALICE.object_id, None, None, [0, 2]),
+        (None, "web", None, [0, 1]),
+        (None, None, "web.1", [2]),
+        (ALICE.object_id, "other", None, [2]),
+        (None, "it's", None, []),
+    ],
+)
+async def test_events_are_found_by_who_and_what(
+    stores: Stores, caller: ObjectId | None, role: str | None, lease: str | None, expected: list[int]
+) -> None:
+    """Each filter, and two together."""
+    for each in (event(0), event(1, BOB), event(2, role="other", lease="web.1"), event(3, None, role="other")):
+        await stores.audit.record(each)
+    found = (await stores.audit.read(replace(WEEK, caller=caller, role=role, lease=lease))).items
+    assert [f"operation-{number}" for number in expected] == [each.operation for each in found]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+async def test_pages_of_events_follow_each_other_without_gap_or_repeat(stores: Stores, limit: int) -> None:
+    """Across days, and with a filter."""
+    for number in range(0, 70, 10):
+        await stores.audit.record(event(number))
+        await stores.audit.record(event(number + 1, BOB))
+    found: list[str] = []
+    query: AuditQuery | None = replace(WEEK, caller=ALICE.object_id, limit=limit)
+    while query is not None:
+        page = await stores.audit.read(query)
+        assert len(page.items) <= limit
+        found += [each.operation for each in page.items]
+        query = replace(query, cursor=page.cursor) if page.cursor else None
+    assert [f"operation-{number}" for number in range(0, 70, 10)] == found
+
+
+async def test_two_events_of_one_instant_are_both_kept(stores: Stores) -> None:
+    """Nothing overwrites an event."""
+    await stores.audit.record(event(0))
+    await stores.audit.record(event(0, ADMINISTRATOR))
+    assert 2 == len((await stores.audit.read(WEEK)).items)
+
+
+@pytest.mark.parametrize("cursor", ["x", "20260302x.y", "'", "2026"])
+async def test_a_made_up_cursor_is_refused(stores: Stores, cursor: str) -> None:
+    """Or leads nowhere; it never breaks the store."""
+    await stores.audit.record(event(0))
+    with pytest.raises(Malformed):
+        await stores.audit.read(replace(WEEK, cursor=cursor))
+
+
+async def test_an_event_whose_answer_was_lost_is_an_error_though_it_is_recorded(tables: Stores) -> None:
+    """Whoever records it must not go on as if it were certain."""
+    assert tables.line is not None
+    await tables.audit.record(event(0))
+    tables.line.losing = True
+    with pytest.raises(Unreachable):
+        await tables.audit.record(event(1))
+    assert 2 == len((await tables.audit.read(WEEK)).items)
+
+
+async def test_the_journal_keeps_the_last_sweep(stores: Stores) -> None:
+    """And nothing before the first."""
+    assert await stores.journal.last_sweep() is None
+    for number in (1, 2):
+        await stores.journal.swept(START + timedelta(minutes=number), {"ended": number})
+    assert (START + timedelta(minutes=2), {"ended": 2}) == await stores.journal.last_sweep()
+
+
+async def test_a_store_that_answers_is_reachable(stores: Stores) -> None:
+    """Even before anything was written."""
+    assert await stores.journal.reachable()
