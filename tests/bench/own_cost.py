@@ -15,8 +15,8 @@ from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 TITLE = "Added by Leasehold to a request (R=1, G=0): wall time with no request to the outside under way, and CPU time"
 _ROLE = "own-cost"
 _SLOWEST = 300.0
-_WALL = {0.5: 10.0, 0.99: 25.0}
-"""Milliseconds that an issue may be slowed down by: two orders of magnitude less than Azure takes for it."""
+_WALL = {0.5: 25.0, 0.99: 50.0}
+"""Milliseconds by which an issue may be slowed down. Azure takes seconds for its three calls in a row: a hundredth of that."""
 
 
 async def measure(scale: Scale) -> list[Figure]:
@@ -43,6 +43,7 @@ async def _samples(on: Stage, count: int) -> dict[str, list[Sample]]:
     finally:
         if process.returncode is None:
             process.kill()
+            await process.wait()
     if process.returncode != 0:
         raise NotMeasuredError(complaints.decode(errors="replace"))
     samples: dict[str, list[Sample]] = json.loads(told)
