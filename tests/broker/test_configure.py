@@ -85,6 +85,14 @@ async def test_a_role_may_not_target_the_broker_itself(protected: Protected, doc
     assert () == await list_roles(scene.outside, ADMIN)
 
 
+async def test_a_protected_target_is_not_even_looked_up() -> None:
+    """What the document itself says is judged first."""
+    scene = world(protected=Protected(scopes=(SCOPES[0],)))
+    with pytest.raises(Malformed):
+        await put(scene)
+    assert [] == scene.calls.made
+
+
 async def test_versions_are_honoured() -> None:
     """Nobody overwrites what another has written meanwhile."""
     scene = world()

@@ -36,7 +36,8 @@ from shared.core.names import RoleName
 from shared.core.ports import Order
 from shared.core.role import Bounds
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.fakes.calls import Call
+from tests.crash.walk import require_nothing_left, require_owned, sweep_once
+from tests.fakes.calls import Call, Died
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WEB, World, principal_target, request, role, secret_target, world
 
@@ -247,6 +248,50 @@ async def test_whoever_loses_the_race_for_activation_undoes_its_work(scene: Worl
         await issued(scene)
     assert [] == scene.leftovers()
     assert Cause.REVOKED is stored(scene).cause
+
+
+async def test_whoever_has_moved_the_lease_is_relieved_of_it_and_told_what_was_learned(scene: World) -> None:
+    """The row names every id before the first deletion, and nothing needs to be looked up."""
+    known: list[bool] = []
+
+    async def claim() -> None:
+        lease, now = stored(scene), scene.clock.now()
+        await scene.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
+
+    def look(call: Call) -> None:
+        if call.name == "authorization.unassign":
+            footprint = stored(scene).footprint
+            known.append(isinstance(footprint, ServicePrincipalFootprint) and footprint.principal_id is not None)
+
+    scene.calls.watch = look
+    scene.calls.meanwhile(8, claim)
+    with pytest.raises(Interrupted):
+        await issued(scene)
+    assert ([True, True], []) == (known, scene.calls.named("directory.find_application"))
+
+
+def test_a_worker_that_goes_on_after_a_revocation_and_dies_is_cleaned_up_after() -> None:
+    """Its first call gets through only after minutes: nobody has believed in absence before it must have given up."""
+    scene = world(role(), lag=15.0)
+
+    async def revoke_it() -> None:
+        await revoke(scene.outside, request(), stored(scene).id)
+
+    def die(call: Call) -> None:
+        if call.name == "directory.create_principal":
+            raise Died
+
+    scene.calls.meanwhile(4, revoke_it)
+    scene.calls.fail("directory.upsert_application", Unavailable(), times=29)
+    scene.calls.watch = die
+    with pytest.raises(Died):
+        scene.run(lambda: issued(scene))
+    scene.calls.watch = None
+    assert 160 < scene.clock.monotonic() - 1000 < 180
+    scene.clock.jump(1181 - scene.clock.monotonic())
+    sweep_once(scene)
+    require_owned(scene)
+    require_nothing_left(scene)
 
 
 async def test_an_activation_whose_answer_was_lost_is_undone(scene: World) -> None:
