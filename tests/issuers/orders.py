@@ -9,7 +9,7 @@ from shared.core.footprint import Footprint
 from shared.core.names import LeaseId
 from shared.core.ports import Issuer, Minted, Order
 from shared.core.role import Target
-from tests.fakes.world import WEB, World
+from tests.fakes.world import WEB, World, principal_target, world
 
 
 def order(world: World, target: Target, *, seconds: float = 180.0) -> Order:
@@ -54,3 +54,8 @@ class Job:
     def _note(self, footprint: Footprint) -> None:
         self.noted.append(footprint)
         self.footprint = footprint
+
+
+def principal_job(roles: int = 2, groups: int = 1, *, lag: float = 0.0, latency: float = 0.0, **more: object) -> Job:
+    """One order in a world of its own."""
+    return Job(world(lag=lag, latency=latency), principal_target(roles, groups, **more))

@@ -6,7 +6,6 @@ import pytest
 
 from shared.core.errors import (
     Absent,
-    Locked,
     Malformed,
     NotReplicated,
     Refused,
@@ -30,6 +29,7 @@ from tests.fakes.world import (
     world,
 )
 from tests.issuers.orders import Job, order
+from tests.issuers.orders import principal_job as job
 
 SIZES = [(0, 1), (1, 0), (1, 1), (2, 3), (8, 8)]
 CLOUD = ("directory", "authorization")
@@ -38,11 +38,6 @@ CLOUD = ("directory", "authorization")
 def cloud_calls(made: World) -> list[str]:
     """The names of the calls to Azure."""
     return [call.name for call in made.calls.made if call.service in CLOUD]
-
-
-def job(roles: int = 2, groups: int = 1, *, lag: float = 0.0, latency: float = 0.0, **more: object) -> Job:
-    """One order in a world of its own."""
-    return Job(world(lag=lag, latency=latency), principal_target(roles, groups, **more))
 
 
 @pytest.mark.parametrize(("roles", "groups"), SIZES)
@@ -222,129 +217,6 @@ async def test_a_credential_is_tried_out_when_the_role_says_so(ready: str, *, ex
     one = job(ready=ready)
     assert expected is (await one.mint()).ready
     assert int(expected) == len(one.world.calls.named("probe.signs_in"))
-
-
-async def test_undo_cuts_access_first() -> None:
-    """Assignments, memberships, principal, application, recycle bin."""
-    one = job(2, 1)
-    await one.mint()
-    before = len(one.world.calls.made)
-    await one.undo()
-    assert [
-        "authorization.unassign",
-        "authorization.unassign",
-        "directory.remove_member",
-        "directory.delete_principal",
-        "directory.delete_application",
-        "directory.purge",
-        "directory.purge",
-    ] == one.world.calls.names()[before:]
-
-
-UNDO_CALLS = [
-    "authorization.unassign",
-    "directory.remove_member",
-    "directory.delete_principal",
-    "directory.delete_application",
-    "directory.purge",
-]
-
-
-@pytest.mark.parametrize("call", UNDO_CALLS)
-async def test_undo_goes_on_after_a_failure_and_tells_it(call: str) -> None:
-    """All other parts are undone; the next attempt finishes."""
-    one = job(2, 2)
-    await one.mint()
-    one.world.calls.fail(call, Refused("first"))
-    with pytest.raises(Refused):
-        await one.undo()
-    assert 2 >= len(one.world.leftovers())
-    await one.undo()
-    assert [] == one.world.leftovers()
-
-
-async def test_undo_raises_the_first_failure() -> None:
-    """A locked scope, not the trouble that came later."""
-    one = job(2, 1)
-    await one.mint()
-    one.world.cloud.locked_scopes.add(SCOPES[0])
-    one.world.calls.fail("directory.delete_principal", Refused())
-    with pytest.raises(Locked):
-        await one.undo()
-
-
-@pytest.mark.parametrize("call", UNDO_CALLS[:-1])
-async def test_absence_at_any_step_is_success(call: str) -> None:
-    """Of an old object; but not everything was met."""
-    one = job(1, 1)
-    await one.mint()
-    one.world.calls.fail(call, Absent())
-    assert not await one.undo()
-
-
-async def test_a_lost_scope_is_success() -> None:
-    """Its assignments went with it."""
-    one = job(2, 0)
-    await one.mint()
-    one.world.cloud.assignments.clear()
-    one.world.cloud.lost_scopes.update(SCOPES)
-    assert not await one.undo()
-    assert [] == one.world.leftovers()
-
-
-async def test_absence_of_what_is_young_is_doubted() -> None:
-    """Made a moment ago and not visible for five seconds: found and deleted."""
-    one = job(1, 1, lag=5.0)
-    await one.mint()
-    assert await one.undo(young=True)
-    assert [] == one.world.leftovers()
-
-
-async def test_absence_of_what_is_young_is_told_as_not_met() -> None:
-    """After ten seconds a look; whoever asked comes again."""
-    one = job(1, 0)
-    began = one.world.clock.monotonic()
-    assert not await one.undo(young=True)
-    assert 0 < one.world.clock.monotonic() - began <= 60
-
-
-async def test_absence_of_what_is_old_is_believed_at_once() -> None:
-    """No waiting for what has been gone for long."""
-    one = job(1, 0)
-    began = one.world.clock.monotonic()
-    assert not await one.undo()
-    assert began == one.world.clock.monotonic()
-
-
-async def test_a_recycle_bin_that_is_behind_is_asked_again() -> None:
-    """What was deleted just now must be there."""
-    one = job(1, 0, lag=4.0)
-    await one.mint()
-    one.world.clock.jump(60)
-    assert await one.undo()
-    assert [] == one.world.leftovers()
-
-
-async def test_a_recycle_bin_that_stays_behind_is_a_failure() -> None:
-    """Never taken for an empty one."""
-    one = job(1, 0, lag=30.0)
-    await one.mint()
-    one.world.clock.jump(60)
-    with pytest.raises(Absent):
-        await one.undo()
-    one.world.clock.jump(60)
-    await one.undo()
-    assert [] == one.world.leftovers()
-
-
-async def test_a_recycle_bin_is_doubted_after_a_lost_answer() -> None:
-    """The deletion took effect, its answer was lost, its repeat found nothing: still it was deleted just now."""
-    one = job(1, 0, lag=4.0)
-    await one.mint()
-    one.world.clock.jump(60)
-    one.world.calls.fail("directory.delete_application", Unreachable(), after=True)
-    await one.undo()
-    assert [] == one.world.leftovers()
 
 
 async def test_locating_makes_no_call_when_all_ids_are_known() -> None:
