@@ -21,8 +21,9 @@ class Timing:
     """How long a caller waits while a failed issue is cleaned up, or a revocation is carried out."""
     sweep_undo: float = 60.0
     """The same within a sweep, where nobody waits."""
-    sweep: float = 240.0
-    """After that a sweep takes up no further lease. A timer function may run for 5 minutes on every plan."""
+    sweep: float = 200.0
+    """After that a sweep takes up no further lease: with the undo of the last, it ends before the 5 minutes that a timer
+    function has on every plan."""
     hold: float = 20.0
     """For how long a lease is held; a worker at work keeps renewing its hold."""
     settle: float = 180.0

@@ -27,6 +27,8 @@ class Stage:
 
     stack: Stack
     visitor: Visitor
+    former: frozenset[str] = frozenset()
+    """The ids of the leases that earlier tests have left."""
 
     async def broker(self, identity: str) -> Broker:
         """The broker, as this identity."""
@@ -69,11 +71,12 @@ class Stage:
         return summary
 
     async def settled(self) -> None:
-        """Waits until every lease that was begun has ended, sweeping as the timer would; fails when some have not in time."""
+        """Waits until every lease of this test has ended, sweeping as the timer would; fails when some have not in time."""
         admin = await self.broker("admin")
         for _ in range(SETTLE + 10):
             await self.sweep()
-            live = [lease for lease in await self.leases(admin) if lease["state"] != "ended"]
+            listed = await self.leases(admin)
+            live = [lease for lease in listed if lease["state"] != "ended" and lease["id"] not in self.former]
             if not live:
                 return
             await asyncio.sleep(1)
@@ -120,6 +123,10 @@ async def stage(running: Stage) -> AsyncIterator[Stage]:
     """The stack, with no fault and everything replicated at once; whatever a test leaves behind is ended."""
     await running.consistency("none")
     await running.faults()
+    admin = await running.broker("admin")
+    running.former = frozenset(lease["id"] for lease in await running.leases(admin))
     yield running
     await running.faults()
     await running.consistency("none")
+    active = (await admin.must("GET", "leases?state=active&limit=1000"))["leases"]
+    await asyncio.gather(*(admin.must("DELETE", f"leases/{lease['id']}") for lease in active))

@@ -13,6 +13,7 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreatePara
 
 from tests.local.conftest import Cloud
 
+RBAC = "Role Based Access Control Administrator"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 _NAMES = uuid.UUID("0f8f2b3c-3a5e-4f2c-9a58-6f0c1f1f2d11")
 
@@ -54,8 +55,12 @@ def scope(cloud: Cloud) -> str:
 
 @pytest.fixture
 def client(cloud: Cloud) -> Iterator[AuthorizationManagementClient]:
-    """The SDK's client, signed in as the broker."""
-    token = cloud.token("leasehold", "https://management.azure.com")
+    """The SDK's client, signed in as somebody whose right to assign roles has no condition."""
+    subscription = f"/subscriptions/{cloud.document['subscription_id']}"
+    cloud.control(
+        "POST", "role-assignments", {"identity": "stranger", "role": "User Access Administrator", "scope": subscription}
+    )
+    token = cloud.token("stranger", "https://management.azure.com")
     with AuthorizationManagementClient(
         Fixed(token), cloud.document["subscription_id"], base_url=cloud.endpoints["arm"], **_options(cloud)
     ) as made:
@@ -127,7 +132,7 @@ def test_a_custom_role_takes_the_right_to_write_roles(client: AuthorizationManag
 
 
 def test_permissions_are_listed(client: AuthorizationManagementClient) -> None:
-    """What the broker itself may do."""
+    """What the caller itself may do."""
     found = list(client.permissions.list_for_resource_group("app"))
 
     assert "Microsoft.Authorization/roleAssignments/write" in {action for entry in found for action in entry.actions}
