@@ -21,10 +21,11 @@ GRAPH_PERMISSIONS = (
 )
 _GIVE_ROLES = ("Owner", "User Access Administrator", "Role Based Access Control Administrator")
 _NEVER = ", ".join(role.name for role in builtin_roles.ALL if role.role_name in _GIVE_ROLES)
+_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 ASSIGNMENTS = " AND ".join(
-    f"((!(ActionMatches{{'Microsoft.Authorization/roleAssignments/{action}'}})) OR ("
-    f"@{side}[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {{'ServicePrincipal'}}"
-    f" AND @{side}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {{{_NEVER}}}))"
+    f"((!(ActionMatches{{'{_ASSIGNMENT}/{action}'}})) OR ("
+    f"@{side}[{_ASSIGNMENT}:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {{'ServicePrincipal'}}"
+    f" AND @{side}[{_ASSIGNMENT}:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {{{_NEVER}}}))"
     for action, side in (("write", "Request"), ("delete", "Resource"))
 )
 """What a deployed broker's right to assign roles is bound to: service principals, and no role that could give roles."""

@@ -72,15 +72,15 @@ class Stage:
 
     async def settled(self) -> None:
         """Waits until every lease of this test has ended, sweeping as the timer would; fails when some have not in time."""
-        admin = await self.broker("admin")
-        for _ in range(SETTLE + 10):
-            await self.sweep()
-            listed = await self.leases(admin)
-            live = [lease for lease in listed if lease["state"] != "ended" and lease["id"] not in self.former]
-            if not live:
-                return
+        deadline = asyncio.get_running_loop().time() + 30
+        while live := await self._live():
+            assert asyncio.get_running_loop().time() < deadline, live
             await asyncio.sleep(1)
-        raise AssertionError(live)
+            await self.sweep()
+
+    async def _live(self) -> list[dict[str, Any]]:
+        listed = await self.leases(await self.broker("admin"))
+        return [lease for lease in listed if lease["state"] != "ended" and lease["id"] not in self.former]
 
     async def leases(self, broker: Broker) -> list[dict[str, Any]]:
         """All that this caller may list."""

@@ -57,9 +57,7 @@ def scope(cloud: Cloud) -> str:
 def client(cloud: Cloud) -> Iterator[AuthorizationManagementClient]:
     """The SDK's client, signed in as somebody whose right to assign roles has no condition."""
     subscription = f"/subscriptions/{cloud.document['subscription_id']}"
-    cloud.control(
-        "POST", "role-assignments", {"identity": "stranger", "role": "User Access Administrator", "scope": subscription}
-    )
+    cloud.control("POST", "role-assignments", {"identity": "stranger", "role": RBAC, "scope": subscription})
     token = cloud.token("stranger", "https://management.azure.com")
     with AuthorizationManagementClient(
         Fixed(token), cloud.document["subscription_id"], base_url=cloud.endpoints["arm"], **_options(cloud)
