@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,6 +110,8 @@ class Story:
     async def _the_credential_is_dead(self, credential: dict[str, Any]) -> None:
         self._say("The machine still has the secret. Entra ID does not take it any more.")
         client = self._sign_in(credential)
+        # azure-identity warns of what this step is about to show.
+        logging.getLogger("azure.identity").setLevel(logging.ERROR)
         try:
             await asyncio.to_thread(client.get_token, _ARM)
         except ClientAuthenticationError as refused:
