@@ -1,7 +1,8 @@
 """Mints a client secret on an existing application, and removes it. Two calls to mint, one to undo.
 
 The application stays, others put secrets on it as well, and it can hold only so many. So whoever changes it waits for its turn
-(``shared.issuers.turns``), and counts what the application holds before it adds to it.
+(``shared.issuers.turns``), and counts what the application holds before it adds to it. Where room is scarce it counts once more
+within its turn, a third call: nobody else of the broker's adds one between that count and the secret.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from shared.core.secret import Secret
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which a young secret that is absent is asked for again."""
 _COUNTING = 5.0
-"""Seconds within which a count that was not answered is asked for again, while others wait for their turn."""
+"""Seconds within which a count that was not answered is asked for again while others wait for their turn."""
 MOST_CREDENTIALS = 600
 """Secrets and certificates together, others' included. Entra ID limits an object's size, which about 600 of them were reported
 to reach (https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469), and all collections of an application together
 to about 1,000 items (https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation)."""
 MOST_FOR_PERSONAL_ACCOUNTS = 2
 """Secrets, where personal Microsoft accounts may sign in (same source)."""
+SCARCE = 50
+"""With room for no more than so many, others of the broker's may have filled it while one waited for its turn."""
 _PERSONAL = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
 
 
@@ -101,8 +104,9 @@ class ApplicationSecretIssuer:
         made, target = _own(footprint), _target(order.target)
         if target.app_id is None:
             raise TypeError(f"{order.lease_id}: the role was never resolved")
+        scarce = await self._is_scarce(order, made)
         secret = await self.patience.begin_in_time(
-            lambda: self._add(order, made),
+            lambda: self._add(order, made, counting=scarce),
             on=PASSING,
             wait_until=order.wait_until,
         )
@@ -151,11 +155,24 @@ class ApplicationSecretIssuer:
             raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
         return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
 
-    async def _add(self, order: Order, made: ApplicationSecretFootprint) -> NewSecret:
+    async def _is_scarce(self, order: Order, made: ApplicationSecretFootprint) -> bool:
+        room = await self.patience.begin_in_time(
+            lambda: self._room(made.application_id), on=REPEATABLE, wait_until=order.wait_until
+        )
+        return room <= SCARCE
+
+    async def _room(self, application_id: ObjectId) -> int:
+        """For how many more secrets there is room. Raises ``Conflict`` (``application_full``) when there is none."""
+        room = _room(await self.applications.credentials_of(application_id))
+        if room <= 0:
+            raise _full()
+        return room
+
+    async def _add(self, order: Order, made: ApplicationSecretFootprint, *, counting: bool) -> NewSecret:
         """One attempt, in its turn: nobody waits for others' pauses between two."""
         async with self.turns.turn(made.application_id, wait_until=order.wait_until):
-            if not _has_room(await self._counted(made.application_id, order.wait_until)):
-                raise _full()
+            if counting:
+                await self._recount(made.application_id, order.wait_until)
             try:
                 return await self.patience.begin_in_time(
                     lambda: self.applications.add_secret(made.application_id, made.display_name, order.secret_end),
@@ -165,11 +182,9 @@ class ApplicationSecretIssuer:
             except Full as full:
                 raise _full() from full
 
-    async def _counted(self, application_id: ObjectId, wait_until: float) -> HeldCredentials:
+    async def _recount(self, application_id: ObjectId, wait_until: float) -> None:
         soon = min(wait_until, self.patience.clock.monotonic() + _COUNTING)
-        return await self.patience.keep_trying(
-            lambda: self.applications.credentials_of(application_id), on=(Uncertain,), wait_until=soon
-        )
+        await self.patience.keep_trying(lambda: self._room(application_id), on=(Uncertain,), wait_until=soon)
 
     async def _remove_all(
         self, made: ApplicationSecretFootprint, found: tuple[ObjectId, ...], *, young: bool, wait_until: float
@@ -202,10 +217,9 @@ class ApplicationSecretIssuer:
             await self.applications.remove_secret(application_id, key_id)
 
 
-def _has_room(held: HeldCredentials) -> bool:
-    if held.sign_in_audience in _PERSONAL and held.secrets >= MOST_FOR_PERSONAL_ACCOUNTS:
-        return False
-    return held.secrets + held.certificates < MOST_CREDENTIALS
+def _room(held: HeldCredentials) -> int:
+    room = MOST_CREDENTIALS - held.secrets - held.certificates
+    return min(room, MOST_FOR_PERSONAL_ACCOUNTS - held.secrets) if held.sign_in_audience in _PERSONAL else room
 
 
 def _full() -> Conflict:

@@ -23,7 +23,7 @@ from shared.core.names import ObjectId
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget
 from shared.core.turn import Turn
-from shared.issuers.application_secret import MOST_CREDENTIALS
+from shared.issuers.application_secret import MOST_CREDENTIALS, SCARCE
 from tests.fakes.cloud_state import StoredSecret
 from tests.fakes.world import EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL, TENANT, guid, secret_target, world
 from tests.issuers.orders import Job
@@ -243,12 +243,39 @@ async def test_an_application_that_entra_calls_full_is_full() -> None:
     assert "application_full" == caught.value.stable_code
 
 
-async def test_a_count_that_was_not_answered_is_asked_for_again() -> None:
+@pytest.mark.parametrize(("secrets", "counts"), [(MOST_CREDENTIALS - SCARCE - 1, 1), (MOST_CREDENTIALS - SCARCE, 2)])
+async def test_where_room_is_scarce_it_is_counted_again_in_ones_turn(secrets: int, counts: int) -> None:
+    """Where there is plenty, nobody waits while somebody counts."""
+    one = job()
+    furnished(one, secrets)
+    held: list[bool] = []
+    one.world.calls.watch = lambda call: held.append(EXISTING in one.world.turns.rows) if "credentials" in call.name else None
+    await one.mint()
+    assert [False, True][:counts] == held
+
+
+async def test_an_application_that_fills_up_while_one_waits_is_told_in_ones_turn() -> None:
+    """Somebody of another instance took the last room."""
+    one = job()
+    furnished(one, MOST_CREDENTIALS - 1)
+    one.world.calls.meanwhile(2, lambda: _added(one))
+    with pytest.raises(Conflict):
+        await one.mint()
+    assert [] == one.world.calls.named("applications.add_secret")
+
+
+async def _added(one: Job) -> None:
+    one.world.cloud.add_secret(EXISTING, "another's", one.order.secret_end)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_either_count_is_asked_for_again_when_it_is_not_answered(nth: int) -> None:
     """Reading twice does no harm."""
     one = job()
-    one.world.calls.fail("applications.credentials_of", Unavailable(), times=2)
+    furnished(one, MOST_CREDENTIALS - 1)
+    one.world.calls.fail("applications.credentials_of", Unavailable(), nth=nth)
     await one.mint()
-    assert 1 == len(one.world.leftovers())
+    assert MOST_CREDENTIALS == len(one.world.cloud.applications[EXISTING].secrets)
 
 
 async def test_two_who_want_the_last_room_do_not_both_get_it() -> None:
@@ -271,8 +298,8 @@ async def test_every_change_is_made_in_a_turn() -> None:
     one.world.calls.watch = lambda call: held.append((call.name, EXISTING in one.world.turns.rows))
     await one.mint()
     await one.undo()
-    changes = {name: turn for name, turn in held if name.startswith("applications")}
-    assert {"applications.credentials_of": True, "applications.add_secret": True, "applications.remove_secret": True} == changes
+    changes = {name: turn for name, turn in held if name.endswith("_secret")}
+    assert {"applications.add_secret": True, "applications.remove_secret": True} == changes
     assert {} == one.world.turns.rows
 
 
@@ -303,4 +330,4 @@ async def test_a_turn_that_does_not_come_in_time_is_azure_busy() -> None:
     await one.world.turns.take(kept, former=None)
     with pytest.raises(ConcurrentChange):
         await one.mint()
-    assert [] == one.world.calls.named("applications")
+    assert [] == one.world.calls.named("applications.add_secret")
