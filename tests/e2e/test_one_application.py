@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -21,6 +22,8 @@ SPEED = 5
 """By which every delay of the profile is divided."""
 BUSY = 0.05
 """Seconds after a change of the application in which Graph refuses another, whatever the speed."""
+VIOLATIONS = 20
+"""Changes of others, beside the broker: so many calls meet one of them."""
 LONGEST = 60.0
 """Seconds. Far below the 180 that an issue has: nobody is starved."""
 
@@ -40,6 +43,15 @@ async def callers(stage: Stage) -> list[Broker]:
     return [Broker(stage.visitor, host.url, token) for host in stage.stack.hosts]
 
 
+def others(status: int = 409) -> list[dict[str, Any]]:
+    """Half of the violations, on a quarter of the calls until they are used up. Reports show this code with either status."""
+    effect = {"status": status, "code": "Directory_ConcurrencyViolation"}
+    return [
+        {"service": "graph", "path": path, "times": VIOLATIONS // 4, "probability": 0.25, "effect": effect}
+        for path in ("addPassword", "removePassword")
+    ]
+
+
 async def live(web: Broker) -> tuple[int, int, float]:
     """One lease from issue to revocation: both statuses, and how many seconds the issue took."""
     began = time.perf_counter()
@@ -54,13 +66,18 @@ async def test_a_crowd_at_one_application_over_two_hosts_is_served(stage: Stage)
     """Issues and revocations at once; Entra refuses some changes that meet, no caller hears of it, and no secret stays."""
     before, hosts = await stage.objects(), await callers(stage)
     await stage.consistency("typical", SPEED)
+    await stage.faults(*others(), *others(status=503))
     await stage.visitor.control("DELETE", "calls")
     outcomes = await asyncio.gather(*(live(hosts[number % 2]) for number in range(CROWD)))
     assert {issued for issued, _, _ in outcomes} == {201}
     assert {revoked for _, revoked, _ in outcomes} <= {200, 202}
     assert max(taken for _, _, taken in outcomes) < LONGEST
     calls = [call for call in await stage.visitor.control("GET", "calls") if "Password" in call["path"]]
-    assert {call["status"] for call in calls} - {200, 204, 400, 409} == set()
+    refused = [call for call in calls if call["status"] in {409, 503}]
+    assert len(refused) >= VIOLATIONS
+    # Few of the broker's own changes meet, each within the time in which Graph is busy with the one before. Without turns as many
+    # calls are refused as succeed.
+    assert len(refused) - VIOLATIONS <= CROWD // 2
     await stage.consistency("none")
     await stage.settled()
     assert await stage.objects() == before
