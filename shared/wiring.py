@@ -153,10 +153,13 @@ class Parts:
     @cached_property
     def application_secrets(self) -> Issuer:
         """Mints secrets on applications that exist."""
+        from shared.cloud.turn_table import TableTurns
         from shared.issuers.application_secret import ApplicationSecretIssuer
+        from shared.issuers.turns import TakingTurns
 
+        turns = TakingTurns(TableTurns(self.tables, self.ids), self.clock, self.ids)
         protected = self.settings.protected_identities
-        return ApplicationSecretIssuer(self.graph, self.probe, self.patience, self.settings.tenant_id, protected)
+        return ApplicationSecretIssuer(self.graph, turns, self.probe, self.patience, self.settings.tenant_id, protected)
 
     @cached_property
     def graph(self) -> Graph:

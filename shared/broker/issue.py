@@ -12,7 +12,7 @@ from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.core.credential import Credential
-from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, TooMany
+from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, TooMany
 from shared.core.footprint import Footprint, combined
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
@@ -48,7 +48,8 @@ class Issued:
 
 
 async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
-    """Raises ``Forbidden``, ``NotFound``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``.
+    """Raises ``Forbidden``, ``NotFound``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``, and
+    what the issuer refuses before it makes anything (``Conflict``).
 
     Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's.
     """
@@ -62,6 +63,10 @@ async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
         except LostRace as lost:
             await attempt.clean_up()
             raise Interrupted from lost
+        except Rejected:
+            # Refused before anything was made.
+            await hold.forget()
+            raise
         except LeaseholdError:
             await attempt.clean_up()
             raise

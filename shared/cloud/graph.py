@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
-from shared.core.directory import ApplicationIds, ExistingApplication, NewApplication, NewSecret
+from shared.core.directory import ApplicationIds, ExistingApplication, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, AlreadyExists, Doubtful, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
@@ -108,6 +108,13 @@ class Graph:
             return False
         return True
 
+    async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
+        """How many secrets and certificates the application holds. Raises ``Absent``."""
+        fields = "signInAudience,passwordCredentials,keyCredentials"
+        document = await self._get(f"/applications/{application_id}?$select={fields}")
+        secrets, certificates = (_listed(document, name) for name in ("passwordCredentials", "keyCredentials"))
+        return HeldCredentials(len(secrets), len(certificates), text_in(document, "signInAudience"))
+
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
         """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
         held = await self._secrets(application_id)
@@ -145,10 +152,7 @@ class Graph:
 
     async def _secrets(self, application_id: ObjectId) -> list[dict[str, Any]]:
         document = await self._get(f"/applications/{application_id}?$select=passwordCredentials")
-        held = document.get("passwordCredentials")
-        if not isinstance(held, list):
-            raise Unavailable("the answer lists no passwordCredentials")
-        return [each for each in held if isinstance(each, dict)]
+        return _listed(document, "passwordCredentials")
 
     async def _get(self, path: str) -> dict[str, Any]:
         return document_of(await self._calls.send("GET", path))
@@ -160,6 +164,13 @@ async def _present[T](found: Awaitable[T]) -> T:
         return await found
     except Absent as absent:
         raise _as_a(NotReplicated, absent) from absent
+
+
+def _listed(document: dict[str, Any], field: str) -> list[dict[str, Any]]:
+    held = document.get(field)
+    if not isinstance(held, list):
+        raise Unavailable(f"the answer lists no {field}")
+    return [each for each in held if isinstance(each, dict)]
 
 
 def _as_a(kind: type[Upstream], refused: Refused) -> Upstream:

@@ -21,7 +21,7 @@ from kiota_http.observability_options import ObservabilityOptions
 from msgraph_core import BaseGraphRequestAdapter  # type: ignore[import-untyped] # Graph's SDK says nothing of its types
 
 from shared.cloud.upstream import Refusal
-from shared.core.errors import Absent, AlreadyExists, ConcurrentChange, NotReplicated, Unavailable, Unreachable, Upstream
+from shared.core.errors import Absent, AlreadyExists, ConcurrentChange, Full, NotReplicated, Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId, Unparsable
 from shared.core.ports import Ids
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _CONFLICT = 409
 _MEANINGS: Mapping[str, type[Upstream]] = {
     "Directory_ConcurrencyViolation": ConcurrentChange,
+    "Directory_ResourceSizeExceeded": Full,
     "ObjectConflict": AlreadyExists,
     "Request_MultipleObjectsWithSameKeyValue": AlreadyExists,
     "NoBackingApplicationObject": NotReplicated,

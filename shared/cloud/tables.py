@@ -12,6 +12,8 @@ from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceRequestTimeoutError,
 )
 from azure.data.tables import TableErrorCode
 from azure.data.tables.aio import TableClient, TableServiceClient
@@ -32,6 +34,9 @@ _OPTIONS: Final[dict[str, Any]] = {
     "retry_backoff_max": 2,
 }
 """Seconds and counts. A repeat of a write is recognised by its write id."""
+_DEAD_CONNECTIONS = 2
+"""Times that a write is sent again when the kept connection that it took turns out dead; the SDK repeats no POST, and every
+write that inserts or is a transaction is one."""
 _READ_SECONDS = 20.0
 """Storage answers in milliseconds or is in trouble."""
 
@@ -89,12 +94,12 @@ class Table:
         """The write's result, after making the table if that is what is missing."""
         try:
             try:
-                return await write()
+                return await _sent(write)
             except HttpResponseError as error:
                 if _code(error) != TableErrorCode.TABLE_NOT_FOUND:
                     raise
             await self._create()
-            return await write()
+            return await _sent(write)
         except AzureError as error:
             raise translated(error) from error
 
@@ -103,6 +108,17 @@ class Table:
             await self._client.create_table()
         except ResourceExistsError:
             return
+
+
+async def _sent[T](write: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(_DEAD_CONNECTIONS):
+        try:
+            return await write()
+        except ServiceRequestTimeoutError:
+            raise
+        except ServiceRequestError:
+            continue
+    return await write()
 
 
 def translated(error: AzureError) -> Upstream | LostRace:

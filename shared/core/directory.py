@@ -36,6 +36,15 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldCredentials:
+    """How many credentials an application holds, whoever made them, and who may sign in to it (``signInAudience``)."""
+
+    secrets: int
+    certificates: int
+    sign_in_audience: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExistingApplication:
     """An application that the broker did not make."""
 

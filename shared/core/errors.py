@@ -20,6 +20,7 @@
     │   ├── Refused              a definite no
     │   │   ├── Absent           there is no such object
     │   │   ├── AlreadyExists
+    │   │   ├── Full             the object holds as much as it may
     │   │   └── Locked           a resource lock forbids it
     │   └── Uncertain            it may or may not have happened
     │       ├── Unavailable      5xx
@@ -200,6 +201,10 @@ class AlreadyExists(Refused):
     """The object is there already."""
 
     code = "azure_conflict"
+
+
+class Full(Refused):
+    """The object holds as much as a directory object may (``Directory_ResourceSizeExceeded``)."""
 
 
 class Doubtful(Refused):

@@ -210,7 +210,8 @@ class Issuer(Protocol):
     async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """Makes it. Calls ``note`` with a footprint that says more whenever Azure has told an id.
 
-        Raises ``Upstream`` when it cannot be done; nothing is then under way any more.
+        Raises ``Upstream`` when it cannot be done; nothing is then under way any more. Raises ``Rejected`` only when nothing
+        at all was begun.
         """
         ...
 

@@ -1,15 +1,21 @@
-"""Mints a client secret on an existing application, and removes it. One call to mint, one to undo."""
+"""Mints a client secret on an existing application, and removes it. Two calls to mint, one to undo.
+
+The application stays, others put secrets on it as well, and it can hold only so many. So whoever changes it waits for its turn
+(``shared.issuers.turns``), and counts what the application holds before it adds to it. Where room is scarce it counts once more
+within its turn, a third call: nobody else of the broker's adds one between that count and the secret.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from shared.core.credential import ClientSecretCredential
-from shared.core.directory import ExistingApplication, NewSecret
-from shared.core.errors import Absent, Fault, Malformed, Upstream
+from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
+from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Uncertain, Upstream
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
@@ -19,13 +25,31 @@ from shared.core.secret import Secret
 
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which a young secret that is absent is asked for again."""
+_COUNTING = 5.0
+"""Seconds within which a count that was not answered is asked for again while others wait for their turn."""
+MOST_CREDENTIALS = 600
+"""Secrets and certificates together, others' included. Entra ID limits an object's size, which about 600 of them were reported
+to reach (https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469), and all collections of an application together
+to about 1,000 items (https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation)."""
+MOST_FOR_PERSONAL_ACCOUNTS = 2
+"""Secrets, where personal Microsoft accounts may sign in (same source)."""
+SCARCE = 50
+"""With room for no more than so many, others of the broker's may have filled it while one waited for its turn."""
+_PERSONAL = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
 
 
 class Applications(Protocol):
     """The calls to Microsoft Graph that this issuer makes. Every method may raise ``Upstream``."""
 
+    async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
+        """How many credentials the application holds, whoever made them. Raises ``Absent``."""
+        ...
+
     async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
-        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another. Raises ``Absent``."""
+        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another.
+
+        Raises ``Absent``, ``Full``.
+        """
         ...
 
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
@@ -38,6 +62,14 @@ class Applications(Protocol):
 
     async def read_application(self, application_id: ObjectId) -> ExistingApplication:
         """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        ...
+
+
+class TakesTurns(Protocol):
+    """Lets one at a time change an application, on whichever instance."""
+
+    def turn(self, application_id: ObjectId, *, wait_until: float) -> AbstractAsyncContextManager[None]:
+        """Waits for its turn and holds it within. Raises ``ConcurrentChange`` when that does not come in time; ``Upstream``."""
         ...
 
 
@@ -54,6 +86,7 @@ class ApplicationSecretIssuer:
     """See the module. ``protected`` are client ids and object ids that no role may target: the broker's own."""
 
     applications: Applications
+    turns: TakesTurns
     probe: Probe
     patience: Patience
     tenant_id: ObjectId
@@ -64,12 +97,16 @@ class ApplicationSecretIssuer:
         return ApplicationSecretFootprint(_target(order.target).application_object_id, display_name=order.lease_id)
 
     async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
-        """Adds the secret. An answer that is lost is not asked for again: that would make a second secret."""
+        """Adds the secret. An answer that is lost is not asked for again: that would make a second secret.
+
+        Raises ``Conflict`` (``application_full``), with nothing made, when the application has no room for another.
+        """
         made, target = _own(footprint), _target(order.target)
         if target.app_id is None:
             raise TypeError(f"{order.lease_id}: the role was never resolved")
+        scarce = await self._is_scarce(order, made)
         secret = await self.patience.begin_in_time(
-            lambda: self.applications.add_secret(made.application_id, made.display_name, order.secret_end),
+            lambda: self._add(order, made, counting=scarce),
             on=PASSING,
             wait_until=order.wait_until,
         )
@@ -118,6 +155,37 @@ class ApplicationSecretIssuer:
             raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
         return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
 
+    async def _is_scarce(self, order: Order, made: ApplicationSecretFootprint) -> bool:
+        room = await self.patience.begin_in_time(
+            lambda: self._room(made.application_id), on=REPEATABLE, wait_until=order.wait_until
+        )
+        return room <= SCARCE
+
+    async def _room(self, application_id: ObjectId) -> int:
+        """For how many more secrets there is room. Raises ``Conflict`` (``application_full``) when there is none."""
+        room = _room(await self.applications.credentials_of(application_id))
+        if room <= 0:
+            raise _full()
+        return room
+
+    async def _add(self, order: Order, made: ApplicationSecretFootprint, *, counting: bool) -> NewSecret:
+        """One attempt, in its turn: nobody waits for others' pauses between two."""
+        async with self.turns.turn(made.application_id, wait_until=order.wait_until):
+            if counting:
+                await self._recount(made.application_id, order.wait_until)
+            try:
+                return await self.patience.begin_in_time(
+                    lambda: self.applications.add_secret(made.application_id, made.display_name, order.secret_end),
+                    on=(),
+                    wait_until=order.wait_until,
+                )
+            except Full as full:
+                raise _full() from full
+
+    async def _recount(self, application_id: ObjectId, wait_until: float) -> None:
+        soon = min(wait_until, self.patience.clock.monotonic() + _COUNTING)
+        await self.patience.keep_trying(lambda: self._room(application_id), on=(Uncertain,), wait_until=soon)
+
     async def _remove_all(
         self, made: ApplicationSecretFootprint, found: tuple[ObjectId, ...], *, young: bool, wait_until: float
     ) -> bool:
@@ -136,13 +204,26 @@ class ApplicationSecretIssuer:
         soon = min(wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE) if young else wait_until
         try:
             await self.patience.keep_trying(
-                lambda: self.applications.remove_secret(made.application_id, key_id),
+                lambda: self._remove_once(made.application_id, key_id, wait_until),
                 on=(*REPEATABLE, Absent) if young else REPEATABLE,
                 wait_until=soon,
             )
         except Absent:
             return False
         return True
+
+    async def _remove_once(self, application_id: ObjectId, key_id: ObjectId, wait_until: float) -> None:
+        async with self.turns.turn(application_id, wait_until=wait_until):
+            await self.applications.remove_secret(application_id, key_id)
+
+
+def _room(held: HeldCredentials) -> int:
+    room = MOST_CREDENTIALS - held.secrets - held.certificates
+    return min(room, MOST_FOR_PERSONAL_ACCOUNTS - held.secrets) if held.sign_in_audience in _PERSONAL else room
+
+
+def _full() -> Conflict:
+    return Conflict("The role's application holds as many credentials as it may.", code="application_full")
 
 
 def _target(target: Target) -> ApplicationSecretTarget:

@@ -70,6 +70,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Refused: Meaning(502),
     errors.Absent: Meaning(502),
     errors.AlreadyExists: Meaning(502),
+    errors.Full: Meaning(502),
     errors.Doubtful: Meaning(502),
     # A lock is the operator's to lift: for a caller no state of its own making is in conflict.
     errors.Locked: Meaning(502),

@@ -25,7 +25,7 @@ async def measure(scale: Scale) -> list[Figure]:  # noqa: ARG001 - it is small a
             size = assignments + groups
             figures += await _counted(on, name, f"R={assignments} G={groups}", 3 + size, 4 + size)
         await on.make_secret_role("secret")
-        figures += await _counted(on, "secret", "application_secret", 1, 1)
+        figures += await _counted(on, "secret", "application_secret", 2, 1)
         figures += await _delayed(on, "r5g3")
     return figures
 

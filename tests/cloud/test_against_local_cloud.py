@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 
 from shared.core.caller import CallerKind
-from shared.core.directory import ApplicationIds, NewApplication
-from shared.core.errors import Absent, Doubtful, NotReplicated, Refused, Throttled, Unauthenticated, Unavailable, Unreachable
+from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication
+from shared.core.errors import (
+    Absent,
+    Doubtful,
+    Full,
+    NotReplicated,
+    Refused,
+    Throttled,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+)
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from tests.cloud.stage import Stage
@@ -73,6 +83,17 @@ async def test_a_secret_is_added_found_and_removed(stage: Stage) -> None:
     assert () == await stage.graph.secrets_named(application.object_id, "lease")
     with pytest.raises(Absent):
         await stage.graph.remove_secret(application.object_id, secret.key_id)
+
+
+async def test_credentials_are_counted_until_entra_refuses_another(stage: Stage) -> None:
+    """Graph's own words for an application without room."""
+    application = await stage.graph.upsert_application(NEW)
+    stage.cloud.control("PUT", "limits", {"graph": {"credentials_per_object": 2}})
+    for held in range(2):
+        assert HeldCredentials(held, 0, "AzureADMyOrg") == await stage.graph.credentials_of(application.object_id)
+        await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
+    with pytest.raises(Full):
+        await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
 
 
 async def test_secrets_of_no_application_are_absent(stage: Stage) -> None:

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from shared.cloud.graph import Graph
-from shared.core.directory import ExistingApplication
-from shared.core.errors import Absent, Doubtful, NotReplicated, Refused, Unavailable, Upstream
+from shared.core.directory import ExistingApplication, HeldCredentials
+from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Upstream
 from shared.issuers.application_secret import Applications
 from shared.issuers.service_principal import Directory
 from tests.cloud.graph_answers import (
@@ -248,6 +248,31 @@ async def test_an_application_without_a_service_principal_is_read(graph: Graph, 
     """It has none in this tenant."""
     service.will(found(id=APPLICATION, appId=CLIENT), refused(404, "Request_ResourceNotFound"))
     assert ExistingApplication(APPLICATION, CLIENT, None) == await graph.read_application(APPLICATION)
+
+
+async def test_an_applications_credentials_are_counted(graph: Graph, service: Scripted) -> None:
+    """Secrets and certificates, in one call that costs one resource unit."""
+    service.will(found(signInAudience="AzureADMyOrg", passwordCredentials=[{}, {}], keyCredentials=[{}]))
+    assert HeldCredentials(2, 1, "AzureADMyOrg") == await graph.credentials_of(APPLICATION)
+    fields = "signInAudience,passwordCredentials,keyCredentials"
+    assert [f"GET /v1.0/applications/{APPLICATION}?$select={fields}"] == service.lines
+
+
+@pytest.mark.parametrize("field", ["signInAudience", "passwordCredentials", "keyCredentials"])
+async def test_a_count_without_one_of_its_fields_is_no_answer(graph: Graph, service: Scripted, field: str) -> None:
+    """It must not be taken for an empty application."""
+    fields = {"signInAudience": "AzureADMyOrg", "passwordCredentials": [], "keyCredentials": []}
+    service.will(found(**{name: value for name, value in fields.items() if name != field}))
+    with pytest.raises(Unavailable):
+        await graph.credentials_of(APPLICATION)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_an_application_that_has_reached_its_size_is_full(graph: Graph, service: Scripted, status: int) -> None:
+    """By the code: reports show it with either status."""
+    service.will(refused(status, "Directory_ResourceSizeExceeded"))
+    with pytest.raises(Full):
+        await graph.add_secret(APPLICATION, NAME, END)
 
 
 # Groups

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.directory import ApplicationIds, ExistingApplication, NewApplication, NewSecret
+from shared.core.directory import ApplicationIds, ExistingApplication, HeldCredentials, NewApplication, NewSecret
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -100,6 +100,10 @@ class FakeApplications:
 
     calls: Calls
     state: CloudState
+
+    async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
+        """See the port."""
+        return await self.calls.through("applications.credentials_of", lambda: self.state.credentials_of(application_id))
 
     async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
         """See the port."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.core.directory import ApplicationIds, NewApplication, NewSecret
+from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
@@ -32,6 +32,8 @@ class Application:
     unique_name: str
     wanted: NewApplication | None = None
     secrets: dict[ObjectId, StoredSecret] = field(default_factory=dict)
+    certificates: int = 0
+    sign_in_audience: str = "AzureADMyOrg"
 
 
 @dataclass(slots=True)
@@ -122,6 +124,11 @@ class CloudState:
         application.secrets[key_id] = StoredSecret(display_name, end, text)
         self._made(key_id)
         return NewSecret(key_id, Secret(text))
+
+    def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
+        """Those that this replica knows. Raises ``Absent``."""
+        found = self.application(application_id)
+        return HeldCredentials(sum(map(self._seen, found.secrets)), found.certificates, found.sign_in_audience)
 
     def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
         """Key ids. Raises ``Absent``."""

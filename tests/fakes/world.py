@@ -17,12 +17,14 @@ from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, AzureRole, Bounds, Role, ServicePrincipalTarget, Target
 from shared.issuers.application_secret import ApplicationSecretIssuer
 from shared.issuers.service_principal import ServicePrincipalIssuer
+from shared.issuers.turns import TakingTurns
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
+from tests.fakes.turns import MemoryTurns
 
 
 def guid(number: int) -> ObjectId:
@@ -103,6 +105,7 @@ class World:
     roles: MemoryRoles
     audit: MemoryAudit
     journal: MemoryJournal
+    turns: MemoryTurns
     outside: Outside = field(init=False)
     issuers: FakeIssuers = field(init=False)
 
@@ -121,7 +124,17 @@ def world(
     """A furnished world in which these roles are kept."""
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag)
-    made = World(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+    made = World(
+        clock,
+        ids,
+        calls,
+        cloud,
+        MemoryLeases(calls),
+        MemoryRoles(calls),
+        MemoryAudit(calls),
+        MemoryJournal(calls),
+        MemoryTurns(calls),
+    )
     _furnish(cloud)
     for each in roles:
         made.roles.keep(each)
@@ -151,7 +164,8 @@ def _issuers(made: World, protected: Protected) -> FakeIssuers:
     patience, probe = Patience(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
     directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
     applications = FakeApplications(made.calls, made.cloud)
+    turns = TakingTurns(made.turns, made.clock, made.ids)
     return FakeIssuers(
         ServicePrincipalIssuer(directory, authorization, probe, patience, TENANT),
-        ApplicationSecretIssuer(applications, probe, patience, TENANT, protected.identities),
+        ApplicationSecretIssuer(applications, turns, probe, patience, TENANT, protected.identities),
     )

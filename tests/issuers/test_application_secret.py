@@ -1,12 +1,30 @@
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+
 import pytest
 
-from shared.core.errors import Absent, ConcurrentChange, Malformed, Refused, Throttled, Unavailable, Unreachable, Upstream
+from shared.core.errors import (
+    Absent,
+    ConcurrentChange,
+    Conflict,
+    Full,
+    Malformed,
+    Refused,
+    Throttled,
+    Unavailable,
+    Unreachable,
+    Upstream,
+)
 from shared.core.footprint import ApplicationSecretFootprint
 from shared.core.names import ObjectId
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget
+from shared.core.turn import Turn
+from shared.issuers.application_secret import MOST_CREDENTIALS, SCARCE
+from tests.fakes.cloud_state import StoredSecret
 from tests.fakes.world import EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL, TENANT, guid, secret_target, world
 from tests.issuers.orders import Job
 
@@ -16,12 +34,13 @@ def job(*, lag: float = 0.0, ready: str = "none") -> Job:
     return Job(world(lag=lag), secret_target(ready=ready))
 
 
-async def test_minting_and_undoing_take_one_call_each() -> None:
-    """Nothing else is touched."""
+async def test_minting_takes_two_calls_and_undoing_one() -> None:
+    """Nothing else of Azure's is touched."""
     one = job()
     await one.mint()
     assert await one.undo()
-    assert ["applications.add_secret", "applications.remove_secret"] == one.world.calls.names()
+    calls = [call.name for call in one.world.calls.named("applications")]
+    assert ["applications.credentials_of", "applications.add_secret", "applications.remove_secret"] == calls
     assert [] == one.world.leftovers()
 
 
@@ -57,7 +76,7 @@ async def test_a_lost_answer_is_not_asked_for_again(error: Upstream) -> None:
     one.world.calls.fail("applications.add_secret", error, after=True)
     with pytest.raises(type(error)):
         await one.mint()
-    assert 1 == len(one.world.calls.made)
+    assert 1 == len(one.world.calls.named("applications.add_secret"))
 
 
 async def test_a_secret_whose_answer_was_lost_is_found_by_its_name() -> None:
@@ -118,7 +137,7 @@ async def test_no_secret_is_made_after_the_orders_time() -> None:
     one = Job(world(), secret_target(), seconds=0.0)
     with pytest.raises(Unreachable):
         await one.mint()
-    assert [] == one.world.calls.made
+    assert [] == one.world.calls.named("applications")
 
 
 @pytest.mark.parametrize(("ready", "expected"), [("none", False), ("token", True)])
@@ -166,3 +185,149 @@ async def test_refuses_what_is_not_its_own() -> None:
         other.plan(one.order)
     with pytest.raises(TypeError, match="not a service principal's footprint"):
         await other.undo(one.footprint, young=False, wait_until=0)
+
+
+# Head-room
+
+
+def furnished(one: Job, secrets: int = 0, certificates: int = 0, audience: str = "AzureADMyOrg") -> None:
+    """The application holds so much already, none of it the broker's."""
+    application = one.world.cloud.applications[EXISTING]
+    for number in range(secrets):
+        application.secrets[guid(0x5000 + number)] = StoredSecret("somebody's", one.order.secret_end, "text")
+    application.certificates, application.sign_in_audience = certificates, audience
+
+
+ROOM = [
+    (MOST_CREDENTIALS - 1, 0, "AzureADMyOrg"),
+    (1, MOST_CREDENTIALS - 2, "AzureADMultipleOrgs"),
+    (1, 0, "AzureADandPersonalMicrosoftAccount"),
+    (1, 7, "PersonalMicrosoftAccount"),
+    (2, 0, "AzureADMultipleOrgs"),
+]
+NO_ROOM = [
+    (MOST_CREDENTIALS, 0, "AzureADMyOrg"),
+    (1, MOST_CREDENTIALS - 1, "AzureADMyOrg"),
+    (2, 0, "AzureADandPersonalMicrosoftAccount"),
+    (2, 0, "PersonalMicrosoftAccount"),
+]
+
+
+@pytest.mark.parametrize(("secrets", "certificates", "audience"), ROOM)
+async def test_the_last_room_is_used(secrets: int, certificates: int, audience: str) -> None:
+    """One more fits."""
+    one = job()
+    furnished(one, secrets, certificates, audience)
+    await one.mint()
+    assert secrets + 1 == len(one.world.cloud.applications[EXISTING].secrets)
+
+
+@pytest.mark.parametrize(("secrets", "certificates", "audience"), NO_ROOM)
+async def test_a_full_application_is_told_before_anything_is_made(secrets: int, certificates: int, audience: str) -> None:
+    """Others' credentials count, and where personal accounts sign in there is room for two."""
+    one = job()
+    furnished(one, secrets, certificates, audience)
+    with pytest.raises(Conflict) as caught:
+        await one.mint()
+    assert "application_full" == caught.value.stable_code
+    assert [] == one.world.calls.named("applications.add_secret")
+    assert {} == one.world.turns.rows
+
+
+async def test_an_application_that_entra_calls_full_is_full() -> None:
+    """Its size is Entra's to judge; the count is only a guess at it."""
+    one = job()
+    one.world.calls.fail("applications.add_secret", Full())
+    with pytest.raises(Conflict) as caught:
+        await one.mint()
+    assert "application_full" == caught.value.stable_code
+
+
+@pytest.mark.parametrize(("secrets", "counts"), [(MOST_CREDENTIALS - SCARCE - 1, 1), (MOST_CREDENTIALS - SCARCE, 2)])
+async def test_where_room_is_scarce_it_is_counted_again_in_ones_turn(secrets: int, counts: int) -> None:
+    """Where there is plenty, nobody waits while somebody counts."""
+    one = job()
+    furnished(one, secrets)
+    held: list[bool] = []
+    one.world.calls.watch = lambda call: held.append(EXISTING in one.world.turns.rows) if "credentials" in call.name else None
+    await one.mint()
+    assert [False, True][:counts] == held
+
+
+async def test_an_application_that_fills_up_while_one_waits_is_told_in_ones_turn() -> None:
+    """Somebody of another instance took the last room."""
+    one = job()
+    furnished(one, MOST_CREDENTIALS - 1)
+    one.world.calls.meanwhile(2, lambda: _added(one))
+    with pytest.raises(Conflict):
+        await one.mint()
+    assert [] == one.world.calls.named("applications.add_secret")
+
+
+async def _added(one: Job) -> None:
+    one.world.cloud.add_secret(EXISTING, "another's", one.order.secret_end)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_either_count_is_asked_for_again_when_it_is_not_answered(nth: int) -> None:
+    """Reading twice does no harm."""
+    one = job()
+    furnished(one, MOST_CREDENTIALS - 1)
+    one.world.calls.fail("applications.credentials_of", Unavailable(), nth=nth)
+    await one.mint()
+    assert MOST_CREDENTIALS == len(one.world.cloud.applications[EXISTING].secrets)
+
+
+async def test_two_who_want_the_last_room_do_not_both_get_it() -> None:
+    """What was counted is true until the secret is added."""
+    one = job()
+    furnished(one, 1, audience="PersonalMicrosoftAccount")
+    one.world.calls.latency = 0.3
+    results = await asyncio.gather(one.mint(), Job(one.world, one.target).mint(), return_exceptions=True)
+    assert ["Conflict", "Minted"] == sorted(type(result).__name__ for result in results)
+    assert 2 == len(one.world.cloud.applications[EXISTING].secrets)
+
+
+# Turns
+
+
+async def test_every_change_is_made_in_a_turn() -> None:
+    """Nobody has one before or after."""
+    one = job()
+    held: list[tuple[str, bool]] = []
+    one.world.calls.watch = lambda call: held.append((call.name, EXISTING in one.world.turns.rows))
+    await one.mint()
+    await one.undo()
+    changes = {name: turn for name, turn in held if name.endswith("_secret")}
+    assert {"applications.add_secret": True, "applications.remove_secret": True} == changes
+    assert {} == one.world.turns.rows
+
+
+async def test_the_turn_is_given_back_between_two_attempts() -> None:
+    """Others need not wait for one's pauses."""
+    one = job()
+    one.world.calls.fail("applications.add_secret", ConcurrentChange(), times=2)
+    await one.mint()
+    assert (3, 3) == tuple(len(one.world.calls.named(f"turns.{name}")) for name in ("take", "give_back"))
+
+
+async def test_a_crowd_at_one_application_meets_no_concurrency_violation() -> None:
+    """Entra would refuse whoever changes it while another does."""
+    one = job()
+    jobs = [one, *(Job(one.world, one.target) for _ in range(19))]
+    one.world.calls.latency = 0.3
+    await asyncio.gather(*(each.mint() for each in jobs))
+    await asyncio.gather(*(each.undo() for each in jobs))
+    changes = one.world.calls.named("applications.add_secret") + one.world.calls.named("applications.remove_secret")
+    assert all(before.over is not None and before.over <= after.began for before, after in pairwise(changes))
+    assert (40, []) == (len(changes), one.world.leftovers())
+
+
+async def test_a_turn_that_does_not_come_in_time_is_azure_busy() -> None:
+    """The order's time is over; nothing was made."""
+    one = Job(world(), secret_target(), seconds=5.0)
+    kept = Turn(EXISTING, "another", one.world.clock.now() + timedelta(hours=1))
+    await one.world.turns.take(kept, former=None)
+    with pytest.raises(ConcurrentChange):
+        await one.mint()
+    assert [] == one.world.calls.named("applications.add_secret")

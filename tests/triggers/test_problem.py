@@ -36,6 +36,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Refused: 502,
     errors.Absent: 502,
     errors.AlreadyExists: 502,
+    errors.Full: 502,
     errors.Doubtful: 502,
     errors.Locked: 502,
     errors.Uncertain: 503,

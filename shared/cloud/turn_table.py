@@ -1,0 +1,74 @@
+"""The store of turns at changing an application, on Table Storage. Satisfies ``Turns`` of ``shared.issuers.turns``.
+
+A row is there while an application is being changed: one insert to take a turn, one delete to give it back.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.data.tables import UpdateMode
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.tables import Row, Table, etag_of
+from shared.core.errors import LostRace, Uncertain
+from shared.core.names import ObjectId
+from shared.core.ports import Ids
+from shared.core.turn import Turn
+
+_PARTITION = "application"
+
+
+class TableTurns:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "roles") -> None:
+        self._table = Table(service, name)
+        self._ids = ids
+
+    async def take(self, turn: Turn, *, former: Turn | None) -> Turn:
+        """One write; a read more when it fails, for it may be this very one, its first answer lost."""
+        write_id = self._ids.guid()
+        try:
+            return replace(turn, version=await self._write(_row(turn, write_id), former))
+        except (LostRace, Uncertain):
+            stored = await self._table.read(_PARTITION, turn.application_id)
+            if stored is None or stored["Write"] != write_id:
+                raise
+            return replace(turn, version=etag_of(stored))
+
+    async def get(self, application_id: ObjectId) -> Turn | None:
+        """One point read."""
+        row = await self._table.read(_PARTITION, application_id)
+        return _turn(application_id, row) if row is not None else None
+
+    async def give_back(self, turn: Turn) -> None:
+        """One conditional delete."""
+        with suppress(LostRace):
+            await self._table.write([("delete", _key(turn), _unchanged(turn))])
+
+    async def _write(self, row: Row, former: Turn | None) -> str:
+        if former is None:
+            return await self._table.insert(row)
+        done = await self._table.write([("update", row, {"mode": UpdateMode.REPLACE} | _unchanged(former))])
+        return str(done[0]["etag"])
+
+
+def _key(turn: Turn) -> dict[str, Any]:
+    return {"PartitionKey": _PARTITION, "RowKey": turn.application_id}
+
+
+def _unchanged(turn: Turn) -> dict[str, Any]:
+    return {"etag": turn.version, "match_condition": MatchConditions.IfNotModified}
+
+
+def _row(turn: Turn, write_id: str) -> dict[str, Any]:
+    return _key(turn) | {"Holder": turn.holder, "Until": turn.until.isoformat(), "Write": write_id}
+
+
+def _turn(application_id: ObjectId, row: Row) -> Turn:
+    return Turn(application_id, str(row["Holder"]), datetime.fromisoformat(row["Until"]), etag_of(row))

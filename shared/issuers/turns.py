@@ -1,0 +1,201 @@
+"""Taking turns at changing an application: one change at a time, among all workers of the deployment.
+
+Entra ID takes one change of an object at a time and refuses another with ``Directory_ConcurrencyViolation``. Who meets that
+waits and tries again; turns make it rare, and keep what was counted before a change true until it is made. They are a courtesy,
+not a lock that anything depends on: two that hold a turn at once meet Entra's refusal, and nothing worse.
+
+A turn is a record with a deadline. Whoever holds it pushes the deadline on; a holder that dies stops pushing, and the next one
+takes its place. A waiter also takes over what it has seen unchanged for as long as a turn lasts: so no clock that is wrong on
+another machine keeps it waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.core.errors import ConcurrentChange, LostRace, Upstream
+from shared.core.names import ObjectId
+from shared.core.ports import Clock, Ids
+from shared.core.turn import Turn
+
+log = logging.getLogger(__name__)
+
+LASTS = 10.0
+"""Seconds for which a turn is taken; its holder renews it at a third of that. So long at most is a dead holder waited for."""
+IN_A_ROW = 8
+"""Turns that one worker takes one after the other while others of its own wait; then it lets other workers have theirs."""
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 0.5
+_LET_OTHERS = 1.5 * _LONGEST_PAUSE + 0.05
+"""Longer than the longest pause between two looks, jitter included: whoever waits elsewhere looks meanwhile."""
+
+
+class Turns(Protocol):
+    """The store of turns: at most one an application. Every method may raise ``Upstream``."""
+
+    async def take(self, turn: Turn, *, former: Turn | None) -> Turn:
+        """Stores it where there is none, or in place of ``former`` if that is still as it was; gives it with its version.
+
+        Raises ``LostRace``. A write that this very call has made already, its answer lost, counts as made.
+        """
+        ...
+
+    async def get(self, application_id: ObjectId) -> Turn | None:
+        """Who has the turn, whether or not its time is over."""
+        ...
+
+    async def give_back(self, turn: Turn) -> None:
+        """Removes it if it is still as it was; what somebody else has taken over stays as it is."""
+        ...
+
+
+@dataclass(slots=True)
+class _Line:
+    """Those of this worker who want to change one application, the one who does included."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    in_a_row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakingTurns:
+    """See the module. Those of one worker line up in memory, so that only the first of them asks the store."""
+
+    turns: Turns
+    clock: Clock
+    ids: Ids
+    lasts: float = LASTS
+    _lines: dict[ObjectId, _Line] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def turn(self, application_id: ObjectId, *, wait_until: float) -> AsyncIterator[None]:
+        """Waits for its turn and holds it within. ``wait_until`` is on the monotonic clock.
+
+        Raises ``ConcurrentChange`` when its turn does not come in time, ``Upstream`` when storage fails.
+        """
+        async with self._lined_up(application_id, wait_until) as line:
+            if line.in_a_row >= IN_A_ROW:
+                await self.clock.sleep(_LET_OTHERS)
+                line.in_a_row = 0
+            line.in_a_row += 1
+            held = _Held(self, await self._taken(application_id, wait_until))
+            try:
+                yield
+            finally:
+                await held.give_back()
+
+    @asynccontextmanager
+    async def _lined_up(self, application_id: ObjectId, wait_until: float) -> AsyncIterator[_Line]:
+        line = self._lines.setdefault(application_id, _Line())
+        line.waiting += 1
+        try:
+            if not await self._acquired(line, wait_until):
+                raise _late()
+            try:
+                yield line
+            finally:
+                line.lock.release()
+        finally:
+            line.waiting -= 1
+            if not line.waiting:
+                del self._lines[application_id]
+
+    async def _acquired(self, line: _Line, wait_until: float) -> bool:
+        """Whether the line's lock was had in time. The first come is the first served."""
+        if line.waiting == 1:
+            return await line.lock.acquire()
+        acquiring = asyncio.ensure_future(line.lock.acquire())
+        alarm = asyncio.ensure_future(self.clock.sleep(max(0.0, wait_until - self.clock.monotonic())))
+        try:
+            await asyncio.wait({acquiring, alarm}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if acquiring.done():
+                line.lock.release()
+            raise
+        finally:
+            alarm.cancel()
+            acquiring.cancel()
+        await asyncio.gather(acquiring, return_exceptions=True)
+        return not acquiring.cancelled()
+
+    async def _taken(self, application_id: ObjectId, wait_until: float) -> Turn:
+        watch, pause = _Watch(self), _FIRST_PAUSE
+        former: Turn | None = None
+        while True:
+            if former is None or watch.is_over(former):
+                with suppress(LostRace):
+                    return await self.turns.take(Turn(application_id, self.ids.guid(), self.until()), former=former)
+            rest = pause * (0.5 + self.ids.jitter())
+            if self.clock.monotonic() + rest >= wait_until:
+                raise _late()
+            await self.clock.sleep(rest)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            former = await self.turns.get(application_id)
+
+    def until(self) -> datetime:
+        """The instant up to which a turn taken now lasts."""
+        return self.clock.now() + timedelta(seconds=self.lasts)
+
+
+def _late() -> ConcurrentChange:
+    return ConcurrentChange("others were changing the application for all of the time that there was")
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What a waiter has seen of the turn that is held."""
+
+    taking: TakingTurns
+    seen: str = ""
+    since: float = 0.0
+
+    def is_over(self, turn: Turn) -> bool:
+        """Whether its deadline is past, or nobody has renewed it for as long as it lasts."""
+        now = self.taking.clock.monotonic()
+        if turn.version != self.seen:
+            self.seen, self.since = turn.version, now
+        return turn.until <= self.taking.clock.now() or now - self.since >= self.taking.lasts
+
+
+class _Held:
+    """A turn that this worker has; its deadline is kept ahead of the clock until it is given back."""
+
+    def __init__(self, taking: TakingTurns, turn: Turn) -> None:
+        self._taking = taking
+        self._turn = turn
+        self._writing = asyncio.Lock()
+        self._beating = asyncio.create_task(self._beat())
+
+    async def give_back(self) -> None:
+        """Lets the next one in. When storage fails, the deadline does."""
+        try:
+            async with self._writing:
+                pass  # a renewal that is under way has come to its end
+        finally:
+            self._beating.cancel()
+        # Gathered: that this task itself is cancelled meanwhile must not be taken for the end of the other.
+        await asyncio.gather(self._beating, return_exceptions=True)
+        try:
+            await self._taking.turns.give_back(self._turn)
+        except Upstream:
+            log.warning("the turn at application %s could not be given back", self._turn.application_id, exc_info=True)
+
+    async def _beat(self) -> None:
+        while True:
+            await self._taking.clock.sleep(self._taking.lasts / 3)
+            try:
+                async with self._writing:
+                    wanted = replace(self._turn, until=self._taking.until())
+                    self._turn = await self._taking.turns.take(wanted, former=self._turn)
+            except LostRace:
+                log.warning("the turn at application %s was taken over", self._turn.application_id)
+                return
+            except Upstream:
+                log.warning("the turn at application %s could not be renewed", self._turn.application_id, exc_info=True)

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from shared.core.errors import ConcurrentChange, LostRace, Throttled, Unreachable
+from shared.core.turn import Turn
+from shared.issuers.turns import IN_A_ROW, LASTS, TakingTurns
+from tests.fakes.calls import Calls
+from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.turns import MemoryTurns
+from tests.fakes.world import EXISTING, guid
+
+OTHER = guid(0x999)
+
+
+class Instances:
+    """So many workers on one store; what they did, in order."""
+
+    def __init__(self, count: int = 2) -> None:
+        self.clock = FakeClock()
+        self.calls = Calls(self.clock, latency=0.01)
+        self.store = MemoryTurns(self.calls)
+        self.workers = [TakingTurns(self.store, self.clock, FixedIds(number)) for number in range(count)]
+        self.order: list[str] = []
+        self.inside = 0
+        self.most_inside = 0
+
+    def within(self, seconds: float) -> float:
+        """A point on the monotonic clock."""
+        return self.clock.monotonic() + seconds
+
+    async def change(self, worker: int = 0, *, lasting: float = 0.5, budget: float = 180.0, name: str = "") -> None:
+        """One change of the application, in its turn."""
+        async with self.workers[worker].turn(EXISTING, wait_until=self.within(budget)):
+            self.order.append(name or str(worker))
+            self.inside += 1
+            self.most_inside = max(self.inside, self.most_inside)
+            await self.clock.sleep(lasting)
+            self.inside -= 1
+
+    async def left_behind(self, *, until: float = LASTS) -> Turn:
+        """The turn of a worker that has died."""
+        turn = Turn(EXISTING, "dead", self.workers[0].until())
+        kept = await self.store.take(turn, former=None)
+        self.clock.jump(LASTS - until)
+        return kept
+
+
+async def test_a_turn_takes_one_write_and_giving_it_back_another() -> None:
+    """While nobody else wants it."""
+    on = Instances()
+    await on.change()
+    assert ["turns.take", "turns.give_back"] == on.calls.names()
+    assert {} == on.store.rows
+
+
+async def test_two_instances_never_change_an_application_at_once() -> None:
+    """However many of each want to."""
+    on = Instances()
+    await asyncio.gather(*(on.change(worker) for worker in (0, 1) for _ in range(12)))
+    assert (1, 24) == (on.most_inside, len(on.order))
+    assert {} == on.store.rows
+
+
+async def test_different_applications_do_not_wait_for_each_other() -> None:
+    """A turn is at one application."""
+    on = Instances(1)
+    began = on.clock.monotonic()
+
+    async def elsewhere() -> None:
+        async with on.workers[0].turn(OTHER, wait_until=on.within(60)):
+            await on.clock.sleep(0.5)
+
+    await asyncio.gather(on.change(), elsewhere())
+    assert on.clock.monotonic() - began < 0.6
+
+
+async def test_those_of_one_worker_are_served_as_they_came_and_ask_the_store_once_each() -> None:
+    """They stand in line in memory: nobody looks at the store while another of the same worker is at work."""
+    on = Instances(1)
+    await asyncio.gather(*(on.change(name=str(number)) for number in range(IN_A_ROW)))
+    assert [str(number) for number in range(IN_A_ROW)] == on.order
+    assert [] == on.calls.named("turns.get")
+
+
+async def test_a_worker_with_a_long_line_lets_another_instance_in() -> None:
+    """After some turns in a row it leaves a pause in which whoever waits elsewhere looks."""
+    on = Instances()
+    crowd = [asyncio.create_task(on.change(0)) for _ in range(4 * IN_A_ROW)]
+    await on.clock.sleep(0.2)
+    await asyncio.gather(on.change(1), *crowd)
+    assert on.order.index("1") <= IN_A_ROW
+
+
+async def test_a_turn_is_kept_for_as_long_as_the_change_lasts() -> None:
+    """Its holder renews it: a slow change is not taken for a death."""
+    on = Instances()
+    await asyncio.gather(on.change(0, lasting=5 * LASTS), on.change(1))
+    assert 1 == on.most_inside
+
+
+async def test_a_holder_that_died_is_followed_when_its_deadline_is_past() -> None:
+    """Nobody gives its turn back."""
+    on = Instances()
+    await on.left_behind()
+    began = on.clock.monotonic()
+    await on.change(1)
+    assert LASTS - 1 <= on.clock.monotonic() - began <= LASTS + 2
+
+
+async def test_a_deadline_long_past_costs_no_waiting() -> None:
+    """Its holder died before anybody asked."""
+    on = Instances()
+    await on.left_behind(until=-60)
+    began = on.clock.monotonic()
+    await on.change(1)
+    assert on.clock.monotonic() - began < 1
+
+
+async def test_a_dead_holder_whose_clock_was_fast_is_waited_for_no_longer() -> None:
+    """What nobody renews for as long as a turn lasts is over, whatever its deadline says."""
+    on = Instances()
+    turn = await on.left_behind()
+    on.store.rows[EXISTING] = Turn(turn.application_id, turn.holder, turn.until.replace(year=2099), turn.version)
+    began = on.clock.monotonic()
+    await on.change(1)
+    assert on.clock.monotonic() - began <= LASTS + 2
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+async def test_nobody_waits_for_longer_than_its_budget(worker: int) -> None:
+    """Neither in the line of its own worker nor for another instance."""
+    on = Instances()
+    holder = asyncio.create_task(on.change(0, lasting=60))
+    await on.clock.sleep(1)
+    began = on.clock.monotonic()
+    with pytest.raises(ConcurrentChange):
+        await on.change(worker, budget=7)
+    assert 5 <= on.clock.monotonic() - began <= 7.1
+    await holder
+    assert 1 == len(on.order)
+
+
+async def test_who_gave_up_does_not_keep_the_line_waiting() -> None:
+    """The next in line has its turn."""
+    on = Instances(1)
+    holder = asyncio.create_task(on.change(lasting=10, name="holder"))
+    await on.clock.sleep(1)
+    impatient = asyncio.create_task(on.change(budget=2, name="impatient"))
+    patient = asyncio.create_task(on.change(name="patient"))
+    with pytest.raises(ConcurrentChange):
+        await impatient
+    await asyncio.gather(holder, patient)
+    assert ["holder", "patient"] == on.order
+
+
+async def test_who_is_cancelled_in_line_does_not_keep_it_waiting() -> None:
+    """The worker is shutting down, or its caller is gone."""
+    on = Instances(1)
+    holder = asyncio.create_task(on.change(lasting=10, name="holder"))
+    await on.clock.sleep(1)
+    gone = asyncio.create_task(on.change(name="gone"))
+    patient = asyncio.create_task(on.change(name="patient"))
+    await on.clock.sleep(1)
+    gone.cancel()
+    with suppress(asyncio.CancelledError):
+        await gone
+    await asyncio.gather(holder, patient)
+    assert ["holder", "patient"] == on.order
+
+
+async def test_a_change_that_fails_gives_its_turn_back() -> None:
+    """The next one need not wait for a deadline."""
+    on = Instances(1)
+
+    async def failing() -> None:
+        async with on.workers[0].turn(EXISTING, wait_until=on.within(60)):
+            raise Throttled
+
+    with pytest.raises(Throttled):
+        await failing()
+    assert {} == on.store.rows
+
+
+async def test_a_holder_that_stalled_does_not_take_its_follower_s_turn_away() -> None:
+    """It wakes up after another has taken over, and gives back what is no longer its own."""
+    on = Instances()
+    mine = await on.left_behind(until=-1)
+    theirs = await on.store.take(Turn(EXISTING, "follower", on.workers[1].until()), former=mine)
+    await on.store.give_back(mine)
+    with pytest.raises(LostRace):
+        await on.store.take(mine, former=mine)
+    assert {EXISTING: theirs} == on.store.rows
+
+
+async def test_a_turn_that_cannot_be_given_back_fails_nothing() -> None:
+    """The change is made; the next one waits for the deadline."""
+    on = Instances()
+    on.calls.fail("turns.give_back", Unreachable())
+    await on.change(0)
+    await on.change(1)
+    assert ["0", "1"] == on.order
+
+
+async def test_a_renewal_that_fails_is_tried_again() -> None:
+    """Storage may be back before the deadline."""
+    on = Instances()
+    on.calls.fail("turns.take", Unreachable(), nth=3)
+    await asyncio.gather(on.change(0, lasting=2 * LASTS), on.change(1))
+    assert 1 == on.most_inside
+
+
+async def test_a_storage_that_fails_fails_the_change() -> None:
+    """Nothing has been changed yet."""
+    on = Instances()
+    on.calls.fail("turns.take", Unreachable())
+    with pytest.raises(Unreachable):
+        await on.change()
+    assert [] == on.order
+
+
+async def test_nothing_is_kept_of_a_line_that_has_gone() -> None:
+    """Memory does not grow with the applications that were ever changed."""
+    on = Instances(1)
+    await asyncio.gather(*(on.change() for _ in range(5)))
+    assert {} == on.workers[0]._lines
