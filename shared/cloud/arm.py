@@ -108,10 +108,10 @@ class Arm:
         return True
 
     async def assigned_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
-        """The assignments of service principals at exactly this scope. Azure lists those above it as well."""
+        """The assignments at exactly this scope. Azure lists those above it as well."""
         listed = self._client.role_assignments.list_for_scope(_below_root(scope), filter="atScope()")
         with _upstream():
-            return tuple([_found(each) async for each in listed if _is_for_lease(each, scope)])
+            return tuple([_found(each) async for each in listed if str(each.scope).lower() == scope.lower()])
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
         """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
@@ -129,10 +129,6 @@ class Arm:
         except Absent:
             return False
         return True
-
-
-def _is_for_lease(found: RoleAssignment, scope: Scope) -> bool:
-    return str(found.scope).lower() == scope.lower() and found.principal_type == "ServicePrincipal"
 
 
 def _found(found: RoleAssignment) -> FoundAssignment:

@@ -90,7 +90,7 @@ class Census(Protocol):
         ...
 
     async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
-        """Those of service principals; nothing for a scope that is not there."""
+        """All of them; nothing for a scope that is not there."""
         ...
 
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
