@@ -73,6 +73,9 @@ param storageLogWorkspaceId string = ''
 @description('NCRONTAB of the sweep, six fields.')
 param sweepSchedule string = '0 * * * * *'
 
+@description('NCRONTAB of the reconciliation with Azure, six fields.')
+param reconcileSchedule string = '0 17 * * * *'
+
 @description('Days for which the record of an ended lease is kept. Empty: the broker\'s default. The same for the two below.')
 param retentionDays string = ''
 
@@ -176,6 +179,7 @@ module app 'modules/app.bicep' = {
     protectedScopes: [resourceGroup().id]
     graphEndpoint: empty(graphEndpoint) ? (graphOrigins[?environment().name] ?? '') : graphEndpoint
     sweepSchedule: sweepSchedule
+    reconcileSchedule: reconcileSchedule
     retentionDays: retentionDays
     holdSeconds: holdSeconds
     settleSeconds: settleSeconds

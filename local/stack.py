@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVERY_MINUTE = "0 * * * * *"
+EVERY_HOUR = "0 17 * * * *"
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 """What a host gets of this process's environment; all else comes from the stack, so that no developer's login can."""
 
@@ -44,6 +45,7 @@ class Stack:
     ports: Ports = field(default_factory=Ports)
     hosts_wanted: int = 1
     sweep_schedule: str = EVERY_MINUTE
+    reconcile_schedule: str = EVERY_HOUR
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further app settings, or others in place of those that the stack makes."""
     folder: Path | None = None
@@ -142,6 +144,7 @@ class Stack:
             "LEASEHOLD_GRAPH_ENDPOINT": endpoints["graph"],
             "LEASEHOLD_ARM_ENDPOINT": endpoints["arm"],
             "LEASEHOLD_SWEEP_SCHEDULE": self.sweep_schedule,
+            "LEASEHOLD_RECONCILE_SCHEDULE": self.reconcile_schedule,
             "IDENTITY_ENDPOINT": broker["identity_endpoint"],
             "IDENTITY_HEADER": broker["identity_header"],
             "SSL_CERT_FILE": self.ca_bundle,

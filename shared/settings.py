@@ -29,6 +29,7 @@ _KNOWN = frozenset(
         "GRAPH_ENDPOINT",
         "ARM_ENDPOINT",
         "SWEEP_SCHEDULE",
+        "RECONCILE_SCHEDULE",
         "PROTECTED_SCOPES",
         "PROTECTED_IDENTITIES",
         "RETENTION_DAYS",
@@ -79,6 +80,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     reader = _Reader(environment)
     reader.refuse_unknown()
     reader.get("SWEEP_SCHEDULE")
+    reader.get("RECONCILE_SCHEDULE")
     tenant = reader.parsed("TENANT_ID", ObjectId.parse, ObjectId(""))
     audiences = reader.listed("AUDIENCE", _audience) or reader.missing("AUDIENCE")
     client = reader.parsed("CLIENT_ID", ObjectId.parse, ObjectId(""))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.broker.outside import Outside, Timing
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.caller import Caller
+from shared.core.census import Census
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.patience import Patience
 from shared.core.ports import Clock, Ids, Issuer, Verifier
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables.aio import TableServiceClient
 
+    from shared.cloud.arm import Arm
     from shared.cloud.graph import Graph
+    from shared.cloud.graph_calls import GraphCalls
     from shared.cloud.identity import HeldTokens
     from shared.cloud.probe import TokenProbe
 
@@ -101,6 +104,7 @@ class Parts:
             issuers=self.issuers,
             timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
             protected=Protected(settings.protected_identities, settings.protected_scopes),
+            census=lambda: self.census,
         )
 
     @cached_property
@@ -144,11 +148,9 @@ class Parts:
     @cached_property
     def service_principals(self) -> Issuer:
         """Mints service principals."""
-        from shared.cloud.arm import Arm
         from shared.issuers.service_principal import ServicePrincipalIssuer
 
-        arm = Arm(self.settings.arm_endpoint, self.credential, self.transport)
-        return ServicePrincipalIssuer(self.graph, arm, self.probe, self.patience, self.settings.tenant_id)
+        return ServicePrincipalIssuer(self.graph, self.arm, self.probe, self.patience, self.settings.tenant_id)
 
     @cached_property
     def application_secrets(self) -> Issuer:
@@ -162,12 +164,32 @@ class Parts:
         return ApplicationSecretIssuer(self.graph, turns, self.probe, self.patience, self.settings.tenant_id, protected)
 
     @cached_property
+    def census(self) -> Census:
+        """Reads what leases may have left."""
+        from shared.cloud.census import AzureCensus
+
+        return AzureCensus(self.graph_calls, self.arm, self.settings.client_id, self.patience)
+
+    @cached_property
+    def arm(self) -> Arm:
+        """Azure Resource Manager."""
+        from shared.cloud.arm import Arm
+
+        return Arm(self.settings.arm_endpoint, self.credential, self.transport)
+
+    @cached_property
     def graph(self) -> Graph:
         """Microsoft Graph."""
         from shared.cloud.graph import Graph
+
+        return Graph(self.graph_calls)
+
+    @cached_property
+    def graph_calls(self) -> GraphCalls:
+        """Calls to Microsoft Graph."""
         from shared.cloud.graph_calls import GraphCalls
 
-        return Graph(GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids))
+        return GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids)
 
     @cached_property
     def probe(self) -> TokenProbe:

@@ -16,6 +16,7 @@ param protectedIdentities string[]
 param protectedScopes string[]
 param graphEndpoint string
 param sweepSchedule string
+param reconcileSchedule string
 param retentionDays string
 param holdSeconds string
 param settleSeconds string
@@ -122,6 +123,7 @@ var requiredSettings = {
   LEASEHOLD_GRAPH_ENDPOINT: graphEndpoint
   LEASEHOLD_ARM_ENDPOINT: environment().resourceManager
   LEASEHOLD_SWEEP_SCHEDULE: sweepSchedule
+  LEASEHOLD_RECONCILE_SCHEDULE: reconcileSchedule
   LEASEHOLD_PROTECTED_SCOPES: join(protectedScopes, ',')
   LEASEHOLD_PROTECTED_IDENTITIES: join(
     concat(protectedIdentities, [audience, identity.properties.clientId, identity.properties.principalId]),

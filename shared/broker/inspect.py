@@ -43,14 +43,17 @@ class Status:
     sweep_lag: float | None
     stuck: tuple[LeaseView, ...]
     """The first hundred of them, with their last errors."""
+    last_reconciliation: datetime | None
+    last_counts: Mapping[str, int]
 
 
 async def status(outside: Outside, request: Request) -> Status:
     """Counts every lease: an operator's call, not a probe's. Raises ``Forbidden``."""
     require_auditor(request.caller)
-    census, swept, stuck = await asyncio.gather(
+    census, swept, reconciled, stuck = await asyncio.gather(
         outside.leases.census(),
         outside.journal.last_sweep(),
+        outside.journal.last_reconciliation(),
         outside.leases.list(LeaseQuery(state=State.STUCK, limit=100)),
     )
     by_state: Counter[State] = Counter()
@@ -60,7 +63,7 @@ async def status(outside: Outside, request: Request) -> Status:
         by_role.setdefault(role, {})[state] = count
     at, summary = swept or (None, {})
     lag = (outside.now() - at).total_seconds() if at else None
-    return Status(by_state, by_role, at, summary, lag, stuck.items)
+    return Status(by_state, by_role, at, summary, lag, stuck.items, *(reconciled or (None, {})))
 
 
 async def health(outside: Outside) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
+from shared.core.census import Census
 from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Roles
 from shared.core.protection import Protected
 
@@ -45,6 +47,8 @@ class Outside:
     issuers: Issuers
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
+    census: Callable[[], Census] = field(kw_only=True)
+    """Gives what reads Azure for the reconciliation; made when it is first asked for."""
 
     def now(self) -> datetime:
         """The wall clock."""

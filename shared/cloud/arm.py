@@ -15,9 +15,10 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
-from azure.mgmt.authorization.v2022_04_01.models import RoleAssignmentCreateParameters
+from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssignmentCreateParameters
 
 from shared.cloud.upstream import Refusal
+from shared.core.census import FoundAssignment
 from shared.core.errors import Absent, AlreadyExists, Locked, NotReplicated, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
@@ -57,7 +58,14 @@ class Arm:
             permit_redirects=False,
         )
 
-    async def assign(self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None) -> None:
+    async def assign(
+        self,
+        assignment: Assignment,
+        definition_id: str,
+        principal: ObjectId,
+        condition: str | None,
+        description: str | None = None,
+    ) -> None:
         """Makes the assignment; one of the same name for the same principal is success.
 
         Raises ``AlreadyExists`` when the same assignment exists under another name.
@@ -69,6 +77,7 @@ class Arm:
             principal_type="ServicePrincipal",
             condition=condition,
             condition_version=_CONDITION_VERSION if condition is not None else None,
+            description=description,
         )
         with _upstream():
             await self._client.role_assignments.create(_below_root(assignment.scope), assignment.name, wanted)
@@ -98,6 +107,12 @@ class Arm:
             return False
         return True
 
+    async def assigned_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """The assignments at exactly this scope. Azure lists those above it as well."""
+        listed = self._client.role_assignments.list_for_scope(_below_root(scope), filter="atScope()")
+        with _upstream():
+            return tuple([_found(each) async for each in listed if str(each.scope).lower() == scope.lower()])
+
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
         """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
         quoted = role_name.replace("'", "''")
@@ -114,6 +129,16 @@ class Arm:
         except Absent:
             return False
         return True
+
+
+def _found(found: RoleAssignment) -> FoundAssignment:
+    return FoundAssignment(
+        Assignment(Scope(str(found.scope)), str(found.name)),
+        ObjectId(str(found.principal_id).lower()),
+        found.description or "",
+        ObjectId(str(found.created_by).lower()),
+        found.created_on,
+    )
 
 
 @contextmanager

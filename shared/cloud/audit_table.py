@@ -23,6 +23,7 @@ from shared.core.ports import AuditQuery, Ids, Page
 
 _DAY = timedelta(days=1)
 _JOURNAL = ("journal", "sweep")
+_RECONCILED = ("journal", "reconcile")
 
 
 class TableAudit:
@@ -69,13 +70,27 @@ class TableJournal:
 
     async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
         """One write."""
-        partition, key = _JOURNAL
-        row = {"PartitionKey": partition, "RowKey": key, "At": at.isoformat(), "Summary": json.dumps(dict(summary))}
-        await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
+        await self._note(_JOURNAL, at, summary)
 
     async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
         """One point read."""
-        row = await self._table.read(*_JOURNAL)
+        return await self._last(_JOURNAL)
+
+    async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """One write."""
+        await self._note(_RECONCILED, at, summary)
+
+    async def last_reconciliation(self) -> tuple[datetime, Mapping[str, int]] | None:
+        """One point read."""
+        return await self._last(_RECONCILED)
+
+    async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int]) -> None:
+        partition, key = place
+        row = {"PartitionKey": partition, "RowKey": key, "At": at.isoformat(), "Summary": json.dumps(dict(summary))}
+        await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
+
+    async def _last(self, place: tuple[str, str]) -> tuple[datetime, Mapping[str, int]] | None:
+        row = await self._table.read(*place)
         return (datetime.fromisoformat(row["At"]), json.loads(row["Summary"])) if row is not None else None
 
     async def reachable(self) -> bool:

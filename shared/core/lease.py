@@ -53,6 +53,8 @@ class Cause(StrEnum):
     """The worker that was issuing it died."""
     FAILED = "failed"
     """Issuing it failed."""
+    VANISHED = "vanished"
+    """Somebody else deleted what was made for it."""
 
 
 @dataclass(frozen=True, slots=True)

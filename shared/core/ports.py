@@ -164,13 +164,21 @@ class Audit(Protocol):
 
 
 class Journal(Protocol):
-    """When the sweep last ran."""
+    """When the sweep and the reconciliation last ran."""
 
     async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
         """Notes that a sweep has finished."""
         ...
 
     async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
+        """When one last did, and with what result."""
+        ...
+
+    async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """Notes that a reconciliation has finished."""
+        ...
+
+    async def last_reconciliation(self) -> tuple[datetime, Mapping[str, int]] | None:
         """When one last did, and with what result."""
         ...
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
-from uuid import UUID, uuid5
 
+from shared.core import mark
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Fault, Malformed, Uncertain, Upstream
@@ -21,8 +21,6 @@ from shared.core.ports import Minted, Order
 from shared.core.role import AzureRole, ServicePrincipalTarget, Target
 from shared.core.secret import Secret
 
-_ASSIGNMENT_NAMES = UUID("5f0c8c1c-54f1-4f5e-9d1b-6b1f1c2a7e55")
-_MARK = "leasehold"
 _FRESH_PATIENCE = 45.0
 """Seconds for which a no about an object made a moment ago is not taken for an answer."""
 _ABSENCE_PATIENCE = 10.0
@@ -86,7 +84,14 @@ class Directory(Protocol):
 class Authorization(Protocol):
     """The calls to Azure Resource Manager that this issuer makes. Every method may raise ``Upstream``; one call each."""
 
-    async def assign(self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None) -> None:
+    async def assign(
+        self,
+        assignment: Assignment,
+        definition_id: str,
+        principal: ObjectId,
+        condition: str | None,
+        description: str | None = None,
+    ) -> None:
         """Makes the assignment; one of the same name for the same principal is success."""
         ...
 
@@ -125,11 +130,10 @@ class ServicePrincipalIssuer:
         """Unique name and assignment names come from the lease's id alone, so a repeat finds its own work."""
         target = _target(order.target)
         assignments = tuple(
-            Assignment(role.scope, str(uuid5(_ASSIGNMENT_NAMES, f"{order.lease_id}/{index}")))
-            for index, role in enumerate(target.azure_roles)
+            Assignment(role.scope, mark.assignment_name(order.lease_id, index)) for index, role in enumerate(target.azure_roles)
         )
         return ServicePrincipalFootprint(
-            unique_name=f"{_MARK}-{order.lease_id}",
+            unique_name=mark.unique_name(order.lease_id),
             assignments=assignments,
             groups=target.azure_groups,
             purge=target.permanently_delete,
@@ -221,7 +225,10 @@ class ServicePrincipalIssuer:
         await all_of(*assigned, *joined)
 
     async def _assign(self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId) -> None:
-        await self._repeat(order, lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition))
+        said = mark.assignment_description(order.lease_id)
+        await self._repeat(
+            order, lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition, said)
+        )
 
     async def _join(self, order: Order, group: ObjectId, principal: ObjectId) -> None:
         await self._repeat_on_fresh(order, lambda: self.directory.add_member(group, principal))
@@ -355,7 +362,7 @@ def _new_application(order: Order, made: ServicePrincipalFootprint, target: Serv
         unique_name=made.unique_name,
         display_name=made.unique_name,
         sign_in_audience=target.sign_in_audience,
-        tags=(_MARK, *target.tags),
+        tags=(mark.TAG, *target.tags),
         notes=f"Made by Leasehold for lease {order.lease_id}; deleted when the lease ends.",
     )
 

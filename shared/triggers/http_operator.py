@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from shared.broker import inspect
 from shared.broker.access import require_admin
+from shared.broker.reconcile import reconcile
 from shared.broker.sweep import sweep
 from shared.core.errors import LeaseholdError
 from shared.triggers import account, reading, wire
@@ -55,3 +56,13 @@ async def run_sweep(call: Call) -> Reply:
     counts = ", ".join(f"{name} {count}" for name, count in asdict(summary).items())
     await call.outside.audit.record(call.asker.done(call.outside, "sweep", reason=counts))
     return of_json(200, wire.swept(summary))
+
+
+@api.call("POST", "reconcile", operation="reconcile", query=("dry_run",))
+async def run_reconciliation(call: Call) -> Reply:
+    """One reconciliation, now; with ``dry_run`` only what it would do."""
+    require_admin(call.caller)
+    dry_run = reading.flag(call.http, "dry_run")
+    reading.nothing(call.http)
+    done = await reconcile(call.outside, call.asker.id, asker=call.asker, dry_run=dry_run)
+    return of_json(200, wire.reconciled(done, dry_run=dry_run))

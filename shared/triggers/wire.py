@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.broker.inspect import Standing, Status
 from shared.broker.issue import Issued
+from shared.broker.reconcile import Finding, Reconciliation
 from shared.broker.sweep import Summary
 from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
@@ -124,6 +125,10 @@ def status(found: Status) -> dict[str, Any]:
             "lag_seconds": found.sweep_lag,
             "summary": dict(found.last_summary),
         },
+        "reconciliation": {
+            "last": time(found.last_reconciliation) if found.last_reconciliation else None,
+            "summary": dict(found.last_counts),
+        },
         "stuck": [lease(each) for each in found.stuck],
     }
 
@@ -167,3 +172,20 @@ def swept(summary: Summary) -> dict[str, int]:
         "stuck": summary.stuck,
         "remaining": summary.remaining,
     }
+
+
+_MOST_FINDINGS = 1000
+
+
+def reconciled(done: Reconciliation, *, dry_run: bool) -> dict[str, Any]:
+    """What one reconciliation did, or would do: the first thousand findings, and how many there are."""
+    return {
+        "dry_run": dry_run,
+        "found": len(done.findings),
+        "findings": [_finding(each) for each in done.findings[:_MOST_FINDINGS]],
+        "unread": list(done.unread),
+    }
+
+
+def _finding(each: Finding) -> dict[str, str]:
+    return _present(kind=each.kind, lease=each.lease, name=each.name, result=each.result, error=each.error)

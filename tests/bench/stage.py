@@ -94,7 +94,7 @@ class Stage:
 @asynccontextmanager
 async def stage(spare_accounts: int = 0) -> AsyncIterator[Stage]:
     """A stage of one function host, its storage in memory, with that many further storage accounts."""
-    stack = Stack(sweep_schedule=_NEW_YEAR, storage=Azurite(spare_accounts=spare_accounts))
+    stack = Stack(sweep_schedule=_NEW_YEAR, reconcile_schedule=_NEW_YEAR, storage=Azurite(spare_accounts=spare_accounts))
     async with stack, stack.visitor() as visitor:
         audience = stack.described["audience"]
         tokens = [await visitor.token(identity, audience) for identity in (_HOLDER, "admin")]

@@ -209,6 +209,16 @@ async def test_the_journal_keeps_the_last_sweep(stores: Stores) -> None:
     assert (START + timedelta(minutes=2), {"ended": 2}) == await stores.journal.last_sweep()
 
 
+async def test_the_journal_keeps_the_last_reconciliation(stores: Stores) -> None:
+    """Apart from the sweep."""
+    await stores.journal.swept(START, {"ended": 7})
+    assert await stores.journal.last_reconciliation() is None
+    for number in range(3):
+        await stores.journal.reconciled(START + timedelta(minutes=number), {"removed": number})
+    assert (START + timedelta(minutes=2), {"removed": 2}) == await stores.journal.last_reconciliation()
+    assert (START, {"ended": 7}) == await stores.journal.last_sweep()
+
+
 async def test_a_store_that_answers_is_reachable(stores: Stores) -> None:
     """Even before anything was written."""
     assert await stores.journal.reachable()

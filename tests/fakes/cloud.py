@@ -74,9 +74,16 @@ class FakeAuthorization:
     calls: Calls
     state: CloudState
 
-    async def assign(self, assignment: Assignment, definition_id: str, principal: ObjectId, condition: str | None) -> None:
+    async def assign(
+        self,
+        assignment: Assignment,
+        definition_id: str,
+        principal: ObjectId,
+        condition: str | None,
+        description: str | None = None,
+    ) -> None:
         """See the port."""
-        granted = Granted(definition_id, principal, condition)
+        granted = Granted(definition_id, principal, condition, description or "")
         await self.calls.through("authorization.assign", lambda: self.state.assign(assignment, granted), assignment)
 
     async def unassign(self, assignment: Assignment) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Locked, Refused
@@ -52,6 +52,7 @@ class Granted:
     definition_id: str
     principal: ObjectId
     condition: str | None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +191,16 @@ class CloudState:
         """Raises ``Absent``."""
         self._require(object_id in self.applications and self._seen(object_id))
         return self.applications[object_id]
+
+    def made_at(self, key: object) -> datetime | None:
+        """When it was made, or put into the bin (``("bin", object_id)``); ``None`` for furniture."""
+        if key not in self._fresh_until:
+            return None
+        return self.clock.now() - timedelta(seconds=self.clock.monotonic() - self._fresh_until[key] + self.lag)
+
+    def is_seen(self, key: object) -> bool:
+        """Whether reads show it."""
+        return self._seen(key)
 
     def signs_in(self, client_id: ObjectId, secret: Secret) -> bool:
         """Whether there is a principal with an application that has this secret, not ended."""

@@ -115,6 +115,7 @@ class MemoryJournal:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._last: tuple[datetime, Mapping[str, int]] | None = None
+        self._reconciled: tuple[datetime, Mapping[str, int]] | None = None
 
     async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
         """See the port."""
@@ -124,9 +125,20 @@ class MemoryJournal:
         """See the port."""
         return await self._calls.through("journal.last_sweep", lambda: self._last)
 
+    async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """See the port."""
+        await self._calls.through("journal.reconciled", lambda: self._note_reconciliation(at, summary))
+
+    async def last_reconciliation(self) -> tuple[datetime, Mapping[str, int]] | None:
+        """See the port."""
+        return await self._calls.through("journal.last_reconciliation", lambda: self._reconciled)
+
     async def reachable(self) -> bool:
         """See the port."""
         return await self._calls.through("journal.reachable", lambda: True)
+
+    def _note_reconciliation(self, at: datetime, summary: Mapping[str, int]) -> None:
+        self._reconciled = (at, dict(summary))
 
     def _note(self, at: datetime, summary: Mapping[str, int]) -> None:
         self._last = (at, dict(summary))

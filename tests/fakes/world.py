@@ -19,6 +19,7 @@ from shared.issuers.application_secret import ApplicationSecretIssuer
 from shared.issuers.service_principal import ServicePrincipalIssuer
 from shared.issuers.turns import TakingTurns
 from tests.fakes.calls import Calls
+from tests.fakes.census import FakeCensus
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
@@ -108,6 +109,7 @@ class World:
     turns: MemoryTurns
     outside: Outside = field(init=False)
     issuers: FakeIssuers = field(init=False)
+    census: FakeCensus = field(init=False)
 
     def leftovers(self) -> list[Thing]:
         """What is in Azure beside the furniture."""
@@ -139,6 +141,7 @@ def world(
     for each in roles:
         made.roles.keep(each)
     made.issuers = _issuers(made, protected or Protected())
+    made.census = FakeCensus(calls, cloud, BROKER)
     made.outside = Outside(
         clock,
         ids,
@@ -149,6 +152,7 @@ def world(
         made.issuers,
         timing or Timing(),
         protected or Protected(),
+        census=lambda: made.census,
     )
     return made
 

@@ -132,12 +132,13 @@ async def test_the_application_is_registered_as_the_role_says() -> None:
 
 
 async def test_a_condition_goes_with_its_assignment() -> None:
-    """And the definition that the role was resolved to."""
+    """And the definition that the role was resolved to; its description names the lease."""
     role = AzureRole(SCOPES[0], "Reader", condition="@Resource[x] StringEquals 'y'", definition_id=DEFINITION)
     one = Job(world(), ServicePrincipalTarget(azure_roles=(role,)))
     await one.mint()
     (granted,) = one.world.cloud.assignments.values()
     assert (DEFINITION, role.condition) == (granted.definition_id, granted.condition)
+    assert f"leasehold {one.order.lease_id}" == granted.description
 
 
 async def test_ids_are_noted_as_soon_as_they_are_known() -> None:

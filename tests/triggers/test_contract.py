@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import shared
+from shared.broker import drift
+from shared.broker.reconcile import Result
 from shared.core.audit import Outcome
 from shared.core.decision import Kind
 from shared.core.lease import State
@@ -67,6 +69,9 @@ def test_the_contracts_words_and_limits_are_the_codes() -> None:
     assert set(SCHEMAS["Event"]["properties"]["outcome"]["enum"]) == set(Outcome)
     kinds = SCHEMAS["Standing"]["properties"]["roles"]["properties"]["may_not_issue"]["additionalProperties"]["items"]
     assert set(kinds["enum"]) == set(Kind)
+    finding = SCHEMAS["Reconciliation"]["properties"]["findings"]["items"]["properties"]
+    assert set(finding["kind"]["enum"]) == set(drift.Kind)
+    assert set(finding["result"]["enum"]) == set(Result)
     assert principal["ttl"]["default"] == DEFAULT_TTL
     assert principal["azure_roles"]["maxItems"] == MAX_AZURE_ROLES
     assert principal["azure_groups"]["maxItems"] == MAX_AZURE_GROUPS

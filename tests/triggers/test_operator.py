@@ -54,6 +54,7 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
     assert before.json == {
         "leases": {"by_state": {}, "by_role": {}},
         "sweep": {"last": None, "lag_seconds": None, "summary": {}},
+        "reconciliation": {"last": None, "summary": {}},
         "stuck": [],
     }
     assert after.json["leases"] == {"by_state": {"active": 1}, "by_role": {"web": {"active": 1}}}

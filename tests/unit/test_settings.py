@@ -18,6 +18,7 @@ LEAST = {
     "LEASEHOLD_AUDIENCE": f"api://{OTHER}",
     "LEASEHOLD_CLIENT_ID": CLIENT,
     "LEASEHOLD_SWEEP_SCHEDULE": "0 * * * * *",
+    "LEASEHOLD_RECONCILE_SCHEDULE": "0 17 * * * *",
 }
 PLATFORM = {
     "WEBSITE_OWNER_NAME": f"{TENANT}+leasehold-WestEuropewebspace-Linux",
@@ -90,6 +91,7 @@ def test_reports_every_fault_at_once() -> None:
     assert str(raised.value).split("; ") == [
         "LEASEHOLD_TENANTID: is not a known setting",
         "LEASEHOLD_SWEEP_SCHEDULE: is required",
+        "LEASEHOLD_RECONCILE_SCHEDULE: is required",
         "LEASEHOLD_TENANT_ID: expected a GUID, such as 11111111-2222-3333-4444-555555555555",
         "LEASEHOLD_AUDIENCE: is required",
         "LEASEHOLD_CLIENT_ID: is required",

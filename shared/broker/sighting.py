@@ -1,0 +1,110 @@
+"""Looking at Azure: what there is of the broker's own, and what there is where roles point. Reads only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Self
+
+from shared.core import mark
+from shared.core.census import Census, DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.core.errors import Upstream
+from shared.core.names import LeaseId, ObjectId, Scope
+from shared.core.role import ApplicationSecretTarget, Role, ServicePrincipalTarget
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where roles point."""
+
+    scopes: tuple[Scope, ...]
+    groups: tuple[ObjectId, ...]
+    applications: tuple[ObjectId, ...]
+
+    @classmethod
+    def of(cls, roles: tuple[Role, ...]) -> Self:
+        """Each once, however many roles point there."""
+        principals = [role.target for role in roles if isinstance(role.target, ServicePrincipalTarget)]
+        scopes = {each.scope.lower(): each.scope for target in principals for each in target.azure_roles}
+        groups = dict.fromkeys(group for target in principals for group in target.azure_groups)
+        secrets = [role.target for role in roles if isinstance(role.target, ApplicationSecretTarget)]
+        applications = dict.fromkeys(target.application_object_id for target in secrets)
+        return cls(tuple(scopes.values()), tuple(groups), tuple(applications))
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSecret:
+    """A secret on an existing application that is called after a lease."""
+
+    lease: LeaseId
+    application: ObjectId
+    secret: FoundSecret
+
+
+@dataclass(slots=True)
+class Sighting:
+    """An entry for each marked object that the broker owns, and for each marked assignment and secret where roles point.
+
+    What is not marked is not kept. ``unread`` are places that could not be read this time.
+    """
+
+    identity: ObjectId = field(default_factory=lambda: ObjectId(""))
+    applications: dict[LeaseId, FoundApplication] = field(default_factory=dict)
+    principals: dict[ObjectId, ObjectId] = field(default_factory=dict)
+    """Object ids, by client id."""
+    recycled: list[DirectoryObject] = field(default_factory=list)
+    assignments: list[FoundAssignment] = field(default_factory=list)
+    secrets: list[LeaseSecret] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+    def holds(self, lease_id: LeaseId) -> bool:
+        """Whether the lists show what an active lease's credential needs."""
+        application = self.applications.get(lease_id)
+        return application is not None and application.has_secret and application.app_id in self.principals
+
+    async def readable(self, place: str, reading: Awaitable[None]) -> None:
+        """Reads a place; one that cannot be read now does not keep the others waiting."""
+        try:
+            await reading
+        except Upstream as failure:
+            log.warning("%s could not be read: %s", place, failure)
+            self.unread.append(place)
+
+
+async def look(census: Census, places: Places) -> Sighting:
+    """One look around. Raises ``Upstream`` when what the broker owns cannot be read."""
+    seen = Sighting(await census.identity())
+    async for item in census.owned():
+        if isinstance(item, FoundPrincipal):
+            seen.principals[item.app_id] = item.object_id
+        elif (lease_id := item.lease) is not None:
+            seen.applications[lease_id] = item
+    await seen.readable("the recycle bin", _look_into_bin(census, seen))
+    for application in places.applications:
+        await seen.readable(f"application {application}", _look_at_application(census, seen, application))
+    for scope in places.scopes:
+        await seen.readable(scope, _look_at_scope(census, seen, scope))
+    return seen
+
+
+async def _look_into_bin(census: Census, seen: Sighting) -> None:
+    ours = set[ObjectId]()
+    async for item in census.discarded():
+        if isinstance(item, FoundApplication) and item.lease is not None:
+            ours.add(item.app_id)
+            seen.recycled.append(item)
+        elif isinstance(item, FoundPrincipal) and (item.app_id in ours or mark.lease_named(item.display_name)):
+            seen.recycled.append(item)
+
+
+async def _look_at_application(census: Census, seen: Sighting, application: ObjectId) -> None:
+    for secret in await census.secrets_on(application):
+        if (lease_id := mark.lease_in(secret.display_name)) is not None:
+            seen.secrets.append(LeaseSecret(lease_id, application, secret))
+
+
+async def _look_at_scope(census: Census, seen: Sighting, scope: Scope) -> None:
+    seen.assignments += await census.assignments_at(scope)

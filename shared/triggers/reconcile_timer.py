@@ -1,0 +1,42 @@
+"""The timer that reconciles."""
+
+from __future__ import annotations
+
+import logging
+
+import azure.functions as func
+
+from shared.broker.reconcile import reconcile
+from shared.triggers import account
+from shared.triggers.wired import WiredOutside
+
+log = logging.getLogger(__name__)
+
+
+class ReconcileFailed(Exception):
+    """Marks the invocation as failed, for the platform's own metrics. The cause is in the log before it."""
+
+
+def blueprint(wired: WiredOutside) -> func.Blueprint:
+    """One function; its schedule is an app setting, read by the host."""
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
+
+    @functions.function_name("reconcile")
+    @functions.timer_trigger(
+        arg_name="timer", schedule="%LEASEHOLD_RECONCILE_SCHEDULE%", run_on_startup=False, use_monitor=True
+    )
+    async def reconcile_on_time(timer: func.TimerRequest, context: func.Context) -> None:
+        await run(wired, context.invocation_id, late=timer.past_due)
+
+    return functions
+
+
+async def run(wired: WiredOutside, request_id: str, *, late: bool = False) -> None:
+    """One reconciliation, under an id of its own. Raises ``ReconcileFailed``."""
+    try:
+        done = await reconcile(await wired(), request_id)
+    except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
+        log.error("reconciliation %s failed: %s", request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
+        raise ReconcileFailed from None
+    counts = " ".join(f"{name}={count}" for name, count in done.counts.items())
+    log.info("reconciliation %s%s: %s", request_id, " (late)" if late else "", counts)

@@ -1,0 +1,413 @@
+"""Azure and the leases drift apart, and are brought together again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.broker.drift import Kind
+from shared.broker.outside import Timing
+from shared.broker.reconcile import Reconciliation, Result, reconcile
+from shared.core import mark
+from shared.core.directory import NewApplication
+from shared.core.errors import Refused, Throttled, Unavailable
+from shared.core.footprint import Assignment
+from shared.core.lease import State
+from shared.core.names import LeaseId
+from shared.core.role import ServicePrincipalTarget, Target
+from tests.broker.scenes import issued, stored, swept
+from tests.fakes.cloud_state import Granted
+from tests.fakes.world import (
+    ADMINISTRATOR,
+    BOB,
+    DEFINITION,
+    EXISTING,
+    SCOPES,
+    WEB,
+    World,
+    guid,
+    principal_target,
+    request,
+    role,
+    secret_target,
+    world,
+)
+
+HOUR = 3600.0
+TARGETS: list[Target] = [principal_target(roles=2, groups=2), secret_target()]
+LONG_AGO = LeaseId.parse("web.01jmdgfw000000000000000000")
+"""A lease of which this broker has never heard."""
+
+
+def scene(target: Target | None = None, **more: object) -> World:
+    """A role whose leases last for long."""
+    return world(role(target or TARGETS[0], ttl=6 * 3600, max_ttl=6 * 3600), **more)  # type: ignore[arg-type]
+
+
+async def reconciled(made: World, after: float = 0.0, *, dry_run: bool = False) -> Reconciliation:
+    """A run of the timer's, some seconds later."""
+    made.clock.jump(after)
+    return await reconcile(made.outside, "run", dry_run=dry_run)
+
+
+async def orphaned(made: World) -> LeaseId:
+    """A lease whose record is lost, with everything that it has made."""
+    lease = (await issued(made)).lease
+    del made.leases.rows[lease.id]
+    return lease.id
+
+
+def results(done: Reconciliation) -> list[tuple[Kind, Result]]:
+    """What was found, and what became of it."""
+    return [(each.kind, each.result) for each in done.findings]
+
+
+def lookalike(made: World, unique_name: str, display_name: str, *tags: str) -> None:
+    """An application that somebody made, as broker unless it is called strange."""
+    made.cloud.upsert_application(NewApplication(unique_name, display_name, "AzureADMyOrg", tags, "by hand"))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_what_belongs_to_a_live_lease_stays(target: Target) -> None:
+    """However old."""
+    made = scene(target)
+    await issued(made)
+    before = made.leftovers()
+    done = await reconciled(made, after=5 * HOUR)
+    assert ((), ()) == (done.findings, done.unread)
+    assert before == made.leftovers()
+    assert State.ACTIVE is stored(made).state
+
+
+async def test_what_a_lost_record_has_left_is_removed_after_the_grace() -> None:
+    """Application, principal, memberships, assignments and the bin, in the order of every end; not a minute earlier."""
+    made = scene()
+    lease_id = await orphaned(made)
+    assert () == (await reconciled(made, after=HOUR - 60)).findings
+    made.calls.made.clear()
+    done = await reconciled(made, after=120)
+    assert [(Kind.APPLICATION, Result.REMOVED)] == results(done)
+    assert lease_id == done.findings[0].lease
+    assert [] == made.leftovers()
+    undone = [call.name for call in made.calls.made if call.service in {"authorization", "directory"}]
+    assert ["authorization.unassign"] * 2 + ["directory.remove_member"] * 2 == undone[:4]
+
+
+async def test_a_secret_of_a_lost_record_is_removed() -> None:
+    """The audit trail knows the lease; other secrets on the application stay."""
+    made = scene(TARGETS[1])
+    await orphaned(made)
+    made.cloud.add_secret(EXISTING, "by hand", made.clock.now())
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    done = await reconciled(made, after=2 * HOUR)
+    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(done)
+    assert {"by hand", LONG_AGO} == {thing.owner for thing in made.leftovers()}
+
+
+async def test_another_brokers_secret_on_the_same_application_stays() -> None:
+    """It is called as ours would be, but neither a record nor the audit trail knows the lease."""
+    made = scene(TARGETS[1])
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert [LONG_AGO] == [thing.owner for thing in made.leftovers()]
+
+
+async def test_a_secret_that_came_back_is_removed_while_its_record_is_kept() -> None:
+    """The lease has ended; what carries its name belongs to nobody."""
+    made = scene(TARGETS[1])
+    lease = (await issued(made)).lease
+    await swept(made, after=6 * HOUR + 1)
+    made.cloud.add_secret(EXISTING, lease.id, made.clock.now())
+    assert State.ENDED is stored(made).state
+    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    assert [] == made.leftovers()
+
+
+async def test_lookalikes_stay() -> None:
+    """One without the tag, one without the unique name, one with another name, one that is no lease's, one of another owner."""
+    made = scene()
+    name = mark.unique_name(LONG_AGO)
+    lookalike(made, name, name)
+    lookalike(made, "other", name, "leasehold")
+    lookalike(made, f"{name}0", "renamed", "leasehold")
+    lookalike(made, "leasehold-api", "leasehold-api", "leasehold")
+    strange = mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "111")))
+    lookalike(made, strange, strange, "leasehold")
+    made.census.strange |= {each.object_id for each in made.cloud.applications.values() if each.unique_name == strange}
+    before = made.leftovers()
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert before == made.leftovers()
+
+
+async def test_an_application_without_a_readable_age_stays() -> None:
+    """Nobody can tell that it is old enough."""
+    made = scene()
+    await orphaned(made)
+    made.census.ageless |= set(made.cloud.applications)
+    done = await reconciled(made, after=2 * HOUR)
+    assert Kind.APPLICATION not in {each.kind for each in done.findings}
+    assert 1 == len([thing for thing in made.leftovers() if thing.kind == "application"])
+
+
+async def test_the_assignments_of_a_vanished_principal_are_removed() -> None:
+    """They outlive their principal in Azure; a stranger's at the same scope stays."""
+    made = scene()
+    lease_id = await orphaned(made)
+    for principal in list(made.cloud.principals.values()):
+        if principal.unique_name:
+            made.cloud.delete_principal(principal.object_id)
+    for application in list(made.cloud.applications.values()):
+        if application.unique_name:
+            made.cloud.delete_application(application.object_id)
+    made.cloud.bin.clear()
+    strangers = Assignment(SCOPES[0], guid(0x900))
+    made.cloud.assign(strangers, Granted(DEFINITION, guid(0x901), None, "by hand"))
+    done = await reconciled(made, after=2 * HOUR)
+    assert [(Kind.ASSIGNMENT, Result.REMOVED)] * 2 == results(done)
+    assert {lease_id} == {each.lease for each in done.findings}
+    assert [strangers] == list(made.cloud.assignments)
+
+
+@pytest.mark.parametrize("how", ["name", "description", "maker"])
+async def test_an_assignment_with_half_a_mark_stays(how: str) -> None:
+    """Name, description and maker must all be the broker's own."""
+    made = scene()
+    name = guid(0x900) if how == "name" else mark.assignment_name(LONG_AGO, 0)
+    said = "for the web" if how == "description" else mark.assignment_description(LONG_AGO)
+    found = Assignment(SCOPES[0], name)
+    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, said))
+    made.census.strange |= {found} if how == "maker" else set()
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert [found] == list(made.cloud.assignments)
+
+
+async def test_a_whole_mark_on_an_assignment_is_enough() -> None:
+    """The half-marked ones stay for what they lack, and for no other reason."""
+    made = scene()
+    found = Assignment(SCOPES[0], mark.assignment_name(LONG_AGO, 0))
+    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, mark.assignment_description(LONG_AGO)))
+    assert [(Kind.ASSIGNMENT, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    assert {} == made.cloud.assignments
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_the_recycle_bin_is_emptied_of_what_this_broker_made(*, known: bool) -> None:
+    """Nobody can tell whose it was, there, but the broker's own records."""
+    made = scene()
+    lease_id = await orphaned(made)
+    await reconcile_by_hand(made)
+    if not known:
+        made.audit.events.clear()
+    done = await reconciled(made, after=2 * HOUR)
+    assert ([(Kind.RECYCLED, Result.REMOVED)] * 2 if known else []) == results(done)
+    assert ([] if known else 2 * [mark.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
+
+
+async def reconcile_by_hand(made: World) -> None:
+    """Somebody deletes the application, so that it is in the bin with its principal, and its assignments."""
+    for application in [each for each in made.cloud.applications.values() if each.unique_name]:
+        made.cloud.delete_application(application.object_id)
+    made.cloud.assignments.clear()
+
+
+async def test_what_a_role_wants_to_keep_in_the_recycle_bin_stays() -> None:
+    """The lease has ended, and left its application there on purpose."""
+    made = scene(principal_target(permanently_delete=False))
+    await issued(made)
+    await swept(made, after=6 * HOUR + 1)
+    before = made.leftovers()
+    assert 2 == len(before)
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert before == made.leftovers()
+
+
+@pytest.mark.parametrize("what", ["application", "principal", "secret"])
+async def test_a_lease_whose_objects_somebody_deleted_ends(what: str) -> None:
+    """With the reason, on the ordinary way: what is left of it goes too."""
+    made = scene()
+    await issued(made)
+    (application,) = [each for each in made.cloud.applications.values() if each.unique_name]
+    if what == "application":
+        made.cloud.delete_application(application.object_id)
+    elif what == "principal":
+        (principal,) = [each.object_id for each in made.cloud.principals.values() if each.unique_name]
+        made.cloud.delete_principal(principal)
+    else:
+        application.secrets.clear()
+    assert () == (await reconciled(made, after=60)).findings
+    assert [(Kind.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
+    assert (State.ENDED, "vanished") == (stored(made).state, stored(made).cause)
+    assert [] == [thing for thing in made.leftovers() if thing.kind != "binned"]
+    assert ("end", "done") in made.audit.told()
+
+
+async def test_a_lease_whose_secret_somebody_removed_ends() -> None:
+    """On an existing application, which stays."""
+    made = scene(TARGETS[1])
+    await issued(made)
+    made.cloud.applications[EXISTING].secrets.clear()
+    assert [(Kind.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
+    assert "vanished" == stored(made).cause
+
+
+async def test_a_lease_goes_on_when_only_the_lists_do_not_show_it() -> None:
+    """Somebody took the broker's ownership away, or its role points elsewhere by now: its objects are there."""
+    made = scene(TARGETS[1])
+    await issued(made)
+    made.roles.keep(role(TARGETS[0]))
+    await issued(made, request(BOB))
+    made.census.strange |= set(made.cloud.applications)
+    assert () == (await reconciled(made, after=600)).findings
+    assert [State.ACTIVE] * 2 == [lease.state for lease in made.leases.rows.values()]
+
+
+async def test_a_lease_that_is_renewed_meanwhile_is_left_for_the_next_run() -> None:
+    """Whoever loses the race stops."""
+    made = scene()
+    lease = (await issued(made)).lease
+    await reconcile_by_hand(made)
+    made.clock.jump(600)
+
+    async def renewed() -> None:
+        former = made.leases.rows[lease.id]
+        await made.leases.swap(former.renewed(former.expires_at), former=former)
+
+    length = len(made.calls.made)
+    await reconciled(made, dry_run=True)
+    reads = len(made.calls.made) - length - 1
+    made.calls.meanwhile(len(made.calls.made) + reads + 1, renewed)
+    assert [(Kind.LEASE, Result.LEFT)] == results(await reconciled(made))
+    assert State.ACTIVE is stored(made).state
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_a_dry_run_only_reads(target: Target) -> None:
+    """It tells what a run would do, and the audit trail tells of it."""
+    made = scene(target)
+    await orphaned(made)
+    vanished = (await issued(made)).lease
+    made.clock.jump(2 * HOUR)
+    for application in made.cloud.applications.values():
+        for key_id in [key for key, kept in application.secrets.items() if kept.display_name == vanished.id]:
+            del application.secrets[key_id]
+    before, rows = made.leftovers(), dict(made.leases.rows)
+    made.calls.made.clear()
+    done = await reconcile(made.outside, "run", asker=request(ADMINISTRATOR), dry_run=True)
+    assert {Result.WOULD_REMOVE, Result.WOULD_END} == {each.result for each in done.findings}
+    assert (before, rows) == (made.leftovers(), made.leases.rows)
+    assert {"census", "roles", "leases", "audit"} == {call.service for call in made.calls.made}
+    assert {"leases.get", "leases.list"} == {call.name for call in made.calls.named("leases")}
+    event = made.audit.events[-1]
+    assert ("reconcile", "dry run: 2 found", ADMINISTRATOR) == (event.operation, event.reason, event.caller)
+
+
+async def test_every_removal_is_audited_and_so_is_the_run() -> None:
+    """What, of which lease; and at the end the counts, which the journal keeps as well."""
+    made = scene()
+    lease_id = await orphaned(made)
+    await reconciled(made, after=2 * HOUR)
+    *_, removal, run = made.audit.events
+    assert ("reconcile", "done", lease_id, WEB) == (removal.operation, removal.outcome, removal.lease, removal.role)
+    assert removal.reason.startswith("application ")
+    assert ("reconcile", "removed 1, ended 0, failed 0, left 0, unread 0") == (run.operation, run.reason)
+    last = await made.journal.last_reconciliation()
+    assert last is not None
+    assert (made.clock.now(), 1) == (last[0], last[1]["removed"])
+
+
+async def test_a_removal_that_fails_is_told_and_tried_again() -> None:
+    """By the next run."""
+    made = scene()
+    await orphaned(made)
+    made.calls.fail("directory.delete_application", Refused("no", status=403, azure_code="Authorization_RequestDenied"))
+    done = await reconciled(made, after=2 * HOUR)
+    assert [(Kind.APPLICATION, Result.FAILED)] == results(done)
+    assert "azure_refused: Authorization_RequestDenied" == done.findings[0].error
+    assert ("reconcile", "failed") in made.audit.told()
+    await reconciled(made, after=HOUR)
+    assert [] == [thing for thing in made.leftovers() if thing.kind != "binned"]
+
+
+@pytest.mark.parametrize("call", ["census.discarded", "census.secrets_on", "census.assignments_at", "census.stands"])
+async def test_a_place_that_cannot_be_read_keeps_no_other_waiting(call: str) -> None:
+    """It is named; the rest is done."""
+    made = world(role(TARGETS[0]), role(TARGETS[1], name=WEB.parse("secret")))
+    await orphaned(made)
+    made.clock.jump(2 * HOUR)
+    made.census.strange |= {(await issued(made)).credential.object_id}
+    made.clock.jump(200)
+    made.calls.fail(call, Unavailable("no answer"), times=9)
+    done = await reconciled(made)
+    assert (Kind.APPLICATION, Result.REMOVED) in results(done)
+    assert done.unread
+
+
+async def test_nothing_is_done_when_what_the_broker_owns_cannot_be_read() -> None:
+    """A lease is not taken for vanished because Graph did not answer."""
+    made = scene()
+    await issued(made)
+    made.calls.fail("census.owned", Throttled())
+    with pytest.raises(Throttled):
+        await reconciled(made, after=2 * HOUR)
+    assert State.ACTIVE is stored(made).state
+
+
+async def test_the_grace_is_longer_than_any_issue_and_its_settling() -> None:
+    """Where settings make absence believed late, orphans are believed later."""
+    made = scene(timing=Timing(settle=3600))
+    await orphaned(made)
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert 1 == len((await reconciled(made, after=HOUR)).findings)
+
+
+@pytest.mark.parametrize("state", [State.PLANNED, State.ENDING, State.STUCK])
+async def test_what_another_worker_is_making_or_undoing_stays(state: State) -> None:
+    """The sweep answers for it."""
+    made = scene()
+    lease_id = (await issued(made)).lease.id
+    made.leases.rows[lease_id] = replace(made.leases.rows[lease_id], state=state)
+    before = made.leftovers()
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert before == made.leftovers()
+
+
+async def test_a_run_stops_in_time_and_the_next_goes_on() -> None:
+    """What is left is told."""
+    made = scene(principal_target(roles=1, groups=0), latency=20.0)
+    for _ in range(20):
+        await orphaned(made)
+    first = await reconciled(made, after=2 * HOUR)
+    assert {Result.REMOVED, Result.LEFT} == {each.result for each in first.findings}
+    for _ in range(4):
+        await reconciled(made)
+    assert [] == made.leftovers()
+
+
+async def test_the_calls_of_a_run_grow_with_places_and_orphans_alone() -> None:
+    """A hundred live leases cost no more reads than none: one list, and leases a page at a time."""
+    target = principal_target(roles=2, groups=2)
+    assert isinstance(target, ServicePrincipalTarget)
+    made = scene(target)
+
+    async def calls() -> list[str]:
+        made.calls.made.clear()
+        await reconciled(made)
+        return [call.name for call in made.calls.made]
+
+    without = await calls()
+    for _ in range(100):
+        await issued(made)
+    made.clock.jump(2 * HOUR)
+    assert without == await calls()
+    assert ["census.identity", "census.owned", "census.discarded", "census.assignments_at", "census.assignments_at"] == [
+        name for name in without if name.startswith("census")
+    ]
+
+
+def test_a_lease_tells_by_its_id_when_it_was_opened() -> None:
+    """To the millisecond."""
+    made = scene()
+    opened = made.clock.now() + timedelta(milliseconds=7)
+    assert opened == mark.opened_at(LeaseId.of(WEB, made.ids.ulid(opened)))

@@ -1,0 +1,111 @@
+"""The census of an Azure in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from shared.core.census import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.core.errors import Absent
+from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId, Scope
+from tests.fakes.calls import Calls
+from tests.fakes.cloud_state import Application, CloudState, Principal
+
+STRANGER = ObjectId("eeeeeeee-0000-4000-8000-000000000000")
+"""Whoever has made what the broker has not."""
+
+
+@dataclass(slots=True)
+class FakeCensus:
+    """Satisfies ``Census``. ``strange``: objects and assignments that somebody else has made."""
+
+    calls: Calls
+    state: CloudState
+    broker: ObjectId
+    strange: set[object] = field(default_factory=set)
+    ageless: set[object] = field(default_factory=set)
+    """What Azure tells no time of."""
+
+    async def identity(self) -> ObjectId:
+        """See the port."""
+        return await self.calls.through("census.identity", lambda: self.broker)
+
+    async def owned(self) -> AsyncIterator[DirectoryObject]:
+        """See the port."""
+        for item in await self.calls.through("census.owned", self._owned):
+            yield item
+
+    async def discarded(self) -> AsyncIterator[DirectoryObject]:
+        """See the port."""
+        for item in await self.calls.through("census.discarded", self._discarded):
+            yield item
+
+    async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
+        """See the port."""
+        return await self.calls.through("census.secrets_on", lambda: self._secrets(application), application)
+
+    async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """See the port."""
+        return await self.calls.through("census.assignments_at", lambda: self._assignments(scope), scope)
+
+    async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
+        """See the port."""
+        found = lambda: tuple(group for group in among if principal in self.state.groups.get(group, ()))  # noqa: E731
+        return await self.calls.through("census.groups_of", found, principal)
+
+    async def stands(self, footprint: Footprint) -> bool:
+        """See the port."""
+        return await self.calls.through("census.stands", lambda: self._stands(footprint))
+
+    def _owned(self) -> list[DirectoryObject]:
+        everything: list[Application | Principal] = [*self.state.applications.values(), *self.state.principals.values()]
+        return [self._found(item, item.object_id) for item in everything if self._is_own(item)]
+
+    def _is_own(self, item: Application | Principal) -> bool:
+        # The furniture is somebody else's; unique names are empty there.
+        return bool(item.unique_name) and item.object_id not in self.strange and self.state.is_seen(item.object_id)
+
+    def _discarded(self) -> list[DirectoryObject]:
+        items = [self._found(item, ("bin", item.object_id)) for item in self.state.bin.values()]
+        return sorted(items, key=lambda item: isinstance(item, FoundPrincipal))
+
+    def _found(self, item: Application | Principal, key: object) -> DirectoryObject:
+        since = None if item.object_id in self.ageless else self.state.made_at(key)
+        if isinstance(item, Principal):
+            return FoundPrincipal(item.object_id, item.app_id, item.unique_name, since)
+        wanted = item.wanted
+        name, tags = (wanted.display_name, wanted.tags) if wanted else ("", ())
+        return FoundApplication(item.object_id, item.app_id, item.unique_name, name, tags, since, has_secret=bool(item.secrets))
+
+    def _secrets(self, application: ObjectId) -> tuple[FoundSecret, ...]:
+        try:
+            held = self.state.application(application).secrets
+        except Absent:
+            return ()
+        return tuple(
+            FoundSecret(key_id, kept.display_name, self.state.made_at(key_id))
+            for key_id, kept in held.items()
+            if self.state.is_seen(key_id)
+        )
+
+    def _assignments(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        return tuple(
+            FoundAssignment(
+                found,
+                granted.principal,
+                granted.description,
+                STRANGER if found in self.strange else self.broker,
+                self.state.made_at(found),
+            )
+            for found, granted in self.state.assignments.items()
+            if found.scope == scope and self.state.is_seen(found)
+        )
+
+    def _stands(self, footprint: Footprint) -> bool:
+        match footprint:
+            case ServicePrincipalFootprint():
+                application = self.state.applications.get(footprint.application_id or ObjectId(""))
+                return bool(application and application.secrets) and footprint.principal_id in self.state.principals
+            case ApplicationSecretFootprint():
+                return footprint.key_id in {each.key_id for each in self._secrets(footprint.application_id)}
