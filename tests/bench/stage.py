@@ -36,7 +36,7 @@ class Scale:
     due_at_once: int = 500
 
 
-QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=80)
+QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=200)
 
 
 @dataclass(frozen=True, slots=True)
