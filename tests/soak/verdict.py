@@ -19,6 +19,7 @@ from tests.soak.seen import NO_ANSWER, Seen
 from tests.soak.stage import FLUSHED, Stage
 
 _PROBLEMS = Path(__file__).resolve().parents[2] / "docs" / "problems.md"
+_FAULTY = (429, 500, 503, 409, "dropped")
 _VERBS = ("issue", "read", "renew", "revoke", "list")
 
 
@@ -32,12 +33,15 @@ class Verdict:
     early: list[str]
     undocumented: Counter[str]
     live: list[str]
+    calls: Counter[bool]
+    """Those to Azure that the local cloud still remembers: whether each met a fault."""
 
     @property
     def good(self) -> bool:
         """Whether every promise was kept, and enough happened to say so."""
         broken = self.orphans or self.early or self.undocumented or self.live or self.states[State.STUCK]
-        return not broken and bool(self.seen.given) and bool(self.seen.kills)
+        happened = self.seen.given and self.seen.kills and self.calls[True]
+        return bool(happened) and not broken
 
     def lines(self) -> Iterator[str]:
         """As it is printed."""
@@ -49,6 +53,7 @@ class Verdict:
         yield from _told("orphans", self.orphans)
         yield from _told("early ends", self.early)
         yield from _told("undocumented problem codes", [f"{code!r} ({count})" for code, count in self.undocumented.items()])
+        yield f"faults met: {self.calls[True]} of the last {self.calls.total():,} calls to Azure"
         yield f"sweeps on demand: {dict(seen.sweeps)}"
         yield f"problems: {dict(seen.codes.most_common())}"
         yield ""
@@ -72,6 +77,7 @@ async def judged(stage: Stage, before: dict[str, set[str]], *, wants_all_ended: 
         seen.early + list(_early(seen, leases)),
         Counter({code: count for code, count in seen.codes.items() if code not in documented()}),
         live if wants_all_ended else [],
+        Counter(call["status"] in _FAULTY for call in await stage.visitor.control("GET", "calls")),
     )
 
 
