@@ -15,7 +15,7 @@ python := .venv/bin/python
 # Node brings certificate authorities of its own; this makes it trust the machine's as well.
 npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
 
-.PHONY: help setup up demo test check bench lock azure-cli-check
+.PHONY: help setup up demo test check bench soak lock azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -39,6 +39,9 @@ check: $(venv) ## format, lint, types, layers, sizes: what CI runs before the te
 
 bench: setup ## measure
 	@exec $(python) -m tests.bench
+
+soak: setup ## ten minutes of load, faults and killed hosts; SOAK_SECONDS= for another length
+	@exec $(python) -m tests.soak
 
 azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
 	@exec $(python) -m local.azure_cli

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import azure_calls, cold_start, memory, own_cost, sweeping
+from tests.bench import alive, azure_calls, cold_start, due, memory, own_cost, sweeping
 from tests.bench.figures import Figure, table
 from tests.bench.stage import QUICK, Scale
 
@@ -30,7 +30,11 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "cold-start": (cold_start.TITLE, cold_start.measure),
     "memory": (memory.TITLE, memory.measure),
     "sweep": (sweeping.TITLE, sweeping.measure),
+    "scale": (alive.TITLE, alive.measure),
+    "drain": (due.TITLE, due.measure),
 }
+LONG = ("scale", "drain")
+"""Minutes each: they run by themselves (``--only``) or with everything, and are no part of a first impression."""
 
 
 @dataclass(slots=True)
@@ -64,7 +68,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first impression")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where to write the figures")
     given = parser.parse_args()
-    report = asyncio.run(_measured(given.only or list(SECTIONS), QUICK if given.quick else Scale()))
+    all_of_them = [name for name in SECTIONS if not (given.quick and name in LONG)]
+    report = asyncio.run(_measured(given.only or all_of_them, QUICK if given.quick else Scale()))
     given.json.parent.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine(), "quick": given.quick, "sections": report.sections}
     given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -11,7 +11,20 @@ type Relation = Literal["<=", "<", ">=", "="]
 type Interval = tuple[float, float]
 """Begin and end, in seconds of one clock."""
 
-_DECIMALS = {"calls": 0, "rows": 0, "requests": 0, "modules": 0, "ms": 1, "s": 2, "MB": 1, "%": 1, "leases/s": 1}
+_DECIMALS = {
+    "calls": 0,
+    "rows": 0,
+    "requests": 0,
+    "modules": 0,
+    "ms": 1,
+    "s": 2,
+    "MB": 1,
+    "%": 1,
+    "leases/s": 1,
+    "leases": 0,
+    "bytes": 0,
+    "issues": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)

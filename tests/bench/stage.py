@@ -31,9 +31,12 @@ class Scale:
     """Of a hundred issues and revocations each."""
     due: int = 200
     alive: int = 20_000
+    crowd: int = 100_000
+    """Leases alive, for ``scale``."""
+    due_at_once: int = 500
 
 
-QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000)
+QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=200)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,157 @@
+"""A hundred thousand live leases: what an idle sweep reads and asks for, and what an issue, a read and a renewal take."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import resource
+import statistics
+import time
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shared.broker.outside import Outside
+from shared.broker.sweep import Summary, sweep
+from shared.cloud.lease_rows import due_row, index_rows, lease_row
+from shared.cloud.tables import Operation, Table
+from shared.core.lease import Lease
+from shared.core.names import LeaseId, RoleName
+from shared.wiring import Parts
+from tests.bench.figures import Figure, Target
+from tests.bench.outgoing import Outgoing, watched
+from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+from tests.bench.sweeping import _batches, _lease
+
+TITLE = "Scale: many leases alive (no replication delays)"
+_ROLE = "alive"
+_LIVES = 60
+_WARM_UP = 10
+_AT_ONCE = 4
+_PORTION = 5_000
+"""Leases that are put there between two looks at the emulator."""
+_OVERHEAD = 350
+"""Octets that the emulator keeps of a row beside its properties: its own names for time, version and place."""
+_MOST_JSON = 450_000_000
+"""Octets of JSON up to which the emulator is filled: it writes all it holds into one string now and then, and no string of
+its runtime is longer than 2**29 - 24 characters."""
+
+
+async def measure(scale: Scale) -> list[Figure]:
+    """Before and after the store is filled; fewer leases than asked for when the emulator cannot hold them."""
+    async with stage() as on:
+        await on.make_role(_ROLE, 1, 0)
+        parts = Parts(on.stack.environment())
+        async with parts.tables:
+            await _lives(on, _WARM_UP)
+            empty = await _taken(on, parts.outside)
+            size = _size_of(_template(parts.outside))
+            alive = min(scale.crowd, _MOST_JSON // size)
+            began = time.perf_counter()
+            await _fill(parts, alive)
+            filled = time.perf_counter() - began
+            crowded = await _taken(on, parts.outside)
+        memory = _resident(on.stack.storage.child.process.pid)
+    return [
+        Figure("leases put there", alive, "leases", Target(">=", scale.crowd)),
+        Figure("what one takes in the emulator, about", size, "bytes"),
+        Figure("putting them there takes", filled, "s"),
+        Figure("the emulator's memory then", memory / 1024**2, "MB"),
+        Figure("this process's memory at most", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB"),
+        *crowded.figures(f"{alive:,} leases alive", empty),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What was measured of one store."""
+
+    requests: int
+    rows: int
+    milliseconds: dict[str, float]
+    """p50, by verb."""
+
+    def figures(self, label: str, like: _Taken) -> list[Figure]:
+        """Beside those of the empty store, which the counts must equal."""
+        found = [
+            Figure(f"idle sweep, {label}: requests", self.requests, "requests", Target("=", like.requests)),
+            Figure(f"idle sweep, {label}: rows read", self.rows, "rows", Target("=", like.rows)),
+        ]
+        for verb, value in self.milliseconds.items():
+            found.append(Figure(f"{verb} p50, empty store", like.milliseconds[verb], "ms"))
+            found.append(Figure(f"{verb} p50, {label}", value, "ms"))
+        return found
+
+
+async def _taken(on: Stage, outside: Outside) -> _Taken:
+    with watched() as seen:
+        await _idle(outside, seen)
+        seen.counts_rows = True
+        await _idle(outside, seen)
+        requests, rows = len(seen.intervals), seen.rows
+    return _Taken(requests, rows, {verb: statistics.median(taken) for verb, taken in (await _lives(on, _LIVES)).items()})
+
+
+async def _idle(outside: Outside, seen: Outgoing) -> None:
+    seen.forget()
+    if (summary := await sweep(outside, "benchmark")) != Summary():
+        raise NotMeasuredError(f"a sweep that should have found nothing due: {summary}")
+
+
+async def _lives(on: Stage, count: int) -> dict[str, list[float]]:
+    """So many leases through the API, one after the other; milliseconds by verb."""
+    taken: dict[str, list[float]] = {"issue": [], "read": [], "renew": [], "revoke": []}
+
+    async def timed[T](verb: str, work: Awaitable[T]) -> T:
+        began = time.perf_counter()
+        answer = await work
+        taken[verb].append(1000 * (time.perf_counter() - began))
+        return answer
+
+    for _ in range(count):
+        lease = await timed("issue", on.issue(_ROLE))
+        await timed("read", on.web.must("GET", f"leases/{lease}"))
+        await timed("renew", on.web.must("POST", f"leases/{lease}/renew", {"increment": "1h"}))
+        await timed("revoke", on.revoke(lease))
+    return taken
+
+
+def _template(outside: Outside) -> Lease:
+    lease = _lease(LeaseId.of(RoleName("crowd"), outside.ids.ulid(outside.now())), outside)
+    return lease.held_until(lease.due_at + (lease.due_at - lease.issued_at) * 24)
+
+
+def _size_of(lease: Lease) -> int:
+    rows = [lease_row(lease, "0" * 36), due_row(lease), *index_rows(lease)]
+    return sum(len(json.dumps(row)) + _OVERHEAD for row in rows)
+
+
+async def _fill(parts: Parts, count: int) -> None:
+    outside, table = parts.outside, Table(parts.tables, "leases")
+    template = _template(outside)
+    numbers = iter(range(count))
+    while portion := list(itertools.islice(numbers, _PORTION)):
+        await _write(table, iter(list(_batches([_another(outside, template) for _ in portion]))))
+
+
+async def _write(table: Table, batches: Iterator[list[Operation]]) -> None:
+    async def write_some() -> None:
+        for batch in batches:
+            await table.write(batch)
+
+    await asyncio.gather(*(write_some() for _ in range(_AT_ONCE)))
+
+
+def _another(outside: Outside, lease: Lease) -> Lease:
+    return replace(lease, id=LeaseId.of(lease.id.role, outside.ids.ulid(lease.issued_at)))
+
+
+def _resident(pid: int) -> int:
+    """Octets of memory that a process holds; 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,137 @@
+"""Many leases due at once, with Graph limited to its published write rate: how fast they end, and what issues meet meanwhile.
+
+The published limit is 3,000 writes in 150 s (https://learn.microsoft.com/graph/throttling-limits), 20 a second in the long run.
+A run of 5,000 leases would take a quarter of an hour; this one keeps the rate, makes the bucket and the run smaller alike, and
+says what the rest would take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests.bench.figures import Figure, Target, percentile
+from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+
+TITLE = "Scale: many leases due at once, Graph limited to 20 writes a second (no replication delays)"
+_ROLE, _OTHER = "due", "meanwhile"
+_RATE = 20.0
+_BUCKET_SECONDS = 15.0
+"""A tenth of the published window, as the run is a tenth of 5,000 leases."""
+_PUBLISHED_BUCKET = 3_000
+_ALL = 5_000
+_WRITES_TO_END, _WRITES_TO_ISSUE = 4, 3
+"""Graph's of one lease without groups: principal, application and both out of the bin; application, principal, secret."""
+_AT_ONCE = 8
+_ISSUE_EVERY = 2.0
+_SAMPLES = 30
+_LONGEST = 600.0
+_SHARE = 80.0
+"""Per cent of what the limit allows that should be used."""
+_SLOWER = 3.0
+"""Times by which issues may become slower meanwhile."""
+
+
+@dataclass(slots=True)
+class _Issues:
+    """Issues beside the sweep: milliseconds of those that succeeded, and how many did not."""
+
+    taken: list[float] = field(default_factory=list)
+    failed: int = 0
+
+    async def make(self, on: Stage) -> None:
+        """One more, which nobody gives back: it ends long after the measurement."""
+        began = time.perf_counter()
+        try:
+            await on.issue(_OTHER)
+        except httpx.HTTPStatusError:
+            self.failed += 1
+            return
+        self.taken.append(1000 * (time.perf_counter() - began))
+
+
+async def measure(scale: Scale) -> list[Figure]:
+    """Issues, makes all due, limits Graph, and drains."""
+    async with stage() as on:
+        for name in (_ROLE, _OTHER):
+            await on.make_role(name, 1, 0)
+        before, meanwhile = _Issues(), _Issues()
+        for _ in range(_SAMPLES):
+            await before.make(on)
+        await _issue_all(on, scale.due_at_once)
+        await _limit(on)
+        await on.admin.must("POST", f"roles/{_ROLE}/revoke")
+        await on.forget_calls()
+        seconds = await _drain(on, meanwhile)
+        requests = len(await on.calls())
+    return _figures(scale.due_at_once, seconds, requests, before, meanwhile)
+
+
+async def _issue_all(on: Stage, count: int) -> None:
+    numbers = iter(range(count))
+
+    async def issue_some() -> None:
+        for _ in numbers:
+            await on.issue(_ROLE)
+
+    await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
+
+
+async def _limit(on: Stage) -> None:
+    """Graph's published rate of writes, in a smaller bucket; its resource units as published."""
+    limits = {"throttling": True, "writes": int(_RATE * _BUCKET_SECONDS), "writes_seconds": _BUCKET_SECONDS}
+    await on.visitor.control("PUT", "limits", {"graph": limits})
+
+
+async def _drain(on: Stage, meanwhile: _Issues) -> float:
+    """Seconds until the last of them has ended: swept as often as a sweep returns, with an issue now and then."""
+    began = time.perf_counter()
+    issuing = asyncio.create_task(_issue_now_and_then(on, meanwhile))
+    try:
+        while left := await _left(on):
+            if time.perf_counter() - began > _LONGEST:
+                raise NotMeasuredError(f"{left} leases have not ended in {_LONGEST:g} s")
+            await on.admin.must("POST", "sweep")
+            await asyncio.sleep(0.2)
+        return time.perf_counter() - began
+    finally:
+        issuing.cancel()
+        await asyncio.gather(issuing, return_exceptions=True)
+
+
+async def _issue_now_and_then(on: Stage, issues: _Issues) -> None:
+    while True:
+        await issues.make(on)
+        await asyncio.sleep(_ISSUE_EVERY)
+
+
+async def _left(on: Stage) -> int:
+    states = (await on.admin.must("GET", "status"))["leases"]["by_role"][_ROLE]
+    return sum(count for state, count in states.items() if state != "ended")
+
+
+def _figures(count: int, seconds: float, requests: int, before: _Issues, meanwhile: _Issues) -> list[Figure]:
+    writes = count * _WRITES_TO_END + len(meanwhile.taken) * _WRITES_TO_ISSUE
+    allowed = max(0.0, writes / _RATE - _BUCKET_SECONDS)
+    slowest = percentile(before.taken, 0.99)
+    figures = [
+        Figure(f"{count} leases ended in", seconds, "s"),
+        Figure("of what the limit allows", 100 * allowed / seconds, "%", Target(">=", _SHARE)),
+        Figure("requests to Azure a lease ended, those of the issues and the refused ones included", requests / count, "calls"),
+        Figure(f"{_ALL:,} leases would take, by the same share and the published bucket", _all_take(allowed / seconds), "s"),
+        Figure("issue p50 before", percentile(before.taken, 0.5), "ms"),
+        Figure("issue p99 before", slowest, "ms"),
+        Figure("issues that failed meanwhile", meanwhile.failed, "issues"),
+    ]
+    if meanwhile.taken:
+        figures.append(Figure("issue p50 meanwhile", percentile(meanwhile.taken, 0.5), "ms"))
+        figures.append(Figure("issue p99 meanwhile", percentile(meanwhile.taken, 0.99), "ms", Target("<=", _SLOWER * slowest)))
+    return figures
+
+
+def _all_take(share: float) -> float:
+    """Seconds; an extrapolation. The published bucket lets 3,000 of the 20,000 writes through at once."""
+    return (_ALL * _WRITES_TO_END - _PUBLISHED_BUCKET) / _RATE / share if share else float("inf")
