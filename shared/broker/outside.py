@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
-from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Roles
+from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Revocations, Roles, Tickets
 from shared.core.protection import Protected
 
 
@@ -23,6 +23,8 @@ class Timing:
     """The same within a sweep, where nobody waits."""
     sweep: float = 240.0
     """After that a sweep takes up no further lease. A timer function may run for 5 minutes on every plan."""
+    asked_sweep: float = 150.0
+    """The same for a sweep that a caller waits for: with ``sweep_undo``, less than the 230 s of an HTTP request."""
     hold: float = 20.0
     """For how long a lease is held; a worker at work keeps renewing its hold."""
     settle: float = 180.0
@@ -42,6 +44,8 @@ class Outside:
     audit: Audit
     journal: Journal
     issuers: Issuers
+    revocations: Revocations
+    tickets: Tickets
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
 

@@ -22,6 +22,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.leases import MemoryLeases
+from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
 
 
@@ -103,6 +104,8 @@ class World:
     roles: MemoryRoles
     audit: MemoryAudit
     journal: MemoryJournal
+    revocations: MemoryRevocations
+    tickets: MemoryTickets
     outside: Outside = field(init=False)
     issuers: FakeIssuers = field(init=False)
 
@@ -121,7 +124,10 @@ def world(
     """A furnished world in which these roles are kept."""
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag)
-    made = World(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+    made = World(
+        *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls)),
+        *(MemoryRevocations(calls), MemoryTickets(calls)),
+    )
     _furnish(cloud)
     for each in roles:
         made.roles.keep(each)
@@ -134,6 +140,8 @@ def world(
         made.audit,
         made.journal,
         made.issuers,
+        made.revocations,
+        made.tickets,
         timing or Timing(),
         protected or Protected(),
     )
