@@ -5,10 +5,11 @@ The Functions host takes the messages from there itself; the broker only ever pu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
@@ -55,11 +56,14 @@ class StorageRevocations:
             try:
                 await self._send(batch)
             except ResourceNotFoundError:
-                # Made by two at once, it is there for both: Azure answers 204 for one that exists.
-                await self._client.create_queue()
+                await self._create()
                 await self._send(batch)
         except AzureError as error:
             raise translated(error, "queue storage") from error
+
+    async def _create(self) -> None:
+        with suppress(ResourceExistsError):
+            await self._client.create_queue()
 
     async def _send(self, batch: Batch) -> None:
         seconds = int(WAITS.total_seconds())
