@@ -22,12 +22,11 @@ _HEAD_START = 2
 _OPTIONS: Final[dict[str, Any]] = {
     # As host.json says it: ``messageEncoding``.
     "message_encode_policy": TextBase64EncodePolicy(),
-    "retry_total": 3,
     "initial_backoff": 1,
     "increment_base": 2,
     "random_jitter_range": 1,
 }
-"""Seconds and counts; left alone, the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
+"""Seconds; left alone, the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
 
 
 def connect(
@@ -36,9 +35,10 @@ def connect(
     endpoint: str = "",
     credential: AsyncTokenCredential | None = None,
     transport: AioHttpTransport,
+    retry_total: int = 3,
 ) -> QueueClient:
     """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
-    options = _OPTIONS | {"transport": transport}
+    options = _OPTIONS | {"transport": transport, "retry_total": retry_total}
     if connection_string:
         return QueueClient.from_connection_string(connection_string, QUEUE, **options)
     return QueueClient(endpoint, QUEUE, credential, **options)

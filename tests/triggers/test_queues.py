@@ -26,12 +26,13 @@ def functions_of(app: App) -> dict[str, Any]:
 
     functions = func.FunctionApp()
     functions.register_functions(queues.blueprint(wired))
-    return {each.get_function_name(): each for each in functions.get_functions()}
+    return {str(each.get_function_name()): each for each in functions.get_functions()}
 
 
 async def deliver(app: App, name: str, text: str | bytes) -> None:
     """One message, as the host delivers it."""
-    message = QueueMessage(id="m-1", body=text if isinstance(text, bytes) else text.encode())
+    body = text if isinstance(text, bytes) else text.encode()
+    message = QueueMessage(id="m-1", body=body)  # type: ignore[no-untyped-call]  # the library leaves it untyped
     await functions_of(app)[name].get_user_function()(message=message, context=Invocation())
 
 
