@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.bench.figures import Figure
@@ -16,13 +17,15 @@ _DELAY = 1.0
 """Seconds. Without it the machine's cores are the limit, which the hosts share with the local cloud and storage."""
 _SLOW = ("graph", "arm")
 _EVERY_FIVE_SECONDS = "*/5 * * * * *"
+_MOST = 0.95
+"""Share of the leases that is timed: one whose end takes a second look, minutes later, says nothing of the queue."""
 _DEADLINE = 300.0
 """Seconds until a queue that is not drained is given up."""
 
 
 async def measure(scale: Scale) -> list[Figure]:
     """The same leases, once with one host and once with two."""
-    return [await _drained(hosts, scale.due) for hosts in (1, 2)]
+    return [await _drained(hosts, 2 * scale.due) for hosts in (1, 2)]
 
 
 async def _drained(hosts: int, due: int) -> Figure:
@@ -31,12 +34,14 @@ async def _drained(hosts: int, due: int) -> Figure:
         slow = [{"service": service, "path": ".*", "times": None, "effect": {"delay": _DELAY}} for service in _SLOW]
         await on.visitor.control("POST", "faults", slow)
         await on.admin.must("POST", f"roles/{_ROLE}/revoke")
+        began = datetime.now(UTC)
         await _empty(on)
         ended = sorted(await _ends(on))
     if len(ended) != count:
         raise NotMeasuredError(f"of {count} leases {len(ended)} were told of as ended")
-    seconds = (ended[-1] - ended[0]).total_seconds()
-    return Figure(f"{count} due at once, {hosts} host{'s' if hosts > 1 else ''}", count / seconds, "leases/s")
+    most = int(_MOST * count)
+    seconds = (ended[most - 1] - began).total_seconds()
+    return Figure(f"{count} due at once, {hosts} host{'s' if hosts > 1 else ''}", most / seconds, "leases/s")
 
 
 async def _issue(on: Stage, due: int) -> int:
@@ -52,12 +57,16 @@ async def _issue(on: Stage, due: int) -> int:
 
 async def _empty(on: Stage) -> None:
     """Waits until no lease is live."""
-    try:
-        async with asyncio.timeout(_DEADLINE):
-            while set((await on.admin.must("GET", "status"))["leases"]["by_state"]) != {"ended"}:  # noqa: ASYNC110 - what is awaited happens elsewhere
-                await asyncio.sleep(1)
-    except TimeoutError:
-        raise NotMeasuredError(f"not drained in {_DEADLINE:.0f} s") from None
+    began = time.perf_counter()
+    while any(count for state, count in (await _by_state(on)).items() if state != "ended"):
+        if time.perf_counter() - began > _DEADLINE:
+            raise NotMeasuredError(f"after {_DEADLINE:.0f} s there are still {await _by_state(on)}")
+        await asyncio.sleep(1)
+
+
+async def _by_state(on: Stage) -> dict[str, int]:
+    found: dict[str, int] = (await on.admin.must("GET", "status"))["leases"]["by_state"]
+    return found
 
 
 async def _ends(on: Stage) -> list[datetime]:

@@ -138,7 +138,6 @@ async def test_a_message_whose_answer_was_lost_is_sent_again(storage_connection:
 
 async def test_a_queue_that_does_not_answer_is_unreachable(storage_connection: str) -> None:
     """As the broker says it."""
-
     nowhere = storage_connection.partition("QueueEndpoint=")[0] + "QueueEndpoint=http://127.0.0.1:1/nobody;"
     async with connect(nowhere, transport=azure_transport(), retry_total=0) as client:
         with pytest.raises(Unreachable, match="queue storage"):
