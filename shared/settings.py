@@ -42,13 +42,14 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where the tables are: by a connection string, or at an endpoint with an identity.
+    """Where tables and queues are: by a connection string, or each at an endpoint with an identity.
 
     ``client_id`` names the identity; ``None`` stands for the broker's own.
     """
 
     connection_string: Secret | None = None
     table_endpoint: str = ""
+    queue_endpoint: str = ""
     client_id: ObjectId | None = None
 
 
@@ -187,13 +188,13 @@ def _storage(reader: _Reader) -> Storage:
     if given["__credential"].lower() not in {"", "managedidentity"}:
         reader.faults.append(f"{STORAGE}__credential: expected managedidentity")
     try:
-        return Storage(table_endpoint=_table_endpoint(given), client_id=client)
+        return Storage(table_endpoint=_of("table", given), queue_endpoint=_of("queue", given), client_id=client)
     except Unparsable as wrong:
         reader.faults.append(str(wrong))
         return Storage()
 
 
-_STORAGE_PARTS = ("__tableServiceUri", "__accountName", "__clientId", "__credential")
+_STORAGE_PARTS = ("__tableServiceUri", "__queueServiceUri", "__accountName", "__clientId", "__credential")
 
 
 def _storage_client(reader: _Reader, text: str) -> ObjectId | None:
@@ -204,18 +205,19 @@ def _storage_client(reader: _Reader, text: str) -> ObjectId | None:
         return None
 
 
-def _table_endpoint(given: Mapping[str, str]) -> str:
-    if uri := given["__tableServiceUri"]:
+def _of(service: str, given: Mapping[str, str]) -> str:
+    part = f"__{service}ServiceUri"
+    if uri := given[part]:
         try:
             return _endpoint(uri).rstrip("/")
         except Unparsable as wrong:
-            raise Unparsable(f"{STORAGE}__tableServiceUri: {wrong}") from wrong
+            raise Unparsable(f"{STORAGE}{part}: {wrong}") from wrong
     account = given["__accountName"]
     if not account:
-        raise Unparsable(f"{STORAGE}: is required, or {STORAGE}__accountName, or {STORAGE}__tableServiceUri")
+        raise Unparsable(f"{STORAGE}: is required, or {STORAGE}__accountName, or {STORAGE}{part}")
     if _ACCOUNT.fullmatch(account) is None:
         raise Unparsable(f"{STORAGE}__accountName: expected 3 to 24 letters a-z and digits")
-    return f"https://{account}.table.core.windows.net"
+    return f"https://{account}.{service}.core.windows.net"
 
 
 def _endpoint(text: str) -> str:

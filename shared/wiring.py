@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from shared.broker.outside import Outside, Timing
 from shared.cloud.system import SystemClock, SystemIds
+from shared.core.batch import Batch
 from shared.core.caller import Caller
 from shared.core.census import Census
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.patience import Patience
-from shared.core.ports import Clock, Ids, Issuer, Verifier
+from shared.core.ports import Clock, Ids, Issuer, Revocations, Verifier
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
 from shared.settings import Settings, load
@@ -63,6 +64,17 @@ class LazyVerifier:
         return await self.maker().verify(token)
 
 
+@dataclass(frozen=True, slots=True)
+class LazyRevocations:
+    """Satisfies ``Revocations``: made when a sweep first finds more than it ends itself."""
+
+    maker: Callable[[], Revocations]
+
+    async def send(self, batch: Batch) -> None:
+        """See the port."""
+        await self.maker().send(batch)
+
+
 @dataclass(eq=False)
 class Parts:
     """Every part of one worker's broker, each made at most once.
@@ -91,6 +103,7 @@ class Parts:
         from shared.cloud.audit_table import TableAudit, TableJournal
         from shared.cloud.lease_table import TableLeases
         from shared.cloud.role_table import TableRoles
+        from shared.cloud.ticket_table import TableTickets
 
         _quieten_libraries()
         settings, tables = self.settings, self.tables
@@ -102,6 +115,8 @@ class Parts:
             audit=TableAudit(tables, self.ids),
             journal=TableJournal(tables),
             issuers=self.issuers,
+            revocations=LazyRevocations(lambda: self.revocations),
+            tickets=TableTickets(tables),
             timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
             protected=Protected(settings.protected_identities, settings.protected_scopes),
             census=lambda: self.census,
@@ -110,15 +125,33 @@ class Parts:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The connection to Table Storage."""
-        from shared.cloud.identity import broker_credential
         from shared.cloud.tables import connect
 
         storage = self.settings.storage
         if storage.connection_string is not None:
             return connect(storage.connection_string.reveal())
-        other = storage.client_id if storage.client_id not in {None, self.settings.client_id} else None
-        credential = broker_credential(other, transport=self.transport, clock=self.clock) if other else self.credential
-        return connect(endpoint=storage.table_endpoint, credential=credential)
+        return connect(endpoint=storage.table_endpoint, credential=self.storage_credential)
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        """The connection to the queue."""
+        from shared.cloud.queues import StorageRevocations, connect
+
+        storage = self.settings.storage
+        if storage.connection_string is not None:
+            return StorageRevocations(connect(storage.connection_string.reveal(), transport=self.transport))
+        credential = self.storage_credential
+        return StorageRevocations(connect(endpoint=storage.queue_endpoint, credential=credential, transport=self.transport))
+
+    @cached_property
+    def storage_credential(self) -> HeldTokens:
+        """The identity that storage is reached with: the broker's own, unless the host's settings name another."""
+        from shared.cloud.identity import broker_credential
+
+        client_id = self.settings.storage.client_id
+        if client_id in {None, self.settings.client_id}:
+            return self.credential
+        return broker_credential(client_id, transport=self.transport, clock=self.clock)
 
     @cached_property
     def verifier(self) -> Verifier:

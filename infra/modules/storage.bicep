@@ -16,13 +16,18 @@ var containerName = 'packages'
 // As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.
 var tableNames = ['leases', 'roles', 'audit']
 
+// As shared/core/batch.py names them: leases to be ended, and messages about them that failed too often.
+var queueNames = ['revocations', 'revocations-poison']
+
 // Each on this account alone. Least of what the Functions host and the broker do:
 //   Blob Data Owner         the host keeps timer locks and its own state in containers that it makes, and reads the package:
 //                           https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
 //   Table Data Contributor  leases, roles, audit trail; the host's diagnostic events
-// No queue role: neither the broker nor a timer uses queues.
+//   Queue Data Contributor  leases to be ended: the broker puts messages there; the host takes them, hides and deletes them,
+//                           sets poisoned ones aside, and counts them to know how many instances to start
 var dataRoles = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
@@ -72,6 +77,18 @@ resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-
   for table in tableNames: {
     parent: tableService
     name: table
+  }
+]
+
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
+  parent: account
+  name: 'default'
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = [
+  for queue in queueNames: {
+    parent: queueService
+    name: queue
   }
 ]
 

@@ -3,6 +3,7 @@
 As the real extension does (https://learn.microsoft.com/azure/azure-functions/functions-bindings-storage-queue-trigger): a
 message is held for ten minutes at a time while its function runs, made visible again after ``visibilityTimeout`` when
 that fails, and moved to ``<queue>-poison`` after ``maxDequeueCount`` attempts. A queue that is not there has no messages.
+A queue whose own name ends with ``-poison`` has none: what fails there stays hidden for its ten minutes, and comes again.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _HOLD = 600
 """Seconds for which a message stays invisible; renewed at half time."""
 _SHORTEST_POLL = 0.1
+_POISON = "-poison"
 _LARGEST_BATCH = 32
 """Azure gives at most so many messages at once: https://learn.microsoft.com/rest/api/storageservices/get-messages"""
 _log = logging.getLogger("local.host")
@@ -113,7 +115,7 @@ class Queue:
 
     async def _run(self, message: QueueMessage) -> _Verdict:
         attempts = message.dequeue_count or 1
-        if attempts > self.options.max_dequeue_count:
+        if attempts > self.options.max_dequeue_count and not self.name.endswith(_POISON):
             return _Verdict.POISON
         try:
             body = self._decoded(message.content)
@@ -131,6 +133,9 @@ class Queue:
 
     async def _settle(self, message: QueueMessage, verdict: _Verdict) -> None:
         """Deletes what went well, gives back what may be tried again, sets the rest aside."""
+        if verdict is not _Verdict.DONE and self.name.endswith(_POISON):
+            _log.error("queue %s: message %s failed, and has nowhere to go", self.name, message.id)
+            return
         if verdict is _Verdict.AGAIN:
             hidden = int(self.options.visibility_timeout.total_seconds())
             await self.client.update_message(message, visibility_timeout=hidden)
@@ -167,7 +172,8 @@ def queue(function: Function, settings: AppSettings, options: QueueOptions, invo
     name = settings.resolve(function.trigger["queueName"], where)
     connection = settings.connection_string(function.trigger.get("connection") or "Storage", where)
     client, poison = (
-        QueueClient.from_connection_string(connection, each, retry_total=0, logger=_polls) for each in (name, f"{name}-poison")
+        QueueClient.from_connection_string(connection, each, retry_total=0, logger=_polls)
+        for each in (name, f"{name}{_POISON}")
     )
     return Queue(function, name, client, poison, options, invocations)
 

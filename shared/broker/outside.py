@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.census import Census
-from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Roles
+from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Revocations, Roles, Tickets
 from shared.core.protection import Protected
 
 
@@ -26,6 +26,8 @@ class Timing:
     sweep: float = 200.0
     """After that a sweep takes up no further lease: with the undo of the last, it ends before the 5 minutes that a timer
     function has on every plan."""
+    asked_sweep: float = 150.0
+    """The same for a sweep that a caller waits for: with ``sweep_undo``, less than the 230 s of an HTTP request."""
     hold: float = 20.0
     """For how long a lease is held; a worker at work keeps renewing its hold."""
     settle: float = 180.0
@@ -45,6 +47,8 @@ class Outside:
     audit: Audit
     journal: Journal
     issuers: Issuers
+    revocations: Revocations
+    tickets: Tickets
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
     census: Callable[[], Census] = field(kw_only=True)

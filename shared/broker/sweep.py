@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.broker.ending import claim, take_back
+from shared.broker.fan_out import FEW, leave, not_waiting
 from shared.broker.outside import Outside
-from shared.core.errors import LostRace, Upstream
+from shared.core.batch import Batch
+from shared.core.errors import LostRace, Unreachable, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 
@@ -39,16 +42,52 @@ class Summary:
 
 
 async def sweep(outside: Outside, request_id: str) -> Summary:
-    """One sweep. Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all."""
-    due = await _due(outside)
-    results = Counter(await _Round(outside, request_id, due).run())
-    summary = Summary(
+    """One sweep, here and now; what it does not get to in its time is left to the queue.
+
+    Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all.
+    """
+    work = _Round(outside, request_id, await _due(outside), seconds=outside.timing.asked_sweep)
+    results = Counter(await work.run())
+    if work.left:
+        await leave(outside, await not_waiting(outside, work.left))
+    return await _noted(outside, _summary(results))
+
+
+async def sweep_on_time(outside: Outside, request_id: str, *, few: int = FEW) -> Summary:
+    """The timer's sweep: ends a few itself, and leaves more to the queue. Raises as ``sweep``."""
+    due = mine = await _due(outside)
+    if len(due) > few:
+        fresh = await not_waiting(outside, due)
+        mine = fresh if len(fresh) <= few else await leave(outside, fresh)
+    results = Counter(await _Round(outside, request_id, mine, seconds=outside.timing.sweep).run())
+    results["remaining"] += len(due) - len(mine)
+    return await _noted(outside, _summary(results))
+
+
+async def end_due(outside: Outside, request_id: str, batch: Batch) -> Summary:
+    """Ends those of a message's leases that are due; the others are somebody else's, or have ended.
+
+    A lease that fails is due again later by itself. Raises ``Upstream`` only when nothing could be done at all.
+    """
+    # From here on each lease's own hold says that it is being worked on: if this worker dies, the next sweep takes it up.
+    await outside.tickets.forget(batch.id)
+    results = Counter(await _Round(outside, request_id, batch.leases, seconds=outside.timing.sweep).run())
+    if results["unread"] == len(batch.leases):
+        raise Unreachable("no lease of the batch could be read")
+    return _summary(results)
+
+
+def _summary(results: Counter[str]) -> Summary:
+    return Summary(
         ended=results["ended"],
         undone=results["undone"],
         stuck=results["stuck"],
-        remaining=results["remaining"],
+        remaining=results["remaining"] + results["unread"],
         pruned=results["pruned"],
     )
+
+
+async def _noted(outside: Outside, summary: Summary) -> Summary:
     await outside.journal.swept(
         outside.now(),
         {"ended": summary.ended, "undone": summary.undone, "stuck": summary.stuck, "remaining": summary.remaining},
@@ -66,14 +105,15 @@ async def _due(outside: Outside) -> list[LeaseId]:
 
 
 class _Round:
-    """The leases of one sweep, worked on by a few hands."""
+    """The leases of one sweep, worked on by a few hands. After so many ``seconds`` none is taken up any more."""
 
-    def __init__(self, outside: Outside, request_id: str, due: list[LeaseId]) -> None:
+    def __init__(self, outside: Outside, request_id: str, due: Iterable[LeaseId], *, seconds: float) -> None:
+        self.left: list[LeaseId] = []
         self._outside = outside
         self._request_id = request_id
         self._due = iter(due)
         self._results: list[str] = []
-        self._stop_at = outside.within(outside.timing.sweep)
+        self._stop_at = outside.within(seconds)
 
     async def run(self) -> list[str]:
         """One word for each lease."""
@@ -84,23 +124,34 @@ class _Round:
         for lease_id in self._due:
             if self._outside.clock.monotonic() >= self._stop_at:
                 self._results.append("remaining")
+                self.left.append(lease_id)
                 continue
             self._results.append(await self._look_at(lease_id))
 
     async def _look_at(self, lease_id: LeaseId) -> str:
         try:
             lease = await self._outside.leases.get(lease_id)
-            if lease is None or lease.due_at > self._outside.now():
+        except Upstream:
+            log.warning("the sweep could not read lease %s", lease_id, exc_info=True)
+            return "unread"
+        except Exception:
+            # One bad record must not keep the others waiting.
+            log.exception("the sweep cannot read lease %s", lease_id)
+            return "remaining"
+        return await self._deal_with(lease) if lease is not None else "elsewhere"
+
+    async def _deal_with(self, lease: Lease) -> str:
+        try:
+            if lease.due_at > self._outside.now():
                 return "elsewhere"
             return await self._prune(lease) if lease.state is State.ENDED else await self._end(lease)
         except LostRace:
             return "elsewhere"
         except Upstream:
-            log.warning("the sweep could not deal with lease %s", lease_id, exc_info=True)
+            log.warning("the sweep could not deal with lease %s", lease.id, exc_info=True)
             return "remaining"
         except Exception:
-            # One bad record must not keep the others waiting.
-            log.exception("the sweep failed on lease %s", lease_id)
+            log.exception("the sweep failed on lease %s", lease.id)
             return "remaining"
 
     async def _prune(self, lease: Lease) -> str:
@@ -108,10 +159,14 @@ class _Round:
         return "pruned"
 
     async def _end(self, lease: Lease) -> str:
-        cause = Cause.UNFINISHED if lease.state is State.PLANNED else Cause.EXPIRED
-        async with await claim(self._outside, lease, cause) as hold:
+        async with await claim(self._outside, lease, cause_of(lease)) as hold:
             ended = await take_back(self._outside, hold, request_id=self._request_id, patience=self._outside.timing.sweep_undo)
         return _word(ended)
+
+
+def cause_of(lease: Lease) -> Cause:
+    """Why a lease that is due ends, unless it is ending already."""
+    return Cause.UNFINISHED if lease.state is State.PLANNED else Cause.EXPIRED
 
 
 def _word(lease: Lease) -> str:

@@ -121,16 +121,16 @@ async def _sent[T](write: Callable[[], Awaitable[T]]) -> T:
     return await write()
 
 
-def translated(error: AzureError) -> Upstream | LostRace:
+def translated(error: AzureError, service: str = "table storage") -> Upstream | LostRace:
     """Storage's failure as the broker's. By status and code, never by text."""
     if not isinstance(error, HttpResponseError) or error.status_code is None:
-        return Unreachable(f"table storage: {error}")
+        return Unreachable(f"{service}: {error}")
     status, code = error.status_code, _code(error)
     if status == 412 or code in _RACES:  # noqa: PLR2004 - the HTTP status of a failed condition
-        return LostRace(f"table storage: {code}")
+        return LostRace(f"{service}: {code}")
     kinds: dict[int, type[Upstream]] = {404: Absent, 409: AlreadyExists, 429: Throttled, 503: Throttled}
     kind = kinds.get(status, Unavailable if status >= 500 else Refused)  # noqa: PLR2004 - the HTTP class of server errors
-    return kind(f"table storage: {_said(error)}", status=status, azure_code=code)
+    return kind(f"{service}: {_said(error)}", status=status, azure_code=code)
 
 
 _RACES = {

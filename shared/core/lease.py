@@ -164,6 +164,13 @@ class Lease(LeaseView):
         state = State.STUCK if stuck else State.ENDING
         return replace(self, state=state, attempts=attempts, last_error=error, due_at=now + timedelta(seconds=wait))
 
+    def given_up(self, now: datetime, error: str, jitter: float) -> Lease:
+        """ENDING -> STUCK at once: tried again slowly. ``jitter`` is in [0, 1)."""
+        self._require(State.ENDING, State.STUCK)
+        attempts = max(self.attempts, ATTEMPTS_UNTIL_STUCK)
+        due_at = now + timedelta(seconds=_STUCK_WAIT * (0.5 + jitter))
+        return replace(self, state=State.STUCK, attempts=attempts, last_error=error, due_at=due_at)
+
     def ended(self, now: datetime, retention: timedelta) -> Lease:
         """-> ENDED: nothing is left in Azure; due again when the record itself may go."""
         self._require(State.ENDING, State.STUCK)

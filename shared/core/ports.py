@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.core.audit import AuditEvent
+from shared.core.batch import Batch
 from shared.core.caller import Caller
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
@@ -184,6 +185,30 @@ class Journal(Protocol):
 
     async def reachable(self) -> bool:
         """Whether storage answers."""
+        ...
+
+
+class Revocations(Protocol):
+    """The queue of leases to be ended. A message may be delivered never, late, or more than once."""
+
+    async def send(self, batch: Batch) -> None:
+        """Puts one message there. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``."""
+        ...
+
+
+class Tickets(Protocol):
+    """Which leases wait in the queue, so that the next sweep does not queue them again. Losing one does no harm."""
+
+    async def note(self, batch: Batch, until: datetime) -> None:
+        """Its leases wait until then at the latest. Repeating it changes nothing."""
+        ...
+
+    async def waiting(self, now: datetime) -> frozenset[LeaseId]:
+        """The leases that wait; forgets the tickets that have lapsed."""
+        ...
+
+    async def forget(self, batch_id: str) -> None:
+        """Its leases wait no longer. One that is not there is no error."""
         ...
 
 

@@ -6,7 +6,7 @@ import logging
 
 import azure.functions as func
 
-from shared.broker.sweep import sweep
+from shared.broker.sweep import sweep_on_time
 from shared.triggers import account
 from shared.triggers.wired import WiredOutside
 
@@ -23,7 +23,7 @@ def blueprint(wired: WiredOutside) -> func.Blueprint:
 
     @functions.function_name("sweep")
     @functions.timer_trigger(arg_name="timer", schedule="%LEASEHOLD_SWEEP_SCHEDULE%", run_on_startup=False, use_monitor=True)
-    async def sweep_on_time(timer: func.TimerRequest, context: func.Context) -> None:
+    async def on_time(timer: func.TimerRequest, context: func.Context) -> None:
         await run(wired, context.invocation_id, late=timer.past_due)
 
     return functions
@@ -32,7 +32,7 @@ def blueprint(wired: WiredOutside) -> func.Blueprint:
 async def run(wired: WiredOutside, request_id: str, *, late: bool = False) -> None:
     """One sweep, under an id of its own. Raises ``SweepFailed``."""
     try:
-        summary = await sweep(await wired(), request_id)
+        summary = await sweep_on_time(await wired(), request_id)
     except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
         log.error("sweep %s failed: %s", request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
         raise SweepFailed from None

@@ -95,9 +95,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(spare_accounts: int = 0) -> AsyncIterator[Stage]:
-    """A stage of one function host, its storage in memory, with that many further storage accounts."""
-    stack = Stack(sweep_schedule=_NEW_YEAR, reconcile_schedule=_NEW_YEAR, storage=Azurite(spare_accounts=spare_accounts))
+async def stage(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[Stage]:
+    """A stage of so many function hosts, its storage in memory, with that many further storage accounts."""
+    storage = Azurite(spare_accounts=spare_accounts)
+    stack = Stack(sweep_schedule=sweep_schedule, reconcile_schedule=_NEW_YEAR, storage=storage, hosts_wanted=hosts)
     async with stack, stack.visitor() as visitor:
         audience = stack.described["audience"]
         tokens = [await visitor.token(identity, audience) for identity in (_HOLDER, "admin")]

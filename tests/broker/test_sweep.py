@@ -65,7 +65,7 @@ async def test_two_sweeps_at_once_do_no_harm() -> None:
 
 async def test_a_sweep_takes_up_nothing_when_its_time_is_over() -> None:
     """What it did not get to is told, and is the next one's."""
-    scene = world(role(ttl=60), latency=3.0, timing=Timing(sweep=20))
+    scene = world(role(ttl=60), latency=3.0, timing=Timing(asked_sweep=20))
     await asyncio.gather(*(issued(scene) for _ in range(40)))
     scene.clock.jump(60)
     first = await swept(scene)

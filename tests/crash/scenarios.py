@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from shared.broker.fan_out import leave
 from shared.broker.issue import Ask, Issued, issue
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
+from shared.broker.set_aside import set_aside
+from shared.broker.sweep import end_due, sweep_on_time
 from shared.core.names import LeaseId
 from shared.core.role import Target
 from tests.crash.walk import Scenario, sweeping
@@ -48,6 +51,48 @@ async def renewing(world: World) -> None:
 async def revoking(world: World) -> None:
     """Alice revokes."""
     await revoke(world.outside, request(), only(world))
+
+
+def queued(target: Target, lag: float = 0.0) -> World:
+    """Leases that are over and in the queue, two messages."""
+    made = overdue(target, lag)
+    made.run(lambda: leave(made.outside, list(made.leases.rows), together=2))
+    return made
+
+
+def overdue(target: Target, lag: float = 0.0) -> World:
+    """Three leases that are over."""
+    made = fresh(target, lag)
+    for _ in range(3):
+        made.run(lambda: issuing(made))
+    made.clock.jump(301)
+    return made
+
+
+async def fanning_out(world: World) -> None:
+    """The timer's sweep, as if there were more than a few."""
+    await sweep_on_time(world.outside, "sweep", few=0)
+
+
+async def taking_messages(world: World) -> None:
+    """A worker takes every message that was ever sent, one after the other."""
+    for batch in world.revocations.messages():
+        await end_due(world.outside, "message", batch)
+
+
+async def taking_poison(world: World) -> None:
+    """The same, when they have failed too often."""
+    for batch in world.revocations.messages():
+        await set_aside(world.outside, "poison", batch)
+
+
+def fan_outs(target: Target, lag: float = 0.0) -> list[Scenario]:
+    """Every step of a lease's way through the queue."""
+    return [
+        Scenario("fan-out", lambda: overdue(target, lag), fanning_out),
+        Scenario("message", lambda: queued(target, lag), taking_messages),
+        Scenario("poison", lambda: queued(target, lag), taking_poison),
+    ]
 
 
 def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:

@@ -24,6 +24,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.leases import MemoryLeases
+from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
 from tests.fakes.turns import MemoryTurns
 
@@ -107,6 +108,8 @@ class World:
     audit: MemoryAudit
     journal: MemoryJournal
     turns: MemoryTurns
+    revocations: MemoryRevocations
+    tickets: MemoryTickets
     outside: Outside = field(init=False)
     issuers: FakeIssuers = field(init=False)
     census: FakeCensus = field(init=False)
@@ -127,15 +130,8 @@ def world(
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag)
     made = World(
-        clock,
-        ids,
-        calls,
-        cloud,
-        MemoryLeases(calls),
-        MemoryRoles(calls),
-        MemoryAudit(calls),
-        MemoryJournal(calls),
-        MemoryTurns(calls),
+        *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls)),
+        *(MemoryTurns(calls), MemoryRevocations(calls), MemoryTickets(calls)),
     )
     _furnish(cloud)
     for each in roles:
@@ -150,6 +146,8 @@ def world(
         made.audit,
         made.journal,
         made.issuers,
+        made.revocations,
+        made.tickets,
         timing or Timing(),
         protected or Protected(),
         census=lambda: made.census,

@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import azure.functions as func
 import pytest
 
 from local.cloud.arm import builtin_roles
-from shared import settings
+from shared import settings, wiring
 from shared.cloud.audit_table import TableAudit
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
+from shared.cloud.ticket_table import TableTickets
+from shared.triggers import queues
 from tests.infra.bicep_deployment import (
     API,
     BROKER_CLIENT,
@@ -76,11 +79,9 @@ def test_storage_is_reached_with_the_brokers_identity() -> None:
     """At the account's own address, without any key."""
     storage = settings.load(deploy().settings).storage
 
-    assert (None, "https://account.table.core.windows.net", BROKER_CLIENT) == (
-        storage.connection_string,
-        storage.table_endpoint,
-        storage.client_id,
-    )
+    assert (None, BROKER_CLIENT) == (storage.connection_string, storage.client_id)
+    assert "https://account.table.core.windows.net" == storage.table_endpoint
+    assert "https://account.queue.core.windows.net" == storage.queue_endpoint
 
 
 def test_the_brokers_own_identity_and_application_are_protected() -> None:
@@ -98,10 +99,28 @@ def test_the_brokers_own_resource_group_is_protected() -> None:
 
 def test_the_tables_are_those_that_the_broker_uses() -> None:
     """By the names that its stores take when nobody names another."""
-    used = {str(inspect.signature(store).parameters["name"].default) for store in (TableLeases, TableRoles, TableAudit)}
+    stores = (TableLeases, TableRoles, TableAudit, TableTickets)
+    used = {str(inspect.signature(store).parameters["name"].default) for store in stores}
     made = {each.body["name"] for each in deploy().of_type("Microsoft.Storage/storageAccounts/tableServices/tables")}
 
     assert used == made
+
+
+def test_the_queues_are_those_that_the_functions_listen_to() -> None:
+    """By the names in their triggers."""
+    functions = func.FunctionApp()
+    functions.register_functions(queues.blueprint(wiring.outside))
+    bindings = [json.loads(each.get_function_json())["bindings"][0] for each in functions.get_functions()]
+    made = {each.body["name"] for each in deploy().of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
+
+    assert {each["queueName"] for each in bindings} == made
+
+
+def test_the_host_is_told_to_bring_what_queue_triggers_need() -> None:
+    """They are in no host by themselves, as HTTP and timers are."""
+    bundle = json.loads((PRODUCT.parent / "host.json").read_text())["extensionBundle"]
+
+    assert "Microsoft.Azure.Functions.ExtensionBundle" == bundle["id"]
 
 
 def _role_definitions() -> list[tuple[str, str]]:
@@ -111,7 +130,7 @@ def _role_definitions() -> list[tuple[str, str]]:
 
 def test_roles_are_named_in_the_template() -> None:
     """The next test has something to compare."""
-    assert 4 == len(_role_definitions())
+    assert 5 == len(_role_definitions())
 
 
 @pytest.mark.parametrize(("name", "guid"), _role_definitions(), ids=str)
@@ -137,11 +156,10 @@ def _roles_on(kind: str) -> set[str]:
 
 
 def test_the_broker_gets_no_more_on_its_storage_than_it_uses() -> None:
-    """A queue role belongs there as soon as the product has a queue, and not before."""
-    product = "\n".join(path.read_text() for path in PRODUCT.rglob("*.py"))
-    queues = {"Storage Queue Data Contributor"} if re.search(r"queue_trigger|azure\.storage\.queue", product) else set()
-
-    assert {"Storage Blob Data Owner", "Storage Table Data Contributor", *queues} == _roles_on("storageAccounts")
+    """Tables and queues of its own; blobs for the host."""
+    assert {"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Table Data Contributor"} == _roles_on(
+        "storageAccounts"
+    )
 
 
 def test_the_broker_may_send_its_telemetry() -> None:

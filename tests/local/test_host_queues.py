@@ -77,6 +77,22 @@ async def test_a_message_that_keeps_failing_ends_in_the_poison_queue(storage_con
         assert ([base64.b64encode(b"fail").decode()], [1, 2], 0) == (found, attempts, await _emptied(queue))
 
 
+async def test_what_fails_in_a_poison_queue_stays_there_hidden(storage_connection: str) -> None:
+    """There is no poison of poison: the message is neither set aside nor deleted."""
+    name = f"{QUEUE}-poison"
+    async with (
+        _queue(storage_connection, name) as queue,
+        _queue(storage_connection, f"{name}-poison") as further,
+        hosting(storage_connection, QUEUE=name) as host,
+    ):
+        await _send(queue, "fail")
+        await wrote(host, "has nowhere to go")
+        assert (await queue.get_queue_properties()).approximate_message_count == 1
+        assert [] == [message async for message in queue.receive_messages()]
+        with pytest.raises(ResourceNotFoundError):
+            await further.get_queue_properties()
+
+
 async def test_a_message_that_cannot_be_decoded_is_poison_at_once(storage_connection: str) -> None:
     """host.json says base64; a function never sees what is not."""
     async with (

@@ -161,6 +161,13 @@ def test_a_lease_is_stuck_after_eight_failures() -> None:
     assert (8, "error 7") == (lease.attempts, lease.last_error)
 
 
+def test_a_lease_that_is_given_up_is_stuck_at_once() -> None:
+    """Tried again within the hour or so, and stuck still when that fails."""
+    lease = ENDING.given_up(NOW, "poisoned", 0.5)
+    assert (State.STUCK, "poisoned", timedelta(hours=1)) == (lease.state, lease.last_error, lease.due_at - NOW)
+    assert State.STUCK is lease.failed(NOW, "x", 0.5).state
+
+
 def test_the_pause_that_azure_asks_for_is_kept() -> None:
     """Whatever was planned; a shorter one does not hurry."""
     found = [(ENDING.failed(NOW, "x", 0.5, asked).due_at - NOW).total_seconds() for asked in (120.0, 1.0, None)]

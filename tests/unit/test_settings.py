@@ -147,19 +147,23 @@ def without_connection_string(**more: str) -> dict[str, str]:
 def test_reaches_storage_by_account_name() -> None:
     """As the Functions host does."""
     settings = load(without_connection_string(__accountName="leasehold1", __credential="managedidentity", __clientId=OTHER))
-    assert settings.storage == Storage(table_endpoint="https://leasehold1.table.core.windows.net", client_id=ObjectId(OTHER))
+    assert settings.storage == Storage(
+        table_endpoint="https://leasehold1.table.core.windows.net",
+        queue_endpoint="https://leasehold1.queue.core.windows.net",
+        client_id=ObjectId(OTHER),
+    )
 
 
 def test_reaches_storage_by_its_address() -> None:
-    """For other clouds; the queues' and blobs' addresses are the host's own."""
+    """For other clouds; the blobs' address is the host's own."""
     settings = load(
         without_connection_string(
             __tableServiceUri="https://a.table.core.usgovcloudapi.net/",
-            __queueServiceUri="https://q",
+            __queueServiceUri="https://q/",
             __blobServiceUri="https://b",
         )
     )
-    assert settings.storage == Storage(table_endpoint="https://a.table.core.usgovcloudapi.net")
+    assert settings.storage == Storage(table_endpoint="https://a.table.core.usgovcloudapi.net", queue_endpoint="https://q")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +175,8 @@ def test_reaches_storage_by_its_address() -> None:
         {"__accountName": "leasehold1", "__clientId": "me"},
         {"__accountName": "leasehold1", "__credential": "clientsecret"},
         {"__queueServiceUri": "https://q"},
+        {"__tableServiceUri": "https://t"},
+        {"__tableServiceUri": "https://t", "__queueServiceUri": "http://queues.example"},
     ],
 )
 def test_refuses_storage_that_it_cannot_reach(given: dict[str, str]) -> None:

@@ -10,17 +10,28 @@ from pathlib import Path
 import pytest
 
 import shared
+from shared.cloud.queues import StorageRevocations
 from shared.core.errors import Misconfigured
 from shared.core.names import ObjectId
 from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget
 from shared.issuers.application_secret import ApplicationSecretIssuer
 from shared.issuers.service_principal import ServicePrincipalIssuer
-from shared.wiring import Parts, challenge_of
+from shared.wiring import LazyRevocations, Parts, challenge_of
 from tests.fakes.world import principal_target, role, secret_target
 from tests.unit.test_settings import CLIENT, LEAST, OTHER, PLATFORM, TENANT
 
 ROOT = Path(shared.__file__).parents[1]
-HEAVY = ("azure.data", "azure.identity", "azure.mgmt", "aiohttp", "httpx", "jwt", "msgraph_core", "kiota_abstractions")
+HEAVY = (
+    "azure.data",
+    "azure.storage",
+    "azure.identity",
+    "azure.mgmt",
+    "aiohttp",
+    "httpx",
+    "jwt",
+    "msgraph_core",
+    "kiota_abstractions",
+)
 
 
 def test_a_first_build_that_failed_is_tried_again() -> None:
@@ -67,6 +78,31 @@ async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     assert isinstance(parts.application_secrets, ApplicationSecretIssuer)
     assert parts.application_secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
     await parts.client.aclose()
+    await parts.transport.close()
+
+
+@pytest.mark.parametrize("client", [None, OTHER])
+async def test_tables_and_queue_are_reached_with_one_identity(client: str | None) -> None:
+    """The broker's own, unless the host's settings name another."""
+    identity = {"AzureWebJobsStorage__accountName": "leasehold1"} | (
+        {"AzureWebJobsStorage__clientId": client} if client else {}
+    )
+    parts = Parts({name: value for name, value in LEAST.items() if name != "AzureWebJobsStorage"} | identity)
+    assert isinstance(parts.revocations, StorageRevocations)
+    assert parts.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
+    assert parts.tables.url == "https://leasehold1.table.core.windows.net"
+    assert (parts.storage_credential is parts.credential) is (client is None)
+    await parts.storage_credential.close()
+    await parts.transport.close()
+
+
+async def test_the_queue_is_made_when_there_is_something_to_queue() -> None:
+    """And kept."""
+    parts = Parts(LEAST)
+    revocations = parts.outside.revocations
+    assert isinstance(revocations, LazyRevocations)
+    assert "revocations" not in vars(parts)
+    assert revocations.maker() is revocations.maker()
     await parts.transport.close()
 
 

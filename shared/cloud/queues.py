@@ -1,0 +1,70 @@
+"""The queue of leases to be ended, on Azure Queue Storage. Satisfies ``shared.core.ports.Revocations``.
+
+The Functions host takes the messages from there itself; the broker only ever puts some in.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient
+
+from shared.cloud.tables import translated
+from shared.core.batch import QUEUE, WAITS, Batch, write_batch
+
+_HEAD_START = 2
+"""Seconds until a message can be taken, so that its ticket is written by then."""
+_OPTIONS: Final[dict[str, Any]] = {
+    # As host.json says it: ``messageEncoding``.
+    "message_encode_policy": TextBase64EncodePolicy(),
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+}
+"""Seconds; left alone, the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
+
+
+def connect(
+    connection_string: str = "",
+    *,
+    endpoint: str = "",
+    credential: AsyncTokenCredential | None = None,
+    transport: AioHttpTransport,
+    retry_total: int = 3,
+) -> QueueClient:
+    """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
+    options = _OPTIONS | {"transport": transport, "retry_total": retry_total}
+    if connection_string:
+        return QueueClient.from_connection_string(connection_string, QUEUE, **options)
+    return QueueClient(endpoint, QUEUE, credential, **options)
+
+
+class StorageRevocations:
+    """See the module."""
+
+    def __init__(self, client: QueueClient) -> None:
+        self._client = client
+
+    async def send(self, batch: Batch) -> None:
+        """One request; makes the queue when it is that which is missing. Raises ``Upstream`` when storage fails."""
+        try:
+            try:
+                await self._send(batch)
+            except ResourceNotFoundError:
+                await self._create()
+                await self._send(batch)
+        except AzureError as error:
+            raise translated(error, "queue storage") from error
+
+    async def _create(self) -> None:
+        with suppress(ResourceExistsError):
+            await self._client.create_queue()
+
+    async def _send(self, batch: Batch) -> None:
+        seconds = int(WAITS.total_seconds())
+        await self._client.send_message(write_batch(batch), visibility_timeout=_HEAD_START, time_to_live=seconds)

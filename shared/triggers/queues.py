@@ -1,0 +1,85 @@
+"""The queue of leases to be ended: its messages, and those that failed too often.
+
+A message is done unless nothing could be done at all; then the host delivers it again, as often as host.json says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import azure.functions as func
+
+from shared.broker.outside import Outside
+from shared.broker.set_aside import set_aside
+from shared.broker.sweep import end_due
+from shared.core.batch import POISON, QUEUE, Batch, read_batch
+from shared.core.names import Unparsable
+from shared.triggers import account
+from shared.triggers.wired import WiredOutside
+
+log = logging.getLogger(__name__)
+
+_STORAGE = "AzureWebJobsStorage"
+"""The connection: the host's own storage, which is the broker's."""
+
+type Work = Callable[[Outside, str, Batch], Awaitable[None]]
+
+
+class RevocationsFailed(Exception):
+    """Marks the invocation as failed: the host delivers the message again. The cause is in the log before it."""
+
+
+def blueprint(wired: WiredOutside) -> func.Blueprint:
+    """Two functions."""
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
+
+    @functions.function_name("revocations")
+    @functions.queue_trigger(arg_name="message", queue_name=QUEUE, connection=_STORAGE)
+    async def revocations(message: func.QueueMessage, context: func.Context) -> None:
+        await run(wired, message, context.invocation_id, end)
+
+    @functions.function_name("revocations_poison")
+    @functions.queue_trigger(arg_name="message", queue_name=POISON, connection=_STORAGE)
+    async def revocations_poison(message: func.QueueMessage, context: func.Context) -> None:
+        await run(wired, message, context.invocation_id, give_up)
+
+    return functions
+
+
+async def run(wired: WiredOutside, message: func.QueueMessage, request_id: str, work: Work) -> None:
+    """Deals with one message, under an id of its own. Raises ``RevocationsFailed``."""
+    batch = _read(message)
+    if batch is None:
+        return
+    try:
+        await work(await wired(), request_id, batch)
+    except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
+        log.error("batch %s (%s) failed: %s", batch.id, request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
+        raise RevocationsFailed from None
+
+
+async def end(outside: Outside, request_id: str, batch: Batch) -> None:
+    """Ends a message's leases."""
+    summary = await end_due(outside, request_id, batch)
+    log.info(
+        "batch %s (%s) of %d: ended=%d undone=%d stuck=%d remaining=%d pruned=%d",
+        *(batch.id, request_id, len(batch.leases)),
+        *(summary.ended, summary.undone, summary.stuck, summary.remaining, summary.pruned),
+    )
+
+
+async def give_up(outside: Outside, request_id: str, batch: Batch) -> None:
+    """Shows a poisoned message's leases to the operator."""
+    count = await set_aside(outside, request_id, batch)
+    log.error("batch %s (%s) of %d failed too often: %d leases are stuck", batch.id, request_id, len(batch.leases), count)
+
+
+def _read(message: func.QueueMessage) -> Batch | None:
+    """The batch. ``None`` for what is none: nothing can be done with it, now or later, and no lease depends on it."""
+    try:
+        return read_batch(message.get_body().decode())
+    except (Unparsable, UnicodeDecodeError):
+        # Not a word of what it says: nobody knows who wrote it.
+        log.error("message %s cannot be read, and is dropped", message.id)  # noqa: TRY400 - the error's frames say no more
+        return None

@@ -1,0 +1,154 @@
+"""The queue and who waits in it, in memory and on Azure Storage."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient
+
+from shared.cloud.connections import azure_transport
+from shared.cloud.queues import StorageRevocations, connect
+from shared.cloud.ticket_table import TableTickets
+from shared.core.batch import QUEUE, WAITS, Batch, read_batch
+from shared.core.errors import Refused, Unreachable
+from shared.core.names import LeaseId
+from shared.core.ports import Tickets
+from tests.contract.stores import LossyLine
+from tests.fakes.calls import Calls
+from tests.fakes.clock import START, FakeClock, FixedIds
+from tests.fakes.queue import MemoryTickets
+from tests.fakes.world import WEB
+
+LATER = START + timedelta(minutes=30)
+
+
+def batch(number: int = 1, size: int = 2) -> Batch:
+    """So many leases; the number tells batches apart."""
+    leases = tuple(LeaseId.of(WEB, f"{number:013d}{each:013d}") for each in range(size))
+    return Batch(FixedIds(number).guid(), leases)
+
+
+@pytest.fixture
+async def tickets(connection: str | None) -> AsyncIterator[Tickets]:
+    """Each test runs on the fake and on Table storage."""
+    if connection is None:
+        yield MemoryTickets(Calls(FakeClock()))
+        return
+    transport = AioHttpTransport()
+    async with TableServiceClient.from_connection_string(connection, transport=transport) as service:
+        yield TableTickets(service)
+
+
+async def test_nobody_waits_at_first(tickets: Tickets) -> None:
+    """Nor does it matter that the table is not there."""
+    assert frozenset() == await tickets.waiting(START)
+
+
+async def test_who_was_noted_waits(tickets: Tickets) -> None:
+    """Until its instant, exclusively."""
+    await tickets.note(batch(1), LATER)
+    await tickets.note(batch(2), LATER + timedelta(seconds=1))
+    assert {*batch(1).leases, *batch(2).leases} == await tickets.waiting(LATER - timedelta(milliseconds=1))
+    assert {*batch(2).leases} == await tickets.waiting(LATER)
+
+
+async def test_what_has_lapsed_is_forgotten_by_whoever_looks(tickets: Tickets) -> None:
+    """It does not come back when the clock does."""
+    await tickets.note(batch(), LATER)
+    await tickets.waiting(LATER)
+    assert frozenset() == await tickets.waiting(START)
+
+
+async def test_noting_twice_is_noting_once(tickets: Tickets) -> None:
+    """The first instant stays."""
+    await tickets.note(batch(), LATER)
+    await tickets.note(batch(), LATER + timedelta(hours=1))
+    assert frozenset() == await tickets.waiting(LATER)
+
+
+async def test_forgetting_what_is_not_there_is_no_error(tickets: Tickets) -> None:
+    """Neither is doing it twice."""
+    await tickets.forget(batch(1).id)
+    await tickets.note(batch(1), LATER)
+    await tickets.note(batch(2), LATER)
+    await tickets.forget(batch(1).id)
+    await tickets.forget(batch(1).id)
+    assert {*batch(2).leases} == await tickets.waiting(START)
+
+
+@dataclass(slots=True)
+class Line:
+    """The queue as the broker knows it, as the host does, and the wire in between."""
+
+    revocations: StorageRevocations
+    queue: QueueClient
+    wire: LossyLine
+
+    async def messages(self) -> list[QueueMessage]:
+        """What can be taken now, undecoded."""
+        return [message async for message in self.queue.receive_messages(visibility_timeout=1)]
+
+
+@asynccontextmanager
+async def line(connection: str) -> AsyncIterator[Line]:
+    """With that connection string."""
+    wire = LossyLine()
+    client = connect(connection, transport=wire)
+    async with client, QueueClient.from_connection_string(connection, QUEUE, transport=AioHttpTransport()) as queue:
+        yield Line(StorageRevocations(client), queue, wire)
+
+
+async def test_a_message_is_what_the_host_expects(storage_connection: str) -> None:
+    """Base64, as host.json says; in a queue that is made when it is missed; taken after its head start, gone in time."""
+    async with line(storage_connection) as on:
+        await on.revocations.send(batch(size=16))
+        assert [] == await on.messages()
+        await asyncio.sleep(2.1)
+        (message,) = await on.messages()
+        assert batch(size=16) == read_batch(base64.b64decode(message.content, validate=True).decode())
+        assert message.expires_on is not None
+        assert message.inserted_on is not None
+        assert WAITS == message.expires_on - message.inserted_on
+
+
+async def test_many_can_be_sent_at_once_to_a_queue_that_is_not_there(storage_connection: str) -> None:
+    """Whoever makes it second finds it made."""
+    async with line(storage_connection) as on:
+        await asyncio.gather(*(on.revocations.send(batch(number)) for number in range(1, 9)))
+        assert 8 == (await on.queue.get_queue_properties()).approximate_message_count
+
+
+async def test_a_message_whose_answer_was_lost_is_sent_again(storage_connection: str) -> None:
+    """Twice the same is harmless, none would be a delay."""
+    async with line(storage_connection) as on:
+        await on.revocations.send(batch(1))
+        on.wire.losing = True
+        await on.revocations.send(batch(2))
+        assert 3 == (await on.queue.get_queue_properties()).approximate_message_count
+
+
+async def test_a_queue_that_does_not_answer_is_unreachable(storage_connection: str) -> None:
+    """As the broker says it."""
+    nowhere = storage_connection.partition("QueueEndpoint=")[0] + "QueueEndpoint=http://127.0.0.1:1/nobody;"
+    async with connect(nowhere, transport=azure_transport(), retry_total=0) as client:
+        with pytest.raises(Unreachable, match="queue storage"):
+            await StorageRevocations(client).send(batch())
+
+
+async def test_a_key_that_does_not_fit_is_a_refusal(storage_connection: str) -> None:
+    """Not something to wait for."""
+    name, _, rest = storage_connection.partition("AccountKey=")
+    wrong = f"{name}AccountKey={base64.b64encode(b'wrong').decode()};{rest.partition(';')[2]}"
+    transport = azure_transport()
+    async with connect(wrong, transport=transport) as client:
+        with pytest.raises(Refused):
+            await StorageRevocations(client).send(batch())

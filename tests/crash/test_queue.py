@@ -1,0 +1,81 @@
+"""A lease's way through the queue, struck at each call: between finding it due, its message, its ticket, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.core.errors import Unavailable
+from shared.core.lease import State
+from tests.crash.scenarios import TARGETS, fan_outs, fanning_out, taking_messages
+from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, strike
+from tests.fakes.calls import Died
+from tests.fakes.world import World
+
+WALKS = [
+    pytest.param(scenario, id=f"{scenario.name}, {kind}") for kind, target in TARGETS.items() for scenario in fan_outs(target)
+]
+
+type Report = Callable[[str, object], None]
+
+
+def drain(world: World) -> None:
+    """The next sweep of the timer's, and then every message that was ever sent: those of before come again."""
+    world.clock.jump(60)
+    world.run(lambda: live(world, fanning_out))
+    world.run(lambda: live(world, taking_messages))
+
+
+@pytest.mark.parametrize("scenario", WALKS)
+def test_death_at_any_call_on_the_way_through_the_queue_leaves_nothing(scenario: Scenario, record_property: Report) -> None:
+    """Whether message or ticket was written or not: the leases end all the same, by sweeps alone."""
+    count = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Died())
+        require_owned(world)
+        world.clock.jump(5400)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count == 2 * length(scenario) > 0
+
+
+@pytest.mark.parametrize("scenario", WALKS)
+def test_a_lost_answer_at_any_call_on_the_way_through_the_queue_leaves_nothing(
+    scenario: Scenario, record_property: Report
+) -> None:
+    """Neither does storage or Azure that fails once."""
+    count = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Unavailable())
+        require_owned(world)
+        world.clock.jump(5400)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count > 0
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_death_between_message_and_ticket_is_made_good_through_the_queue(kind: str) -> None:
+    """The next sweep queues again what has no ticket; messages that come twice find nothing left to do."""
+    scenario = fan_outs(TARGETS[kind])[0]
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Died())
+        drain(world)
+        require_owned(world)
+        assert {State.ENDED} == {lease.state for lease in world.leases.rows.values()}
+        assert ([], {}) == (world.leftovers(), world.tickets.kept)
+
+
+def test_a_ticket_is_never_written_before_its_message() -> None:
+    """Else a death in between would keep its leases waiting for nothing: no lease ever waits that is in no message."""
+    scenario = fan_outs(TARGETS["service principal"])[0]
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Died())
+        assert set(world.tickets.kept) <= {batch.id for batch in world.revocations.messages()}

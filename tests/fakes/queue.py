@@ -1,0 +1,51 @@
+"""The queue of leases to be ended, and who waits in it, in memory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.core.batch import Batch, read_batch, write_batch
+from shared.core.names import LeaseId
+from tests.fakes.calls import Calls
+
+
+class MemoryRevocations:
+    """Satisfies ``Revocations``. Keeps texts, as the real queue does; a test delivers them, or not, or twice."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.texts: list[str] = []
+        self._calls = calls
+
+    async def send(self, batch: Batch) -> None:
+        """See the port."""
+        await self._calls.through("revocations.send", lambda: self.texts.append(write_batch(batch)), batch)
+
+    def messages(self) -> list[Batch]:
+        """What has been sent, in order."""
+        return [read_batch(text) for text in self.texts]
+
+
+class MemoryTickets:
+    """Satisfies ``Tickets``."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.kept: dict[str, tuple[frozenset[LeaseId], datetime]] = {}
+        self._calls = calls
+
+    async def note(self, batch: Batch, until: datetime) -> None:
+        """See the port."""
+        await self._calls.through(
+            "tickets.note", lambda: self.kept.setdefault(batch.id, (frozenset(batch.leases), until)), batch
+        )
+
+    async def waiting(self, now: datetime) -> frozenset[LeaseId]:
+        """See the port."""
+        return await self._calls.through("tickets.waiting", lambda: self._waiting(now))
+
+    async def forget(self, batch_id: str) -> None:
+        """See the port."""
+        await self._calls.through("tickets.forget", lambda: self.kept.pop(batch_id, None), batch_id)
+
+    def _waiting(self, now: datetime) -> frozenset[LeaseId]:
+        self.kept = {batch_id: ticket for batch_id, ticket in self.kept.items() if ticket[1] > now}
+        return frozenset().union(*(leases for leases, _ in self.kept.values()))

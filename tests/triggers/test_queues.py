@@ -1,0 +1,88 @@
+"""The queue's functions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.functions.queue import QueueMessage
+
+from shared.broker.outside import Outside
+from shared.core.batch import Batch, write_batch
+from shared.core.errors import Unavailable
+from shared.core.lease import State
+from shared.triggers import queues
+from tests.triggers.app import App, Invocation
+
+
+def functions_of(app: App) -> dict[str, Any]:
+    """By name, as the host indexes them."""
+
+    async def wired() -> Outside:
+        return app.world.outside
+
+    functions = func.FunctionApp()
+    functions.register_functions(queues.blueprint(wired))
+    return {str(each.get_function_name()): each for each in functions.get_functions()}
+
+
+async def deliver(app: App, name: str, text: str | bytes) -> None:
+    """One message, as the host delivers it."""
+    body = text if isinstance(text, bytes) else text.encode()
+    message = QueueMessage(id="m-1", body=body)  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    await functions_of(app)[name].get_user_function()(message=message, context=Invocation())
+
+
+async def overdue(app: App) -> str:
+    """A lease that is over, as a message."""
+    await app.call("POST", "/api/v1/roles/web/leases")
+    app.world.clock.jump(901)
+    return write_batch(Batch(app.world.ids.guid(), tuple(app.world.leases.rows)))
+
+
+@pytest.mark.parametrize(("name", "queue"), [("revocations", "revocations"), ("revocations_poison", "revocations-poison")])
+def test_each_listens_to_its_queue_in_the_hosts_own_storage(app: App, name: str, queue: str) -> None:
+    """Neither name is a setting."""
+    (binding,) = json.loads(functions_of(app)[name].get_function_json())["bindings"]
+    assert ("queueTrigger", queue) == (binding["type"], binding["queueName"])
+    assert "AzureWebJobsStorage" == binding["connection"]
+
+
+async def test_a_message_ends_its_leases(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Under the invocation's own id."""
+    caplog.set_level(logging.INFO)
+    await deliver(app, "revocations", await overdue(app))
+    assert app.world.leftovers() == []
+    assert app.world.audit.events[-1].request_id == Invocation.invocation_id
+    assert f"({Invocation.invocation_id}) of 1: ended=1 undone=0" in caplog.text
+
+
+async def test_a_message_that_failed_too_often_shows_its_leases(app: App) -> None:
+    """As stuck."""
+    await deliver(app, "revocations_poison", await overdue(app))
+    assert [State.STUCK] == [lease.state for lease in app.world.leases.rows.values()]
+
+
+@pytest.mark.parametrize("name", ["revocations", "revocations_poison"])
+async def test_what_failed_altogether_is_a_failed_invocation(app: App, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The host delivers it again; the cause is in the log."""
+    text = await overdue(app)
+    app.world.calls.fail("tickets.forget", Unavailable("no answer"))
+    with pytest.raises(queues.RevocationsFailed) as failed:
+        await deliver(app, name, text)
+    assert failed.value.__suppress_context__
+    assert "failed: Unavailable" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["revocations", "revocations_poison"])
+@pytest.mark.parametrize("text", ["", "{}", b"\xff", '{"form": 1, "id": "the-secret", "leases": []}'])
+async def test_what_cannot_be_read_is_dropped(app: App, name: str, text: str | bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """It is named in the log and not repeated there: nobody knows who wrote it."""
+    before = len(app.world.calls.made)
+    await deliver(app, name, text)
+    assert before == len(app.world.calls.made)
+    assert "message m-1 cannot be read" in caplog.text
+    assert "the-secret" not in caplog.text
