@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.broker.outside import Outside, Timing
+from shared.cloud.budgets import Budgets
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.caller import Caller
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
@@ -147,7 +148,7 @@ class Parts:
         from shared.cloud.arm import Arm
         from shared.issuers.service_principal import ServicePrincipalIssuer
 
-        arm = Arm(self.settings.arm_endpoint, self.credential, self.transport)
+        arm = Arm(self.settings.arm_endpoint, self.credential, self.transport, self.budgets)
         return ServicePrincipalIssuer(self.graph, arm, self.probe, self.patience, self.settings.tenant_id)
 
     @cached_property
@@ -164,7 +165,7 @@ class Parts:
         from shared.cloud.graph import Graph
         from shared.cloud.graph_calls import GraphCalls
 
-        return Graph(GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids))
+        return Graph(GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids, self.budgets))
 
     @cached_property
     def probe(self) -> TokenProbe:
@@ -173,6 +174,11 @@ class Parts:
 
         scope = f"{self.settings.graph_endpoint}/.default"
         return TokenProbe(self.client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """How much the worker may ask of Graph and Resource Manager, for all its work together."""
+        return Budgets(self.clock)
 
     @cached_property
     def patience(self) -> Patience:

@@ -18,6 +18,7 @@ from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Issuer, Order
 from shared.core.role import MIN_TTL, Role
+from shared.core.urgency import answering_by, in_background
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +131,8 @@ class _Attempt:
         return self.outside.issuers.for_target(self.order.target)
 
     async def carry_out(self) -> Issued:
-        minted = await self.issuer.mint(self.order, self.learned, self._note)
+        with answering_by(self.outside.within(self.outside.timing.throttled)):
+            minted = await self.issuer.mint(self.order, self.learned, self._note)
         lease = await self.hold.release(
             lambda it: it.knowing(minted.footprint).activated(self.outside.now(), ready=minted.ready)
         )
@@ -142,7 +144,9 @@ class _Attempt:
     async def clean_up(self) -> None:
         """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
         try:
-            await self._end()
+            # What the next caller is waiting for goes first.
+            with in_background():
+                await self._end()
         except LeaseholdError:
             log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
 

@@ -16,6 +16,7 @@ from shared.broker.outside import Outside
 from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ class Summary:
 async def sweep(outside: Outside, request_id: str) -> Summary:
     """One sweep. Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all."""
     due = await _due(outside)
-    results = Counter(await _Round(outside, request_id, due).run())
+    with in_background():
+        results = Counter(await _Round(outside, request_id, due).run())
     summary = Summary(
         ended=results["ended"],
         undone=results["undone"],
