@@ -23,7 +23,7 @@ _LEAST_SHARE = 0.05
 _RECOVERY_SECONDS = 600.0
 """From nothing to the whole limit again."""
 _RESERVE = 0.1
-"""The share of the bucket that is left to callers: a burst of theirs finds it however much background work there is."""
+"""The share of the bucket that is left to callers, for a burst of theirs. There is none after the budget was lowered."""
 _TURNS = 9
 """Calls for callers to one for background work while both wait."""
 _LEAST_WAIT = 1.0
@@ -177,7 +177,8 @@ class _Bucket:
         ``reserved``: and the reserve is left.
         """
         self._fill(now)
-        reserve = _RESERVE * self._limit.size if reserved else 0.0
+        # After being throttled the bucket is empty, and filling it for a burst that may come would hold up what is there.
+        reserve = _RESERVE * self._limit.size * max(0.0, 2 * self._share_at(now) - 1) if reserved else 0.0
         # More than the bucket holds is never there at once.
         missing = min(count + reserve, self._limit.size) + ahead - self._level if count else 0.0
         start = max(now, self._at)
