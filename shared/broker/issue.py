@@ -12,7 +12,7 @@ from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.core.credential import Credential
-from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, TooMany
+from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Throttled, TooMany
 from shared.core.footprint import Footprint, combined
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
@@ -63,6 +63,9 @@ async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
         except LostRace as lost:
             await attempt.clean_up()
             raise Interrupted from lost
+        except Throttled:
+            await attempt.leave()
+            raise
         except LeaseholdError:
             await attempt.clean_up()
             raise
@@ -140,6 +143,14 @@ class _Attempt:
             self.request.done(self.outside, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
         )
         return Issued(lease, minted.credential)
+
+    async def leave(self) -> None:
+        """To the sweep, ending already: deleting would be throttled as well, and the caller is to come back, not to wait."""
+        try:
+            if await self._claimed() is None:
+                await self.clean_up()
+        except LeaseholdError:
+            log.warning("lease %s is left to the sweep as it stands", self.order.lease_id, exc_info=True)
 
     async def clean_up(self) -> None:
         """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""

@@ -18,10 +18,10 @@ from shared.core.errors import Throttled, Unavailable
 from shared.core.ports import Clock
 from shared.core.urgency import Urgency
 
-_LEAST_SHARE = 0.05
+_LEAST_SHARE = 0.1
 """Of the limit: the refill is never lowered below it."""
-_RECOVERY_SECONDS = 600.0
-"""From nothing to the whole limit again."""
+_RECOVERY_SECONDS = 150.0
+"""From nothing to the whole limit again: as long as the time over which Graph counts its writes."""
 _RESERVE = 0.1
 """The share of the bucket that is left to callers, for a burst of theirs. There is none after the budget was lowered."""
 _TURNS = 9
