@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import azure_calls, cold_start, memory, own_cost, sweeping
+from tests.bench import azure_calls, batching, cold_start, memory, own_cost, sweeping
 from tests.bench.figures import Figure, table
 from tests.bench.stage import QUICK, Scale
 
@@ -30,6 +30,7 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "cold-start": (cold_start.TITLE, cold_start.measure),
     "memory": (memory.TITLE, memory.measure),
     "sweep": (sweeping.TITLE, sweeping.measure),
+    "batch": (batching.TITLE, batching.measure),
 }
 
 

@@ -11,7 +11,18 @@ type Relation = Literal["<=", "<", ">=", "="]
 type Interval = tuple[float, float]
 """Begin and end, in seconds of one clock."""
 
-_DECIMALS = {"calls": 0, "rows": 0, "requests": 0, "modules": 0, "ms": 1, "s": 2, "MB": 1, "%": 1, "leases/s": 1}
+_DECIMALS = {
+    "calls": 0,
+    "rows": 0,
+    "requests": 0,
+    "modules": 0,
+    "ms": 1,
+    "s": 2,
+    "MB": 1,
+    "%": 1,
+    "leases/s": 1,
+    "requests/lease": 2,
+}
 
 
 @dataclass(frozen=True, slots=True)
