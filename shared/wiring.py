@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.broker.outside import Outside, Timing
+from shared.cloud.budgets import Budgets
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.batch import Batch
 from shared.core.caller import Caller
@@ -208,7 +209,7 @@ class Parts:
         """Azure Resource Manager."""
         from shared.cloud.arm import Arm
 
-        return Arm(self.settings.arm_endpoint, self.credential, self.transport)
+        return Arm(self.settings.arm_endpoint, self.credential, self.transport, self.budgets)
 
     @cached_property
     def graph(self) -> Graph:
@@ -222,7 +223,7 @@ class Parts:
         """Calls to Microsoft Graph."""
         from shared.cloud.graph_calls import GraphCalls
 
-        return GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids)
+        return GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids, self.budgets)
 
     @cached_property
     def probe(self) -> TokenProbe:
@@ -231,6 +232,11 @@ class Parts:
 
         scope = f"{self.settings.graph_endpoint}/.default"
         return TokenProbe(self.client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """How much the worker may ask of Graph and Resource Manager, for all its work together."""
+        return Budgets(self.clock)
 
     @cached_property
     def patience(self) -> Patience:

@@ -11,6 +11,7 @@ from shared.core.errors import Conflict, Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.role import Role
 from shared.core.role_document import read_role
+from shared.core.urgency import answering_by
 
 
 async def put_role(
@@ -23,7 +24,8 @@ async def put_role(
     require_admin(request.caller)
     role = read_role(name, document)
     _refuse_protected(outside, role)
-    role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
+    with answering_by(outside.within(outside.timing.throttled)):
+        role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
     _refuse_protected(outside, role)
     if dry_run:
         return role

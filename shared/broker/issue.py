@@ -12,12 +12,13 @@ from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.core.credential import Credential
-from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, TooMany
+from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled, TooMany
 from shared.core.footprint import Footprint, combined
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Issuer, Order
 from shared.core.role import MIN_TTL, Role
+from shared.core.urgency import answering_by, in_background
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
         except Rejected:
             # Refused before anything was made.
             await hold.forget()
+            raise
+        except Throttled:
+            await attempt.leave()
             raise
         except LeaseholdError:
             await attempt.clean_up()
@@ -135,7 +139,8 @@ class _Attempt:
         return self.outside.issuers.for_target(self.order.target)
 
     async def carry_out(self) -> Issued:
-        minted = await self.issuer.mint(self.order, self.learned, self._note)
+        with answering_by(self.outside.within(self.outside.timing.throttled)):
+            minted = await self.issuer.mint(self.order, self.learned, self._note)
         lease = await self.hold.release(
             lambda it: it.knowing(minted.footprint).activated(self.outside.now(), ready=minted.ready)
         )
@@ -144,10 +149,20 @@ class _Attempt:
         )
         return Issued(lease, minted.credential)
 
+    async def leave(self) -> None:
+        """To the sweep, ending already: deleting would be throttled as well, and the caller is to come back, not to wait."""
+        try:
+            if await self._claimed() is None:
+                await self.clean_up()
+        except LeaseholdError:
+            log.warning("lease %s is left to the sweep as it stands", self.order.lease_id, exc_info=True)
+
     async def clean_up(self) -> None:
         """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
         try:
-            await self._end()
+            # What the next caller is waiting for goes first.
+            with in_background():
+                await self._end()
         except LeaseholdError:
             log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
 

@@ -19,6 +19,8 @@ class Timing:
 
     mint: float = 180.0
     """After that no call of an issue begins. The platform ends an HTTP request after 230 s."""
+    throttled: float = 60.0
+    """After that a caller does not wait for Azure's limits any more, but is told when to come back."""
     inline_undo: float = 20.0
     """How long a caller waits while a failed issue is cleaned up, or a revocation is carried out."""
     sweep_undo: float = 60.0

@@ -18,6 +18,7 @@ from shared.core.errors import LostRace, Upstream
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,11 @@ async def reconcile(
 
     Raises ``Upstream`` when storage, or what the broker owns, cannot be read at all.
     """
-    caller = asker.caller if asker else None
+    with in_background():
+        return await _reconcile(outside, request_id, asker.caller if asker else None, dry_run=dry_run)
+
+
+async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *, dry_run: bool) -> Reconciliation:
     drift = await find_drift(outside)
     if dry_run:
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))

@@ -19,6 +19,7 @@ from shared.core.batch import Batch
 from shared.core.errors import LostRace, Unreachable, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +118,8 @@ class _Round:
 
     async def run(self) -> list[str]:
         """One word for each lease."""
-        await asyncio.gather(*(self._hand() for _ in range(_AT_ONCE)))
+        with in_background():
+            await asyncio.gather(*(self._hand() for _ in range(_AT_ONCE)))
         return self._results
 
     async def _hand(self) -> None:

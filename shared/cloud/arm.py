@@ -17,6 +17,8 @@ from azure.core.exceptions import (
 from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
 from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssignmentCreateParameters
 
+from shared.cloud.arm_budget import ArmBudget
+from shared.cloud.budgets import Budgets
 from shared.cloud.upstream import Refusal
 from shared.core.census import FoundAssignment
 from shared.core.errors import Absent, AlreadyExists, Locked, NotReplicated, Refused, Unavailable, Unreachable, Upstream
@@ -46,7 +48,13 @@ class Arm:
     to ``shared.core.patience``. (Below it, aiohttp sends a request again if the kept connection that it took was dead.)
     """
 
-    def __init__(self, endpoint: str, credential: AsyncTokenCredential, transport: AsyncHttpTransport[Any, Any]) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        credential: AsyncTokenCredential,
+        transport: AsyncHttpTransport[Any, Any],
+        budgets: Budgets,
+    ) -> None:
         origin = endpoint.rstrip("/")
         self._client = AuthorizationManagementClient(
             credential,
@@ -54,6 +62,7 @@ class Arm:
             base_url=origin,
             credential_scopes=[f"{origin}/.default"],
             transport=transport,
+            per_call_policies=[ArmBudget(budgets)],
             retry_total=0,
             permit_redirects=False,
         )

@@ -20,7 +20,10 @@ from kiota_http.middleware.options import ResponseHandlerOption
 from kiota_http.observability_options import ObservabilityOptions
 from msgraph_core import BaseGraphRequestAdapter  # type: ignore[import-untyped] # Graph's SDK says nothing of its types
 
+from shared.cloud.budgets import Budgets
+from shared.cloud.graph_batch import Batches
 from shared.cloud.upstream import Refusal
+from shared.core import urgency
 from shared.core.errors import Absent, AlreadyExists, ConcurrentChange, Full, NotReplicated, Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId, Unparsable
 from shared.core.ports import Ids
@@ -43,10 +46,14 @@ _MEANINGS: Mapping[str, type[Upstream]] = {
 class GraphCalls:
     """Graph at ``endpoint``, which is the cloud's own, such as ``https://graph.microsoft.com``."""
 
-    def __init__(self, endpoint: str, credential: AsyncTokenCredential, client: httpx.AsyncClient, ids: Ids) -> None:
+    def __init__(
+        self, endpoint: str, credential: AsyncTokenCredential, client: httpx.AsyncClient, ids: Ids, budgets: Budgets
+    ) -> None:
         origin = endpoint.rstrip("/")
         self.base_url = f"{origin}/v1.0"
         self._ids = ids
+        self._budgets = budgets
+        self._batches = Batches(budgets.clock, budgets.of_graph("DELETE"), self._exchange, _failure)
         authentication = AzureIdentityAuthenticationProvider(
             credential,
             scopes=[f"{origin}/.default"],
@@ -61,7 +68,26 @@ class GraphCalls:
     async def send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """One call to ``path`` below ``base_url``; the answer if it is a success. Raises ``Upstream``."""
+        """One call to ``path`` below ``base_url``, when its budget allows; the answer if it is a success. Raises ``Upstream``.
+
+        A deletion that nobody waits for goes out with others in a batch.
+        """
+        if method == "DELETE" and urgency.current().background:
+            return await self._batches.delete(path)
+        return await self._budgets.of_graph(method).spend(lambda: self._successful(method, path, body, headers))
+
+    async def _successful(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    ) -> httpx.Response:
+        answer = await self._exchange(method, path, body, headers)
+        if answer.is_success:
+            return answer
+        raise _failure(answer)
+
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """The answer, whatever it is. Raises ``Unreachable`` when there is none."""
         request = self._request(method, path, body, headers or {})
         try:
             answer = await self._adapter.send_primitive_async(request, "bytes", None)
@@ -69,9 +95,7 @@ class GraphCalls:
             raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
         if not isinstance(answer, httpx.Response):
             raise TypeError("the adapter was asked for the answer as it stands")
-        if answer.is_success:
-            return answer
-        raise _failure(answer)
+        return answer
 
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from shared.core import urgency
 from shared.core.errors import ConcurrentChange, NotReplicated, Throttled, Uncertain, Unreachable, Upstream
 from shared.core.ports import Clock, Ids
 
@@ -26,14 +28,21 @@ class Patience:
     ids: Ids
 
     async def keep_trying[T](self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], wait_until: float) -> T:
-        """The call's result. Raises what it raised last when it is not among ``on``, or when waiting would take too long."""
+        """The call's result. Raises what it raised last when it is not among ``on``, or when waiting would take too long.
+
+        Whoever repeats what is throttled also bounds how long the call may wait for its budget. A wait for Azure's limits is
+        besides bounded by the urgency of the work (``shared.core.urgency``).
+        """
+        bound = wait_until if Throttled in on else math.inf
         pause = _FIRST_PAUSE
         while True:
             try:
-                return await call()
+                with urgency.answering_by(bound):
+                    return await call()
             except on as error:
                 rest = self._rest(error, pause)
-                if self.clock.monotonic() + rest >= wait_until:
+                latest = min(wait_until, urgency.current().wait_until) if isinstance(error, Throttled) else wait_until
+                if self.clock.monotonic() + rest >= latest:
                     raise
             await self.clock.sleep(rest)
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -24,6 +24,7 @@ _DECIMALS = {
     "leases": 0,
     "bytes": 0,
     "issues": 0,
+    "requests/lease": 2,
 }
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 
+from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
 from shared.core.directory import ApplicationIds, NewApplication
 from shared.core.names import ObjectId
 from tests.cloud.scripted import Bearer, Scripted
-from tests.fakes.clock import FixedIds
+from tests.fakes.clock import FakeClock, FixedIds
 
 APPLICATION = ObjectId("aaaaaaaa-0000-4000-8000-000000000001")
 CLIENT = ObjectId("aaaaaaaa-0000-4000-8000-000000000002")
@@ -28,7 +29,7 @@ ENDPOINT = "https://graph.example"
 
 def graph_at(endpoint: str, service: Scripted, bearer: Bearer) -> Graph:
     """Graph of another cloud."""
-    return Graph(GraphCalls(endpoint, bearer, service.client(), FixedIds()))
+    return Graph(GraphCalls(endpoint, bearer, service.client(), FixedIds(), Budgets(FakeClock())))
 
 
 def made(**fields: Any) -> httpx.Response:

@@ -13,6 +13,7 @@ import httpx
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.cloud.arm import Arm
+from shared.cloud.budgets import Budgets
 from shared.cloud.entra import EntraVerifier
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
@@ -62,11 +63,11 @@ async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[S
     transport = AioHttpTransport(session=session, session_owner=False, connection_timeout=5, read_timeout=read_seconds)
     async with session, httpx.AsyncClient(verify=context, timeout=read_seconds) as client:
         credential = broker_credential(document["identities"]["leasehold"]["client_id"], transport=transport, clock=clock)
-        tenant = ObjectId(document["tenant_id"])
+        tenant, budgets = ObjectId(document["tenant_id"]), Budgets(clock)
         yield Stage(
             cloud,
-            Graph(GraphCalls(ends["graph"], credential, client, SystemIds())),
-            Arm(ends["arm"], credential, transport),
+            Graph(GraphCalls(ends["graph"], credential, client, SystemIds(), budgets)),
+            Arm(ends["arm"], credential, transport, budgets),
             verifier_of(document, client, clock),
             # In virtual time: the pauses between attempts are not what is looked at here.
             TokenProbe(client, FakeClock(), ends["entra"], tenant, f"{ends['arm']}/.default"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.cloud.budgets import Budgets
 from shared.cloud.census import AzureCensus
 from shared.cloud.graph_calls import GraphCalls
 from shared.core import mark
@@ -35,7 +36,7 @@ def census_of(stage: Stage) -> AzureCensus:
 
 def census_at(stage: Stage, service: Scripted) -> AzureCensus:
     """Over a scripted Graph."""
-    calls = GraphCalls(ENDPOINT, Bearer(), service.client(), FixedIds())
+    calls = GraphCalls(ENDPOINT, Bearer(), service.client(), FixedIds(), Budgets(FakeClock()))
     return AzureCensus(calls, stage.arm, CLIENT, Patience(FakeClock(), FixedIds()))
 
 

@@ -11,13 +11,14 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from shared.cloud.arm import _failure
+from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
 from shared.core.directory import NewApplication
 from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Upstream
 from shared.core.names import ObjectId
 from tests.cloud.scripted import Bearer, Scripted
-from tests.fakes.clock import FixedIds
+from tests.fakes.clock import FakeClock, FixedIds
 from tests.local.parity import Record, load
 
 ANY = ObjectId("eeeeeeee-0000-4000-8000-000000000001")
@@ -27,7 +28,7 @@ NEW = NewApplication("name", "name", "AzureADMyOrg", (), "")
 def graph_answering(record: Record) -> Graph:
     """Graph, with nothing to say but this."""
     service = Scripted().will(httpx.Response(record.status, headers=relevant(record), json=record.response_body))
-    return Graph(GraphCalls("https://graph.microsoft.com", Bearer(), service.client(), FixedIds()))
+    return Graph(GraphCalls("https://graph.microsoft.com", Bearer(), service.client(), FixedIds(), Budgets(FakeClock())))
 
 
 def relevant(record: Record) -> dict[str, str]:

@@ -14,6 +14,7 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from shared.broker.outside import Outside
 from shared.broker.sweep import Summary, sweep
 from shared.cloud.arm import Arm
+from shared.cloud.budgets import Budgets
 from shared.cloud.upstream import Refusal
 from shared.core.errors import Absent, Refused, Unreachable
 from shared.core.footprint import Assignment
@@ -24,7 +25,7 @@ from tests.broker.scenes import issued
 from tests.cloud.graph_answers import APPLICATION, ENDPOINT, GROUP, PRINCIPAL, done, graph_at
 from tests.cloud.scripted import Bearer, Scripted, refused
 from tests.contract.stores import on_tables
-from tests.fakes.clock import FixedIds
+from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.world import DEFINITION, SCOPES, WEB, role, world
 
 SOVEREIGN = "https://graph.microsoft.us"
@@ -90,7 +91,7 @@ class Overheard(AsyncHttpTransport[Any, Any]):
 async def test_the_principals_type_goes_with_every_assignment() -> None:
     """Defect: without it Resource Manager asks a replica that may not know a fresh principal, for up to two minutes."""
     overheard = Overheard()
-    arm = Arm("https://arm.example", Bearer(), overheard)
+    arm = Arm("https://arm.example", Bearer(), overheard, Budgets(FakeClock()))
     with pytest.raises(Unreachable):
         await arm.assign(Assignment(SCOPES[0], NAME), DEFINITION, PRINCIPAL, None)
     (body,) = overheard.bodies

@@ -1,0 +1,36 @@
+"""The step of Resource Manager's client at which every call waits for its budget, whichever operation makes it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+
+from shared.cloud.budgets import Budgets
+from shared.cloud.upstream import Refusal
+from shared.core.errors import Throttled, Unavailable
+
+_TOLD = {429, 503}
+
+
+class ArmBudget(AsyncHTTPPolicy[Any, Any]):
+    """Raises ``Throttled`` for a call that is not sent; looks at each answer for being told to wait."""
+
+    def __init__(self, budgets: Budgets) -> None:
+        super().__init__()
+        self._budgets = budgets
+
+    async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        """See the class."""
+        asked = request.http_request
+        budget = self._budgets.of_arm(asked.method, urlsplit(asked.url).path)
+        permit = await budget.admitted()
+        response = await self.next.send(request)
+        answer = response.http_response
+        if answer.status_code in _TOLD:
+            told = Refusal.read(answer.status_code, answer.headers, None).as_error({})
+            if isinstance(told, Throttled | Unavailable):
+                budget.note(permit, told)
+        return response

@@ -1,0 +1,54 @@
+"""How urgent the work under way is: whether somebody waits for it, and until when it may wait for Azure's limits.
+
+It is carried by a context variable, which every task inherits from the one that started it: what lies between the verb that
+knows and the budget that asks (issuers, patience, adapters) need not hand it on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Urgency:
+    """``wait_until``: on the monotonic clock; a wait for Azure's limits that would end later is not begun."""
+
+    background: bool = False
+    """Nobody waits for it: whatever somebody waits for goes first."""
+    wait_until: float = math.inf
+
+
+_current: ContextVar[Urgency] = ContextVar("urgency")
+
+
+def current() -> Urgency:
+    """Of the work that asks. By default somebody waits, and waits for as long as Azure says."""
+    return _current.get(Urgency())
+
+
+@contextmanager
+def in_background() -> Iterator[None]:
+    """What is done within goes last. A caller's own bound is no concern of it."""
+    with _set(Urgency(background=True)):
+        yield
+
+
+@contextmanager
+def answering_by(instant: float) -> Iterator[None]:
+    """What is done within waits for Azure's limits up to this instant at most; an earlier one that holds already stays."""
+    now = current()
+    with _set(replace(now, wait_until=min(now.wait_until, instant))):
+        yield
+
+
+@contextmanager
+def _set(urgency: Urgency) -> Iterator[None]:
+    token = _current.set(urgency)
+    try:
+        yield
+    finally:
+        _current.reset(token)

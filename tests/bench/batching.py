@@ -1,0 +1,103 @@
+"""What ``$batch`` saves a sweep, and what issues notice of a sweep beside them in the same worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from local.host.process import ROOT
+from tests.bench.figures import Figure, Target, percentile
+from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+
+TITLE = "Batches and priority (R=1, G=0; no replication delays)"
+_ROLE = "batch"
+_AT_ONCE = 8
+_SLOWEST = 300.0
+_ISSUERS = 2
+
+
+async def measure(scale: Scale) -> list[Figure]:
+    """The same sweep twice in a process of its own, with and without batches; then one in the host, with issues beside it."""
+    async with stage() as on:
+        await on.make_role(_ROLE, 1, 0)
+        figures = []
+        for how in ("alone", "batched"):
+            wanted = await _due(on, scale.due)
+            told = await _swept(on, how)
+            if told["summary"]["ended"] != wanted:
+                raise NotMeasuredError(f"of {wanted} leases: {told}")
+            figures += _figures(how, told, wanted)
+        return figures + await _beside(on, scale.due)
+
+
+async def _due(on: Stage, count: int) -> int:
+    """Issues that many leases and makes them due."""
+
+    async def issue_some() -> None:
+        for _ in range(count // _AT_ONCE):
+            await on.issue(_ROLE)
+
+    await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
+    return int((await on.admin.must("POST", f"roles/{_ROLE}/revoke"))["revoking"])
+
+
+async def _swept(on: Stage, how: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.one_sweep", how),
+        env=on.stack.environment() | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_SLOWEST):
+            told, complaints = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise NotMeasuredError(complaints.decode(errors="replace"))
+    found: dict[str, Any] = json.loads(told)
+    return found
+
+
+def _figures(how: str, told: dict[str, Any], leases: int) -> list[Figure]:
+    sent = told["requests"]
+    label = {"alone": "without batches", "batched": "with batches"}[how]
+    return [
+        Figure(f"{label}: requests to Graph, a lease ended", sent["graph"] / leases, "requests/lease"),
+        Figure(f"{label}: requests to Resource Manager, a lease ended", sent["arm"] / leases, "requests/lease"),
+        Figure(f"{label}: leases ended, of {leases} that are due", leases / told["seconds"], "leases/s"),
+    ]
+
+
+async def _beside(on: Stage, count: int) -> list[Figure]:
+    """Issues in a host at rest, and in the same host while it sweeps."""
+    rest = await _issued(on, asyncio.create_task(asyncio.sleep(5)))
+    await _due(on, count * 2)
+    busy = await _issued(on, asyncio.create_task(on.admin.must("POST", "sweep")))
+    worst = 3 * percentile(rest, 0.99)
+    return [
+        Figure("issue in a host at rest, p99", percentile(rest, 0.99), "ms"),
+        Figure("issue in a host that sweeps, p50", percentile(busy, 0.5), "ms"),
+        Figure("issue in a host that sweeps, p99", percentile(busy, 0.99), "ms", Target("<=", worst)),
+    ]
+
+
+async def _issued(on: Stage, during: asyncio.Task[Any]) -> Sequence[float]:
+    """Milliseconds of each issue that was begun while the task ran."""
+    taken: list[float] = []
+
+    async def issuing() -> None:
+        while not during.done():
+            began = time.perf_counter()
+            await on.issue(_ROLE)
+            taken.append((time.perf_counter() - began) * 1000)
+
+    await asyncio.gather(*(issuing() for _ in range(_ISSUERS)), during)
+    return taken

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from azure.core.pipeline import AsyncPipeline
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.core.rest import HttpRequest
+
+from shared.cloud.arm_budget import ArmBudget
+from shared.cloud.budgets import Budgets
+from shared.cloud.graph import Graph
+from shared.core.errors import Throttled
+from shared.core.urgency import answering_by
+from tests.cloud.graph_answers import APPLICATION, GROUP, PRINCIPAL, done, found, graph_at
+from tests.cloud.scripted import Bearer, Scripted, refused
+from tests.fakes.clock import FakeClock
+
+_ONE = "/subscriptions/11111111-0000-4000-8000-000000000001/resourceGroups/a"
+_TWO = "/subscriptions/11111111-0000-4000-8000-000000000002/resourceGroups/a"
+
+
+@pytest.fixture
+def budgets(clock: FakeClock) -> Budgets:
+    """All full."""
+    return Budgets(clock)
+
+
+async def took(budgets: Budgets, clock: FakeClock, count: int, method: str, path: str = "") -> float:
+    """Seconds until so many calls were allowed."""
+    began = clock.monotonic()
+    budget = budgets.of_arm(method, path) if path else budgets.of_graph(method)
+    await asyncio.gather(*(budget.admitted() for _ in range(count)))
+    return clock.monotonic() - began
+
+
+async def test_graphs_published_limits_hold(budgets: Budgets, clock: FakeClock) -> None:
+    """3,000 writes in 150 seconds, 3,500 units in ten."""
+    assert 0 == await took(budgets, clock, 3000, "POST")
+    assert pytest.approx(150) == await took(budgets, clock, 3000, "DELETE")
+    assert 0 == await took(budgets, clock, 3500, "GET")
+    assert pytest.approx(10, abs=0.1) == await took(budgets, clock, 3500, "GET")
+
+
+async def test_resource_managers_published_limits_hold(budgets: Budgets, clock: FakeClock) -> None:
+    """Reads, writes and deletions apart, and each subscription for itself, however it is spelt."""
+    for method in ("PUT", "DELETE", "GET"):
+        for path in (_ONE, _TWO, "/providers/Microsoft.Authorization/roleDefinitions"):
+            assert 0 == await took(budgets, clock, 200, method, path)
+    assert 10.0 == pytest.approx(await took(budgets, clock, 100, "PUT", _ONE.upper()))
+
+
+async def test_graphs_reads_go_on_while_writes_are_told_to_wait(graph: Graph, service: Scripted) -> None:
+    """Azure counts them apart."""
+    service.will(refused(429, headers={"retry-after": "60"}), found(id=GROUP))
+    with pytest.raises(Throttled):
+        await graph.purge(APPLICATION)
+    with answering_by(1000.0):
+        assert await graph.group_exists(GROUP)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_told_to_wait_no_other_write_is_sent_to_graph(status: int, service: Scripted, graph: Graph) -> None:
+    """Whatever it is about; who may not wait for so long hears at once for how long."""
+    service.will(refused(status, "Whatever", headers={"retry-after": "60"}))
+    with pytest.raises(Throttled):
+        await graph.purge(APPLICATION)
+    with answering_by(1030.0), pytest.raises(Throttled) as held_back:
+        await graph.delete_principal(PRINCIPAL)
+    assert 60 <= (held_back.value.retry_after or 0) < 62
+    assert 1 == len(service.calls)
+
+
+async def test_another_cloud_has_a_budget_of_its_own(service: Scripted, bearer: Bearer) -> None:
+    """A budget is its maker's: nothing is shared by way of the module."""
+    service.will(refused(429, headers={"retry-after": "60"}), done())
+    with pytest.raises(Throttled):
+        await graph_at("https://one.example", service, bearer).purge(APPLICATION)
+    with answering_by(1000.0):
+        await graph_at("https://two.example", service, bearer).purge(APPLICATION)
+    assert 2 == len(service.calls)
+
+
+class _Answers(AsyncHttpTransport[HttpRequest, httpx.Response]):
+    """Answers Azure's pipeline with these, in order."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self.left = list(answers)
+
+    async def send(self, request: HttpRequest, **_: object) -> httpx.Response:  # noqa: ARG002 - any request
+        """The next."""
+        return self.left.pop(0)
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+async def test_told_to_wait_no_other_write_is_sent_to_the_subscription(budgets: Budgets) -> None:
+    """Reads, deletions and other subscriptions go on."""
+    answers = [httpx.Response(429, headers={"retry-after": "40"}), *(httpx.Response(200) for _ in range(3))]
+    async with AsyncPipeline(_Answers(*answers), [ArmBudget(budgets)]) as pipeline:
+        with answering_by(1000.0):
+            await pipeline.run(HttpRequest("PUT", f"https://arm.example{_ONE}/x?api-version=1"))
+            with pytest.raises(Throttled) as held_back:
+                await pipeline.run(HttpRequest("PUT", f"https://arm.example{_ONE}/y?api-version=1"))
+            for method, path in (("GET", _ONE), ("DELETE", _ONE), ("PUT", _TWO)):
+                await pipeline.run(HttpRequest(method, f"https://arm.example{path}"))
+    assert 40 <= (held_back.value.retry_after or 0) < 42
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_other_refusals_of_resource_manager_hold_nobody_back(budgets: Budgets, status: int) -> None:
+    """The answer passes as it is."""
+    answers = _Answers(httpx.Response(status, headers={"retry-after": "40"}), httpx.Response(200))
+    async with AsyncPipeline(answers, [ArmBudget(budgets)]) as pipeline:
+        with answering_by(1000.0):
+            assert status == (await pipeline.run(HttpRequest("PUT", f"https://arm.example{_ONE}"))).http_response.status_code
+            await pipeline.run(HttpRequest("PUT", f"https://arm.example{_ONE}"))
+    assert [] == answers.left
