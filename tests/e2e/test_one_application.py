@@ -75,8 +75,8 @@ async def test_a_crowd_at_one_application_over_two_hosts_is_served(stage: Stage)
     calls = [call for call in await stage.visitor.control("GET", "calls") if "Password" in call["path"]]
     refused = [call for call in calls if call["status"] in {409, 503}]
     assert len(refused) >= VIOLATIONS
-    # Few of the broker's own changes meet, each within the time in which Graph is busy with the one before. Without turns as many
-    # calls are refused as succeed.
+    # Few of the broker's own changes meet, each within the time in which Graph is busy with the one before. Without turns as
+    # many calls are refused as succeed.
     assert len(refused) - VIOLATIONS <= CROWD // 2
     await stage.consistency("none")
     await stage.settled()
