@@ -7,7 +7,7 @@ within its turn, a third call: nobody else of the broker's adds one between that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,7 +24,8 @@ from shared.core.role import ApplicationSecretTarget, Target
 from shared.core.secret import Secret
 
 _ABSENCE_PATIENCE = 10.0
-"""Seconds for which a young secret that is absent is asked for again."""
+"""Seconds for which a young secret that is absent is asked for again, from when it was first missed."""
+_DOUBT_PAUSE = 0.5
 _COUNTING = 5.0
 """Seconds within which a count that was not answered is asked for again while others wait for their turn."""
 MOST_CREDENTIALS = 600
@@ -201,13 +202,22 @@ class ApplicationSecretIssuer:
         return bool(found)
 
     async def _remove(self, made: ApplicationSecretFootprint, key_id: ObjectId, *, young: bool, wait_until: float) -> bool:
-        soon = min(wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE) if young else wait_until
+        def once() -> Awaitable[None]:
+            return self._remove_once(made.application_id, key_id, wait_until)
+
         try:
-            await self.patience.keep_trying(
-                lambda: self._remove_once(made.application_id, key_id, wait_until),
-                on=(*REPEATABLE, Absent) if young else REPEATABLE,
-                wait_until=soon,
-            )
+            await self.patience.keep_trying(once, on=REPEATABLE, wait_until=wait_until)
+        except Absent:
+            return young and await self._was_late(once, wait_until)
+        return True
+
+    async def _was_late(self, remove: Callable[[], Awaitable[None]], wait_until: float) -> bool:
+        """Whether a secret that was missed came to light after all, and was removed. Waiting for a turn does not count."""
+        clock = self.patience.clock
+        await clock.sleep(_DOUBT_PAUSE)
+        soon = min(wait_until, clock.monotonic() + _ABSENCE_PATIENCE)
+        try:
+            await self.patience.keep_trying(remove, on=(*REPEATABLE, Absent), wait_until=soon)
         except Absent:
             return False
         return True

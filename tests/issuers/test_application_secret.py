@@ -24,6 +24,7 @@ from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget
 from shared.core.turn import Turn
 from shared.issuers.application_secret import MOST_CREDENTIALS, SCARCE
+from shared.issuers.turns import LASTS as TURN_LASTS
 from tests.fakes.cloud_state import StoredSecret
 from tests.fakes.world import EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL, TENANT, guid, secret_target, world
 from tests.issuers.orders import Job
@@ -130,6 +131,24 @@ async def test_absence_of_a_young_secret_is_doubted(*, young: bool, met: bool) -
     one = job(lag=5.0)
     await one.mint()
     assert met is await one.undo(young=young)
+
+
+async def test_a_young_secret_is_doubted_from_when_it_was_first_missed() -> None:
+    """However long its turn was waited for: a crowd must not make it look gone."""
+    one = job(lag=33.0)
+    await one.mint()
+    await one.world.turns.take(Turn(EXISTING, "another", one.world.clock.now() + timedelta(seconds=30)), former=None)
+    busy = TURN_LASTS * 3
+
+    async def renewing() -> None:
+        while one.world.clock.monotonic() < began + busy:
+            held = one.world.turns.rows[EXISTING]
+            await one.world.turns.take(held, former=held)
+            await one.world.clock.sleep(1)
+
+    began = one.world.clock.monotonic()
+    met, _ = await asyncio.gather(one.undo(young=True), renewing())
+    assert (True, []) == (met, one.world.leftovers())
 
 
 async def test_no_secret_is_made_after_the_orders_time() -> None:
