@@ -11,6 +11,7 @@ from shared.broker.drift import Kind
 from shared.broker.outside import Timing
 from shared.broker.reconcile import Reconciliation, Result, reconcile
 from shared.core import mark
+from shared.core.audit import AuditEvent, Outcome
 from shared.core.directory import NewApplication
 from shared.core.errors import Refused, Throttled, Unavailable
 from shared.core.footprint import Assignment
@@ -114,6 +115,18 @@ async def test_another_brokers_secret_on_the_same_application_stays() -> None:
     assert [LONG_AGO] == [thing.owner for thing in made.leftovers()]
 
 
+async def test_a_refused_call_is_no_proof_that_a_lease_is_the_brokers() -> None:
+    """A caller that shows another broker's lease to this one must not make it take that lease's secret away."""
+    made = scene(TARGETS[1])
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    for outcome, operation in ((Outcome.REFUSED, "revoke"), (Outcome.DONE, "read")):
+        made.audit.events.append(AuditEvent(at, operation, outcome, "r-1", lease=LONG_AGO))
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    made.audit.events.append(AuditEvent(at, "end", Outcome.FAILED, "r-2", lease=LONG_AGO))
+    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made))
+
+
 async def test_a_secret_that_came_back_is_removed_while_its_record_is_kept() -> None:
     """The lease has ended; what carries its name belongs to nobody."""
     made = scene(TARGETS[1])
@@ -131,7 +144,7 @@ async def test_lookalikes_stay() -> None:
     name = mark.unique_name(LONG_AGO)
     lookalike(made, name, name)
     lookalike(made, "other", name, "leasehold")
-    lookalike(made, f"{name}0", "renamed", "leasehold")
+    lookalike(made, mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "222"))), "renamed", "leasehold")
     lookalike(made, "leasehold-api", "leasehold-api", "leasehold")
     strange = mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "111")))
     lookalike(made, strange, strange, "leasehold")
