@@ -9,14 +9,14 @@ import pytest
 
 from shared.broker.drift import Kind
 from shared.broker.outside import Timing
-from shared.broker.reconcile import Reconciliation, Result, reconcile
+from shared.broker.reconcile import Result, reconcile
 from shared.core import mark
-from shared.core.directory import NewApplication
 from shared.core.errors import Refused, Throttled, Unavailable
 from shared.core.footprint import Assignment
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import ServicePrincipalTarget, Target
+from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.cloud_state import Granted
 from tests.fakes.world import (
@@ -26,47 +26,12 @@ from tests.fakes.world import (
     EXISTING,
     SCOPES,
     WEB,
-    World,
     guid,
     principal_target,
     request,
     role,
-    secret_target,
     world,
 )
-
-HOUR = 3600.0
-TARGETS: list[Target] = [principal_target(roles=2, groups=2), secret_target()]
-LONG_AGO = LeaseId.parse("web.01jmdgfw000000000000000000")
-"""A lease of which this broker has never heard."""
-
-
-def scene(target: Target | None = None, **more: object) -> World:
-    """A role whose leases last for long."""
-    return world(role(target or TARGETS[0], ttl=6 * 3600, max_ttl=6 * 3600), **more)  # type: ignore[arg-type]
-
-
-async def reconciled(made: World, after: float = 0.0, *, dry_run: bool = False) -> Reconciliation:
-    """A run of the timer's, some seconds later."""
-    made.clock.jump(after)
-    return await reconcile(made.outside, "run", dry_run=dry_run)
-
-
-async def orphaned(made: World) -> LeaseId:
-    """A lease whose record is lost, with everything that it has made."""
-    lease = (await issued(made)).lease
-    del made.leases.rows[lease.id]
-    return lease.id
-
-
-def results(done: Reconciliation) -> list[tuple[Kind, Result]]:
-    """What was found, and what became of it."""
-    return [(each.kind, each.result) for each in done.findings]
-
-
-def lookalike(made: World, unique_name: str, display_name: str, *tags: str) -> None:
-    """An application that somebody made, as broker unless it is called strange."""
-    made.cloud.upsert_application(NewApplication(unique_name, display_name, "AzureADMyOrg", tags, "by hand"))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -106,14 +71,6 @@ async def test_a_secret_of_a_lost_record_is_removed() -> None:
     assert {"by hand", LONG_AGO} == {thing.owner for thing in made.leftovers()}
 
 
-async def test_another_brokers_secret_on_the_same_application_stays() -> None:
-    """It is called as ours would be, but neither a record nor the audit trail knows the lease."""
-    made = scene(TARGETS[1])
-    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
-    assert () == (await reconciled(made, after=2 * HOUR)).findings
-    assert [LONG_AGO] == [thing.owner for thing in made.leftovers()]
-
-
 async def test_a_secret_that_came_back_is_removed_while_its_record_is_kept() -> None:
     """The lease has ended; what carries its name belongs to nobody."""
     made = scene(TARGETS[1])
@@ -123,32 +80,6 @@ async def test_a_secret_that_came_back_is_removed_while_its_record_is_kept() -> 
     assert State.ENDED is stored(made).state
     assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
     assert [] == made.leftovers()
-
-
-async def test_lookalikes_stay() -> None:
-    """One without the tag, one without the unique name, one with another name, one that is no lease's, one of another owner."""
-    made = scene()
-    name = mark.unique_name(LONG_AGO)
-    lookalike(made, name, name)
-    lookalike(made, "other", name, "leasehold")
-    lookalike(made, f"{name}0", "renamed", "leasehold")
-    lookalike(made, "leasehold-api", "leasehold-api", "leasehold")
-    strange = mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "111")))
-    lookalike(made, strange, strange, "leasehold")
-    made.census.strange |= {each.object_id for each in made.cloud.applications.values() if each.unique_name == strange}
-    before = made.leftovers()
-    assert () == (await reconciled(made, after=2 * HOUR)).findings
-    assert before == made.leftovers()
-
-
-async def test_an_application_without_a_readable_age_stays() -> None:
-    """Nobody can tell that it is old enough."""
-    made = scene()
-    await orphaned(made)
-    made.census.ageless |= set(made.cloud.applications)
-    done = await reconciled(made, after=2 * HOUR)
-    assert Kind.APPLICATION not in {each.kind for each in done.findings}
-    assert 1 == len([thing for thing in made.leftovers() if thing.kind == "application"])
 
 
 async def test_the_assignments_of_a_vanished_principal_are_removed() -> None:
@@ -168,59 +99,6 @@ async def test_the_assignments_of_a_vanished_principal_are_removed() -> None:
     assert [(Kind.ASSIGNMENT, Result.REMOVED)] * 2 == results(done)
     assert {lease_id} == {each.lease for each in done.findings}
     assert [strangers] == list(made.cloud.assignments)
-
-
-@pytest.mark.parametrize("how", ["name", "description", "maker"])
-async def test_an_assignment_with_half_a_mark_stays(how: str) -> None:
-    """Name, description and maker must all be the broker's own."""
-    made = scene()
-    name = guid(0x900) if how == "name" else mark.assignment_name(LONG_AGO, 0)
-    said = "for the web" if how == "description" else mark.assignment_description(LONG_AGO)
-    found = Assignment(SCOPES[0], name)
-    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, said))
-    made.census.strange |= {found} if how == "maker" else set()
-    assert () == (await reconciled(made, after=2 * HOUR)).findings
-    assert [found] == list(made.cloud.assignments)
-
-
-async def test_a_whole_mark_on_an_assignment_is_enough() -> None:
-    """The half-marked ones stay for what they lack, and for no other reason."""
-    made = scene()
-    found = Assignment(SCOPES[0], mark.assignment_name(LONG_AGO, 0))
-    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, mark.assignment_description(LONG_AGO)))
-    assert [(Kind.ASSIGNMENT, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
-    assert {} == made.cloud.assignments
-
-
-@pytest.mark.parametrize("known", [True, False])
-async def test_the_recycle_bin_is_emptied_of_what_this_broker_made(*, known: bool) -> None:
-    """Nobody can tell whose it was, there, but the broker's own records."""
-    made = scene()
-    lease_id = await orphaned(made)
-    await reconcile_by_hand(made)
-    if not known:
-        made.audit.events.clear()
-    done = await reconciled(made, after=2 * HOUR)
-    assert ([(Kind.RECYCLED, Result.REMOVED)] * 2 if known else []) == results(done)
-    assert ([] if known else 2 * [mark.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
-
-
-async def reconcile_by_hand(made: World) -> None:
-    """Somebody deletes the application, so that it is in the bin with its principal, and its assignments."""
-    for application in [each for each in made.cloud.applications.values() if each.unique_name]:
-        made.cloud.delete_application(application.object_id)
-    made.cloud.assignments.clear()
-
-
-async def test_what_a_role_wants_to_keep_in_the_recycle_bin_stays() -> None:
-    """The lease has ended, and left its application there on purpose."""
-    made = scene(principal_target(permanently_delete=False))
-    await issued(made)
-    await swept(made, after=6 * HOUR + 1)
-    before = made.leftovers()
-    assert 2 == len(before)
-    assert () == (await reconciled(made, after=2 * HOUR)).findings
-    assert before == made.leftovers()
 
 
 @pytest.mark.parametrize("what", ["application", "principal", "secret"])
@@ -267,7 +145,7 @@ async def test_a_lease_that_is_renewed_meanwhile_is_left_for_the_next_run() -> N
     """Whoever loses the race stops."""
     made = scene()
     lease = (await issued(made)).lease
-    await reconcile_by_hand(made)
+    await deleted_by_hand(made)
     made.clock.jump(600)
 
     async def renewed() -> None:

@@ -1,0 +1,116 @@
+"""What a reconciliation takes for the broker's own, and what it leaves alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from shared.broker.drift import Kind
+from shared.broker.reconcile import Result
+from shared.core import mark
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.footprint import Assignment
+from shared.core.names import LeaseId
+from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, lookalike, orphaned, reconciled, results, scene
+from tests.broker.scenes import issued, swept
+from tests.fakes.cloud_state import Granted
+from tests.fakes.world import (
+    DEFINITION,
+    EXISTING,
+    SCOPES,
+    guid,
+    principal_target,
+)
+
+
+async def test_another_brokers_secret_on_the_same_application_stays() -> None:
+    """It is called as ours would be, but neither a record nor the audit trail knows the lease."""
+    made = scene(TARGETS[1])
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert [LONG_AGO] == [thing.owner for thing in made.leftovers()]
+
+
+async def test_a_refused_call_is_no_proof_that_a_lease_is_the_brokers() -> None:
+    """A caller that shows another broker's lease to this one must not make it take that lease's secret away."""
+    made = scene(TARGETS[1])
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    for outcome, operation in ((Outcome.REFUSED, "revoke"), (Outcome.DONE, "read")):
+        made.audit.events.append(AuditEvent(at, operation, outcome, "r-1", lease=LONG_AGO))
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    made.audit.events.append(AuditEvent(at, "end", Outcome.FAILED, "r-2", lease=LONG_AGO))
+    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made))
+
+
+async def test_lookalikes_stay() -> None:
+    """One without the tag, one without the unique name, one with another name, one that is no lease's, one of another owner."""
+    made = scene()
+    name = mark.unique_name(LONG_AGO)
+    lookalike(made, name, name)
+    lookalike(made, "other", name, "leasehold")
+    lookalike(made, mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "222"))), "renamed", "leasehold")
+    lookalike(made, "leasehold-api", "leasehold-api", "leasehold")
+    strange = mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "111")))
+    lookalike(made, strange, strange, "leasehold")
+    made.census.strange |= {each.object_id for each in made.cloud.applications.values() if each.unique_name == strange}
+    before = made.leftovers()
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert before == made.leftovers()
+
+
+async def test_an_application_without_a_readable_age_stays() -> None:
+    """Nobody can tell that it is old enough."""
+    made = scene()
+    await orphaned(made)
+    made.census.ageless |= set(made.cloud.applications)
+    done = await reconciled(made, after=2 * HOUR)
+    assert Kind.APPLICATION not in {each.kind for each in done.findings}
+    assert 1 == len([thing for thing in made.leftovers() if thing.kind == "application"])
+
+
+@pytest.mark.parametrize("how", ["name", "description", "maker"])
+async def test_an_assignment_with_half_a_mark_stays(how: str) -> None:
+    """Name, description and maker must all be the broker's own."""
+    made = scene()
+    name = guid(0x900) if how == "name" else mark.assignment_name(LONG_AGO, 0)
+    said = "for the web" if how == "description" else mark.assignment_description(LONG_AGO)
+    found = Assignment(SCOPES[0], name)
+    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, said))
+    made.census.strange |= {found} if how == "maker" else set()
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert [found] == list(made.cloud.assignments)
+
+
+async def test_a_whole_mark_on_an_assignment_is_enough() -> None:
+    """The half-marked ones stay for what they lack, and for no other reason."""
+    made = scene()
+    found = Assignment(SCOPES[0], mark.assignment_name(LONG_AGO, 0))
+    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, mark.assignment_description(LONG_AGO)))
+    assert [(Kind.ASSIGNMENT, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    assert {} == made.cloud.assignments
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_the_recycle_bin_is_emptied_of_what_this_broker_made(*, known: bool) -> None:
+    """Nobody can tell whose it was, there, but the broker's own records."""
+    made = scene()
+    lease_id = await orphaned(made)
+    await deleted_by_hand(made)
+    if not known:
+        made.audit.events.clear()
+    done = await reconciled(made, after=2 * HOUR)
+    assert ([(Kind.RECYCLED, Result.REMOVED)] * 2 if known else []) == results(done)
+    assert ([] if known else 2 * [mark.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
+
+
+async def test_what_a_role_wants_to_keep_in_the_recycle_bin_stays() -> None:
+    """The lease has ended, and left its application there on purpose."""
+    made = scene(principal_target(permanently_delete=False))
+    await issued(made)
+    await swept(made, after=6 * HOUR + 1)
+    before = made.leftovers()
+    assert 2 == len(before)
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert before == made.leftovers()
