@@ -61,9 +61,7 @@ async def test_graphs_reads_go_on_while_writes_are_told_to_wait(graph: Graph, se
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_told_to_wait_no_other_write_is_sent_to_graph(
-    status: int, service: Scripted, bearer: Bearer, graph: Graph
-) -> None:
+async def test_told_to_wait_no_other_write_is_sent_to_graph(status: int, service: Scripted, graph: Graph) -> None:
     """Whatever it is about; who may not wait for so long hears at once for how long."""
     service.will(refused(status, "Whatever", headers={"retry-after": "60"}))
     with pytest.raises(Throttled):
