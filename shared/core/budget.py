@@ -197,8 +197,9 @@ class _Bucket:
     def lower(self, now: float) -> None:
         """Half of the refill that is in force; empty."""
         self._share = max(_LEAST_SHARE, self._share_at(now) / 2)
-        self._lowered_at = now
         self.close_until(now)
+        # Waiting tells nothing: it recovers from when calls are made again.
+        self._lowered_at = self._at
 
     def _fill(self, now: float) -> None:
         if now > self._at:

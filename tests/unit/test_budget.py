@@ -189,6 +189,14 @@ async def test_it_recovers_slowly(budget: Budget, service: Service, clock: FakeC
     assert pytest.approx(0.5, abs=0.01) == gaps[-1]
 
 
+async def test_waiting_is_no_recovery(budget: Budget, service: Service) -> None:
+    """After five minutes of being closed it begins at half, as after one second."""
+    service.will = [Throttled(retry_after=300)]
+    await spent_all(budget, service, 1)
+    await spent_all(budget, service, 3)
+    assert pytest.approx(1.0, abs=0.05) == service.instants[-1] - service.instants[-2]
+
+
 async def test_throttled_again_and_again_it_still_asks_now_and_then(budget: Budget, service: Service) -> None:
     """A tenth of the refill at the least."""
     for _ in range(20):
