@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.broker.hold import Hold
@@ -51,6 +52,8 @@ async def _failed(outside: Outside, hold: Hold, failure: Upstream, request_id: s
     log.warning("lease %s could not be ended: %s", hold.lease.id, failure)
     wait = failure.retry_after if isinstance(failure, Throttled) else None
     await outside.audit.record(_event(outside, hold.lease, Outcome.FAILED, request_id, failure))
+    if hold.lease.on_last_attempt:
+        await outside.audit.record(replace(_event(outside, hold.lease, Outcome.FAILED, request_id, failure), operation="stuck"))
     lease = await hold.release(
         lambda lease: lease.failed(outside.now(), failure.brief(), outside.ids.jitter(), retry_after=wait)
     )

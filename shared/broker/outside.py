@@ -23,6 +23,10 @@ class Timing:
     """The same within a sweep, where nobody waits."""
     sweep: float = 240.0
     """After that a sweep takes up no further lease. A timer function may run for 5 minutes on every plan."""
+    turn: float = 60.0
+    """Within that a fresh secret for a lease is made or given up; no call of it begins after the first half."""
+    repeat: float = 90.0
+    """How long a repeated request waits for another that is at work on its lease."""
     hold: float = 20.0
     """For how long a lease is held; a worker at work keeps renewing its hold."""
     settle: float = 180.0

@@ -107,4 +107,4 @@ def test_indexing_reads_no_setting() -> None:
         capture_output=True,
         text=True,
     )
-    assert int(done.stdout) == 20
+    assert int(done.stdout) == 21

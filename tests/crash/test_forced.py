@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.core.errors import Locked, Unreachable
+from tests.crash.scenarios import TARGETS, forced
+from tests.crash.walk import Scenario, blows, length, require_nothing_left, require_owned, settle, strike
+from tests.fakes.calls import Died
+from tests.fakes.world import World
+
+WALKS = [
+    pytest.param(scenario, id=f"{scenario.name}, {kind}, lag {lag:.0f} s")
+    for lag in (0.0, 3.0)
+    for kind, target in TARGETS.items()
+    for scenario in forced(target, lag)
+]
+
+type Report = Callable[[str, object], None]
+
+
+@pytest.mark.parametrize("error", [Died, Unreachable])
+@pytest.mark.parametrize("scenario", WALKS)
+def test_a_forced_end_that_is_cut_short_leaves_nothing(
+    scenario: Scenario, error: type[BaseException], record_property: Report
+) -> None:
+    """A worker that dies, or an answer that is lost: Azure can still be undone, and is."""
+    count = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, error())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count == 2 * length(scenario) > 0
+
+
+@pytest.mark.parametrize("scenario", WALKS)
+def test_whatever_a_forced_end_leaves_behind_is_in_the_audit_trail(scenario: Scenario, record_property: Report) -> None:
+    """Azure refuses any one call: the operator can find each object by the names in the event."""
+    count = told = 0
+    for blow in blows(scenario):
+        if blow.after:
+            continue
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Locked("no", status=409, azure_code="ScopeLocked"))
+        count, told = count + 1, told + len(world.leftovers())
+        named = let_go(world)
+        if named:
+            assert all(thing.owner in named for thing in world.leftovers())
+        else:
+            require_owned(world)
+        settle(world)
+    record_property("cases", count)
+    assert told > 0
+
+
+def let_go(world: World) -> str:
+    """What the audit trail says may be left behind."""
+    return " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")
