@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.broker.issue import Ask, Issued, issue
 from shared.broker.force import revoke_as_operator
+from shared.broker.issue import Ask, Issued, issue
 from shared.broker.renew import renew
 from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
@@ -58,8 +58,9 @@ async def issuing_once(world: World) -> Issued:
 
 
 async def forcing(world: World) -> None:
-    """An operator ends the lease in any case."""
-    await revoke_as_operator(world.outside, request(ADMINISTRATOR), only(world), force=True)
+    """An operator ends whatever lease there is, in any case."""
+    for lease_id in list(world.leases.rows):
+        await revoke_as_operator(world.outside, request(ADMINISTRATOR), lease_id, force=True)
 
 
 def with_answer_lost(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
