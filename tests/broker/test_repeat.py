@@ -297,3 +297,41 @@ async def test_a_lease_that_was_reissued_ends_like_any_other(target: Target) -> 
     scene.clock.jump(300)
     ended = await revoke(scene.outside, request(), stored(scene).id)
     assert (State.ENDED, []) == (ended.state, scene.leftovers())
+
+
+async def during(call: str, *, error: Exception | None = None) -> tuple[World, list[Issued], Issued | None]:
+    """A first issue, and a whole repeat of it that comes in at that call; what each was answered."""
+    ordinal = 1 + await _place(call)
+    scene, others = world(role()), list[Issued]()
+
+    async def other() -> None:
+        others.append(await once(scene))
+
+    scene.calls.meanwhile(ordinal, other)
+    if error is None:
+        return scene, others, await once(scene)
+    scene.calls.fail_at(ordinal, error, after=True)
+    with pytest.raises(type(error)):
+        await once(scene)
+    return scene, others, None
+
+
+async def _place(call: str) -> int:
+    scene = world(role())
+    await once(scene)
+    return scene.calls.names().index(call)
+
+
+async def test_a_slow_first_request_never_answers_with_a_secret_that_was_replaced() -> None:
+    """A repeat found the lease active before the first could answer: the first gets a fresh one in its turn."""
+    scene, (other,), answer = await during("audit.record")
+    assert answer is not None
+    assert other.lease.id == answer.lease.id
+    assert (False, True) == (works(scene, other), works(scene, answer))
+
+
+async def test_a_first_request_that_fails_late_leaves_alone_what_a_repeat_has_handed_out() -> None:
+    """It would take the credential from the caller that has it."""
+    scene, (other,), _ = await during("audit.record", error=Unreachable("no answer"))
+    assert works(scene, other)
+    assert State.ACTIVE is stored(scene).state

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared.core.errors import Absent, ConcurrentChange, Malformed, Refused, Throttled, Unavailable, Unreachable, Upstream
@@ -166,3 +168,15 @@ async def test_refuses_what_is_not_its_own() -> None:
         other.plan(one.order)
     with pytest.raises(TypeError, match="not a service principal's footprint"):
         await other.undo(one.footprint, young=False, wait_until=0)
+
+
+async def test_where_there_may_be_several_secrets_all_are_removed_and_none_is_sure_to_be_the_last() -> None:
+    """A worker that died may have asked for one that comes late: only time tells."""
+    one = job()
+    minted = await one.mint()
+    assert isinstance(minted.footprint, ApplicationSecretFootprint)
+    one.world.cloud.add_secret(EXISTING, one.order.lease_id, one.order.secret_end)
+    one.world.cloud.add_secret(EXISTING, "another lease's", one.order.secret_end)
+    one.footprint = replace(minted.footprint, several=True)
+    assert not await one.undo(young=True)
+    assert ["another lease's"] == [thing.owner for thing in one.world.leftovers()]
