@@ -69,7 +69,8 @@ class LeaseSecrets:
         return met_all and not listed
 
     async def _named(self) -> tuple[ObjectId, ...]:
-        return await self.patience.keep_trying(
+        # A list that comes too late may hold the secret of whoever works on the lease by then.
+        return await self.patience.begin_in_time(
             lambda: self.secrets.secrets_named(self.application_id, self.order.lease_id),
             on=REPEATABLE,
             wait_until=self.order.wait_until,

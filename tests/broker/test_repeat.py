@@ -335,3 +335,27 @@ async def test_a_first_request_that_fails_late_leaves_alone_what_a_repeat_has_ha
     scene, (other,), _ = await during("audit.record", error=Unreachable("no answer"))
     assert works(scene, other)
     assert State.ACTIVE is stored(scene).state
+
+
+async def test_a_worker_that_wakes_after_its_turn_spares_the_secret_of_the_next() -> None:
+    """It looks for nothing any more, and removes its own alone."""
+    scene = world(role())
+    await once(scene)
+    scene.clock.jump(300)
+    for app in scene.cloud.applications.values():
+        app.secrets.clear()
+    await once(scene)
+    assert stored(scene).footprint.several
+    others: list[Issued] = []
+
+    async def frozen() -> None:
+        scene.clock.jump(61)
+        others.append(await once(scene))
+
+    # The repeat's own calls: role, key taken, role, key, lease, turn, and then the secret.
+    scene.calls.meanwhile(len(scene.calls.made) + 7, frozen)
+    with pytest.raises(Unreachable):
+        await once(scene)
+    assert "directory.add_secret" in scene.calls.names()[-12:]
+    assert [True] == [works(scene, each) for each in others]
+    assert 1 == sum(len(app.secrets) for app in scene.cloud.applications.values())
