@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.broker.hold import Hold
@@ -49,11 +50,13 @@ async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool)
 
 async def _failed(outside: Outside, hold: Hold, failure: Upstream, request_id: str) -> Lease:
     log.warning("lease %s could not be ended: %s", hold.lease.id, failure)
-    wait = failure.retry_after if isinstance(failure, Throttled) else None
     await outside.audit.record(_event(outside, hold.lease, Outcome.FAILED, request_id, failure))
-    lease = await hold.release(
-        lambda lease: lease.failed(outside.now(), failure.brief(), outside.ids.jitter(), retry_after=wait)
-    )
+    if isinstance(failure, Throttled):
+        wait = failure.retry_after or 0.0
+        return await hold.release(lambda it: it.put_off(outside.now(), failure.brief(), outside.ids.jitter(), wait))
+    if hold.lease.on_last_attempt:
+        await outside.audit.record(replace(_event(outside, hold.lease, Outcome.FAILED, request_id, failure), operation="stuck"))
+    lease = await hold.release(lambda lease: lease.failed(outside.now(), failure.brief(), outside.ids.jitter()))
     if lease.state is State.STUCK:
         log.error("lease %s is stuck after %d attempts: %s", lease.id, lease.attempts, failure)
     return lease

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.broker.access import role_for_issuing
@@ -14,6 +14,7 @@ from shared.broker.outside import Outside, Request
 from shared.core.credential import Credential
 from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled, TooMany
 from shared.core.footprint import Footprint, combined
+from shared.core.issue_key import IssueKey
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Issuer, Order
@@ -22,7 +23,7 @@ from shared.core.urgency import answering_by, in_background
 
 log = logging.getLogger(__name__)
 
-_SECRET_SLACK = timedelta(minutes=10)
+SECRET_SLACK = timedelta(minutes=10)
 """How much longer than its lease a secret may live by Entra's clock: what minting takes, and what clocks differ."""
 _LAST_CALL = timedelta(seconds=30)
 """How long a call to Azure that has begun in time may still take."""
@@ -48,15 +49,20 @@ class Issued:
     credential: Credential
 
 
-async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
+async def issue(
+    outside: Outside, request: Request, ask: Ask, *, key: IssueKey | None = None, wait_until: float | None = None
+) -> Issued:
     """Raises ``Forbidden``, ``NotFound``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``, and
     what the issuer refuses before it makes anything (``Conflict``).
 
-    Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's.
+    Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
+    lease, ``LostRace`` says that the key is another lease's. ``wait_until``: when to give up, unless that is sooner.
     """
     role = await role_for_issuing(outside, request.caller, ask.role)
-    order, planned = _plan(outside, request, ask, role)
-    async with Hold(outside, await outside.leases.open(planned)) as hold:
+    order, planned = _plan(outside, request, ask, role, key)
+    if wait_until is not None:
+        order = replace(order, wait_until=min(order.wait_until, wait_until))
+    async with Hold(outside, await outside.leases.open(planned, key)) as hold:
         await _look_again(outside, hold, role)
         attempt = _Attempt(outside, request, order, hold, planned.footprint, planned.footprint)
         try:
@@ -76,12 +82,12 @@ async def issue(outside: Outside, request: Request, ask: Ask) -> Issued:
             raise
 
 
-def _plan(outside: Outside, request: Request, ask: Ask, role: Role) -> tuple[Order, Lease]:
+def _plan(outside: Outside, request: Request, ask: Ask, role: Role, key: IssueKey | None) -> tuple[Order, Lease]:
     now, caller = outside.now(), request.caller
     ttl = _ttl(role, ask)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
-    lease_id = LeaseId.of(role.name, outside.ids.ulid(now))
-    order = Order(lease_id, role.target, now + longest + _SECRET_SLACK, outside.within(outside.timing.mint))
+    lease_id = key.lease_id if key else LeaseId.of(role.name, outside.ids.ulid(now))
+    order = Order(lease_id, role.target, now + longest + SECRET_SLACK, outside.within(outside.timing.mint))
     lease = Lease(
         id=lease_id,
         type=role.type,
@@ -99,6 +105,7 @@ def _plan(outside: Outside, request: Request, ask: Ask, role: Role) -> tuple[Ord
         renewable=role.renewable,
         metadata=ask.metadata,
         reason=ask.reason,
+        key=key.digest if key else "",
     )
     return order, lease
 
@@ -190,6 +197,8 @@ class _Attempt:
                 stored = await self.outside.leases.get(self.order.lease_id)
                 if stored is None or not stored.state.is_live:
                     return None
+                if stored.state is State.ACTIVE and stored.reissues:
+                    raise LostRace("a repeat of the request hands it out") from None
                 hold = Hold(self.outside, stored)
         raise LostRace
 

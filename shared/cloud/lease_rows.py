@@ -1,7 +1,8 @@
 """Leases as rows. A lease lives in the partition of its shard, in four rows that one transaction writes.
 
 ``lease_<id>`` (the lease), ``due_<instant>_<id>`` (when somebody must look at it), ``holder_<object id>_<id>`` and
-``role_<role>_<id>`` (what listings read). Every lease has exactly one due row until it is forgotten.
+``role_<role>_<id>`` (what listings read). Every lease has exactly one due row until it is forgotten. One that was issued under
+a caller's key has ``key_<digest>`` beside it, until the key is given to another lease.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from shared.cloud.tables import Row, chunked, etag_of, joined
 from shared.core.footprint import read_footprint, write_footprint
+from shared.core.issue_key import IssueKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId
 
@@ -32,6 +34,11 @@ def due_key(lease: Lease) -> str:
 def instant_key(instant: datetime) -> str:
     """UTC to the millisecond, in a form that sorts."""
     return f"{instant.astimezone(UTC):{_INSTANT}}{instant.microsecond // 1000:03d}Z"
+
+
+def key_key(digest: str) -> str:
+    """The key of the row of a caller's key."""
+    return f"key_{digest}"
 
 
 def due_id(row_key: str) -> LeaseId:
@@ -54,6 +61,10 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
         "max_ttl": lease.max_ttl,
         "reason": lease.reason,
         "ended_at": lease.ended_at.isoformat() if lease.ended_at else None,
+        "key": lease.key,
+        "handed_out": lease.handed_out,
+        "reissues": lease.reissues,
+        "reissuing_until": lease.reissuing_until.isoformat() if lease.reissuing_until else None,
     }
     return {
         "PartitionKey": lease.id.shard,
@@ -74,6 +85,28 @@ def index_rows(lease: Lease) -> list[dict[str, Any]]:
 def due_row(lease: Lease) -> dict[str, Any]:
     """A key and nothing else."""
     return {"PartitionKey": lease.id.shard, "RowKey": due_key(lease)}
+
+
+def key_row(key: IssueKey) -> dict[str, Any]:
+    """A caller's key, and the lease that it stands for."""
+    return {
+        "PartitionKey": key.shard,
+        "RowKey": key_key(key.digest),
+        "LeaseId": key.lease_id,
+        "Fingerprint": key.fingerprint,
+        "Until": key.until.isoformat(),
+    }
+
+
+def read_key(row: Row) -> IssueKey:
+    """What ``key_row`` wrote."""
+    return IssueKey(
+        digest=str(row["RowKey"]).removeprefix(key_key("")),
+        fingerprint=str(row["Fingerprint"]),
+        lease_id=LeaseId(row["LeaseId"]),
+        until=datetime.fromisoformat(str(row["Until"])),
+        version=etag_of(row),
+    )
 
 
 def view_text(lease: LeaseView) -> str:
@@ -133,5 +166,10 @@ def read_lease(row: Row) -> Lease:
         max_ttl=own["max_ttl"],
         reason=own["reason"],
         ended_at=datetime.fromisoformat(own["ended_at"]) if own["ended_at"] else None,
+        # Rows of the first version lack what follows.
+        key=own.get("key", ""),
+        handed_out=own.get("handed_out", False),
+        reissues=own.get("reissues", 0),
+        reissuing_until=datetime.fromisoformat(until) if (until := own.get("reissuing_until")) else None,
         version=etag_of(row),
     )

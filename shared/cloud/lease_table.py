@@ -22,16 +22,20 @@ from shared.cloud.lease_rows import (
     index_keys,
     index_rows,
     instant_key,
+    key_key,
+    key_row,
     lease_key,
     lease_row,
+    read_key,
     read_lease,
     read_view,
     view_text,
 )
 from shared.cloud.tables import Operation, Row, Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain
+from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
-from shared.core.names import SHARDS, LeaseId, RoleName
+from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
 from shared.core.ports import Ids, LeaseQuery, Page
 
 _SHARDS = tuple(f"{number:02d}" for number in range(SHARDS))
@@ -45,17 +49,24 @@ class TableLeases:
         self._table = Table(service, name)
         self._ids = ids
 
-    async def open(self, lease: Lease) -> Lease:
-        """One transaction: four inserts."""
+    async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
+        """One transaction: four inserts, and the key's row where there is one."""
         write_id = self._ids.guid()
         rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
-        return await self._commit(lease, write_id, [("create", row) for row in rows])
+        operations: list[Operation] = [("create", row) for row in rows]
+        if key is not None:
+            operations.append(("update", key_row(key), _replacing(key.version)) if key.version else ("create", key_row(key)))
+        return await self._commit(lease, write_id, operations)
+
+    async def find_key(self, digest: str) -> IssueKey | None:
+        """One point read."""
+        row = await self._table.read(shard_of(digest), key_key(digest))
+        return read_key(row) if row is not None else None
 
     async def swap(self, lease: Lease, *, former: Lease) -> Lease:
         """One transaction: the lease's row, the due row if it moves, and what listings read if that changes."""
         write_id = self._ids.guid()
-        condition = {"mode": UpdateMode.REPLACE, "etag": former.version, "match_condition": MatchConditions.IfNotModified}
-        operations: list[Operation] = [("update", lease_row(lease, write_id), condition)]
+        operations: list[Operation] = [("update", lease_row(lease, write_id), _replacing(former.version))]
         if due_key(lease) != due_key(former):
             operations += [("delete", due_row(former)), ("create", due_row(lease))]
         if view_text(lease) != view_text(former):
@@ -68,10 +79,12 @@ class TableLeases:
         return read_lease(row) if row is not None else None
 
     async def remove(self, lease: Lease) -> None:
-        """One transaction: four deletes."""
+        """One transaction: four deletes, and the key's row if it still stands for this lease."""
         key = {"PartitionKey": lease.id.shard}
-        condition = {"etag": lease.version, "match_condition": MatchConditions.IfNotModified}
-        operations: list[Operation] = [("delete", key | {"RowKey": lease_key(lease.id)}, condition)]
+        operations: list[Operation] = [("delete", key | {"RowKey": lease_key(lease.id)}, _unchanged(lease.version))]
+        found = await self.find_key(lease.key) if lease.key else None
+        if found is not None and found.lease_id == lease.id:
+            operations.append(("delete", key | {"RowKey": key_key(lease.key)}, _unchanged(found.version)))
         operations += [("delete", key | {"RowKey": row_key}) for row_key in (due_key(lease), *index_keys(lease))]
         try:
             await self._table.write(operations)
@@ -145,6 +158,14 @@ class TableLeases:
         async for row in self._table.scan(between(shard, "role_"), select=["RowKey", "State"]):
             found[_role_of(row), State(row["State"])] += 1
         return found
+
+
+def _unchanged(version: str) -> dict[str, Any]:
+    return {"etag": version, "match_condition": MatchConditions.IfNotModified}
+
+
+def _replacing(version: str) -> dict[str, Any]:
+    return {"mode": UpdateMode.REPLACE, **_unchanged(version)}
 
 
 def _conditions(query: LeaseQuery) -> tuple[str, ...]:

@@ -27,6 +27,7 @@
     │       └── Unreachable      no answer in time
     ├── LostRace                 another worker moved the record first; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
+    ├── Pending                  another request is doing the same; nothing was changed
     └── Misconfigured            the operator's to mend
 """
 
@@ -248,6 +249,13 @@ class Interrupted(LeaseholdError):
 
     code = "interrupted"
     sentence = "The lease was ended while it was being made; nothing is left of it. Try again."
+
+
+class Pending(LeaseholdError):
+    """Another request with the same key is at work on the lease, and took longer than this one may wait."""
+
+    code = "lease_pending"
+    sentence = "Another request with this key is still at work on the lease; repeat this one."
 
 
 class Misconfigured(LeaseholdError):

@@ -6,7 +6,7 @@ or given another meaning. Undo uses what stands here and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.core.names import ObjectId, Scope
@@ -32,6 +32,10 @@ class ServicePrincipalFootprint:
     application_id: ObjectId | None = None
     app_id: ObjectId | None = None
     principal_id: ObjectId | None = None
+    secret_id: ObjectId | None = None
+    """The key id of the secret that was handed out last."""
+    several: bool = False
+    """Whether there may be other secrets of the lease beside that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class ApplicationSecretFootprint:
     application_id: ObjectId
     display_name: str
     key_id: ObjectId | None = None
+    several: bool = False
+    """Whether there may be other secrets of that display name than ``key_id``."""
 
 
 type Footprint = ServicePrincipalFootprint | ApplicationSecretFootprint
@@ -59,6 +65,8 @@ def write_footprint(footprint: Footprint) -> dict[str, Any]:
                 "application_id": footprint.application_id,
                 "app_id": footprint.app_id,
                 "principal_id": footprint.principal_id,
+                "secret_id": footprint.secret_id,
+                "several": footprint.several,
             }
         case ApplicationSecretFootprint():
             return {
@@ -66,6 +74,7 @@ def write_footprint(footprint: Footprint) -> dict[str, Any]:
                 "application_id": footprint.application_id,
                 "display_name": footprint.display_name,
                 "key_id": footprint.key_id,
+                "several": footprint.several,
             }
 
 
@@ -81,10 +90,15 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
                 _identity(stored["application_id"]),
                 _identity(stored["app_id"]),
                 _identity(stored["principal_id"]),
+                _identity(stored.get("secret_id")),
+                stored.get("several", False),
             )
         case "application_secret":
             return ApplicationSecretFootprint(
-                ObjectId(stored["application_id"]), stored["display_name"], _identity(stored["key_id"])
+                ObjectId(stored["application_id"]),
+                stored["display_name"],
+                _identity(stored["key_id"]),
+                stored.get("several", False),
             )
         case other:
             raise ValueError(f"a footprint of type {other!r} is from a later version of the broker")
@@ -93,7 +107,25 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
 def combined(one: Footprint, other: Footprint) -> Footprint:
     """Of two footprints of the same lease: what either of them knows."""
     known = {key: value for key, value in write_footprint(one).items() if value is not None}
-    return read_footprint(write_footprint(other) | known)
+    return in_doubt(read_footprint(write_footprint(other) | known), several=one.several or other.several)
+
+
+def in_doubt(footprint: Footprint, *, several: bool = True) -> Footprint:
+    """The same, saying whether there may be more secrets than the one that it names."""
+    return replace(footprint, several=several)
+
+
+def remains(footprint: Footprint) -> tuple[str, ...]:
+    """What an operator looks for when it could not be undone: names and ids, no secret among them."""
+    match footprint:
+        case ServicePrincipalFootprint():
+            principal = (f"service principal {footprint.principal_id}",) if footprint.principal_id else ()
+            application = f"application {footprint.application_id or ''} ({footprint.unique_name})".replace("  ", " ")
+            groups = (f"membership in group {group}" for group in footprint.groups)
+            assigned = (f"role assignment {each.name} at {each.scope}" for each in footprint.assignments)
+            return (application, *principal, *groups, *assigned)
+        case ApplicationSecretFootprint():
+            return (f"secret {footprint.display_name} on application {footprint.application_id}",)
 
 
 def _identity(text: str | None) -> ObjectId | None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.core.footprint import Footprint
+from shared.core.footprint import Footprint, in_doubt
 from shared.core.names import LeaseId, ObjectId
 
 ATTEMPTS_UNTIL_STUCK = 8
@@ -107,6 +107,14 @@ class Lease(LeaseView):
     reason: str = ""
     """Why the caller wants it, in the caller's words."""
     ended_at: datetime | None = None
+    key: str = ""
+    """The digest of the caller's key under which it was issued, if there was one."""
+    handed_out: bool = False
+    """Whether it was ever active, so that its credential may have reached the caller."""
+    reissues: int = 0
+    """How often a fresh secret was begun; whose number this is may store its secret."""
+    reissuing_until: datetime | None = None
+    """While a fresh secret is being made: the instant by which its worker has given up."""
     version: str = ""
 
     def held_until(self, instant: datetime) -> Lease:
@@ -131,7 +139,24 @@ class Lease(LeaseView):
             due_at=expires,
             made_by=now,
             ready=ready,
+            handed_out=True,
         )
+
+    def reissuing(self, until: datetime) -> Lease:
+        """ACTIVE, about to get a fresh secret: from now on there may be several, made by then."""
+        self._require(State.ACTIVE)
+        made_by = max(self.made_by, until)
+        footprint = in_doubt(self.footprint)
+        return replace(self, footprint=footprint, made_by=made_by, reissues=self.reissues + 1, reissuing_until=until)
+
+    def reissued(self, footprint: Footprint, made_by: datetime, *, ready: bool) -> Lease:
+        """ACTIVE, with the fresh secret."""
+        self._require(State.ACTIVE)
+        return replace(self, footprint=footprint, made_by=made_by, ready=ready, reissuing_until=None)
+
+    def not_reissued(self) -> Lease:
+        """ACTIVE, and the attempt is over: what it has left behind is not known."""
+        return replace(self, reissuing_until=None)
 
     def renewed(self, until: datetime) -> Lease:
         """ACTIVE, with another end: never past ``max_expires_at``, never earlier than before."""
@@ -147,20 +172,26 @@ class Lease(LeaseView):
         self._require(State.PLANNED, State.ACTIVE, State.ENDING, State.STUCK)
         state = State.STUCK if self.state is State.STUCK else State.ENDING
         made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
-        return replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by)
+        handed_out = self.handed_out and (cause is not Cause.FAILED or self.reissues > 0)
+        return replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
 
     def looked_at_again(self, when: datetime) -> Lease:
         """ENDING with nothing found to undo, but too early to believe it."""
         self._require(State.ENDING, State.STUCK)
         return replace(self, due_at=when)
 
-    def failed(self, now: datetime, error: str, jitter: float, retry_after: float | None = None) -> Lease:
+    def put_off(self, now: datetime, error: str, jitter: float, wait: float) -> Lease:
+        """ENDING, when Azure has asked to come back later: in ``wait`` seconds or more. That is no failed attempt."""
+        self._require(State.ENDING, State.STUCK)
+        return replace(self, last_error=error, due_at=now + timedelta(seconds=max(wait, _FIRST_WAIT) + _FIRST_WAIT * jitter))
+
+    def failed(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING after a failed attempt: due again later; STUCK when it has failed too often. ``jitter`` is in [0, 1)."""
         self._require(State.ENDING, State.STUCK)
         attempts = self.attempts + 1
         stuck = attempts >= ATTEMPTS_UNTIL_STUCK
         wait = _STUCK_WAIT if stuck else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
-        wait = max(wait * (0.5 + jitter), retry_after or 0.0)
+        wait *= 0.5 + jitter
         state = State.STUCK if stuck else State.ENDING
         return replace(self, state=state, attempts=attempts, last_error=error, due_at=now + timedelta(seconds=wait))
 
@@ -175,6 +206,15 @@ class Lease(LeaseView):
         """-> ENDED: nothing is left in Azure; due again when the record itself may go."""
         self._require(State.ENDING, State.STUCK)
         return replace(self, state=State.ENDED, ended_at=now, due_at=now + retention, last_error="")
+
+    def let_go(self, now: datetime, retention: timedelta) -> Lease:
+        """-> ENDED, whatever may be left in Azure: the last error stays to be read."""
+        return replace(self.ended(now, retention), last_error=self.last_error)
+
+    @property
+    def on_last_attempt(self) -> bool:
+        """Whether it becomes STUCK if the attempt to end it fails that is being made now."""
+        return self.state is State.ENDING and self.attempts + 1 >= ATTEMPTS_UNTIL_STUCK
 
     def _require(self, *states: State) -> None:
         if self.state not in states:

@@ -63,7 +63,12 @@ class LeaseId(str):
     @property
     def shard(self) -> str:
         """The partition that holds it: two digits, ``00`` to ``15``."""
-        return f"{crc32(self.ulid.encode()) % SHARDS:02d}"
+        return shard_of(self.ulid)
+
+
+def shard_of(text: str) -> str:
+    """The partition for a text that is unlike others: two digits, ``00`` to ``15``."""
+    return f"{crc32(text.encode()) % SHARDS:02d}"
 
 
 class ObjectId(str):

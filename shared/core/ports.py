@@ -12,6 +12,7 @@ from shared.core.batch import Batch
 from shared.core.caller import Caller
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
+from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.role import Role, Target
@@ -83,8 +84,15 @@ class Leases(Protocol):
     very call has made already counts as made. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``.
     """
 
-    async def open(self, lease: Lease) -> Lease:
-        """Stores a new lease. Raises ``LostRace`` when another has the id."""
+    async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
+        """Stores a new lease, and with it the key that stands for it: a new one, or one that replaces its former version.
+
+        The key's shard is the lease's. Raises ``LostRace`` when another lease has the id, or the key.
+        """
+        ...
+
+    async def find_key(self, digest: str) -> IssueKey | None:
+        """The key of that digest, be it past its time."""
         ...
 
     async def swap(self, lease: Lease, *, former: Lease) -> Lease:
@@ -96,7 +104,10 @@ class Leases(Protocol):
         ...
 
     async def remove(self, lease: Lease) -> None:
-        """Forgets an ended lease, with all its rows. One that is gone already is no error; a changed one is ``LostRace``."""
+        """Forgets an ended lease, with all its rows and the key that stands for it.
+
+        One that is gone already is no error; a changed one is ``LostRace``.
+        """
         ...
 
     def due(self, now: datetime) -> AsyncIterator[LeaseId]:
@@ -233,6 +244,20 @@ class Order:
     """On the monotonic clock: no call to Azure begins later than this."""
 
 
+@dataclass(frozen=True, slots=True)
+class SecretOrder:
+    """A fresh secret for a lease that has one: until when it may work at the very latest, and whether to try it out.
+
+    ``young``: what the footprint names may be too fresh for all of Azure's replicas to know. ``wait_until`` as in ``Order``.
+    """
+
+    lease_id: LeaseId
+    secret_end: datetime
+    ready: bool
+    young: bool
+    wait_until: float
+
+
 class Issuer(Protocol):
     """Mints one kind of credential and takes it back. Any method may be called again after it died half-way."""
 
@@ -260,6 +285,20 @@ class Issuer(Protocol):
 
         Absence is success. A ``young`` object may be absent only because Azure's replicas have not heard of it: what is absent
         is then asked for again for some seconds. Tries every part, then raises the first ``Upstream`` met.
+        """
+        ...
+
+    async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
+        """Adds a secret beside those that there are. Calls ``note`` as soon as its id is known.
+
+        An answer that is lost is not asked for again: that would make one more. Raises ``Upstream``.
+        """
+        ...
+
+    async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
+        """Removes the secret that the footprint names and, where there may be several, the lease's others; not the one to keep.
+
+        Says whether it is sure that no other is left. Tries all of them, then raises the first ``Upstream`` met.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -53,11 +54,11 @@ class ServicePrincipalTarget:
     permanently_delete: bool = True
     ready: Ready = "none"
 
-    @property
-    def subscription_id(self) -> ObjectId | None:
-        """The subscription in which all the scopes lie; ``None`` when they lie in several or in none."""
-        found = {role.scope.subscription_id for role in self.azure_roles}
-        return found.pop() if len(found) == 1 else None
+
+def common_subscription(scopes: Iterable[Scope]) -> ObjectId | None:
+    """The subscription in which all of them lie; ``None`` when they lie in several or in none."""
+    found = {scope.subscription_id for scope in scopes}
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

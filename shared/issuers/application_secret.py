@@ -19,9 +19,10 @@ from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Uncerta
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
-from shared.core.ports import Minted, Order
+from shared.core.ports import Minted, Order, SecretOrder
 from shared.core.role import ApplicationSecretTarget, Target
 from shared.core.secret import Secret
+from shared.issuers.lease_secrets import LeaseSecrets, Secrets
 
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which a young secret that is absent is asked for again, from when it was first missed."""
@@ -39,26 +40,11 @@ SCARCE = 50
 _PERSONAL = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
 
 
-class Applications(Protocol):
+class Applications(Secrets, Protocol):
     """The calls to Microsoft Graph that this issuer makes. Every method may raise ``Upstream``."""
 
     async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """How many credentials the application holds, whoever made them. Raises ``Absent``."""
-        ...
-
-    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
-        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another.
-
-        Raises ``Absent``, ``Full``.
-        """
-        ...
-
-    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
-        """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
-        ...
-
-    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
-        """Raises ``Absent`` when there is no such secret, or no such application."""
         ...
 
     async def read_application(self, application_id: ObjectId) -> ExistingApplication:
@@ -113,14 +99,7 @@ class ApplicationSecretIssuer:
         )
         made = replace(made, key_id=secret.key_id)
         note(made)
-        credential = ClientSecretCredential(
-            type="application_secret",
-            tenant_id=self.tenant_id,
-            client_id=target.app_id,
-            client_secret=secret.secret,
-            object_id=target.principal_id,
-            secret_id=secret.key_id,
-        )
+        credential = self._credential(target.app_id, target.principal_id, secret)
         wanted = target.ready == "token"
         ready = wanted and await self.probe.signs_in(target.app_id, secret.secret, wait_until=order.wait_until)
         return Minted(credential, made, ready=ready)
@@ -132,7 +111,7 @@ class ApplicationSecretIssuer:
     async def undo(self, footprint: Footprint, *, young: bool, wait_until: float) -> bool:
         """Removes every secret that the lease may have left on the application."""
         made = _own(footprint)
-        if made.key_id is not None:
+        if made.key_id is not None and not made.several:
             return await self._remove(made, made.key_id, young=young, wait_until=wait_until)
         try:
             found = await self.patience.keep_trying(
@@ -142,7 +121,28 @@ class ApplicationSecretIssuer:
             )
         except Absent:
             return True
-        return await self._remove_all(made, found, young=young, wait_until=wait_until)
+        known = () if made.key_id is None or made.key_id in found else (made.key_id,)
+        met = await self._remove_all(made, (*found, *known), young=young, wait_until=wait_until)
+        # Of several, nothing but time tells whether the list is complete.
+        return met and not made.several
+
+    async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
+        """Three calls: two to read the application, which the role may not name any more, one to add the secret."""
+        made = _own(footprint)
+        found = await self.patience.keep_trying(
+            lambda: self.applications.read_application(made.application_id), on=REPEATABLE, wait_until=order.wait_until
+        )
+        secret = await self._secrets(made, order).add()
+        made = replace(made, key_id=secret.key_id)
+        note(made)
+        credential = self._credential(found.app_id, found.principal_id, secret)
+        ready = order.ready and await self.probe.signs_in(found.app_id, secret.secret, wait_until=order.wait_until)
+        return Minted(credential, made, ready=ready)
+
+    async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
+        """One call, or one to list them and one for each."""
+        made, keep = _own(footprint), _own(keeping).key_id if keeping else None
+        return await self._secrets(made, order).retire(made.key_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ApplicationSecretTarget:
         """Reads the application, and refuses the broker's own."""
@@ -187,6 +187,20 @@ class ApplicationSecretIssuer:
         soon = min(wait_until, self.patience.clock.monotonic() + _COUNTING)
         await self.patience.keep_trying(lambda: self._room(application_id), on=(Uncertain,), wait_until=soon)
 
+    def _secrets(self, made: ApplicationSecretFootprint, order: SecretOrder) -> LeaseSecrets:
+        in_turns = _InTurns(self.applications, self.turns, order.wait_until)
+        return LeaseSecrets(in_turns, self.patience, made.application_id, order)
+
+    def _credential(self, client_id: ObjectId, principal: ObjectId | None, secret: NewSecret) -> ClientSecretCredential:
+        return ClientSecretCredential(
+            type="application_secret",
+            tenant_id=self.tenant_id,
+            client_id=client_id,
+            client_secret=secret.secret,
+            object_id=principal,
+            secret_id=secret.key_id,
+        )
+
     async def _remove_all(
         self, made: ApplicationSecretFootprint, found: tuple[ObjectId, ...], *, young: bool, wait_until: float
     ) -> bool:
@@ -224,6 +238,32 @@ class ApplicationSecretIssuer:
 
     async def _remove_once(self, application_id: ObjectId, key_id: ObjectId, wait_until: float) -> None:
         async with self.turns.turn(application_id, wait_until=wait_until):
+            await self.applications.remove_secret(application_id, key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _InTurns:
+    """An application's secrets, each change in a turn of its own. Satisfies ``Secrets``."""
+
+    applications: Applications
+    turns: TakesTurns
+    wait_until: float
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """Raises ``Conflict`` (``application_full``) as well."""
+        async with self.turns.turn(application_id, wait_until=self.wait_until):
+            try:
+                return await self.applications.add_secret(application_id, display_name, end)
+            except Full as full:
+                raise _full() from full
+
+    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
+        """Reading takes no turn."""
+        return await self.applications.secrets_named(application_id, display_name)
+
+    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
+        """Raises ``Absent``."""
+        async with self.turns.turn(application_id, wait_until=self.wait_until):
             await self.applications.remove_secret(application_id, key_id)
 
 

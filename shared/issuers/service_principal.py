@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Protocol
 
 from shared.core import mark
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Fault, Malformed, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
-from shared.core.names import ObjectId, Scope
+from shared.core.names import ObjectId
 from shared.core.patience import REPEATABLE, Patience, all_of, both
-from shared.core.ports import Minted, Order
-from shared.core.role import AzureRole, ServicePrincipalTarget, Target
-from shared.core.secret import Secret
+from shared.core.ports import Minted, Order, SecretOrder
+from shared.core.role import AzureRole, ServicePrincipalTarget, Target, common_subscription
+from shared.issuers.directory_calls import Authorization, Directory, Probe
+from shared.issuers.lease_secrets import LeaseSecrets
 
 _FRESH_PATIENCE = 45.0
 """Seconds for which a no about an object made a moment ago is not taken for an answer."""
@@ -28,92 +27,6 @@ _ABSENCE_PATIENCE = 10.0
 _DOUBT = 45.0
 """Seconds for which Graph's no about an object made a moment ago is doubted: longer, and a wrong role keeps its callers waiting
 for as long as they may wait."""
-
-
-class Directory(Protocol):
-    """The calls to Microsoft Graph that this issuer makes. Every method may raise ``Upstream``; one call each."""
-
-    async def upsert_application(self, application: NewApplication) -> ApplicationIds:
-        """Registers it, or finds the one of that unique name (a second call)."""
-        ...
-
-    async def create_principal(self, app_id: ObjectId) -> ObjectId:
-        """The object id of the application's service principal, made or found (a second call).
-
-        Raises ``Doubtful`` while the application is not known everywhere.
-        """
-        ...
-
-    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
-        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another."""
-        ...
-
-    async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
-        """Puts the principal into the group; being in it already is success."""
-        ...
-
-    async def find_application(self, unique_name: str) -> ApplicationIds:
-        """Raises ``Absent``."""
-        ...
-
-    async def find_principal(self, app_id: ObjectId) -> ObjectId:
-        """Raises ``Absent``."""
-        ...
-
-    async def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
-        """Raises ``Absent`` when it is not in the group, or there is no such group."""
-        ...
-
-    async def delete_principal(self, principal: ObjectId) -> None:
-        """Into the recycle bin. Raises ``Absent``."""
-        ...
-
-    async def delete_application(self, application: ObjectId) -> None:
-        """Into the recycle bin, with its service principal. Raises ``Absent``."""
-        ...
-
-    async def purge(self, object_id: ObjectId) -> None:
-        """Out of the recycle bin, for good. Raises ``Absent``."""
-        ...
-
-    async def group_exists(self, group: ObjectId) -> bool:
-        """Whether there is such a group."""
-        ...
-
-
-class Authorization(Protocol):
-    """The calls to Azure Resource Manager that this issuer makes. Every method may raise ``Upstream``; one call each."""
-
-    async def assign(
-        self,
-        assignment: Assignment,
-        definition_id: str,
-        principal: ObjectId,
-        condition: str | None,
-        description: str | None = None,
-    ) -> None:
-        """Makes the assignment; one of the same name for the same principal is success."""
-        ...
-
-    async def unassign(self, assignment: Assignment) -> None:
-        """Deletes it. Raises ``Absent`` when it, or its scope, is gone."""
-        ...
-
-    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
-        """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
-        ...
-
-    async def definition_exists(self, definition_id: str) -> bool:
-        """Whether there is a role definition with this full id."""
-        ...
-
-
-class Probe(Protocol):
-    """Tries a credential out."""
-
-    async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:
-        """Whether Entra takes it dependably before ``wait_until``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +62,10 @@ class ServicePrincipalIssuer:
         note(made)
         # A secret made twice does no harm: both go with the application.
         principal, secret = await both(self._principal(order, made, application, note), self._secret(order, application))
-        made = replace(made, principal_id=principal)
+        made = replace(made, principal_id=principal, secret_id=secret.key_id)
+        note(made)
         await self._give(order, made, target, principal)
-        credential = self._credential(target, application, principal, secret)
+        credential = self._credential(made, application.app_id, secret)
         return Minted(credential, made, ready=await self._is_ready(order, target, credential))
 
     async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> ServicePrincipalFootprint:
@@ -172,6 +86,22 @@ class ServicePrincipalIssuer:
         """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
         look = _Look(self.patience, young, wait_until)
         return await _Undoing(self.directory, self.authorization, look, _own(footprint)).run()
+
+    async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
+        """One call. The principal, its assignments and memberships stay as they are."""
+        made = _own(footprint)
+        application_id, app_id = _known(made.application_id), _known(made.app_id)
+        secret = await LeaseSecrets(self.directory, self.patience, application_id, order).add()
+        made = replace(made, secret_id=secret.key_id)
+        note(made)
+        ready = order.ready and await self.probe.signs_in(app_id, secret.secret, wait_until=order.wait_until)
+        return Minted(self._credential(made, app_id, secret), made, ready=ready)
+
+    async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
+        """One call, or one to list them and one for each."""
+        made, keep = _own(footprint), _own(keeping).secret_id if keeping else None
+        secrets = LeaseSecrets(self.directory, self.patience, _known(made.application_id), order)
+        return await secrets.retire(made.secret_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ServicePrincipalTarget:
         """Looks every role definition and group up, all at once."""
@@ -238,17 +168,15 @@ class ServicePrincipalIssuer:
             return False
         return await self.probe.signs_in(made.client_id, made.client_secret, wait_until=order.wait_until)
 
-    def _credential(
-        self, target: ServicePrincipalTarget, application: ApplicationIds, principal: ObjectId, secret: NewSecret
-    ) -> ClientSecretCredential:
+    def _credential(self, made: ServicePrincipalFootprint, app_id: ObjectId, secret: NewSecret) -> ClientSecretCredential:
         return ClientSecretCredential(
             type="service_principal",
             tenant_id=self.tenant_id,
-            client_id=application.app_id,
+            client_id=app_id,
             client_secret=secret.secret,
-            object_id=principal,
+            object_id=made.principal_id,
             secret_id=secret.key_id,
-            subscription_id=target.subscription_id,
+            subscription_id=common_subscription(each.scope for each in made.assignments),
         )
 
     async def _definition(self, role: AzureRole, path: str, faults: list[Fault]) -> str:
@@ -381,6 +309,12 @@ def _target(target: Target) -> ServicePrincipalTarget:
     if not isinstance(target, ServicePrincipalTarget):
         raise TypeError(f"not a service principal target: {type(target).__name__}")
     return target
+
+
+def _known(identity: ObjectId | None) -> ObjectId:
+    if identity is None:
+        raise TypeError("an active lease's application is known")
+    return identity
 
 
 def _own(footprint: Footprint) -> ServicePrincipalFootprint:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from shared.broker import inspect
+from shared.broker.force import revoke_as_operator
 from shared.broker.issue import issue
 from shared.broker.renew import renew
+from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke, revoke_role
-from shared.core.lease import State
+from shared.core.lease import Lease, State
 from shared.triggers import reading, wire
 from shared.triggers.api import Api
 from shared.triggers.edge import Call
@@ -19,9 +21,10 @@ _LOOK_AGAIN = 15
 
 @api.call("POST", "roles/{role}/leases", operation="issue")
 async def issue_lease(call: Call) -> Reply:
-    """A new credential under a new lease."""
-    role = reading.role_name(call.http)
-    made = await issue(call.outside, call.asker, reading.ask(role, reading.body(call.http)))
+    """A new credential under a new lease, or, when it is asked for again under the same key, under the same lease."""
+    role, key = reading.role_name(call.http), reading.idempotency_key(call.http)
+    ask = reading.ask(role, reading.body(call.http))
+    made = await (issue(call.outside, call.asker, ask) if key is None else issue_once(call.outside, call.asker, ask, key))
     return of_json(201, wire.issued(made), {"Location": wire.lease_path(made.lease)})
 
 
@@ -47,7 +50,18 @@ async def renew_lease(call: Call) -> Reply:
 @api.call("DELETE", "leases/{id}", operation="revoke")
 async def revoke_lease(call: Call) -> Reply:
     """The end of one lease: at once, or soon when Azure is slow."""
-    lease = await revoke(call.outside, call.asker, reading.lease_id(call.http))
+    return _ending(await revoke(call.outside, call.asker, reading.lease_id(call.http)))
+
+
+@api.call("POST", "leases/{id}/revoke", operation="revoke", query=("force",))
+async def force_lease(call: Call) -> Reply:
+    """The same for operators, who may let go of a lease that cannot be ended."""
+    lease_id, force = reading.lease_id(call.http), reading.flag(call.http, "force")
+    reading.nothing(call.http)
+    return _ending(await revoke_as_operator(call.outside, call.asker, lease_id, force=force))
+
+
+def _ending(lease: Lease) -> Reply:
     if lease.state is State.ENDED:
         return of_json(200, wire.lease(lease))
     return of_json(202, wire.lease(lease), {"Location": wire.lease_path(lease), "Retry-After": str(_LOOK_AGAIN)})

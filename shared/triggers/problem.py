@@ -79,6 +79,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Unreachable: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),
     errors.Interrupted: Meaning(503, retry_after=1),
+    errors.Pending: Meaning(503, retry_after=5),
     errors.Misconfigured: Meaning(500),
 }
 

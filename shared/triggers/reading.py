@@ -29,6 +29,7 @@ _AUDIT_SPAN = timedelta(days=1)
 _MEDIA = re.compile(r'application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def body(request: func.HttpRequest) -> Any:
@@ -92,6 +93,14 @@ def _in_path[T](request: func.HttpRequest, name: str, parse: Callable[[str], T])
         return parse(request.route_params[name])
     except Unparsable as wrong:
         raise Malformed(Fault(name, str(wrong))) from None
+
+
+def idempotency_key(request: func.HttpRequest) -> str | None:
+    """The caller's key for this issue, as opaque as it was sent; ``None`` without one. Raises ``Malformed``."""
+    key: str | None = request.headers.get("idempotency-key")
+    if key is not None and _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise Malformed(Fault("Idempotency-Key", "expected 1 to 128 visible ASCII characters, without blanks"))
+    return key
 
 
 def ask(role: RoleName, document: Any) -> Ask:

@@ -10,7 +10,7 @@ from shared.cloud.graph import Graph
 from shared.core.directory import ExistingApplication, HeldCredentials
 from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Upstream
 from shared.issuers.application_secret import Applications
-from shared.issuers.service_principal import Directory
+from shared.issuers.directory_calls import Directory
 from tests.cloud.graph_answers import (
     APPLICATION,
     CLIENT,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from shared.broker.fan_out import leave
+from shared.broker.force import revoke_as_operator
 from shared.broker.issue import Ask, Issued, issue
 from shared.broker.renew import renew
+from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
 from shared.broker.set_aside import set_aside
 from shared.broker.sweep import end_due, sweep_on_time
 from shared.core.names import LeaseId
 from shared.core.role import Target
 from tests.crash.walk import Scenario, sweeping
-from tests.fakes.world import WEB, World, principal_target, request, role, secret_target, world
+from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, secret_target, world
 
 TARGETS: dict[str, Target] = {
     "service principal": principal_target(roles=2, groups=1, ready="token"),
@@ -95,6 +97,25 @@ def fan_outs(target: Target, lag: float = 0.0) -> list[Scenario]:
     ]
 
 
+async def issuing_once(world: World) -> Issued:
+    """Alice issues under her key, for the first time or again."""
+    return await issue_once(world.outside, request(), Ask(WEB), "alice-1")
+
+
+async def forcing(world: World) -> None:
+    """An operator ends whatever lease there is, in any case."""
+    for lease_id in list(world.leases.rows):
+        await revoke_as_operator(world.outside, request(ADMINISTRATOR), lease_id, force=True)
+
+
+def with_answer_lost(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A lease that was issued under a key so many seconds ago, and whose secret nobody has got."""
+    made = fresh(target, lag)
+    made.run(lambda: issuing_once(made))
+    made.clock.jump(age)
+    return made
+
+
 def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:
     """Every way to change a lease."""
     return [
@@ -102,5 +123,17 @@ def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("renew", lambda: with_lease(target, lag, age=60), renewing),
         Scenario("revoke", lambda: with_lease(target, lag, age=60), revoking),
         Scenario("revoke at once", lambda: with_lease(target, lag), revoking),
+        Scenario("issue once", lambda: fresh(target, lag), issuing_once),
+        Scenario("repeat", lambda: with_answer_lost(target, lag, age=60), issuing_once),
+        Scenario("repeat at once", lambda: with_answer_lost(target, lag), issuing_once),
         Scenario("sweep", lambda: with_lease(target, lag, age=301), sweeping),
+    ]
+
+
+def forced(target: Target, lag: float = 0.0) -> list[Scenario]:
+    """Letting go of a lease: what Azure refuses to undo stays behind, and is told."""
+    return [
+        Scenario("force revoke", lambda: with_lease(target, lag, age=200), forcing),
+        Scenario("force revoke at once", lambda: with_lease(target, lag), forcing),
+        Scenario("force revoke of a repeat", lambda: with_answer_lost(target, lag, age=200), forcing),
     ]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
 from tests.crash.scenarios import TARGETS, fresh, issuing
@@ -21,19 +22,18 @@ class OpensLate(MemoryLeases):
 
     def __init__(self, calls: Calls) -> None:
         super().__init__(calls)
-        self._unwritten: set[LeaseId] = set()
+        self._unwritten: dict[LeaseId, IssueKey | None] = {}
 
-    async def open(self, lease: Lease) -> Lease:
+    async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
         """Only promises to."""
-        self._unwritten.add(lease.id)
+        self._unwritten[lease.id] = key
         return lease
 
     async def swap(self, lease: Lease, *, former: Lease) -> Lease:
         """See the port."""
         if former.id not in self._unwritten:
             return await super().swap(lease, former=former)
-        self._unwritten.remove(former.id)
-        return await super().open(lease)
+        return await super().open(lease, self._unwritten.pop(former.id))
 
 
 def swapped(kind: str) -> World:

@@ -34,6 +34,16 @@ class FakeDirectory:
             "directory.add_secret", lambda: self.state.add_secret(application_id, display_name, end), application_id
         )
 
+    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
+        """See the port."""
+        return await self.calls.through(
+            "directory.secrets_named", lambda: self.state.secrets_named(application_id, display_name), display_name
+        )
+
+    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
+        """See the port."""
+        await self.calls.through("directory.remove_secret", lambda: self.state.remove_secret(application_id, key_id), key_id)
+
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
         """See the port."""
         await self.calls.through("directory.add_member", lambda: self.state.add_member(group, principal), group)

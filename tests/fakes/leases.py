@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import count
 
 from shared.core.errors import LostRace
+from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery, Page
@@ -20,12 +21,17 @@ class MemoryLeases:
 
     def __init__(self, calls: Calls) -> None:
         self.rows: dict[LeaseId, Lease] = {}
+        self.keys: dict[str, IssueKey] = {}
         self._calls = calls
         self._versions = count(1)
 
-    async def open(self, lease: Lease) -> Lease:
+    async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
         """See the port."""
-        return await self._calls.through("leases.open", lambda: self._open(lease), lease)
+        return await self._calls.through("leases.open", lambda: self._open(lease, key), lease)
+
+    async def find_key(self, digest: str) -> IssueKey | None:
+        """See the port."""
+        return await self._calls.through("leases.find_key", lambda: self.keys.get(digest), digest)
 
     async def swap(self, lease: Lease, *, former: Lease) -> Lease:
         """See the port."""
@@ -56,10 +62,19 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.census", self._census)
 
-    def _open(self, lease: Lease) -> Lease:
+    def _open(self, lease: Lease, key: IssueKey | None) -> Lease:
         if lease.id in self.rows:
             raise LostRace
+        if key is not None:
+            self._give(key, lease)
         return self._keep(lease)
+
+    def _give(self, key: IssueKey, lease: Lease) -> None:
+        assert key.shard == lease.id.shard, "the two would lie in different partitions"
+        found = self.keys.get(key.digest)
+        if key.version != (found.version if found else ""):
+            raise LostRace
+        self.keys[key.digest] = replace(key, version=f'"{next(self._versions)}"')
 
     def _swap(self, lease: Lease, former: Lease) -> Lease:
         self._require_unchanged(former)
@@ -69,6 +84,8 @@ class MemoryLeases:
         if lease.id in self.rows:
             self._require_unchanged(lease)
             del self.rows[lease.id]
+            if lease.key in self.keys and self.keys[lease.key].lease_id == lease.id:
+                del self.keys[lease.key]
 
     def _require_unchanged(self, lease: Lease) -> None:
         found = self.rows.get(lease.id)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -350,3 +351,15 @@ async def test_a_turn_that_does_not_come_in_time_is_azure_busy() -> None:
     with pytest.raises(ConcurrentChange):
         await one.mint()
     assert [] == one.world.calls.named("applications.add_secret")
+
+
+async def test_where_there_may_be_several_secrets_all_are_removed_and_none_is_sure_to_be_the_last() -> None:
+    """A worker that died may have asked for one that comes late: only time tells."""
+    one = job()
+    minted = await one.mint()
+    assert isinstance(minted.footprint, ApplicationSecretFootprint)
+    one.world.cloud.add_secret(EXISTING, one.order.lease_id, one.order.secret_end)
+    one.world.cloud.add_secret(EXISTING, "another lease's", one.order.secret_end)
+    one.footprint = replace(minted.footprint, several=True)
+    assert not await one.undo(young=True)
+    assert ["another lease's"] == [thing.owner for thing in one.world.leftovers()]

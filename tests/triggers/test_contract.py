@@ -78,6 +78,13 @@ def test_the_contracts_words_and_limits_are_the_codes() -> None:
     assert lease["id"]["pattern"].startswith(f"^{principal['name']['pattern'][1:-1]}\\.")
 
 
+def test_the_contracts_idempotency_key_is_the_codes() -> None:
+    """The same characters, and as many."""
+    written = CONTRACT["components"]["parameters"]["IdempotencyKey"]["schema"]["pattern"]
+    for text in ("a", "!~", "x" * 128, "", " ", "a b", "\u00e9", "x" * 129, "a\x7f"):
+        assert bool(re.fullmatch(written, text)) == bool(reading._IDEMPOTENCY_KEY.fullmatch(text)), text
+
+
 def test_every_reference_leads_somewhere() -> None:
     """No dangling ``$ref``."""
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(CONTRACT)):
@@ -142,6 +149,11 @@ async def test_answers_are_as_the_contract_says() -> None:
         ("read_lease", "GET", lease, {}),
         ("list_leases", "GET", "/api/v1/leases", {"query": {"limit": "1"}}),
         ("renew_lease", "POST", f"{lease}/renew", {}),
+        ("issue_lease", "POST", "/api/v1/roles/web/leases", {"headers": {"Idempotency-Key": "k"}}),
+        ("issue_lease", "POST", "/api/v1/roles/web/leases", {"headers": {"Idempotency-Key": "k"}}),
+        ("issue_lease", "POST", "/api/v1/roles/web/leases", {"headers": {"Idempotency-Key": "k"}, "body": {"ttl": 60}}),
+        ("force_lease", "POST", f"{lease}/revoke", {}),
+        ("force_lease", "POST", f"{lease}/revoke", {"token": "admin.token.x", "query": {"force": "true"}}),
         ("revoke_lease", "DELETE", lease, {}),
         ("read_role", "GET", "/api/v1/roles/web", {"token": "admin.token.x"}),
         ("list_roles", "GET", "/api/v1/roles", {"token": "admin.token.x"}),

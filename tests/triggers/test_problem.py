@@ -44,6 +44,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Unreachable: 504,
     errors.LostRace: 503,
     errors.Interrupted: 503,
+    errors.Pending: 503,
     errors.Misconfigured: 500,
 }
 DOCS = Path(shared.__file__).parents[1] / "docs"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from shared.core.footprint import (
     ServicePrincipalFootprint,
     combined,
     read_footprint,
+    remains,
     write_footprint,
 )
 from shared.core.names import ObjectId
@@ -29,7 +31,9 @@ footprints: some.SearchStrategy[Footprint] = some.builds(
     identities,
     identities,
     identities,
-) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities)
+    identities,
+    some.booleans(),
+) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities, some.booleans())
 
 
 @given(footprints)
@@ -68,3 +72,22 @@ def test_two_footprints_of_a_lease_combine_to_what_either_knows() -> None:
     other = ServicePrincipalFootprint("x", purge=False, principal_id=guid(3))
     expected = ServicePrincipalFootprint("x", (), (), purge=False, application_id=guid(1), app_id=guid(2), principal_id=guid(3))
     assert [expected, expected] == [combined(one, other), combined(other, one)]
+
+
+@pytest.mark.parametrize("doubtful", [0, 1])
+def test_that_there_may_be_several_secrets_is_never_forgotten(doubtful: int) -> None:
+    """Whichever of the two knows it."""
+    pair = [ApplicationSecretFootprint(EXISTING, "x", guid(1)), ApplicationSecretFootprint(EXISTING, "x", guid(1))]
+    pair[doubtful] = replace(pair[doubtful], several=True)
+    assert combined(*pair).several
+
+
+def test_what_remains_is_told_by_name() -> None:
+    """Enough for somebody to find each object."""
+    assignment = Assignment(SCOPES[0], "n")
+    planned = ServicePrincipalFootprint("leasehold-web.01", (assignment,), GROUPS[:1])
+    known = replace(planned, application_id=guid(1), principal_id=guid(2))
+    assert (f"role assignment n at {SCOPES[0]}", True) == (remains(planned)[-1], "leasehold-web.01" in remains(planned)[0])
+    assert 4 == len(remains(known))
+    assert all(str(each) in " ".join(remains(known)) for each in (guid(1), guid(2), GROUPS[0]))
+    assert (f"secret x on application {EXISTING}",) == remains(ApplicationSecretFootprint(EXISTING, "x"))

@@ -46,6 +46,9 @@ BY_STATE = {lease.state: lease for lease in (PLANNED, ACTIVE, ENDING, STUCK, END
 MOVES: dict[str, tuple[Callable[[Lease], Lease], set[State]]] = {
     "activated": (lambda lease: lease.activated(NOW, ready=False), {State.PLANNED}),
     "renewed": (lambda lease: lease.renewed(NOW + after(60)), {State.ACTIVE}),
+    "reissuing": (lambda lease: lease.reissuing(NOW + after(60)), {State.ACTIVE}),
+    "reissued": (lambda lease: lease.reissued(lease.footprint, NOW, ready=True), {State.ACTIVE}),
+    "let_go": (lambda lease: lease.let_go(NOW, timedelta(days=7)), {State.ENDING, State.STUCK}),
     "ending": (lambda lease: lease.ending(Cause.REVOKED, NOW, NOW), set(State) - {State.ENDED}),
     "looked_at_again": (lambda lease: lease.looked_at_again(NOW), {State.ENDING, State.STUCK}),
     "failed": (lambda lease: lease.failed(NOW, "x", 0.5), {State.ENDING, State.STUCK}),
@@ -169,12 +172,36 @@ def test_a_lease_that_is_given_up_is_stuck_at_once() -> None:
 
 
 def test_the_pause_that_azure_asks_for_is_kept() -> None:
-    """Whatever was planned; a shorter one does not hurry."""
-    found = [(ENDING.failed(NOW, "x", 0.5, asked).due_at - NOW).total_seconds() for asked in (120.0, 1.0, None)]
-    assert [120.0, 15.0, 15.0] == found
+    """A shorter one does not hurry, and it is no failed attempt."""
+    put_off = [ENDING.put_off(NOW, "x", 0.0, asked) for asked in (120.0, 1.0, 0.0)]
+    assert [120.0, 15.0, 15.0] == [(lease.due_at - NOW).total_seconds() for lease in put_off]
+    assert {(0, State.ENDING)} == {(lease.attempts, lease.state) for lease in put_off}
 
 
 def test_an_ended_lease_is_due_when_its_record_may_go() -> None:
     """After its retention; its last error is of no interest any more."""
     ended = ENDING.failed(NOW, "x", 0.0).ended(NOW, timedelta(days=7))
     assert (NOW + timedelta(days=7), NOW, "") == (ended.due_at, ended.ended_at, ended.last_error)
+
+
+def test_a_lease_that_gets_a_fresh_secret_may_have_several_until_it_is_sure() -> None:
+    """And absence is not believed before its worker has given up."""
+    begun = ACTIVE.reissuing(NOW + after(60))
+    assert (True, 1, NOW + after(60)) == (begun.footprint.several, begun.reissues, begun.made_by)
+    done = begun.reissued(ACTIVE.footprint, NOW, ready=False)
+    assert (False, None, NOW) == (done.footprint.several, done.reissuing_until, done.made_by)
+    assert begun.due_at == ACTIVE.due_at == done.due_at
+
+
+def test_a_lease_is_handed_out_unless_its_own_worker_says_that_it_failed() -> None:
+    """Whoever else ends it cannot know."""
+    assert (False, True) == (PLANNED.handed_out, ACTIVE.handed_out)
+    assert [True, True, False] == [
+        ACTIVE.ending(cause, NOW, NOW).handed_out for cause in (*(Cause.REVOKED, Cause.EXPIRED, Cause.FAILED),)
+    ]
+
+
+def test_a_lease_that_is_let_go_keeps_its_last_error() -> None:
+    """It is read by whoever wonders what became of it."""
+    gone = replace(STUCK, last_error="azure_scope_locked").let_go(NOW, timedelta(days=7))
+    assert (State.ENDED, "azure_scope_locked", NOW + timedelta(days=7)) == (gone.state, gone.last_error, gone.due_at)

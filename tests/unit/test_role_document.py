@@ -18,6 +18,7 @@ from shared.core.role import (
     Role,
     ServicePrincipalTarget,
     Target,
+    common_subscription,
 )
 from shared.core.role_document import read_role, restore_role, store_role, write_role
 from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, WEB, guid
@@ -211,7 +212,7 @@ def test_a_target_knows_its_subscription_only_when_there_is_one() -> None:
     """One for all scopes, or none."""
     other = Scope.parse(f"/subscriptions/{guid(9)}")
     one, two = AzureRole(SCOPES[0], "Reader"), AzureRole(other, "Reader")
-    found = [ServicePrincipalTarget(azure_roles=wanted).subscription_id for wanted in ((one, one), (one, two), ())]
+    found = [common_subscription(role.scope for role in wanted) for wanted in ((one, one), (one, two), ())]
     assert [guid(2), None, None] == found
 
 

@@ -143,4 +143,4 @@ def test_indexing_reads_no_setting() -> None:
         capture_output=True,
         text=True,
     )
-    assert int(done.stdout) == 24
+    assert int(done.stdout) == 25

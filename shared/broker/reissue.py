@@ -1,0 +1,109 @@
+"""A fresh secret for an active lease, whose former one then stops working: what a repeated issue answers with.
+
+One at a time: whoever begins says in the lease until when it will be done, and the others wait. At any line the worker may die:
+from the first write on the lease says that there may be several secrets, and all of them go when it ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.broker.issue import SECRET_SLACK, Issued
+from shared.broker.outside import Outside, Request
+from shared.core.errors import LeaseholdError, LostRace
+from shared.core.footprint import Footprint, in_doubt
+from shared.core.lease import Lease, State
+from shared.core.ports import Issuer, SecretOrder
+from shared.core.role import Role
+
+log = logging.getLogger(__name__)
+
+_TRIES = 5
+"""To store the secret: only renewals may come in between, and they are the same caller's."""
+
+
+def is_under_way(outside: Outside, lease: Lease) -> bool:
+    """Whether another worker is making a fresh secret, as far as is known."""
+    return lease.reissuing_until is not None and lease.reissuing_until > outside.now()
+
+
+async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) -> Issued:
+    """For an active lease on which nobody is at work.
+
+    Raises ``LostRace`` when somebody else came first or the lease has ended, ``Upstream`` when the secret cannot be made; a
+    secret of its own making is then removed, at the latest with the lease.
+    """
+    young = outside.now() < lease.made_by + timedelta(seconds=outside.timing.settle)
+    until = outside.now() + timedelta(seconds=outside.timing.turn)
+    order = SecretOrder(
+        lease.id,
+        lease.max_expires_at + SECRET_SLACK,
+        role.target.ready == "token",
+        young,
+        outside.within(outside.timing.turn / 2),
+    )
+    turn = _Turn(outside, request, order, lease, await outside.leases.swap(lease.reissuing(until), former=lease))
+    try:
+        return await turn.carry_out()
+    except LeaseholdError:
+        await turn.give_up()
+        raise
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One worker's turn. ``before`` and ``lease`` are the lease as it was found, and as it was marked."""
+
+    outside: Outside
+    request: Request
+    order: SecretOrder
+    before: Lease
+    lease: Lease
+    learned: Footprint | None = field(default=None)
+
+    @property
+    def issuer(self) -> Issuer:
+        return self.outside.issuers.for_footprint(self.lease.footprint)
+
+    async def carry_out(self) -> Issued:
+        minted = await self.issuer.reissue(self.order, self.lease.footprint, self._note)
+        alone = await self.issuer.retire(self.order, self.before.footprint, keeping=minted.footprint)
+        # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
+        await self.outside.audit.record(
+            self.request.done(self.outside, "reissue", role=self.lease.id.role, lease=self.lease.id)
+        )
+        # Who took over from a worker that gave no sign of life cannot know what that one may still make.
+        footprint = in_doubt(minted.footprint, several=not alone)
+        lease = await self._store(
+            lambda it: it.reissued(footprint, max(self.before.made_by, self.outside.now()), ready=minted.ready)
+        )
+        return Issued(lease, minted.credential)
+
+    async def give_up(self) -> None:
+        """As far as possible at once; what stays goes with the lease."""
+        try:
+            if self.learned is not None:
+                await self.issuer.retire(self.order, in_doubt(self.learned, several=False))
+            with suppress(LostRace):
+                await self._store(Lease.not_reissued)
+        except LeaseholdError:
+            log.warning("lease %s may have a secret more until it ends", self.lease.id, exc_info=True)
+
+    async def _store(self, change: Callable[[Lease], Lease]) -> Lease:
+        """Raises ``LostRace`` unless it is still this worker's turn on an active lease."""
+        stored: Lease | None = self.lease
+        for _ in range(_TRIES):
+            if stored is None or stored.state is not State.ACTIVE or stored.reissues != self.lease.reissues:
+                break
+            try:
+                return await self.outside.leases.swap(change(stored), former=stored)
+            except LostRace:
+                stored = await self.outside.leases.get(self.lease.id)
+        raise LostRace
+
+    def _note(self, footprint: Footprint) -> None:
+        self.learned = footprint

@@ -1,0 +1,129 @@
+"""Issuing under a key of the caller's: a repeat finds the lease of the first request, in whatever state it is."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from shared.broker.access import role_for_issuing
+from shared.broker.issue import Ask, Issued, issue
+from shared.broker.outside import Outside, Request
+from shared.broker.reissue import is_under_way, reissue
+from shared.core.errors import Conflict, Gone, LostRace, Pending
+from shared.core.issue_key import KEPT, IssueKey, digest_of, fingerprint_of
+from shared.core.lease import Cause, Lease, State
+from shared.core.names import LeaseId
+
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 2.0
+
+
+async def issue_once(outside: Outside, request: Request, ask: Ask, key: str) -> Issued:
+    """A new lease, or the one that was issued under this key before, with a fresh secret; the former secret is removed.
+
+    Raises what ``issue`` raises; ``Conflict`` when the key stands for another body, ``Gone`` when its lease has ended,
+    ``Pending`` when another request is at work on it for longer than this one may wait.
+    """
+    return await _Repeatable.of(outside, request, ask, key).run()
+
+
+@dataclass(slots=True)
+class _Repeatable:
+    outside: Outside
+    request: Request
+    ask: Ask
+    digest: str
+    fingerprint: str
+    mint_until: float
+    """On the monotonic clock, like the next: the platform ends the request soon after."""
+    wait_until: float
+    pause: float = _FIRST_PAUSE
+
+    @classmethod
+    def of(cls, outside: Outside, request: Request, ask: Ask, key: str) -> _Repeatable:
+        return cls(
+            outside,
+            request,
+            ask,
+            digest_of(request.caller, ask.role, key),
+            fingerprint_of(ask.ttl, ask.reason, ask.metadata),
+            outside.within(outside.timing.mint),
+            outside.within(outside.timing.repeat),
+        )
+
+    async def run(self) -> Issued:
+        """First as if the key were new: only its own insertion tells, and most are."""
+        former = ""
+        while True:
+            with suppress(LostRace):
+                return await self._begin(former)
+            found = await self._meet()
+            if isinstance(found, Issued):
+                return found
+            former = found
+
+    async def _begin(self, former: str) -> Issued:
+        made = await issue(self.outside, self.request, self.ask, key=self._key(former), wait_until=self.mint_until)
+        # A repeat may have found the lease active before this one could answer, and replaced the secret.
+        stored = await self.outside.leases.get(made.lease.id)
+        if stored is None or stored.reissues:
+            raise LostRace
+        return made
+
+    def _key(self, former: str) -> IssueKey:
+        now = self.outside.now()
+        lease_id = LeaseId.of(self.ask.role, self.outside.ids.ulid(now))
+        key = IssueKey(self.digest, self.fingerprint, lease_id, now + KEPT, former)
+        # One transaction writes both, so both lie in one partition: about one id in sixteen does.
+        while key.lease_id.shard != key.shard:
+            key = replace(key, lease_id=LeaseId.of(self.ask.role, self.outside.ids.ulid(now)))
+        return key
+
+    async def _meet(self) -> Issued | str:
+        """The lease that the key stands for, or the version of a key that stands for none: empty when there is no such key."""
+        role = await role_for_issuing(self.outside, self.request.caller, self.ask.role)
+        while True:
+            key = await self.outside.leases.find_key(self.digest)
+            if key is None or key.until <= self.outside.now():
+                return key.version if key else ""
+            self._require_same(key)
+            lease = await self.outside.leases.get(key.lease_id)
+            if lease is None or _came_to_nothing(lease):
+                return key.version
+            self._require_not_over(lease)
+            if lease.state is State.ACTIVE and not is_under_way(self.outside, lease):
+                with suppress(LostRace):
+                    return await reissue(self.outside, self.request, lease, role)
+            elif lease.state is State.PLANNED and lease.due_at <= self.outside.now():
+                await self._relieve(lease)
+                continue
+            await self._wait()
+
+    def _require_same(self, key: IssueKey) -> None:
+        if key.fingerprint != self.fingerprint:
+            told = f"This key was used for another request, and stands for the lease {key.lease_id}."
+            raise Conflict(told, code="idempotency_key_reused")
+
+    def _require_not_over(self, lease: Lease) -> None:
+        over = lease.state not in {State.PLANNED, State.ACTIVE}
+        if over or (lease.state is State.ACTIVE and lease.expires_at <= self.outside.now()):
+            raise Gone(f"The lease {lease.id}, for which this key stands, has ended.", code="lease_ended")
+
+    async def _relieve(self, lease: Lease) -> None:
+        """Its worker has died: the sweep undoes it, and the key is free."""
+        now = self.outside.now()
+        with suppress(LostRace):
+            await self.outside.leases.swap(lease.ending(Cause.UNFINISHED, now, now), former=lease)
+
+    async def _wait(self) -> None:
+        """For another request that is at work on the lease. Raises ``Pending`` when that takes too long."""
+        rest = self.pause * (0.5 + self.outside.ids.jitter())
+        if self.outside.clock.monotonic() + rest >= self.wait_until:
+            raise Pending
+        await self.outside.clock.sleep(rest)
+        self.pause = min(2 * self.pause, _LONGEST_PAUSE)
+
+
+def _came_to_nothing(lease: Lease) -> bool:
+    """Whether it ends without ever having been handed out: a key that stands for it is free again."""
+    return lease.state not in {State.PLANNED, State.ACTIVE} and not lease.handed_out

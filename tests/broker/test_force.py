@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.broker.force import revoke_as_operator
+from shared.broker.inspect import status
+from shared.core.caller import Caller
+from shared.core.errors import Forbidden, NotFound
+from shared.core.footprint import ServicePrincipalFootprint
+from shared.core.lease import ATTEMPTS_UNTIL_STUCK, Cause, Lease, State
+from tests.broker.scenes import AZURE, issued, stored, swept
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, SCOPES, WATCHER, World, principal_target, request, role, world
+
+
+@pytest.fixture
+async def scene() -> World:
+    """One active lease, some minutes old, whose first scope has been locked since."""
+    made = world(role(principal_target(roles=12)))
+    await issued(made)
+    made.clock.jump(300)
+    made.cloud.locked_scopes.add(SCOPES[0])
+    return made
+
+
+async def revoked(scene: World, by: Caller = ADMINISTRATOR, *, force: bool = True) -> Lease:
+    """The only lease."""
+    return await revoke_as_operator(scene.outside, request(by), stored(scene).id, force=force)
+
+
+async def stick(scene: World) -> None:
+    """Sweeps until the lease is stuck."""
+    for _ in range(ATTEMPTS_UNTIL_STUCK):
+        await swept(scene, after=1400)
+
+
+async def test_a_stuck_lease_is_let_go(scene: World) -> None:
+    """It has ended, and still says why it could not be ended."""
+    await stick(scene)
+    assert State.STUCK is stored(scene).state
+    lease = await revoked(scene)
+    assert (State.ENDED, Cause.EXPIRED, "azure_scope_locked: ScopeLocked") == (lease.state, lease.cause, lease.last_error)
+    assert 0 == len((await status(scene.outside, request(ADMINISTRATOR))).stuck)
+
+
+async def test_what_may_be_left_behind_is_audited(scene: World) -> None:
+    """By name, with the operator and the last error: enough to go and look."""
+    await stick(scene)
+    await revoked(scene)
+    events = [event for event in scene.audit.events if event.operation == "force_revoke"]
+    footprint = stored(scene).footprint
+    assert isinstance(footprint, ServicePrincipalFootprint)
+    told = " ".join(event.reason for event in events)
+    assert {ADMINISTRATOR} == {event.caller for event in events}
+    assert {"azure_scope_locked"} == {event.code for event in events}
+    assert all(f"{each.name} at {each.scope}" in told for each in footprint.assignments)
+    assert all(str(name) in told for name in (footprint.unique_name, footprint.application_id, footprint.principal_id))
+    assert all(thing.owner in told for thing in scene.leftovers())
+
+
+async def test_it_is_tried_once_more_before_it_is_let_go(scene: World) -> None:
+    """With the lock lifted nothing is left, and nothing is let go."""
+    await stick(scene)
+    scene.cloud.locked_scopes.clear()
+    lease = await revoked(scene)
+    assert (State.ENDED, "", []) == (lease.state, lease.last_error, scene.leftovers())
+    assert ("force_revoke", "done") not in scene.audit.told()
+
+
+async def test_a_live_lease_is_taken_back_as_usual_first(scene: World) -> None:
+    """And let go only when it fails again: the first failure may pass by itself."""
+    tried = await revoked(scene)
+    assert (State.ENDING, 1) == (tried.state, tried.attempts)
+    lease = await revoked(scene)
+    assert (State.ENDED, Cause.REVOKED) == (lease.state, lease.cause)
+    assert ["assignment"] == [thing.kind for thing in scene.leftovers()]
+    assert [("issue", "done"), ("end", "failed"), ("revoke", "done"), ("force_revoke", "done")] == list(
+        dict.fromkeys(scene.audit.told())
+    )
+
+
+async def test_without_force_a_lease_that_cannot_be_ended_stays(scene: World) -> None:
+    """As with an ordinary revocation."""
+    lease = await revoked(scene, force=False)
+    assert (State.ENDING, 1) == (lease.state, lease.attempts)
+
+
+async def test_it_may_be_asked_for_again(scene: World) -> None:
+    """Once it has ended nothing is called, and nothing is told."""
+    await stick(scene)
+    first, before = await revoked(scene), list(scene.audit.events)
+    calls = len([call for call in scene.calls.made if call.service in AZURE])
+    assert first == await revoked(scene)
+    assert (before, calls) == (scene.audit.events, len([call for call in scene.calls.made if call.service in AZURE]))
+
+
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize(("caller", "error"), [(ALICE, Forbidden), (BOB, NotFound), (WATCHER, NotFound)])
+async def test_it_is_for_admins(scene: World, caller: Caller, error: type[Exception], force: bool) -> None:  # noqa: FBT001
+    """A holder is told so; to others the lease does not exist."""
+    with pytest.raises(error):
+        await revoked(scene, caller, force=force)
+    assert State.ACTIVE is stored(scene).state
+
+
+async def test_a_lease_that_becomes_stuck_is_told_once_with_its_cause(scene: World) -> None:
+    """However often it is tried afterwards."""
+    await stick(scene)
+    await swept(scene, after=7200)
+    assert stored(scene).attempts > ATTEMPTS_UNTIL_STUCK
+    (event,) = [event for event in scene.audit.events if event.operation == "stuck"]
+    assert ("azure_scope_locked", "expired: azure_scope_locked: ScopeLocked", "failed") == (
+        *(event.code, event.reason, event.outcome),
+    )
+    assert 1 == len((await status(scene.outside, request(ADMINISTRATOR))).stuck)

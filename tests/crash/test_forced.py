@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from shared.core.errors import Locked, Unreachable, Upstream
+from tests.crash.scenarios import TARGETS, forced
+from tests.crash.walk import Scenario, blows, length, require_nothing_left, require_owned, strike
+from tests.fakes.calls import Died
+from tests.fakes.world import World
+
+WALKS = [
+    pytest.param(scenario, id=f"{scenario.name}, {kind}, lag {lag:.0f} s")
+    for lag in (0.0, 3.0)
+    for kind, target in TARGETS.items()
+    for scenario in forced(target, lag)
+]
+
+type Report = Callable[[str, object], None]
+
+
+@pytest.mark.parametrize("scenario", WALKS)
+def test_a_forced_end_whose_worker_dies_leaves_nothing(scenario: Scenario, record_property: Report) -> None:
+    """Azure can still undo it, and the sweep does."""
+    count = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, Died())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    record_property("cases", count)
+    assert count == 2 * length(scenario) > 0
+
+
+@pytest.mark.parametrize("error", [Locked("no", status=409, azure_code="ScopeLocked"), Unreachable()])
+@pytest.mark.parametrize("scenario", WALKS)
+def test_whatever_a_forced_end_leaves_behind_is_in_the_audit_trail(
+    scenario: Scenario, error: Upstream, record_property: Report
+) -> None:
+    """Azure refuses any one call, or its answer is lost: the operator can find each object by the names in the event."""
+    count = told = 0
+    for blow in blows(scenario):
+        world = scenario.make()
+        strike(world, scenario.deed, blow, error)
+        count, told = count + 1, told + len(world.leftovers())
+        named = let_go(world)
+        if named:
+            assert all(thing.owner in named for thing in world.leftovers())
+        else:
+            require_nothing_left(world)
+    record_property("cases", count)
+    assert told > 0
+
+
+def let_go(world: World) -> str:
+    """What the audit trail says may be left behind."""
+    return " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")
