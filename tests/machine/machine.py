@@ -18,7 +18,7 @@ from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, RoleName
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import VANDALS
-from tests.machine.stage import PRINCIPALS, SECRETS, Deed, Stage
+from tests.machine.stage import PRINCIPALS, SECRETS, Blow, Deed, Stage
 
 _SWEEP_INTERVAL = 60.0
 _A_WEEK = 8 * 86400.0
@@ -34,6 +34,8 @@ _EFFECTS = st.one_of(
 ROLES = st.sampled_from([PRINCIPALS, SECRETS])
 CALLERS = st.sampled_from([ALICE, BOB])
 PICKS = st.integers(0, 7)
+DEATHS = st.none() | st.tuples(st.integers(1, 30), st.booleans())
+"""Where the worker of an operation dies, if it does: at the call of that number, after its effect or before."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -45,29 +47,29 @@ class Machine(RuleBasedStateMachine):
         self.given: set[LeaseId] = set()
         """Leases whose credential has reached a caller."""
 
-    @rule(role=ROLES, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]))
-    def issue(self, role: RoleName, caller: Caller, ttl: int | None) -> None:
+    @rule(role=ROLES, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
+    def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: Blow | None) -> None:
         """A caller asks once."""
-        self._take(lambda outside: issue(outside, request(caller), Ask(role, ttl)))
+        self._take(lambda outside: issue(outside, request(caller), Ask(role, ttl)), death)
 
-    @rule(role=ROLES, caller=CALLERS, key=st.sampled_from(["one", "two"]))
-    def issue_or_repeat(self, role: RoleName, caller: Caller, key: str) -> None:
+    @rule(role=ROLES, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
+    def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: Blow | None) -> None:
         """A caller asks under a key, for the first time or again."""
-        self._take(lambda outside: issue_once(outside, request(caller), Ask(role), key))
+        self._take(lambda outside: issue_once(outside, request(caller), Ask(role), key), death)
 
     @precondition(lambda self: self.stage.leases.rows)
-    @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]))
-    def renew(self, pick: int, seconds: int) -> None:
-        """An operator may renew whichever lease."""
+    @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]), death=DEATHS)
+    def renew(self, pick: int, seconds: int, death: Blow | None) -> None:
+        """A holder wants more time."""
         lease = self._picked(pick)
-        self.stage.do(lambda outside: renew(outside, request(_holder(lease)), lease.id, seconds))
+        self.stage.do(lambda outside: renew(outside, request(_holder(lease)), lease.id, seconds), death)
 
     @precondition(lambda self: self.stage.leases.rows)
-    @rule(pick=PICKS)
-    def revoke(self, pick: int) -> None:
+    @rule(pick=PICKS, death=DEATHS)
+    def revoke(self, pick: int, death: Blow | None) -> None:
         """A holder gives a lease back."""
         lease = self._picked(pick)
-        self.stage.do(lambda outside: revoke(outside, request(_holder(lease)), lease.id))
+        self.stage.do(lambda outside: revoke(outside, request(_holder(lease)), lease.id), death)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 60.0, 300.0, 700.0, 3600.0, 14400.0]))
     def tick(self, seconds: float) -> None:
@@ -78,11 +80,6 @@ class Machine(RuleBasedStateMachine):
     def set_wall_clock(self, astray: float) -> None:
         """The broker's wall clock jumps, and is that wrong from now on."""
         self.stage.clock.astray = astray
-
-    @rule(ordinal=st.integers(1, 40), after=st.booleans())
-    def doom(self, ordinal: int, after: bool) -> None:  # noqa: FBT001 - the machine passes it by name
-        """The next worker will die at that call to the outside."""
-        self.stage.blow = (ordinal, after)
 
     @rule(service=st.sampled_from(["graph", "arm", "entra"]), effect=_EFFECTS, skip=st.integers(0, 5))
     def fault(self, service: str, effect: object, skip: int) -> None:
@@ -95,27 +92,28 @@ class Machine(RuleBasedStateMachine):
         """Somebody deletes something of a lease's."""
         VANDALS[vandal](self.stage.azure, self._picked(pick).footprint)
 
-    @rule()
-    def sweep(self) -> None:
+    @rule(death=DEATHS)
+    def sweep(self, death: Blow | None) -> None:
         """The timer's work."""
-        self.stage.do(lambda outside: sweep(outside, "sweep"))
+        self.stage.do(lambda outside: sweep(outside, "sweep"), death)
         if not self.stage.died:
             self._require_swept()
 
-    @rule()
-    def reconcile(self) -> None:
+    @rule(death=DEATHS)
+    def reconcile(self, death: Blow | None) -> None:
         """The other timer's work."""
-        self.stage.do(lambda outside: reconcile(outside, "reconcile"))
+        self.stage.do(lambda outside: reconcile(outside, "reconcile"), death)
 
     @rule(role=ROLES, ttl=st.sampled_from([300, 600, 3600]))
     def configure(self, role: RoleName, ttl: int) -> None:
         """An administrator writes the role, for the first time or again."""
         self.stage.configure(role, ttl)
 
-    @rule(role=ROLES)
-    def remove_role(self, role: RoleName) -> None:
+    @rule(role=ROLES, death=DEATHS)
+    def remove_role(self, role: RoleName, death: Blow | None) -> None:
         """An administrator removes the role, and its leases with it."""
-        self.stage.do(lambda outside: delete_role(outside, request(ADMINISTRATOR), role, expected=None, revoking=True))
+        asker = request(ADMINISTRATOR)
+        self.stage.do(lambda outside: delete_role(outside, asker, role, expected=None, revoking=True), death)
 
     @invariant()
     def nothing_is_without_a_lease_that_names_it(self) -> None:
@@ -131,7 +129,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Nothing goes wrong any more, and time passes: then all is as before."""
         self.stage.azure.world.faults.replace([])
-        self.stage.blow, self.stage.clock.astray = None, 0.0
+        self.stage.clock.astray = 0.0
         self._settle()
         assert self.stage.before == self.stage.azure.inventory()
         self._require_told()
@@ -139,8 +137,8 @@ class Machine(RuleBasedStateMachine):
         self.stage.do(lambda outside: sweep(outside, "sweep"))
         assert ({}, {}) == (self.stage.leases.rows, self.stage.leases.keys)
 
-    def _take(self, deed: Deed) -> None:
-        answer = self.stage.do(deed)
+    def _take(self, deed: Deed, death: Blow | None) -> None:
+        answer = self.stage.do(deed, death)
         if isinstance(answer, Issued):
             self.given.add(answer.lease.id)
 

@@ -37,6 +37,8 @@ PRINCIPALS = RoleName.parse("web")
 SECRETS = RoleName.parse("legacy")
 TTL, MAX_TTL = 600, 7200
 
+type Blow = tuple[int, bool]
+"""Where a worker dies: at the call of that number since it began, after its effect or before."""
 type Deed = Callable[[Outside], Awaitable[object]]
 
 
@@ -59,8 +61,6 @@ class Stage:
     opened: Callable[[Calls], MemoryLeases] = MemoryLeases
     clock: WallClock = field(default_factory=WallClock)
     ids: FixedIds = field(default_factory=FixedIds)
-    blow: tuple[int, bool] | None = None
-    """Where the next worker dies: at the call of that number, after its effect or before."""
     died: bool = False
     """Whether the last worker did."""
     seen: dict[str, Lease] = field(default_factory=dict)
@@ -93,12 +93,12 @@ class Stage:
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
 
-    def do(self, deed: Deed) -> object:
+    def do(self, deed: Deed, death: Blow | None = None) -> object:
         """One worker does it, and may die of it; what the deed gives, or the broker's refusal."""
-        if self.blow is not None:
-            ordinal, after = self.blow
+        if death is not None:
+            ordinal, after = death
             self.calls.fail_at(len(self.calls.made) + ordinal, Died(), after=after)
-        self.blow, self.died = None, False
+        self.died = False
         try:
             return asyncio.run(self._life(deed))
         except Died:
