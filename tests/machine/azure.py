@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -26,7 +27,7 @@ from local.cloud.sample import BROKER, furnish
 from local.cloud.state import Application, Group, Identity
 from local.cloud.wire import Call, Reply, Service
 from local.cloud.world import World, new_world
-from tests.fakes.calls import Calls
+from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import START
 
 GRAPH = "https://graph.microsoft.com"
@@ -48,6 +49,8 @@ class Azure:
     calls: Calls
     world: World = field(default_factory=new_world)
     services: dict[str, Service] = field(init=False)
+    death: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a worker dies at a call to it: whoever waits for the task that died would wait for ever."""
     _tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -95,7 +98,11 @@ class Azure:
         """The reply, or ``Unanswered``; faults strike as they do when the local Azure listens on its ports."""
         call = _call(method, url, headers, body)
         service = hosts.choose(self.services, call)
-        return await self.calls.through(f"{service.name}.{method.lower()}", lambda: self._answer(service, call), call.path)
+        try:
+            return await self.calls.through(f"{service.name}.{method.lower()}", lambda: self._answer(service, call), call.path)
+        except Died:
+            self.death.set()
+            raise
 
     def _answer(self, service: Service, call: Call) -> Reply:
         effect: Effect | None = self.world.faults.strike(service.name, call.method, call.path)

@@ -117,7 +117,8 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_without_a_lease_that_names_it(self) -> None:
         """Neither an object, nor what lies in the recycle bin, nor a secret."""
-        assert [] == self.stage.orphans()
+        orphans = self.stage.orphans()
+        assert [] == orphans, f"without a live lease: {orphans}"
 
     @invariant()
     def no_two_leases_share_a_principal(self) -> None:

@@ -114,11 +114,20 @@ class Stage:
             arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), budgets)
             probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
             try:
-                return await deed(self._outside(graph, arm, probe))
+                return await self._until_death(deed(self._outside(graph, arm, probe)))
             except LostRace:
                 raise AssertionError("a lost race left the broker") from None
             except LeaseholdError as refusal:
                 return refusal
+
+    async def _until_death(self, deed: Awaitable[object]) -> object:
+        """What the deed gives. The loop's end cancels what a dead worker leaves, none of whose calls gets through any more."""
+        self.azure.death = asyncio.Event()
+        work, death = asyncio.ensure_future(deed), asyncio.create_task(self.azure.death.wait())
+        await asyncio.wait({work, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Died
+        return await work
 
     def _outside(self, calls: GraphCalls, arm: Arm, probe: TokenProbe) -> Outside:
         patience, graph = Patience(self.clock, self.ids), Graph(calls)
@@ -156,9 +165,9 @@ class Stage:
         return {found.app_id} if found else set()
 
     def _of_client(self, known: set[str]) -> set[str]:
-        """The unique names of applications, be they in the recycle bin, whose client id is known."""
+        """The unique names of applications, be they in the recycle bin, of which either id is known."""
         found = self.azure.world.directory.applications.values()
-        return {str(each.unique_name) for each in found if each.app_id in known and each.unique_name}
+        return {str(each.unique_name) for each in found if {each.id, each.app_id} & known and each.unique_name}
 
 
 _KINDS = ("applications", "deleted_items", "service_principals", "secrets", "role_assignments")
