@@ -19,7 +19,7 @@ from shared.cloud.probe import TokenProbe
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.lease import Lease
-from shared.core.names import ObjectId, RoleName
+from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.patience import Patience
 from shared.issuers.application_secret import ApplicationSecretIssuer
 from shared.issuers.service_principal import ServicePrincipalIssuer
@@ -63,7 +63,7 @@ class Stage:
     ids: FixedIds = field(default_factory=FixedIds)
     died: bool = False
     """Whether the last worker did."""
-    seen: dict[str, Lease] = field(default_factory=dict)
+    seen: dict[LeaseId, Lease] = field(default_factory=dict)
     """Every lease ever met, as it last stood."""
 
     def __post_init__(self) -> None:
