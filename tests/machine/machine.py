@@ -1,0 +1,178 @@
+"""The state machine: whatever may happen to a broker, in any order, and what must hold all the same."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from shared.broker.configure import delete_role
+from shared.broker.issue import Ask, Issued, issue
+from shared.broker.reconcile import reconcile
+from shared.broker.renew import renew
+from shared.broker.repeat import issue_once
+from shared.broker.revoke import revoke
+from shared.broker.sweep import sweep
+from shared.core.caller import Caller
+from shared.core.footprint import ServicePrincipalFootprint
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId, RoleName
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
+from tests.machine.by_hand import VANDALS
+from tests.machine.stage import PRINCIPALS, SECRETS, Blow, Deed, Stage
+
+_SWEEP_INTERVAL = 60.0
+_A_WEEK = 8 * 86400.0
+_LONGEST_WAIT = 5400.0
+"""Seconds until a lease that is stuck is tried again, jitter included."""
+_TOO_MANY = 20
+_ANSWERS = ((403, "Forbidden"), (409, "Conflict"), (429, "TooManyRequests"), (500, "Internal"), (503, "ServiceUnavailable"))
+_EFFECTS = st.one_of(
+    st.sampled_from(_ANSWERS).map(lambda it: {"status": it[0], "code": it[1]}),
+    st.sampled_from(["drop_after_effect", "timeout"]),
+)
+
+ROLES = st.sampled_from([PRINCIPALS, SECRETS])
+CALLERS = st.sampled_from([ALICE, BOB])
+PICKS = st.integers(0, 3)
+DEATHS = st.none() | st.tuples(st.integers(1, 30), st.booleans())
+"""Where the worker of an operation dies, if it does: at the call of that number, after its effect or before."""
+
+
+class Machine(RuleBasedStateMachine):
+    """One broker's days. Rules that need a lease take one of those there are, whatever its state."""
+
+    def __init__(self, stage: Stage | None = None) -> None:
+        super().__init__()
+        self.stage = stage or Stage()
+        self.given: set[LeaseId] = set()
+        """Leases whose credential has reached a caller."""
+        for role in (PRINCIPALS, SECRETS):
+            self.issue_or_repeat(role, ALICE, "one", None)
+
+    @rule(role=ROLES, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
+    def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: Blow | None) -> None:
+        """A caller asks once."""
+        self._take(lambda outside: issue(outside, request(caller), Ask(role, ttl)), death)
+
+    @rule(role=ROLES, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
+    def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: Blow | None) -> None:
+        """A caller asks under a key, for the first time or again."""
+        self._take(lambda outside: issue_once(outside, request(caller), Ask(role), key), death)
+
+    @precondition(lambda self: self.stage.leases.rows)
+    @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]), death=DEATHS)
+    def renew(self, pick: int, seconds: int, death: Blow | None) -> None:
+        """A holder wants more time."""
+        lease = self._picked(pick)
+        self.stage.do(lambda outside: renew(outside, request(_holder(lease)), lease.id, seconds), death)
+
+    @precondition(lambda self: self.stage.leases.rows)
+    @rule(pick=PICKS, death=DEATHS)
+    def revoke(self, pick: int, death: Blow | None) -> None:
+        """A holder gives a lease back."""
+        lease = self._picked(pick)
+        self.stage.do(lambda outside: revoke(outside, request(_holder(lease)), lease.id), death)
+
+    @rule(seconds=st.sampled_from([1.0, 10.0, 60.0, 300.0, 700.0, 3600.0, 14400.0]))
+    def tick(self, seconds: float) -> None:
+        """Time passes."""
+        self.stage.clock.jump(seconds)
+
+    @rule(astray=st.sampled_from([-3600.0, -300.0, -30.0, 0.0, 30.0, 300.0, 3600.0]))
+    def set_wall_clock(self, astray: float) -> None:
+        """The broker's wall clock jumps, and is that wrong from now on."""
+        self.stage.clock.astray = astray
+
+    @rule(service=st.sampled_from(["graph", "arm", "entra"]), effect=_EFFECTS, skip=st.integers(0, 5))
+    def fault(self, service: str, effect: object, skip: int) -> None:
+        """A call of that service will fail, or its answer be lost."""
+        self.stage.azure.world.faults.add([{"service": service, "effect": effect, "skip": skip}])
+
+    @precondition(lambda self: self.stage.leases.rows)
+    @rule(pick=PICKS, vandal=st.sampled_from(sorted(VANDALS)))
+    def delete_by_hand(self, pick: int, vandal: str) -> None:
+        """Somebody deletes something of a lease's."""
+        VANDALS[vandal](self.stage.azure, self._picked(pick).footprint)
+
+    @rule(death=DEATHS)
+    def sweep(self, death: Blow | None) -> None:
+        """The timer's work."""
+        self.stage.do(lambda outside: sweep(outside, "sweep"), death)
+        if not self.stage.died:
+            self._require_swept()
+
+    @rule(death=DEATHS)
+    def reconcile(self, death: Blow | None) -> None:
+        """The other timer's work."""
+        self.stage.do(lambda outside: reconcile(outside, "reconcile"), death)
+
+    @rule(role=ROLES, removed=st.booleans(), ttl=st.sampled_from([300, 600, 3600]), death=DEATHS)
+    def reconfigure(self, role: RoleName, *, removed: bool, ttl: int, death: Blow | None) -> None:
+        """An administrator may remove the role, and its leases with it; and writes it, with another ttl."""
+        if removed:
+            asker = request(ADMINISTRATOR)
+            self.stage.do(lambda outside: delete_role(outside, asker, role, expected=None, revoking=True), death)
+        self.stage.configure(role, ttl)
+
+    @invariant()
+    def nothing_is_without_a_lease_that_names_it(self) -> None:
+        """Neither an object, nor what lies in the recycle bin, nor a secret."""
+        orphans = self.stage.orphans()
+        assert [] == orphans, f"without a live lease: {orphans}"
+
+    @invariant()
+    def no_two_leases_share_a_principal(self) -> None:
+        """Nor an application."""
+        ids = [each for lease in self.stage.leases.rows.values() for each in _own(lease)]
+        assert len(ids) == len(set(ids))
+
+    def teardown(self) -> None:
+        """Nothing goes wrong any more, and time passes: then all is as before."""
+        self.stage.azure.world.faults.replace([])
+        self.stage.clock.astray = 0.0
+        self._settle()
+        assert self.stage.before == self.stage.azure.inventory()
+        self._require_told()
+        self.stage.clock.jump(_A_WEEK)
+        self.stage.do(lambda outside: sweep(outside, "sweep"))
+        assert ({}, {}) == (self.stage.leases.rows, self.stage.leases.keys)
+
+    def _take(self, deed: Deed, death: Blow | None) -> None:
+        answer = self.stage.do(deed, death)
+        if isinstance(answer, Issued):
+            self.given.add(answer.lease.id)
+
+    def _picked(self, pick: int) -> Lease:
+        rows = sorted(self.stage.leases.rows.values(), key=lambda lease: (not lease.state.is_live, lease.planned_at))
+        return rows[pick % len(rows)]
+
+    def _require_swept(self) -> None:
+        late = self.stage.clock.now().timestamp() - _SWEEP_INTERVAL
+        active = [lease for lease in self.stage.leases.rows.values() if lease.state is State.ACTIVE]
+        assert [] == [lease.id for lease in active if lease.expires_at.timestamp() < late]
+
+    def _settle(self) -> None:
+        for _ in range(_TOO_MANY):
+            self.stage.clock.jump(_LONGEST_WAIT)
+            self.stage.do(lambda outside: sweep(outside, "sweep"))
+            self.nothing_is_without_a_lease_that_names_it()
+            if all(lease.state is State.ENDED for lease in self.stage.leases.rows.values()):
+                return
+        raise AssertionError(f"never ends: {list(self.stage.leases.rows.values())}")
+
+    def _require_told(self) -> None:
+        told = {(event.lease, event.operation) for event in self.stage.audit.events if event.outcome == "done"}
+        ended = [lease.id for lease in self.stage.seen.values() if lease.state is State.ENDED]
+        assert [] == [each for each in ended if (each, "end") not in told], "ended, and nobody told"
+        assert [] == [each for each in self.given if not told & {(each, "issue"), (each, "reissue")}], "given in silence"
+
+
+def _holder(lease: Lease) -> Caller:
+    return next(each for each in (ALICE, BOB) if each.object_id == lease.holder.object_id)
+
+
+def _own(lease: Lease) -> list[str]:
+    footprint = lease.footprint
+    if not isinstance(footprint, ServicePrincipalFootprint):
+        return []
+    return [str(each) for each in (footprint.application_id, footprint.app_id, footprint.principal_id) if each]

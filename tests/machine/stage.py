@@ -1,0 +1,183 @@
+"""The real broker over the local Azure in one process; its stores in memory, its time virtual, its workers mortal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.broker.configure import put_role
+from shared.broker.outside import Outside
+from shared.cloud.arm import Arm
+from shared.cloud.budgets import Budgets
+from shared.cloud.census import AzureCensus
+from shared.cloud.graph import Graph
+from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.probe import TokenProbe
+from shared.core.errors import LeaseholdError, LostRace
+from shared.core.footprint import Footprint, ServicePrincipalFootprint
+from shared.core.lease import Lease
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.patience import Patience
+from shared.issuers.application_secret import ApplicationSecretIssuer
+from shared.issuers.service_principal import ServicePrincipalIssuer
+from shared.issuers.turns import TakingTurns
+from tests.fakes.calls import Calls, Died
+from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.leases import MemoryLeases
+from tests.fakes.queue import MemoryRevocations, MemoryTickets
+from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
+from tests.fakes.turns import MemoryTurns
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, FakeIssuers, request
+from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
+
+PRINCIPALS = RoleName.parse("web")
+SECRETS = RoleName.parse("legacy")
+TTL, MAX_TTL = 600, 7200
+
+type Blow = tuple[int, bool]
+"""Where a worker dies: at the call of that number since it began, after its effect or before."""
+type Deed = Callable[[Outside], Awaitable[object]]
+
+
+class WallClock(FakeClock):
+    """The broker's: its wall clock may be wrong by ``astray`` seconds; what passes is right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.astray = 0.0
+
+    def now(self) -> datetime:
+        """See the base class."""
+        return super().now() + timedelta(seconds=self.astray)
+
+
+@dataclass
+class Stage:
+    """One broker and one Azure, and what the machine sees and commands of them."""
+
+    opened: Callable[[Calls], MemoryLeases] = MemoryLeases
+    clock: WallClock = field(default_factory=WallClock)
+    ids: FixedIds = field(default_factory=FixedIds)
+    died: bool = False
+    """Whether the last worker did."""
+    seen: dict[LeaseId, Lease] = field(default_factory=dict)
+    """Every lease ever met, as it last stood."""
+
+    def __post_init__(self) -> None:
+        """Furnishes it, and keeps both roles."""
+        self.calls = Calls(self.clock)
+        self.azure = Azure(self.calls)
+        self.leases, self.roles = self.opened(self.calls), MemoryRoles(self.calls)
+        self.audit, self.journal = MemoryAudit(self.calls), MemoryJournal(self.calls)
+        self.turns = MemoryTurns(self.calls)
+        self.revocations, self.tickets = MemoryRevocations(self.calls), MemoryTickets(self.calls)
+        for name in (PRINCIPALS, SECRETS):
+            self.configure(name)
+        self.before = self.azure.inventory()
+
+    def configure(self, name: RoleName, ttl: int = TTL) -> None:
+        """An administrator writes the role."""
+        document = self._documents()[name] | {"ttl": ttl, "max_ttl": MAX_TTL}
+        self.do(lambda outside: put_role(outside, request(ADMINISTRATOR), name, document, expected=None))
+
+    def _documents(self) -> dict[RoleName, dict[str, Any]]:
+        bounds = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
+        scope = f"/subscriptions/{self.azure.world.subscription_id}/resourceGroups/data"
+        roles = [{"role_name": "Reader", "scope": scope}]
+        groups = [{"object_id": self.azure.readers.id}]
+        return {
+            PRINCIPALS: bounds | {"type": "service_principal", "azure_roles": roles, "azure_groups": groups},
+            SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
+        }
+
+    def do(self, deed: Deed, death: Blow | None = None) -> object:
+        """One worker does it, and may die of it; what the deed gives, or the broker's refusal."""
+        if death is not None:
+            ordinal, after = death
+            self.calls.fail_at(len(self.calls.made) + ordinal, Died(), after=after)
+        self.died = False
+        try:
+            return asyncio.run(self._life(deed))
+        except Died:
+            self.died = True
+            return None
+        finally:
+            self.calls.revive()
+            self.seen.update(self.leases.rows)
+
+    async def _life(self, deed: Deed) -> object:
+        async with client_of(self.azure) as client:
+            graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, budgets := Budgets(self.clock))
+            arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), budgets)
+            probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
+            try:
+                return await self._until_death(deed(self._outside(graph, arm, probe)))
+            except LostRace:
+                raise AssertionError("a lost race left the broker") from None
+            except LeaseholdError as refusal:
+                return refusal
+
+    async def _until_death(self, deed: Awaitable[object]) -> object:
+        """What the deed gives. The loop's end cancels what a dead worker leaves, none of whose calls gets through any more."""
+        self.azure.death = asyncio.Event()
+        work, death = asyncio.ensure_future(deed), asyncio.create_task(self.azure.death.wait())
+        await asyncio.wait({work, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Died
+        return await work
+
+    def _outside(self, calls: GraphCalls, arm: Arm, probe: TokenProbe) -> Outside:
+        patience, graph = Patience(self.clock, self.ids), Graph(calls)
+        tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
+        turns = TakingTurns(self.turns, self.clock, self.ids)
+        issuers = FakeIssuers(
+            ServicePrincipalIssuer(graph, arm, probe, patience, tenant),
+            ApplicationSecretIssuer(graph, turns, probe, patience, tenant, frozenset()),
+        )
+        stores = (self.leases, self.roles, self.audit, self.journal, issuers, self.revocations, self.tickets)
+        return Outside(self.clock, self.ids, *stores, census=lambda: AzureCensus(calls, arm, own, patience))
+
+    def orphans(self) -> list[str]:
+        """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""
+        live = [lease.footprint for lease in self.leases.rows.values() if lease.state.is_live]
+        named = {name for footprint in live for name in names(footprint)}
+        return [f"{kind} {found}" for kind, found in self.things() if not named & found]
+
+    def things(self) -> list[tuple[str, set[str]]]:
+        """What is in Azure beyond the furniture: its kind, and the names and ids by which a footprint may know it."""
+        now = self.azure.inventory()
+        found = [
+            (kind, {str(value) for key, value in each.items() if key in _TELLING and value})
+            for kind in _KINDS
+            for each in now[kind]
+            if each not in self.before[kind]
+        ]
+        members = {member for group in now["groups"] for member in group["members"]}
+        former = {member for group in self.before["groups"] for member in group["members"]}
+        found += [("member", {member} | self._of_principal(member)) for member in sorted(members - former)]
+        return [(kind, known | self._of_client(known)) for kind, known in found]
+
+    def _of_principal(self, object_id: str) -> set[str]:
+        found = self.azure.world.directory.service_principals.get(object_id)
+        return {found.app_id} if found else set()
+
+    def _of_client(self, known: set[str]) -> set[str]:
+        """The unique names of applications, be they in the recycle bin, of which either id is known."""
+        found = self.azure.world.directory.applications.values()
+        return {str(each.unique_name) for each in found if {each.id, each.app_id} & known and each.unique_name}
+
+
+_KINDS = ("applications", "deleted_items", "service_principals", "secrets", "role_assignments")
+_TELLING = {"object_id", "client_id", "unique_name", "name", "display_name", "holder_id"}
+
+
+def names(footprint: Footprint) -> set[str]:
+    """All by which a footprint knows what it stands for."""
+    if isinstance(footprint, ServicePrincipalFootprint):
+        ids = {footprint.application_id, footprint.app_id, footprint.principal_id, footprint.secret_id}
+        known = {str(each) for each in ids if each}
+        return known | {footprint.unique_name} | {each.name for each in footprint.assignments}
+    return {footprint.display_name}
