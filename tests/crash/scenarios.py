@@ -140,6 +140,6 @@ def forced(target: Target, lag: float = 0.0) -> list[Scenario]:
 
 
 def issuing_scenarios(target: Target) -> list[Scenario]:
-    """Every way to be given a credential."""
-    issues = {"issue", "issue once", "repeat", "repeat at once"}
+    """Every way to be given a credential: without a key, with one, and again under it."""
+    issues = {"issue", "issue once", "repeat"}
     return [scenario for scenario in scenarios(target) if scenario.name in issues]

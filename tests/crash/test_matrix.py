@@ -43,18 +43,20 @@ def test_nothing_is_lost_whatever_befalls_any_call(operation: Operation, way: Wa
 
 @pytest.mark.parametrize("scenario", ISSUES)
 def test_an_issue_that_dies_and_a_sweep_that_dies_after_it_leave_nothing(scenario: Scenario, record_property: Report) -> None:
-    """At each call of the one, and at each call of the other: the next sweeps finish, and tell it."""
+    """At each call of the one, and after each call of the other: the next sweeps finish, and tell it.
+
+    Before a call of the sweep is as after the one before it, and before its first call nothing has been done.
+    """
     count = 0
     for first in blows(scenario):
         ordinal, died = 0, True
         while died:
             ordinal += 1
-            for after in (False, True):
-                world, died = dead_twice(scenario, first, Blow(ordinal, after=after))
-                require_owned(world)
-                require_nothing_left(world)
-                require_ends_told(world)
-                count += died
+            world, died = dead_twice(scenario, first, Blow(ordinal, after=True))
+            require_owned(world)
+            require_nothing_left(world)
+            require_ends_told(world)
+            count += died
     record_property("cases", count)
     assert count > len(list(blows(scenario)))
 
