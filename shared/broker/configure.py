@@ -50,7 +50,7 @@ async def list_roles(outside: Outside, request: Request) -> tuple[Role, ...]:
 
 
 async def delete_role(outside: Outside, request: Request, name: RoleName, *, expected: str | None, revoking: bool) -> int:
-    """Forgets the role; gives how many live leases of it were made to end.
+    """Forgets the role; gives how many live leases of it were made to end. Repeated, it ends those that it had not got to.
 
     Raises ``Forbidden``, ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is
     not asked for.
@@ -58,7 +58,9 @@ async def delete_role(outside: Outside, request: Request, name: RoleName, *, exp
     require_admin(request.caller)
     if not revoking and await outside.leases.count_live(name, at_most=1):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
-    if not await outside.roles.delete(name, expected=expected):
+    gone = await outside.roles.delete(name, expected=expected)
+    # A deletion whose worker died has taken the role, and may not have got to its leases.
+    if not gone and not (revoking and await outside.leases.count_live(name, at_most=1)):
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     # Gone first: an issue that is under way either sees that, or its lease is found here.
     count = await revoke_role(outside, request, name) if revoking else 0

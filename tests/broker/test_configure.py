@@ -7,6 +7,7 @@ import pytest
 from shared.broker.configure import delete_role, get_role, list_roles, put_role
 from shared.core.caller import Caller
 from shared.core.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed, Unavailable
+from shared.core.lease import State
 from shared.core.protection import Protected
 from shared.core.role import ServicePrincipalTarget
 from tests.broker.scenes import issued, swept
@@ -158,3 +159,17 @@ async def test_what_is_not_recorded_is_an_error() -> None:
     scene.calls.fail("audit.record", Unavailable())
     with pytest.raises(Unavailable):
         await put(scene)
+
+
+async def test_a_repeated_deletion_ends_the_leases_that_a_dead_worker_left() -> None:
+    """The first one had taken the role away and died; the repeat must not answer that there is no such role and stop there."""
+    scene = world(role())
+    lease = (await issued(scene)).lease
+    scene.calls.fail("leases.list", Unavailable())
+    with pytest.raises(Unavailable):
+        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+    assert 1 == await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+    await swept(scene)
+    assert State.ENDED is scene.leases.rows[lease.id].state
+    with pytest.raises(NotFound):
+        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)

@@ -137,3 +137,9 @@ def forced(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("force revoke at once", lambda: with_lease(target, lag), forcing),
         Scenario("force revoke of a repeat", lambda: with_answer_lost(target, lag, age=200), forcing),
     ]
+
+
+def issuing_scenarios(target: Target) -> list[Scenario]:
+    """Every way to be given a credential: without a key, with one, and again under it."""
+    issues = {"issue", "issue once", "repeat"}
+    return [scenario for scenario in scenarios(target) if scenario.name in issues]

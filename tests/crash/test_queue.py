@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from shared.core.errors import Unavailable
 from shared.core.lease import State
 from tests.crash.scenarios import TARGETS, fan_outs, fanning_out, taking_messages
-from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, strike
+from tests.crash.walk import blows, live, require_owned, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import World
-
-WALKS = [
-    pytest.param(scenario, id=f"{scenario.name}, {kind}") for kind, target in TARGETS.items() for scenario in fan_outs(target)
-]
-
-type Report = Callable[[str, object], None]
 
 
 def drain(world: World) -> None:
@@ -25,38 +16,6 @@ def drain(world: World) -> None:
     world.clock.jump(60)
     world.run(lambda: live(world, fanning_out))
     world.run(lambda: live(world, taking_messages))
-
-
-@pytest.mark.parametrize("scenario", WALKS)
-def test_death_at_any_call_on_the_way_through_the_queue_leaves_nothing(scenario: Scenario, record_property: Report) -> None:
-    """Whether message or ticket was written or not: the leases end all the same, by sweeps alone."""
-    count = 0
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
-        require_owned(world)
-        world.clock.jump(5400)
-        require_nothing_left(world)
-        count += 1
-    record_property("cases", count)
-    assert count == 2 * length(scenario) > 0
-
-
-@pytest.mark.parametrize("scenario", WALKS)
-def test_a_lost_answer_at_any_call_on_the_way_through_the_queue_leaves_nothing(
-    scenario: Scenario, record_property: Report
-) -> None:
-    """Neither does storage or Azure that fails once."""
-    count = 0
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, Unavailable())
-        require_owned(world)
-        world.clock.jump(5400)
-        require_nothing_left(world)
-        count += 1
-    record_property("cases", count)
-    assert count > 0
 
 
 @pytest.mark.parametrize("kind", TARGETS)

@@ -9,14 +9,12 @@ import pytest
 from shared.broker.reconcile import reconcile
 from shared.core import mark
 from shared.core.directory import NewApplication
-from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import Target
 from tests.crash.scenarios import TARGETS, fresh, issuing, only
-from tests.crash.walk import Scenario, blows, length, live, strike, sweep_once
-from tests.fakes.calls import Died
+from tests.crash.walk import Scenario, length, live, sweep_once
 from tests.fakes.cloud_state import Granted, Thing
 from tests.fakes.world import DEFINITION, EXISTING, SCOPES, World, guid
 
@@ -97,13 +95,6 @@ def theirs_alone(target: Target) -> list[Thing]:
     return world.leftovers()
 
 
-SCENARIOS = [
-    pytest.param(Scenario(name, lambda make=make, target=target: make(target), reconciling), target, id=f"{name}, {kind}")  # type: ignore[misc]
-    for name, make in (("a lost record", lost), ("deleted by hand", deleted))
-    for kind, target in TARGETS.items()
-]
-
-
 def require_only_theirs(world: World, target: Target) -> None:
     """In the end, hours and sweeps later, all that is theirs is there, nothing that is ours, and no lease lives."""
     for _ in range(_HOURS):
@@ -119,41 +110,6 @@ def require_theirs(world: World, target: Target) -> None:
     """Nothing of theirs is missing."""
     there = world.leftovers()
     assert [] == [thing for thing in theirs_alone(target) if thing not in there]
-
-
-@pytest.mark.parametrize(("scenario", "target"), SCENARIOS)
-def test_a_reconciliation_that_dies_at_any_call_is_finished_by_the_next(
-    scenario: Scenario, target: Target, record_property: Report
-) -> None:
-    """Before or after the call takes effect."""
-    count = 0
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
-        require_theirs(world, target)
-        require_only_theirs(world, target)
-        count += 1
-    record_property("cases", count)
-    assert count == 2 * length(scenario) > 0
-
-
-@pytest.mark.parametrize("error", [Unreachable, Unavailable, Refused, Throttled])
-@pytest.mark.parametrize(("scenario", "target"), SCENARIOS)
-def test_a_reconciliation_that_fails_at_any_call_is_finished_by_the_next(
-    scenario: Scenario, target: Target, error: type[Upstream], record_property: Report
-) -> None:
-    """Whatever a call fails with, and whether or not it took effect where nobody knows."""
-    count = 0
-    for blow in blows(scenario):
-        if blow.after and error in {Refused, Throttled}:
-            continue
-        world = scenario.make()
-        strike(world, scenario.deed, blow, error())
-        require_theirs(world, target)
-        require_only_theirs(world, target)
-        count += 1
-    record_property("cases", count)
-    assert count > 0
 
 
 @pytest.mark.parametrize("lag", [0.0, 25.0])

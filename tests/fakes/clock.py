@@ -22,14 +22,23 @@ class FakeClock:
 
     def __init__(self) -> None:
         self._seconds = 0.0
+        self._astray = timedelta()
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._turning_in: asyncio.AbstractEventLoop | None = None
 
     def now(self) -> datetime:
-        """Cut to the millisecond, as the product's clock does."""
+        """What the broker's wall clock shows. Cut to the millisecond, as the product's clock does."""
+        return self.truth() + self._astray
+
+    def truth(self) -> datetime:
+        """What every other clock in the world shows, Entra's as well."""
         passed = timedelta(seconds=self._seconds)
         return START + passed // _MILLISECOND * _MILLISECOND
+
+    def go_astray(self, seconds: float) -> None:
+        """The broker's wall clock is set so much forth, or back, and no time passes."""
+        self._astray += timedelta(seconds=seconds)
 
     def monotonic(self) -> float:
         """Seconds, of which a thousand have passed at the start."""

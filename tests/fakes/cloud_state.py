@@ -196,7 +196,7 @@ class CloudState:
         """When it was made, or put into the bin (``("bin", object_id)``); ``None`` for furniture."""
         if key not in self._fresh_until:
             return None
-        return self.clock.now() - timedelta(seconds=self.clock.monotonic() - self._fresh_until[key] + self.lag)
+        return self.clock.truth() - timedelta(seconds=self.clock.monotonic() - self._fresh_until[key] + self.lag)
 
     def is_seen(self, key: object) -> bool:
         """Whether reads show it."""
@@ -205,7 +205,7 @@ class CloudState:
     def signs_in(self, client_id: ObjectId, secret: Secret) -> bool:
         """Whether there is a principal with an application that has this secret, not ended."""
         kept = [each for app in self.applications.values() if app.app_id == client_id for each in app.secrets.values()]
-        good = any(each.text == secret.reveal() and each.end > self.clock.now() for each in kept)
+        good = any(each.text == secret.reveal() and each.end > self.clock.truth() for each in kept)
         return good and any(principal.app_id == client_id for principal in self.principals.values())
 
     def things(self) -> Iterator[Thing]:

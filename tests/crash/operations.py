@@ -1,0 +1,187 @@
+"""Every operation of the broker, as the matrix strikes it, and how its world comes to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.broker.configure import delete_role, put_role
+from shared.broker.revoke import revoke_role
+from shared.core.errors import Refused
+from shared.core.lease import State
+from shared.core.role import Role, ServicePrincipalTarget, Target
+from tests.crash import test_reconcile
+from tests.crash.scenarios import TARGETS, fan_outs, forced, forcing, fresh, issuing, revoking, scenarios, with_lease
+from tests.crash.walk import Deed, Scenario, live, require_nothing_left, require_owned, sweep_once, sweeping
+from tests.crash.ways import RETENTION
+from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, GROUPS, SCOPES, WEB, World, request, world
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "service principal": {
+        "type": "service_principal",
+        "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}],
+        "azure_groups": [{"object_id": GROUPS[0]}],
+    },
+    "application secret": {"type": "application_secret", "application_object_id": EXISTING},
+}
+BOUND = {"bound_service_principal_ids": [ALICE.object_id]}
+_TOLD = {
+    "issue": "issue",
+    "issue once": "issue",
+    "renew": "renew",
+    "revoke": "revoke",
+    "revoke at once": "revoke",
+    "poison": "end",
+    "message": "end",
+    "repeat": "reissue",
+    "repeat at once": "reissue",
+}
+_HOURS = 4
+"""Reconciliations after which an orphan is past its grace and removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``told``: what the audit trail must say of it when it is answered as done; empty for what it tells lease by lease."""
+
+    scenario: Scenario
+    told: str
+    rest: Callable[[World], None]
+
+
+def all_operations() -> Iterator[tuple[str, Operation]]:
+    """By name, for both types of role."""
+    for kind, target in TARGETS.items():
+        for operation in (*_on_leases(target), *_configurations(kind, target), *_reconciliations(target)):
+            yield f"{operation.scenario.name}, {kind}", operation
+
+
+def _on_leases(target: Target) -> Iterator[Operation]:
+    for scenario in scenarios(target):
+        yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
+    for scenario in fan_outs(target):
+        yield Operation(scenario, _TOLD.get(scenario.name, ""), when_tickets_are_over)
+    for scenario in forced(target):
+        yield Operation(scenario, "revoke", at_once)
+    yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", let_go)
+    yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
+
+
+def _configurations(kind: str, target: Target) -> Iterator[Operation]:
+    other = next(name for name in TARGETS if name != kind)
+    yield Operation(Scenario("put role", world, putting(kind)), "put_role", configured(putting(kind), kind))
+    change = Scenario("change role", lambda: with_lease(target, age=60), putting(other))
+    yield Operation(change, "put_role", configured(putting(other), other))
+    yield Operation(Scenario("delete role", lambda: fresh(target), deleting), "delete_role", configured(deleting, ""))
+    ending = Scenario("delete role with its leases", lambda: two_leases(target), deleting_with_leases)
+    yield Operation(ending, "delete_role", configured(deleting_with_leases, "", ends_all=True))
+    yield Operation(Scenario("revoke role", lambda: two_leases(target), revoking_all), "revoke_role", at_once)
+
+
+def _reconciliations(target: Target) -> Iterator[Operation]:
+    def rest(world: World) -> None:
+        test_reconcile.require_theirs(world, target)
+        test_reconcile.require_only_theirs(world, target)
+
+    for name, make in (("a lost record", test_reconcile.lost), ("deleted by hand", test_reconcile.deleted)):
+        scenario = Scenario(f"reconcile {name}", lambda make=make: make(target), test_reconcile.reconciling)  # type: ignore[misc]
+        yield Operation(scenario, "reconcile", rest)
+
+
+def withstanding(target: Target) -> World:
+    """A lease that Azure has refused to undo once."""
+    made = with_lease(target, age=200)
+    for name in ("directory.delete_application", "applications.remove_secret"):
+        made.calls.fail(name, Refused())
+    made.run(lambda: live(made, revoking))
+    return made
+
+
+def over(target: Target) -> World:
+    """An ended lease whose retention is over."""
+    made = with_lease(target, age=200)
+    made.run(lambda: revoking(made))
+    made.clock.jump(RETENTION.total_seconds())
+    return made
+
+
+def two_leases(target: Target) -> World:
+    """A role with two active leases, a minute old."""
+    made = with_lease(target)
+    made.run(lambda: issuing(made))
+    made.clock.jump(60)
+    return made
+
+
+def putting(kind: str) -> Deed:
+    """An admin writes the role, of that type from now on."""
+
+    async def put(world: World) -> Role:
+        return await put_role(world.outside, request(ADMINISTRATOR), WEB, DOCUMENTS[kind] | BOUND, expected=None)
+
+    return put
+
+
+async def deleting(world: World) -> None:
+    """An admin deletes the role, which has no leases."""
+    await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=False)
+
+
+async def deleting_with_leases(world: World) -> None:
+    """An admin deletes the role and ends its leases."""
+    await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+
+
+async def revoking_all(world: World) -> None:
+    """An admin ends all leases of the role."""
+    await revoke_role(world.outside, request(ADMINISTRATOR), WEB)
+
+
+def at_once(world: World) -> None:
+    """Nothing is ever without a lease, and sweeps alone end them all."""
+    require_owned(world)
+    require_nothing_left(world)
+
+
+def when_tickets_are_over(world: World) -> None:
+    """The same, by sweeps alone, when no message is waited for any more."""
+    require_owned(world)
+    world.clock.jump(5400)
+    require_nothing_left(world)
+
+
+def let_go(world: World) -> None:
+    """What an operator has let go of is named in the audit trail, and the reconciliation removes it later."""
+    told = " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")
+    if not told:
+        at_once(world)
+    assert all(thing.owner in told for thing in world.leftovers())
+    for _ in range(_HOURS):
+        world.clock.jump(3600)
+        sweep_once(world)
+        test_reconcile.reconcile_once(world)
+    assert [] == world.leftovers()
+
+
+def configured(again: Deed, kind: str, *, ends_all: bool = False) -> Callable[[World], None]:
+    """The admin repeats it: the role is then as wanted, ``kind`` or gone, whatever there was before; and issues work."""
+
+    def rest(world: World) -> None:
+        require_owned(world)
+        world.run(lambda: live(world, again))
+        kept = world.run(lambda: world.outside.roles.get(WEB))
+        assert kind == _kind_of(kept)
+        if ends_all:
+            assert not any(lease.state is State.ACTIVE for lease in world.leases.rows.values())
+        if kept is not None:
+            world.run(lambda: issuing(world))
+        require_nothing_left(world)
+
+    return rest
+
+
+def _kind_of(role: Role | None) -> str:
+    if role is None:
+        return ""
+    return "service principal" if isinstance(role.target, ServicePrincipalTarget) else "application secret"

@@ -1,0 +1,92 @@
+"""The ways in which one call to the outside can go wrong, and what must hold in the end whichever it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.broker.issue import Issued
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.errors import Refused, Throttled, Unavailable, Unreachable
+from shared.core.lease import State
+from tests.crash.walk import Blow, Scenario, length, strike, sweep_once
+from tests.fakes.calls import Died
+from tests.fakes.world import World
+
+RETENTION = timedelta(days=7, hours=1)
+"""Longer than ended leases are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the call goes wrong: ``error`` instead of an answer, before or after it takes effect."""
+
+    name: str
+    error: Callable[[], BaseException]
+    after: bool = False
+
+
+WAYS = (
+    Way("the worker dies before the effect", Died),
+    Way("the worker dies after the effect", Died, after=True),
+    Way("the answer is lost after the effect", Unreachable, after=True),
+    Way("429", lambda: Throttled(status=429)),
+    Way("429 with Retry-After", lambda: Throttled(status=429, retry_after=45.0)),
+    Way("5xx without effect", lambda: Unavailable(status=503)),
+    Way("5xx after the effect", lambda: Unavailable(status=500), after=True),
+    Way("timeout without effect", Unreachable),
+    Way("a definite no", Refused),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A world in which one call of a deed went wrong. ``answers`` is empty when the deed failed or its worker died."""
+
+    world: World
+    answers: list[object]
+    told: list[AuditEvent]
+    """What the audit trail says of the deed."""
+
+
+def struck(scenario: Scenario, way: Way) -> Iterator[Struck]:
+    """Once for each call that the undisturbed deed makes."""
+    for ordinal in range(1, length(scenario) + 1):
+        world, answers = scenario.make(), list[object]()
+        before = len(world.audit.events)
+
+        async def noted(world: World, answers: list[object] = answers) -> None:
+            answers.append(await scenario.deed(world))
+
+        strike(world, noted, Blow(ordinal, after=way.after), way.error())
+        yield Struck(world, answers, world.audit.events[before:])
+
+
+def require_answers_told(case: Struck, operation: str) -> None:
+    """What was answered as done is in the audit trail; so is the issue of every credential that was handed out."""
+    done = [event for event in case.told if event.outcome is not Outcome.REFUSED]
+    for answer in case.answers:
+        assert not operation or operation in {event.operation for event in done}
+        if isinstance(answer, Issued):
+            named = {event.operation for event in case.world.audit.events if event.lease == answer.lease.id}
+            assert "issue" in named or "reissue" in named
+
+
+def require_ends_told(world: World) -> None:
+    """Of every lease that has ended the trail says that it has, and why; one that was let go is told as such."""
+    for lease in world.leases.rows.values():
+        assert State.ENDED is lease.state
+        told = [event for event in world.audit.events if event.lease == lease.id and event.outcome is Outcome.DONE]
+        ends = [event.reason for event in told if event.operation == "end"]
+        assert str(lease.cause) in ends or "force_revoke" in {event.operation for event in told}, lease.id
+
+
+def require_forgotten(world: World) -> None:
+    """After the retention the tables hold no lease, no key, no turn and no ticket that anybody would still respect."""
+    world.clock.jump(RETENTION.total_seconds())
+    sweep_once(world)
+    now = world.clock.now()
+    assert ({}, {}) == (world.leases.rows, world.leases.keys)
+    assert all(turn.until <= now for turn in world.turns.rows.values())
+    assert all(until <= now for _, until in world.tickets.kept.values())
