@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -107,13 +109,10 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
     return {name: value for name, value in problem.json().items() if name != "request_id"}
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="package")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """One stack for all tests of this folder, with the sample configuration, and no timer of its own in between.
-
-    Storage keeps what it holds on disk, so that a test may stop and start it.
-    """
-    storage = Azurite(folder=tmp_path_factory.mktemp("storage"))
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Stage]:
+    """A stack with the sample configuration, and no timer of its own in between. Storage keeps what it holds in the folder."""
+    storage = Azurite(folder=folder)
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with (
         Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, storage=storage) as stack,
@@ -121,6 +120,13 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sta
     ):
         await up.configure(stack)
         yield Stage(stack, visitor)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A stack for each file of tests: what one leaves behind is not the others' to wait for."""
+    async with opened(tmp_path_factory.mktemp("storage")) as stage:
+        yield stage
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -40,7 +40,7 @@ async def test_issues_under_a_low_limit_succeed_or_are_told_when_to_return(stage
 async def test_a_throttled_issue_is_answered_long_before_azure_would_take_it(stage: Stage) -> None:
     """``Retry-After`` is Azure's own, and the next issue is refused without a call to Graph.
 
-    The last test of this folder: for another minute this worker sends Graph no write.
+    The last test of this file: for another minute this worker sends Graph no write.
     """
     fault = {"service": "graph", "method": "POST", "path": r"/servicePrincipals$", "times": 1}
     await stage.faults({**fault, "effect": {"status": 429, "code": "TooManyRequests", "retry_after": 70}})
