@@ -7,7 +7,7 @@ within its turn, a third call: nobody else of the broker's adds one between that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
-from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Uncertain, Upstream
+from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
@@ -24,9 +24,6 @@ from shared.core.role import ApplicationSecretTarget, Target
 from shared.core.secret import Secret
 from shared.issuers.lease_secrets import LeaseSecrets, Secrets
 
-_ABSENCE_PATIENCE = 10.0
-"""Seconds for which a young secret that is absent is asked for again, from when it was first missed."""
-_DOUBT_PAUSE = 0.5
 _COUNTING = 5.0
 """Seconds within which a count that was not answered is asked for again while others wait for their turn."""
 MOST_CREDENTIALS = 600
@@ -111,20 +108,16 @@ class ApplicationSecretIssuer:
     async def undo(self, footprint: Footprint, *, young: bool, wait_until: float) -> bool:
         """Removes every secret that the lease may have left on the application."""
         made = _own(footprint)
+        secrets = self._secrets(made, young=young, wait_until=wait_until)
         if made.key_id is not None and not made.several:
-            return await self._remove(made, made.key_id, young=young, wait_until=wait_until)
+            return await secrets.remove_all([made.key_id])
         try:
-            found = await self.patience.keep_trying(
-                lambda: self.applications.secrets_named(made.application_id, made.display_name),
-                on=REPEATABLE,
-                wait_until=wait_until,
-            )
+            found = await secrets.named()
         except Absent:
             return True
-        known = () if made.key_id is None or made.key_id in found else (made.key_id,)
-        met = await self._remove_all(made, (*found, *known), young=young, wait_until=wait_until)
+        met_all = await secrets.remove_all({*found, *([made.key_id] if made.key_id else [])})
         # Of several, nothing but time tells whether the list is complete.
-        return met and not made.several
+        return met_all and bool(found) and not made.several
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """Three calls: two to read the application, which the role may not name any more, one to add the secret."""
@@ -132,7 +125,8 @@ class ApplicationSecretIssuer:
         found = await self.patience.keep_trying(
             lambda: self.applications.read_application(made.application_id), on=REPEATABLE, wait_until=order.wait_until
         )
-        secret = await self._secrets(made, order).add()
+        secrets = self._secrets(made, young=order.young, wait_until=order.wait_until)
+        secret = await secrets.add(order.secret_end)
         made = replace(made, key_id=secret.key_id)
         note(made)
         credential = self._credential(found.app_id, found.principal_id, secret)
@@ -142,7 +136,8 @@ class ApplicationSecretIssuer:
     async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
         """One call, or one to list them and one for each."""
         made, keep = _own(footprint), _own(keeping).key_id if keeping else None
-        return await self._secrets(made, order).retire(made.key_id, several=made.several, keep=keep)
+        secrets = self._secrets(made, young=order.young, wait_until=order.wait_until)
+        return await secrets.retire(made.key_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ApplicationSecretTarget:
         """Reads the application, and refuses the broker's own."""
@@ -187,9 +182,9 @@ class ApplicationSecretIssuer:
         soon = min(wait_until, self.patience.clock.monotonic() + _COUNTING)
         await self.patience.keep_trying(lambda: self._room(application_id), on=(Uncertain,), wait_until=soon)
 
-    def _secrets(self, made: ApplicationSecretFootprint, order: SecretOrder) -> LeaseSecrets:
-        in_turns = _InTurns(self.applications, self.turns, order.wait_until)
-        return LeaseSecrets(in_turns, self.patience, made.application_id, order)
+    def _secrets(self, made: ApplicationSecretFootprint, *, young: bool, wait_until: float) -> LeaseSecrets:
+        in_turns = _InTurns(self.applications, self.turns, wait_until)
+        return LeaseSecrets(in_turns, self.patience, made.application_id, made.display_name, young, wait_until)
 
     def _credential(self, client_id: ObjectId, principal: ObjectId | None, secret: NewSecret) -> ClientSecretCredential:
         return ClientSecretCredential(
@@ -200,45 +195,6 @@ class ApplicationSecretIssuer:
             object_id=principal,
             secret_id=secret.key_id,
         )
-
-    async def _remove_all(
-        self, made: ApplicationSecretFootprint, found: tuple[ObjectId, ...], *, young: bool, wait_until: float
-    ) -> bool:
-        """One after the other, for Entra takes one change of an application at a time."""
-        failure: Upstream | None = None
-        for key_id in found:
-            try:
-                await self._remove(made, key_id, young=young, wait_until=wait_until)
-            except Upstream as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        return bool(found)
-
-    async def _remove(self, made: ApplicationSecretFootprint, key_id: ObjectId, *, young: bool, wait_until: float) -> bool:
-        def once() -> Awaitable[None]:
-            return self._remove_once(made.application_id, key_id, wait_until)
-
-        try:
-            await self.patience.keep_trying(once, on=REPEATABLE, wait_until=wait_until)
-        except Absent:
-            return young and await self._was_late(once, wait_until)
-        return True
-
-    async def _was_late(self, remove: Callable[[], Awaitable[None]], wait_until: float) -> bool:
-        """Whether a secret that was missed came to light after all, and was removed. Waiting for a turn does not count."""
-        clock = self.patience.clock
-        await clock.sleep(_DOUBT_PAUSE)
-        soon = min(wait_until, clock.monotonic() + _ABSENCE_PATIENCE)
-        try:
-            await self.patience.keep_trying(remove, on=(*REPEATABLE, Absent), wait_until=soon)
-        except Absent:
-            return False
-        return True
-
-    async def _remove_once(self, application_id: ObjectId, key_id: ObjectId, wait_until: float) -> None:
-        async with self.turns.turn(application_id, wait_until=wait_until):
-            await self.applications.remove_secret(application_id, key_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Both kinds of credential have them; all carry the lease's id as their display na
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,10 +14,10 @@ from shared.core.directory import NewSecret
 from shared.core.errors import Absent, Upstream
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
-from shared.core.ports import SecretOrder
 
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which a young secret that is absent is asked for again."""
+_DOUBT_PAUSE = 0.5
 
 
 class Secrets(Protocol):
@@ -37,54 +38,77 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LeaseSecrets:
-    """See the module."""
+    """See the module. ``young``: the newest of them may be too fresh for all of Azure's replicas to know."""
 
     secrets: Secrets
     patience: Patience
     application_id: ObjectId
-    order: SecretOrder
+    display_name: str
+    young: bool
+    wait_until: float
 
-    async def add(self) -> NewSecret:
-        """One more. A lost answer is not asked for again."""
+    async def add(self, end: datetime) -> NewSecret:
+        """One more, which Entra refuses after ``end``. A lost answer is not asked for again."""
         return await self.patience.begin_in_time(
-            lambda: self.secrets.add_secret(self.application_id, self.order.lease_id, self.order.secret_end),
+            lambda: self.secrets.add_secret(self.application_id, self.display_name, end),
             on=PASSING,
-            wait_until=self.order.wait_until,
+            wait_until=self.wait_until,
+        )
+
+    async def named(self) -> tuple[ObjectId, ...]:
+        """Those that Entra lists. Raises ``Absent`` when there is no such application."""
+        # A list that comes too late may hold the secret of whoever works on the lease by then.
+        return await self.patience.begin_in_time(
+            lambda: self.secrets.secrets_named(self.application_id, self.display_name),
+            on=REPEATABLE,
+            wait_until=self.wait_until,
         )
 
     async def retire(self, known: ObjectId | None, *, several: bool, keep: ObjectId | None) -> bool:
         """Removes the known one, and where there may be others those as well; says whether it is sure that none is left."""
         listed = several or known is None
-        found = {known, *(await self._named() if listed else ())} - {None, keep}
+        found = {known, *(await self.named() if listed else ())} - {None, keep}
+        met_all = await self.remove_all(each for each in found if each is not None)
+        # Nothing but time tells whether a list is complete.
+        return met_all and not listed
+
+    async def remove_all(self, key_ids: Iterable[ObjectId]) -> bool:
+        """Removes them one after the other, for Entra takes one change of an application at a time; whether all were there.
+
+        A failure keeps none of the others; it is raised in the end.
+        """
         failure, met_all = None, True
-        # One after the other, for Entra takes one change of an application at a time.
-        for key_id in sorted(each for each in found if each is not None):
+        for key_id in sorted(key_ids):
             try:
                 met_all = await self._remove(key_id) and met_all
             except Upstream as error:
                 failure = failure or error
         if failure is not None:
             raise failure
-        # Nothing but time tells whether a list is complete.
-        return met_all and not listed
-
-    async def _named(self) -> tuple[ObjectId, ...]:
-        # A list that comes too late may hold the secret of whoever works on the lease by then.
-        return await self.patience.begin_in_time(
-            lambda: self.secrets.secrets_named(self.application_id, self.order.lease_id),
-            on=REPEATABLE,
-            wait_until=self.order.wait_until,
-        )
+        return met_all
 
     async def _remove(self, key_id: ObjectId) -> bool:
-        soon = min(self.order.wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE)
-        young = self.order.young
         try:
-            await self.patience.keep_trying(
-                lambda: self.secrets.remove_secret(self.application_id, key_id),
-                on=(*REPEATABLE, Absent) if young else REPEATABLE,
-                wait_until=soon if young else self.order.wait_until,
-            )
+            await self._removed(key_id, on=REPEATABLE, wait_until=self.wait_until)
+        except Absent:
+            return self.young and await self._was_late(key_id)
+        return True
+
+    async def _was_late(self, key_id: ObjectId) -> bool:
+        """Whether a secret that was missed came to light after all, and was removed.
+
+        Counted from when it was first missed: what came before that, waiting for a turn perhaps, was no doubt.
+        """
+        clock = self.patience.clock
+        await clock.sleep(_DOUBT_PAUSE)
+        soon = min(self.wait_until, clock.monotonic() + _ABSENCE_PATIENCE)
+        try:
+            await self._removed(key_id, on=(*REPEATABLE, Absent), wait_until=soon)
         except Absent:
             return False
         return True
+
+    async def _removed(self, key_id: ObjectId, *, on: tuple[type[Upstream], ...], wait_until: float) -> None:
+        await self.patience.keep_trying(
+            lambda: self.secrets.remove_secret(self.application_id, key_id), on=on, wait_until=wait_until
+        )

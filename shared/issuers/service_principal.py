@@ -91,7 +91,7 @@ class ServicePrincipalIssuer:
         """One call. The principal, its assignments and memberships stay as they are."""
         made = _own(footprint)
         application_id, app_id = _known(made.application_id), _known(made.app_id)
-        secret = await LeaseSecrets(self.directory, self.patience, application_id, order).add()
+        secret = await self._secrets(application_id, order).add(order.secret_end)
         made = replace(made, secret_id=secret.key_id)
         note(made)
         ready = order.ready and await self.probe.signs_in(app_id, secret.secret, wait_until=order.wait_until)
@@ -100,7 +100,7 @@ class ServicePrincipalIssuer:
     async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
         """One call, or one to list them and one for each."""
         made, keep = _own(footprint), _own(keeping).secret_id if keeping else None
-        secrets = LeaseSecrets(self.directory, self.patience, _known(made.application_id), order)
+        secrets = self._secrets(_known(made.application_id), order)
         return await secrets.retire(made.secret_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ServicePrincipalTarget:
@@ -119,6 +119,9 @@ class ServicePrincipalIssuer:
             raise Malformed(*faults, code="unresolvable")
         pairs = zip(wanted.azure_roles, definitions, strict=True)
         return replace(wanted, azure_roles=tuple(replace(role, definition_id=found) for role, found in pairs))
+
+    def _secrets(self, application_id: ObjectId, order: SecretOrder) -> LeaseSecrets:
+        return LeaseSecrets(self.directory, self.patience, application_id, order.lease_id, order.young, order.wait_until)
 
     async def _repeat[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
         return await self.patience.begin_in_time(call, on=REPEATABLE, wait_until=order.wait_until)
