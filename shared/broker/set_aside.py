@@ -54,7 +54,7 @@ def _stuck(outside: Outside, lease: Lease) -> Lease:
 def _event(outside: Outside, lease: Lease, request_id: str) -> AuditEvent:
     return AuditEvent(
         at=outside.now(),
-        operation="end",
+        operation="stuck",
         outcome=Outcome.FAILED,
         request_id=request_id,
         code=CODE,

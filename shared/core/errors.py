@@ -33,8 +33,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
+
+_LOCKED_SCOPES = re.compile(r"scope\(s\) are locked: '([^']+)")
+"""In Resource Manager's sentence, of which nothing but this is read, and only to be told:
+https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-resource-lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +218,15 @@ class Doubtful(Refused):
 
 
 class Locked(Refused):
-    """A resource lock forbids the change."""
+    """A resource lock forbids the change. The cause is Azure's sentence, which says where the lock is."""
 
     code = "azure_scope_locked"
     sentence = "A resource lock forbids this change."
+
+    def brief(self) -> str:
+        """With the scope that is locked, so that whoever reads it knows which lock to lift."""
+        where = _LOCKED_SCOPES.search(self.cause)
+        return f"{super().brief()} at {where[1]}" if where else super().brief()
 
 
 class Uncertain(Upstream):

@@ -224,7 +224,7 @@ async def test_a_poisoned_message_shows_its_leases_to_the_operator(scene: World)
         pause = (lease.due_at - scene.clock.now()).total_seconds()
         assert (Cause.EXPIRED, True, True) == (lease.cause, 1800 <= pause <= 5400, lease.last_error.startswith("poisoned: "))
     last = scene.audit.events[-1]
-    assert ("end", "failed", "poisoned", "poison") == (last.operation, last.outcome, last.code, last.request_id)
+    assert ("stuck", "failed", "poisoned", "poison") == (last.operation, last.outcome, last.code, last.request_id)
     assert Summary(ended=2) == await swept(scene, after=5401)
 
 
