@@ -29,6 +29,8 @@ class Entry:
     client_id: str | None = None
     at: float = 0.0
     """POSIX seconds on the local cloud's clock, when the call was answered."""
+    batched: bool = False
+    """It came within a ``$batch``, which is a call as well."""
 
     def as_json(self) -> dict[str, Any]:
         """The entry as the control API lists it."""
@@ -41,6 +43,7 @@ class Entry:
             "principal": self.principal,
             "client_id": self.client_id,
             "at": self.at,
+            "batched": self.batched,
         }
 
 

@@ -10,6 +10,7 @@ from local.cloud.arm.service import Arm
 from local.cloud.state import Resource, RoleAssignment, ServicePrincipal
 from local.cloud.wire import Call, Refusal, Reply, find
 from local.cloud.world import Clock, World
+from tests.local.ticking import Ticking
 
 TENANT = "10000000-0000-4000-8000-000000000001"
 SUBSCRIPTION = "20000000-0000-4000-8000-000000000002"
@@ -25,17 +26,6 @@ READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 ACCESS_ADMIN = "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9"
 RBAC_ADMIN = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
 BLOB_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
-
-
-@dataclass(slots=True)
-class Ticking:
-    """A clock that stands still until it is moved."""
-
-    at: float = 1_800_000_000.25
-
-    def __call__(self) -> float:
-        """POSIX seconds."""
-        return self.at
 
 
 @dataclass(slots=True)

@@ -19,22 +19,12 @@ from local.cloud.graph.service import Graph
 from local.cloud.state import Application, Group, ServicePrincipal, User
 from local.cloud.wire import Call, Reply
 from local.cloud.world import Clock, World
+from tests.local.ticking import Ticking
 
 TENANT = "54826b22-38d6-4fb2-bad9-b7b93a3e9c5a"
 SUBSCRIPTION = "20000000-0000-4000-8000-000000000002"
 ORIGIN = "https://graph.microsoft.com"
 ABSENT = "6589d867-6da8-4c37-b716-08bb99066944"
-
-
-@dataclass(slots=True)
-class Ticking:
-    """A clock that stands still until it is moved."""
-
-    at: float = 1_800_000_000.25
-
-    def __call__(self) -> float:
-        """POSIX seconds."""
-        return self.at
 
 
 @dataclass(slots=True)

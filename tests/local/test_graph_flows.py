@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.local.graph_calls import Client, Tenant, Ticking, certificate, encoded
+from tests.local.graph_calls import Client, Tenant, certificate, encoded
 from tests.local.graph_stage import instant, newer
 from tests.local.parity import FOLDER, Record, compare_shape
+from tests.local.ticking import Ticking
 
 SCRUBBED = "people's names were scrubbed in different ways within the session"
 LEFT_OUT = {

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.local.graph_calls import Client, Tenant, Ticking, certificate, encoded
+from tests.local.graph_calls import Client, Tenant, certificate, encoded
 from tests.local.graph_stage import GUID, instant, newer, segments, stage
 from tests.local.parity import Record, compare_shape, records
+from tests.local.ticking import Ticking
 
 TOPICS = (
     "graph_applications",

@@ -55,8 +55,13 @@ def _candidates(request: Request) -> Iterable[Application]:
 
 def read(request: Request) -> Reply:
     """``GET /applications/{id}``."""
+    return queries.one(request, bodies.APPLICATION, readable(request))
+
+
+def readable(request: Request) -> Application:
+    """The application that the path names, if the caller may read it."""
     request.caller.require(access.READ_APPLICATIONS)
-    return queries.one(request, bodies.APPLICATION, addressed(request))
+    return addressed(request)
 
 
 def create(request: Request) -> Reply:
@@ -99,34 +104,6 @@ def delete(request: Request) -> Reply:
     if principal is not None:
         principal.deleted = request.now
     return done()
-
-
-def add_password(request: Request) -> Reply:
-    """``POST /applications/{id}/addPassword``."""
-    return passwords.add(request, changeable(request))
-
-
-def remove_password(request: Request) -> Reply:
-    """``POST /applications/{id}/removePassword``."""
-    return passwords.remove(request, changeable(request))
-
-
-def list_owners(request: Request) -> Reply:
-    """``GET /applications/{id}/owners``."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return owners.listed(request, addressed(request))
-
-
-def add_owner(request: Request) -> Reply:
-    """``POST /applications/{id}/owners/$ref``."""
-    item = changeable(request)
-    request.caller.require(access.READ_DIRECTORY)
-    return owners.added(request, item)
-
-
-def remove_owner(request: Request) -> Reply:
-    """``DELETE /applications/{id}/owners/{owner}/$ref``."""
-    return owners.removed(request, changeable(request))
 
 
 def changeable(request: Request) -> Application:

@@ -46,9 +46,8 @@ def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping
         refusal = service.error(424, "FailedDependency", "A request that this one depends on has failed.")
         return service.finish(world, call, refusal)
     template, reply = _struck(world, call, service)
-    at = world.clock.now()
-    entry = Entry("graph", call.method, template, call.path, reply.status, caller.object_id, caller.app_id, at)
-    world.ledger.record(entry)
+    who, at = (caller.object_id, caller.app_id), world.clock.now()
+    world.ledger.record(Entry("graph", call.method, template, call.path, reply.status, *who, at, batched=True))
     return reply
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, memberships, objects, owners, queries, schema
+from local.cloud.graph import access, bodies, errors, memberships, objects, queries, schema
 from local.cloud.graph.request import done, misfit, reference, referenced, text, texts
 from local.cloud.state import Group, ServicePrincipal
 
@@ -42,8 +42,13 @@ def counted(request: Request) -> Reply:
 
 def read(request: Request) -> Reply:
     """``GET /groups/{id}``."""
+    return queries.one(request, bodies.GROUP, readable(request))
+
+
+def readable(request: Request) -> Group:
+    """The group that the path names, if the caller may read it."""
     request.caller.require(access.READ_GROUPS)
-    return queries.one(request, bodies.GROUP, addressed(request))
+    return addressed(request)
 
 
 def create(request: Request) -> Reply:
@@ -81,7 +86,7 @@ def update(request: Request) -> Reply:
 
 def delete(request: Request) -> Reply:
     """``DELETE /groups/{id}``; groups of the security kind can be restored like any other here."""
-    _changeable(request).deleted = request.now
+    changeable(request).deleted = request.now
     return done()
 
 
@@ -123,23 +128,8 @@ def remove_member(request: Request) -> Reply:
     return done()
 
 
-def list_owners(request: Request) -> Reply:
-    """``GET /groups/{id}/owners``."""
-    request.caller.require(access.READ_GROUPS)
-    return owners.listed(request, addressed(request))
-
-
-def add_owner(request: Request) -> Reply:
-    """``POST /groups/{id}/owners/$ref``."""
-    return owners.added(request, _changeable(request))
-
-
-def remove_owner(request: Request) -> Reply:
-    """``DELETE /groups/{id}/owners/{owner}/$ref``."""
-    return owners.removed(request, _changeable(request))
-
-
-def _changeable(request: Request) -> Group:
+def changeable(request: Request) -> Group:
+    """The group that the path names, if the caller may change it."""
     request.caller.require(access.CHANGE_GROUPS)
     item = addressed(request)
     _require_change(request, item, access.CHANGE_GROUPS)

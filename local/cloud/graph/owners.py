@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import bodies, errors, objects, queries
+from local.cloud.graph import access, bodies, errors, objects, queries
 from local.cloud.graph.request import done, referenced
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ def added(request: Request, item: Owned) -> Reply:
         raise errors.bad_request(message)
     item.owners.append(owner.id)
     return done()
+
+
+def looked_up_and_added(request: Request, item: Application | ServicePrincipal) -> Reply:
+    """The same where the caller must be allowed to look the new owner up."""
+    request.caller.require(access.READ_DIRECTORY)
+    return added(request, item)
 
 
 def removed(request: Request, item: Owned) -> Reply:

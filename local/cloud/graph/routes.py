@@ -12,6 +12,8 @@ from local.cloud.graph import (
     federated,
     groups,
     memberships,
+    owners,
+    passwords,
     recycle_bin,
     service_principals,
     users,
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Handler, Request
+    from local.cloud.state import Application, Group, ServicePrincipal
     from local.cloud.wire import Reply
 
 type Row = tuple[str, str, Handler]
@@ -41,11 +44,32 @@ def _below(roots: Iterable[str], rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple((method, root + path, handler) for method, path, handler in rows for root in roots)
 
 
+def _on[T](found: Callable[[Request], T], act: Callable[[Request, T], Reply]) -> Handler:
+    """What is done to whatever the path names; ``found`` refuses those who may not."""
+    return lambda request: act(request, found(request))
+
+
+def _secrets[T: (Application, ServicePrincipal)](changeable: Callable[[Request], T]) -> tuple[Row, ...]:
+    """What applications and service principals have."""
+    return (
+        ("POST", "/addPassword", _on(changeable, passwords.add)),
+        ("POST", "/removePassword", _on(changeable, passwords.remove)),
+    )
+
+
+def _owners[T: (Application, Group, ServicePrincipal)](
+    readable: Callable[[Request], T], changeable: Callable[[Request], T], add: Callable[[Request, T], Reply]
+) -> tuple[Row, ...]:
+    """What applications, groups and service principals have."""
+    return (
+        ("GET", "/owners", _on(readable, owners.listed)),
+        ("POST", "/owners/$ref", _on(changeable, add)),
+        ("DELETE", "/owners/{owner}/$ref", _on(changeable, owners.removed)),
+    )
+
+
 def _memberships(roots: tuple[str, ...], addressed: Callable[[Request], DirectoryObject]) -> tuple[Row, ...]:
     """What every kind of principal has."""
-
-    def on(act: Callable[[Request, DirectoryObject], Reply]) -> Handler:
-        return lambda request: act(request, addressed(request))
 
     def belonging(*, cast: bool, nested: bool) -> Handler:
         show = memberships.cast if cast else memberships.of
@@ -56,8 +80,8 @@ def _memberships(roots: tuple[str, ...], addressed: Callable[[Request], Director
         ("GET", "/memberOf/{type}", belonging(cast=True, nested=False)),
         ("GET", "/transitiveMemberOf", belonging(cast=False, nested=True)),
         ("GET", "/transitiveMemberOf/{type}", belonging(cast=True, nested=True)),
-        ("POST", "/getMemberGroups", on(memberships.group_ids)),
-        ("POST", "/checkMemberGroups", on(memberships.checked)),
+        ("POST", "/getMemberGroups", _on(addressed, memberships.group_ids)),
+        ("POST", "/checkMemberGroups", _on(addressed, memberships.checked)),
     )
     return _below(roots, rows)
 
@@ -82,11 +106,8 @@ _APPLICATIONS: tuple[Row, ...] = (
         [
             ("GET", "", applications.read),
             ("DELETE", "", applications.delete),
-            ("POST", "/addPassword", applications.add_password),
-            ("POST", "/removePassword", applications.remove_password),
-            ("GET", "/owners", applications.list_owners),
-            ("POST", "/owners/$ref", applications.add_owner),
-            ("DELETE", "/owners/{owner}/$ref", applications.remove_owner),
+            *_secrets(applications.changeable),
+            *_owners(applications.readable, applications.changeable, owners.looked_up_and_added),
             ("GET", _FEDERATED, federated.listed),
             ("POST", _FEDERATED, federated.create),
             *_below(
@@ -108,11 +129,8 @@ _SERVICE_PRINCIPALS: tuple[Row, ...] = (
             ("GET", "", service_principals.read),
             ("PATCH", "", service_principals.update),
             ("DELETE", "", service_principals.delete),
-            ("POST", "/addPassword", service_principals.add_password),
-            ("POST", "/removePassword", service_principals.remove_password),
-            ("GET", "/owners", service_principals.list_owners),
-            ("POST", "/owners/$ref", service_principals.add_owner),
-            ("DELETE", "/owners/{owner}/$ref", service_principals.remove_owner),
+            *_secrets(service_principals.changeable),
+            *_owners(service_principals.readable, service_principals.changeable, owners.looked_up_and_added),
             ("GET", "/ownedObjects", service_principals.owned_objects),
             ("GET", "/appRoleAssignments", app_roles.held),
             ("POST", "/appRoleAssignments", app_roles.hold),
@@ -139,9 +157,7 @@ _GROUPS: tuple[Row, ...] = (
             ("GET", "/transitiveMembers", groups.list_transitive_members),
             ("POST", "/members/$ref", groups.add_member),
             ("DELETE", "/members/{member}/$ref", groups.remove_member),
-            ("GET", "/owners", groups.list_owners),
-            ("POST", "/owners/$ref", groups.add_owner),
-            ("DELETE", "/owners/{owner}/$ref", groups.remove_owner),
+            *_owners(groups.readable, groups.changeable, owners.added),
         ],
     ),
     *_memberships(_GROUP, groups.addressed),

@@ -51,8 +51,13 @@ def _candidates(request: Request) -> Iterable[ServicePrincipal]:
 
 def read(request: Request) -> Reply:
     """``GET /servicePrincipals/{id}``."""
+    return queries.one(request, bodies.SERVICE_PRINCIPAL, readable(request))
+
+
+def readable(request: Request) -> ServicePrincipal:
+    """The service principal that the path names, if the caller may read it."""
     request.caller.require(access.READ_APPLICATIONS)
-    return queries.one(request, bodies.SERVICE_PRINCIPAL, addressed(request))
+    return addressed(request)
 
 
 def create(request: Request) -> Reply:
@@ -86,34 +91,6 @@ def delete(request: Request) -> Reply:
     request.limits.begin_change(request.world, item.id)
     item.deleted = request.now
     return done()
-
-
-def add_password(request: Request) -> Reply:
-    """``POST /servicePrincipals/{id}/addPassword``."""
-    return passwords.add(request, changeable(request))
-
-
-def remove_password(request: Request) -> Reply:
-    """``POST /servicePrincipals/{id}/removePassword``."""
-    return passwords.remove(request, changeable(request))
-
-
-def list_owners(request: Request) -> Reply:
-    """``GET /servicePrincipals/{id}/owners``."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return owners.listed(request, addressed(request))
-
-
-def add_owner(request: Request) -> Reply:
-    """``POST /servicePrincipals/{id}/owners/$ref``."""
-    item = changeable(request)
-    request.caller.require(access.READ_DIRECTORY)
-    return owners.added(request, item)
-
-
-def remove_owner(request: Request) -> Reply:
-    """``DELETE /servicePrincipals/{id}/owners/{owner}/$ref``."""
-    return owners.removed(request, changeable(request))
 
 
 def owned_objects(request: Request) -> Reply:
