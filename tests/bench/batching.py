@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from local.host.process import ROOT
 from tests.bench.figures import Figure, Target, percentile
+from tests.bench.processes import told_by
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 
 TITLE = "Batches and priority (R=1, G=0; no replication delays)"
@@ -27,7 +25,7 @@ async def measure(scale: Scale) -> list[Figure]:
         figures = []
         for how in ("alone", "batched"):
             wanted = await _due(on, scale.due)
-            told = await _swept(on, how)
+            told = await told_by(on, "one_sweep", how, seconds=_SLOWEST)
             if told["summary"]["ended"] != wanted:
                 raise NotMeasuredError(f"of {wanted} leases: {told}")
             figures += _figures(how, told, wanted)
@@ -43,27 +41,6 @@ async def _due(on: Stage, count: int) -> int:
 
     await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
     return int((await on.admin.must("POST", f"roles/{_ROLE}/revoke"))["revoking"])
-
-
-async def _swept(on: Stage, how: str) -> dict[str, Any]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.one_sweep", how),
-        env=on.stack.environment() | {"PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(_SLOWEST):
-            told, complaints = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise NotMeasuredError(complaints.decode(errors="replace"))
-    found: dict[str, Any] = json.loads(told)
-    return found
 
 
 def _figures(how: str, told: dict[str, Any], leases: int) -> list[Figure]:

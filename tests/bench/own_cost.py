@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from collections.abc import Iterator, Sequence
 
-from local.host.process import ROOT
 from tests.bench.figures import Figure, Target, percentile
+from tests.bench.processes import told_by
 from tests.bench.product import Sample
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+from tests.bench.stage import Scale, stage
 
 TITLE = "Added by Leasehold to a request (R=1, G=0): wall time with no request to the outside under way, and CPU time"
 _ROLE = "own-cost"
@@ -24,30 +21,8 @@ async def measure(scale: Scale) -> list[Figure]:
     async with stage() as on:
         await on.make_role(_ROLE, 1, 0)
         await on.stack.hosts[0].stop()
-        samples = await _samples(on, scale.issues)
+        samples: dict[str, list[Sample]] = await told_by(on, "product", _ROLE, str(scale.issues), seconds=_SLOWEST)
     return [figure for verb, measured in samples.items() for figure in _figures(verb, measured)]
-
-
-async def _samples(on: Stage, count: int) -> dict[str, list[Sample]]:
-    environment = on.stack.environment() | {"PYTHONPATH": str(ROOT), "BENCH_TOKEN": on.web.token}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.product", _ROLE, str(count)),
-        env=environment,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(_SLOWEST):
-            told, complaints = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise NotMeasuredError(complaints.decode(errors="replace"))
-    samples: dict[str, list[Sample]] = json.loads(told)
-    return samples
 
 
 def _figures(verb: str, samples: Sequence[Sample]) -> Iterator[Figure]:

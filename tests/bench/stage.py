@@ -33,10 +33,10 @@ class Scale:
     alive: int = 20_000
     crowd: int = 100_000
     """Leases alive, for ``scale``."""
-    due_at_once: int = 500
+    due_at_once: int = 5_000
 
 
-QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=200)
+QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=1_000)
 
 
 @dataclass(frozen=True, slots=True)
