@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
 from tests.crash.scenarios import TARGETS, issuing, scenarios
-from tests.crash.walk import Scenario, blows, length, require_nothing_left, require_owned, strike, sweep_once
+from tests.crash.walk import Scenario, length, sweep_once, walked
 from tests.fakes.calls import Died
 
 LAGS = (3.0,)
@@ -27,13 +27,7 @@ type Report = Callable[[str, object], None]
 @pytest.mark.parametrize("scenario", WALKS)
 def test_death_at_any_call_leaves_nothing(scenario: Scenario, record_property: Report) -> None:
     """A worker that dies before or after any call leaves no object without a live lease, and in the end nothing."""
-    count = 0
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
-        require_owned(world)
-        require_nothing_left(world)
-        count += 1
+    count = walked(scenario, Died)
     record_property("cases", count)
     assert count == 2 * length(scenario) > 0
 
@@ -42,13 +36,7 @@ def test_death_at_any_call_leaves_nothing(scenario: Scenario, record_property: R
 @pytest.mark.parametrize("scenario", WALKS)
 def test_a_lost_answer_at_any_call_leaves_nothing(scenario: Scenario, error: type[Upstream], record_property: Report) -> None:
     """A call of which nobody knows whether it took effect leaves nothing, whether it did or not."""
-    count = 0
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, error())
-        require_owned(world)
-        require_nothing_left(world)
-        count += 1
+    count = walked(scenario, error)
     record_property("cases", count)
     assert count > 0
 
@@ -57,15 +45,7 @@ def test_a_lost_answer_at_any_call_leaves_nothing(scenario: Scenario, error: typ
 @pytest.mark.parametrize("scenario", WALKS)
 def test_a_definite_no_at_any_call_leaves_nothing(scenario: Scenario, error: type[Upstream], record_property: Report) -> None:
     """A call that fails without effect leaves nothing."""
-    count = 0
-    for blow in blows(scenario):
-        if blow.after:
-            continue
-        world = scenario.make()
-        strike(world, scenario.deed, blow, error())
-        require_owned(world)
-        require_nothing_left(world)
-        count += 1
+    count = walked(scenario, error, also_after=False)
     record_property("cases", count)
     assert count > 0
 
@@ -76,14 +56,8 @@ def test_death_while_replication_is_slow_leaves_no_live_object(kind: str, record
 
     A principal that became visible only after its application was deleted may stay in the recycle bin, which empties itself.
     """
-    count = 0
     scenario = scenarios(TARGETS[kind], LONG_LAG)[0]
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
-        require_owned(world)
-        require_nothing_left(world)
-        count += 1
+    count = walked(scenario, Died)
     record_property("cases", count)
     assert count > 0
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.errors import Locked, Unreachable, Upstream
 from tests.crash.scenarios import TARGETS, forced
-from tests.crash.walk import Scenario, blows, length, require_nothing_left, require_owned, strike
+from tests.crash.walk import Scenario, blows, length, require_nothing_left, strike, walked
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 
@@ -23,13 +23,7 @@ type Report = Callable[[str, object], None]
 @pytest.mark.parametrize("scenario", WALKS)
 def test_a_forced_end_whose_worker_dies_leaves_nothing(scenario: Scenario, record_property: Report) -> None:
     """Azure can still undo it, and the sweep does."""
-    count = 0
-    for blow in blows(scenario):
-        world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
-        require_owned(world)
-        require_nothing_left(world)
-        count += 1
+    count = walked(scenario, Died)
     record_property("cases", count)
     assert count == 2 * length(scenario) > 0
 

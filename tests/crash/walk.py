@@ -70,6 +70,20 @@ async def live(world: World, deed: Deed) -> None:
         return
 
 
+def walked(scenario: Scenario, error: Callable[[], BaseException], *, also_after: bool = True) -> int:
+    """The deed struck at each of its calls in turn, after which nothing is unowned, and in the end nothing left; the cases."""
+    count = 0
+    for blow in blows(scenario):
+        if blow.after and not also_after:
+            continue
+        world = scenario.make()
+        strike(world, scenario.deed, blow, error())
+        require_owned(world)
+        require_nothing_left(world)
+        count += 1
+    return count
+
+
 def sweep_once(world: World) -> None:
     """One sweep by a new worker, however it ends."""
     world.run(lambda: live(world, sweeping))
