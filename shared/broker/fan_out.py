@@ -24,7 +24,7 @@ looked at."""
 TOGETHER = 16
 """Leases of one message: what a worker takes up side by side, so that each is held from the moment its message is taken. At
 100 octets each they are far from the 64 KiB of a message."""
-_AT_ONCE = 16
+_AT_ONCE = 4
 
 
 async def not_waiting(outside: Outside, due: Iterable[LeaseId]) -> list[LeaseId]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.broker.ending import claim, take_back
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 16
 """Leases worked on side by side. Each makes several calls at once in turn; Graph limits writes per application."""
+_APART = 0.02
+"""Seconds between the beginnings of two: about what one keeps the processor for, which callers need as well."""
 _AT_MOST = 5000
 """Leases that one sweep takes up; the next one goes on."""
 
@@ -108,10 +110,11 @@ async def _due(outside: Outside) -> list[LeaseId]:
 class _Round:
     """The leases of one sweep, worked on by a few hands. After so many ``seconds`` none is taken up any more."""
 
-    def __init__(self, outside: Outside, request_id: str, due: Iterable[LeaseId], *, seconds: float) -> None:
+    def __init__(self, outside: Outside, request_id: str, due: Sequence[LeaseId], *, seconds: float) -> None:
         self.left: list[LeaseId] = []
         self._outside = outside
         self._request_id = request_id
+        self._hands = min(_AT_ONCE, len(due))
         self._due = iter(due)
         self._results: list[str] = []
         self._stop_at = outside.within(seconds)
@@ -119,10 +122,12 @@ class _Round:
     async def run(self) -> list[str]:
         """One word for each lease."""
         with in_background():
-            await asyncio.gather(*(self._hand() for _ in range(_AT_ONCE)))
+            await asyncio.gather(*(self._hand(number * _APART) for number in range(self._hands)))
         return self._results
 
-    async def _hand(self) -> None:
+    async def _hand(self, pause: float) -> None:
+        if pause:
+            await self._outside.clock.sleep(pause)
         for lease_id in self._due:
             if self._outside.clock.monotonic() >= self._stop_at:
                 self._results.append("remaining")

@@ -23,6 +23,9 @@ MOST = 20
 """Requests in a batch (same source)."""
 _LINGER = 0.02
 """Seconds for which a deletion waits for company."""
+_APART = 0.02
+"""Seconds between two successes that are told: about what a lease's next steps keep the processor for. Told all at once, those
+that came together would go on together, and keep the worker from its callers meanwhile."""
 _FAILED_DEPENDENCY = 424
 
 type Exchange = Callable[[str, str, Mapping[str, Any] | None], Awaitable[httpx.Response]]
@@ -114,7 +117,15 @@ class Batches:
             for item in items:
                 _tell(item, defect)
             return
+        successes: list[tuple[_Item, Told]] = []
         for item, each in zip(items, told, strict=True):
+            if _is_success(each):
+                successes.append((item, each))
+            else:
+                _tell(item, (permit, each))
+        for number, (item, each) in enumerate(successes):
+            if number:
+                await self.clock.sleep(_APART)
             _tell(item, (permit, each))
 
     async def _told(self, items: Sequence[_Item]) -> Sequence[Told]:
@@ -126,6 +137,10 @@ class Batches:
             return [_of_all(self.failure(batch)) for _ in items]
         found = dict(_alone(each) for each in _listed(batch))
         return [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
+
+
+def _is_success(told: Told) -> bool:
+    return isinstance(told, httpx.Response) and told.is_success
 
 
 def _give_up(items: Sequence[_Item], now: float, refused: Throttled) -> None:

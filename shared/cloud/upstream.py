@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 from shared.core.errors import Absent, Refused, Throttled, Unavailable, Upstream
 
 _LONGEST_TEXT = 500
+_SECONDS = re.compile(r"\s*-?\d{1,9}(\.\d+)?\s*(,\s*-?\d{1,9}(\.\d+)?\s*)*", re.ASCII)
 _REQUEST_TIMEOUT = 408
 _NOT_FOUND = 404
 _TOO_MANY = 429
@@ -70,12 +72,14 @@ class Refusal:
 
 
 def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After``: seconds, or a date (RFC 9110, 10.2.3), counted from the answer's own ``Date``."""
+    """``Retry-After``: seconds, or a date (RFC 9110, 10.2.3), counted from the answer's own ``Date``.
+
+    Graph has been seen to send fractions of seconds (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877) and
+    lists (https://github.com/microsoftgraph/msgraph-sdk-python/issues/1159): of those the longest counts.
+    """
     value = headers.get("retry-after") or headers.get("Retry-After") or ""
-    try:
-        return max(0.0, float(int(value)))
-    except ValueError:
-        pass
+    if _SECONDS.fullmatch(value):
+        return max(0.0, *(float(each) for each in value.split(",")))
     then, now = _date(value), _date(headers.get("date") or headers.get("Date") or "")
     return max(0.0, (then - now).total_seconds()) if then and now else None
 

@@ -51,6 +51,18 @@ async def test_many_leases_are_ended_side_by_side() -> None:
     assert [] == scene.leftovers()
 
 
+async def test_leases_are_taken_up_one_after_the_other(scene: World) -> None:
+    """All at once they would keep the worker from its callers."""
+    for _ in range(4):
+        await issued(scene)
+    scene.clock.jump(60)
+    read: list[float] = []
+    scene.calls.watch = lambda call: read.append(scene.clock.monotonic()) if call.name == "leases.get" else None
+    scene.calls.latency = 0.2
+    await swept(scene)
+    assert [0.0, 0.02, 0.04, 0.06] == [round(each - read[0], 3) for each in read]
+
+
 async def test_two_sweeps_at_once_do_no_harm() -> None:
     """Each lease is ended and told of once."""
     scene = world(role(ttl=60), latency=0.2)

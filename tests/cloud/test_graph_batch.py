@@ -124,6 +124,21 @@ async def test_deletions_that_nobody_waits_for_go_out_together(graph: Graph, ser
     ] == items
 
 
+async def test_successes_are_told_one_after_the_other_and_failures_at_once(graph: Graph, service: BatchingGraph) -> None:
+    """So that those who go on leave the processor to callers in between; a limit that was met is heard of at once."""
+    service.answers = {str(application(3)): {"status": 403, "body": error("Forbidden")}}
+    told: list[float] = []
+
+    async def noted(number: int) -> None:
+        try:
+            await graph.delete_application(application(number))
+        finally:
+            told.append(round(service.clock.monotonic() - 1000, 3))
+
+    await in_the_background(*(lambda number=number: noted(number) for number in range(5)))
+    assert [0.12, 0.12, 0.14, 0.16, 0.18] == told
+
+
 async def test_a_caller_does_not_wait_for_a_batch(graph: Graph, service: BatchingGraph) -> None:
     """Its deletions go out at once and alone, beside those of others."""
     await asyncio.gather(graph.delete_application(application(1)), graph.delete_application(application(2)))

@@ -32,7 +32,7 @@ _TOLD = {
     "renew": "renew",
     "revoke": "revoke",
     "revoke at once": "revoke",
-    "poison": "end",
+    "poison": "stuck",
     "message": "end",
     "repeat": "reissue",
     "repeat at once": "reissue",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.infra.bicep_deployment import INFRA, declarations
 ROOT = INFRA.parent
 DEPLOY = ROOT / "docs" / "deploy.md"
 THREATS = ROOT / "docs" / "threat-model.md"
-DOCUMENTS = [DEPLOY, THREATS, ROOT / "SECURITY.md"]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "local" / "COVERAGE.md"]
 
 
 def _named(pattern: str) -> list[str]:
@@ -56,15 +57,26 @@ def test_every_test_that_is_called_as_witness_exists(name: str) -> None:
     assert f"def {name}(" in tests
 
 
-@pytest.mark.parametrize("path", _named(r"`((?:shared|infra|tests)/[\w./-]+)`"))
+@pytest.mark.parametrize("path", _named(r"`((?:shared|infra|tests|local|docs)/[\w./*-]+)`"))
 def test_every_file_that_is_pointed_at_exists(path: str) -> None:
-    """In the documents of deployment and security."""
-    assert (ROOT / path).exists()
+    """In any document; with ``*`` it is a pattern."""
+    assert any(ROOT.glob(path))
+
+
+def test_the_archive_holds_what_the_core_tools_would_publish() -> None:
+    """Nothing that the app serves or needs is left behind, and nothing else goes along."""
+    archived = re.search(r"zip -qr leasehold\.zip (.+?) -x", DEPLOY.read_text())
+    rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if not line.startswith("#")]
+    ignored = [rule.removesuffix("/*") for rule in rules if not rule.startswith("!")]
+    kept = {path.name for path in ROOT.iterdir() if not any(fnmatch(path.name, rule) for rule in ignored)}
+
+    assert archived is not None
+    assert set(archived[1].split()) == kept | {rule[1:] for rule in rules if rule.startswith("!")}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_headings_that_are_linked_to_exist(document: Path) -> None:
-    """Within and between these documents."""
+    """Within and between the documents."""
     links = re.findall(r"\]\(([\w.-]*)#([\w-]+)\)", document.read_text())
     missing = [anchor for name, anchor in links if anchor not in _anchors(document.parent / name if name else document)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -20,7 +22,7 @@ from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import VANDALS
 from tests.machine.stage import PRINCIPALS, SECRETS, Blow, Deed, Stage
 
-_SWEEP_INTERVAL = 60.0
+_SWEEP_INTERVAL = timedelta(seconds=60)
 _A_WEEK = 8 * 86400.0
 _LONGEST_WAIT = 5400.0
 """Seconds until a lease that is stuck is tried again, jitter included."""
@@ -46,6 +48,8 @@ class Machine(RuleBasedStateMachine):
         self.stage = stage or Stage()
         self.given: set[LeaseId] = set()
         """Leases whose credential has reached a caller."""
+        self.swept_at: datetime | None = None
+        """When a sweep last came to its end, on the wall clock as it has been since."""
         for role in (PRINCIPALS, SECRETS):
             self.issue_or_repeat(role, ALICE, "one", None)
 
@@ -82,6 +86,7 @@ class Machine(RuleBasedStateMachine):
     def set_wall_clock(self, astray: float) -> None:
         """The broker's wall clock jumps, and is that wrong from now on."""
         self.stage.clock.astray = astray
+        self.swept_at = None
 
     @rule(service=st.sampled_from(["graph", "arm", "entra"]), effect=_EFFECTS, skip=st.integers(0, 5))
     def fault(self, service: str, effect: object, skip: int) -> None:
@@ -99,7 +104,7 @@ class Machine(RuleBasedStateMachine):
         """The timer's work."""
         self.stage.do(lambda outside: sweep(outside, "sweep"), death)
         if not self.stage.died:
-            self._require_swept()
+            self.swept_at = self.stage.clock.now()
 
     @rule(death=DEATHS)
     def reconcile(self, death: Blow | None) -> None:
@@ -126,6 +131,13 @@ class Machine(RuleBasedStateMachine):
         ids = [each for lease in self.stage.leases.rows.values() for each in _own(lease)]
         assert len(ids) == len(set(ids))
 
+    @invariant()
+    def no_lease_lives_past_its_end_and_a_sweep(self) -> None:
+        """One that had ended when a sweep last ended is no longer alive, and none comes back to life."""
+        if self.swept_at is not None:
+            active = [lease for lease in self.stage.leases.rows.values() if lease.state is State.ACTIVE]
+            assert [] == [lease.id for lease in active if lease.expires_at < self.swept_at - _SWEEP_INTERVAL]
+
     def teardown(self) -> None:
         """Nothing goes wrong any more, and time passes: then all is as before."""
         self.stage.azure.world.faults.replace([])
@@ -145,11 +157,6 @@ class Machine(RuleBasedStateMachine):
     def _picked(self, pick: int) -> Lease:
         rows = sorted(self.stage.leases.rows.values(), key=lambda lease: (not lease.state.is_live, lease.planned_at))
         return rows[pick % len(rows)]
-
-    def _require_swept(self) -> None:
-        late = self.stage.clock.now().timestamp() - _SWEEP_INTERVAL
-        active = [lease for lease in self.stage.leases.rows.values() if lease.state is State.ACTIVE]
-        assert [] == [lease.id for lease in active if lease.expires_at.timestamp() < late]
 
     def _settle(self) -> None:
         for _ in range(_TOO_MANY):

@@ -18,7 +18,7 @@ from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import EXISTING, GROUPS, SCOPES, World, principal_target, request, role, secret_target, world
 from tests.peers.deaths import looked_after
 
-LOCK = f"{SCOPES[0]}/providers/Microsoft.Authorization/locks/keep"
+LOCKED = str(SCOPES[0])
 
 
 async def leased(target: Target | None = None) -> tuple[World, Issued]:
@@ -160,13 +160,14 @@ async def test_a_resource_lock_is_named_and_does_not_keep_the_principal(caplog: 
     """Pain: a lock on the scope stopped the revocation at its first step, so that the credential worked on."""
     caplog.set_level(logging.WARNING)
     made, lease = await leased()
-    locked = Locked(f"the scope is locked by {LOCK}", status=409, azure_code="ScopeLocked")
+    sentence = f"The scope '{LOCKED}/x' cannot perform delete operation because following scope(s) are locked: '{LOCKED}'."
+    locked = Locked(sentence, status=409, azure_code="ScopeLocked")
     made.calls.fail("authorization.unassign", locked, times=2)
     await revoke(made.outside, request(), lease.lease.id)
     after = stored(made)
     assert State.ENDING is after.state
-    assert "azure_scope_locked" in after.last_error
-    assert LOCK in caplog.text
+    assert f"azure_scope_locked: ScopeLocked at {LOCKED}" == after.last_error
+    assert LOCKED in caplog.text
     assert {"assignment"} == {thing.kind for thing in made.leftovers()}, "the principal is gone, and with it the credential"
     await looked_after(made)
     assert [] == made.leftovers(), "the assignment is tried again"

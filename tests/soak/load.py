@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 from local.visitor import Broker
 from tests.soak.seen import Held
@@ -39,8 +40,7 @@ async def _client(stage: Stage, chance: Random, over: float) -> None:
 
 async def _life(stage: Stage, chance: Random) -> None:
     """One lease from its issue to its end, or to where its holder forgets it."""
-    broker, role = await stage.broker(), chance.choice(_ROLES)
-    made = await stage.call("issue", broker, "POST", f"roles/{role}/leases", {"reason": "soak"})
+    made = await _issued(stage, chance)
     if made is None:
         return
     held = stage.seen.took(made)
@@ -51,6 +51,16 @@ async def _life(stage: Stage, chance: Random) -> None:
     if chance.random() < 0.7:
         stage.seen.asked_back.add(held.lease_id)
         await stage.call("revoke", await stage.broker(), "DELETE", f"leases/{held.lease_id}")
+
+
+async def _issued(stage: Stage, chance: Random) -> Any:
+    """The answer of an issue. Every other client has a key, and asks once more when no success comes back."""
+    path, reason = f"roles/{chance.choice(_ROLES)}/leases", {"reason": "soak"}
+    key = chance.choice(("", chance.randbytes(16).hex()))
+    made = await stage.call("issue", await stage.broker(), "POST", path, reason, key)
+    if made is None and key:
+        made = await stage.call("repeat", await stage.broker(), "POST", path, reason, key)
+    return made
 
 
 async def _read(stage: Stage, broker: Broker, held: Held) -> None:

@@ -58,10 +58,10 @@ class Stage:
         token = (await self.visitor.control("POST", "token", wanted))["access_token"]
         return Broker(self.visitor, self.chance.choice(self.stack.hosts).url, token)
 
-    async def call(self, verb: str, broker: Broker, method: str, path: str, body: Any = None) -> Any:
+    async def call(self, verb: str, broker: Broker, method: str, path: str, body: Any = None, key: str = "") -> Any:
         """The answer's JSON if it is a success, else ``None``; noted under that verb either way."""
         began = time.perf_counter()
-        headers = {"authorization": f"Bearer {broker.token}"}
+        headers = {"authorization": f"Bearer {broker.token}"} | ({"idempotency-key": key} if key else {})
         url = f"{broker.url}/api/v1/{path}"
         try:
             reply = await self.visitor.http.request(method, url, json=body, headers=headers, timeout=_CALL_TIMEOUT)

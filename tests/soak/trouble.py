@@ -15,13 +15,18 @@ _EVERYWHERE: tuple[Any, ...] = (
     {"status": 503, "code": "ServiceUnavailable"},
     "drop_after_effect",
 )
+_OF_ENTRA: tuple[Any, ...] = (
+    {"status": 500, "code": "server_error"},
+    {"status": 503, "code": "temporarily_unavailable"},
+)
 _ONLY_GRAPH: tuple[Any, ...] = ({"status": 409, "code": "Directory_ConcurrencyViolation"},)
 
 
 def faults() -> list[dict[str, Any]]:
-    """Rules of the control API: Graph and Resource Manager, each fault alike likely, ``SHARE`` of the calls in all."""
+    """Rules of the control API, for ``SHARE`` of the calls of each service; its faults are alike likely."""
     of_graph = [_rule("graph", effect, SHARE / 5) for effect in (*_EVERYWHERE, *_ONLY_GRAPH)]
-    return of_graph + [_rule("arm", effect, SHARE / 4) for effect in _EVERYWHERE]
+    of_arm = [_rule("arm", effect, SHARE / 4) for effect in _EVERYWHERE]
+    return of_graph + of_arm + [_rule("entra", effect, SHARE / 2) for effect in _OF_ENTRA]
 
 
 def _rule(service: str, effect: Any, probability: float) -> dict[str, Any]:

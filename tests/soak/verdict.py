@@ -20,7 +20,7 @@ from tests.soak.stage import FLUSHED, Stage
 
 _PROBLEMS = Path(__file__).resolve().parents[2] / "docs" / "problems.md"
 _FAULTY = (429, 500, 503, 409, "dropped")
-_VERBS = ("issue", "read", "renew", "revoke", "list")
+_VERBS = ("issue", "repeat", "read", "renew", "revoke", "list")
 
 
 @dataclass(frozen=True, slots=True)

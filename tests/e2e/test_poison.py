@@ -1,0 +1,65 @@
+"""A message that failed too often, as the platform sets it aside: what the operator sees of it, and does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue.aio import QueueClient
+
+from shared.core.batch import POISON, Batch, write_batch
+from shared.core.names import LeaseId
+from tests.e2e.conftest import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BATCH = "bbbbbbbb-0000-4000-8000-000000000001"
+
+
+async def due(stage: Stage) -> str:
+    """The id of a lease that is due, with no timer that would end it."""
+    web, admin = await stage.broker("vm-web"), await stage.broker("admin")
+    made = await web.must("POST", "roles/app-reader/leases", {})
+    await admin.must("POST", "roles/app-reader/revoke")
+    return str(made["lease"]["id"])
+
+
+async def poison(stage: Stage, lease: str) -> None:
+    """Puts a message of that lease where the platform puts those that failed too often."""
+    message = write_batch(Batch(BATCH, (LeaseId.parse(lease),)))
+    connection = stage.stack.environment()["AzureWebJobsStorage"]
+    async with QueueClient.from_connection_string(connection, POISON) as queue:
+        # The first poisoned message makes the queue.
+        with suppress(ResourceExistsError):
+            await queue.create_queue()
+        await queue.send_message(base64.b64encode(message.encode()).decode())
+
+
+async def becoming(stage: Stage, lease: str, state: str) -> dict[str, Any]:
+    """The lease, once it is in that state."""
+    admin = await stage.broker("admin")
+    async with asyncio.timeout(20):
+        while (found := await admin.must("GET", f"leases/{lease}"))["state"] != state:  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.1)
+    return dict(found)
+
+
+async def test_its_leases_are_stuck_told_and_ended_by_the_operator(stage: Stage) -> None:
+    """Listed, counted and audited as stuck with the cause; then ended by force, with nothing left behind."""
+    before = await stage.objects()
+    lease = await due(stage)
+    await poison(stage, lease)
+    stuck = await becoming(stage, lease, "stuck")
+    admin = await stage.broker("admin")
+    status = await admin.must("GET", "status")
+    listed = await admin.must("GET", "leases?state=stuck")
+    told = [each for each in (await admin.must("GET", f"audit?lease={lease}"))["events"] if each["operation"] == "stuck"]
+    assert stuck["last_error"].startswith("poisoned: ")
+    assert (1, [lease]) == (status["leases"]["by_state"]["stuck"], [each["id"] for each in listed["leases"]])
+    assert [("failed", "poisoned")] == [(each["outcome"], each["code"]) for each in told]
+    ended = await admin.must("POST", f"leases/{lease}/revoke?force=true")
+    assert ("ended", before) == (ended["state"], await stage.objects())
