@@ -14,6 +14,7 @@ What is taken for the broker's own:
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,6 +40,8 @@ _TELLING = {"issue", "end", "revoke"}
 _PAGE = 1000
 _MOST_SUSPECTS = 200
 """Leases that one run looks at more closely because their objects are missing from the lists."""
+_SECONDS = 60.0
+"""After the lists were read nothing is compared for longer: what has been found can still be dealt with in the same run."""
 
 
 class Kind(StrEnum):
@@ -75,13 +78,22 @@ async def find_drift(outside: Outside) -> Drift:
     roles = await outside.roles.list()
     places, census = Places.of(roles), outside.census()
     seen = await look(census, places)
-    return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen).run()
+    stop_at = outside.within(_SECONDS)
+    return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen, stop_at).run()
 
 
 class _Comparison:
     """Of what was seen in Azure with the leases."""
 
-    def __init__(self, outside: Outside, census: Census, places: Places, roles: dict[RoleName, Role], seen: Sighting) -> None:
+    def __init__(
+        self,
+        outside: Outside,
+        census: Census,
+        places: Places,
+        roles: dict[RoleName, Role],
+        seen: Sighting,
+        stop_at: float,
+    ) -> None:
         self._outside = outside
         self._census = census
         self._places = places
@@ -90,10 +102,13 @@ class _Comparison:
         self._orphans: list[Orphan] = []
         self._vanished: list[Lease] = []
         self._active: set[LeaseId] = set()
+        self._read: dict[LeaseId, Lease | None] = {}
+        """Leases as they were when first asked for, after the directory."""
+        self._stop_at = stop_at
         self._made_before = outside.now() - _grace(outside)
 
     async def run(self) -> Drift:
-        for lease_id in (await self._suspects())[:_MOST_SUSPECTS]:
+        for lease_id in self._in_time("leases", (await self._suspects())[:_MOST_SUSPECTS]):
             await self._seen.readable(f"lease {lease_id}", self._check(lease_id))
         await self._find_applications()
         await self._find_assignments()
@@ -123,7 +138,7 @@ class _Comparison:
             self._vanished.append(lease)
 
     async def _find_applications(self) -> None:
-        for lease_id, application in self._seen.applications.items():
+        for lease_id, application in self._in_time("applications", [*self._seen.applications.items()]):
             if await self._is_over(lease_id, application.since):
                 footprint = await self._footprint_of(lease_id, application)
                 self._orphans.append(Orphan(Kind.APPLICATION, lease_id, application.object_id, footprint))
@@ -150,7 +165,7 @@ class _Comparison:
 
     async def _find_assignments(self) -> None:
         claimed = {each for orphan in self._orphans for each in _assignments_in(orphan.footprint)}
-        for found in self._seen.assignments:
+        for found in self._in_time("assignments", self._seen.assignments):
             lease_id = found.lease
             if lease_id is None or found.made_by != self._seen.identity or found.assignment in claimed:
                 continue
@@ -160,7 +175,7 @@ class _Comparison:
                 self._orphans.append(Orphan(Kind.ASSIGNMENT, lease_id, place, footprint))
 
     async def _find_secrets(self) -> None:
-        for found in self._seen.secrets:
+        for found in self._in_time("secrets", self._seen.secrets):
             if await self._is_over(found.lease, found.secret.since) and await self._is_known(found.lease):
                 footprint = ApplicationSecretFootprint(found.application, found.secret.display_name, found.secret.key_id)
                 name = f"{found.secret.key_id} of application {found.application}"
@@ -168,11 +183,13 @@ class _Comparison:
 
     async def _find_recycled(self) -> None:
         by_app_id = {item.app_id: item for item in self._seen.recycled if isinstance(item, FoundApplication)}
-        for item in self._seen.recycled:
+        # What stays there meets every run: each begins elsewhere, so that none of it hides the rest for ever.
+        first = int(self._outside.ids.jitter() * len(self._seen.recycled))
+        for item in self._in_time("recycle bin", [*self._seen.recycled[first:], *self._seen.recycled[:first]]):
             lease_id = _lease_of_recycled(item, by_app_id)
             if lease_id is None or not await self._is_over(lease_id, item.since):
                 continue
-            if await self._is_known(lease_id) and await self._is_to_be_purged(lease_id, otherwise=False):
+            if await self._is_to_be_purged(lease_id, otherwise=False) and await self._is_known(lease_id):
                 orphan = Orphan(Kind.RECYCLED, lease_id, item.object_id, _footprint_of_recycled(item, lease_id))
                 self._orphans.append(orphan)
 
@@ -180,12 +197,25 @@ class _Comparison:
         """Whether it is old enough, by its own time, and its lease is not live."""
         if since is None or since >= self._made_before or lease_id in self._active:
             return False
-        lease = await self._outside.leases.get(lease_id)
+        lease = await self._lease(lease_id)
         return lease is None or not lease.state.is_live
+
+    async def _lease(self, lease_id: LeaseId) -> Lease | None:
+        if lease_id not in self._read:
+            self._read[lease_id] = await self._outside.leases.get(lease_id)
+        return self._read[lease_id]
+
+    def _in_time[T](self, place: str, items: Sequence[T]) -> Iterator[T]:
+        """The items, for as long as there is time; notes the place when there is none."""
+        for item in items:
+            if self._outside.clock.monotonic() >= self._stop_at:
+                self._seen.unread.append(f"{place}: not all of it in one run")
+                return
+            yield item
 
     async def _is_known(self, lease_id: LeaseId) -> bool:
         """Whether this broker has ever had the lease: its record is there still, or the audit trail tells of it."""
-        if await self._outside.leases.get(lease_id) is not None:
+        if await self._lease(lease_id) is not None:
             return True
         opened = mark.opened_at(lease_id)
         told = await self._outside.audit.read(AuditQuery(opened, opened + _TOLD_WITHIN, lease=lease_id))
@@ -193,7 +223,7 @@ class _Comparison:
 
     async def _is_to_be_purged(self, lease_id: LeaseId, *, otherwise: bool = True) -> bool:
         """As its lease says; else as its role says today; else ``otherwise``."""
-        lease = await self._outside.leases.get(lease_id)
+        lease = await self._lease(lease_id)
         if lease is not None and isinstance(lease.footprint, ServicePrincipalFootprint):
             return lease.footprint.purge
         role = self._roles.get(lease_id.role)

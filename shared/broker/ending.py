@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import Throttled, Upstream
+from shared.core.errors import Misconfigured, Throttled, Upstream
 from shared.core.lease import Cause, Lease, State
 
 log = logging.getLogger(__name__)
@@ -22,18 +22,22 @@ async def claim(outside: Outside, lease: Lease, cause: Cause) -> Hold:
     return hold
 
 
-async def take_back(outside: Outside, hold: Hold, *, request_id: str, patience: float, young: bool | None = None) -> Lease:
+async def take_back(
+    outside: Outside, hold: Hold, *, request_id: str, patience: float, young: bool | None = None, maker: bool = False
+) -> Lease:
     """Undoes the footprint of a claimed lease; gives the lease as it then stands.
 
-    ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), or when something was absent that may
-    only not have replicated yet. Raises ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), when something was absent that may
+    only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``). Raises
+    ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
     """
     fresh = outside.now() < _settled(outside, hold.lease)
+    being_made = not maker and outside.now() < hold.lease.made_by
     try:
         met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young)
-    except Upstream as failure:
+    except (Upstream, Misconfigured) as failure:
         return await _failed(outside, hold, failure, request_id)
-    if fresh and not met_all:
+    if being_made or (fresh and not met_all):
         return await hold.release(lambda lease: lease.looked_at_again(_settled(outside, lease)))
     # Told before it is moved: a death in between tells it twice rather than never.
     await outside.audit.record(_event(outside, hold.lease, Outcome.DONE, request_id))
@@ -48,7 +52,7 @@ async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool)
     return await issuer.undo(located, young=young, wait_until=wait_until)
 
 
-async def _failed(outside: Outside, hold: Hold, failure: Upstream, request_id: str) -> Lease:
+async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigured, request_id: str) -> Lease:
     log.warning("lease %s could not be ended: %s", hold.lease.id, failure)
     await outside.audit.record(_event(outside, hold.lease, Outcome.FAILED, request_id, failure))
     if isinstance(failure, Throttled):
@@ -66,7 +70,9 @@ def _settled(outside: Outside, lease: Lease) -> datetime:
     return lease.made_by + timedelta(seconds=outside.timing.settle)
 
 
-def _event(outside: Outside, lease: Lease, outcome: Outcome, request_id: str, failure: Upstream | None = None) -> AuditEvent:
+def _event(
+    outside: Outside, lease: Lease, outcome: Outcome, request_id: str, failure: Upstream | Misconfigured | None = None
+) -> AuditEvent:
     return AuditEvent(
         at=outside.now(),
         operation="end",

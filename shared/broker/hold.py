@@ -75,9 +75,13 @@ class Hold:
                 log.warning("the hold on lease %s could not be renewed", self._lease.id, exc_info=True)
 
     async def _stop(self) -> None:
-        if self._beating is not None:
-            beating, self._beating = self._beating, None
-            async with self._turn:
+        if (beating := self._beating) is not None:
+            try:
+                async with self._turn:
+                    pass  # a renewal that is under way comes to its end
+            finally:
+                # Also when this task itself is cancelled: nothing may go on holding the lease.
                 beating.cancel()
+                self._beating = None
             # Gathered: that this task itself is cancelled meanwhile must not be taken for the end of the other.
             await asyncio.gather(beating, return_exceptions=True)

@@ -119,10 +119,11 @@ def _ttl(role: Role, ask: Ask) -> int:
 
 
 async def _look_again(outside: Outside, hold: Hold, role: Role) -> None:
-    """Now that the lease stands: who removes a role, or counts its leases, has either seen it or is seen here."""
-    if await outside.roles.get(role.name) is None:
+    """Now that the lease stands: who removes or changes a role, or counts its leases, has either seen it or is seen here."""
+    found = await outside.roles.get(role.name)
+    if found is None or found.version != role.version:
         await hold.forget()
-        raise Forbidden
+        raise Forbidden if found is None else Interrupted
     if role.max_leases is None:
         return
     if await outside.leases.count_live(role.name, role.max_leases) > role.max_leases:
@@ -182,7 +183,7 @@ class _Attempt:
         # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
         young = None if self.learned != self.planned else False
         async with Hold(self.outside, lease) as hold:
-            await take_back(self.outside, hold, request_id=self.request.id, patience=patience, young=young)
+            await take_back(self.outside, hold, request_id=self.request.id, patience=patience, young=young, maker=True)
 
     async def _claimed(self) -> Lease | None:
         """The lease, ending and told what was learned here; ``None`` when it has ended.

@@ -25,10 +25,10 @@ class Timing:
     """How long a caller waits while a failed issue is cleaned up, or a revocation is carried out."""
     sweep_undo: float = 60.0
     """The same within a sweep, where nobody waits."""
-    sweep: float = 200.0
-    """After that a sweep takes up no further lease: with the undo of the last, it ends before the 5 minutes that a timer
-    function has on every plan."""
-    asked_sweep: float = 150.0
+    sweep: float = 110.0
+    """After that a sweep takes up no further lease. Even if Azure lets each of the last one's calls wait for 30 s, which makes
+    three minutes, it ends before the 5 minutes that a function has on every plan."""
+    asked_sweep: float = 100.0
     """The same for a sweep that a caller waits for: with ``sweep_undo``, less than the 230 s of an HTTP request."""
     turn: float = 60.0
     """Within that a fresh secret for a lease is made or given up; no call of it begins after the first half."""

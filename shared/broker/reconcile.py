@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 _OPERATION = "reconcile"
 _AT_ONCE = 4
 """Things worked on side by side. Issues and the sweep come first: Graph limits writes per application."""
-_SECONDS = 120.0
-"""After that nothing further is taken up; the next run goes on. The platform ends an HTTP request after 230 s."""
+_SECONDS = 100.0
+"""After that nothing further is taken up; the next run goes on. With the minute for finding, and another for the last, a run is
+over before the platform ends an HTTP request, after 230 s."""
 
 
 class Result(StrEnum):

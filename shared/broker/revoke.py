@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from shared.broker.access import lease_for, require_admin
 from shared.broker.ending import claim, take_back
 from shared.broker.outside import Outside, Request
-from shared.core.errors import LostRace
+from shared.core.errors import LostRace, Refused
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery
+
+log = logging.getLogger(__name__)
 
 
 async def revoke(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:
@@ -36,17 +39,28 @@ async def _as_it_stands(outside: Outside, request: Request, lease_id: LeaseId) -
 
 
 async def revoke_role(outside: Outside, request: Request, role: RoleName) -> int:
-    """Makes every live lease of the role due at once, for the sweep; gives how many. Raises ``Forbidden``, ``Upstream``."""
+    """Makes every live lease of the role due at once, for the sweep; gives how many.
+
+    One that cannot be moved keeps none of the others; its failure is raised in the end. Raises ``Forbidden``, ``Upstream``.
+    """
     require_admin(request.caller)
+    refused: Refused | None = None
     count, query = 0, LeaseQuery(role=role, limit=1000)
     while True:
         page = await outside.leases.list(query)
         for lease in page.items:
-            if lease.state.is_live:
+            if not lease.state.is_live:
+                continue
+            try:
                 count += await _make_due(outside, lease.id)
+            except Refused as error:
+                log.exception("lease %s cannot be made due", lease.id)
+                refused = refused or error
         if page.cursor is None:
             break
         query = replace(query, cursor=LeaseId(page.cursor))
+    if refused is not None:
+        raise refused
     await outside.audit.record(request.done(outside, "revoke_role", role=role, reason=f"{count} leases"))
     return count
 

@@ -110,10 +110,12 @@ def read_key(row: Row) -> IssueKey:
 
 
 def view_text(lease: LeaseView) -> str:
-    """What may be told of a lease, as it is kept."""
+    """What may be told of a lease, as it is kept: far from the 32,768 characters of a property, whatever its metadata says."""
     holder = lease.holder
+    # Escaped, a character beyond ASCII would take up to twelve.
     return json.dumps(
-        {
+        ensure_ascii=False,
+        obj={
             "id": lease.id,
             "type": lease.type,
             "state": lease.state,
@@ -128,7 +130,7 @@ def view_text(lease: LeaseView) -> str:
             "cause": lease.cause,
             "attempts": lease.attempts,
             "last_error": lease.last_error,
-        }
+        },
     )
 
 

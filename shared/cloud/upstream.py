@@ -12,6 +12,8 @@ from typing import Any
 from shared.core.errors import Absent, Refused, Throttled, Unavailable, Upstream
 
 _LONGEST_TEXT = 500
+_LONGEST_WAIT = 3600.0
+"""Seconds. Azure has not been seen to ask for more than some minutes; a mistake must not keep the broker still for days."""
 _SECONDS = re.compile(r"\s*-?\d{1,9}(\.\d+)?\s*(,\s*-?\d{1,9}(\.\d+)?\s*)*", re.ASCII)
 _REQUEST_TIMEOUT = 408
 _NOT_FOUND = 404
@@ -75,13 +77,18 @@ def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
     """``Retry-After``: seconds, or a date (RFC 9110, 10.2.3), counted from the answer's own ``Date``.
 
     Graph has been seen to send fractions of seconds (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877) and
-    lists (https://github.com/microsoftgraph/msgraph-sdk-python/issues/1159): of those the longest counts.
+    lists (https://github.com/microsoftgraph/msgraph-sdk-python/issues/1159): of those the longest counts. Never more than
+    an hour.
     """
     value = headers.get("retry-after") or headers.get("Retry-After") or ""
     if _SECONDS.fullmatch(value):
-        return max(0.0, *(float(each) for each in value.split(",")))
+        return _bounded(max(float(each) for each in value.split(",")))
     then, now = _date(value), _date(headers.get("date") or headers.get("Date") or "")
-    return max(0.0, (then - now).total_seconds()) if then and now else None
+    return _bounded((then - now).total_seconds()) if then and now else None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), _LONGEST_WAIT)
 
 
 def _date(value: str) -> datetime | None:

@@ -273,3 +273,7 @@ class Misconfigured(LeaseholdError):
 
     code = "misconfigured"
     sentence = "The broker is not configured properly; its operator has been told in the log."
+
+    def brief(self) -> str:
+        """As of ``Upstream``."""
+        return self.code

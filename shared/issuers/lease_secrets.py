@@ -48,10 +48,13 @@ class LeaseSecrets:
     wait_until: float
 
     async def add(self, end: datetime) -> NewSecret:
-        """One more, which Entra refuses after ``end``. A lost answer is not asked for again."""
+        """One more, which Entra refuses after ``end``. A lost answer is not asked for again.
+
+        While the lease is young, that there is no such application is doubted: a replica may not have heard of it.
+        """
         return await self.patience.begin_in_time(
             lambda: self.secrets.add_secret(self.application_id, self.display_name, end),
-            on=PASSING,
+            on=(*PASSING, Absent) if self.young else PASSING,
             wait_until=self.wait_until,
         )
 

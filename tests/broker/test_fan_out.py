@@ -85,10 +85,18 @@ async def test_what_waits_is_not_queued_again(scene: World) -> None:
     """By any of the next sweeps; only what has become due since is, if it is more than a few."""
     await overdue(scene, MANY)
     await on_time(scene)
-    assert Summary(remaining=MANY) == await on_time(scene)
+    assert Summary(ended=FEW, remaining=MANY - FEW) == await on_time(scene)
     await overdue(scene, 3)
-    assert Summary(ended=3, remaining=MANY) == await on_time(scene)
+    assert Summary(ended=MANY - FEW + 3) == await on_time(scene)
     assert MANY == sum(len(batch.leases) for batch in scene.revocations.messages())
+
+
+async def test_leases_end_where_nobody_takes_messages(scene: World) -> None:
+    """A queue without its function must not be where leases wait for ever: each sweep ends a few of those that wait."""
+    await overdue(scene, 5 * FEW)
+    ended = [(await on_time(scene)).ended for _ in range(6)]
+    assert [0, FEW, FEW, FEW, FEW, FEW] == ended
+    assert ({State.ENDED: 5 * FEW}, []) == (states(scene), scene.leftovers())
 
 
 async def test_what_nobody_takes_in_time_is_queued_again(scene: World) -> None:
@@ -107,7 +115,7 @@ async def test_what_a_dead_worker_had_taken_is_taken_up_by_the_next_sweep(scene:
     await on_time(scene)
     first = scene.revocations.messages()[0]
     await scene.tickets.forget(first.id)
-    assert Summary(ended=TOGETHER, remaining=MANY - TOGETHER) == await on_time(scene)
+    assert Summary(ended=FEW, remaining=MANY - FEW) == await on_time(scene)
     assert {State.ENDED} == {stored(scene, lease_id).state for lease_id in first.leases}
 
 

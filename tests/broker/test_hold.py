@@ -134,3 +134,23 @@ async def test_cancelling_the_holder_while_it_stops_cancels_it() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_cancelling_the_holder_while_a_renewal_is_written_ends_the_renewals() -> None:
+    """Nobody goes on holding a lease on which nobody works."""
+    scene = world(role(), latency=2.0)
+    await issued(scene)
+
+    async def work() -> None:
+        async with await held(scene):
+            await scene.clock.sleep(7.5)
+
+    task = asyncio.create_task(work())
+    await scene.clock.sleep(7.8)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await scene.clock.sleep(10)
+    before = len(scene.calls.made)
+    await scene.clock.sleep(100)
+    assert before == len(scene.calls.made)

@@ -251,9 +251,10 @@ async def test_what_another_worker_is_making_or_undoing_stays(state: State) -> N
     assert before == made.leftovers()
 
 
-async def test_a_run_stops_in_time_and_the_next_goes_on() -> None:
+async def test_a_run_stops_in_time_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left is told."""
-    made = scene(principal_target(roles=1, groups=0), latency=20.0)
+    monkeypatch.setattr("shared.broker.reconcile._SECONDS", 20.0)
+    made = scene(principal_target(roles=1, groups=0), latency=1.0)
     for _ in range(20):
         await orphaned(made)
     first = await reconciled(made, after=2 * HOUR)

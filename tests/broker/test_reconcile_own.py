@@ -105,6 +105,34 @@ async def test_the_recycle_bin_is_emptied_of_what_this_broker_made(*, known: boo
     assert ([] if known else 2 * [mark.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
 
 
+async def test_what_stays_in_the_recycle_bin_costs_a_run_little() -> None:
+    """One read a lease, be it kept or forgotten, and no look at the audit trail: the bin holds a month of them."""
+    made = scene(principal_target(permanently_delete=False))
+    for _ in range(5):
+        await issued(made)
+    await swept(made, after=7 * HOUR)
+    for after in (2 * HOUR, 9 * 24 * HOUR):
+        made.calls.made.clear()
+        assert () == (await reconciled(made, after=after)).findings
+        assert (5, 0) == (len(made.calls.named("leases.get")), len(made.calls.named("audit.read")))
+        await swept(made)
+
+
+async def test_a_run_does_not_look_for_ever() -> None:
+    """What it has found in time is dealt with; it says what it has not got to, and the next run begins elsewhere."""
+    made = scene()
+    for _ in range(3):
+        await orphaned(made)
+    made.clock.jump(2 * HOUR)
+    made.calls.latency = 9.0
+    done = await reconciled(made)
+    assert [place for place in done.unread if "not all of it in one run" in place]
+    made.calls.latency = 0.0
+    for _ in range(3):
+        await reconciled(made, after=HOUR)
+    assert [] == made.leftovers()
+
+
 async def test_what_a_role_wants_to_keep_in_the_recycle_bin_stays() -> None:
     """The lease has ended, and left its application there on purpose."""
     made = scene(principal_target(permanently_delete=False))

@@ -11,7 +11,7 @@ from shared.broker.outside import Timing
 from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
 from shared.core.caller import Caller
-from shared.core.errors import Conflict, Forbidden, Gone, Locked, Pending, Throttled, TooMany, Unavailable, Unreachable
+from shared.core.errors import Absent, Conflict, Forbidden, Gone, Locked, Pending, Throttled, TooMany, Unavailable, Unreachable
 from shared.core.lease import State
 from shared.core.role import Target
 from tests.broker.scenes import stored, swept
@@ -36,6 +36,15 @@ async def once(scene: World, key: str = "k", by: Caller = ALICE, **ask: Any) -> 
 def works(scene: World, answer: Issued) -> bool:
     """Whether Entra takes the answer's secret."""
     return scene.cloud.signs_in(answer.credential.client_id, answer.credential.client_secret)
+
+
+async def test_a_repeat_at_once_meets_a_replica_that_knows_nothing_yet(target: Target) -> None:
+    """What was made a moment ago may be unknown there: that is doubted, and asked again."""
+    scene = world(role(target))
+    await once(scene)
+    scene.calls.fail("directory.add_secret", Absent(status=404))
+    scene.calls.fail("applications.add_secret", Absent(status=404))
+    assert works(scene, await once(scene))
 
 
 async def test_a_repeat_gets_the_same_lease_with_a_fresh_secret(target: Target) -> None:

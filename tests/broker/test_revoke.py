@@ -158,6 +158,17 @@ async def test_all_leases_of_a_role_are_made_due(scene: World) -> None:
     assert [other.lease.id] == [lease.id for lease in scene.leases.rows.values() if lease.state.is_live]
 
 
+async def test_a_lease_of_a_role_that_cannot_be_moved_keeps_no_other() -> None:
+    """Its refusal is told when the others are due."""
+    made = world(role())
+    for _ in range(3):
+        await issued(made)
+    made.calls.fail("leases.swap", Refused(azure_code="PropertyValueTooLarge"))
+    with pytest.raises(Refused):
+        await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
+    assert [State.ACTIVE, State.ENDING, State.ENDING] == sorted(lease.state for lease in made.leases.rows.values())
+
+
 async def test_more_leases_than_a_page_holds_are_all_made_due() -> None:
     """A role may have thousands."""
     scene = world(role())

@@ -8,7 +8,7 @@ import pytest
 
 from shared.broker.outside import Timing
 from shared.broker.sweep import Summary
-from shared.core.errors import Refused, Throttled, Unavailable
+from shared.core.errors import Misconfigured, Refused, Throttled, Unavailable
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, State
 from tests.broker.scenes import AZURE, issued, stored, swept
@@ -61,6 +61,16 @@ async def test_leases_are_taken_up_one_after_the_other(scene: World) -> None:
     scene.calls.latency = 0.2
     await swept(scene)
     assert [0.0, 0.02, 0.04, 0.06] == [round(each - read[0], 3) for each in read]
+
+
+async def test_a_broker_that_gets_no_token_gets_stuck_leases(scene: World) -> None:
+    """Its identity was taken away: that is a failed attempt like any other, told and paused after."""
+    await issued(scene)
+    scene.calls.fail("directory.delete_principal", Misconfigured("no token"), times=100)
+    for _ in range(12):
+        await swept(scene, after=900)
+    assert (State.STUCK, "misconfigured") == (stored(scene).state, stored(scene).last_error)
+    assert 1 == scene.audit.told().count(("stuck", "failed"))
 
 
 async def test_two_sweeps_at_once_do_no_harm() -> None:

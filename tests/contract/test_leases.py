@@ -62,6 +62,16 @@ async def test_every_state_of_a_lease_reads_back(stores: Stores) -> None:
         assert current == await stores.leases.get(current.id)
 
 
+@pytest.mark.parametrize("character", ["\U0001f600", '"', "\u00e9"])
+async def test_the_longest_metadata_moves_through_every_state(stores: Stores, character: str) -> None:
+    """As many characters as a caller may send, whatever they are: a lease that can be opened can be ended."""
+    metadata = {f"{number:02d}" + character * 62: character * 256 for number in range(16)}
+    current = await stores.leases.open(replace(lease(), metadata=metadata))
+    for change in [*LIFE[:3], lambda it: it.failed(LATER, character * 1000, 0.5), *LIFE[4:]]:
+        current = await stores.leases.swap(change(current), former=current)
+    assert current == await stores.leases.get(current.id)
+
+
 async def test_a_footprint_of_the_largest_role_reads_back(stores: Stores) -> None:
     """Thirty-two assignments at scopes of a thousand characters are more than one property holds."""
     scope = type(SCOPES[0])(SCOPES[0] + "x" * (1024 - len(SCOPES[0])))

@@ -5,12 +5,15 @@ from contextlib import suppress
 
 import pytest
 
-from shared.broker.configure import delete_role
+from shared.broker.configure import delete_role, put_role
 from shared.broker.revoke import revoke, revoke_role
-from tests.crash.scenarios import TARGETS, issuing, only, renewing, revoking, scenarios, with_lease
+from shared.core.errors import Unavailable
+from shared.core.lease import State
+from shared.core.role_document import write_role
+from tests.crash.scenarios import TARGETS, fresh, issuing, only, renewing, revoking, scenarios, with_lease
 from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, sweeping
-from tests.fakes.calls import Died
-from tests.fakes.world import ADMINISTRATOR, WEB, World, request
+from tests.fakes.calls import Call, Died
+from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role
 
 type Other = Callable[[World], Awaitable[object]]
 type Report = Callable[[str, object], None]
@@ -92,6 +95,68 @@ def done_while_interrupted(scenario: Scenario, ordinal: int, other: Other) -> Wo
     world = interrupted(scenario, ordinal, other)
     world.run(lambda: live(world, scenario.deed))
     return world
+
+
+async def role_deleted_and_swept(world: World) -> None:
+    """The same, and a sweep ends them at once."""
+    await role_deleted(world)
+    await sweeping(world)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_what_an_issue_makes_after_its_lease_was_swept_is_found(*, dies: bool) -> None:
+    """A lost answer is asked for again after a sweep has met and removed everything; then the worker dies, or Azure refuses.
+
+    Nobody looks at the scope of a role that is gone: it is the lease that has to last for as long as its issue may.
+    """
+    scenario, ordinal = Scenario("issue", with_lost_assignment, issuing), 0
+    while ordinal < length(scenario):
+        ordinal += 1
+        world = interrupted(scenario, ordinal, role_deleted_and_swept)
+        if dies:
+            world.calls.watch = dying_after(world, ordinal)
+        else:
+            world.calls.fail("authorization.unassign", Unavailable(status=503), nth=3, times=500)
+        with suppress(Died):
+            world.run(lambda: live(world, issuing))  # noqa: B023 - run at once
+        world.calls.watch = None
+        world.calls.heal()
+        world.calls.revive()
+        require_nothing_left(world)
+
+
+def with_lost_assignment() -> World:
+    """The answer to an assignment will be lost after its effect."""
+    made = fresh(TARGETS["service principal"])
+    made.calls.fail("authorization.assign", Unavailable(status=500), after=True)
+    return made
+
+
+def dying_after(world: World, ordinal: int) -> Callable[[Call], None]:
+    """The worker dies when it next moves its lease after its call of that number was answered."""
+
+    def watch(call: Call) -> None:
+        if call.name == "leases.swap" and any(each.ordinal == ordinal and each.over for each in world.calls.made):
+            raise Died
+
+    return watch
+
+
+async def role_narrowed(world: World) -> None:
+    """Somebody takes most of the role's rights away, and revokes what is out."""
+    narrow = write_role(role(principal_target(roles=1, groups=0)))
+    await put_role(world.outside, request(ADMINISTRATOR), WEB, narrow, expected=None)
+    await role_revoked(world)
+
+
+def test_no_lease_has_more_rights_than_its_role_after_that_was_narrowed() -> None:
+    """At whichever call of an issue: it is refused, or ended, or made of the new role."""
+    scenario = Scenario("issue", lambda: fresh(TARGETS["service principal"]), issuing)
+    for ordinal in range(1, length(scenario) + 1):
+        world = done_while_interrupted(scenario, ordinal, role_narrowed)
+        for lease in world.leases.rows.values():
+            assert lease.state is not State.ACTIVE or 1 == len(getattr(lease.footprint, "assignments", ()))
+        require_nothing_left(world)
 
 
 @pytest.mark.parametrize("other", [revoked, role_revoked, sweeping, renewing])

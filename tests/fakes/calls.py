@@ -71,6 +71,10 @@ class Calls:
         """The ``nth`` call of that name from now on raises, and so do as many in all; ``after`` its effect or before."""
         self._troubles.append(_Trouble(name, error, times, nth - 1, after))
 
+    def heal(self) -> None:
+        """No call fails any more."""
+        self._troubles.clear()
+
     def fail_at(self, ordinal: int, error: BaseException, *, after: bool) -> None:
         """The call of that number raises; ``Died`` kills the worker, so that none of its calls gets through any more."""
         self._trouble_at = (ordinal, after, error)

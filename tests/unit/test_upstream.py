@@ -88,6 +88,8 @@ def test_a_long_text_is_cut() -> None:
         ({"retry-after": "30,"}, None),
         ({"retry-after": "1e9"}, None),
         ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "86400"}, 3600.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT", "date": "Mon, 02 Mar 2026 09:00:00 GMT"}, 3600.0),
         ({}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "Mon, 02 Mar 2026 09:00:30 GMT", "date": "Mon, 02 Mar 2026 09:00:00 GMT"}, 30.0),
