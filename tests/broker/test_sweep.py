@@ -60,7 +60,7 @@ async def test_leases_are_taken_up_one_after_the_other(scene: World) -> None:
     scene.calls.watch = lambda call: read.append(scene.clock.monotonic()) if call.name == "leases.get" else None
     scene.calls.latency = 0.2
     await swept(scene)
-    assert [0.0, 0.02, 0.04, 0.06] == [round(each - read[0], 3) for each in read]
+    assert [0.0, 0.1, 0.2, 0.3] == [round(each - read[0], 3) for each in read]
 
 
 async def test_a_broker_that_gets_no_token_gets_stuck_leases(scene: World) -> None:

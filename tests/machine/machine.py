@@ -26,6 +26,7 @@ _SWEEP_INTERVAL = timedelta(seconds=60)
 _A_WEEK = 8 * 86400.0
 _LONGEST_WAIT = 5400.0
 """Seconds until a lease that is stuck is tried again, jitter included."""
+_RECONCILIATIONS = 2
 _TOO_MANY = 20
 _ANSWERS = ((403, "Forbidden"), (409, "Conflict"), (429, "TooManyRequests"), (500, "Internal"), (503, "ServiceUnavailable"))
 _EFFECTS = st.one_of(
@@ -97,7 +98,10 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=PICKS, vandal=st.sampled_from(sorted(VANDALS)))
     def delete_by_hand(self, pick: int, vandal: str) -> None:
         """Somebody deletes something of a lease's."""
-        VANDALS[vandal](self.stage.azure, self._picked(pick).footprint)
+        footprint = self._picked(pick).footprint
+        if isinstance(footprint, ServicePrincipalFootprint) and not (footprint.application_id and footprint.principal_id):
+            self.stage.binned.add(footprint.unique_name)
+        VANDALS[vandal](self.stage.azure, footprint)
 
     @rule(death=DEATHS)
     def sweep(self, death: Blow | None) -> None:
@@ -143,6 +147,9 @@ class Machine(RuleBasedStateMachine):
         self.stage.azure.world.faults.replace([])
         self.stage.clock.astray = 0.0
         self._settle()
+        for _ in range(_RECONCILIATIONS if self.stage.binned else 0):
+            self.stage.clock.jump(_LONGEST_WAIT)
+            self.stage.do(lambda outside: reconcile(outside, "reconcile"))
         assert self.stage.before == self.stage.azure.inventory()
         self._require_told()
         self.stage.clock.jump(_A_WEEK)

@@ -65,6 +65,9 @@ class Stage:
     """Whether the last worker did."""
     seen: dict[LeaseId, Lease] = field(default_factory=dict)
     """Every lease ever met, as it last stood."""
+    binned: set[str] = field(default_factory=set)
+    """Unique names of what somebody put into the recycle bin before the broker had learned its id: no lease leads there, and
+    the reconciliation alone finds it."""
 
     def __post_init__(self) -> None:
         """Furnishes it, and keeps both roles."""
@@ -144,7 +147,8 @@ class Stage:
         """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""
         live = [lease.footprint for lease in self.leases.rows.values() if lease.state.is_live]
         named = {name for footprint in live for name in names(footprint)}
-        return [f"{kind} {found}" for kind, found in self.things() if not named & found]
+        unknown = [(kind, found) for kind, found in self.things() if not named & found]
+        return [f"{kind} {found}" for kind, found in unknown if not (kind == "deleted_items" and self.binned & found)]
 
     def things(self) -> list[tuple[str, set[str]]]:
         """What is in Azure beyond the furniture: its kind, and the names and ids by which a footprint may know it."""
