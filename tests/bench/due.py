@@ -26,6 +26,7 @@ _WRITES_TO_END, _WRITES_TO_ISSUE = 4, 3
 """Graph's of one lease without groups: principal, application and both out of the bin; application, principal, secret."""
 _CALLS_TO_ISSUE = _WRITES_TO_ISSUE + 1
 _ISSUE_EVERY = 2.0
+_THROTTLED = 429
 _LOOK_EVERY = 5.0
 _SAMPLES = 100
 _LONGEST = 3_600.0
@@ -69,8 +70,11 @@ async def measure(scale: Scale) -> list[Figure]:
         await on.admin.must("POST", f"roles/{_ROLE}/revoke")
         await on.forget_calls()
         seconds = await _drain(on, meanwhile)
-        requests = sum(not call["batched"] for call in await on.calls())
-    return _figures(scale.due_at_once, seconds, requests, before, meanwhile)
+        calls = await on.calls()
+    return [
+        Figure("calls that Azure refused with 429", sum(call["status"] == _THROTTLED for call in calls), "calls"),
+        *_figures(scale.due_at_once, seconds, sum(not call["batched"] for call in calls), before, meanwhile),
+    ]
 
 
 async def _limit(on: Stage) -> None:
