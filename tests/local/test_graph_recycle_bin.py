@@ -51,13 +51,15 @@ def test_living_object_is_not_in_the_bin(tenant: Tenant, client: Client) -> None
 
 
 def test_purge_of_an_application_leaves_its_service_principal_in_the_bin(tenant: Tenant, client: Client) -> None:
-    """That has to be purged by itself."""
+    """With its name; that has to be purged by itself."""
     principal = tenant.principal()
     app = tenant.world.directory.application_of(principal.app_id)
     assert app is not None
     client.delete(f"/applications/{app.id}")
     client.delete(f"{BIN}/{app.id}")
-    assert [principal.id] == ids(client.get(f"{BIN}/microsoft.graph.servicePrincipal"))
+    listed = client.get(f"{BIN}/microsoft.graph.servicePrincipal")
+    assert [principal.id] == ids(listed)
+    assert [app.properties["displayName"]] == [each["displayName"] for each in listed.body["value"]]
     assert [400, 204] == [client.post(f"{BIN}/{principal.id}/restore").status, client.delete(f"{BIN}/{principal.id}").status]
 
 

@@ -115,11 +115,20 @@ def _check_restorable(request: Request, item: DirectoryObject) -> None:
 
 
 def _forget(request: Request, item: DirectoryObject) -> None:
+    if isinstance(item, Application):
+        _keep_name(request, item)
     for kept in objects.collections(request.directory):
         kept.pop(item.id, None)
     for group in request.directory.groups.values():
         _drop(group.members, item.id)
         _drop(group.owners, item.id)
+
+
+def _keep_name(request: Request, application: Application) -> None:
+    """A service principal has its own copy of the name, which outlives the application."""
+    for principal in request.directory.service_principals.values():
+        if principal.app_id == application.app_id:
+            principal.properties.setdefault("displayName", application.properties.get("displayName"))
 
 
 def _drop(kept: list[str], gone: str) -> None:
