@@ -78,22 +78,13 @@ async def find_drift(outside: Outside) -> Drift:
     roles = await outside.roles.list()
     places, census = Places.of(roles), outside.census()
     seen = await look(census, places)
-    stop_at = outside.within(_SECONDS)
-    return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen, stop_at).run()
+    return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen).run()
 
 
 class _Comparison:
     """Of what was seen in Azure with the leases."""
 
-    def __init__(
-        self,
-        outside: Outside,
-        census: Census,
-        places: Places,
-        roles: dict[RoleName, Role],
-        seen: Sighting,
-        stop_at: float,
-    ) -> None:
+    def __init__(self, outside: Outside, census: Census, places: Places, roles: dict[RoleName, Role], seen: Sighting) -> None:
         self._outside = outside
         self._census = census
         self._places = places
@@ -104,7 +95,7 @@ class _Comparison:
         self._active: set[LeaseId] = set()
         self._read: dict[LeaseId, Lease | None] = {}
         """Leases as they were when first asked for, after the directory."""
-        self._stop_at = stop_at
+        self._stop_at = outside.within(_SECONDS)
         self._made_before = outside.now() - _grace(outside)
 
     async def run(self) -> Drift:

@@ -6,12 +6,28 @@ other the type is told, and where it was raised.
 
 from __future__ import annotations
 
+import logging
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shared.core.errors import LeaseholdError
 from shared.core.lease import IllegalMove
 
 _TELLING = (LeaseholdError, IllegalMove, OSError, ImportError, AttributeError, NameError, TypeError, RecursionError)
+
+
+@contextmanager
+def failing_as(failure: type[Exception], log: logging.Logger, what: str) -> Iterator[None]:
+    """For what no caller waits for: whatever is raised within is told to the log, and ``failure`` is raised in its place.
+
+    The host fails the invocation for that, and would log the text of anything else, whatever is in it.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        log.error("%s failed: %s", what, with_frames(error))  # noqa: TRY400 - told without foreign texts
+        raise failure from None
 
 
 def of(error: BaseException) -> str:

@@ -52,11 +52,8 @@ async def run(wired: WiredOutside, message: func.QueueMessage, request_id: str, 
     batch = _read(message)
     if batch is None:
         return
-    try:
+    with account.failing_as(RevocationsFailed, log, f"batch {batch.id} ({request_id})"):
         await work(await wired(), request_id, batch)
-    except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
-        log.error("batch %s (%s) failed: %s", batch.id, request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
-        raise RevocationsFailed from None
 
 
 async def end(outside: Outside, request_id: str, batch: Batch) -> None:

@@ -33,10 +33,7 @@ def blueprint(wired: WiredOutside) -> func.Blueprint:
 
 async def run(wired: WiredOutside, request_id: str, *, late: bool = False) -> None:
     """One reconciliation, under an id of its own. Raises ``ReconcileFailed``."""
-    try:
+    with account.failing_as(ReconcileFailed, log, f"reconciliation {request_id}"):
         done = await reconcile(await wired(), request_id)
-    except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
-        log.error("reconciliation %s failed: %s", request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
-        raise ReconcileFailed from None
     counts = " ".join(f"{name}={count}" for name, count in done.counts.items())
     log.info("reconciliation %s%s: %s", request_id, " (late)" if late else "", counts)

@@ -31,11 +31,8 @@ def blueprint(wired: WiredOutside) -> func.Blueprint:
 
 async def run(wired: WiredOutside, request_id: str, *, late: bool = False) -> None:
     """One sweep, under an id of its own. Raises ``SweepFailed``."""
-    try:
+    with account.failing_as(SweepFailed, log, f"sweep {request_id}"):
         summary = await sweep_on_time(await wired(), request_id)
-    except Exception as error:  # noqa: BLE001 - the host would log its text, whatever is in it
-        log.error("sweep %s failed: %s", request_id, account.with_frames(error))  # noqa: TRY400 - told without foreign texts
-        raise SweepFailed from None
     log.info(
         "sweep %s%s: ended=%d undone=%d stuck=%d remaining=%d pruned=%d",
         *(request_id, " (late)" if late else ""),
