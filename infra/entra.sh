@@ -76,11 +76,12 @@ app_role() {
 }
 
 # What an application's `api` holds. Tokens of version 2: their audience is the client id, which nobody else can claim.
-# The scope is for people, who sign in through a program; it gives nothing by itself.
+# The scope is for people, who sign in through a program; the broker takes no token of theirs without it. Only an administrator
+# consents to it: if people could, any program that talks one into consenting would get an administrator's token.
 api_document() {
   local clients=$1
   printf '{"requestedAccessTokenVersion":2,"oauth2PermissionScopes":[%s],"preAuthorizedApplications":[%s]}' \
-    "$(printf '{"id":"%s","value":"access","type":"User","isEnabled":true,"adminConsentDisplayName":"%s","adminConsentDescription":"%s"}' \
+    "$(printf '{"id":"%s","value":"access","type":"Admin","isEnabled":true,"adminConsentDisplayName":"%s","adminConsentDescription":"%s"}' \
       "$USER_SCOPE_ID" 'Call Leasehold' 'Calls Leasehold as the person who is signed in.')" \
     "$clients"
 }

@@ -54,7 +54,7 @@ def _broker_api(world: World) -> None:
     api, _ = provision.application(world, "Leasehold")
     api.properties |= {
         "identifierUris": [f"api://{api.app_id}"],
-        "api": {"requestedAccessTokenVersion": None},
+        "api": {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": [_scope(world, "access")]},
         "appRoles": [_role(world, "Leasehold.Admin"), _role(world, "Leasehold.Auditor")],
         "groupMembershipClaims": "SecurityGroup",
         "optionalClaims": {
@@ -75,6 +75,19 @@ def _role(world: World, value: str) -> dict[str, Any]:
         "allowedMemberTypes": ["User", "Application"],
         "isEnabled": True,
         "origin": "Application",
+    }
+
+
+def _scope(world: World, value: str) -> dict[str, Any]:
+    return {
+        "id": world.guid(),
+        "value": value,
+        "type": "Admin",
+        "isEnabled": True,
+        "adminConsentDisplayName": "Call Leasehold",
+        "adminConsentDescription": "Calls Leasehold as the person who is signed in.",
+        "userConsentDisplayName": None,
+        "userConsentDescription": None,
     }
 
 

@@ -7,15 +7,17 @@ verified is called so until its signature has been checked.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import Any, NoReturn
+from collections.abc import Collection
+from typing import NoReturn
 
 import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.types import Options
 
+from shared.cloud import unverified_token
 from shared.cloud.entra_keys import KeyPolicy, TenantKeys, Unknown
+from shared.cloud.unverified_token import Claims, Unreadable
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import Unauthenticated
 from shared.core.names import ObjectId, Unparsable
@@ -23,8 +25,13 @@ from shared.core.ports import Clock
 from shared.core.secret import Secret
 
 _ALGORITHM = "RS256"
-_LONGEST_TOKEN = 16 * 1024
+_TYPES = {"jwt", "at+jwt", "application/at+jwt"}
+"""What a bearer token's ``typ`` may be, in any case (RFC 7519, 5.1; RFC 9068, 2.1): a proof-of-possession token has another."""
+_SCOPE = "access"
+"""The one scope of the broker's API. A token in a user's name carries it, so the user's consent was for this API."""
 _LONGEST_NAME = 128
+_LONGEST_KID = 256
+"""Entra ID's have 27 to 43 characters."""
 _LEEWAY = 60.0
 """Seconds by which Entra's clock and this one may differ."""
 _NAME_CLAIMS = ("preferred_username", "name", "app_displayname")
@@ -37,6 +44,10 @@ _TOO_EARLY = "The access token is not valid yet."
 _NO_LIFETIME = "The access token's lifetime is missing or malformed."
 _NO_IDENTITY = "The access token does not say who the caller is: it has no oid claim."
 _TWO_CLIENTS = "The access token names two different clients."
+_NO_CLIENT = "The token does not say which client asked for it: it is no access token."
+_NO_SCOPE = f"The access token does not carry the scope {_SCOPE} of this broker."
+_NOT_APP = "The access token is neither a user's, with a scope, nor an application's."
+_BOUND = "The access token is bound to a key; this broker takes bearer tokens alone."
 
 _SIGNATURE_ONLY: Options = {
     "verify_signature": True,
@@ -52,8 +63,6 @@ _SIGNATURE_ONLY: Options = {
     "verify_sub": False,
     "verify_jti": False,
 }
-
-type Claims = Mapping[str, Any]
 
 
 class EntraVerifier:
@@ -80,13 +89,15 @@ class EntraVerifier:
 
     async def verify(self, token: str) -> Caller:
         """Raises ``Unauthenticated`` for a token that is not good, ``Upstream`` when the keys cannot be had."""
-        kid = _kid_of_unverified(token)
-        unverified = _unverified_claims(token)
-        tenant = self._tenant(unverified)
-        issuer = _text(unverified, "iss") or ""
-        claims = _signed_claims(token, await self._key(tenant, issuer, kid))
+        unverified = _read_unverified(token)
+        kid = _kid_of_unverified(unverified.header)
+        tenant = self._tenant(unverified.claims)
+        issuer = _text(unverified.claims, "iss") or ""
+        _check_signature(token, await self._key(tenant, issuer, kid))
+        claims = unverified.claims
         self._check_audience(claims)
         _check_lifetime(claims, self._clock.now().timestamp())
+        _check_unbound(claims)
         return _caller(claims, tenant, Secret(token).fingerprint())
 
     def _tenant(self, unverified: Claims) -> ObjectId:
@@ -107,34 +118,34 @@ class EntraVerifier:
             _refuse(_NO_AUDIENCE)
 
 
-def _kid_of_unverified(token: str) -> str:
-    """The id of the key that the token says it is signed by, once its header is one that could be good."""
-    if not token.isascii() or len(token) > _LONGEST_TOKEN:
-        _refuse(_MALFORMED)
+def _read_unverified(token: str) -> unverified_token.UnverifiedToken:
     try:
-        unverified_header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError as wrong:
+        return unverified_token.read(token)
+    except Unreadable as wrong:
         raise Unauthenticated(_MALFORMED) from wrong
-    kid = unverified_header.get("kid")
-    if unverified_header.get("alg") != _ALGORITHM or not isinstance(kid, str):
+
+
+def _kid_of_unverified(header: Claims) -> str:
+    """The id of the key that the token says it is signed by, once its header is one that could be good."""
+    kid = _text(header, "kid")
+    if header.get("alg") != _ALGORITHM or not kid or len(kid) > _LONGEST_KID:
         _refuse(_NOT_SIGNED)
+    if "typ" in header and (_text(header, "typ") or "").lower() not in _TYPES:
+        _refuse(_MALFORMED)
     return kid
 
 
-def _unverified_claims(token: str) -> Claims:
+def _check_signature(token: str, key: RSAPublicKey) -> None:
     try:
-        claims: Claims = jwt.decode(token, algorithms=[_ALGORITHM], options={**_SIGNATURE_ONLY, "verify_signature": False})
-    except jwt.PyJWTError as wrong:
-        raise Unauthenticated(_MALFORMED) from wrong
-    return claims
-
-
-def _signed_claims(token: str, key: RSAPublicKey) -> Claims:
-    try:
-        claims: Claims = jwt.decode(token, key, algorithms=[_ALGORITHM], options=_SIGNATURE_ONLY)
+        jwt.decode(token, key, algorithms=[_ALGORITHM], options=_SIGNATURE_ONLY)
     except jwt.PyJWTError as wrong:
         raise Unauthenticated(_NOT_SIGNED) from wrong
-    return claims
+
+
+def _check_unbound(claims: Claims) -> None:
+    """RFC 7800: whoever presents a token with ``cnf`` has to prove a key, which nobody asks for here."""
+    if "cnf" in claims:
+        _refuse(_BOUND)
 
 
 def _check_lifetime(claims: Claims, now: float) -> None:
@@ -163,16 +174,23 @@ def _instant(claims: Claims, name: str) -> float | None:
 
 
 def _caller(claims: Claims, tenant: ObjectId, fingerprint: str) -> Caller:
-    app_only = _text(claims, "scp") is None and _text(claims, "idtyp") in {None, "app"}
     return Caller(
         object_id=_object_id(claims),
         tenant_id=tenant,
-        kind=CallerKind.APPLICATION if app_only else CallerKind.USER,
+        kind=_kind(claims),
         token_fingerprint=fingerprint,
         app_id=_client_id(claims),
         name=_name(claims),
         app_roles=_roles(claims),
     )
+
+
+def _kind(claims: Claims) -> CallerKind:
+    """Only a user's token has scopes; without them it is an application's, and says so where it says anything."""
+    scopes = _text(claims, "scp")
+    if scopes is not None:
+        return CallerKind.USER if _SCOPE in scopes.split(" ") else _refuse(_NO_SCOPE)
+    return CallerKind.APPLICATION if _text(claims, "idtyp") in {None, "app"} else _refuse(_NOT_APP)
 
 
 def _object_id(claims: Claims) -> ObjectId:
@@ -183,8 +201,8 @@ def _object_id(claims: Claims) -> ObjectId:
         raise Unauthenticated(_NO_IDENTITY) from wrong
 
 
-def _client_id(claims: Claims) -> ObjectId | None:
-    """``appid`` of version 1, ``azp`` of version 2."""
+def _client_id(claims: Claims) -> ObjectId:
+    """``appid`` of version 1, ``azp`` of version 2: an ID token has neither."""
     named = [text for claim in ("appid", "azp") if (text := _text(claims, claim)) is not None]
     try:
         clients = {ObjectId.parse(each) for each in named}
@@ -192,7 +210,7 @@ def _client_id(claims: Claims) -> ObjectId | None:
         raise Unauthenticated(_MALFORMED) from wrong
     if len(clients) > 1:
         _refuse(_TWO_CLIENTS)
-    return clients.pop() if clients else None
+    return clients.pop() if clients else _refuse(_NO_CLIENT)
 
 
 def _name(claims: Claims) -> str | None:

@@ -6,6 +6,7 @@ means nothing, they may change at any time, and an unknown key id is a reason to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -46,10 +47,22 @@ class KeyPolicy:
     """Keys younger than this are not read again unless one is missing."""
     usable: float = 25 * 3600.0
     """Older ones are not trusted any more, even if Entra ID cannot be reached."""
-    pause_after_miss: float = 300.0
-    """A reading that did not bring the key asked for is not repeated for another missing key before this."""
+    pause: float = 10.0
+    """Between two readings for the sake of a missing key, whoever asks for whichever."""
+    longest_pause: float = 300.0
+    """A key id that a reading did not bring causes the next one after ``pause``, then after twice that, and so on to this."""
+    most_missing: int = 256
+    """Missing key ids that are remembered; then the one asked for longest ago is forgotten."""
     pause_after_failure: float = 10.0
-    """The same for a reading that failed, as long as there are keys to go on with."""
+    """A reading that failed is not repeated before this, as long as there are keys to go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """When a reading was last begun for a key id, and how long it may not cause another."""
+
+    at: float
+    pause: float
 
 
 type Published = Mapping[str, Mapping[str, RSAPublicKey]]
@@ -67,7 +80,9 @@ class TenantKeys:
     policy: KeyPolicy = field(default_factory=KeyPolicy)
     _published: Published | None = None
     _read_at: float = 0.0
-    _missed_at: float | None = None
+    _looked_at: float = -math.inf
+    """When a reading was last begun for the sake of a missing key."""
+    _missing: dict[str, _Miss] = field(default_factory=dict)
     _failure: Upstream | None = None
     _failed_at: float = 0.0
     _reading: SingleFlight[None] = field(init=False)
@@ -80,13 +95,13 @@ class TenantKeys:
         published = self._usable()
         if published is None:
             await self._reading.outcome()
-            return self._pick(issuer, kid, just_read=True)
-        if self._age() > self.policy.fresh and not self._failed_lately():
+            if not self._holds(kid):
+                self._note_look(kid)
+        elif issuer in published and kid not in published[issuer]:
+            await self._look_for(kid)
+        elif self._age() > self.policy.fresh and not self._failed_lately():
             self._reading.in_background()
-        if kid not in published.get(issuer, {}) and issuer in published and self._may_look_again():
-            await self._look_again()
-            return self._pick(issuer, kid, just_read=True)
-        return self._pick(issuer, kid, just_read=False)
+        return self._pick(issuer, kid)
 
     def _usable(self) -> Published | None:
         return self._published if self._age() <= self.policy.usable else None
@@ -97,21 +112,36 @@ class TenantKeys:
     def _failed_lately(self) -> bool:
         return self._failure is not None and self.clock.monotonic() - self._failed_at < self.policy.pause_after_failure
 
-    def _may_look_again(self) -> bool:
-        return self._missed_at is None or self.clock.monotonic() - self._missed_at >= self.policy.pause_after_miss
+    def _holds(self, kid: str) -> bool:
+        return any(kid in keys for keys in (self._published or {}).values())
 
-    async def _look_again(self) -> None:
-        if self._failure is not None and self._failed_lately():
+    async def _look_for(self, kid: str) -> None:
+        """Reads the keys again, unless that was done a moment ago, or has not brought this key lately."""
+        if self._reading.is_under_way:
+            await self._reading.outcome()
+        elif self._failure is not None and self._failed_lately():
             raise self._failure.with_traceback(None)
-        await self._reading.outcome()
+        elif self._may_look_for(kid):
+            self._note_look(kid)
+            await self._reading.outcome()
 
-    def _pick(self, issuer: str, kid: str, *, just_read: bool) -> RSAPublicKey:
+    def _may_look_for(self, kid: str) -> bool:
+        now, miss = self.clock.monotonic(), self._missing.get(kid)
+        return now - self._looked_at >= self.policy.pause and (miss is None or now - miss.at >= miss.pause)
+
+    def _note_look(self, kid: str) -> None:
+        former = self._missing.pop(kid, None)
+        pause = min(2 * former.pause, self.policy.longest_pause) if former else self.policy.pause
+        self._looked_at = self.clock.monotonic()
+        self._missing[kid] = _Miss(self._looked_at, pause)
+        if len(self._missing) > self.policy.most_missing:
+            del self._missing[next(iter(self._missing))]
+
+    def _pick(self, issuer: str, kid: str) -> RSAPublicKey:
         of_issuer = (self._published or {}).get(issuer)
         if of_issuer is None:
             raise Unknown("issuer")
         if kid not in of_issuer:
-            if just_read:
-                self._missed_at = self.clock.monotonic()
             raise Unknown("key")
         return of_issuer[kid]
 

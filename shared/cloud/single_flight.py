@@ -18,6 +18,11 @@ class SingleFlight[T]:
         self._name = name
         self._under_way: asyncio.Task[T] | None = None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it runs now."""
+        return self._under_way is not None
+
     async def outcome(self) -> T:
         """Its result. Raises what it raised."""
         return await asyncio.shield(self._started())

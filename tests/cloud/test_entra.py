@@ -29,12 +29,16 @@ from tests.cloud.key_server import (
     token,
 )
 from tests.cloud.verifying import (
+    BOUND,
     EXPIRED,
     MALFORMED,
     NO_AUDIENCE,
+    NO_CLIENT,
     NO_IDENTITY,
     NO_ISSUER,
     NO_LIFETIME,
+    NO_SCOPE,
+    NOT_APP,
     TOO_EARLY,
     TWO_CLIENTS,
     refusal,
@@ -205,8 +209,16 @@ async def test_the_client_is_appid_or_azp(verifier: EntraVerifier) -> None:
     one = await verifier.verify(token(azp=None, appid=CLIENT.upper()))
     other = await verifier.verify(unchecked(azp=CLIENT, appid=7))
     both = await verifier.verify(token(azp=CLIENT.upper(), appid=CLIENT))
-    neither = await verifier.verify(token(azp=None))
-    assert (CLIENT, CLIENT, CLIENT, None) == (one.app_id, other.app_id, both.app_id, neither.app_id)
+    assert [CLIENT] * 3 == [one.app_id, other.app_id, both.app_id]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"azp": None}, {"azp": None, "appid": 7}, {"azp": [CLIENT]}, {"azp": None, "appidacr": "1"}]
+)
+async def test_refuses_a_token_that_names_no_client(verifier: EntraVerifier, changes: dict[str, Any]) -> None:
+    """An ID token has the broker's own client id as its audience, and was asked for by nobody."""
+    assert NO_CLIENT == await refusal(verifier, unchecked(**changes))
+    assert NO_CLIENT == await refusal(verifier, unchecked(scp="access", **changes))
 
 
 async def test_refuses_two_different_clients(verifier: EntraVerifier) -> None:
@@ -225,17 +237,53 @@ async def test_refuses_a_client_that_is_no_guid(verifier: EntraVerifier) -> None
         ({}, CallerKind.APPLICATION),
         ({"idtyp": "app"}, CallerKind.APPLICATION),
         ({"idtyp": 7}, CallerKind.APPLICATION),
-        ({"idtyp": "user"}, CallerKind.USER),
-        ({"idtyp": "App"}, CallerKind.USER),
-        ({"scp": "user_impersonation"}, CallerKind.USER),
-        ({"scp": ""}, CallerKind.USER),
-        ({"scp": "user_impersonation", "idtyp": "app"}, CallerKind.USER),
+        ({"scp": "access"}, CallerKind.USER),
+        ({"scp": "openid access profile"}, CallerKind.USER),
+        ({"scp": "access", "idtyp": "app"}, CallerKind.USER),
+        ({"scp": "access", "idtyp": "user"}, CallerKind.USER),
         ({"scp": ["x"]}, CallerKind.APPLICATION),
     ],
 )
 async def test_tells_applications_from_users(verifier: EntraVerifier, changes: dict[str, Any], expected: CallerKind) -> None:
     """By scopes, which only a user's token has, and by ``idtyp`` where it is there."""
     assert expected is (await verifier.verify(unchecked(**changes))).kind
+
+
+@pytest.mark.parametrize(
+    "scopes", ["", " ", "user_impersonation", "Access", "accessible", "access.read", "access\tx", "access,x"]
+)
+async def test_refuses_a_users_token_without_the_brokers_scope(verifier: EntraVerifier, scopes: str) -> None:
+    """It was asked for something else."""
+    assert NO_SCOPE == await refusal(verifier, token(scp=scopes))
+    assert NO_SCOPE == await refusal(verifier, token(scp=scopes, idtyp="app", roles=["Leasehold.Admin"]))
+
+
+@pytest.mark.parametrize("kind", ["user", "App", "APP", "", "device", "app "])
+async def test_refuses_a_token_without_scopes_that_is_not_an_applications(verifier: EntraVerifier, kind: str) -> None:
+    """Where ``idtyp`` says anything, it says ``app``."""
+    assert NOT_APP == await refusal(verifier, token(idtyp=kind))
+
+
+@pytest.mark.parametrize("bound", [{"jwk": {"kty": "RSA"}}, {"x5t#S256": "x"}, {"kid": "x", "xms_ksl": "sw"}, {}, "x"])
+async def test_refuses_a_token_that_is_bound_to_a_key(verifier: EntraVerifier, bound: object) -> None:
+    """Nobody has proved that key: a stolen one must not pass as a bearer token."""
+    assert BOUND == await refusal(verifier, token(cnf=bound))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        f'"aud": "{AUDIENCE}"',
+        '"oid": "44444444-4444-4444-4444-444444444444"',
+        '"roles": ["Leasehold.Admin"]',
+        '"r\\u006fles": ["Leasehold.Admin"]',
+        '"other": [{"x": {"a": 1, "a": 2}}]',
+    ],
+)
+async def test_refuses_a_claim_that_appears_twice(verifier: EntraVerifier, again: str) -> None:
+    """Two readers may take either, at any depth and however it is written."""
+    once = json.dumps(claims(roles=["a"]))[:-1]
+    assert MALFORMED == await refusal(verifier, signed_payload(f"{once}, {again}}}".encode()))
 
 
 @pytest.mark.parametrize(

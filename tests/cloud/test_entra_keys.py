@@ -102,13 +102,24 @@ async def test_a_new_key_is_found_at_once(keys: TenantKeys, server: KeyServer, c
     assert 2 == server.readings
 
 
-async def test_two_rotations_in_a_row_are_followed(keys: TenantKeys, server: KeyServer) -> None:
-    """Only a reading that brought nothing makes the broker wait."""
+async def test_two_rotations_in_a_row_are_followed(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
+    """Ten seconds apart."""
     await keys.find(V2, "two")
     for name in ("three", "four"):
         server.publish(jwk(name))
         assert same(await keys.find(V2, name), name)
+        clock.jump(10)
     assert 3 == server.readings
+
+
+async def test_a_reading_that_brought_its_key_counts_as_well(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
+    """One in ten seconds, whoever asks."""
+    await keys.find(V2, "two")
+    server.publish(jwk("three"))
+    await keys.find(V2, "three")
+    clock.jump(9.9)
+    assert "key" == await why_unknown(keys, V2, "invented")
+    assert 2 == server.readings
 
 
 async def test_many_callers_with_a_new_key_cost_one_reading(keys: TenantKeys, server: KeyServer) -> None:
@@ -119,16 +130,64 @@ async def test_many_callers_with_a_new_key_cost_one_reading(keys: TenantKeys, se
     assert 2 == server.readings
 
 
-async def test_invented_key_ids_cost_one_reading_in_five_minutes(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
+async def test_invented_key_ids_cost_one_reading_in_ten_seconds(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
     """Whoever sends rubbish must not have the broker ask Entra ID each time."""
     await keys.find(V2, "two")
     for number in range(50):
         assert "key" == await why_unknown(keys, V2, f"invented {number}")
-        clock.jump(5)
-    assert 2 == server.readings
-    clock.jump(50)
+        clock.jump(1)
+    assert 1 + 5 == server.readings
+
+
+async def test_one_invented_key_id_is_looked_for_ever_more_rarely(
+    keys: TenantKeys, server: KeyServer, clock: FakeClock
+) -> None:
+    """After 10, 20, 40, 80, 160 seconds and then every 300."""
+    await keys.find(V2, "two")
+    for _ in range(620):
+        assert "key" == await why_unknown(keys, V2, "invented")
+        clock.jump(1)
+    assert 1 + 7 == server.readings
+
+
+async def test_a_new_key_is_found_however_much_rubbish_comes(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
+    """Rubbish of one kind does not keep it out at all, rubbish of many kinds for ten seconds."""
+    await keys.find(V2, "two")
     await why_unknown(keys, V2, "invented")
-    assert 3 == server.readings
+    clock.jump(10)
+    await why_unknown(keys, V2, "two too")
+    server.publish(jwk("three"))
+    clock.jump(9.9)
+    await why_unknown(keys, V2, "invented 2")
+    clock.jump(0.1)
+    await why_unknown(keys, V2, "invented 3")
+    assert same(await keys.find(V2, "three"), "three")
+
+
+async def test_a_key_that_was_asked_for_too_early_is_found_soon(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
+    """A replica of Entra ID did not publish it yet."""
+    await keys.find(V2, "two")
+    await why_unknown(keys, V2, "three")
+    server.publish(jwk("three"))
+    clock.jump(10)
+    assert same(await keys.find(V2, "three"), "three")
+
+
+async def test_no_more_than_256_missing_key_ids_are_remembered(keys: TenantKeys, clock: FakeClock) -> None:
+    """Memory is not the sender's."""
+    await keys.find(V2, "two")
+    for number in range(300):
+        clock.jump(10)
+        await why_unknown(keys, V2, f"invented {number}")
+    assert 256 == len(keys._missing)
+
+
+async def test_a_missing_key_ends_the_wait_for_old_ones(keys: TenantKeys, server: KeyServer, clock: FakeClock) -> None:
+    """Keys older than an hour are renewed behind the caller's back, but not for a caller whose key is not among them."""
+    await keys.find(V2, "two")
+    server.publish(jwk("three"))
+    clock.jump(HOUR + 1)
+    assert same(await keys.find(V2, "three"), "three")
 
 
 async def test_the_first_reading_counts_as_a_look(keys: TenantKeys, server: KeyServer) -> None:
@@ -140,7 +199,7 @@ async def test_the_first_reading_counts_as_a_look(keys: TenantKeys, server: KeyS
 
 async def test_the_pause_is_a_setting(server: KeyServer, clock: FakeClock) -> None:
     """Tests and cautious operators differ."""
-    keys = TenantKeys(AUTHORITY, ObjectId(TENANT), server.client(), clock, KeyPolicy(pause_after_miss=0))
+    keys = TenantKeys(AUTHORITY, ObjectId(TENANT), server.client(), clock, KeyPolicy(pause=0, longest_pause=0))
     for _ in range(3):
         await why_unknown(keys, V2, "invented")
     assert 3 == server.readings

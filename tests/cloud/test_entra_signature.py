@@ -3,6 +3,7 @@ from __future__ import annotations
 import hmac
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 
 import jwt
 import pytest
@@ -120,3 +121,63 @@ async def test_a_key_published_for_version_2_alone_signs_no_version_1_token(veri
     """Each issuer's keys are its own."""
     server.first = [jwk("one")]
     assert NOT_SIGNED == await refusal(verifier, token(iss=issuer(1), aud=AUDIENCE_URI))
+
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def _with_spare_bits(good: str) -> str:
+    """The last of 342 characters carries two bits of the signature's 2,048, and four spare ones."""
+    return good[:-1] + ALPHABET[ALPHABET.index(good[-1]) | 1]
+
+
+@pytest.mark.parametrize(
+    "respelled",
+    [
+        lambda good: good + "==",
+        lambda good: good + "=",
+        lambda good: good + "~",
+        lambda good: good.replace(".", "=.", 1),
+        lambda good: good + "\n",
+        lambda good: good[:-4] + "." + good[-4:],
+        lambda good: good.rpartition(".")[0] + "." + good.rpartition(".")[2].replace("-", "+").replace("_", "/") + "+",
+        _with_spare_bits,
+    ],
+)
+async def test_refuses_another_spelling_of_a_good_token(
+    verifier: EntraVerifier, server: KeyServer, respelled: Callable[[str], str]
+) -> None:
+    """One token has one fingerprint: lenient decoders would take these for the same."""
+    assert MALFORMED == await refusal(verifier, respelled(token()))
+    assert [] == server.asked
+
+
+async def test_refuses_a_header_that_says_a_thing_twice(verifier: EntraVerifier, server: KeyServer) -> None:
+    """Which key is meant would be anybody's guess."""
+    assert MALFORMED == await refusal(verifier, raw_token(b'{"alg":"RS256","kid":"one","kid":"two"}', claims(), b"x"))
+    assert [] == server.asked
+
+
+@pytest.mark.parametrize("kind", ["pop", "dpop+jwt", "at+pop", 7, "logout+jwt"])
+async def test_refuses_a_token_of_another_type(verifier: EntraVerifier, kind: object) -> None:
+    """A proof of possession is no bearer token."""
+    bad = jwt.encode(claims(), private_key("two"), "RS256", headers={"kid": "two", "typ": kind})
+    assert await refusal(verifier, bad) in {MALFORMED, NOT_SIGNED}
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt"])
+async def test_takes_the_types_of_access_tokens(verifier: EntraVerifier, kind: str) -> None:
+    """In any case."""
+    good = jwt.encode(claims(), private_key("two"), "RS256", headers={"kid": "two", "typ": kind})
+    assert (await verifier.verify(good)).object_id
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+async def test_refuses_claims_that_are_not_utf_8(verifier: EntraVerifier, encoding: str) -> None:
+    """RFC 7519, 7.2."""
+    assert MALFORMED == await refusal(verifier, signed_payload(json.dumps(claims()).encode(encoding)))
+
+
+async def test_refuses_a_text_that_is_none(verifier: EntraVerifier) -> None:
+    """Half a surrogate pair could neither be stored nor told."""
+    assert MALFORMED == await refusal(verifier, signed_payload(json.dumps(claims(name="\ud800")).encode()))

@@ -22,6 +22,10 @@ TOO_EARLY = "The access token is not valid yet."
 NO_LIFETIME = "The access token's lifetime is missing or malformed."
 NO_IDENTITY = "The access token does not say who the caller is: it has no oid claim."
 TWO_CLIENTS = "The access token names two different clients."
+NO_CLIENT = "The token does not say which client asked for it: it is no access token."
+NO_SCOPE = "The access token does not carry the scope access of this broker."
+NOT_APP = "The access token is neither a user's, with a scope, nor an application's."
+BOUND = "The access token is bound to a key; this broker takes bearer tokens alone."
 
 
 def verifier_of(server: KeyServer, clock: FakeClock, *tenants: str) -> EntraVerifier:

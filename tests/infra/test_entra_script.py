@@ -82,6 +82,14 @@ def test_the_azure_cli_needs_nobodys_consent(tenant: Tenant, application: dict[s
     ]
 
 
+def test_users_cannot_consent_to_the_scope(tenant: Tenant, application: dict[str, str]) -> None:
+    """Else any client could talk an administrator into a token for itself."""
+    assert application
+    scopes = tenant.graph(NAME)["api"]["oauth2PermissionScopes"]
+
+    assert [("access", "Admin")] == [(each["value"], each["type"]) for each in scopes]
+
+
 def test_the_application_has_no_secret(tenant: Tenant, application: dict[str, str]) -> None:
     """It never signs in itself."""
     assert application

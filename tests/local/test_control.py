@@ -69,7 +69,7 @@ def test_a_new_identity_may_have_app_roles_and_groups(cloud: Cloud) -> None:
 def test_a_person_can_be_made(cloud: Cloud) -> None:
     """With a person's token."""
     cloud.control("POST", "identities", {"name": "ada", "kind": "user"})
-    assert _claims(cloud.token("ada", cloud.document["audience"]))["scp"] == "user_impersonation"
+    assert _claims(cloud.token("ada", cloud.document["audience"]))["scp"] == "access"
 
 
 def test_a_token_verifies_against_the_published_keys(cloud: Cloud) -> None:

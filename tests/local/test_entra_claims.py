@@ -142,6 +142,14 @@ def test_a_person_is_never_app_only(world: World) -> None:
     assert (True, False) == ("scp" in token, "idtyp" in token)
 
 
+def test_a_persons_scopes_are_those_that_the_api_offers(world: World) -> None:
+    """Microsoft's offer one; an API of one's own that offers none gives none."""
+    provision.identity(world, "ada", "user")
+    api = register(world, "api")
+    found = [_stated(world, "ada", audience)["scp"] for audience in (_broker(world), ARM, api.client_id)]
+    assert ["access", "user_impersonation", ""] == found
+
+
 def test_a_persons_subject_differs_from_api_to_api(world: World) -> None:
     """It is pairwise, and never the object id."""
     provision.identity(world, "ada", "user")

@@ -55,7 +55,7 @@ def of_user(world: World, user: User, resource: Resource) -> dict[str, Any]:
         **_client(resource, AZURE_CLI, "0"),
         "name": name,
         "oid": user.id,
-        "scp": "user_impersonation",
+        "scp": " ".join(resource.scopes),
         "sub": _pairwise(user.id, resource.app_id),
     }
     if resource.version == 1:

@@ -38,6 +38,14 @@ class Resource:
         return any(claim.get("name") == "idtyp" for claim in claims)
 
     @property
+    def scopes(self) -> list[str]:
+        """What a person's token carries in ``scp``: every delegated permission of the API, as if all were consented to."""
+        if self.application is None:
+            return ["user_impersonation"]
+        offered = (self.application.properties.get("api") or {}).get("oauth2PermissionScopes") or []
+        return [scope["value"] for scope in offered if scope.get("isEnabled", True)]
+
+    @property
     def states_groups(self) -> bool:
         """Whether tokens carry ``groups``: the API's registration asks for them."""
         wanted = self.application.properties.get("groupMembershipClaims") if self.application else None

@@ -1,0 +1,72 @@
+"""Reads a token's parts before anything of them is verified, and takes one spelling of each token alone.
+
+Decoders are lenient: padding, foreign characters and spare bits would make other texts of one signed token, each with a
+fingerprint of its own; a name that appears twice is read differently by different parsers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LONGEST = 16 * 1024
+_PART = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+
+type Claims = Mapping[str, Any]
+
+
+class Unreadable(ValueError):
+    """It is no JSON Web Token in compact form (RFC 7519), or not the one spelling of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    """What a token says of itself. Its signature has not been looked at."""
+
+    header: Claims
+    claims: Claims
+
+
+def read(token: str) -> UnverifiedToken:
+    """Raises ``Unreadable``."""
+    parts = token.split(".") if len(token) <= LONGEST else []
+    if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature: RFC 7515, 7.1
+        raise Unreadable
+    header, claims, _ = (_octets(part) for part in parts)
+    return UnverifiedToken(_object(header), _object(claims))
+
+
+def _octets(part: str) -> bytes:
+    """What the part encodes, if it is the only text that does (RFC 4648, 3.5; RFC 7515, 2: no padding)."""
+    if _PART.fullmatch(part) is None:
+        raise Unreadable
+    try:
+        octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError as wrong:
+        raise Unreadable from wrong
+    if urlsafe_b64encode(octets).rstrip(b"=").decode() != part:
+        raise Unreadable
+    return octets
+
+
+def _object(octets: bytes) -> Claims:
+    try:
+        found = json.loads(octets.decode(), object_pairs_hook=_without_repeats)
+        # Half a surrogate pair is JSON and no text.
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as wrong:
+        raise Unreadable from wrong
+    if not isinstance(found, dict):
+        raise Unreadable
+    return found
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Unreadable
+    return found
