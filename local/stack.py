@@ -135,6 +135,8 @@ class Stack:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         made = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
+            # As infra/ sets it.
+            "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "2097152",
             "AzureWebJobsStorage": self.storage.connection_string,
             "LEASEHOLD_TENANT_ID": here["tenant_id"],
             "LEASEHOLD_AUDIENCE": here["audience"],

@@ -114,6 +114,8 @@ var requiredSettings = {
   // An address and an instrumentation key, which is no credential here: local authentication is off.
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+  // 2 MiB, for 100: the broker reads 64 KiB at most, and the host takes a body whole before anybody is asked who sends it.
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '2097152'
   LEASEHOLD_TENANT_ID: tenant().tenantId
   LEASEHOLD_ALLOWED_TENANTS: join(allowedTenants, ',')
   LEASEHOLD_AUDIENCE: audience

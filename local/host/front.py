@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,11 @@ HTTP_LIMIT = 230.0
 """Seconds, on any plan. Then Azure's load balancer answers 502 and the function runs on, its answer lost:
 https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits"""
 BODY_LIMIT = 104_857_600
-"""Octets; the real host's default, which the app setting FUNCTIONS_REQUEST_BODY_SIZE_LIMIT changes."""
+"""Octets; the real host's default, which the app setting FUNCTIONS_REQUEST_BODY_SIZE_LIMIT changes.
+
+A larger body is noticed when it is read for a function, whose binding fails by it: 500 without a body, not 413
+(https://github.com/Azure/azure-functions-host/issues/10519). What leads to no function is 404 whatever its body."""
+_log = logging.getLogger("local.host")
 _ADMIN = "/admin/functions/"
 _HOP = frozenset((b"connection", b"content-length", b"transfer-encoding"))
 
@@ -53,23 +58,23 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request. A client that goes away meanwhile does not stop the function: nor does it in Azure."""
         try:
-            body = await self._body(scope, receive)
+            reply = await self._answer(scope, receive)
         except _TooLargeError:
-            await _send(send, empty(413))
+            _log.error("Request body too large. The max request body size is %d bytes.", self.body_limit)
+            reply = empty(500)
         except _DisconnectedError:
             return
-        else:
-            await _send(send, await self._answer(scope, body))
+        await _send(send, reply, with_body=scope["method"] != "HEAD")
 
-    async def _answer(self, scope: Scope, body: bytes) -> Reply:
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         path = scope["raw_path"].decode("latin-1")
         if path.startswith("/admin/"):
-            return self._administer(scope, path, body)
+            return self._administer(scope, path, await self._body(scope, receive))
         found = self.router.find(scope["method"], path)
         if found is None:
             return empty(404)
         function, values = found
-        task = self.invocations.start(function, http.incoming(scope, body, values))
+        task = self.invocations.start(function, http.incoming(scope, await self._body(scope, receive), values))
         done, _ = await asyncio.wait({task}, timeout=self.http_limit)
         if not done:
             return empty(502)
@@ -93,6 +98,8 @@ class Front:
         return empty(202)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        if any(name == b"content-length" and int(value) > self.body_limit for name, value in scope["headers"]):
+            raise _TooLargeError
         message = await receive()
         parts, size = [], 0
         while message["type"] == "http.request":
@@ -121,8 +128,12 @@ def _from_here(scope: Scope) -> bool:
     return client is not None and ipaddress.ip_address(client[0]).is_loopback
 
 
-async def _send(send: Send, reply: Reply) -> None:
+async def _send(send: Send, reply: Reply, *, with_body: bool) -> None:
+    """To HEAD, no body and no length but that which the function has said: so does Kestrel, the real host's server."""
     headers = [(name.lower(), value) for name, value in reply.headers if name.lower() not in _HOP]
-    headers.append((b"content-length", str(len(reply.body)).encode()))
+    if with_body:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    else:
+        headers += [(b"content-length", value) for name, value in reply.headers if name.lower() == b"content-length"]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    await send({"type": "http.response.body", "body": reply.body if with_body else b""})

@@ -61,8 +61,7 @@ class Host:
         http = [_route(function, options) for function in functions if _kind(function) == "httptrigger"]
         clocks = [timers.timer(f, settings, invocations.run, _now) for f in functions if _kind(f) == "timertrigger"]
         taken = [queues.queue(f, settings, options.queues, invocations) for f in functions if _kind(f) == "queuetrigger"]
-        limit = int(settings.values.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", BODY_LIMIT))
-        front = Front(routes.Router(http), invocations, _by_hand(clocks, taken, invocations), limit)
+        front = Front(routes.Router(http), invocations, _by_hand(clocks, taken, invocations), _body_limit(settings))
         return cls(options, front, clocks, taken, invocations)
 
     async def serve(self, listening: Listening) -> None:
@@ -122,6 +121,14 @@ def load(app: Path, settings: AppSettings) -> Host:
     options = HostOptions.read(app)
     logging.getLogger().setLevel(options.log_level)
     return Host.of(worker.index(app), options, settings)
+
+
+def _body_limit(settings: AppSettings) -> int:
+    """The setting's; the real host passes over one that is no number."""
+    try:
+        return int(settings.values.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", BODY_LIMIT))
+    except ValueError:
+        return BODY_LIMIT
 
 
 def _kind(function: Function) -> str:

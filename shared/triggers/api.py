@@ -24,17 +24,21 @@ class Route:
     query: tuple[str, ...]
     bound: _Bound
 
+    def title(self, method: str) -> str:
+        """As the log calls it when it is called so."""
+        return f"{method if method in self.taken else '*'} /{self.path}"
+
     @property
-    def title(self) -> str:
-        """As the log calls it."""
-        return f"{'|'.join(self.methods) or '*'} /{self.path}"
+    def taken(self) -> tuple[str, ...]:
+        """The methods that lead here: HEAD wherever GET does (RFC 9110, 9.1). The Functions host does not see to it."""
+        return (*self.methods, "HEAD") if "GET" in self.methods else self.methods
 
 
 class Api:
     """A group of calls. ``root`` is put before every path."""
 
     def __init__(self, root: str = "api/v1") -> None:
-        self._root = root
+        self.root = root
         self.routes: list[Route] = []
 
     def call(
@@ -71,7 +75,7 @@ class Api:
         operation: str = "",
         query: tuple[str, ...] = (),
     ) -> None:
-        self.routes.append(Route(name, methods, f"{self._root}/{path}", operation, query, bound))
+        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, query, bound))
 
     def blueprint(self, edge: Edge) -> func.Blueprint:
         """The functions, ready to be registered with an app."""
@@ -85,9 +89,9 @@ def _register(blueprint: func.Blueprint, route: Route, edge: Edge) -> None:
     handle = route.bound(edge)
 
     async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-        visit = Visit(req, route.title, route.operation, request_id(req, context.invocation_id))
+        visit = Visit(req, route.title(req.method), route.operation, request_id(req, context.invocation_id))
         return await edge.answer(visit, handle)
 
     function.__name__ = function.__qualname__ = route.name
-    declared = blueprint.route(route.path, methods=list(route.methods) or None, auth_level=func.AuthLevel.ANONYMOUS)(function)
+    declared = blueprint.route(route.path, methods=list(route.taken) or None, auth_level=func.AuthLevel.ANONYMOUS)(function)
     blueprint.function_name(route.name)(declared)

@@ -84,7 +84,7 @@ class Edge:
             "%s %d%s %.0f ms caller=%s request=%s",
             *(visit.route, reply.status, f" {reply.code}" if reply.code else "", milliseconds, caller, visit.request_id),
         )
-        return _dressed(reply, visit.request_id)
+        return _dressed(reply, visit)
 
     async def _reply(self, visit: Visit, handle: Handler) -> Reply:
         try:
@@ -140,14 +140,18 @@ def request_id(request: func.HttpRequest, invocation_id: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else invocation_id
 
 
-def _dressed(reply: Reply, request_id: str) -> func.HttpResponse:
+def _dressed(reply: Reply, visit: Visit) -> func.HttpResponse:
     headers = {
         "Content-Type": reply.content_type,
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
-        "x-request-id": request_id,
+        "x-request-id": visit.request_id,
         **reply.headers,
     }
+    if visit.http.method == "HEAD":
+        # As GET, its length too, without the content: RFC 9110, 9.3.2.
+        headers["Content-Length"] = str(len(reply.body))
+        return func.HttpResponse(b"", status_code=reply.status, headers=headers)
     return func.HttpResponse(reply.body, status_code=reply.status, headers=headers)
 
 

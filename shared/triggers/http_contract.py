@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from shared.triggers import http_leases, http_operator, http_roles, pages
 from shared.triggers.api import Api, Route
@@ -43,7 +42,8 @@ async def problems(edge: Edge, visit: Visit) -> Reply:  # noqa: ARG001 - every o
 @rest.open("", "{*rest}")
 async def zz_any_other(edge: Edge, visit: Visit) -> Reply:  # noqa: ARG001 - every open call's arguments
     """No such call, or not with this method."""
-    allowed = sorted({method for route in _every_route() if _fits(route, visit.http.url) for method in route.methods})
+    path = f"{rest.root}/{visit.http.route_params.get('rest', '')}"
+    allowed = sorted({method for route in _every_route() if _fits(route, path) for method in route.taken})
     raise MethodNotAllowed(*allowed) if allowed else NoSuchCall
 
 
@@ -51,8 +51,8 @@ def _every_route() -> Iterable[Route]:
     return (*http_leases.api.routes, *http_roles.api.routes, *http_operator.api.routes, *api.routes)
 
 
-def _fits(route: Route, url: str) -> bool:
-    given = urlsplit(url).path.strip("/").split("/")
+def _fits(route: Route, path: str) -> bool:
+    given = path.strip("/").split("/")
     known = route.path.split("/")
     return len(given) == len(known) and all(
         expected.startswith("{") or expected == part.lower() for expected, part in zip(known, given, strict=True)

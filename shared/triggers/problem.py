@@ -16,10 +16,14 @@ _MOST_FAULTS = 100
 
 
 class UnsupportedMedia(Malformed):
-    """There is a body, and it is not declared as JSON."""
+    """There is a body, and it is not declared as JSON in UTF-8, or ``compressed``."""
 
     code = "unsupported_media_type"
-    sentence = "A body must be sent as application/json in UTF-8."
+    sentence = "A body must be sent as application/json in UTF-8, without Content-Encoding."
+
+    def __init__(self, detail: str = "", *, compressed: bool = False) -> None:
+        super().__init__(detail=detail)
+        self.compressed = compressed
 
 
 class NoSuchCall(Rejected):
@@ -124,6 +128,9 @@ def _headers(error: LeaseholdError, challenge: str, *, token_sent: bool) -> dict
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = f"{challenge or 'Bearer'}{_ERROR_ATTRIBUTE if token_sent else ''}"
+    if isinstance(error, UnsupportedMedia) and error.compressed:
+        # RFC 9110, 15.5.16: how it would be taken.
+        headers["Accept-Encoding"] = "identity"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
     if (seconds := _retry_after(error)) is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Never
+from urllib.parse import parse_qsl
 
 import azure.functions as func
 
@@ -17,7 +18,7 @@ from shared.core.lease import State
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader, as_seconds
 from shared.core.ports import AuditQuery, LeaseQuery
-from shared.triggers.problem import UnsupportedMedia
+from shared.triggers import media
 
 MAX_BODY = 64 * 1024
 MAX_PAGE = 1000
@@ -26,7 +27,6 @@ _PAIRS, _KEY, _VALUE = 16, 64, 256
 _CURSOR = 1024
 _AUDIT_SPAN = timedelta(days=1)
 
-_MEDIA = re.compile(r'application/(?:[a-z0-9.!#$&^_-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -39,10 +39,9 @@ def body(request: func.HttpRequest) -> Any:
         return {}
     if len(octets) > MAX_BODY:
         raise TooLarge(detail=f"A body is at most {MAX_BODY} octets long.")
-    if _MEDIA.fullmatch(request.headers.get("content-type", "").strip()) is None:
-        raise UnsupportedMedia
+    media.require_json(request)
     try:
-        return _parsed(octets)
+        return _parsed(media.text_of(octets))
     except UnicodeError:
         raise Malformed(Fault("", "the body is not UTF-8")) from None
     except RecursionError:
@@ -53,9 +52,11 @@ def body(request: func.HttpRequest) -> Any:
         raise Malformed(Fault("", "the body holds a number that cannot be read")) from None
 
 
-def _parsed(octets: bytes) -> Any:
-    document = json.loads(octets.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
-    if b"\\u" in octets:
+def _parsed(text: str) -> Any:
+    if not text:
+        return {}
+    document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    if "\\u" in text:
         # Half a surrogate pair is JSON and no text: it could not be stored or sent on.
         json.dumps(document, ensure_ascii=False).encode()
     return document
@@ -156,10 +157,23 @@ def _check_pair(reader: Reader, key: str, text: Any) -> None:
 
 
 def known_query(request: func.HttpRequest, known: tuple[str, ...]) -> None:
-    """Raises ``Malformed`` naming each query parameter that the call does not take."""
-    unknown = [Fault(name, "is not a known query parameter") for name in request.params if name not in known]
-    if unknown:
-        raise Malformed(*unknown)
+    """Raises ``Malformed`` naming each query parameter that the call does not take, or that is there twice or without a value.
+
+    The Functions host leaves those without a value out of ``params``, and joins those of one name: the address tells.
+    """
+    counts = Counter(name for name, _ in parse_qsl(request.url.partition("?")[2], keep_blank_values=True))
+    faults = [Fault(name, wrong) for name in {**request.params, **counts} if (wrong := _wrong(name, request, known, counts))]
+    if faults:
+        raise Malformed(*faults)
+
+
+def _wrong(name: str, request: func.HttpRequest, known: tuple[str, ...], counts: Mapping[str, int]) -> str:
+    if name not in known:
+        return "is not a known query parameter"
+    if counts.get(name, 0) > 1:
+        return "appears more than once"
+    # Of a listing, no cursor is the beginning, as many clients write it.
+    return "" if name in request.params or name == "cursor" else "has no value"
 
 
 def flag(request: func.HttpRequest, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import httpx
@@ -35,6 +36,15 @@ CASES = [
     ("vm-web", "POST", f"leases/{OTHERS}/renew", {"increment": 59}, 400, "ttl_out_of_range"),
     ("vm-web", "GET", "leases?limit=0", None, 400, "malformed"),
     ("vm-web", "GET", "leases?colour=blue", None, 400, "malformed"),
+    ("vm-web", "GET", "leases?limit=1&limit=2", None, 400, "malformed"),
+    ("vm-web", "GET", "leases?=&%FF=1", None, 400, "malformed"),
+    ("vm-web", "GET", "leases/%F0%9F%94%91", None, 400, "malformed"),
+    ("vm-web", "GET", "leases/%2e%2e%2fx", None, 400, "malformed"),
+    ("vm-web", "POST", "roles/r\u00f4le/leases", {}, 400, "malformed"),
+    ("admin", "PUT", "roles/mine?dry_run", {}, 400, "malformed"),
+    ("admin", "PUT", "roles/mine?dry_run=", {}, 400, "malformed"),
+    ("admin", "POST", "reconcile?dry_run=true&dry_run=true", {}, 400, "malformed"),
+    ("vm-web", "POST", ISSUE, "{}".encode("utf-16"), 415, "unsupported_media_type"),
     ("vm-web", "PUT", "roles/mine", {}, 403, "admin_required"),
     ("admin", "POST", "roles/no-such-role/leases", {}, 404, "role_not_found"),
 ]  # fmt: skip
@@ -110,6 +120,52 @@ async def test_a_role_may_not_target_the_brokers_own_application(stage: Stage, f
         "PUT", "roles/own", {"type": "application_secret", field: own["object_id"]}
     )
     assert (reply.status_code, reply.json()["code"]) == (400, "protected_target")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "nope", 404, "no_such_call"),
+        ("GET", "r%C3%B4les", 404, "no_such_call"),
+        ("GET", "leases/%2f/x/y", 404, "no_such_call"),
+        ("OPTIONS", "leases", 405, "method_not_allowed"),
+        ("PATCH", "l%65ases?limit", 405, "method_not_allowed"),
+    ],
+)
+async def test_refuses_a_call_that_there_is_not(stage: Stage, method: str, path: str, status: int, code: str) -> None:
+    """A problem as well, whatever the path; to HEAD the same without the body."""
+    reply = await call(await stage.broker("vm-web"), method, path, None)
+    assert (reply.status_code, reply.json()["code"]) == (status, code)
+    head = await call(await stage.broker("vm-web"), "HEAD", "sweep" if status == 405 else path, None)
+    assert (head.status_code, head.content) == (status, b"")
+
+
+async def test_head_is_answered_as_get(stage: Stage) -> None:
+    """Load balancers probe with it."""
+    web = await stage.broker("vm-web")
+    for path in ("health", "whoami", "leases?limit=0"):
+        got, head = await call(web, "GET", path, None), await call(web, "HEAD", path, None)
+        different = {"x-request-id", "date", "content-length"}
+        kept = [{name: value for name, value in each.headers.items() if name not in different} for each in (got, head)]
+        assert (head.status_code, head.content, kept[1]) == (got.status_code, b"", kept[0])
+
+
+async def test_takes_a_body_as_clients_write_it(stage: Stage) -> None:
+    """A byte order mark and further parameters are taken; what is compressed is told how to be sent."""
+    web = await stage.broker("vm-web")
+    headers = {"authorization": f"Bearer {web.token}", "content-type": "application/json; charset='utf-8'; odata=x"}
+    url = f"{web.url}/api/v1/{ISSUE}"
+    marked = await web.visitor.http.post(url, content=b"\xef\xbb\xbf{}", headers=headers)
+    packed = await web.visitor.http.post(url, content=gzip.compress(b"{}"), headers={**headers, "content-encoding": "gzip"})
+    assert marked.status_code == 201
+    assert (packed.status_code, packed.headers["accept-encoding"]) == (415, "identity")
+
+
+async def test_the_host_refuses_what_is_larger_than_any_body(stage: Stage) -> None:
+    """Before the broker sees it: 500 without a body, as the Functions host does."""
+    web = await stage.broker("vm-web")
+    reply = await call(web, "POST", ISSUE, b" " * (2 * 1024 * 1024 + 1))
+    assert (reply.status_code, reply.content) == (500, b"")
 
 
 FORGED: list[tuple[str, dict[str, Any]]] = [

@@ -84,10 +84,35 @@ async def test_what_is_not_there_is_404(http: httpx.AsyncClient, method: str, pa
     assert (await http.request(method, path)).status_code == 404
 
 
-async def test_a_body_over_the_limit_is_413(http: httpx.AsyncClient) -> None:
-    """The limit is the app setting's."""
-    statuses = [(await http.post("/echo/x", content=b"x" * size)).status_code for size in (1000, 1001)]
-    assert [201, 413] == statuses
+async def test_a_body_over_the_limit_is_500(http: httpx.AsyncClient, host: FunctionHost) -> None:
+    """The limit is the app setting's, the answer the real host's: the function's binding fails, and only the log says why."""
+    answers = [await http.post("/echo/x", content=b"x" * size) for size in (1000, 1001)]
+    await wrote(host, "Request body too large. The max request body size is 1000 bytes.")
+    assert [201, 500] == [answer.status_code for answer in answers]
+    assert b"" == answers[1].content
+
+
+async def test_a_body_that_does_not_say_its_length_is_counted(http: httpx.AsyncClient) -> None:
+    """Sent in chunks."""
+
+    async def chunks(count: int) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield b"x" * 100
+
+    assert [201, 500] == [(await http.post("/echo/x", content=chunks(count))).status_code for count in (10, 11)]
+
+
+async def test_a_body_that_leads_nowhere_is_not_read(http: httpx.AsyncClient) -> None:
+    """404, however large it is."""
+    assert 404 == (await http.post("/unknown", content=b"x" * 5000)).status_code
+
+
+async def test_head_brings_no_body(http: httpx.AsyncClient) -> None:
+    """Nor a length that the function has not said."""
+    answer = await http.head("/text")
+    assert (200, b"") == (answer.status_code, answer.content)
+    assert "content-length" not in answer.headers
+    assert (404, b"") == ((missing := await http.head("/echo/x")).status_code, missing.content)
 
 
 async def test_a_function_that_overruns_its_timeout_is_ended(http: httpx.AsyncClient, host: FunctionHost) -> None:

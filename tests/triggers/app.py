@@ -6,7 +6,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import azure.functions as func
 
@@ -129,13 +129,17 @@ class App:
         headers: dict[str, str] | None = None,
         query: dict[str, str] | None = None,
     ) -> Answer:
-        """One request. ``body``: bytes as they are, anything else as JSON."""
+        """One request. ``body``: bytes as they are, anything else as JSON. ``path`` may hold a query as it is written."""
         octets = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         sent = {"content-type": "application/json"} if octets else {}
         sent |= {"authorization": f"Bearer {token}"} if token is not None else {}
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        path, _, written = path.partition("?")
+        written = "&".join(filter(None, (written, urlencode(query or {}))))
+        params = _joined(parse_qsl(written))
         function, values = self._find(method, path)
-        request = func.HttpRequest(method, f"{HOST}{path}", headers=sent, params=query or {}, route_params=values, body=octets)
+        url = f"{HOST}{path}{'?' + written if written else ''}"
+        request = func.HttpRequest(method, url, headers=sent, params=params, route_params=values, body=octets)
         response = await function.entry(req=request, context=Invocation())
         return Answer(response.status_code, {name.lower(): value for name, value in response.headers}, response.get_body())
 
@@ -145,6 +149,14 @@ class App:
             if (values := function.match(method, parts)) is not None:
                 return function, values
         raise AssertionError(f"no function serves {method} {path}")
+
+
+def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """As the host gives a query: what has no value is left out, values of one name are joined."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: ",".join(each) for name, each in values.items()}
 
 
 def _indexed(function: Any) -> _Function:

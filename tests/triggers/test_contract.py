@@ -213,9 +213,10 @@ async def test_the_page_names_every_call(app: App) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("POST", "/api/v1/leases", "GET"),
-        ("PATCH", "/api/v1/roles/web", "DELETE, GET, PUT"),
-        ("HEAD", "/api/v1/health", "GET"),
+        ("POST", "/api/v1/leases", "GET, HEAD"),
+        ("PATCH", "/api/v1/roles/web", "DELETE, GET, HEAD, PUT"),
+        ("HEAD", "/api/v1/sweep", "POST"),
+        ("POST", "/api/v1/le%61ses/", "GET, HEAD"),
         ("GET", "/api/v1/roles/web/leases", "POST"),
         ("GET", "/api/V1/Sweep", "POST"),
     ],
@@ -223,10 +224,25 @@ async def test_the_page_names_every_call(app: App) -> None:
 async def test_a_known_path_with_another_method_is_405(app: App, method: str, path: str, allow: str) -> None:
     """With those that it takes."""
     answer = await app.call(method, path, token=None)
-    assert (answer.status, answer.code, answer.headers["allow"]) == (405, "method_not_allowed", allow)
+    assert (answer.status, answer.headers["allow"]) == (405, allow)
+    assert method == "HEAD" or answer.code == "method_not_allowed"
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nope", "/api/v2/leases", "/api/v1/leases/a/b/c", "/api/v1"])
+@pytest.mark.parametrize("path", [f"/{route.path}" for route in ROUTES if "GET" in route.methods])
+@pytest.mark.parametrize("token", [None, "admin.token.x"])
+async def test_head_is_get_without_a_body(app: App, path: str, token: str | None) -> None:
+    """Each call that takes GET, whether it succeeds or not. RFC 9110, 9.3.2."""
+    made = await app.call("POST", "/api/v1/roles/web/leases")
+    path = path.format(id=made.json["lease"]["id"], role="web")
+    got, head = await app.call("GET", path, token=token), await app.call("HEAD", path, token=token)
+    length = head.headers.pop("content-length")
+    assert (head.status, head.headers, head.body, length) == (got.status, got.headers, b"", str(len(got.body)))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/nope", "/api/v2/leases", "/api/v1/leases/a/b/c", "/api/v1", "/api/v1/r\u00f4les", "/api/v1/%FF", "/api/v1/a%2Fb"],
+)
 async def test_an_unknown_path_is_a_problem_too(app: App, path: str) -> None:
     """And no event: it is no operation of the broker's."""
     answer = await app.call("GET", path)
