@@ -127,7 +127,34 @@ def test_a_missing_field_is_named(world: World, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "scope", ["https://graph.microsoft.com/User.Read", "https://graph.microsoft.com/.default offline_access", "a b/.default"]
+    "scope",
+    [
+        "{} openid offline_access profile",
+        "openid offline_access profile {}",
+        "profile {} openid",
+        "offline_access {}",
+        "OpenId {} openid",
+        "  openid\t{}  ",
+    ],
+)
+@pytest.mark.parametrize("resource", ["https://graph.microsoft.com", "https://management.azure.com/"])
+def test_openids_words_may_stand_anywhere_among_the_scopes(world: World, scope: str, resource: str) -> None:
+    """MSAL for Go always asks for them. They change nothing."""
+    app = register(world)
+    plain, among = (post(world, grant(app, text)) for text in (f"{resource}/.default", scope.format(f"{resource}/.default")))
+    assert (200, claims(plain)["aud"]) == (among.status, claims(among)["aud"])
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "https://graph.microsoft.com/User.Read",
+        "https://graph.microsoft.com/.default https://management.azure.com/.default",
+        "https://graph.microsoft.com/.default email",
+        "openid profile offline_access",
+        "a b/.default",
+        " ",
+    ],
 )
 def test_a_scope_has_to_be_one_default(world: World, scope: str) -> None:
     """1002012."""

@@ -27,6 +27,9 @@ _ELSEWHERE = {
 }
 """Grants that Entra ID knows and the local cloud does not implement."""
 
+_OPENID = {"openid", "profile", "offline_access"}
+"""What MSAL for Go asks for beside the resource, whatever the grant; Entra ID takes them and they change nothing here."""
+
 _ANY_TENANT = {"common", "organizations", "consumers"}
 
 
@@ -59,10 +62,7 @@ def version_2(world: World, call: Call) -> Reply:
     scope = form.get("scope")
     if not scope:
         raise errors.missing(world, call, "scope")
-    asked, suffix, rest = scope.strip().partition("/.default")
-    if not suffix or rest or " " in asked:
-        raise errors.bad_scope(world, call, scope)
-    resource = _resource(world, call, asked, principal)
+    resource = _resource(world, call, _asked(world, call, scope), principal)
     token, start, end = _issue(world, principal, resource, proof)
     lifetime = end - start - claims.EARLY - 1
     body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
@@ -98,6 +98,14 @@ def not_implemented(what: str) -> Reply:
 def _client(world: World, call: Call, form: Mapping[str, str]) -> tuple[ServicePrincipal, Proof]:
     client, proof = authenticate(world, call, form)
     return client.principal, proof
+
+
+def _asked(world: World, call: Call, scope: str) -> str:
+    """The one resource that the scopes name, once OpenID's words are left out."""
+    named = [word for word in scope.split() if word.lower() not in _OPENID]
+    if len(named) != 1 or not named[0].endswith("/.default"):
+        raise errors.bad_scope(world, call, scope)
+    return named[0].removesuffix("/.default")
 
 
 def _resource(world: World, call: Call, asked: str, principal: ServicePrincipal) -> Resource:
