@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from local import upgrades
 
 HANG_UP = "local.cloud.hang_up"
 """The scope's ``extensions`` hold a function of this name that closes the connection."""
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(upgrades.Protocol):
     """Tells the application how to hang up."""
 
     def on_message_begin(self) -> None:

@@ -19,6 +19,7 @@ from local.host import queues, routes, timers, worker
 from local.host.front import BODY_LIMIT, ByHand, Front
 from local.host.invocations import Invocations
 from local.host.options import AppSettings, HostOptions, UnusableAppError
+from local.upgrades import Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,7 +198,7 @@ class _Tether(asyncio.Protocol):
 def _config(application: Front, grace: float) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
