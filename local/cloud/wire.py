@@ -46,8 +46,8 @@ class Call:
         return json.loads(self.body)
 
     def form(self) -> dict[str, str]:
-        """The body as ``application/x-www-form-urlencoded`` fields."""
-        return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+        """The body as ``application/x-www-form-urlencoded`` fields; octets that are none make no fields."""
+        return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
 
     @property
     def bearer(self) -> str | None:

@@ -37,6 +37,12 @@ def not_implemented(what: str) -> Refusal:
     return refusal(501, "NotImplemented", f"The local cloud does not implement {what}.")
 
 
+def unsupported_coding(coding: str) -> Refusal:
+    """The body is compressed."""
+    message = f"The content encoding '{coding}' is not supported."
+    return gateway_refusal(415, "UnsupportedMediaType", message, {"Accept-Encoding": "identity"})
+
+
 def subscription_not_found(subscription: str) -> Refusal:
     """No such subscription in this tenant."""
     return gateway_refusal(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")

@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from local.cloud import compression
 from local.cloud.arm import assignments, definitions, errors, locks, metadata, resources, subscriptions
 from local.cloud.arm.authentication import authenticate
 from local.cloud.arm.requests import Operation, Request, check_version
@@ -105,6 +106,8 @@ class Arm:
         def handler(world: World, call: Call) -> Reply:
             caller = authenticate(world, call, self.settings)
             check_version(call)
+            if coding := compression.coding(call):
+                raise errors.unsupported_coding(coding)
             request = Request(world, call, caller, self.settings)
             quota = self._throttle.take(request)
             try:

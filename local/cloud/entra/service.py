@@ -57,7 +57,4 @@ def _code(reply: Reply) -> int:
 
 
 def _client_id(call: Call) -> str | None:
-    try:
-        return call.form().get("client_id") if call.method == "POST" else None
-    except ValueError:
-        return None
+    return call.form().get("client_id") if call.method == "POST" else None

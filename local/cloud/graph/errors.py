@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 GRAPH_APP_ID = "00000003-0000-0000-c000-000000000000"
 """Client id of Microsoft Graph itself, the same in every tenant."""
 
+_UNREADABLE = (
+    "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
+)
 _CHALLENGE = (
     'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
     f'client_id="{GRAPH_APP_ID}"'
@@ -80,6 +83,17 @@ def quota_exceeded(whose: str) -> Refusal:
         "increase the quota limit or delete objects to reduce the used quota."
     )
     return Refusal(error(403, "Directory_QuotaExceeded", message))
+
+
+def unreadable() -> Refusal:
+    """400 for a body that is not JSON."""
+    return bad_request(_UNREADABLE, "BadRequest")
+
+
+def unsupported_coding(coding: str) -> Refusal:
+    """415 for a body that is compressed with something else than gzip."""
+    message = f"The content encoding '{coding}' is not supported."
+    return Refusal(error(415, "UnsupportedMediaType", message, headers={"Accept-Encoding": "gzip"}))
 
 
 def not_implemented(what: str) -> Refusal:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 type Handler = Callable[["Request"], Reply]
 
-_UNREADABLE = (
-    "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format."
-)
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -71,7 +68,7 @@ class Request:
         try:
             return self.call.json()
         except ValueError:
-            raise errors.bad_request(_UNREADABLE, "BadRequest") from None
+            raise errors.unreadable() from None
 
     def context(self, fragment: str) -> Json:
         """The metadata annotation that every body begins with."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
+from local.cloud import compression
 from local.cloud.graph import access, batch, costs, errors, instants
 from local.cloud.graph.limits import Limits
 from local.cloud.graph.request import Request
@@ -71,6 +72,7 @@ class Graph:
     def _around(self, handler: Handler) -> RouteHandler:
         def handle(world: World, call: Call) -> Reply:
             caller = access.identify(world, call)
+            call = _plain(call)
             used = self.limits.admit(world, caller.app_id, units=costs.units(call), write=costs.writes(call))
             reply = handler(Request(world, call, caller, self.limits))
             if used <= _SHOW_USAGE:
@@ -80,7 +82,18 @@ class Graph:
         return handle
 
     def _batch(self, world: World, call: Call) -> Reply:
-        return batch.answer(world, call, access.identify(world, call), self)
+        caller = access.identify(world, call)
+        return batch.answer(world, _plain(call), caller, self)
+
+
+def _plain(call: Call) -> Call:
+    """The call with a body that nothing compresses."""
+    try:
+        return compression.unpacked(call)
+    except compression.UnknownCodingError as fault:
+        raise errors.unsupported_coding(str(fault)) from fault
+    except ValueError as fault:
+        raise errors.unreadable() from fault
 
 
 def _missing(request: Request) -> Reply:
