@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.broker import rules
 from shared.broker.access import lease_for, require_auditor
 from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent
 from shared.core.decision import Denied, Kind, decide
-from shared.core.errors import Upstream
+from shared.core.errors import Fault, Upstream
 from shared.core.lease import Lease, LeaseView, State
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, RoleName
 from shared.core.ports import AuditQuery, LeaseQuery, Page
 
 
@@ -45,17 +46,23 @@ class Status:
     """The first hundred of them, with their last errors."""
     last_reconciliation: datetime | None
     last_counts: Mapping[str, int]
+    outdated: Mapping[RoleName, tuple[Fault, ...]]
+    """Roles that must be written again, and why: that is for administrators alone."""
 
 
 async def status(outside: Outside, request: Request) -> Status:
     """Counts every lease: an operator's call, not a probe's. Raises ``Forbidden``."""
     require_auditor(request.caller)
-    census, swept, reconciled, stuck = await asyncio.gather(
+    census, swept, reconciled, stuck, roles = await asyncio.gather(
         outside.leases.census(),
         outside.journal.last_sweep(),
         outside.journal.last_reconciliation(),
         outside.leases.list(LeaseQuery(state=State.STUCK, limit=100)),
+        outside.roles.list(),
     )
+    broken = rules.outdated(outside, roles)
+    if not request.caller.is_admin:
+        broken = dict.fromkeys(broken, ())
     by_state: Counter[State] = Counter()
     by_role: dict[str, dict[State, int]] = {}
     for (role, state), count in census.items():
@@ -63,7 +70,8 @@ async def status(outside: Outside, request: Request) -> Status:
         by_role.setdefault(role, {})[state] = count
     at, summary = swept or (None, {})
     lag = (outside.now() - at).total_seconds() if at else None
-    return Status(by_state, by_role, at, summary, lag, stuck.items, *(reconciled or (None, {})))
+    reconciled_at, counts = reconciled or (None, {})
+    return Status(by_state, by_role, at, summary, lag, stuck.items, reconciled_at, counts, broken)
 
 
 async def health(outside: Outside) -> bool:

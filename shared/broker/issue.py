@@ -11,6 +11,7 @@ from shared.broker.access import role_for_issuing
 from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
+from shared.broker.rules import require_current
 from shared.core.credential import Credential
 from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled, TooMany
 from shared.core.footprint import Footprint, combined
@@ -52,13 +53,14 @@ class Issued:
 async def issue(
     outside: Outside, request: Request, ask: Ask, *, key: IssueKey | None = None, wait_until: float | None = None
 ) -> Issued:
-    """Raises ``Forbidden``, ``NotFound``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``, and
-    what the issuer refuses before it makes anything (``Conflict``).
+    """Raises ``Forbidden``, ``NotFound``, ``RoleOutdated``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``,
+    and what the issuer refuses before it makes anything (``Conflict``).
 
     Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
     lease, ``LostRace`` says that the key is another lease's. ``wait_until``: when to give up, unless that is sooner.
     """
     role = await role_for_issuing(outside, request.caller, ask.role)
+    require_current(outside, request.caller, role)
     order, planned = _plan(outside, request, ask, role, key)
     if wait_until is not None:
         order = replace(order, wait_until=min(order.wait_until, wait_until))

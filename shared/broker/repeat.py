@@ -9,7 +9,7 @@ from shared.broker.access import role_for_issuing
 from shared.broker.issue import Ask, Issued, issue
 from shared.broker.outside import Outside, Request
 from shared.broker.reissue import is_under_way, reissue
-from shared.core.errors import Conflict, Gone, LostRace, Pending
+from shared.core.errors import Conflict, Gone, LostRace, Pending, RoleOutdated
 from shared.core.issue_key import KEPT, IssueKey, digest_of, fingerprint_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -52,15 +52,23 @@ class _Repeatable:
         )
 
     async def run(self) -> Issued:
-        """First as if the key were new: only its own insertion tells, and most are."""
-        former = ""
-        while True:
-            with suppress(LostRace):
+        """First as if the key were new: only its own insertion tells, and most are.
+
+        A role that issues no more may have issued under this key.
+        """
+        former, refusal = "", None
+        while refusal is None:
+            try:
                 return await self._begin(former)
+            except LostRace:
+                pass
+            except RoleOutdated as outdated:
+                refusal = outdated
             found = await self._meet()
             if isinstance(found, Issued):
                 return found
             former = found
+        raise refusal
 
     async def _begin(self, former: str) -> Issued:
         made = await issue(self.outside, self.request, self.ask, key=self._key(former), wait_until=self.mint_until)

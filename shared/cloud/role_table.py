@@ -15,7 +15,7 @@ from shared.core.errors import LostRace, PreconditionFailed, Uncertain
 from shared.core.names import RoleName
 from shared.core.ports import Ids
 from shared.core.role import Role
-from shared.core.role_document import restore_role, store_role
+from shared.core.stored_role import restore_role, store_role
 
 _PARTITION = "role"
 
@@ -50,7 +50,7 @@ class TableRoles:
         except (LostRace, Uncertain) as error:
             # The write may be this very one, its first answer lost.
             stored = await self._table.read(_PARTITION, role.name)
-            if stored is not None and stored["Write"] == write_id:
+            if stored is not None and stored.get("Write") == write_id:
                 return replace(role, version=etag_of(stored))
             if isinstance(error, LostRace):
                 raise PreconditionFailed from error
@@ -87,4 +87,12 @@ def _put(row: dict[str, Any], expected: str | None) -> Operation:
 
 
 def _role(row: Row) -> Role:
-    return restore_role(RoleName(str(row["RowKey"])), json.loads(joined("Document", row)), etag_of(row))
+    return restore_role(RoleName(str(row["RowKey"])), _document(row), etag_of(row))
+
+
+def _document(row: Row) -> Any:
+    """``None`` when it is damaged: nothing that concerns one role alone may keep the others from being read."""
+    try:
+        return json.loads(joined("Document", row))
+    except ValueError:
+        return None

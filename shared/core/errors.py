@@ -11,6 +11,7 @@
     │   ├── NotFound
     │   ├── Gone
     │   ├── Conflict
+    │   │   └── RoleOutdated     the role must be written again; lists what is wrong with it to those who may
     │   ├── PreconditionFailed
     │   └── TooMany
     ├── Upstream                 Azure's doing
@@ -68,7 +69,9 @@ class LeaseholdError(Exception):
 
 
 class Rejected(LeaseholdError):
-    """The request is refused and nothing was changed."""
+    """The request is refused and nothing was changed. ``faults`` are a document's, as far as the caller may know them."""
+
+    faults: tuple[Fault, ...] = ()
 
 
 class Malformed(Rejected):
@@ -123,6 +126,17 @@ class Conflict(Rejected):
 
     code = "conflict"
     sentence = "The current state does not allow this."
+
+
+class RoleOutdated(Conflict):
+    """The stored role breaks a rule that has come, or has changed, since it was written."""
+
+    code = "role_outdated"
+    sentence = "The role must be written again by an administrator before leases are issued from it."
+
+    def __init__(self, *faults: Fault, audit_reason: str = "") -> None:
+        super().__init__(audit_reason=audit_reason)
+        self.faults = faults
 
 
 class PreconditionFailed(Rejected):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shared.core.errors import Fault
 from shared.core.names import ObjectId, Scope
-from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
+from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target, UnknownTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +29,5 @@ class Protected:
                 found = {target.application_object_id, target.app_id, target.principal_id}
                 message = "a role may not target the broker's own application or identity"
                 return (Fault("application_object_id", message),) if found & self.identities else ()
+            case UnknownTarget():
+                return ()

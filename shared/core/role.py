@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from shared.core.errors import Fault
 from shared.core.names import ObjectId, RoleName, Scope
 
 MIN_TTL = 60
@@ -74,7 +75,14 @@ class ApplicationSecretTarget:
     principal_id: ObjectId | None = None
 
 
-type Target = ServicePrincipalTarget | ApplicationSecretTarget
+@dataclass(frozen=True, slots=True)
+class UnknownTarget:
+    """Of a stored role whose document says nothing that this broker can mint: it is from another version, or damaged."""
+
+    ready: Ready = "none"
+
+
+type Target = ServicePrincipalTarget | ApplicationSecretTarget | UnknownTarget
 
 TYPE_NAMES: dict[type[Target], str] = {
     ServicePrincipalTarget: "service_principal",
@@ -84,7 +92,10 @@ TYPE_NAMES: dict[type[Target], str] = {
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One credential role. Times in seconds; ``version`` is the stored row's ETag, empty before it is stored."""
+    """One credential role. Times in seconds; ``version`` is the stored row's ETag, empty before it is stored.
+
+    ``outdated`` says which of today's rules the document breaks that was stored: no lease is issued until it is written again.
+    """
 
     name: RoleName
     target: Target
@@ -94,11 +105,12 @@ class Role:
     renewable: bool = True
     max_leases: int | None = None
     version: str = ""
+    outdated: tuple[Fault, ...] = ()
 
     @property
     def type(self) -> str:
         """The target's name in documents and leases."""
-        return TYPE_NAMES[type(self.target)]
+        return TYPE_NAMES.get(type(self.target), "unknown")
 
     def with_target(self, target: Target) -> Role:
         """The same role minting something else (or the same, resolved)."""

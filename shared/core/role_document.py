@@ -1,11 +1,10 @@
-"""Roles as JSON documents: how the API writes them, and how they are kept.
+"""Roles as JSON documents: how the API reads and writes them. How they are kept is ``shared.core.stored_role``.
 
-A stored document is the public one plus ``resolved``: what was looked up in Azure when the role was written.
+A rule that one field breaks by itself stands where the field is read; one about the whole role in ``shared.core.role_rules``.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from shared.core.errors import Fault
@@ -24,7 +23,9 @@ from shared.core.role import (
     Role,
     ServicePrincipalTarget,
     Target,
+    UnknownTarget,
 )
+from shared.core.role_rules import RULES
 
 _MAX_BOUND = 256
 _MAX_CONDITION = 8192
@@ -35,7 +36,7 @@ _AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosof
 
 
 def read_role(name: RoleName, document: Any) -> Role:
-    """The role that a caller wrote, not yet resolved. Raises ``Malformed`` with every fault."""
+    """The role that a caller wrote, not yet resolved. Raises ``Malformed`` with every fault, those of ``RULES`` included."""
     reader = Reader(document)
     target = _target(reader)
     asked = reader.duration("ttl", least=MIN_TTL, most=MAX_TTL)
@@ -52,8 +53,19 @@ def read_role(name: RoleName, document: Any) -> Role:
         renewable=reader.flag("renewable", default=True),
         max_leases=reader.whole("max_leases", least=1, most=_MAX_LIVE),
     )
+    _follow_rules(reader, role)
     reader.finish()
     return role
+
+
+def _follow_rules(reader: Reader, role: Role) -> None:
+    """A field that could not be read is not judged: what is left of it would be told by wrong places."""
+    unread = {_field(fault) for fault in reader.faults}
+    reader.faults += [fault for rule in RULES for fault in rule(role) if _field(fault) not in unread]
+
+
+def _field(fault: Fault) -> str:
+    return fault.path.partition(".")[0].partition("[")[0]
 
 
 def write_role(role: Role) -> dict[str, Any]:
@@ -75,43 +87,8 @@ def write_role(role: Role) -> dict[str, Any]:
                 "application_object_id": role.target.application_object_id,
                 "ready": role.target.ready,
             }
-
-
-def store_role(role: Role) -> dict[str, Any]:
-    """The document that is kept: the public one and what was resolved."""
-    return write_role(role) | {"resolved": _resolution(role.target)}
-
-
-def _resolution(target: Target) -> dict[str, Any]:
-    match target:
-        case ServicePrincipalTarget():
-            return {"definition_ids": [role.definition_id for role in target.azure_roles]}
-        case ApplicationSecretTarget():
-            return {"app_id": target.app_id, "principal_id": target.principal_id}
-
-
-def restore_role(name: RoleName, stored: dict[str, Any], version: str) -> Role:
-    """The role that ``store_role`` kept."""
-    public = {key: value for key, value in stored.items() if key != "resolved"}
-    role = read_role(name, public)
-    return replace(role, target=_resolved(role.target, stored["resolved"]), version=version)
-
-
-def _resolved(target: Target, resolved: dict[str, Any]) -> Target:
-    match target:
-        case ServicePrincipalTarget():
-            return _with_definitions(target, resolved["definition_ids"])
-        case ApplicationSecretTarget():
-            return replace(target, app_id=_identity(resolved["app_id"]), principal_id=_identity(resolved["principal_id"]))
-
-
-def _with_definitions(target: ServicePrincipalTarget, definition_ids: list[str]) -> ServicePrincipalTarget:
-    pairs = zip(target.azure_roles, definition_ids, strict=True)
-    return replace(target, azure_roles=tuple(replace(role, definition_id=found) for role, found in pairs))
-
-
-def _identity(text: str | None) -> ObjectId | None:
-    return ObjectId(text) if text else None
+        case UnknownTarget():
+            return document
 
 
 def _target(reader: Reader) -> Target:
@@ -127,7 +104,9 @@ def _target(reader: Reader) -> Target:
 def _read_service_principal(reader: Reader) -> ServicePrincipalTarget:
     reader.choice("credential", ("secret",), default="secret")
     _read_pool(reader)
-    target = ServicePrincipalTarget(
+    if not reader.has("azure_roles") and not reader.has("azure_groups"):
+        reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
+    return ServicePrincipalTarget(
         azure_roles=reader.items("azure_roles", _azure_role, most=MAX_AZURE_ROLES),
         azure_groups=reader.items("azure_groups", _azure_group, most=MAX_AZURE_GROUPS),
         tags=reader.items("tags", _tag, most=16),
@@ -135,11 +114,6 @@ def _read_service_principal(reader: Reader) -> ServicePrincipalTarget:
         permanently_delete=reader.flag("permanently_delete", default=True),
         ready="token" if reader.choice("ready", ("none", "token"), default="none") == "token" else "none",
     )
-    if not reader.has("azure_roles") and not reader.has("azure_groups"):
-        reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
-    if len(set(target.azure_groups)) < len(target.azure_groups):
-        reader.fault("azure_groups", "names a group twice")
-    return target
 
 
 def _read_application_secret(reader: Reader) -> ApplicationSecretTarget:

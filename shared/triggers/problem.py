@@ -65,6 +65,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     MethodNotAllowed: Meaning(405),
     errors.Gone: Meaning(410),
     errors.Conflict: Meaning(409),
+    errors.RoleOutdated: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),
     errors.Upstream: Meaning(502),
@@ -104,7 +105,7 @@ def problem(error: LeaseholdError, *, request_id: str, docs_url: str, challenge:
         "detail": _detail(error),
         "request_id": request_id,
     }
-    if isinstance(error, Malformed) and error.faults:
+    if isinstance(error, Rejected) and error.faults:
         document["errors"] = _faults(error)
     headers = _headers(error, challenge, token_sent=token_sent)
     return Reply(status, encoded(document), CONTENT_TYPE, headers, code=error.stable_code)
@@ -117,7 +118,7 @@ def _detail(error: LeaseholdError) -> str:
     return error.sentence if isinstance(error, Malformed) and error.faults else error.detail
 
 
-def _faults(error: Malformed) -> list[dict[str, str]]:
+def _faults(error: Rejected) -> list[dict[str, str]]:
     shown = [{"path": fault.path[:256], "message": fault.message} for fault in error.faults[:_MOST_FAULTS]]
     if (more := len(error.faults) - _MOST_FAULTS) > 0:
         shown.append({"path": "", "message": f"and {more} more"})

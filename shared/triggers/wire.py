@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from shared.broker.sweep import Summary
 from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
 from shared.core.credential import Credential
+from shared.core.errors import Fault
 from shared.core.lease import Holder, LeaseView
 from shared.core.ports import Page
 from shared.core.role import Role
@@ -130,7 +131,13 @@ def status(found: Status) -> dict[str, Any]:
             "summary": dict(found.last_counts),
         },
         "stuck": [lease(each) for each in found.stuck],
+        "outdated_roles": [{"role": name, "errors": errors(faults)} for name, faults in found.outdated.items()],
     }
+
+
+def errors(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    """What is wrong with a document, by its paths."""
+    return [{"path": fault.path[:256], "message": fault.message} for fault in faults]
 
 
 def _counts[K: str](found: Mapping[K, int]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from shared.core.errors import Fault, Malformed, PreconditionFailed
 from shared.core.names import RoleName
 from shared.core.ports import AuditQuery, Page
 from shared.core.role import Role
-from shared.core.role_document import restore_role, store_role
+from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
 
 
@@ -20,7 +20,7 @@ class MemoryRoles:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._documents: dict[RoleName, tuple[dict[str, object], str]] = {}
+        self._documents: dict[RoleName, tuple[object, str]] = {}
         self._versions = count(1)
 
     async def get(self, name: RoleName) -> Role | None:
@@ -42,9 +42,12 @@ class MemoryRoles:
     def keep(self, role: Role, *, expected: str | None = None) -> Role:
         """Puts it without a call: how a test sets the scene."""
         self._require(role.name, expected)
-        version = f'"{next(self._versions)}"'
-        self._documents[role.name] = (store_role(role), version)
-        return restore_role(role.name, store_role(role), version)
+        return self.keep_document(role.name, store_role(role))
+
+    def keep_document(self, name: RoleName, document: object) -> Role:
+        """Puts whatever may stand in storage, without a call."""
+        self._documents[name] = (document, f'"{next(self._versions)}"')
+        return restore_role(name, *self._documents[name])
 
     def _get(self, name: RoleName) -> Role | None:
         found = self._documents.get(name)

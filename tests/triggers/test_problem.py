@@ -27,6 +27,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     MethodNotAllowed: 405,
     errors.Gone: 410,
     errors.Conflict: 409,
+    errors.RoleOutdated: 409,
     errors.PreconditionFailed: 412,
     errors.TooMany: 429,
     errors.Upstream: 502,

@@ -20,7 +20,8 @@ from shared.core.role import (
     Target,
     common_subscription,
 )
-from shared.core.role_document import read_role, restore_role, store_role, write_role
+from shared.core.role_document import read_role, write_role
+from shared.core.stored_role import restore_role, store_role
 from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, WEB, guid
 
 DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
@@ -34,7 +35,7 @@ azure_roles = some.builds(
     some.just("Reader"),
     some.none(),
     some.none() | words,
-    definition_id=some.sampled_from(["", DEFINITION]),
+    definition_id=some.just(DEFINITION),
 ) | some.builds(AzureRole, some.sampled_from(SCOPES), some.none(), some.just(DEFINITION), definition_id=some.just(DEFINITION))
 principals = some.builds(
     ServicePrincipalTarget,
@@ -49,7 +50,7 @@ secrets = some.builds(
     ApplicationSecretTarget,
     identities,
     some.sampled_from(["none", "token"]),
-    some.none() | identities,
+    identities,
     some.none() | identities,
 )
 targets: some.SearchStrategy[Target] = some.one_of(principals, secrets)
