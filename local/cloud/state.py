@@ -100,6 +100,23 @@ class AppRoleAssignment:
 
 
 @dataclass(slots=True)
+class PermissionGrant:
+    """A delegated permission grant: what a client may do at a resource in people's names."""
+
+    id: str
+    client_id: str
+    """The client's service principal."""
+    resource_id: str
+    """The service principal of the API."""
+    consent_type: str
+    """``AllPrincipals`` or ``Principal``."""
+    principal_id: str | None
+    """The one person for whom it holds; ``None`` for everybody."""
+    scope: str
+    """Names, with a blank between them."""
+
+
+@dataclass(slots=True)
 class Group:
     """A security group."""
 
@@ -312,6 +329,7 @@ class Directory:
     service_principals: Clients[ServicePrincipal] = field(default_factory=Clients)
     groups: dict[str, Group] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
+    permission_grants: dict[str, PermissionGrant] = field(default_factory=dict)
     role_definitions: dict[str, RoleDefinition] = field(default_factory=dict)
     role_assignments: RoleAssignments = field(default_factory=RoleAssignments)
     resources: dict[str, Resource] = field(default_factory=dict)

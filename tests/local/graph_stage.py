@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote
 
-from local.cloud.state import Application, FederatedCredential, Group, Password, ServicePrincipal, User
+from local.cloud.state import Application, FederatedCredential, Group, Password, PermissionGrant, ServicePrincipal, User
 from tests.local.graph_calls import Tenant
 from tests.local.parity import Record
 
@@ -89,7 +89,7 @@ def stage(tenant: Tenant, record: Record) -> None:
     key = _key(record)
     if key is not None:
         _subject(tenant, record, key)
-    for act in (_reference, _password, _federated, _relations, _backing, _bin):
+    for act in (_reference, _password, _federated, _relations, _backing, _grants, _bin):
         act(tenant, record)
 
 
@@ -246,6 +246,23 @@ def _backing(tenant: Tenant, record: Record) -> None:
         body = record.response_body
         shown = {"id": tenant.world.guid(), "appId": body["appId"], "displayName": body["displayName"]}
         place(tenant, shown, "application", record)
+
+
+def _grants(tenant: Tenant, record: Record) -> None:
+    """Delegated permission grants that are read or deleted, and what a new one names."""
+    parts = segments(record)
+    if parts[0].lower() != "oauth2permissiongrants":
+        return
+    if record.method == "POST":
+        for name in ("clientId", "resourceId"):
+            place(tenant, {"id": record.request_body[name], "displayName": "named"}, "servicePrincipal", record)
+        return
+    kept = tenant.world.directory.permission_grants
+    for item in (record.response_body or {}).get("value", []):
+        found = (item[name] for name in ("id", "clientId", "resourceId", "consentType", "principalId", "scope"))
+        kept[item["id"]] = PermissionGrant(*found)
+    for grant_id in parts[1:]:
+        kept[grant_id] = PermissionGrant(grant_id, "client", "api", "AllPrincipals", None, "")
 
 
 def _bin(tenant: Tenant, record: Record) -> None:

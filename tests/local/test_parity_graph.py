@@ -24,14 +24,11 @@ TOPICS = (
 
 _CLI = "Azure/azure-cli:src/azure-cli/azure/cli/command_modules"
 _USERS = f"{_CLI}/role/tests/latest/recordings/test_user_scenario.yaml@blob:0f45bfae51"
-_GRANTS = f"{_CLI}/role/tests/latest/recordings/test_app_permission_grant.yaml@blob:62c5ea73a1"
-NOT_IMPLEMENTED = "delegated permission grants are not implemented: 501"
 UNMATCHED = {
     f"{_CLI}/lab/tests/latest/recordings/test_lab_vm.yaml@blob:a8406cf48e#55": "an older front end of Graph answered",
     f"{_CLI}/backup/tests/latest/recordings/test_backup_encryption.yaml@blob:87cecbdf5e#8": "the filter was scrubbed",
     f"{_USERS}#11": "the page's token was scrubbed",
     f"{_USERS}#9": "the page's token was scrubbed",
-    **{f"{_GRANTS}#{number}": NOT_IMPLEMENTED for number in (14, 15, 24, 25, 26, 28)},
 }
 """Records that are not reproduced, by their source, and why."""
 

@@ -27,6 +27,8 @@ READ_APPLICATIONS = ("Application.Read.All", EVERY, OWNED, *READ_DIRECTORY)
 """``OwnedBy`` may list and read every application and service principal: only its changes are confined."""
 CHANGE_APPLICATIONS = (OWNED, EVERY)
 ASSIGN_APP_ROLES = ("AppRoleAssignment.ReadWrite.All",)
+READ_GRANTS = ("DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All", *READ_DIRECTORY)
+CHANGE_GRANTS = ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All")
 READ_GROUPS = (
     "Group.Read.All",
     "Group.ReadWrite.All",

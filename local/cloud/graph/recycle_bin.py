@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.graph import access, bodies, errors, objects, queries
+from local.cloud.graph import access, bodies, errors, objects, permission_grants, queries
 from local.cloud.graph.request import done
 from local.cloud.graph.service_principals import in_use
 from local.cloud.state import Application, Group, ServicePrincipal, User
@@ -119,6 +119,7 @@ def _forget(request: Request, item: DirectoryObject) -> None:
         _keep_name(request, item)
     for kept in objects.collections(request.directory):
         kept.pop(item.id, None)
+    permission_grants.forget(request, item.id)
     for group in request.directory.groups.values():
         _drop(group.members, item.id)
         _drop(group.owners, item.id)

@@ -14,6 +14,7 @@ from local.cloud.graph import (
     memberships,
     owners,
     passwords,
+    permission_grants,
     recycle_bin,
     service_principals,
     users,
@@ -180,6 +181,19 @@ _USERS: tuple[Row, ...] = (
     *_memberships(_USER, users.addressed),
 )
 
+_GRANTS: tuple[Row, ...] = (
+    ("GET", "/oauth2PermissionGrants", permission_grants.listed),
+    ("POST", "/oauth2PermissionGrants", permission_grants.create),
+    *_below(
+        ("/oauth2PermissionGrants/{grant}", "/oauth2PermissionGrants('{grant}')"),
+        [
+            ("GET", "", permission_grants.read),
+            ("PATCH", "", permission_grants.update),
+            ("DELETE", "", permission_grants.delete),
+        ],
+    ),
+)
+
 _DIRECTORY: tuple[Row, ...] = (
     ("POST", "/directoryObjects/getByIds", directory.by_ids),
     *_below(_OBJECT, [("GET", "", directory.read)]),
@@ -193,10 +207,13 @@ _DIRECTORY: tuple[Row, ...] = (
 )
 
 TABLE: tuple[Row, ...] = (
-    *_functions("/applications/delta", "/servicePrincipals/delta", "/groups/delta", "/users/delta"),
+    *_functions(
+        "/applications/delta", "/servicePrincipals/delta", "/groups/delta", "/users/delta", "/oauth2PermissionGrants/delta"
+    ),
     *_APPLICATIONS,
     *_SERVICE_PRINCIPALS,
     *_GROUPS,
     *_USERS,
+    *_GRANTS,
     *_DIRECTORY,
 )
