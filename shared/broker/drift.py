@@ -22,7 +22,7 @@ from enum import StrEnum
 from shared.broker.outside import Outside
 from shared.broker.sighting import Places, Sighting, look
 from shared.core import mark
-from shared.core.audit import Outcome
+from shared.core.audit import AuditEvent, Outcome
 from shared.core.census import Census, DirectoryObject, FoundApplication
 from shared.core.footprint import ApplicationSecretFootprint, Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.lease import Lease, State
@@ -36,7 +36,10 @@ _LAST_CALL = timedelta(seconds=30)
 """How long a call to Azure that has begun in time may still take."""
 _TOLD_WITHIN = timedelta(minutes=10)
 """After a lease was opened, the audit trail tells what came of it."""
-_TELLING = {"issue", "end", "revoke"}
+_ASKED_FOR = {"issue", "revoke"}
+"""Done for a caller."""
+_OWN = "end"
+"""Done by the broker of itself."""
 _PAGE = 1000
 _MOST_SUSPECTS = 200
 """Leases that one run looks at more closely because their objects are missing from the lists."""
@@ -210,7 +213,7 @@ class _Comparison:
             return True
         opened = mark.opened_at(lease_id)
         told = await self._outside.audit.read(AuditQuery(opened, opened + _TOLD_WITHIN, lease=lease_id))
-        return any(event.outcome is not Outcome.REFUSED and event.operation in _TELLING for event in told.items)
+        return any(_proves(event) for event in told.items)
 
     async def _is_to_be_purged(self, lease_id: LeaseId, *, otherwise: bool = True) -> bool:
         """As its lease says; else as its role says today; else ``otherwise``."""
@@ -220,6 +223,12 @@ class _Comparison:
         role = self._roles.get(lease_id.role)
         target = role.target if role is not None else None
         return target.permanently_delete if isinstance(target, ServicePrincipalTarget) else otherwise
+
+
+def _proves(event: AuditEvent) -> bool:
+    """Whether it tells that this broker has had the lease: a refusal or a failure may name any that somebody thinks of."""
+    by_whom = event.operation == _OWN or (event.operation in _ASKED_FOR and event.caller is not None)
+    return event.outcome is Outcome.DONE and by_whom
 
 
 def _grace(outside: Outside) -> timedelta:

@@ -71,10 +71,11 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asks, under which id."""
+    """Who asks, under which id; ``client_id`` is what the caller calls the request, empty when it does not say."""
 
     caller: Caller
     id: str
+    client_id: str = ""
 
     def done(self, outside: Outside, operation: str, *, role: str = "", lease: str = "", reason: str = "") -> AuditEvent:
         """The event of an operation that this request has carried through."""
@@ -83,6 +84,7 @@ class Request:
             operation=operation,
             outcome=Outcome.DONE,
             request_id=self.id,
+            client_request_id=self.client_id,
             caller=self.caller,
             role=role,
             lease=lease,

@@ -110,6 +110,7 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
         "Code": event.code,
         "Reason": event.reason[:1024],
         "Request": event.request_id,
+        "ClientRequest": event.client_request_id,
         "Role": event.role,
         "Lease": event.lease,
     }
@@ -137,6 +138,8 @@ def _event(row: Row) -> AuditEvent:
         caller=_caller(row) if "Caller" in row else None,
         role=row["Role"],
         lease=row["Lease"],
+        # Rows of the first version lack it.
+        client_request_id=row.get("ClientRequest", ""),
     )
 
 

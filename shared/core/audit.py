@@ -34,3 +34,5 @@ class AuditEvent:
     caller: Caller | None = None
     role: str = ""
     lease: str = ""
+    client_request_id: str = ""
+    """What the caller called the request. Nothing goes by it: anybody may send any."""

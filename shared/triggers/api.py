@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import azure.functions as func
 
-from shared.triggers.edge import Call, Edge, Handler, Visit, authenticated, request_id
+from shared.triggers.edge import Call, Edge, Handler, Visit, authenticated, client_request_id
 from shared.triggers.reply import Reply
 
 type _Bound = Callable[[Edge], Handler]
@@ -89,7 +89,8 @@ def _register(blueprint: func.Blueprint, route: Route, edge: Edge) -> None:
     handle = route.bound(edge)
 
     async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-        visit = Visit(req, route.title(req.method), route.operation, request_id(req, context.invocation_id))
+        title = route.title(req.method)
+        visit = Visit(req, title, route.operation, context.invocation_id, client_request_id(req))
         return await edge.answer(visit, handle)
 
     function.__name__ = function.__qualname__ = route.name

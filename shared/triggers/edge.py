@@ -52,6 +52,8 @@ class Visit:
     route: str
     operation: str
     request_id: str
+    client_request_id: str = ""
+    """The caller's own id for the request, for the caller to find it by: anybody may send any."""
     broker: Broker | None = None
     caller: Caller | None = None
 
@@ -120,7 +122,8 @@ async def authenticated(edge: Edge, visit: Visit, handle: Callable[[Call], Await
     visit.broker = await edge.wired()
     visit.caller = await visit.broker.verifier.verify(bearer(visit.http))
     reading.known_query(visit.http, query)
-    return await handle(Call(visit.http, visit.broker.outside, Request(visit.caller, visit.request_id)))
+    asker = Request(visit.caller, visit.request_id, visit.client_request_id)
+    return await handle(Call(visit.http, visit.broker.outside, asker))
 
 
 def bearer(request: func.HttpRequest) -> str:
@@ -134,10 +137,10 @@ def bearer(request: func.HttpRequest) -> str:
     return match[1]
 
 
-def request_id(request: func.HttpRequest, invocation_id: str) -> str:
-    """The caller's own id for the request if it is a sane one, else the host's."""
+def client_request_id(request: func.HttpRequest) -> str:
+    """What the caller calls the request, if it is a sane id; else empty."""
     given = request.headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else invocation_id
+    return given if _REQUEST_ID.fullmatch(given) else ""
 
 
 def _dressed(reply: Reply, visit: Visit) -> func.HttpResponse:
@@ -146,6 +149,7 @@ def _dressed(reply: Reply, visit: Visit) -> func.HttpResponse:
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         "x-request-id": visit.request_id,
+        **({"x-client-request-id": visit.client_request_id} if visit.client_request_id else {}),
         **reply.headers,
     }
     if visit.http.method == "HEAD":
@@ -156,13 +160,15 @@ def _dressed(reply: Reply, visit: Visit) -> func.HttpResponse:
 
 
 def _event(visit: Visit, error: LeaseholdError, outside: Outside) -> AuditEvent:
-    lease = _named(visit, "id", LeaseId.parse)
-    role = _named(visit, "role", RoleName.parse) or (lease.role if lease else None)
+    # Whoever has not shown who it is may write any name into a path: its refusal tells of no lease and of no role.
+    lease = _named(visit, "id", LeaseId.parse) if visit.caller else None
+    role = (_named(visit, "role", RoleName.parse) if visit.caller else None) or (lease.role if lease else None)
     return AuditEvent(
         at=outside.now(),
         operation=visit.operation,
         outcome=Outcome.REFUSED if isinstance(error, Rejected) else Outcome.FAILED,
         request_id=visit.request_id,
+        client_request_id=visit.client_request_id,
         code=error.stable_code,
         reason=_reason(error),
         caller=visit.caller,

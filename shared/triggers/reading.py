@@ -17,6 +17,7 @@ from shared.core.errors import Fault, Malformed, TooLarge
 from shared.core.lease import State
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader, as_seconds
+from shared.core.plain_text import UNSEEN, is_plain
 from shared.core.ports import AuditQuery, LeaseQuery
 from shared.triggers import media
 
@@ -28,7 +29,6 @@ _CURSOR = 1024
 _AUDIT_SPAN = timedelta(days=1)
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -132,8 +132,8 @@ def _seconds(reader: Reader, field: str) -> int | None:
 
 def _plain(reader: Reader, field: str) -> str | None:
     text = reader.text(field, longest=_REASON)
-    if text is not None and _CONTROL.search(text):
-        reader.fault(field, "expected a text without control characters")
+    if text is not None and not is_plain(text):
+        reader.fault(field, f"expected a text without {UNSEEN}")
     return text
 
 
@@ -150,10 +150,10 @@ def _metadata(reader: Reader) -> dict[str, str]:
 
 
 def _check_pair(reader: Reader, key: str, text: Any) -> None:
-    if not 0 < len(key) <= _KEY or _CONTROL.search(key):
-        reader.fault("metadata", f"expected keys of 1 to {_KEY} characters without control characters")
-    elif not isinstance(text, str) or len(text) > _VALUE or _CONTROL.search(text):
-        reader.fault(f"metadata.{key}", f"expected a text of at most {_VALUE} characters without control characters")
+    if not 0 < len(key) <= _KEY or not is_plain(key):
+        reader.fault("metadata", f"expected keys of 1 to {_KEY} characters without {UNSEEN}")
+    elif not isinstance(text, str) or len(text) > _VALUE or not is_plain(text):
+        reader.fault(f"metadata.{key}", f"expected a text of at most {_VALUE} characters without {UNSEEN}")
 
 
 def known_query(request: func.HttpRequest, known: tuple[str, ...]) -> None:

@@ -155,7 +155,13 @@ def _event(event: AuditEvent) -> dict[str, Any]:
         "operation": event.operation,
         "outcome": event.outcome,
         "request_id": event.request_id,
-        **_present(code=event.code, reason=event.reason, role=event.role, lease=event.lease),
+        **_present(
+            client_request_id=event.client_request_id,
+            code=event.code,
+            reason=event.reason,
+            role=event.role,
+            lease=event.lease,
+        ),
     }
     if event.caller is not None:
         document["caller"] = {

@@ -10,12 +10,15 @@ from shared.broker.drift import Kind
 from shared.broker.reconcile import Result
 from shared.core import mark
 from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller
 from shared.core.footprint import Assignment
 from shared.core.names import LeaseId
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, lookalike, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, swept
 from tests.fakes.cloud_state import Granted
 from tests.fakes.world import (
+    ALICE,
+    BOB,
     DEFINITION,
     EXISTING,
     SCOPES,
@@ -38,10 +41,32 @@ async def test_a_refused_call_is_no_proof_that_a_lease_is_the_brokers() -> None:
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
     at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
     for outcome, operation in ((Outcome.REFUSED, "revoke"), (Outcome.DONE, "read")):
-        made.audit.events.append(AuditEvent(at, operation, outcome, "r-1", lease=LONG_AGO))
+        made.audit.events.append(AuditEvent(at, operation, outcome, "r-1", caller=BOB, lease=LONG_AGO))
     assert () == (await reconciled(made, after=2 * HOUR)).findings
-    made.audit.events.append(AuditEvent(at, "end", Outcome.FAILED, "r-2", lease=LONG_AGO))
+    made.audit.events.append(AuditEvent(at, "end", Outcome.DONE, "r-2", lease=LONG_AGO))
     assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made))
+
+
+@pytest.mark.parametrize("operation", ["revoke", "issue", "end", "renew"])
+@pytest.mark.parametrize("caller", [None, BOB])
+async def test_a_failed_call_is_no_proof_either(operation: str, caller: Caller | None) -> None:
+    """Storage was away for a moment: anybody's call for any lease fails then, with a token or without."""
+    made = scene(TARGETS[1])
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    made.audit.events.append(AuditEvent(at, operation, Outcome.FAILED, "r-1", caller=caller, lease=LONG_AGO))
+    assert () == (await reconciled(made, after=2 * HOUR)).findings
+    assert [LONG_AGO] == [thing.owner for thing in made.leftovers()]
+
+
+@pytest.mark.parametrize(("operation", "caller"), [("issue", ALICE), ("revoke", ALICE), ("end", None)])
+async def test_what_this_broker_has_done_is_proof(operation: str, caller: Caller | None) -> None:
+    """The record is gone, the audit trail is not."""
+    made = scene(TARGETS[1])
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    made.audit.events.append(AuditEvent(at, operation, Outcome.DONE, "r-1", caller=caller, lease=LONG_AGO))
+    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
 
 
 async def test_lookalikes_stay() -> None:

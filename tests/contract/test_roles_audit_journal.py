@@ -102,7 +102,16 @@ async def test_a_role_whose_answer_was_lost_counts_as_put(tables: Stores) -> Non
 def event(number: int, caller: Caller | None = ALICE, *, role: str = "web", lease: str = "") -> AuditEvent:
     """One event an hour."""
     at = START + timedelta(hours=number)
-    return AuditEvent(at, f"operation-{number}", Outcome.DONE, f"request-{number}", caller=caller, role=role, lease=lease)
+    return AuditEvent(
+        at,
+        f"operation-{number}",
+        Outcome.DONE,
+        f"request-{number}",
+        caller=caller,
+        role=role,
+        lease=lease,
+        client_request_id=f"client-{number}",
+    )
 
 
 async def test_an_event_reads_back_as_it_was_recorded(stores: Stores) -> None:

@@ -119,11 +119,38 @@ async def test_refuses_what_does_not_fit_a_field(app: App, field: str, value: ob
     assert [fault["path"] for fault in answer.json["errors"]] == [path]
 
 
+UNSEEN = [
+    *("\x00", "\t", "\x7f", "\x80", "\x85", "\x9b", "\xad"),
+    *("\u034f", "\u061c", "\u115f", "\u180e", "\u200b", "\u200d", "\u200e", "\u200f", "\u2028", "\u2029"),
+    *("\u202a", "\u202e", "\u2060", "\u2066", "\u2069", "\u3164", "\ufe0f", "\ufeff", "\uffa0", "\ufff9", "\U000e0041"),
+]
+
+
+@pytest.mark.parametrize("unseen", UNSEEN, ids=ascii)
+async def test_refuses_texts_that_are_not_what_they_look_like(app: App, unseen: str) -> None:
+    """In whatever an issue takes: values and keys."""
+    text = f"a{unseen}b"
+    for body, path in (
+        ({"reason": text}, "reason"),
+        ({"metadata": {"k": text}}, "metadata.k"),
+        ({"metadata": {text: "v"}}, "metadata"),
+    ):
+        answer = await app.call("POST", "/api/v1/roles/web/leases", body=body)
+        assert (answer.status, [fault["path"] for fault in answer.json["errors"]]) == (400, [path])
+
+
+async def test_takes_texts_of_every_language(app: App) -> None:
+    """Whatever shows."""
+    text = "für Zoë, 東京, عربي, עברית, हिन्दी, \u0600, \U0001f389, a\xa0b"
+    answer = await app.call("POST", "/api/v1/roles/web/leases", body={"reason": text, "metadata": {text[:60]: text}})
+    assert (answer.status, answer.json["lease"]["metadata"]) == (201, {text[:60]: text})
+
+
 async def test_an_unknown_role_and_a_forbidden_one_read_alike() -> None:
     """Byte for byte, but for the request's id."""
     app = App(world(role(bounds=role().bounds.__class__(application_ids=frozenset({TENANT})))))
-    forbidden = await app.call("POST", "/api/v1/roles/web/leases", headers={"x-request-id": "first"})
-    unknown = await app.call("POST", "/api/v1/roles/nope/leases", headers={"x-request-id": "second"})
+    forbidden = await app.call("POST", "/api/v1/roles/web/leases")
+    unknown = await app.call("POST", "/api/v1/roles/nope/leases")
     assert (forbidden.status, unknown.status) == (403, 403)
     assert forbidden.without_request_id() == unknown.without_request_id()
     assert {**forbidden.headers, "x-request-id": ""} == {**unknown.headers, "x-request-id": ""}

@@ -7,7 +7,7 @@ import pytest
 from shared.core.errors import Unreachable
 from shared.core.role import Bounds
 from tests.fakes.world import ALICE, TENANT, WEB, guid, role, world
-from tests.triggers.app import App
+from tests.triggers.app import App, Invocation
 
 ISSUE = "/api/v1/roles/web/leases"
 
@@ -91,7 +91,8 @@ async def test_reads_the_audit_trail(app: App) -> None:
         "at": "2026-03-02T09:00:00.000Z",
         "operation": "issue",
         "outcome": "done",
-        "request_id": "one",
+        "request_id": Invocation.invocation_id,
+        "client_request_id": "one",
         "reason": "nightly",
         "role": "web",
         "lease": done["lease"],
