@@ -20,8 +20,9 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssi
 from shared.cloud.arm_budget import ArmBudget
 from shared.cloud.budgets import Budgets
 from shared.cloud.upstream import Refusal
+from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
 from shared.core.census import FoundAssignment
-from shared.core.errors import Absent, AlreadyExists, Locked, NotReplicated, Refused, Unavailable, Unreachable, Upstream
+from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 
@@ -33,12 +34,6 @@ _CONDITION_VERSION = "2.0"
 """The only one: https://learn.microsoft.com/azure/role-based-access-control/conditions-format."""
 _BAD_REQUEST = 400
 _FORBIDDEN = 403
-_MEANINGS: Mapping[str, type[Upstream]] = {
-    "RoleAssignmentExists": AlreadyExists,
-    "PrincipalNotFound": NotReplicated,
-    "ScopeLocked": Locked,
-}
-"""Error codes: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting."""
 
 
 class Arm:
@@ -168,7 +163,7 @@ def _failure(error: HttpResponseError) -> Upstream:
     if answer is None or status is None or status < _BAD_REQUEST:
         return Unavailable(f"{type(error).__name__} from Resource Manager", status=status)
     headers: Mapping[str, str] = getattr(answer, "headers", {})
-    return Refusal.read(status, headers, _json(answer.text())).as_error(_MEANINGS)
+    return Refusal.read(status, headers, _json(answer.text())).as_error(RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES)
 
 
 def _json(text: str) -> Any:

@@ -24,23 +24,13 @@ from shared.cloud.budgets import Budgets
 from shared.cloud.graph_batch import Batches
 from shared.cloud.upstream import Refusal
 from shared.core import urgency
-from shared.core.errors import Absent, AlreadyExists, ConcurrentChange, Full, NotReplicated, Unavailable, Unreachable, Upstream
+from shared.core.azure_codes import GRAPH, GRAPH_STATUSES
+from shared.core.errors import Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId, Unparsable
 from shared.core.ports import Ids
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
-
-_CONFLICT = 409
-_MEANINGS: Mapping[str, type[Upstream]] = {
-    "Directory_ConcurrencyViolation": ConcurrentChange,
-    "Directory_ResourceSizeExceeded": Full,
-    "ObjectConflict": AlreadyExists,
-    "Request_MultipleObjectsWithSameKeyValue": AlreadyExists,
-    "NoBackingApplicationObject": NotReplicated,
-    "Request_ResourceNotFound": Absent,
-}
-"""What Graph's error codes mean, those within ``details`` as well."""
 
 
 class GraphCalls:
@@ -138,10 +128,7 @@ def object_id_in(document: Mapping[str, Any], field: str) -> ObjectId:
 
 
 def _failure(answer: httpx.Response) -> Upstream:
-    refusal = Refusal.read(answer.status_code, answer.headers, _json(answer))
-    error = refusal.as_error(_MEANINGS)
-    known = refusal.status != _CONFLICT or isinstance(error, ConcurrentChange)
-    return error if known else refusal.as_a(AlreadyExists)
+    return Refusal.read(answer.status_code, answer.headers, _json(answer)).as_error(GRAPH, GRAPH_STATUSES)
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -9,18 +9,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from shared.core.errors import Absent, Refused, Throttled, Unavailable, Upstream
+from shared.core.azure_codes import NOT_FOUND_IS_ABSENT, Codes, Statuses, meaning
+from shared.core.errors import Throttled, Unavailable, Upstream
 
 _LONGEST_TEXT = 500
 _LONGEST_WAIT = 3600.0
 """Seconds. Azure has not been seen to ask for more than some minutes; a mistake must not keep the broker still for days."""
 _SECONDS = re.compile(r"\s*-?\d{1,9}(\.\d+)?\s*(,\s*-?\d{1,9}(\.\d+)?\s*)*", re.ASCII)
-_REQUEST_TIMEOUT = 408
-_NOT_FOUND = 404
-_TOO_MANY = 429
 _UNAVAILABLE = 503
-_SERVER_ERROR = 500
-_CLIENT_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +45,11 @@ class Refusal:
             _text(headers.get("request-id") or headers.get("x-ms-request-id")),
         )
 
-    def as_error(self, meanings: Mapping[str, type[Upstream]]) -> Upstream:
-        """The error to raise. ``meanings`` says what the codes of this service mean; the status decides the rest."""
-        if self.status == _TOO_MANY:
-            return self._throttled()
-        for code in (self.code, *self.finer):
-            if (known := meanings.get(code)) is not None:
-                return self.as_a(known)
-        if self.status == _UNAVAILABLE and self.retry_after is not None:
-            return self._throttled()
-        return self.as_a(_by_status(self.status))
+    def as_error(self, known: Codes, statuses: Statuses = NOT_FOUND_IS_ABSENT) -> Upstream:
+        """The error to raise. ``known`` and ``statuses`` are the service's tables in ``shared.core.azure_codes``."""
+        kind = meaning(self.status, (self.code, *self.finer), known, statuses)
+        put_off = kind is Unavailable and self.status == _UNAVAILABLE and self.retry_after is not None
+        return self._throttled() if kind is Throttled or put_off else self.as_a(kind)
 
     def as_a(self, kind: type[Upstream]) -> Upstream:
         """An error of this kind that carries status, code, and for the log the text."""
@@ -97,13 +88,6 @@ def _date(value: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _by_status(status: int) -> type[Upstream]:
-    if status == _NOT_FOUND:
-        return Absent
-    definite = _CLIENT_ERROR <= status < _SERVER_ERROR and status != _REQUEST_TIMEOUT
-    return Refused if definite else Unavailable
 
 
 def _text(value: Any) -> str:

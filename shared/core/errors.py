@@ -20,6 +20,7 @@
     │   ├── ConcurrentChange     two changes of one object met; nothing happened
     │   ├── Refused              a definite no
     │   │   ├── Absent           there is no such object
+    │   │   ├── OutOfReach       whether it is there cannot be told: the broker may not see what would hold it
     │   │   ├── AlreadyExists
     │   │   ├── Full             the object holds as much as it may
     │   │   └── Locked           a resource lock forbids it
@@ -215,6 +216,10 @@ class Absent(Refused):
 
     code = "azure_not_found"
     sentence = "Something that this operation needs does not exist in Azure."
+
+
+class OutOfReach(Refused):
+    """Azure does not show the subscription or management group that would hold the object. No proof that it is gone."""
 
 
 class AlreadyExists(Refused):
