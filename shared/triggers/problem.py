@@ -74,6 +74,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.ConcurrentChange: Meaning(503, retry_after=5),
     errors.Refused: Meaning(502),
     errors.Absent: Meaning(502),
+    errors.OutOfReach: Meaning(502),
     errors.AlreadyExists: Meaning(502),
     errors.Full: Meaning(502),
     errors.Doubtful: Meaning(502),
