@@ -36,6 +36,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.ConcurrentChange: 503,
     errors.Refused: 502,
     errors.Absent: 502,
+    errors.OutOfReach: 502,
     errors.AlreadyExists: 502,
     errors.Full: 502,
     errors.Doubtful: 502,
