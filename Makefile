@@ -15,7 +15,7 @@ python := .venv/bin/python
 # Node brings certificate authorities of its own; this makes it trust the machine's as well.
 npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
 
-.PHONY: help setup up demo test check bench soak lock azure-cli-check
+.PHONY: help setup up demo test check bench soak lock snapshots azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -57,6 +57,9 @@ lock: ## resolve the dependencies anew: requirements*.txt and the storage emulat
 	@$(compile) --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
 	@rm -f local/storage/package-lock.json
 	@$(npm) install --prefix local/storage --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+
+snapshots: $(venv) ## work out anew what infra/ comes down to (needs the Bicep compiler)
+	@exec $(python) -m tests.infra.compiler
 
 # pip compiles every module of every package by default; left out, the first import compiles the few that are used.
 $(venv): requirements.txt requirements-dev.txt

@@ -5,18 +5,14 @@
 
 targetScope = 'resourceGroup'
 
-type ResourceGroupReference = {
-  @description('GUID of the subscription.')
-  subscriptionId: string
-  @description('Name of the resource group.')
-  name: string
-}
+import { ResourceGroupReference, Tags } from 'modules/types.bicep'
 
 @description('Begins the name of every resource.')
 @minLength(3)
 @maxLength(11)
 param name string = 'leasehold'
 
+@description('Region of every resource.')
 param location string = resourceGroup().location
 
 @description('Client id of the API application that callers ask tokens for: `entra.sh application` prints it.')
@@ -41,7 +37,7 @@ param grantResourceGroups ResourceGroupReference[] = []
 @description('Subscriptions (GUIDs) in which it may: with everything in them, so prefer resource groups, and not the broker\'s own subscription.')
 param grantSubscriptions string[] = []
 
-@description('Most instances at once: also the most that a flood of callers can cost.')
+@description('Most instances at once of each group of functions (HTTP, each timer, each queue): so also what a flood of callers can cost.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
@@ -92,55 +88,38 @@ param docsUrl string = ''
 param graphEndpoint string = ''
 
 @description('Put on every resource.')
-param tags object = {}
+param tags Tags = {}
 
+@description('Ends the names that are unique in all of Azure.')
 var suffix = uniqueString(resourceGroup().id)
+
+@description('Origins of Microsoft Graph, by cloud.')
 var graphOrigins = {
   AzureCloud: 'https://graph.microsoft.com'
   AzureUSGovernment: 'https://graph.microsoft.us'
   AzureChinaCloud: 'https://microsoftgraph.chinacloudapi.cn'
 }
 
-// The right to give rights, and nothing else: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-var roleBasedAccessControlAdministrator = 'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
+@description('What a sample says where a GUID of your own belongs.')
+var placeholder = '00000000-0000-0000-0000-000000000000'
 
-// Roles that can give roles. They stay out even if somebody lists one in assignableRoles.
-var neverAssigned = [
-  '8e3af657-a8ff-443c-a75c-2fe8c4bcb635' // Owner
-  '18d7d88d-d35e-4fb5-a5c3-7773c20a72d9' // User Access Administrator
-  'f58310d9-a9f6-439a-9e8d-f62e7b41a168' // Role Based Access Control Administrator
-]
-
-// Creating looks at the request, deleting at what is there:
-// https://learn.microsoft.com/azure/role-based-access-control/conditions-authorization-actions-attributes
-// An attribute that a request lacks makes its comparison false, so an assignment without principalType is refused. That is
-// meant: the broker always sends it. The broker's own identity is left out, so that it can neither add to its rights nor lose them.
-var assignmentCondition = join(
-  [
-    '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/write\'})) OR ('
-    '@Request[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {\'ServicePrincipal\'}'
-    'AND @Request[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAllValues:GuidNotEquals {${identity.properties.principalId}}'
-    'AND @Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(assignableRoles, ', ')}}'
-    'AND @Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {${join(neverAssigned, ', ')}}'
-    '))'
-    'AND ((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/delete\'})) OR ('
-    '@Resource[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {\'ServicePrincipal\'}'
-    'AND @Resource[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAllValues:GuidNotEquals {${identity.properties.principalId}}'
-    'AND @Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(assignableRoles, ', ')}}'
-    'AND @Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {${join(neverAssigned, ', ')}}'
-    '))'
-  ],
-  ' '
+@description('Every GUID that somebody has to fill in.')
+var givenGuids = concat(
+  [audience],
+  allowedTenants,
+  protectedIdentities,
+  assignableRoles,
+  map(grantResourceGroups, group => group.subscriptionId),
+  grantSubscriptions
 )
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: '${name}-broker'
   location: location
   tags: tags
 }
 
 module storage 'modules/storage.bicep' = {
-  name: '${name}-storage'
   params: {
     accountName: take('${toLower(replace(name, '-', ''))}${suffix}', 24)
     location: location
@@ -153,7 +132,6 @@ module storage 'modules/storage.bicep' = {
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: '${name}-monitoring'
   params: {
     name: name
     location: location
@@ -163,21 +141,26 @@ module monitoring 'modules/monitoring.bicep' = {
 }
 
 module app 'modules/app.bicep' = {
-  name: '${name}-app'
   params: {
     name: name
     siteName: '${name}-${suffix}'
     location: location
     tags: tags
-    identityName: identity.name
-    storageAccountName: storage.outputs.accountName
+    identity: {
+      resourceId: identity.id
+      clientId: identity.properties.clientId
+      principalId: identity.properties.principalId
+    }
+    storage: storage.outputs.endpoints
     packageContainerUrl: storage.outputs.packageContainerUrl
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
-    audience: audience
+    telemetry: monitoring.outputs.telemetry
+    authority: environment().authentication.loginEndpoint
+    armEndpoint: environment().resourceManager
+    graphEndpoint: empty(graphEndpoint) ? (graphOrigins[?environment().name] ?? '') : graphEndpoint
+    audience: contains(givenGuids, placeholder) ? fail('fill in the parameters: a GUID is still all zeros') : audience
     allowedTenants: allowedTenants
     protectedIdentities: protectedIdentities
     protectedScopes: [resourceGroup().id]
-    graphEndpoint: empty(graphEndpoint) ? (graphOrigins[?environment().name] ?? '') : graphEndpoint
     sweepSchedule: sweepSchedule
     reconcileSchedule: reconcileSchedule
     retentionDays: retentionDays
@@ -191,37 +174,29 @@ module app 'modules/app.bicep' = {
   }
 }
 
-module grantsInResourceGroups 'modules/grant-resource-group.bicep' = [
-  for (group, index) in grantResourceGroups: {
-    name: '${name}-grant-group-${index}'
-    scope: resourceGroup(group.subscriptionId, group.name)
-    params: {
-      principalId: identity.properties.principalId
-      roleDefinitionId: roleBasedAccessControlAdministrator
-      condition: assignmentCondition
-    }
+module grants 'modules/grants.bicep' = {
+  params: {
+    principalId: identity.properties.principalId
+    assignableRoles: assignableRoles
+    resourceGroups: grantResourceGroups
+    subscriptions: grantSubscriptions
   }
-]
+}
 
-module grantsInSubscriptions 'modules/grant-subscription.bicep' = [
-  for (subscriptionId, index) in grantSubscriptions: {
-    name: '${name}-grant-subscription-${index}'
-    scope: subscription(subscriptionId)
-    params: {
-      principalId: identity.properties.principalId
-      roleDefinitionId: roleBasedAccessControlAdministrator
-      condition: assignmentCondition
-    }
-  }
-]
-
+@description('Name of the function app: where the code goes.')
 output functionAppName string = app.outputs.siteName
+
+@description('Origin at which callers reach the broker.')
 output url string = 'https://${app.outputs.hostName}'
+
+@description('Name of the storage account.')
 output storageAccountName string = storage.outputs.accountName
 
 @description('Object id of the broker\'s identity: `entra.sh permissions` takes it.')
 output brokerPrincipalId string = identity.properties.principalId
+
+@description('Client id of the broker\'s identity.')
 output brokerClientId string = identity.properties.clientId
 
 @description('For scopes that this file does not reach, such as management groups: docs/deploy.md.')
-output assignmentCondition string = assignmentCondition
+output assignmentCondition string = grants.outputs.condition

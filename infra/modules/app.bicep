@@ -1,45 +1,83 @@
 // The function app on Flex Consumption: Python 3.13 on Linux, one user-assigned identity, everything over HTTPS.
 
+import { Identity, StorageEndpoints, Tags } from 'types.bicep'
+
+@description('Begins the name of the plan.')
 param name string
+
+@description('Name of the function app, unique in all of Azure.')
 param siteName string
+
+@description('Region of every resource.')
 param location string
-param tags object
 
-param identityName string
-param storageAccountName string
+@description('Put on every resource.')
+param tags Tags
+
+@description('What the app acts as.')
+param identity Identity
+
+@description('The app\'s storage account.')
+param storage StorageEndpoints
+
+@description('Address of the container that the app\'s package is fetched from.')
 param packageContainerUrl string
-param applicationInsightsName string
 
-param audience string
-param allowedTenants string[]
-param protectedIdentities string[]
-param protectedScopes string[]
+@description('Connection string of Application Insights: an address and an instrumentation key, which is no credential here.')
+param telemetry string
+
+@description('Origin of Microsoft Entra ID.')
+param authority string
+
+@description('Origin of Azure Resource Manager.')
+param armEndpoint string
+
+@description('Origin of Microsoft Graph.')
 param graphEndpoint string
+
+@description('Client id of the API application that callers ask tokens for.')
+param audience string
+
+@description('Tenants whose callers are let in.')
+param allowedTenants string[]
+
+@description('Object ids that no role may target, beside the broker\'s own.')
+param protectedIdentities string[]
+
+@description('Resource ids at or below which no role may assign anything.')
+param protectedScopes string[]
+
+@description('NCRONTAB of the sweep, six fields.')
 param sweepSchedule string
+
+@description('NCRONTAB of the reconciliation, six fields.')
 param reconcileSchedule string
+
+@description('Days for which an ended lease is remembered. Empty: the broker\'s default. The same for those that follow.')
 param retentionDays string
+
+@description('Seconds for which a worker holds a lease.')
 param holdSeconds string
+
+@description('Seconds after which an absence is believed.')
 param settleSeconds string
+
+@description('Address of a page that explains problems.')
 param docsUrl string
 
+@description('Most instances of each group of functions at once.')
 param maximumInstanceCount int
+
+@description('Instances kept warm for HTTP.')
 param alwaysReadyInstances int
+
+@description('Memory of an instance, in MB.')
 param instanceMemoryMB int
+
+@description('Requests that one instance takes on at once.')
 param httpConcurrency int
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
-  name: identityName
-}
-
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' existing = {
-  name: storageAccountName
-}
-
-resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: applicationInsightsName
-}
-
-resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: '${name}-plan'
   location: location
   tags: tags
@@ -53,7 +91,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   }
 }
 
-resource site 'Microsoft.Web/sites@2024-04-01' = {
+resource site 'Microsoft.Web/sites@2025-03-01' = {
   name: siteName
   location: location
   tags: tags
@@ -61,7 +99,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
   identity: {
     type: 'UserAssigned'
     userAssignedIdentities: {
-      '${identity.id}': {}
+      '${identity.resourceId}': {}
     }
   }
   properties: {
@@ -74,7 +112,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           value: packageContainerUrl
           authentication: {
             type: 'UserAssignedIdentity'
-            userAssignedIdentityResourceId: identity.id
+            userAssignedIdentityResourceId: identity.resourceId
           }
         }
       }
@@ -102,36 +140,36 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
   }
 }
 
-// Names without a value are left out, and the broker's defaults hold.
+@description('Settings that are always there.')
 var requiredSettings = {
-  AzureWebJobsStorage__accountName: account.name
   AzureWebJobsStorage__credential: 'managedidentity'
-  AzureWebJobsStorage__clientId: identity.properties.clientId
-  // The name alone means core.windows.net; where an address stands, it is taken instead, and so this holds in every cloud.
-  AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
-  AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
-  AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
-  // An address and an instrumentation key, which is no credential here: local authentication is off.
-  APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
-  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+  AzureWebJobsStorage__clientId: identity.clientId
+  // Addresses and no AzureWebJobsStorage__accountName: the host would take the name instead, and make of it an address in the public cloud.
+  AzureWebJobsStorage__blobServiceUri: storage.blob
+  AzureWebJobsStorage__queueServiceUri: storage.queue
+  AzureWebJobsStorage__tableServiceUri: storage.table
+  APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.clientId};Authorization=AAD'
   // 2 MiB, for 100: the broker reads 64 KiB at most, and the host takes a body whole before anybody is asked who sends it.
   FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '2097152'
   LEASEHOLD_TENANT_ID: tenant().tenantId
   LEASEHOLD_ALLOWED_TENANTS: join(allowedTenants, ',')
   LEASEHOLD_AUDIENCE: audience
-  LEASEHOLD_CLIENT_ID: identity.properties.clientId
+  LEASEHOLD_CLIENT_ID: identity.clientId
   LEASEHOLD_SUBSCRIPTION_ID: subscription().subscriptionId
-  LEASEHOLD_AUTHORITY: environment().authentication.loginEndpoint
+  LEASEHOLD_AUTHORITY: authority
   LEASEHOLD_GRAPH_ENDPOINT: graphEndpoint
-  LEASEHOLD_ARM_ENDPOINT: environment().resourceManager
+  LEASEHOLD_ARM_ENDPOINT: armEndpoint
   LEASEHOLD_SWEEP_SCHEDULE: sweepSchedule
   LEASEHOLD_RECONCILE_SCHEDULE: reconcileSchedule
   LEASEHOLD_PROTECTED_SCOPES: join(protectedScopes, ',')
   LEASEHOLD_PROTECTED_IDENTITIES: join(
-    concat(protectedIdentities, [audience, identity.properties.clientId, identity.properties.principalId]),
+    concat(protectedIdentities, [audience, identity.clientId, identity.principalId]),
     ','
   )
 }
+
+@description('Settings without a value are left out, and the broker\'s defaults hold.')
 var optionalSettings = union(
   empty(retentionDays) ? {} : { LEASEHOLD_RETENTION_DAYS: retentionDays },
   empty(holdSeconds) ? {} : { LEASEHOLD_HOLD_SECONDS: holdSeconds },
@@ -139,22 +177,31 @@ var optionalSettings = union(
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl }
 )
 
-resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: site
   name: 'appsettings'
   properties: union(requiredSettings, optionalSettings)
 }
 
 // Passwords for publishing, over either way in, are off: packages are published by whoever holds an Azure role on the app.
-resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = [
-  for door in ['ftp', 'scm']: {
-    parent: site
-    name: door
-    properties: {
-      allow: false
-    }
+resource ftpPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: site
+  name: 'ftp'
+  properties: {
+    allow: false
   }
-]
+}
 
+resource scmPublishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: site
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
+
+@description('Name of the function app.')
 output siteName string = site.name
+
+@description('Host name at which callers reach it.')
 output hostName string = site.properties.defaultHostName

@@ -2,8 +2,13 @@
 
 targetScope = 'subscription'
 
+@description('Object id of the broker\'s identity.')
 param principalId string
+
+@description('GUID of the role definition.')
 param roleDefinitionId string
+
+@description('What the right is bound to.')
 param condition string
 
 resource grant 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

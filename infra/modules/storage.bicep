@@ -1,37 +1,51 @@
 // The storage account: leases, roles and audit trail in tables, the app's package in a container. Shared keys do not work on it.
 
+import { StorageEndpoints, Tags } from 'types.bicep'
+
+@description('Name of the account.')
 param accountName string
+
+@description('Region of the account.')
 param location string
-param tags object
+
+@description('Put on the account.')
+param tags Tags
+
+@description('Kind of redundancy.')
 param sku string
 
 @description('Object id of the broker\'s identity.')
 param principalId string
 
+@description('Whether a lock keeps the account from being deleted.')
 param lock bool
+
+@description('Resource id of the Log Analytics workspace that receives every write and deletion. Empty: none does.')
 param logWorkspaceId string
 
+@description('Holds the app\'s package.')
 var containerName = 'packages'
 
-// As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.
+@description('As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.')
 var tableNames = ['leases', 'roles', 'audit']
 
-// As shared/core/batch.py names them: leases to be ended, and messages about them that failed too often.
+@description('As shared/core/batch.py names them: leases to be ended, and messages about them that failed too often.')
 var queueNames = ['revocations', 'revocations-poison']
 
-// Each on this account alone. Least of what the Functions host and the broker do:
+// Least of what the Functions host and the broker do:
 //   Blob Data Owner         the host keeps timer locks and its own state in containers that it makes, and reads the package:
 //                           https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
 //   Table Data Contributor  leases, roles, audit trail; the host's diagnostic events
 //   Queue Data Contributor  leases to be ended: the broker puts messages there; the host takes them, hides and deletes them,
 //                           sets poisoned ones aside, and counts them to know how many instances to start
+@description('Role definitions, each assigned on this account alone.')
 var dataRoles = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: accountName
   location: location
   tags: tags
@@ -55,12 +69,12 @@ resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   }
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2023-05-01' = {
+resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: containerName
   properties: {
@@ -68,24 +82,24 @@ resource packages 'Microsoft.Storage/storageAccounts/blobServices/containers@202
   }
 }
 
-resource tableService 'Microsoft.Storage/storageAccounts/tableServices@2023-05-01' = {
+resource tableService 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2023-05-01' = [
+resource tables 'Microsoft.Storage/storageAccounts/tableServices/tables@2025-06-01' = [
   for table in tableNames: {
     parent: tableService
     name: table
   }
 ]
 
-resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2023-05-01' = {
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2023-05-01' = [
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = [
   for queue in queueNames: {
     parent: queueService
     name: queue
@@ -138,5 +152,27 @@ resource blobLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if
   }
 }
 
+resource queueLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(logWorkspaceId)) {
+  name: 'leasehold-writes'
+  scope: queueService
+  properties: {
+    workspaceId: logWorkspaceId
+    logs: [
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
+  }
+}
+
+@description('Name of the account.')
 output accountName string = account.name
-output packageContainerUrl string = '${account.properties.primaryEndpoints.blob}${packages.name}'
+
+@description('Where its services are, in whichever cloud.')
+output endpoints StorageEndpoints = {
+  blob: account.properties.primaryEndpoints.blob
+  queue: account.properties.primaryEndpoints.queue
+  table: account.properties.primaryEndpoints.table
+}
+
+@description('Address of the container for the app\'s package.')
+output packageContainerUrl string = uri(account.properties.primaryEndpoints.blob, packages.name)

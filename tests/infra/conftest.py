@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from local.cloud.server import Settings, running
-from tests.infra.bicep_deployment import INFRA
+from local.snapshots import INFRA
 
 _PERMISSIONS = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"]
 

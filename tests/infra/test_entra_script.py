@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from local.snapshots import INFRA
 from shared.core.caller import ADMIN, AUDITOR
-from tests.infra.bicep_deployment import INFRA
 from tests.infra.conftest import Tenant
 
 SCRIPT = INFRA / "entra.sh"

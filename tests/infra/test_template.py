@@ -10,30 +10,20 @@ import azure.functions as func
 import pytest
 
 from local.cloud.arm import builtin_roles
+from local.snapshots import AUDIENCE, CLIENT, GROUP_ID, INFRA, PRINCIPAL, SUBSCRIPTION, TENANT, Snapshot, read
 from shared import settings, wiring
 from shared.cloud.audit_table import TableAudit
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
 from shared.cloud.ticket_table import TableTickets
 from shared.triggers import queues
-from tests.infra.bicep_deployment import (
-    API,
-    BROKER_CLIENT,
-    BROKER_PRINCIPAL,
-    GROUP,
-    INFRA,
-    TENANT,
-    declarations,
-    deploy,
-)
-from tests.infra.bicep_syntax import BicepError, read
 
 PRODUCT = INFRA.parent / "shared"
 FILES = sorted([*INFRA.rglob("*.bicep"), *INFRA.rglob("*.bicepparam")])
 _ROLE_NAME = re.compile(
     r"^\s*(?P<name>\w+): '(?P<guid>[0-9a-f-]{36})'|^var (?P<var>\w+) = '(?P<id>[0-9a-f-]{36})'", re.MULTILINE
 )
-EVERY_OPTION = {"retentionDays": "30", "holdSeconds": "25", "settleSeconds": "240", "docsUrl": "https://example.net/problems"}
+ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 
 
 def _text_of_all() -> str:
@@ -44,74 +34,126 @@ def _uncommented(text: str) -> str:
     return re.sub(r"//[^\n']*$", "", text, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_file_can_be_read(path: Path) -> None:
-    """As far as the tests know the language; Azure's own compiler is the judge."""
-    assert declarations(path)
+@pytest.fixture(scope="module")
+def app() -> Snapshot:
+    """The function app, everything that Azure makes up being known."""
+    return read("app")
 
 
-def test_a_file_with_a_mistake_cannot_be_read() -> None:
-    """The reader of these tests does refuse."""
-    with pytest.raises(BicepError):
-        read("param name string = 'leasehold\nvar other = [1 2]\n")
+@pytest.fixture(scope="module")
+def plain() -> Snapshot:
+    """The whole, of what has to be given alone."""
+    return read("plain")
 
 
-def test_the_broker_starts_with_the_settings_it_is_given() -> None:
+@pytest.fixture(scope="module")
+def full() -> Snapshot:
+    """The whole, with every option."""
+    return read("full")
+
+
+def test_the_broker_starts_with_the_settings_it_is_given(app: Snapshot) -> None:
     """Every required setting is there, every value is one that the broker takes."""
-    found = settings.load(deploy(**EVERY_OPTION).settings)
+    found = settings.load(app.settings)
 
-    assert (TENANT, (API,), BROKER_CLIENT) == (found.tenant_id, found.audiences, found.client_id)
+    assert (TENANT, (AUDIENCE,), CLIENT) == (found.tenant_id, found.audiences, found.client_id)
 
 
-def test_every_setting_that_the_broker_knows_is_set() -> None:
+@pytest.mark.parametrize("snapshot", ["app", "full"])
+def test_every_setting_that_the_broker_knows_is_set(snapshot: str) -> None:
     """None is forgotten, and none is named that the broker would refuse."""
-    given = {name for name in deploy(**EVERY_OPTION).settings if name.startswith(settings.PREFIX)}
+    given = {name for name in read(snapshot).settings if name.startswith(settings.PREFIX)}
 
     assert settings._KNOWN == given
 
 
-def test_an_option_that_is_not_given_is_not_set() -> None:
+def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot) -> None:
     """The broker's own defaults hold."""
-    assert "LEASEHOLD_RETENTION_DAYS" not in deploy().settings
+    options = {f"LEASEHOLD_{name}" for name in ("RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DOCS_URL")}
+
+    assert options == set(full.settings) - set(plain.settings)
 
 
-def test_storage_is_reached_with_the_brokers_identity() -> None:
-    """At the account's own address, without any key."""
-    storage = settings.load(deploy().settings).storage
+def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
+    """Under its name, as it was written."""
+    expected = {
+        "LEASEHOLD_RETENTION_DAYS": "30",
+        "LEASEHOLD_HOLD_SECONDS": "25",
+        "LEASEHOLD_SETTLE_SECONDS": "240",
+        "LEASEHOLD_DOCS_URL": "https://example.net/problems",
+        "LEASEHOLD_SWEEP_SCHEDULE": "*/30 * * * * *",
+        "LEASEHOLD_RECONCILE_SCHEDULE": "0 47 * * * *",
+        "LEASEHOLD_GRAPH_ENDPOINT": "https://dod-graph.microsoft.us",
+        "LEASEHOLD_ALLOWED_TENANTS": f"{TENANT},8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006",
+    }
 
-    assert (None, BROKER_CLIENT) == (storage.connection_string, storage.client_id)
-    assert "https://account.table.core.windows.net" == storage.table_endpoint
-    assert "https://account.queue.core.windows.net" == storage.queue_endpoint
+    assert expected == {name: full.settings[name] for name in expected}
 
 
-def test_the_brokers_own_identity_and_application_are_protected() -> None:
+def _of_identity(made: Snapshot, what: str) -> str:
+    """The expression for what Azure tells of the identity once it is there."""
+    identity = made.only("Microsoft.ManagedIdentity/userAssignedIdentities")
+    return f"[reference('{identity.id}', '{identity.body['apiVersion']}').{what}]"
+
+
+def test_what_azure_makes_up_is_taken_from_the_resources(plain: Snapshot) -> None:
+    """The identity's own ids, the account's own addresses, the cloud's own origins, however it is all named."""
+    given = plain.settings
+
+    assert _of_identity(plain, "clientId") == given["LEASEHOLD_CLIENT_ID"]
+    assert given["LEASEHOLD_CLIENT_ID"] == given["AzureWebJobsStorage__clientId"]
+    assert "[environment().authentication.loginEndpoint]" == given["LEASEHOLD_AUTHORITY"]
+    assert "[environment().resourceManager]" == given["LEASEHOLD_ARM_ENDPOINT"]
+    account = plain.only("Microsoft.Storage/storageAccounts")
+    for service in ("blob", "queue", "table"):
+        address = f"[reference('{account.id}', '{account.body['apiVersion']}').primaryEndpoints.{service}]"
+        assert address == given[f"AzureWebJobsStorage__{service}ServiceUri"]
+
+
+def test_storage_is_reached_with_the_brokers_identity(app: Snapshot) -> None:
+    """At the account's own address, in whichever cloud, without any key."""
+    storage = settings.load(app.settings).storage
+
+    assert (None, CLIENT) == (storage.connection_string, storage.client_id)
+    assert "https://account.table.storage.example" == storage.table_endpoint
+    assert "https://account.queue.storage.example" == storage.queue_endpoint
+
+
+@pytest.mark.parametrize("snapshot", ["app", "plain", "full"])
+def test_storage_is_named_by_its_addresses_alone(snapshot: str) -> None:
+    """By its name, the host would look for it in the public cloud: the name wins where both stand."""
+    assert "AzureWebJobsStorage__accountName" not in read(snapshot).settings
+
+
+def test_the_brokers_own_identity_and_application_are_protected(app: Snapshot) -> None:
     """By object id and by client id."""
     application = "11111111-2222-3333-4444-555555555555"
-    found = settings.load(deploy(protectedIdentities=[application]).settings).protected_identities
+    found = settings.load(app.settings).protected_identities
 
-    assert {API, BROKER_CLIENT, BROKER_PRINCIPAL, application} == found
+    assert {AUDIENCE, CLIENT, PRINCIPAL, application} == found
 
 
-def test_the_brokers_own_resource_group_is_protected() -> None:
+def test_the_brokers_own_resource_group_is_protected(plain: Snapshot, app: Snapshot) -> None:
     """No role may be given on it or below it."""
-    assert GROUP in settings.load(deploy().settings).protected_scopes
+    assert GROUP_ID == plain.settings["LEASEHOLD_PROTECTED_SCOPES"]
+    assert GROUP_ID in settings.load(app.settings).protected_scopes
 
 
-def test_the_tables_are_those_that_the_broker_uses() -> None:
+def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
     """By the names that its stores take when nobody names another."""
     stores = (TableLeases, TableRoles, TableAudit, TableTickets)
     used = {str(inspect.signature(store).parameters["name"].default) for store in stores}
-    made = {each.body["name"] for each in deploy().of_type("Microsoft.Storage/storageAccounts/tableServices/tables")}
+    made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")}
 
     assert used == made
 
 
-def test_the_queues_are_those_that_the_functions_listen_to() -> None:
+def test_the_queues_are_those_that_the_functions_listen_to(plain: Snapshot) -> None:
     """By the names in their triggers."""
     functions = func.FunctionApp()
     functions.register_functions(queues.blueprint(wiring.outside))
     bindings = [json.loads(each.get_function_json())["bindings"][0] for each in functions.get_functions()]
-    made = {each.body["name"] for each in deploy().of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
+    made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
 
     assert {each["queueName"] for each in bindings} == made
 
@@ -124,7 +166,7 @@ def test_the_host_is_told_to_bring_what_queue_triggers_need() -> None:
 
 
 def _role_definitions() -> list[tuple[str, str]]:
-    found = _ROLE_NAME.finditer("\n".join(path.read_text() for path in FILES if path.suffix == ".bicep"))
+    found = _ROLE_NAME.finditer("\n".join(path.read_text() for path in FILES if path.parent.name == "modules"))
     return [(match["name"] or match["var"], match["guid"] or match["id"]) for match in found]
 
 
@@ -140,48 +182,65 @@ def test_a_role_definitions_guid_is_that_of_its_name(name: str, guid: str) -> No
 
 
 def test_roles_listed_with_a_comment_are_what_the_comment_says() -> None:
-    """The roles that are never assigned, and those of the sample."""
+    """The roles that are never assigned, those of the sample, and those of the snapshots."""
     listed = re.findall(r"'([0-9a-f-]{36})' // ([A-Z][\w ]+)$", _text_of_all(), re.MULTILINE)
     real = [(guid, builtin_roles.BY_NAME[guid].role_name) for guid, name in listed if " " in name or name.istitle()]
 
-    assert 5 == len(listed)
+    assert 10 == len(listed)
     assert listed == real
 
 
-def _roles_on(kind: str) -> set[str]:
-    found = [
-        each for each in deploy().of_type("Microsoft.Authorization/roleAssignments") if kind in each.scope.rsplit("/", 2)[-2]
-    ]
+def _roles(snapshot: str) -> set[str]:
+    found = read(snapshot).of_type(ASSIGNMENTS)
+    assert {PRINCIPAL} == {each.properties["principalId"] for each in found}
     return {builtin_roles.BY_NAME[each.properties["roleDefinitionId"].rsplit("/", 1)[1]].role_name for each in found}
 
 
 def test_the_broker_gets_no_more_on_its_storage_than_it_uses() -> None:
     """Tables and queues of its own; blobs for the host."""
-    assert {"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Table Data Contributor"} == _roles_on(
-        "storageAccounts"
-    )
+    account = read("storage").only("Microsoft.Storage/storageAccounts").id
+
+    assert {account} == {each.scope for each in read("storage").of_type(ASSIGNMENTS)}
+    assert {"Storage Blob Data Owner", "Storage Queue Data Contributor", "Storage Table Data Contributor"} == _roles("storage")
 
 
 def test_the_broker_may_send_its_telemetry() -> None:
     """And do nothing else to Application Insights."""
-    assert {"Monitoring Metrics Publisher"} == _roles_on("components")
+    assert {read("monitoring").only("Microsoft.Insights/components").id} == {
+        each.scope for each in read("monitoring").of_type(ASSIGNMENTS)
+    }
+    assert {"Monitoring Metrics Publisher"} == _roles("monitoring")
 
 
-def test_without_grants_the_broker_may_assign_nothing() -> None:
-    """The right to assign roles is only ever given where somebody says so."""
-    assert not [each for each in deploy().of_type("Microsoft.Authorization/roleAssignments") if "condition" in each.properties]
+def test_without_grants_the_broker_may_assign_nothing(plain: Snapshot) -> None:
+    """The right to assign roles is only ever given where somebody says so: its storage and its telemetry get four others."""
+    assert 4 == len(plain.of_type(ASSIGNMENTS))
+    assert not [each for each in plain.of_type(ASSIGNMENTS) if "condition" in each.properties]
 
 
 def test_every_grant_has_the_condition() -> None:
     """In resource groups and in subscriptions."""
-    made = deploy(grantResourceGroups=[{"subscriptionId": TENANT, "name": "app"}], grantSubscriptions=[TENANT])
-    scopes = (f"/subscriptions/{TENANT}/resourceGroups/app", f"/subscriptions/{TENANT}")
-    grants = [each for each in made.of_type("Microsoft.Authorization/roleAssignments") if each.scope in scopes]
+    subscription = f"/subscriptions/{SUBSCRIPTION}"
+    for name, scopes in (
+        ("grants", {f"{subscription}/resourceGroups/app", f"{subscription}/resourceGroups/data"}),
+        ("grants-widest", {subscription}),
+    ):
+        made = read(name)
+        grants = made.of_type(ASSIGNMENTS)
+        assert scopes == {each.scope for each in grants}
+        assert {(made.outputs["condition"], "2.0")} == {
+            (each.properties["condition"], each.properties["conditionVersion"]) for each in grants
+        }
+        assert {"Role Based Access Control Administrator"} == _roles(name)
+
+
+def test_the_whole_gives_the_grants_to_its_own_identity(full: Snapshot) -> None:
+    """Where the parameters say, under the condition that its output tells."""
+    grants = [each for each in full.of_type(ASSIGNMENTS) if "condition" in each.properties]
 
     assert 2 == len(grants)
-    assert {(made.outputs["assignmentCondition"], "2.0")} == {
-        (each.properties["condition"], each.properties["conditionVersion"]) for each in grants
-    }
+    assert {_of_identity(full, "principalId")} == {each.properties["principalId"] for each in grants}
+    assert {full.outputs["assignmentCondition"]} == {each.properties["condition"] for each in grants}
 
 
 @pytest.mark.parametrize(
@@ -196,70 +255,72 @@ def test_every_grant_has_the_condition() -> None:
     ],
 )
 def test_doors_are_shut(kind: str, name: str, value: Any) -> None:
-    """Keys, plain HTTP, anonymous readers and old TLS are of no use."""
-    assert value == deploy().only(kind).properties[name]
+    """Keys, plain HTTP, anonymous readers and old TLS are of no use, whatever the parameters."""
+    assert [value, value] == [read(snapshot).only(kind).properties[name] for snapshot in ("plain", "full")]
 
 
-def test_old_tls_and_ftp_do_not_reach_the_app() -> None:
+def test_old_tls_and_ftp_do_not_reach_the_app(plain: Snapshot) -> None:
     """Nor its deployment site."""
-    assert {"minTlsVersion": "1.2", "scmMinTlsVersion": "1.2", "ftpsState": "Disabled", "http20Enabled": True} == deploy().only(
+    assert {"minTlsVersion": "1.2", "scmMinTlsVersion": "1.2", "ftpsState": "Disabled", "http20Enabled": True} == plain.only(
         "Microsoft.Web/sites"
     ).properties["siteConfig"]
 
 
-def test_nobody_publishes_with_a_password() -> None:
+def test_nobody_publishes_with_a_password(plain: Snapshot) -> None:
     """Over neither way in."""
-    policies = deploy().of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
+    policies = plain.of_type("Microsoft.Web/sites/basicPublishingCredentialsPolicies")
 
-    assert {("ftp", False), ("scm", False)} == {(each.body["name"], each.properties["allow"]) for each in policies}
+    assert {("ftp", False), ("scm", False)} == {(each.name, each.properties["allow"]) for each in policies}
 
 
-def test_the_app_runs_the_python_that_the_project_requires() -> None:
+def test_the_app_runs_the_python_that_the_project_requires(plain: Snapshot) -> None:
     """As pyproject.toml says it."""
     wanted = re.search(r'requires-python = ">=([\d.]+)"', (INFRA.parent / "pyproject.toml").read_text())
-    runtime = deploy().only("Microsoft.Web/sites").properties["functionAppConfig"]["runtime"]
+    runtime = plain.only("Microsoft.Web/sites").properties["functionAppConfig"]["runtime"]
 
     assert wanted is not None
     assert {"name": "python", "version": wanted[1]} == runtime
 
 
-def test_the_package_is_fetched_with_the_identity() -> None:
+def test_the_package_is_fetched_with_the_identity(app: Snapshot) -> None:
     """From the container that the template makes."""
-    storage = deploy().only("Microsoft.Web/sites").properties["functionAppConfig"]["deployment"]["storage"]
+    storage = app.only("Microsoft.Web/sites").properties["functionAppConfig"]["deployment"]["storage"]
+    container = read("storage").only("Microsoft.Storage/storageAccounts/blobServices/containers").name
 
-    assert ("https://account.blob.core.windows.net/packages", "UserAssignedIdentity") == (
+    assert ("https://account.blob.storage.example/packages", "UserAssignedIdentity") == (
         storage["value"],
         storage["authentication"]["type"],
     )
+    assert read("storage").outputs["packageContainerUrl"].endswith(f".primaryEndpoints.blob, '{container}')]")
 
 
-@pytest.mark.parametrize(("count", "expected"), [(0, []), (2, [{"name": "http", "instanceCount": 2}])])
-def test_instances_are_kept_ready_only_when_asked_for(count: int, expected: list[Any]) -> None:
+@pytest.mark.parametrize(("snapshot", "expected"), [("plain", []), ("full", [{"name": "http", "instanceCount": 2}])])
+def test_instances_are_kept_ready_only_when_asked_for(snapshot: str, expected: list[Any]) -> None:
     """Zero scales to nothing."""
-    site = deploy(alwaysReadyInstances=count).only("Microsoft.Web/sites")
+    site = read(snapshot).only("Microsoft.Web/sites")
 
     assert expected == site.properties["functionAppConfig"]["scaleAndConcurrency"]["alwaysReady"]
 
 
-def test_no_settings_of_other_plans_are_set() -> None:
+def test_no_settings_of_other_plans_are_set(full: Snapshot) -> None:
     """Flex Consumption refuses them."""
     refused = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_CONTENTSHARE"}
 
-    assert not refused & set(deploy().settings)
+    assert not refused & set(full.settings)
 
 
-def test_storage_is_locked_against_deletion_unless_told_otherwise() -> None:
+def test_storage_is_locked_against_deletion_unless_told_otherwise(plain: Snapshot, full: Snapshot) -> None:
     """The leases table is all that knows what must be taken back."""
-    assert ["CanNotDelete"] == [each.properties["level"] for each in deploy().of_type("Microsoft.Authorization/locks")]
-    assert [] == deploy(lockStorage=False).of_type("Microsoft.Authorization/locks")
+    assert ["CanNotDelete"] == [each.properties["level"] for each in plain.of_type("Microsoft.Authorization/locks")]
+    assert [] == full.of_type("Microsoft.Authorization/locks")
 
 
-def test_writes_to_storage_are_logged_when_there_is_somewhere_to() -> None:
-    """Tables and packages."""
-    made = deploy(storageLogWorkspaceId=f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/elsewhere")
+def test_writes_to_storage_are_logged_when_there_is_somewhere_to(plain: Snapshot, full: Snapshot) -> None:
+    """Tables, packages, and queues: a message there makes the broker act."""
+    kind = "Microsoft.Insights/diagnosticSettings"
 
-    assert 2 == len(made.of_type("Microsoft.Insights/diagnosticSettings"))
-    assert [] == deploy().of_type("Microsoft.Insights/diagnosticSettings")
+    assert {"blobServices", "queueServices", "tableServices"} == {each.scope.split("/")[-2] for each in full.of_type(kind)}
+    assert [] == plain.of_type(kind)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -271,27 +332,18 @@ def test_no_file_reads_a_key(path: Path) -> None:
     assert None is re.search(forbidden, text, re.IGNORECASE)
 
 
-def test_the_only_connection_string_names_no_key_that_works() -> None:
+def test_the_only_connection_string_names_no_key_that_works(app: Snapshot) -> None:
     """That of Application Insights: an address, while local authentication is off and an identity is named beside it."""
-    given = deploy().settings
+    given = app.settings
     holding = [name for name, value in given.items() if "CONNECTION_STRING" in name.upper() or "Key=" in value]
 
     assert ["APPLICATIONINSIGHTS_CONNECTION_STRING"] == holding
-    assert f"ClientId={BROKER_CLIENT};Authorization=AAD" == given["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
+    assert f"ClientId={CLIENT};Authorization=AAD" == given["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
 
 
-def test_no_output_holds_a_secret() -> None:
+def test_no_output_holds_a_secret(plain: Snapshot) -> None:
     """Names, ids and the condition."""
     expected = {"functionAppName", "url", "storageAccountName", "brokerPrincipalId", "brokerClientId", "assignmentCondition"}
 
-    assert expected == set(deploy().outputs)
-    assert "Key=" not in json.dumps(deploy().outputs)
-
-
-def test_the_sample_parameters_are_parameters() -> None:
-    """Every one exists, and every one that must be given is."""
-    sample = {each.name for each in declarations(INFRA / "main.bicepparam") if each.kind == "param"}
-    known = {each.name: each for each in declarations(INFRA / "main.bicep") if each.kind == "param"}
-
-    assert sample <= set(known)
-    assert {name for name, each in known.items() if each.value is None} <= sample
+    assert expected == set(plain.outputs)
+    assert "Key=" not in json.dumps(plain.outputs)

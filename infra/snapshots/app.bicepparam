@@ -1,0 +1,34 @@
+// The function app with every setting, once everything that Azure makes up is known.
+using '../modules/app.bicep'
+
+import * as ids from 'ids.bicep'
+
+param name = 'leasehold'
+param siteName = 'leasehold-site'
+param location = 'westeurope'
+param tags = {}
+param identity = ids.identity
+param storage = {
+  blob: 'https://account.blob.storage.example/'
+  queue: 'https://account.queue.storage.example/'
+  table: 'https://account.table.storage.example/'
+}
+param packageContainerUrl = 'https://account.blob.storage.example/packages'
+param telemetry = 'InstrumentationKey=0;IngestionEndpoint=https://telemetry.example/'
+param authority = 'https://login.example/'
+param armEndpoint = 'https://arm.example/'
+param graphEndpoint = 'https://graph.example'
+param audience = ids.audience
+param allowedTenants = [ids.tenantId]
+param protectedIdentities = ['11111111-2222-3333-4444-555555555555']
+param protectedScopes = [ids.resourceGroupId]
+param sweepSchedule = '0 * * * * *'
+param reconcileSchedule = '0 17 * * * *'
+param retentionDays = '30'
+param holdSeconds = '25'
+param settleSeconds = '240'
+param docsUrl = 'https://example.net/problems'
+param maximumInstanceCount = 40
+param alwaysReadyInstances = 0
+param instanceMemoryMB = 2048
+param httpConcurrency = 16

@@ -1,0 +1,28 @@
+// Every parameter, with a value that is not its default.
+using '../main.bicep'
+
+import * as ids from 'ids.bicep'
+
+param name = 'lease-test'
+param location = 'northeurope'
+param audience = ids.audience
+param protectedIdentities = ['11111111-2222-3333-4444-555555555555']
+param allowedTenants = [ids.tenantId, '8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006']
+param assignableRoles = ids.assignableRoles
+param grantResourceGroups = [{ subscriptionId: ids.subscriptionId, name: 'app' }]
+param grantSubscriptions = ['8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0007']
+param maximumInstanceCount = 100
+param alwaysReadyInstances = 2
+param instanceMemoryMB = 4096
+param httpConcurrency = 8
+param storageSku = 'Standard_LRS'
+param lockStorage = false
+param storageLogWorkspaceId = '${ids.resourceGroupId}/providers/Microsoft.OperationalInsights/workspaces/elsewhere'
+param sweepSchedule = '*/30 * * * * *'
+param reconcileSchedule = '0 47 * * * *'
+param retentionDays = '30'
+param holdSeconds = '25'
+param settleSeconds = '240'
+param docsUrl = 'https://example.net/problems'
+param graphEndpoint = 'https://dod-graph.microsoft.us'
+param tags = { owner: 'security' }
