@@ -84,6 +84,9 @@ param settleSeconds string = ''
 @description('Address of a page that explains problems, for a copy of your own. Empty: the broker serves its own.')
 param docsUrl string = ''
 
+@description('Address under which callers reach the broker when a gateway stands before it, with its path if it has one. Empty: the function app\'s own. Set it after the code that knows it.')
+param publicUrl string = ''
+
 @description('Origin of Microsoft Graph in a cloud that is not listed below.')
 param graphEndpoint string = ''
 
@@ -167,6 +170,7 @@ module app 'modules/app.bicep' = {
     holdSeconds: holdSeconds
     settleSeconds: settleSeconds
     docsUrl: docsUrl
+    publicUrl: publicUrl
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemoryMB: instanceMemoryMB

@@ -147,6 +147,7 @@ class Stack:
             "LEASEHOLD_ARM_ENDPOINT": endpoints["arm"],
             "LEASEHOLD_SWEEP_SCHEDULE": self.sweep_schedule,
             "LEASEHOLD_RECONCILE_SCHEDULE": self.reconcile_schedule,
+            "LEASEHOLD_PUBLIC_URL": here["function_host"],
             "IDENTITY_ENDPOINT": broker["identity_endpoint"],
             "IDENTITY_HEADER": broker["identity_header"],
             "SSL_CERT_FILE": self.ca_bundle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import time
@@ -18,9 +19,11 @@ from local.storage.storage import NotInstalledError
 from local.visitor import Broker
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
 FIXED = Ports(function_host=7071, control=7070)
+RECORDINGS = "LEASEHOLD_RECORDINGS"
+"""What the tests read, and no setting of the broker's."""
 STATE = ROOT / ".local" / "cloud"
 
 
@@ -28,12 +31,17 @@ async def up(ports: Ports = FIXED) -> int:
     """Runs until told to end, or until a part ends by itself. Gives the exit status."""
     began = time.perf_counter()
     print("Starting storage, the local Azure and the broker ...", flush=True)
-    async with Stack(ports=ports, folder=STATE, echo=True) as stack:
+    async with Stack(ports=ports, folder=STATE, echo=True, settings=passed_on(os.environ)) as stack:
         await configure(stack)
         print(welcome(stack, time.perf_counter() - began), flush=True)
         fault = await stack.fault()
         print(f"\n{fault}\nEnding everything else.", file=sys.stderr, flush=True)
     return 1
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """Every setting of the broker's that stands in the environment: it wins over the stack's own."""
+    return {name: value for name, value in environment.items() if name.startswith("LEASEHOLD_") and name != RECORDINGS}
 
 
 async def configure(stack: Stack) -> None:

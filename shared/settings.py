@@ -16,6 +16,8 @@ from shared.core.secret import Secret
 PREFIX = "LEASEHOLD_"
 STORAGE = "AzureWebJobsStorage"
 _AUDIENCE = re.compile(r"[A-Za-z0-9._~:/?#@!$&()*+;=%-]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]+")
+_HOST_NAME = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 _KNOWN = frozenset(
     PREFIX + name
@@ -36,6 +38,7 @@ _KNOWN = frozenset(
         "HOLD_SECONDS",
         "SETTLE_SECONDS",
         "DOCS_URL",
+        "PUBLIC_URL",
     )
 )
 
@@ -74,6 +77,8 @@ class Settings:
     retention: timedelta
     hold: float
     settle: float
+    public_url: str = ""
+    """Where callers reach the app, with a path where a gateway adds one; empty when neither operator nor platform says."""
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -103,6 +108,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         retention=timedelta(days=reader.number("RETENTION_DAYS", 7, least=1, most=365)),
         hold=reader.number("HOLD_SECONDS", 20, least=1, most=300),
         settle=reader.number("SETTLE_SECONDS", 180, least=1, most=3600),
+        public_url=reader.endpoint("PUBLIC_URL", "") or _platform_url(reader),
     )
     reader.finish()
     return settings
@@ -123,6 +129,22 @@ def own_resource(environment: Mapping[str, str], subscription: ObjectId | None =
         return Scope.parse(f"/subscriptions/{found}/resourceGroups/{group}/providers/Microsoft.Web/sites/{site}")
     except Unparsable:
         return None
+
+
+def _platform_url(reader: _Reader) -> str:
+    """The app's own address, by the name that the platform gives it; empty without one.
+
+    ``WEBSITE_HOSTNAME``: https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment. The local host
+    of Azure's tools sets it to ``localhost:7071``, where it speaks plain HTTP.
+    """
+    name = reader.environment.get("WEBSITE_HOSTNAME", "").strip()
+    if not name:
+        return ""
+    if _HOST_NAME.fullmatch(name) is None:
+        reader.faults.append("WEBSITE_HOSTNAME: expected a host name such as example.net")
+        return ""
+    host = urlsplit(f"//{name}").hostname or ""
+    return f"{'http' if _is_loopback(host) else 'https'}://{name}"
 
 
 @dataclass(slots=True)
@@ -226,7 +248,7 @@ def _endpoint(text: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise Unparsable("expected an address such as https://example.net") from None
-    if not host or parts.query or parts.fragment or parts.username is not None:
+    if not host or not _ADDRESS.fullmatch(text) or parts.query or parts.fragment or parts.username is not None:
         raise Unparsable("expected an address such as https://example.net")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise Unparsable("expected an https address")

@@ -96,7 +96,13 @@ class Parts:
     def broker(self) -> Broker:
         """Raises ``Misconfigured``."""
         settings = self.settings
-        return Broker(self.outside, LazyVerifier(lambda: self.verifier), challenge_of(settings), settings.docs_url)
+        return Broker(
+            self.outside,
+            LazyVerifier(lambda: self.verifier),
+            challenge_of(settings),
+            settings.docs_url,
+            settings.public_url,
+        )
 
     @cached_property
     def outside(self) -> Outside:

@@ -65,6 +65,9 @@ param settleSeconds string
 @description('Address of a page that explains problems.')
 param docsUrl string
 
+@description('Address under which callers reach the broker. Empty: the app\'s own.')
+param publicUrl string
+
 @description('Most instances of each group of functions at once.')
 param maximumInstanceCount int
 
@@ -174,7 +177,8 @@ var optionalSettings = union(
   empty(retentionDays) ? {} : { LEASEHOLD_RETENTION_DAYS: retentionDays },
   empty(holdSeconds) ? {} : { LEASEHOLD_HOLD_SECONDS: holdSeconds },
   empty(settleSeconds) ? {} : { LEASEHOLD_SETTLE_SECONDS: settleSeconds },
-  empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl }
+  empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
+  empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl }
 )
 
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {

@@ -28,6 +28,7 @@ param retentionDays = '30'
 param holdSeconds = '25'
 param settleSeconds = '240'
 param docsUrl = 'https://example.net/problems'
+param publicUrl = 'https://example.net/leasehold'
 param maximumInstanceCount = 40
 param alwaysReadyInstances = 0
 param instanceMemoryMB = 2048

@@ -24,5 +24,6 @@ param retentionDays = '30'
 param holdSeconds = '25'
 param settleSeconds = '240'
 param docsUrl = 'https://example.net/problems'
+param publicUrl = 'https://example.net/leasehold'
 param graphEndpoint = 'https://dod-graph.microsoft.us'
 param tags = { owner: 'security' }

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -19,11 +18,10 @@ from shared.core.ports import Clock
 from shared.triggers import account, reading
 from shared.triggers.problem import problem
 from shared.triggers.reply import Reply
-from shared.triggers.wired import Broker, Wired
+from shared.triggers.wired import PROBLEMS, Broker, Wired
 
 log = logging.getLogger(__name__)
 
-PROBLEMS = "/api/v1/problems"
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 _LONGEST_TOKEN = 16 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -35,8 +33,13 @@ class Call:
     """A request by a verified caller."""
 
     http: func.HttpRequest
-    outside: Outside
+    broker: Broker
     asker: Request
+
+    @property
+    def outside(self) -> Outside:
+        """What the verbs work with."""
+        return self.broker.outside
 
     @property
     def caller(self) -> Caller:
@@ -56,14 +59,6 @@ class Visit:
     """The caller's own id for the request, for the caller to find it by: anybody may send any."""
     broker: Broker | None = None
     caller: Caller | None = None
-
-    @property
-    def docs_url(self) -> str:
-        """Where problems are explained: where the operator says, else at the app itself."""
-        if self.broker is not None and self.broker.docs_url:
-            return self.broker.docs_url
-        parts = urlsplit(self.http.url)
-        return f"{parts.scheme}://{parts.netloc}{PROBLEMS}"
 
 
 type Handler = Callable[[Visit], Awaitable[Reply]]
@@ -103,10 +98,18 @@ class Edge:
         return problem(
             told,
             request_id=visit.request_id,
-            docs_url=visit.docs_url,
+            docs_url=await self._docs_url(visit),
             challenge=visit.broker.challenge if visit.broker else "",
             token_sent="authorization" in visit.http.headers,
         )
+
+    async def _docs_url(self, visit: Visit) -> str:
+        """Where problems are explained; by its path alone as long as the broker cannot be built."""
+        try:
+            broker = visit.broker or await self.wired()
+        except Exception:  # noqa: BLE001 - whatever it is has been told, or will be when a call needs the broker
+            return PROBLEMS
+        return broker.explained_at()
 
     async def _audit(self, visit: Visit, error: LeaseholdError) -> None:
         if not visit.operation or visit.broker is None:
@@ -123,7 +126,7 @@ async def authenticated(edge: Edge, visit: Visit, handle: Callable[[Call], Await
     visit.caller = await visit.broker.verifier.verify(bearer(visit.http))
     reading.known_query(visit.http, query)
     asker = Request(visit.caller, visit.request_id, visit.client_request_id)
-    return await handle(Call(visit.http, visit.broker.outside, asker))
+    return await handle(Call(visit.http, visit.broker, asker))
 
 
 def bearer(request: func.HttpRequest) -> str:

@@ -28,10 +28,12 @@ async def issue_lease(call: Call) -> Reply:
     return of_json(201, wire.issued(made), {"Location": wire.lease_path(made.lease)})
 
 
-@api.call("GET", "leases/{id}", operation="read")
+@api.call("GET", "leases/{id}", operation="read", query=("until",))
 async def read_lease(call: Call) -> Reply:
-    """One lease, to its holder or an auditor."""
-    return of_json(200, wire.lease(await inspect.read_lease(call.outside, call.asker, reading.lease_id(call.http))))
+    """One lease, to its holder or an auditor; for whoever waits for its end, 202 until then."""
+    lease_id, waiting = reading.lease_id(call.http), reading.until_ended(call.http)
+    lease = await inspect.read_lease(call.outside, call.asker, lease_id)
+    return _ending(call, lease) if waiting else of_json(200, wire.lease(lease))
 
 
 @api.call("GET", "leases", operation="list", query=("role", "holder", "state", "limit", "cursor"))
@@ -50,7 +52,7 @@ async def renew_lease(call: Call) -> Reply:
 @api.call("DELETE", "leases/{id}", operation="revoke")
 async def revoke_lease(call: Call) -> Reply:
     """The end of one lease: at once, or soon when Azure is slow."""
-    return _ending(await revoke(call.outside, call.asker, reading.lease_id(call.http)))
+    return _ending(call, await revoke(call.outside, call.asker, reading.lease_id(call.http)))
 
 
 @api.call("POST", "leases/{id}/revoke", operation="revoke", query=("force",))
@@ -58,13 +60,15 @@ async def force_lease(call: Call) -> Reply:
     """The same for operators, who may let go of a lease that cannot be ended."""
     lease_id, force = reading.lease_id(call.http), reading.flag(call.http, "force")
     reading.nothing(call.http)
-    return _ending(await revoke_as_operator(call.outside, call.asker, lease_id, force=force))
+    return _ending(call, await revoke_as_operator(call.outside, call.asker, lease_id, force=force))
 
 
-def _ending(lease: Lease) -> Reply:
+def _ending(call: Call, lease: Lease) -> Reply:
+    """202 with an address that answers alike until the lease has ended: what clients of long-running operations follow."""
     if lease.state is State.ENDED:
         return of_json(200, wire.lease(lease))
-    return of_json(202, wire.lease(lease), {"Location": wire.lease_path(lease), "Retry-After": str(_LOOK_AGAIN)})
+    again = call.broker.address(f"{wire.lease_path(lease)}?until=ended")
+    return of_json(202, wire.lease(lease), {"Location": again, "Retry-After": str(_LOOK_AGAIN)})
 
 
 @api.call("POST", "roles/{role}/revoke", operation="revoke_role")

@@ -184,6 +184,14 @@ def flag(request: func.HttpRequest, name: str) -> bool:
     return value == "true"
 
 
+def until_ended(request: func.HttpRequest) -> bool:
+    """Whether the caller waits for the lease's end: ``until=ended``."""
+    until: str | None = request.params.get("until")
+    if until not in {None, "ended"}:
+        raise Malformed(Fault("until", "expected ended"))
+    return until is not None
+
+
 def lease_query(request: func.HttpRequest) -> LeaseQuery:
     """Which leases to list."""
     reader = Reader(dict(request.params))

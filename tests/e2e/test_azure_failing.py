@@ -105,6 +105,23 @@ async def test_one_failure_while_revoking_only_delays_the_end(stage: Stage) -> N
     assert await stage.objects() == before
 
 
+async def test_an_ending_can_be_followed(stage: Stage) -> None:
+    """The 202 leads, whatever host the request has named, to an address that is 202 until the lease has ended."""
+    web = await stage.broker("vm-web")
+    lease = (await web.must("POST", "roles/app-reader/leases", {}))["lease"]
+    await stage.faults(fault(("graph", "DELETE", "/applications/"), EFFECTS["500"][0], times=1000))
+    headers = {"authorization": f"Bearer {web.token}", "host": "evil.example", "x-forwarded-host": "evil.example"}
+    told = await stage.visitor.http.delete(f"{web.url}/api/v1/leases/{lease['id']}", headers=headers)
+    assert (told.status_code, told.json()["state"]) == (202, "ending")
+    assert told.headers["location"] == f"{stage.stack.url}/api/v1/leases/{lease['id']}?until=ended"
+    follow = {"authorization": f"Bearer {web.token}"}
+    assert (await stage.visitor.http.get(told.headers["location"], headers=follow)).status_code == 202
+    assert (await stage.visitor.http.get(told.headers["location"].partition("?")[0], headers=follow)).status_code == 200
+    await stage.faults()
+    await stage.settled()
+    assert (await stage.visitor.http.get(told.headers["location"], headers=follow)).json()["state"] == "ended"
+
+
 async def test_a_secret_whose_answer_was_lost_is_found_again(stage: Stage) -> None:
     """On an existing application nothing but its display name leads to it."""
     before = await stage.objects()

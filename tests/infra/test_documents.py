@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 
 from local.snapshots import INFRA
 from shared import settings
+from shared.core.names import RoleName
+from tests.fakes.world import role, world
+from tests.triggers.app import App
 
 ROOT = INFRA.parent
 DEPLOY = ROOT / "docs" / "deploy.md"
@@ -62,6 +66,22 @@ def test_every_test_that_is_called_as_witness_exists(name: str) -> None:
 def test_every_file_that_is_pointed_at_exists(path: str) -> None:
     """In any document; with ``*`` it is a pattern."""
     assert any(ROOT.glob(path))
+
+
+async def test_the_logic_apps_action_makes_one_lease_however_often_it_posts() -> None:
+    """It posts twice now and then, whatever its retry policy; which is the default."""
+    blocks = re.findall(r"```json\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (action,) = (
+        json.loads(f"{{{block}}}")["Lease_a_credential"]["inputs"] for block in blocks if "Lease_a_credential" in block
+    )
+    app, path = App(world(role(name=RoleName("app-reader")))), action["uri"].partition(".net")[2]
+    sent = {name: value.replace("@{workflow().run.name}", "08584CU00") for name, value in action["headers"].items()}
+    answers = [await app.call(action["method"], path, body=action["body"], headers=sent) for _ in range(2)]
+
+    assert [201, 201] == [answer.status for answer in answers]
+    assert answers[0].json["lease"]["id"] == answers[1].json["lease"]["id"]
+    assert action["headers"]["Idempotency-Key"].startswith("@{workflow().run.name}-")
+    assert "retryPolicy" not in action
 
 
 def test_the_archive_holds_what_the_core_tools_would_publish() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
+from local import up
 from local.children import Child, ChildError, free_ports, listens
 from local.host.process import ROOT
 from local.stack import Ports, Stack
@@ -35,6 +36,7 @@ async def test_the_parts_are_told_of_each_other() -> None:
             told,
             stack.described["function_host"],
         )
+        assert stack.url == given["LEASEHOLD_PUBLIC_URL"]
 
 
 async def test_the_brokers_identity_gets_a_token_with_what_the_host_is_given() -> None:
@@ -46,6 +48,18 @@ async def test_the_brokers_identity_gets_a_token_with_what_the_host_is_given() -
         headers = {"X-IDENTITY-HEADER": given["IDENTITY_HEADER"]}
         answer = await http.get(given["IDENTITY_ENDPOINT"], params=query, headers=headers)
         assert (200, given["LEASEHOLD_CLIENT_ID"]) == (answer.status_code, answer.json()["client_id"])
+
+
+def test_settings_of_the_environment_are_passed_on() -> None:
+    """All of the broker's, a misspelt one too: it is refused as in a deployment."""
+    given = {
+        "LEASEHOLD_RETENTION_DAYS": "1",
+        "LEASEHOLD_NEW": "x",
+        "LEASEHOLD_RECORDINGS": "/r",
+        "PATH": "/bin",
+        "X_LEASEHOLD_": "y",
+    }
+    assert {"LEASEHOLD_RETENTION_DAYS": "1", "LEASEHOLD_NEW": "x"} == up.passed_on(given)
 
 
 async def test_several_hosts_serve_one_storage_and_one_cloud() -> None:

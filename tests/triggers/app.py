@@ -102,6 +102,7 @@ class App:
     unwired: LeaseholdError | None = None
     """What building the broker raises."""
     docs_url: str = ""
+    public_url: str = HOST
     functions: list[_Function] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,7 +118,7 @@ class App:
         """The broker, as the composition root gives it."""
         if self.unwired is not None:
             raise self.unwired
-        return Broker(self.world.outside, self.verifier, CHALLENGE, self.docs_url)
+        return Broker(self.world.outside, self.verifier, CHALLENGE, self.docs_url, self.public_url)
 
     async def call(
         self,

@@ -282,6 +282,7 @@ async def test_a_misconfigured_broker_tells_its_log_alone(app: App, caplog: pyte
     app.unwired = Misconfigured("LEASEHOLD_TENANT_ID: is required")
     answer = await app.call("GET", "/api/v1/whoami")
     assert (answer.status, answer.code) == (500, "misconfigured")
+    assert answer.json["type"] == "/api/v1/problems#misconfigured"
     assert b"TENANT" not in answer.body
     assert "LEASEHOLD_TENANT_ID: is required" in caplog.text
     assert (await app.call("GET", "/api/v1/health")).json == {"status": "unavailable"}

@@ -247,9 +247,61 @@ async def test_revoking_answers_202_while_azure_is_slow(app: App) -> None:
     app.world.calls.fail("directory.delete_application", Unavailable("down", status=500), times=1000)
     answer = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
     assert (answer.status, answer.json["state"]) == (202, "ending")
-    assert answer.headers["location"] == f"/api/v1/leases/{lease_id}"
+    assert answer.headers["location"] == f"https://broker.example/api/v1/leases/{lease_id}?until=ended"
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json["last_error"] == "azure_unavailable"
+
+
+async def test_an_ending_is_followed_to_its_end(app: App) -> None:
+    """As clients of long-running operations do: 202 at the same address until it is 200. A plain read is 200 throughout."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    app.world.calls.fail("directory.delete_application", Unavailable("down", status=500), times=1000)
+    told = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+    path = told.headers["location"].removeprefix("https://broker.example")
+    waiting, plain = await app.call("GET", path), await app.call("GET", f"/api/v1/leases/{lease_id}")
+    assert (waiting.status, waiting.headers["location"]) == (202, told.headers["location"])
+    assert (waiting.json, int(waiting.headers["retry-after"]) > 0) == (plain.json, True)
+    assert (plain.status, plain.json["state"]) == (200, "ending")
+    app.world.calls.heal()
+    app.world.clock.jump(3600)
+    await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+    ended = await app.call("GET", path)
+    assert (ended.status, ended.json["state"], "location" in ended.headers) == (200, "ended", False)
+
+
+async def test_an_end_that_has_not_begun_can_be_waited_for(app: App) -> None:
+    """Of a lease that is active; by its holder alone; and nothing else can be waited for."""
+    path = f"/api/v1/leases/{(await issued(app)).json['lease']['id']}"
+    waiting = await app.call("GET", f"{path}?until=ended")
+    other = await app.call("GET", f"{path}?until=ended", token="bob.token.x")
+    wrong = [await app.call("GET", f"{path}?until={what}") for what in ("active", "", "ended&until=ended")]
+    assert (waiting.status, waiting.json["state"]) == (202, "active")
+    assert (other.status, other.code) == (404, "lease_not_found")
+    assert [(400, "malformed")] * 3 == [(each.status, each.code) for each in wrong]
+
+
+async def test_an_address_is_never_taken_from_a_request(app: App) -> None:
+    """What a sender says of the host would lead the caller, and its token, elsewhere."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    app.public_url = "https://gateway.example/leasehold"
+    evil = dict.fromkeys(("host", "x-forwarded-host", "x-original-host", "disguised-host", "forwarded"), "evil.example")
+    waiting = await app.call("GET", f"/api/v1/leases/{lease_id}?until=ended", headers=evil)
+    refused = await app.call("GET", "/api/v1/leases/x", headers=evil)
+    unknown = await app.call("GET", "/api/nope", headers=evil)
+    assert waiting.headers["location"] == f"https://gateway.example/leasehold/api/v1/leases/{lease_id}?until=ended"
+    assert refused.json["type"] == "https://gateway.example/leasehold/api/v1/problems#malformed"
+    assert unknown.json["type"] == "https://gateway.example/leasehold/api/v1/problems#no_such_call"
+
+
+async def test_without_an_address_there_is_nothing_to_follow(app: App) -> None:
+    """A 202 is then the operator's to mend, and a problem's type a relative reference."""
+    lease_id = (await issued(app)).json["lease"]["id"]
+    app.public_url = ""
+    waiting = await app.call("GET", f"/api/v1/leases/{lease_id}?until=ended")
+    ended = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+    assert (waiting.status, waiting.code) == (500, "misconfigured")
+    assert waiting.json["type"] == "/api/v1/problems#misconfigured"
+    assert ended.status == 200
 
 
 async def test_revokes_every_lease_of_a_role(app: App) -> None:

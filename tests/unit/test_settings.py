@@ -101,6 +101,47 @@ def test_reports_every_fault_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ""),
+        ({"LEASEHOLD_PUBLIC_URL": "https://gateway.example/leasehold/"}, "https://gateway.example/leasehold"),
+        ({"LEASEHOLD_PUBLIC_URL": "http://127.0.0.1:7071", "WEBSITE_HOSTNAME": "x.example"}, "http://127.0.0.1:7071"),
+        ({"LEASEHOLD_PUBLIC_URL": " ", "WEBSITE_HOSTNAME": "app.azurewebsites.net"}, "https://app.azurewebsites.net"),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
+        ({"WEBSITE_HOSTNAME": "app.localhost"}, "http://app.localhost"),
+        ({"WEBSITE_HOSTNAME": "127.0.0.1:7071"}, "http://127.0.0.1:7071"),
+        ({"WEBSITE_HOSTNAME": "[::1]:7071"}, "http://[::1]:7071"),
+        ({"WEBSITE_HOSTNAME": "localhost.example:8443"}, "https://localhost.example:8443"),
+        ({"HTTP_HOST": "x.example", "WEBSITE_SITE_NAME": "x"}, ""),
+    ],
+)
+def test_the_apps_address_is_the_operators_else_the_platforms(given: dict[str, str], expected: str) -> None:
+    """With plain HTTP on this machine alone."""
+    assert load({**LEAST, **given}).public_url == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("gateway.example", "http://gateway.example", "https://gateway.example/?a=b", "https://gateway.example/#a"),
+        *("https://user@gateway.example", "https://gate way.example", "https://gateway.example/\nSet-Cookie: a=b"),
+        *("https://g\u00e4teway.example", 'https://gateway.example/"', "https://", "https://gateway.example:x"),
+    ],
+)
+def test_refuses_an_address_that_cannot_be_followed(address: str) -> None:
+    """Or that would end a header."""
+    with pytest.raises(Misconfigured, match="LEASEHOLD_PUBLIC_URL: expected an"):
+        load({**LEAST, "LEASEHOLD_PUBLIC_URL": address})
+
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "a@b", "https://a", "a:b", "\u00e4"])
+def test_refuses_a_platforms_name_that_is_none(name: str) -> None:
+    """By its own name, for it is no setting of the broker's."""
+    with pytest.raises(Misconfigured, match="WEBSITE_HOSTNAME: expected a host name"):
+        load({**LEAST, "WEBSITE_HOSTNAME": name})
+
+
 @pytest.mark.parametrize("name", ["LEASEHOLD_COLOUR", "leasehold_tenant_id", "LEASEHOLD_"])
 def test_refuses_names_that_it_does_not_know(name: str) -> None:
     """A misspelt setting must not read as its default."""
