@@ -69,7 +69,7 @@ def test_every_setting_that_the_broker_knows_is_set(snapshot: str) -> None:
 
 def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot) -> None:
     """The broker's own defaults hold."""
-    options = {f"LEASEHOLD_{name}" for name in ("RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DOCS_URL")}
+    options = {f"LEASEHOLD_{name}" for name in ("RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DOCS_URL", "PUBLIC_URL")}
 
     assert options == set(full.settings) - set(plain.settings)
 
