@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
 
 from local import up
 from local.demo import StepFailedError, Story
@@ -31,8 +32,12 @@ async def demo() -> int:
 def main() -> int:
     """Reads the command line; gives the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    parser.add_argument("command", choices=("up", "demo"))
-    return up.run(up.up() if parser.parse_args().command == "up" else demo())
+    commands = parser.add_subparsers(dest="command", required=True)
+    upward = commands.add_parser("up", help="everything, until Ctrl-C")
+    upward.add_argument("--tls-port", type=int, default=0, help="all services under Azure's own names (0: any)")
+    commands.add_parser("demo", help="one lease's life, told step by step")
+    given = parser.parse_args()
+    return up.run(up.up(replace(up.FIXED, tls=given.tls_port)) if given.command == "up" else demo())
 
 
 if __name__ == "__main__":

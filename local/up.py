@@ -13,6 +13,7 @@ import httpx
 
 from local import sample
 from local.children import ChildError
+from local.cloud.hosts import NAMES
 from local.host.process import ROOT
 from local.stack import Ports, Stack
 from local.storage.storage import NotInstalledError
@@ -21,6 +22,7 @@ from local.visitor import Broker
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
+HTTPS = 443
 FIXED = Ports(function_host=7071, control=7070)
 RECORDINGS = "LEASEHOLD_RECORDINGS"
 """What the tests read, and no setting of the broker's."""
@@ -67,13 +69,23 @@ Leasehold is up, after {seconds:.1f} s. Nothing of it is Azure, and nothing is k
   CA bundle     {stack.ca_bundle}
 {endpoints}
   tables        {stack.storage.connection_string}
-
+{named() if stack.ports.tls == HTTPS else ""}
 Be the virtual machine vm-web, and lease a credential:
 
   token=$(curl -s {stack.control_url}/token -d '{{"identity": "vm-web", "resource": "{audience}"}}' | cut -d '"' -f 4)
   curl -s {lease} -H "authorization: Bearer $token" -H 'content-type: application/json' -d '{{}}'
 
 Ctrl-C ends it.
+"""
+
+
+def named() -> str:
+    """How Azure's own clients find the local Azure under Azure's own names."""
+    return f"""
+Azure's clients come here unchanged, once the machine's hosts file has this line and they trust the CA bundle
+(SSL_CERT_FILE and REQUESTS_CA_BUNDLE name it):
+
+  127.0.0.1 {" ".join(NAMES)}
 """
 
 

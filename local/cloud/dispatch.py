@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
@@ -26,6 +27,9 @@ type Send = Callable[[Message], Awaitable[None]]
 type Choose = Callable[[Call], Service]
 
 _LOG = logging.getLogger(__name__)
+_FORGIVING = {"graph", "arm"}
+"""They pass over empty segments of a path: msgraph-sdk for Python asks for ``/v1.0//applications``."""
+_SLASHES = re.compile(r"/{2,}")
 _JSON = "application/json; charset=utf-8"
 
 
@@ -41,6 +45,7 @@ class Port:
         """Handles one request."""
         call = _call(scope, await _body(receive), self.scheme)
         service = self.choose(call)
+        call = addressed(service, call)
         if service.name == "control":
             await _answer(handle(self.world, service, call)[1], self.world.clock.now(), send)
             return
@@ -72,6 +77,7 @@ class Port:
 
 def handle(world: World, service: Service, call: Call) -> tuple[str, Reply]:
     """The reply of the service to this call, finished, and the template of the route that took it."""
+    call = addressed(service, call)
     taken = find(service.routes, call.method, call.path)
     if taken is None:
         return call.path, service.finish(world, call, _unknown(service, call))
@@ -79,6 +85,13 @@ def handle(world: World, service: Service, call: Call) -> tuple[str, Reply]:
     call = replace(call, params=params)
     world.consistency.turn()
     return route.template, service.finish(world, call, _reply(world, service, route, call))
+
+
+def addressed(service: Service, call: Call) -> Call:
+    """The call with the path by which its service knows what is asked for."""
+    if service.name not in _FORGIVING or "//" not in call.path:
+        return call
+    return replace(call, path=_SLASHES.sub("/", call.path))
 
 
 def _reply(world: World, service: Service, route: Route, call: Call) -> Reply:

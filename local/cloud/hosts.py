@@ -11,7 +11,7 @@ from local.cloud.wire import Call, Reply, Route, Service
 if TYPE_CHECKING:
     from local.cloud.world import World
 
-_NAMES = {
+NAMES = {
     "login.microsoftonline.com": "entra",
     "login.microsoft.com": "entra",
     "login.windows.net": "entra",
@@ -52,4 +52,4 @@ def choose(services: Mapping[str, Service], call: Call) -> Service:
     if host.endswith(".vault.azure.net"):
         return services["key_vault"]
     first = call.path.lstrip("/").split("/", 1)[0].lower()
-    return services[_NAMES.get(host) or _PATHS.get(first, "entra")]
+    return services[NAMES.get(host) or _PATHS.get(first, "entra")]

@@ -156,9 +156,9 @@ def _listener(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-    except OSError:
+    except OSError as fault:
         listener.close()
-        raise
+        raise OSError(fault.errno, f"{fault.strerror}: {HOST}:{port}") from fault
     listener.listen(1024)
     listener.setblocking(False)
     return listener

@@ -146,3 +146,17 @@ def test_count_alone_is_text(tenant: Tenant, client: Client) -> None:
 def test_expansion_is_not_implemented(client: Client) -> None:
     """501 rather than an answer without it."""
     assert (501, "NotImplemented") == error(client.get("/applications?$expand=owners"))
+
+
+@pytest.mark.parametrize("path", ["//applications", "///applications", "/applications//", "//applications//?$top=5"])
+def test_empty_segments_of_a_path_are_none(tenant: Tenant, client: Client, path: str) -> None:
+    """msgraph-sdk for Python asks for ``/v1.0//applications``."""
+    made = tenant.client("Application.ReadWrite.All").post("/applications", {"displayName": "one"})
+    listed = client.get(path)
+    assert made.body["id"] in {each["id"] for each in listed.body["value"]}
+
+
+def test_empty_segments_are_none_within_a_batch(client: Client) -> None:
+    """Nor in the batch's own address."""
+    answer = client.post("//$batch", {"requests": [{"id": "1", "method": "GET", "url": "//applications//"}]})
+    assert [200] == [each["status"] for each in answer.body["responses"]]

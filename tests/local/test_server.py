@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from local.cloud.certificates import trust
-from local.cloud.server import LocalCloud, Settings
+from local.cloud.server import LocalCloud, Settings, running
 from tests.local.conftest import Cloud
 
 
@@ -204,3 +204,24 @@ def _create(cloud: Cloud, timeout: float = 5) -> httpx.Response:
         headers={"authorization": f"Bearer {token}"},
         timeout=timeout,
     )
+
+
+@pytest.mark.parametrize("path", ["//subscriptions", "/subscriptions//{}", "/subscriptions/{}//resourceGroups//app//"])
+def test_empty_segments_of_a_path_are_none(cloud: Cloud, path: str) -> None:
+    """Resource Manager passes over them as Graph does; the ledger and faults know the path without them."""
+    cloud.control("POST", "faults", [{"service": "arm", "path": "//", "effect": {"status": 503, "code": "Busy"}}])
+    token = cloud.token("leasehold", "https://management.azure.com")
+    answer = cloud.http.get(
+        cloud.endpoints["arm"] + path.format(cloud.document["subscription_id"]),
+        params={"api-version": "2022-12-01"},
+        headers={"authorization": f"Bearer {token}"},
+    )
+    (call,) = cloud.control("GET", "calls")
+    assert (200, False) == (answer.status_code, "//" in call["path"])
+
+
+def test_a_taken_port_is_named(cloud: Cloud) -> None:
+    """Whoever asked for 443 reads that it is 443."""
+    taken = int(cloud.endpoints["all_tls"].rsplit(":", 1)[1])
+    with pytest.raises(OSError, match=f"127.0.0.1:{taken}"), running(Settings(tls_port=taken)):
+        pass

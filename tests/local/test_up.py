@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from local import up
+from local.__main__ import main
 from local.children import Child, ChildError, free_ports, listens
 from local.host.process import ROOT
 from local.stack import Ports, Stack
@@ -145,3 +147,32 @@ async def test_a_taken_port_is_a_plain_message() -> None:
         with pytest.raises(OSError, match="Address already in use"):
             async with Stack(app=APP, settings=APP_SETTINGS, ports=Ports(control=port)):
                 pass
+
+
+def test_make_up_passes_the_tls_port_on() -> None:
+    """``make up TLS_PORT=443``: Azure's own names, on the port that clients know them by."""
+    told = subprocess.run(["make", "-n", "up", "TLS_PORT=443"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-m local up --tls-port 443" in told.stdout
+
+
+@pytest.mark.parametrize(("given", "port"), [([], 0), (["--tls-port", "443"], 443)])
+def test_up_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch, given: list[str], port: int) -> None:
+    """At the known ports, and for Azure's names at the one that was asked for, or any."""
+    asked: list[Ports] = []
+
+    async def remember(ports: Ports) -> int:
+        asked.append(ports)
+        return 0
+
+    monkeypatch.setattr(up, "up", remember)
+    monkeypatch.setattr(sys, "argv", ["local", "up", *given])
+    assert 0 == main()
+    assert [Ports(function_host=7071, control=7070, tls=port)] == asked
+
+
+async def test_azures_names_are_at_the_port_asked_for() -> None:
+    """And whoever starts it there is told which names to lead to it."""
+    (port,) = free_ports(1)
+    async with Stack(app=APP, settings=APP_SETTINGS, ports=Ports(tls=port)) as stack:
+        assert f"https://127.0.0.1:{port}" == stack.described["endpoints"]["all_tls"]
+        assert "127.0.0.1 login.microsoftonline.com" in up.named()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.cloud.dispatch import handle
+from local.cloud.dispatch import addressed, handle
 from local.cloud.faults import Answer, Delay
 from local.cloud.graph import errors
 from local.cloud.ledger import Entry
@@ -40,7 +40,7 @@ def answer(world: World, call: Call, caller: Caller, service: Service) -> Reply:
 
 
 def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service) -> Reply:
-    call = _call(outer, item)
+    call = addressed(service, _call(outer, item))
     needed = [str(name).lower() for name in item.get("dependsOn") or ()]
     if any(name not in replies or replies[name].status >= _FAILED for name in needed):
         refusal = service.error(424, "FailedDependency", "A request that this one depends on has failed.")
@@ -101,7 +101,7 @@ def _headers(item: Json) -> dict[str, str]:
 
 def _call(outer: Call, item: Json) -> Call:
     """The request as a call of its own, with the batch's token."""
-    url = urlsplit(item["url"])
+    url = urlsplit("/" + item["url"].lstrip("/"))
     version = outer.path.lstrip("/").partition("/")[0]
     headers = _headers(item)
     headers.setdefault("authorization", outer.headers.get("authorization", ""))
