@@ -15,7 +15,7 @@ python := .venv/bin/python
 # Node brings certificate authorities of its own; this makes it trust the machine's as well.
 npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
 
-.PHONY: help setup up demo test check bench soak lock snapshots azure-cli-check
+.PHONY: help setup up demo test check bench soak mutation lock snapshots azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -42,6 +42,9 @@ bench: setup ## measure
 
 soak: setup ## ten minutes of load, faults and killed hosts; SOAK_SECONDS= for another length
 	@exec $(python) -m tests.soak
+
+mutation: setup ## plant faults and see which of them no test notices; SEED= N=
+	@SEED=$(SEED) N=$(N) exec $(python) -m tests.mutation
 
 azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
 	@exec $(python) -m local.azure_cli

@@ -1,0 +1,163 @@
+"""``python -m tests.mutation``: plants small faults in ``shared/``, one at a time, and says which of them no test notices.
+
+``SEED`` (1) says which of all faults are drawn, ``N`` (300) how many, each as likely as any other. The first run on a state of
+the code, some four minutes, also measures which test reaches which line. A fault that changes nothing that matters stands in
+``equivalent.toml`` with its reason, and is not counted. Exits with 1 below 95 % in all, or below 90 % in a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import random
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutation.reach import Reach, measure
+from tests.mutation.sites import Site, sites
+from tests.mutation.trial import Outcome, Trial, run_all
+
+ROOT = Path(__file__).parents[2]
+FOLDER = "shared"
+SUITES = ("unit", "issuers", "broker", "triggers", "peers", "cloud", "contract", "crash", "machine")
+"""In the order in which they are tried: what is quick first. None starts the whole stack."""
+IN_ALL, IN_A_FOLDER = 0.95, 0.90
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+_HEAVY = ("aiohttp", "azure.data.tables.aio", "azure.identity.aio", "azure.storage.queue.aio", "httpx", "hypothesis", "jwt")
+"""Imported once, before any trial begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of all trials, without those that are equivalent."""
+
+    outcomes: Mapping[Site, Outcome]
+
+    def survivors(self) -> list[Site]:
+        """Which no test has noticed."""
+        lost = {Outcome.SURVIVED, Outcome.NOT_REACHED}
+        return sorted((site for site, outcome in self.outcomes.items() if outcome in lost), key=lambda it: (it.path, it.line))
+
+    def rates(self) -> dict[str, tuple[int, int]]:
+        """For each folder, and for all: how many were noticed, of how many."""
+        missed = set(self.survivors())
+        tried, noticed = Counter[str](), Counter[str]()
+        for site in self.outcomes:
+            for name in (_folder(site.path), "all"):
+                tried[name] += 1
+                noticed[name] += site not in missed
+        return {name: (noticed[name], tried[name]) for name in sorted(tried)}
+
+    def is_good_enough(self) -> bool:
+        """Whether both targets are met."""
+        rates = {name: noticed / tried for name, (noticed, tried) in self.rates().items()}
+        return all(rate >= (IN_ALL if name == "all" else IN_A_FOLDER) for name, rate in rates.items())
+
+
+def main() -> int:
+    """See the module."""
+    seed, count = int(os.environ.get("SEED") or 1), int(os.environ.get("N") or 300)
+    began = time.monotonic()
+    everything = [site for path in _modules() for site in sites(path, (ROOT / path).read_text(encoding="utf-8"))]
+    excused = {entry["fault"]: entry["reason"] for entry in tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"]}
+    drawn = random.Random(seed).sample(everything, min(count, len(everything)))
+    chosen = [site for site in drawn if site.key not in excused]
+    _say(f"{len(drawn)} of {len(everything)} faults, seed {seed}; {len(drawn) - len(chosen)} of them equivalent")
+    reach = _reach()
+    _say(f"{len(reach.seconds)} tests reach {len(reach.lines)} lines ({time.monotonic() - began:.0f} s)")
+    for name in _HEAVY:
+        importlib.import_module(name)
+    trials = [trial_of(site, reach) for site in chosen]
+    reached = [trial for trial in trials if trial.tests]
+    outcomes = {trial.site: Outcome.NOT_REACHED for trial in trials if not trial.tests}
+    outcomes |= run_all(reached, ROOT, (), os.process_cpu_count() or 1, _progress(len(reached)))
+    return _told(Verdict(outcomes), time.monotonic() - began)
+
+
+def trial_of(site: Site, reach: Reach) -> Trial:
+    """The tests that reach the site: suite by suite, within a suite the quickest first."""
+    tests = sorted(
+        reach.tests(site.path, site.line, site.last_line), key=lambda test: _rank(test, reach.seconds.get(test, 0.0))
+    )
+    return Trial(site, tuple(tests), sum(reach.seconds.get(test, 0.0) for test in tests))
+
+
+def _rank(test: str, seconds: float) -> tuple[int, float, str]:
+    suite = test.split("/")[1]
+    return (SUITES.index(suite) if suite in SUITES else len(SUITES), seconds, test)
+
+
+def _modules() -> list[str]:
+    return sorted(str(file.relative_to(ROOT)) for file in (ROOT / FOLDER).rglob("*.py"))
+
+
+def _folder(path: str) -> str:
+    parts = path.split("/")
+    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
+
+
+def _reach() -> Reach:
+    """Measured once for each state of code and tests, in a process of its own: this one never imports what it changes."""
+    state = hashlib.sha256()
+    for file in sorted([*(ROOT / FOLDER).rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "local").rglob("*.py")]):
+        state.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    kept = ROOT / "build" / f"reach-{state.hexdigest()[:16]}.json"
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        for old in kept.parent.glob("reach-*.json"):
+            old.unlink()
+        _in_a_child(lambda: measure(ROOT, FOLDER, [f"tests/{suite}" for suite in SUITES], ["--no-header"]).write(kept))
+    return Reach.read(kept)
+
+
+def _in_a_child(act: Callable[[], None]) -> None:
+    if (child := os.fork()) == 0:
+        code = 1
+        try:
+            act()
+            code = 0
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit("the suites do not pass as they are")
+
+
+def _progress(count: int) -> Callable[[Site, Outcome], None]:
+    done = 0
+
+    def tell(site: Site, outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        _say(f"{done}/{count} {outcome}: {site.path}:{site.line} {site.before} -> {site.after}"[:200])
+
+    return tell
+
+
+def _told(verdict: Verdict, seconds: float) -> int:
+    _say("\n" + "\n".join(_lines(verdict.rates())))
+    for site in verdict.survivors():
+        _say(f"\n{verdict.outcomes[site]}: {site.path}:{site.line} in {site.function or 'the module'} ({site.operator})")
+        _say(f"  {site.key}")
+    _say(f"\n{seconds:.0f} s")
+    return 0 if verdict.is_good_enough() else 1
+
+
+def _lines(rates: Mapping[str, tuple[int, int]]) -> Iterable[str]:
+    for name, (noticed, tried) in rates.items():
+        yield f"{name:20} {noticed:4} of {tried:4} noticed  {noticed / tried:6.1%}"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Which tests reach which lines: one run of the suites, watched with ``sys.monitoring``.
+
+As a pytest plugin it notes, for each test, the lines that it runs for the first time, and how long it took. A line is reported
+once a test, so watching costs little.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+from typing import Any, Self
+
+import pytest
+
+_TOOL = sys.monitoring.COVERAGE_ID
+IMPORT = ""
+"""Stands for what runs while modules are imported and outside of tests."""
+
+
+@dataclass(slots=True)
+class Reach:
+    """``lines``: for each ``path:line`` the tests that run it; ``seconds``: how long each test took."""
+
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def tests(self, path: str, first: int, last: int) -> set[str]:
+        """Those that run any of these lines. For lines that only an import runs: those that run any line of the file."""
+        found = {test for line in range(first, last + 1) for test in self.lines.get(f"{path}:{line}", ())}
+        if found - {IMPORT}:
+            return found - {IMPORT}
+        prefix = f"{path}:"
+        return {test for line, tests in self.lines.items() if line.startswith(prefix) for test in tests} - {IMPORT}
+
+    def write(self, to: Path) -> None:
+        """As JSON."""
+        to.write_text(json.dumps({"lines": self.lines, "seconds": self.seconds}), encoding="utf-8")
+
+    @classmethod
+    def read(cls, kept: Path) -> Reach:
+        """What ``write`` wrote."""
+        return cls(**json.loads(kept.read_text(encoding="utf-8")))
+
+
+class Watch:
+    """The plugin. ``root`` and ``folder`` say which files are watched."""
+
+    def __init__(self, root: Path, folder: str) -> None:
+        self._prefix = f"{root / folder}/"
+        self._strip = len(f"{root}/")
+        self._test = IMPORT
+        self._lines: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    def __enter__(self) -> Self:
+        events = sys.monitoring.events
+        sys.monitoring.use_tool_id(_TOOL, "reach")
+        sys.monitoring.register_callback(_TOOL, events.LINE, self._line)
+        sys.monitoring.set_events(_TOOL, events.LINE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.monitoring.set_events(_TOOL, sys.monitoring.events.NO_EVENTS)
+        sys.monitoring.free_tool_id(_TOOL)
+
+    def _line(self, code: CodeType, line: int) -> object:
+        if code.co_filename.startswith(self._prefix):
+            self._lines[f"{code.co_filename[self._strip :]}:{line}"][self._test] = None
+        return sys.monitoring.DISABLE
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Set-up and tear-down belong to the test."""
+        self._test = item.nodeid
+        sys.monitoring.restart_events()
+        try:
+            return (yield)
+        finally:
+            self._test = IMPORT
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """How long it took, all phases together."""
+        self._seconds[report.nodeid] += report.duration
+
+    def found(self) -> Reach:
+        """What was seen."""
+        return Reach({line: list(tests) for line, tests in self._lines.items()}, dict(self._seconds))
+
+
+def measure(root: Path, folder: str, suites: list[str], options: list[str]) -> Reach:
+    """Runs the suites in this process. Raises ``RuntimeError`` when a test fails: nothing could be told then."""
+    arguments: list[Any] = ["-q", "-p", "no:cacheprovider", *options, *suites]
+    with Watch(root, folder) as watch:
+        if code := pytest.main(arguments, plugins=[watch]):
+            raise RuntimeError(f"the suites do not pass as they are: pytest ended with {code}")
+    return watch.found()

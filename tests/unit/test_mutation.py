@@ -1,0 +1,160 @@
+"""What ``make mutation`` rests on: where faults can be planted, and that a trial tells a noticed one from one that is not."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.__main__ import EQUIVALENT, FOLDER, ROOT, Verdict
+from tests.mutation.reach import IMPORT, Reach
+from tests.mutation.sites import Site, planted, sites
+from tests.mutation.trial import Outcome
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a < b", {"a <= b"}),
+        ("a and b", {"a or b"}),
+        ("not a", {"a"}),
+        ("a + b", {"a - b"}),
+        ("x = 5", {"6"}),
+        ("x = True", {"False"}),
+        ("x = 'gone'", {"'gonex'"}),
+        ("x = {A.b, A.c}", {"{A.b}", "{A.c}"}),
+        ("f()", {"pass"}),
+        ("def f():\n    return a", {"return None"}),
+        ("for a in b:\n    continue", {"break"}),
+        ("[a for a in b if a.c]", {"for a"}),
+        ("try:\n    a = b\nexcept (C, D):\n    a = c", {"except Exception", "except (C,)", "except (D,)"}),
+    ],
+)
+def test_finds_the_faults_of_each_kind(source: str, expected: set[str]) -> None:
+    """No more and no fewer."""
+    assert expected == {site.after for site in sites("a.py", source)}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""A docstring."""',
+        "log.warning('x', 1)",
+        "x: Literal['a'] | None",
+        "class P(Protocol):\n    x = 1",
+        "if TYPE_CHECKING:\n    x = 1",
+        "from a import b",
+        "x = 'A sentence for readers.'",
+        "__all__ = ['a', 'b']",
+        "def f():\n    return None",
+    ],
+)
+def test_leaves_alone_what_no_test_could_notice(source: str) -> None:
+    """Words for readers and for type checkers."""
+    assert [] == sites("a.py", source)
+
+
+def test_plants_one_fault_and_nothing_else() -> None:
+    """The second of two alike."""
+    source = "a = 1\nb = 1\n"
+    second = sites("a.py", source)[1]
+    assert "a = 1\nb = 2" == ast.unparse(planted(source, second.number))
+
+
+def test_every_fault_of_the_product_can_be_compiled() -> None:
+    """A fault that is no Python would count as noticed."""
+    for file in (ROOT / FOLDER).rglob("*.py"):
+        source = file.read_text(encoding="utf-8")
+        for site in sites(file.name, source)[::23]:
+            compile(planted(source, site.number), str(file), "exec")
+
+
+def test_every_excuse_is_about_a_fault_that_there_is() -> None:
+    """And gives a reason."""
+    modules = [(str(file.relative_to(ROOT)), file.read_text(encoding="utf-8")) for file in (ROOT / FOLDER).rglob("*.py")]
+    keys = {site.key for path, source in modules for site in sites(path, source)}
+    entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"]
+    assert [] == [entry["fault"] for entry in entries if entry["fault"] not in keys]
+    assert all(len(entry["reason"]) > 20 for entry in entries)
+
+
+def test_lines_that_only_an_import_runs_are_reached_by_the_files_tests() -> None:
+    """A constant is used by whatever runs the functions beside it."""
+    reach = Reach({"a.py:1": [IMPORT], "a.py:5": ["t1"], "b.py:1": ["t2"]})
+    assert {"t1"} == reach.tests("a.py", 1, 1)
+    assert {"t2"} == reach.tests("b.py", 1, 1)
+
+
+def test_a_folder_below_its_target_is_not_good_enough() -> None:
+    """However good the whole is."""
+    made = [Site(f"shared/core/{n}.py", n, "f", 1, 1, "truth", "a", "b") for n in range(98)]
+    odd = [Site("shared/cloud/x.py", n, "f", 1, 1, "truth", "a", "b") for n in range(2)]
+    noticed = dict.fromkeys(made, Outcome.NOTICED) | {odd[0]: Outcome.HANGS}
+    assert Verdict(noticed | {odd[1]: Outcome.NOTICED}).is_good_enough()
+    assert not Verdict(noticed | {odd[1]: Outcome.SURVIVED}).is_good_enough()
+
+
+_RUN = """
+import json, sys
+from pathlib import Path
+from tests.mutation.__main__ import _in_a_child, trial_of
+from tests.mutation.reach import Reach, measure
+from tests.mutation.sites import sites
+from tests.mutation.trial import run_all
+
+root = Path(sys.argv[1])
+sys.path.insert(0, str(root))
+options = ["--rootdir", str(root), "-c", str(root / "pytest.ini")]
+_in_a_child(lambda: measure(root, "sample", ["tests/unit"], options).write(root / "reach.json"))
+reach = Reach.read(root / "reach.json")
+found = sites("sample/one.py", (root / "sample/one.py").read_text())
+trials = [trial for site in found if (trial := trial_of(site, reach)).tests]
+print(json.dumps({site.before: outcome for site, outcome in run_all(trials, root, options, 2).items()}))
+"""
+
+
+def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> None:
+    """On a module of which a test looks at one half."""
+    files = {
+        "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\n",
+        "sample/__init__.py": "",
+        "sample/one.py": """
+            LIMIT = 7
+
+            def low(number):
+                return number < LIMIT
+
+            def loud(number):
+                return number > 100
+            """,
+        "tests/unit/test_one.py": """
+            from sample.one import loud, low
+
+            def test_low():
+                assert low(6) and not low(7)
+
+            def test_loud():
+                loud(1)
+            """,
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(textwrap.dedent(text), encoding="utf-8")
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", path + _RUN, tmp_path], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert {
+        "7": "noticed",
+        "number < LIMIT": "noticed",
+        "return number < LIMIT": "noticed",
+        "number > 100": "survived",
+        "100": "survived",
+        "return number > 100": "survived",
+    } == json.loads(done.stdout.splitlines()[-1])
