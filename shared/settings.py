@@ -90,7 +90,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     tenant = reader.parsed("TENANT_ID", ObjectId.parse, ObjectId(""))
     audiences = reader.listed("AUDIENCE", _audience) or reader.missing("AUDIENCE")
     client = reader.parsed("CLIENT_ID", ObjectId.parse, ObjectId(""))
-    own = own_resource(environment, reader.optional("SUBSCRIPTION_ID", ObjectId.parse))
+    protected_scopes = _protected_scopes(reader)
     settings = Settings(
         storage=_storage(reader),
         tenant_id=tenant,
@@ -101,7 +101,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         graph_endpoint=reader.endpoint("GRAPH_ENDPOINT", "https://graph.microsoft.com"),
         arm_endpoint=reader.endpoint("ARM_ENDPOINT", "https://management.azure.com"),
         docs_url=reader.endpoint("DOCS_URL", ""),
-        protected_scopes=(*reader.listed("PROTECTED_SCOPES", Scope.parse), *((own,) if own else ())),
+        protected_scopes=protected_scopes,
         protected_identities=frozenset(
             (client, *_client_ids(audiences), *reader.listed("PROTECTED_IDENTITIES", ObjectId.parse))
         ),
@@ -114,21 +114,35 @@ def load(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def own_resource(environment: Mapping[str, str], subscription: ObjectId | None = None) -> Scope | None:
-    """The function app's own resource id, where the platform tells its parts.
+def _protected_scopes(reader: _Reader) -> tuple[Scope, ...]:
+    """The listed ones and the function app itself. Where that is deployed and cannot be told, going unprotected is a fault."""
+    listed = reader.listed("PROTECTED_SCOPES", Scope.parse)
+    subscription = reader.optional("SUBSCRIPTION_ID", ObjectId.parse)
+    try:
+        own = own_resource(reader.environment, subscription)
+    except Unparsable as wrong:
+        reader.faults.append(f"{', '.join(_PLATFORM)}: make no resource id: {wrong}")
+        return listed
+    if own is None and not listed and any(reader.environment.get(name) for name in _PLATFORM):
+        reader.faults.append(f"{PREFIX}PROTECTED_SCOPES: is required where not all of {', '.join(_PLATFORM)} are set")
+    return (*listed, *((own,) if own else ()))
 
-    ``WEBSITE_OWNER_NAME`` is ``<subscription>+<webspace>``:
+
+_PLATFORM = ("WEBSITE_OWNER_NAME", "WEBSITE_RESOURCE_GROUP", "WEBSITE_SITE_NAME")
+
+
+def own_resource(environment: Mapping[str, str], subscription: ObjectId | None = None) -> Scope | None:
+    """The function app's own resource id, where the platform tells all of its parts.
+
+    Raises ``Unparsable`` when they make no resource id. ``WEBSITE_OWNER_NAME`` is ``<subscription>+<webspace>``:
     https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
     """
-    group, site = environment.get("WEBSITE_RESOURCE_GROUP", ""), environment.get("WEBSITE_SITE_NAME", "")
-    try:
-        found = ObjectId.parse(environment.get("WEBSITE_OWNER_NAME", "").partition("+")[0])
-    except Unparsable:
-        found = subscription or ObjectId("")
-    try:
-        return Scope.parse(f"/subscriptions/{found}/resourceGroups/{group}/providers/Microsoft.Web/sites/{site}")
-    except Unparsable:
+    owner, group, site = (environment.get(name, "") for name in _PLATFORM)
+    told = owner.partition("+")[0]
+    found = ObjectId.parse(told) if told else subscription
+    if found is None or not group or not site:
         return None
+    return Scope.parse(f"/subscriptions/{found}/resourceGroups/{group}/providers/Microsoft.Web/sites/{site}")
 
 
 def _platform_url(reader: _Reader) -> str:

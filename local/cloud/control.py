@@ -253,7 +253,7 @@ def _add_lock(world: World, call: Call) -> Reply:
     name, scope = inputs.name(body, "name"), inputs.text(body, "scope").rstrip("/")
     level = cast("Literal['CanNotDelete', 'ReadOnly']", inputs.choice(body, "level", _LEVELS))
     lock_id = f"{scope}/providers/Microsoft.Authorization/locks/{name}"
-    world.directory.locks[lock_id.lower()] = Lock(name, scope, level)
+    world.directory.locks[lock_id.casefold()] = Lock(name, scope, level)
     return Reply(201, {"id": lock_id, "level": level})
 
 

@@ -41,18 +41,18 @@ def resource_group(world: World, name: str, location: str = LOCATION, tags: dict
     """A resource group; one that exists is left as it is."""
     group_id = f"/subscriptions/{world.subscription_id}/resourceGroups/{name}"
     made = Resource(group_id, "Microsoft.Resources/resourceGroups", location, tags or {})
-    return world.directory.resources.setdefault(group_id.lower(), made)
+    return world.directory.resources.setdefault(group_id.casefold(), made)
 
 
 def resource(world: World, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
     """A resource, and its group when that is missing; raises ``InputError`` when the id is none of this subscription."""
     parts = _RESOURCE.match(resource_id)
-    if parts is None or not resource_id.lower().startswith(f"/subscriptions/{world.subscription_id}/"):
+    if parts is None or not resource_id.casefold().startswith(f"/subscriptions/{world.subscription_id}/"):
         raise InputError(f"not a resource id of subscription {world.subscription_id}: {resource_id}")
     group = resource_group(world, parts["group"])
     kind = "/".join([parts["namespace"], *parts["names"].strip("/").split("/")[0::2]])
     made = Resource(resource_id, kind, location or group.location, tags or {})
-    return world.directory.resources.setdefault(resource_id.lower(), made)
+    return world.directory.resources.setdefault(resource_id.casefold(), made)
 
 
 def application(

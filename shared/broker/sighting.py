@@ -28,7 +28,7 @@ class Places:
     def of(cls, roles: tuple[Role, ...]) -> Self:
         """Each once, however many roles point there."""
         principals = [role.target for role in roles if isinstance(role.target, ServicePrincipalTarget)]
-        scopes = {each.scope.lower(): each.scope for target in principals for each in target.azure_roles}
+        scopes = {each.scope.key: each.scope for target in principals for each in target.azure_roles}
         groups = dict.fromkeys(group for target in principals for group in target.azure_groups)
         secrets = [role.target for role in roles if isinstance(role.target, ApplicationSecretTarget)]
         applications = dict.fromkeys(target.application_object_id for target in secrets)

@@ -24,7 +24,7 @@ from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
 from shared.core.census import FoundAssignment
 from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
-from shared.core.names import ObjectId, Scope
+from shared.core.names import ObjectId, Scope, on_the_wire
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -84,7 +84,7 @@ class Arm:
             description=description,
         )
         with _upstream():
-            await self._client.role_assignments.create(_below_root(assignment.scope), assignment.name, wanted)
+            await self._client.role_assignments.create(on_the_wire(assignment.scope), assignment.name, wanted)
 
     async def unassign(self, assignment: Assignment) -> None:
         """Deletes it. Raises ``Absent`` when it (204), or its scope (404), is gone; ``Locked`` when a lock protects it.
@@ -93,7 +93,7 @@ class Arm:
         """
         try:
             with _upstream():
-                deleted = await self._client.role_assignments.delete(_below_root(assignment.scope), assignment.name)
+                deleted = await self._client.role_assignments.delete(on_the_wire(assignment.scope), assignment.name)
         except Refused as refused:
             # Where the broker's grant has a condition on the assignment to be deleted, deleting one that is gone is forbidden:
             # nothing is there that could meet the condition.
@@ -106,21 +106,21 @@ class Arm:
     async def _is_assigned(self, assignment: Assignment) -> bool:
         try:
             with _upstream():
-                await self._client.role_assignments.get(_below_root(assignment.scope), assignment.name)
+                await self._client.role_assignments.get(on_the_wire(assignment.scope), assignment.name)
         except Absent:
             return False
         return True
 
     async def assigned_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
         """The assignments at exactly this scope. Azure lists those above it as well."""
-        listed = self._client.role_assignments.list_for_scope(_below_root(scope), filter="atScope()")
+        listed = self._client.role_assignments.list_for_scope(on_the_wire(scope), filter="atScope()")
         with _upstream():
-            return tuple([_found(each) async for each in listed if str(each.scope).lower() == scope.lower()])
+            return tuple([_found(each) async for each in listed if str(each.scope).casefold() == scope.key])
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
         """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
         quoted = role_name.replace("'", "''")
-        found = self._client.role_definitions.list(_below_root(scope), filter=f"roleName eq '{quoted}'")
+        found = self._client.role_definitions.list(on_the_wire(scope), filter=f"roleName eq '{quoted}'")
         with _upstream():
             # The service compares without case.
             return tuple([str(each.id) async for each in found if each.role_name == role_name])
@@ -129,7 +129,7 @@ class Arm:
         """Whether there is a role definition with this full id."""
         try:
             with _upstream():
-                await self._client.role_definitions.get_by_id(_below_root(definition_id))
+                await self._client.role_definitions.get_by_id(on_the_wire(definition_id))
         except Absent:
             return False
         return True
@@ -171,8 +171,3 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _below_root(resource_id: str) -> str:
-    """As the SDK's URL templates want it: without the leading slash, which they bring."""
-    return resource_id.removeprefix("/")

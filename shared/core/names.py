@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Self
+from urllib.parse import quote
 from zlib import crc32
 
 SHARDS = 16
@@ -12,7 +13,7 @@ SHARDS = 16
 _ROLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_SEGMENT = re.compile(r"[A-Za-z0-9_.()$@!'+,;=~\-]+")
+_NAME = re.compile(r"[^ /%?<>\\]|[^ /%?<>\\][^/%?<>\\]*[^ /%?<>\\]")
 
 
 class Unparsable(ValueError):
@@ -86,24 +87,43 @@ class ObjectId(str):
 
 
 class Scope(str):
-    """Where an Azure role is assigned: a resource id, kept as written, compared without case."""
+    """Where an Azure role is assigned: a resource id, kept as written, compared without case as Azure does."""
 
     __slots__ = ()
     MAX_LENGTH = 1024
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ``Unparsable``. Takes subscriptions, resource groups, resources and management groups."""
+        """Raises ``Unparsable``. Takes subscriptions, resource groups, resources and management groups.
+
+        What a name may hold is for its resource provider to say. Here is refused what no provider takes
+        (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules), and what would make
+        another path of it on the wire.
+        """
+        segments = text.removeprefix("/").removesuffix("/").split("/")
         if len(text) > cls.MAX_LENGTH:
             raise Unparsable(f"a scope is at most {cls.MAX_LENGTH} characters long")
-        segments = text.removeprefix("/").removesuffix("/").split("/")
-        well_formed = text.startswith("/") and all(_SEGMENT.fullmatch(s) and s not in {".", ".."} for s in segments)
-        if not (well_formed and len(segments) % 2 == 0 and _rooted(segments)):
+        if _is_the_tenants(text):
             raise Unparsable(
-                "a scope is a resource id that begins with /subscriptions/{id} "
-                "or /providers/Microsoft.Management/managementGroups/{name}"
+                "a scope is in a subscription or is a management group: the broker takes neither the whole tenant (/) nor what "
+                "lies in none of its subscriptions (/providers/Microsoft.Capacity, billing)"
+            )
+        if not all(_NAME.fullmatch(segment) and segment.isprintable() and segment not in {".", ".."} for segment in segments):
+            raise Unparsable(
+                "a scope is written as Azure shows it, not percent-encoded: its names are not empty, do not begin or end "
+                "with a blank, and hold no control characters and none of % ? < > and the backslash"
+            )
+        if not (text.startswith("/") and len(segments) % 2 == 0 and _rooted(segments)):
+            raise Unparsable(
+                "a scope is a resource id of the form /subscriptions/{id}, followed by a group (without blanks), a "
+                "resource or both, or /providers/Microsoft.Management/managementGroups/{name}"
             )
         return cls("/" + "/".join(segments))
+
+    @property
+    def key(self) -> str:
+        """What is alike for all ways to write the same scope."""
+        return self.casefold()
 
     @property
     def subscription_id(self) -> ObjectId | None:
@@ -112,9 +132,23 @@ class Scope(str):
         return ObjectId(segments[2].lower()) if segments[1].lower() == "subscriptions" else None
 
     def within(self, other: Scope) -> bool:
-        """Whether it is the other scope or lies below it."""
-        mine, theirs = self.lower(), other.lower()
-        return mine == theirs or mine.startswith(theirs + "/")
+        """Whether it is the other scope or lies below it, by their ids alone: what a management group holds is not told."""
+        return self.key == other.key or self.key.startswith(other.key + "/")
+
+
+def on_the_wire(resource_id: str) -> str:
+    """A resource id as the path of a request: percent-encoded, and without the slash that it begins with."""
+    return quote(resource_id.removeprefix("/"), safe="/")
+
+
+def _is_the_tenants(text: str) -> bool:
+    match text.casefold().removesuffix("/").split("/"):
+        case [""] | ["", ""]:
+            return text.startswith("/")
+        case ["", "providers", namespace, *_]:
+            return namespace != "microsoft.management"
+        case _:
+            return False
 
 
 def _rooted(segments: list[str]) -> bool:
@@ -131,5 +165,7 @@ def _rooted(segments: list[str]) -> bool:
 
 def _providers(rest: list[str]) -> bool:
     if rest[0] == "resourcegroups":
+        if " " in rest[1]:  # alone among Azure's own names, a group's holds none
+            return False
         rest = rest[2:]
     return not rest or (rest[0] == "providers" and len(rest) >= 4)  # noqa: PLR2004 - provider, namespace, type, name

@@ -301,8 +301,7 @@ def _new_application(order: Order, made: ServicePrincipalFootprint, target: Serv
 def _twice(target: ServicePrincipalTarget, definitions: list[str]) -> list[Fault]:
     """Azure refuses a second assignment of one role to one principal at one scope, whatever its condition."""
     wanted = [
-        (role.scope.lower(), found.lower().rpartition("/")[2])
-        for role, found in zip(target.azure_roles, definitions, strict=True)
+        (role.scope.key, found.lower().rpartition("/")[2]) for role, found in zip(target.azure_roles, definitions, strict=True)
     ]
     message = "the same role is assigned at the same scope already"
     return [Fault(f"azure_roles[{index}]", message) for index, each in enumerate(wanted) if each[1] and each in wanted[:index]]

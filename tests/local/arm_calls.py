@@ -47,7 +47,7 @@ class Azure:
 
     def resource(self, path: str, kind: str, **properties: Any) -> str:
         """Makes a resource, whatever holds it; its id."""
-        self.world.directory.resources[path.lower()] = Resource(path, kind, "westeurope", properties=properties)
+        self.world.directory.resources[path.casefold()] = Resource(path, kind, "westeurope", properties=properties)
         return path
 
     def principal(self, object_id: str | None = None) -> str:

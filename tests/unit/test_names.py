@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, Scope, Unparsable
+from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, Scope, Unparsable, on_the_wire
 from tests.fakes.clock import START, FixedIds
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -94,6 +94,9 @@ def test_refuses_what_is_no_guid(text: str) -> None:
         f"{SUBSCRIPTION}/providers/Microsoft.Web/sites/s",
         "/providers/Microsoft.Management/managementGroups/root-1",
         f"{SUBSCRIPTION.upper()}/RESOURCEGROUPS/App",
+        f"{SUBSCRIPTION}/resourceGroups/Größe-東京_(1).x",
+        f"{SUBSCRIPTION}/resourceGroups/a/providers/Microsoft.Sql/servers/s/databases/my data #1",
+        f"{SUBSCRIPTION}/resourceGroups/a/providers/Microsoft.Logic/workflows/that's & (this)+that;,=@$!~*",
     ],
 )
 def test_a_scope_is_kept_as_written(text: str) -> None:
@@ -124,7 +127,10 @@ def test_a_scope_loses_its_last_slash() -> None:
         f"{SUBSCRIPTION}/resourceGroups/a b",
         f"{SUBSCRIPTION}/resourceGroups/a?x=1",
         f"{SUBSCRIPTION}/resourceGroups/a%2f..",
-        f"{SUBSCRIPTION}/resourceGroups/é",
+        f"{SUBSCRIPTION}/resourceGroups/a\u200b",
+        f"{SUBSCRIPTION}/resourceGroups/a\\b",
+        f"{SUBSCRIPTION}/providers/Microsoft.Web/sites/ s",
+        f"{SUBSCRIPTION}/providers/Microsoft.Web/sites/s\ud800",
         f"{SUBSCRIPTION}/resourceGroups/a\n",
         "/providers/Microsoft.Management/managementGroups/a/providers/x",
         f"{SUBSCRIPTION}/resourceGroups/{'a' * 1024}",
@@ -155,3 +161,25 @@ def test_a_scope_knows_its_subscription() -> None:
 def test_a_scope_lies_within_another_by_whole_segments(inner: str, outer: str, *, answer: bool) -> None:
     """Case does not matter; a common beginning of a name does not suffice."""
     assert answer is Scope.parse(inner).within(Scope.parse(outer))
+
+
+@pytest.mark.parametrize("text", ["/", "//", "/providers/Microsoft.Capacity", "/PROVIDERS/Microsoft.Billing/billingAccounts/1"])
+def test_refuses_the_tenants_own_scopes_as_such(text: str) -> None:
+    """Azure knows them; that they are ill-formed would be untrue."""
+    with pytest.raises(Unparsable, match="neither the whole tenant"):
+        Scope.parse(text)
+
+
+@pytest.mark.parametrize(("one", "other"), [("GRÜN", "grün"), ("ΟΔΟΣ", "οδος"), ("ΟΔΟΣ", "οδοσ"), ("Größe", "GRÖSSE")])
+def test_names_are_alike_in_any_case(one: str, other: str) -> None:
+    """Not only those in ASCII."""
+    first, second = (Scope.parse(f"{SUBSCRIPTION}/resourceGroups/{name}") for name in (one, other))
+    assert first.key == second.key
+    assert Scope.parse(f"{first}/providers/Microsoft.Web/sites/s").within(second)
+
+
+def test_an_id_is_percent_encoded_on_the_wire() -> None:
+    """Whatever would end a path or mean something else in it."""
+    scope = Scope.parse(f"{SUBSCRIPTION}/resourceGroups/grün/providers/Microsoft.Web/sites/a #&'+(b)")
+    path = "resourceGroups/gr%C3%BCn/providers/Microsoft.Web/sites/a%20%23%26%27%2B%28b%29"
+    assert f"{SUBSCRIPTION[1:]}/{path}" == on_the_wire(scope)

@@ -259,6 +259,33 @@ def test_elsewhere_there_is_no_function_app_to_protect(missing: str) -> None:
     assert own_resource({name: value for name, value in PLATFORM.items() if name != missing}) is None
 
 
+@pytest.mark.parametrize("group", ["Größe-東京", "лизинг", "リース_(1)"])
+def test_protects_the_function_app_in_a_group_of_any_name(group: str) -> None:
+    """And no other."""
+    (own,) = load({**LEAST, **PLATFORM, "WEBSITE_RESOURCE_GROUP": group}).protected_scopes
+    assert own == f"/subscriptions/{TENANT}/resourceGroups/{group}/providers/Microsoft.Web/sites/leasehold-app"
+
+
+@pytest.mark.parametrize(
+    "told", [{"WEBSITE_RESOURCE_GROUP": "a/b/c"}, {"WEBSITE_SITE_NAME": "a\u200b"}, {"WEBSITE_OWNER_NAME": "somebody+here"}]
+)
+def test_a_platform_that_cannot_be_understood_is_no_reason_to_go_unprotected(told: dict[str, str]) -> None:
+    """Not even where other scopes are protected."""
+    listed = {"LEASEHOLD_PROTECTED_SCOPES": f"/subscriptions/{TENANT}"}
+    with pytest.raises(Misconfigured, match="WEBSITE_"):
+        load({**LEAST, **listed, **PLATFORM, **told})
+
+
+@pytest.mark.parametrize("missing", list(PLATFORM))
+def test_a_platform_that_tells_a_part_alone_must_be_told_the_rest(missing: str) -> None:
+    """By the list of protected scopes."""
+    part = {name: value for name, value in PLATFORM.items() if name != missing}
+    listed = f"/subscriptions/{TENANT}/resourceGroups/leasehold"
+    with pytest.raises(Misconfigured, match="PROTECTED_SCOPES: is required"):
+        load({**LEAST, **part})
+    assert (listed,) == load({**LEAST, **part, "LEASEHOLD_PROTECTED_SCOPES": listed}).protected_scopes
+
+
 @pytest.mark.parametrize(("audience", "found"), [(OTHER, True), (f"api://{OTHER}/x", True), ("https://contoso.example", False)])
 def test_protects_the_application_that_callers_ask_tokens_for(audience: str, *, found: bool) -> None:
     """When the audience tells its client id."""

@@ -51,7 +51,7 @@ def effective(world: World, principal_id: str, scope: Scope) -> Iterator[RoleAss
     """The assignments that count for this principal at this scope: those that Azure's evaluation has seen by now."""
     above = frozenset(lineage(world, scope))
     for assignment in assigned_to(world, principal_id):
-        if assignment.scope.lower() in above and world.consistency.sees("arm", "assignment", assignment.name):
+        if assignment.scope.casefold() in above and world.consistency.sees("arm", "assignment", assignment.name):
             yield assignment
 
 

@@ -79,7 +79,7 @@ def listing(request: Request) -> Reply:
     narrows = compile_filter(
         query(request.call, "$filter"),
         {
-            "atscope()": lambda _: lambda item: item.scope.lower() in above,
+            "atscope()": lambda _: lambda item: item.scope.casefold() in above,
             "principalid": lambda wanted_id: lambda item: item.principal_id.lower() == wanted_id.lower(),
             "assignedto()": lambda wanted_id: _assigned_to(world, wanted_id),
             "roledefinitionid": lambda role: lambda item: role_guid(item.role_definition_id) == role.lower()[-36:],
@@ -88,7 +88,7 @@ def listing(request: Request) -> Reply:
     found = [
         item
         for item in world.directory.role_assignments.values()
-        if (item.scope.lower() in above or scope.contains(Scope.of(item.scope))) and (narrows is None or narrows(item))
+        if (item.scope.casefold() in above or scope.contains(Scope.of(item.scope))) and (narrows is None or narrows(item))
     ]
     return paged(request, found, lambda item: render(item, request, scope))
 

@@ -26,7 +26,7 @@ def check(world: World, scope: Scope, operation: Literal["delete", "write"], tar
     if not world.directory.locks:
         return
     above = frozenset(lineage(world, scope))
-    locked = [lock.scope for lock in _forbidding(world, operation) if lock.scope.lower() in above]
+    locked = [lock.scope for lock in _forbidding(world, operation) if lock.scope.casefold() in above]
     if locked:
         raise errors.scope_locked(target, operation, ",".join(locked))
 
@@ -92,7 +92,7 @@ def listing(request: Request) -> Reply:
     found = [
         _render(lock)
         for lock in request.world.directory.locks.values()
-        if lock.scope.lower() in above or scope.contains(Scope.of(lock.scope))
+        if lock.scope.casefold() in above or scope.contains(Scope.of(lock.scope))
     ]
     return Reply(200, {"value": found})
 
@@ -102,14 +102,14 @@ def _find(world: World, scope: Scope, name: str) -> Lock | None:
         (
             lock
             for lock in world.directory.locks.values()
-            if lock.name.lower() == name.lower() and lock.scope.lower() == scope.key
+            if lock.name.casefold() == name.casefold() and lock.scope.casefold() == scope.key
         ),
         None,
     )
 
 
 def _key(scope: Scope, name: str) -> str:
-    return f"{scope.prefix}/providers/microsoft.authorization/locks/{name}".lower()
+    return f"{scope.prefix}/providers/microsoft.authorization/locks/{name}".casefold()
 
 
 def _render(lock: Lock) -> Json:

@@ -35,7 +35,7 @@ class Scope:
     @property
     def key(self) -> str:
         """The scope for comparison: ids are alike in any case."""
-        return self.path.lower()
+        return self.path.casefold()
 
     @property
     def prefix(self) -> str:
@@ -120,7 +120,7 @@ def _group_above(world: World, key: str, naming: str) -> str:
     at_top = key == _MANAGEMENT_GROUPS + world.tenant_id
     resource = world.directory.resources.get(key)
     name = resource.properties.get(naming) if resource else None
-    return ROOT if at_top else _MANAGEMENT_GROUPS + str(name or world.tenant_id).lower()
+    return ROOT if at_top else _MANAGEMENT_GROUPS + str(name or world.tenant_id).casefold()
 
 
 def require(world: World, scope: Scope) -> None:
@@ -130,7 +130,10 @@ def require(world: World, scope: Scope) -> None:
         _require_management_group(world, scope, management_group)
     if subscription is not None and not exists_subscription(world, subscription):
         raise errors.subscription_not_found(subscription)
-    if group is not None and f"/subscriptions/{subscription}/resourcegroups/{group}".lower() not in world.directory.resources:
+    if (
+        group is not None
+        and f"/subscriptions/{subscription}/resourcegroups/{group}".casefold() not in world.directory.resources
+    ):
         raise errors.group_not_found(group)
     _require_resource(world, scope)
 

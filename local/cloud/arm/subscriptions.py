@@ -74,7 +74,7 @@ def _touches(request: Request, held: Scope, name: str) -> bool:
 
 
 def _render(request: Request, name: str) -> Json:
-    known = request.world.directory.resources.get(f"/subscriptions/{name}".lower())
+    known = request.world.directory.resources.get(f"/subscriptions/{name}".casefold())
     shown = (known.properties if known else {}).get("displayName", request.settings.display_name)
     return {
         "id": f"/subscriptions/{name}",

@@ -128,9 +128,9 @@ def _machine(world: World, call: Call) -> list[Identity]:
 
 def _selected(call: Call, carried: list[Identity]) -> Identity | None:
     """The identity that the query names, or the only one; raises ``Refusal`` when several could be meant."""
-    named = [(field, call.query[name].lower()) for name, field in _SELECTORS.items() if call.query.get(name)]
+    named = [(field, call.query[name].casefold()) for name, field in _SELECTORS.items() if call.query.get(name)]
     if named:
-        fit = (found for found in carried if all((getattr(found, field) or "").lower() == text for field, text in named))
+        fit = (found for found in carried if all((getattr(found, field) or "").casefold() == text for field, text in named))
         return next(fit, None)
     own = [found for found in carried if found.kind == "system_assigned"] or carried
     if len(own) > 1:
