@@ -123,8 +123,8 @@ def _protected_scopes(reader: _Reader) -> tuple[Scope, ...]:
     except Unparsable as wrong:
         reader.faults.append(f"{', '.join(_PLATFORM)}: make no resource id: {wrong}")
         return listed
-    if own is None and not listed and any(reader.environment.get(name) for name in _PLATFORM):
-        reader.faults.append(f"{PREFIX}PROTECTED_SCOPES: is required where not all of {', '.join(_PLATFORM)} are set")
+    if own is None and not listed and all(reader.environment.get(name) for name in _PLATFORM[1:]):
+        reader.faults.append(f"{PREFIX}PROTECTED_SCOPES: is required where nothing tells the app's subscription")
     return (*listed, *((own,) if own else ()))
 
 
