@@ -11,12 +11,13 @@ from datetime import datetime
 from shared.broker import rules
 from shared.broker.access import lease_for, require_auditor
 from shared.broker.outside import Outside, Request
-from shared.core.audit import AuditEvent
-from shared.core.decision import Denied, Kind, decide
-from shared.core.errors import Fault, Upstream
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.decision import Allowed, decide
+from shared.core.errors import Fault, Forbidden, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import AuditQuery, LeaseQuery, Page
+from shared.core.role import Role
 
 
 async def read_lease(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:
@@ -82,22 +83,22 @@ async def health(outside: Outside) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the broker thinks of a caller: the roles it may issue from, and why not the others."""
-
-    may_issue: tuple[str, ...]
-    may_not: Mapping[str, tuple[Kind, ...]]
-
-
-async def whoami(outside: Outside, request: Request) -> Standing:
-    """For each role that the caller may not issue from: the kinds of constraint that failed, never their content."""
+async def may_issue(outside: Outside, request: Request) -> tuple[Role, ...]:
+    """The roles that the caller may issue from. Of the others it learns nothing, not even that they are there."""
     roles = await outside.roles.list()
-    decisions = {role.name: decide(role, request.caller) for role in roles}
-    return Standing(
-        tuple(name for name, decision in decisions.items() if not isinstance(decision, Denied)),
-        {name: decision.failed for name, decision in decisions.items() if isinstance(decision, Denied)},
-    )
+    return tuple(role for role in roles if isinstance(decide(role, request.caller), Allowed))
+
+
+async def role_if_issuable(outside: Outside, request: Request, name: RoleName) -> Role | None:
+    """The role, if the caller may issue from it. If not, the audit trail alone says why, or that there is no such role."""
+    role = await outside.roles.get(name)
+    decision = decide(role, request.caller) if role is not None else None
+    if isinstance(decision, Allowed):
+        return role
+    reason = decision.reason if decision is not None else "no such role"
+    asked = request.done(outside, "whoami", role=name, reason=reason)
+    await outside.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
+    return None
 
 
 async def read_audit(outside: Outside, request: Request, query: AuditQuery) -> Page[AuditEvent]:

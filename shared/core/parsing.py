@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.core.errors import Fault, Malformed
 from shared.core.names import Unparsable
+from shared.core.plain_text import UNSEEN, is_plain, is_plain_in_lines
 
 _DURATION = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -41,8 +42,8 @@ class Reader:
         self._taken.add(field)
         return self._document.get(field)
 
-    def text(self, field: str, *, required: bool = False, longest: int = 256) -> str | None:
-        """A text of 1 to ``longest`` characters."""
+    def text(self, field: str, *, required: bool = False, longest: int = 256, lines: bool = False) -> str | None:
+        """A text of 1 to ``longest`` characters that all show; one with ``lines`` may hold tabs and ends of lines."""
         value = self.take(field)
         if value is None and not self.has(field):
             if required:
@@ -50,6 +51,9 @@ class Reader:
             return None
         if not isinstance(value, str) or not 0 < len(value) <= longest:
             self.fault(field, f"expected a text of 1 to {longest} characters")
+            return None
+        if not (is_plain_in_lines(value) if lines else is_plain(value)):
+            self.fault(field, f"expected a text without {UNSEEN}")
             return None
         return value
 
@@ -139,6 +143,9 @@ def text_item(value: Any, path: str, faults: list[Fault]) -> str | None:
     """Reads a list's item that is a plain, unpadded text."""
     if not isinstance(value, str) or not value or value != value.strip() or len(value) > 256:  # noqa: PLR2004
         faults.append(Fault(path, "expected a text of 1 to 256 characters without surrounding blanks"))
+        return None
+    if not is_plain(value):
+        faults.append(Fault(path, f"expected a text without {UNSEEN}"))
         return None
     return value
 

@@ -136,7 +136,7 @@ def _azure_role(value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
     name = reader.text("role_name")
     role_id = reader.parsed("role_id", _role_definition)
     scope = reader.parsed("scope", Scope.parse, required=True)
-    condition = reader.text("condition", longest=_MAX_CONDITION)
+    condition = reader.text("condition", longest=_MAX_CONDITION, lines=True)
     if reader.has("role_name") == reader.has("role_id"):
         reader.fault("", "expected either role_name or role_id")
     reader.done()

@@ -34,10 +34,14 @@ async def status(call: Call) -> Reply:
     return of_json(200, wire.status(await inspect.status(call.outside, call.asker)))
 
 
-@api.call("GET", "whoami", operation="whoami")
+@api.call("GET", "whoami", operation="whoami", query=("role",))
 async def whoami(call: Call) -> Reply:
-    """The caller as verified, and what it may issue."""
-    return of_json(200, wire.whoami(call.caller, await inspect.whoami(call.outside, call.asker)))
+    """The caller as verified, and what it may issue; or whether it may issue from one role."""
+    name = reading.asked_role(call.http)
+    if name is None:
+        return of_json(200, wire.whoami(call.caller, await inspect.may_issue(call.outside, call.asker)))
+    role = await inspect.role_if_issuable(call.outside, call.asker, name)
+    return of_json(200, wire.whoami_of_role(call.caller, name, role))
 
 
 @api.call("GET", "audit", operation="audit", query=("from", "to", "caller", "role", "lease", "limit", "cursor"))

@@ -108,7 +108,7 @@ def ask(role: RoleName, document: Any) -> Ask:
     """What the caller of an issue asks for. Whether the role allows the ttl is the broker's to say."""
     reader = Reader(document)
     reader.choice("delivery", ("response",), default="response")
-    found = Ask(role, _seconds(reader, "ttl"), _plain(reader, "reason") or "", _metadata(reader))
+    found = Ask(role, _seconds(reader, "ttl"), reader.text("reason", longest=_REASON) or "", _metadata(reader))
     reader.finish()
     return found
 
@@ -128,13 +128,6 @@ def _seconds(reader: Reader, field: str) -> int | None:
     if seconds is None:
         reader.fault(field, "expected seconds as a whole number, or a text such as 15m or 4h")
     return seconds
-
-
-def _plain(reader: Reader, field: str) -> str | None:
-    text = reader.text(field, longest=_REASON)
-    if text is not None and not is_plain(text):
-        reader.fault(field, f"expected a text without {UNSEEN}")
-    return text
 
 
 def _metadata(reader: Reader) -> dict[str, str]:
@@ -190,6 +183,14 @@ def until_ended(request: func.HttpRequest) -> bool:
     if until not in {None, "ended"}:
         raise Malformed(Fault("until", "expected ended"))
     return until is not None
+
+
+def asked_role(request: func.HttpRequest) -> RoleName | None:
+    """The role in the query, if there is one."""
+    reader = Reader(dict(request.params))
+    name = reader.parsed("role", RoleName.parse)
+    _finish(reader)
+    return name
 
 
 def lease_query(request: func.HttpRequest) -> LeaseQuery:

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.broker.inspect import Standing, Status
+from shared.broker.inspect import Status
 from shared.broker.issue import Issued
 from shared.broker.reconcile import Finding, Reconciliation
 from shared.broker.sweep import Summary
 from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
 from shared.core.credential import Credential
-from shared.core.errors import Fault
+from shared.core.errors import Fault, Forbidden
 from shared.core.lease import Holder, LeaseView
+from shared.core.names import RoleName
 from shared.core.ports import Page
 from shared.core.role import Role
 from shared.core.role_document import write_role
@@ -98,8 +99,18 @@ def role(found: Role) -> dict[str, Any]:
     return {"name": found.name, **write_role(found)}
 
 
-def whoami(caller: Caller, standing: Standing) -> dict[str, Any]:
+def whoami(caller: Caller, issuable: Iterable[Role]) -> dict[str, Any]:
     """The caller as verified, and what it may issue."""
+    return {"caller": _verified(caller), "auth_roles": [], "roles": [{"name": role.name, **_terms(role)} for role in issuable]}
+
+
+def whoami_of_role(caller: Caller, name: RoleName, role: Role | None) -> dict[str, Any]:
+    """The caller as verified, and whether it may issue from this role: not from one that is not there, in the same words."""
+    told: dict[str, Any] = {"caller": _verified(caller), "role": name, "may_issue": role is not None}
+    return told | (_terms(role) if role is not None else {"detail": Forbidden.sentence})
+
+
+def _verified(caller: Caller) -> dict[str, Any]:
     described = _present(
         object_id=caller.object_id,
         tenant_id=caller.tenant_id,
@@ -107,11 +118,11 @@ def whoami(caller: Caller, standing: Standing) -> dict[str, Any]:
         app_id=caller.app_id,
         name=caller.name,
     )
-    may_not = {name: [str(kind) for kind in kinds] for name, kinds in standing.may_not.items()}
-    return {
-        "caller": {**described, "app_roles": sorted(caller.app_roles)},
-        "roles": {"may_issue": list(standing.may_issue), "may_not_issue": may_not},
-    }
+    return {**described, "app_roles": sorted(caller.app_roles)}
+
+
+def _terms(role: Role) -> dict[str, Any]:
+    return {"type": role.type, "ttl": role.ttl, "max_ttl": role.max_ttl}
 
 
 def status(found: Status) -> dict[str, Any]:

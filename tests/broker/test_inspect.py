@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.inspect import Standing, health, list_leases, read_audit, read_lease, status, whoami
+from shared.broker.inspect import health, list_leases, may_issue, read_audit, read_lease, role_if_issuable, status
+from shared.core.audit import Outcome
 from shared.core.caller import Caller
-from shared.core.decision import Kind
 from shared.core.errors import Forbidden, NotFound, Refused, Unreachable
 from shared.core.lease import State
 from shared.core.names import RoleName
@@ -96,11 +96,31 @@ async def test_health_is_whether_storage_answers() -> None:
     assert not await health(scene.outside)
 
 
-async def test_whoami_tells_kinds_and_never_contents(scene: World) -> None:
-    """Which roles one may issue from, and what kind of constraint failed for the others."""
+async def test_whoami_tells_of_the_callers_own_roles_alone(scene: World) -> None:
+    """An admin's are all."""
     scene.roles.keep(role(name=RoleName("closed"), bounds=Bounds()))
     scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
-    expected = Standing((WEB,), {"closed": (Kind.NOBODY,), "readers": (Kind.APP_ROLES,)})
-    assert expected == await whoami(scene.outside, request())
-    assert 3 == len((await whoami(scene.outside, request(ADMINISTRATOR))).may_issue)
+    assert [WEB] == [each.name for each in await may_issue(scene.outside, request())]
+    assert ["closed", "readers", "web"] == [each.name for each in await may_issue(scene.outside, request(ADMINISTRATOR))]
     assert 3 == len(scene.leases.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("closed", "not matched: no_bounds"), ("readers", "not matched: bound_app_roles"), ("nope", "no such role")],
+)
+async def test_why_a_caller_may_not_issue_is_for_the_audit_trail(scene: World, name: str, reason: str) -> None:
+    """The kinds of constraint that failed, or that there is nothing."""
+    scene.roles.keep(role(name=RoleName("closed"), bounds=Bounds()))
+    scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
+    assert None is await role_if_issuable(scene.outside, request(), RoleName(name))
+    event = scene.audit.events[-1]
+    told = (event.operation, event.outcome, event.code, event.role, event.reason, event.caller)
+    assert ("whoami", Outcome.REFUSED, "forbidden", name, reason, ALICE) == told
+
+
+async def test_a_role_that_one_may_issue_from_leaves_no_event(scene: World) -> None:
+    """The trail is of denials and of changes."""
+    before = len(scene.audit.events)
+    found = await role_if_issuable(scene.outside, request(), WEB)
+    assert (WEB, before) == (found.name if found else None, len(scene.audit.events))

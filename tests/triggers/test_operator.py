@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.core.errors import Unreachable
@@ -21,27 +23,59 @@ async def test_health_is_for_anybody_and_says_nothing_more(app: App) -> None:
     assert (unwell.status, unwell.json) == (503, {"status": "unavailable"})
 
 
+def _two_roles() -> App:
+    """Alice may issue from one of them."""
+    bounds = Bounds(frozenset({guid(0x999)}), app_roles=frozenset({"Deployer"}))
+    return App(world(role(), role(name=WEB.parse("other"), bounds=bounds)))
+
+
+ALICE_AS_VERIFIED: dict[str, Any] = {
+    "object_id": ALICE.object_id,
+    "tenant_id": TENANT,
+    "kind": "application",
+    "app_id": ALICE.app_id,
+    "name": "alice",
+    "app_roles": [],
+}
+
+
 async def test_whoami_tells_a_caller_about_itself() -> None:
-    """The kinds of constraint that failed, never what they hold."""
-    secret_bound = guid(0x999)
-    other = role(name=WEB.parse("other"), bounds=Bounds(frozenset({secret_bound}), app_roles=frozenset({"Deployer"})))
-    app = App(world(role(), other))
+    """And nothing of the roles that it may not issue from, not even their names."""
+    app = _two_roles()
     answer = await app.call("GET", "/api/v1/whoami")
     assert answer.json == {
-        "caller": {
-            "object_id": ALICE.object_id,
-            "tenant_id": TENANT,
-            "kind": "application",
-            "app_id": ALICE.app_id,
-            "name": "alice",
-            "app_roles": [],
-        },
-        "roles": {
-            "may_issue": ["web"],
-            "may_not_issue": {"other": ["bound_service_principal_ids", "bound_app_roles"]},
-        },
+        "caller": ALICE_AS_VERIFIED,
+        "auth_roles": [],
+        "roles": [{"name": "web", "type": "service_principal", "ttl": 900, "max_ttl": 14400}],
     }
-    assert secret_bound not in answer.body.decode()
+    assert app.world.audit.events == []
+
+
+async def test_whoami_of_a_role_that_one_may_issue_from() -> None:
+    """With its terms."""
+    answer = await _two_roles().call("GET", "/api/v1/whoami", query={"role": "web"})
+    terms = {"type": "service_principal", "ttl": 900, "max_ttl": 14400}
+    assert answer.json == {"caller": ALICE_AS_VERIFIED, "role": "web", "may_issue": True, **terms}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("other", "bound_service_principal_ids, bound_app_roles"), ("nope", "no such role")]
+)
+async def test_whoami_of_any_other_role_reads_alike(name: str, reason: str) -> None:
+    """One that is forbidden and one that is not there: only the audit trail tells them apart."""
+    app = _two_roles()
+    answer = await app.call("GET", "/api/v1/whoami", query={"role": name})
+    detail = "There is no such role, or you may not use it."
+    assert answer.json == {"caller": ALICE_AS_VERIFIED, "role": name, "may_issue": False, "detail": detail}
+    (event,) = app.world.audit.events
+    assert event.reason.endswith(reason)
+    assert (answer.status, event.request_id) == (200, answer.headers["x-request-id"])
+
+
+async def test_whoami_takes_a_roles_name_alone(app: App) -> None:
+    """Anything else is a mistake."""
+    answer = await app.call("GET", "/api/v1/whoami", query={"role": "No Name"})
+    assert (answer.status, [fault["path"] for fault in answer.json["errors"]]) == (400, ["role"])
 
 
 async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:

@@ -24,13 +24,13 @@ READERS: dict[str, Read] = {
 }
 
 MISFITS: dict[str, tuple[Any, ...]] = {
-    "text": ("", "x" * 257, 1, True, None, ["x"]),
+    "text": ("", "x" * 257, 1, True, None, ["x"], "a\nb", "a\x85b", "a\u202eb"),
     "parsed": ("", "No Role", 1, None),
     "flag": (0, 1, "true", None),
     "whole": (0, 10, True, "5", 5.0, None),
     "choice": ("c", "A", 1, None, ["a"], {}),
     "duration": (59, 3601, "59s", "61m", "15 m", "m", "-1m", "1w", 90.0, True, None, "\u0661\u0665m", "15m\n"),
-    "items": ([], ["a", "b", "c"], "ab", {"a": 1}, None, ["a", 1], [" a"], [""], ["x" * 257]),
+    "items": ([], ["a", "b", "c"], "ab", {"a": 1}, None, ["a", 1], [" a"], [""], ["x" * 257], ["a\u200bb"]),
 }
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from shared.core.errors import Malformed
 from shared.core.names import ObjectId, RoleName, Scope
+from shared.core.plain_text import is_plain
 from shared.core.role import (
     MAX_TTL,
     MIN_TTL,
@@ -28,7 +29,7 @@ DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_
 SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id": EXISTING}
 
 identities = some.uuids().map(lambda value: ObjectId(str(value)))
-words = some.text(some.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+words = some.text(some.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40).filter(is_plain)
 azure_roles = some.builds(
     AzureRole,
     some.sampled_from(SCOPES),
@@ -137,6 +138,8 @@ def test_a_document_with_five_faults_reports_five() -> None:
         ({"pool": {"size": 1}}, "pool.size"),
         ({"pool": {"count": 0}}, "pool.count"),
         ({"tags": ["a b"]}, "tags[0]"),
+        ({"tags": ["a\u200bb"]}, "tags[0]"),
+        ({"bound_app_roles": ["Leasehold.\u202eAdmin"]}, "bound_app_roles[0]"),
         ({"tags": ["x"] * 17}, "tags"),
         ({"sign_in_audience": "everybody"}, "sign_in_audience"),
         ({"permanently_delete": 1}, "permanently_delete"),
@@ -221,3 +224,16 @@ def test_a_role_tells_its_type() -> None:
     """By the target's class."""
     names = [read_role(RoleName("r"), document).type for document in (DOCUMENT, SECRET)]
     assert ["service_principal", "application_secret"] == names
+
+
+def test_a_condition_may_have_lines_and_nothing_else_that_does_not_show() -> None:
+    """As Azure's portal writes them."""
+    wanted = {"role_name": "Reader", "scope": SCOPES[0], "condition": "(\r\n\tx\n)"}
+    target = read_role(WEB, {**DOCUMENT, "azure_roles": [wanted]}).target
+    assert isinstance(target, ServicePrincipalTarget)
+    assert "(\r\n\tx\n)" == target.azure_roles[0].condition
+    for field in ("role_name", "condition"):
+        hiding = {**wanted, field: "a\u200fb"}
+        with pytest.raises(Malformed) as caught:
+            read_role(WEB, {**DOCUMENT, "azure_roles": [hiding]})
+        assert [f"azure_roles[0].{field}"] == [fault.path for fault in caught.value.faults]
