@@ -20,6 +20,7 @@ from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Issuer, Order
 from shared.core.role import MIN_TTL, Role
+from shared.core.target_digest import target_digest
 from shared.core.urgency import answering_by, in_background
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ def _plan(outside: Outside, request: Request, ask: Ask, role: Role, key: IssueKe
         metadata=ask.metadata,
         reason=ask.reason,
         key=key.digest if key else "",
+        target_digest=target_digest(role.target),
     )
     return order, lease
 

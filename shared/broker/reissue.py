@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from shared.broker.issue import SECRET_SLACK, Issued
 from shared.broker.outside import Outside, Request
+from shared.broker.rules import require_same_target
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.footprint import Footprint, in_doubt
 from shared.core.lease import Lease, State
@@ -34,9 +35,11 @@ def is_under_way(outside: Outside, lease: Lease) -> bool:
 async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) -> Issued:
     """For an active lease on which nobody is at work.
 
-    Raises ``LostRace`` when somebody else came first or the lease has ended, ``Upstream`` when the secret cannot be made; a
-    secret of its own making is then removed, at the latest with the lease.
+    Raises ``Conflict`` when the role grants something else by now, ``LostRace`` when somebody else came first or the lease
+    has ended, ``Upstream`` when the secret cannot be made; a secret of its own making is then removed, at the latest with the
+    lease.
     """
+    said = require_same_target(lease, role)
     young = outside.now() < lease.made_by + timedelta(seconds=outside.timing.settle)
     until = outside.now() + timedelta(seconds=outside.timing.turn)
     order = SecretOrder(
@@ -46,7 +49,7 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) 
         young,
         outside.within(outside.timing.turn / 2),
     )
-    turn = _Turn(outside, request, order, lease, await outside.leases.swap(lease.reissuing(until), former=lease))
+    turn = _Turn(outside, request, order, said, lease, await outside.leases.swap(lease.reissuing(until), former=lease))
     try:
         return await turn.carry_out()
     except LeaseholdError:
@@ -56,11 +59,14 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) 
 
 @dataclass(slots=True)
 class _Turn:
-    """One worker's turn. ``before`` and ``lease`` are the lease as it was found, and as it was marked."""
+    """One worker's turn. ``said`` is for the audit trail; ``before`` and ``lease`` are the lease as it was found, and as it was
+    marked.
+    """
 
     outside: Outside
     request: Request
     order: SecretOrder
+    said: str
     before: Lease
     lease: Lease
     learned: Footprint | None = field(default=None)
@@ -74,7 +80,7 @@ class _Turn:
         alone = await self.issuer.retire(self.order, self.before.footprint, keeping=minted.footprint)
         # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
         await self.outside.audit.record(
-            self.request.done(self.outside, "reissue", role=self.lease.id.role, lease=self.lease.id)
+            self.request.done(self.outside, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
         )
         # Who took over from a worker that gave no sign of life cannot know what that one may still make.
         footprint = in_doubt(minted.footprint, several=not alone)

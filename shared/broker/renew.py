@@ -1,4 +1,4 @@
-"""Renewing a lease: the decision is made anew, and the end moves, never past ``max_expires_at``."""
+"""Renewing a lease: the decision is made anew by the role as it is now, and the end moves, never past ``max_expires_at``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from shared.broker.access import lease_for, role_for_issuing
 from shared.broker.outside import Outside, Request
+from shared.broker.rules import require_same_target
 from shared.core.errors import Conflict, Fault, LostRace, Malformed
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
@@ -25,21 +26,24 @@ async def renew(outside: Outside, request: Request, lease_id: LeaseId, increment
     for _ in range(_TRIES):
         lease = await lease_for(outside, request.caller, lease_id)
         role = await role_for_issuing(outside, request.caller, lease.id.role)
-        _require_renewable(outside, lease)
+        said = _require_renewable(outside, lease, role)
         try:
             renewed = await outside.leases.swap(_renewed(outside, lease, role, increment), former=lease)
         except LostRace:
             continue
-        await outside.audit.record(request.done(outside, "renew", role=lease.id.role, lease=lease.id))
+        await outside.audit.record(request.done(outside, "renew", role=lease.id.role, lease=lease.id, reason=said))
         return renewed
     raise Conflict("The lease is being changed by others; try again.", code="lease_busy")
 
 
-def _require_renewable(outside: Outside, lease: Lease) -> None:
+def _require_renewable(outside: Outside, lease: Lease, role: Role) -> str:
+    """Gives what the audit trail is to say beside. Raises ``Conflict``."""
     if lease.state is not State.ACTIVE or lease.expires_at <= outside.now():
         raise Conflict(f"The lease is {'expired' if lease.state is State.ACTIVE else lease.state}.", code="lease_not_active")
-    if not lease.renewable:
+    said = require_same_target(lease, role)
+    if not (lease.renewable and role.renewable):
         raise Conflict("The role's leases are not renewable.", code="not_renewable")
+    return said
 
 
 def _renewed(outside: Outside, lease: Lease, role: Role, increment: int | None) -> Lease:

@@ -89,8 +89,9 @@ class _Repeatable:
 
     async def _meet(self) -> Issued | str:
         """The lease that the key stands for, or the version of a key that stands for none: empty when there is no such key."""
-        role = await role_for_issuing(self.outside, self.request.caller, self.ask.role)
         while True:
+            # Anew each time: the role may change while this one waits.
+            role = await role_for_issuing(self.outside, self.request.caller, self.ask.role)
             key = await self.outside.leases.find_key(self.digest)
             if key is None or key.until <= self.outside.now():
                 return key.version if key else ""

@@ -1,4 +1,4 @@
-"""The rules of today, and the roles that were stored before them."""
+"""Roles as they are today: for roles that were stored before the rules, and for leases that were issued before the role."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 from shared.broker.outside import Outside
 from shared.core.caller import Caller
-from shared.core.errors import Fault, RoleOutdated
+from shared.core.errors import Conflict, Fault, RoleOutdated
+from shared.core.lease import Lease
 from shared.core.names import RoleName
 from shared.core.role import Role
+from shared.core.target_digest import target_digest
 
 
 def broken_by(outside: Outside, role: Role) -> tuple[Fault, ...]:
@@ -27,3 +29,15 @@ def outdated(outside: Outside, roles: tuple[Role, ...]) -> Mapping[RoleName, tup
     """The roles from which nothing is issued until they are written again, and why."""
     found = {role.name: broken_by(outside, role) for role in roles}
     return {name: faults for name, faults in found.items() if faults}
+
+
+def require_same_target(lease: Lease, role: Role) -> str:
+    """Raises ``Conflict`` when the role grants something else than the lease was issued for.
+
+    Gives what the audit trail is to say of a lease that does not tell, being from before that was kept; else nothing.
+    """
+    if not lease.target_digest:
+        return "the lease does not tell what its role granted"
+    if lease.target_digest != target_digest(role.target):
+        raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+    return ""

@@ -65,6 +65,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
         "handed_out": lease.handed_out,
         "reissues": lease.reissues,
         "reissuing_until": lease.reissuing_until.isoformat() if lease.reissuing_until else None,
+        "target_digest": lease.target_digest,
     }
     return {
         "PartitionKey": lease.id.shard,
@@ -173,5 +174,6 @@ def read_lease(row: Row) -> Lease:
         handed_out=own.get("handed_out", False),
         reissues=own.get("reissues", 0),
         reissuing_until=datetime.fromisoformat(until) if (until := own.get("reissuing_until")) else None,
+        target_digest=own.get("target_digest", ""),
         version=etag_of(row),
     )

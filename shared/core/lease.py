@@ -115,6 +115,8 @@ class Lease(LeaseView):
     """How often a fresh secret was begun; whose number this is may store its secret."""
     reissuing_until: datetime | None = None
     """While a fresh secret is being made: the instant by which its worker has given up."""
+    target_digest: str = ""
+    """Of what its role granted when it was issued; empty for a lease from before this was kept."""
     version: str = ""
 
     def held_until(self, instant: datetime) -> Lease:

@@ -85,4 +85,5 @@ def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object
         made_by=START + timedelta(seconds=210),
         max_ttl=14400,
         reason="because",
+        target_digest="f" * 64,
     )
