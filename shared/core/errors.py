@@ -235,6 +235,9 @@ class Full(Refused):
 class Doubtful(Refused):
     """A no in words that Azure uses as well for a fresh object that it does not know yet. Nothing but time tells which."""
 
+    code = "azure_not_ready"
+    sentence = NotReplicated.sentence
+
 
 class Locked(Refused):
     """A resource lock forbids the change. The cause is Azure's sentence, which says where the lock is."""

@@ -20,8 +20,8 @@ STEPS = {
     "role assignment": ("arm", "PUT", r"/roleAssignments/"),
 }
 EFFECTS: dict[str, tuple[dict[str, Any] | str, set[int]]] = {
-    "403": ({"status": 403, "code": "Authorization_RequestDenied"}, {201, 502}),
-    "409": ({"status": 409, "code": "Directory_ConcurrencyViolation"}, {201, 502}),
+    "403": ({"status": 403, "code": "Authorization_RequestDenied"}, {201, 409}),
+    "409": ({"status": 409, "code": "Directory_ConcurrencyViolation"}, {201, 409}),
     "429": ({"status": 429, "code": "TooManyRequests", "retry_after": 1}, {201}),
     "500": ({"status": 500, "code": "InternalServerError"}, {201}),
     "503": ({"status": 503, "code": "ServiceUnavailable"}, {201}),
@@ -67,11 +67,11 @@ async def test_one_failure_while_issuing_leaves_a_lease_or_nothing(stage: Stage)
 
 
 async def test_a_lasting_refusal_is_told_at_once(stage: Stage) -> None:
-    """502 with a constant sentence: what Azure said is for the log."""
+    """409 with a constant sentence: what Azure said is for the log."""
     before = await stage.objects()
     for step in ("application", "secret", "role assignment"):
         reply = await issue_despite(stage, fault(STEPS[step], {"status": 403, "code": "WordsOfAzure"}, times=50))
-        assert (reply.status_code, reply.json()["code"]) == (502, "azure_refused"), step
+        assert (reply.status_code, reply.json()["code"]) == (409, "azure_refused"), step
         assert "WordsOfAzure" not in reply.text
     await stage.settled()
     assert await stage.objects() == before

@@ -9,7 +9,9 @@ import pytest
 
 from local.snapshots import INFRA
 from shared import settings
+from shared.core.azure_codes import GRAPH, RESOURCE_MANAGER
 from shared.core.names import RoleName
+from shared.triggers.problem import meaning_of
 from tests.fakes.world import role, world
 from tests.triggers.app import App
 
@@ -107,3 +109,15 @@ def test_headings_that_are_linked_to_exist(document: Path) -> None:
 def _anchors(document: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_table_of_azures_codes_has_each_that_the_broker_knows() -> None:
+    """With the status and the code that a caller reads."""
+    table = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8").partition("## Azure's codes")[2]
+    rows = [row.split("|") for row in table.splitlines() if row.startswith("| ")]
+    for service, known in (("Resource Manager", RESOURCE_MANAGER), ("Graph", GRAPH)):
+        for code, kind in known.items():
+            told = [row[3] for row in rows if row[1].strip() == service and f"`{code}`" in row[2]]
+            assert [f"{meaning_of(kind).status} `{kind.code}`"] == [
+                each.strip()[: len(f"409 `{kind.code}`")] for each in told
+            ], code

@@ -103,7 +103,7 @@ async def test_a_real_403_is_told_at_once_and_its_cause_is_logged(caplog: pytest
     app.world.calls.fail("directory.upsert_application", refusal, times=99)
     began = app.world.clock.monotonic()
     answer = await app.call("POST", "/api/v1/roles/web/leases")
-    assert (502, "azure_refused") == (answer.status, answer.code)
+    assert (409, "azure_refused") == (answer.status, answer.code)
     assert 1 == app.world.calls.names().count("directory.upsert_application")
     assert began == app.world.clock.monotonic(), "nobody was kept waiting"
     assert "Insufficient privileges (request r-77)" in caplog.text

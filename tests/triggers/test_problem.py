@@ -34,13 +34,13 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Throttled: 503,
     errors.NotReplicated: 503,
     errors.ConcurrentChange: 503,
-    errors.Refused: 502,
-    errors.Absent: 502,
-    errors.OutOfReach: 502,
-    errors.AlreadyExists: 502,
-    errors.Full: 502,
-    errors.Doubtful: 502,
-    errors.Locked: 502,
+    errors.Refused: 409,
+    errors.Absent: 409,
+    errors.OutOfReach: 409,
+    errors.AlreadyExists: 409,
+    errors.Full: 409,
+    errors.Doubtful: 503,
+    errors.Locked: 409,
     errors.Uncertain: 503,
     errors.Unavailable: 503,
     errors.Unreachable: 504,
@@ -127,7 +127,7 @@ def test_a_405_lists_the_methods() -> None:
 def test_a_class_from_elsewhere_means_what_its_parent_means() -> None:
     """Should one ever be missed, the answer is still right."""
     late = type("Late", (errors.Refused,), {})
-    assert told(late())[0] == 502
+    assert told(late())[0] == 409
     # The class must not be met by the tests that walk the tree.
     del late
 
