@@ -126,6 +126,7 @@ class Parts:
             tickets=TableTickets(tables),
             timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
             protected=Protected(settings.protected_identities, settings.protected_scopes),
+            tenants=frozenset(settings.allowed_tenants),
             census=lambda: self.census,
         )
 

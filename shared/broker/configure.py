@@ -7,7 +7,7 @@ from typing import Any
 from shared.broker.access import require_admin
 from shared.broker.outside import Outside, Request
 from shared.broker.revoke import revoke_role
-from shared.core.errors import Conflict, Malformed, NotFound
+from shared.core.errors import Conflict, Fault, Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.role import Role
 from shared.core.role_document import read_role
@@ -23,6 +23,7 @@ async def put_role(
     """
     require_admin(request.caller)
     role = read_role(name, document)
+    _refuse_other_tenants(outside, role)
     _refuse_protected(outside, role)
     with answering_by(outside.within(outside.timing.throttled)):
         role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
@@ -66,6 +67,11 @@ async def delete_role(outside: Outside, request: Request, name: RoleName, *, exp
     count = await revoke_role(outside, request, name) if revoking else 0
     await outside.audit.record(request.done(outside, "delete_role", role=name))
     return count
+
+
+def _refuse_other_tenants(outside: Outside, role: Role) -> None:
+    if others := sorted(role.bounds.tenant_ids - outside.tenants):
+        raise Malformed(*(Fault("bound_tenant_ids", f"{each} is not among LEASEHOLD_ALLOWED_TENANTS") for each in others))
 
 
 def _refuse_protected(outside: Outside, role: Role) -> None:

@@ -36,6 +36,7 @@ def guid(number: int) -> ObjectId:
 
 TENANT = guid(1)
 SUBSCRIPTION = guid(2)
+OTHER_TENANT = guid(9)
 GROUPS = tuple(guid(0x100 + index) for index in range(8))
 SCOPES = tuple(Scope.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg{index}") for index in range(8))
 DEFINITION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{guid(3)}"
@@ -150,6 +151,7 @@ def world(
         made.tickets,
         timing or Timing(),
         protected or Protected(),
+        frozenset({TENANT, OTHER_TENANT}),
         census=lambda: made.census,
     )
     return made
