@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from shared.broker.outside import Outside, Timing
 from shared.cloud.budgets import Budgets
 from shared.cloud.system import SystemClock, SystemIds
-from shared.core.batch import Batch
+from shared.core.batch import Message
 from shared.core.caller import Caller
 from shared.core.census import Census
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
@@ -71,9 +71,9 @@ class LazyRevocations:
 
     maker: Callable[[], Revocations]
 
-    async def send(self, batch: Batch) -> None:
+    async def send(self, message: Message) -> None:
         """See the port."""
-        await self.maker().send(batch)
+        await self.maker().send(message)
 
 
 @dataclass(eq=False)
@@ -108,6 +108,7 @@ class Parts:
     def outside(self) -> Outside:
         """Raises ``Misconfigured``."""
         from shared.cloud.audit_table import TableAudit, TableJournal
+        from shared.cloud.generation_table import TableGenerations
         from shared.cloud.lease_table import TableLeases
         from shared.cloud.role_table import TableRoles
         from shared.cloud.ticket_table import TableTickets
@@ -126,7 +127,7 @@ class Parts:
             tickets=TableTickets(tables),
             timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
             protected=Protected(settings.protected_identities, settings.protected_scopes),
-            tenants=frozenset(settings.allowed_tenants),
+            generations=TableGenerations(tables),
             census=lambda: self.census,
         )
 

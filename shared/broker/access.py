@@ -6,8 +6,9 @@ from shared.broker.outside import Outside
 from shared.core.caller import Caller
 from shared.core.decision import Denied, decide
 from shared.core.errors import Forbidden, NotFound
-from shared.core.lease import Lease, LeaseView
+from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
+from shared.core.patience import both
 from shared.core.role import Role
 
 
@@ -36,6 +37,12 @@ async def role_for_issuing(outside: Outside, caller: Caller, name: RoleName) -> 
     return role
 
 
+async def role_and_generation(outside: Outside, caller: Caller, name: RoleName) -> tuple[Role, int]:
+    """The same, and beside it the role's generation. Raises as ``role_for_issuing``."""
+    role, generation = await both(role_for_issuing(outside, caller, name), outside.generations.get(name))
+    return role, generation.number
+
+
 async def lease_for(outside: Outside, caller: Caller, lease_id: LeaseId, *, reading: bool = False) -> Lease:
     """The lease, if the caller holds it or is an admin; an auditor may read it. Raises ``NotFound``."""
     lease = await outside.leases.get(lease_id)
@@ -46,6 +53,6 @@ async def lease_for(outside: Outside, caller: Caller, lease_id: LeaseId, *, read
     return lease
 
 
-def holds(caller: Caller, lease: LeaseView) -> bool:
+def holds(caller: Caller, lease: Lease) -> bool:
     """Whether the credential was issued to this caller."""
     return (caller.object_id, caller.tenant_id) == (lease.holder.object_id, lease.holder.tenant_id)

@@ -6,8 +6,8 @@ from typing import Any
 
 from shared.broker.access import require_admin
 from shared.broker.outside import Outside, Request
-from shared.broker.revoke import revoke_role
-from shared.core.errors import Conflict, Fault, Malformed, NotFound
+from shared.broker.revoke import Revoking, revoke_role
+from shared.core.errors import Conflict, Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.role import Role
 from shared.core.role_document import read_role
@@ -23,7 +23,6 @@ async def put_role(
     """
     require_admin(request.caller)
     role = read_role(name, document)
-    _refuse_other_tenants(outside, role)
     _refuse_protected(outside, role)
     with answering_by(outside.within(outside.timing.throttled)):
         role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
@@ -50,28 +49,31 @@ async def list_roles(outside: Outside, request: Request) -> tuple[Role, ...]:
     return await outside.roles.list()
 
 
-async def delete_role(outside: Outside, request: Request, name: RoleName, *, expected: str | None, revoking: bool) -> int:
-    """Forgets the role; gives how many live leases of it were made to end. Repeated, it ends those that it had not got to.
+async def delete_role(
+    outside: Outside, request: Request, name: RoleName, *, expected: str | None, revoking: bool
+) -> Revoking | None:
+    """Forgets the role, and with ``revoking`` ends its leases as ``revoke_role`` does, also when it is repeated.
 
     Raises ``Forbidden``, ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is
     not asked for.
     """
     require_admin(request.caller)
-    if not revoking and await outside.leases.count_live(name, at_most=1):
+    if not revoking and await _has_leases(outside, name):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     gone = await outside.roles.delete(name, expected=expected)
     # A deletion whose worker died has taken the role, and may not have got to its leases.
     if not gone and not (revoking and await outside.leases.count_live(name, at_most=1)):
         raise NotFound(f"There is no role {name}.", code="role_not_found")
-    # Gone first: an issue that is under way either sees that, or its lease is found here.
-    count = await revoke_role(outside, request, name) if revoking else 0
+    # Gone first: an issue that is under way either sees that, or its lease is revoked here.
+    begun = await revoke_role(outside, request, name) if revoking else None
     await outside.audit.record(request.done(outside, "delete_role", role=name))
-    return count
+    return begun
 
 
-def _refuse_other_tenants(outside: Outside, role: Role) -> None:
-    if others := sorted(role.bounds.tenant_ids - outside.tenants):
-        raise Malformed(*(Fault("bound_tenant_ids", f"{each} is not among LEASEHOLD_ALLOWED_TENANTS") for each in others))
+async def _has_leases(outside: Outside, name: RoleName) -> bool:
+    """Whether any is live that was not revoked with the others of the role."""
+    generation = await outside.generations.get(name)
+    return await outside.leases.count_live(name, at_most=1, since=generation.number) > 0
 
 
 def _refuse_protected(outside: Outside, role: Role) -> None:

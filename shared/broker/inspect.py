@@ -9,20 +9,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.broker import rules
-from shared.broker.access import holds, lease_for, require_auditor
+from shared.broker.access import lease_for, require_auditor
 from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.decision import Allowed, decide
 from shared.core.errors import Fault, Forbidden, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
+from shared.core.patience import both
 from shared.core.ports import AuditQuery, LeaseQuery, Page
 from shared.core.role import Role
 
 
 async def read_lease(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:
-    """Raises ``NotFound``."""
-    return await lease_for(outside, request.caller, lease_id, reading=True)
+    """As its role's generation lets it be told. Raises ``NotFound``."""
+    lease, generation = await both(
+        lease_for(outside, request.caller, lease_id, reading=True), outside.generations.get(lease_id.role)
+    )
+    return lease.under(generation.number)
 
 
 async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> Page[LeaseView]:
@@ -31,10 +35,9 @@ async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> 
         require_auditor(request.caller)
     if not request.caller.is_auditor:
         query = replace(query, holder=request.caller.object_id)
-    page = await outside.leases.list(query)
-    # Leases are found by their holder's object id; only with its tenant does that say who it is.
-    own = tuple(each for each in page.items if request.caller.is_auditor or holds(request.caller, each))
-    return replace(page, items=own)
+    generations, page = await both(outside.generations.all(), outside.leases.list(query))
+    told = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
+    return replace(page, items=tuple(each for each in told if query.state in {None, each.state}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.broker.access import role_for_issuing
+from shared.broker.access import role_and_generation
 from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
@@ -18,6 +18,7 @@ from shared.core.footprint import Footprint, combined
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
+from shared.core.patience import both
 from shared.core.ports import Issuer, Order
 from shared.core.role import MIN_TTL, Role
 from shared.core.target_digest import target_digest
@@ -60,9 +61,10 @@ async def issue(
     Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
     lease, ``LostRace`` says that the key is another lease's. ``wait_until``: when to give up, unless that is sooner.
     """
-    role = await role_for_issuing(outside, request.caller, ask.role)
+    role, generation = await role_and_generation(outside, request.caller, ask.role)
     require_current(outside, request.caller, role)
     order, planned = _plan(outside, request, ask, role, key)
+    planned = replace(planned, generation=generation)
     if wait_until is not None:
         order = replace(order, wait_until=min(order.wait_until, wait_until))
     async with Hold(outside, await outside.leases.open(planned, key)) as hold:
@@ -123,14 +125,16 @@ def _ttl(role: Role, ask: Ask) -> int:
 
 
 async def _look_again(outside: Outside, hold: Hold, role: Role) -> None:
-    """Now that the lease stands: who removes or changes a role, or counts its leases, has either seen it or is seen here."""
-    found = await outside.roles.get(role.name)
-    if found is None or found.version != role.version:
+    """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is seen
+    here.
+    """
+    found, generation = await both(outside.roles.get(role.name), outside.generations.get(role.name))
+    if found is None or found.version != role.version or hold.lease.is_overtaken(generation.number):
         await hold.forget()
         raise Forbidden if found is None else Interrupted
     if role.max_leases is None:
         return
-    if await outside.leases.count_live(role.name, role.max_leases) > role.max_leases:
+    if await outside.leases.count_live(role.name, role.max_leases, since=generation.number) > role.max_leases:
         await hold.forget()
         raise TooMany("The role has as many live leases as it may have.", code="too_many_leases")
 
@@ -156,9 +160,10 @@ class _Attempt:
         lease = await self.hold.release(
             lambda it: it.knowing(minted.footprint).activated(self.outside.now(), ready=minted.ready)
         )
-        await self.outside.audit.record(
-            self.request.done(self.outside, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        )
+        told = self.request.done(self.outside, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        _, generation = await both(self.outside.audit.record(told), self.outside.generations.get(lease.id.role))
+        if lease.is_overtaken(generation.number):
+            raise LostRace("the role was revoked")
         return Issued(lease, minted.credential)
 
     async def leave(self) -> None:

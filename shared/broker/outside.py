@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.census import Census
-from shared.core.names import ObjectId
-from shared.core.ports import Audit, Clock, Ids, Issuers, Journal, Leases, Revocations, Roles, Tickets
+from shared.core.ports import Audit, Clock, Generations, Ids, Issuers, Journal, Leases, Revocations, Roles, Tickets
 from shared.core.protection import Protected
 
 
@@ -58,8 +57,7 @@ class Outside:
     tickets: Tickets
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
-    tenants: frozenset[ObjectId] = frozenset()
-    """Those whose callers are let in: what ``bound_tenant_ids`` may name."""
+    generations: Generations = field(kw_only=True)
     census: Callable[[], Census] = field(kw_only=True)
     """Gives what reads Azure for the reconciliation; made when it is first asked for."""
 

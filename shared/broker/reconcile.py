@@ -18,6 +18,7 @@ from shared.core.errors import LostRace, Upstream
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.ports import Count
 from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))
         await outside.audit.record(_event(outside, request_id, caller, reason=f"dry run: {len(done.findings)} found"))
         return done
+    await outside.journal.counted(Count(outside.now(), await outside.leases.census()))
     done = Reconciliation(await _Round(outside, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     await outside.journal.reconciled(outside.now(), done.counts)

@@ -18,6 +18,7 @@ from shared.broker.rules import require_same_target
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.footprint import Footprint, in_doubt
 from shared.core.lease import Lease, State
+from shared.core.patience import both
 from shared.core.ports import Issuer, SecretOrder
 from shared.core.role import Role
 
@@ -79,9 +80,10 @@ class _Turn:
         minted = await self.issuer.reissue(self.order, self.lease.footprint, self._note)
         alone = await self.issuer.retire(self.order, self.before.footprint, keeping=minted.footprint)
         # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
-        await self.outside.audit.record(
-            self.request.done(self.outside, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
-        )
+        told = self.request.done(self.outside, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
+        _, generation = await both(self.outside.audit.record(told), self.outside.generations.get(self.lease.id.role))
+        if self.lease.is_overtaken(generation.number):
+            raise LostRace("the role was revoked")
         # Who took over from a worker that gave no sign of life cannot know what that one may still make.
         footprint = in_doubt(minted.footprint, several=not alone)
         lease = await self._store(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.broker.access import lease_for, role_for_issuing
+from shared.broker.access import lease_for, role_and_generation
 from shared.broker.outside import Outside, Request
 from shared.broker.rules import require_same_target
 from shared.core.errors import Conflict, Fault, LostRace, Malformed
@@ -25,8 +25,8 @@ async def renew(outside: Outside, request: Request, lease_id: LeaseId, increment
         raise Malformed(Fault("increment", f"expected at least {MIN_TTL} seconds"), code="ttl_out_of_range")
     for _ in range(_TRIES):
         lease = await lease_for(outside, request.caller, lease_id)
-        role = await role_for_issuing(outside, request.caller, lease.id.role)
-        said = _require_renewable(outside, lease, role)
+        role, generation = await role_and_generation(outside, request.caller, lease.id.role)
+        said = _require_renewable(outside, lease.under(generation), role)
         try:
             renewed = await outside.leases.swap(_renewed(outside, lease, role, increment), former=lease)
         except LostRace:

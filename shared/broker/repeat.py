@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from shared.broker.access import role_for_issuing
+from shared.broker.access import role_and_generation
 from shared.broker.issue import Ask, Issued, issue
 from shared.broker.outside import Outside, Request
 from shared.broker.reissue import is_under_way, reissue
@@ -13,6 +13,7 @@ from shared.core.errors import Conflict, Gone, LostRace, Pending, RoleOutdated
 from shared.core.issue_key import KEPT, IssueKey, digest_of, fingerprint_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.patience import both
 
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
@@ -90,16 +91,19 @@ class _Repeatable:
     async def _meet(self) -> Issued | str:
         """The lease that the key stands for, or the version of a key that stands for none: empty when there is no such key."""
         while True:
-            # Anew each time: the role may change while this one waits.
-            role = await role_for_issuing(self.outside, self.request.caller, self.ask.role)
-            key = await self.outside.leases.find_key(self.digest)
+            # Anew each time: the role may change while this one waits. Its generation is read before the lease: one of an
+            # earlier generation stays so.
+            (role, generation), key = await both(
+                role_and_generation(self.outside, self.request.caller, self.ask.role),
+                self.outside.leases.find_key(self.digest),
+            )
             if key is None or key.until <= self.outside.now():
                 return key.version if key else ""
             self._require_same(key)
             lease = await self.outside.leases.get(key.lease_id)
-            if lease is None or _came_to_nothing(lease):
+            if lease is None or _came_to_nothing(lease.under(generation)):
                 return key.version
-            self._require_not_over(lease)
+            self._require_not_over(lease.under(generation))
             if lease.state is State.ACTIVE and not is_under_way(self.outside, lease):
                 with suppress(LostRace):
                     return await reissue(self.outside, self.request, lease, role)

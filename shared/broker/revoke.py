@@ -1,17 +1,19 @@
-"""Revoking: one lease at once, or all of a role by way of the sweep."""
+"""Revoking: one lease at once, or all of a role by one write that is in force at once, and a fan-out behind it."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass
+from datetime import datetime
 
 from shared.broker.access import lease_for, require_admin
 from shared.broker.ending import claim, take_back
 from shared.broker.outside import Outside, Request
-from shared.core.errors import LostRace, Refused
+from shared.core.batch import Recall
+from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import LeaseQuery
+from shared.core.patience import both
 
 log = logging.getLogger(__name__)
 
@@ -38,41 +40,44 @@ async def _as_it_stands(outside: Outside, request: Request, lease_id: LeaseId) -
     return await revoke(outside, request, lease_id) if lease.state in {State.PLANNED, State.ACTIVE} else lease
 
 
-async def revoke_role(outside: Outside, request: Request, role: RoleName) -> int:
-    """Makes every live lease of the role due at once, for the sweep; gives how many.
+@dataclass(frozen=True, slots=True)
+class Revoking:
+    """A role's leases that are to end: how many there were when they were last counted."""
 
-    One that cannot be moved keeps none of the others; its failure is raised in the end. Raises ``Forbidden``, ``Upstream``.
+    count: int
+    as_of: datetime
+
+
+_COUNTED_HERE = 1000
+"""Leases up to which they are counted now; more are told as the hourly reconciliation has last counted them."""
+
+
+async def revoke_role(outside: Outside, request: Request, role: RoleName) -> Revoking:
+    """Ends every lease of the role that was opened before; in force when this returns, whatever their number.
+
+    From then on none of them is activated, renewed, repeated or told as active. A fan-out, which begins at once, takes them
+    back in Azure. Repeating it is harmless. Raises ``Forbidden``, ``Upstream`` (storage).
     """
     require_admin(request.caller)
-    refused: Refused | None = None
-    count, query = 0, LeaseQuery(role=role, limit=1000)
-    while True:
-        page = await outside.leases.list(query)
-        for lease in page.items:
-            if not lease.state.is_live:
-                continue
-            try:
-                count += await _make_due(outside, lease.id)
-            except Refused as error:
-                log.exception("lease %s cannot be made due", lease.id)
-                refused = refused or error
-        if page.cursor is None:
-            break
-        query = replace(query, cursor=LeaseId(page.cursor))
-    if refused is not None:
-        raise refused
-    await outside.audit.record(request.done(outside, "revoke_role", role=role, reason=f"{count} leases"))
-    return count
+    now = outside.now()
+    generation, counted = await both(outside.generations.advance(role), outside.leases.count_few(role, _COUNTED_HERE))
+    await _begin(outside, role)
+    revoking = Revoking(counted, now) if counted is not None else await _last_counted(outside, role, now)
+    reason = f"{revoking.count} leases, generation {generation.number}"
+    await outside.audit.record(request.done(outside, "revoke_role", role=role, reason=reason))
+    return revoking
 
 
-async def _make_due(outside: Outside, lease_id: LeaseId) -> int:
-    while True:
-        lease = await outside.leases.get(lease_id)
-        if lease is None or not lease.state.is_live:
-            return 0
-        now = outside.now()
-        try:
-            await outside.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
-        except LostRace:
-            continue
-        return 1
+async def _last_counted(outside: Outside, role: RoleName, now: datetime) -> Revoking:
+    last = await outside.journal.last_count()
+    if last is None or last.live(role) <= _COUNTED_HERE:
+        return Revoking(_COUNTED_HERE + 1, now)
+    return Revoking(last.live(role), last.at)
+
+
+async def _begin(outside: Outside, role: RoleName) -> None:
+    """Sends the message that begins the fan-out. Without it the next sweep does."""
+    try:
+        await outside.revocations.send(Recall(outside.ids.guid(), role))
+    except Upstream:
+        log.warning("the recall of role %s could not be queued", role, exc_info=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 
+from shared.broker.due import Ages
 from shared.broker.outside import Outside
 from shared.broker.sweep import cause_of
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.batch import Batch
 from shared.core.errors import LostRace
-from shared.core.lease import Lease
+from shared.core.lease import Cause, Lease
 from shared.core.names import LeaseId
 from shared.core.patience import all_of
 
@@ -27,18 +28,23 @@ async def set_aside(outside: Outside, request_id: str, batch: Batch) -> int:
     ``Upstream`` when storage fails; repeating it is harmless.
     """
     await outside.tickets.forget(batch.id)
-    return sum(await all_of(*(_give_up(outside, request_id, lease_id) for lease_id in batch.leases)))
+    ages = Ages(outside)
+    return sum(await all_of(*(_give_up(outside, request_id, lease_id, ages) for lease_id in batch.leases)))
 
 
-async def _give_up(outside: Outside, request_id: str, lease_id: LeaseId) -> int:
+async def _give_up(outside: Outside, request_id: str, lease_id: LeaseId, ages: Ages) -> int:
     for _ in range(_TRIES):
         lease = await outside.leases.get(lease_id)
-        if lease is None or not lease.state.is_live or lease.due_at > outside.now():
+        if lease is None or not lease.state.is_live:
             return 0
+        revoked = await ages.overtakes(lease)
+        if lease.due_at > outside.now() and not revoked:
+            return 0
+        cause = lease.cause or cause_of(lease, revoked=revoked)
         # Told before it is moved: a death in between tells it twice rather than never.
-        await outside.audit.record(_event(outside, lease, request_id))
+        await outside.audit.record(_event(outside, lease, cause, request_id))
         try:
-            stuck = await outside.leases.swap(_stuck(outside, lease), former=lease)
+            stuck = await outside.leases.swap(_stuck(outside, lease, cause), former=lease)
         except LostRace:
             continue
         log.error("lease %s is stuck: %s", stuck.id, _REASON)
@@ -46,19 +52,19 @@ async def _give_up(outside: Outside, request_id: str, lease_id: LeaseId) -> int:
     return 0
 
 
-def _stuck(outside: Outside, lease: Lease) -> Lease:
+def _stuck(outside: Outside, lease: Lease, cause: Cause) -> Lease:
     now = outside.now()
-    return lease.ending(cause_of(lease), now, now).given_up(now, f"{CODE}: {_REASON}", outside.ids.jitter())
+    return lease.ending(cause, now, now).given_up(now, f"{CODE}: {_REASON}", outside.ids.jitter())
 
 
-def _event(outside: Outside, lease: Lease, request_id: str) -> AuditEvent:
+def _event(outside: Outside, lease: Lease, cause: Cause, request_id: str) -> AuditEvent:
     return AuditEvent(
         at=outside.now(),
         operation="stuck",
         outcome=Outcome.FAILED,
         request_id=request_id,
         code=CODE,
-        reason=f"{lease.cause or cause_of(lease)}: {_REASON}",
+        reason=f"{cause}: {_REASON}",
         role=lease.id.role,
         lease=lease.id,
     )

@@ -1,7 +1,7 @@
 """The sweep: looks at every lease that is due, and at no other.
 
-Due are: active leases past their end, leases whose worker died while making or ending them, failed attempts to end one whose
-pause is over, and ended ones past their retention.
+Due are: active leases past their end, those that their role's generation has overtaken, leases whose worker died while making
+or ending them, failed attempts to end one whose pause is over, and ended ones past their retention.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from shared.broker.due import Ages, all_due
 from shared.broker.ending import claim, take_back
 from shared.broker.fan_out import FEW, leave, not_waiting
 from shared.broker.outside import Outside
@@ -50,7 +51,7 @@ async def sweep(outside: Outside, request_id: str) -> Summary:
 
     Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all.
     """
-    work = _Round(outside, request_id, await _due(outside), seconds=outside.timing.asked_sweep)
+    work = _Round(outside, request_id, await all_due(outside, _AT_MOST), seconds=outside.timing.asked_sweep)
     results = Counter(await work.run())
     if work.left:
         await leave(outside, await not_waiting(outside, work.left))
@@ -59,7 +60,7 @@ async def sweep(outside: Outside, request_id: str) -> Summary:
 
 async def sweep_on_time(outside: Outside, request_id: str, *, few: int = FEW) -> Summary:
     """The timer's sweep: ends a few itself, and leaves more to the queue. Raises as ``sweep``."""
-    due = mine = await _due(outside)
+    due = mine = await all_due(outside, _AT_MOST)
     if len(due) > few:
         fresh = await not_waiting(outside, due)
         mine = fresh if len(fresh) <= few else await leave(outside, fresh)
@@ -84,6 +85,11 @@ async def end_due(outside: Outside, request_id: str, batch: Batch) -> Summary:
     return _summary(results)
 
 
+async def end_here(outside: Outside, request_id: str, due: Sequence[LeaseId]) -> Summary:
+    """Ends those of the leases that are due, here and now. Raises nothing: what fails is due again later."""
+    return _summary(Counter(await _Round(outside, request_id, due, seconds=outside.timing.sweep).run()))
+
+
 def _summary(results: Counter[str]) -> Summary:
     return Summary(
         ended=results["ended"],
@@ -102,15 +108,6 @@ async def _noted(outside: Outside, summary: Summary) -> Summary:
     return summary
 
 
-async def _due(outside: Outside) -> list[LeaseId]:
-    found: list[LeaseId] = []
-    async for lease_id in outside.leases.due(outside.now()):
-        found.append(lease_id)
-        if len(found) == _AT_MOST:
-            break
-    return found
-
-
 class _Round:
     """The leases of one sweep, worked on by a few hands. After so many ``seconds`` none is taken up any more."""
 
@@ -121,6 +118,7 @@ class _Round:
         self._hands = min(_AT_ONCE, len(due))
         self._due = iter(due)
         self._results: list[str] = []
+        self._ages = Ages(outside)
         self._stop_at = outside.within(seconds)
 
     async def run(self) -> list[str]:
@@ -153,9 +151,14 @@ class _Round:
 
     async def _deal_with(self, lease: Lease) -> str:
         try:
-            if lease.due_at > self._outside.now():
+            revoked = await self._ages.overtakes(lease)
+            if lease.due_at > self._outside.now() and not revoked:
                 return "elsewhere"
-            return await self._prune(lease) if lease.state is State.ENDED else await self._end(lease)
+            return (
+                await self._prune(lease)
+                if lease.state is State.ENDED
+                else await self._end(lease, cause_of(lease, revoked=revoked))
+            )
         except LostRace:
             return "elsewhere"
         except Upstream:
@@ -169,14 +172,16 @@ class _Round:
         await self._outside.leases.remove(lease)
         return "pruned"
 
-    async def _end(self, lease: Lease) -> str:
-        async with await claim(self._outside, lease, cause_of(lease)) as hold:
+    async def _end(self, lease: Lease, cause: Cause) -> str:
+        async with await claim(self._outside, lease, cause) as hold:
             ended = await take_back(self._outside, hold, request_id=self._request_id, patience=self._outside.timing.sweep_undo)
         return _word(ended)
 
 
-def cause_of(lease: Lease) -> Cause:
-    """Why a lease that is due ends, unless it is ending already."""
+def cause_of(lease: Lease, *, revoked: bool) -> Cause:
+    """Why a lease that is due ends, unless it is ending already. ``revoked``: its role's generation has overtaken it."""
+    if revoked:
+        return Cause.REVOKED
     return Cause.UNFINISHED if lease.state is State.PLANNED else Cause.EXPIRED
 
 

@@ -14,16 +14,18 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_rows import instant_key
-from shared.cloud.tables import Row, Table, quoted
+from shared.cloud.tables import Row, Table, chunked, joined, quoted
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import Fault, LostRace, Malformed
-from shared.core.names import ObjectId
-from shared.core.ports import AuditQuery, Ids, Page
+from shared.core.lease import State
+from shared.core.names import ObjectId, RoleName
+from shared.core.ports import AuditQuery, Count, Ids, Page
 
 _DAY = timedelta(days=1)
 _JOURNAL = ("journal", "sweep")
 _RECONCILED = ("journal", "reconcile")
+_COUNTED = ("journal", "count")
 
 
 class TableAudit:
@@ -85,18 +87,38 @@ class TableJournal:
         return await self._last(_RECONCILED)
 
     async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int]) -> None:
-        partition, key = place
-        row = {"PartitionKey": partition, "RowKey": key, "At": at.isoformat(), "Summary": json.dumps(dict(summary))}
+        row = _key(place) | {"At": at.isoformat(), "Summary": json.dumps(dict(summary))}
         await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
 
     async def _last(self, place: tuple[str, str]) -> tuple[datetime, Mapping[str, int]] | None:
         row = await self._table.read(*place)
         return (datetime.fromisoformat(row["At"]), json.loads(row["Summary"])) if row is not None else None
 
+    async def counted(self, count: Count) -> None:
+        """One write."""
+        listed = [[role, state, number] for (role, state), number in count.leases.items()]
+        row = _key(_COUNTED) | {"At": count.at.isoformat(), **chunked("Leases", json.dumps(listed))}
+        await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
+
+    async def last_count(self) -> Count | None:
+        """One point read."""
+        row = await self._table.read(*_COUNTED)
+        if row is None:
+            return None
+        listed = json.loads(joined("Leases", row))
+        return Count(
+            datetime.fromisoformat(row["At"]), {(RoleName(role), State(state)): number for role, state, number in listed}
+        )
+
     async def reachable(self) -> bool:
         """One point read; raises ``Upstream`` when storage does not answer."""
         await self._table.read(*_JOURNAL)
         return True
+
+
+def _key(place: tuple[str, str]) -> dict[str, str]:
+    partition, row = place
+    return {"PartitionKey": partition, "RowKey": row}
 
 
 def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
 
 def index_rows(lease: Lease) -> list[dict[str, Any]]:
     """The rows that listings read."""
-    told = {"State": lease.state.value, "View": view_text(lease)}
+    told = {"State": lease.state.value, "Generation": lease.generation, "View": view_text(lease)}
     return [{"PartitionKey": lease.id.shard, "RowKey": key, **told} for key in index_keys(lease)]
 
 
@@ -131,6 +131,7 @@ def view_text(lease: LeaseView) -> str:
             "cause": lease.cause,
             "attempts": lease.attempts,
             "last_error": lease.last_error,
+            "generation": lease.generation,
         },
     )
 
@@ -154,6 +155,8 @@ def read_view(text: str) -> LeaseView:
         cause=Cause(kept["cause"]) if kept["cause"] else None,
         attempts=kept["attempts"],
         last_error=kept["last_error"],
+        # Rows of the first version lack what follows.
+        generation=kept.get("generation", 0),
     )
 
 

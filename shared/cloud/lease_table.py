@@ -33,12 +33,14 @@ from shared.cloud.lease_rows import (
 )
 from shared.cloud.tables import Operation, Row, Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain
+from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
 from shared.core.ports import Ids, LeaseQuery, Page
 
 _SHARDS = tuple(f"{number:02d}" for number in range(SHARDS))
+_FEW = 100
 _LIVE = f"State ne '{State.ENDED}'"
 
 
@@ -113,11 +115,33 @@ class TableLeases:
         shown = tuple(found[: query.limit])
         return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
-    async def count_live(self, role: RoleName, at_most: int) -> int:
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
         """Sixteen range reads at once over the role's index."""
-        conditions = [f"{between(shard, f'role_{role}_')} and {_LIVE}" for shard in _SHARDS]
+        # Rows of before there were generations lack the property, and meet no comparison.
+        wanted = f"{_LIVE} and Generation ge {since}" if since else _LIVE
+        conditions = [f"{between(shard, f'role_{role}_')} and {wanted}" for shard in _SHARDS]
         counts = await asyncio.gather(*(self._count(condition, at_most + 1) for condition in conditions))
         return min(sum(counts), at_most + 1)
+
+    async def count_few(self, role: RoleName, at_most: int) -> int | None:
+        """One range read, and fifteen more at once unless that has found twice its share: ids are spread evenly."""
+        first, *others = [f"{between(shard, f'role_{role}_')} and {_LIVE}" for shard in _SHARDS]
+        share = 2 * at_most // SHARDS
+        found = await self._count(first, share + 1)
+        if found > share:
+            return None
+        total = found + sum(await asyncio.gather(*(self._count(condition, at_most + 1) for condition in others)))
+        return total if total <= at_most else None
+
+    async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
+        """Range reads over the role's index, one partition after the other."""
+        wanted = f"(State eq '{State.PLANNED}' or State eq '{State.ACTIVE}')"
+        for shard in _SHARDS:
+            condition = f"{between(shard, f'role_{generation.role}_')} and {wanted}"
+            # Small pages: the first lease is found soon, and nobody keeps the processor for long.
+            async for row in self._table.scan(condition, select=["RowKey", "Generation"], limit=_FEW):
+                if (row.get("Generation") or 0) < generation.number:
+                    yield LeaseId(str(row["RowKey"]).rpartition("_")[2])
 
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """Reads every row of the role index, without its contents."""

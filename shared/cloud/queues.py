@@ -15,7 +15,7 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.tables import translated
-from shared.core.batch import QUEUE, WAITS, Batch, write_batch
+from shared.core.batch import QUEUE, WAITS, Batch, Message, write_message
 
 _HEAD_START = 2
 """Seconds until a message can be taken, so that its ticket is written by then."""
@@ -50,14 +50,14 @@ class StorageRevocations:
     def __init__(self, client: QueueClient) -> None:
         self._client = client
 
-    async def send(self, batch: Batch) -> None:
+    async def send(self, message: Message) -> None:
         """One request; makes the queue when it is that which is missing. Raises ``Upstream`` when storage fails."""
         try:
             try:
-                await self._send(batch)
+                await self._send(message)
             except ResourceNotFoundError:
                 await self._create()
-                await self._send(batch)
+                await self._send(message)
         except AzureError as error:
             raise translated(error, "queue storage") from error
 
@@ -65,6 +65,7 @@ class StorageRevocations:
         with suppress(ResourceExistsError):
             await self._client.create_queue()
 
-    async def _send(self, batch: Batch) -> None:
+    async def _send(self, message: Message) -> None:
         seconds = int(WAITS.total_seconds())
-        await self._client.send_message(write_batch(batch), visibility_timeout=_HEAD_START, time_to_live=seconds)
+        hidden = _HEAD_START if isinstance(message, Batch) else 0
+        await self._client.send_message(write_message(message), visibility_timeout=hidden, time_to_live=seconds)

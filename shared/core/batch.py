@@ -1,4 +1,4 @@
-"""A batch of leases that somebody is to end: what one message of the queue says.
+"""What one message of the queue says: a batch of leases that somebody is to end, or a role whose leases are to be found first.
 
 The queue holds hints and never the truth. A lease that waits in it is due all the while; a message that is lost, late,
 repeated or poisoned moves no lease, and what it named is found again by the sweep.
@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import batched
 from typing import Any
 
-from shared.core.names import LeaseId, ObjectId, Unparsable
+from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 
 QUEUE = "revocations"
 """The queue's name. The platform sets messages that fail too often aside in another, named by ``POISON``."""
@@ -31,26 +31,41 @@ class Batch:
     leases: tuple[LeaseId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A role whose generation was raised: what that has overtaken is to be found and ended. The id is a GUID."""
+
+    id: str
+    role: RoleName
+
+
+type Message = Batch | Recall
+
+
 def batches(new_id: Callable[[], str], leases: Iterable[LeaseId], size: int) -> Iterator[Batch]:
     """The leases in their order, so many together."""
     for some in batched(leases, size, strict=False):
         yield Batch(new_id(), some)
 
 
-def write_batch(batch: Batch) -> str:
-    """As a message: JSON, at most 100 octets a lease."""
-    return json.dumps({"form": _FORM, "id": batch.id, "leases": batch.leases}, separators=(",", ":"))
+def write_message(message: Message) -> str:
+    """JSON, at most 100 octets a lease."""
+    told = {"recall": {"role": message.role}} if isinstance(message, Recall) else {"leases": message.leases}
+    return json.dumps({"form": _FORM, "id": message.id, **told}, separators=(",", ":"))
 
 
-def read_batch(text: str) -> Batch:
-    """What ``write_batch`` wrote. Raises ``Unparsable``, whatever else the text is."""
+def read_message(text: str) -> Message:
+    """What ``write_message`` wrote. Raises ``Unparsable``, whatever else the text is."""
     try:
         kept: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise Unparsable("expected JSON") from None
     if not isinstance(kept, dict) or kept.get("form") != _FORM:
         raise Unparsable(f"expected an object of form {_FORM}")
-    return Batch(ObjectId.parse(_text(kept.get("id"))), tuple(LeaseId.parse(_text(each)) for each in _list(kept.get("leases"))))
+    message_id = ObjectId.parse(_text(kept.get("id")))
+    if isinstance(recall := kept.get("recall"), dict):
+        return Recall(message_id, RoleName.parse(_text(recall.get("role"))))
+    return Batch(message_id, tuple(LeaseId.parse(_text(each)) for each in _list(kept.get("leases"))))
 
 
 def _text(value: Any) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from shared.core.footprint import Footprint, in_doubt
 from shared.core.names import LeaseId, ObjectId
@@ -91,6 +92,16 @@ class LeaseView:
     attempts: int = 0
     """Failed attempts to end it."""
     last_error: str = ""
+    generation: int = 0
+    """The role's under which it was opened; 0 for rows of before there were any."""
+
+    def is_overtaken(self, generation: int) -> bool:
+        """Whether its role's generation, as given, has revoked it and nobody is ending it yet."""
+        return self.generation < generation and self.state in {State.PLANNED, State.ACTIVE}
+
+    def under(self, generation: int) -> Self:
+        """As it is to be told when its role is of that generation. Not to be stored."""
+        return replace(self, state=State.ENDING, cause=Cause.REVOKED) if self.is_overtaken(generation) else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

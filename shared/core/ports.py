@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.core.audit import AuditEvent
-from shared.core.batch import Batch
+from shared.core.batch import Batch, Message
 from shared.core.caller import Caller
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
+from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, RoleName
@@ -118,8 +119,16 @@ class Leases(Protocol):
         """Leases in the order of their ids. A role or a holder reads only that one's index rows."""
         ...
 
-    async def count_live(self, role: RoleName, at_most: int) -> int:
-        """How many leases of the role have not ended; stops counting past ``at_most``."""
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
+        """How many leases of the role have not ended, of the generation ``since`` or later; stops counting past ``at_most``."""
+        ...
+
+    async def count_few(self, role: RoleName, at_most: int) -> int | None:
+        """How many leases of the role have not ended; ``None`` when there are more, which a small part of them tells."""
+        ...
+
+    def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
+        """The ids of the role's planned and active leases of an earlier generation. Reads the role's index rows."""
         ...
 
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
@@ -150,6 +159,26 @@ class Roles(Protocol):
         ...
 
 
+class Generations(Protocol):
+    """The store of roles' generations."""
+
+    async def get(self, role: RoleName) -> Generation:
+        """The role's, be there such a role or not."""
+        ...
+
+    async def all(self) -> Mapping[RoleName, Generation]:
+        """Those of all roles that were ever revoked."""
+        ...
+
+    async def advance(self, role: RoleName) -> Generation:
+        """Raises it: when this returns it is higher than when it was called, whoever did it. One write, in force at once."""
+        ...
+
+    async def finish(self, generation: Generation) -> None:
+        """Notes that nothing it has overtaken is left; changes nothing if it has been raised since."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
     """Which events to read. Times in UTC, ``since`` included, ``until`` not."""
@@ -175,8 +204,20 @@ class Audit(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many leases there were at that instant, by role and state."""
+
+    at: datetime
+    leases: Mapping[tuple[RoleName, State], int]
+
+    def live(self, role: RoleName) -> int:
+        """Those of the role that had not ended."""
+        return sum(count for (name, state), count in self.leases.items() if name == role and state.is_live)
+
+
 class Journal(Protocol):
-    """When the sweep and the reconciliation last ran."""
+    """When the sweep and the reconciliation last ran, and what was counted then."""
 
     async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
         """Notes that a sweep has finished."""
@@ -194,6 +235,14 @@ class Journal(Protocol):
         """When one last did, and with what result."""
         ...
 
+    async def counted(self, count: Count) -> None:
+        """Notes how many leases there are."""
+        ...
+
+    async def last_count(self) -> Count | None:
+        """The last such note."""
+        ...
+
     async def reachable(self) -> bool:
         """Whether storage answers."""
         ...
@@ -202,7 +251,7 @@ class Journal(Protocol):
 class Revocations(Protocol):
     """The queue of leases to be ended. A message may be delivered never, late, or more than once."""
 
-    async def send(self, batch: Batch) -> None:
+    async def send(self, message: Message) -> None:
         """Puts one message there. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``."""
         ...
 

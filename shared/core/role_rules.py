@@ -23,9 +23,4 @@ def _names_each_group_once(role: Role) -> Iterator[Fault]:
             yield Fault("azure_groups", "names a group twice")
 
 
-def _says_who_beside_the_tenant(role: Role) -> Iterator[Fault]:
-    if role.bounds.tenant_ids and not role.bounds.name_somebody:
-        yield Fault("bound_tenant_ids", "says of which tenant callers are, not who: another bound_ field must stand beside it")
-
-
-RULES: tuple[Rule, ...] = (_says_who_beside_the_tenant, _names_each_group_once)
+RULES: tuple[Rule, ...] = (_names_each_group_once,)

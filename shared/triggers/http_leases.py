@@ -73,7 +73,7 @@ def _ending(call: Call, lease: Lease) -> Reply:
 
 @api.call("POST", "roles/{role}/revoke", operation="revoke_role")
 async def revoke_role_leases(call: Call) -> Reply:
-    """The end of every lease of a role, by way of the sweep."""
+    """The end of every lease of a role: in force with the answer, carried out behind it."""
     role = reading.role_name(call.http)
     reading.nothing(call.http)
-    return of_json(202, {"revoking": await revoke_role(call.outside, call.asker, role)})
+    return of_json(202, wire.revoking(await revoke_role(call.outside, call.asker, role)))

@@ -52,8 +52,8 @@ async def delete_role(call: Call) -> Reply:
     # Only a condition needs a look: a role that is not there is then 404, as without one (RFC 9110, 13.2.1).
     former = await configure.get_role(call.outside, call.asker, name) if wanted.tags is not None else None
     expected = wanted.expected(former.version) if former else None
-    count = await configure.delete_role(call.outside, call.asker, name, expected=expected, revoking=revoking)
-    return of_json(202, {"revoking": count}) if revoking else Reply(204)
+    begun = await configure.delete_role(call.outside, call.asker, name, expected=expected, revoking=revoking)
+    return of_json(202, wire.revoking(begun)) if begun is not None else Reply(204)
 
 
 async def _former(call: Call, name: RoleName) -> Role | None:

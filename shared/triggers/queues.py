@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 import azure.functions as func
 
 from shared.broker.outside import Outside
+from shared.broker.recall import recall
 from shared.broker.set_aside import set_aside
 from shared.broker.sweep import end_due
-from shared.core.batch import POISON, QUEUE, Batch, read_batch
+from shared.core.batch import POISON, QUEUE, Message, Recall, read_message
 from shared.core.names import Unparsable
 from shared.triggers import account
 from shared.triggers.wired import WiredOutside
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 _STORAGE = "AzureWebJobsStorage"
 """The connection: the host's own storage, which is the broker's."""
 
-type Work = Callable[[Outside, str, Batch], Awaitable[None]]
+type Work = Callable[[Outside, str, Message], Awaitable[None]]
 
 
 class RevocationsFailed(Exception):
@@ -49,33 +50,40 @@ def blueprint(wired: WiredOutside) -> func.Blueprint:
 
 async def run(wired: WiredOutside, message: func.QueueMessage, request_id: str, work: Work) -> None:
     """Deals with one message, under an id of its own. Raises ``RevocationsFailed``."""
-    batch = _read(message)
-    if batch is None:
+    said = _read(message)
+    if said is None:
         return
-    with account.failing_as(RevocationsFailed, log, f"batch {batch.id} ({request_id})"):
-        await work(await wired(), request_id, batch)
+    with account.failing_as(RevocationsFailed, log, f"message {said.id} ({request_id})"):
+        await work(await wired(), request_id, said)
 
 
-async def end(outside: Outside, request_id: str, batch: Batch) -> None:
-    """Ends a message's leases."""
-    summary = await end_due(outside, request_id, batch)
+async def end(outside: Outside, request_id: str, said: Message) -> None:
+    """Ends a message's leases, or begins to end a revoked role's."""
+    if isinstance(said, Recall):
+        count = await recall(outside, request_id, said)
+        log.info("recall of role %s (%s): found=%d", said.role, request_id, count)
+        return
+    summary = await end_due(outside, request_id, said)
     log.info(
         "batch %s (%s) of %d: ended=%d undone=%d stuck=%d remaining=%d pruned=%d",
-        *(batch.id, request_id, len(batch.leases)),
+        *(said.id, request_id, len(said.leases)),
         *(summary.ended, summary.undone, summary.stuck, summary.remaining, summary.pruned),
     )
 
 
-async def give_up(outside: Outside, request_id: str, batch: Batch) -> None:
-    """Shows a poisoned message's leases to the operator."""
-    count = await set_aside(outside, request_id, batch)
-    log.error("batch %s (%s) of %d failed too often: %d leases are stuck", batch.id, request_id, len(batch.leases), count)
+async def give_up(outside: Outside, request_id: str, said: Message) -> None:
+    """Shows a poisoned message's leases to the operator. A revoked role's are found by the next sweep."""
+    if isinstance(said, Recall):
+        log.error("the recall of role %s (%s) failed too often: it is left to the sweep", said.role, request_id)
+        return
+    count = await set_aside(outside, request_id, said)
+    log.error("batch %s (%s) of %d failed too often: %d leases are stuck", said.id, request_id, len(said.leases), count)
 
 
-def _read(message: func.QueueMessage) -> Batch | None:
-    """The batch. ``None`` for what is none: nothing can be done with it, now or later, and no lease depends on it."""
+def _read(message: func.QueueMessage) -> Message | None:
+    """What it says. ``None`` for what is none: nothing can be done with it, now or later, and no lease depends on it."""
     try:
-        return read_batch(message.get_body().decode())
+        return read_message(message.get_body().decode())
     except (Unparsable, UnicodeDecodeError):
         # Not a word of what it says: nobody knows who wrote it.
         log.error("message %s cannot be read, and is dropped", message.id)  # noqa: TRY400 - the error's frames say no more

@@ -9,6 +9,7 @@ from typing import Any
 from shared.broker.inspect import Status
 from shared.broker.issue import Issued
 from shared.broker.reconcile import Finding, Reconciliation
+from shared.broker.revoke import Revoking
 from shared.broker.sweep import Summary
 from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
@@ -186,6 +187,11 @@ def _event(event: AuditEvent) -> dict[str, Any]:
             "token_fingerprint": event.caller.token_fingerprint,
         }
     return document
+
+
+def revoking(begun: Revoking) -> dict[str, Any]:
+    """A role's leases that are to end."""
+    return {"revoking": begun.count, "as_of": time(begun.as_of)}
 
 
 def swept(summary: Summary) -> dict[str, int]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from tests.bench.by_hand import make_due
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
@@ -40,7 +41,7 @@ async def _due(on: Stage, count: int) -> int:
             await on.issue(_ROLE)
 
     await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
-    return int((await on.admin.must("POST", f"roles/{_ROLE}/revoke"))["revoking"])
+    return await make_due(on, _ROLE)
 
 
 def _figures(how: str, told: dict[str, Any], leases: int) -> list[Figure]:

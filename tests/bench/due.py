@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.bench.by_hand import make_due
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
@@ -67,7 +68,7 @@ async def measure(scale: Scale) -> list[Figure]:
         # Until the worker's own bucket is as full again as the one that is about to count.
         await asyncio.sleep(_SAMPLES * _WRITES_TO_ISSUE / _RATE)
         await _limit(on)
-        await on.admin.must("POST", f"roles/{_ROLE}/revoke")
+        await make_due(on, _ROLE)
         await on.forget_calls()
         seconds = await _drain(on, meanwhile)
         calls = await on.calls()

@@ -10,7 +10,7 @@ from shared.broker.fan_out import FEW, TOGETHER
 from shared.broker.outside import Timing
 from shared.broker.set_aside import set_aside
 from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
-from shared.core.batch import WAITS, Batch, write_batch
+from shared.core.batch import WAITS, Batch, write_message
 from shared.core.errors import Absent, Refused, Unavailable, Upstream
 from shared.core.lease import Cause, State
 from shared.core.names import LeaseId
@@ -276,4 +276,4 @@ async def test_poison_loses_to_whoever_moves_the_lease_meanwhile(scene: World) -
 def test_a_batch_is_far_smaller_than_a_message_may_be() -> None:
     """With the longest names there are: 64 KiB, of which base64 takes a quarter."""
     longest = LeaseId.of(type(WEB)("r" * 63), "7" * 26)
-    assert 48 * 1024 > 20 * len(write_batch(Batch("0" * 36, (longest,) * TOGETHER)))
+    assert 48 * 1024 > 20 * len(write_message(Batch("0" * 36, (longest,) * TOGETHER)))

@@ -69,7 +69,7 @@ async def test_a_frozen_worker_loses_its_lease() -> None:
     async def freeze() -> None:
         await swept(scene, after=25)
 
-    scene.calls.meanwhile(7, freeze)
+    scene.calls.meanwhile(9, freeze)
     with pytest.raises(Interrupted):
         await issued(scene)
     assert [] == scene.leftovers()

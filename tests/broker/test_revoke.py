@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from shared.broker.revoke import revoke, revoke_role
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, Interrupted, NotFound, Refused, Throttled, Unavailable
 from shared.core.lease import Cause, Lease, State
-from shared.core.names import LeaseId, RoleName
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world
 
@@ -146,38 +144,6 @@ async def test_a_lost_race_never_leaves_it(scene: World, ordinal: int) -> None:
     """Whoever is faster ends it: the answer is the lease as it then stands."""
     scene.calls.meanwhile(len(scene.calls.made) + ordinal, lambda: revoked(scene))
     assert State.ENDED is (await revoked(scene)).state
-
-
-async def test_all_leases_of_a_role_are_made_due(scene: World) -> None:
-    """The sweep ends them; other roles' stay."""
-    scene.roles.keep(role(name=RoleName("other")))
-    await issued(scene)
-    other = await issued(scene, role=RoleName("other"))
-    assert 2 == await revoke_role(scene.outside, request(ADMINISTRATOR), WEB)
-    assert 2 == (await swept(scene)).ended
-    assert [other.lease.id] == [lease.id for lease in scene.leases.rows.values() if lease.state.is_live]
-
-
-async def test_a_lease_of_a_role_that_cannot_be_moved_keeps_no_other() -> None:
-    """Its refusal is told when the others are due."""
-    made = world(role())
-    for _ in range(3):
-        await issued(made)
-    made.calls.fail("leases.swap", Refused(azure_code="PropertyValueTooLarge"))
-    with pytest.raises(Refused):
-        await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
-    assert [State.ACTIVE, State.ENDING, State.ENDING] == sorted(lease.state for lease in made.leases.rows.values())
-
-
-async def test_more_leases_than_a_page_holds_are_all_made_due() -> None:
-    """A role may have thousands."""
-    scene = world(role())
-    first = (await issued(scene)).lease
-    for number in range(1100):
-        lease_id = LeaseId(f"web.{number:026d}")
-        scene.leases.rows[lease_id] = replace(first, id=lease_id)
-    assert 1101 == await revoke_role(scene.outside, request(ADMINISTRATOR), WEB)
-    assert {State.ENDING} == {lease.state for lease in scene.leases.rows.values()}
 
 
 async def test_only_an_admin_revokes_a_role(scene: World) -> None:

@@ -24,12 +24,12 @@ def scene() -> World:
 
 
 async def test_an_idle_sweep_reads_what_is_due_and_nothing_else(scene: World) -> None:
-    """However many leases are alive."""
+    """However many leases are alive: of those, and of roles that were revoked."""
     for _ in range(5):
         await issued(scene)
     before = len(scene.calls.made)
     assert Summary() == await swept(scene)
-    assert ["leases.due", "journal.swept"] == scene.calls.names()[before:]
+    assert ["leases.due", "generations.all", "journal.swept"] == scene.calls.names()[before:]
 
 
 async def test_an_expired_lease_is_ended(scene: World) -> None:

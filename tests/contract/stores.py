@@ -13,14 +13,16 @@ from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.audit_table import TableAudit, TableJournal
+from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.ports import Audit, Journal, Leases, Roles
+from shared.core.ports import Audit, Generations, Journal, Leases, Roles
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
+from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, guid
@@ -34,6 +36,7 @@ class Stores:
     roles: Roles
     audit: Audit
     journal: Journal
+    generations: Generations
     line: LossyLine | None = None
 
 
@@ -54,7 +57,8 @@ class LossyLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it 
 def in_memory() -> Stores:
     """The fakes."""
     calls = Calls(FakeClock())
-    return Stores(MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+    stores = (MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+    return Stores(*stores, MemoryGenerations(calls))
 
 
 @asynccontextmanager
@@ -63,7 +67,8 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
     line, ids = LossyLine(), FixedIds()
     options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
     async with TableServiceClient.from_connection_string(connection, **options) as service:
-        yield Stores(TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableJournal(service), line)
+        stores = (TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableJournal(service))
+        yield Stores(*stores, TableGenerations(service), line)
 
 
 def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object_id, *, due: float = 20.0) -> Lease:

@@ -10,6 +10,7 @@ import pytest
 
 from shared.core.errors import LostRace, Unreachable
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery
@@ -222,6 +223,37 @@ async def test_live_leases_are_counted_up_to_a_bound(stores: Stores) -> None:
     assert 6 == await stores.leases.count_live(WEB, 100)
     await stores.leases.swap(ending.ended(LATER, timedelta(days=7)), former=ending)
     assert [5, 5, 3] == [await stores.leases.count_live(WEB, most) for most in (100, 5, 2)]
+
+
+async def test_a_few_leases_are_counted_exactly_and_many_are_not(stores: Stores) -> None:
+    """All that have not ended; more than asked for are told as that."""
+    await furnished(stores)
+    assert [6, 6, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 48, 5)]
+
+
+async def test_leases_of_a_generation_are_counted_apart(stores: Stores) -> None:
+    """Rows of before there were generations are of generation 0."""
+    for number in range(5):
+        await stores.leases.open(replace(lease(number), generation=number // 2))
+    assert [5, 3, 1, 0] == [await stores.leases.count_live(WEB, 100, since=least) for least in (0, 1, 2, 3)]
+
+
+async def test_what_a_generation_has_overtaken_is_found(stores: Stores) -> None:
+    """Planned and active leases of the role that are older, and no others."""
+    opened = [await stores.leases.open(replace(lease(number), generation=number // 2)) for number in range(5)]
+    await stores.leases.open(lease(9, OTHER))
+    active = await stores.leases.swap(opened[0].activated(LATER, ready=False), former=opened[0])
+    await stores.leases.swap(opened[1].ending(Cause.EXPIRED, LATER, LATER), former=opened[1])
+    for number, expected in ((0, set()), (1, {active.id}), (2, {active.id, opened[2].id, opened[3].id})):
+        found = [each async for each in stores.leases.overtaken(Generation(WEB, number))]
+        assert (len(expected), expected) == (len(found), set(found))
+
+
+async def test_a_lease_keeps_its_generation(stores: Stores) -> None:
+    """In its own row and in what listings read."""
+    opened = await stores.leases.open(replace(lease(), generation=7))
+    assert opened == await stores.leases.get(opened.id)
+    assert [7] == [each.generation for each in (await stores.leases.list(LeaseQuery())).items]
 
 
 async def test_the_census_counts_by_role_and_state(stores: Stores) -> None:

@@ -18,7 +18,7 @@ from azure.storage.queue.aio import QueueClient
 from shared.cloud.connections import azure_transport
 from shared.cloud.queues import StorageRevocations, connect
 from shared.cloud.ticket_table import TableTickets
-from shared.core.batch import QUEUE, WAITS, Batch, read_batch
+from shared.core.batch import QUEUE, WAITS, Batch, read_message
 from shared.core.errors import Refused, Unreachable
 from shared.core.names import LeaseId
 from shared.core.ports import Tickets
@@ -114,7 +114,7 @@ async def test_a_message_is_what_the_host_expects(storage_connection: str) -> No
         assert [] == await on.messages()
         await asyncio.sleep(2.1)
         (message,) = await on.messages()
-        assert batch(size=16) == read_batch(base64.b64decode(message.content, validate=True).decode())
+        assert batch(size=16) == read_message(base64.b64decode(message.content, validate=True).decode())
         assert message.expires_on is not None
         assert message.inserted_on is not None
         assert WAITS == message.expires_on - message.inserted_on

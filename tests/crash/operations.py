@@ -173,7 +173,8 @@ def configured(again: Deed, kind: str, *, ends_all: bool = False) -> Callable[[W
         kept = world.run(lambda: world.outside.roles.get(WEB))
         assert kind == _kind_of(kept)
         if ends_all:
-            assert not any(lease.state is State.ACTIVE for lease in world.leases.rows.values())
+            generation = world.generations.rows[WEB].number
+            assert not any(lease.under(generation).state is State.ACTIVE for lease in world.leases.rows.values())
         if kept is not None:
             world.run(lambda: issuing(world))
         require_nothing_left(world)

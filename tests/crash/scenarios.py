@@ -5,9 +5,10 @@ from __future__ import annotations
 from shared.broker.fan_out import leave
 from shared.broker.force import revoke_as_operator
 from shared.broker.issue import Ask, Issued, issue
+from shared.broker.recall import recall
 from shared.broker.renew import renew
 from shared.broker.repeat import issue_once
-from shared.broker.revoke import revoke
+from shared.broker.revoke import revoke, revoke_role
 from shared.broker.set_aside import set_aside
 from shared.broker.sweep import end_due, sweep_on_time
 from shared.core.names import LeaseId
@@ -88,11 +89,29 @@ async def taking_poison(world: World) -> None:
         await set_aside(world.outside, "poison", batch)
 
 
+async def recalling(world: World) -> None:
+    """A worker takes the messages by which revocations of whole roles begin, and those that they have left to others."""
+    for said in world.revocations.recalls():
+        await recall(world.outside, "recall", said)
+    await taking_messages(world)
+
+
+def recalled(target: Target, lag: float = 0.0, count: int = 2) -> World:
+    """A role whose leases, five minutes old, were revoked a moment ago."""
+    made = fresh(target, lag)
+    for _ in range(count):
+        made.run(lambda: issuing(made))
+    made.clock.jump(250)
+    made.run(lambda: revoke_role(made.outside, request(ADMINISTRATOR), WEB))
+    return made
+
+
 def fan_outs(target: Target, lag: float = 0.0) -> list[Scenario]:
     """Every step of a lease's way through the queue."""
     return [
         Scenario("fan-out", lambda: overdue(target, lag), fanning_out),
         Scenario("message", lambda: queued(target, lag), taking_messages),
+        Scenario("recall", lambda: recalled(target, lag), recalling),
         Scenario("poison", lambda: queued(target, lag), taking_poison),
     ]
 

@@ -110,10 +110,10 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, **more: str) -> AsyncIterator[Stage]:
+async def opened(folder: Path) -> AsyncIterator[Stage]:
     """A stack with the sample configuration, and no timer of its own in between. Storage keeps what it holds in the folder."""
     storage = Azurite(folder=folder)
-    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE), **more}
+    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with (
         Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, storage=storage) as stack,
         stack.visitor() as visitor,

@@ -11,7 +11,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
-from shared.core.batch import POISON, Batch, write_batch
+from shared.core.batch import POISON, Batch, write_message
 from shared.core.names import LeaseId
 from tests.e2e.conftest import Stage
 
@@ -30,7 +30,7 @@ async def due(stage: Stage) -> str:
 
 async def poison(stage: Stage, lease: str) -> None:
     """Puts a message of that lease where the platform puts those that failed too often."""
-    message = write_batch(Batch(BATCH, (LeaseId.parse(lease),)))
+    message = write_message(Batch(BATCH, (LeaseId.parse(lease),)))
     connection = stage.stack.environment()["AzureWebJobsStorage"]
     async with QueueClient.from_connection_string(connection, POISON) as queue:
         # The first poisoned message makes the queue.

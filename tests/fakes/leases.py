@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import count
 
 from shared.core.errors import LostRace
+from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
@@ -54,9 +55,19 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.list", lambda: self._list(query), query)
 
-    async def count_live(self, role: RoleName, at_most: int) -> int:
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
         """See the port."""
-        return await self._calls.through("leases.count_live", lambda: self._count_live(role, at_most), role)
+        return await self._calls.through("leases.count_live", lambda: self._count_live(role, at_most, since), role)
+
+    async def count_few(self, role: RoleName, at_most: int) -> int | None:
+        """See the port."""
+        count = await self._calls.through("leases.count_few", lambda: self._count_live(role, at_most, 0), role)
+        return count if count <= at_most else None
+
+    async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
+        """See the port."""
+        for lease_id in await self._calls.through("leases.overtaken", lambda: self._overtaken(generation), generation):
+            yield lease_id
 
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """See the port."""
@@ -105,9 +116,13 @@ class MemoryLeases:
         shown = tuple(found[: query.limit])
         return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
-    def _count_live(self, role: RoleName, at_most: int) -> int:
-        live = sum(lease.state.is_live for lease in self.rows.values() if lease.id.role == role)
-        return min(live, at_most + 1)
+    def _count_live(self, role: RoleName, at_most: int, since: int) -> int:
+        of_role = (lease for lease in self.rows.values() if lease.id.role == role and lease.generation >= since)
+        return min(sum(lease.state.is_live for lease in of_role), at_most + 1)
+
+    def _overtaken(self, generation: Generation) -> tuple[LeaseId, ...]:
+        of_role = (lease for lease in self.rows.values() if lease.id.role == generation.role)
+        return tuple(sorted(lease.id for lease in of_role if lease.is_overtaken(generation.number)))
 
     def _census(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())

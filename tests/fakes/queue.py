@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.core.batch import Batch, read_batch, write_batch
+from shared.core.batch import Batch, Message, Recall, read_message, write_message
 from shared.core.names import LeaseId
 from tests.fakes.calls import Calls
 
@@ -16,13 +16,17 @@ class MemoryRevocations:
         self.texts: list[str] = []
         self._calls = calls
 
-    async def send(self, batch: Batch) -> None:
+    async def send(self, message: Message) -> None:
         """See the port."""
-        await self._calls.through("revocations.send", lambda: self.texts.append(write_batch(batch)), batch)
+        await self._calls.through("revocations.send", lambda: self.texts.append(write_message(message)), message)
 
     def messages(self) -> list[Batch]:
-        """What has been sent, in order."""
-        return [read_batch(text) for text in self.texts]
+        """The batches that have been sent, in order."""
+        return [said for text in self.texts if isinstance(said := read_message(text), Batch)]
+
+    def recalls(self) -> list[Recall]:
+        """The recalls that have been sent, in order."""
+        return [said for text in self.texts if isinstance(said := read_message(text), Recall)]
 
 
 class MemoryTickets:

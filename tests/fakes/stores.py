@@ -9,7 +9,7 @@ from itertools import count
 from shared.core.audit import AuditEvent
 from shared.core.errors import Fault, Malformed, PreconditionFailed
 from shared.core.names import RoleName
-from shared.core.ports import AuditQuery, Page
+from shared.core.ports import AuditQuery, Count, Page
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
@@ -119,6 +119,7 @@ class MemoryJournal:
         self._calls = calls
         self._last: tuple[datetime, Mapping[str, int]] | None = None
         self._reconciled: tuple[datetime, Mapping[str, int]] | None = None
+        self._count: Count | None = None
 
     async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
         """See the port."""
@@ -136,12 +137,23 @@ class MemoryJournal:
         """See the port."""
         return await self._calls.through("journal.last_reconciliation", lambda: self._reconciled)
 
+    async def counted(self, count: Count) -> None:
+        """See the port."""
+        await self._calls.through("journal.counted", lambda: self._note_count(count))
+
+    async def last_count(self) -> Count | None:
+        """See the port."""
+        return await self._calls.through("journal.last_count", lambda: self._count)
+
     async def reachable(self) -> bool:
         """See the port."""
         return await self._calls.through("journal.reachable", lambda: True)
 
     def _note_reconciliation(self, at: datetime, summary: Mapping[str, int]) -> None:
         self._reconciled = (at, dict(summary))
+
+    def _note_count(self, count: Count) -> None:
+        self._count = Count(count.at, dict(count.leases))
 
     def _note(self, at: datetime, summary: Mapping[str, int]) -> None:
         self._last = (at, dict(summary))

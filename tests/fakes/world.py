@@ -23,6 +23,7 @@ from tests.fakes.census import FakeCensus
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
+from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
@@ -36,7 +37,6 @@ def guid(number: int) -> ObjectId:
 
 TENANT = guid(1)
 SUBSCRIPTION = guid(2)
-OTHER_TENANT = guid(9)
 GROUPS = tuple(guid(0x100 + index) for index in range(8))
 SCOPES = tuple(Scope.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg{index}") for index in range(8))
 DEFINITION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{guid(3)}"
@@ -111,6 +111,7 @@ class World:
     turns: MemoryTurns
     revocations: MemoryRevocations
     tickets: MemoryTickets
+    generations: MemoryGenerations
     outside: Outside = field(init=False)
     issuers: FakeIssuers = field(init=False)
     census: FakeCensus = field(init=False)
@@ -132,7 +133,7 @@ def world(
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag)
     made = World(
         *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls)),
-        *(MemoryTurns(calls), MemoryRevocations(calls), MemoryTickets(calls)),
+        *(MemoryTurns(calls), MemoryRevocations(calls), MemoryTickets(calls), MemoryGenerations(calls)),
     )
     _furnish(cloud)
     for each in roles:
@@ -151,7 +152,7 @@ def world(
         made.tickets,
         timing or Timing(),
         protected or Protected(),
-        frozenset({TENANT, OTHER_TENANT}),
+        generations=made.generations,
         census=lambda: made.census,
     )
     return made

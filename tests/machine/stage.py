@@ -26,6 +26,7 @@ from shared.issuers.service_principal import ServicePrincipalIssuer
 from shared.issuers.turns import TakingTurns
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
@@ -77,6 +78,7 @@ class Stage:
         self.audit, self.journal = MemoryAudit(self.calls), MemoryJournal(self.calls)
         self.turns = MemoryTurns(self.calls)
         self.revocations, self.tickets = MemoryRevocations(self.calls), MemoryTickets(self.calls)
+        self.generations = MemoryGenerations(self.calls)
         for name in (PRINCIPALS, SECRETS):
             self.configure(name)
         self.before = self.azure.inventory()
@@ -141,7 +143,11 @@ class Stage:
             ApplicationSecretIssuer(graph, turns, probe, patience, tenant, frozenset()),
         )
         stores = (self.leases, self.roles, self.audit, self.journal, issuers, self.revocations, self.tickets)
-        return Outside(self.clock, self.ids, *stores, census=lambda: AzureCensus(calls, arm, own, patience))
+        return Outside(
+            *(self.clock, self.ids, *stores),
+            generations=self.generations,
+            census=lambda: AzureCensus(calls, arm, own, patience),
+        )
 
     def orphans(self) -> list[str]:
         """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""

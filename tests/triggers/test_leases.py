@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from shared.core.errors import Unavailable
-from shared.core.lease import State
-from shared.core.names import LeaseId
 from tests.fakes.world import ALICE, EXISTING_APP_ID, SUBSCRIPTION, TENANT, role, secret_target, world
 from tests.triggers.app import Answer, App
 
@@ -305,10 +303,13 @@ async def test_without_an_address_there_is_nothing_to_follow(app: App) -> None:
 
 
 async def test_revokes_every_lease_of_a_role(app: App) -> None:
-    """For admins; the sweep carries it out."""
+    """For admins; nobody may use them any more, and a message begins their ends."""
     lease_id = (await issued(app)).json["lease"]["id"]
     refused = await app.call("POST", "/api/v1/roles/web/revoke")
     answer = await app.call("POST", "/api/v1/roles/web/revoke", token="admin.token.x")
     assert (refused.status, refused.code) == (403, "admin_required")
-    assert (answer.status, answer.json) == (202, {"revoking": 1})
-    assert app.world.leases.rows[LeaseId(lease_id)].state is State.ENDING
+    assert (answer.status, answer.json) == (202, {"revoking": 1, "as_of": "2026-03-02T09:00:00.000Z"})
+    assert (await app.call("GET", f"/api/v1/leases/{lease_id}")).json["state"] == "ending"
+    assert [each["state"] for each in (await app.call("GET", "/api/v1/leases")).json["leases"]] == ["ending"]
+    assert (await app.call("POST", f"/api/v1/leases/{lease_id}/renew")).code == "lease_not_active"
+    assert ["web"] == [said.role for said in app.world.revocations.recalls()]

@@ -11,7 +11,7 @@ import pytest
 from azure.functions.queue import QueueMessage
 
 from shared.broker.outside import Outside
-from shared.core.batch import Batch, write_batch
+from shared.core.batch import Batch, write_message
 from shared.core.errors import Unavailable
 from shared.core.lease import State
 from shared.triggers import queues
@@ -40,7 +40,7 @@ async def overdue(app: App) -> str:
     """A lease that is over, as a message."""
     await app.call("POST", "/api/v1/roles/web/leases")
     app.world.clock.jump(901)
-    return write_batch(Batch(app.world.ids.guid(), tuple(app.world.leases.rows)))
+    return write_message(Batch(app.world.ids.guid(), tuple(app.world.leases.rows)))
 
 
 @pytest.mark.parametrize(("name", "queue"), [("revocations", "revocations"), ("revocations_poison", "revocations-poison")])

@@ -149,7 +149,7 @@ async def test_keeps_a_role_with_live_leases_unless_told(app: App) -> None:
     refused = await app.call("DELETE", "/api/v1/roles/web", token="admin.token.x")
     done = await app.call("DELETE", "/api/v1/roles/web", token="admin.token.x", query={"revoke": "true"})
     assert (refused.status, refused.code) == (409, "role_has_leases")
-    assert (done.status, done.json) == (202, {"revoking": 1})
+    assert (done.status, done.json) == (202, {"revoking": 1, "as_of": "2026-03-02T09:00:00.000Z"})
 
 
 async def test_deletes_a_role_without_leases(app: App) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.batch import Batch, batches, read_batch, write_batch
+from shared.core.batch import Batch, batches, read_message, write_message
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 
 ID = ObjectId("11111111-2222-4333-8444-555555555555")
@@ -16,7 +16,7 @@ WRITTEN = {"form": 1, "id": ID, "leases": list(LEASES)}
 
 def test_what_is_written_can_be_read() -> None:
     """As it was."""
-    assert Batch(ID, LEASES) == read_batch(write_batch(Batch(ID, LEASES)))
+    assert Batch(ID, LEASES) == read_message(write_message(Batch(ID, LEASES)))
 
 
 def test_leases_are_put_together_in_their_order() -> None:
@@ -41,11 +41,11 @@ def test_leases_are_put_together_in_their_order() -> None:
 def test_what_is_no_batch_is_refused(wrong: dict[str, object]) -> None:
     """A later form as well: its leases are due still, and a worker that can read it will come."""
     with pytest.raises(Unparsable):
-        read_batch(json.dumps(WRITTEN | wrong))
+        read_message(json.dumps(WRITTEN | wrong))
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps) | st.just("[" * 100_000))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """Nothing else comes of it."""
     with pytest.raises(Unparsable):
-        read_batch(text)
+        read_message(text)

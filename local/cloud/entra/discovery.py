@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from local.cloud.entra import errors
 from local.cloud.entra.token import check_tenant
-from local.cloud.tokens import issuers_of
 from local.cloud.wire import Call, Reply
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def configuration_1(world: World, call: Call) -> Reply:
     """``GET /{tenant}/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
-    document = _configuration(f"{base}/oauth2", _issuers(world, call)[0], f"{call.origin}/common/discovery/keys")
+    document = _configuration(f"{base}/oauth2", world.tokens.issuers[0], f"{call.origin}/common/discovery/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/devicecode"
     document["userinfo_endpoint"] = f"{base}/openid/userinfo"
     document["microsoft_multi_refresh_token"] = True
@@ -59,7 +58,7 @@ def configuration_2(world: World, call: Call) -> Reply:
     """``GET /{tenant}/v2.0/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
-    document = _configuration(f"{base}/oauth2/v2.0", _issuers(world, call)[1], f"{base}/discovery/v2.0/keys")
+    document = _configuration(f"{base}/oauth2/v2.0", world.tokens.issuers[1], f"{base}/discovery/v2.0/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/v2.0/devicecode"
     document["userinfo_endpoint"] = "https://graph.microsoft.com/oidc/userinfo"
     document["kerberos_endpoint"] = f"{base}/kerberos"
@@ -72,7 +71,7 @@ def keys(world: World, call: Call) -> Reply:
     _check(world, call)
     published = world.tokens.keys.jwks()
     if "/v2.0/" in call.path:
-        published = [found | {"issuer": _issuers(world, call)[1]} for found in published]
+        published = [found | {"issuer": world.tokens.issuers[1]} for found in published]
     return Reply(200, {"keys": published}, _CACHED)
 
 
@@ -97,13 +96,8 @@ def instance(world: World, call: Call) -> Reply:
     return Reply(200, body, _CACHED)
 
 
-def _issuers(world: World, call: Call) -> tuple[str, str]:
-    tenant = call.params["tenant"].lower()
-    return issuers_of(tenant) if tenant in world.other_tenants else world.tokens.issuers
-
-
 def _check(world: World, call: Call) -> None:
-    if call.params["tenant"].lower() not in _ANY_TENANT | world.other_tenants:
+    if call.params["tenant"].lower() not in _ANY_TENANT:
         check_tenant(world, call, "invalid_tenant")
 
 

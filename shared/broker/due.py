@@ -1,0 +1,63 @@
+"""What is due: leases whose ``due_at`` has come, and those that their role's generation has overtaken, whatever it says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from shared.broker.outside import Outside
+from shared.core.generation import Generation
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId, RoleName
+
+
+async def all_due(outside: Outside, at_most: int) -> list[LeaseId]:
+    """So many of them at most, each once. Raises ``Upstream``.
+
+    A death between a generation's rise and its message loses nothing: whoever looks here finds what it has overtaken.
+    """
+    found: dict[LeaseId, None] = {}
+    async for lease_id in _each(outside):
+        found[lease_id] = None
+        if len(found) == at_most:
+            break
+    return list(found)
+
+
+async def overtaken(outside: Outside, generation: Generation) -> AsyncIterator[LeaseId]:
+    """Those of one role; notes that it is finished when there are none. Raises ``Upstream``.
+
+    A lease that is opened under an earlier generation after this look is seen by its own worker, or by the sweep once its hold
+    has lapsed.
+    """
+    none = True
+    async for lease_id in outside.leases.overtaken(generation):
+        none = False
+        yield lease_id
+    if none and not generation.is_finished:
+        await outside.generations.finish(generation)
+
+
+async def _each(outside: Outside) -> AsyncIterator[LeaseId]:
+    async for lease_id in outside.leases.due(outside.now()):
+        yield lease_id
+    for generation in (await outside.generations.all()).values():
+        if not generation.is_finished:
+            async for lease_id in overtaken(outside, generation):
+                yield lease_id
+
+
+class Ages:
+    """The generations of the roles of some leases, each read once: they only grow, so what was overtaken stays so."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self._known: dict[RoleName, int] = {}
+
+    async def overtakes(self, lease: Lease) -> bool:
+        """Whether the lease is due for no other reason than that its role was revoked. Raises ``Upstream``."""
+        role = lease.id.role
+        if lease.due_at <= self._outside.now() or lease.state not in {State.PLANNED, State.ACTIVE}:
+            return False
+        if role not in self._known:
+            self._known[role] = (await self._outside.generations.get(role)).number
+        return lease.is_overtaken(self._known[role])
