@@ -253,6 +253,7 @@ class Identity:
 class Registered(Protocol):
     """What has a client id, and may lie in the recycle bin."""
 
+    id: str
     app_id: str
     deleted: float | None
 

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local.cloud.consistency import Consistency
+from local.cloud.consistency import Consistency, Ghosts
 from local.cloud.faults import Faults
 from local.cloud.ledger import Ledger
 from local.cloud.state import Directory
@@ -45,6 +45,8 @@ class World:
     """What object ids are drawn from: the same calls in the same order make the same ids."""
     directory: Directory = field(default_factory=Directory)
     consistency: Consistency = field(init=False)
+    ghosts: Ghosts = field(init=False)
+    """What has ended, and not for everybody yet."""
     faults: Faults = field(default_factory=Faults)
     ledger: Ledger = field(default_factory=Ledger)
     tokens: Tokens = field(init=False)
@@ -57,6 +59,7 @@ class World:
         self.chance = random.Random(self.seed)
         # Delays have a chance of their own: a profile must not change which ids are drawn.
         self.consistency = Consistency(self.clock.now, random.Random(self.seed))
+        self.ghosts = self.consistency.ghosts
         self.tokens = Tokens(self.tenant_id, self.clock.now)
 
     def reset(self) -> None:

@@ -13,7 +13,7 @@ from local.cloud.arm.scopes import Scope, lineage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud.state import RoleAssignment, RoleDefinition
+    from local.cloud.state import Group, RoleAssignment, RoleDefinition
     from local.cloud.wire import Json
     from local.cloud.world import World
 
@@ -56,9 +56,11 @@ def effective(world: World, principal_id: str, scope: Scope) -> Iterator[RoleAss
 
 
 def assigned_to(world: World, principal_id: str) -> Iterator[RoleAssignment]:
-    """The assignments of this principal and of the groups that it is in, at any scope."""
-    for holder in (principal_id, *memberships(world, principal_id)):
+    """The assignments of this principal and of the groups that it is in, at any scope; those removed just now as well."""
+    holders = {principal_id.lower(), *memberships(world, principal_id)}
+    for holder in holders:
         yield from world.directory.role_assignments.of(holder)
+    yield from (item for item in world.ghosts.of("assignment") if item.principal_id.lower() in holders)
 
 
 def memberships(world: World, object_id: str) -> set[str]:
@@ -69,14 +71,22 @@ def memberships(world: World, object_id: str) -> set[str]:
         frontier = {
             group.id
             for group in world.directory.groups.values()
-            if group.deleted is None and group.id not in found and _holds_any(world, group.id, group.members, frontier)
+            if _stands(world, group) and group.id not in found and _holds_any(world, group.id, group.members, frontier)
         }
         found |= frontier
     return found
 
 
+def _stands(world: World, group: Group) -> bool:
+    if group.deleted is None:
+        return True
+    return world.ghosts.holds("group", group.id) and world.consistency.sees("arm", "group", group.id)
+
+
 def _holds_any(world: World, group_id: str, members: list[str], wanted: set[str]) -> bool:
-    return any(world.consistency.sees("arm", "member", group_id, member) for member in wanted.intersection(members))
+    left = (member for of, member in world.ghosts.of("member") if of == group_id)
+    here = wanted.intersection((*members, *left))
+    return any(world.consistency.sees("arm", "member", group_id, member) for member in here)
 
 
 def definition_of(world: World, assignment: RoleAssignment) -> RoleDefinition | None:

@@ -67,6 +67,7 @@ def delete(request: Request) -> Reply:
         return Reply(204)
     body = render(assignment, request, scope)
     del request.world.directory.role_assignments[assignment.name]
+    request.world.consistency.ended("assignment", assignment.name, shown=assignment)
     return Reply(200, body)
 
 

@@ -80,7 +80,10 @@ def take(request: Request) -> Reply:
 
 def _holders(request: Request) -> Iterable[Holder]:
     directory = request.directory
-    return (*objects.living(request, directory.service_principals), *objects.living(request, directory.users))
+    return (
+        *objects.living(request, ServicePrincipal, directory.service_principals),
+        *objects.living(request, User, directory.users),
+    )
 
 
 def _held(request: Request, item: Holder) -> Reply:
@@ -131,7 +134,7 @@ def _holder(request: Request, object_id: str) -> Holder:
 
 def _resource(request: Request, object_id: str) -> ServicePrincipal:
     found = request.directory.service_principals.get(object_id)
-    return objects.existing(request, found, object_id)
+    return objects.existing(request, found, object_id, ServicePrincipal)
 
 
 def _role(request: Request, principal: Holder, resource: ServicePrincipal, role_id: str) -> Json:

@@ -24,12 +24,12 @@ def addressed(request: Request) -> Application:
     params = request.call.params
     if "app_id" in params:
         app_id = request.guid("app_id")
-        return objects.existing(request, request.directory.application_of(app_id), app_id)
+        return objects.existing(request, request.directory.application_of(app_id), app_id, Application)
     if "unique_name" in params:
         name = request.param("unique_name")
-        return objects.existing(request, request.directory.applications.named(name), name)
+        return objects.existing(request, request.directory.applications.named(name), name, Application)
     object_id = request.guid("id")
-    return objects.existing(request, request.directory.applications.get(object_id), object_id)
+    return objects.existing(request, request.directory.applications.get(object_id), object_id, Application)
 
 
 def listed(request: Request) -> Reply:
@@ -48,9 +48,8 @@ def _candidates(request: Request) -> Iterable[Application]:
     """All that live, or the one with the client id that the filter asks for."""
     app_id = filters.wanted_app_id(request.call.query.get("$filter"))
     if app_id is None:
-        return objects.living(request, request.directory.applications)
-    found = request.directory.application_of(app_id)
-    return [found] if found is not None and objects.seen(request, found) else []
+        return objects.living(request, Application, request.directory.applications)
+    return objects.by_app_id(request, Application, request.directory.application_of(app_id), app_id)
 
 
 def read(request: Request) -> Reply:
@@ -100,9 +99,9 @@ def delete(request: Request) -> Reply:
     request.caller.require_change(item.owners)
     request.limits.begin_change(request.world, item.id)
     principal = request.directory.principal_of(item.app_id)
-    item.deleted = request.now
+    objects.discarded(request, item)
     if principal is not None:
-        principal.deleted = request.now
+        objects.discarded(request, principal)
     return done()
 
 
@@ -158,7 +157,7 @@ def _apply(request: Request, item: Application, body: Json) -> None:
     sent = _checked(request, item, body)
     kept = passwords.kept(item, sent.pop("passwordCredentials", None))
     certificates.replace(request, item, sent.pop("keyCredentials", None))
-    item.passwords = kept
+    passwords.replace(request, item, kept)
     item.properties = objects.merged(item.properties, sent)
 
 

@@ -38,11 +38,11 @@ def application(request: Request, item: Application) -> Json:
         "id": item.id,
         "appId": item.app_id,
         "createdDateTime": written(item.created, precise=False),
-        "deletedDateTime": written(item.deleted, precise=False),
+        "deletedDateTime": _deleted(request, item),
         "publisherDomain": request.world.tenant_name,
         "uniqueName": item.unique_name,
-        "keyCredentials": certificates(request, item.certificates.values()),
-        "passwordCredentials": passwords(request, item.passwords.values()),
+        "keyCredentials": certificates(request, item),
+        "passwordCredentials": passwords(request, item),
     }
     body["web"]["redirectUriSettings"] = [{"uri": uri, "index": None} for uri in body["web"]["redirectUris"]]
     return body
@@ -57,12 +57,12 @@ def service_principal(request: Request, item: ServicePrincipal) -> Json:
         "id": item.id,
         "appId": item.app_id,
         "createdDateTime": written(item.created, precise=False),
-        "deletedDateTime": written(item.deleted, precise=False),
+        "deletedDateTime": _deleted(request, item),
         "servicePrincipalType": item.kind,
         "alternativeNames": _alternative_names(item) or body["alternativeNames"],
         "servicePrincipalNames": names if item.app_id in names else [item.app_id, *names],
-        "keyCredentials": certificates(request, item.certificates.values()),
-        "passwordCredentials": passwords(request, item.passwords.values()),
+        "keyCredentials": certificates(request, item),
+        "passwordCredentials": passwords(request, item),
     }
 
 
@@ -86,6 +86,12 @@ def _inherited(request: Request, app: Application | None) -> Json:
     }
 
 
+def _deleted(request: Request, item: Application | ServicePrincipal | Group | User) -> str | None:
+    """Whoever shows an object outside the recycle bin takes it for living."""
+    in_bin = "/deleteditems/" in request.call.path.lower()
+    return written(item.deleted, precise=False) if in_bin else None
+
+
 def _alternative_names(item: ServicePrincipal) -> list[str]:
     """How the directory tells a managed identity's resource, and user- from system-assigned ones."""
     if item.resource_id is None:
@@ -99,7 +105,7 @@ def group(request: Request, item: Group) -> Json:
     return _filled(schema.GROUP, item.properties) | {
         "id": item.id,
         "createdDateTime": created,
-        "deletedDateTime": written(item.deleted, precise=False),
+        "deletedDateTime": _deleted(request, item),
         "renewedDateTime": created,
         "securityIdentifier": security_identifier(item.id),
     }
@@ -115,14 +121,20 @@ def user(request: Request, item: User) -> Json:
     return _filled(schema.USER, item.properties) | {
         "id": item.id,
         "createdDateTime": written(item.created, precise=False),
-        "deletedDateTime": written(item.deleted, precise=False),
+        "deletedDateTime": _deleted(request, item),
     }
 
 
-def passwords(request: Request, items: Iterable[Password]) -> list[Json]:
-    """Secrets as reads show them, newest first: never their text; those that this replica has not seen are missing."""
+def passwords(request: Request, holder: Application | ServicePrincipal) -> list[Json]:
+    """Secrets as reads show them, newest first: never their text; as far as this replica knows."""
     sees = request.world.consistency.sees
-    return [password(item) for item in reversed(list(items)) if sees("graph", "secret", item.key_id)]
+    items = (*_gone(request, "secret", holder), *holder.passwords.values())
+    return [password(item) for item in reversed(items) if sees("graph", "secret", item.key_id)]
+
+
+def _gone(request: Request, kind: str, holder: Application | ServicePrincipal) -> list[Any]:
+    """What was removed from the holder so lately that a replica may still show it."""
+    return [item for of, item in request.world.ghosts.of(kind) if of == holder.id]
 
 
 def password(item: Password, *, reveal: bool = False) -> Json:
@@ -138,9 +150,10 @@ def password(item: Password, *, reveal: bool = False) -> Json:
     }
 
 
-def certificates(request: Request, items: Iterable[Certificate]) -> list[Json]:
+def certificates(request: Request, holder: Application | ServicePrincipal) -> list[Json]:
     """Certificates as reads show them, without the key."""
     sees = request.world.consistency.sees
+    items = (*_gone(request, "certificate", holder), *holder.certificates.values())
     return shown_certificates(item for item in items if sees("graph", "certificate", item.key_id))
 
 

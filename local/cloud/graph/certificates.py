@@ -30,7 +30,9 @@ def replace(request: Request, holder: Application | ServicePrincipal, sent: obje
     kept = [_kept(holder, item) or _new(request, item) for item in sent]
     request.limits.check_credentials(len(kept) + len(holder.passwords))
     fresh = [item.key_id for item in kept if item.key_id not in holder.certificates]
-    holder.certificates = {item.key_id: item for item in kept}
+    former, holder.certificates = holder.certificates, {item.key_id: item for item in kept}
+    for key_id in former.keys() - holder.certificates.keys():
+        request.world.consistency.ended("certificate", key_id, shown=(holder.id, former[key_id]))
     for key_id in fresh:
         request.world.consistency.wrote("certificate", key_id)
 

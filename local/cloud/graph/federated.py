@@ -67,8 +67,11 @@ def delete(request: Request) -> Reply:
     """``DELETE .../federatedIdentityCredentials/{id or name}``."""
     item = changeable(request)
     credential = _named(request, item)
+    if credential.id not in item.federated:
+        raise errors.not_found(credential.id)
     request.limits.begin_change(request.world, item.id)
     del item.federated[credential.id]
+    request.world.consistency.ended("federated", credential.id, shown=(item.id, credential))
     return done()
 
 
@@ -78,7 +81,8 @@ def _fragment(item: Application) -> str:
 
 def _seen(request: Request, item: Application) -> list[FederatedCredential]:
     sees = request.world.consistency.sees
-    return [known for known in item.federated.values() if sees("graph", "federated", known.id)]
+    gone = (known for holder, known in request.world.ghosts.of("federated") if holder == item.id)
+    return [known for known in (*item.federated.values(), *gone) if sees("graph", "federated", known.id)]
 
 
 def _named(request: Request, item: Application) -> FederatedCredential:

@@ -25,19 +25,19 @@ _UNSEEN = "The source resource object or one of the objects being referenced do 
 def addressed(request: Request) -> Group:
     """The group that the path names, or 404."""
     object_id = request.guid("id")
-    return objects.existing(request, request.directory.groups.get(object_id), object_id)
+    return objects.existing(request, request.directory.groups.get(object_id), object_id, Group)
 
 
 def listed(request: Request) -> Reply:
     """``GET /groups``."""
     request.caller.require(access.READ_GROUPS)
-    return queries.many(request, bodies.GROUP, objects.living(request, request.directory.groups))
+    return queries.many(request, bodies.GROUP, objects.living(request, Group, request.directory.groups))
 
 
 def counted(request: Request) -> Reply:
     """``GET /groups/$count``."""
     request.caller.require(access.READ_GROUPS)
-    return queries.count(request, bodies.GROUP, objects.living(request, request.directory.groups))
+    return queries.count(request, bodies.GROUP, objects.living(request, Group, request.directory.groups))
 
 
 def read(request: Request) -> Reply:
@@ -86,7 +86,7 @@ def update(request: Request) -> Reply:
 
 def delete(request: Request) -> Reply:
     """``DELETE /groups/{id}``; groups of the security kind can be restored like any other here."""
-    changeable(request).deleted = request.now
+    objects.discarded(request, changeable(request))
     return done()
 
 
@@ -124,7 +124,7 @@ def remove_member(request: Request) -> Reply:
     sees = request.world.consistency.sees("graph", "member", item.id, member_id)
     if member_id not in item.members or not sees:
         raise errors.not_found(member_id)
-    item.members.remove(member_id)
+    memberships.leave(request.world, item, member_id)
     return done()
 
 
@@ -156,7 +156,7 @@ def _joinable(request: Request) -> Group:
     item = request.directory.groups.get(object_id)
     if item is not None and item.deleted is None and not objects.seen(request, item):
         raise errors.bad_request(_UNSEEN)
-    return objects.existing(request, item, object_id)
+    return objects.existing(request, item, object_id, Group)
 
 
 def _check_absent(item: Group, members: Sequence[DirectoryObject]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
+    from local.cloud.world import World
 
 _CHECKED = 20
 """Groups that ``checkMemberGroups`` takes: https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups."""
@@ -23,8 +24,19 @@ _CHECKED = 20
 def direct(request: Request, object_id: str) -> list[Group]:
     """The groups that list this object as a member, as far as the answering replica has seen."""
     sees = request.world.consistency.sees
-    groups = objects.living(request, request.directory.groups)
-    return [item for item in groups if object_id in item.members and sees("graph", "member", item.id, object_id)]
+    groups = objects.living(request, Group, request.directory.groups)
+    holds = request.world.ghosts.holds
+    return [
+        item
+        for item in groups
+        if (object_id in item.members or holds("member", item.id, object_id)) and sees("graph", "member", item.id, object_id)
+    ]
+
+
+def leave(world: World, item: Group, member_id: str) -> None:
+    """Takes a member out; others hear of it later."""
+    item.members.remove(member_id)
+    world.consistency.ended("member", item.id, member_id, shown=(item.id, member_id))
 
 
 def transitive(request: Request, object_id: str) -> list[Group]:
@@ -42,7 +54,8 @@ def transitive(request: Request, object_id: str) -> list[Group]:
 def members(request: Request, item: Group) -> Iterator[DirectoryObject]:
     """The members that the answering replica has seen."""
     sees = request.world.consistency.sees
-    for member_id in item.members:
+    left = (member_id for group_id, member_id in request.world.ghosts.of("member") if group_id == item.id)
+    for member_id in dict.fromkeys((*item.members, *left)):
         member = objects.find(request, member_id)
         if member is not None and sees("graph", "member", item.id, member_id):
             yield member

@@ -20,9 +20,11 @@ _FACTS = {Application: "application", ServicePrincipal: "principal", Group: "gro
 
 
 def seen(request: Request, item: DirectoryObject) -> bool:
-    """Whether the object lives, and the replica that answers knows of it."""
-    fact = _FACTS[type(item)]
-    return item.deleted is None and request.world.consistency.sees("graph", fact, item.id)
+    """Whether the object lives, as far as the replica that answers knows. What changes an object is decided by the truth."""
+    fact = (_FACTS[type(item)], item.id)
+    if item.deleted is not None and (request.call.method != "GET" or not request.world.ghosts.holds(*fact)):
+        return False
+    return request.world.consistency.sees("graph", *fact)
 
 
 def wrote(request: Request, item: DirectoryObject) -> None:
@@ -32,16 +34,47 @@ def wrote(request: Request, item: DirectoryObject) -> None:
         request.world.consistency.wrote("principal", item.id)
 
 
-def living[T: DirectoryObject](request: Request, items: Mapping[str, T]) -> Iterator[T]:
+def discarded(request: Request, item: DirectoryObject) -> None:
+    """Puts the object into the recycle bin; the other services, and Graph's other replicas, hear of it later."""
+    consistency = request.world.consistency
+    item.deleted = request.now
+    consistency.ended(_FACTS[type(item)], item.id, shown=item)
+    if isinstance(item, Group):
+        consistency.ended("principal", item.id, shown=item)
+    consistency.wrote("binned", item.id)
+
+
+def living[T: DirectoryObject](request: Request, kind: type[T], items: Mapping[str, T]) -> Iterator[T]:
     """Those that a list returns."""
-    return (item for item in items.values() if seen(request, item))
+    yield from (item for item in items.values() if seen(request, item))
+    yield from (item for item in _gone(request, kind) if item.id not in items)
 
 
-def existing[T: DirectoryObject](request: Request, item: T | None, name: str) -> T:
-    """The object, or 404 by the name that it was asked for with."""
-    if item is None or not seen(request, item):
+def existing[T: DirectoryObject](request: Request, item: T | None, name: str, kind: type[T]) -> T:
+    """The object, or 404 by the name that it was asked for with: an id, a client id or a unique name."""
+    found = item if item is not None and seen(request, item) else _lingering(request, kind, name)
+    if found is None:
         raise errors.not_found(name)
-    return item
+    return found
+
+
+def by_app_id[T: Application | ServicePrincipal](request: Request, kind: type[T], item: T | None, app_id: str) -> list[T]:
+    """Those with this client id that a list returns."""
+    found = item if item is not None and seen(request, item) else _lingering(request, kind, app_id)
+    return [] if found is None else [found]
+
+
+def _lingering[T: DirectoryObject](request: Request, kind: type[T], name: str) -> T | None:
+    """What was deleted, and the answering replica still shows by this name."""
+    names = ("id", "app_id", "unique_name")
+    return next((item for item in _gone(request, kind) if name in (getattr(item, each, None) for each in names)), None)
+
+
+def _gone[T: DirectoryObject](request: Request, kind: type[T]) -> Iterator[T]:
+    """What was deleted, purged perhaps, and the answering replica still takes for living."""
+    for item in request.world.ghosts.of(_FACTS[kind]):
+        if isinstance(item, kind) and seen(request, item):
+            yield item
 
 
 def collections(directory: Directory) -> tuple[MutableMapping[str, Any], ...]:
@@ -55,6 +88,10 @@ def find(request: Request, object_id: str) -> DirectoryObject | None:
         item: DirectoryObject | None = kept.get(object_id)
         if item is not None and seen(request, item):
             return item
+    for kind in _FACTS:
+        gone: DirectoryObject | None = _lingering(request, kind, object_id)
+        if gone is not None:
+            return gone
     return None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.graph import access, bodies, errors, objects, permission_grants, queries
+from local.cloud.graph import access, bodies, errors, memberships, objects, permission_grants, queries
 from local.cloud.graph.request import done
 from local.cloud.graph.service_principals import in_use
 from local.cloud.state import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
@@ -24,19 +24,31 @@ def listed(request: Request) -> Reply:
     """``GET /directory/deletedItems/microsoft.graph.{type}``."""
     directory = request.directory
     # Deleted users and groups may be told of by those who may read such objects: directory-deleteditems-list.
-    kinds: Mapping[str, tuple[queries.Kind[Any], Mapping[str, Any], tuple[str, ...]]] = {
-        "application": (bodies.APPLICATION, directory.applications, access.READ_APPLICATIONS),
-        "serviceprincipal": (bodies.SERVICE_PRINCIPAL, directory.service_principals, access.READ_APPLICATIONS),
-        "group": (bodies.GROUP, directory.groups, access.READ_GROUPS),
-        "user": (bodies.USER, directory.users, access.READ_USERS),
+    kinds: Mapping[str, tuple[queries.Kind[Any], type[Any], Mapping[str, Any], tuple[str, ...]]] = {
+        "application": (bodies.APPLICATION, Application, directory.applications, access.READ_APPLICATIONS),
+        "serviceprincipal": (
+            bodies.SERVICE_PRINCIPAL,
+            ServicePrincipal,
+            directory.service_principals,
+            access.READ_APPLICATIONS,
+        ),
+        "group": (bodies.GROUP, Group, directory.groups, access.READ_GROUPS),
+        "user": (bodies.USER, User, directory.users, access.READ_USERS),
     }
     name = request.param("type").lower()
     if name not in kinds:
         raise errors.not_implemented(f"deleted items of the type {request.param('type')}")
-    kind, kept, permissions = kinds[name]
+    kind, of, kept, permissions = kinds[name]
     request.caller.require(permissions)
     expire(request)
-    return queries.many(request, kind, [item for item in kept.values() if item.deleted is not None])
+    purged = (item for item in request.world.ghosts.of("binned") if isinstance(item, of))
+    return queries.many(request, kind, [item for item in (*kept.values(), *purged) if _shown(request, item)])
+
+
+def _shown(request: Request, item: DirectoryObject) -> bool:
+    """Whether the object lies in the bin, as far as the replica that answers knows."""
+    binned = item.deleted is not None or request.world.ghosts.holds("binned", item.id)
+    return binned and request.world.consistency.sees("graph", "binned", item.id)
 
 
 def read(request: Request) -> Reply:
@@ -52,6 +64,7 @@ def purge(request: Request) -> Reply:
     """
     item = _changeable(request)
     _forget(request, item)
+    request.world.consistency.ended("binned", item.id, shown=item)
     return done()
 
 
@@ -60,6 +73,7 @@ def restore(request: Request) -> Reply:
     item = _changeable(request)
     _check_restorable(request, item)
     item.deleted = None
+    request.world.consistency.ended("binned", item.id, shown=item)
     objects.wrote(request, item)
     return request.result("directoryObjects/$entity", bodies.typed(request, item))
 
@@ -82,13 +96,22 @@ def _addressed(
     """The deleted object that the path names, if the caller holds one of the permissions for its type; or 404."""
     request.caller.require((*applications, *groups, *users))
     object_id = request.guid("id")
-    kept = next((kept for kept in objects.collections(request.directory) if object_id in kept), {})
-    item: DirectoryObject | None = kept.get(object_id)
-    if item is None or item.deleted is None or request.now - item.deleted >= KEPT:
+    item = _kept(request, object_id)
+    if item is None or item.deleted is None or request.now - item.deleted >= KEPT or not _shown(request, item):
         raise errors.not_found(object_id)
     needed = {Group: groups, User: users}.get(type(item), applications)
     request.caller.require(needed)
     return item
+
+
+def _kept(request: Request, object_id: str) -> DirectoryObject | None:
+    """What has this id; to a reader, what was purged as well."""
+    purged = request.world.ghosts.of("binned") if request.call.method == "GET" else ()
+    known: Iterable[DirectoryObject] = (
+        *(kept[object_id] for kept in objects.collections(request.directory) if object_id in kept),
+        *(item for item in purged if item.id == object_id),
+    )
+    return next(iter(known), None)
 
 
 def _changeable(request: Request) -> DirectoryObject:
@@ -121,8 +144,10 @@ def _forget(request: Request, item: DirectoryObject) -> None:
         kept.pop(item.id, None)
     permission_grants.forget(request, item.id)
     for group in request.directory.groups.values():
-        _drop(group.members, item.id)
-        _drop(group.owners, item.id)
+        if item.id in group.members:
+            memberships.leave(request.world, group, item.id)
+        if item.id in group.owners:
+            group.owners.remove(item.id)
 
 
 def _keep_name(request: Request, application: Application) -> None:
@@ -130,8 +155,3 @@ def _keep_name(request: Request, application: Application) -> None:
     for principal in request.directory.service_principals.values():
         if principal.app_id == application.app_id:
             principal.properties.setdefault("displayName", application.properties.get("displayName"))
-
-
-def _drop(kept: list[str], gone: str) -> None:
-    if gone in kept:
-        kept.remove(gone)

@@ -73,6 +73,7 @@ class Graph:
         def handle(world: World, call: Call) -> Reply:
             caller = access.identify(world, call)
             call = _plain(call)
+            world.consistency.called_by(caller.object_id)
             used = self.limits.admit(world, caller.app_id, units=costs.units(call), write=costs.writes(call))
             reply = handler(Request(world, call, caller, self.limits))
             if used <= _SHOW_USAGE:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import access, bodies, certificates, errors, filters, objects, owners, passwords, queries, schema
 from local.cloud.graph.request import done, text
-from local.cloud.state import ServicePrincipal
+from local.cloud.state import Application, Group, ServicePrincipal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from local.cloud.graph.request import Request
-    from local.cloud.state import Application, Group
     from local.cloud.wire import Json, Reply
 
 _FOREIGN = "When using this permission, the backing application of the service principal being created must in the local tenant"
@@ -24,9 +23,10 @@ def addressed(request: Request) -> ServicePrincipal:
     """The service principal that the path names by id or by client id, or 404."""
     if "app_id" in request.call.params:
         app_id = request.guid("app_id")
-        return objects.existing(request, request.directory.principal_of(app_id), app_id)
+        return objects.existing(request, request.directory.principal_of(app_id), app_id, ServicePrincipal)
     object_id = request.guid("id")
-    return objects.existing(request, request.directory.service_principals.get(object_id), object_id)
+    found = request.directory.service_principals.get(object_id)
+    return objects.existing(request, found, object_id, ServicePrincipal)
 
 
 def listed(request: Request) -> Reply:
@@ -44,9 +44,8 @@ def counted(request: Request) -> Reply:
 def _candidates(request: Request) -> Iterable[ServicePrincipal]:
     app_id = filters.wanted_app_id(request.call.query.get("$filter"))
     if app_id is None:
-        return objects.living(request, request.directory.service_principals)
-    found = request.directory.principal_of(app_id)
-    return [found] if found is not None and objects.seen(request, found) else []
+        return objects.living(request, ServicePrincipal, request.directory.service_principals)
+    return objects.by_app_id(request, ServicePrincipal, request.directory.principal_of(app_id), app_id)
 
 
 def read(request: Request) -> Reply:
@@ -80,16 +79,26 @@ def update(request: Request) -> Reply:
     request.limits.begin_change(request.world, item.id)
     kept = passwords.kept(item, sent.pop("passwordCredentials", None))
     certificates.replace(request, item, sent.pop("keyCredentials", None))
-    item.passwords = kept
+    passwords.replace(request, item, kept)
+    _enable(request, item, sent)
     item.properties = objects.merged(item.properties, sent)
     return done()
+
+
+def _enable(request: Request, item: ServicePrincipal, sent: Json) -> None:
+    """Entra hears later that a principal may sign in no more, or again."""
+    was, now = (kept.get("accountEnabled", True) is not False for kept in (item.properties, item.properties | sent))
+    if was and not now:
+        request.world.consistency.ended("enabled", item.id)
+    elif now and not was:
+        request.world.consistency.wrote("enabled", item.id)
 
 
 def delete(request: Request) -> Reply:
     """``DELETE /servicePrincipals/{id}``: to the recycle bin."""
     item = changeable(request)
     request.limits.begin_change(request.world, item.id)
-    item.deleted = request.now
+    objects.discarded(request, item)
     return done()
 
 
@@ -98,20 +107,12 @@ def owned_objects(request: Request) -> Reply:
     request.caller.require(access.READ_APPLICATIONS)
     owner = addressed(request).id
     directory = request.directory
-    kept: tuple[Mapping[str, Application | ServicePrincipal | Group], ...] = (
-        directory.applications,
-        directory.service_principals,
-        directory.groups,
+    kept: tuple[Iterable[Application | ServicePrincipal | Group], ...] = (
+        objects.living(request, Application, directory.applications),
+        objects.living(request, ServicePrincipal, directory.service_principals),
+        objects.living(request, Group, directory.groups),
     )
-    return queries.mixed(
-        request,
-        [
-            bodies.typed(request, item)
-            for kind in kept
-            for item in kind.values()
-            if owner in item.owners and objects.seen(request, item)
-        ],
-    )
+    return queries.mixed(request, [bodies.typed(request, item) for kind in kept for item in kind if owner in item.owners])
 
 
 def changeable(request: Request) -> ServicePrincipal:

@@ -19,7 +19,7 @@ _NICKNAME = 64
 def addressed(request: Request) -> User:
     """The user that the path names by id or by user principal name, or 404."""
     name = request.param("id")
-    return objects.existing(request, _known(request, name), name)
+    return objects.existing(request, _known(request, name), name, User)
 
 
 def _known(request: Request, name: str) -> User | None:
@@ -39,19 +39,19 @@ def me(request: Request) -> Reply:
         raise errors.bad_request("/me request is only valid with delegated authentication flow.", "BadRequest")
     request.caller.require(access.READ_SELF)
     found = request.directory.users.get(request.caller.object_id)
-    return queries.one(request, bodies.USER, objects.existing(request, found, request.caller.object_id))
+    return queries.one(request, bodies.USER, objects.existing(request, found, request.caller.object_id, User))
 
 
 def listed(request: Request) -> Reply:
     """``GET /users``."""
     request.caller.require(access.READ_USERS)
-    return queries.many(request, bodies.USER, objects.living(request, request.directory.users))
+    return queries.many(request, bodies.USER, objects.living(request, User, request.directory.users))
 
 
 def counted(request: Request) -> Reply:
     """``GET /users/$count``."""
     request.caller.require(access.READ_USERS)
-    return queries.count(request, bodies.USER, objects.living(request, request.directory.users))
+    return queries.count(request, bodies.USER, objects.living(request, User, request.directory.users))
 
 
 def read(request: Request) -> Reply:
@@ -89,7 +89,7 @@ def update(request: Request) -> Reply:
 def delete(request: Request) -> Reply:
     """``DELETE /users/{id}``: to the recycle bin."""
     request.caller.require_administration(access.CHANGE_USERS)
-    addressed(request).deleted = request.now
+    objects.discarded(request, addressed(request))
     return done()
 
 
