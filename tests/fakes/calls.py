@@ -62,6 +62,8 @@ class Calls:
     made: list[Call] = field(default_factory=list)
     watch: Callable[[Call], None] | None = None
     """Is shown every call before it takes effect."""
+    arriving: Callable[[], None] | None = None
+    """Is told before every call takes effect."""
     _troubles: list[_Trouble] = field(default_factory=list)
     _meanwhile: dict[int, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     _trouble_at: tuple[int, bool, BaseException] | None = None
@@ -113,6 +115,8 @@ class Calls:
         self._require_life()
         if self.watch:
             self.watch(call)
+        if self.arriving:
+            self.arriving()
         trouble = next((each for each in self._troubles if each.meets(name)), None)
         call.failed = True
         self._strike(call, trouble, after=False)

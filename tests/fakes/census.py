@@ -51,7 +51,7 @@ class FakeCensus:
 
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
         """See the port."""
-        found = lambda: tuple(group for group in among if principal in self.state.groups.get(group, ()))  # noqa: E731
+        found = lambda: tuple(group for group in among if self.state.shows_member(group, principal))  # noqa: E731
         return await self.calls.through("census.groups_of", found, principal)
 
     async def stands(self, footprint: Footprint) -> bool:
@@ -59,15 +59,15 @@ class FakeCensus:
         return await self.calls.through("census.stands", lambda: self._stands(footprint))
 
     def _owned(self) -> list[DirectoryObject]:
-        everything: list[Application | Principal] = [*self.state.applications.values(), *self.state.principals.values()]
+        everything: list[Application | Principal] = [*self.state.shown_applications(), *self.state.shown_principals()]
         return [self._found(item, item.object_id) for item in everything if self._is_own(item)]
 
     def _is_own(self, item: Application | Principal) -> bool:
         # The furniture is somebody else's; unique names are empty there.
-        return bool(item.unique_name) and item.object_id not in self.strange and self.state.is_seen(item.object_id)
+        return bool(item.unique_name) and item.object_id not in self.strange
 
     def _discarded(self) -> list[DirectoryObject]:
-        items = [self._found(item, ("bin", item.object_id)) for item in self.state.bin.values()]
+        items = [self._found(item, ("bin", item.object_id)) for item in self.state.shown_in_bin()]
         return sorted(items, key=lambda item: isinstance(item, FoundPrincipal))
 
     def _found(self, item: Application | Principal, key: object) -> DirectoryObject:
@@ -80,14 +80,10 @@ class FakeCensus:
 
     def _secrets(self, application: ObjectId) -> tuple[FoundSecret, ...]:
         try:
-            held = self.state.application(application).secrets
+            held = self.state.shown_secrets(self.state.shown_application(application))
         except Absent:
             return ()
-        return tuple(
-            FoundSecret(key_id, kept.display_name, self.state.made_at(key_id))
-            for key_id, kept in held.items()
-            if self.state.is_seen(key_id)
-        )
+        return tuple(FoundSecret(key_id, kept.display_name, self.state.made_at(key_id)) for key_id, kept in held.items())
 
     def _assignments(self, scope: Scope) -> tuple[FoundAssignment, ...]:
         return tuple(
@@ -105,7 +101,14 @@ class FakeCensus:
     def _stands(self, footprint: Footprint) -> bool:
         match footprint:
             case ServicePrincipalFootprint():
-                application = self.state.applications.get(footprint.application_id or ObjectId(""))
-                return bool(application and application.secrets) and footprint.principal_id in self.state.principals
+                return self._stands_alone(footprint)
             case ApplicationSecretFootprint():
                 return footprint.key_id in {each.key_id for each in self._secrets(footprint.application_id)}
+
+    def _stands_alone(self, footprint: ServicePrincipalFootprint) -> bool:
+        try:
+            application = self.state.shown_application(footprint.application_id or ObjectId(""))
+        except Absent:
+            return False
+        principals = {each.object_id for each in self.state.shown_principals()}
+        return bool(self.state.shown_secrets(application)) and footprint.principal_id in principals

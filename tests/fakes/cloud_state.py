@@ -1,11 +1,17 @@
-"""An Azure in memory: what there is, and what each call does to it. Strict where Azure is."""
+"""An Azure in memory: what there is, and what each call does to it. Strict where Azure is.
+
+With ``consistency`` it has replicas, by the local Azure's own seeded model: they show what is new late, and what has ended a
+while longer; whether a change can be made is decided by the truth.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from local.cloud.consistency import Consistency, Fact, Observer
 from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Locked, Refused
 from shared.core.footprint import Assignment
@@ -66,11 +72,12 @@ class Thing:
 
 @dataclass(slots=True)
 class CloudState:
-    """``lag``: for so many seconds a fresh object reads as absent."""
+    """``lag``: for so many seconds a fresh object reads as absent. ``consistency``: see the module."""
 
     clock: FakeClock
     ids: FixedIds
     lag: float = 0.0
+    consistency: Consistency | None = None
     applications: dict[ObjectId, Application] = field(default_factory=dict)
     principals: dict[ObjectId, Principal] = field(default_factory=dict)
     groups: dict[ObjectId, set[ObjectId]] = field(default_factory=dict)
@@ -80,6 +87,13 @@ class CloudState:
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
+    _kinds: dict[object, str] = field(default_factory=dict)
+
+    def arriving(self) -> None:
+        """A call of the broker's comes in: one of the replicas is to answer it."""
+        if self.consistency is not None:
+            self.consistency.turn()
+            self.consistency.called_by("broker")
 
     def upsert_application(self, wanted: NewApplication) -> ApplicationIds:
         """By its unique name, which no replica gets wrong."""
@@ -88,13 +102,13 @@ class CloudState:
                 return ApplicationIds(found.object_id, found.app_id)
         made = Application(ObjectId(self.ids.guid()), ObjectId(self.ids.guid()), wanted.unique_name, wanted)
         self.applications[made.object_id] = made
-        self._made(made.object_id)
+        self._made(made.object_id, "application")
         return ApplicationIds(made.object_id, made.app_id)
 
     def find_application(self, unique_name: str) -> ApplicationIds:
         """Raises ``Absent``."""
-        for found in self.applications.values():
-            if found.unique_name == unique_name and self._seen(found.object_id):
+        for found in self.shown_applications():
+            if found.unique_name == unique_name:
                 return ApplicationIds(found.object_id, found.app_id)
         raise Absent("Request_ResourceNotFound", status=404)
 
@@ -107,14 +121,14 @@ class CloudState:
             if application.app_id == app_id and self._seen(application.object_id):
                 made = Principal(ObjectId(self.ids.guid()), app_id, application.unique_name)
                 self.principals[made.object_id] = made
-                self._made(made.object_id)
+                self._made(made.object_id, "principal")
                 return made.object_id
         raise Doubtful("does not reference a valid application object", status=400)
 
     def find_principal(self, app_id: ObjectId) -> ObjectId:
         """Raises ``Absent``."""
-        for principal in self.principals.values():
-            if principal.app_id == app_id and self._seen(principal.object_id):
+        for principal in self.shown_principals():
+            if principal.app_id == app_id:
                 return principal.object_id
         raise Absent("Request_ResourceNotFound", status=404)
 
@@ -123,24 +137,24 @@ class CloudState:
         application = self.application(application_id)
         key_id, text = ObjectId(self.ids.guid()), f"secret~{self.ids.guid()}"
         application.secrets[key_id] = StoredSecret(display_name, end, text)
-        self._made(key_id)
+        self._made(key_id, "secret")
         return NewSecret(key_id, Secret(text))
 
     def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """Those that this replica knows. Raises ``Absent``."""
-        found = self.application(application_id)
-        return HeldCredentials(sum(map(self._seen, found.secrets)), found.certificates, found.sign_in_audience)
+        found = self.shown_application(application_id)
+        return HeldCredentials(len(self.shown_secrets(found)), found.certificates, found.sign_in_audience)
 
     def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
         """Key ids. Raises ``Absent``."""
-        secrets = self.application(application_id).secrets
-        return tuple(key for key, kept in secrets.items() if kept.display_name == display_name and self._seen(key))
+        secrets = self.shown_secrets(self.shown_application(application_id))
+        return tuple(key for key, kept in secrets.items() if kept.display_name == display_name)
 
     def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
         """Raises ``Absent``."""
         secrets = self.application(application_id).secrets
         self._require(key_id in secrets and self._seen(key_id))
-        del secrets[key_id]
+        self._ended(key_id, (application_id, key_id, secrets.pop(key_id)))
 
     def add_member(self, group: ObjectId, principal: ObjectId) -> None:
         """Being in it is success. Raises ``Absent`` for an unknown group or principal."""
@@ -152,6 +166,7 @@ class CloudState:
         """Raises ``Absent``."""
         self._require(principal in self.groups.get(group, set()) and self._seen((group, principal)))
         self.groups[group].remove(principal)
+        self._ended((group, principal), principal)
 
     def delete_principal(self, principal: ObjectId) -> None:
         """Into the bin, out of its groups; its assignments stay. Raises ``Absent``."""
@@ -164,12 +179,13 @@ class CloudState:
         for principal in [each.object_id for each in self.principals.values() if each.app_id == found.app_id]:
             self._discard(principal)
         self.bin[application] = self.applications.pop(application)
+        self._ended(application, self.bin[application])
         self._made(("bin", application))
 
     def purge(self, object_id: ObjectId) -> None:
         """Raises ``Absent``."""
         self._require(object_id in self.bin and self._seen(("bin", object_id)))
-        del self.bin[object_id]
+        self._ended(("bin", object_id), self.bin.pop(object_id))
 
     def assign(self, assignment: Assignment, granted: Granted) -> None:
         """Naming the principal's type, as the broker does, spares the check that the principal exists."""
@@ -186,11 +202,47 @@ class CloudState:
             raise Locked("ScopeLocked", status=409, azure_code="ScopeLocked")
         self._require(assignment in self.assignments and self._seen(assignment))
         del self.assignments[assignment]
+        self._ended(assignment, assignment)
 
     def application(self, object_id: ObjectId) -> Application:
         """Raises ``Absent``."""
         self._require(object_id in self.applications and self._seen(object_id))
         return self.applications[object_id]
+
+    def shown_application(self, object_id: ObjectId) -> Application:
+        """As a read finds it. Raises ``Absent``."""
+        found = next((each for each in self.shown_applications() if each.object_id == object_id), None)
+        if found is None:
+            raise Absent("Request_ResourceNotFound", status=404)
+        return found
+
+    def shown_applications(self) -> list[Application]:
+        """Those that the answering replica shows."""
+        return [each for each in self._and_gone(self.applications, "application") if self._seen(each.object_id)]
+
+    def shown_principals(self) -> list[Principal]:
+        """Those that the answering replica shows."""
+        return [each for each in self._and_gone(self.principals, "principal") if self._seen(each.object_id)]
+
+    def shown_in_bin(self) -> list[Application | Principal]:
+        """What the answering replica shows there."""
+        return [each for each in self._and_gone(self.bin, "binned") if self._seen(("bin", each.object_id))]
+
+    def shown_secrets(self, application: Application) -> dict[ObjectId, StoredSecret]:
+        """Those that the answering replica shows."""
+        gone = {key: kept for holder, key, kept in self._ghosts("secret") if holder == application.object_id}
+        return {key: kept for key, kept in (gone | application.secrets).items() if self._seen(key)}
+
+    def shows_member(self, group: ObjectId, principal: ObjectId) -> bool:
+        """Whether the answering replica takes the principal for a member."""
+        gone = self.consistency is not None and self.consistency.ghosts.holds("member", group, principal)
+        return (gone or principal in self.groups.get(group, ())) and self._seen((group, principal))
+
+    def _and_gone[T](self, kept: dict[ObjectId, T], kind: str) -> Iterable[T]:
+        return [*kept.values(), *(each for each in self._ghosts(kind) if each.object_id not in kept)]
+
+    def _ghosts(self, kind: str) -> Iterable[Any]:
+        return () if self.consistency is None else self.consistency.ghosts.of(kind)
 
     def made_at(self, key: object) -> datetime | None:
         """When it was made, or put into the bin (``("bin", object_id)``); ``None`` for furniture."""
@@ -204,9 +256,17 @@ class CloudState:
 
     def signs_in(self, client_id: ObjectId, secret: Secret) -> bool:
         """Whether there is a principal with an application that has this secret, not ended."""
-        kept = [each for app in self.applications.values() if app.app_id == client_id for each in app.secrets.values()]
-        good = any(each.text == secret.reveal() and each.end > self.clock.truth() for each in kept)
-        return good and any(principal.app_id == client_id for principal in self.principals.values())
+        apps = [each for each in self._and_gone(self.applications, "application") if self._in_entra(each, client_id)]
+        kept = {key: each for app in apps for key, each in app.secrets.items()}
+        kept |= {key: each for holder, key, each in self._ghosts("secret") if holder in {app.object_id for app in apps}}
+        good = (each for key, each in kept.items() if each.text == secret.reveal() and self._seen(key, "entra"))
+        principals = self._and_gone(self.principals, "principal")
+        return any(each.end > self.clock.truth() for each in good) and any(
+            self._in_entra(principal, client_id) for principal in principals
+        )
+
+    def _in_entra(self, item: Application | Principal, client_id: ObjectId) -> bool:
+        return item.app_id == client_id and self._seen(item.object_id, "entra")
 
     def things(self) -> Iterator[Thing]:
         """Everything that is not furniture."""
@@ -223,16 +283,38 @@ class CloudState:
             yield from (Thing("membership", names[member], group) for member in members)
 
     def _discard(self, principal: ObjectId) -> None:
-        for members in self.groups.values():
-            members.discard(principal)
+        for group, members in self.groups.items():
+            if principal in members:
+                members.remove(principal)
+                self._ended((group, principal), principal)
         self.bin[principal] = self.principals.pop(principal)
+        self._ended(principal, self.bin[principal])
         self._made(("bin", principal))
 
-    def _made(self, key: object) -> None:
+    def _made(self, key: object, kind: str = "") -> None:
+        self._kinds[key] = kind
         self._fresh_until.setdefault(key, self.clock.monotonic() + self.lag)
+        if self.consistency is not None:
+            self.consistency.wrote(*self._fact(key))
 
-    def _seen(self, key: object) -> bool:
-        return self.clock.monotonic() >= self._fresh_until.get(key, 0.0)
+    def _ended(self, key: object, shown: object) -> None:
+        if self.consistency is not None:
+            self.consistency.ended(*self._fact(key), shown=shown)
+
+    def _seen(self, key: object, observer: Observer = "graph") -> bool:
+        if self.consistency is not None and not self.consistency.sees(observer, *self._fact(key)):
+            return False
+        return observer != "graph" or self.clock.monotonic() >= self._fresh_until.get(key, 0.0)
+
+    def _fact(self, key: object) -> Fact:
+        match key:
+            case Assignment():
+                return ("assignment", key.name)
+            case ("bin", object_id):
+                return ("binned", str(object_id))
+            case (group, principal):
+                return ("member", str(group), str(principal))
+        return (self._kinds.get(key, ""), str(key))
 
     def _require(self, there: bool) -> None:  # noqa: FBT001 - a predicate, read where it stands
         if not there:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
+from local.cloud.consistency import Consistency
 from shared.broker.outside import Outside, Request, Timing
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerKind
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
@@ -125,12 +128,34 @@ class World:
         return asyncio.run(work())
 
 
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """How Azure replicates in a world: a profile of the local Azure's, and the seed of its chance."""
+
+    profile: str = "none"
+    seed: int = 1
+
+    def on(self, clock: FakeClock) -> Consistency | None:
+        """By that clock."""
+        if self.profile == "none":
+            return None
+        made = Consistency(clock.monotonic, Random(self.seed))
+        made.configure(self.profile, seed=self.seed)
+        return made
+
+
+_AT_ONCE = Replicas()
+REPLICAS: ContextVar[Replicas] = ContextVar("replicas", default=_AT_ONCE)
+"""Of the worlds that are made from now on: walks run under several."""
+
+
 def world(
     *roles: Role, lag: float = 0.0, latency: float = 0.0, timing: Timing | None = None, protected: Protected | None = None
 ) -> World:
     """A furnished world in which these roles are kept."""
     clock, ids = FakeClock(), FixedIds()
-    calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag)
+    calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag, REPLICAS.get().on(clock))
+    calls.arriving = cloud.arriving
     made = World(
         *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls)),
         *(MemoryTurns(calls), MemoryRevocations(calls), MemoryTickets(calls), MemoryGenerations(calls)),
