@@ -192,7 +192,12 @@ class _Comparison:
         if since is None or since >= self._made_before or lease_id in self._active:
             return False
         lease = await self._lease(lease_id)
-        return lease is None or not lease.state.is_live
+        return lease is None or (not lease.state.is_live and self._is_gone_everywhere(lease))
+
+    def _is_gone_everywhere(self, lease: Lease) -> bool:
+        """Whether no replica can still show what ended with the lease, and was never an orphan."""
+        settled = timedelta(seconds=self._outside.timing.settle)
+        return lease.ended_at is None or lease.ended_at + settled < self._outside.now()
 
     async def _lease(self, lease_id: LeaseId) -> Lease | None:
         if lease_id not in self._read:

@@ -49,7 +49,7 @@ async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool)
     located = await issuer.locate(hold.lease.footprint, young=young, wait_until=wait_until)
     if located != hold.lease.footprint:
         await hold.move(lambda lease: lease.knowing(located))
-    return await issuer.undo(located, young=young, wait_until=wait_until)
+    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold))
 
 
 async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigured, request_id: str) -> Lease:
@@ -68,6 +68,11 @@ async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigure
 
 def _settled(outside: Outside, lease: Lease) -> datetime:
     return lease.made_by + timedelta(seconds=outside.timing.settle)
+
+
+def _again(outside: Outside, hold: Hold) -> bool:
+    """Whether an earlier attempt may have deleted something just now."""
+    return hold.undone_by is not None and outside.now() < hold.undone_by
 
 
 def _event(

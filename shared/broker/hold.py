@@ -25,6 +25,8 @@ class Hold:
 
     def __init__(self, outside: Outside, lease: Lease) -> None:
         self._outside = outside
+        self.undone_by = lease.undone_by
+        """Of the attempts to end the lease before this hold."""
         self._lease = lease
         self._turn = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None

@@ -66,6 +66,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
         "reissues": lease.reissues,
         "reissuing_until": lease.reissuing_until.isoformat() if lease.reissuing_until else None,
         "target_digest": lease.target_digest,
+        "undone_by": lease.undone_by.isoformat() if lease.undone_by else None,
     }
     return {
         "PartitionKey": lease.id.shard,
@@ -178,5 +179,6 @@ def read_lease(row: Row) -> Lease:
         reissues=own.get("reissues", 0),
         reissuing_until=datetime.fromisoformat(until) if (until := own.get("reissuing_until")) else None,
         target_digest=own.get("target_digest", ""),
+        undone_by=datetime.fromisoformat(undone) if (undone := own.get("undone_by")) else None,
         version=etag_of(row),
     )

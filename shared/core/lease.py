@@ -58,6 +58,10 @@ class Cause(StrEnum):
     """Somebody else deleted what was made for it."""
 
 
+_ON_ITS_WAY = timedelta(seconds=60)
+"""Graph's replicas are seconds behind its writes, not minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Whom the credential was issued to."""
@@ -128,11 +132,14 @@ class Lease(LeaseView):
     """While a fresh secret is being made: the instant by which its worker has given up."""
     target_digest: str = ""
     """Of what its role granted when it was issued; empty for a lease from before this was kept."""
+    undone_by: datetime | None = None
+    """By then whatever the attempts to end it have deleted has come to light where it went: in the recycle bin."""
     version: str = ""
 
     def held_until(self, instant: datetime) -> Lease:
         """Held by a worker until then."""
-        return replace(self, due_at=instant)
+        undone_by = instant + _ON_ITS_WAY if self.undone_by is not None else None
+        return replace(self, due_at=instant, undone_by=undone_by)
 
     def knowing(self, footprint: Footprint) -> Lease:
         """With a footprint that says more."""
@@ -186,17 +193,19 @@ class Lease(LeaseView):
         state = State.STUCK if self.state is State.STUCK else State.ENDING
         made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
         handed_out = self.handed_out and (cause is not Cause.FAILED or self.reissues > 0)
-        return replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
+        ending = replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
+        return replace(ending, undone_by=until + _ON_ITS_WAY)
 
     def looked_at_again(self, when: datetime) -> Lease:
         """ENDING with nothing found to undo, but too early to believe it."""
         self._require(State.ENDING, State.STUCK)
-        return replace(self, due_at=when)
+        return replace(self, due_at=when, undone_by=min(when, self.undone_by or when))
 
     def put_off(self, now: datetime, error: str, jitter: float, wait: float) -> Lease:
         """ENDING, when Azure has asked to come back later: in ``wait`` seconds or more. That is no failed attempt."""
         self._require(State.ENDING, State.STUCK)
-        return replace(self, last_error=error, due_at=now + timedelta(seconds=max(wait, _FIRST_WAIT) + _FIRST_WAIT * jitter))
+        due_at = now + timedelta(seconds=max(wait, _FIRST_WAIT) + _FIRST_WAIT * jitter)
+        return replace(self, last_error=error, due_at=due_at, undone_by=now + _ON_ITS_WAY)
 
     def failed(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING after a failed attempt: due again later; STUCK when it has failed too often. ``jitter`` is in [0, 1)."""
@@ -206,7 +215,8 @@ class Lease(LeaseView):
         wait = _STUCK_WAIT if stuck else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
         wait *= 0.5 + jitter
         state = State.STUCK if stuck else State.ENDING
-        return replace(self, state=state, attempts=attempts, last_error=error, due_at=now + timedelta(seconds=wait))
+        due_at, undone_by = now + timedelta(seconds=wait), now + _ON_ITS_WAY
+        return replace(self, state=state, attempts=attempts, last_error=error, due_at=due_at, undone_by=undone_by)
 
     def given_up(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING -> STUCK at once: tried again slowly. ``jitter`` is in [0, 1)."""

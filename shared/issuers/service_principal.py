@@ -24,6 +24,8 @@ _FRESH_PATIENCE = 45.0
 """Seconds for which a no about an object made a moment ago is not taken for an answer."""
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
+_BIN_PATIENCE = 30.0
+"""Seconds by which the recycle bin is at most behind the deletions that fill it: Graph's replicas are seconds behind."""
 _DOUBT = 45.0
 """Seconds for which Graph's no about an object made a moment ago is doubted: longer, and a wrong role keeps its callers waiting
 for as long as they may wait."""
@@ -82,10 +84,10 @@ class ServicePrincipalIssuer:
             return found
         return found
 
-    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float) -> bool:
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
         """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
         look = _Look(self.patience, young, wait_until)
-        return await _Undoing(self.directory, self.authorization, look, _own(footprint)).run()
+        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again).run()
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """One call. The principal, its assignments and memberships stay as they are."""
@@ -201,11 +203,11 @@ class _Look:
     young: bool
     wait_until: float
 
-    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False) -> T:
+    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, patience: float = _ABSENCE_PATIENCE) -> T:
         """The call's result. Absence is doubted while the object is young, or when the caller is ``sure`` it is there."""
         if not (self.young or sure):
             return await self.patience.keep_trying(call, on=REPEATABLE, wait_until=self.wait_until)
-        soon = min(self.wait_until, self.patience.clock.monotonic() + _ABSENCE_PATIENCE)
+        soon = min(self.wait_until, self.patience.clock.monotonic() + patience)
         return await self.patience.keep_trying(call, on=(*REPEATABLE, Absent), wait_until=soon)
 
 
@@ -217,6 +219,7 @@ class _Undoing:
     authorization: Authorization
     look: _Look
     footprint: ServicePrincipalFootprint
+    again: bool
     failure: Upstream | None = None
     met_all: bool = True
 
@@ -263,9 +266,14 @@ class _Undoing:
         return True
 
     async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
-        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind."""
+        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind.
+
+        Of what an earlier attempt may have deleted nobody knows whether that one purged it as well: it is asked for until no
+        replica of the bin can be behind any more.
+        """
+        patience = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
         try:
-            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there)
+            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there or self.again, patience=patience)
         except Absent as absent:
             if was_there:
                 self.failure = self.failure or absent

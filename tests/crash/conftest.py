@@ -12,7 +12,12 @@ from tests.fakes.world import REPLICAS, Replicas
 @pytest.fixture(autouse=True, params=["none", "typical", "scattered"])
 def replicas(request: pytest.FixtureRequest) -> Iterator[Replicas]:
     """At once; mostly at once for whoever writes, and late for endings; late for everybody."""
-    chosen = Replicas(request.param)
+    yield from replicating(request.param)
+
+
+def replicating(profile: str) -> Iterator[Replicas]:
+    """Worlds that are made meanwhile replicate so."""
+    chosen = Replicas(profile)
     before = REPLICAS.set(chosen)
     yield chosen
     REPLICAS.reset(before)

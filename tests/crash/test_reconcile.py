@@ -53,7 +53,9 @@ def strangers(world: World) -> None:
     """What another broker and other people have made: all of it old, much of it called as ours is."""
     name = mark.unique_name(THEIRS)
     made = world.cloud.upsert_application(NewApplication(name, name, "AzureADMyOrg", (mark.TAG,), ""))
+    world.clock.jump(60)
     principal = world.cloud.create_principal(made.app_id)
+    world.clock.jump(60)
     world.cloud.add_secret(EXISTING, THEIRS, world.clock.now())
     world.cloud.add_secret(EXISTING, "by hand", world.clock.now())
     theirs = Assignment(SCOPES[0], mark.assignment_name(THEIRS, 0))
@@ -78,6 +80,7 @@ def deleted(target: Target) -> World:
     world = fresh(target)
     strangers(world)
     world.run(lambda: issuing(world))
+    world.clock.jump(60)
     for application in [each for each in world.cloud.applications.values() if each.wanted]:
         if application.object_id not in world.census.strange:
             world.cloud.delete_application(application.object_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import access, errors, objects, queries
 from local.cloud.graph.request import done, misfit, text
-from local.cloud.state import PermissionGrant
+from local.cloud.state import PermissionGrant, ServicePrincipal, User
 
 if TYPE_CHECKING:
     from local.cloud.graph.request import Request
@@ -92,7 +92,7 @@ def _addressed(request: Request) -> PermissionGrant:
 
 def _principal(request: Request, object_id: str) -> str:
     found = request.directory.service_principals.get(object_id.lower())
-    return objects.existing(request, found, object_id).id
+    return objects.existing(request, found, object_id, ServicePrincipal).id
 
 
 def _consent(request: Request, body: Json) -> tuple[str, str | None]:
@@ -105,7 +105,7 @@ def _consent(request: Request, body: Json) -> tuple[str, str | None]:
     if person is None:
         return consent_type, None
     found = request.directory.users.get(str(person).lower())
-    return consent_type, objects.existing(request, found, str(person)).id
+    return consent_type, objects.existing(request, found, str(person), User).id
 
 
 def _scope(body: Json) -> str:

@@ -1,0 +1,74 @@
+"""Azure's replicas are behind in what has ended: neither is what they do not show believed gone, nor what they show there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from shared.broker.issue import Ask, issue
+from shared.broker.reconcile import Reconciliation, reconcile
+from shared.core.lease import Cause, State
+from tests.crash.scenarios import TARGETS, only, revoking, with_lease
+from tests.crash.walk import Blow, live, require_nothing_left, require_owned, settle, strike
+from tests.fakes.calls import Died
+from tests.fakes.world import REPLICAS, WEB, Replicas, World, principal_target, request, role, world
+
+SEEDS = range(40)
+
+
+@pytest.fixture(autouse=True)
+def replicas() -> Iterator[None]:
+    """Each test says under which seeds."""
+    before = REPLICAS.set(Replicas("scattered"))
+    yield
+    REPLICAS.reset(before)
+
+
+@pytest.mark.parametrize("dies_at", ["directory.delete_principal", "directory.delete_application"])
+def test_what_a_dead_worker_has_deleted_is_purged_although_the_recycle_bin_is_behind(dies_at: str) -> None:
+    """The next attempt comes at once, and does not take the bin's first no for an answer."""
+    for seed in SEEDS:
+        REPLICAS.set(Replicas("scattered", seed))
+        rehearsal = with_lease(TARGETS["service principal"], age=200)
+        before = len(rehearsal.calls.made)
+        rehearsal.run(lambda: live(rehearsal, revoking))  # noqa: B023 - run at once
+        ordinal = next(call.ordinal for call in rehearsal.calls.made if call.name == dies_at) - before
+
+        struck = with_lease(TARGETS["service principal"], age=200)
+        strike(struck, revoking, Blow(ordinal, after=True), Died())
+        struck.clock.jump(1)
+        struck.run(lambda: live(struck, revoking))  # noqa: B023 - run at once
+        require_owned(struck)
+        require_nothing_left(struck)
+
+
+def test_what_has_just_ended_is_no_orphan() -> None:
+    """A replica still shows it: neither removed again, nor told as removed."""
+    for seed in SEEDS:
+        REPLICAS.set(Replicas("scattered", seed))
+        made = world(role(principal_target(), ttl=7200, max_ttl=7200))
+        made.run(lambda: issue(made.outside, request(), Ask(WEB)))  # noqa: B023 - run at once
+        made.clock.jump(7000)
+        made.run(lambda: revoking(made))  # noqa: B023 - run at once
+        if made.leases.rows[only(made)].state is not State.ENDED:
+            settle(made, pause=20)
+        assert () == reconciled(made).findings, seed
+
+
+def test_what_stays_after_a_lease_has_ended_is_an_orphan_minutes_later() -> None:
+    """When every replica has noticed what ended, the rest is what somebody has to remove."""
+    made = world(role(principal_target(), ttl=7200, max_ttl=7200))
+    made.run(lambda: issue(made.outside, request(), Ask(WEB)))
+    made.clock.jump(7000)
+    lease, now = made.leases.rows[only(made)], made.clock.now()
+    made.leases.rows[lease.id] = lease.ending(Cause.REVOKED, now, now).ended(now, timedelta(days=7))
+    assert () == reconciled(made).findings
+    made.clock.jump(200)
+    assert ["removed"] == [each.result for each in reconciled(made).findings]
+
+
+def reconciled(made: World) -> Reconciliation:
+    """One run."""
+    return made.run(lambda: reconcile(made.outside, "run"))
