@@ -258,14 +258,15 @@ def test_a_writer_mostly_meets_its_own_last_write() -> None:
         tenant = Tenant()
         tenant.world.consistency.configure(profile, seed=1)
         writer, other = (tenant.client("Application.ReadWrite.All") for _ in "ab")
-        own = others = 0
+        own_reads = others_reads = 0
         for number in range(400):
             made = writer.post("/applications", {"displayName": str(number)}).body["id"]
-            own += writer.get(f"/applications/{made}").status == 200
-            others += other.get(f"/applications/{made}").status == 200
-        found[profile] = (own / 400, others / 400)
-    assert (pytest.approx(0.98, abs=0.02), 0.0) == found["typical"]
-    assert (0.0, 0.0) == found["scattered"]
+            own_reads += writer.get(f"/applications/{made}").status == 200
+            others_reads += other.get(f"/applications/{made}").status == 200
+        found[profile] = (own_reads / 400, others_reads / 400)
+    own, others = found["typical"]
+    assert 0.96 <= own < 1.0
+    assert [0.0, (0.0, 0.0)] == [others, found["scattered"]]
 
 
 def test_a_writer_mostly_meets_its_own_deletion() -> None:
