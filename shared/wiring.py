@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shared.cloud.graph_calls import GraphCalls
     from shared.cloud.identity import HeldTokens
     from shared.cloud.probe import TokenProbe
+    from shared.core.names import ObjectId
 
 # Azure's libraries are imported within the functions below: a sweep that finds nothing due needs none but storage's, a read
 # needs neither Graph's nor Resource Manager's, and together they cost a cold start more than a second.
@@ -86,6 +87,8 @@ class Parts:
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = field(default_factory=SystemIds)
+    identities: list[HeldTokens] = field(default_factory=list, init=False)
+    """Those that have been needed so far: the broker's own, and storage's where it is another."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -129,6 +132,7 @@ class Parts:
             protected=Protected(settings.protected_identities, settings.protected_scopes),
             generations=TableGenerations(tables),
             census=lambda: self.census,
+            refused=lambda: {scope: at for each in self.identities for scope, at in each.refused.items()},
         )
 
     @cached_property
@@ -155,12 +159,10 @@ class Parts:
     @cached_property
     def storage_credential(self) -> HeldTokens:
         """The identity that storage is reached with: the broker's own, unless the host's settings name another."""
-        from shared.cloud.identity import broker_credential
-
         client_id = self.settings.storage.client_id
         if client_id in {None, self.settings.client_id}:
             return self.credential
-        return broker_credential(client_id, transport=self.transport, clock=self.clock)
+        return self._identity(client_id)
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -254,9 +256,14 @@ class Parts:
     @cached_property
     def credential(self) -> HeldTokens:
         """The broker's own identity."""
+        return self._identity(self.settings.client_id)
+
+    def _identity(self, client_id: ObjectId) -> HeldTokens:
         from shared.cloud.identity import broker_credential
 
-        return broker_credential(self.settings.client_id, transport=self.transport, clock=self.clock)
+        made = broker_credential(client_id, transport=self.transport, clock=self.clock)
+        self.identities.append(made)
+        return made
 
     @cached_property
     def client(self) -> httpx.AsyncClient:

@@ -55,6 +55,8 @@ class Status:
     last_counts: Mapping[str, int]
     outdated: Mapping[RoleName, tuple[Fault, ...]]
     """Roles that must be written again, and why: that is for administrators alone."""
+    refused: Mapping[str, datetime]
+    """The services that refuse the broker's own identity to this worker, by the scope of their tokens, and since when."""
 
 
 async def status(outside: Outside, request: Request) -> Status:
@@ -78,7 +80,7 @@ async def status(outside: Outside, request: Request) -> Status:
     at, summary = swept or (None, {})
     lag = (outside.now() - at).total_seconds() if at else None
     reconciled_at, counts = reconciled or (None, {})
-    return Status(by_state, by_role, at, summary, lag, stuck.items, reconciled_at, counts, broken)
+    return Status(by_state, by_role, at, summary, lag, stuck.items, reconciled_at, counts, broken, outside.refused())
 
 
 async def health(outside: Outside) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -60,6 +60,8 @@ class Outside:
     generations: Generations = field(kw_only=True)
     census: Callable[[], Census] = field(kw_only=True)
     """Gives what reads Azure for the reconciliation; made when it is first asked for."""
+    refused: Callable[[], Mapping[str, datetime]] = field(default=dict, kw_only=True)
+    """Gives the services that refuse the broker's own identity to this worker, and since when."""
 
     def now(self) -> datetime:
         """The wall clock."""

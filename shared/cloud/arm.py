@@ -19,6 +19,7 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssi
 
 from shared.cloud.arm_budget import ArmBudget
 from shared.cloud.budgets import Budgets
+from shared.cloud.repeating import Repeating
 from shared.cloud.upstream import Refusal
 from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
 from shared.core.census import FoundAssignment
@@ -56,7 +57,7 @@ class Arm:
             subscription_id="",  # in the path of no operation that is used here
             base_url=origin,
             credential_scopes=[f"{origin}/.default"],
-            transport=transport,
+            transport=Repeating(credential, f"{origin}/.default").over(transport),
             per_call_policies=[ArmBudget(budgets)],
             retry_total=0,
             permit_redirects=False,

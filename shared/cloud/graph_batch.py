@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeIs
 
 import httpx
 
 from shared.core import urgency
 from shared.core.budget import Budget
-from shared.core.errors import Absent, AlreadyExists, Refused, Throttled, Unavailable, Upstream
+from shared.core.errors import Absent, AlreadyExists, IdentityRefused, Refused, Throttled, Unavailable, Upstream
 from shared.core.ports import Clock
 
+BATCH = "/$batch"
 MOST = 20
 """Requests in a batch (same source)."""
 _LINGER = 0.02
@@ -27,11 +28,14 @@ _APART = 0.02
 """Seconds between two successes that are told: about what a lease's next steps keep the processor for. Told all at once, those
 that came together would go on together, and keep the worker from its callers meanwhile."""
 _FAILED_DEPENDENCY = 424
+_UNAUTHORIZED = 401
 
 type Exchange = Callable[[str, str, Mapping[str, Any] | None], Awaitable[httpx.Response]]
 """Sends one request (method, path, body) and gives whatever is answered. Raises ``Upstream`` when nothing is."""
 type Failure = Callable[[httpx.Response], Upstream]
 """What an answer that is no success means."""
+type Renewed = Callable[[httpx.Response, httpx.Response], Awaitable[bool]]
+"""Given a batch and an item's answer: whether that lacked a good token and another can be had. Raises ``IdentityRefused``."""
 type Told = httpx.Response | Upstream
 
 
@@ -52,6 +56,7 @@ class Batches:
     budget: Budget
     exchange: Exchange
     failure: Failure
+    renewed: Renewed
     _waiting: list[_Item] = field(default_factory=list)
     _collecting: asyncio.Task[None] | None = None
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
@@ -128,15 +133,37 @@ class Batches:
                 await self.clock.sleep(_APART)
             _tell(item, (permit, each))
 
-    async def _told(self, items: Sequence[_Item]) -> Sequence[Told]:
+    async def _told(self, items: Sequence[_Item], *, repeated: bool = False) -> Sequence[Told]:
         if len(items) == 1:
             return [await self.exchange("DELETE", items[0].path, None)]
         asked = [{"id": str(number), "method": "DELETE", "url": item.path} for number, item in enumerate(items)]
-        batch = await self.exchange("POST", "/$batch", {"requests": asked})
+        batch = await self.exchange("POST", BATCH, {"requests": asked})
         if not batch.is_success:
             return [_of_all(self.failure(batch)) for _ in items]
         found = dict(_alone(each) for each in _listed(batch))
-        return [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
+        told = [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
+        return await self._mended(items, told, batch, repeated=repeated)
+
+    async def _mended(
+        self, items: Sequence[_Item], told: Sequence[Told], batch: httpx.Response, *, repeated: bool
+    ) -> Sequence[Told]:
+        """The same, with the items that lacked a good token asked once more under another: the batch itself may be let in."""
+        refused = {number: each for number, each in enumerate(told) if _lacks_a_good_token(each)}
+        answers = [*refused.values(), *(each for each in told if isinstance(each, httpx.Response))]
+        try:
+            if not answers or not await self.renewed(batch, answers[0]):
+                return told
+            if repeated:
+                raise IdentityRefused("another token was refused, too", status=_UNAUTHORIZED)
+            anew = await self._told([items[number] for number in refused], repeated=True)
+        except Upstream as failure:
+            anew = [_again(failure) for _ in refused]
+        mended = dict(zip(refused, anew, strict=True))
+        return [mended.get(number, each) for number, each in enumerate(told)]
+
+
+def _lacks_a_good_token(told: Told) -> TypeIs[httpx.Response]:
+    return isinstance(told, httpx.Response) and told.status_code == _UNAUTHORIZED
 
 
 def _is_success(told: Told) -> bool:

@@ -21,7 +21,8 @@ from kiota_http.observability_options import ObservabilityOptions
 from msgraph_core import BaseGraphRequestAdapter  # type: ignore[import-untyped] # Graph's SDK says nothing of its types
 
 from shared.cloud.budgets import Budgets
-from shared.cloud.graph_batch import Batches
+from shared.cloud.graph_batch import BATCH, Batches
+from shared.cloud.repeating import Repeating, Told, bearer_of
 from shared.cloud.upstream import Refusal
 from shared.core import urgency
 from shared.core.azure_codes import GRAPH, GRAPH_STATUSES
@@ -43,7 +44,8 @@ class GraphCalls:
         self.base_url = f"{origin}/v1.0"
         self._ids = ids
         self._budgets = budgets
-        self._batches = Batches(budgets.clock, budgets.of_graph("DELETE"), self._exchange, _failure)
+        self._batches = Batches(budgets.clock, budgets.of_graph("DELETE"), self._exchange, _failure, self._renewed)
+        self._repeating = Repeating(credential, f"{origin}/.default")
         authentication = AzureIdentityAuthenticationProvider(
             credential,
             scopes=[f"{origin}/.default"],
@@ -77,7 +79,12 @@ class GraphCalls:
     async def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """The answer, whatever it is. Raises ``Unreachable`` when there is none."""
+        """The answer, whatever it is, but for a 401 that another token mends. Raises ``Unreachable`` when there is none."""
+        return await self._repeating.send(lambda: self._sent(method, path, body, headers), _told)
+
+    async def _sent(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    ) -> httpx.Response:
         request = self._request(method, path, body, headers or {})
         try:
             answer = await self._adapter.send_primitive_async(request, "bytes", None)
@@ -86,6 +93,11 @@ class GraphCalls:
         if not isinstance(answer, httpx.Response):
             raise TypeError("the adapter was asked for the answer as it stands")
         return answer
+
+    async def _renewed(self, batch: httpx.Response, item: httpx.Response) -> bool:
+        """Whether an item of the batch was 401 and there is another token now. Raises ``IdentityRefused``."""
+        told = Told(_refusal(item), bearer_of(batch.request.headers.get("Authorization")))
+        return await self._repeating.is_to_be_repeated(told)
 
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
@@ -127,8 +139,18 @@ def object_id_in(document: Mapping[str, Any], field: str) -> ObjectId:
         raise Unavailable(f"the answer's {field} is no GUID") from wrong
 
 
+def _told(answer: httpx.Response) -> Told:
+    sent = answer.request
+    proves = not sent.url.path.endswith(BATCH)
+    return Told(_refusal(answer), bearer_of(sent.headers.get("Authorization")), proves)
+
+
 def _failure(answer: httpx.Response) -> Upstream:
-    return Refusal.read(answer.status_code, answer.headers, _json(answer)).as_error(GRAPH, GRAPH_STATUSES)
+    return _refusal(answer).as_error(GRAPH, GRAPH_STATUSES)
+
+
+def _refusal(answer: httpx.Response) -> Refusal:
+    return Refusal.read(answer.status_code, answer.headers, None if answer.is_success else _json(answer))
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -1,12 +1,15 @@
 """The broker's own identity: a managed identity, named by its client id, and the tokens that it holds.
 
 azure-identity keeps tokens but asks once for every caller that meets an empty cache, and once again for each when a token is
-half-way through its life. ``HeldTokens`` asks once for all, and renews behind their backs.
+half-way through its life. ``HeldTokens`` asks once for all, and renews behind their backs. A token may be good by its dates and
+refused all the same, when the key that signed it was withdrawn: it is replaced as soon as a service says so (``replace``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.credentials import AccessToken
@@ -25,6 +28,8 @@ _MARGIN = 300.0
 """Seconds before its end at which a token is no longer handed out: a call takes time, and clocks differ."""
 _RENEWAL_PAUSE = 30.0
 """Seconds between attempts to renew a token that still works."""
+_ANEW = "{}"
+"""Claims that ask for nothing: azure-identity looks for no token in its cache when it is given any."""
 _BEING_UPDATED = (404, 410)
 """How the machine's endpoint answers meanwhile:
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling"""
@@ -44,12 +49,19 @@ def broker_credential(client_id: str, *, transport: AioHttpTransport, clock: Clo
 
 @dataclass(slots=True)
 class _Held:
-    """The tokens for one scope. ``renew_at`` and ``end`` in POSIX seconds."""
+    """The tokens for one scope. ``renew_at``, ``end`` and ``replaced_at`` in POSIX seconds."""
 
     asking: SingleFlight[AccessToken]
     token: AccessToken | None = None
     renew_at: float = 0.0
     end: float = 0.0
+    withdrawn: str = ""
+    """The token that was refused last; the endpoint or azure-identity may still have it."""
+    replaced_at: float = -_RENEWAL_PAUSE
+    taken: bool = False
+    """Whether a service has taken the token since it replaced another."""
+    refused_since: datetime | None = None
+    """Since when services have refused a token that was fresh."""
 
 
 class HeldTokens:
@@ -83,6 +95,37 @@ class HeldTokens:
             held.asking.in_background()
         return held.token
 
+    async def replace(self, refused: str, *scopes: str) -> str | None:
+        """Another token for these scopes, after a service has answered 401 to ``refused``.
+
+        ``None`` when there is none to try: the one that was asked for last is refused as well, and was so a moment ago.
+        """
+        held, now = self._of(scopes), self._clock.now()
+        if held.token is not None:
+            if held.token.token != refused:
+                return held.token.token
+            if not held.taken and now.timestamp() < held.replaced_at + _RENEWAL_PAUSE:
+                held.refused_since = held.refused_since or now
+                return None
+            held.token, held.withdrawn, held.taken, held.replaced_at = None, refused, False, now.timestamp()
+        fresh = (await held.asking.outcome()).token
+        if fresh == refused:
+            held.refused_since = held.refused_since or now
+            return None
+        return fresh
+
+    def was_taken(self, token: str, *scopes: str) -> None:
+        """Notes that a service has answered something else than 401."""
+        held = self._held.get(scopes)
+        if held is not None and held.token is not None and held.token.token == token:
+            held.taken, held.refused_since = True, None
+
+    @property
+    def refused(self) -> Mapping[str, datetime]:
+        """The services that refuse the identity, by the scopes of their tokens, and since when."""
+        since = {" ".join(scopes): held.refused_since for scopes, held in self._held.items()}
+        return {scope: at for scope, at in since.items() if at is not None}
+
     async def close(self) -> None:
         """Closes what the credential holds."""
         await self._credential.close()
@@ -101,8 +144,13 @@ class HeldTokens:
         return held
 
     async def _renew(self, scopes: tuple[str, ...]) -> AccessToken:
-        token = await self._ask(scopes)
-        held, now = self._held[scopes], self._clock.now().timestamp()
+        held = self._held[scopes]
+        anew = held.withdrawn != ""
+        token = await (self._ask(scopes, claims=_ANEW) if anew else self._ask(scopes))
+        if not anew and token.token == held.withdrawn:
+            # It was refused while this was under way.
+            token = await self._ask(scopes, claims=_ANEW)
+        now = self._clock.now().timestamp()
         held.token = token
         held.end = max(now, token.expires_on - _MARGIN)
         held.renew_at = now + (held.end - now) / 2

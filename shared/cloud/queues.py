@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
+from shared.cloud.repeating import STORAGE, Repeating
 from shared.cloud.tables import translated
 from shared.core.batch import QUEUE, WAITS, Batch, Message, write_message
 
@@ -34,13 +35,15 @@ def connect(
     *,
     endpoint: str = "",
     credential: AsyncTokenCredential | None = None,
-    transport: AioHttpTransport,
+    transport: AsyncHttpTransport[Any, Any],
     retry_total: int = 3,
 ) -> QueueClient:
     """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
     options = _OPTIONS | {"transport": transport, "retry_total": retry_total}
     if connection_string:
         return QueueClient.from_connection_string(connection_string, QUEUE, **options)
+    if credential is not None:
+        options["transport"] = Repeating(credential, STORAGE).over(transport)
     return QueueClient(endpoint, QUEUE, credential, **options)
 
 

@@ -15,10 +15,12 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceRequestTimeoutError,
 )
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.data.tables import TableErrorCode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.cloud.connections import azure_transport
+from shared.cloud.repeating import STORAGE, Repeating
 from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
 type Row = Mapping[str, Any]
@@ -42,12 +44,18 @@ _READ_SECONDS = 20.0
 
 
 def connect(
-    connection_string: str = "", *, endpoint: str = "", credential: AsyncTokenCredential | None = None
+    connection_string: str = "",
+    *,
+    endpoint: str = "",
+    credential: AsyncTokenCredential | None = None,
+    transport: AsyncHttpTransport[Any, Any] | None = None,
 ) -> TableServiceClient:
     """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
-    transport = azure_transport(read_seconds=_READ_SECONDS)
+    transport = transport or azure_transport(read_seconds=_READ_SECONDS)
     if connection_string:
         return TableServiceClient.from_connection_string(connection_string, transport=transport, **_OPTIONS)
+    if credential is not None:
+        transport = Repeating(credential, STORAGE).over(transport)
     return TableServiceClient(endpoint=endpoint, credential=credential, transport=transport, **_OPTIONS)
 
 

@@ -204,6 +204,13 @@ class ConcurrentChange(Upstream):
     sentence = "Azure is busy changing the same object; try again."
 
 
+class IdentityRefused(Upstream):
+    """Azure takes no token of the broker's own identity (401), a fresh one neither; nothing happened."""
+
+    code = "azure_identity_refused"
+    sentence = "Azure does not take the broker's own identity at present; its operator sees it in the status."
+
+
 class Refused(Upstream):
     """A definite no: a missing permission, a broken rule, a full quota."""
 

@@ -72,6 +72,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Throttled: Meaning(503, retry_after=10),
     errors.NotReplicated: Meaning(503, retry_after=15),
     errors.ConcurrentChange: Meaning(503, retry_after=5),
+    errors.IdentityRefused: Meaning(503, retry_after=30),
     # A definite no is in no class that callers repeat by themselves: Logic Apps repeat every 5xx.
     errors.Refused: Meaning(409),
     errors.Absent: Meaning(409),

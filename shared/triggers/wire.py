@@ -127,8 +127,8 @@ def _terms(role: Role) -> dict[str, Any]:
 
 
 def status(found: Status) -> dict[str, Any]:
-    """How the broker is doing."""
-    return {
+    """How the broker is doing. ``identity`` is there while its own is refused."""
+    document = {
         "leases": {
             "by_state": _counts(found.by_state),
             "by_role": {name: _counts(states) for name, states in found.by_role.items()},
@@ -145,6 +145,13 @@ def status(found: Status) -> dict[str, Any]:
         "stuck": [lease(each) for each in found.stuck],
         "outdated_roles": [{"role": name, "errors": errors(faults)} for name, faults in found.outdated.items()],
     }
+    if found.refused:
+        document["identity"] = {"refused": [_refusal(scope, at) for scope, at in found.refused.items()]}
+    return document
+
+
+def _refusal(scope: str, at: datetime) -> dict[str, str]:
+    return {"service": scope.removesuffix("/.default"), "since": time(at)}
 
 
 def errors(faults: Iterable[Fault]) -> list[dict[str, str]]:

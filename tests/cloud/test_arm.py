@@ -8,6 +8,7 @@ from shared.core.directory import NewApplication
 from shared.core.errors import (
     Absent,
     AlreadyExists,
+    IdentityRefused,
     Locked,
     NotReplicated,
     Refused,
@@ -156,7 +157,6 @@ async def test_says_whether_a_definition_exists(stage: Stage) -> None:
         (400, "PrincipalNotFound", NotReplicated),
         (400, "RoleAssignmentUpdateNotPermitted", Refused),
         (400, "RoleAssignmentLimitExceeded", Refused),
-        (401, "ExpiredAuthenticationToken", Refused),
         (404, "ResourceGroupNotFound", Absent),
         (409, "RoleAssignmentExists", AlreadyExists),
         (409, "ScopeLocked", Locked),
@@ -175,6 +175,19 @@ async def test_each_failure_has_a_meaning(stage: Stage, status: int, code: str, 
         await stage.arm.unassign(assignment(stage))
     assert (expected, status, code) == (type(failure.value), failure.value.status, failure.value.azure_code)
     assert ["GET 200", f"DELETE {status}"] == stage.calls("arm")
+
+
+async def test_a_token_that_is_refused_is_asked_for_once_anew(stage: Stage) -> None:
+    """And the call repeated once; what is refused then as well is the identity."""
+    await stage.arm.definition_exists(reader(stage))
+    effect = {"status": 401, "code": "ExpiredAuthenticationToken"}
+    stage.trouble("arm", effect)
+    assert await stage.arm.definition_exists(reader(stage))
+    stage.trouble("arm", effect, times=2)
+    with pytest.raises(IdentityRefused) as refused:
+        await stage.arm.definition_exists(reader(stage))
+    assert (401, "ExpiredAuthenticationToken") == (refused.value.status, refused.value.azure_code)
+    assert ["GET 200", "GET 401", "GET 200", "GET 401", "GET 401"] == stage.calls("arm")
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -78,6 +78,15 @@ async def test_whoami_takes_a_roles_name_alone(app: App) -> None:
     assert (answer.status, [fault["path"] for fault in answer.json["errors"]]) == (400, ["role"])
 
 
+async def test_status_says_that_the_brokers_own_identity_is_refused(app: App) -> None:
+    """By whom and since when, as long as it is."""
+    before = await app.call("GET", "/api/v1/status", token="watcher.token.x")
+    app.world.outside = replace(app.world.outside, refused=lambda: {"https://graph.example/.default": app.world.clock.now()})
+    refused = await app.call("GET", "/api/v1/status", token="watcher.token.x")
+    assert "identity" not in before.json
+    assert refused.json["identity"] == {"refused": [{"service": "https://graph.example", "since": "2026-03-02T09:00:00.000Z"}]}
+
+
 async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
     """For auditors."""
     before = await app.call("GET", "/api/v1/status", token="watcher.token.x")

@@ -34,6 +34,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Throttled: 503,
     errors.NotReplicated: 503,
     errors.ConcurrentChange: 503,
+    errors.IdentityRefused: 503,
     errors.Refused: 409,
     errors.Absent: 409,
     errors.OutOfReach: 409,

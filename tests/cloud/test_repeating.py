@@ -1,0 +1,285 @@
+"""A token that Azure no longer takes: dropped, asked for once anew, the call repeated once; at every service alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport
+
+from shared.cloud import queues, tables
+from shared.cloud.arm import Arm
+from shared.cloud.budgets import Budgets
+from shared.cloud.graph import Graph
+from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.identity import HeldTokens
+from shared.core.batch import Batch
+from shared.core.errors import IdentityRefused, Unreachable
+from shared.core.names import LeaseId, ObjectId, Scope
+from shared.core.urgency import in_background
+from tests.cloud.test_identity import HOUR, Issuing
+from tests.fakes.clock import FakeClock, FixedIds
+
+SCOPE = "https://graph.example/.default"
+APPLICATION = ObjectId("bbbbbbbb-0000-4000-8000-000000000001")
+
+
+class Answer(AsyncHttpResponse):
+    """An answer of a service, as Azure's clients want it."""
+
+    def __init__(self, request: Any, status: int, content: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(request, None)
+        self.status_code, self.reason, self.content = status, "because", content
+        media = "application/xml" if content.startswith(b"<") else "application/json"
+        self.headers = {"content-type": media, **(headers or {})}
+        self.content_type = self.headers["content-type"]
+
+    def body(self) -> bytes:
+        """All of it."""
+        return self.content
+
+    async def load_body(self) -> None:
+        """It is there."""
+
+
+@dataclass
+class Service(AsyncHttpTransport[Any, Any]):
+    """A service that takes the tokens that it knows, and answers these with ``success``."""
+
+    good: set[str]
+    success: tuple[int, bytes]
+    seen: list[str] = field(default_factory=list)
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        """One answer."""
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        self.seen.append(token)
+        await asyncio.sleep(0)
+        if token in self.good:
+            return Answer(request, *self.success)
+        body = b'{"error": {"code": "InvalidAuthenticationToken", "message": "no"}}'
+        challenge = "Bearer authorization_uri=https://login.example/t/oauth2/authorize resource_id=https://storage.azure.com"
+        return Answer(request, 401, body, {"www-authenticate": challenge, "x-ms-error-code": "InvalidAuthenticationInfo"})
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def sleep(self, duration: float) -> None:
+        """At once."""
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """The same for httpx, as Graph answers; a batch item by item."""
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        self.seen.append(token)
+        status = self.success[0] if token in self.good else 401
+        if not request.url.path.endswith("/$batch"):
+            return httpx.Response(status, json={"error": {"code": "InvalidAuthenticationToken"}} if status == 401 else {})
+        count = request.content.count(b'"DELETE"')
+        listed = [{"id": str(number), "status": status, "body": {"error": {"code": "x"}}} for number in range(count)]
+        return httpx.Response(200, json={"responses": listed})
+
+
+type Call = Callable[[HeldTokens, Service], Awaitable[object]]
+
+
+async def _graph(held: HeldTokens, service: Service) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(service.answer)) as client:
+        calls = GraphCalls("https://graph.example", held, client, FixedIds(), Budgets(FakeClock()))
+        await Graph(calls).delete_application(APPLICATION)
+
+
+async def _batch(held: HeldTokens, service: Service) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(service.answer)) as client:
+        graph = Graph(GraphCalls("https://graph.example", held, client, FixedIds(), Budgets(FakeClock())))
+        with in_background():
+            done = await asyncio.gather(*(graph.delete_application(APPLICATION) for _ in range(3)), return_exceptions=True)
+    for each in done:
+        if isinstance(each, BaseException):
+            raise each
+
+
+async def _arm(held: HeldTokens, service: Service) -> None:
+    arm = Arm("https://arm.example", held, service, Budgets(FakeClock()))
+    await arm.definitions_named("Reader", Scope.parse("/subscriptions/11111111-1111-4111-8111-111111111111"))
+
+
+async def _table(held: HeldTokens, service: Service) -> None:
+    client = tables.connect(endpoint="https://account.table.example", credential=held, transport=service)
+    await tables.Table(client, "leases").read("a", "b")
+
+
+async def _table_write(held: HeldTokens, service: Service) -> None:
+    client = tables.connect(endpoint="https://account.table.example", credential=held, transport=service)
+    await tables.Table(client, "leases").insert({"PartitionKey": "a", "RowKey": "b"})
+
+
+async def _queue(held: HeldTokens, service: Service) -> None:
+    client = queues.connect(endpoint="https://account.queue.example", credential=held, transport=service)
+    await queues.StorageRevocations(client).send(Batch("b", (LeaseId.parse("web.01kjwr4b80zzzzzzzzzzzzzzzz"),)))
+
+
+_THEN = "Mon, 02 Mar 2026 09:00:00 GMT"
+MESSAGE = f"""<QueueMessagesList><QueueMessage><MessageId>m</MessageId><InsertionTime>{_THEN}</InsertionTime>
+<ExpirationTime>{_THEN}</ExpirationTime><PopReceipt>p</PopReceipt><TimeNextVisible>{_THEN}</TimeNextVisible>
+</QueueMessage></QueueMessagesList>""".encode()
+SERVICES: dict[str, tuple[Call, tuple[int, bytes]]] = {
+    "graph": (_graph, (204, b"")),
+    "items of a batch": (_batch, (204, b"")),
+    "resource manager": (_arm, (200, b'{"value": []}')),
+    "tables, reading": (_table, (200, b'{"PartitionKey": "a", "RowKey": "b"}')),
+    "tables, writing": (_table_write, (204, b"")),
+    "queues": (_queue, (201, MESSAGE)),
+}
+EACH = pytest.mark.parametrize(("call", "success"), SERVICES.values(), ids=SERVICES)
+
+
+@pytest.fixture
+def issuing(clock: FakeClock) -> Issuing:
+    """Where tokens come from."""
+    return Issuing(clock)
+
+
+@pytest.fixture
+def held(issuing: Issuing, clock: FakeClock) -> HeldTokens:
+    """The broker's own."""
+    return HeldTokens(issuing, clock)
+
+
+@EACH
+async def test_a_withdrawn_token_costs_one_repeat(held: HeldTokens, call: Call, success: tuple[int, bytes]) -> None:
+    """Not the half of its life, in which nothing would work; and what comes after goes with the new one at once."""
+    service = Service({"token 1"}, success)
+    await call(held, service)
+    service.good = {"token 2"}
+    service.seen.clear()
+    await call(held, service)
+    await call(held, service)
+    assert service.seen == ["token 1", "token 2", "token 2"]
+    assert held.refused == {}
+
+
+@EACH
+async def test_an_identity_that_is_refused_is_told_so(held: HeldTokens, call: Call, success: tuple[int, bytes]) -> None:
+    """After one repeat, and noted for the status until a token is taken."""
+    service = Service(set(), success)
+    with pytest.raises(IdentityRefused) as told:
+        await call(held, service)
+    assert told.value.status == 401
+    assert service.seen == ["token 1", "token 2"]
+    assert list(held.refused.values()) == [datetime(2026, 3, 2, 9, tzinfo=UTC)]
+
+
+@EACH
+async def test_azure_is_not_asked_for_ever_more_tokens(
+    held: HeldTokens, issuing: Issuing, clock: FakeClock, call: Call, success: tuple[int, bytes]
+) -> None:
+    """Once in half a minute, as long as what it gives is refused; then things go on by themselves."""
+    service = Service(set(), success)
+    for _ in range(5):
+        with pytest.raises(IdentityRefused):
+            await call(held, service)
+    assert len(issuing.asked) == 2
+    clock.jump(30)
+    service.good = {"token 3"}
+    await call(held, service)
+    assert held.refused == {}
+    assert len(issuing.asked) == 3
+
+
+async def test_a_session_of_azures_client_keeps_no_former_token(held: HeldTokens) -> None:
+    """The SDK has a token in memory of its own, and would send it with every call."""
+    service = Service({"token 1"}, (200, b'{"PartitionKey": "a", "RowKey": "b"}'))
+    table = tables.Table(tables.connect(endpoint="https://a.table.example", credential=held, transport=service), "t")
+    await table.read("a", "b")
+    for number in (2, 3):
+        service.good = {f"token {number}"}
+        await table.read("a", "b")
+        await table.read("a", "b")
+    assert service.seen == [f"token {number}" for number in (1, 1, 2, 2, 2, 3, 3)]
+
+
+async def test_twenty_calls_that_meet_a_withdrawn_token_ask_once(held: HeldTokens, issuing: Issuing) -> None:
+    """Each of them is repeated."""
+    service = Service({"token 1"}, (200, b'{"PartitionKey": "a", "RowKey": "b"}'))
+    client = tables.connect(endpoint="https://a.table.example", credential=held, transport=service)
+    await tables.Table(client, "t").read("a", "b")
+    service.good = {"token 2"}
+    await asyncio.gather(*(tables.Table(client, "t").read("a", "b") for _ in range(20)))
+    assert len(issuing.asked) == 2
+    assert sorted(service.seen[1:]) == ["token 1"] * 20 + ["token 2"] * 20
+
+
+async def test_a_token_can_be_withdrawn_twice_in_a_row(held: HeldTokens) -> None:
+    """When the one that replaced it had been taken meanwhile."""
+    for number in range(1, 4):
+        token = (await held.get_token(SCOPE)).token
+        assert token == f"token {number}"
+        held.was_taken(token, SCOPE)
+        assert await held.replace(token, SCOPE) == f"token {number + 1}"
+
+
+async def test_another_token_is_asked_for_past_every_cache(held: HeldTokens, issuing: Issuing) -> None:
+    """azure-identity looks into its own, unless claims are wanted."""
+    await held.get_token(SCOPE)
+    await held.replace("token 1", SCOPE)
+    assert [options for _, options in issuing.asked] == [{}, {"claims": "{}"}]
+
+
+async def test_a_renewal_under_way_does_not_bring_a_withdrawn_token_back(issuing: Issuing, clock: FakeClock) -> None:
+    """It began before the token was refused, and ends with the same."""
+    same = Keeping(issuing)
+    held = HeldTokens(same, clock)
+    await held.get_token(SCOPE)
+    clock.jump(HOUR / 2)
+    await held.get_token(SCOPE)
+    assert await held.replace("token 1", SCOPE) == "token 2"
+
+
+async def test_an_endpoint_that_knows_no_other_token_is_no_help(clock: FakeClock) -> None:
+    """The identity is refused then, without a second try."""
+
+    class Stubborn(Issuing):
+        async def get_token(self, *scopes: str, **options: Any) -> Any:
+            return (await super().get_token(*scopes, **options))._replace(token="token 1")
+
+    held = HeldTokens(Stubborn(clock), clock)
+    service = Service(set(), (204, b""))
+    with pytest.raises(IdentityRefused):
+        await _graph(held, service)
+    assert service.seen == ["token 1"]
+    assert set(held.refused) == {SCOPE}
+
+
+async def test_a_token_that_cannot_be_had_is_told_as_such(held: HeldTokens, issuing: Issuing) -> None:
+    """The endpoint on the machine is silent: that is another failure."""
+    await held.get_token(SCOPE)
+    issuing.failure = ServiceRequestError("no route")
+    with pytest.raises(Unreachable):
+        await _graph(held, Service(set(), (204, b"")))
+
+
+class Keeping(Issuing):
+    """Gives the same token again, unless claims are wanted: as azure-identity does from its cache."""
+
+    def __init__(self, other: Issuing) -> None:
+        super().__init__(other.clock)
+        self.kept: Any = None
+
+    async def get_token(self, *scopes: str, **options: Any) -> Any:
+        """The one that is kept, or the next."""
+        await asyncio.sleep(0)
+        if self.kept is None or options.get("claims"):
+            self.kept = await super().get_token(*scopes, **options)
+        return self.kept
