@@ -194,7 +194,11 @@ class Parts:
         """Mints service principals."""
         from shared.issuers.service_principal import ServicePrincipalIssuer
 
-        return ServicePrincipalIssuer(self.graph, self.arm, self.probe, self.patience, self.settings.tenant_id)
+        return ServicePrincipalIssuer(
+            *(self.graph, self.arm, self.probe, self.patience),
+            self.settings.tenant_id,
+            self.settings.protected_scopes,
+        )
 
     @cached_property
     def application_secrets(self) -> Issuer:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.broker import rules
 from shared.broker.access import require_admin
 from shared.broker.outside import Outside, Request
 from shared.broker.revoke import Revoking, revoke_role
 from shared.core.errors import Conflict, Malformed, NotFound
+from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
 from shared.core.role import Role
 from shared.core.role_document import read_role
@@ -27,10 +29,13 @@ async def put_role(
     with answering_by(outside.within(outside.timing.throttled)):
         role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
     _refuse_protected(outside, role)
+    if faults := gives_roles(role.target):
+        raise Malformed(*faults, code="gives_roles")
     if dry_run:
         return role
     stored = await outside.roles.put(role, expected=expected)
-    await outside.audit.record(request.done(outside, "put_role", role=name))
+    warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(outside, stored))
+    await outside.audit.record(request.done(outside, "put_role", role=name, reason=warned))
     return stored
 
 

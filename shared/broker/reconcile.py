@@ -12,6 +12,7 @@ from enum import StrEnum
 from shared.broker.drift import Drift, Kind, Orphan, find_drift
 from shared.broker.ending import claim, take_back
 from shared.broker.outside import Outside, Request
+from shared.broker.powers import read_again
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.errors import LostRace, Upstream
@@ -88,6 +89,7 @@ async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *
         await outside.audit.record(_event(outside, request_id, caller, reason=f"dry run: {len(done.findings)} found"))
         return done
     await outside.journal.counted(Count(outside.now(), await outside.leases.census()))
+    await read_again(outside, request_id, drift.unread)
     done = Reconciliation(await _Round(outside, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     await outside.journal.reconciled(outside.now(), done.counts)

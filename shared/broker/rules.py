@@ -6,16 +6,30 @@ from collections.abc import Mapping
 
 from shared.broker.outside import Outside
 from shared.core.caller import Caller
-from shared.core.errors import Conflict, Fault, RoleOutdated
+from shared.core.errors import Caution, Conflict, Fault, RoleOutdated
+from shared.core.given_powers import assigns_identities, gives_roles
 from shared.core.lease import Lease
 from shared.core.names import RoleName
-from shared.core.role import Role
+from shared.core.role import Role, ServicePrincipalTarget
 from shared.core.target_digest import target_digest
 
 
 def broken_by(outside: Outside, role: Role) -> tuple[Fault, ...]:
     """What of today's rules and settings a stored role breaks. Asks nothing of Azure."""
-    return (*role.outdated, *outside.protected.faults(role.target))
+    return (*role.outdated, *outside.protected.faults(role.target), *gives_roles(role.target))
+
+
+def cautions(outside: Outside, role: Role) -> tuple[Caution, ...]:
+    """What whoever writes the role should know of it. Asks nothing of Azure."""
+    return (*outside.protected.warnings(role.target), *assigns_identities(role.target))
+
+
+def untried(role: Role) -> tuple[Caution, ...]:
+    """What looking at Azure cannot tell of a role."""
+    if not isinstance(role.target, ServicePrincipalTarget) or not role.target.azure_roles:
+        return ()
+    message = "the broker's permissions allow these assignments; the conditions of its own grants were not evaluated"
+    return (Caution("azure_roles", "grant_condition_not_evaluated", message),)
 
 
 def require_current(outside: Outside, caller: Caller, role: Role) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,9 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+from azure.core.rest import HttpRequest
 from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
-from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssignmentCreateParameters
+from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssignmentCreateParameters, RoleDefinition
 
 from shared.cloud.arm_budget import ArmBudget
 from shared.cloud.budgets import Budgets
@@ -23,6 +24,7 @@ from shared.cloud.repeating import Repeating
 from shared.cloud.upstream import Refusal
 from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
 from shared.core.census import FoundAssignment
+from shared.core.definition import Definition, Permission
 from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope, on_the_wire
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 _CONDITION_VERSION = "2.0"
 """The only one: https://learn.microsoft.com/azure/role-based-access-control/conditions-format."""
+_PERMISSIONS = "2022-04-01"
+_MANAGEMENT_GROUPS = "2020-05-01"
+"""https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants"""
 _BAD_REQUEST = 400
 _FORBIDDEN = 403
 
@@ -51,7 +56,7 @@ class Arm:
         transport: AsyncHttpTransport[Any, Any],
         budgets: Budgets,
     ) -> None:
-        origin = endpoint.rstrip("/")
+        origin = self._origin = endpoint.rstrip("/")
         self._client = AuthorizationManagementClient(
             credential,
             subscription_id="",  # in the path of no operation that is used here
@@ -118,22 +123,61 @@ class Arm:
         with _upstream():
             return tuple([_found(each) async for each in listed if str(each.scope).casefold() == scope.key])
 
-    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
-        """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
+        """The role definitions with exactly this name that can be assigned at the scope."""
         quoted = role_name.replace("'", "''")
         found = self._client.role_definitions.list(on_the_wire(scope), filter=f"roleName eq '{quoted}'")
         with _upstream():
             # The service compares without case.
-            return tuple([str(each.id) async for each in found if each.role_name == role_name])
+            return tuple([_definition(each) async for each in found if each.role_name == role_name])
 
-    async def definition_exists(self, definition_id: str) -> bool:
-        """Whether there is a role definition with this full id."""
-        try:
+    async def definition(self, definition_id: str) -> Definition:
+        """The role definition with this full id. Raises ``Absent``."""
+        with _upstream():
+            return _definition(await self._client.role_definitions.get_by_id(on_the_wire(definition_id)))
+
+    async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
+        """What the broker itself may do there. A call a page."""
+        path = f"/{on_the_wire(scope)}/providers/Microsoft.Authorization/permissions?api-version={_PERMISSIONS}"
+        return tuple([_permission(each) async for each in self._listed(path)])
+
+    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
+        """The ids, in lower case, of the subscriptions that the management group holds, directly or not. A call a page."""
+        path = f"/{on_the_wire(scope)}/descendants?api-version={_MANAGEMENT_GROUPS}"
+        kinds = ("/subscriptions", "microsoft.management/managementgroups/subscriptions")
+        found = [each async for each in self._listed(path) if str(each.get("type")).lower() in kinds]
+        return frozenset(str(each.get("name")).lower() for each in found)
+
+    async def _listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
+        """The items of a list that the SDK's own methods do not reach."""
+        following: str | None = path
+        while following is not None:
             with _upstream():
-                await self._client.role_definitions.get_by_id(on_the_wire(definition_id))
-        except Absent:
-            return False
-        return True
+                answer = await self._client._send_request(HttpRequest("GET", following))  # noqa: SLF001 - the documented way
+                answer.raise_for_status()
+                document = answer.json()
+            for item in document.get("value", ()):
+                yield item
+            following = self._following(document.get("nextLink"))
+
+    def _following(self, link: str | None) -> str | None:
+        """The path of the next page. It must be Resource Manager's own: the token goes there."""
+        if link is not None and not link.startswith(f"{self._origin}/"):
+            raise Unavailable("the next page is somewhere else")
+        return link.removeprefix(self._origin) if link else None
+
+
+def _definition(found: RoleDefinition) -> Definition:
+    permissions = (
+        Permission(*(tuple(each or ()) for each in (it.actions, it.not_actions, it.data_actions, it.not_data_actions)))
+        for it in found.permissions or ()
+    )
+    return Definition(str(found.id), str(found.role_name), tuple(permissions), tuple(found.assignable_scopes or ()))
+
+
+def _permission(found: Mapping[str, Any]) -> Permission:
+    fields = ("actions", "notActions", "dataActions", "notDataActions")
+    return Permission(*(tuple(str(each) for each in found.get(name) or ()) for name in fields))
 
 
 def _found(found: RoleAssignment) -> FoundAssignment:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from shared.cloud.arm import Arm
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in
 from shared.core.census import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.core.definition import Definition
 from shared.core.errors import Absent, Unavailable
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
@@ -81,6 +82,12 @@ class AzureCensus:
             )
         except Absent:
             return ()
+
+    async def definition(self, definition_id: str) -> Definition:
+        """One call."""
+        return await self._patience.keep_trying(
+            lambda: self._arm.definition(definition_id), on=REPEATABLE, wait_until=self._soon()
+        )
 
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
         """A call for each 20 groups. Of no groups for a principal that is not there."""

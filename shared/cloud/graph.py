@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
-from shared.core.directory import ApplicationIds, ExistingApplication, HeldCredentials, NewApplication, NewSecret
+from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, AlreadyExists, Doubtful, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
@@ -100,13 +100,17 @@ class Graph:
         """Out of the recycle bin, for good. Raises ``Absent``."""
         await self._calls.send("DELETE", f"/directory/deletedItems/{object_id}")
 
-    async def group_exists(self, group: ObjectId) -> bool:
-        """Whether there is such a group."""
-        try:
-            await self._get(f"/groups/{group}?$select=id")
-        except Absent:
-            return False
-        return True
+    async def read_group(self, group: ObjectId) -> FoundGroup:
+        """What kind of group it is. Raises ``Absent``."""
+        fields = "securityEnabled,mailEnabled,groupTypes,isAssignableToRole,onPremisesSyncEnabled"
+        found = await self._get(f"/groups/{group}?$select={fields}")
+        return FoundGroup(
+            security=found.get("securityEnabled") is not False,
+            mail=found.get("mailEnabled") is True,
+            types=tuple(str(each) for each in found.get("groupTypes") or ()),
+            role_assignable=found.get("isAssignableToRole") is True,
+            synchronized=found.get("onPremisesSyncEnabled") is True,
+        )
 
     async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """How many secrets and certificates the application holds. Raises ``Absent``."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.core import mark
+from shared.core.definition import Definition
 from shared.core.footprint import Assignment, Footprint
 from shared.core.names import LeaseId, ObjectId, Scope
 
@@ -91,6 +92,10 @@ class Census(Protocol):
 
     async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
         """All of them; nothing for a scope that is not there."""
+        ...
+
+    async def definition(self, definition_id: str) -> Definition:
+        """The role definition with this full id, as it is today. Raises ``Absent``."""
         ...
 
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:

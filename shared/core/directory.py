@@ -28,6 +28,32 @@ class ApplicationIds:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundGroup:
+    """What decides whether the broker can put a service principal into a group.
+
+    https://learn.microsoft.com/graph/api/group-post-members and https://learn.microsoft.com/graph/api/resources/group.
+    """
+
+    security: bool = True
+    mail: bool = False
+    types: tuple[str, ...] = ()
+    role_assignable: bool = False
+    synchronized: bool = False
+
+    @property
+    def why_closed(self) -> str:
+        """Why it cannot, in words for whoever wrote the role; empty when it can."""
+        reasons = {
+            "a rule decides about the members of this group": "DynamicMembership" in self.types,
+            "a Microsoft 365 group takes no service principals": "Unified" in self.types,
+            "the group is kept in step with a directory elsewhere and changes there alone": self.synchronized,
+            "directory roles can be given to this group, so that the broker may not change it": self.role_assignable,
+            "only security groups without mail can be changed": self.mail or not self.security,
+        }
+        return next((why for why, holds in reasons.items() if holds), "")
+
+
+@dataclass(frozen=True, slots=True)
 class NewSecret:
     """A client secret, as Graph tells it once."""
 

@@ -52,6 +52,15 @@ class Fault:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One thing about a document that is taken and that whoever wrote it should know; ``code`` is stable."""
+
+    path: str
+    code: str
+    message: str
+
+
 class LeaseholdError(Exception):
     """Root of the tree.
 

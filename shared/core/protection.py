@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.core.errors import Fault
+from shared.core.errors import Caution, Fault
 from shared.core.names import ObjectId, Scope
-from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target, UnknownTarget
+from shared.core.role import ApplicationSecretTarget, AzureRole, ServicePrincipalTarget, Target, UnknownTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Protected:
         match target:
             case ServicePrincipalTarget():
                 return tuple(
-                    Fault(f"azure_roles[{index}].scope", "a role may not reach the broker's own resources")
+                    Fault(f"azure_roles[{index}].scope", why)
                     for index, role in enumerate(target.azure_roles)
-                    if any(role.scope.within(scope) for scope in self.scopes)
+                    if (why := self._reached(role))
                 )
             case ApplicationSecretTarget():
                 found = {target.application_object_id, target.app_id, target.principal_id}
@@ -31,3 +31,24 @@ class Protected:
                 return (Fault("application_object_id", message),) if found & self.identities else ()
             case UnknownTarget():
                 return ()
+
+    def warnings(self, target: Target) -> tuple[Caution, ...]:
+        """What a role may do that whoever writes it should know of."""
+        roles = target.azure_roles if isinstance(target, ServicePrincipalTarget) else ()
+        return tuple(
+            Caution(f"azure_roles[{index}].scope", "reads_protected", f"the role reads what is protected: {below[0]}")
+            for index, role in enumerate(roles)
+            if role.powers is not None and role.powers.only_reads and (below := self._below(role.scope))
+        )
+
+    def _reached(self, role: AzureRole) -> str:
+        """Why the role may not be assigned there: empty where it may, and where its definition was not read yet."""
+        if any(role.scope.within(scope) for scope in self.scopes):
+            return "a role may not reach the broker's own resources"
+        below = self._below(role.scope)
+        if not below or role.powers is None or role.powers.only_reads:
+            return ""
+        return f"lies above what is protected, {below[0]}: a role here may do nothing but read, without data actions"
+
+    def _below(self, scope: Scope) -> list[Scope]:
+        return [each for each in self.scopes if each.within(scope)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from shared.core.definition import Powers
 from shared.core.errors import Fault
 from shared.core.names import ObjectId, RoleName, Scope
 
@@ -42,6 +43,8 @@ class AzureRole:
     role_id: str | None = None
     condition: str | None = None
     definition_id: str = ""
+    powers: Powers | None = None
+    """What the definition allowed when it was last read; ``None`` in roles that were stored before that was kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ what is looked up goes into ``resolved``, of which every version reads what it k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Scope, Unparsable
 from shared.core.role import (
@@ -44,7 +45,11 @@ def store_role(role: Role) -> dict[str, Any]:
 def _resolution(target: Target) -> dict[str, Any]:
     match target:
         case ServicePrincipalTarget():
-            return {"definition_ids": [role.definition_id for role in target.azure_roles]}
+            roles = target.azure_roles
+            return {
+                "definition_ids": [role.definition_id for role in roles],
+                "powers": [_write_powers(role.powers) for role in roles],
+            }
         case ApplicationSecretTarget():
             return {"app_id": target.app_id, "principal_id": target.principal_id}
         case UnknownTarget():
@@ -70,13 +75,28 @@ def _resolved(target: Target, resolved: Mapping[str, Any]) -> Target:
             found = _list(resolved.get("definition_ids"))
             ids = [_text(each) or "" for each in found[: len(target.azure_roles)]]
             ids += [""] * (len(target.azure_roles) - len(ids))
-            pairs = zip(target.azure_roles, ids, strict=True)
-            return replace(target, azure_roles=tuple(replace(role, definition_id=each) for role, each in pairs))
+            kept = [_powers(each) for each in _list(resolved.get("powers"))[: len(ids)]]
+            kept += [None] * (len(ids) - len(kept))
+            each = zip(target.azure_roles, ids, kept, strict=True)
+            roles = (replace(role, definition_id=found, powers=powers) for role, found, powers in each)
+            return replace(target, azure_roles=tuple(roles))
         case ApplicationSecretTarget():
             app_id, principal_id = (_identity(resolved.get(field)) for field in ("app_id", "principal_id"))
             return replace(target, app_id=app_id, principal_id=principal_id)
         case UnknownTarget():
             return target
+
+
+def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
+    return None if powers is None else asdict(powers) | {"gives_roles": list(powers.gives_roles)}
+
+
+def _powers(value: Any) -> Powers | None:
+    kept = _object(value)
+    if not kept:
+        return None
+    gives = tuple(each for each in _list(kept.get("gives_roles")) if isinstance(each, str))
+    return Powers(gives, kept.get("assigns_identities") is True, kept.get("only_reads") is True)
 
 
 def _unresolved(target: Target) -> tuple[Fault, ...]:

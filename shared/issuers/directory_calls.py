@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from shared.core.directory import ApplicationIds, NewApplication
+from shared.core.definition import Definition, Permission
+from shared.core.directory import ApplicationIds, FoundGroup, NewApplication
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -53,8 +54,8 @@ class Directory(Secrets, Protocol):
         """Out of the recycle bin, for good. Raises ``Absent``."""
         ...
 
-    async def group_exists(self, group: ObjectId) -> bool:
-        """Whether there is such a group."""
+    async def read_group(self, group: ObjectId) -> FoundGroup:
+        """What kind of group it is. Raises ``Absent``."""
         ...
 
 
@@ -76,12 +77,20 @@ class Authorization(Protocol):
         """Deletes it. Raises ``Absent`` when it, or its scope, is gone."""
         ...
 
-    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
-        """The full ids of the role definitions with exactly this name that can be assigned at the scope."""
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
+        """The role definitions with exactly this name that can be assigned at the scope."""
         ...
 
-    async def definition_exists(self, definition_id: str) -> bool:
-        """Whether there is a role definition with this full id."""
+    async def definition(self, definition_id: str) -> Definition:
+        """The role definition with this full id. Raises ``Absent``."""
+        ...
+
+    async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
+        """What the broker itself may do there; the conditions of its grants are not looked at. A call a page."""
+        ...
+
+    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
+        """The ids of the subscriptions that the management group holds, directly or not. A call a page."""
         ...
 
 

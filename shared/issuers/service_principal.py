@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from shared.core import mark
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
-from shared.core.errors import Absent, Doubtful, Fault, Malformed, Uncertain, Upstream
+from shared.core.errors import Absent, Doubtful, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
-from shared.core.names import ObjectId
+from shared.core.names import ObjectId, Scope
 from shared.core.patience import REPEATABLE, Patience, all_of, both
 from shared.core.ports import Minted, Order, SecretOrder
 from shared.core.role import AzureRole, ServicePrincipalTarget, Target, common_subscription
 from shared.issuers.directory_calls import Authorization, Directory, Probe
 from shared.issuers.lease_secrets import LeaseSecrets
+from shared.issuers.resolving import Resolving
 
 _FRESH_PATIENCE = 45.0
 """Seconds for which a no about an object made a moment ago is not taken for an answer."""
@@ -33,13 +34,14 @@ for as long as they may wait."""
 
 @dataclass(frozen=True, slots=True)
 class ServicePrincipalIssuer:
-    """See the module."""
+    """See the module. No role may reach what holds a ``protected`` scope."""
 
     directory: Directory
     authorization: Authorization
     probe: Probe
     patience: Patience
     tenant_id: ObjectId
+    protected: tuple[Scope, ...] = ()
 
     def plan(self, order: Order) -> ServicePrincipalFootprint:
         """Unique name and assignment names come from the lease's id alone, so a repeat finds its own work."""
@@ -106,21 +108,8 @@ class ServicePrincipalIssuer:
         return await secrets.retire(made.secret_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ServicePrincipalTarget:
-        """Looks every role definition and group up, all at once."""
-        wanted = _target(target)
-        faults: list[Fault] = []
-        definitions = await all_of(
-            *(self._definition(role, f"azure_roles[{index}]", faults) for index, role in enumerate(wanted.azure_roles))
-        )
-        exists = await all_of(*(self.directory.group_exists(group) for group in wanted.azure_groups))
-        for index, found in enumerate(exists):
-            if not found:
-                faults.append(Fault(f"azure_groups[{index}].object_id", "there is no such group"))
-        faults += _twice(wanted, definitions)
-        if faults:
-            raise Malformed(*faults, code="unresolvable")
-        pairs = zip(wanted.azure_roles, definitions, strict=True)
-        return replace(wanted, azure_roles=tuple(replace(role, definition_id=found) for role, found in pairs))
+        """Looks every role definition, scope and group up, all at once."""
+        return await Resolving(self.directory, self.authorization, self.protected, _target(target)).run()
 
     def _secrets(self, application_id: ObjectId, order: SecretOrder) -> LeaseSecrets:
         return LeaseSecrets(self.directory, self.patience, application_id, order.lease_id, order.young, order.wait_until)
@@ -183,16 +172,6 @@ class ServicePrincipalIssuer:
             secret_id=secret.key_id,
             subscription_id=common_subscription(each.scope for each in made.assignments),
         )
-
-    async def _definition(self, role: AzureRole, path: str, faults: list[Fault]) -> str:
-        if role.role_id is not None:
-            if not await self.authorization.definition_exists(role.role_id):
-                faults.append(Fault(f"{path}.role_id", "there is no such role definition"))
-            return role.role_id
-        found = await self.authorization.definitions_named(role.role_name or "", role.scope)
-        if len(found) != 1:
-            faults.append(Fault(f"{path}.role_name", f"{len(found)} role definitions have this name at this scope"))
-        return found[0] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,15 +283,6 @@ def _new_application(order: Order, made: ServicePrincipalFootprint, target: Serv
         tags=(mark.TAG, *target.tags),
         notes=f"Made by Leasehold for lease {order.lease_id}; deleted when the lease ends.",
     )
-
-
-def _twice(target: ServicePrincipalTarget, definitions: list[str]) -> list[Fault]:
-    """Azure refuses a second assignment of one role to one principal at one scope, whatever its condition."""
-    wanted = [
-        (role.scope.key, found.lower().rpartition("/")[2]) for role, found in zip(target.azure_roles, definitions, strict=True)
-    ]
-    message = "the same role is assigned at the same scope already"
-    return [Fault(f"azure_roles[{index}]", message) for index, each in enumerate(wanted) if each[1] and each in wanted[:index]]
 
 
 def _target(target: Target) -> ServicePrincipalTarget:

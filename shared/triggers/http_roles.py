@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.broker import configure
+from shared.broker import configure, rules
 from shared.core.errors import Fault, Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.role import Role
@@ -39,9 +39,10 @@ async def write_role(call: Call) -> Reply:
     expected = wanted.expected(former.version if former else None)
     document = _unnamed(name, reading.body(call.http))
     role = await configure.put_role(call.outside, call.asker, name, document, expected=expected, dry_run=dry_run)
+    warnings = rules.cautions(call.outside, role)
     if dry_run:
-        return of_json(200, wire.role(role))
-    return of_json(200 if former else 201, wire.role(role), {"ETag": tag_of(role.version)})
+        return of_json(200, wire.role(role, (*warnings, *rules.untried(role))))
+    return of_json(200 if former else 201, wire.role(role, warnings), {"ETag": tag_of(role.version)})
 
 
 @api.call("DELETE", "roles/{role}", operation="delete_role", query=("revoke",))
@@ -64,9 +65,9 @@ async def _former(call: Call, name: RoleName) -> Role | None:
 
 
 def _unnamed(name: RoleName, document: Any) -> Any:
-    """What was read may be written back: a name in the document is let pass when it is the path's."""
-    if not isinstance(document, dict) or "name" not in document:
+    """What was read may be written back: warnings are let pass, and a name in the document when it is the path's."""
+    if not isinstance(document, dict):
         return document
-    if document["name"] != name:
+    if document.get("name", name) != name:
         raise Malformed(Fault("name", "is not the name in the path"))
-    return {field: value for field, value in document.items() if field != "name"}
+    return {field: value for field, value in document.items() if field not in {"name", "warnings"}}

@@ -14,7 +14,7 @@ from shared.broker.sweep import Summary
 from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
 from shared.core.credential import Credential
-from shared.core.errors import Fault, Forbidden
+from shared.core.errors import Caution, Fault, Forbidden
 from shared.core.lease import Holder, LeaseView
 from shared.core.names import RoleName
 from shared.core.ports import Page
@@ -95,9 +95,10 @@ def leases(page: Page[LeaseView]) -> dict[str, Any]:
     return {"leases": [lease(each) for each in page.items], "next": page.cursor}
 
 
-def role(found: Role) -> dict[str, Any]:
-    """A role, by its name."""
-    return {"name": found.name, **write_role(found)}
+def role(found: Role, warnings: Iterable[Caution] = ()) -> dict[str, Any]:
+    """A role, by its name; when it was written just now, with what its writer should know of it."""
+    told = [{"path": each.path, "code": each.code, "message": each.message} for each in warnings]
+    return {"name": found.name, **write_role(found), **({"warnings": told} if told else {})}
 
 
 def whoami(caller: Caller, issuable: Iterable[Role]) -> dict[str, Any]:

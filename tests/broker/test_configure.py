@@ -50,7 +50,7 @@ async def test_a_dry_run_checks_and_changes_nothing() -> None:
     """But asks Azure."""
     scene = world()
     await put(scene, dry_run=True)
-    assert ["authorization.definitions_named"] == scene.calls.names()
+    assert ["authorization.permissions_at", "authorization.definitions_named"] == scene.calls.names()
 
 
 async def test_a_document_with_faults_is_not_looked_up() -> None:

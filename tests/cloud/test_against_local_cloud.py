@@ -129,7 +129,9 @@ async def test_a_membership_is_given_twice_and_taken_once(stage: Stage) -> None:
 async def test_a_group_that_is_not_there_is_absent(stage: Stage) -> None:
     """And known not to exist."""
     _, principal = await made(stage)
-    assert [True, False] == [await stage.graph.group_exists(group(stage)), await stage.graph.group_exists(NOBODY)]
+    assert "" == (await stage.graph.read_group(group(stage))).why_closed
+    with pytest.raises(Absent):
+        await stage.graph.read_group(NOBODY)
     with pytest.raises(Absent):
         await stage.graph.add_member(NOBODY, principal)
 

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from shared.core.definition import Permission
 from shared.core.directory import NewApplication
 from shared.core.errors import (
     Absent,
@@ -135,7 +136,7 @@ async def test_a_role_definition_that_does_not_exist_is_absent(stage: Stage) -> 
 
 async def test_finds_a_definition_by_its_exact_name(stage: Stage) -> None:
     """As the full id that an assignment takes; Azure itself compares without case."""
-    assert (reader(stage),) == await stage.arm.definitions_named("Reader", stage.scope)
+    assert [reader(stage)] == [each.id for each in await stage.arm.definitions_named("Reader", stage.scope)]
     assert () == await stage.arm.definitions_named("reader", stage.scope)
 
 
@@ -144,11 +145,15 @@ async def test_a_quote_in_a_role_name_stays_in_the_name(stage: Stage) -> None:
     assert () == await stage.arm.definitions_named("Ops' Reader' or roleName eq 'Reader", stage.scope)
 
 
-async def test_says_whether_a_definition_exists(stage: Stage) -> None:
+async def test_reads_a_definition(stage: Stage) -> None:
     """By its full id, with or without a scope before it."""
     short = reader(stage).partition(stage.scope.split("/resourceGroups")[0])[2]
-    found = [await stage.arm.definition_exists(each) for each in (reader(stage), short, short.replace(READER, NAME))]
-    assert [True, True, False] == found
+    found = [await stage.arm.definition(each) for each in (reader(stage), short)]
+    assert [(READER, "Reader", (Permission(("*/read",)),), ("/",))] * 2 == [
+        (each.guid, each.name, each.permissions, each.assignable_scopes) for each in found
+    ]
+    with pytest.raises(Absent):
+        await stage.arm.definition(short.replace(READER, NAME))
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,7 @@ async def test_says_whether_a_definition_exists(stage: Stage) -> None:
 )
 async def test_each_failure_has_a_meaning(stage: Stage, status: int, code: str, expected: type[Upstream]) -> None:
     """By status and code; the SDK repeats none of it."""
-    await stage.arm.definition_exists(reader(stage))
+    await stage.arm.definition(reader(stage))
     stage.fail("arm", status, code)
     with pytest.raises(Upstream) as failure:
         await stage.arm.unassign(assignment(stage))
@@ -219,7 +224,7 @@ async def test_a_lock_in_other_words_is_told_by_its_code(stage: Stage) -> None:
 
 async def test_a_connection_that_breaks_is_replaced_once(stage: Stage) -> None:
     """The aiohttp library repeats what may be repeated, over a new connection, if the one at hand turns out to be dead."""
-    await stage.arm.definition_exists(reader(stage))
+    await stage.arm.definition(reader(stage))
     stage.trouble("arm", "drop_after_effect")
     await stage.arm.assign(assignment(stage), reader(stage), NOBODY, None)
     assert NAME in assignments(stage)
@@ -227,7 +232,7 @@ async def test_a_connection_that_breaks_is_replaced_once(stage: Stage) -> None:
 
 async def test_a_lost_answer_leaves_it_open(stage: Stage) -> None:
     """The assignment has been made, and nobody was told."""
-    await stage.arm.definition_exists(reader(stage))
+    await stage.arm.definition(reader(stage))
     stage.trouble("arm", "drop_after_effect", times=2)
     with pytest.raises(Unreachable):
         await stage.arm.assign(assignment(stage), reader(stage), NOBODY, None)
@@ -237,7 +242,7 @@ async def test_a_lost_answer_leaves_it_open(stage: Stage) -> None:
 async def test_silence_leaves_it_open(cloud: Cloud, stage: Stage) -> None:
     """After the time that a call may take."""
     async with staged(cloud, read_seconds=0.2) as hasty:
-        await hasty.arm.definition_exists(reader(stage))
+        await hasty.arm.definition(reader(stage))
         stage.trouble("arm", "timeout")
         with pytest.raises(Unreachable):
             await hasty.arm.unassign(assignment(stage))
@@ -246,7 +251,7 @@ async def test_silence_leaves_it_open(cloud: Cloud, stage: Stage) -> None:
 async def test_the_token_does_not_reach_the_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """At any level, in success and failure."""
     with caplog.at_level(logging.DEBUG):
-        await stage.arm.definition_exists(reader(stage))
+        await stage.arm.definition(reader(stage))
         stage.fail("arm", 403, "AuthorizationFailed")
         with pytest.raises(Refused):
             await stage.arm.unassign(assignment(stage))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from shared.cloud.graph import Graph
-from shared.core.directory import ExistingApplication, HeldCredentials
+from shared.core.directory import ExistingApplication, FoundGroup, HeldCredentials
 from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Upstream
 from shared.issuers.application_secret import Applications
 from shared.issuers.directory_calls import Directory
@@ -306,11 +306,16 @@ async def test_other_refusals_to_add_a_member_ask_nothing(
     assert 1 == len(service.calls)
 
 
-async def test_says_whether_a_group_exists(graph: Graph, service: Scripted) -> None:
-    """One call each."""
-    service.will(found(id=GROUP), refused(404, "Request_ResourceNotFound"))
-    assert [True, False] == [await graph.group_exists(GROUP), await graph.group_exists(GROUP)]
-    assert [f"GET /v1.0/groups/{GROUP}?$select=id"] * 2 == service.lines
+async def test_reads_what_kind_a_group_is_of(graph: Graph, service: Scripted) -> None:
+    """One call each; what Graph does not say is as usual."""
+    dynamic = {"securityEnabled": True, "mailEnabled": True, "groupTypes": ["Unified", "DynamicMembership"]}
+    service.will(found(**dynamic), found(onPremisesSyncEnabled=True, isAssignableToRole=True), refused(404))
+    assert FoundGroup(mail=True, types=("Unified", "DynamicMembership")) == await graph.read_group(GROUP)
+    assert FoundGroup(role_assignable=True, synchronized=True) == await graph.read_group(GROUP)
+    with pytest.raises(Absent):
+        await graph.read_group(GROUP)
+    fields = "securityEnabled,mailEnabled,groupTypes,isAssignableToRole,onPremisesSyncEnabled"
+    assert [f"GET /v1.0/groups/{GROUP}?$select={fields}"] * 3 == service.lines
 
 
 # Deletion

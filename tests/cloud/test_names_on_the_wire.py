@@ -39,7 +39,7 @@ async def test_a_role_is_assigned_listed_and_taken_back_at_any_name(stage: Stage
     _, principal = await made(stage)
     other_case = Scope.parse(f"{subscription}/resourceGroups/{group.upper()}{resource}")
     assignment = Assignment(other_case, NAME)
-    definition_id = (await stage.arm.definitions_named("Reader", scope))[0]
+    definition_id = (await stage.arm.definitions_named("Reader", scope))[0].id
 
     await stage.arm.assign(assignment, definition_id, principal, None)
     assert [NAME] == [each.assignment.name for each in await stage.arm.assigned_at(scope) if each.principal == principal]
@@ -54,4 +54,4 @@ async def test_a_role_definition_is_found_below_any_name(stage: Stage) -> None:
     path = f"{group}/providers/Microsoft.Authorization/roleDefinitions/{READER}"
     stage.cloud.control("POST", "resource-groups", {"name": "Größe #1"})
     stage.cloud.control("POST", "role-assignments", {"identity": "leasehold", "role": "Reader", "scope": group})
-    assert await stage.arm.definition_exists(path)
+    assert READER == (await stage.arm.definition(path)).guid

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from shared.core.census import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.core.definition import Definition
 from shared.core.errors import Absent
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
@@ -69,6 +70,10 @@ class FakeCensus:
     def _discarded(self) -> list[DirectoryObject]:
         items = [self._found(item, ("bin", item.object_id)) for item in self.state.shown_in_bin()]
         return sorted(items, key=lambda item: isinstance(item, FoundPrincipal))
+
+    async def definition(self, definition_id: str) -> Definition:
+        """See the port."""
+        return await self.calls.through("census.definition", lambda: self.state.definition(definition_id), definition_id)
 
     def _found(self, item: Application | Principal, key: object) -> DirectoryObject:
         since = None if item.object_id in self.ageless else self.state.made_at(key)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.core.directory import ApplicationIds, ExistingApplication, HeldCredentials, NewApplication, NewSecret
+from shared.core.definition import Definition, Permission
+from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -72,9 +73,9 @@ class FakeDirectory:
         """See the port."""
         await self.calls.through("directory.purge", lambda: self.state.purge(object_id), object_id)
 
-    async def group_exists(self, group: ObjectId) -> bool:
+    async def read_group(self, group: ObjectId) -> FoundGroup:
         """See the port."""
-        return await self.calls.through("directory.group_exists", lambda: group in self.state.groups, group)
+        return await self.calls.through("directory.read_group", lambda: self.state.group(group), group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,23 @@ class FakeAuthorization:
         """See the port."""
         await self.calls.through("authorization.unassign", lambda: self.state.unassign(assignment), assignment)
 
-    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[str, ...]:
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
         """See the port."""
-        found = self.state.definitions.get(role_name, ())
-        return await self.calls.through("authorization.definitions_named", lambda: found, role_name, scope)
+        return await self.calls.through(
+            "authorization.definitions_named", lambda: self.state.definitions_named(role_name), role_name, scope
+        )
 
-    async def definition_exists(self, definition_id: str) -> bool:
+    async def definition(self, definition_id: str) -> Definition:
         """See the port."""
-        known = {each for found in self.state.definitions.values() for each in found}
-        return await self.calls.through("authorization.definition_exists", lambda: definition_id in known, definition_id)
+        return await self.calls.through("authorization.definition", lambda: self.state.definition(definition_id), definition_id)
+
+    async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
+        """See the port."""
+        return await self.calls.through("authorization.permissions_at", lambda: self.state.permissions_at(scope), scope)
+
+    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
+        """See the port."""
+        return await self.calls.through("authorization.subscriptions_below", lambda: frozenset(self.state.below), scope)
 
 
 @dataclass(frozen=True, slots=True)

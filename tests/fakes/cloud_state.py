@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.cloud.consistency import Consistency, Fact, Observer
-from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewSecret
+from shared.core.definition import Definition, Permission
+from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
@@ -84,6 +85,14 @@ class CloudState:
     assignments: dict[Assignment, Granted] = field(default_factory=dict)
     bin: dict[ObjectId, Application | Principal] = field(default_factory=dict)
     definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    permissions: dict[str, tuple[Permission, ...]] = field(default_factory=dict)
+    """By the id of a definition; one that is not here only reads."""
+    reach: tuple[Permission, ...] = (Permission(("Microsoft.Authorization/*",)),)
+    """What the broker itself may do, wherever."""
+    below: set[str] = field(default_factory=set)
+    """The subscriptions below every management group."""
+    kinds: dict[ObjectId, FoundGroup] = field(default_factory=dict)
+    """Of groups; one that is not here is an ordinary security group."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
@@ -94,6 +103,29 @@ class CloudState:
         if self.consistency is not None:
             self.consistency.turn()
             self.consistency.called_by("broker")
+
+    def definitions_named(self, role_name: str) -> tuple[Definition, ...]:
+        """What has this name."""
+        return tuple(self.definition(each) for each in self.definitions.get(role_name, ()))
+
+    def definition(self, definition_id: str) -> Definition:
+        """One role definition."""
+        names = [name for name, ids in self.definitions.items() if definition_id in ids]
+        if not names:
+            raise Absent(f"no definition {definition_id}", status=404)
+        return Definition(definition_id, names[0], self.permissions.get(definition_id, (Permission(("*/read",)),)))
+
+    def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
+        """What the broker may do there."""
+        if scope in self.lost_scopes:
+            raise Absent(f"no scope {scope}", status=404)
+        return self.reach
+
+    def group(self, group: ObjectId) -> FoundGroup:
+        """What kind of group it is."""
+        if group not in self.groups:
+            raise Absent(f"no group {group}", status=404)
+        return self.kinds.get(group, FoundGroup())
 
     def upsert_application(self, wanted: NewApplication) -> ApplicationIds:
         """By its unique name, which no replica gets wrong."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from local.cloud.consistency import Consistency
 from shared.broker.outside import Outside, Request, Timing
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerKind
+from shared.core.definition import Powers
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.patience import Patience
@@ -66,9 +67,13 @@ def request(caller: Caller = ALICE, request_id: str = "req-1") -> Request:
     return Request(caller, request_id)
 
 
+READS = Powers(only_reads=True)
+"""Of the definition that roles assign here."""
+
+
 def principal_target(roles: int = 2, groups: int = 1, **more: Any) -> ServicePrincipalTarget:
     """A resolved target with so many role assignments and groups."""
-    wanted = tuple(AzureRole(scope, "Reader", definition_id=DEFINITION) for scope in SCOPES[:roles])
+    wanted = tuple(AzureRole(scope, "Reader", definition_id=DEFINITION, powers=READS) for scope in SCOPES[:roles])
     return ServicePrincipalTarget(azure_roles=wanted, azure_groups=GROUPS[:groups], **more)
 
 
@@ -122,6 +127,10 @@ class World:
     def leftovers(self) -> list[Thing]:
         """What is in Azure beside the furniture."""
         return sorted(self.cloud.things(), key=repr)
+
+    def guarding(self, *scopes: Scope) -> ServicePrincipalIssuer:
+        """The issuer of a broker that protects these."""
+        return replace(self.issuers.principals, protected=scopes)
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """One worker's life, in an event loop of its own: what is under way when it ends ends with it."""

@@ -259,7 +259,7 @@ async def test_resolving_looks_everything_up() -> None:
     made = world()
     resolved = await made.issuers.principals.resolve(wanted)
     assert [DEFINITION, DEFINITION] == [role.definition_id for role in resolved.azure_roles]
-    assert 4 == len(made.calls.made)
+    assert 6 == len(made.calls.made)
 
 
 async def test_resolving_reports_every_fault() -> None:

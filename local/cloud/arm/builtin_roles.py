@@ -53,6 +53,22 @@ _GENERAL = (
             "Microsoft.Support/*",
         ),
     ),
+    role(
+        "8b54135c-b56d-4d72-a534-26097cfdc8d8",
+        "Key Vault Data Access Administrator",
+        "Assign and take away the roles for what key vaults hold.",
+        (
+            "Microsoft.Authorization/roleAssignments/write",
+            "Microsoft.Authorization/roleAssignments/delete",
+            "Microsoft.Authorization/*/read",
+            "Microsoft.Resources/deployments/*",
+            "Microsoft.Resources/subscriptions/resourceGroups/read",
+            "Microsoft.Resources/subscriptions/read",
+            "Microsoft.Management/managementGroups/read",
+            "Microsoft.Support/*",
+            "Microsoft.KeyVault/vaults/*/read",
+        ),
+    ),
 )
 
 ALL: tuple[RoleDefinition, ...] = (*_GENERAL, *STORAGE, *SECURITY, *WORKLOADS, *OBSERVING, *MESSAGING)

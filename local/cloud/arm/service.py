@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.cloud import compression
-from local.cloud.arm import assignments, definitions, errors, locks, metadata, resources, subscriptions
+from local.cloud.arm import assignments, definitions, errors, locks, management_groups, metadata, resources, subscriptions
 from local.cloud.arm.authentication import authenticate
 from local.cloud.arm.requests import Operation, Request, check_version
 from local.cloud.arm.settings import Settings
@@ -35,6 +35,7 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", _AUTHORIZATION + "/locks/{name}", locks.get),
     ("PUT", _AUTHORIZATION + "/locks/{name}", locks.put),
     ("DELETE", _AUTHORIZATION + "/locks/{name}", locks.delete),
+    ("GET", "/providers/Microsoft.Management/managementGroups/{name}/descendants", management_groups.descendants),
     ("GET", "/tenants", subscriptions.tenants),
     ("GET", "/subscriptions", subscriptions.listing),
     ("GET", _SUBSCRIPTION, subscriptions.get),

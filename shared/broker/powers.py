@@ -1,0 +1,70 @@
+"""Reading again what the definitions of stored roles allow: a custom one may have been changed since the role was written."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from shared.broker.outside import Outside
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.definition import Powers
+from shared.core.errors import Absent, PreconditionFailed, Upstream
+from shared.core.role import AzureRole, Role, ServicePrincipalTarget
+
+log = logging.getLogger(__name__)
+
+_READ = "read_definitions"
+
+
+async def read_again(outside: Outside, request_id: str, unread: list[str]) -> None:
+    """Notes in each role what its definitions allow now; one call for each definition. Adds to ``unread`` what it cannot read.
+
+    A role whose definitions have become worse is refused from then on by ``rules.broken_by``. Raises ``Upstream`` when
+    storage fails.
+    """
+    known: dict[str, Powers | None] = {}
+    for role in await outside.roles.list():
+        if role.outdated or not isinstance(role.target, ServicePrincipalTarget):
+            continue  # one that was read leniently would not be written back as it was
+        for each in role.target.azure_roles:
+            if each.definition_id and each.definition_id not in known:
+                known[each.definition_id] = await _powers(outside, each.definition_id, unread)
+        roles = tuple(_now(each, known) for each in role.target.azure_roles)
+        if roles != role.target.azure_roles:
+            await _note(outside, request_id, role, replace(role.target, azure_roles=roles))
+
+
+async def _powers(outside: Outside, definition_id: str, unread: list[str]) -> Powers | None:
+    try:
+        return (await outside.census().definition(definition_id)).powers
+    except Absent:
+        return None
+    except Upstream as failure:
+        log.warning("%s could not be read: %s", definition_id, failure)
+        unread.append(definition_id)
+        return None
+
+
+def _now(role: AzureRole, known: dict[str, Powers | None]) -> AzureRole:
+    """What could not be read stays as it was."""
+    return replace(role, powers=known.get(role.definition_id) or role.powers)
+
+
+async def _note(outside: Outside, request_id: str, role: Role, target: ServicePrincipalTarget) -> None:
+    try:
+        await outside.roles.put(role.with_target(target), expected=role.version)
+    except PreconditionFailed:
+        return  # written meanwhile, and so looked up anew
+    changed = [
+        f"{now.definition_id} allows {', '.join(now.powers.gives_roles) or 'no giving of roles'}"
+        for now, before in zip(target.azure_roles, _roles(role), strict=True)
+        if now.powers is not None and before.powers is not None and now.powers != before.powers
+    ]
+    if changed:
+        reason = "; ".join(changed)
+        event = AuditEvent(outside.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name)
+        await outside.audit.record(event)
+
+
+def _roles(role: Role) -> tuple[AzureRole, ...]:
+    return role.target.azure_roles if isinstance(role.target, ServicePrincipalTarget) else ()

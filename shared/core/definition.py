@@ -1,0 +1,103 @@
+"""What a role definition of Azure lets its holder do, as far as the broker judges it. Pure.
+
+Actions have patterns in which ``*`` stands for anything, segments included, and no case counts:
+https://learn.microsoft.com/azure/role-based-access-control/role-definitions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from shared.core.names import Scope
+
+ASSIGN: Final = "Microsoft.Authorization/roleAssignments/write"
+UNASSIGN: Final = "Microsoft.Authorization/roleAssignments/delete"
+GIVING_ROLES: Final = (
+    ASSIGN,
+    "Microsoft.Authorization/roleDefinitions/write",
+    "Microsoft.Authorization/elevateAccess/action",
+    "Microsoft.Authorization/roleAssignmentScheduleRequests/write",
+    "Microsoft.Authorization/roleEligibilityScheduleRequests/write",
+)
+"""Whoever may do one of these gives roles to anybody, by one way or another: the last two through Privileged Identity
+Management (https://learn.microsoft.com/azure/role-based-access-control/permissions/management-and-governance)."""
+ASSIGN_IDENTITY: Final = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+"""Whoever may do this and run code on a resource acts as the identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One entry of ``permissions``: what is allowed, less what is taken back. A condition on it is not looked at."""
+
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+    not_data_actions: tuple[str, ...] = ()
+
+    def covers(self, action: str) -> bool:
+        """Whether it allows this action."""
+        allowed = any(_allowing(pattern).fullmatch(action) for pattern in self.actions)
+        return allowed and not any(_expression(pattern).fullmatch(action) for pattern in self.not_actions)
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it allows nothing but to read what Resource Manager tells."""
+        return not self.data_actions and all(action.casefold().endswith("/read") for action in self.actions)
+
+
+def allows(permissions: Iterable[Permission], action: str) -> bool:
+    """Whether one of them does: what one entry takes back another may give."""
+    return any(permission.covers(action) for permission in permissions)
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """What the broker keeps of a definition. ``gives_roles`` are those of ``GIVING_ROLES`` that it allows."""
+
+    gives_roles: tuple[str, ...] = ()
+    assigns_identities: bool = False
+    only_reads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A role definition: its full id, its name for people, where it may be assigned."""
+
+    id: str
+    name: str
+    permissions: tuple[Permission, ...] = ()
+    assignable_scopes: tuple[str, ...] = ("/",)
+
+    @property
+    def guid(self) -> str:
+        """What is the same whichever scope the id begins with."""
+        return self.id.rpartition("/")[2].lower()
+
+    @property
+    def powers(self) -> Powers:
+        """What is judged."""
+        return Powers(
+            tuple(action for action in GIVING_ROLES if allows(self.permissions, action)),
+            allows(self.permissions, ASSIGN_IDENTITY),
+            all(permission.only_reads for permission in self.permissions),
+        )
+
+    def is_assignable_at(self, scope: Scope) -> bool:
+        """Whether its scopes say so by themselves: what lies in a management group only Azure knows."""
+        key = scope.key + "/"
+        return any(key.startswith(each.casefold().rstrip("/") + "/") for each in self.assignable_scopes)
+
+
+@lru_cache(maxsize=4096)
+def _allowing(pattern: str) -> re.Pattern[str]:
+    """A star that is a segment may stand for none: so Managed Identity Operator, with ``.../*/assign/action``, assigns."""
+    return re.compile(_expression(pattern).pattern.replace("/.*/", "/(?:.*/)?"), re.IGNORECASE | re.DOTALL)
+
+
+@lru_cache(maxsize=4096)
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in pattern.split("*")), re.IGNORECASE | re.DOTALL)

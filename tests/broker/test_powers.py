@@ -1,0 +1,123 @@
+"""Roles that give roles, or that lie above what is protected: refused when written, and once a definition has become worse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.broker.configure import list_roles, put_role
+from shared.broker.inspect import status
+from shared.broker.reconcile import reconcile
+from shared.broker.rules import cautions
+from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
+from shared.core.errors import Malformed, RoleOutdated, Unavailable
+from shared.core.names import Scope
+from shared.core.protection import Protected
+from shared.core.role import AzureRole, ServicePrincipalTarget
+from tests.broker.scenes import issued
+from tests.fakes.world import ADMINISTRATOR, DEFINITION, SCOPES, WEB, World, request, role, world
+
+ADMIN = request(ADMINISTRATOR)
+SUBSCRIPTION = Scope.parse("/".join(SCOPES[0].split("/")[:3]))
+
+
+async def put(scene: World, scope: Scope = SCOPES[0], **more: Any) -> Any:
+    """An admin writes a role that assigns the definition there."""
+    document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": scope}]}
+    return await put_role(scene.outside, ADMIN, WEB, document, expected=None, **more)
+
+
+def allow(scene: World, *actions: str, data: tuple[str, ...] = ()) -> None:
+    """From now on the definition allows this."""
+    scene.cloud.permissions[DEFINITION] = (Permission(actions, data_actions=data),)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_definition_that_gives_roles_is_refused(*, dry_run: bool) -> None:
+    """With its path; nothing is stored."""
+    scene = world()
+    allow(scene, "microsoft.authorization/*")
+    with pytest.raises(Malformed) as caught:
+        await put(scene, dry_run=dry_run)
+    assert ("gives_roles", "azure_roles[0].role_name") == (caught.value.stable_code, caught.value.faults[0].path)
+    assert () == await list_roles(scene.outside, ADMIN)
+
+
+async def test_one_that_assigns_identities_is_taken_and_told() -> None:
+    """In the answer and in the audit trail."""
+    scene = world()
+    allow(scene, ASSIGN_IDENTITY)
+    stored = await put(scene)
+    assert ["assigns_identities"] == [each.code for each in cautions(scene.outside, stored)]
+    assert "azure_roles[0].role_name: assigns_identities" == scene.audit.events[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("actions", "data", "taken"),
+    [
+        (("*/read",), (), True),
+        (("*",), (), False),
+        (("*/read",), ("Microsoft.Storage/*",), False),
+        (("a/b/action",), (), False),
+    ],
+)
+async def test_above_what_is_protected_a_role_may_only_read(
+    actions: tuple[str, ...], data: tuple[str, ...], *, taken: bool
+) -> None:
+    """And the reader is told of; what is protected is named."""
+    scene = world(protected=Protected(scopes=(SCOPES[0],)))
+    allow(scene, *actions, data=data)
+    if taken:
+        stored = await put(scene, SUBSCRIPTION)
+        assert ["reads_protected"] == [each.code for each in cautions(scene.outside, stored)]
+        return
+    with pytest.raises(Malformed) as caught:
+        await put(scene, SUBSCRIPTION)
+    assert "azure_roles[0].scope" == caught.value.faults[0].path
+    if "*" not in actions:
+        assert ("protected_target", True) == (caught.value.stable_code, SCOPES[0] in caught.value.faults[0].message)
+
+
+async def test_a_definition_that_became_worse_stops_the_role_within_the_hour() -> None:
+    """The next reconciliation reads it again; the status names the role, and the audit trail what has changed."""
+    scene = world(role())
+    await issued(scene)
+    allow(scene, "*")
+    await reconcile(scene.outside, "r", dry_run=True)
+    await issued(scene)
+    await reconcile(scene.outside, "r")
+    with pytest.raises(RoleOutdated):
+        await issued(scene)
+    assert [WEB] == list((await status(scene.outside, ADMIN)).outdated)
+    assert ASSIGN in next(each for each in scene.audit.events if each.operation == "read_definitions").reason
+
+
+async def test_a_definition_that_became_better_lets_the_role_issue_again() -> None:
+    """Nobody has to write it."""
+    scene = world(role())
+    allow(scene, "*")
+    await reconcile(scene.outside, "r")
+    allow(scene, "*/read")
+    await reconcile(scene.outside, "r")
+    await issued(scene)
+
+
+async def test_a_role_from_before_is_looked_at_as_well() -> None:
+    """What its definitions allow was not kept then."""
+    before = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader", definition_id=DEFINITION),))
+    scene = world(role(before))
+    allow(scene, ASSIGN)
+    await issued(scene)
+    await reconcile(scene.outside, "r")
+    with pytest.raises(RoleOutdated):
+        await issued(scene)
+
+
+async def test_a_definition_that_cannot_be_read_now_changes_nothing() -> None:
+    """And is told among what was not read."""
+    scene = world(role())
+    scene.calls.fail("census.definition", Unavailable("x", status=503))
+    done = await reconcile(scene.outside, "r")
+    assert (DEFINITION,) == done.unread
+    await issued(scene)

@@ -1,0 +1,110 @@
+"""What a role names, looked up when it is written: an admin's mistake is told with its path, never as Azure's failure."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.core.definition import ASSIGN, Permission
+from shared.core.directory import FoundGroup
+from shared.core.errors import Absent, Malformed, OutOfReach, Refused, Throttled, Unavailable, Upstream
+from shared.core.names import Scope
+from shared.core.role import AzureRole, ServicePrincipalTarget
+from tests.fakes.world import DEFINITION, GROUPS, SCOPES, World, world
+
+NAMED = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader"),))
+BY_ID = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], role_id=DEFINITION),))
+REFUSALS = [Absent("x", status=404), OutOfReach("x", status=404), Refused("x", status=403)]
+
+
+async def faults(scene: World, target: ServicePrincipalTarget = NAMED) -> list[str]:
+    """The paths of what is wrong."""
+    with pytest.raises(Malformed) as caught:
+        await scene.issuers.principals.resolve(target)
+    assert "unresolvable" == caught.value.stable_code
+    return [fault.path for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_scope_that_azure_does_not_show_is_the_documents_fault(refusal: Upstream) -> None:
+    """Be it gone, in a foreign subscription, or where the broker has no grant; told once, not for the definition as well."""
+    scene = world()
+    scene.calls.fail("authorization.permissions_at", refusal)
+    scene.calls.fail("authorization.definitions_named", refusal)
+    assert ["azure_roles[0].scope"] == await faults(scene)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_definition_that_cannot_be_read_is_refused(refusal: Upstream) -> None:
+    """What it allows is not known."""
+    scene = world()
+    scene.calls.fail("authorization.definition", refusal)
+    assert ["azure_roles[0].role_id"] == await faults(scene, BY_ID)
+    scene.calls.fail("authorization.definitions_named", refusal)
+    assert ["azure_roles[0].role_name"] == await faults(scene)
+
+
+@pytest.mark.parametrize("failure", [Throttled("x", status=429), Unavailable("x", status=503)])
+async def test_what_may_pass_stays_azures_doing(failure: Upstream) -> None:
+    """The document may be right."""
+    scene = world()
+    scene.calls.fail("authorization.permissions_at", failure)
+    with pytest.raises(type(failure)):
+        await scene.issuers.principals.resolve(NAMED)
+
+
+@pytest.mark.parametrize(
+    "held", [(), (Permission(("*/read",)),), (Permission((ASSIGN,)),), (Permission(("*",), ("Microsoft.Authorization/*",)),)]
+)
+async def test_a_scope_at_which_the_broker_may_not_assign_is_refused(held: tuple[Permission, ...]) -> None:
+    """Nor take back: what it makes it must be able to remove."""
+    scene = world()
+    scene.cloud.reach = held
+    assert ["azure_roles[0].scope"] == await faults(scene)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        FoundGroup(types=("DynamicMembership",)),
+        FoundGroup(mail=True, types=("Unified",)),
+        FoundGroup(security=False, mail=True),
+        FoundGroup(mail=True),
+        FoundGroup(role_assignable=True),
+        FoundGroup(synchronized=True),
+    ],
+)
+async def test_a_group_that_takes_no_members_from_the_broker_is_refused(kind: FoundGroup) -> None:
+    """Whoever else decides about its members."""
+    scene = world()
+    scene.cloud.kinds[GROUPS[1]] = kind
+    assert ["azure_groups[1].object_id"] == await faults(scene, ServicePrincipalTarget(azure_groups=GROUPS[:2]))
+
+
+async def test_twenty_assignments_at_one_scope_ask_for_it_once() -> None:
+    """One call for each definition, one for the scope."""
+    scene = world()
+    scene.cloud.definitions |= {f"Role {index}": (f"{DEFINITION[:-2]}{index + 10}",) for index in range(20)}
+    many = tuple(AzureRole(SCOPES[0], f"Role {index}") for index in range(20))
+    await scene.issuers.principals.resolve(ServicePrincipalTarget(azure_roles=many))
+    assert (1, 20) == tuple(
+        scene.calls.names().count(f"authorization.{name}") for name in ("permissions_at", "definitions_named")
+    )
+
+
+@pytest.mark.parametrize("below", ["held", "elsewhere", "unreadable"])
+async def test_a_management_group_may_not_hold_what_is_protected(below: str) -> None:
+    """Nor be one that the broker cannot look into; unless nothing is protected."""
+    group = Scope.parse("/providers/Microsoft.Management/managementGroups/all")
+    target = ServicePrincipalTarget(azure_roles=(AzureRole(group, "Reader"),))
+    scene = world()
+    scene.cloud.below = {SCOPES[1].subscription_id or ""} if below == "held" else set()
+    guarded = scene.guarding(SCOPES[1])
+    if below == "unreadable":
+        scene.calls.fail("authorization.subscriptions_below", Refused("x", status=403))
+    if below == "elsewhere":
+        await guarded.resolve(target)
+    else:
+        with pytest.raises(Malformed) as caught:
+            await guarded.resolve(target)
+        assert ["azure_roles[0].scope"] == [fault.path for fault in caught.value.faults]
+    await scene.issuers.principals.resolve(target)
