@@ -123,7 +123,7 @@ class Parts:
             ids=self.ids,
             leases=TableLeases(tables, self.ids),
             roles=TableRoles(tables, self.ids),
-            audit=TableAudit(tables, self.ids),
+            audit=TableAudit(tables, self.ids, clock=self.clock),
             journal=TableJournal(tables),
             issuers=self.issuers,
             revocations=LazyRevocations(lambda: self.revocations),

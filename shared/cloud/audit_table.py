@@ -6,23 +6,30 @@ Events lie in partitions a day, in the order of time; nothing ever changes or de
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.audit_place import NO_CURSOR, Place, after, partition, start
 from shared.cloud.lease_rows import instant_key
+from shared.cloud.system import SystemClock
 from shared.cloud.tables import Row, Table, chunked, joined, quoted
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
-from shared.core.errors import Fault, LostRace, Malformed
+from shared.core.errors import LostRace, Malformed, Refused
 from shared.core.lease import State
 from shared.core.names import ObjectId, RoleName
-from shared.core.ports import AuditQuery, Count, Ids, Page
+from shared.core.ports import AuditQuery, Clock, Count, Ids, Page
 
+_BAD_REQUEST = 400
 _DAY = timedelta(days=1)
+_PARTITIONS = 31
+_SECONDS = 10.0
+"""How much one reading takes at most: it must not slow everybody down."""
 _JOURNAL = ("journal", "sweep")
 _RECONCILED = ("journal", "reconcile")
 _COUNTED = ("journal", "count")
@@ -31,9 +38,10 @@ _COUNTED = ("journal", "count")
 class TableAudit:
     """See the module."""
 
-    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "audit") -> None:
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "audit", clock: Clock | None = None) -> None:
         self._table = Table(service, name)
         self._ids = ids
+        self._clock = clock or SystemClock()
 
     async def record(self, event: AuditEvent) -> None:
         """One insert. A repeat by the SDK after a lost answer meets its own row, and that is success."""
@@ -43,25 +51,41 @@ class TableAudit:
             return
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
-        """Range reads, a day after the other, until the page is full. The cursor is the last row's partition and key."""
-        found: list[Row] = []
-        async for row in self._rows(query):
-            found.append(row)
-            if len(found) > query.limit:
-                last = found[query.limit - 1]
-                return Page(tuple(_event(each) for each in found[: query.limit]), f"{last['PartitionKey']}.{last['RowKey']}")
-        return Page(tuple(_event(each) for each in found))
+        """Range reads, a day after the other, until the page is full, a month is read, or ten seconds are over.
 
-    async def _rows(self, query: AuditQuery) -> AsyncIterator[Row]:
-        first, after = _start(query)
-        matching = _matching(query)
-        day = first
-        while day <= query.until:
-            begin = f"RowKey gt {quoted(after)}" if after else f"RowKey ge '{instant_key(query.since)}'"
-            condition = f"PartitionKey eq '{day:%Y%m%d}' and {begin} and RowKey lt '{instant_key(query.until)}'{matching}"
-            async for row in self._table.scan(condition, limit=query.limit + 1):
-                yield row
-            day, after = _midnight(day) + _DAY, ""
+        So a page may be short, or empty, and have a cursor all the same: where the next one begins.
+        """
+        place, end = start(query), self._clock.monotonic() + _SECONDS
+        found: list[Row] = []
+        for _ in range(_PARTITIONS):
+            async for rows, token in self._pages(query, place):
+                found += rows
+                if len(found) > query.limit:
+                    return _page(found[: query.limit], after(found[query.limit - 1]))
+                if token is not None and self._clock.monotonic() >= end:
+                    return _page(found, str(replace(place, token=token)))
+            if place.day >= query.until.date():
+                return _page(found, None)
+            place = Place(place.day + _DAY)
+            if self._clock.monotonic() >= end:
+                break
+        return _page(found, str(place))
+
+    async def _pages(self, query: AuditQuery, place: Place) -> AsyncIterator[tuple[list[Row], Mapping[str, str] | None]]:
+        first = instant_key(query.since)
+        begin = f"RowKey gt {quoted(place.key)}" if place.key > first else f"RowKey ge '{first}'"
+        bounds = f"PartitionKey eq '{partition(place.day)}' and {begin} and RowKey lt '{instant_key(query.until)}'"
+        try:
+            async for page in self._table.pages(f"{bounds}{_matching(query)}", limit=query.limit + 1, token=place.token):
+                yield page
+        except Refused as refused:
+            if place.token is None or refused.status != _BAD_REQUEST:
+                raise
+            raise Malformed(NO_CURSOR) from refused
+
+
+def _page(rows: Iterable[Row], cursor: str | None) -> Page[AuditEvent]:
+    return Page(tuple(_event(each) for each in rows), cursor)
 
 
 class TableJournal:
@@ -124,7 +148,7 @@ def _key(place: tuple[str, str]) -> dict[str, str]:
 def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
     caller = event.caller
     told: dict[str, Any] = {
-        "PartitionKey": f"{event.at:%Y%m%d}",
+        "PartitionKey": partition(event.at),
         "RowKey": f"{instant_key(event.at)}_{ids.ulid(event.at)}",
         "At": event.at.isoformat(),
         "Operation": event.operation,
@@ -180,17 +204,3 @@ def _caller(row: Row) -> Caller:
 def _matching(query: AuditQuery) -> str:
     wanted = {"Caller": query.caller, "Role": query.role, "Lease": query.lease}
     return "".join(f" and {name} eq {quoted(value)}" for name, value in wanted.items() if value)
-
-
-def _start(query: AuditQuery) -> tuple[datetime, str]:
-    if not query.cursor:
-        return query.since, ""
-    day, _, key = query.cursor.partition(".")
-    try:
-        return datetime.strptime(day, "%Y%m%d").replace(tzinfo=query.since.tzinfo), key
-    except ValueError as error:
-        raise Malformed(Fault("cursor", "is not a cursor of this listing")) from error
-
-
-def _midnight(instant: datetime) -> datetime:
-    return instant.replace(hour=0, minute=0, second=0, microsecond=0)

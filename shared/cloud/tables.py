@@ -98,6 +98,24 @@ class Table:
         except AzureError as error:
             raise translated(error) from error
 
+    async def pages(
+        self, condition: str, *, limit: int, token: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[list[Row], Mapping[str, str] | None]]:
+        """The same page by page, each with the token behind it, ``None`` at the end. A page may hold nothing.
+
+        Storage looks at rows for five seconds a page, whatever it finds among them:
+        https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
+        """
+        found = self._client.query_entities(condition, results_per_page=min(limit, _PAGE))
+        pages = found.by_page(continuation_token=dict(token) if token else None)  # type: ignore[arg-type]  # it is a dict here
+        try:
+            async for page in pages:
+                yield [row async for row in page], pages.continuation_token or None  # type: ignore[attr-defined]  # it has one
+        except ResourceNotFoundError:
+            return
+        except AzureError as error:
+            raise translated(error) from error
+
     async def _made[T](self, write: Callable[[], Awaitable[T]]) -> T:
         """The write's result, after making the table if that is what is missing."""
         try:

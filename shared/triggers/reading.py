@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Never
 from urllib.parse import parse_qsl
 
@@ -27,6 +27,8 @@ _REASON = 512
 _PAIRS, _KEY, _VALUE = 16, 64, 256
 _CURSOR = 1024
 _AUDIT_SPAN = timedelta(days=1)
+_LONGEST_SPAN = timedelta(days=31)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
@@ -211,9 +213,11 @@ def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
     """Which events to read: those of the last day unless ``from`` or ``to`` say otherwise."""
     reader = Reader(dict(request.params))
     until = reader.parsed("to", instant) or now
-    since = reader.parsed("from", instant) or until - _AUDIT_SPAN
+    since = reader.parsed("from", instant) or max(until, _EARLIEST + _AUDIT_SPAN) - _AUDIT_SPAN
     if since >= until:
         reader.fault("from", "is not before to")
+    elif until - since > _LONGEST_SPAN:
+        reader.fault("from", f"is more than {_LONGEST_SPAN.days} days before to, which is now unless given")
     query = AuditQuery(
         since=since,
         until=until,
@@ -253,11 +257,11 @@ def _page_size(text: str) -> int:
 
 
 def instant(text: str) -> datetime:
-    """A time as RFC 3339 writes it. Raises ``Unparsable``."""
+    """A time as RFC 3339 writes it, in UTC. Raises ``Unparsable``, also where UTC has no such year."""
     expected = "expected a time such as 2030-01-31T12:00:00Z; a + in a query is written %2B"
     if _INSTANT.fullmatch(text) is None:
         raise Unparsable(expected)
     try:
-        return datetime.fromisoformat(text.upper())
-    except ValueError:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Unparsable(expected) from None

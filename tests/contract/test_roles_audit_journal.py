@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.cloud.audit_place import Place
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import Malformed, PreconditionFailed, Unreachable
@@ -231,3 +232,15 @@ async def test_the_journal_keeps_the_last_reconciliation(stores: Stores) -> None
 async def test_a_store_that_answers_is_reachable(stores: Stores) -> None:
     """Even before anything was written."""
     assert await stores.journal.reachable()
+
+
+async def test_a_reading_goes_on_where_storage_has_stopped_looking(tables: Stores) -> None:
+    """By storage's own token, which a cursor carries when time was up within a day."""
+    for number in range(5):
+        await tables.audit.record(event(number))
+    table = tables.audit._table  # type: ignore[attr-defined]  # the store's own
+    condition = f"PartitionKey eq '{START:%Y%m%d}'"
+    first = [(rows, token) async for rows, token in table.pages(condition, limit=2)]
+    assert [2, 2, 1] == [len(rows) for rows, _ in first]
+    query = replace(WEEK, cursor=str(Place(START.date(), token=first[0][1])))
+    assert ["operation-2", "operation-3", "operation-4"] == [each.operation for each in (await tables.audit.read(query)).items]

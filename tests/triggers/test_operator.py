@@ -197,3 +197,39 @@ async def test_a_call_without_fields_takes_none(app: App, path: str) -> None:
     """``{}`` and nothing are the same; anything else is a mistake."""
     assert (await app.call("POST", path, token="admin.token.x", body={})).status in {200, 202}
     assert (await app.call("POST", path, token="admin.token.x", body={"force": True})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59Z", "more than 31 days"),
+        ("from=2026-01-01T00:00:00Z", "more than 31 days"),
+        ("from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00.001Z", "more than 31 days"),
+        ("to=0001-01-01T00:00:00Z", "is not before to"),
+        ("from=2026-03-02T00:00:00Z&to=2026-03-02T00:00:00Z", "is not before to"),
+        ("to=0001-01-01T00:00:00%2B14:00", "expected a time"),
+        ("to=9999-12-31T23:59:59-14:00", "expected a time"),
+        ("from=0000-01-01T00:00:00Z", "expected a time"),
+    ],
+)
+async def test_the_span_of_the_audit_trail_is_bounded(app: App, query: str, said: str) -> None:
+    """400, never 500, and nothing is read."""
+    answer = await app.call("GET", f"/api/v1/audit?{query}", token="watcher.token.x")
+    assert (answer.status, answer.code) == (400, "malformed")
+    assert said in answer.json["errors"][0]["message"]
+    assert app.world.calls.named("audit.read") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "to=0001-01-01T12:00:00Z",
+        "from=0001-01-01T00:00:00Z&to=0001-02-01T00:00:00Z",
+        "from=9999-12-31T00:00:00Z&to=9999-12-31T23:59:59.999999999Z",
+        "from=2026-01-01T00:00:00Z&to=2026-02-01T00:00:00Z",
+    ],
+)
+async def test_the_audit_trail_can_be_read_at_any_time(app: App, query: str) -> None:
+    """From the first day to the last; a month at once."""
+    answer = await app.call("GET", f"/api/v1/audit?{query}", token="watcher.token.x")
+    assert (answer.status, answer.json) == (200, {"events": [], "next": None})

@@ -1,0 +1,158 @@
+"""Reading the audit trail on Table Storage: how much one request looks at, and where the next one goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.audit_table import TableAudit, _row
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.errors import Malformed, Refused
+from shared.core.ports import AuditQuery, Page
+from tests.fakes.clock import START, FakeClock, FixedIds
+
+CONNECTION = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGk=;TableEndpoint=http://127.0.0.1:1/a"
+MONTH = AuditQuery(START, START + timedelta(days=31))
+
+
+@dataclass
+class Days:
+    """A table that answers each page in so many seconds, and each day in so many pages."""
+
+    clock: FakeClock
+    seconds: float = 0.01
+    pages_a_day: int = 1
+    events: list[AuditEvent] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    refused: Exception | None = None
+
+    async def pages(
+        self, condition: str, *, limit: int, token: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[list[Mapping[str, Any]], Mapping[str, str] | None]]:
+        """The rows of a day are in its last page; before, storage has looked and found nothing."""
+        day, low, high = (re.findall(pattern, condition)[0] for pattern in (r"eq '(\d+)'", r"g[te] '(\w+)'", r"lt '(\w+)'"))
+        for number in range(int(token["RowKey"]) if token else 0, self.pages_a_day):
+            if self.refused:
+                raise self.refused
+            self.asked.append(f"{day} {number}")
+            self.clock.jump(self.seconds)
+            last = number == self.pages_a_day - 1
+            rows = [_row(each, FixedIds()) for each in self.events if last]
+            fitting = [row for row in rows if row["PartitionKey"] == day and low <= row["RowKey"] < high]
+            yield fitting[:limit], None if last else {"PartitionKey": day, "RowKey": str(number + 1)}
+
+
+@pytest.fixture
+def days(clock: FakeClock) -> Days:
+    """Storage."""
+    return Days(clock)
+
+
+@pytest.fixture
+def audit(days: Days, clock: FakeClock) -> TableAudit:
+    """What is tested."""
+    made = TableAudit(TableServiceClient.from_connection_string(CONNECTION), FixedIds(), clock=clock)
+    made._table = days  # type: ignore[assignment]  # as much of it as a reading needs
+    return made
+
+
+def event(days: float) -> AuditEvent:
+    """One so many days after the start."""
+    return AuditEvent(START + timedelta(days=days), "issue", Outcome.DONE, f"r{days}")
+
+
+async def walk(audit: TableAudit, query: AuditQuery) -> tuple[list[str], int]:
+    """The events of all pages, and how many pages there were."""
+    found: list[str] = []
+    count = 0
+    page = Page[AuditEvent]((), "")
+    while page.cursor is not None:
+        page = await audit.read(replace(query, cursor=page.cursor or None))
+        found += [each.request_id for each in page.items]
+        count += 1
+    return found, count
+
+
+async def test_one_request_reads_31_days(audit: TableAudit, days: Days) -> None:
+    """Of 31 whole ones that begin at nine in the morning, the last hours are the next page's."""
+    days.events = [event(0), event(30.9)]
+    first = await audit.read(MONTH)
+    assert [each.request_id for each in first.items] == ["r0"]
+    assert (len(days.asked), first.cursor) == (31, "20260402.")
+    assert await walk(audit, MONTH) == (["r0", "r30.9"], 2)
+
+
+async def test_one_request_reads_for_ten_seconds(audit: TableAudit, days: Days) -> None:
+    """Then its page is short, and the next one goes on; nothing is told twice or left out."""
+    days.seconds, days.events = 4.0, [event(number) for number in range(10)]
+    first = await audit.read(MONTH)
+    assert [each.request_id for each in first.items] == ["r0", "r1", "r2"]
+    found, _ = await walk(audit, MONTH)
+    assert found == [f"r{number}" for number in range(10)]
+
+
+async def test_a_day_may_take_longer_than_a_request(audit: TableAudit, days: Days) -> None:
+    """A filter that little fits: an empty page then, and the next one goes on where storage has stopped looking."""
+    days.seconds, days.pages_a_day, days.events = 5.0, 5, [event(0)]
+    query = replace(MONTH, until=START + timedelta(hours=1))
+    first = await audit.read(query)
+    assert (first.items, days.asked) == ((), ["20260302 0", "20260302 1"])
+    assert first.cursor is not None
+    assert first.cursor.startswith("20260302:")
+    days.asked.clear()
+    assert (await walk(audit, replace(query, cursor=first.cursor)))[0] == ["r0"]
+
+
+async def test_a_made_up_place_in_a_day_is_no_cursor(audit: TableAudit, days: Days) -> None:
+    """Storage refuses it, and the caller is told that it is its own mistake."""
+    days.seconds, days.pages_a_day = 10.0, 2
+    cursor = (await audit.read(MONTH)).cursor
+    days.refused = Refused("InvalidInput", status=400, azure_code="InvalidInput")
+    with pytest.raises(Malformed, match="cursor"):
+        await audit.read(replace(MONTH, cursor=cursor))
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "20260228.x",
+        "20260403.x",
+        "00010101.",
+        "99991231.",
+        "20260230.",
+        "20260302.a'b",
+        "20260302:e30=",
+        "20260302:x",
+        "20260302",
+    ],
+)
+async def test_a_cursor_lies_within_the_span(audit: TableAudit, days: Days, cursor: str) -> None:
+    """Or a request could begin wherever it likes."""
+    with pytest.raises(Malformed, match="cursor"):
+        await audit.read(replace(MONTH, cursor=cursor))
+    assert days.asked == []
+
+
+async def test_a_span_that_is_counted_from_now_may_move_on(audit: TableAudit, days: Days) -> None:
+    """Between two pages: what has fallen out of it is passed over."""
+    days.events = [event(0), event(1)]
+    later = AuditQuery(START + timedelta(hours=16), START + timedelta(days=1, hours=16), cursor="20260302.20260302")
+    assert (await walk(audit, later))[0] == ["r1"]
+
+
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 2, tzinfo=UTC)),
+        (datetime(9999, 12, 31, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+    ],
+)
+async def test_reads_at_the_ends_of_time(audit: TableAudit, since: datetime, until: datetime) -> None:
+    """There is no day before, and none after."""
+    assert await audit.read(AuditQuery(since, until)) == Page(())
