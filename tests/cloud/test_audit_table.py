@@ -43,7 +43,7 @@ class Days:
             self.asked.append(f"{day} {number}")
             self.clock.jump(self.seconds)
             last = number == self.pages_a_day - 1
-            rows = [_row(each, FixedIds()) for each in self.events if last]
+            rows: list[Mapping[str, Any]] = [_row(each, FixedIds()) for each in self.events if last]
             fitting = [row for row in rows if row["PartitionKey"] == day and low <= row["RowKey"] < high]
             yield fitting[:limit], None if last else {"PartitionKey": day, "RowKey": str(number + 1)}
 
