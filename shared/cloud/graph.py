@@ -11,6 +11,7 @@ from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, AlreadyExists, Doubtful, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
+from shared.core.role import PERSONAL_AUDIENCES
 from shared.core.secret import Secret
 
 _CREATED = 201
@@ -29,12 +30,15 @@ class Graph:
 
     async def upsert_application(self, application: NewApplication) -> ApplicationIds:
         """Registers it; a second call when one of that unique name is there already."""
-        body = {
+        body: dict[str, Any] = {
             "displayName": application.display_name,
             "signInAudience": application.sign_in_audience,
             "tags": list(application.tags),
             "notes": application.notes,
         }
+        if application.sign_in_audience in PERSONAL_AUDIENCES:
+            # https://learn.microsoft.com/graph/api/resources/apiapplication: no other version is taken with these.
+            body["api"] = {"requestedAccessTokenVersion": 2}
         path = _application_named(application.unique_name)
         answer = await self._calls.send("PATCH", path, body, {"Prefer": "create-if-missing"})
         if answer.status_code == _CREATED:

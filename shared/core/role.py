@@ -18,6 +18,8 @@ MAX_TTL = 30 * 86400
 MAX_AZURE_ROLES = 32
 MAX_AZURE_GROUPS = 32
 
+PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
+
 type Ready = Literal["none", "token"]
 
 
@@ -57,6 +59,11 @@ class ServicePrincipalTarget:
     sign_in_audience: str = "AzureADMyOrg"
     permanently_delete: bool = True
     ready: Ready = "none"
+
+    @property
+    def takes_personal_accounts(self) -> bool:
+        """Whether personal Microsoft accounts may sign in to what is minted: Graph has rules of its own for these."""
+        return self.sign_in_audience in PERSONAL_AUDIENCES
 
 
 def common_subscription(scopes: Iterable[Scope]) -> ObjectId | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.core.condition import condition
 from shared.core.errors import Fault
 from shared.core.names import ObjectId, RoleName, Scope, Unparsable
 from shared.core.parsing import Reader, parsed_item, text_item
@@ -136,11 +137,20 @@ def _azure_role(value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
     name = reader.text("role_name")
     role_id = reader.parsed("role_id", _role_definition)
     scope = reader.parsed("scope", Scope.parse, required=True)
-    condition = reader.text("condition", longest=_MAX_CONDITION, lines=True)
+    under = _condition(reader)
     if reader.has("role_name") == reader.has("role_id"):
         reader.fault("", "expected either role_name or role_id")
     reader.done()
-    return AzureRole(scope, name, role_id, condition) if scope and len(faults) == before else None
+    return AzureRole(scope, name, role_id, under) if scope and len(faults) == before else None
+
+
+def _condition(reader: Reader) -> str | None:
+    text = reader.text("condition", longest=_MAX_CONDITION, lines=True)
+    try:
+        return None if text is None else condition(text)
+    except Unparsable as wrong:
+        reader.fault("condition", str(wrong))
+        return None
 
 
 def _role_definition(text: str) -> str:

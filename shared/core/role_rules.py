@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from shared.core import mark
 from shared.core.errors import Fault
 from shared.core.role import Role, ServicePrincipalTarget
 
@@ -23,4 +24,24 @@ def _names_each_group_once(role: Role) -> Iterator[Fault]:
             yield Fault("azure_groups", "names a group twice")
 
 
-RULES: tuple[Rule, ...] = (_names_each_group_once,)
+def _repeats_no_tag(role: Role) -> Iterator[Fault]:
+    """Graph takes no value twice, and the broker's own tag is on every application."""
+    if isinstance(role.target, ServicePrincipalTarget):
+        tags = [mark.TAG, *(tag.casefold() for tag in role.target.tags)]
+        for index, tag in enumerate(tags[1:]):
+            if tag in tags[: index + 1]:
+                yield Fault(f"tags[{index}]", "is on the application already: a tag may not repeat")
+
+
+def _fits_the_display_name(role: Role) -> Iterator[Fault]:
+    """Where personal accounts may sign in, Graph takes display names of 90 characters:
+    https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation. Ours hold a role's name and 37 more.
+    """
+    target = role.target
+    if isinstance(target, ServicePrincipalTarget) and target.takes_personal_accounts and len(role.name) > LONGEST_PERSONAL:
+        message = f"takes personal accounts, for which a role's name has at most {LONGEST_PERSONAL} characters"
+        yield Fault("sign_in_audience", message)
+
+
+LONGEST_PERSONAL = 53
+RULES: tuple[Rule, ...] = (_names_each_group_once, _repeats_no_tag, _fits_the_display_name)

@@ -20,7 +20,7 @@ from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
 from shared.core.ports import Minted, Order, SecretOrder
-from shared.core.role import ApplicationSecretTarget, Target
+from shared.core.role import PERSONAL_AUDIENCES, ApplicationSecretTarget, Target
 from shared.core.secret import Secret
 from shared.issuers.lease_secrets import LeaseSecrets, Secrets
 
@@ -34,7 +34,6 @@ MOST_FOR_PERSONAL_ACCOUNTS = 2
 """Secrets, where personal Microsoft accounts may sign in (same source)."""
 SCARCE = 50
 """With room for no more than so many, others of the broker's may have filled it while one waited for its turn."""
-_PERSONAL = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
 
 
 class Applications(Secrets, Protocol):
@@ -225,7 +224,7 @@ class _InTurns:
 
 def _room(held: HeldCredentials) -> int:
     room = MOST_CREDENTIALS - held.secrets - held.certificates
-    return min(room, MOST_FOR_PERSONAL_ACCOUNTS - held.secrets) if held.sign_in_audience in _PERSONAL else room
+    return min(room, MOST_FOR_PERSONAL_ACCOUNTS - held.secrets) if held.sign_in_audience in PERSONAL_AUDIENCES else room
 
 
 def _full() -> Conflict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,14 @@ async def test_an_application_is_made_once_and_found_by_its_name(stage: Stage) -
     """However often it is asked for."""
     first, again = await stage.graph.upsert_application(NEW), await stage.graph.upsert_application(NEW)
     assert first == again == await stage.graph.find_application(NEW.unique_name)
+
+
+@pytest.mark.parametrize("audience", ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount", "AzureADMultipleOrgs"])
+async def test_an_application_is_made_for_every_audience(stage: Stage, audience: str) -> None:
+    """With what Graph needs for it."""
+    longest = f"leasehold-{'r' * 53}.{'0' * 26}"
+    application = await stage.graph.upsert_application(replace(NEW, sign_in_audience=audience, display_name=longest))
+    assert audience == (await stage.graph.credentials_of(application.object_id)).sign_in_audience
 
 
 async def test_a_service_principal_is_made_once_and_found_by_its_client_id(stage: Stage) -> None:

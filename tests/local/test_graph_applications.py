@@ -55,6 +55,7 @@ def test_unconfined_creator_owns_nothing(tenant: Tenant) -> None:
         ({"displayName": "a", "appId": ABSENT}, "PropertyReadOnly"),
         ({"displayName": "a", "colour": "red"}, "InvalidProperty"),
         ({"displayName": "a", "tags": "one"}, "InvalidValue"),
+        ({"displayName": "a", "tags": ["x", "y", "X"]}, "InvalidValue"),
         ({"displayName": "a", "signInAudience": "Everyone"}, "InvalidValue"),
         ({"displayName": "a", "passwordCredentials": [{"displayName": "b"}]}, "PasswordCredentialsNotAllowed"),
     ],
@@ -174,3 +175,15 @@ def test_refuses_a_certificate_that_cannot_be(broker: Client, change: dict[str, 
     """Neither what is no certificate nor a lifetime beyond its own."""
     key = {"key": encoded(certificate())} | change
     assert 400 == broker.post("/applications", {"displayName": "one", "keyCredentials": [key]}).status
+
+
+@pytest.mark.parametrize("audience", ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"])
+def test_personal_accounts_want_tokens_of_version_2_and_short_names(broker: Client, audience: str) -> None:
+    """At creation and ever after."""
+    body = {"displayName": "a" * 90, "signInAudience": audience, "api": {"requestedAccessTokenVersion": 2}}
+    assert (400, "InvalidAccessTokenVersion") == error(broker.post("/applications", body | {"api": {}}))
+    assert (400, "Request_BadRequest") == error(broker.post("/applications", body | {"displayName": "a" * 91}))
+    made = broker.post("/applications", body)
+    assert 201 == made.status
+    change = {"api": {"requestedAccessTokenVersion": 1}}
+    assert (400, "InvalidAccessTokenVersion") == error(broker.patch(f"/applications/{made.body['id']}", change))

@@ -42,7 +42,35 @@ def test_needs_its_properties(client: Client, change: dict[str, Any]) -> None:
 
 def test_groups_of_other_kinds_are_not_implemented(client: Client) -> None:
     """501 in Graph's shape."""
-    assert (501, "NotImplemented") == error(client.post("/groups", NEW | {"groupTypes": ["Unified"], "mailEnabled": True}))
+    assert (501, "NotImplemented") == error(client.post("/groups", NEW | {"mailEnabled": True}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "refusal"),
+    [
+        (
+            {"groupTypes": ["DynamicMembership"], "membershipRule": "user.department -eq 'x'"},
+            (403, "Authorization_RequestDenied"),
+        ),
+        ({"groupTypes": ["Unified"], "mailEnabled": True}, (400, "Request_BadRequest")),
+    ],
+)
+def test_a_group_with_other_rules_takes_no_service_principal(
+    tenant: Tenant, client: Client, kind: dict[str, Any], refusal: tuple[int, str]
+) -> None:
+    """A rule decides about the members of a dynamic group; those of a Microsoft 365 group are users."""
+    group = client.post("/groups", NEW | kind).body["id"]
+    principal = tenant.client("User.Read.All").object_id
+    assert refusal == error(client.post(f"/groups/{group}/members/$ref", _named(principal)))
+    assert [] == ids(client.get(f"/groups/{group}/members"))
+
+
+@pytest.mark.parametrize(
+    "kind", [{"groupTypes": ["DynamicMembership"]}, {"groupTypes": ["Unified"]}, {"groupTypes": ["Other"]}]
+)
+def test_a_kind_comes_with_what_it_needs(client: Client, kind: dict[str, Any]) -> None:
+    """A rule, or mail."""
+    assert (400, "Request_BadRequest") == error(client.post("/groups", NEW | kind))
 
 
 def test_member_is_added_once(tenant: Tenant, client: Client) -> None:

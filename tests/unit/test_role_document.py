@@ -28,6 +28,7 @@ from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, WEB, guid
 DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
 SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id": EXISTING}
 
+_LITERAL = {ord("'"): "''", ord("\\"): "/"}
 identities = some.uuids().map(lambda value: ObjectId(str(value)))
 words = some.text(some.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40).filter(is_plain)
 azure_roles = some.builds(
@@ -35,14 +36,14 @@ azure_roles = some.builds(
     some.sampled_from(SCOPES),
     some.just("Reader"),
     some.none(),
-    some.none() | words,
+    some.none() | words.map(lambda word: f"@Resource[a:b] StringEquals '{word.translate(_LITERAL)}'"),
     definition_id=some.just(DEFINITION),
 ) | some.builds(AzureRole, some.sampled_from(SCOPES), some.none(), some.just(DEFINITION), definition_id=some.just(DEFINITION))
 principals = some.builds(
     ServicePrincipalTarget,
     some.lists(azure_roles, min_size=1, max_size=5).map(tuple),
     some.lists(identities, unique=True, max_size=5).map(tuple),
-    some.lists(words, max_size=5).map(tuple),
+    some.lists(words, max_size=5, unique_by=str.casefold).map(tuple),
     some.sampled_from(["AzureADMyOrg", "AzureADMultipleOrgs"]),
     some.booleans(),
     some.sampled_from(["none", "token"]),
@@ -137,6 +138,10 @@ def test_a_document_with_five_faults_reports_five() -> None:
         ({"credential": "certificate"}, "credential"),
         ({"pool": {"size": 1}}, "pool.size"),
         ({"pool": {"count": 0}}, "pool.count"),
+        ({"tags": ["leasehold"]}, "tags[0]"),
+        ({"tags": ["a", "b", "A"]}, "tags[2]"),
+        ({"azure_roles": [{"role_name": "R", "scope": SCOPES[0], "condition": " "}]}, "azure_roles[0].condition"),
+        ({"azure_roles": [{"role_name": "R", "scope": SCOPES[0], "condition": "x eq 1"}]}, "azure_roles[0].condition"),
         ({"tags": ["a b"]}, "tags[0]"),
         ({"tags": ["a\u200bb"]}, "tags[0]"),
         ({"bound_app_roles": ["Leasehold.\u202eAdmin"]}, "bound_app_roles[0]"),
@@ -226,14 +231,28 @@ def test_a_role_tells_its_type() -> None:
     assert ["service_principal", "application_secret"] == names
 
 
+TWO_LINES = "(\r\n\t@Resource[a:b] StringEquals 'x'\n)"
+
+
 def test_a_condition_may_have_lines_and_nothing_else_that_does_not_show() -> None:
     """As Azure's portal writes them."""
-    wanted = {"role_name": "Reader", "scope": SCOPES[0], "condition": "(\r\n\tx\n)"}
+    wanted = {"role_name": "Reader", "scope": SCOPES[0], "condition": TWO_LINES}
     target = read_role(WEB, {**DOCUMENT, "azure_roles": [wanted]}).target
     assert isinstance(target, ServicePrincipalTarget)
-    assert "(\r\n\tx\n)" == target.azure_roles[0].condition
+    assert TWO_LINES == target.azure_roles[0].condition
     for field in ("role_name", "condition"):
         hiding = {**wanted, field: "a\u200fb"}
         with pytest.raises(Malformed) as caught:
             read_role(WEB, {**DOCUMENT, "azure_roles": [hiding]})
         assert [f"azure_roles[0].{field}"] == [fault.path for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("audience", ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"])
+def test_a_role_for_personal_accounts_has_a_name_that_fits_a_display_name(audience: str) -> None:
+    """Graph takes 90 characters of it there, and reconciliation needs it whole."""
+    document = {**DOCUMENT, "sign_in_audience": audience}
+    assert "r" * 53 == read_role(RoleName("r" * 53), document).name
+    with pytest.raises(Malformed) as caught:
+        read_role(RoleName("r" * 54), document)
+    assert ["sign_in_audience"] == [fault.path for fault in caught.value.faults]
+    read_role(RoleName("r" * 63), {**DOCUMENT, "sign_in_audience": "AzureADMultipleOrgs"})

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from local.cloud.wire import Json, Reply
 
 _NAME = 256
+_PERSONAL = {"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
+_PERSONAL_NAME = 90
 _AUDIENCES = {"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
 
 
@@ -168,10 +170,26 @@ def _checked(request: Request, item: Application, body: Json) -> Json:
     sent = objects.settable(allowed, schema.APPLICATION, schema.APPLICATION_FIXED, "Application")
     if "displayName" in sent:
         text(sent, "displayName", "Application", most=_NAME)
-    if sent.get("signInAudience", "AzureADMyOrg") not in _AUDIENCES:
-        raise misfit("signInAudience", "Application")
+    tags = [str(tag).casefold() for tag in sent.get("tags") or ()]
+    if sent.get("signInAudience", "AzureADMyOrg") not in _AUDIENCES or len(set(tags)) < len(tags):
+        raise misfit("tags" if len(set(tags)) < len(tags) else "signInAudience", "Application")
+    _check_personal(objects.merged(item.properties, sent))
     check_uris(request, item, sent.get("identifierUris", []))
     return _normal(sent)
+
+
+def _check_personal(wanted: Json) -> None:
+    """What holds where personal accounts may sign in.
+
+    https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation and, for the version of access tokens,
+    https://github.com/microsoftgraph/microsoft-graph-docs/issues/21685.
+    """
+    if wanted.get("signInAudience") not in _PERSONAL:
+        return
+    if (wanted.get("api") or {}).get("requestedAccessTokenVersion") != 2:  # noqa: PLR2004 - the version
+        raise errors.bad_request("One or more properties contains invalid values.", "InvalidAccessTokenVersion")
+    if len(str(wanted.get("displayName", ""))) > _PERSONAL_NAME:
+        raise misfit("displayName", "Application")
 
 
 def _normal(sent: Json) -> Json:

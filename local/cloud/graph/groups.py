@@ -145,8 +145,15 @@ def _require_change(request: Request, item: Group, permissions: Sequence[str]) -
 def _require_membership_change(request: Request, item: Group, members: Sequence[DirectoryObject]) -> None:
     """Adding a service principal takes the right to change it, beside the one to change members: group-post-members."""
     _require_change(request, item, access.CHANGE_MEMBERS)
+    types = item.properties.get("groupTypes") or ()
+    if "DynamicMembership" in types or item.properties.get("onPremisesSyncEnabled"):
+        raise errors.denied()
+    if item.properties.get("mailEnabled") and "Unified" not in types:
+        raise errors.bad_request("Cannot Update a mail-enabled security groups and or distribution list.")
     for member in members:
         if isinstance(member, ServicePrincipal):
+            if "Unified" in types:
+                raise errors.bad_request("The members of a Microsoft 365 group are users.")
             request.caller.require_change(member.owners)
 
 
@@ -185,6 +192,11 @@ def _checked(body: Json) -> Json:
     for name in ("mailEnabled", "securityEnabled"):
         if not isinstance(sent.get(name), bool):
             raise misfit(name, "Group")
-    if sent["mailEnabled"] or not sent["securityEnabled"] or sent.get("groupTypes"):
-        raise errors.not_implemented("groups other than assigned security groups")
+    types = set(sent.get("groupTypes") or ())
+    if types - {"Unified", "DynamicMembership"} or ("DynamicMembership" in types) is not bool(sent.get("membershipRule")):
+        raise misfit("groupTypes", "Group")
+    if "Unified" in types and not sent["mailEnabled"]:
+        raise misfit("mailEnabled", "Group")
+    if (sent["mailEnabled"] and "Unified" not in types) or not (sent["mailEnabled"] or sent["securityEnabled"]):
+        raise errors.not_implemented("security groups with mail, and groups for mail alone")
     return sent

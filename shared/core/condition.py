@@ -1,0 +1,140 @@
+"""Whether a text can be the condition of a role assignment: its form alone. Which attributes there are Azure decides.
+
+Language: https://learn.microsoft.com/azure/role-based-access-control/conditions-format. A condition is made of comparisons,
+``ActionMatches{'..'}``, ``SubOperationMatches{'..'}``, ``Exists @..[..]``, joined by ``AND``, ``OR``, ``NOT``, parentheses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shared.core.names import Unparsable
+
+_TOKEN = re.compile(
+    r"\s*(?:"
+    r"(?P<attribute>@(?:Request|Resource|Principal|Environment)\[[^\]]+\])"
+    r"|(?P<value>'(?:[^'\\]|\\.|'')*'|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|-?\d+(?:\.\d+)?|(?:true|false)\b)"
+    r"|(?P<symbol>&&|\|\||[!(){},])"
+    r"|(?P<word>[A-Za-z][A-Za-z:]*)"
+    r")",
+    re.IGNORECASE,
+)
+_COMPARED = "(?:not)?(?:equals|lessthan(?:equals)?|greaterthan(?:equals)?|inrange)"
+_OPERATOR = re.compile(
+    r"(?:for(?:any|all)of(?:any|all)values:)?(?:"
+    r"string(?:not)?(?:equals|startswith|like)(?:ignorecase)?"
+    rf"|(?:numeric|datetime|timeofday){_COMPARED}"
+    r"|(?:bool|guid)(?:not)?equals)"
+)
+_JOINS: Final = {"and", "or", "&&", "||"}
+_DEEPEST: Final = 32
+"""Parentheses and negations within one another; nobody writes so many, and a parser must not be led on for ever."""
+
+
+def condition(text: str) -> str:
+    """The text itself. Raises ``Unparsable`` when Azure could not read it as a condition."""
+    if not text.strip():
+        raise Unparsable("a condition is not blank: leave it out where there is none")
+    reading = _Reading([*_tokens(text), ("end", "the end")])
+    reading.expression(0)
+    if reading.kind != "end":
+        raise reading.unexpected("AND, OR or the end")
+    return text
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    at, end = 0, len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise Unparsable(f"a condition cannot be read from character {at + 1} on")
+        kind = match.lastgroup or ""
+        yield kind, match[kind]
+        at = match.end()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Recursive descent, one token ahead."""
+
+    tokens: list[tuple[str, str]]
+    at: int = 0
+
+    @property
+    def kind(self) -> str:
+        return self.tokens[self.at][0]
+
+    @property
+    def word(self) -> str:
+        return self.tokens[self.at][1].lower()
+
+    def expression(self, depth: int) -> None:
+        self._term(depth)
+        while self.word in _JOINS and self.kind != "value":
+            self.at += 1
+            self._term(depth)
+
+    def _term(self, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise Unparsable(f"a condition is nested at most {_DEEPEST} deep")
+        if self._took("!") or self._took("not"):
+            self._term(depth + 1)
+        elif self._took("("):
+            self.expression(depth + 1)
+            self._expect(")")
+        elif self._took("actionmatches") or self._took("suboperationmatches"):
+            self._values()
+        elif self._took("exists") or self._took("notexists"):
+            self._attribute()
+        else:
+            self._comparison()
+
+    def _comparison(self) -> None:
+        self._operand()
+        if self.kind != "word" or _OPERATOR.fullmatch(self.word) is None:
+            raise self.unexpected("an operator, such as StringEquals")
+        self.at += 1
+        self._operand()
+
+    def _operand(self) -> None:
+        if self.kind == "attribute":
+            self.at += 1
+        else:
+            self._values()
+
+    def _values(self) -> None:
+        """One, or several in braces."""
+        if not self._took("{"):
+            self._value()
+            return
+        self._value()
+        while self._took(","):
+            self._value()
+        self._expect("}")
+
+    def _value(self) -> None:
+        if self.kind != "value":
+            raise self.unexpected("a value, such as 'text'")
+        self.at += 1
+
+    def _attribute(self) -> None:
+        if self.kind != "attribute":
+            raise self.unexpected("an attribute, such as @Resource[..]")
+        self.at += 1
+
+    def _took(self, wanted: str) -> bool:
+        if self.kind in {"symbol", "word"} and self.word == wanted:
+            self.at += 1
+            return True
+        return False
+
+    def _expect(self, wanted: str) -> None:
+        if not self._took(wanted):
+            raise self.unexpected(wanted)
+
+    def unexpected(self, wanted: str) -> Unparsable:
+        """What to raise at this token."""
+        return Unparsable(f"a condition has {wanted} where this one has {self.tokens[self.at][1][:40]}")
