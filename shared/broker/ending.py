@@ -9,14 +9,16 @@ from datetime import datetime, timedelta
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import Misconfigured, Throttled, Upstream
+from shared.core.errors import LostRace, Misconfigured, Throttled, Upstream
 from shared.core.lease import Cause, Lease, State
 
 log = logging.getLogger(__name__)
 
 
 async def claim(outside: Outside, lease: Lease, cause: Cause) -> Hold:
-    """Moves the lease to ENDING, held by this worker. Raises ``LostRace``, ``Upstream``."""
+    """Moves the lease to ENDING, held by this worker. Raises ``LostRace``, also when another is ending it; ``Upstream``."""
+    if lease.is_being_ended(outside.now()):
+        raise LostRace("another worker is ending it")
     hold = Hold(outside, lease)
     await hold.move(lambda it: it.ending(cause, outside.now(), hold.until()))
     return hold
@@ -39,7 +41,11 @@ async def take_back(
         return await _failed(outside, hold, failure, request_id)
     if being_made or (fresh and not met_all):
         return await hold.release(lambda lease: lease.looked_at_again(_settled(outside, lease)))
-    # Told before it is moved: a death in between tells it twice rather than never.
+    if outside.now() >= hold.lease.due_at:
+        # This worker has stood still for longer than its hold: is the lease still its own?
+        await hold.move(lambda lease: lease.held_until(hold.until()))
+    # Told before it is moved: a death in between tells it twice rather than never. Nobody else comes in between: the lease is
+    # held, and whoever finds it so leaves it alone.
     await outside.audit.record(_event(outside, hold.lease, Outcome.DONE, request_id))
     return await hold.release(lambda lease: lease.ended(outside.now(), outside.timing.retention))
 

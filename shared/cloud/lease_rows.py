@@ -63,6 +63,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
         "ended_at": lease.ended_at.isoformat() if lease.ended_at else None,
         "key": lease.key,
         "handed_out": lease.handed_out,
+        "ending_held": lease.ending_held,
         "reissues": lease.reissues,
         "reissuing_until": lease.reissuing_until.isoformat() if lease.reissuing_until else None,
         "target_digest": lease.target_digest,
@@ -176,6 +177,7 @@ def read_lease(row: Row) -> Lease:
         # Rows of the first version lack what follows.
         key=own.get("key", ""),
         handed_out=own.get("handed_out", False),
+        ending_held=own.get("ending_held", False),
         reissues=own.get("reissues", 0),
         reissuing_until=datetime.fromisoformat(until) if (until := own.get("reissuing_until")) else None,
         target_digest=own.get("target_digest", ""),

@@ -126,6 +126,8 @@ class Lease(LeaseView):
     """The digest of the caller's key under which it was issued, if there was one."""
     handed_out: bool = False
     """Whether it was ever active, so that its credential may have reached the caller."""
+    ending_held: bool = False
+    """Whether, up to ``due_at``, a worker is at work ending it. One that only waits for its next attempt is nobody's."""
     reissues: int = 0
     """How often a fresh secret was begun; whose number this is may store its secret."""
     reissuing_until: datetime | None = None
@@ -194,18 +196,22 @@ class Lease(LeaseView):
         made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
         handed_out = self.handed_out and (cause is not Cause.FAILED or self.reissues > 0)
         ending = replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
-        return replace(ending, undone_by=until + _ON_ITS_WAY)
+        return replace(ending, undone_by=until + _ON_ITS_WAY, ending_held=until > now)
+
+    def is_being_ended(self, now: datetime) -> bool:
+        """Whether another worker is at it, which gives signs of life: whoever came in between would tell of the end as well."""
+        return self.ending_held and now < self.due_at and self.state in {State.ENDING, State.STUCK}
 
     def looked_at_again(self, when: datetime) -> Lease:
         """ENDING with nothing found to undo, but too early to believe it."""
         self._require(State.ENDING, State.STUCK)
-        return replace(self, due_at=when, undone_by=min(when, self.undone_by or when))
+        return replace(self, due_at=when, undone_by=min(when, self.undone_by or when), ending_held=False)
 
     def put_off(self, now: datetime, error: str, jitter: float, wait: float) -> Lease:
         """ENDING, when Azure has asked to come back later: in ``wait`` seconds or more. That is no failed attempt."""
         self._require(State.ENDING, State.STUCK)
         due_at = now + timedelta(seconds=max(wait, _FIRST_WAIT) + _FIRST_WAIT * jitter)
-        return replace(self, last_error=error, due_at=due_at, undone_by=now + _ON_ITS_WAY)
+        return replace(self, last_error=error, due_at=due_at, undone_by=now + _ON_ITS_WAY, ending_held=False)
 
     def failed(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING after a failed attempt: due again later; STUCK when it has failed too often. ``jitter`` is in [0, 1)."""
@@ -215,20 +221,21 @@ class Lease(LeaseView):
         wait = _STUCK_WAIT if stuck else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
         wait *= 0.5 + jitter
         state = State.STUCK if stuck else State.ENDING
-        due_at, undone_by = now + timedelta(seconds=wait), now + _ON_ITS_WAY
-        return replace(self, state=state, attempts=attempts, last_error=error, due_at=due_at, undone_by=undone_by)
+        due_at = now + timedelta(seconds=wait)
+        told = replace(self, state=state, attempts=attempts, last_error=error, due_at=due_at)
+        return replace(told, undone_by=now + _ON_ITS_WAY, ending_held=False)
 
     def given_up(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING -> STUCK at once: tried again slowly. ``jitter`` is in [0, 1)."""
         self._require(State.ENDING, State.STUCK)
         attempts = max(self.attempts, ATTEMPTS_UNTIL_STUCK)
         due_at = now + timedelta(seconds=_STUCK_WAIT * (0.5 + jitter))
-        return replace(self, state=State.STUCK, attempts=attempts, last_error=error, due_at=due_at)
+        return replace(self, state=State.STUCK, attempts=attempts, last_error=error, due_at=due_at, ending_held=False)
 
     def ended(self, now: datetime, retention: timedelta) -> Lease:
         """-> ENDED: nothing is left in Azure; due again when the record itself may go."""
         self._require(State.ENDING, State.STUCK)
-        return replace(self, state=State.ENDED, ended_at=now, due_at=now + retention, last_error="")
+        return replace(self, state=State.ENDED, ended_at=now, due_at=now + retention, last_error="", ending_held=False)
 
     def let_go(self, now: datetime, retention: timedelta) -> Lease:
         """-> ENDED, whatever may be left in Azure: the last error stays to be read."""
