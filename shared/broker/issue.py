@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.broker.access import role_and_generation
+from shared.broker.admission import admit
 from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.broker.rules import require_current
 from shared.core.credential import Credential
-from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled, TooMany
+from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled
 from shared.core.footprint import Footprint, combined
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Cause, Holder, Lease, State
@@ -134,9 +135,11 @@ async def _look_again(outside: Outside, hold: Hold, role: Role) -> None:
         raise Forbidden if found is None else Interrupted
     if role.max_leases is None:
         return
-    if await outside.leases.count_live(role.name, role.max_leases, since=generation.number) > role.max_leases:
+    try:
+        await admit(outside, hold.lease, role.max_leases, since=generation.number)
+    except (Rejected, Interrupted):
         await hold.forget()
-        raise TooMany("The role has as many live leases as it may have.", code="too_many_leases")
+        raise
 
 
 @dataclass(slots=True)

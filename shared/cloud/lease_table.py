@@ -37,11 +37,12 @@ from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
-from shared.core.ports import Ids, LeaseQuery, Page
+from shared.core.ports import Ids, LeaseQuery, Page, Room
 
 _SHARDS = tuple(f"{number:02d}" for number in range(SHARDS))
 _FEW = 100
 _LIVE = f"State ne '{State.ENDED}'"
+_TAKES_ROOM = f"(State eq '{State.ACTIVE}' or State eq '{State.PLANNED}')"
 
 
 class TableLeases:
@@ -143,6 +144,13 @@ class TableLeases:
                 if (row.get("Generation") or 0) < generation.number:
                     yield LeaseId(str(row["RowKey"]).rpartition("_")[2])
 
+    async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
+        """Sixteen range reads at once over the role's index."""
+        wanted = f"{_TAKES_ROOM} and Generation ge {since}" if since else _TAKES_ROOM
+        reads = (self._room(f"{between(shard, f'role_{role}_')} and {wanted}", admitted, at_most) for shard in _SHARDS)
+        rooms = await asyncio.gather(*reads)
+        return Room(sum(room.taken for room in rooms), frozenset().union(*(room.planned for room in rooms)))
+
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """Reads every row of the role index, without its contents."""
         found: Counter[tuple[RoleName, State]] = Counter()
@@ -176,6 +184,18 @@ class TableLeases:
             if count == at_most:
                 break
         return count
+
+    async def _room(self, condition: str, admitted: frozenset[LeaseId], at_most: int) -> Room:
+        active, planned = 0, set[LeaseId]()
+        async for row in self._table.scan(condition, select=["RowKey", "State"]):
+            lease_id = LeaseId(str(row["RowKey"]).rpartition("_")[2])
+            if row["State"] == State.ACTIVE:
+                active += 1
+            elif lease_id in admitted:
+                planned.add(lease_id)
+            if active + len(planned) == at_most:
+                break
+        return Room(active + len(planned), frozenset(planned))
 
     async def _census(self, shard: str) -> Counter[tuple[RoleName, State]]:
         found: Counter[tuple[RoleName, State]] = Counter()

@@ -12,12 +12,13 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.tables import Operation, Row, Table, chunked, etag_of, joined
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
-from shared.core.names import RoleName
-from shared.core.ports import Ids
+from shared.core.names import LeaseId, RoleName
+from shared.core.ports import Admissions, Ids
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 
 _PARTITION = "role"
+_ADMISSIONS = "admission"
 
 
 class TableRoles:
@@ -72,6 +73,18 @@ class TableRoles:
             if await self._table.read(_PARTITION, name) is not None:
                 raise PreconditionFailed from lost
         return True
+
+    async def admissions(self, role: RoleName) -> Admissions:
+        """One point read."""
+        row = await self._table.read(_ADMISSIONS, role)
+        if row is None:
+            return Admissions()
+        return Admissions(frozenset(map(LeaseId, json.loads(joined("Leases", row)))), etag_of(row))
+
+    async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
+        """One write, conditional."""
+        row = {"PartitionKey": _ADMISSIONS, "RowKey": role, **chunked("Leases", json.dumps(sorted(leases)))}
+        await self._table.write([_put(row, former.version)])
 
 
 def _put(row: dict[str, Any], expected: str | None) -> Operation:

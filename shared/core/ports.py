@@ -78,6 +78,22 @@ class LeaseQuery:
     cursor: LeaseId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many leases of a role take room, and which of those that were admitted are PLANNED still."""
+
+    taken: int
+    planned: frozenset[LeaseId]
+
+
+@dataclass(frozen=True, slots=True)
+class Admissions:
+    """The leases of a role that were admitted and not seen to be active, or over, since. ``version`` as of a role."""
+
+    leases: frozenset[LeaseId] = frozenset()
+    version: str = ""
+
+
 class Leases(Protocol):
     """The store of leases. Each write is one transaction over the lease and its index rows.
 
@@ -131,6 +147,13 @@ class Leases(Protocol):
         """The ids of the role's planned and active leases of an earlier generation. Reads the role's index rows."""
         ...
 
+    async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
+        """Counts those of the role's leases that are ACTIVE, and the admitted ones that are PLANNED, of ``since`` or later.
+
+        May stop counting at ``at_most``: ``planned`` is complete only below that.
+        """
+        ...
+
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """How many leases there are, by role and state. Reads every lease's index row."""
         ...
@@ -156,6 +179,14 @@ class Roles(Protocol):
 
     async def delete(self, name: RoleName, *, expected: str | None) -> bool:
         """Forgets it; says whether it was there. Raises ``PreconditionFailed``."""
+        ...
+
+    async def admissions(self, role: RoleName) -> Admissions:
+        """Which of the role's leases are admitted and being made. They are kept whether or not there is such a role."""
+        ...
+
+    async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
+        """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not."""
         ...
 
 

@@ -297,3 +297,31 @@ async def test_instants_are_kept_to_the_millisecond(stores: Stores) -> None:
     opened = await stores.leases.open(replace(lease(), due_at=instant))
     assert [opened.id] == [each async for each in stores.leases.due(instant)]
     assert [] == [each async for each in stores.leases.due(instant - timedelta(milliseconds=1))]
+
+
+async def test_room_is_taken_by_what_is_active_and_by_what_was_admitted(stores: Stores) -> None:
+    """Whatever is planned and not admitted, ending, stuck or over takes none."""
+    moves: dict[State, Callable[[Lease], Lease]] = {
+        State.PLANNED: lambda it: it,
+        State.ACTIVE: lambda it: it.activated(START, ready=False),
+        State.ENDING: lambda it: it.ending(Cause.REVOKED, START, START),
+        State.STUCK: lambda it: it.ending(Cause.REVOKED, START, START).given_up(START, "e", 0.5),
+        State.ENDED: lambda it: it.ending(Cause.REVOKED, START, START).ended(START, timedelta(days=1)),
+    }
+    number, ids = 0, dict[State, list[LeaseId]]()
+    for state, move in moves.items():
+        for _ in range(3):
+            number += 1
+            opened = await stores.leases.open(lease(number))
+            await stores.leases.swap(move(opened), former=opened)
+            ids.setdefault(state, []).append(opened.id)
+    await stores.leases.open(lease(number + 1, RoleName("web-2")))
+    admitted = frozenset(
+        [ids[State.PLANNED][0], ids[State.PLANNED][2], ids[State.ACTIVE][0], ids[State.ENDED][0], lease(99).id]
+    )
+    found = await stores.leases.room_taken(WEB, admitted, 100)
+    assert (5, [ids[State.PLANNED][0], ids[State.PLANNED][2]]) == (found.taken, sorted(found.planned))
+    assert 3 == (await stores.leases.room_taken(WEB, frozenset(), 100)).taken
+    assert 2 <= (await stores.leases.room_taken(WEB, admitted, 2)).taken
+    assert 0 == (await stores.leases.room_taken(RoleName("web-2"), admitted, 2)).taken
+    assert 0 == (await stores.leases.room_taken(WEB, admitted, 100, since=1)).taken

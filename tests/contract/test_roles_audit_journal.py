@@ -9,8 +9,8 @@ import pytest
 from shared.cloud.audit_place import Place
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
-from shared.core.errors import Malformed, PreconditionFailed, Unreachable
-from shared.core.names import ObjectId, RoleName
+from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unreachable
+from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports import AuditQuery
 from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
 from tests.contract.stores import Stores
@@ -245,3 +245,27 @@ async def test_a_reading_goes_on_where_storage_has_stopped_looking(tables: Store
     assert [2, 2, 1] == [len(rows) for rows, _ in first]
     query = replace(WEEK, cursor=str(Place(START.date(), token=first[0][1])))
     assert ["operation-2", "operation-3", "operation-4"] == [each.operation for each in (await tables.audit.read(query)).items]
+
+
+async def test_admissions_are_replaced_one_after_the_other(stores: Stores) -> None:
+    """Only over the version that was read, the first one over none; and they are no role."""
+    one, two = LeaseId.of(WEB, "0" * 26), LeaseId.of(WEB, "1" * 26)
+    first = await stores.roles.admissions(WEB)
+    await stores.roles.admit(WEB, frozenset({one}), former=first)
+    with pytest.raises(LostRace):
+        await stores.roles.admit(WEB, frozenset({two}), former=first)
+    second = await stores.roles.admissions(WEB)
+    await stores.roles.admit(WEB, frozenset({one, two}), former=second)
+    with pytest.raises(LostRace):
+        await stores.roles.admit(WEB, frozenset(), former=second)
+    third = await stores.roles.admissions(WEB)
+    assert [[], [one], [one, two]] == [sorted(each.leases) for each in (first, second, third)]
+    assert (None, ()) == (await stores.roles.get(WEB), await stores.roles.list())
+    assert frozenset() == (await stores.roles.admissions(RoleName("other"))).leases
+
+
+async def test_many_admissions_are_kept(stores: Stores) -> None:
+    """More than one property holds."""
+    many = frozenset(LeaseId.of(WEB, f"{number:026d}") for number in range(2000))
+    await stores.roles.admit(WEB, many, former=await stores.roles.admissions(WEB))
+    assert many == (await stores.roles.admissions(WEB)).leases

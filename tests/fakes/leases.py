@@ -13,7 +13,7 @@ from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import LeaseQuery, Page
+from shared.core.ports import LeaseQuery, Page, Room
 from tests.fakes.calls import Calls
 
 
@@ -69,6 +69,10 @@ class MemoryLeases:
         for lease_id in await self._calls.through("leases.overtaken", lambda: self._overtaken(generation), generation):
             yield lease_id
 
+    async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
+        """See the port."""
+        return await self._calls.through("leases.room_taken", lambda: self._room_taken(role, admitted, since), role, at_most)
+
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """See the port."""
         return await self._calls.through("leases.census", self._census)
@@ -123,6 +127,12 @@ class MemoryLeases:
     def _overtaken(self, generation: Generation) -> tuple[LeaseId, ...]:
         of_role = (lease for lease in self.rows.values() if lease.id.role == generation.role)
         return tuple(sorted(lease.id for lease in of_role if lease.is_overtaken(generation.number)))
+
+    def _room_taken(self, role: RoleName, admitted: frozenset[LeaseId], since: int) -> Room:
+        of_role = (lease for lease in self.rows.values() if lease.id.role == role and lease.generation >= since)
+        states = {lease.id: lease.state for lease in of_role}
+        planned = frozenset(lease_id for lease_id in admitted if states.get(lease_id) is State.PLANNED)
+        return Room(len(planned) + sum(state is State.ACTIVE for state in states.values()), planned)
 
     def _census(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())

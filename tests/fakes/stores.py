@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import count
 
 from shared.core.audit import AuditEvent
-from shared.core.errors import Fault, Malformed, PreconditionFailed
-from shared.core.names import RoleName
-from shared.core.ports import AuditQuery, Count, Page
+from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
+from shared.core.names import LeaseId, RoleName
+from shared.core.ports import Admissions, AuditQuery, Count, Page
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
@@ -21,6 +21,7 @@ class MemoryRoles:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._documents: dict[RoleName, tuple[object, str]] = {}
+        self._admissions: dict[RoleName, Admissions] = {}
         self._versions = count(1)
 
     async def get(self, name: RoleName) -> Role | None:
@@ -38,6 +39,19 @@ class MemoryRoles:
     async def delete(self, name: RoleName, *, expected: str | None) -> bool:
         """See the port."""
         return await self._calls.through("roles.delete", lambda: self._delete(name, expected), name)
+
+    async def admissions(self, role: RoleName) -> Admissions:
+        """See the port."""
+        return await self._calls.through("roles.admissions", lambda: self._admissions.get(role, Admissions()), role)
+
+    async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
+        """See the port."""
+        await self._calls.through("roles.admit", lambda: self._admit(role, leases, former), role)
+
+    def _admit(self, role: RoleName, leases: frozenset[LeaseId], former: Admissions) -> None:
+        if former.version != self._admissions.get(role, Admissions()).version:
+            raise LostRace
+        self._admissions[role] = Admissions(leases, f'"{next(self._versions)}"')
 
     def keep(self, role: Role, *, expected: str | None = None) -> Role:
         """Puts it without a call: how a test sets the scene."""
