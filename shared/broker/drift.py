@@ -79,7 +79,11 @@ class Drift:
 async def find_drift(outside: Outside) -> Drift:
     """Raises ``Upstream`` when storage, or what the broker owns, cannot be read."""
     roles = await outside.roles.list()
-    places, census = Places.of(roles), outside.census()
+    # A role may point elsewhere by now, or be gone: what its leases have left is where they were.
+    scopes = {
+        each.scope.key: each.scope async for footprint in outside.leases.footprints() for each in _assignments_in(footprint)
+    }
+    places, census = Places.of(roles, scopes), outside.census()
     seen = await look(census, places)
     return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen).run()
 

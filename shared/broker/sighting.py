@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -18,21 +18,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where roles point."""
+    """Where roles point, and scopes where leases that are not forgotten have been."""
 
     scopes: tuple[Scope, ...]
     groups: tuple[ObjectId, ...]
     applications: tuple[ObjectId, ...]
 
     @classmethod
-    def of(cls, roles: tuple[Role, ...]) -> Self:
-        """Each once, however many roles point there."""
+    def of(cls, roles: tuple[Role, ...], scopes: Mapping[str, Scope] | None = None) -> Self:
+        """Each once, however many roles point there; ``scopes``, by their keys, are others to look at."""
         principals = [role.target for role in roles if isinstance(role.target, ServicePrincipalTarget)]
-        scopes = {each.scope.key: each.scope for target in principals for each in target.azure_roles}
+        pointed = {each.scope.key: each.scope for target in principals for each in target.azure_roles}
         groups = dict.fromkeys(group for target in principals for group in target.azure_groups)
         secrets = [role.target for role in roles if isinstance(role.target, ApplicationSecretTarget)]
         applications = dict.fromkeys(target.application_object_id for target in secrets)
-        return cls(tuple(scopes.values()), tuple(groups), tuple(applications))
+        return cls(tuple(({**pointed, **(scopes or {})}).values()), tuple(groups), tuple(applications))
 
 
 @dataclass(frozen=True, slots=True)

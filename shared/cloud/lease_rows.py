@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.cloud.tables import Row, chunked, etag_of, joined
-from shared.core.footprint import read_footprint, write_footprint
+from shared.core.footprint import Footprint, read_footprint, write_footprint
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId
@@ -160,6 +160,15 @@ def read_view(text: str) -> LeaseView:
         # Rows of the first version lack what follows.
         generation=kept.get("generation", 0),
     )
+
+
+OWN = tuple(f"Own{number}" for number in range(4))
+"""The properties of a lease's row over which ``lease_row`` spreads what is not told: a footprint takes a fraction of them."""
+
+
+def read_own_footprint(row: Row) -> Footprint:
+    """The footprint alone, of a row that was read with ``OWN`` at least."""
+    return read_footprint(json.loads(joined("Own", row))["footprint"])
 
 
 def read_lease(row: Row) -> Lease:

@@ -16,6 +16,7 @@ from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_rows import (
+    OWN,
     due_id,
     due_key,
     due_row,
@@ -28,11 +29,13 @@ from shared.cloud.lease_rows import (
     lease_row,
     read_key,
     read_lease,
+    read_own_footprint,
     read_view,
     view_text,
 )
 from shared.cloud.tables import Operation, Row, Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain
+from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
@@ -133,6 +136,12 @@ class TableLeases:
             return None
         total = found + sum(await asyncio.gather(*(self._count(condition, at_most + 1) for condition in others)))
         return total if total <= at_most else None
+
+    async def footprints(self) -> AsyncIterator[Footprint]:
+        """Range reads over the leases' own rows, one partition after the other, in small pages."""
+        for shard in _SHARDS:
+            async for row in self._table.scan(between(shard, lease_key("")), select=["RowKey", *OWN], limit=_FEW):
+                yield read_own_footprint(row)
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """Range reads over the role's index, one partition after the other."""

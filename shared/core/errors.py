@@ -172,6 +172,8 @@ class Upstream(LeaseholdError):
 
     code = "azure_error"
     sentence = "Azure did not do what was asked."
+    where = ""
+    """The scope of which Azure has said it, where an operator has to know."""
 
     def __init__(self, cause: str = "", *, status: int | None = None, azure_code: str = "") -> None:
         super().__init__()
@@ -183,7 +185,8 @@ class Upstream(LeaseholdError):
 
     def brief(self) -> str:
         """What a lease's ``last_error`` and the audit trail say: the service's code, never a whole answer."""
-        return f"{self.code}: {self.azure_code}" if self.azure_code else self.code
+        brief = f"{self.code}: {self.azure_code}" if self.azure_code else self.code
+        return f"{brief} at {self.where}" if self.where else brief
 
 
 class Throttled(Upstream):

@@ -143,6 +143,10 @@ class Leases(Protocol):
         """How many leases of the role have not ended; ``None`` when there are more, which a small part of them tells."""
         ...
 
+    def footprints(self) -> AsyncIterator[Footprint]:
+        """Of every lease that is not forgotten, ended ones as well. Reads every lease."""
+        ...
+
     def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """The ids of the role's planned and active leases of an earlier generation. Reads the role's index rows."""
         ...

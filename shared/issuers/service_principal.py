@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from shared.core import mark
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
-from shared.core.errors import Absent, Doubtful, Uncertain, Upstream
+from shared.core.errors import Absent, Doubtful, OutOfReach, Refused, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
 from shared.core.patience import REPEATABLE, Patience, all_of, both
@@ -27,6 +27,7 @@ _ABSENCE_PATIENCE = 10.0
 """Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
 _BIN_PATIENCE = 30.0
 """Seconds by which the recycle bin is at most behind the deletions that fill it: Graph's replicas are seconds behind."""
+_FORBIDDEN = 403
 _DOUBT = 45.0
 """Seconds for which Graph's no about an object made a moment ago is doubted: longer, and a wrong role keeps its callers waiting
 for as long as they may wait."""
@@ -226,7 +227,16 @@ class _Undoing:
                 await self._purge(object_id, was_there=met)
 
     def _unassign(self, assignment: Assignment) -> Callable[[], Awaitable[None]]:
-        return lambda: self.authorization.unassign(assignment)
+        async def unassign() -> None:
+            try:
+                await self.authorization.unassign(assignment)
+            except Refused as refused:
+                # Nothing is known of the assignment: the lease is not over, and says where an operator has to look.
+                if isinstance(refused, OutOfReach) or refused.status == _FORBIDDEN:
+                    refused.where = assignment.scope
+                raise
+
+        return unassign
 
     def _leave(self, group: ObjectId, principal: ObjectId) -> Callable[[], Awaitable[None]]:
         return lambda: self.directory.remove_member(group, principal)

@@ -176,7 +176,7 @@ async def test_a_dry_run_only_reads(target: Target) -> None:
     assert {Result.WOULD_REMOVE, Result.WOULD_END} == {each.result for each in done.findings}
     assert (before, rows) == (made.leftovers(), made.leases.rows)
     assert {"census", "roles", "leases", "audit"} == {call.service for call in made.calls.made}
-    assert {"leases.get", "leases.list"} == {call.name for call in made.calls.named("leases")}
+    assert {"leases.footprints", "leases.get", "leases.list"} == {call.name for call in made.calls.named("leases")}
     event = made.audit.events[-1]
     assert ("reconcile", "dry run: 2 found", ADMINISTRATOR) == (event.operation, event.reason, event.caller)
 

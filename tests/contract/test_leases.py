@@ -249,6 +249,16 @@ async def test_what_a_generation_has_overtaken_is_found(stores: Stores) -> None:
         assert (len(expected), expected) == (len(found), set(found))
 
 
+async def test_the_footprints_of_all_leases_are_read(stores: Stores) -> None:
+    """Ended ones as well, until they are forgotten."""
+    made = await furnished(stores)
+    ended = await stores.leases.swap(made[0].ending(Cause.EXPIRED, LATER, LATER), former=made[0])
+    ended = await stores.leases.swap(ended.ended(LATER, timedelta(days=7)), former=ended)
+    assert [made[1].footprint] * len(made) == [each async for each in stores.leases.footprints()]
+    await stores.leases.remove(ended)
+    assert len(made) - 1 == len([each async for each in stores.leases.footprints()])
+
+
 async def test_a_lease_keeps_its_generation(stores: Stores) -> None:
     """In its own row and in what listings read."""
     opened = await stores.leases.open(replace(lease(), generation=7))

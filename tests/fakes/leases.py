@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import count
 
 from shared.core.errors import LostRace
+from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
@@ -63,6 +64,12 @@ class MemoryLeases:
         """See the port."""
         count = await self._calls.through("leases.count_few", lambda: self._count_live(role, at_most, 0), role)
         return count if count <= at_most else None
+
+    async def footprints(self) -> AsyncIterator[Footprint]:
+        """See the port."""
+        kept = lambda: tuple(lease.footprint for lease in self.rows.values())  # noqa: E731
+        for footprint in await self._calls.through("leases.footprints", kept):
+            yield footprint
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """See the port."""
