@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.cloud.arm import errors
 from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
-from local.cloud.arm.requests import instant, is_guid
+from local.cloud.arm.requests import instant, is_guid, only
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
@@ -20,6 +20,14 @@ _WITH_PRINCIPAL_TYPE = "2018-01-01"
 _PRINCIPAL_TYPE_HONOURED = "2018-09-01"
 """https://learn.microsoft.com/azure/role-based-access-control/troubleshooting: before, it is not looked at."""
 _WITH_CONDITION = "2020-03-01"
+_IDENTIFYING = ("id", "name", "type", "location")
+"""Taken and not looked at, as recorded."""
+_SETTABLE = (
+    *("roleDefinitionId", "principalId", "principalType", "condition", "conditionVersion", "description"),
+    "delegatedManagedIdentityResourceId",
+)
+_STATED = ("scope", "createdOn", "updatedOn", "createdBy", "updatedBy")
+"""What a client may send back as it was read; it changes nothing."""
 _ROLE_PATH = "/providers/microsoft.authorization/roledefinitions/"
 
 
@@ -39,9 +47,12 @@ class Wanted:
 
 def wanted(request: Request) -> Wanted:
     """Parses the body of a PUT; raises Azure's 400 for what is wrong with it."""
-    body = request.json().get("properties")
+    sent = request.json()
+    body = sent.get("properties")
     if not isinstance(body, dict):
         raise errors.bad_format()
+    only(sent, "properties", *_IDENTIFYING)
+    only(body, *_SETTABLE, *_STATED)
     principal_id = body.get("principalId")
     if not is_guid(principal_id):
         raise _invalid_principal(principal_id)

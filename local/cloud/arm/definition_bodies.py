@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.cloud.arm import errors
 from local.cloud.arm.assignment_bodies import role_prefix
-from local.cloud.arm.requests import instant
+from local.cloud.arm.requests import instant, only
 from local.cloud.arm.scopes import Scope
 from local.cloud.state import RoleDefinition
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WITH_DATA = "2018-01-01"
 _FIELDS = ("actions", "notActions", "dataActions", "notDataActions")
+_STATED = ("createdOn", "updatedOn", "createdBy", "updatedBy")
 _ACTION = re.compile(r"^(\*|[\w.]+|\*/[\w.*/-]+|[\w.]+/[\w.*/-]*)$")
 _SCOPE = re.compile(
     r"^/(subscriptions/[^/]+(/resourcegroups/[^/]+)?|providers/microsoft\.management/managementgroups/[^/]+)/?$",
@@ -26,9 +27,12 @@ _SCOPE = re.compile(
 
 def parse(request: Request, name: str) -> RoleDefinition:
     """The custom role that a PUT asks for; raises Azure's 400 for what is wrong with it."""
-    body = request.json().get("properties")
+    sent = request.json()
+    body = sent.get("properties")
     if not isinstance(body, dict):
         raise errors.bad_format()
+    only(sent, "properties", "id", "name", "type")
+    only(body, "roleName", "description", "type", "permissions", "assignableScopes", *_STATED)
     if str(body.get("type") or "CustomRole").lower() != "customrole":
         raise errors.refusal(400, "InvalidRoleDefinitionType", f"The role type '{body['type']}' is not valid.")
     if not body.get("roleName"):
@@ -69,6 +73,8 @@ def _permissions(body: Json) -> list[Json]:
     entries = body.get("permissions") or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise errors.bad_format()
+    for entry in entries:
+        only(entry, *_FIELDS)
     return [{field: _actions(entry.get(field)) for field in _FIELDS} for entry in entries]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from local.cloud.arm import errors
+from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, lineage, require
 from local.cloud.state import Lock
 from local.cloud.wire import Reply
@@ -49,6 +50,8 @@ def put(request: Request) -> Reply:
     request.require("Microsoft.Authorization/locks/write", scope, request.call.path)
     require(request.world, scope)
     properties = request.json().get("properties")
+    if isinstance(properties, dict):
+        only(properties, "level", "notes")
     level = _LEVELS.get(str(properties.get("level", "")).lower()) if isinstance(properties, dict) else None
     if level is None or not isinstance(properties, dict):
         raise errors.refusal(400, "LockLevelInvalid", "The lock level must be 'CanNotDelete' or 'ReadOnly'.")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from local.cloud.arm.settings import Settings
     from local.cloud.world import World
 
-_VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-[a-z]+)?$")
 _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 
 
@@ -106,17 +105,11 @@ def query(call: Call, name: str) -> str:
     return next((value for key, value in call.query.items() if key.lower() == name.lower()), "")
 
 
-def check_version(call: Call) -> None:
-    """Raises Azure's 400 unless the call names an api-version."""
-    version = query(call, "api-version")
-    if not version:
-        raise errors.gateway_refusal(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
-    if not _VERSION.match(version):
-        raise errors.gateway_refusal(400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid.")
+def only(body: Mapping[str, Any], *known: str) -> None:
+    """Raises 501 for a property that the local cloud does not know: Azure may take it, and would then heed it."""
+    for name, value in body.items():
+        if name not in known and value is not None:
+            raise errors.not_implemented(f"the property {name} here")
 
 
 def is_guid(text: object) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors, locks
 from local.cloud.arm.filters import paged
+from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, require
 from local.cloud.state import Resource
 from local.cloud.wire import Reply
@@ -60,6 +61,7 @@ def put_group(request: Request) -> Reply:
     require(request.world, Scope.of(f"/subscriptions/{scope.subscription}"))
     locks.check(request.world, scope, "write", scope.path)
     body = request.json()
+    only(body, "id", "name", "type", "location", "tags", "properties")
     if not body.get("location"):
         raise errors.refusal(400, "LocationRequired", "The location property is required for this definition.")
     resources = request.world.directory.resources

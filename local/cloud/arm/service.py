@@ -8,9 +8,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from local.cloud import compression
-from local.cloud.arm import assignments, definitions, errors, locks, management_groups, metadata, resources, subscriptions
+from local.cloud.arm import (
+    assignments,
+    definitions,
+    errors,
+    locks,
+    management_groups,
+    metadata,
+    options,
+    resources,
+    subscriptions,
+    versions,
+)
 from local.cloud.arm.authentication import authenticate
-from local.cloud.arm.requests import Operation, Request, check_version
+from local.cloud.arm.requests import Operation, Request
 from local.cloud.arm.settings import Settings
 from local.cloud.arm.throttle import Throttle
 from local.cloud.wire import Call, Handler, Refusal, Reply, Route
@@ -52,6 +63,7 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", _GROUP + "/resources", resources.list_resources),
     ("GET", _SUBSCRIPTION + "/{rest:path}", resources.get_resource),
 )
+_TYPES = {kind.name: kind for kind in (versions.ROLE_ASSIGNMENTS, versions.ROLE_DEFINITIONS, versions.PERMISSIONS)}
 _METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 
 
@@ -67,7 +79,7 @@ class Arm:
         self._chance = random.Random(0)
         self.routes = (
             Route("GET", "/metadata/endpoints", self._metadata),
-            *(Route(method, template, self._entered(operation)) for method, template, operation in _OPERATIONS),
+            *(Route(method, template, self._entered(operation, template)) for method, template, operation in _OPERATIONS),
             *(Route(method, "{path:path}", self._entered(_unknown)) for method in _METHODS),
         )
 
@@ -98,15 +110,17 @@ class Arm:
         return Reply(reply.status, reply.body, {**headers, **reply.headers})
 
     def _metadata(self, world: World, call: Call) -> Reply:
-        check_version(call)
+        versions.check(world, call, None)
         return Reply(200, metadata.render(call, self.settings))
 
-    def _entered(self, operation: Operation) -> Handler:
+    def _entered(self, operation: Operation, template: str = "") -> Handler:
         """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
+        kind = next((kind for name, kind in _TYPES.items() if template.startswith(f"{_AUTHORIZATION}/{name}")), None)
 
         def handler(world: World, call: Call) -> Reply:
             caller = authenticate(world, call, self.settings)
-            check_version(call)
+            versions.check(world, call, kind)
+            options.check(call, operation)
             if coding := compression.coding(call):
                 raise errors.unsupported_coding(coding)
             request = Request(world, call, caller, self.settings)
