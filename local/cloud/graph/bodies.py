@@ -216,11 +216,13 @@ def _quick_group(item: Group, path: str) -> Any:
     return item.id if path == "id" else item.properties[path]
 
 
-APPLICATION = Kind("application", "applications", application, quick=_quick_application)
-SERVICE_PRINCIPAL = Kind("servicePrincipal", "servicePrincipals", service_principal, quick=_quick_principal)
-GROUP = Kind("group", "groups", group, quick=_quick_group)
-USER = Kind("user", "users", user, default=schema.USER_DEFAULT)
-FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated)
+APPLICATION = Kind("application", "applications", application, schema.APPLICATION, quick=_quick_application)
+SERVICE_PRINCIPAL = Kind(
+    "servicePrincipal", "servicePrincipals", service_principal, schema.SERVICE_PRINCIPAL, quick=_quick_principal
+)
+GROUP = Kind("group", "groups", group, schema.GROUP, quick=_quick_group)
+USER = Kind("user", "users", user, schema.USER, default=schema.USER_DEFAULT)
+FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated, dict.fromkeys(schema.FEDERATED))
 
 
 def typed(request: Request, item: Application | ServicePrincipal | Group | User) -> Json:

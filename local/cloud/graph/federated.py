@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, queries
+from local.cloud.graph import access, bodies, errors, names, queries, schema
 from local.cloud.graph.applications import addressed, changeable
 from local.cloud.graph.request import done, misfit, text
 from local.cloud.state import FederatedCredential
@@ -122,6 +122,7 @@ def _check_unique(item: Application, credential: FederatedCredential) -> None:
 
 
 def _checked(credential_id: str, body: Json) -> FederatedCredential:
+    names.only("federatedIdentityCredential", schema.FEDERATED, body)
     name = text(body, "name", RESOURCE)
     if not _NAME.fullmatch(name):
         raise misfit("name", RESOURCE)

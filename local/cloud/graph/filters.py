@@ -21,6 +21,7 @@ _FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda value, part: part in value,
 }
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"ge": ge, "gt": gt, "le": le, "lt": lt}
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NAMED = {"true": True, "false": False, "null": None}
 
 
@@ -30,6 +31,8 @@ class Filter:
 
     matches: Predicate
     advanced: bool
+    paths: list[str]
+    """The properties that it looks at, those of elements of collections left out."""
 
 
 _BY_APP_ID = re.compile(r"\s*appId\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
@@ -47,7 +50,7 @@ def parse(expression: str) -> Filter:
     predicate = parser.either()
     if parser.rest:
         raise _unreadable(parser.rest[0])
-    return Filter(predicate, parser.advanced)
+    return Filter(predicate, parser.advanced, parser.paths)
 
 
 def _tokens(expression: str) -> list[str]:
@@ -72,6 +75,7 @@ class _Parser:
     rest: list[str]
     variables: list[str] = field(default_factory=list)
     advanced: bool = False
+    paths: list[str] = field(default_factory=list)
 
     def either(self) -> Predicate:
         alternatives = [self.both()]
@@ -153,6 +157,7 @@ class _Parser:
         head, _, tail = word.partition("/")
         if head in self.variables:
             return tail
+        self.paths.append(word)
         return word
 
     def literal(self) -> Any:
@@ -161,6 +166,9 @@ class _Parser:
             return word[1:-1].replace("''", "'")
         if word in {"(", ")", ",", "/"}:
             raise _unreadable(word)
+        if word.lower() not in _NAMED and not word[:1].isdigit() and not word.startswith("-") and not _GUID.fullmatch(word):
+            # A word without quotes is a property, and none is compared with another here.
+            self.paths.append(word)
         return _NAMED.get(word.lower(), word)
 
     def take(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.graph import errors
+from local.cloud.graph import errors, names
 from local.cloud.graph.request import misfit
 from local.cloud.state import Application, Group, ServicePrincipal, User
 
@@ -107,13 +107,13 @@ def settable(body: Json, defaults: Mapping[str, Any], fixed: Iterable[str], reso
     """The properties that a client may set, out of what it sent; refuses others, and values of the wrong kind."""
     chosen = {name: value for name, value in body.items() if not name.startswith("@") and "@odata" not in name}
     for name, value in chosen.items():
-        if name not in defaults:
-            message = f"Property '{name}' does not exist as a declared property or extension property."
-            raise errors.invalid(message, "InvalidProperty", name)
+        names.check_body(resource[:1].lower() + resource[1:], defaults, name)
         if name in fixed:
             raise errors.invalid(f"Property '{name}' is read-only and cannot be set.", "PropertyReadOnly", name)
         if not _suits(defaults[name], value):
             raise misfit(name, resource)
+        if isinstance(defaults[name], dict) and value:
+            settable(value, defaults[name], (), f"{resource}.{name}")
     return chosen
 
 

@@ -6,7 +6,7 @@ import math
 import string
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import bodies, errors, instants
+from local.cloud.graph import bodies, errors, instants, names
 from local.cloud.graph.request import done
 from local.cloud.state import Password
 from local.cloud.wire import Refusal
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 DEFAULT_YEARS = 2
 """https://learn.microsoft.com/graph/api/application-addpassword."""
 
+_PROPERTIES = {"customKeyIdentifier", "displayName", "endDateTime", "hint", "keyId", "secretText", "startDateTime"}
 _ALPHABET = string.ascii_letters + string.digits + "._-~"
 
 
 def add(request: Request, holder: Application | ServicePrincipal) -> Reply:
     """``addPassword``: makes a secret and tells it, once."""
-    sent = request.body().get("passwordCredential") or {}
+    body = request.body()
+    names.only("addPassword", {"passwordCredential"}, body)
+    sent = body.get("passwordCredential") or {}
     if not isinstance(sent, dict):
         raise errors.bad_request("Invalid value specified for parameter 'passwordCredential'.")
     request.limits.check_credentials(len(holder.passwords) + len(holder.certificates) + 1)
@@ -40,7 +43,9 @@ def add(request: Request, holder: Application | ServicePrincipal) -> Reply:
 
 def remove(request: Request, holder: Application | ServicePrincipal) -> Reply:
     """``removePassword``. A secret that this replica has not seen yet cannot be removed by it."""
-    key_id = str(request.body().get("keyId", "")).lower()
+    body = request.body()
+    names.only("removePassword", {"keyId"}, body)
+    key_id = str(body.get("keyId", "")).lower()
     if key_id not in holder.passwords or not request.world.consistency.sees("graph", "secret", key_id):
         raise errors.invalid(f"No password credential found with keyId {key_id}.", "InvalidKeyId", "keyId")
     request.limits.begin_change(request.world, holder.id)
@@ -69,6 +74,7 @@ def kept(holder: Application | ServicePrincipal, sent: object) -> dict[str, Pass
 
 
 def _made(request: Request, sent: Json) -> Password:
+    names.only("passwordCredential", _PROPERTIES, sent)
     start = _instant(sent, "startDateTime", math.floor(request.now * 1e6) / 1e6)
     end = _instant(sent, "endDateTime", instants.years_later(start, DEFAULT_YEARS))
     if end <= max(start, request.now):

@@ -36,7 +36,7 @@ def _body(_request: Request, item: PermissionGrant) -> Json:
     }
 
 
-KIND = queries.Kind("oAuth2PermissionGrant", "oauth2PermissionGrants", _body)
+KIND = queries.Kind("oAuth2PermissionGrant", "oauth2PermissionGrants", _body, dict.fromkeys((*_PROPERTIES, "id")))
 
 
 def listed(request: Request) -> Reply:
