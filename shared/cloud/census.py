@@ -99,7 +99,7 @@ class AzureCensus:
                 answer = await self._send("POST", path, asked)
             except Absent:
                 return ()
-            found += [str(each).lower() for each in answer.get("value", ())]
+            found += [str(each).lower() for each in _held(answer, "value")]
         return tuple(group for group in among if group in found)
 
     async def stands(self, footprint: Footprint) -> bool:
@@ -161,10 +161,15 @@ def _object(kind: str, item: Mapping[str, Any], instant: str) -> DirectoryObject
 
 
 def _listed(document: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    return [each for each in _held(document, field) if isinstance(each, dict)]
+
+
+def _held(document: Mapping[str, Any], field: str) -> list[Any]:
+    """A list in an answer: without one, nobody knows what there is."""
     found = document.get(field)
     if not isinstance(found, list):
         raise Unavailable(f"the answer lists no {field}")
-    return [each for each in found if isinstance(each, dict)]
+    return found
 
 
 def _text(document: Mapping[str, Any], field: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from azure.identity import ClientSecretCredential
-from azure.identity.aio import ClientSecretCredential as AsyncClientSecretCredential
 from azure.mgmt.authorization import AuthorizationManagementClient
 from msgraph.generated.models.application import Application
 from msgraph.graph_service_client import GraphServiceClient
@@ -47,7 +46,7 @@ async def _close(client: GraphServiceClient) -> None:
 
 async def test_msgraph_sdk_at_its_own_base_url(named: Cloud) -> None:
     """It asks for ``/v1.0//applications``."""
-    async with AsyncClientSecretCredential(*_secret(named)) as credential:
+    with ClientSecretCredential(*_secret(named)) as credential:
         client = GraphServiceClient(credential)
         made = await client.applications.post(Application(display_name="one"))
         assert made is not None

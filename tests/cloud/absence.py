@@ -1,0 +1,22 @@
+"""What must not be taken for an absence."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from shared.core.errors import Absent, LeaseholdError
+
+OFTEN = 40
+"""More than any adapter, or its patience, asks."""
+
+
+async def is_no_absence(call: Callable[[], Awaitable[object]], absent: object = Absent) -> None:
+    """Mostly a failure; a success that was not looked into may say that the object is there. ``absent`` is what says not."""
+    failure: LeaseholdError | None = None
+    result: object = absent
+    try:
+        result = await call()
+    except LeaseholdError as raised:
+        failure = raised
+    assert not isinstance(failure, Absent)
+    assert failure is not None or Absent is not absent != result
