@@ -156,7 +156,9 @@ class Arm:
                 answer = await self._client._send_request(HttpRequest("GET", following))  # noqa: SLF001 - the documented way
                 answer.raise_for_status()
                 document = answer.json()
-            for item in document.get("value", ()):
+            if not isinstance(document, dict) or not isinstance(document.get("value"), list):
+                raise Unavailable("the answer lists nothing")
+            for item in document["value"]:
                 yield item
             following = self._following(document.get("nextLink"))
 

@@ -19,4 +19,4 @@ async def is_no_absence(call: Callable[[], Awaitable[object]], absent: object = 
     except LeaseholdError as raised:
         failure = raised
     assert not isinstance(failure, Absent)
-    assert failure is not None or Absent is not absent != result
+    assert failure is not None or absent != result

@@ -62,7 +62,7 @@ async def _principal_of(graph: Graph) -> object:
 READS: dict[str, Ask] = {
     "find_application": Ask(lambda graph: graph.find_application(NAME)),
     "find_principal": Ask(lambda graph: graph.find_principal(CLIENT)),
-    "group_exists": Ask(lambda graph: graph.group_exists(GROUP), absent=False),
+    "read_group": Ask(lambda graph: graph.read_group(GROUP)),
     "credentials_of": Ask(lambda graph: graph.credentials_of(APPLICATION)),
     "secrets_named": Ask(lambda graph: graph.secrets_named(APPLICATION, NAME)),
     "read_application": Ask(lambda graph: graph.read_application(APPLICATION)),

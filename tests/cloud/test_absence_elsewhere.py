@@ -25,11 +25,13 @@ from shared.cloud.tables import Table
 from shared.core.batch import Batch
 from shared.core.errors import Absent, LeaseholdError, LostRace
 from shared.core.footprint import Assignment
+from shared.core.names import Scope
 from shared.issuers.directory_calls import Authorization
 from tests.cloud.absence import OFTEN, is_no_absence
 from tests.cloud.stage import Stage
 from tests.cloud.test_census import census_of
 
+_ABOVE = Scope.parse("/providers/Microsoft.Management/managementGroups/above")
 _MANY = 1_000
 """As often as a census may ask in its minute."""
 STANDING = "cccccccc-0000-4000-8000-000000000001"
@@ -45,7 +47,7 @@ ARMS_NOES: dict[str, object] = {
 }
 ARMS: dict[str, Callable[[Authorization, Assignment], Awaitable[object]]] = {
     "unassign": lambda arm, made: arm.unassign(made),
-    "definition_exists": lambda arm, made: arm.definition_exists(_definition(made)),
+    "definition": lambda arm, made: arm.definition(_definition(made)),
     "definitions_named": lambda arm, made: arm.definitions_named("Reader", made.scope),
 }
 
@@ -60,6 +62,28 @@ async def test_resource_manager_that_does_not_answer_says_nothing(stage: Stage, 
     """Whatever the status, if no code says what is absent."""
     stage.trouble("arm", ARMS_NOES[answer], OFTEN)
     await is_no_absence(lambda: ARMS[name](stage.arm, Assignment(stage.scope, STANDING)))
+
+
+@pytest.mark.parametrize("answer", ARMS_NOES)
+async def test_a_list_that_is_not_answered_is_not_empty(stage: Stage, answer: str) -> None:
+    """A management group of which nobody knows what it holds may hold what is protected."""
+    stage.trouble("arm", ARMS_NOES[answer], OFTEN)
+    await is_no_absence(lambda: stage.arm.subscriptions_below(_ABOVE), frozenset())
+    await is_no_absence(lambda: stage.arm.permissions_at(stage.scope), ())
+
+
+@pytest.mark.parametrize("body", [{}, {"value": None}, {"value": "none"}, []])
+async def test_an_answer_that_is_no_list_is_not_an_empty_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, body: object
+) -> None:
+    """Whatever it is."""
+
+    async def answer(_request: object) -> object:
+        return SimpleNamespace(raise_for_status=lambda: None, json=lambda: body)
+
+    monkeypatch.setattr(stage.arm._client, "_send_request", answer)
+    await is_no_absence(lambda: stage.arm.subscriptions_below(_ABOVE), frozenset())
+    await is_no_absence(lambda: stage.arm.permissions_at(stage.scope), ())
 
 
 @pytest.mark.parametrize("answer", ARMS_NOES)
@@ -82,7 +106,8 @@ async def test_resource_managers_own_words_are_an_absence(stage: Stage) -> None:
     made = Assignment(stage.scope, STANDING)
     with pytest.raises(Absent):
         await stage.arm.unassign(made)
-    assert not await stage.arm.definition_exists(_definition(made))
+    with pytest.raises(Absent):
+        await stage.arm.definition(_definition(made))
 
 
 def _http(kind: type[HttpResponseError], status: int, code: str = "") -> HttpResponseError:

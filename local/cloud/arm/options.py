@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import assignments, definitions, errors, locks, resources
+from local.cloud.arm import assignments, definitions, errors, locks, management_groups, resources
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Operation
@@ -15,6 +15,7 @@ _TAKEN: dict[Operation, tuple[str, ...]] = {
     assignments.listing: ("$filter", *_PAGED),
     definitions.listing: ("$filter", *_PAGED),
     locks.listing: _PAGED,
+    management_groups.descendants: _PAGED,
     resources.list_groups: _PAGED,
     resources.list_providers: _PAGED,
     resources.list_resources: _PAGED,
