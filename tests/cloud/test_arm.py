@@ -184,13 +184,13 @@ async def test_each_failure_has_a_meaning(stage: Stage, status: int, code: str, 
 
 async def test_a_token_that_is_refused_is_asked_for_once_anew(stage: Stage) -> None:
     """And the call repeated once; what is refused then as well is the identity."""
-    await stage.arm.definition_exists(reader(stage))
+    await stage.arm.definition(reader(stage))
     effect = {"status": 401, "code": "ExpiredAuthenticationToken"}
     stage.trouble("arm", effect)
-    assert await stage.arm.definition_exists(reader(stage))
+    assert await stage.arm.definition(reader(stage))
     stage.trouble("arm", effect, times=2)
     with pytest.raises(IdentityRefused) as refused:
-        await stage.arm.definition_exists(reader(stage))
+        await stage.arm.definition(reader(stage))
     assert (401, "ExpiredAuthenticationToken") == (refused.value.status, refused.value.azure_code)
     assert ["GET 200", "GET 401", "GET 200", "GET 401", "GET 401"] == stage.calls("arm")
 
