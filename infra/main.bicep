@@ -37,6 +37,10 @@ param grantResourceGroups ResourceGroupReference[] = []
 @description('Subscriptions (GUIDs) in which it may: with everything in them, so prefer resource groups, and not the broker\'s own subscription.')
 param grantSubscriptions string[] = []
 
+@description('A grant on the broker\'s own subscription reaches the broker itself. Such a grant is refused unless this says so in words.')
+@allowed(['', 'The broker may assign roles in its own subscription'])
+param ownSubscription string = ''
+
 @description('Most instances at once of each group of functions (HTTP, each timer, each queue): so also what a flood of callers can cost.')
 @minValue(1)
 @maxValue(1000)
@@ -116,6 +120,9 @@ var givenGuids = concat(
   grantSubscriptions
 )
 
+@description('Whether one of the grants reaches the broker itself.')
+var reachesItself = contains(map(grantSubscriptions, id => toLower(id)), toLower(subscription().subscriptionId))
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: '${name}-broker'
   location: location
@@ -183,7 +190,9 @@ module grants 'modules/grants.bicep' = {
     principalId: identity.properties.principalId
     assignableRoles: assignableRoles
     resourceGroups: grantResourceGroups
-    subscriptions: grantSubscriptions
+    subscriptions: reachesItself && empty(ownSubscription)
+      ? fail('grantSubscriptions names the broker\'s own subscription: ownSubscription has to say so in words')
+      : grantSubscriptions
   }
 }
 

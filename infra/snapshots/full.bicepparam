@@ -11,6 +11,7 @@ param allowedTenants = [ids.tenantId, '8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006']
 param assignableRoles = ids.assignableRoles
 param grantResourceGroups = [{ subscriptionId: ids.subscriptionId, name: 'app' }]
 param grantSubscriptions = ['8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0007']
+param ownSubscription = 'The broker may assign roles in its own subscription'
 param maximumInstanceCount = 100
 param alwaysReadyInstances = 2
 param instanceMemoryMB = 4096

@@ -11,6 +11,7 @@ from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 TITLE = "Calls to Azure, on a warm worker (R role assignments, G groups)"
 _SIZES = ((1, 0), (3, 0), (2, 2), (5, 3))
 _REPEATS = 3
+_SCOPES = 20
 _DELAY = 0.3
 _SLOW = (("arm", "/roleAssignments/"), ("graph", r"/members/"))
 
@@ -27,7 +28,24 @@ async def measure(scale: Scale) -> list[Figure]:  # noqa: ARG001 - it is small a
         await on.make_secret_role("secret")
         figures += await _counted(on, "secret", "application_secret", 2, 1)
         figures += await _delayed(on, "r5g3")
+        figures += await _written(on)
     return figures
+
+
+async def _written(on: Stage) -> list[Figure]:
+    """A PUT of a role for twenty resource groups, with answers as slow as Azure's."""
+    await on.visitor.control("PUT", "consistency", {"profile": "typical", "seed": 1})
+    await on.forget_calls()
+    began = time.perf_counter()
+    await on.make_role("twenty", _SCOPES, 0)
+    taken = time.perf_counter() - began
+    asked = [call for call in await on.calls() if call["service"] in {"arm", "graph"}]
+    await on.visitor.control("PUT", "consistency", {"profile": "none", "seed": 1})
+    each = f"a role of {_SCOPES} scopes is written"
+    return [
+        Figure(f"{each}: calls", len(asked), "calls", Target("<=", 2 * _SCOPES)),
+        Figure(f"{each}: time, making the groups included", taken, "s"),
+    ]
 
 
 async def _counted(on: Stage, role: str, label: str, to_issue: int, to_revoke: int) -> list[Figure]:

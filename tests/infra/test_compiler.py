@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.snapshots import FOLDER, INFRA
+from local.snapshots import FOLDER, INFRA, SUBSCRIPTION
 from tests.infra import compiler
 
 SETS = sorted(FOLDER.glob("*.bicepparam"))
@@ -109,6 +109,20 @@ def test_a_parameter_that_is_still_all_zeros_is_refused(bicep: str, copy: Path, 
 
     assert 1 == done.returncode
     assert "a GUID is still all zeros" in done.stdout
+
+
+@pytest.mark.parametrize("said", [None, "", "yes", "The broker may assign roles in its own subscription"])
+def test_a_grant_on_its_own_subscription_takes_words(bicep: str, copy: Path, said: str | None) -> None:
+    """It reaches the broker itself, so nobody gives it by the way; the case of the GUID does not matter."""
+    parameters = copy / "snapshots" / "plain.bicepparam"
+    kept = [line for line in parameters.read_text().splitlines() if not line.startswith("param grantSubscriptions ")]
+    words = [] if said is None else [f"param ownSubscription = '{said}'"]
+    parameters.write_text("\n".join([*kept, f"param grantSubscriptions = ['{SUBSCRIPTION.upper()}']", *words, ""]))
+
+    done = compiler.snapshot(bicep, parameters, "overwrite")
+
+    assert (0 if said and said.startswith("The broker may") else 1) == done.returncode
+    assert (not said) is ("has to say so in words" in done.stdout)
 
 
 def test_the_sample_is_refused_as_it_stands(bicep: str, copy: Path) -> None:
