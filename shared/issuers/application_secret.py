@@ -15,7 +15,7 @@ from typing import Protocol
 
 from shared.core.credential import ClientSecretCredential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
-from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Uncertain
+from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
@@ -146,6 +146,8 @@ class ApplicationSecretIssuer:
             found = await self.applications.read_application(wanted.application_object_id)
         except Absent as absent:
             raise Malformed(Fault(field, "there is no such application"), code="unresolvable") from absent
+        except Refused as refused:
+            raise Malformed(Fault(field, "the broker may not read this application"), code="unresolvable") from refused
         if {found.object_id, found.app_id, found.principal_id} & self.protected:
             raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
         return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)

@@ -100,6 +100,8 @@ class Resolving:
             return (await self.directory.read_group(group)).why_closed
         except Absent:
             return "there is no such group"
+        except Refused:
+            return "the broker may not read groups: it lacks the permission for Microsoft Graph that roles with groups take"
 
 
 def _resolved(role: AzureRole, found: Definition) -> AzureRole:

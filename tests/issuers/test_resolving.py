@@ -8,8 +8,8 @@ from shared.core.definition import ASSIGN, Permission
 from shared.core.directory import FoundGroup
 from shared.core.errors import Absent, Malformed, OutOfReach, Refused, Throttled, Unavailable, Upstream
 from shared.core.names import Scope
-from shared.core.role import AzureRole, ServicePrincipalTarget
-from tests.fakes.world import DEFINITION, GROUPS, SCOPES, World, world
+from shared.core.role import ApplicationSecretTarget, AzureRole, ServicePrincipalTarget
+from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, World, world
 
 NAMED = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader"),))
 BY_ID = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], role_id=DEFINITION),))
@@ -108,3 +108,19 @@ async def test_a_management_group_may_not_hold_what_is_protected(below: str) -> 
             await guarded.resolve(target)
         assert ["azure_roles[0].scope"] == [fault.path for fault in caught.value.faults]
     await scene.issuers.principals.resolve(target)
+
+
+async def test_groups_that_the_broker_may_not_read_are_refused() -> None:
+    """A deployment without that permission can never issue such a role."""
+    scene = world()
+    scene.calls.fail("directory.read_group", Refused("x", status=403, azure_code="Authorization_RequestDenied"))
+    assert ["azure_groups[0].object_id"] == await faults(scene, ServicePrincipalTarget(azure_groups=GROUPS[:1]))
+
+
+async def test_an_application_that_the_broker_may_not_read_is_refused() -> None:
+    """As one that is not there."""
+    scene = world()
+    scene.calls.fail("applications.read_application", Refused("x", status=403))
+    with pytest.raises(Malformed) as caught:
+        await scene.issuers.secrets.resolve(ApplicationSecretTarget(EXISTING))
+    assert ["application_object_id"] == [fault.path for fault in caught.value.faults]

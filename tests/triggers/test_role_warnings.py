@@ -1,0 +1,54 @@
+"""What a PUT of a role tells its writer beside the role."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
+from shared.core.errors import OutOfReach
+from tests.fakes.world import DEFINITION
+from tests.triggers.app import App
+from tests.triggers.test_roles import put
+
+
+def codes(document: dict[str, object]) -> list[str]:
+    """Of the warnings."""
+    told = document.get("warnings", [])
+    assert isinstance(told, list)
+    return [each["code"] for each in told]
+
+
+async def test_a_definition_that_assigns_identities_is_warned_of(app: App) -> None:
+    """In the answer, with its path; what was answered can be written back, and a plain read has none."""
+    app.world.cloud.permissions[DEFINITION] = (Permission((ASSIGN_IDENTITY,)),)
+    made = await put(app)
+    assert (201, ["assigns_identities"]) == (made.status, codes(made.json))
+    assert "azure_roles[0].role_name" == made.json["warnings"][0]["path"]
+    assert (200, ["assigns_identities"]) == ((again := await put(app, document=made.json)).status, codes(again.json))
+    read = await app.call("GET", "/api/v1/roles/api", token="admin.token.x")
+    assert [] == codes(read.json)
+
+
+async def test_a_dry_run_says_what_it_has_not_tried(app: App) -> None:
+    """The conditions of the broker's own grants; a PUT that stores says nothing of it."""
+    assert ["grant_condition_not_evaluated"] == codes((await put(app, query={"dry_run": "true"})).json)
+    assert [] == codes((await put(app)).json)
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_an_admins_mistake_is_400_with_its_path(app: App, dry_run: str) -> None:
+    """Never Azure's failure."""
+    app.world.calls.fail("authorization.permissions_at", OutOfReach("x", status=404, azure_code="SubscriptionNotFound"))
+    answer = await put(app, query={"dry_run": dry_run})
+    assert (400, "unresolvable", ["azure_roles[0].scope"]) == (
+        answer.status,
+        answer.code,
+        [each["path"] for each in answer.json["errors"]],
+    )
+
+
+async def test_a_role_that_gives_roles_is_400(app: App) -> None:
+    """With a code of its own."""
+    app.world.cloud.permissions[DEFINITION] = (Permission((ASSIGN,)),)
+    answer = await put(app)
+    assert (400, "gives_roles") == (answer.status, answer.code)
