@@ -245,7 +245,7 @@ class Parts:
         from shared.cloud.probe import TokenProbe
 
         scope = f"{self.settings.graph_endpoint}/.default"
-        return TokenProbe(self.client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
+        return TokenProbe(self.fresh_client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
 
     @cached_property
     def budgets(self) -> Budgets:
@@ -275,6 +275,13 @@ class Parts:
         from shared.cloud.connections import httpx_client
 
         return httpx_client()
+
+    @cached_property
+    def fresh_client(self) -> httpx.AsyncClient:
+        """A connection of its own for each call to Entra ID."""
+        from shared.cloud.connections import httpx_client
+
+        return httpx_client(kept=0)
 
     @cached_property
     def transport(self) -> AioHttpTransport:

@@ -32,8 +32,8 @@ class Timing:
     """The same for a sweep that a caller waits for: with ``sweep_undo``, less than the 230 s of an HTTP request."""
     turn: float = 60.0
     """Within that a fresh secret for a lease is made or given up; no call of it begins after the first half."""
-    repeat: float = 90.0
-    """How long a repeated request waits for another that is at work on its lease."""
+    repeat: float = 190.0
+    """How long a repeated request waits for another that is at work on its lease: as long as a mint, and ten seconds more."""
     hold: float = 20.0
     """For how long a lease is held; a worker at work keeps renewing its hold."""
     settle: float = 180.0

@@ -1,21 +1,24 @@
 """A fresh secret for an active lease, whose former one then stops working: what a repeated issue answers with.
 
-One at a time: whoever begins says in the lease until when it will be done, and the others wait. At any line the worker may die:
-from the first write on the lease says that there may be several secrets, and all of them go when it ends.
+One at a time: whoever begins says in the lease until when it will be done, and the others wait. The former secret works until
+the fresh one is proven, or given up: that takes longer than the turn that makes it. At any line the worker may die: from the
+first write on the lease says that there may be several secrets, and all of them go when it ends.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from shared.broker.issue import SECRET_SLACK, Issued
 from shared.broker.outside import Outside, Request
 from shared.broker.rules import require_same_target
-from shared.core.errors import LeaseholdError, LostRace
+from shared.core.credential import Credential
+from shared.core.errors import LeaseholdError, LostRace, Upstream
 from shared.core.footprint import Footprint, in_doubt
 from shared.core.lease import Lease, State
 from shared.core.patience import both
@@ -24,6 +27,8 @@ from shared.core.role import Role
 
 log = logging.getLogger(__name__)
 
+_USED_OF_A_TURN = 2
+"""No call begins in a turn's second half."""
 _TRIES = 5
 """To store the secret: only renewals may come in between, and they are the same caller's."""
 
@@ -33,8 +38,8 @@ def is_under_way(outside: Outside, lease: Lease) -> bool:
     return lease.reissuing_until is not None and lease.reissuing_until > outside.now()
 
 
-async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) -> Issued:
-    """For an active lease on which nobody is at work.
+async def reissue(outside: Outside, request: Request, lease: Lease, role: Role, *, prove_until: float) -> Issued:
+    """For an active lease on which nobody is at work. ``prove_until`` is on the monotonic clock.
 
     Raises ``Conflict`` when the role grants something else by now, ``LostRace`` when somebody else came first or the lease
     has ended, ``Upstream`` when the secret cannot be made; a secret of its own making is then removed, at the latest with the
@@ -42,15 +47,11 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) 
     """
     said = require_same_target(lease, role)
     young = outside.now() < lease.made_by + timedelta(seconds=outside.timing.settle)
-    until = outside.now() + timedelta(seconds=outside.timing.turn)
     order = SecretOrder(
-        lease.id,
-        lease.max_expires_at + SECRET_SLACK,
-        role.target.ready == "token",
-        young,
-        outside.within(outside.timing.turn / 2),
+        lease.id, lease.max_expires_at + SECRET_SLACK, young, outside.within(outside.timing.turn / _USED_OF_A_TURN)
     )
-    turn = _Turn(outside, request, order, said, lease, await outside.leases.swap(lease.reissuing(until), former=lease))
+    marked = await outside.leases.swap(lease.reissuing(_turn_ends(outside)), former=lease)
+    turn = _Turn(outside, request, order, said, lease, marked, prove_until if role.target.ready == "token" else None)
     try:
         return await turn.carry_out()
     except LeaseholdError:
@@ -58,10 +59,14 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role) 
         raise
 
 
+def _turn_ends(outside: Outside) -> datetime:
+    return outside.now() + timedelta(seconds=outside.timing.turn)
+
+
 @dataclass(slots=True)
 class _Turn:
     """One worker's turn. ``said`` is for the audit trail; ``before`` and ``lease`` are the lease as it was found, and as it was
-    marked.
+    marked. ``prove_until`` is ``None`` where nobody wants the secret tried out.
     """
 
     outside: Outside
@@ -70,6 +75,7 @@ class _Turn:
     said: str
     before: Lease
     lease: Lease
+    prove_until: float | None
     learned: Footprint | None = field(default=None)
 
     @property
@@ -78,6 +84,7 @@ class _Turn:
 
     async def carry_out(self) -> Issued:
         minted = await self.issuer.reissue(self.order, self.lease.footprint, self._note)
+        ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
         alone = await self.issuer.retire(self.order, self.before.footprint, keeping=minted.footprint)
         # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
         told = self.request.done(self.outside, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
@@ -86,10 +93,34 @@ class _Turn:
             raise LostRace("the role was revoked")
         # Who took over from a worker that gave no sign of life cannot know what that one may still make.
         footprint = in_doubt(minted.footprint, several=not alone)
-        lease = await self._store(
-            lambda it: it.reissued(footprint, max(self.before.made_by, self.outside.now()), ready=minted.ready)
-        )
+        lease = await self._store(lambda it: it.reissued(footprint, max(self.before.made_by, self.outside.now()), ready=ready))
         return Issued(lease, minted.credential)
+
+    async def _prove(self, credential: Credential, until: float) -> bool:
+        """Takes longer than a turn, which is renewed for as long; a worker that dies meanwhile keeps the next one no longer."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            ready = await self.issuer.prove(credential, wait_until=until)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        await self._renew()
+        self.order = replace(self.order, wait_until=self.outside.within(self.outside.timing.turn / _USED_OF_A_TURN))
+        return ready
+
+    async def _beat(self) -> None:
+        while True:
+            await self.outside.clock.sleep(self.outside.timing.turn / 3)
+            try:
+                await self._renew()
+            except LostRace:
+                return
+            except Upstream:
+                log.warning("the turn on lease %s could not be renewed", self.lease.id, exc_info=True)
+
+    async def _renew(self) -> None:
+        """Raises ``LostRace`` unless it is still this worker's."""
+        self.lease = await self._store(lambda it: it.proving(_turn_ends(self.outside)))
 
     async def give_up(self) -> None:
         """As far as possible at once; what stays goes with the lease."""

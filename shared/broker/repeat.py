@@ -106,7 +106,7 @@ class _Repeatable:
             self._require_not_over(lease.under(generation))
             if lease.state is State.ACTIVE and not is_under_way(self.outside, lease):
                 with suppress(LostRace):
-                    return await reissue(self.outside, self.request, lease, role)
+                    return await reissue(self.outside, self.request, lease, role, prove_until=self.wait_until)
             elif lease.state is State.PLANNED and lease.due_at <= self.outside.now():
                 await self._relieve(lease)
                 continue

@@ -20,8 +20,8 @@ _POOL = 100
 _KEEP_ALIVE_SECONDS = 60.0
 
 
-def httpx_client() -> httpx.AsyncClient:
-    """A pool of up to 100 kept connections.
+def httpx_client(*, kept: int = _POOL) -> httpx.AsyncClient:
+    """A pool of up to 100 kept connections; of none where every call is to open one of its own.
 
     It takes no cookies: Entra ID's would pin every call to one of its replicas. It follows no redirects: no service that the
     broker calls answers with one, and a token must not travel.
@@ -32,7 +32,7 @@ def httpx_client() -> httpx.AsyncClient:
         # The machine's own authorities, as for the other pool. httpx would read a list twice, at 0.1 s each.
         verify=ssl.create_default_context(),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_POOL, keepalive_expiry=_KEEP_ALIVE_SECONDS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=_KEEP_ALIVE_SECONDS),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         headers={"User-Agent": "leasehold"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import httpx
@@ -13,23 +14,30 @@ from shared.core.names import ObjectId
 from shared.core.ports import Clock
 from shared.core.secret import Secret
 
-_SUCCESSES = 3
-"""In a row. One proves nothing: the next call may meet a replica that has not heard of the application (AADSTS700016)."""
-_PAUSE = 1.0
+_ROUNDS = 2
+_TRIES = 10
+"""A round: so many sign-ins one after the other, ended by its first no. One success proves nothing: the next call may meet a
+replica that has not heard of the application (AADSTS700016), and three in a row were wrong for most fresh secrets."""
+_PAUSE = 2.0
 _OK = 200
 _TOO_MANY = 429
 _SERVER_ERROR = 500
-_NOT_YET = frozenset({700016, 7000215, 7000229, 70021, 700211, 700213})
-"""AADSTS codes of what has not been replicated yet: application, secret, service principal, federated credential.
-https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+_CONDITIONAL_ACCESS = frozenset({*range(53000, 53012), 530031, 530032, 530034, 530035})
+_HOPELESS = _CONDITIONAL_ACCESS | {
+    *(90002, 500011),  # no such tenant, no such resource
+    *(7000112, 7000222),  # the application is disabled, the secret has expired
+    *(700222, 700226, 700229, 700231, 700236, 7002138),  # assertions that no application takes
+}
+"""AADSTS codes that do not pass by themselves. Every other refusal of something fresh does: the codes "should never be used by
+the client" and change. https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenProbe:
     """Satisfies ``Probe``. ``authority`` is Entra's address, ``scope`` what a token is asked for.
 
-    Every attempt closes its connection, so that the next opens one and may meet another of Entra's front ends. The tokens are
-    thrown away.
+    Every try opens a connection and closes it, so that the next may meet another of Entra's front ends: ``client`` is to keep
+    none. The tokens are thrown away.
     """
 
     client: httpx.AsyncClient
@@ -39,22 +47,45 @@ class TokenProbe:
     scope: str
 
     async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:
-        """Whether Entra takes it three times in a row before ``wait_until``. Raises nothing: a probe decides nothing.
+        """Whether Entra takes it in two whole rounds of ten before ``wait_until``. Raises nothing: a probe decides nothing.
 
-        The probing stops at the first error that does not pass by itself, whose code goes to the log.
+        Two seconds after a no the first round begins again, two seconds after the first whole one the second. The probing stops
+        at the first refusal that does not pass by itself, whose code goes to the log.
         """
-        in_a_row = 0
+        rounds = 0
         while True:
+            outcome = await self._round(client_id, secret, wait_until)
+            if outcome is _Outcome.OVER:
+                return False
+            rounds = rounds + 1 if outcome is _Outcome.WHOLE else 0
+            if rounds == _ROUNDS:
+                return True
+            if not await self._rest(_PAUSE, wait_until):
+                return False
+
+    async def _round(self, client_id: ObjectId, secret: Secret, wait_until: float) -> _Outcome:
+        """Ten tries. One that is neither taken nor refused says nothing, and is made again."""
+        good = 0
+        while good < _TRIES:
+            if self.clock.monotonic() >= wait_until:
+                return _Outcome.OVER
             verdict = await self._attempt(client_id, secret)
             if verdict.hopeless:
-                return False
-            in_a_row = in_a_row + 1 if verdict.good else 0
-            if in_a_row == _SUCCESSES:
-                return True
-            rest = max(_PAUSE, verdict.retry_after)
-            if self.clock.monotonic() + rest >= wait_until:
-                return False
-            await self.clock.sleep(rest)
+                return _Outcome.OVER
+            if verdict.refused:
+                return _Outcome.BROKEN
+            if verdict.good:
+                good += 1
+            elif not await self._rest(max(_PAUSE, verdict.retry_after), wait_until):
+                return _Outcome.OVER
+        return _Outcome.WHOLE
+
+    async def _rest(self, seconds: float, wait_until: float) -> bool:
+        """Whether there is time for another try after that pause."""
+        if self.clock.monotonic() + seconds >= wait_until:
+            return False
+        await self.clock.sleep(seconds)
+        return True
 
     async def _attempt(self, client_id: ObjectId, secret: Secret) -> _Verdict:
         form = {
@@ -72,9 +103,20 @@ class TokenProbe:
         return _judge(answer, client_id)
 
 
+class _Outcome(Enum):
+    """Of one round. It is over for good when there is no time or no hope."""
+
+    WHOLE = "whole"
+    BROKEN = "broken"
+    OVER = "over"
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
+    """Of one try; none of the three when Entra has said neither yes nor no."""
+
     good: bool = False
+    refused: bool = False
     hopeless: bool = False
     retry_after: float = 0.0
 
@@ -85,8 +127,8 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> _Verdict:
     if answer.status_code == _TOO_MANY or answer.status_code >= _SERVER_ERROR:
         return _Verdict(retry_after=seconds_to_wait(answer.headers) or 0.0)
     codes = _error_codes(answer)
-    if codes & _NOT_YET:
-        return _Verdict()
+    if not codes & _HOPELESS:
+        return _Verdict(refused=True)
     _log.warning("the sign-in of %s is refused: status %s, AADSTS codes %s", client_id, answer.status_code, sorted(codes))
     return _Verdict(hopeless=True)
 

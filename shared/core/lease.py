@@ -171,6 +171,11 @@ class Lease(LeaseView):
         footprint = in_doubt(self.footprint)
         return replace(self, footprint=footprint, made_by=made_by, reissues=self.reissues + 1, reissuing_until=until)
 
+    def proving(self, until: datetime) -> Lease:
+        """ACTIVE, while the fresh secret is tried out beside the former one: its worker gives a sign of life by then."""
+        self._require(State.ACTIVE)
+        return replace(self, made_by=max(self.made_by, until), reissuing_until=until)
+
     def reissued(self, footprint: Footprint, made_by: datetime, *, ready: bool) -> Lease:
         """ACTIVE, with the fresh secret."""
         self._require(State.ACTIVE)

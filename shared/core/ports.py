@@ -330,14 +330,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class SecretOrder:
-    """A fresh secret for a lease that has one: until when it may work at the very latest, and whether to try it out.
+    """A fresh secret for a lease that has one: until when it may work at the very latest.
 
     ``young``: what the footprint names may be too fresh for all of Azure's replicas to know. ``wait_until`` as in ``Order``.
     """
 
     lease_id: LeaseId
     secret_end: datetime
-    ready: bool
     young: bool
     wait_until: float
 
@@ -374,10 +373,14 @@ class Issuer(Protocol):
         ...
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
-        """Adds a secret beside those that there are. Calls ``note`` as soon as its id is known.
+        """Adds a secret beside those that there are, untried. Calls ``note`` as soon as its id is known.
 
         An answer that is lost is not asked for again: that would make one more. Raises ``Upstream``.
         """
+        ...
+
+    async def prove(self, credential: Credential, *, wait_until: float) -> bool:
+        """Whether the credential is seen to work dependably before ``wait_until``, on the monotonic clock. Changes nothing."""
         ...
 
     async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from shared.core.credential import ClientSecretCredential
+from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
 from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
@@ -129,8 +129,11 @@ class ApplicationSecretIssuer:
         made = replace(made, key_id=secret.key_id)
         note(made)
         credential = self._credential(found.app_id, found.principal_id, secret)
-        ready = order.ready and await self.probe.signs_in(found.app_id, secret.secret, wait_until=order.wait_until)
-        return Minted(credential, made, ready=ready)
+        return Minted(credential, made)
+
+    async def prove(self, credential: Credential, *, wait_until: float) -> bool:
+        """By signing in."""
+        return await self.probe.signs_in(credential.client_id, credential.client_secret, wait_until=wait_until)
 
     async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
         """One call, or one to list them and one for each."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from shared.core import mark
-from shared.core.credential import ClientSecretCredential
+from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, OutOfReach, Refused, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
@@ -99,8 +99,11 @@ class ServicePrincipalIssuer:
         secret = await self._secrets(application_id, order).add(order.secret_end)
         made = replace(made, secret_id=secret.key_id)
         note(made)
-        ready = order.ready and await self.probe.signs_in(app_id, secret.secret, wait_until=order.wait_until)
-        return Minted(self._credential(made, app_id, secret), made, ready=ready)
+        return Minted(self._credential(made, app_id, secret), made)
+
+    async def prove(self, credential: Credential, *, wait_until: float) -> bool:
+        """By signing in."""
+        return await self.probe.signs_in(credential.client_id, credential.client_secret, wait_until=wait_until)
 
     async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
         """One call, or one to list them and one for each."""

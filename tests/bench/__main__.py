@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import alive, azure_calls, batching, cold_start, due, fan_out, memory, own_cost, sweeping
+from tests.bench import alive, azure_calls, batching, cold_start, due, fan_out, memory, own_cost, ready, sweeping
 from tests.bench.figures import Figure, table
 from tests.bench.stage import QUICK, Scale
 
@@ -34,6 +34,7 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "drain": (due.TITLE, due.measure),
     "fan-out": (fan_out.TITLE, fan_out.measure),
     "batch": (batching.TITLE, batching.measure),
+    "ready": (ready.TITLE, ready.measure),
 }
 LONG = ("scale", "drain")
 """Minutes each: they run by themselves (``--only``) or with everything, and are no part of a first impression."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.crash.conftest import replicating
 from tests.crash.operations import Operation, all_operations
 from tests.crash.scenarios import TARGETS, issuing_scenarios
 from tests.crash.walk import Blow, Scenario, blows, length, require_nothing_left, require_owned, strike, sweeping
 from tests.crash.ways import WAYS, Way, require_answers_told, require_ends_told, require_forgotten, struck
 from tests.fakes.calls import Died
-from tests.fakes.world import Replicas, World
+from tests.fakes.world import World
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
 ISSUES = [
@@ -22,12 +21,6 @@ ISSUES = [
 ]
 
 type Report = Callable[[str, object], None]
-
-
-@pytest.fixture(autouse=True, params=["none", "scattered"])
-def replicas(request: pytest.FixtureRequest) -> Iterator[Replicas]:
-    """The two that differ most: the whole matrix takes minutes for each."""
-    yield from replicating(request.param)
 
 
 @pytest.mark.parametrize("way", [pytest.param(way, id=way.name) for way in WAYS])
