@@ -1,0 +1,131 @@
+"""A secret that replaces another is proven while the former one still works, for longer than a turn lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from shared.broker.issue import Ask, Issued
+from shared.broker.repeat import issue_once
+from shared.broker.revoke import revoke
+from shared.core.errors import Gone, LostRace
+from shared.core.lease import State
+from shared.core.names import ObjectId
+from shared.core.role import Target
+from shared.core.secret import Secret
+from tests.fakes.calls import Call
+from tests.fakes.cloud import FakeProbe
+from tests.fakes.world import WEB, World, principal_target, request, role, secret_target, world
+
+TARGETS: dict[str, Target] = {
+    "service principal": principal_target(ready="token"),
+    "application secret": secret_target(ready="token"),
+}
+
+
+@pytest.fixture(params=TARGETS)
+def scene(request: pytest.FixtureRequest) -> World:
+    """A role that wants its secrets proven."""
+    return world(role(TARGETS[request.param], ttl=3600))
+
+
+async def once(scene: World) -> Issued:
+    """Alice asks under her key, or again."""
+    return await issue_once(scene.outside, request(), Ask(WEB), "k")
+
+
+def proof_takes(scene: World, seconds: float, then: Callable[[], Awaitable[object]] | None = None) -> None:
+    """From now on; ``then`` happens while it lasts."""
+    asked = FakeProbe.signs_in
+
+    class Slow(FakeProbe):
+        async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:
+            left = wait_until - scene.clock.monotonic()
+            await scene.clock.sleep(min(seconds, left))
+            if then is not None:
+                await then()
+            return seconds < left and await asked(self, client_id, secret, wait_until=wait_until)
+
+    probe = Slow(scene.calls, scene.cloud)
+    principals, secrets = scene.issuers.principals, scene.issuers.secrets
+    scene.issuers = replace(scene.issuers, principals=replace(principals, probe=probe), secrets=replace(secrets, probe=probe))
+    scene.outside = replace(scene.outside, issuers=scene.issuers)
+
+
+def secrets_that_work(scene: World) -> list[str]:
+    """The texts of all secrets in Azure."""
+    return [kept.text for each in scene.cloud.applications.values() for kept in each.secrets.values()]
+
+
+async def test_both_secrets_live_until_the_new_one_is_proven(scene: World) -> None:
+    """And one afterwards."""
+    first = await once(scene)
+    scene.clock.jump(200)
+    seen: list[int] = []
+
+    def watch(call: Call) -> None:
+        if call.name == "probe.signs_in":
+            seen.append(len(secrets_that_work(scene)))
+
+    scene.calls.watch = watch
+    second = await once(scene)
+    assert [2] == seen
+    assert [second.credential.client_secret.reveal()] == secrets_that_work(scene)
+    assert first.credential.secret_id != second.credential.secret_id
+    assert second.lease.ready
+
+
+async def test_a_proof_may_take_longer_than_a_turn(scene: World) -> None:
+    """The turn is renewed: nobody comes in between, and the one who waits gets its own secret after it."""
+    await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 80)
+    began = scene.clock.monotonic()
+    one, other = await asyncio.gather(once(scene), once(scene))
+    assert one.lease.ready
+    assert other.lease.ready
+    assert 160 <= scene.clock.monotonic() - began < 170
+    last = max(one, other, key=lambda answer: answer.lease.reissues)
+    assert [last.credential.client_secret.reveal()] == secrets_that_work(scene)
+
+
+async def test_a_secret_that_is_not_proven_in_time_is_handed_out_as_pending(scene: World) -> None:
+    """The former one is gone then as well."""
+    await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 10_000)
+    began = scene.clock.monotonic()
+    answer = await once(scene)
+    assert not answer.lease.ready
+    assert 190 == pytest.approx(scene.clock.monotonic() - began, abs=1)
+    assert [answer.credential.client_secret.reveal()] == secrets_that_work(scene)
+
+
+async def test_a_worker_that_dies_while_proving_keeps_the_next_for_a_turn_at_most(scene: World) -> None:
+    """Its sign of life is a minute old by then."""
+    await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 150)
+    dying = asyncio.ensure_future(once(scene))
+    await scene.clock.sleep(100)
+    dying.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    proof_takes(scene, 0)
+    began = scene.clock.monotonic()
+    answer = await once(scene)
+    assert scene.clock.monotonic() - began <= 65
+    assert [answer.credential.client_secret.reveal()] == secrets_that_work(scene)
+
+
+async def test_a_lease_that_ends_while_its_new_secret_is_proven_hands_none_out(scene: World) -> None:
+    """And leaves none."""
+    first = await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 50, then=lambda: revoke(scene.outside, request(), first.lease.id))
+    with pytest.raises((Gone, LostRace)):
+        await once(scene)
+    assert State.ENDING is scene.leases.rows[first.lease.id].state  # looked at once more: a secret may have been on its way
+    assert [] == secrets_that_work(scene)
