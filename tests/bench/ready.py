@@ -7,6 +7,7 @@ a sign-in, no other speed-up. The connections are real ones, to a local Azure in
 from __future__ import annotations
 
 import resource
+import ssl
 import time
 from dataclasses import dataclass
 
@@ -19,7 +20,6 @@ from local.cloud.state import Application, Password
 from local.cloud.wire import Call
 from local.cloud.world import World, new_world
 from local.stack import Stack
-from shared.cloud.connections import httpx_client
 from shared.cloud.probe import TokenProbe
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
@@ -30,6 +30,7 @@ from tests.fakes.clock import FakeClock
 TITLE = "Ready: two rounds of ten sign-ins (profile typical)"
 _SIGN_IN = 0.12
 """Seconds: the profile's median latency of Entra ID."""
+_SEED = 5
 _MINT = 180.0
 _AFTERWARDS = 30
 """Sign-ins with what was said to be ready, a second apart."""
@@ -40,7 +41,11 @@ _ORIGIN = "https://login.microsoftonline.com"
 
 async def measure(scale: Scale) -> list[Figure]:
     """One lease after the other, each with a fresh application, principal and secret."""
-    proofs = [await _proven(seed) for seed in range(scale.issues)]
+    clock, world = FakeClock(), new_world()
+    world.clock.source = clock.monotonic
+    first_party.settle(world)
+    world.consistency.configure("typical", seed=_SEED)
+    proofs = [await _proven(world, clock) for _ in range(scale.issues)]
     ready = [proof for proof in proofs if proof.ready]
     waits, tries = [proof.seconds for proof in ready], [float(proof.tries) for proof in ready]
     wrong = sum(proof.refused > 0 for proof in ready)
@@ -66,11 +71,8 @@ class Proof:
     refused: int
 
 
-async def _proven(seed: int) -> Proof:
-    clock, world = FakeClock(), new_world(seed)
-    world.clock.source = clock.monotonic
-    first_party.settle(world)
-    application, secret = _fresh(world, seed)
+async def _proven(world: World, clock: FakeClock) -> Proof:
+    application, secret = _fresh(world)
     entra = _Entra(world, clock)
     async with httpx.AsyncClient(transport=httpx.MockTransport(entra)) as client:
         probe = TokenProbe(client, clock, _ORIGIN, ObjectId(world.tenant_id), "https://graph.microsoft.com/.default")
@@ -88,10 +90,9 @@ async def _proven(seed: int) -> Proof:
     return Proof(ready, seconds, tries, refused)
 
 
-def _fresh(world: World, seed: int) -> tuple[Application, Password]:
+def _fresh(world: World) -> tuple[Application, Password]:
     """What a mint has just made."""
     application, principal = provision.application(world, "lease")
-    world.consistency.configure("typical", seed=seed)
     secret = provision.secret(world, application, "lease")
     for fact in (("application", application.id), ("principal", principal.id), ("secret", secret.key_id)):
         world.consistency.wrote(*fact)
@@ -125,7 +126,9 @@ async def _connections() -> list[Figure]:
             "client_secret": "x",
             "scope": "x/.default",
         }
-        async with httpx_client(kept=0) as client:
+        # Like the worker's (`shared.cloud.connections`), but for where it finds the authority.
+        trusted = ssl.create_default_context(cafile=described["ca_bundle"])
+        async with httpx.AsyncClient(verify=trusted, limits=httpx.Limits(max_keepalive_connections=0)) as client:
             await client.post(url, data=form, headers={"Connection": "close"})
             memory, spent, began = _resident(), time.process_time(), time.perf_counter()
             for _ in range(_CONNECTIONS):
