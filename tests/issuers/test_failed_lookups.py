@@ -64,7 +64,7 @@ async def _resolve(job: Job) -> object:
 
 def _secret_order(job: Job) -> SecretOrder:
     wait_until = job.world.outside.within(60.0)
-    return SecretOrder(job.order.lease_id, job.order.secret_end, ready=False, young=False, wait_until=wait_until)
+    return SecretOrder(job.order.lease_id, job.order.secret_end, young=False, wait_until=wait_until)
 
 
 CALLS: list[tuple[str, str, Callable[[Job], Awaitable[object]]]] = [
