@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
+from shared.core import mark
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, AlreadyExists, Doubtful, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
@@ -118,10 +120,10 @@ class Graph:
 
     async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """How many secrets and certificates the application holds. Raises ``Absent``."""
-        fields = "signInAudience,passwordCredentials,keyCredentials"
+        fields = f"signInAudience,passwordCredentials,keyCredentials,{_MARKS}"
         document = await self._get(f"/applications/{application_id}?$select={fields}")
         secrets, certificates = (_listed(document, name) for name in ("passwordCredentials", "keyCredentials"))
-        return HeldCredentials(len(secrets), len(certificates), text_in(document, "signInAudience"))
+        return HeldCredentials(len(secrets), len(certificates), text_in(document, "signInAudience"), _is_marked(document))
 
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
         """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
@@ -146,12 +148,13 @@ class Graph:
 
     async def read_application(self, application_id: ObjectId) -> ExistingApplication:
         """Two calls: the application, and its service principal here. Raises ``Absent``."""
-        ids = _application_ids(await self._get(f"/applications/{application_id}?$select=id,appId"))
+        document = await self._get(f"/applications/{application_id}?$select=id,appId,{_MARKS}")
+        ids = _application_ids(document)
+        found = ExistingApplication(ids.object_id, ids.app_id, None, _is_marked(document))
         try:
-            principal = await self.find_principal(ids.app_id)
+            return replace(found, principal_id=await self.find_principal(ids.app_id))
         except Absent:
-            return ExistingApplication(ids.object_id, ids.app_id, None)
-        return ExistingApplication(ids.object_id, ids.app_id, principal)
+            return found
 
     async def _is_member(self, group: ObjectId, principal: ObjectId) -> bool:
         path = f"/servicePrincipals/{principal}/checkMemberGroups"
@@ -164,6 +167,15 @@ class Graph:
 
     async def _get(self, path: str) -> dict[str, Any]:
         return document_of(await self._calls.send("GET", path))
+
+
+_MARKS = "uniqueName,displayName,tags"
+
+
+def _is_marked(document: Mapping[str, Any]) -> bool:
+    tags = document.get("tags")
+    names = (str(document.get(name) or "") for name in ("uniqueName", "displayName"))
+    return mark.is_marked(*names, map(str, tags) if isinstance(tags, list) else ())
 
 
 async def _present[T](found: Awaitable[T]) -> T:

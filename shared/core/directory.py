@@ -63,17 +63,22 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class HeldCredentials:
-    """How many credentials an application holds, whoever made them, and who may sign in to it (``signInAudience``)."""
+    """How many credentials an application holds, whoever made them, and who may sign in to it (``signInAudience``).
+
+    ``marked``: whether it carries a mark of a lease's own application, which goes when that lease ends.
+    """
 
     secrets: int
     certificates: int
     sign_in_audience: str
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingApplication:
-    """An application that the broker did not make."""
+    """An application that the broker did not make, unless it is ``marked`` as a lease's own."""
 
     object_id: ObjectId
     app_id: ObjectId
     principal_id: ObjectId | None
+    marked: bool = False

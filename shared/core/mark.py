@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
@@ -24,6 +25,11 @@ def unique_name(lease_id: LeaseId) -> str:
 def lease_named(text: str) -> LeaseId | None:
     """The lease whose application has this name."""
     return lease_in(text.removeprefix(f"{TAG}-")) if text.startswith(f"{TAG}-") else None
+
+
+def is_marked(unique_name: str, display_name: str, tags: Iterable[str]) -> bool:
+    """Whether an application carries any part of the mark of a lease's, this broker's or another's."""
+    return lease_named(unique_name) is not None or lease_named(display_name) is not None or TAG in tags
 
 
 def lease_in(text: str) -> LeaseId | None:

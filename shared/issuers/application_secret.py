@@ -15,7 +15,7 @@ from typing import Protocol
 
 from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
-from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, Uncertain
+from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, RoleOutdated, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
@@ -32,6 +32,7 @@ to reach (https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469), 
 to about 1,000 items (https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation)."""
 MOST_FOR_PERSONAL_ACCOUNTS = 2
 """Secrets, where personal Microsoft accounts may sign in (same source)."""
+_MARKED = "the application was made for a lease, and goes when that ends"
 SCARCE = 50
 """With room for no more than so many, others of the broker's may have filled it while one waited for its turn."""
 
@@ -142,7 +143,7 @@ class ApplicationSecretIssuer:
         return await secrets.retire(made.key_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ApplicationSecretTarget:
-        """Reads the application, and refuses the broker's own."""
+        """Reads the application; refuses the broker's own, and one that was made for a lease."""
         wanted = _target(target)
         field = "application_object_id"
         try:
@@ -153,6 +154,8 @@ class ApplicationSecretIssuer:
             raise Malformed(Fault(field, "the broker may not read this application"), code="unresolvable") from refused
         if {found.object_id, found.app_id, found.principal_id} & self.protected:
             raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
+        if found.marked:
+            raise Malformed(Fault(field, _MARKED), code="protected_target")
         return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
 
     async def _is_scarce(self, order: Order, made: ApplicationSecretFootprint) -> bool:
@@ -162,8 +165,14 @@ class ApplicationSecretIssuer:
         return room <= SCARCE
 
     async def _room(self, application_id: ObjectId) -> int:
-        """For how many more secrets there is room. Raises ``Conflict`` (``application_full``) when there is none."""
-        room = _room(await self.applications.credentials_of(application_id))
+        """For how many more secrets there is room. Raises ``Conflict`` (``application_full``) when there is none.
+
+        ``RoleOutdated`` where a lease made the application: the role may be from before that was looked at.
+        """
+        held = await self.applications.credentials_of(application_id)
+        if held.marked:
+            raise RoleOutdated(audit_reason=f"application_object_id: {_MARKED}")
+        room = _room(held)
         if room <= 0:
             raise _full()
         return room

@@ -250,11 +250,26 @@ async def test_an_application_without_a_service_principal_is_read(graph: Graph, 
     assert ExistingApplication(APPLICATION, CLIENT, None) == await graph.read_application(APPLICATION)
 
 
+OF_A_LEASE = f"leasehold-web.{'0' * 26}"
+
+
+@pytest.mark.parametrize("marks", [{"tags": ["leasehold"]}, {"uniqueName": OF_A_LEASE}, {"displayName": OF_A_LEASE}])
+async def test_an_application_that_a_lease_made_is_told(graph: Graph, service: Scripted, marks: dict[str, object]) -> None:
+    """By any part of the mark."""
+    service.will(
+        found(id=APPLICATION, appId=CLIENT, **marks),
+        found(id=PRINCIPAL),
+        found(signInAudience="AzureADMyOrg", passwordCredentials=[], keyCredentials=[], **marks),
+    )
+    assert (await graph.read_application(APPLICATION)).marked
+    assert (await graph.credentials_of(APPLICATION)).marked
+
+
 async def test_an_applications_credentials_are_counted(graph: Graph, service: Scripted) -> None:
     """Secrets and certificates, in one call that costs one resource unit."""
     service.will(found(signInAudience="AzureADMyOrg", passwordCredentials=[{}, {}], keyCredentials=[{}]))
     assert HeldCredentials(2, 1, "AzureADMyOrg") == await graph.credentials_of(APPLICATION)
-    fields = "signInAudience,passwordCredentials,keyCredentials"
+    fields = "signInAudience,passwordCredentials,keyCredentials,uniqueName,displayName,tags"
     assert [f"GET /v1.0/applications/{APPLICATION}?$select={fields}"] == service.lines
 
 

@@ -154,7 +154,7 @@ class FakeApplications:
     def _existing(self, application_id: ObjectId) -> ExistingApplication:
         found = self.state.application(application_id)
         principals = [each.object_id for each in self.state.principals.values() if each.app_id == found.app_id]
-        return ExistingApplication(found.object_id, found.app_id, principals[0] if principals else None)
+        return ExistingApplication(found.object_id, found.app_id, principals[0] if principals else None, found.is_marked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.cloud.consistency import Consistency, Fact, Observer
+from shared.core import mark
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, Locked, Refused
@@ -41,6 +42,13 @@ class Application:
     secrets: dict[ObjectId, StoredSecret] = field(default_factory=dict)
     certificates: int = 0
     sign_in_audience: str = "AzureADMyOrg"
+    tags: tuple[str, ...] = ()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether it looks like a lease's own."""
+        display_name, tags = (self.wanted.display_name, self.wanted.tags) if self.wanted else ("", self.tags)
+        return mark.is_marked(self.unique_name, display_name, tags)
 
 
 @dataclass(slots=True)
@@ -175,7 +183,7 @@ class CloudState:
     def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """Those that this replica knows. Raises ``Absent``."""
         found = self.shown_application(application_id)
-        return HeldCredentials(len(self.shown_secrets(found)), found.certificates, found.sign_in_audience)
+        return HeldCredentials(len(self.shown_secrets(found)), found.certificates, found.sign_in_audience, found.is_marked)
 
     def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
         """Key ids. Raises ``Absent``."""
