@@ -34,7 +34,7 @@ async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> 
     if query.holder is not None and query.holder != request.caller.object_id:
         require_auditor(request.caller)
     if not request.caller.is_auditor:
-        query = replace(query, holder=request.caller.object_id)
+        query = replace(query, holder=request.caller.object_id, tenant=request.caller.tenant_id)
     generations, page = await both(outside.generations.all(), outside.leases.list(query))
     told = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
     return replace(page, items=tuple(each for each in told if query.state in {None, each.state}))

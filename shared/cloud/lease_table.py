@@ -39,7 +39,7 @@ from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
-from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
+from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, shard_of
 from shared.core.ports import Ids, LeaseQuery, Page, Room
 
 _SHARDS = tuple(f"{number:02d}" for number in range(SHARDS))
@@ -113,7 +113,7 @@ class TableLeases:
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
         """Sixteen range reads at once, merged by lease id. The cursor is the last id of the page before."""
         conditions = _conditions(query)
-        rows = await asyncio.gather(*(self._first(condition, query.limit + 1) for condition in conditions))
+        rows = await asyncio.gather(*(self._first(condition, query.limit + 1, query.tenant) for condition in conditions))
         merged = heapq.merge(*rows, key=_key)
         found = [read_view(row["View"]) for row in islice(merged, query.limit + 1)]
         shown = tuple(found[: query.limit])
@@ -178,10 +178,12 @@ class TableLeases:
             return replace(lease, version=etag_of(row))
         return replace(lease, version=str(done[0]["etag"]))
 
-    async def _first(self, condition: str, count: int) -> Sequence[Row]:
-        rows = []
+    async def _first(self, condition: str, count: int, tenant: ObjectId | None) -> Sequence[Row]:
+        rows = list[Row]()
         async for row in self._table.scan(condition, select=["RowKey", "View"], limit=count):
-            rows.append(row)
+            # The index knows object ids alone: what is of another tenant is passed over.
+            if tenant is None or read_view(row["View"]).holder.tenant_id == tenant:
+                rows.append(row)
             if len(rows) == count:
                 break
         return rows

@@ -73,6 +73,8 @@ class LeaseQuery:
 
     role: RoleName | None = None
     holder: ObjectId | None = None
+    tenant: ObjectId | None = None
+    """The holder's. An object id means something within its tenant alone."""
     state: State | None = None
     limit: int = 100
     cursor: LeaseId | None = None

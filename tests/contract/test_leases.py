@@ -335,3 +335,20 @@ async def test_room_is_taken_by_what_is_active_and_by_what_was_admitted(stores: 
     assert 2 <= (await stores.leases.room_taken(WEB, admitted, 2)).taken
     assert 0 == (await stores.leases.room_taken(RoleName("web-2"), admitted, 2)).taken
     assert 0 == (await stores.leases.room_taken(WEB, admitted, 100, since=1)).taken
+
+
+async def test_a_holders_leases_are_those_of_its_tenant(stores: Stores) -> None:
+    """An object id may mean somebody else in another one: pages go past what is not of the tenant."""
+    for number in range(12):
+        made = lease(number)
+        tenant = made.holder.tenant_id if number % 2 else BOB.object_id
+        await stores.leases.open(replace(made, holder=replace(made.holder, tenant_id=tenant)))
+    query, seen = LeaseQuery(holder=ALICE.object_id, tenant=ALICE.tenant_id, limit=2), list[LeaseId]()
+    for _ in range(4):
+        page = await stores.leases.list(query)
+        seen += [each.id for each in page.items]
+        if page.cursor is None:
+            break
+        query = replace(query, cursor=LeaseId(page.cursor))
+    assert [lease(number).id for number in range(1, 12, 2)] == seen
+    assert 12 == len((await stores.leases.list(LeaseQuery(holder=ALICE.object_id))).items)

@@ -149,6 +149,7 @@ def _matches(lease: Lease, query: LeaseQuery) -> bool:
     wanted = (
         query.role in {None, lease.id.role},
         query.holder in {None, lease.holder.object_id},
+        query.tenant in {None, lease.holder.tenant_id},
         query.state in {None, lease.state},
         query.cursor is None or lease.id > query.cursor,
     )
