@@ -21,8 +21,8 @@ help: ## list the targets
 
 setup: $(venv) $(node_modules) ## a virtual environment and the storage emulator, as locked
 
-up: setup ## run everything locally, in the foreground, until Ctrl-C; TLS_PORT=443 for Azure's own names
-	@exec $(python) -m local up $(if $(TLS_PORT),--tls-port $(TLS_PORT))
+up: setup ## run everything locally, in the foreground, until Ctrl-C; TLS_PORT=443 for Azure's own names, GROUPS=1 for roles with groups
+	@exec $(python) -m local up $(if $(TLS_PORT),--tls-port $(TLS_PORT)) $(if $(GROUPS),--groups)
 
 demo: setup ## one lease's life, told step by step
 	@exec $(python) -m local demo

@@ -7,19 +7,20 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 readonly GRAPH_APP_ID='00000003-0000-0000-c000-000000000000'
-readonly AZURE_CLI_APP_ID='04b07795-8ddb-461a-bbee-02f9e1bf7b46'
 
-# Ids within the application; what names them is `value`. They stay as they are: assignments refer to them.
-readonly ADMIN_ROLE_ID='453271af-3796-40c6-949e-23c9b01c8229'
-readonly AUDITOR_ROLE_ID='b2d14744-67f5-4639-9681-785306a2a930'
-readonly USER_SCOPE_ID='cd06fe30-32c6-4121-9a38-f424f702aaab'
+# What else Entra ID is told stands in files beside this one: application.json, graph-permissions.txt.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+readonly here
 
 unique_name='leasehold-api'
+made_something=no
+making_principal=no
 
 usage() {
   cat <<'END'
-usage: entra.sh application [--unique-name NAME]
-           registers the API application with the app roles Leasehold.Admin and Leasehold.Auditor, and its service principal
+usage: entra.sh application [--unique-name NAME] [--owner OBJECT_ID]... [--accept-its-owners-and-credentials]
+           registers the API application with the app roles Leasehold.Admin and Leasehold.Auditor, and its service principal;
+           one that is there already is refused if anybody but you and the owners named here can act as it, unless told so
        entra.sh permissions --broker OBJECT_ID [--groups]
            gives the broker's identity its permissions in Microsoft Graph; --groups for roles that use azure_groups
        entra.sh assign --principal OBJECT_ID [--role Leasehold.Admin|Leasehold.Auditor] [--unique-name NAME]
@@ -39,19 +40,38 @@ graph() {
   az rest --only-show-errors --output tsv --method "$method" --url "${GRAPH}/v1.0/${path}" "$@"
 }
 
+# Whether what `az` wrote on its error stream is an answer that may be another one before long: by HTTP status. What is refused for
+# good is told at once. A 400 can mean that another replica does not know yet what was made just now, and so can, for a moment, a
+# 403 to whoever makes the service principal of an application made just now.
+may_pass() {
+  case $1 in
+    *'ERROR: Not Found('* | *'ERROR: Conflict('* | *'ERROR: Too Many Requests('*) return 0 ;;
+    *'ERROR: Internal Server Error('* | *'ERROR: Bad Gateway('* | *'ERROR: Service Unavailable('* | *'ERROR: Gateway Timeout('*) return 0 ;;
+    *'ERROR: Bad Request('*) [ "$made_something" = yes ] ;;
+    *'ERROR: Forbidden('*) [ "$making_principal" = yes ] && [ "$attempt" -le 2 ] ;;
+    *) return 1 ;;
+  esac
+}
+
 # The directory's replicas are seconds behind one another: what was made just now may be unknown to one, though another has
 # just told of it. Prints what the command prints when it succeeds.
 eventually() {
-  local attempt output
-  for attempt in 1 2 3 4 5 6; do
-    if output=$("$@" 2>/dev/null); then
+  local attempt output errors
+  errors=$(mktemp)
+  for attempt in 1 2 3 4 5 6 7; do
+    if output=$("$@" 2>"$errors"); then
+      rm -f "$errors"
       printf '%s' "$output"
       return 0
     fi
+    if [ "$attempt" = 7 ] || ! may_pass "$(cat "$errors")"; then
+      break
+    fi
     sleep $((attempt * 2))
   done
-  # Once more, for its error to be seen.
-  "$@"
+  cat "$errors" >&2
+  rm -f "$errors"
+  return 1
 }
 
 # The value that a query finds, empty when it finds none (`az` may print None).
@@ -59,6 +79,11 @@ find_value() {
   local path=$1 query=$2 found
   found=$(eventually graph get "$path" --query "$query")
   [ "$found" = None ] || printf '%s' "$found"
+}
+
+# All that there is at a path, as JSON.
+document() {
+  eventually graph get "$1" --output json
 }
 
 upsert() {
@@ -69,37 +94,70 @@ change() {
   graph patch "$1" --headers 'Content-Type=application/json' --body "$2" >/dev/null
 }
 
-app_role() {
-  local id=$1 value=$2 description=$3
-  printf '{"id":"%s","value":"%s","displayName":"%s","description":"%s","isEnabled":true,"allowedMemberTypes":["User","Application"]}' \
-    "$id" "$value" "$value" "$description"
+# Whether there is something at a path; fails when that cannot be told.
+exists() {
+  local path=$1 errors
+  if errors=$(graph get "$path" 2>&1 >/dev/null); then
+    return 0
+  fi
+  case $errors in
+    *'ERROR: Not Found('*) return 1 ;;
+    *) fail "$errors" ;;
+  esac
 }
 
-# What an application's `api` holds. Tokens of version 2: their audience is the client id, which nobody else can claim.
-# The scope is for people, who sign in through a program; the broker takes no token of theirs without it. Only an administrator
-# consents to it: if people could, any program that talks one into consenting would get an administrator's token.
-api_document() {
-  local clients=$1
-  printf '{"requestedAccessTokenVersion":2,"oauth2PermissionScopes":[%s],"preAuthorizedApplications":[%s]}' \
-    "$(printf '{"id":"%s","value":"access","type":"Admin","isEnabled":true,"adminConsentDisplayName":"%s","adminConsentDescription":"%s"}' \
-      "$USER_SCOPE_ID" 'Call Leasehold' 'Calls Leasehold as the person who is signed in.')" \
-    "$clients"
+# The object id of whoever is signed in; empty when `az` does not tell (a managed identity).
+own_id() {
+  local type name
+  type=$(az account show --query user.type --output tsv)
+  name=$(az account show --query user.name --output tsv)
+  if [ "$type" = user ]; then
+    graph get me --query id
+  elif [[ $name =~ ^[0-9a-fA-F-]{36}$ ]]; then
+    graph get "servicePrincipals(appId='${name}')?\$select=id" --query id
+  fi
 }
 
+# An application can be waiting under our name: whoever owns it, or holds a credential of it, could give itself app roles, or
+# sign in as it.
+refuse_strangers() {
+  local app_id=$1 object_id=$2 found
+  shift 2
+  found=$({
+    document "applications/${object_id}"
+    document "applications/${object_id}/owners?\$select=id,displayName"
+    document "applications/${object_id}/federatedIdentityCredentials"
+    if exists "servicePrincipals(appId='${app_id}')"; then
+      document "servicePrincipals(appId='${app_id}')"
+      document "servicePrincipals(appId='${app_id}')/owners?\$select=id,displayName"
+    fi
+  } | python3 "${here}/application.py" strangers "$@" "$(own_id)")
+  [ -z "$found" ] || fail "there is an application '${unique_name}' (client id ${app_id}), and others can act as it:
+${found}
+Remove them, name owners that are meant with --owner, or say --accept-its-owners-and-credentials."
+}
+
+# application ACCEPT [OWNER]...
 application() {
-  local path="applications(uniqueName='${unique_name}')" app_id object_id principal_id
-  upsert "$path" '{"displayName":"Leasehold","signInAudience":"AzureADMyOrg"}'
+  local accept=$1 path="applications(uniqueName='${unique_name}')" app_id object_id principal_id bodies body
+  shift
+  if ! exists "$path"; then
+    upsert "$path" '{"displayName":"Leasehold","signInAudience":"AzureADMyOrg"}'
+    made_something=yes
+  fi
   app_id=$(find_value "${path}?\$select=appId" appId)
   object_id=$(find_value "${path}?\$select=id" id)
-  # The scope first: a client can be authorized in advance only for a scope that exists.
-  eventually change "applications/${object_id}" "$(printf \
-    '{"identifierUris":["api://%s"],"api":%s,"appRoles":[%s,%s],"optionalClaims":{"accessToken":[{"name":"idtyp"}]}}' \
-    "$app_id" "$(api_document '')" \
-    "$(app_role "$ADMIN_ROLE_ID" Leasehold.Admin 'Configures and operates Leasehold, and may issue from every role.')" \
-    "$(app_role "$AUDITOR_ROLE_ID" Leasehold.Auditor 'Reads the leases, the status and the audit trail of Leasehold.')")"
-  eventually change "applications/${object_id}" "$(printf '{"api":%s}' "$(api_document "$(printf \
-    '{"appId":"%s","delegatedPermissionIds":["%s"]}' "$AZURE_CLI_APP_ID" "$USER_SCOPE_ID")")")"
-  eventually upsert "servicePrincipals(appId='${app_id}')" '{"displayName":"Leasehold"}'
+  [ "$accept" = yes ] || refuse_strangers "$app_id" "$object_id" "$@"
+  bodies=$(document "applications/${object_id}" | python3 "${here}/application.py" changes "$app_id")
+  while read -r body; do
+    [ -z "$body" ] || eventually change "applications/${object_id}" "$body"
+    made_something=yes
+  done <<<"$bodies"
+  if ! exists "servicePrincipals(appId='${app_id}')"; then
+    making_principal=$made_something
+    eventually upsert "servicePrincipals(appId='${app_id}')" '{"displayName":"Leasehold"}'
+    making_principal=no made_something=yes
+  fi
   principal_id=$(find_value "servicePrincipals(appId='${app_id}')?\$select=id" id)
   printf 'audience=%s\napplication_object_id=%s\nservice_principal_object_id=%s\n' "$app_id" "$object_id" "$principal_id"
 }
@@ -124,25 +182,25 @@ give_graph_permission() {
   printf 'granted=%s\n' "$permission"
 }
 
-# docs/deploy.md says which calls need which. Application.ReadWrite.All is never granted: it would let the broker add a secret to
-# any application of the tenant, and become it.
 permissions() {
-  local broker=$1 groups=$2
-  give_graph_permission "$broker" Application.ReadWrite.OwnedBy
-  if [ "$groups" = yes ]; then
-    give_graph_permission "$broker" GroupMember.ReadWrite.All
-    give_graph_permission "$broker" Application.Read.All
-  fi
+  local broker=$1 groups=$2 permission option
+  while read -r permission option; do
+    case $permission in '' | '#'*) continue ;; esac
+    if [ -z "$option" ] || { [ "$option" = --groups ] && [ "$groups" = yes ]; }; then
+      give_graph_permission "$broker" "$permission"
+    fi
+  done <"${here}/graph-permissions.txt"
 }
 
 assign() {
   local principal=$1 role=$2 app_id resource role_id
   case $role in
-    Leasehold.Admin) role_id=$ADMIN_ROLE_ID ;;
-    Leasehold.Auditor) role_id=$AUDITOR_ROLE_ID ;;
+    Leasehold.Admin | Leasehold.Auditor) ;;
     *) fail "no such role: ${role}" ;;
   esac
   app_id=$(find_value "applications(uniqueName='${unique_name}')?\$select=appId" appId)
+  role_id=$(find_value "applications(uniqueName='${unique_name}')?\$select=appRoles" "appRoles[?value=='${role}'].id | [0]")
+  [ -n "$role_id" ] || fail "the application has no role ${role}: run entra.sh application again"
   resource=$(find_value "servicePrincipals(appId='${app_id}')?\$select=id" id)
   give "$principal" "$resource" "$role_id" "servicePrincipals/${resource}/appRoleAssignedTo?\$top=999"
   printf 'assigned=%s\n' "$role"
@@ -153,17 +211,19 @@ require_guid() {
 }
 
 main() {
-  local command=${1:-} broker='' groups=no principal='' role=Leasehold.Admin
+  local command=${1:-} broker='' groups=no principal='' role=Leasehold.Admin accept=no owners=() owner
   [ $# -eq 0 ] || shift
   while [ $# -gt 0 ]; do
     case $1 in
       --groups) groups=yes ;;
-      --broker | --principal | --role | --unique-name)
+      --accept-its-owners-and-credentials) accept=yes ;;
+      --broker | --principal | --role | --unique-name | --owner)
         [ $# -ge 2 ] || fail "$1 takes a value"
         case $1 in
           --broker) broker=${2,,} ;;
           --principal) principal=${2,,} ;;
           --role) role=$2 ;;
+          --owner) owners+=("${2,,}") ;;
           --unique-name) unique_name=$2 ;;
         esac
         shift
@@ -184,7 +244,10 @@ main() {
   GRAPH=$(az cloud show --query endpoints.microsoftGraphResourceId --output tsv)
   GRAPH=${GRAPH%/}
   case $command in
-    application) application ;;
+    application)
+      for owner in ${owners[@]+"${owners[@]}"}; do require_guid --owner "$owner"; done
+      application "$accept" ${owners[@]+"${owners[@]}"}
+      ;;
     permissions)
       require_guid --broker "$broker"
       permissions "$broker" "$groups"

@@ -35,9 +35,12 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     upward = commands.add_parser("up", help="everything, until Ctrl-C")
     upward.add_argument("--tls-port", type=int, default=0, help="all services under Azure's own names (0: any)")
+    upward.add_argument("--groups", action="store_true", help="the broker may do what roles with azure_groups need")
     commands.add_parser("demo", help="one lease's life, told step by step")
     given = parser.parse_args()
-    return up.run(up.up(replace(up.FIXED, tls=given.tls_port)) if given.command == "up" else demo())
+    if given.command == "demo":
+        return up.run(demo())
+    return up.run(up.up(replace(up.FIXED, tls=given.tls_port), groups=given.groups))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from local.children import Child, ChildError, free_ports
-from local.cloud.sample import BROKER
+from local.cloud.sample import BROKER, deployed_settings, furnish, furnish_with_groups
 from local.cloud.server import LocalCloud, Settings, running
 from local.host.process import ROOT, FunctionHost
 from local.storage.storage import Azurite
@@ -23,6 +23,17 @@ EVERY_MINUTE = "0 * * * * *"
 EVERY_HOUR = "0 17 * * * *"
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 """What a host gets of this process's environment; all else comes from the stack, so that no developer's login can."""
+_AS_DEPLOYED = (
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
+    "LEASEHOLD_TENANT_ID",
+    "LEASEHOLD_ALLOWED_TENANTS",
+    "LEASEHOLD_AUDIENCE",
+    "LEASEHOLD_CLIENT_ID",
+    "LEASEHOLD_SUBSCRIPTION_ID",
+    "LEASEHOLD_PROTECTED_SCOPES",
+    "LEASEHOLD_PROTECTED_IDENTITIES",
+)
+"""Settings that are those of the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class Stack:
     reconcile_schedule: str = EVERY_HOUR
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further app settings, or others in place of those that the stack makes."""
+    groups: bool = False
+    """Whether the broker may do what roles with ``azure_groups`` need. Else it may do what every deployment's may."""
     folder: Path | None = None
     """Keeps the certificate authority from one start to the next; a temporary one without it."""
     echo: bool = False
@@ -108,6 +121,7 @@ class Stack:
             tls_port=self.ports.tls,
             state_dir=self.folder,
             function_host=f"http://127.0.0.1:{first}",
+            furnish=furnish_with_groups if self.groups else furnish,
         )
         storage = asyncio.create_task(opening.enter_async_context(self.storage))
         try:
@@ -130,31 +144,25 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """A host's whole environment: the product's settings, pointing at this stack."""
-        here, endpoints = self.described, self.described["endpoints"]
-        broker = here["identities"][BROKER]
+        broker, endpoints = self.described["identities"][BROKER], self.described["endpoints"]
+        deployed = deployed_settings(self.cloud.world)
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         made = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
-            # As infra/ sets it.
-            "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "2097152",
             "AzureWebJobsStorage": self.storage.connection_string,
-            "LEASEHOLD_TENANT_ID": here["tenant_id"],
-            "LEASEHOLD_AUDIENCE": here["audience"],
-            "LEASEHOLD_CLIENT_ID": broker["client_id"],
-            "LEASEHOLD_SUBSCRIPTION_ID": here["subscription_id"],
             "LEASEHOLD_AUTHORITY": endpoints["entra"],
             "LEASEHOLD_GRAPH_ENDPOINT": endpoints["graph"],
             "LEASEHOLD_ARM_ENDPOINT": endpoints["arm"],
             "LEASEHOLD_SWEEP_SCHEDULE": self.sweep_schedule,
             "LEASEHOLD_RECONCILE_SCHEDULE": self.reconcile_schedule,
-            "LEASEHOLD_PUBLIC_URL": here["function_host"],
+            "LEASEHOLD_PUBLIC_URL": self.described["function_host"],
             "IDENTITY_ENDPOINT": broker["identity_endpoint"],
             "IDENTITY_HEADER": broker["identity_header"],
             "SSL_CERT_FILE": self.ca_bundle,
             "REQUESTS_CA_BUNDLE": self.ca_bundle,
             "NO_PROXY": "127.0.0.1",
         }
-        return {**passed_on, **made, **self.settings}
+        return {**passed_on, **{name: deployed[name] for name in _AS_DEPLOYED}, **made, **self.settings}
 
 
 async def _stop(host: FunctionHost) -> None:

@@ -29,11 +29,11 @@ RECORDINGS = "LEASEHOLD_RECORDINGS"
 STATE = ROOT / ".local" / "cloud"
 
 
-async def up(ports: Ports = FIXED) -> int:
+async def up(ports: Ports = FIXED, *, groups: bool = False) -> int:
     """Runs until told to end, or until a part ends by itself. Gives the exit status."""
     began = time.perf_counter()
     print("Starting storage, the local Azure and the broker ...", flush=True)
-    async with Stack(ports=ports, folder=STATE, echo=True, settings=passed_on(os.environ)) as stack:
+    async with Stack(ports=ports, folder=STATE, echo=True, groups=groups, settings=passed_on(os.environ)) as stack:
         await configure(stack)
         print(welcome(stack, time.perf_counter() - began), flush=True)
         fault = await stack.fault()

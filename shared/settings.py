@@ -79,6 +79,8 @@ class Settings:
     settle: float
     public_url: str = ""
     """Where callers reach the app, with a path where a gateway adds one; empty when neither operator nor platform says."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should mend though the broker can run with it, a sentence each."""
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -109,6 +111,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         hold=reader.number("HOLD_SECONDS", 20, least=1, most=300),
         settle=reader.number("SETTLE_SECONDS", 180, least=1, most=3600),
         public_url=reader.endpoint("PUBLIC_URL", "") or _platform_url(reader),
+        warnings=_warnings(environment),
     )
     reader.finish()
     return settings
@@ -228,6 +231,22 @@ def _storage(reader: _Reader) -> Storage:
     except Unparsable as wrong:
         reader.faults.append(str(wrong))
         return Storage()
+
+
+def _warnings(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The Functions host takes an account's name before its addresses, and makes of it addresses in the public cloud.
+
+    So does ``StorageClientProvider`` in https://github.com/Azure/azure-sdk-for-net.
+    """
+    addresses = [name for name in environment if name.startswith(f"{STORAGE}__") and name.endswith("ServiceUri")]
+    given = {name for name in (*addresses, f"{STORAGE}__accountName") if environment.get(name, "").strip()}
+    if f"{STORAGE}__accountName" not in given or len(given) == 1:
+        return ()
+    text = (
+        f"{STORAGE}__accountName stands beside {STORAGE}__...ServiceUri: the broker takes the addresses, the Functions host "
+        "takes the name and looks for it in the public cloud. Remove the name."
+    )
+    return (text,)
 
 
 _STORAGE_PARTS = ("__tableServiceUri", "__queueServiceUri", "__accountName", "__clientId", "__credential")

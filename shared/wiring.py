@@ -130,6 +130,7 @@ class Parts:
             tickets=TableTickets(tables),
             timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
             protected=Protected(settings.protected_identities, settings.protected_scopes),
+            warnings=settings.warnings,
             generations=TableGenerations(tables),
             census=lambda: self.census,
             refused=lambda: {scope: at for each in self.identities for scope, at in each.refused.items()},

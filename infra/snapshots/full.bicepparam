@@ -6,7 +6,7 @@ import * as ids from 'ids.bicep'
 param name = 'lease-test'
 param location = 'northeurope'
 param audience = ids.audience
-param protectedIdentities = ['11111111-2222-3333-4444-555555555555']
+param protectedIdentities = ids.protectedIdentities
 param allowedTenants = [ids.tenantId, '8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006']
 param assignableRoles = ids.assignableRoles
 param grantResourceGroups = [{ subscriptionId: ids.subscriptionId, name: 'app' }]

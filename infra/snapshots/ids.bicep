@@ -13,6 +13,10 @@ var subscriptionId = '8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0002'
 var audience = '8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0005'
 
 @export()
+@description('Object ids of the API application and of its service principal.')
+var protectedIdentities = ['8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0008', '8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0009']
+
+@export()
 @description('The resource group of the broker.')
 var resourceGroupId = '/subscriptions/${subscriptionId}/resourceGroups/leasehold'
 

@@ -70,6 +70,7 @@ class Control:
             ("POST", "/resource-groups", _add_resource_group),
             ("POST", "/resources", _add_resource),
             ("POST", "/role-assignments", _add_role_assignment),
+            ("POST", "/app-roles", _add_app_roles),
             ("POST", "/locks", _add_lock),
             ("POST", "/groups", _add_group),
             ("POST", "/secrets", _add_secret),
@@ -91,7 +92,7 @@ class Control:
             {
                 "tenant_id": world.tenant_id,
                 "subscription_id": world.subscription_id,
-                "audience": f"api://{world.directory.broker_app_id}",
+                "audience": world.directory.broker_app_id,
                 "function_host": self._cloud.settings.function_host,
                 "ca_bundle": str(self._cloud.ca_bundle),
                 "endpoints": {name: endpoints[name] for name in ("entra", "graph", "arm", "key_vault", "imds", "all_tls")},
@@ -233,6 +234,15 @@ def _add_resource(world: World, call: Call) -> Reply:
     body = inputs.body_of(call, {"id"}, {"location", "tags"})
     made = provision.resource(world, inputs.text(body, "id"), inputs.optional(body, "location"), inputs.mapping(body, "tags"))
     return Reply(201, {"id": made.id, "type": made.type, "location": made.location, "tags": made.tags})
+
+
+def _add_app_roles(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"identity", "app_roles"}, set())
+    identity, roles = _known(world, inputs.text(body, "identity")), inputs.texts(body, "app_roles")
+    provision.check_app_roles(world, roles)
+    for role in roles:
+        provision.app_role(world, provision.holder(world, identity.object_id), role)
+    return Reply(201, {"identity": identity.name, "app_roles": roles})
 
 
 def _add_role_assignment(world: World, call: Call) -> Reply:

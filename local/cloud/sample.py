@@ -2,93 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from local.cloud import provision
-from local.cloud.arm import builtin_roles
+from local import snapshots
+from local.cloud import deployment, provision
 
 if TYPE_CHECKING:
+    from local.cloud.state import Application, ServicePrincipal
     from local.cloud.world import World
 
 BROKER = "leasehold"
-GRAPH_PERMISSIONS = (
-    # Applications and service principals of its own making (and those it is made an owner of), with their secrets.
-    "Application.ReadWrite.OwnedBy",
-    # Who a caller is: the service principal of any managed identity.
-    "Application.Read.All",
-    # Memberships that a lease grants, and those of callers with too many groups for a token.
-    "GroupMember.ReadWrite.All",
-)
-_GIVE_ROLES = ("Owner", "User Access Administrator", "Role Based Access Control Administrator")
-_NEVER = ", ".join(role.name for role in builtin_roles.ALL if role.role_name in _GIVE_ROLES)
-_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
-ASSIGNMENTS = " AND ".join(
-    f"((!(ActionMatches{{'{_ASSIGNMENT}/{action}'}})) OR ("
-    f"@{side}[{_ASSIGNMENT}:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {{'ServicePrincipal'}}"
-    f" AND @{side}[{_ASSIGNMENT}:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {{{_NEVER}}}))"
-    for action, side in (("write", "Request"), ("delete", "Resource"))
-)
-"""What a deployed broker's right to assign roles is bound to: service principals, and no role that could give roles."""
 
 
-def furnish(world: World) -> None:
-    """Fills a world that holds Microsoft's own applications and nothing else."""
-    provision.resource_group(world, "app")
-    data = provision.resource_group(world, "data")
-    _broker_api(world)
-    broker_id = f"{data.id}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{BROKER}"
-    broker = provision.identity(world, BROKER, "user_assigned", broker_id)
-    for permission in GRAPH_PERMISSIONS:
+def furnish(world: World, *, groups: bool = False) -> None:
+    """Fills a world that holds Microsoft's own applications and nothing else.
+
+    The broker may do what one that is deployed may, over the resource groups ``app`` and ``data``; with ``groups`` what one
+    may whose roles use ``azure_groups``.
+    """
+    for name in ("app", "data"):
+        provision.resource_group(world, name)
+    api, principal = _broker_api(world)
+    broker = provision.identity(world, BROKER, "user_assigned", deployment.identity_id(world))
+    for permission in deployment.graph_permissions(groups=groups):
         provision.app_role(world, provision.holder(world, broker.object_id), permission)
-    subscription = f"/subscriptions/{world.subscription_id}"
-    provision.role_assignment(
-        world, broker.object_id, "Role Based Access Control Administrator", subscription, condition=ASSIGNMENTS
-    )
+    deployment.place(world, deployment.ids(world, broker, api, principal))
     _people(world)
     provision.application(world, "legacy", owners=[broker.object_id])
     provision.group(world, "readers")
 
 
-def _broker_api(world: World) -> None:
-    """The API that callers of the broker ask tokens for: version 1 tokens, whose audience is the identifier URI."""
-    api, _ = provision.application(world, "Leasehold")
-    api.properties |= {
-        "identifierUris": [f"api://{api.app_id}"],
-        "api": {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": [_scope(world, "access")]},
-        "appRoles": [_role(world, "Leasehold.Admin"), _role(world, "Leasehold.Auditor")],
-        "groupMembershipClaims": "SecurityGroup",
-        "optionalClaims": {
-            "accessToken": [{"name": "idtyp", "source": None, "essential": False, "additionalProperties": []}],
-            "idToken": [],
-            "saml2Token": [],
-        },
-    }
+furnish_with_groups = partial(furnish, groups=True)
+
+
+def deployed_settings(world: World) -> dict[str, str]:
+    """The settings of the function app that a deployment of this world's broker would make."""
+    directory = world.directory
+    api, principal = directory.application_of(directory.broker_app_id), directory.principal_of(directory.broker_app_id)
+    if api is None or principal is None:
+        raise LookupError("the world has no broker")
+    known = deployment.ids(world, directory.identities[BROKER], api, principal)
+    return snapshots.read("app", known).settings
+
+
+def _broker_api(world: World) -> tuple[Application, ServicePrincipal]:
+    """The API that callers of the broker ask tokens for, registered as ``infra/entra.sh`` does it."""
+    given = deployment.application()
+    api, principal = provision.application(world, given["displayName"], given)
+    # Groups are no right of the API's: here tokens name them, so that callers with groups can be tried out.
+    api.properties |= {"identifierUris": [f"api://{api.app_id}"], "groupMembershipClaims": "SecurityGroup"}
     world.directory.broker_app_id = api.app_id
-
-
-def _role(world: World, value: str) -> dict[str, Any]:
-    return {
-        "id": world.guid(),
-        "value": value,
-        "displayName": value,
-        "description": f"{value} of the broker.",
-        "allowedMemberTypes": ["User", "Application"],
-        "isEnabled": True,
-        "origin": "Application",
-    }
-
-
-def _scope(world: World, value: str) -> dict[str, Any]:
-    return {
-        "id": world.guid(),
-        "value": value,
-        "type": "Admin",
-        "isEnabled": True,
-        "adminConsentDisplayName": "Call Leasehold",
-        "adminConsentDescription": "Calls Leasehold as the person who is signed in.",
-        "userConsentDisplayName": None,
-        "userConsentDescription": None,
-    }
+    return api, principal
 
 
 def _people(world: World) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCRIPT = "function_app.py"
+PACKAGES = ".python_packages/lib/site-packages"
+"""Where an app brings libraries of its own, which come before all others."""
 _log = logging.getLogger("local.host")
 
 
@@ -95,7 +97,7 @@ def index(app: Path) -> list[Function]:
     Raises ``UnusableAppError`` when the import or the indexing fails, for one function fails them all, as in Azure.
     """
     os.chdir(app)
-    sys.path.insert(0, str(app))
+    sys.path[:0] = [str(app), *([str(app / PACKAGES)] if (app / PACKAGES).is_dir() else [])]
     meta.load_binding_registry()
     runtime.start_threadpool_executor()
     try:

@@ -57,6 +57,8 @@ class Status:
     """Roles that must be written again, and why: that is for administrators alone."""
     refused: Mapping[str, datetime]
     """The services that refuse the broker's own identity to this worker, by the scope of their tokens, and since when."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should mend in the settings though the broker runs with it."""
 
 
 async def status(outside: Outside, request: Request) -> Status:
@@ -80,7 +82,9 @@ async def status(outside: Outside, request: Request) -> Status:
     at, summary = swept or (None, {})
     lag = (outside.now() - at).total_seconds() if at else None
     reconciled_at, counts = reconciled or (None, {})
-    return Status(by_state, by_role, at, summary, lag, stuck.items, reconciled_at, counts, broken, outside.refused())
+    return Status(
+        by_state, by_role, at, summary, lag, stuck.items, reconciled_at, counts, broken, outside.refused(), outside.warnings
+    )
 
 
 async def health(outside: Outside) -> bool:

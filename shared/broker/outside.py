@@ -57,6 +57,8 @@ class Outside:
     tickets: Tickets
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
+    warnings: tuple[str, ...] = field(default=(), kw_only=True)
+    """What an operator should mend in the settings though the broker runs with it."""
     generations: Generations = field(kw_only=True)
     census: Callable[[], Census] = field(kw_only=True)
     """Gives what reads Azure for the reconciliation; made when it is first asked for."""

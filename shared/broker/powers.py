@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.definition import Powers
+from shared.core.definition import Powers, read_at
 from shared.core.errors import Absent, PreconditionFailed, Upstream
 from shared.core.role import AzureRole, Role, ServicePrincipalTarget
 
@@ -28,20 +28,20 @@ async def read_again(outside: Outside, request_id: str, unread: list[str]) -> No
             continue  # one that was read leniently would not be written back as it was
         for each in role.target.azure_roles:
             if each.definition_id and each.definition_id not in known:
-                known[each.definition_id] = await _powers(outside, each.definition_id, unread)
+                known[each.definition_id] = await _powers(outside, each, unread)
         roles = tuple(_now(each, known) for each in role.target.azure_roles)
         if roles != role.target.azure_roles:
             await _note(outside, request_id, role, replace(role.target, azure_roles=roles))
 
 
-async def _powers(outside: Outside, definition_id: str, unread: list[str]) -> Powers | None:
+async def _powers(outside: Outside, role: AzureRole, unread: list[str]) -> Powers | None:
     try:
-        return (await outside.census().definition(definition_id)).powers
+        return (await outside.census().definition(read_at(role.definition_id, role.scope))).powers
     except Absent:
         return None
     except Upstream as failure:
-        log.warning("%s could not be read: %s", definition_id, failure)
-        unread.append(definition_id)
+        log.warning("%s could not be read: %s", role.definition_id, failure)
+        unread.append(role.definition_id)
         return None
 
 

@@ -49,6 +49,16 @@ class Permission:
         return not self.data_actions and all(action.casefold().endswith("/read") for action in self.actions)
 
 
+def read_at(definition_id: str, scope: Scope) -> str:
+    """Under which id to read a definition that is assigned at the scope.
+
+    The broker's rights are over the scope, and seldom over the subscription or the tenant that the id begins with. An id that
+    begins with another place stays as it is: it cannot be assigned there.
+    """
+    head, mark, rest = definition_id.rpartition("/providers/")
+    return f"{scope}{mark}{rest}" if not head or scope.within(Scope(head)) else definition_id
+
+
 def allows(permissions: Iterable[Permission], action: str) -> bool:
     """Whether one of them does: what one entry takes back another may give."""
     return any(permission.covers(action) for permission in permissions)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from shared.core.definition import ASSIGN, UNASSIGN, Definition, allows
+from shared.core.definition import ASSIGN, UNASSIGN, Definition, allows, read_at
 from shared.core.errors import Absent, Fault, Malformed, OutOfReach, Refused
 from shared.core.names import ObjectId, Scope
 from shared.core.patience import all_of, both
@@ -80,7 +80,7 @@ class Resolving:
         try:
             if role.role_id is None:
                 return _only(await self.authorization.definitions_named(role.role_name or "", role.scope))
-            found = await self.authorization.definition(role.role_id)
+            found = await self.authorization.definition(read_at(role.role_id, role.scope))
             return (
                 found if await self._is_assignable(found, role.scope) else "this custom role cannot be assigned at this scope"
             )

@@ -145,6 +145,7 @@ def status(found: Status) -> dict[str, Any]:
         },
         "stuck": [lease(each) for each in found.stuck],
         "outdated_roles": [{"role": name, "errors": errors(faults)} for name, faults in found.outdated.items()],
+        "warnings": list(found.warnings),
     }
     if found.refused:
         document["identity"] = {"refused": [_refusal(scope, at) for scope, at in found.refused.items()]}

@@ -39,6 +39,9 @@ class Scale:
 QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=1_000)
 
 
+_GRANT = {"identity": "leasehold", "role": "Role Based Access Control Administrator"}
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A started stack, and its API as the holder of leases and as the administrator see it."""
@@ -54,7 +57,9 @@ class Stage:
         azure_roles, azure_groups = [], []
         for number in range(assignments):
             made = await self.visitor.control("POST", "resource-groups", {"name": f"{name}-{number}"})
-            azure_roles.append({"role_name": "Reader", "scope": f"{subscription}/resourceGroups/{made['id'].split('/')[-1]}"})
+            scope = f"{subscription}/resourceGroups/{made['id'].split('/')[-1]}"
+            await self.visitor.control("POST", "role-assignments", _GRANT | {"scope": scope})
+            azure_roles.append({"role_name": "Reader", "scope": scope})
         for number in range(groups):
             made = await self.visitor.control("POST", "groups", {"name": f"{name}-{number}"})
             azure_groups.append({"object_id": made["object_id"]})
@@ -98,7 +103,7 @@ class Stage:
 async def stage(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[Stage]:
     """A stage of so many function hosts, its storage in memory, with that many further storage accounts."""
     storage = Azurite(spare_accounts=spare_accounts)
-    stack = Stack(sweep_schedule=sweep_schedule, reconcile_schedule=_NEW_YEAR, storage=storage, hosts_wanted=hosts)
+    stack = Stack(sweep_schedule=sweep_schedule, reconcile_schedule=_NEW_YEAR, storage=storage, hosts_wanted=hosts, groups=True)
     async with stack, stack.visitor() as visitor:
         audience = stack.described["audience"]
         tokens = [await visitor.token(identity, audience) for identity in (_HOLDER, "admin")]

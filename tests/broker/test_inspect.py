@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -124,3 +125,10 @@ async def test_a_role_that_one_may_issue_from_leaves_no_event(scene: World) -> N
     before = len(scene.audit.events)
     found = await role_if_issuable(scene.outside, request(), WEB)
     assert (WEB, before) == (found.name if found else None, len(scene.audit.events))
+
+
+async def test_status_tells_what_to_mend_in_the_settings() -> None:
+    """As they were read."""
+    made = world(role())
+    made.outside = replace(made.outside, warnings=("mend this",))
+    assert ("mend this",) == (await status(made.outside, request(ADMINISTRATOR))).warnings

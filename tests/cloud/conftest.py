@@ -14,9 +14,9 @@ from tests.cloud.scripted import Bearer, Scripted
 from tests.cloud.stage import Stage, staged
 from tests.cloud.verifying import verifier_of
 from tests.fakes.clock import FakeClock
-from tests.local.conftest import Cloud, _running, cloud
+from tests.local.conftest import Cloud, _running, cloud, groups
 
-__all__ = ["_running", "cloud"]
+__all__ = ["_running", "cloud", "groups"]
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ async def test_an_application_is_read_with_its_service_principal(stage: Stage) -
     assert (application.object_id, application.app_id, principal) == (found.object_id, found.app_id, found.principal_id)
 
 
+@pytest.mark.usefixtures("groups")
 async def test_a_membership_is_given_twice_and_taken_once(stage: Stage) -> None:
     """Being in the group already is success; not being in it is absence."""
     _, principal = await made(stage)
@@ -135,6 +136,7 @@ async def test_a_membership_is_given_twice_and_taken_once(stage: Stage) -> None:
         await stage.graph.remove_member(readers, principal)
 
 
+@pytest.mark.usefixtures("groups")
 async def test_a_group_that_is_not_there_is_absent(stage: Stage) -> None:
     """And known not to exist."""
     _, principal = await made(stage)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from shared.core.definition import Permission
+from shared.core.definition import Permission, read_at
 from shared.core.directory import NewApplication
 from shared.core.errors import (
     Absent,
@@ -48,6 +48,11 @@ def assignment(stage: Stage, name: str = NAME) -> Assignment:
 def reader(stage: Stage) -> str:
     """The definition of Reader, by its full id."""
     return f"/subscriptions/{stage.scope.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{READER}"
+
+
+def readable(stage: Stage) -> str:
+    """Its id where the broker may read it: it has no right over the whole subscription."""
+    return read_at(reader(stage), stage.scope)
 
 
 def test_satisfies_what_the_issuer_asks_for(stage: Stage) -> None:
@@ -128,7 +133,9 @@ async def test_an_assignment_on_a_scope_that_is_gone_is_absent(stage: Stage) -> 
 
 
 async def test_a_role_definition_that_does_not_exist_is_absent(stage: Stage) -> None:
-    """It was deleted after the role had been written."""
+    """It was deleted after the role had been written. A broker whose grant lists what it may assign is refused before that."""
+    wide = {"identity": "leasehold", "role": "User Access Administrator", "scope": stage.scope}
+    stage.cloud.control("POST", "role-assignments", wide)
     with pytest.raises(Absent) as absent:
         await stage.arm.assign(assignment(stage), reader(stage).replace(READER, NAME), await principal(stage), None)
     assert "RoleDefinitionDoesNotExist" == absent.value.azure_code
@@ -146,9 +153,11 @@ async def test_a_quote_in_a_role_name_stays_in_the_name(stage: Stage) -> None:
 
 
 async def test_reads_a_definition(stage: Stage) -> None:
-    """By its full id, with or without a scope before it."""
+    """By its id below a scope that the broker has a right over, or with no scope before it: not at the subscription."""
+    with pytest.raises(Refused):
+        await stage.arm.definition(reader(stage))
     short = reader(stage).partition(stage.scope.split("/resourceGroups")[0])[2]
-    found = [await stage.arm.definition(each) for each in (reader(stage), short)]
+    found = [await stage.arm.definition(each) for each in (readable(stage), short)]
     assert [(READER, "Reader", (Permission(("*/read",)),), ("/",))] * 2 == [
         (each.guid, each.name, each.permissions, each.assignable_scopes) for each in found
     ]
@@ -174,7 +183,7 @@ async def test_reads_a_definition(stage: Stage) -> None:
 )
 async def test_each_failure_has_a_meaning(stage: Stage, status: int, code: str, expected: type[Upstream]) -> None:
     """By status and code; the SDK repeats none of it."""
-    await stage.arm.definition(reader(stage))
+    await stage.arm.definition(readable(stage))
     stage.fail("arm", status, code)
     with pytest.raises(Upstream) as failure:
         await stage.arm.unassign(assignment(stage))
@@ -184,13 +193,13 @@ async def test_each_failure_has_a_meaning(stage: Stage, status: int, code: str, 
 
 async def test_a_token_that_is_refused_is_asked_for_once_anew(stage: Stage) -> None:
     """And the call repeated once; what is refused then as well is the identity."""
-    await stage.arm.definition(reader(stage))
+    await stage.arm.definition(readable(stage))
     effect = {"status": 401, "code": "ExpiredAuthenticationToken"}
     stage.trouble("arm", effect)
-    assert reader(stage) == (await stage.arm.definition(reader(stage))).id
+    assert READER == (await stage.arm.definition(readable(stage))).guid
     stage.trouble("arm", effect, times=2)
     with pytest.raises(IdentityRefused) as refused:
-        await stage.arm.definition(reader(stage))
+        await stage.arm.definition(readable(stage))
     assert (401, "ExpiredAuthenticationToken") == (refused.value.status, refused.value.azure_code)
     assert ["GET 200", "GET 401", "GET 200", "GET 401", "GET 401"] == stage.calls("arm")
 
@@ -224,7 +233,7 @@ async def test_a_lock_in_other_words_is_told_by_its_code(stage: Stage) -> None:
 
 async def test_a_connection_that_breaks_is_replaced_once(stage: Stage) -> None:
     """The aiohttp library repeats what may be repeated, over a new connection, if the one at hand turns out to be dead."""
-    await stage.arm.definition(reader(stage))
+    await stage.arm.definition(readable(stage))
     stage.trouble("arm", "drop_after_effect")
     await stage.arm.assign(assignment(stage), reader(stage), NOBODY, None)
     assert NAME in assignments(stage)
@@ -232,7 +241,7 @@ async def test_a_connection_that_breaks_is_replaced_once(stage: Stage) -> None:
 
 async def test_a_lost_answer_leaves_it_open(stage: Stage) -> None:
     """The assignment has been made, and nobody was told."""
-    await stage.arm.definition(reader(stage))
+    await stage.arm.definition(readable(stage))
     stage.trouble("arm", "drop_after_effect", times=2)
     with pytest.raises(Unreachable):
         await stage.arm.assign(assignment(stage), reader(stage), NOBODY, None)
@@ -242,7 +251,7 @@ async def test_a_lost_answer_leaves_it_open(stage: Stage) -> None:
 async def test_silence_leaves_it_open(cloud: Cloud, stage: Stage) -> None:
     """After the time that a call may take."""
     async with staged(cloud, read_seconds=0.2) as hasty:
-        await hasty.arm.definition(reader(stage))
+        await hasty.arm.definition(readable(stage))
         stage.trouble("arm", "timeout")
         with pytest.raises(Unreachable):
             await hasty.arm.unassign(assignment(stage))
@@ -251,7 +260,7 @@ async def test_silence_leaves_it_open(cloud: Cloud, stage: Stage) -> None:
 async def test_the_token_does_not_reach_the_log(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """At any level, in success and failure."""
     with caplog.at_level(logging.DEBUG):
-        await stage.arm.definition(reader(stage))
+        await stage.arm.definition(readable(stage))
         stage.fail("arm", 403, "AuthorizationFailed")
         with pytest.raises(Refused):
             await stage.arm.unassign(assignment(stage))

@@ -103,6 +103,7 @@ async def test_what_somebody_deleted_does_not_stand(stage: Stage) -> None:
     assert not await census_of(stage).stands(footprint)
 
 
+@pytest.mark.usefixtures("groups")
 async def test_lists_the_recycle_bin(stage: Stage) -> None:
     """With the instant at which things were put there."""
     application, principal, _ = await made(stage)
@@ -137,10 +138,12 @@ async def test_lists_the_assignments_at_a_scope_alone(stage: Stage) -> None:
     assert its.made_by == await census_of(stage).identity()
     assert {stage.scope.lower()} == {each.assignment.scope.lower() for each in listed}
     above = Scope.parse(f"/subscriptions/{stage.scope.subscription_id}")
+    stage.cloud.control("POST", "role-assignments", {"identity": "leasehold", "role": "Reader", "scope": above})
     assert name not in {each.assignment.name for each in await census_of(stage).assignments_at(above)}
     assert () == await census_of(stage).assignments_at(Scope.parse(f"{above}/resourceGroups/nowhere"))
 
 
+@pytest.mark.usefixtures("groups")
 async def test_tells_in_which_groups_a_principal_is(stage: Stage) -> None:
     """Of those that are asked about, twenty a call; in none when it is not there."""
     _, principal, _ = await made(stage)

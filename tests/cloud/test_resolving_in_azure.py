@@ -87,6 +87,7 @@ async def test_a_definition_comes_with_what_it_allows(stage: Stage) -> None:
         assert ("Microsoft.Authorization/roleAssignments/write",) == powers.gives_roles
 
 
+@pytest.mark.usefixtures("groups")
 async def test_a_group_that_is_not_there(stage: Stage) -> None:
     """Told with its place."""
     groups = (ObjectId("dddddddd-0000-4000-8000-000000000001"),)

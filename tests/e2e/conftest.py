@@ -110,12 +110,12 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Stage]:
+async def opened(folder: Path, *, groups: bool = False) -> AsyncIterator[Stage]:
     """A stack with the sample configuration, and no timer of its own in between. Storage keeps what it holds in the folder."""
     storage = Azurite(folder=folder)
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with (
-        Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, storage=storage) as stack,
+        Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, groups=groups, storage=storage) as stack,
         stack.visitor() as visitor,
     ):
         await up.configure(stack)
@@ -123,9 +123,13 @@ async def opened(folder: Path) -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    """A stack for each file of tests: what one leaves behind is not the others' to wait for."""
-    async with opened(tmp_path_factory.mktemp("storage")) as stage:
+async def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """A stack for each file of tests: what one leaves behind is not the others' to wait for.
+
+    In a file that says ``GROUPS = True`` the broker has the permissions for roles with groups, too.
+    """
+    groups = getattr(request.module, "GROUPS", False)
+    async with opened(tmp_path_factory.mktemp("storage"), groups=groups) as stage:
         yield stage
 
 

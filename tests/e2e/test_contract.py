@@ -181,24 +181,6 @@ async def test_a_role_has_no_more_live_leases_than_it_may(stage: Stage) -> None:
     assert (await web.call("POST", "roles/single/leases", {})).status_code == 201
 
 
-async def test_a_group_membership_comes_and_goes_with_the_lease(stage: Stage) -> None:
-    """The principal is a member of the role's groups for as long as the lease lasts."""
-    admin = await stage.broker("admin")
-    group = (await stage.objects())["groups"][0]
-    document = {"type": "service_principal", "azure_groups": [{"object_id": group["object_id"]}],
-                "bound_service_principal_ids": [stage.object_id("vm-web")]}  # fmt: skip
-    await admin.must("PUT", "roles/grouped", document)
-    before = await stage.objects()
-    answer = await issue(stage, "grouped")
-    during = await stage.objects()
-    assert (
-        answer["credential"]["object_id"]
-        in next(each for each in during["groups"] if each["object_id"] == group["object_id"])["members"]
-    )
-    await (await stage.broker("vm-web")).must("DELETE", f"leases/{answer['lease']['id']}")
-    assert await stage.objects() == before
-
-
 async def test_tells_a_caller_what_it_may_issue(stage: Stage) -> None:
     """And nothing of what it may not: why not is for the audit trail."""
     told = await (await stage.broker("stranger")).must("GET", "whoami")

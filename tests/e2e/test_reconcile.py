@@ -15,6 +15,7 @@ from shared.core.names import LeaseId
 from tests.e2e.conftest import SETTLE, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+GROUPS = True  # the recycle bin's lists take the wider permissions
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 LOST = LeaseId.parse("app-reader.01jmdgfw000000000000000000")

@@ -118,10 +118,11 @@ class CloudState:
 
     def definition(self, definition_id: str) -> Definition:
         """One role definition."""
-        names = [name for name, ids in self.definitions.items() if definition_id in ids]
-        if not names:
+        known = ((name, each) for name, ids in self.definitions.items() for each in ids)
+        name, known_id = next(((name, each) for name, each in known if _is(each, definition_id)), ("", ""))
+        if not name:
             raise Absent(f"no definition {definition_id}", status=404)
-        return Definition(definition_id, names[0], self.permissions.get(definition_id, (Permission(("*/read",)),)))
+        return Definition(known_id, name, self.permissions.get(known_id, (Permission(("*/read",)),)))
 
     def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
         """What the broker may do there."""
@@ -359,3 +360,9 @@ class CloudState:
     def _require(self, there: bool) -> None:  # noqa: FBT001 - a predicate, read where it stands
         if not there:
             raise Absent("Request_ResourceNotFound", status=404)
+
+
+def _is(known_id: str, asked: str) -> bool:
+    """Whether it is the same definition, asked for at its own place or below."""
+    (head, _, name), (asked_head, _, asked_name) = (each.lower().rpartition("/providers/") for each in (known_id, asked))
+    return name == asked_name and (asked_head == head or asked_head.startswith(f"{head}/"))

@@ -1,4 +1,4 @@
-"""Stands in for the program ``az``: ``cloud show`` and ``rest``, against the local cloud, with a token of the test's.
+"""Stands in for the program ``az``: ``cloud show``, ``account show`` and ``rest``, against the local cloud, with a token given.
 
 The test puts a file of this name into a folder of its own, first on ``PATH``; address, token and authority come by environment.
 """
@@ -24,6 +24,9 @@ def main(arguments: list[str]) -> int:
     if arguments[:2] == ["cloud", "show"]:
         print(settings["FAKE_AZ_GRAPH"] + "/")  # noqa: T201 - a program's output
         return 0
+    if arguments[:2] == ["account", "show"]:
+        print({"user.type": "servicePrincipal", "user.name": settings["FAKE_AZ_USER"]}[_options(arguments[2:])["--query"][0]])  # noqa: T201
+        return 0
     if arguments[:1] != ["rest"]:
         return _failed(f"not known here: az {' '.join(arguments)}")
     given = _options(arguments[1:])
@@ -38,7 +41,7 @@ def main(arguments: list[str]) -> int:
         with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=settings["FAKE_AZ_CA"])) as answer:
             content = answer.read()
     except urllib.error.HTTPError as refused:
-        return _failed(refused.read().decode())
+        return _failed(f"{refused.reason}({refused.read().decode()})")
     if content and "--query" in given:
         print(_found(json.loads(content), given["--query"][0]) or "")  # noqa: T201
     elif content:

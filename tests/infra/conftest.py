@@ -27,6 +27,13 @@ class Tenant:
     control_url: str
     ca_bundle: str
     environment: dict[str, str]
+    _waited: Path
+
+    def waited(self) -> list[int]:
+        """The pauses, in seconds, that the script has made since this was last asked. Nobody waits for them."""
+        found = [int(line) for line in self._waited.read_text().split()] if self._waited.exists() else []
+        self._waited.unlink(missing_ok=True)
+        return found
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The script's end, with what it wrote."""
@@ -45,13 +52,14 @@ class Tenant:
         assert 0 == done.returncode, done.stderr
         return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
-    def graph(self, path: str) -> Any:
+    def graph(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Any:
         """What Graph says of it."""
         with httpx.Client(verify=ssl.create_default_context(cafile=self.ca_bundle), trust_env=False) as http:
             address = f"{self.environment['FAKE_AZ_GRAPH']}/v1.0/{path}"
-            answer = http.get(address, headers={"authorization": f"Bearer {self.environment['FAKE_AZ_TOKEN']}"})
+            token = {"authorization": f"Bearer {self.environment['FAKE_AZ_TOKEN']}"}
+            answer = http.request(method, address, headers=token | headers, json=body)
         answer.raise_for_status()
-        return answer.json()
+        return answer.json() if answer.content else None
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         """Calls the local cloud's control API."""
@@ -69,10 +77,10 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("azure_cli.py")}" "$@"\n')
     stand_in.chmod(0o755)
     waiting = programs / "sleep"
-    waiting.write_text("#!/bin/sh\n")
+    waiting.write_text(f'#!/bin/sh\necho "$1" >>"{programs}/waited"\n')
     waiting.chmod(0o755)
     with running(Settings(state_dir=tmp_path_factory.mktemp("cloud"))) as cloud:
-        found = Tenant(cloud.control_url, str(cloud.ca_bundle), {})
+        found = Tenant(cloud.control_url, str(cloud.ca_bundle), {}, programs / "waited")
         found.control("PUT", "consistency", {"profile": "none"})
         overrides = {"roles": _PERMISSIONS}
         graph = "https://graph.microsoft.com"
@@ -80,6 +88,7 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
         found.environment.update(
             PATH=f"{programs}:{os.environ['PATH']}",
             FAKE_AZ_GRAPH=found.control("GET", "")["endpoints"]["graph"],
+            FAKE_AZ_USER=found.control("GET", "")["identities"]["admin"]["client_id"],
             FAKE_AZ_TOKEN=token["access_token"],
             FAKE_AZ_CA=str(cloud.ca_bundle),
         )

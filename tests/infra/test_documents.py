@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
+from local.cloud.deployment import graph_permissions
 from local.snapshots import INFRA
 from shared import settings
 from shared.core.azure_codes import GRAPH, RESOURCE_MANAGER
@@ -43,7 +46,7 @@ def test_every_parameter_is_explained() -> None:
 
 def test_every_permission_that_is_granted_is_explained() -> None:
     """In the table of Microsoft Graph's."""
-    granted = re.findall(r'give_graph_permission "\$broker" ([\w.]+)', (INFRA / "entra.sh").read_text())
+    granted = graph_permissions(groups=True)
 
     assert 3 == len(granted)
     assert [] == [each for each in granted if f"`{each}`" not in DEPLOY.read_text()]
@@ -51,9 +54,9 @@ def test_every_permission_that_is_granted_is_explained() -> None:
 
 def test_no_permission_over_all_applications_is_granted() -> None:
     """It would make the broker whatever it likes to be."""
-    script = re.sub(r"^#.*$", "", (INFRA / "entra.sh").read_text(), flags=re.MULTILINE)
+    granted = " ".join(graph_permissions(groups=True))
 
-    assert None is re.search(r"Application\.ReadWrite\.All|Directory\.ReadWrite\.All|RoleManagement", script)
+    assert None is re.search(r"Application\.ReadWrite\.All|Directory\.ReadWrite\.All|RoleManagement", granted)
 
 
 @pytest.mark.parametrize("name", _named(r"`(test_\w+)`"))
@@ -95,6 +98,22 @@ def test_the_archive_holds_what_the_core_tools_would_publish() -> None:
 
     assert archived is not None
     assert set(archived[1].split()) == kept | {rule[1:] for rule in rules if rule.startswith("!")}
+
+
+def test_the_licence_is_there_word_for_word() -> None:
+    """As https://www.apache.org/licenses/LICENSE-2.0.txt has it, and as pyproject.toml says."""
+    digest = hashlib.sha256((ROOT / "LICENSE").read_bytes()).hexdigest()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30" == digest
+    assert ("Apache-2.0", ["LICENSE"]) == (project["license"], project["license-files"])
+
+
+def test_what_an_operator_looks_for_is_not_sampled_away() -> None:
+    """Requests, what is logged, and failures."""
+    telemetry = json.loads((ROOT / "host.json").read_text())["logging"]["applicationInsights"]
+
+    assert {"Request", "Trace", "Exception"} == set(telemetry["samplingSettings"]["excludedTypes"].split(";"))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

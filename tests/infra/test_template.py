@@ -10,7 +10,19 @@ import azure.functions as func
 import pytest
 
 from local.cloud.arm import builtin_roles
-from local.snapshots import AUDIENCE, CLIENT, GROUP_ID, INFRA, PRINCIPAL, SUBSCRIPTION, TENANT, Snapshot, read
+from local.snapshots import (
+    APPLICATION,
+    APPLICATION_PRINCIPAL,
+    AUDIENCE,
+    CLIENT,
+    GROUP_ID,
+    INFRA,
+    PRINCIPAL,
+    SUBSCRIPTION,
+    TENANT,
+    Snapshot,
+    read,
+)
 from shared import settings, wiring
 from shared.cloud.audit_table import TableAudit
 from shared.cloud.lease_table import TableLeases
@@ -127,10 +139,9 @@ def test_storage_is_named_by_its_addresses_alone(snapshot: str) -> None:
 
 def test_the_brokers_own_identity_and_application_are_protected(app: Snapshot) -> None:
     """By object id and by client id."""
-    application = "11111111-2222-3333-4444-555555555555"
     found = settings.load(app.settings).protected_identities
 
-    assert {AUDIENCE, CLIENT, PRINCIPAL, application} == found
+    assert {AUDIENCE, CLIENT, PRINCIPAL, APPLICATION, APPLICATION_PRINCIPAL} == found
 
 
 def test_the_brokers_own_resource_group_is_protected(plain: Snapshot, app: Snapshot) -> None:

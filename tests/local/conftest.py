@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from local.cloud import first_party
+from local.cloud.deployment import graph_permissions
 from local.cloud.sample import furnish
 from local.cloud.world import World, new_world
 
@@ -71,6 +72,13 @@ def cloud(_running: tuple[str, Path]) -> Iterator[Cloud]:
         found.control("PUT", "consistency", {"profile": "none"})
         found.control("POST", "reset")
         yield found
+
+
+@pytest.fixture
+def groups(cloud: Cloud) -> None:
+    """The broker may do what roles with ``azure_groups`` need: least privilege is the default here as well."""
+    wider = set(graph_permissions(groups=True)) - set(graph_permissions(groups=False))
+    cloud.control("POST", "app-roles", {"identity": "leasehold", "app_roles": sorted(wider)})
 
 
 @pytest.fixture

@@ -121,6 +121,7 @@ async def test_secret_is_added_and_removed(client: GraphServiceClient) -> None:
     assert [] == left.password_credentials
 
 
+@pytest.mark.usefixtures("groups")
 async def test_member_is_added_and_removed(cloud: Cloud, client: GraphServiceClient) -> None:
     """The service principal of an application that the caller made, in a group that it may fill."""
     _, app_id = await _created(client)

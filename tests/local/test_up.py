@@ -155,19 +155,26 @@ def test_make_up_passes_the_tls_port_on() -> None:
     assert "-m local up --tls-port 443" in told.stdout
 
 
-@pytest.mark.parametrize(("given", "port"), [([], 0), (["--tls-port", "443"], 443)])
-def test_up_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch, given: list[str], port: int) -> None:
-    """At the known ports, and for Azure's names at the one that was asked for, or any."""
-    asked: list[Ports] = []
+@pytest.mark.parametrize(
+    ("given", "port", "groups"), [([], 0, False), (["--tls-port", "443"], 443, False), (["--groups"], 0, True)]
+)
+def test_up_does_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+    given: list[str],
+    port: int,
+    groups: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """At the known ports, and for Azure's names at the one that was asked for, or any; with rights for groups if asked."""
+    asked: list[tuple[Ports, bool]] = []
 
-    async def remember(ports: Ports) -> int:
-        asked.append(ports)
+    async def remember(ports: Ports, *, groups: bool) -> int:
+        asked.append((ports, groups))
         return 0
 
     monkeypatch.setattr(up, "up", remember)
     monkeypatch.setattr(sys, "argv", ["local", "up", *given])
     assert 0 == main()
-    assert [Ports(function_host=7071, control=7070, tls=port)] == asked
+    assert [(Ports(function_host=7071, control=7070, tls=port), groups)] == asked
 
 
 async def test_azures_names_are_at_the_port_asked_for() -> None:

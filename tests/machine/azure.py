@@ -49,6 +49,8 @@ class Azure:
     calls: Calls
     world: World = field(default_factory=new_world)
     services: dict[str, Service] = field(init=False)
+    groups: bool = True
+    """Whether the broker may do what roles with groups need."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a worker dies at a call to it: whoever waits for the task that died would wait for ever."""
     _tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class Azure:
         clock = self.calls.clock
         self.world.clock.source = lambda: START.timestamp() + clock.monotonic() - 1000.0
         first_party.settle(self.world)
-        furnish(self.world)
+        furnish(self.world, groups=self.groups)
         named: list[Service] = [Entra(), Graph(), Arm(), hosts.KeyVault()]
         self.services = {service.name: service for service in named}
 

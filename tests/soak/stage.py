@@ -111,7 +111,7 @@ async def staged(plan: Plan) -> AsyncIterator[Stage]:
     """The stack with its roles; everything is replicated at once until ``trouble`` begins."""
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with (
-        Stack(hosts_wanted=2, settings=settings, sweep_schedule=EVERY_FEW_SECONDS) as stack,
+        Stack(hosts_wanted=2, settings=settings, sweep_schedule=EVERY_FEW_SECONDS, groups=True) as stack,
         stack.visitor() as visitor,
     ):
         stage = Stage(stack, visitor, plan)

@@ -101,6 +101,7 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
         "reconciliation": {"last": None, "summary": {}},
         "stuck": [],
         "outdated_roles": [],
+        "warnings": [],
     }
     assert after.json["leases"] == {"by_state": {"active": 1}, "by_role": {"web": {"active": 1}}}
     assert after.json["sweep"]["lag_seconds"] == pytest.approx(90, abs=1)

@@ -4,7 +4,7 @@ import pytest
 
 from local.cloud.arm import builtin_roles
 from local.cloud.state import RoleDefinition
-from shared.core.definition import ASSIGN, GIVING_ROLES, Definition, Permission, Powers, allows
+from shared.core.definition import ASSIGN, GIVING_ROLES, Definition, Permission, Powers, allows, read_at
 from shared.core.names import Scope
 
 S = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -106,3 +106,14 @@ def test_a_custom_role_is_assignable_within_its_scopes(assignable: str, *, expec
     """By whole segments, in any case."""
     found = Definition("x", "x", (), (assignable,))
     assert expected is found.is_assignable_at(Scope.parse(f"{S}/resourceGroups/app"))
+
+
+def test_a_definition_is_read_at_the_scope_where_it_is_assigned() -> None:
+    """The broker may have no right over the subscription that its id begins with; another subscription's stays where it is."""
+    group = Scope("/subscriptions/00000002-0000-4000-8000-000000000000/resourceGroups/app")
+    tail = "/providers/Microsoft.Authorization/roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
+    other = f"/subscriptions/00000009-0000-4000-8000-000000000000{tail}"
+
+    for place in ("", "/subscriptions/00000002-0000-4000-8000-000000000000", group, group.upper()):
+        assert f"{group}{tail}" == read_at(f"{place}{tail}", group)
+    assert other == read_at(other, group)

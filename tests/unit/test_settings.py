@@ -195,6 +195,24 @@ def test_reaches_storage_by_account_name() -> None:
     )
 
 
+@pytest.mark.parametrize("service", ["blob", "queue", "table"])
+def test_warns_of_a_name_beside_the_addresses(service: str) -> None:
+    """The host would take the name, and in another cloud find nothing; an older template still sets both."""
+    addresses = {f"__{each}ServiceUri": f"https://acct.{each}.storage.example" for each in ("queue", "table", service)}
+    found = load(without_connection_string(__accountName="acct", **addresses))
+
+    assert "https://acct.table.storage.example" == found.storage.table_endpoint
+    assert ["AzureWebJobsStorage__accountName"] == [text.split()[0] for text in found.warnings]
+
+
+def test_a_name_or_addresses_alone_are_no_matter_for_a_warning() -> None:
+    """Nor is a connection string."""
+    addresses = {f"__{each}ServiceUri": f"https://acct.{each}.storage.example" for each in ("queue", "table")}
+
+    for environment in (without_connection_string(**addresses), without_connection_string(__accountName="acct"), LEAST):
+        assert () == load(environment).warnings
+
+
 def test_reaches_storage_by_its_address() -> None:
     """For other clouds; the blobs' address is the host's own."""
     settings = load(

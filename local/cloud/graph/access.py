@@ -25,6 +25,8 @@ EVERY = "Application.ReadWrite.All"
 READ_DIRECTORY = ("Directory.Read.All", "Directory.ReadWrite.All")
 READ_APPLICATIONS = ("Application.Read.All", EVERY, OWNED, *READ_DIRECTORY)
 """``OwnedBy`` may list and read every application and service principal: only its changes are confined."""
+READ_DELETED_APPLICATIONS = ("Application.Read.All", EVERY, *READ_DIRECTORY)
+"""``OwnedBy`` does not reach the recycle bin's lists: https://learn.microsoft.com/graph/api/directory-deleteditems-list."""
 CHANGE_APPLICATIONS = (OWNED, EVERY)
 ASSIGN_APP_ROLES = ("AppRoleAssignment.ReadWrite.All",)
 READ_GRANTS = ("DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All", *READ_DIRECTORY)

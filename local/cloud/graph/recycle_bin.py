@@ -25,12 +25,12 @@ def listed(request: Request) -> Reply:
     directory = request.directory
     # Deleted users and groups may be told of by those who may read such objects: directory-deleteditems-list.
     kinds: Mapping[str, tuple[queries.Kind[Any], type[Any], Mapping[str, Any], tuple[str, ...]]] = {
-        "application": (bodies.APPLICATION, Application, directory.applications, access.READ_APPLICATIONS),
+        "application": (bodies.APPLICATION, Application, directory.applications, access.READ_DELETED_APPLICATIONS),
         "serviceprincipal": (
             bodies.SERVICE_PRINCIPAL,
             ServicePrincipal,
             directory.service_principals,
-            access.READ_APPLICATIONS,
+            access.READ_DELETED_APPLICATIONS,
         ),
         "group": (bodies.GROUP, Group, directory.groups, access.READ_GROUPS),
         "user": (bodies.USER, User, directory.users, access.READ_USERS),

@@ -1,0 +1,105 @@
+"""What entra.sh has to say to Microsoft Graph about the API application: compares the one that is there with application.json.
+
+``application.py changes CLIENT_ID`` reads the application and prints the bodies of the changes that are needed, a line each, in
+their order: none when there is nothing to change. Whatever else the application has, it keeps: scopes, app roles, authorized
+clients and claims of other people's stay in their lists.
+
+``application.py strangers [OBJECT_ID...]`` reads a list of directory objects (the application, its service principal, lists of
+owners and of federated credentials), and prints what lets anybody act as one: owners other than those named, and credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+_WANTED = Path(__file__).with_name("application.json")
+_AT_BIRTH = ("displayName", "signInAudience")
+"""Given when the application is made; whoever changes them later has a reason."""
+_KEYS = ("id", "appId", "name")
+"""What tells the entries of Graph's lists apart."""
+
+
+def merged(there: Any, wanted: Any) -> Any:
+    """What is wanted, laid over what is there: objects member by member, lists entry by entry."""
+    if isinstance(wanted, dict):
+        held = there or {}
+        return {**held, **{name: merged(held.get(name), value) for name, value in wanted.items()}}
+    if isinstance(wanted, list):
+        return _listed(there or [], wanted)
+    return there if _same(there, wanted) else wanted
+
+
+def _listed(there: list[Any], wanted: list[Any]) -> list[Any]:
+    result = list(there)
+    for value in wanted:
+        place = next((index for index, held in enumerate(result) if _same(_key(held), _key(value))), None)
+        if place is None:
+            result.append(value)
+        else:
+            result[place] = merged(result[place], value)
+    return result
+
+
+def _key(entry: Any) -> Any:
+    return next((entry[name] for name in _KEYS if name in entry), None) if isinstance(entry, dict) else entry
+
+
+def _same(one: Any, other: Any) -> bool:
+    """GUIDs are the same in any case."""
+    return bool(one == other) or (isinstance(one, str) and isinstance(other, str) and one.lower() == other.lower())
+
+
+def changes(there: dict[str, Any], client_id: str) -> list[dict[str, Any]]:
+    """The bodies, in order. A client can be authorized in advance only for a scope that exists: a new scope goes first."""
+    wanted = {name: value for name, value in json.loads(_WANTED.read_text()).items() if name not in _AT_BIRTH}
+    wanted["identifierUris"] = [f"api://{client_id}"]
+    laid = merged({name: there.get(name) for name in wanted}, wanted)
+    differing = {name: laid[name] for name in wanted if laid[name] != there.get(name)}
+    if "api" not in differing:
+        return [differing] if differing else []
+    held = there.get("api") or {}
+    scopes = {scope["id"].lower() for scope in held.get("oauth2PermissionScopes") or []}
+    if scopes >= {scope["id"].lower() for scope in wanted["api"]["oauth2PermissionScopes"]}:
+        return [differing]
+    clients = held.get("preAuthorizedApplications") or []
+    return [{**differing, "api": {**laid["api"], "preAuthorizedApplications": clients}}, {"api": laid["api"]}]
+
+
+def strangers(documents: list[dict[str, Any]], expected: set[str]) -> list[str]:
+    """Who else can act as the application, a line each."""
+    found = []
+    for document in documents:
+        for entry in document.get("value", []):
+            kind = "federated credential" if "issuer" in entry else "owner"
+            if entry["id"].lower() not in expected:
+                found.append(f"{kind} {entry['id']} {entry.get('displayName') or entry.get('name') or ''}".rstrip())
+        for kind in ("passwordCredentials", "keyCredentials"):
+            found += [f"{kind[: -len('Credentials')]} credential {each['keyId']}" for each in document.get(kind) or []]
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    """Reads standard input, writes standard output."""
+    command, *given = arguments
+    if command == "changes":
+        lines = [json.dumps(body) for body in changes(json.load(sys.stdin), given[0])]
+    else:
+        lines = strangers(_documents(sys.stdin.read()), {each.lower() for each in given})
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    """JSON documents, one behind the other."""
+    decoder, found, rest = json.JSONDecoder(), [], text.strip()
+    while rest:
+        document, end = decoder.raw_decode(rest)
+        found.append(document)
+        rest = rest[end:].strip()
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,189 @@
+"""The API application when it is there already: somebody else's, or ours with what others have added."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.application import changes
+from local.cloud import deployment
+from tests.infra.conftest import Tenant
+
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+OTHER = "11111111-2222-3333-4444-555555555555"
+CLIENT = "99999999-2222-3333-4444-555555555555"
+
+
+def _waiting(tenant: Tenant, name: str) -> dict[str, Any]:
+    """Somebody has registered an application under the name, before us."""
+    body = {"displayName": "Leasehold", "signInAudience": "AzureADMyOrg"}
+    path = f"applications(uniqueName='{name}')"
+    tenant.graph(path, "PATCH", body, prefer="create-if-missing")
+    found: dict[str, Any] = tenant.graph(path)
+    return found
+
+
+def _own(tenant: Tenant, path: str, owner: str) -> None:
+    reference = {"@odata.id": f"https://graph.microsoft.com/v1.0/directoryObjects/{owner}"}
+    tenant.graph(f"{path}/owners/$ref", "POST", reference)
+
+
+def _by_owner(tenant: Tenant, app: dict[str, Any]) -> None:
+    _own(tenant, f"applications/{app['id']}", _identity(tenant, "stranger"))
+
+
+def _by_secret(tenant: Tenant, app: dict[str, Any]) -> None:
+    tenant.graph(f"applications/{app['id']}/addPassword", "POST", {"passwordCredential": {"displayName": "mine"}})
+
+
+def _by_federation(tenant: Tenant, app: dict[str, Any]) -> None:
+    trusted = {"name": "mine", "issuer": "https://example.net", "subject": "me", "audiences": ["api://AzureADTokenExchange"]}
+    tenant.graph(f"applications/{app['id']}/federatedIdentityCredentials", "POST", trusted)
+
+
+def _by_principals_secret(tenant: Tenant, app: dict[str, Any]) -> None:
+    principal = tenant.graph("servicePrincipals", "POST", {"appId": app["appId"]})
+    tenant.graph(f"servicePrincipals/{principal['id']}/addPassword", "POST", {"passwordCredential": {"displayName": "mine"}})
+
+
+def _by_principals_owner(tenant: Tenant, app: dict[str, Any]) -> None:
+    principal = tenant.graph("servicePrincipals", "POST", {"appId": app["appId"]})
+    _own(tenant, f"servicePrincipals/{principal['id']}", _identity(tenant, "stranger"))
+
+
+def _identity(tenant: Tenant, name: str) -> str:
+    return str(tenant.control("GET", "")["identities"][name]["object_id"])
+
+
+@pytest.mark.parametrize("way", [_by_owner, _by_secret, _by_federation, _by_principals_secret, _by_principals_owner])
+def test_refuses_an_application_that_others_can_act_as(tenant: Tenant, way: Any) -> None:
+    """And leaves it as it is; told in words, it takes it."""
+    name = f"squatted{way.__name__.replace('_', '-')}"
+    way(tenant, _waiting(tenant, name))
+    before = tenant.graph(f"applications(uniqueName='{name}')")
+
+    refused = tenant.run("application", "--unique-name", name)
+
+    assert (1, "") == (refused.returncode, refused.stdout)
+    assert "others can act as it" in refused.stderr
+    assert before == tenant.graph(f"applications(uniqueName='{name}')")
+    taken = tenant.lines("application", "--unique-name", name, "--accept-its-owners-and-credentials")
+    assert before["appId"] == taken["audience"]
+
+
+def test_takes_an_application_of_named_owners_and_of_its_own(tenant: Tenant) -> None:
+    """Who is signed in is no stranger; nor is who is expected."""
+    app = _waiting(tenant, "owned")
+    for owner in ("admin", "auditor"):
+        _own(tenant, f"applications/{app['id']}", _identity(tenant, owner))
+
+    refused = tenant.run("application", "--unique-name", "owned")
+    taken = tenant.lines("application", "--unique-name", "owned", "--owner", _identity(tenant, "auditor").upper())
+
+    assert (1, True) == (refused.returncode, _identity(tenant, "auditor") in refused.stderr)
+    assert _identity(tenant, "admin") not in refused.stderr
+    assert app["appId"] == taken["audience"]
+
+
+def test_keeps_what_others_have_added(tenant: Tenant) -> None:
+    """Scopes, app roles, authorized clients, addresses and claims stay beside ours."""
+    path = "applications(uniqueName='shared')"
+    made = tenant.lines("application", "--unique-name", "shared")
+    app = tenant.graph(path)
+    scope = app["api"]["oauth2PermissionScopes"][0] | {"id": OTHER, "value": "other"}
+    role = app["appRoles"][0] | {"id": OTHER, "value": "Other"}
+    client = {"appId": CLIENT, "delegatedPermissionIds": [OTHER]}
+    theirs = {
+        "api": app["api"] | {"oauth2PermissionScopes": [scope, *app["api"]["oauth2PermissionScopes"]]},
+        "appRoles": [role, *[each for each in app["appRoles"] if each["value"] != "Leasehold.Auditor"]],
+        "identifierUris": ["api://other", *app["identifierUris"]],
+        "displayName": "Our Leasehold",
+    }
+    tenant.graph(f"applications/{app['id']}", "PATCH", theirs)
+    authorized = {"preAuthorizedApplications": [client, *app["api"]["preAuthorizedApplications"]]}
+    tenant.graph(f"applications/{app['id']}", "PATCH", {"api": theirs["api"] | authorized})
+
+    assert made == tenant.lines("application", "--unique-name", "shared")
+
+    found = tenant.graph(path)
+    assert "Our Leasehold" == found["displayName"]
+    assert ["Other", "Leasehold.Admin", "Leasehold.Auditor"] == [each["value"] for each in found["appRoles"]]
+    assert {"api://other", f"api://{app['appId']}"} == set(found["identifierUris"])
+    assert {"other", "access"} == {each["value"] for each in found["api"]["oauth2PermissionScopes"]}
+    assert {CLIENT, AZURE_CLI} == {each["appId"] for each in found["api"]["preAuthorizedApplications"]}
+
+
+def test_registering_again_writes_nothing(tenant: Tenant) -> None:
+    """It looks, and finds all as it should be."""
+    tenant.lines("application", "--unique-name", "settled")
+    tenant.control("DELETE", "calls")
+
+    tenant.lines("application", "--unique-name", "settled")
+
+    assert {"GET"} == {each["method"] for each in tenant.control("GET", "calls")}
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_refusal_for_good_is_told_at_once(tenant: Tenant, method: str) -> None:
+    """With Graph's own words, and without waiting for it to change its mind."""
+    effect = {"status": 403, "code": "Authorization_RequestDenied"}
+    fault = {"service": "graph", "method": method, "path": "applications", "times": 50, "effect": effect}
+    tenant.control("POST", "faults", [fault])
+    tenant.waited()
+
+    done = tenant.run("application", "--unique-name", f"forbidden-{method.lower()}")
+    tenant.control("DELETE", "faults")
+
+    assert (1, "", []) == (done.returncode, done.stdout, tenant.waited())
+    assert "Authorization_RequestDenied" in done.stderr
+
+
+def test_a_service_principal_that_is_refused_for_a_moment_is_tried_again(tenant: Tenant) -> None:
+    """Graph answers 403 while a replica does not know the application yet."""
+    effect = {"status": 403, "code": "Authorization_RequestDenied"}
+    fault = {"service": "graph", "method": "PATCH", "path": "servicePrincipals", "times": 1, "effect": effect}
+    tenant.control("POST", "faults", [fault])
+    tenant.waited()
+
+    tenant.lines("application", "--unique-name", "slow")
+
+    assert [2] == tenant.waited()
+
+
+def _as_wanted() -> dict[str, Any]:
+    return deployment.application() | {"identifierUris": [f"api://{CLIENT}"]}
+
+
+def test_never_takes_the_command_line_out_on_the_way() -> None:
+    """Whatever is missing, each change in its turn leaves the Azure CLI authorized."""
+    for name in ("appRoles", "optionalClaims", "identifierUris"):
+        assert [{name}] == [set(body) for body in changes(_as_wanted() | {name: None}, CLIENT)]
+    there = _as_wanted()
+    scope = there["api"]["oauth2PermissionScopes"][0]
+    for api in (
+        there["api"] | {"requestedAccessTokenVersion": 1},
+        there["api"] | {"oauth2PermissionScopes": [scope | {"type": "User"}]},
+        there["api"] | {"oauth2PermissionScopes": []},
+    ):
+        bodies = changes(there | {"api": api}, CLIENT)
+        assert bodies
+        for body in bodies:
+            assert AZURE_CLI in [each["appId"] for each in body["api"]["preAuthorizedApplications"]]
+
+
+def test_a_new_scope_comes_before_the_client_that_is_authorized_for_it() -> None:
+    """Graph takes a client only for a scope that exists."""
+    first, second = changes({"api": {"acceptMappedClaims": True}}, CLIENT)
+
+    assert [] == first["api"]["preAuthorizedApplications"]
+    assert [AZURE_CLI] == [each["appId"] for each in second["api"]["preAuthorizedApplications"]]
+    assert (True, True) == (first["api"]["acceptMappedClaims"], second["api"]["acceptMappedClaims"])
+
+
+def test_ids_are_the_same_in_any_case() -> None:
+    """Whoever wrote them."""
+    there = _as_wanted()
+    there["appRoles"] = [each | {"id": each["id"].upper()} for each in there["appRoles"]]
+
+    assert [] == changes(there, CLIENT)
