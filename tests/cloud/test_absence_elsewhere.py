@@ -23,7 +23,7 @@ from azure.storage.queue.aio import QueueClient
 from shared.cloud.queues import StorageRevocations
 from shared.cloud.tables import Table
 from shared.core.batch import Batch
-from shared.core.errors import Absent, LeaseholdError, LostRace
+from shared.core.errors import Absent, LeaseholdError, LostRace, Throttled
 from shared.core.footprint import Assignment
 from shared.core.names import Scope
 from shared.issuers.directory_calls import Authorization
@@ -207,3 +207,13 @@ async def test_storages_404_is_an_absence(code: str) -> None:
     """Of the row, or of the whole table."""
     client = Failing(_http(ResourceNotFoundError, 404, code))
     assert (None, []) == (await _table(client).read("p", "r"), await _scanned(_table(client)))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_storage_that_is_busy_says_so(status: int) -> None:
+    """It passes by itself: whoever asked waits, and nothing is told as refused."""
+    client = Failing(_http(HttpResponseError, status, "ServerBusy"))
+    with pytest.raises(Throttled):
+        await _table(client).read("p", "r")
+    with pytest.raises(Throttled):
+        await _table(client).write([("delete", {"PartitionKey": "p", "RowKey": "r"})])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
@@ -381,3 +382,16 @@ async def test_each_tenant_has_its_own_pause(server: KeyServer, clock: FakeClock
             await verifier.verify(token("evil"))
     server.second = [jwk("three")]
     assert OTHER_TENANT == (await verifier.verify(token("three", **elsewhere))).tenant_id
+
+
+async def test_a_document_that_comes_with_an_error_is_none(server: KeyServer, clock: FakeClock) -> None:
+    """However well-formed: a 500 may repeat what an attacker, or an old cache, has put there."""
+    told = server.client()
+
+    async def failing(request: httpx.Request) -> httpx.Response:
+        answer = await told.send(httpx.Request(request.method, request.url))
+        return httpx.Response(500, content=answer.content, headers={"content-type": "application/json"})
+
+    async with told, httpx.AsyncClient(transport=httpx.MockTransport(failing)) as client:
+        with pytest.raises(Unavailable):
+            await TenantKeys(AUTHORITY, ObjectId(TENANT), client, clock).find(V2, "one")

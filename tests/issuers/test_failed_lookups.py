@@ -123,6 +123,18 @@ async def test_a_bin_that_cannot_be_emptied_is_told_though_nothing_was_deleted_j
     assert job.world.leftovers()
 
 
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_a_purge_that_fails_while_the_other_succeeds_is_told(nth: int) -> None:
+    """Principal and application are purged one after the other: either failure counts, and either is mended later."""
+    job = await _minted("principal")
+    job.world.calls.fail("directory.purge", Refused("no right", status=403), nth=nth)
+    with pytest.raises(Refused):
+        await _undo(job)
+    assert 1 == len(job.world.leftovers())
+    await _undo(job)
+    assert [] == job.world.leftovers()
+
+
 @pytest.mark.parametrize("no", NOES)
 @pytest.mark.parametrize("kind", TARGETS)
 async def test_a_young_secret_that_was_missed_once_and_cannot_be_looked_for_again_is_told(kind: str, no: str) -> None:

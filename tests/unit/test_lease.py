@@ -205,3 +205,10 @@ def test_a_lease_that_is_let_go_keeps_its_last_error() -> None:
     """It is read by whoever wonders what became of it."""
     gone = replace(STUCK, last_error="azure_scope_locked").let_go(NOW, timedelta(days=7))
     assert (State.ENDED, "azure_scope_locked", NOW + timedelta(days=7)) == (gone.state, gone.last_error, gone.due_at)
+
+
+@pytest.mark.parametrize("lease", [PLANNED, ACTIVE], ids=["planned", "active"])
+def test_only_an_end_is_put_off(lease: Lease) -> None:
+    """Nothing else waits for Azure's leave."""
+    with pytest.raises(IllegalMove):
+        lease.put_off(NOW, "x", 0.0, 60.0)

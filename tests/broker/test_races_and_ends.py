@@ -1,0 +1,89 @@
+"""Races that are lost every time, ends that fail half-way, and what is pruned between two reads."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from shared.broker.force import revoke_as_operator
+from shared.broker.issue import Ask
+from shared.broker.repeat import issue_once
+from shared.core.errors import Conflict, LostRace
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId
+from tests.broker.scenes import issued, stored, swept
+from tests.fakes.world import ADMINISTRATOR, WEB, World, request, role, world
+
+
+async def test_a_forced_end_that_loses_every_race_says_so_and_changes_nothing() -> None:
+    """After a few tries, not for ever."""
+    made = world(role())
+    lease = (await issued(made)).lease
+    tries: list[Lease] = []
+
+    async def losing(wanted: Lease, *, former: Lease) -> Lease:
+        tries.append(wanted)
+        raise LostRace(f"moved from {former.version}")
+
+    made.leases.swap = losing  # type: ignore[method-assign]
+    with pytest.raises(Conflict) as busy:
+        await revoke_as_operator(made.outside, request(ADMINISTRATOR), lease.id, force=True)
+    assert ("lease_busy", 5, State.ACTIVE) == (busy.value.stable_code, len(tries), stored(made).state)
+
+
+async def test_a_forced_end_that_loses_all_races_but_the_last_ends_the_lease() -> None:
+    """The fifth try counts as the first does."""
+    made = world(role())
+    lease = (await issued(made)).lease
+    swap, lost = made.leases.swap, [LostRace("moved")] * 4
+
+    async def losing(wanted: Lease, *, former: Lease) -> Lease:
+        if lost:
+            raise lost.pop()
+        return await swap(wanted, former=former)
+
+    made.leases.swap = losing  # type: ignore[method-assign]
+    assert State.ENDED is (await revoke_as_operator(made.outside, request(ADMINISTRATOR), lease.id, force=True)).state
+
+
+@pytest.mark.parametrize("call", ["directory.delete_application", "authorization.unassign", "audit.record"])
+async def test_a_defect_while_one_lease_ends_keeps_no_other_from_ending(call: str) -> None:
+    """Nobody has foreseen the exception; the sweep goes on, and the next one ends that lease as well."""
+    made = world(role(ttl=60))
+    for _ in range(3):
+        await issued(made)
+    made.clock.jump(61)
+    made.calls.fail(call, RuntimeError("a defect"))  # type: ignore[arg-type]
+    assert (2, 1) == ((first := await swept(made)).ended, first.remaining)
+    for _ in range(8):
+        await swept(made, after=600)
+    assert ([], {State.ENDED}) == (made.leftovers(), {lease.state for lease in made.leases.rows.values()})
+
+
+def _prune(made: World, *, key: bool) -> Callable[[LeaseId], Awaitable[Lease | None]]:
+    """Reads as the store does, after a sweep of another worker's has forgotten the lease, once."""
+    get, left = made.leases.get, [True]
+
+    async def reading(lease_id: LeaseId) -> Lease | None:
+        if left:
+            left.clear()
+            made.leases.rows.clear()
+            if key:
+                made.leases.keys.clear()
+        return await get(lease_id)
+
+    return reading
+
+
+@pytest.mark.parametrize("key", [True, False])
+async def test_a_lease_pruned_between_a_repeats_two_reads_leaves_its_key_free(*, key: bool) -> None:
+    """Its key was read, and then the lease is not there: issued anew, whether the key went with it or not."""
+    made = world(role())
+    first = await issue_once(made.outside, request(), Ask(WEB), "k")
+    await revoke_as_operator(made.outside, request(ADMINISTRATOR), first.lease.id, force=False)
+    made.leases.get = _prune(made, key=key)  # type: ignore[method-assign]
+    second = await issue_once(made.outside, request(), Ask(WEB), "k")
+    assert first.lease.id != second.lease.id
+    assert [second.lease.id] == [lease.id for lease in made.leases.rows.values()]
+    assert [second.lease.id] == [kept.lease_id for kept in made.leases.keys.values()]
