@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from shared.broker.force import revoke_as_operator
 from shared.broker.issue import Ask
 from shared.broker.repeat import issue_once
+from shared.broker.revoke import revoke
 from shared.core.errors import Conflict, LostRace
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
@@ -87,3 +90,15 @@ async def test_a_lease_pruned_between_a_repeats_two_reads_leaves_its_key_free(*,
     assert first.lease.id != second.lease.id
     assert [second.lease.id] == [lease.id for lease in made.leases.rows.values()]
     assert [second.lease.id] == [kept.lease_id for kept in made.leases.keys.values()]
+
+
+@pytest.mark.parametrize(("late", "state"), [(-0.5, State.ENDING), (0.0, State.ENDED)])
+async def test_a_lease_that_somebody_may_still_be_making_has_not_ended(late: float, state: State) -> None:
+    """Until the last instant at which that worker's calls may take effect, though all that is known was there and is gone."""
+    made = world(role(ttl=3600, max_ttl=3600))
+    lease = (await issued(made)).lease
+    made_by = made.clock.now() + timedelta(seconds=100)
+    made.leases.rows[lease.id] = replace(stored(made), made_by=made_by)
+    made.clock.jump(100 + late)
+    assert state is (await revoke(made.outside, request(), lease.id)).state
+    assert [] == made.leftovers()
