@@ -87,11 +87,12 @@ def _principal(world: World, application: FirstParty) -> ServicePrincipal:
         app_id=application.app_id,
         created=world.clock.now(),
         properties={
+            "appDisplayName": application.name,
             "displayName": application.name,
             "accountEnabled": True,
             "appOwnerOrganizationId": OWNER_TENANT,
             "appRoleAssignmentRequired": False,
-            "servicePrincipalNames": [application.app_id, *application.uris],
+            "servicePrincipalNames": [*application.uris, application.app_id],
             "servicePrincipalType": "Application",
             "signInAudience": "AzureADMultipleOrgs",
             "appRoles": [_role(*role) for role in GRAPH_ROLES.items()] if application.app_id == GRAPH else [],

@@ -111,3 +111,12 @@ def test_a_service_wants_a_token(world: World) -> None:
 
 def _kids(world: World) -> set[str]:
     return {key["kid"] for key in get(world, f"/{world.tenant_id}/discovery/keys").body["keys"]}
+
+
+@pytest.mark.parametrize("anybody", ["organizations", "common", "Common"])
+def test_where_no_tenant_is_named_the_issuer_has_a_place_for_it(world: World, anybody: str) -> None:
+    """To the letter, in either version."""
+    issuers = [get(world, f"/{anybody}{version}/.well-known/openid-configuration").body["issuer"] for version in ("/v2.0", "")]
+    assert ["https://login.microsoftonline.com/{tenantid}/v2.0", "https://sts.windows.net/{tenantid}/"] == issuers
+    (key, *_) = get(world, f"/{anybody}/discovery/v2.0/keys").body["keys"]
+    assert issuers[0] == key["issuer"]

@@ -28,7 +28,7 @@ def test_is_made_of_its_application(tenant: Tenant, client: Client) -> None:
     app = tenant.application()
     app.properties |= {"identifierUris": ["api://one"], "web": {"redirectUris": ["https://a"]}}
     made = client.post("/servicePrincipals", {"appId": app.app_id}).body
-    assert ([app.app_id, "api://one"], ["https://a"], "app") == (
+    assert (["api://one", app.app_id], ["https://a"], "app") == (
         made["servicePrincipalNames"],
         made["replyUrls"],
         made["displayName"],
@@ -151,3 +151,21 @@ def test_lists_what_it_owns(tenant: Tenant) -> None:
     owned = {tenant.application(owners=(broker.object_id,)).id, tenant.principal(owners=(broker.object_id,)).id}
     found = set(ids(broker.get(f"/servicePrincipals/{broker.object_id}/ownedObjects")))
     assert owned < found
+
+
+def test_microsofts_own_name_themselves_and_no_time(client: Client) -> None:
+    """Every tenant has them: nobody has made them there."""
+    (shown,) = client.get("/servicePrincipals?$filter=appId eq '00000003-0000-0000-c000-000000000000'").body["value"]
+    assert ("Microsoft Graph", None) == (shown["appDisplayName"], shown["createdDateTime"])
+    assert "00000003-0000-0000-c000-000000000000" == shown["servicePrincipalNames"][-1]
+
+
+def test_a_secret_of_its_own_has_no_hint(tenant: Tenant, client: Client) -> None:
+    """An application's shows three letters."""
+    app = tenant.application()
+    principal = client.post("/servicePrincipals", {"appId": app.app_id}).body["id"]
+    made = client.post(f"/servicePrincipals/{principal}/addPassword").body
+    (shown,) = client.get(f"/servicePrincipals/{principal}").body["passwordCredentials"]
+    assert (None, None) == (made["hint"], shown["hint"])
+    of_app = client.post(f"/applications/{app.id}/addPassword").body
+    assert of_app["secretText"][:3] == of_app["hint"]

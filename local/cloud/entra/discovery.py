@@ -46,7 +46,7 @@ def configuration_1(world: World, call: Call) -> Reply:
     """``GET /{tenant}/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
-    document = _configuration(f"{base}/oauth2", world.tokens.issuers[0], f"{call.origin}/common/discovery/keys")
+    document = _configuration(f"{base}/oauth2", _issuer(world, call, 0), f"{call.origin}/common/discovery/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/devicecode"
     document["userinfo_endpoint"] = f"{base}/openid/userinfo"
     document["microsoft_multi_refresh_token"] = True
@@ -58,7 +58,7 @@ def configuration_2(world: World, call: Call) -> Reply:
     """``GET /{tenant}/v2.0/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
-    document = _configuration(f"{base}/oauth2/v2.0", world.tokens.issuers[1], f"{base}/discovery/v2.0/keys")
+    document = _configuration(f"{base}/oauth2/v2.0", _issuer(world, call, 1), f"{base}/discovery/v2.0/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/v2.0/devicecode"
     document["userinfo_endpoint"] = "https://graph.microsoft.com/oidc/userinfo"
     document["kerberos_endpoint"] = f"{base}/kerberos"
@@ -71,7 +71,7 @@ def keys(world: World, call: Call) -> Reply:
     _check(world, call)
     published = world.tokens.keys.jwks()
     if "/v2.0/" in call.path:
-        published = [found | {"issuer": world.tokens.issuers[1]} for found in published]
+        published = [found | {"issuer": _issuer(world, call, 1)} for found in published]
     return Reply(200, {"keys": published}, _CACHED)
 
 
@@ -94,6 +94,12 @@ def instance(world: World, call: Call) -> Reply:
         "metadata": _CLOUDS if known else [local, *_CLOUDS],
     }
     return Reply(200, body, _CACHED)
+
+
+def _issuer(world: World, call: Call, version: int) -> str:
+    """Who signs. Where no tenant is named, the document has a place for it, to the letter."""
+    tenant = "{tenantid}" if call.params["tenant"].lower() in _ANY_TENANT else world.tenant_id
+    return world.tokens.issuers[version].replace(world.tenant_id, tenant)
 
 
 def _check(world: World, call: Call) -> None:

@@ -6,6 +6,7 @@ import struct
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from local.cloud import first_party
 from local.cloud.graph import schema
 from local.cloud.graph.instants import written
 from local.cloud.graph.queries import Kind
@@ -56,7 +57,7 @@ def service_principal(request: Request, item: ServicePrincipal) -> Json:
     return body | {
         "id": item.id,
         "appId": item.app_id,
-        "createdDateTime": written(item.created, precise=False),
+        "createdDateTime": None if _is_microsofts(item) else written(item.created, precise=False),
         "deletedDateTime": _deleted(request, item),
         "servicePrincipalType": item.kind,
         "alternativeNames": _alternative_names(item) or body["alternativeNames"],
@@ -64,6 +65,11 @@ def service_principal(request: Request, item: ServicePrincipal) -> Json:
         "keyCredentials": certificates(request, item),
         "passwordCredentials": passwords(request, item),
     }
+
+
+def _is_microsofts(item: ServicePrincipal) -> bool:
+    """Whether every tenant has it: nobody has made those, and no time is told."""
+    return item.properties.get("appOwnerOrganizationId") == first_party.OWNER_TENANT
 
 
 def _inherited(request: Request, app: Application | None) -> Json:
@@ -81,7 +87,7 @@ def _inherited(request: Request, app: Application | None) -> Json:
         "logoutUrl": body["web"]["logoutUrl"],
         "oauth2PermissionScopes": body["api"]["oauth2PermissionScopes"],
         "replyUrls": [uri for part in ("web", "spa", "publicClient") for uri in body[part]["redirectUris"]],
-        "servicePrincipalNames": [app.app_id, *body["identifierUris"]],
+        "servicePrincipalNames": [*body["identifierUris"], app.app_id],
         "signInAudience": body["signInAudience"],
     }
 
@@ -129,7 +135,8 @@ def passwords(request: Request, holder: Application | ServicePrincipal) -> list[
     """Secrets as reads show them, newest first: never their text; as far as this replica knows."""
     sees = request.world.consistency.sees
     items = (*_gone(request, "secret", holder), *holder.passwords.values())
-    return [password(item) for item in reversed(items) if sees("graph", "secret", item.key_id)]
+    hinted = isinstance(holder, Application)
+    return [password(item, hinted=hinted) for item in reversed(items) if sees("graph", "secret", item.key_id)]
 
 
 def _gone(request: Request, kind: str, holder: Application | ServicePrincipal) -> list[Any]:
@@ -137,13 +144,13 @@ def _gone(request: Request, kind: str, holder: Application | ServicePrincipal) -
     return [item for of, item in request.world.ghosts.of(kind) if of == holder.id]
 
 
-def password(item: Password, *, reveal: bool = False) -> Json:
-    """A secret; its text is told once, when it is made."""
+def password(item: Password, *, hinted: bool, reveal: bool = False) -> Json:
+    """A secret; its text is told once, when it is made. Of an application's the first letters are shown ever after."""
     return {
         "customKeyIdentifier": None,
         "displayName": item.display_name,
         "endDateTime": written(item.end),
-        "hint": item.secret[:3],
+        "hint": item.secret[:3] if hinted else None,
         "keyId": item.key_id,
         "secretText": item.secret if reveal else None,
         "startDateTime": written(item.start),

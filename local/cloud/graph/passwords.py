@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import bodies, errors, instants, names
 from local.cloud.graph.request import done
-from local.cloud.state import Password
+from local.cloud.state import Application, Password
 from local.cloud.wire import Refusal
 
 if TYPE_CHECKING:
     from local.cloud.graph.request import Request
-    from local.cloud.state import Application, ServicePrincipal
+    from local.cloud.state import ServicePrincipal
     from local.cloud.wire import Json, Reply
     from local.cloud.world import World
 
@@ -38,7 +38,9 @@ def add(request: Request, holder: Application | ServicePrincipal) -> Reply:
     request.limits.begin_change(request.world, holder.id)
     holder.passwords[password.key_id] = password
     request.world.consistency.wrote("secret", password.key_id)
-    return request.result("microsoft.graph.passwordCredential", bodies.password(password, reveal=True))
+    return request.result(
+        "microsoft.graph.passwordCredential", bodies.password(password, hinted=isinstance(holder, Application), reveal=True)
+    )
 
 
 def remove(request: Request, holder: Application | ServicePrincipal) -> Reply:
