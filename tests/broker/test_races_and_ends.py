@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -22,32 +23,32 @@ from tests.fakes.world import ADMINISTRATOR, WEB, World, request, role, world
 async def test_a_forced_end_that_loses_every_race_says_so_and_changes_nothing() -> None:
     """After a few tries, not for ever."""
     made = world(role())
-    lease = (await issued(made)).lease
+    held = (await issued(made)).lease
     tries: list[Lease] = []
 
-    async def losing(wanted: Lease, *, former: Lease) -> Lease:
-        tries.append(wanted)
+    async def losing(lease: Lease, *, former: Lease) -> Lease:
+        tries.append(lease)
         raise LostRace(f"moved from {former.version}")
 
     made.leases.swap = losing  # type: ignore[method-assign]
     with pytest.raises(Conflict) as busy:
-        await revoke_as_operator(made.outside, request(ADMINISTRATOR), lease.id, force=True)
+        await revoke_as_operator(made.outside, request(ADMINISTRATOR), held.id, force=True)
     assert ("lease_busy", 5, State.ACTIVE) == (busy.value.stable_code, len(tries), stored(made).state)
 
 
 async def test_a_forced_end_that_loses_all_races_but_the_last_ends_the_lease() -> None:
     """The fifth try counts as the first does."""
     made = world(role())
-    lease = (await issued(made)).lease
+    held = (await issued(made)).lease
     swap, lost = made.leases.swap, [LostRace("moved")] * 4
 
-    async def losing(wanted: Lease, *, former: Lease) -> Lease:
+    async def losing(lease: Lease, *, former: Lease) -> Lease:
         if lost:
             raise lost.pop()
-        return await swap(wanted, former=former)
+        return await swap(lease, former=former)
 
     made.leases.swap = losing  # type: ignore[method-assign]
-    assert State.ENDED is (await revoke_as_operator(made.outside, request(ADMINISTRATOR), lease.id, force=True)).state
+    assert State.ENDED is (await revoke_as_operator(made.outside, request(ADMINISTRATOR), held.id, force=True)).state
 
 
 @pytest.mark.parametrize("call", ["directory.delete_application", "authorization.unassign", "audit.record"])
@@ -64,7 +65,7 @@ async def test_a_defect_while_one_lease_ends_keeps_no_other_from_ending(call: st
     assert ([], {State.ENDED}) == (made.leftovers(), {lease.state for lease in made.leases.rows.values()})
 
 
-def _prune(made: World, *, key: bool) -> Callable[[LeaseId], Awaitable[Lease | None]]:
+def _prune(made: World, *, key: bool) -> Callable[[LeaseId], Coroutine[Any, Any, Lease | None]]:
     """Reads as the store does, after a sweep of another worker's has forgotten the lease, once."""
     get, left = made.leases.get, [True]
 

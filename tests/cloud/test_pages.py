@@ -22,7 +22,7 @@ def page(number: int, *items: object) -> httpx.Response:
     return found(value=list(items), **{"@odata.nextLink": f"{ENDPOINT}/v1.0/page{number + 1}"})
 
 
-def application(object_id: ObjectId) -> dict[str, object]:
+def application(object_id: ObjectId) -> dict[str, str]:
     """An application in a list."""
     return principal_of(object_id) | {"@odata.type": "#microsoft.graph.application", "uniqueName": NAME}
 
