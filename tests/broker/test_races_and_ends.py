@@ -86,7 +86,7 @@ async def test_a_lease_pruned_between_a_repeats_two_reads_leaves_its_key_free(*,
     made = world(role())
     first = await issue_once(made.outside, request(), Ask(WEB), "k")
     await revoke_as_operator(made.outside, request(ADMINISTRATOR), first.lease.id, force=False)
-    made.leases.get = _prune(made, key=key)  # type: ignore[method-assign]
+    made.leases.get = _prune(made, key=key)  # type: ignore[method-assign, assignment]
     second = await issue_once(made.outside, request(), Ask(WEB), "k")
     assert first.lease.id != second.lease.id
     assert [second.lease.id] == [lease.id for lease in made.leases.rows.values()]
