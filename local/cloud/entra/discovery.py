@@ -46,7 +46,7 @@ def configuration_1(world: World, call: Call) -> Reply:
     """``GET /{tenant}/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
-    document = _configuration(f"{base}/oauth2", _issuer(world, call, 0), f"{call.origin}/common/discovery/keys")
+    document = _configuration(f"{base}/oauth2", _issuers(world, call)[0], f"{call.origin}/common/discovery/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/devicecode"
     document["userinfo_endpoint"] = f"{base}/openid/userinfo"
     document["microsoft_multi_refresh_token"] = True
@@ -58,7 +58,7 @@ def configuration_2(world: World, call: Call) -> Reply:
     """``GET /{tenant}/v2.0/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
-    document = _configuration(f"{base}/oauth2/v2.0", _issuer(world, call, 1), f"{base}/discovery/v2.0/keys")
+    document = _configuration(f"{base}/oauth2/v2.0", _issuers(world, call)[1], f"{base}/discovery/v2.0/keys")
     document["device_authorization_endpoint"] = f"{base}/oauth2/v2.0/devicecode"
     document["userinfo_endpoint"] = "https://graph.microsoft.com/oidc/userinfo"
     document["kerberos_endpoint"] = f"{base}/kerberos"
@@ -71,7 +71,7 @@ def keys(world: World, call: Call) -> Reply:
     _check(world, call)
     published = world.tokens.keys.jwks()
     if "/v2.0/" in call.path:
-        published = [found | {"issuer": _issuer(world, call, 1)} for found in published]
+        published = [found | {"issuer": _issuers(world, call)[1]} for found in published]
     return Reply(200, {"keys": published}, _CACHED)
 
 
@@ -96,10 +96,11 @@ def instance(world: World, call: Call) -> Reply:
     return Reply(200, body, _CACHED)
 
 
-def _issuer(world: World, call: Call, version: int) -> str:
-    """Who signs. Where no tenant is named, the document has a place for it, to the letter."""
+def _issuers(world: World, call: Call) -> tuple[str, str]:
+    """Who signs, by version. Where no tenant is named, there is a place for it, to the letter."""
     tenant = "{tenantid}" if call.params["tenant"].lower() in _ANY_TENANT else world.tenant_id
-    return world.tokens.issuers[version].replace(world.tenant_id, tenant)
+    first, second = (issuer.replace(world.tenant_id, tenant) for issuer in world.tokens.issuers)
+    return first, second
 
 
 def _check(world: World, call: Call) -> None:
