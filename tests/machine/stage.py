@@ -60,6 +60,8 @@ class Stage:
     """One broker and one Azure, and what the machine sees and commands of them."""
 
     opened: Callable[[Calls], MemoryLeases] = MemoryLeases
+    profile: str = "none"
+    """How the local Azure replicates."""
     clock: WallClock = field(default_factory=WallClock)
     ids: FixedIds = field(default_factory=FixedIds)
     died: bool = False
@@ -82,6 +84,7 @@ class Stage:
         for name in (PRINCIPALS, SECRETS):
             self.configure(name)
         self.before = self.azure.inventory()
+        self.azure.world.consistency.configure(self.profile, seed=1)
 
     def configure(self, name: RoleName, ttl: int = TTL) -> None:
         """An administrator writes the role."""

@@ -37,6 +37,12 @@ def test_whatever_happens_nothing_is_ever_lost() -> None:
     run_state_machine_as_test(Machine, settings=_SETTINGS)
 
 
+@pytest.mark.parametrize("profile", ["typical", "scattered"])
+def test_nothing_is_lost_where_replicas_are_behind(profile: str) -> None:
+    """In what is new, and in what has ended."""
+    run_state_machine_as_test(lambda: Machine(Stage(profile=profile)), settings=settings(_SETTINGS, max_examples=EXAMPLES // 2))
+
+
 def test_the_machine_fails_when_effects_come_before_the_row() -> None:
     """With the order swapped on purpose a worker's death leaves an orphan, and the machine finds it."""
     quick = settings(_SETTINGS, max_examples=100, stateful_step_count=10, phases=[Phase.generate])
