@@ -41,7 +41,7 @@ class Ports:
     """Where to listen; 0 means any free port."""
 
     function_host: int = 0
-    """Of the first host; further hosts take any."""
+    """Of the first host, once it is published; further hosts take any."""
     control: int = 0
     tls: int = 0
 
@@ -103,6 +103,13 @@ class Stack:
         """A client of the control API and of the broker; to be opened with ``async with``."""
         return Visitor(self.control_url, self.ca_bundle)
 
+    async def publish(self) -> None:
+        """Gives the first host the address that was asked for: until then it has one of its own, so that nobody comes too early."""
+        if self.ports.function_host:
+            await self.hosts[0].stop()
+            self.hosts[0].port = self.ports.function_host
+            await self.hosts[0].start()
+
     async def fault(self) -> ChildError:
         """Waits until a part ends by itself, and says which. A host that was killed on purpose counts as well."""
         children: list[Child] = [self.storage.child, *(host.child for host in self.hosts)]
@@ -130,7 +137,7 @@ class Stack:
             await storage
         async with self.visitor() as visitor:
             self.described = await visitor.control("GET")
-        ports = [first, *(0 for _ in range(1, self.hosts_wanted))]
+        ports = [0 if self.ports.function_host else first, *(0 for _ in range(1, self.hosts_wanted))]
         self.hosts = [FunctionHost(self.app, self.environment(), port, echo=self.echo) for port in ports]
         for host in self.hosts:
             opening.push_async_callback(_stop, host)

@@ -47,13 +47,14 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 async def configure(stack: Stack) -> None:
-    """Writes the sample roles, as the sample's administrator. Raises ``ChildError`` when the broker does not take them."""
+    """Writes the sample roles, as the sample's administrator, then binds the known address. Raises ``ChildError`` when the broker does not take them."""
     async with stack.visitor() as visitor:
         token = await visitor.token("admin", stack.described["audience"])
         try:
             await sample.configure(visitor, Broker(visitor, stack.url, token))
         except httpx.HTTPError as fault:
             raise stack.hosts[0].child.fault(f"did not take the sample configuration: {fault}") from fault
+    await stack.publish()
 
 
 def welcome(stack: Stack, seconds: float) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from local.__main__ import main
 from local.children import Child, ChildError, free_ports, listens
 from local.host.process import ROOT
 from local.stack import Ports, Stack
+from local.visitor import Broker, Visitor
 from tests.local.hosting import APP, DEADLINE
 
 APP_SETTINGS = {"TICK_SCHEDULE": "0 0 0 1 1 *", "QUEUE": "jobs"}
@@ -183,3 +185,33 @@ async def test_azures_names_are_at_the_port_asked_for() -> None:
     async with Stack(app=APP, settings=APP_SETTINGS, ports=Ports(tls=port)) as stack:
         assert f"https://127.0.0.1:{port}" == stack.described["endpoints"]["all_tls"]
         assert "127.0.0.1 login.microsoftonline.com" in up.named()
+
+
+async def test_the_known_address_is_bound_only_when_the_stack_is_published() -> None:
+    """Until then its host has a port of its own, which is free afterwards."""
+    (port,) = free_ports(1)
+    async with Stack(app=APP, settings=APP_SETTINGS, ports=Ports(function_host=port)) as stack:
+        early = stack.hosts[0].port
+        assert [False, True] == [await listens(port), await listens(early)]
+        await stack.publish()
+        assert [True, False] == [await listens(port), await listens(early)]
+        assert f"http://127.0.0.1:{port}" == stack.url
+
+
+async def test_make_ups_first_answer_comes_with_its_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever waits for health 200 finds the sample's roles."""
+    monkeypatch.setattr(up, "STATE", tmp_path)
+    host, control = free_ports(2)
+    running = asyncio.create_task(up.up(Ports(function_host=host, control=control)))
+    async with asyncio.timeout(60):
+        while not await listens(host):
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        async with Visitor(f"http://127.0.0.1:{control}/_control", str(tmp_path / "ca.pem")) as visitor:
+            described = await visitor.control("GET")
+            token = await visitor.token("admin", described["audience"])
+            roles = await Broker(visitor, f"http://127.0.0.1:{host}", token).must("GET", "roles")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert {"app-reader", "legacy-app"} == {each["name"] for each in roles["roles"]}
