@@ -104,7 +104,7 @@ class Stack:
         return Visitor(self.control_url, self.ca_bundle)
 
     async def publish(self) -> None:
-        """Gives the first host the address that was asked for: until then it has one of its own, so that nobody comes too early."""
+        """Gives the first host the address that was asked for. Until then it has one of its own: nobody comes too early."""
         if self.ports.function_host:
             await self.hosts[0].stop()
             self.hosts[0].port = self.ports.function_host

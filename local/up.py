@@ -47,7 +47,10 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 async def configure(stack: Stack) -> None:
-    """Writes the sample roles, as the sample's administrator, then binds the known address. Raises ``ChildError`` when the broker does not take them."""
+    """Writes the sample roles, as the sample's administrator, then binds the known address.
+
+    Raises ``ChildError`` when the broker does not take them.
+    """
     async with stack.visitor() as visitor:
         token = await visitor.token("admin", stack.described["audience"])
         try:
