@@ -124,12 +124,14 @@ class Arm:
             return tuple([_found(each) async for each in listed if str(each.scope).casefold() == scope.key])
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
-        """The role definitions with exactly this name that can be assigned at the scope."""
+        """The role definitions with this name, in any case, that can be assigned at the scope."""
         quoted = role_name.replace("'", "''")
         found = self._client.role_definitions.list(on_the_wire(scope), filter=f"roleName eq '{quoted}'")
         with _upstream():
-            # The service compares without case.
-            return tuple([_definition(each) async for each in found if each.role_name == role_name])
+            # As the service itself compares.
+            return tuple(
+                [_definition(each) async for each in found if (each.role_name or "").casefold() == role_name.casefold()]
+            )
 
     async def definition(self, definition_id: str) -> Definition:
         """The role definition with this full id. Raises ``Absent``."""

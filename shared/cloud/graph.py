@@ -173,9 +173,8 @@ _MARKS = "uniqueName,displayName,tags"
 
 
 def _is_marked(document: Mapping[str, Any]) -> bool:
-    tags = document.get("tags")
-    names = (str(document.get(name) or "") for name in ("uniqueName", "displayName"))
-    return mark.is_marked(*names, map(str, tags) if isinstance(tags, list) else ())
+    tags, unique_name, display_name = (document.get(name) for name in ("tags", "uniqueName", "displayName"))
+    return mark.is_marked(str(unique_name or ""), str(display_name or ""), map(str, tags) if isinstance(tags, list) else ())
 
 
 async def _present[T](found: Awaitable[T]) -> T:

@@ -79,13 +79,26 @@ class Resolving:
         """The one definition that is meant, or what is wrong."""
         try:
             if role.role_id is None:
-                return _only(await self.authorization.definitions_named(role.role_name or "", role.scope))
+                return await self._named(role.role_name or "", role.scope)
             found = await self.authorization.definition(read_at(role.role_id, role.scope))
             return (
                 found if await self._is_assignable(found, role.scope) else "this custom role cannot be assigned at this scope"
             )
         except Refused:
             return _NO_DEFINITION
+
+    async def _named(self, name: str, scope: Scope) -> Definition | str:
+        """Found in any case; where only blanks differ, the name that is meant is told."""
+        found = await self.authorization.definitions_named(name, scope)
+        tidy = " ".join(name.split())
+        if not found and tidy not in {"", name}:
+            meant = await self.authorization.definitions_named(tidy, scope)
+            return (
+                f"there is no role definition of this name here; the blanks differ from {meant[0].name!r}"
+                if meant
+                else _only(())
+            )
+        return _only(found)
 
     async def _is_assignable(self, found: Definition, scope: Scope) -> bool:
         if found.is_assignable_at(scope):

@@ -174,3 +174,17 @@ async def test_a_repeated_deletion_ends_the_leases_that_a_dead_worker_left() -> 
     assert State.ENDED is scene.leases.rows[lease.id].state
     with pytest.raises(NotFound):
         await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+
+
+async def test_a_definition_is_found_by_its_name_in_any_case() -> None:
+    """As Azure compares."""
+    stored = await put(world(), {"type": "service_principal", "azure_roles": [{"role_name": "rEADER", "scope": SCOPES[0]}]})
+    assert DEFINITION == stored.target.azure_roles[0].definition_id
+
+
+@pytest.mark.parametrize("name", [" Reader", "Reader ", " reader "])
+async def test_a_name_of_which_only_the_blanks_differ_is_told(name: str) -> None:
+    """With the one that is meant: it is not taken for it."""
+    with pytest.raises(Malformed) as caught:
+        await put(world(), {"type": "service_principal", "azure_roles": [{"role_name": name, "scope": SCOPES[0]}]})
+    assert "'Reader'" in caught.value.faults[0].message

@@ -141,10 +141,11 @@ async def test_a_role_definition_that_does_not_exist_is_absent(stage: Stage) -> 
     assert "RoleDefinitionDoesNotExist" == absent.value.azure_code
 
 
-async def test_finds_a_definition_by_its_exact_name(stage: Stage) -> None:
+@pytest.mark.parametrize("name", ["Reader", "reader", "READER"])
+async def test_finds_a_definition_by_its_name_in_any_case(stage: Stage, name: str) -> None:
     """As the full id that an assignment takes; Azure itself compares without case."""
-    assert [reader(stage)] == [each.id for each in await stage.arm.definitions_named("Reader", stage.scope)]
-    assert () == await stage.arm.definitions_named("reader", stage.scope)
+    assert [reader(stage)] == [each.id for each in await stage.arm.definitions_named(name, stage.scope)]
+    assert () == await stage.arm.definitions_named("Read", stage.scope)
 
 
 async def test_a_quote_in_a_role_name_stays_in_the_name(stage: Stage) -> None:

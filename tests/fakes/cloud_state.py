@@ -113,8 +113,9 @@ class CloudState:
             self.consistency.called_by("broker")
 
     def definitions_named(self, role_name: str) -> tuple[Definition, ...]:
-        """What has this name."""
-        return tuple(self.definition(each) for each in self.definitions.get(role_name, ()))
+        """What has this name, in any case."""
+        found = (ids for name, ids in self.definitions.items() if name.casefold() == role_name.casefold())
+        return tuple(self.definition(each) for ids in found for each in ids)
 
     def definition(self, definition_id: str) -> Definition:
         """One role definition."""
