@@ -69,6 +69,7 @@ class Control:
             ("POST", "/issuers", _add_issuer),
             ("POST", "/resource-groups", _add_resource_group),
             ("POST", "/resources", _add_resource),
+            ("POST", "/management-groups", _add_management_group),
             ("POST", "/role-assignments", _add_role_assignment),
             ("POST", "/app-roles", _add_app_roles),
             ("POST", "/locks", _add_lock),
@@ -232,8 +233,15 @@ def _add_resource_group(world: World, call: Call) -> Reply:
 
 def _add_resource(world: World, call: Call) -> Reply:
     body = inputs.body_of(call, {"id"}, {"location", "tags"})
-    made = provision.resource(world, inputs.text(body, "id"), inputs.optional(body, "location"), inputs.mapping(body, "tags"))
+    made = provision.placed(world, inputs.text(body, "id"), inputs.optional(body, "location"), inputs.mapping(body, "tags"))
     return Reply(201, {"id": made.id, "type": made.type, "location": made.location, "tags": made.tags})
+
+
+def _add_management_group(world: World, call: Call) -> Reply:
+    body = inputs.body_of(call, {"name"}, {"parent", "subscriptions"})
+    name, parent = inputs.name(body, "name"), inputs.optional(body, "parent")
+    made = provision.management_group(world, name, parent, inputs.texts(body, "subscriptions"))
+    return Reply(201, {"id": made.id, "name": name, "parent": parent or world.tenant_id})
 
 
 def _add_app_roles(world: World, call: Call) -> Reply:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from local.cloud.world import World
 
 LOCATION = "westeurope"
+_MANAGEMENT_GROUPS = "/providers/Microsoft.Management/managementGroups/"
+_USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _YEAR = 365 * 86400
 _RESOURCE = re.compile(
     r"^/subscriptions/[^/]+/resourceGroups/(?P<group>[^/]+)/providers/(?P<namespace>[^/]+)(?P<names>(?:/[^/]+/[^/]+)+)$",
@@ -93,6 +95,36 @@ def managed_identity(world: World, name: str, resource_id: str, *, system_assign
     )
     world.directory.service_principals[principal.id] = principal
     return principal
+
+
+def placed(world: World, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
+    """The same as ``resource``; a user-assigned identity comes with its service principal, as in Azure."""
+    made = resource(world, resource_id, location, tags)
+    if made.type.casefold() == _USER_ASSIGNED.casefold() and world.directory.user_assigned(made.id) is None:
+        managed_identity(world, made.id.rsplit("/", 1)[-1], made.id, system_assigned=False)
+    return made
+
+
+def management_group(world: World, name: str, parent: str | None = None, subscriptions: Iterable[str] = ()) -> Resource:
+    """A management group below ``parent`` (the tenant's root when it is missing) that takes these subscriptions in.
+
+    Raises ``InputError`` when the name is taken, or the parent or a subscription is missing.
+    """
+    made = Resource(f"{_MANAGEMENT_GROUPS}{name}", "Microsoft.Management/managementGroups", "")
+    held = [f"/subscriptions/{subscription}" for subscription in subscriptions]
+    resources = world.directory.resources
+    known = {*resources, f"{_MANAGEMENT_GROUPS}{world.tenant_id}".casefold(), f"/subscriptions/{world.subscription_id}"}
+    if made.id.casefold() in known:
+        raise InputError(f"there is a management group {name} already")
+    above = [f"{_MANAGEMENT_GROUPS}{parent}"] if parent else []
+    if missing := [item for item in (*above, *held) if item.casefold() not in known]:
+        raise InputError(f"there is no {', '.join(missing)}")
+    made.properties |= {"parent": parent} if parent else {}
+    resources[made.id.casefold()] = made
+    for item in held:
+        subscription = resources.setdefault(item.casefold(), Resource(item, "Microsoft.Resources/subscriptions", ""))
+        subscription.properties["managementGroup"] = name
+    return made
 
 
 def user(world: World, name: str) -> User:
@@ -203,7 +235,7 @@ def _header(world: World) -> str:
 def _default_resource(world: World, name: str, kind: str) -> str:
     types = {
         "system_assigned": "Microsoft.Compute/virtualMachines",
-        "user_assigned": "Microsoft.ManagedIdentity/userAssignedIdentities",
+        "user_assigned": _USER_ASSIGNED,
     }
     return f"{resource_group(world, 'app').id}/providers/{types[kind]}/{name}"
 

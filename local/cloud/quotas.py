@@ -12,13 +12,20 @@ if TYPE_CHECKING:
     from local.cloud.arm.service import Arm
     from local.cloud.graph.service import Graph
 
-_ARM = ("assignments_per_subscription", "assignments_per_management_group", "custom_roles", "page_size")
+_COUNTS = (
+    "assignments_per_subscription",
+    "assignments_per_management_group",
+    "custom_roles",
+    "federated_per_identity",
+    "page_size",
+)
+_ARM = (*_COUNTS, "busy_seconds")
 
 
 def as_json(graph: Graph, arm: Arm) -> dict[str, Any]:
     """Every limit in force, by service and name."""
-    counts = {name: getattr(arm.settings, name) for name in _ARM}
-    return {"graph": graph.limits.as_json(), "arm": {**counts, "throttling": arm.settings.limits is not None}}
+    known = {name: getattr(arm.settings, name) for name in _ARM}
+    return {"graph": graph.limits.as_json(), "arm": {**known, "throttling": arm.settings.limits is not None}}
 
 
 def configure(graph: Graph, arm: Arm, of_graph: Mapping[str, Any], of_arm: Mapping[str, Any]) -> None:
@@ -36,7 +43,9 @@ def _check_arm(settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if name == "throttling":
             fits = isinstance(value, bool)
-        elif name in _ARM:
+        elif name == "busy_seconds":
+            fits = value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
+        elif name in _COUNTS:
             fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
         else:
             raise InputError(f"unknown limit {name}: one of {', '.join([*_ARM, 'throttling'])}")

@@ -349,3 +349,9 @@ class Directory:
     def principal_of(self, app_id: str) -> ServicePrincipal | None:
         """The living service principal with this client id."""
         return self.service_principals.living(app_id)
+
+    def user_assigned(self, resource_id: str) -> ServicePrincipal | None:
+        """The living service principal of the user-assigned managed identity with this resource id, in any case."""
+        wanted = resource_id.casefold()
+        own = (found for found in self.service_principals.values() if not found.system_assigned and found.deleted is None)
+        return next((found for found in own if (found.resource_id or "").casefold() == wanted), None)

@@ -8,14 +8,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from local.cloud import provision
 from local.cloud.arm.builtin_roles import BY_NAME
 from local.cloud.arm.scopes import Scope
-from local.cloud.state import RoleDefinition, ServicePrincipal, User
+from local.cloud.state import FederatedCredential, RoleDefinition, ServicePrincipal, User
 from local.cloud.wire import Reply
 from tests.local.arm_calls import OWNER, Azure
 from tests.local.parity import Record, compare_shape
 
-_KIND = re.compile(r"^(.*?)/providers/Microsoft\.Authorization/(\w+)(?:/[^/]+)?$", re.IGNORECASE)
+_KIND = re.compile(
+    r"^(.*?)(?:/providers/Microsoft\.Authorization)?/(role\w+|permissions|federatedIdentityCredentials)(?:/[^/]+)?$",
+    re.IGNORECASE,
+)
 _HEX = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _CLIENT = re.compile(r"The client '([^']+)' with object id '([^']+)'")
 _EQUAL_HEADERS = (
@@ -60,9 +64,13 @@ def _furnish(azure: Azure, record: Record) -> None:
     match = _KIND.match(record.path)
     assert match is not None
     scope, kind = Scope.of(match[1]), match[2].lower()
-    if _code(record) != "ResourceNotFound":
+    if _code(record) not in {"ResourceNotFound", "ParentResourceNotFound"}:
         _make_scope(azure, scope)
     _make_group(azure, scope)
+    _furnish_kind(azure, record, kind, scope)
+
+
+def _furnish_kind(azure: Azure, record: Record, kind: str, scope: Scope) -> None:
     body = unwrapped(record.response_body)
     if kind == "roleassignments":
         _furnish_assignments(azure, record, scope, body)
@@ -72,6 +80,8 @@ def _furnish(azure: Azure, record: Record) -> None:
     elif kind == "roledefinitions" and record.method == "PUT":
         for assignable in unwrapped(record.request_body)["properties"]["assignableScopes"]:
             azure.resource("/".join(assignable.split("/")[:3]), "Microsoft.Resources/subscriptions")
+    elif kind == "federatedidentitycredentials" and _code(record) != "ParentResourceNotFound":
+        _furnish_federated(azure, record, scope, body)
     elif kind == "permissions":
         azure.grant(azure.owner, OWNER, scope.path, name="a-second-role")
 
@@ -91,6 +101,17 @@ def _furnish_assignments(azure: Azure, record: Record, scope: Scope, body: Any) 
         azure.grant(asked["principalId"], role, scope.path, name="under-another-name")
     if _code(record) == "RoleAssignmentUpdateNotPermitted":
         azure.grant(asked["principalId"], role, "/", name=record.path.rsplit("/", 1)[-1])
+
+
+def _furnish_federated(azure: Azure, record: Record, identity: Scope, body: Any) -> None:
+    """The identity, and every credential that was there before the call."""
+    holder = provision.managed_identity(azure.world, "the-identity", identity.path, system_assigned=False)
+    if record.method == "DELETE" and record.status == 200:
+        name = record.path.rsplit("/", 1)[-1]
+        holder.federated[name] = FederatedCredential(name, name, "https://issuer.example", "before", ["api://before"])
+    elif record.status == 200:
+        for item in body.get("value", [body]):
+            holder.federated[item["name"]] = FederatedCredential(item["name"], item["name"], **item["properties"])
 
 
 def _make_scope(azure: Azure, scope: Scope) -> None:

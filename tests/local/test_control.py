@@ -224,11 +224,43 @@ def test_limits_can_be_set_and_end_with_a_reset(cloud: Cloud) -> None:
     assert usual == cloud.control("GET", "limits")
 
 
+def test_management_groups_can_be_made_and_are_scopes(cloud: Cloud) -> None:
+    """Below the tenant's root or one another; a role on the top one reaches the subscription in the inner one."""
+    own = cloud.document["subscription_id"]
+    top = cloud.control("POST", "management-groups", {"name": "top"})
+    inner = cloud.control("POST", "management-groups", {"name": "inner", "parent": "top", "subscriptions": [own]})
+    headers = {"authorization": f"Bearer {cloud.token('stranger', ARM)}"}
+    group = f"{cloud.endpoints['arm']}/subscriptions/{own}/resourceGroups/app?api-version=2022-04-01"
+    before = cloud.http.get(group, headers=headers).status_code
+    cloud.control("POST", "role-assignments", {"identity": "stranger", "role": "Reader", "scope": top["id"]})
+    after = cloud.http.get(group, headers=headers).status_code
+    below = f"{cloud.endpoints['arm']}{top['id']}/descendants?api-version=2020-05-01"
+    listed = [item["name"] for item in cloud.http.get(below, headers=headers).json()["value"]]
+    assert (403, 200, {"inner", own}) == (before, after, set(listed))
+    assert (cloud.document["tenant_id"], "top") == (top["parent"], inner["parent"])
+
+
+def test_a_role_on_a_management_group_beside_reaches_nothing(cloud: Cloud) -> None:
+    """A management group holds what is put in it; names are taken once, the root's included."""
+    beside = cloud.control("POST", "management-groups", {"name": "beside"})
+    cloud.control("POST", "role-assignments", {"identity": "stranger", "role": "Reader", "scope": beside["id"]})
+    headers = {"authorization": f"Bearer {cloud.token('stranger', ARM)}"}
+    group = f"{cloud.endpoints['arm']}/subscriptions/{cloud.document['subscription_id']}/resourceGroups/app"
+    assert 403 == cloud.http.get(f"{group}?api-version=2022-04-01", headers=headers).status_code
+    for name in ("BESIDE", cloud.document["tenant_id"]):
+        assert 400 == cloud.http.post(f"{cloud.control_url}/management-groups", json={"name": name}).status_code
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
         ("PUT", "limits", {"arm": {"patience": 1}}),
         ("PUT", "limits", {"arm": {"page_size": 0}}),
+        ("PUT", "limits", {"arm": {"federated_per_identity": None}}),
+        ("PUT", "limits", {"arm": {"busy_seconds": 0}}),
+        ("POST", "management-groups", {"name": "a/b"}),
+        ("POST", "management-groups", {"name": "a", "parent": "nowhere"}),
+        ("POST", "management-groups", {"name": "a", "subscriptions": ["30000000-0000-4000-8000-000000000003"]}),
         ("PUT", "limits", {"graph": {"patience": 1}}),
         ("POST", "identities", {"name": "x"}),
         ("POST", "identities", {"name": "x", "kind": "robot"}),

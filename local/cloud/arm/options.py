@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import assignments, definitions, errors, locks, management_groups, resources
+from local.cloud.arm import assignments, definitions, errors, federated, locks, management_groups, resources
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Operation
@@ -14,6 +14,7 @@ _PAGED = ("$skiptoken",)
 _TAKEN: dict[Operation, tuple[str, ...]] = {
     assignments.listing: ("$filter", *_PAGED),
     definitions.listing: ("$filter", *_PAGED),
+    federated.listing: _PAGED,
     locks.listing: _PAGED,
     management_groups.descendants: _PAGED,
     resources.list_groups: _PAGED,

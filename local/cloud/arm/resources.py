@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import errors, locks
+from local.cloud.arm import errors, locks, versions
 from local.cloud.arm.filters import paged
 from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, require
@@ -22,7 +22,7 @@ _PROVIDERS_READ = "Microsoft.Resources/subscriptions/providers/read"
 _PROVIDERS = {
     "Microsoft.Authorization": ("roleAssignments", "roleDefinitions", "permissions", "locks"),
     "Microsoft.Resources": ("tenants", "subscriptions", "subscriptions/resourceGroups", "resources"),
-    "Microsoft.ManagedIdentity": ("userAssignedIdentities",),
+    "Microsoft.ManagedIdentity": ("userAssignedIdentities", "userAssignedIdentities/federatedIdentityCredentials"),
     "Microsoft.KeyVault": ("vaults",),
     "Microsoft.Storage": ("storageAccounts",),
     "Microsoft.Compute": ("virtualMachines",),
@@ -132,7 +132,7 @@ def get_provider(request: Request) -> Reply:
 
 def _provider(subscription: str, namespace: str) -> Json:
     kinds = [
-        {"resourceType": kind, "locations": [], "apiVersions": ["2022-04-01"], "capabilities": "None"}
+        {"resourceType": kind, "locations": [], "apiVersions": versions.known(namespace, kind), "capabilities": "None"}
         for kind in _PROVIDERS[namespace]
     ]
     return {

@@ -12,6 +12,7 @@ from local.cloud.arm import (
     assignments,
     definitions,
     errors,
+    federated,
     locks,
     management_groups,
     metadata,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _AUTHORIZATION = "{scope:path}/providers/Microsoft.Authorization"
 _SUBSCRIPTION = "/subscriptions/{subscription}"
 _GROUP = _SUBSCRIPTION + "/resourceGroups/{group}"
+_IDENTITY = _GROUP + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{identity}"
+_FEDERATED = _IDENTITY + "/federatedIdentityCredentials"
 _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", _AUTHORIZATION + "/roleAssignments", assignments.listing),
     ("GET", _AUTHORIZATION + "/roleAssignments/{name}", assignments.get),
@@ -61,9 +64,18 @@ _OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("PUT", _GROUP, resources.put_group),
     ("DELETE", _GROUP, resources.delete_group),
     ("GET", _GROUP + "/resources", resources.list_resources),
+    ("GET", _FEDERATED, federated.listing),
+    ("GET", _FEDERATED + "/{name}", federated.get),
+    ("PUT", _FEDERATED + "/{name}", federated.put),
+    ("DELETE", _FEDERATED + "/{name}", federated.delete),
     ("GET", _SUBSCRIPTION + "/{rest:path}", resources.get_resource),
 )
-_TYPES = {kind.name: kind for kind in (versions.ROLE_ASSIGNMENTS, versions.ROLE_DEFINITIONS, versions.PERMISSIONS)}
+_TYPES = {
+    f"{_AUTHORIZATION}/roleAssignments": versions.ROLE_ASSIGNMENTS,
+    f"{_AUTHORIZATION}/roleDefinitions": versions.ROLE_DEFINITIONS,
+    f"{_AUTHORIZATION}/permissions": versions.PERMISSIONS,
+    _FEDERATED: versions.FEDERATED,
+}
 _METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 
 
@@ -115,7 +127,7 @@ class Arm:
 
     def _entered(self, operation: Operation, template: str = "") -> Handler:
         """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
-        kind = next((kind for name, kind in _TYPES.items() if template.startswith(f"{_AUTHORIZATION}/{name}")), None)
+        kind = next((kind for prefix, kind in _TYPES.items() if template.startswith(prefix)), None)
 
         def handler(world: World, call: Call) -> Reply:
             caller = authenticate(world, call, self.settings)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from local.cloud.crowding import Crowding
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Settings:
     assignments_per_management_group: int = 500
     custom_roles: int = 5_000
     """In the whole tenant."""
+    federated_per_identity: int = 20
+    """https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations"""
+    busy_seconds: float | None = 0.05
+    """How long a change of an identity's federated credentials takes: Graph's ``busy_seconds`` tells why so short."""
+    crowding: Crowding = field(default_factory=Crowding)
     page_size: int = 1_000
     """Items in one page of a list. Azure was recorded to send some hundreds at once."""
     authority: str | None = None

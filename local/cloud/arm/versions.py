@@ -1,6 +1,7 @@
 """Which api-versions each type has, as Azure tells them in its own refusals.
 
 Lists and texts: https://github.com/Azure/azure-sdk-for-go/issues/16699 (``roleAssignments``; the types beside it share it),
+https://learn.microsoft.com/azure/templates/microsoft.managedidentity/userassignedidentities/federatedidentitycredentials,
 https://github.com/pulumi/pulumi-azure-native/issues/3637 (subscriptions and resource groups). Of those, of
 locks, and of resources of any type, the local cloud knows no list: it takes every date since the first.
 """
@@ -25,10 +26,11 @@ _FIRST = "2013-03-01"
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A resource type of ``Microsoft.Authorization``, with the versions that it is known to have."""
+    """A resource type, with the versions that it is known to have."""
 
     name: str
     versions: tuple[str, ...]
+    namespace: str = "Microsoft.Authorization"
 
 
 _ROLES = (
@@ -40,6 +42,21 @@ _ROLES = (
 ROLE_ASSIGNMENTS = Type("roleAssignments", _ROLES)
 ROLE_DEFINITIONS = Type("roleDefinitions", _ROLES)
 PERMISSIONS = Type("permissions", _ROLES)
+FEDERATED = Type(
+    "userAssignedIdentities/federatedIdentityCredentials",
+    (
+        *("2022-01-31-preview", "2023-01-31", "2023-07-31-preview", "2024-11-30"),
+        *("2025-01-31-preview", "2025-05-31-preview"),
+    ),
+    "Microsoft.ManagedIdentity",
+)
+TYPES = (ROLE_ASSIGNMENTS, ROLE_DEFINITIONS, PERMISSIONS, FEDERATED)
+
+
+def known(namespace: str, name: str) -> list[str]:
+    """The versions of this type, as its provider tells them: one where the local cloud knows no list."""
+    listed = (kind.versions for kind in TYPES if (kind.namespace, kind.name) == (namespace, name))
+    return list(next(listed, ("2022-04-01",)))
 
 
 def named(call: Call) -> str:
@@ -74,6 +91,6 @@ def _check_listed(asked: Type, version: str, today: str) -> None:
     raise errors.gateway_refusal(
         404,
         "InvalidResourceType",
-        f"The resource type '{asked.name}' could not be found in the namespace 'Microsoft.Authorization' for api version "
+        f"The resource type '{asked.name}' could not be found in the namespace '{asked.namespace}' for api version "
         f"'{version}'. The supported api-versions are '{','.join(asked.versions)}'.",
     )

@@ -6,13 +6,12 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from local.cloud.crowding import Crowding
 from local.cloud.graph import errors
 from local.cloud.wire import InputError, Refusal
 
 if TYPE_CHECKING:
     from local.cloud.world import World
-
-_REMEMBERED = 1_000
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ class Limits:
     """Resource units of one application in a small tenant ... (same source)."""
     units_seconds: float = 10.0
     """... in this time."""
-    _changed: dict[str, float] = field(default_factory=dict)
+    _crowding: Crowding = field(default_factory=Crowding)
     _buckets: dict[tuple[str, str], Bucket] = field(default_factory=dict)
 
     def configure(self, settings: dict[str, Any]) -> None:
@@ -90,15 +89,8 @@ class Limits:
 
     def begin_change(self, world: World, object_id: str) -> None:
         """Refuses a change of an object that is being changed."""
-        if self.busy_seconds is None or world.consistency.profile.name == "none":
-            return
-        now = world.clock.now()
-        busy = self.busy_seconds / world.consistency.speed
-        if now < self._changed.get(object_id, -math.inf) + busy:
+        if self._crowding.meets(world, object_id, self.busy_seconds):
             raise crowded()
-        if len(self._changed) >= _REMEMBERED:
-            self._changed = {key: at for key, at in self._changed.items() if now < at + busy}
-        self._changed[object_id] = now
 
     def check_objects(self, world: World) -> None:
         """Refuses another object when the tenant is full."""
