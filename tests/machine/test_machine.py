@@ -40,7 +40,12 @@ def test_whatever_happens_nothing_is_ever_lost() -> None:
 @pytest.mark.parametrize("profile", ["typical", "scattered"])
 def test_nothing_is_lost_where_replicas_are_behind(profile: str) -> None:
     """In what is new, and in what has ended."""
-    run_state_machine_as_test(lambda: Machine(Stage(profile=profile)), settings=settings(_SETTINGS, max_examples=EXAMPLES // 2))
+
+    class Behind(Machine):
+        def __init__(self) -> None:
+            super().__init__(Stage(profile=profile))
+
+    run_state_machine_as_test(Behind, settings=settings(_SETTINGS, max_examples=EXAMPLES // 2))
 
 
 def test_the_machine_fails_when_effects_come_before_the_row() -> None:
