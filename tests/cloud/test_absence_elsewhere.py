@@ -53,7 +53,7 @@ ARMS: dict[str, Callable[[Authorization, Assignment], Awaitable[object]]] = {
 
 
 def _definition(made: Assignment) -> str:
-    return f"/subscriptions/{made.scope.subscription_id}/providers/Microsoft.Authorization/roleDefinitions/{STANDING}"
+    return f"{made.scope}/providers/Microsoft.Authorization/roleDefinitions/{STANDING}"
 
 
 @pytest.mark.parametrize("answer", ARMS_NOES)
