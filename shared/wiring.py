@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ from shared.cloud.system import SystemClock, SystemIds
 from shared.core.batch import Message
 from shared.core.caller import Caller
 from shared.core.census import Census
+from shared.core.errors import LeaseholdError
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.outages import Outages
 from shared.core.patience import Patience
 from shared.core.ports import Clock, Ids, Issuer, Revocations, Verifier
 from shared.core.protection import Protected
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from shared.cloud.identity import HeldTokens
     from shared.cloud.probe import TokenProbe
     from shared.core.names import ObjectId
+
+log = logging.getLogger(__name__)
 
 # Azure's libraries are imported within the functions below: a sweep that finds nothing due needs none but storage's, a read
 # needs neither Graph's nor Resource Manager's, and together they cost a cold start more than a second.
@@ -87,6 +92,8 @@ class Parts:
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = field(default_factory=SystemIds)
+    _resuming: asyncio.Future[None] | None = None
+    """Kept: the event loop alone would forget it."""
     identities: list[HeldTokens] = field(default_factory=list, init=False)
     """Those that have been needed so far: the broker's own, and storage's where it is another."""
 
@@ -133,6 +140,7 @@ class Parts:
             warnings=settings.warnings,
             generations=TableGenerations(tables),
             census=lambda: self.census,
+            outages=self.outages,
             refused=lambda: {scope: at for each in self.identities for scope, at in each.refused.items()},
         )
 
@@ -251,7 +259,23 @@ class Parts:
     @cached_property
     def budgets(self) -> Budgets:
         """How much the worker may ask of Graph and Resource Manager, for all its work together."""
-        return Budgets(self.clock)
+        return Budgets(self.clock, self.outages)
+
+    @cached_property
+    def outages(self) -> Outages:
+        """Which services do not answer; when one does again, what has waited for it is taken up."""
+        return Outages(self._resume)
+
+    def _resume(self) -> None:
+        from shared.broker.resume import resume
+
+        async def run() -> None:
+            try:
+                await resume(self.outside)
+            except LeaseholdError:
+                log.warning("what has waited for Azure to answer is left to the sweep", exc_info=True)
+
+        self._resuming = asyncio.ensure_future(run())
 
     @cached_property
     def patience(self) -> Patience:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.census import Census
+from shared.core.outages import Outages
 from shared.core.ports import Audit, Clock, Generations, Ids, Issuers, Journal, Leases, Revocations, Roles, Tickets
 from shared.core.protection import Protected
 
@@ -59,6 +60,7 @@ class Outside:
     protected: Protected = field(default_factory=Protected)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
     """What an operator should mend in the settings though the broker runs with it."""
+    outages: Outages = field(default_factory=Outages, kw_only=True)
     generations: Generations = field(kw_only=True)
     census: Callable[[], Census] = field(kw_only=True)
     """Gives what reads Azure for the reconciliation; made when it is first asked for."""

@@ -10,7 +10,7 @@ from shared.broker.access import lease_for, require_admin
 from shared.broker.ending import claim, take_back
 from shared.broker.outside import Outside, Request
 from shared.core.batch import Recall
-from shared.core.errors import LostRace, Upstream
+from shared.core.errors import LostRace, Uncertain, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.patience import both
@@ -29,6 +29,9 @@ async def revoke(outside: Outside, request: Request, lease_id: LeaseId) -> Lease
     try:
         async with await claim(outside, lease, Cause.REVOKED) as hold:
             await outside.audit.record(request.done(outside, "revoke", role=lease_id.role, lease=lease_id))
+            if outside.outages.concern(lease.footprint):
+                # Nobody waits for what this worker knows to be out of reach: a sweep tries it.
+                return await hold.release(lambda it: it.put_off(outside.now(), Uncertain.code, outside.ids.jitter(), 0.0))
             return await take_back(outside, hold, request_id=request.id, patience=outside.timing.inline_undo)
     except LostRace:
         # Whoever was faster is ending it, or has only renewed it, or its hold on it, and will lose on the next try.

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import AsyncHTTPPolicy
 
 from shared.cloud.budgets import Budgets
 from shared.cloud.upstream import Refusal
 from shared.core.errors import Throttled, Unavailable
+from shared.core.outages import Service
 
 _TOLD = {429, 503}
+_SERVER_ERROR = 500
 
 
 class ArmBudget(AsyncHTTPPolicy[Any, Any]):
@@ -27,8 +30,14 @@ class ArmBudget(AsyncHTTPPolicy[Any, Any]):
         asked = request.http_request
         budget = self._budgets.of_arm(asked.method, urlsplit(asked.url).path)
         permit = await budget.admitted()
-        response = await self.next.send(request)
+        outages = self._budgets.outages
+        try:
+            response = await self.next.send(request)
+        except (ServiceRequestError, ServiceResponseError):
+            outages.note(Service.RESOURCE_MANAGER, answered=False)
+            raise
         answer = response.http_response
+        outages.note(Service.RESOURCE_MANAGER, answered=answer.status_code < _SERVER_ERROR)
         if answer.status_code in _TOLD:
             told = Refusal.read(answer.status_code, answer.headers, None).as_error({})
             if isinstance(told, Throttled | Unavailable):

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from shared.core.budget import Budget, Limit
+from shared.core.outages import Outages
 from shared.core.ports import Clock
 
 GRAPH_WRITES = Limit(3000, 20)
@@ -32,6 +33,8 @@ class Budgets:
     """All of them, each made when it is first needed."""
 
     clock: Clock
+    outages: Outages = field(default_factory=Outages)
+    """Told of each call's outcome by the adapters."""
     _made: dict[str, Budget] = field(default_factory=dict)
 
     def of_graph(self, method: str) -> Budget:

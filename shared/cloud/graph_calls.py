@@ -28,6 +28,7 @@ from shared.core import urgency
 from shared.core.azure_codes import GRAPH, GRAPH_STATUSES
 from shared.core.errors import Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId, Unparsable
+from shared.core.outages import Service
 from shared.core.ports import Ids
 
 if TYPE_CHECKING:
@@ -89,9 +90,11 @@ class GraphCalls:
         try:
             answer = await self._adapter.send_primitive_async(request, "bytes", None)
         except httpx.RequestError as silence:
+            self._budgets.outages.note(Service.GRAPH, answered=False)
             raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
         if not isinstance(answer, httpx.Response):
             raise TypeError("the adapter was asked for the answer as it stands")
+        self._budgets.outages.note(Service.GRAPH, answered=not answer.is_server_error)
         return answer
 
     async def _renewed(self, batch: httpx.Response, item: httpx.Response) -> bool:

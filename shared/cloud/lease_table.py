@@ -231,7 +231,7 @@ def _conditions(query: LeaseQuery) -> tuple[str, ...]:
     else:
         index = prefix = f"role_{query.role}_" if query.role else "lease_"
     after = f"{index}{query.cursor}" if query.cursor else ""
-    state = f" and State eq '{query.state}'" if query.state else ""
+    state = f" and State eq '{query.state}'" if query.state else f" and {_LIVE}" if query.live else ""
     return tuple(between(shard, prefix, after=after) + state for shard in _SHARDS)
 
 

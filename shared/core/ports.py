@@ -69,13 +69,14 @@ class Page[T]:
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which leases to list. ``cursor`` is the last id of the page before."""
+    """Which leases to list: ``live`` are those that have not ended. ``cursor`` is the last id of the page before."""
 
     role: RoleName | None = None
     holder: ObjectId | None = None
     tenant: ObjectId | None = None
     """The holder's. An object id means something within its tenant alone."""
     state: State | None = None
+    live: bool = False
     limit: int = 100
     cursor: LeaseId | None = None
 

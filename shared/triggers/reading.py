@@ -198,10 +198,12 @@ def asked_role(request: func.HttpRequest) -> RoleName | None:
 def lease_query(request: func.HttpRequest) -> LeaseQuery:
     """Which leases to list."""
     reader = Reader(dict(request.params))
+    asked = request.params.get("state")
     query = LeaseQuery(
         role=reader.parsed("role", RoleName.parse),
         holder=reader.parsed("holder", ObjectId.parse),
         state=reader.parsed("state", _state),
+        live=asked is None,
         limit=reader.parsed("limit", _page_size) or 100,
         cursor=reader.parsed("cursor", _lease_cursor),
     )
@@ -237,10 +239,13 @@ def _finish(reader: Reader) -> None:
         raise Malformed(*reader.faults)
 
 
-def _state(text: str) -> State:
-    if text not in set(State):
-        raise Unparsable(f"expected one of {', '.join(State)}")
-    return State(text)
+def _state(text: str) -> State | None:
+    if text not in {*State, _ALL}:
+        raise Unparsable(f"expected one of {', '.join(State)}, {_ALL}")
+    return State(text) if text != _ALL else None
+
+
+_ALL = "all"
 
 
 def _lease_cursor(text: str) -> LeaseId:

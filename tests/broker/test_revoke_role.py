@@ -81,6 +81,8 @@ async def test_it_is_in_force_before_anything_has_ended(scene: World) -> None:
         assert (State.ACTIVE if lease.id.role == OTHER else State.ENDING) is told.state
     listed = await list_leases(scene.outside, request(), LeaseQuery())
     assert [State.ACTIVE, *[State.ENDING] * 3] == sorted(each.state for each in listed.items)
+    ending = await list_leases(scene.outside, request(), LeaseQuery(state=State.ENDING))
+    assert [WEB] * 3 == [each.id.role for each in ending.items]
     active = await list_leases(scene.outside, request(), LeaseQuery(state=State.ACTIVE))
     assert [OTHER] == [each.id.role for each in active.items]
     with pytest.raises(Conflict) as caught:

@@ -21,6 +21,7 @@ from shared.cloud.identity import broker_credential
 from shared.cloud.probe import TokenProbe
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.names import ObjectId, Scope
+from shared.core.outages import Outages
 from shared.core.ports import Clock
 from tests.fakes.clock import FakeClock
 from tests.local.conftest import Cloud
@@ -37,6 +38,8 @@ class Stage:
     probe: TokenProbe
     scope: Scope
     """A resource group."""
+    outages: Outages
+    """What the adapters know."""
 
     def fail(self, service: str, status: int, code: str, retry_after: int | None = None) -> None:
         """The service's next call fails so."""
@@ -72,6 +75,7 @@ async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[S
             # In virtual time: the pauses between attempts are not what is looked at here.
             TokenProbe(client, FakeClock(), ends["entra"], tenant, f"{ends['arm']}/.default"),
             Scope.parse(f"/subscriptions/{document['subscription_id']}/resourceGroups/app"),
+            budgets.outages,
         )
     await _goodbyes()
 

@@ -194,6 +194,18 @@ async def test_a_listing_tells_what_fits_in_the_order_of_ids(stores: Stores) -> 
         assert expected == list(found.items), (role, holder, state)
 
 
+async def test_a_listing_of_live_leases_has_those_that_have_not_ended(stores: Stores) -> None:
+    """Of everybody's, of a role, of a holder."""
+    made = await furnished(stores)
+    ending = await stores.leases.swap(made[0].ending(Cause.EXPIRED, LATER, LATER), former=made[0])
+    ended = await stores.leases.swap(ending.ended(LATER, timedelta(days=7)), former=ending)
+    for query in (LeaseQuery(), LeaseQuery(role=ended.id.role), LeaseQuery(holder=ended.holder.object_id)):
+        everything = (await stores.leases.list(query)).items
+        live = (await stores.leases.list(replace(query, live=True))).items
+        assert [each for each in everything if each.id != ended.id] == list(live)
+        assert len(live) == len(everything) - 1
+
+
 @pytest.mark.parametrize("query", [LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(holder=BOB.object_id)])
 async def test_pages_follow_each_other_without_gap_or_repeat(stores: Stores, query: LeaseQuery) -> None:
     """Whatever their size."""

@@ -91,7 +91,7 @@ class Stage:
         found: list[dict[str, Any]] = []
         cursor = ""
         while True:
-            page = await broker.must("GET", f"leases?limit=1000{cursor}")
+            page = await broker.must("GET", f"leases?state=all&limit=1000{cursor}")
             found += page["leases"]
             if page["next"] is None:
                 return found

@@ -151,6 +151,7 @@ def _matches(lease: Lease, query: LeaseQuery) -> bool:
         query.holder in {None, lease.holder.object_id},
         query.tenant in {None, lease.holder.tenant_id},
         query.state in {None, lease.state},
+        lease.state.is_live or not query.live,
         query.cursor is None or lease.id > query.cursor,
     )
     return all(wanted)

@@ -193,6 +193,17 @@ async def test_lists_own_leases_in_parts(app: App) -> None:
     assert second.json["next"] is None
 
 
+async def test_lists_what_has_not_ended_unless_told(app: App) -> None:
+    """The README's own command finds a lease that lives, also when others have ended before."""
+    over, living = [(await issued(app)).json["lease"]["id"] for _ in range(2)]
+    app.world.clock.jump(300)
+    await app.call("DELETE", f"/api/v1/leases/{over}")
+    expected = {None: [living], "ended": [over], "active": [living], "all": sorted([over, living]), "ending": []}
+    for state, ids in expected.items():
+        answer = await app.call("GET", "/api/v1/leases", query={"state": state} if state else {})
+        assert [lease["id"] for lease in answer.json["leases"]] == ids, state
+
+
 @pytest.mark.parametrize(
     ("query", "path"),
     [

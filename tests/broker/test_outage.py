@@ -1,0 +1,104 @@
+"""Azure does not answer: nobody waits for what is known not to come, and everything goes on as soon as it answers again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.broker.resume import AT_A_GO, resume
+from shared.broker.revoke import revoke
+from shared.broker.sweep import end_due
+from shared.core.errors import Refused, Unavailable, Unreachable
+from shared.core.lease import State
+from shared.core.names import LeaseId
+from shared.core.outages import Outages, Service
+from tests.broker.scenes import AZURE, issued, stored, swept
+from tests.fakes.world import World, request, role, secret_target, world
+
+
+@pytest.mark.parametrize("service", Service)
+async def test_a_revocation_is_answered_at_once_while_a_service_is_known_to_be_down(service: Service) -> None:
+    """Not a call is made that would have to be waited for; the sweep ends it."""
+    made = world(role())
+    await issued(made)
+    made.clock.jump(300)
+    made.outside.outages.note(service, answered=False)
+    before = len(made.calls.made)
+    lease = await revoke(made.outside, request(), stored(made).id)
+    assert (State.ENDING, "azure_unavailable", 0) == (lease.state, lease.last_error, lease.attempts)
+    assert AZURE.isdisjoint(call.service for call in made.calls.made[before:])
+    await swept(made, after=60)
+    assert (State.ENDED, []) == (stored(made).state, made.leftovers())
+
+
+async def test_what_asks_another_service_is_ended_all_the_same() -> None:
+    """A secret on an existing application has nothing in Resource Manager."""
+    made = world(role(secret_target()))
+    await issued(made)
+    made.clock.jump(300)
+    made.outside.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    assert State.ENDED is (await revoke(made.outside, request(), stored(made).id)).state
+
+
+def test_only_the_first_answer_after_an_outage_is_a_recovery() -> None:
+    """Each service by itself."""
+    told: list[int] = []
+    outages = Outages(lambda: told.append(1))
+    outages.note(Service.GRAPH, answered=True)
+    assert [] == told
+    outages.note(Service.GRAPH, answered=False)
+    outages.note(Service.RESOURCE_MANAGER, answered=True)
+    assert [] == told
+    outages.note(Service.GRAPH, answered=True)
+    outages.note(Service.GRAPH, answered=True)
+    assert [1] == told
+
+
+async def failed(made: World, error: Unavailable | Unreachable | Refused, times: int) -> None:
+    """So many attempts to end the only lease, each in its time."""
+    made.clock.jump(300)
+    made.calls.fail("directory.delete_application", error, times=1000)
+    for _ in range(times):
+        await revoke(made.outside, request(), stored(made).id)
+    made.calls.heal()
+
+
+@pytest.mark.parametrize(("times", "state"), [(3, State.ENDING), (8, State.STUCK)])
+@pytest.mark.parametrize("error", [Unavailable(status=503), Unreachable()])
+async def test_what_waits_only_because_of_the_outage_is_taken_up_at_once(
+    error: Unavailable | Unreachable, times: int, state: State
+) -> None:
+    """Through the queue, a stuck one as well: minutes or an hour before its next attempt."""
+    made = world(role())
+    await issued(made)
+    await failed(made, error, times)
+    assert (state, True) == (stored(made).state, stored(made).due_at > made.clock.now())
+    assert 1 == await resume(made.outside)
+    (batch,) = made.revocations.messages()
+    assert 1 == (await end_due(made.outside, "message", batch)).ended
+    assert 0 == await resume(made.outside)
+
+
+async def test_what_azure_has_refused_keeps_its_pause() -> None:
+    """It waits for somebody to mend the cause."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Refused(azure_code="Forbidden"), 3)
+    assert 0 == await resume(made.outside)
+
+
+async def test_thousands_are_taken_up_some_at_a_go() -> None:
+    """With a pause between, in which the service may show that it stands."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    only = stored(made)
+    count = AT_A_GO + 50
+    made.leases.rows = {
+        lease_id: replace(only, id=lease_id) for lease_id in (LeaseId(f"web.{number:026d}") for number in range(count))
+    }
+    began = made.clock.monotonic()
+    assert count == await resume(made.outside)
+    assert 15 <= made.clock.monotonic() - began < 30
+    assert count == sum(len(batch.leases) for batch in made.revocations.messages())

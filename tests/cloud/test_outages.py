@@ -1,0 +1,48 @@
+"""The adapters note whether a service has answered their last call to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.core.errors import Absent, Uncertain
+from shared.core.footprint import ApplicationSecretFootprint, Assignment, ServicePrincipalFootprint
+from shared.core.urgency import in_background
+from tests.cloud.stage import Stage
+from tests.fakes.world import guid
+
+
+@pytest.mark.parametrize("effect", [{"status": 500}, {"status": 503}, "drop_after_effect"], ids=str)
+async def test_graph_is_down_until_it_answers_again(stage: Stage, effect: object) -> None:
+    """A batch's call like any other; a refusal is an answer."""
+    asked = ApplicationSecretFootprint(guid(1), "x")
+    for background in (False, True):
+        stage.trouble("graph", effect)
+        with pytest.raises(Uncertain):
+            await _delete(stage, background=background)
+        assert stage.outages.concern(asked)
+        with pytest.raises(Absent):
+            await _delete(stage, background=background)
+        assert not stage.outages.concern(asked)
+
+
+async def _delete(stage: Stage, *, background: bool) -> None:
+    if background:
+        with in_background():
+            await stage.graph.delete_application(guid(1))
+    else:
+        await stage.graph.delete_application(guid(1))
+
+
+@pytest.mark.parametrize("effect", [{"status": 500}, {"status": 503}, "drop_after_effect"], ids=str)
+async def test_resource_manager_is_down_until_it_answers_again(stage: Stage, effect: object) -> None:
+    """It concerns leases that have assignments."""
+    assignment = Assignment(stage.scope, guid(2))
+    asked, other = ServicePrincipalFootprint("u", (assignment,)), ServicePrincipalFootprint("u")
+    stage.trouble("arm", effect, times=2)
+    with pytest.raises(Uncertain):
+        await stage.arm.unassign(assignment)
+    assert (True, False) == (stage.outages.concern(asked), stage.outages.concern(other))
+    stage.cloud.control("PUT", "faults", [])
+    with pytest.raises(Absent):
+        await stage.arm.unassign(assignment)
+    assert not stage.outages.concern(asked)
