@@ -18,9 +18,10 @@ from shared.core.caller import Caller
 from shared.core.census import Census
 from shared.core.errors import LeaseholdError
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.issuer import Issuer
 from shared.core.outages import Outages
 from shared.core.patience import Patience
-from shared.core.ports import Clock, Ids, Issuer, Revocations, Verifier
+from shared.core.ports import Clock, Ids, Revocations, Verifier
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
 from shared.settings import Settings, load

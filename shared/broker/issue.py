@@ -17,10 +17,10 @@ from shared.core.credential import Credential
 from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled
 from shared.core.footprint import Footprint, combined
 from shared.core.issue_key import IssueKey
+from shared.core.issuer import Issuer, Order
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.patience import both
-from shared.core.ports import Issuer, Order
 from shared.core.role import MIN_TTL, Role
 from shared.core.target_digest import target_digest
 from shared.core.urgency import answering_by, in_background

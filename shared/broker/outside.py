@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.census import Census
+from shared.core.issuer import Issuers
 from shared.core.outages import Outages
-from shared.core.ports import Audit, Clock, Generations, Ids, Issuers, Journal, Leases, Revocations, Roles, Tickets
+from shared.core.ports import Audit, Clock, Generations, Ids, Journal, Leases, Revocations, Roles, Tickets
 from shared.core.protection import Protected
 
 

@@ -20,9 +20,9 @@ from shared.broker.rules import require_same_target
 from shared.core.credential import Credential
 from shared.core.errors import LeaseholdError, LostRace, Upstream
 from shared.core.footprint import Footprint, in_doubt
+from shared.core.issuer import Issuer, SecretOrder
 from shared.core.lease import Lease, State
 from shared.core.patience import both
-from shared.core.ports import Issuer, SecretOrder
 from shared.core.role import Role
 
 log = logging.getLogger(__name__)

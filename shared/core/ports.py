@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,13 +10,12 @@ from typing import Protocol
 from shared.core.audit import AuditEvent
 from shared.core.batch import Batch, Message
 from shared.core.caller import Caller
-from shared.core.credential import Credential
 from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.role import Role, Target
+from shared.core.role import Role
 
 
 class Clock(Protocol):
@@ -307,104 +306,4 @@ class Tickets(Protocol):
 
     async def forget(self, batch_id: str) -> None:
         """Its leases wait no longer. One that is not there is no error."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Minted:
-    """What an issuer has made: the credential, and a footprint that now knows every id."""
-
-    credential: Credential
-    footprint: Footprint
-    ready: bool = False
-    """Whether the credential has been seen to work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to mint: for which lease, and until when a secret may work at the very latest."""
-
-    lease_id: LeaseId
-    target: Target
-    secret_end: datetime
-    wait_until: float
-    """On the monotonic clock: no call to Azure begins later than this."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretOrder:
-    """A fresh secret for a lease that has one: until when it may work at the very latest.
-
-    ``young``: what the footprint names may be too fresh for all of Azure's replicas to know. ``wait_until`` as in ``Order``.
-    """
-
-    lease_id: LeaseId
-    secret_end: datetime
-    young: bool
-    wait_until: float
-
-
-class Issuer(Protocol):
-    """Mints one kind of credential and takes it back. Any method may be called again after it died half-way."""
-
-    def plan(self, order: Order) -> Footprint:
-        """Names everything that ``mint`` will make. Touches nothing."""
-        ...
-
-    async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
-        """Makes it. Calls ``note`` with a footprint that says more whenever Azure has told an id.
-
-        Raises ``Upstream`` when it cannot be done; nothing is then under way any more. Raises ``Rejected`` only when nothing
-        at all was begun.
-        """
-        ...
-
-    async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> Footprint:
-        """The footprint with the ids of what its names lead to, to be stored before anything is deleted.
-
-        Makes no call when it knows them all. ``young`` as for ``undo``.
-        """
-        ...
-
-    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
-        """Deletes all of it. Says whether it met everything that the footprint names.
-
-        Absence is success. A ``young`` object may be absent only because Azure's replicas have not heard of it: what is absent
-        is then asked for again for some seconds. ``again``: an earlier attempt may have deleted some of it just now, so that
-        the recycle bin, too, may not have heard of it. Tries every part, then raises the first ``Upstream`` met.
-        """
-        ...
-
-    async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
-        """Adds a secret beside those that there are, untried. Calls ``note`` as soon as its id is known.
-
-        An answer that is lost is not asked for again: that would make one more. Raises ``Upstream``.
-        """
-        ...
-
-    async def prove(self, credential: Credential, *, wait_until: float) -> bool:
-        """Whether the credential is seen to work dependably before ``wait_until``, on the monotonic clock. Changes nothing."""
-        ...
-
-    async def retire(self, order: SecretOrder, footprint: Footprint, *, keeping: Footprint | None = None) -> bool:
-        """Removes the secret that the footprint names and, where there may be several, the lease's others; not the one to keep.
-
-        Says whether it is sure that no other is left. Tries all of them, then raises the first ``Upstream`` met.
-        """
-        ...
-
-    async def resolve(self, target: Target) -> Target:
-        """The target with what its names mean in Azure today. Raises ``Malformed`` with each that means nothing."""
-        ...
-
-
-class Issuers(Protocol):
-    """The issuer for each kind of target and footprint."""
-
-    def for_target(self, target: Target) -> Issuer:
-        """By the target's type."""
-        ...
-
-    def for_footprint(self, footprint: Footprint) -> Issuer:
-        """By the footprint's type."""
         ...

@@ -17,9 +17,9 @@ from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
 from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, RoleOutdated, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
+from shared.core.issuer import Minted, Order, SecretOrder
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
-from shared.core.ports import Minted, Order, SecretOrder
 from shared.core.role import PERSONAL_AUDIENCES, ApplicationSecretTarget, Target
 from shared.core.secret import Secret
 from shared.issuers.lease_secrets import LeaseSecrets, Secrets

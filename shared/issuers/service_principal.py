@@ -13,9 +13,9 @@ from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, OutOfReach, Refused, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
+from shared.core.issuer import Minted, Order, SecretOrder
 from shared.core.names import ObjectId, Scope
 from shared.core.patience import REPEATABLE, Patience, all_of, both
-from shared.core.ports import Minted, Order, SecretOrder
 from shared.core.role import AzureRole, ServicePrincipalTarget, Target, common_subscription
 from shared.issuers.directory_calls import Authorization, Directory, Probe
 from shared.issuers.lease_secrets import LeaseSecrets

@@ -12,9 +12,10 @@ from shared.broker.issue import Ask, Issued, issue
 from shared.broker.outside import Outside
 from shared.broker.renew import renew
 from shared.broker.repeat import issue_once
+from shared.broker.revoke import revoke
 from shared.core.errors import Interrupted, LostRace, Refused, TooMany, Unavailable, Unreachable
 from shared.core.lease import State
-from tests.broker.scenes import issued, stored, swept
+from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Died
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import WEB, World, request, role, world
@@ -173,3 +174,37 @@ def test_the_row_does_not_grow() -> None:
     for _ in range(20):
         scene.run(lambda: issued(scene))
     assert 1 == len(scene.roles._admissions[WEB].leases)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+async def test_a_role_never_has_more_leases_than_it_may(most: int) -> None:
+    """Ten at once: some are refused, and at no instant are there too many."""
+    scene = world(role(max_leases=most), latency=0.5)
+    results = await asyncio.gather(*(issued(scene) for _ in range(10)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, TooMany)]
+    active = [lease for lease in scene.leases.rows.values() if lease.state is State.ACTIVE]
+    assert 10 == len(refused) + len(active)
+    assert most >= len(active)
+    assert most >= len({thing.owner for thing in scene.leftovers() if thing.kind == "application"})
+
+
+async def test_one_after_the_other_a_role_fills_up() -> None:
+    """And has room again when one has ended."""
+    scene = world(role(max_leases=2))
+    first = await issued(scene)
+    await issued(scene)
+    with pytest.raises(TooMany) as caught:
+        await issued(scene)
+    assert ("too_many_leases", 2) == (caught.value.stable_code, len(scene.leases.rows))
+    await revoke(scene.outside, request(), first.lease.id)
+    assert State.ACTIVE is (await issued(scene)).lease.state
+
+
+async def test_a_refused_issue_calls_azure_not_at_all() -> None:
+    """The lease that stood for it is forgotten."""
+    scene = world(role(max_leases=1))
+    await issued(scene)
+    before = len([call for call in scene.calls.made if call.service in AZURE])
+    with pytest.raises(TooMany):
+        await issued(scene)
+    assert before == len([call for call in scene.calls.made if call.service in AZURE])

@@ -14,9 +14,9 @@ from shared.broker.outside import Outside, Request, Timing
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerKind
 from shared.core.definition import Powers
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
+from shared.core.issuer import Issuer
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.patience import Patience
-from shared.core.ports import Issuer
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, AzureRole, Bounds, Role, ServicePrincipalTarget, Target
 from shared.issuers.application_secret import ApplicationSecretIssuer

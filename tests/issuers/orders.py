@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.core.footprint import Footprint
+from shared.core.issuer import Issuer, Minted, Order
 from shared.core.names import LeaseId
-from shared.core.ports import Issuer, Minted, Order
 from shared.core.role import Target
 from tests.fakes.world import WEB, World, principal_target, world
 

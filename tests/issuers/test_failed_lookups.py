@@ -10,7 +10,7 @@ import pytest
 
 from shared.core.errors import Absent, Malformed, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.footprint import ServicePrincipalFootprint
-from shared.core.ports import SecretOrder
+from shared.core.issuer import SecretOrder
 from shared.core.role import Target
 from tests.fakes.world import principal_target, secret_target, world
 from tests.issuers.orders import Job
