@@ -94,6 +94,9 @@ def managed_identity(world: World, name: str, resource_id: str, *, system_assign
         system_assigned=system_assigned,
     )
     world.directory.service_principals[principal.id] = principal
+    place = world.directory.resources.get(resource_id.casefold())
+    if place is not None and not system_assigned:
+        place.properties |= {"tenantId": world.tenant_id, "principalId": principal.id, "clientId": principal.app_id}
     return principal
 
 

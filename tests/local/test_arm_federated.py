@@ -210,8 +210,10 @@ def test_entra_id_notices_later(azure: Azure) -> None:
     azure.clock.at += 3600
     settled = sees("entra", "federated", made)
     call(azure, "DELETE")
-    gone = (sees("entra", "federated", made), call(azure, "GET").status)
-    assert ((False, 200), True, (True, 404)) == (new, settled, gone)
+    gone = ([item.id for of, item in azure.world.ghosts.of("federated") if of == holder.id], call(azure, "GET").status)
+    azure.clock.at += 3600
+    over = sees("entra", "federated", made)
+    assert ((False, 200), True, ([made], 404), False) == (new, settled, gone, over)
 
 
 def test_a_lock_forbids_changes(azure: Azure) -> None:
@@ -219,6 +221,14 @@ def test_a_lock_forbids_changes(azure: Azure) -> None:
     call(azure, "PUT", sent=body())
     azure.world.directory.locks["keep"] = Lock("keep", GROUP, "ReadOnly")
     assert [(409, "ScopeLocked")] * 2 == [outcome(call(azure, "PUT", sent=body("2"))), outcome(call(azure, "DELETE"))]
+
+
+def test_an_identity_tells_its_principal_and_client(azure: Azure) -> None:
+    """What whoever adds a credential needs to sign in."""
+    holder = azure.world.directory.user_assigned(IDENTITY)
+    assert holder is not None
+    shown = azure.call("GET", IDENTITY).body["properties"]
+    assert {"tenantId": azure.world.tenant_id, "principalId": holder.id, "clientId": holder.app_id} == shown
 
 
 def test_the_provider_tells_the_type_and_its_versions(azure: Azure) -> None:
