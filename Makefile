@@ -15,7 +15,7 @@ python := .venv/bin/python
 # Node brings certificate authorities of its own; this makes it trust the machine's as well.
 npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
 
-.PHONY: help setup up demo test check bench soak mutation lock snapshots azure-cli-check
+.PHONY: help setup up demo test check bench soak mutation lock package snapshots azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -49,8 +49,7 @@ mutation: setup ## plant faults and see which of them no test notices; SEED= N=
 azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
 	@exec $(python) -m local.azure_cli
 
-# Azure's remote build installs requirements.txt on Linux x86-64: that is the platform it is locked for. No index and
-# no host is written into either file.
+# The app runs on Linux x86-64: that is the platform it is locked for. No index and no host is written into either file.
 compile := .venv/bin/uv pip compile --quiet --upgrade --system-certs --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.13 --python-platform x86_64-manylinux_2_28 --custom-compile-command 'make lock'
 
@@ -60,6 +59,9 @@ lock: ## resolve the dependencies anew: requirements*.txt and the storage emulat
 	@$(compile) --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
 	@rm -f local/storage/package-lock.json
 	@$(npm) install --prefix local/storage --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+
+package: $(venv) ## the app with its libraries for Azure's Linux, as build/leasehold.zip
+	@exec $(python) -m infra.package
 
 snapshots: $(venv) ## work out anew what infra/ comes down to (needs the Bicep compiler)
 	@exec $(python) -m tests.infra.compiler

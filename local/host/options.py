@@ -25,6 +25,12 @@ class UnusableAppError(Exception):
     """The app cannot be run here; the message names the function or the setting and says why."""
 
 
+def packages(app: Path) -> list[str]:
+    """The folder in which an app brings libraries of its own, which come before all others; none where it brings none."""
+    folder = app / ".python_packages" / "lib" / "site-packages"
+    return [str(folder)] if folder.is_dir() else []
+
+
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
     """``extensions.queues``, with the defaults of the real host.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from local.children import Child
+from local.host.options import packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +47,11 @@ class FunctionHost:
         """Returns when it answers. Raises ``ChildError``, with what it wrote, when it does not come up."""
         command = [sys.executable, "-m", "local.host", "--app", str(self.app), "--port", str(self.port)]
         command += ["--grace", str(self.grace), "--tethered"]
-        environment = {**self.environment, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **self.environment,
+            "PYTHONPATH": os.pathsep.join([*packages(self.app), str(ROOT)]),
+            "PYTHONUNBUFFERED": "1",
+        }
         self._child = await Child.spawn("function host", command, environment, echo=self.echo)
         try:
             (ready, *_) = await self._child.lines_with("ready http://", within=READY_WITHIN)

@@ -21,15 +21,13 @@ from azure_functions_runtime import handle_event, native_invocation
 from azure_functions_runtime.bindings import datumdef, meta  # type: ignore[import-untyped]  # the same
 from azure_functions_runtime.loader import index_function_app  # type: ignore[import-untyped]  # the same
 
-from local.host.options import UnusableAppError
+from local.host.options import UnusableAppError, packages
 
 if TYPE_CHECKING:
     import datetime as dt
     from pathlib import Path
 
 SCRIPT = "function_app.py"
-PACKAGES = ".python_packages/lib/site-packages"
-"""Where an app brings libraries of its own, which come before all others."""
 _log = logging.getLogger("local.host")
 
 
@@ -97,7 +95,7 @@ def index(app: Path) -> list[Function]:
     Raises ``UnusableAppError`` when the import or the indexing fails, for one function fails them all, as in Azure.
     """
     os.chdir(app)
-    sys.path[:0] = [str(app), *([str(app / PACKAGES)] if (app / PACKAGES).is_dir() else [])]
+    sys.path[:0] = [str(app), *packages(app)]
     meta.load_binding_registry()
     runtime.start_threadpool_executor()
     try:

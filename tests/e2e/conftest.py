@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from local import up
+from local.host.process import ROOT
 from local.stack import Stack
 from local.storage.storage import Azurite
 from local.visitor import Broker, Visitor
@@ -110,14 +111,12 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, groups: bool = False) -> AsyncIterator[Stage]:
+async def opened(folder: Path, *, groups: bool = False, app: Path = ROOT) -> AsyncIterator[Stage]:
     """A stack with the sample configuration, and no timer of its own in between. Storage keeps what it holds in the folder."""
     storage = Azurite(folder=folder)
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
-    async with (
-        Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, groups=groups, storage=storage) as stack,
-        stack.visitor() as visitor,
-    ):
+    wanted = Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, groups=groups, storage=storage, app=app)
+    async with wanted as stack, stack.visitor() as visitor:
         await up.configure(stack)
         yield Stage(stack, visitor)
 

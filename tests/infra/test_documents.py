@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.package import APP, ARCHIVE
 from local.cloud.deployment import graph_permissions
 from local.snapshots import INFRA
 from shared import settings
@@ -91,13 +92,20 @@ async def test_the_logic_apps_action_makes_one_lease_however_often_it_posts() ->
 
 def test_the_archive_holds_what_the_core_tools_would_publish() -> None:
     """Nothing that the app serves or needs is left behind, and nothing else goes along."""
-    archived = re.search(r"zip -qr leasehold\.zip (.+?) -x", DEPLOY.read_text())
     rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if not line.startswith("#")]
     ignored = [rule.removesuffix("/*") for rule in rules if not rule.startswith("!")]
     kept = {path.name for path in ROOT.iterdir() if not any(fnmatch(path.name, rule) for rule in ignored)}
 
-    assert archived is not None
-    assert set(archived[1].split()) == kept | {rule[1:] for rule in rules if rule.startswith("!")}
+    assert set(APP) == kept | {rule[1:] for rule in rules if rule.startswith("!")}
+
+
+def test_the_guide_deploys_the_archive_that_is_made_here() -> None:
+    """And has nothing built in Azure."""
+    commands = "\n".join(re.findall(r"```sh\n(.+?)```", DEPLOY.read_text(), re.DOTALL))
+
+    assert ["--build-remote false"] == re.findall(r"--build-remote \w+", commands)
+    assert f"--src {ARCHIVE.relative_to(ROOT)} " in commands
+    assert "make package\n" in commands
 
 
 def test_the_licence_is_there_word_for_word() -> None:
