@@ -63,6 +63,7 @@ class Settings:
     storage: Storage
     tenant_id: ObjectId
     allowed_tenants: tuple[ObjectId, ...]
+    """The broker's own first, whether it is listed or not."""
     audiences: tuple[str, ...]
     client_id: ObjectId
     """Of the managed identity that the broker acts as."""
@@ -96,7 +97,7 @@ def load(environment: Mapping[str, str]) -> Settings:
     settings = Settings(
         storage=_storage(reader),
         tenant_id=tenant,
-        allowed_tenants=reader.listed("ALLOWED_TENANTS", ObjectId.parse) or (tenant,),
+        allowed_tenants=tuple(dict.fromkeys((tenant, *reader.listed("ALLOWED_TENANTS", ObjectId.parse)))),
         audiences=(*audiences, *(each for each in _client_ids(audiences) if each not in audiences)),
         client_id=client,
         authority=reader.endpoint("AUTHORITY", "https://login.microsoftonline.com"),

@@ -140,6 +140,7 @@ class Parts:
             protected=Protected(settings.protected_identities, settings.protected_scopes),
             warnings=settings.warnings,
             generations=TableGenerations(tables),
+            tenants=frozenset(settings.allowed_tenants),
             census=lambda: self.census,
             outages=self.outages,
             refused=lambda: {scope: at for each in self.identities for scope, at in each.refused.items()},

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from local.cloud import inputs, inventory, provision, quotas
-from local.cloud.entra.identities import stated
+from local.cloud.entra.identities import in_tenant, stated
 from local.cloud.entra.resources import resolve
 from local.cloud.forgery import Signer, forge
 from local.cloud.state import Identity, Lock
@@ -53,6 +53,7 @@ class Control:
             ("GET", "/consistency", _consistency),
             ("PUT", "/consistency", _set_consistency),
             ("POST", "/identities", self._add_identity),
+            ("POST", "/tenants", _add_tenant),
             ("POST", "/token", _token),
             ("GET", "/faults", _faults),
             ("PUT", "/faults", _set_faults),
@@ -154,17 +155,34 @@ def _set_consistency(world: World, call: Call) -> Reply:
 
 
 def _token(world: World, call: Call) -> Reply:
-    body = inputs.body_of(call, {"identity", "resource"}, {"overrides", "header", "sign_with", "version"})
+    body = inputs.body_of(call, {"identity", "resource"}, {"tenant", "overrides", "header", "sign_with", "version"})
     identity = _known(world, inputs.text(body, "identity"))
     resource = resolve(world, inputs.text(body, "resource"))
     if resource is None:
         raise InputError(f"no resource {body['resource']}: another audience can be given in overrides")
     if "version" in body:
         resource = resource.in_version(inputs.version(body["version"]))
-    claims = {**stated(world, identity, resource), **inputs.mapping(body, "overrides")}
+    made = stated(world, identity, resource)
+    if "tenant" in body:
+        made = in_tenant(made, _known_tenant(world, inputs.text(body, "tenant")))
+    claims = {**made, **inputs.mapping(body, "overrides")}
     claims = {name: value for name, value in claims.items() if value is not None}
     signer = cast("Signer", inputs.choice(body, "sign_with", _SIGNERS, "current"))
     return Reply(200, {"access_token": forge(world.tokens, claims, inputs.mapping(body, "header"), signer)})
+
+
+def _add_tenant(world: World, call: Call) -> Reply:
+    tenant = inputs.guid(inputs.body_of(call, {"id"}, set()), "id")
+    if tenant != world.tenant_id:
+        world.other_tenants.add(tenant)
+    return Reply(201, {"id": tenant})
+
+
+def _known_tenant(world: World, tenant: str) -> str:
+    known = tenant.lower()
+    if known not in {world.tenant_id, *world.other_tenants}:
+        raise InputError(f"no tenant {tenant}")
+    return known
 
 
 def _faults(world: World, call: Call) -> Reply:

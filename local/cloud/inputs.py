@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,3 +84,14 @@ def is_number(value: Any, *, whole: bool = False) -> bool:
     """Whether this is a finite number, and no boolean."""
     kinds = int if whole else int | float
     return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def guid(body: Json, field: str) -> str:
+    """A text field that is a GUID with dashes, in lower case."""
+    value = text(body, field).lower()
+    try:
+        if str(uuid.UUID(value)) == value:
+            return value
+    except ValueError:
+        pass
+    raise InputError(f"{field} must be a GUID")

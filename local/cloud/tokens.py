@@ -19,6 +19,11 @@ class TokenRefused(Exception):
     """A bearer token that is missing, malformed, expired, not ours or for another audience. The text says which."""
 
 
+def issuers_of(tenant_id: str) -> tuple[str, str]:
+    """The ``iss`` of version 1 and version 2 tokens of a tenant."""
+    return f"https://sts.windows.net/{tenant_id}/", f"https://login.microsoftonline.com/{tenant_id}/v2.0"
+
+
 @dataclass(slots=True)
 class Tokens:
     """Issues and verifies RS256 access tokens of one tenant."""
@@ -32,7 +37,7 @@ class Tokens:
     @property
     def issuers(self) -> tuple[str, str]:
         """The ``iss`` of version 1 and version 2 tokens of this tenant."""
-        return f"https://sts.windows.net/{self.tenant_id}/", f"https://login.microsoftonline.com/{self.tenant_id}/v2.0"
+        return issuers_of(self.tenant_id)
 
     def issue(self, claims: Mapping[str, Any], key: SigningKey | None = None) -> str:
         """A token with these claims, signed by this key (the current one by default).

@@ -51,6 +51,8 @@ class World:
     ledger: Ledger = field(default_factory=Ledger)
     tokens: Tokens = field(init=False)
     tenant_name: str = "leasehold.onmicrosoft.com"
+    other_tenants: set[str] = field(default_factory=set)
+    """Ids of further tenants. They publish keys, and hold nothing: the control API makes tokens of theirs."""
     origins: dict[str, str] = field(default_factory=dict)
     """Origins (lower case, without a slash) at which Microsoft's applications, by client id, can be reached locally."""
 
@@ -71,6 +73,7 @@ class World:
         self.faults.replace([])
         self.ledger.clear()
         self.tokens.reset()
+        self.other_tenants.clear()
 
     def guid(self) -> str:
         """A fresh object id, from the world's own chance."""

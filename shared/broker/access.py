@@ -6,7 +6,7 @@ from shared.broker.outside import Outside
 from shared.core.caller import Caller
 from shared.core.decision import Denied, decide
 from shared.core.errors import Forbidden, NotFound
-from shared.core.lease import Lease
+from shared.core.lease import Lease, LeaseView
 from shared.core.names import LeaseId, RoleName
 from shared.core.patience import both
 from shared.core.role import Role
@@ -53,6 +53,6 @@ async def lease_for(outside: Outside, caller: Caller, lease_id: LeaseId, *, read
     return lease
 
 
-def holds(caller: Caller, lease: Lease) -> bool:
+def holds(caller: Caller, lease: LeaseView) -> bool:
     """Whether the credential was issued to this caller."""
     return (caller.object_id, caller.tenant_id) == (lease.holder.object_id, lease.holder.tenant_id)

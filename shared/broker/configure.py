@@ -8,7 +8,7 @@ from shared.broker import rules
 from shared.broker.access import require_admin
 from shared.broker.outside import Outside, Request
 from shared.broker.revoke import Revoking, revoke_role
-from shared.core.errors import Conflict, Malformed, NotFound
+from shared.core.errors import Conflict, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
 from shared.core.role import Role
@@ -25,6 +25,7 @@ async def put_role(
     """
     require_admin(request.caller)
     role = read_role(name, document)
+    _refuse_other_tenants(outside, role)
     _refuse_protected(outside, role)
     with answering_by(outside.within(outside.timing.throttled)):
         role = role.with_target(await outside.issuers.for_target(role.target).resolve(role.target))
@@ -79,6 +80,11 @@ async def _has_leases(outside: Outside, name: RoleName) -> bool:
     """Whether any is live that was not revoked with the others of the role."""
     generation = await outside.generations.get(name)
     return await outside.leases.count_live(name, at_most=1, since=generation.number) > 0
+
+
+def _refuse_other_tenants(outside: Outside, role: Role) -> None:
+    if others := sorted(role.bounds.tenant_ids - outside.tenants):
+        raise Malformed(*(Fault("bound_tenant_ids", f"{each} is not among LEASEHOLD_ALLOWED_TENANTS") for each in others))
 
 
 def _refuse_protected(outside: Outside, role: Role) -> None:

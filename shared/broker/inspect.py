@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.broker import rules
-from shared.broker.access import lease_for, require_auditor
+from shared.broker.access import holds, lease_for, require_auditor
 from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.decision import Allowed, decide
@@ -39,7 +39,9 @@ async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> 
     wanted = replace(query, state=None, live=True) if query.state is State.ENDING else query
     generations, page = await both(outside.generations.all(), outside.leases.list(wanted))
     told = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
-    return replace(page, items=tuple(each for each in told if query.state in {None, each.state}))
+    # Leases are found by their holder's object id; only with its tenant does that say who it is.
+    own = (each for each in told if request.caller.is_auditor or holds(request.caller, each))
+    return replace(page, items=tuple(each for each in own if query.state in {None, each.state}))
 
 
 @dataclass(frozen=True, slots=True)

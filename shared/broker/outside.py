@@ -10,6 +10,7 @@ from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.census import Census
 from shared.core.issuer import Issuers
+from shared.core.names import ObjectId
 from shared.core.outages import Outages
 from shared.core.ports import Audit, Clock, Generations, Ids, Journal, Leases, Revocations, Roles, Tickets
 from shared.core.protection import Protected
@@ -63,6 +64,8 @@ class Outside:
     """What an operator should mend in the settings though the broker runs with it."""
     outages: Outages = field(default_factory=Outages, kw_only=True)
     generations: Generations = field(kw_only=True)
+    tenants: frozenset[ObjectId] = frozenset()
+    """Those whose callers are let in: what ``bound_tenant_ids`` may name."""
     census: Callable[[], Census] = field(kw_only=True)
     """Gives what reads Azure for the reconciliation; made when it is first asked for."""
     refused: Callable[[], Mapping[str, datetime]] = field(default=dict, kw_only=True)

@@ -7,7 +7,8 @@ verified is called so until its signature has been checked.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import httpx
@@ -69,14 +70,15 @@ class EntraVerifier:
     """Satisfies ``Verifier``.
 
     ``authority`` is Entra ID's address, such as ``https://login.microsoftonline.com``; ``tenants`` are those whose tokens are
-    taken; ``audiences`` what their ``aud`` may be: the broker's client id (version 2) and its identifier URI (version 1).
+    taken, the broker's own first; ``audiences`` what their ``aud`` may be: the broker's client id (version 2) and its
+    identifier URI (version 1).
     """
 
     def __init__(
         self,
         *,
         authority: str,
-        tenants: Collection[ObjectId],
+        tenants: Sequence[ObjectId],
         audiences: Collection[str],
         client: httpx.AsyncClient,
         clock: Clock,
@@ -84,6 +86,7 @@ class EntraVerifier:
     ) -> None:
         origin = authority.rstrip("/")
         self._keys = {each: TenantKeys(origin, each, client, clock, policy or KeyPolicy()) for each in tenants}
+        self._home = tenants[0]
         self._audiences = frozenset(audiences)
         self._clock = clock
 
@@ -98,7 +101,8 @@ class EntraVerifier:
         self._check_audience(claims)
         _check_lifetime(claims, self._clock.now().timestamp())
         _check_unbound(claims)
-        return _caller(claims, tenant, Secret(token).fingerprint())
+        caller = _caller(claims, tenant, Secret(token).fingerprint())
+        return replace(caller, at_home=tenant == self._home)
 
     def _tenant(self, unverified: Claims) -> ObjectId:
         try:

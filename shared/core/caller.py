@@ -33,13 +33,15 @@ class Caller:
     app_id: ObjectId | None = None
     name: str | None = None
     app_roles: frozenset[str] = frozenset()
+    at_home: bool = True
+    """Whether its tenant is the broker's own: in any other, that one's administrators hand app roles out."""
 
     @property
     def is_admin(self) -> bool:
         """Holds the Entra app role that has everything."""
-        return ADMIN in self.app_roles
+        return self.at_home and ADMIN in self.app_roles
 
     @property
     def is_auditor(self) -> bool:
         """Holds an Entra app role that may read leases, status and the audit trail."""
-        return self.is_admin or AUDITOR in self.app_roles
+        return self.is_admin or (self.at_home and AUDITOR in self.app_roles)

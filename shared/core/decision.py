@@ -12,6 +12,8 @@ from shared.core.role import Bounds, Role
 class Kind(StrEnum):
     """The kinds of constraint on callers, by their names in documents."""
 
+    TENANT_IDS = "bound_tenant_ids"
+    """The caller is of another tenant than those named, or than the broker's own where none is named."""
     SERVICE_PRINCIPAL_IDS = "bound_service_principal_ids"
     APPLICATION_IDS = "bound_application_ids"
     APP_ROLES = "bound_app_roles"
@@ -45,11 +47,12 @@ def decide(role: Role, caller: Caller) -> Allowed | Denied:
 
 
 def _failed(bounds: Bounds, caller: Caller) -> tuple[Kind, ...]:
-    if bounds == Bounds():
+    if not bounds.name_somebody:
         return (Kind.NOBODY,)
     # An application id names an app-only caller: else every user who can sign in through that client would be let in.
     app_only = caller.app_id if caller.kind is CallerKind.APPLICATION else None
     matched = {
+        Kind.TENANT_IDS: caller.tenant_id in bounds.tenant_ids if bounds.tenant_ids else caller.at_home,
         Kind.SERVICE_PRINCIPAL_IDS: not bounds.service_principal_ids or caller.object_id in bounds.service_principal_ids,
         Kind.APPLICATION_IDS: not bounds.application_ids or app_only in bounds.application_ids,
         Kind.APP_ROLES: not bounds.app_roles or bool(_folded(bounds.app_roles) & _folded(caller.app_roles)),

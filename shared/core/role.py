@@ -25,11 +25,20 @@ type Ready = Literal["none", "token"]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Who may issue. Every kind that is present must match; any value within a kind does. No kind: nobody but an admin."""
+    """Who may issue. Every kind that is present must match; any value within a kind does. No kind: nobody but an admin.
+
+    ``tenant_ids`` says whose callers these are, and nothing of who: without it the broker's own tenant's, with it those named.
+    """
 
     service_principal_ids: frozenset[ObjectId] = frozenset()
     application_ids: frozenset[ObjectId] = frozenset()
     app_roles: frozenset[str] = frozenset()
+    tenant_ids: frozenset[ObjectId] = frozenset()
+
+    @property
+    def name_somebody(self) -> bool:
+        """Whether any kind says who; a tenant is not somebody."""
+        return bool(self.service_principal_ids or self.application_ids or self.app_roles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ def _bounds(reader: Reader) -> Bounds:
         frozenset(reader.items("bound_service_principal_ids", identity, most=_MAX_BOUND)),
         frozenset(reader.items("bound_application_ids", identity, most=_MAX_BOUND)),
         frozenset(reader.items("bound_app_roles", text_item, most=_MAX_BOUND)),
+        frozenset(reader.items("bound_tenant_ids", identity, most=_MAX_BOUND)),
     )
 
 
@@ -192,6 +193,7 @@ def _write_bounds(bounds: Bounds) -> dict[str, Any]:
         "bound_service_principal_ids": bounds.service_principal_ids,
         "bound_application_ids": bounds.application_ids,
         "bound_app_roles": bounds.app_roles,
+        "bound_tenant_ids": bounds.tenant_ids,
     }
     return {kind: sorted(values) for kind, values in kinds.items() if values}
 

@@ -24,6 +24,11 @@ def _names_each_group_once(role: Role) -> Iterator[Fault]:
             yield Fault("azure_groups", "names a group twice")
 
 
+def _says_who_beside_the_tenant(role: Role) -> Iterator[Fault]:
+    if role.bounds.tenant_ids and not role.bounds.name_somebody:
+        yield Fault("bound_tenant_ids", "says of which tenant callers are, not who: another bound_ field must stand beside it")
+
+
 def _repeats_no_tag(role: Role) -> Iterator[Fault]:
     """Graph takes no value twice, and the broker's own tag is on every application."""
     if isinstance(role.target, ServicePrincipalTarget):
@@ -44,4 +49,4 @@ def _fits_the_display_name(role: Role) -> Iterator[Fault]:
 
 
 LONGEST_PERSONAL = 53
-RULES: tuple[Rule, ...] = (_names_each_group_once, _repeats_no_tag, _fits_the_display_name)
+RULES: tuple[Rule, ...] = (_says_who_beside_the_tenant, _names_each_group_once, _repeats_no_tag, _fits_the_display_name)

@@ -34,7 +34,7 @@ from shared.core.role import (
 from shared.core.role_document import read_role, write_role
 
 _WRITE_AGAIN = "was never looked up in Azure; write the role again"
-_BOUNDS = ("bound_service_principal_ids", "bound_application_ids", "bound_app_roles")
+_BOUNDS = ("bound_service_principal_ids", "bound_application_ids", "bound_app_roles", "bound_tenant_ids")
 
 
 def store_role(role: Role) -> dict[str, Any]:
@@ -130,11 +130,12 @@ def _bounds(document: Mapping[str, Any]) -> Bounds:
     lists = [_texts(document.get(field, [])) for field in _BOUNDS]
     if not named <= set(_BOUNDS) or any(found is None for found in lists):
         return Bounds()
-    principals, applications, app_roles = (found or () for found in lists)
+    principals, applications, app_roles, tenants = (found or () for found in lists)
     return Bounds(
         frozenset(ObjectId(each.lower()) for each in principals),
         frozenset(ObjectId(each.lower()) for each in applications),
         frozenset(app_roles),
+        frozenset(ObjectId(each.lower()) for each in tenants),
     )
 
 

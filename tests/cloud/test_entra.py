@@ -75,7 +75,8 @@ async def test_takes_a_token_of_any_tenant_on_the_list(server: KeyServer, clock:
     server.second = [jwk("two")]
     both = verifier_of(server, clock, TENANT, OTHER_TENANT)
     caller = await both.verify(token(tid=OTHER_TENANT, iss=issuer(2, OTHER_TENANT)))
-    assert OTHER_TENANT == caller.tenant_id
+    assert (OTHER_TENANT, False) == (caller.tenant_id, caller.at_home)
+    assert (await both.verify(token())).at_home
 
 
 async def test_identifiers_are_read_in_any_case(verifier: EntraVerifier) -> None:

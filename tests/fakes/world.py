@@ -41,6 +41,7 @@ def guid(number: int) -> ObjectId:
 
 TENANT = guid(1)
 SUBSCRIPTION = guid(2)
+OTHER_TENANT = guid(9)
 GROUPS = tuple(guid(0x100 + index) for index in range(8))
 SCOPES = tuple(Scope.parse(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg{index}") for index in range(8))
 DEFINITION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{guid(3)}"
@@ -187,6 +188,7 @@ def world(
         timing or Timing(),
         protected or Protected(),
         generations=made.generations,
+        tenants=frozenset({TENANT, OTHER_TENANT}),
         census=lambda: made.census,
     )
     return made

@@ -307,3 +307,23 @@ def test_a_body_that_is_not_json_is_refused(cloud: Cloud) -> None:
 def test_what_is_not_there_is_not_implemented(cloud: Cloud) -> None:
     """501."""
     assert cloud.http.get(f"{cloud.control_url}/weather").status_code == 501
+
+
+def test_another_tenant_publishes_keys_and_signs_tokens(cloud: Cloud) -> None:
+    """Its issuers are its own, in either version."""
+    other = "8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006"
+    cloud.control("POST", "tenants", {"id": other.upper()})
+    for version, path in ((1, ""), (2, "/v2.0")):
+        asked = {"identity": "admin", "resource": cloud.document["audience"], "tenant": other, "version": version}
+        claims = _claims(cloud.control("POST", "token", asked)["access_token"])
+        metadata = cloud.http.get(f"{cloud.endpoints['entra']}/{other}{path}/.well-known/openid-configuration").json()
+        assert (other, metadata["issuer"]) == (claims["tid"], claims["iss"])
+        assert other in claims["iss"]
+        assert cloud.http.get(metadata["jwks_uri"]).json()["keys"]
+
+
+def test_a_tenant_must_be_known(cloud: Cloud) -> None:
+    """A token of no tenant would verify nowhere."""
+    asked = {"identity": "admin", "resource": cloud.document["audience"], "tenant": "8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0007"}
+    assert 400 == cloud.http.post(f"{cloud.control_url}/token", json=asked).status_code
+    assert 400 == cloud.http.post(f"{cloud.control_url}/tenants", json={"id": "other"}).status_code

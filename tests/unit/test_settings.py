@@ -307,3 +307,11 @@ def test_an_app_that_cannot_tell_its_subscription_must_be_told_what_to_protect()
 def test_protects_the_application_that_callers_ask_tokens_for(audience: str, *, found: bool) -> None:
     """When the audience tells its client id."""
     assert (ObjectId(OTHER) in load({**LEAST, "LEASEHOLD_AUDIENCE": audience}).protected_identities) is found
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"), [("", (TENANT,)), (OTHER, (TENANT, OTHER)), (f"{OTHER},{TENANT}", (TENANT, OTHER))]
+)
+def test_the_brokers_own_tenant_is_always_let_in(listed: str, expected: tuple[str, ...]) -> None:
+    """And comes first."""
+    assert expected == load(LEAST | {"LEASEHOLD_ALLOWED_TENANTS": listed}).allowed_tenants

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from local.cloud.entra import errors
 from local.cloud.entra.token import check_tenant
+from local.cloud.tokens import issuers_of
 from local.cloud.wire import Call, Reply
 
 if TYPE_CHECKING:
@@ -98,13 +99,12 @@ def instance(world: World, call: Call) -> Reply:
 
 def _issuers(world: World, call: Call) -> tuple[str, str]:
     """Who signs, by version. Where no tenant is named, there is a place for it, to the letter."""
-    tenant = "{tenantid}" if call.params["tenant"].lower() in _ANY_TENANT else world.tenant_id
-    first, second = (issuer.replace(world.tenant_id, tenant) for issuer in world.tokens.issuers)
-    return first, second
+    named = call.params["tenant"].lower()
+    return issuers_of("{tenantid}" if named in _ANY_TENANT else named if named in world.other_tenants else world.tenant_id)
 
 
 def _check(world: World, call: Call) -> None:
-    if call.params["tenant"].lower() not in _ANY_TENANT:
+    if call.params["tenant"].lower() not in _ANY_TENANT | world.other_tenants:
         check_tenant(world, call, "invalid_tenant")
 
 

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.entra import claims
+from local.cloud.tokens import issuers_of
 from local.cloud.wire import InputError
 
 if TYPE_CHECKING:
     from local.cloud.entra.resources import Resource
     from local.cloud.state import Identity
     from local.cloud.world import World
+
+
+def in_tenant(stated: dict[str, Any], tenant_id: str) -> dict[str, Any]:
+    """The same claims, as another tenant would make them where the API is a multi-tenant application."""
+    first, second = issuers_of(tenant_id)
+    moved = {"tid": tenant_id, "iss": first if stated["ver"] == "1.0" else second}
+    return stated | moved | ({"idp": first} if "idp" in stated else {})
 
 
 def stated(world: World, identity: Identity, resource: Resource) -> dict[str, Any]:
