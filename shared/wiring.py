@@ -121,6 +121,7 @@ class Parts:
         from shared.cloud.audit_table import TableAudit, TableJournal
         from shared.cloud.generation_table import TableGenerations
         from shared.cloud.lease_table import TableLeases
+        from shared.cloud.leased_table import TableLeasedPrincipals
         from shared.cloud.role_table import TableRoles
         from shared.cloud.ticket_table import TableTickets
 
@@ -141,6 +142,7 @@ class Parts:
             warnings=settings.warnings,
             generations=TableGenerations(tables),
             tenants=frozenset(settings.allowed_tenants),
+            leased=TableLeasedPrincipals(tables),
             census=lambda: self.census,
             outages=self.outages,
             refused=lambda: {scope: at for each in self.identities for scope, at in each.refused.items()},

@@ -26,7 +26,7 @@ def require_auditor(caller: Caller) -> None:
 
 async def role_for_issuing(outside: Outside, caller: Caller, name: RoleName) -> Role:
     """The role, if the caller may issue from it. Raises ``Forbidden``; ``NotFound`` only to an admin."""
-    role = await outside.roles.get(name)
+    role, _ = await both(outside.roles.get(name), outside.admitted())
     if role is None:
         if caller.is_admin:
             raise NotFound(f"There is no role {name}.", code="role_not_found")
@@ -45,7 +45,7 @@ async def role_and_generation(outside: Outside, caller: Caller, name: RoleName) 
 
 async def lease_for(outside: Outside, caller: Caller, lease_id: LeaseId, *, reading: bool = False) -> Lease:
     """The lease, if the caller holds it or is an admin; an auditor may read it. Raises ``NotFound``."""
-    lease = await outside.leases.get(lease_id)
+    lease, _ = await both(outside.leases.get(lease_id), outside.admitted())
     may = caller.is_auditor if reading else caller.is_admin
     if lease is None or not (may or holds(caller, lease)):
         reason = "no such lease" if lease is None else "another caller's lease"

@@ -32,7 +32,7 @@ async def admit(outside: Outside, lease: Lease, most: int, *, since: int) -> Non
 
     Raises ``TooMany``; ``Interrupted`` when others kept coming first; ``Upstream``.
     """
-    line = _lines.setdefault((id(outside), lease.id.role), asyncio.Lock())
+    line = _lines.setdefault((id(outside.roles), lease.id.role), asyncio.Lock())
     until, pause = outside.within(_PATIENCE), _PAUSE
     async with line:
         while not await _admitted(outside, lease, most, since):

@@ -107,7 +107,7 @@ async def may_issue(outside: Outside, request: Request) -> tuple[Role, ...]:
 
 async def role_if_issuable(outside: Outside, request: Request, name: RoleName) -> Role | None:
     """The role, if the caller may issue from it. If not, the audit trail alone says why, or that there is no such role."""
-    role = await outside.roles.get(name)
+    role, _ = await both(outside.roles.get(name), outside.admitted())
     decision = decide(role, request.caller) if role is not None else None
     if isinstance(decision, Allowed):
         return role

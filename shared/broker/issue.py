@@ -15,7 +15,7 @@ from shared.broker.outside import Outside, Request
 from shared.broker.rules import require_current
 from shared.core.credential import Credential
 from shared.core.errors import Fault, Forbidden, Interrupted, LeaseholdError, LostRace, Malformed, Rejected, Throttled
-from shared.core.footprint import Footprint, combined
+from shared.core.footprint import Footprint, combined, principals_of
 from shared.core.issue_key import IssueKey
 from shared.core.issuer import Issuer, Order
 from shared.core.lease import Cause, Holder, Lease, State
@@ -160,6 +160,8 @@ class _Attempt:
     async def carry_out(self) -> Issued:
         with answering_by(self.outside.within(self.outside.timing.throttled)):
             minted = await self.issuer.mint(self.order, self.learned, self._note)
+        # Before the credential leaves: what it signs in as must never be taken for a caller.
+        await self.outside.leased.note(principals_of(minted.footprint), self.order.lease_id)
         lease = await self.hold.release(
             lambda it: it.knowing(minted.footprint).activated(self.outside.now(), ready=minted.ready)
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.broker.leased_callers import nobody_asks
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.census import Census
 from shared.core.issuer import Issuers
+from shared.core.leased import LeasedPrincipals
 from shared.core.names import ObjectId
 from shared.core.outages import Outages
 from shared.core.ports import Audit, Clock, Generations, Ids, Journal, Leases, Revocations, Roles, Tickets
@@ -66,6 +68,9 @@ class Outside:
     generations: Generations = field(kw_only=True)
     tenants: frozenset[ObjectId] = frozenset()
     """Those whose callers are let in: what ``bound_tenant_ids`` may name."""
+    leased: LeasedPrincipals = field(kw_only=True)
+    admitted: Callable[[], Awaitable[None]] = field(default=nobody_asks, kw_only=True)
+    """Returns when it is known that the caller may come in: waited for beside the first read that is made for the caller."""
     census: Callable[[], Census] = field(kw_only=True)
     """Gives what reads Azure for the reconciliation; made when it is first asked for."""
     refused: Callable[[], Mapping[str, datetime]] = field(default=dict, kw_only=True)

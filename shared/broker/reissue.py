@@ -19,7 +19,7 @@ from shared.broker.outside import Outside, Request
 from shared.broker.rules import require_same_target
 from shared.core.credential import Credential
 from shared.core.errors import LeaseholdError, LostRace, Upstream
-from shared.core.footprint import Footprint, in_doubt
+from shared.core.footprint import Footprint, in_doubt, principals_of
 from shared.core.issuer import Issuer, SecretOrder
 from shared.core.lease import Lease, State
 from shared.core.patience import both
@@ -83,6 +83,8 @@ class _Turn:
         return self.outside.issuers.for_footprint(self.lease.footprint)
 
     async def carry_out(self) -> Issued:
+        # Again, for leases that an older version has issued: it noted nobody.
+        await self.outside.leased.note(principals_of(self.lease.footprint), self.lease.id)
         minted = await self.issuer.reissue(self.order, self.lease.footprint, self._note)
         ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
         alone = await self.issuer.retire(self.order, self.before.footprint, keeping=minted.footprint)

@@ -18,6 +18,7 @@ from shared.broker.fan_out import FEW, leave, not_waiting
 from shared.broker.outside import Outside
 from shared.core.batch import Batch
 from shared.core.errors import LostRace, Unreachable, Upstream
+from shared.core.footprint import principals_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.urgency import in_background
@@ -169,6 +170,9 @@ class _Round:
             return "remaining"
 
     async def _prune(self, lease: Lease) -> str:
+        # First: the lease's record is what tells whom it has made.
+        if made := principals_of(lease.footprint):
+            await self._outside.leased.forget(made)
         await self._outside.leases.remove(lease)
         return "pruned"
 

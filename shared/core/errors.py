@@ -8,6 +8,7 @@
     │   │   └── TooLarge
     │   ├── Unauthenticated
     │   ├── Forbidden
+    │   │   └── LeasedCaller
     │   ├── NotFound
     │   ├── Gone
     │   ├── Conflict
@@ -115,6 +116,13 @@ class Forbidden(Rejected):
 
     code = "forbidden"
     sentence = "There is no such role, or you may not use it."
+
+
+class LeasedCaller(Forbidden):
+    """The caller is a principal that a lease has made: what is leased must not outlive its lease by leasing again."""
+
+    code = "leased_caller"
+    sentence = "A principal that was leased from this broker may not call it."
 
 
 class NotFound(Rejected):

@@ -130,3 +130,13 @@ def remains(footprint: Footprint) -> tuple[str, ...]:
 
 def _identity(text: str | None) -> ObjectId | None:
     return ObjectId(text) if text else None
+
+
+def principals_of(footprint: Footprint) -> frozenset[ObjectId]:
+    """The object id and the application id of the principal that the lease has made, as far as they are known.
+
+    A secret on an existing application makes none: that application is somebody's own.
+    """
+    if not isinstance(footprint, ServicePrincipalFootprint):
+        return frozenset()
+    return frozenset(each for each in (footprint.principal_id, footprint.app_id) if each is not None)

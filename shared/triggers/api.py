@@ -42,13 +42,17 @@ class Api:
         self.routes: list[Route] = []
 
     def call(
-        self, method: str, path: str, *, operation: str, query: tuple[str, ...] = ()
+        self, method: str, path: str, *, operation: str, query: tuple[str, ...] = (), reads_first: bool = False
     ) -> Callable[[Callable[[Call], Awaitable[Reply]]], None]:
-        """A call that takes a verified caller. The handler's name is the function's."""
+        """A call that takes a verified caller. The handler's name is the function's.
+
+        ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``.
+        """
+        beside = method == "GET" or reads_first
 
         def declare(handle: Callable[[Call], Awaitable[Reply]]) -> None:
             def bound(edge: Edge) -> Handler:
-                return lambda visit: authenticated(edge, visit, handle, query)
+                return lambda visit: authenticated(edge, visit, handle, query, beside=beside)
 
             self._add(handle.__name__, (method,), path, bound, operation=operation, query=query)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import azure.functions as func
 
+from shared.broker.leased_callers import Admission
 from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
@@ -120,13 +121,26 @@ class Edge:
             log.error("request %s: its refusal could not be audited: %s", visit.request_id, account.of(failure))  # noqa: TRY400 - a traceback's text is not known to be free of secrets
 
 
-async def authenticated(edge: Edge, visit: Visit, handle: Callable[[Call], Awaitable[Reply]], query: tuple[str, ...]) -> Reply:
-    """Verifies the caller, then the query's names, then hands over."""
-    visit.broker = await edge.wired()
-    visit.caller = await visit.broker.verifier.verify(bearer(visit.http))
-    reading.known_query(visit.http, query)
+async def authenticated(
+    edge: Edge, visit: Visit, handle: Callable[[Call], Awaitable[Reply]], query: tuple[str, ...], *, beside: bool
+) -> Reply:
+    """Verifies the caller, admits it, looks at the query's names, and hands over.
+
+    A call that only reads, or reads first and waits for the admission there (``beside``), begins meanwhile. Whatever comes of
+    it, whoever is not admitted is told that alone.
+    """
+    broker = visit.broker = await edge.wired()
+    visit.caller = await broker.verifier.verify(bearer(visit.http))
+    admission = Admission(broker.outside.leased, visit.caller)
     asker = Request(visit.caller, visit.request_id, visit.client_request_id)
-    return await handle(Call(visit.http, visit.broker, asker))
+    try:
+        if not beside:
+            await admission.granted()
+        reading.known_query(visit.http, query)
+        outside = replace(broker.outside, admitted=admission.granted)
+        return await handle(Call(visit.http, replace(broker, outside=outside), asker))
+    finally:
+        await admission.granted()
 
 
 def bearer(request: func.HttpRequest) -> str:

@@ -19,7 +19,7 @@ _LOOK_AGAIN = 15
 """Seconds after which a lease that is ending is worth another look."""
 
 
-@api.call("POST", "roles/{role}/leases", operation="issue")
+@api.call("POST", "roles/{role}/leases", operation="issue", reads_first=True)
 async def issue_lease(call: Call) -> Reply:
     """A new credential under a new lease, or, when it is asked for again under the same key, under the same lease."""
     role, key = reading.role_name(call.http), reading.idempotency_key(call.http)
@@ -42,14 +42,14 @@ async def list_leases(call: Call) -> Reply:
     return of_json(200, wire.leases(await inspect.list_leases(call.outside, call.asker, reading.lease_query(call.http))))
 
 
-@api.call("POST", "leases/{id}/renew", operation="renew")
+@api.call("POST", "leases/{id}/renew", operation="renew", reads_first=True)
 async def renew_lease(call: Call) -> Reply:
     """A later end."""
     lease_id, increment = reading.lease_id(call.http), reading.increment(reading.body(call.http))
     return of_json(200, wire.lease(await renew(call.outside, call.asker, lease_id, increment)))
 
 
-@api.call("DELETE", "leases/{id}", operation="revoke")
+@api.call("DELETE", "leases/{id}", operation="revoke", reads_first=True)
 async def revoke_lease(call: Call) -> Reply:
     """The end of one lease: at once, or soon when Azure is slow."""
     return _ending(call, await revoke(call.outside, call.asker, reading.lease_id(call.http)))

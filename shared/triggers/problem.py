@@ -60,6 +60,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     UnsupportedMedia: Meaning(415),
     errors.Unauthenticated: Meaning(401),
     errors.Forbidden: Meaning(403),
+    errors.LeasedCaller: Meaning(403),
     errors.NotFound: Meaning(404),
     NoSuchCall: Meaning(404),
     MethodNotAllowed: Meaning(405),

@@ -28,6 +28,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.generations import MemoryGenerations
+from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
@@ -121,6 +122,7 @@ class World:
     revocations: MemoryRevocations
     tickets: MemoryTickets
     generations: MemoryGenerations
+    leased: MemoryLeasedPrincipals
     outside: Outside = field(init=False)
     issuers: FakeIssuers = field(init=False)
     census: FakeCensus = field(init=False)
@@ -169,6 +171,7 @@ def world(
     made = World(
         *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls)),
         *(MemoryTurns(calls), MemoryRevocations(calls), MemoryTickets(calls), MemoryGenerations(calls)),
+        MemoryLeasedPrincipals(calls),
     )
     _furnish(cloud)
     for each in roles:
@@ -189,6 +192,7 @@ def world(
         protected or Protected(),
         generations=made.generations,
         tenants=frozenset({TENANT, OTHER_TENANT}),
+        leased=made.leased,
         census=lambda: made.census,
     )
     return made

@@ -27,6 +27,7 @@ from shared.issuers.turns import TakingTurns
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
+from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
@@ -81,6 +82,7 @@ class Stage:
         self.turns = MemoryTurns(self.calls)
         self.revocations, self.tickets = MemoryRevocations(self.calls), MemoryTickets(self.calls)
         self.generations = MemoryGenerations(self.calls)
+        self.leased = MemoryLeasedPrincipals(self.calls)
         for name in (PRINCIPALS, SECRETS):
             self.configure(name)
         self.before = self.azure.inventory()
@@ -149,6 +151,7 @@ class Stage:
         return Outside(
             *(self.clock, self.ids, *stores),
             generations=self.generations,
+            leased=self.leased,
             census=lambda: AzureCensus(calls, arm, own, patience),
         )
 

@@ -27,14 +27,15 @@ class FakeVerifier:
 
     def __init__(self) -> None:
         self.trouble: Exception | None = None
+        self.known = dict(TOKENS)
 
     async def verify(self, token: str) -> Caller:
         """See the port."""
         if self.trouble is not None:
             raise self.trouble
-        if token not in TOKENS:
+        if token not in self.known:
             raise Unauthenticated("The token's signature does not verify.")
-        return TOKENS[token]
+        return self.known[token]
 
 
 class Invocation(func.Context):

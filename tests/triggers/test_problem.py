@@ -22,6 +22,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     UnsupportedMedia: 415,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.LeasedCaller: 403,
     errors.NotFound: 404,
     NoSuchCall: 404,
     MethodNotAllowed: 405,
