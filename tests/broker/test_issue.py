@@ -79,18 +79,6 @@ async def test_a_lease_is_active_and_its_credential_works(scene: World) -> None:
     assert scene.cloud.signs_in(given.credential.client_id, given.credential.client_secret)
 
 
-async def test_issuing_reads_and_writes_six_times_beside_azure() -> None:
-    """Role, lease, role again, whom the lease has made, activation, audit; the role's generation is read beside, and nothing waits for it longer."""
-    scene = world(role(), latency=1.0)
-    await issued(scene)
-    own = [(call.began, call.name) for call in scene.calls.made if call.service not in AZURE]
-    assert ["roles.get", "leases.open", "roles.get", "leased.note", "leases.swap", "audit.record"] == [
-        name for _, name in own if name != "generations.get"
-    ]
-    beside = {began for began, name in own if name == "generations.get"}
-    assert beside == {began for began, name in own if name in {"roles.get", "audit.record"}}
-
-
 async def test_the_audit_trail_tells_of_it(scene: World) -> None:
     """Who, what, of which role, why."""
     given = await issued(scene, reason="deploy")

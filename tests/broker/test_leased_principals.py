@@ -11,7 +11,7 @@ from shared.broker.repeat import issue_once
 from shared.core.errors import LeaseholdError, Unavailable
 from shared.core.footprint import ServicePrincipalFootprint, principals_of
 from shared.core.lease import State
-from tests.broker.scenes import issued, stored, swept
+from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Died
 from tests.fakes.world import WEB, World, request, role, secret_target, world
 
@@ -105,3 +105,14 @@ async def test_a_sweep_that_dies_in_between_forgets_the_rest_next_time() -> None
 async def test_a_lease_that_knows_nobody_forgets_nobody() -> None:
     """Nothing was made of it."""
     assert frozenset() == principals_of(ServicePrincipalFootprint("u"))
+
+
+async def test_issuing_reads_and_writes_six_times_beside_azure() -> None:
+    """Role, lease, role again, whom the lease has made, activation, audit; nothing waits for the role's generation."""
+    scene = world(role(), latency=1.0)
+    await issued(scene)
+    own = [(call.began, call.name) for call in scene.calls.made if call.service not in AZURE]
+    names = [name for _, name in own if name != "generations.get"]
+    assert ["roles.get", "leases.open", "roles.get", "leased.note", "leases.swap", "audit.record"] == names
+    beside = {began for began, name in own if name == "generations.get"}
+    assert beside == {began for began, name in own if name in {"roles.get", "audit.record"}}

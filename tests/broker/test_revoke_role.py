@@ -102,7 +102,7 @@ async def test_what_is_issued_afterwards_lives(scene: World) -> None:
     assert {State.ACTIVE, State.ENDED} == of(scene, WEB)
 
 
-@pytest.mark.parametrize("ordinal", [*range(1, 13), 14])
+@pytest.mark.parametrize("ordinal", [*range(1, 14), 15])
 async def test_an_issue_under_way_is_not_handed_out(ordinal: int) -> None:
     """At whatever step before its last read, which is beside its word to the audit trail: nothing is left."""
     made = world(role())

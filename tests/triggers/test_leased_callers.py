@@ -17,7 +17,20 @@ from tests.triggers.app import App
 
 ROUTES = [each for module in (http_leases, http_roles, http_operator) for each in module.api.routes if each.operation]
 PEOPLE = [("alice.token.x", ALICE), ("admin.token.x", ADMINISTRATOR), ("watcher.token.x", WATCHER)]
-READING = {"get", "list", "find", "find_key", "count_live", "census", "last_sweep", "last_reconciliation", "read", "reachable"}
+READING = {
+    "get",
+    "all",
+    "waiting",
+    "list",
+    "find",
+    "find_key",
+    "count_live",
+    "census",
+    "last_sweep",
+    "last_reconciliation",
+    "read",
+    "reachable",
+}
 
 
 def effects(app: App) -> list[str]:
