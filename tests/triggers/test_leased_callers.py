@@ -20,12 +20,12 @@ PEOPLE = [("alice.token.x", ALICE), ("admin.token.x", ADMINISTRATOR), ("watcher.
 READING = {
     "get",
     "all",
-    "waiting",
     "list",
     "find",
     "find_key",
     "count_live",
     "census",
+    "waiting",
     "last_sweep",
     "last_reconciliation",
     "read",
