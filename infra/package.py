@@ -30,6 +30,7 @@ APP = (
 LIBRARIES = ".python_packages/lib/site-packages"
 _PLATFORM = ("--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.13")
 _AS_LOCKED = ("--no-build", "--require-hashes")
+_COMMANDS = "bin"
 _FAST = 1
 _READABLE = 0o100644 << 16
 """A ZIP entry's attributes: a plain file that its owner may write and everybody may read."""
@@ -40,8 +41,17 @@ def install(folder: Path) -> None:
     uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--system-certs"]
     target = ["--python", sys.executable, "--target", str(folder)]
     subprocess.run([*uv, *target, *_PLATFORM, *_AS_LOCKED, "-r", str(ROOT / "requirements.txt")], check=True)  # noqa: S603 - all ours
-    # Commands for a shell: nobody runs them there, and each names this machine's Python.
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+    _forget_commands(folder)
+
+
+def _forget_commands(folder: Path) -> None:
+    """Nobody runs the libraries' commands there, and each names this machine's Python: the files, and their checksums."""
+    shutil.rmtree(folder / _COMMANDS, ignore_errors=True)
+    for record in folder.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        # A new file: the one that is there may be the cache's own.
+        record.unlink()
+        record.write_text("".join(line for line in lines if not line.startswith(f"{_COMMANDS}/")), encoding="utf-8")
 
 
 def package(archive: Path) -> None:
