@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.definition import Powers, read_at
-from shared.core.errors import Absent, PreconditionFailed, Upstream
+from shared.core.errors import Absent, DefinitionGone, PreconditionFailed, Upstream
 from shared.core.role import AzureRole, Role, ServicePrincipalTarget
 
 log = logging.getLogger(__name__)
 
 _READ = "read_definitions"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a definition allows now; ``None``: it was deleted."""
+
+    powers: Powers | None
 
 
 async def read_again(outside: Outside, request_id: str, unread: list[str]) -> None:
@@ -22,32 +29,35 @@ async def read_again(outside: Outside, request_id: str, unread: list[str]) -> No
     A role whose definitions have become worse is refused from then on by ``rules.broken_by``. Raises ``Upstream`` when
     storage fails.
     """
-    known: dict[str, Powers | None] = {}
+    known: dict[str, _Found | None] = {}
     for role in await outside.roles.list():
         if role.outdated or not isinstance(role.target, ServicePrincipalTarget):
             continue  # one that was read leniently would not be written back as it was
         for each in role.target.azure_roles:
             if each.definition_id and each.definition_id not in known:
-                known[each.definition_id] = await _powers(outside, each, unread)
-        roles = tuple(_now(each, known) for each in role.target.azure_roles)
+                known[each.definition_id] = await _read(outside, each, unread)
+        roles = tuple(_now(each, known.get(each.definition_id)) for each in role.target.azure_roles)
         if roles != role.target.azure_roles:
             await _note(outside, request_id, role, replace(role.target, azure_roles=roles))
 
 
-async def _powers(outside: Outside, role: AzureRole, unread: list[str]) -> Powers | None:
+async def _read(outside: Outside, role: AzureRole, unread: list[str]) -> _Found | None:
+    """``None`` when it cannot be told, and nothing changes."""
     try:
-        return (await outside.census().definition(read_at(role.definition_id, role.scope))).powers
+        found = await outside.census().definition(read_at(role.definition_id, role.scope))
+    except DefinitionGone:
+        return _Found(None)
     except Absent:
-        return None
+        return None  # the scope is gone
     except Upstream as failure:
         log.warning("%s could not be read: %s", role.definition_id, failure)
         unread.append(role.definition_id)
         return None
+    return _Found(found.powers)
 
 
-def _now(role: AzureRole, known: dict[str, Powers | None]) -> AzureRole:
-    """What could not be read stays as it was."""
-    return replace(role, powers=known.get(role.definition_id) or role.powers)
+def _now(role: AzureRole, found: _Found | None) -> AzureRole:
+    return role if found is None else replace(role, powers=found.powers or role.powers, gone=found.powers is None)
 
 
 async def _note(outside: Outside, request_id: str, role: Role, target: ServicePrincipalTarget) -> None:
@@ -55,11 +65,7 @@ async def _note(outside: Outside, request_id: str, role: Role, target: ServicePr
         await outside.roles.put(role.with_target(target), expected=role.version)
     except PreconditionFailed:
         return  # written meanwhile, and so looked up anew
-    changed = [
-        f"{now.definition_id} allows {', '.join(now.powers.gives_roles) or 'no giving of roles'}"
-        for now, before in zip(target.azure_roles, _roles(role), strict=True)
-        if now.powers is not None and before.powers is not None and now.powers != before.powers
-    ]
+    changed = [text for now, before in zip(target.azure_roles, _roles(role), strict=True) if (text := _told(now, before))]
     if changed:
         reason = "; ".join(changed)
         event = AuditEvent(outside.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name)
@@ -68,3 +74,12 @@ async def _note(outside: Outside, request_id: str, role: Role, target: ServicePr
 
 def _roles(role: Role) -> tuple[AzureRole, ...]:
     return role.target.azure_roles if isinstance(role.target, ServicePrincipalTarget) else ()
+
+
+def _told(now: AzureRole, before: AzureRole) -> str:
+    """What the audit trail says of a definition; empty where it has not changed, or was never read before."""
+    if now.gone:
+        return "" if before.gone else f"{now.definition_id} is gone"
+    if now.powers is None or before.powers is None or (now.powers == before.powers and not before.gone):
+        return ""
+    return f"{now.definition_id} allows {', '.join(now.powers.gives_roles) or 'no giving of roles'}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shared.broker.outside import Outside
 from shared.core.caller import Caller
 from shared.core.errors import Caution, Conflict, Fault, RoleOutdated
-from shared.core.given_powers import assigns_identities, gives_roles
+from shared.core.given_powers import assigns_identities, gives_roles, gone
 from shared.core.lease import Lease
 from shared.core.names import RoleName
 from shared.core.role import Role, ServicePrincipalTarget
@@ -16,7 +16,7 @@ from shared.core.target_digest import target_digest
 
 def broken_by(outside: Outside, role: Role) -> tuple[Fault, ...]:
     """What of today's rules and settings a stored role breaks. Asks nothing of Azure."""
-    return (*role.outdated, *outside.protected.faults(role.target), *gives_roles(role.target))
+    return (*role.outdated, *outside.protected.faults(role.target), *gives_roles(role.target), *gone(role.target))
 
 
 def cautions(outside: Outside, role: Role) -> tuple[Caution, ...]:

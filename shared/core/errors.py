@@ -21,6 +21,7 @@
     │   ├── ConcurrentChange     two changes of one object met; nothing happened
     │   ├── Refused              a definite no
     │   │   ├── Absent           there is no such object
+    │   │   │   └── DefinitionGone  a role assigns a definition that was deleted
     │   │   ├── OutOfReach       whether it is there cannot be told: the broker may not see what would hold it
     │   │   ├── AlreadyExists
     │   │   ├── Full             the object holds as much as it may
@@ -243,6 +244,14 @@ class Absent(Refused):
 
     code = "azure_not_found"
     sentence = "Something that this operation needs does not exist in Azure."
+
+
+class DefinitionGone(Absent):
+    """A role definition was deleted. One that was made anew under its name is another: nobody has looked at what it allows."""
+
+    sentence = (
+        "A role definition that this role assigns is gone from Azure. An administrator has to write the role again (PUT)."
+    )
 
 
 class OutOfReach(Refused):

@@ -1,4 +1,8 @@
-"""What a role hands on by the definitions that it assigns: nobody leases the right to give roles. Pure."""
+"""What a role hands on by the definitions that it assigns, as they were when they were last read. Pure.
+
+Nobody leases the right to give roles, and nothing is leased by a definition that was deleted: who makes one anew under its name
+would else change what is leased.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,12 @@ def gives_roles(target: Target) -> tuple[Fault, ...]:
     )
 
 
+def gone(target: Target) -> tuple[Fault, ...]:
+    """The definitions that were deleted. The role has to be written again, whatever has their names by now."""
+    message = "the role definition is gone from Azure: write the role again to assign what has this name or id by now"
+    return tuple(Fault(path, message) for path, role in _roles(target) if role.gone)
+
+
 def assigns_identities(target: Target) -> tuple[Caution, ...]:
     """Those that let their holder run as any identity that lies in reach."""
     message = "whoever leases it can put on a resource any user-assigned identity in its scope, and act as that"
@@ -25,10 +35,12 @@ def assigns_identities(target: Target) -> tuple[Caution, ...]:
 
 
 def _powers(target: Target) -> Iterator[tuple[str, Powers]]:
+    return ((path, role.powers) for path, role in _roles(target) if role.powers is not None)
+
+
+def _roles(target: Target) -> Iterator[tuple[str, AzureRole]]:
     roles = target.azure_roles if isinstance(target, ServicePrincipalTarget) else ()
-    for index, role in enumerate(roles):
-        if role.powers is not None:
-            yield f"azure_roles[{index}].{_named_by(role)}", role.powers
+    return ((f"azure_roles[{index}].{_named_by(role)}", role) for index, role in enumerate(roles))
 
 
 def _named_by(role: AzureRole) -> str:

@@ -56,6 +56,8 @@ class AzureRole:
     definition_id: str = ""
     powers: Powers | None = None
     """What the definition allowed when it was last read; ``None`` in roles that were stored before that was kept."""
+    gone: bool = False
+    """Whether the definition was not there any more when it was last looked for."""
 
 
 @dataclass(frozen=True, slots=True)

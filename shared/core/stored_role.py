@@ -49,6 +49,7 @@ def _resolution(target: Target) -> dict[str, Any]:
             return {
                 "definition_ids": [role.definition_id for role in roles],
                 "powers": [_write_powers(role.powers) for role in roles],
+                "gone": [role.gone for role in roles],
             }
         case ApplicationSecretTarget():
             return {"app_id": target.app_id, "principal_id": target.principal_id}
@@ -77,8 +78,10 @@ def _resolved(target: Target, resolved: Mapping[str, Any]) -> Target:
             ids += [""] * (len(target.azure_roles) - len(ids))
             kept = [_powers(each) for each in _list(resolved.get("powers"))[: len(ids)]]
             kept += [None] * (len(ids) - len(kept))
-            each = zip(target.azure_roles, ids, kept, strict=True)
-            roles = (replace(role, definition_id=found, powers=powers) for role, found, powers in each)
+            gone = [each is True for each in _list(resolved.get("gone"))[: len(ids)]]
+            gone += [False] * (len(ids) - len(gone))
+            each = zip(target.azure_roles, ids, kept, gone, strict=True)
+            roles = (replace(role, definition_id=found, powers=powers, gone=lost) for role, found, powers, lost in each)
             return replace(target, azure_roles=tuple(roles))
         case ApplicationSecretTarget():
             app_id, principal_id = (_identity(resolved.get(field)) for field in ("app_id", "principal_id"))

@@ -118,7 +118,7 @@ class Resolving:
 
 
 def _resolved(role: AzureRole, found: Definition) -> AzureRole:
-    return replace(role, definition_id=role.role_id or found.id, powers=found.powers)
+    return replace(role, definition_id=role.role_id or found.id, powers=found.powers, gone=False)
 
 
 def _only(found: tuple[Definition, ...]) -> Definition | str:

@@ -11,7 +11,7 @@ from shared.broker.inspect import status
 from shared.broker.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
-from shared.core.errors import Malformed, RoleOutdated, Unavailable
+from shared.core.errors import Absent, Malformed, RoleOutdated, Unavailable
 from shared.core.names import Scope
 from shared.core.protection import Protected
 from shared.core.role import AzureRole, ServicePrincipalTarget
@@ -24,7 +24,12 @@ SUBSCRIPTION = Scope.parse("/".join(SCOPES[0].split("/")[:3]))
 
 async def put(scene: World, scope: Scope = SCOPES[0], **more: Any) -> Any:
     """An admin writes a role that assigns the definition there."""
-    document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": scope}]}
+    assigned = [{"role_name": "Reader", "scope": scope}]
+    document = {
+        "type": "service_principal",
+        "azure_roles": assigned,
+        "bound_service_principal_ids": [request().caller.object_id],
+    }
     return await put_role(scene.outside, ADMIN, WEB, document, expected=None, **more)
 
 
@@ -121,3 +126,44 @@ async def test_a_definition_that_cannot_be_read_now_changes_nothing() -> None:
     done = await reconcile(scene.outside, "r")
     assert (DEFINITION,) == done.unread
     await issued(scene)
+
+
+async def test_nothing_is_leased_by_a_definition_that_was_deleted_and_made_again() -> None:
+    """Whoever makes one under the old name changes nothing: the status says so, until an admin writes the role again."""
+    scene = world()
+    await put(scene)
+    await issued(scene)
+    anew = DEFINITION[:-1] + ("0" if DEFINITION[-1] != "0" else "1")
+    scene.cloud.definitions["Reader"] = (anew,)
+    await reconcile(scene.outside, "r")
+    assert f"{DEFINITION} is gone" == next(each for each in scene.audit.events if each.operation == "read_definitions").reason
+    [fault] = (await status(scene.outside, ADMIN)).outdated[WEB]
+    assert ("azure_roles[0].role_name", True) == (fault.path, "write the role again" in fault.message)
+    with pytest.raises(RoleOutdated):
+        await issued(scene)
+    await put(scene)
+    assert {} == (await status(scene.outside, ADMIN)).outdated
+    await issued(scene)
+    assert {DEFINITION, anew} == {granted.definition_id for granted in scene.cloud.assignments.values()}
+
+
+async def test_a_definition_that_is_back_lets_the_role_issue_again() -> None:
+    """The very same one, not another of its name."""
+    scene = world()
+    await put(scene)
+    kept, scene.cloud.definitions["Reader"] = scene.cloud.definitions["Reader"], ()
+    await reconcile(scene.outside, "r")
+    await reconcile(scene.outside, "r")
+    assert 1 == len([each for each in scene.audit.events if each.operation == "read_definitions"])
+    scene.cloud.definitions["Reader"] = kept
+    await reconcile(scene.outside, "r")
+    await issued(scene)
+
+
+async def test_a_scope_that_is_gone_says_nothing_of_the_definition() -> None:
+    """Only the code that names the definition does."""
+    scene = world()
+    await put(scene)
+    scene.calls.fail("census.definition", Absent("x", status=404))
+    await reconcile(scene.outside, "r")
+    assert {} == (await status(scene.outside, ADMIN)).outdated

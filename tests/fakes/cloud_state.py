@@ -15,7 +15,7 @@ from local.cloud.consistency import Consistency, Fact, Observer
 from shared.core import mark
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.errors import Absent, Doubtful, Locked, Refused
+from shared.core.errors import Absent, DefinitionGone, Doubtful, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -122,7 +122,7 @@ class CloudState:
         known = ((name, each) for name, ids in self.definitions.items() for each in ids)
         name, known_id = next(((name, each) for name, each in known if _is(each, definition_id)), ("", ""))
         if not name:
-            raise Absent(f"no definition {definition_id}", status=404)
+            raise DefinitionGone(f"no definition {definition_id}", status=404)
         return Definition(known_id, name, self.permissions.get(known_id, (Permission(("*/read",)),)))
 
     def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
