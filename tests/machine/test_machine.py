@@ -45,7 +45,7 @@ def test_nothing_is_lost_where_replicas_are_behind(profile: str) -> None:
         def __init__(self) -> None:
             super().__init__(Stage(profile=profile))
 
-    run_state_machine_as_test(Behind, settings=settings(_SETTINGS, max_examples=EXAMPLES // 2))
+    run_state_machine_as_test(Behind, settings=settings(_SETTINGS, max_examples=EXAMPLES // 6))
 
 
 def test_the_machine_fails_when_effects_come_before_the_row() -> None:
