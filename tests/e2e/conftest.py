@@ -77,7 +77,7 @@ class Stage:
 
     async def settled(self) -> None:
         """Waits until every lease of this test has ended, sweeping as the timer would; fails when some have not in time."""
-        deadline = asyncio.get_running_loop().time() + 30
+        deadline = asyncio.get_running_loop().time() + 90
         while live := await self._live():
             assert asyncio.get_running_loop().time() < deadline, live
             await asyncio.sleep(1)

@@ -130,7 +130,7 @@ def test_identifier_uri_belongs_to_one_application(broker: Client) -> None:
     assert (400, "ObjectConflict") == (reply.status, reply.body["error"]["details"][0]["code"])
 
 
-def test_deletion_takes_the_service_principal_along(broker: Client) -> None:
+def test_deletion_takes_the_service_principal_along(tenant: Tenant, broker: Client) -> None:
     """Both go to the recycle bin, and neither is found any more."""
     made = broker.post("/applications", {"displayName": "one"}).body
     principal = broker.post("/servicePrincipals", {"appId": made["appId"]}).body
@@ -138,7 +138,8 @@ def test_deletion_takes_the_service_principal_along(broker: Client) -> None:
     assert [404, 404] == [
         broker.get(url).status for url in (f"/applications/{made['id']}", f"/servicePrincipals/{principal['id']}")
     ]
-    assert [principal["id"]] == ids(broker.get("/directory/deletedItems/microsoft.graph.servicePrincipal"))
+    reader = tenant.client("Application.Read.All")
+    assert [principal["id"]] == ids(reader.get("/directory/deletedItems/microsoft.graph.servicePrincipal"))
 
 
 def test_id_that_is_no_guid_is_a_bad_request(broker: Client) -> None:
