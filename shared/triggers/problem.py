@@ -77,6 +77,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     # A definite no is in no class that callers repeat by themselves: Logic Apps repeat every 5xx.
     errors.Refused: Meaning(409),
     errors.Absent: Meaning(409),
+    errors.DefinitionGone: Meaning(409),
     errors.OutOfReach: Meaning(409),
     errors.AlreadyExists: Meaning(409),
     errors.Full: Meaning(409),
