@@ -100,10 +100,16 @@ class Story:
         self._say("An operator ends every lease of the role. The sweep, which otherwise runs each minute, runs now.")
         admin = await self._as("admin")
         revoking = await admin.must("POST", "roles/app-reader/revoke")
-        hold(revoking == {"revoking": 1}, revoking)
+        hold(revoking["revoking"] == 1, revoking)
         swept = await admin.must("POST", "sweep")
-        hold(swept["ended"] == 1 and swept["remaining"] == 0, swept)
+        # The revocation has begun to end the lease by itself: the sweep may find it ended.
+        hold(swept["ended"] <= 1 and swept["remaining"] == 0, swept)
         ended = await admin.must("GET", f"leases/{lease['id']}")
+        for _ in range(50):
+            if ended["state"] == "ended":
+                break
+            await asyncio.sleep(0.2)
+            ended = await admin.must("GET", f"leases/{lease['id']}")
         hold(ended["state"] == "ended", ended)
         self._note(f"the sweep: {json.dumps(swept)}; the lease is {ended['state']}")
 
