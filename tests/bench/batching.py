@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from tests.bench.by_hand import make_due
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+from tests.by_hand import make_due
 
 TITLE = "Batches and priority (R=1, G=0; no replication delays)"
 _ROLE = "batch"
@@ -41,7 +41,7 @@ async def _due(on: Stage, count: int) -> int:
             await on.issue(_ROLE)
 
     await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
-    return await make_due(on, _ROLE)
+    return await make_due(on.stack, _ROLE)
 
 
 def _figures(how: str, told: dict[str, Any], leases: int) -> list[Figure]:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.bench.by_hand import make_due
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+from tests.by_hand import make_due
 
 TITLE = "Scale: many leases due at once, Graph limited to 3,000 writes in 150 s (no replication delays)"
 _ROLE, _OTHER = "due", "meanwhile"
@@ -68,7 +68,7 @@ async def measure(scale: Scale) -> list[Figure]:
         # Until the worker's own bucket is as full again as the one that is about to count.
         await asyncio.sleep(_SAMPLES * _WRITES_TO_ISSUE / _RATE)
         await _limit(on)
-        await make_due(on, _ROLE)
+        await make_due(on.stack, _ROLE)
         await on.forget_calls()
         seconds = await _drain(on, meanwhile)
         calls = await on.calls()

@@ -20,10 +20,10 @@ from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.wiring import Parts
-from tests.bench.by_hand import make_due
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+from tests.by_hand import make_due
 
 TITLE = "Sweep (no replication delays)"
 _ROLE = "sweep"
@@ -57,7 +57,7 @@ async def _ended(on: Stage, count: int) -> list[Figure]:
 
     await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
     wanted = count // _AT_ONCE * _AT_ONCE
-    due = await make_due(on, _ROLE)
+    due = await make_due(on.stack, _ROLE)
     began = time.perf_counter()
     swept = await on.admin.must("POST", "sweep")
     seconds = time.perf_counter() - began

@@ -154,7 +154,7 @@ async def test_a_dry_run_looks_names_up_and_changes_nothing(stage: Stage) -> Non
 
 
 async def test_a_role_with_live_leases_is_deleted_only_with_them(stage: Stage) -> None:
-    """409, then ``revoke=true`` makes them due."""
+    """409, then ``revoke=true`` ends them."""
     admin = await stage.broker("admin")
     document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": stage.app}],
                 "bound_service_principal_ids": [stage.object_id("vm-web")]}  # fmt: skip
@@ -163,7 +163,7 @@ async def test_a_role_with_live_leases_is_deleted_only_with_them(stage: Stage) -
     refused = await admin.call("DELETE", "roles/going")
     assert (refused.status_code, refused.json()["code"]) == (409, "role_has_leases")
     assert (await admin.call("DELETE", "roles/going?revoke=true")).is_success
-    await stage.sweep()
+    await stage.settled()
     assert (await admin.must("GET", f"leases/{lease['id']}"))["state"] == "ended"
 
 

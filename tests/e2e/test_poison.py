@@ -13,6 +13,7 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.core.batch import POISON, Batch, write_message
 from shared.core.names import LeaseId
+from tests.by_hand import make_due
 from tests.e2e.conftest import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -21,10 +22,9 @@ BATCH = "bbbbbbbb-0000-4000-8000-000000000001"
 
 
 async def due(stage: Stage) -> str:
-    """The id of a lease that is due, with no timer that would end it."""
-    web, admin = await stage.broker("vm-web"), await stage.broker("admin")
-    made = await web.must("POST", "roles/app-reader/leases", {})
-    await admin.must("POST", "roles/app-reader/revoke")
+    """The id of a lease that is due, with neither a timer nor a message that would end it: a revocation begins at once."""
+    made = await (await stage.broker("vm-web")).must("POST", "roles/app-reader/leases", {})
+    assert await make_due(stage.stack, "app-reader") == 1
     return str(made["lease"]["id"])
 
 

@@ -1,19 +1,19 @@
-"""Leases made due in storage, as if their ends had come: so that a figure holds no fan-out that nobody asked for."""
+"""Leases made due in storage, as if their ends had come: nobody has begun to end them, as a revocation would at once."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from local.stack import Stack
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery
 from shared.wiring import Parts
-from tests.bench.stage import Stage
 
 
-async def make_due(on: Stage, role: str) -> int:
+async def make_due(stack: Stack, role: str) -> int:
     """All active leases of the role; gives how many."""
-    parts = Parts(on.stack.environment())
+    parts = Parts(stack.environment())
     async with parts.tables:
         count, query = 0, LeaseQuery(role=RoleName(role), limit=1000)
         while True:
