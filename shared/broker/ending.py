@@ -25,18 +25,25 @@ async def claim(outside: Outside, lease: Lease, cause: Cause) -> Hold:
 
 
 async def take_back(
-    outside: Outside, hold: Hold, *, request_id: str, patience: float, young: bool | None = None, maker: bool = False
+    outside: Outside,
+    hold: Hold,
+    *,
+    request_id: str,
+    patience: float,
+    young: bool | None = None,
+    maker: bool = False,
+    at_once: bool = False,
 ) -> Lease:
     """Undoes the footprint of a claimed lease; gives the lease as it then stands.
 
     ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), when something was absent that may
-    only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``). Raises
-    ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``).
+    ``at_once`` as in ``Issuer.undo``. Raises ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
     """
     fresh = outside.now() < _settled(outside, hold.lease)
     being_made = not maker and outside.now() < hold.lease.made_by
     try:
-        met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young)
+        met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young, at_once=at_once)
     except (Upstream, Misconfigured) as failure:
         return await _failed(outside, hold, failure, request_id)
     if being_made or (fresh and not met_all):
@@ -50,12 +57,12 @@ async def take_back(
     return await hold.release(lambda lease: lease.ended(outside.now(), outside.timing.retention))
 
 
-async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool) -> bool:
+async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool, at_once: bool) -> bool:
     issuer = outside.issuers.for_footprint(hold.lease.footprint)
     located = await issuer.locate(hold.lease.footprint, young=young, wait_until=wait_until)
     if located != hold.lease.footprint:
         await hold.move(lambda lease: lease.knowing(located))
-    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold))
+    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold), at_once=at_once)
 
 
 async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigured, request_id: str) -> Lease:

@@ -87,10 +87,16 @@ class ServicePrincipalIssuer:
             return found
         return found
 
-    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
-        """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
+    async def undo(
+        self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False, at_once: bool = False
+    ) -> bool:
+        """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin.
+
+        A ``young`` application whose principal is not known stays for a later look, unless all is to go ``at_once``: it would
+        take along into the recycle bin a principal that nobody could name there.
+        """
         look = _Look(self.patience, young, wait_until)
-        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again).run()
+        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again, at_once).run()
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """One call. The principal, its assignments and memberships stay as they are."""
@@ -203,6 +209,7 @@ class _Undoing:
     look: _Look
     footprint: ServicePrincipalFootprint
     again: bool
+    at_once: bool
     failure: Upstream | None = None
     met_all: bool = True
 
@@ -222,7 +229,8 @@ class _Undoing:
         if principal is not None:
             met = await self._gone(lambda: self.directory.delete_principal(principal))
             binned.append((principal, met))
-        if application is not None:
+        may_have_one = principal is None and self.look.young and not self.at_once
+        if application is not None and not may_have_one:
             met = await self._gone(lambda: self.directory.delete_application(application))
             binned.append((application, met))
         if self.footprint.purge:

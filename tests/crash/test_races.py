@@ -155,7 +155,8 @@ def test_no_lease_has_more_rights_than_its_role_after_that_was_narrowed() -> Non
     for ordinal in range(1, length(scenario) + 1):
         world = done_while_interrupted(scenario, ordinal, role_narrowed)
         for lease in world.leases.rows.values():
-            assert lease.state is not State.ACTIVE or 1 == len(getattr(lease.footprint, "assignments", ()))
+            told = lease.under(world.generations.rows[WEB].number)
+            assert told.state is not State.ACTIVE or 1 == len(getattr(lease.footprint, "assignments", ()))
         require_nothing_left(world)
 
 

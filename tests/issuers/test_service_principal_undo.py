@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import cast
+
 import pytest
 
 from shared.core.errors import Absent, Locked, Refused, Unreachable
+from shared.core.footprint import ServicePrincipalFootprint
 from tests.fakes.world import SCOPES
+from tests.issuers.orders import Job
 from tests.issuers.orders import principal_job as job
 
 
@@ -128,3 +133,29 @@ async def test_a_recycle_bin_is_doubted_after_a_lost_answer() -> None:
     one.world.calls.fail("directory.delete_application", Unreachable(), after=True)
     await one.undo()
     assert [] == one.world.leftovers()
+
+
+@pytest.fixture
+async def hidden() -> Job:
+    """An application whose principal was made, and is shown to nobody; nobody was told its id."""
+    one = job(1, 0)
+    await one.mint()
+    one.footprint = replace(cast("ServicePrincipalFootprint", one.footprint), principal_id=None, secret_id=None)
+    one.world.calls.fail("directory.find_principal", Absent(), times=1000)
+    return one
+
+
+async def test_an_application_does_not_take_an_unknown_principal_into_the_bin(hidden: Job) -> None:
+    """Who deletes the application deletes its principal, which nobody could remove from the bin: both stay for a later look."""
+    assert not await hidden.undo(young=True)
+    assert ["application", "principal"] == sorted(each.kind for each in hidden.world.leftovers())
+    hidden.world.calls.heal()
+    await hidden.undo()
+    assert [] == hidden.world.leftovers()
+
+
+@pytest.mark.parametrize("more", [{"at_once": True, "young": True}, {"young": False}])
+async def test_an_application_whose_principal_never_appears_goes_in_the_end(hidden: Job, more: dict[str, bool]) -> None:
+    """Where no later look follows, or none would find more."""
+    assert not await hidden.undo(**more)
+    assert "application" not in {each.kind for each in hidden.world.leftovers()}
