@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import alive, azure_calls, batching, cold_start, due, fan_out, memory, own_cost, ready, sweeping
+from tests.bench import alive, azure_calls, batching, cold_start, due, fan_out, memory, own_cost, ready, revoking, sweeping
 from tests.bench.figures import Figure, table
 from tests.bench.stage import QUICK, Scale
 
@@ -35,8 +35,9 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "fan-out": (fan_out.TITLE, fan_out.measure),
     "batch": (batching.TITLE, batching.measure),
     "ready": (ready.TITLE, ready.measure),
+    "revoke": (revoking.TITLE, revoking.measure),
 }
-LONG = ("scale", "drain")
+LONG = ("scale", "drain", "revoke")
 """Minutes each: they run by themselves (``--only``) or with everything, and are no part of a first impression."""
 
 
