@@ -85,7 +85,8 @@ class Issuer(Protocol):
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """Adds a secret beside those that there are, untried. Calls ``note`` as soon as its id is known.
 
-        An answer that is lost is not asked for again: that would make one more. Raises ``Upstream``.
+        An answer that is lost is not asked for again: that would make one more. Raises ``Upstream``; ``RoleOutdated`` and
+        ``Conflict``, with nothing made, where no secret may be added.
         """
         ...
 

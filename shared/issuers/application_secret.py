@@ -128,11 +128,15 @@ class ApplicationSecretIssuer:
         return met_all and bool(found) and not made.several
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
-        """Three calls: two to read the application, which the role may not name any more, one to add the secret."""
+        """Three calls: two to read the application, which the role may not name any more, one to add the secret.
+
+        Raises ``RoleOutdated`` where a lease made the application: this one may be from before that was looked at.
+        """
         made = _own(footprint)
         found = await self.patience.keep_trying(
             lambda: self.applications.read_application(made.application_id), on=REPEATABLE, wait_until=order.wait_until
         )
+        _require_unmarked(found.marked)
         secrets = self._secrets(made, young=order.young, wait_until=order.wait_until)
         secret = await secrets.add(order.secret_end)
         made = replace(made, key_id=secret.key_id)
@@ -178,8 +182,7 @@ class ApplicationSecretIssuer:
         ``RoleOutdated`` where a lease made the application: the role may be from before that was looked at.
         """
         held = await self.applications.credentials_of(application_id)
-        if held.marked:
-            raise RoleOutdated(audit_reason=f"application_object_id: {_MARKED}")
+        _require_unmarked(held.marked)
         room = _room(held)
         if room <= 0:
             raise _full()
@@ -242,6 +245,11 @@ class _InTurns:
         """Raises ``Absent``."""
         async with self.turns.turn(application_id, wait_until=self.wait_until):
             await self.applications.remove_secret(application_id, key_id)
+
+
+def _require_unmarked(marked: bool) -> None:  # noqa: FBT001 - read off the application
+    if marked:
+        raise RoleOutdated(audit_reason=f"application_object_id: {_MARKED}")
 
 
 def _room(held: HeldCredentials) -> int:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 
 from shared.broker.configure import put_role
+from shared.broker.issue import Ask
+from shared.broker.repeat import issue_once
+from shared.broker.revoke import revoke
 from shared.core.errors import Malformed, RoleOutdated
+from shared.core.lease import State
 from shared.core.names import ObjectId, RoleName
-from tests.broker.scenes import issued
+from tests.broker.scenes import issued, stored, swept
 from tests.fakes.cloud_state import Application
-from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, World, guid, request, role, secret_target, world
+from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, WEB, World, guid, request, role, secret_target, world
 
 SECRETS = RoleName("secrets")
 LEASE_NAME = f"leasehold-other.{'0' * 26}"
@@ -57,6 +61,23 @@ async def test_a_stored_role_that_names_one_issues_nothing(part: str) -> None:
     with pytest.raises(RoleOutdated):
         await issued(scene)
     assert ({}, {}) == (scene.leases.rows, scene.cloud.applications[EXISTING].secrets)
+
+
+@pytest.mark.parametrize("part", MARKED)
+async def test_a_repeat_for_a_lease_on_one_gets_no_fresh_secret(part: str) -> None:
+    """The lease may be from before this was looked at. It keeps what it has, and ends as any other."""
+    scene = world(role(secret_target()))
+    first = await issue_once(scene.outside, request(), Ask(WEB), "k")
+    secrets = set(scene.cloud.applications[EXISTING].secrets)
+    scene.cloud.applications[EXISTING].unique_name = MARKED[part].unique_name
+    scene.cloud.applications[EXISTING].tags = MARKED[part].tags
+    with pytest.raises(RoleOutdated) as caught:
+        await issue_once(scene.outside, request(), Ask(WEB), "k")
+    assert "application_object_id" in caught.value.audit_reason
+    assert (secrets, None) == (set(scene.cloud.applications[EXISTING].secrets), stored(scene).reissuing_until)
+    await revoke(scene.outside, request(), first.lease.id)
+    await swept(scene, after=1000)
+    assert (State.ENDED, {}) == (stored(scene).state, scene.cloud.applications[EXISTING].secrets)
 
 
 async def test_any_other_application_is_a_target() -> None:
