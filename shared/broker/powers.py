@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.definition import Powers, read_at
-from shared.core.errors import Absent, DefinitionGone, PreconditionFailed, Upstream
+from shared.core.errors import Absent, DefinitionGone, PreconditionFailed, Refused, Upstream
 from shared.core.role import AzureRole, Role, ServicePrincipalTarget
 
 log = logging.getLogger(__name__)
@@ -24,36 +25,50 @@ class _Found:
 
 
 async def read_again(outside: Outside, request_id: str, unread: list[str]) -> None:
-    """Notes in each role what its definitions allow now; one call for each definition. Adds to ``unread`` what it cannot read.
+    """Notes in each role what its definitions allow now; one call for each definition, and more only where it cannot be told.
 
-    A role whose definitions have become worse is refused from then on by ``rules.broken_by``. Raises ``Upstream`` when
-    storage fails.
+    Adds to ``unread`` what it cannot read. A role whose definitions have become worse is refused from then on by
+    ``rules.broken_by``. Raises ``Upstream`` when storage fails.
     """
-    known: dict[str, _Found | None] = {}
-    for role in await outside.roles.list():
-        if role.outdated or not isinstance(role.target, ServicePrincipalTarget):
-            continue  # one that was read leniently would not be written back as it was
-        for each in role.target.azure_roles:
-            if each.definition_id and each.definition_id not in known:
-                known[each.definition_id] = await _read(outside, each, unread)
-        roles = tuple(_now(each, known.get(each.definition_id)) for each in role.target.azure_roles)
-        if roles != role.target.azure_roles:
-            await _note(outside, request_id, role, replace(role.target, azure_roles=roles))
+    # One that was read leniently would not be written back as it was.
+    roles = [role for role in await outside.roles.list() if not role.outdated]
+    known = {
+        definition_id: found
+        for definition_id, places in _places(roles).items()
+        if (found := await _read(outside, definition_id, places, unread)) is not None
+    }
+    for role in roles:
+        now = tuple(_now(each, known.get(each.definition_id)) for each in _roles(role))
+        if isinstance(role.target, ServicePrincipalTarget) and now != role.target.azure_roles:
+            await _note(outside, request_id, role, replace(role.target, azure_roles=now))
 
 
-async def _read(outside: Outside, role: AzureRole, unread: list[str]) -> _Found | None:
-    """``None`` when it cannot be told, and nothing changes."""
-    try:
-        found = await outside.census().definition(read_at(role.definition_id, role.scope))
-    except DefinitionGone:
-        return _Found(None)
-    except Absent:
-        return None  # the scope is gone
-    except Upstream as failure:
-        log.warning("%s could not be read: %s", role.definition_id, failure)
-        unread.append(role.definition_id)
-        return None
-    return _Found(found.powers)
+def _places(roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
+    """For each definition the ids under which it can be read: one for each scope where a role assigns it."""
+    found: dict[str, dict[str, None]] = {}
+    for each in (each for role in roles for each in _roles(role) if each.definition_id):
+        found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.scope)] = None
+    return found
+
+
+async def _read(outside: Outside, definition_id: str, places: Iterable[str], unread: list[str]) -> _Found | None:
+    """``None`` when it cannot be told, and nothing changes. A scope that is gone or out of reach says nothing of the others."""
+    failure: Upstream | None = None
+    for place in places:
+        try:
+            return _Found((await outside.census().definition(place)).powers)
+        except DefinitionGone:
+            return _Found(None)
+        except Absent:
+            continue
+        except Upstream as met:
+            failure = met
+            if not isinstance(met, Refused):
+                break  # what ails Azure ails it everywhere
+    if failure is not None:
+        log.warning("%s could not be read: %s", definition_id, failure)
+        unread.append(definition_id)
+    return None
 
 
 def _now(role: AzureRole, found: _Found | None) -> AzureRole:

@@ -11,12 +11,12 @@ from shared.broker.inspect import status
 from shared.broker.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
-from shared.core.errors import Absent, Malformed, RoleOutdated, Unavailable
-from shared.core.names import Scope
+from shared.core.errors import Absent, Malformed, OutOfReach, Refused, RoleOutdated, Unavailable
+from shared.core.names import RoleName, Scope
 from shared.core.protection import Protected
 from shared.core.role import AzureRole, ServicePrincipalTarget
 from tests.broker.scenes import issued
-from tests.fakes.world import ADMINISTRATOR, DEFINITION, SCOPES, WEB, World, request, role, world
+from tests.fakes.world import ADMINISTRATOR, DEFINITION, READS, SCOPES, WEB, World, request, role, world
 
 ADMIN = request(ADMINISTRATOR)
 SUBSCRIPTION = Scope.parse("/".join(SCOPES[0].split("/")[:3]))
@@ -167,3 +167,45 @@ async def test_a_scope_that_is_gone_says_nothing_of_the_definition() -> None:
     scene.calls.fail("census.definition", Absent("x", status=404))
     await reconcile(scene.outside, "r")
     assert {} == (await status(scene.outside, ADMIN)).outdated
+
+
+OUT_OF_SIGHT = {
+    "gone": (Absent("x", status=404), ()),
+    "out of reach": (OutOfReach("x", status=404), (DEFINITION,)),
+    "refused": (Refused("x", status=403), (DEFINITION,)),
+}
+"""What a scope answers, and what is told as unread when every one answers so."""
+
+
+@pytest.mark.parametrize("answer", OUT_OF_SIGHT)
+async def test_a_scope_out_of_sight_hides_no_other_role(answer: str) -> None:
+    """The definition is read where another role assigns it, whichever of the roles comes first, and counts for both."""
+    for names in (("a", "b"), ("b", "a")):
+        scene = world()
+        for name, scope in zip(names, SCOPES, strict=False):
+            kept = AzureRole(scope, "Reader", definition_id=DEFINITION, powers=READS)
+            scene.roles.keep(role(ServicePrincipalTarget(azure_roles=(kept,)), name=RoleName(name)))
+        allow(scene, "*")
+        scene.calls.fail("census.definition", OUT_OF_SIGHT[answer][0])
+        done = await reconcile(scene.outside, "r")
+        assert ((), 2) == (done.unread, len(scene.calls.named("census.definition")))
+        assert {RoleName("a"), RoleName("b")} == set((await status(scene.outside, ADMIN)).outdated)
+
+
+@pytest.mark.parametrize("answer", OUT_OF_SIGHT)
+async def test_a_definition_that_is_seen_nowhere_changes_nothing(answer: str) -> None:
+    """Each place is asked once."""
+    scene = world(role(), role(name=RoleName("other")))
+    error, unread = OUT_OF_SIGHT[answer]
+    scene.calls.fail("census.definition", error, times=50)
+    assert unread == (await reconcile(scene.outside, "r")).unread
+    assert 2 == len(scene.calls.named("census.definition"))
+    await issued(scene)
+
+
+async def test_while_azure_is_down_no_second_place_is_tried() -> None:
+    """It would say no more."""
+    scene = world(role())
+    scene.calls.fail("census.definition", Unavailable("x", status=503), times=50)
+    await reconcile(scene.outside, "r")
+    assert 1 == len(scene.calls.named("census.definition"))
