@@ -52,7 +52,9 @@ async def renew_lease(call: Call) -> Reply:
 @api.call("DELETE", "leases/{id}", operation="revoke", reads_first=True)
 async def revoke_lease(call: Call) -> Reply:
     """The end of one lease: at once, or soon when Azure is slow."""
-    return _ending(call, await revoke(call.outside, call.asker, reading.lease_id(call.http)))
+    lease_id = reading.lease_id(call.http)
+    _require_address(call)
+    return _ending(call, await revoke(call.outside, call.asker, lease_id))
 
 
 @api.call("POST", "leases/{id}/revoke", operation="revoke", query=("force",))
@@ -60,7 +62,13 @@ async def force_lease(call: Call) -> Reply:
     """The same for operators, who may let go of a lease that cannot be ended."""
     lease_id, force = reading.lease_id(call.http), reading.flag(call.http, "force")
     reading.nothing(call.http)
+    _require_address(call)
     return _ending(call, await revoke_as_operator(call.outside, call.asker, lease_id, force=force))
+
+
+def _require_address(call: Call) -> None:
+    """Raises ``Misconfigured`` while nothing has happened yet: an end that takes its time is answered with an address."""
+    call.broker.address("")
 
 
 def _ending(call: Call, lease: Lease) -> Reply:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from shared.core.errors import Unavailable
+from shared.core.lease import State
+from shared.core.names import LeaseId
 from tests.fakes.world import ALICE, EXISTING_APP_ID, SUBSCRIPTION, TENANT, role, secret_target, world
 from tests.triggers.app import Answer, App
 
@@ -303,14 +305,19 @@ async def test_an_address_is_never_taken_from_a_request(app: App) -> None:
 
 
 async def test_without_an_address_there_is_nothing_to_follow(app: App) -> None:
-    """A 202 is then the operator's to mend, and a problem's type a relative reference."""
+    """What may be a 202 is the operator's to mend before anything has happened; a problem's type is a relative reference."""
     lease_id = (await issued(app)).json["lease"]["id"]
     app.public_url = ""
-    waiting = await app.call("GET", f"/api/v1/leases/{lease_id}?until=ended")
-    ended = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
-    assert (waiting.status, waiting.code) == (500, "misconfigured")
-    assert waiting.json["type"] == "/api/v1/problems#misconfigured"
-    assert ended.status == 200
+    for method, path, token in (
+        ("GET", f"/api/v1/leases/{lease_id}?until=ended", "alice.token.x"),
+        ("DELETE", f"/api/v1/leases/{lease_id}", "alice.token.x"),
+        ("POST", f"/api/v1/leases/{lease_id}/revoke", "admin.token.x"),
+    ):
+        answer = await app.call(method, path, token=token)
+        assert (answer.status, answer.code) == (500, "misconfigured")
+        assert answer.json["type"] == "/api/v1/problems#misconfigured"
+        assert app.world.leases.rows[LeaseId(lease_id)].state is State.ACTIVE
+    assert (await app.call("GET", f"/api/v1/leases/{lease_id}")).status == 200
 
 
 async def test_revokes_every_lease_of_a_role(app: App) -> None:
