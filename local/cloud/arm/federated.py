@@ -7,7 +7,7 @@ writes that meet: https://github.com/pulumi/pulumi-azure-native/issues/4343.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from local.cloud.arm import errors, locks
 from local.cloud.arm.filters import paged
@@ -48,10 +48,7 @@ def get(request: Request) -> Reply:
 
 def put(request: Request) -> Reply:
     """Creates (201) or changes (200) a credential."""
-    scope = _scope(request)
-    request.require(f"{_TYPE}/write", scope)
-    holder = _holder(request, "write")
-    locks.check(request.world, scope, "write", scope.path)
+    holder = _to_be_changed(request, "write")
     known = _found(request, holder)
     wanted = _wanted(request, known)
     _check_room(request, holder, wanted)
@@ -65,10 +62,7 @@ def put(request: Request) -> Reply:
 
 def delete(request: Request) -> Reply:
     """200, or 204 when there is none."""
-    scope = _scope(request)
-    request.require(f"{_TYPE}/delete", scope)
-    holder = _holder(request, "delete")
-    locks.check(request.world, scope, "delete", scope.path)
+    holder = _to_be_changed(request, "delete")
     found = _found(request, holder)
     if found is None:
         return Reply(204)
@@ -86,6 +80,15 @@ def _identity(request: Request) -> Scope:
 
 def _scope(request: Request) -> Scope:
     return Scope.of(f"{_identity(request).path}/federatedIdentityCredentials/{request.call.params['name']}")
+
+
+def _to_be_changed(request: Request, operation: Literal["write", "delete"]) -> ServicePrincipal:
+    """The identity's service principal, when the caller may do so and no lock forbids it."""
+    scope = _scope(request)
+    request.require(f"{_TYPE}/{operation}", scope)
+    holder = _holder(request, operation)
+    locks.check(request.world, scope, operation, scope.path)
+    return holder
 
 
 def _holder(request: Request, operation: str) -> ServicePrincipal:
