@@ -6,7 +6,7 @@ lease here, or has none any more; and what once has no live lease never has one 
 What is taken for the broker's own:
 
 * an application that the broker's identity owns, and that carries unique name, display name and tag; with it its service
-  principal, its memberships in groups that roles name, and the assignments whose names its lease's id determines;
+  principal, its memberships in groups that roles or leases name, and the assignments whose names its lease's id determines;
 * a role assignment that the broker's identity made, whose description names the lease and whose name the lease's id determines;
 * a secret on an existing application, or an object in the recycle bin, that is called after a lease which this broker's own
   records know. Neither tells who made it, and another broker's are called alike.
@@ -78,12 +78,12 @@ class Drift:
 
 async def find_drift(outside: Outside) -> Drift:
     """Raises ``Upstream`` when storage, or what the broker owns, cannot be read."""
-    roles = await outside.roles.list()
+    roles, census, places = await outside.roles.list(), outside.census(), Places()
+    for role in roles:
+        places.point(role)
     # A role may point elsewhere by now, or be gone: what its leases have left is where they were.
-    scopes = {
-        each.scope.key: each.scope async for footprint in outside.leases.footprints() for each in _assignments_in(footprint)
-    }
-    places, census = Places.of(roles, scopes), outside.census()
+    async for footprint in outside.leases.footprints():
+        places.hold(footprint)
     seen = await look(census, places)
     return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen).run()
 
@@ -150,7 +150,7 @@ class _Comparison:
         )
         groups = tuple[ObjectId, ...]()
         if principal is not None and self._places.groups:
-            groups = await self._census.groups_of(principal, self._places.groups)
+            groups = await self._census.groups_of(principal, tuple(self._places.groups))
         return ServicePrincipalFootprint(
             application.unique_name,
             held,

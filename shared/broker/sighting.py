@@ -1,38 +1,50 @@
-"""Looking at Azure: what there is of the broker's own, and what there is where roles point. Reads only."""
+"""Looking at Azure: what there is of the broker's own, and what there is where roles point and leases were. Reads only."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
-from typing import Self
 
 from shared.core import mark
 from shared.core.census import Census, DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
 from shared.core.errors import Upstream
+from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.role import ApplicationSecretTarget, Role, ServicePrincipalTarget
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Places:
-    """Where roles point, and scopes where leases that are not forgotten have been."""
+    """Where roles point, and where leases that are not forgotten have been. Each once, however many do."""
 
-    scopes: tuple[Scope, ...]
-    groups: tuple[ObjectId, ...]
-    applications: tuple[ObjectId, ...]
+    scopes: dict[str, Scope] = field(default_factory=dict)
+    """By their keys."""
+    groups: dict[ObjectId, None] = field(default_factory=dict)
+    applications: dict[ObjectId, None] = field(default_factory=dict)
+    """Existing ones, which hold secrets of leases."""
 
-    @classmethod
-    def of(cls, roles: tuple[Role, ...], scopes: Mapping[str, Scope] | None = None) -> Self:
-        """Each once, however many roles point there; ``scopes``, by their keys, are others to look at."""
-        principals = [role.target for role in roles if isinstance(role.target, ServicePrincipalTarget)]
-        pointed = {each.scope.key: each.scope for target in principals for each in target.azure_roles}
-        groups = dict.fromkeys(group for target in principals for group in target.azure_groups)
-        secrets = [role.target for role in roles if isinstance(role.target, ApplicationSecretTarget)]
-        applications = dict.fromkeys(target.application_object_id for target in secrets)
-        return cls(tuple(({**pointed, **(scopes or {})}).values()), tuple(groups), tuple(applications))
+    def point(self, role: Role) -> None:
+        """Adds where the role points."""
+        match role.target:
+            case ServicePrincipalTarget(azure_roles=roles, azure_groups=groups):
+                self._add(groups, [each.scope for each in roles])
+            case ApplicationSecretTarget(application_object_id=application):
+                self.applications[application] = None
+
+    def hold(self, footprint: Footprint) -> None:
+        """Adds where a lease has been."""
+        match footprint:
+            case ServicePrincipalFootprint(assignments=assignments, groups=groups):
+                self._add(groups, [each.scope for each in assignments])
+            case ApplicationSecretFootprint(application_id=application):
+                self.applications[application] = None
+
+    def _add(self, groups: Iterable[ObjectId], scopes: Iterable[Scope]) -> None:
+        self.groups.update(dict.fromkeys(groups))
+        self.scopes.update({scope.key: scope for scope in scopes if scope.key not in self.scopes})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class LeaseSecret:
 
 @dataclass(slots=True)
 class Sighting:
-    """An entry for each marked object that the broker owns, and for each marked assignment and secret where roles point.
+    """An entry for each marked object that the broker owns, and for each marked assignment and secret at the places.
 
     What is not marked is not kept. ``unread`` are places that could not be read this time.
     """
@@ -85,7 +97,7 @@ async def look(census: Census, places: Places) -> Sighting:
     await seen.readable("the recycle bin", _look_into_bin(census, seen))
     for application in places.applications:
         await seen.readable(f"application {application}", _look_at_application(census, seen, application))
-    for scope in places.scopes:
+    for scope in places.scopes.values():
         await seen.readable(scope, _look_at_scope(census, seen, scope))
     return seen
 

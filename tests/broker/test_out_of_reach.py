@@ -7,13 +7,25 @@ from dataclasses import replace
 import pytest
 
 from shared.broker.drift import Kind
+from shared.broker.force import revoke_as_operator
 from shared.broker.reconcile import Result
 from shared.broker.revoke import revoke
 from shared.core.errors import OutOfReach, Refused
 from shared.core.lease import Lease, State
 from tests.broker.drifting import HOUR, reconciled, results, scene
 from tests.broker.scenes import issued, stored, swept
-from tests.fakes.world import SCOPES, WEB, World, principal_target, request, role
+from tests.fakes.world import (
+    ADMINISTRATOR,
+    EXISTING,
+    GROUPS,
+    SCOPES,
+    WEB,
+    World,
+    principal_target,
+    request,
+    role,
+    secret_target,
+)
 
 UNKNOWN = [
     OutOfReach(status=404, azure_code="SubscriptionNotFound"),
@@ -57,6 +69,43 @@ async def test_reconciliation_looks_where_leases_were_that_are_not_forgotten() -
     done = await reconciled(made, after=2 * HOUR)
     assert [(Kind.ASSIGNMENT, Result.REMOVED)] == results(done)
     assert (given.lease.id, {}) == (done.findings[0].lease, made.cloud.assignments)
+
+
+async def test_a_secret_is_found_on_an_application_that_no_role_names_any_more() -> None:
+    """As above: the secret of a forced end."""
+    made = scene(secret_target())
+    given = await issued(made)
+    held = made.cloud.applications[EXISTING].secrets
+    kept = dict(held)
+    made.clock.jump(HOUR)
+    await revoked(made)
+    held.update(kept)
+    made.roles.keep(role(principal_target(roles=1, groups=0)))
+    done = await reconciled(made, after=2 * HOUR)
+    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(done)
+    assert (given.lease.id, {}) == (done.findings[0].lease, held)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_memberships_are_found_in_groups_that_no_role_names_any_more(*, gone: bool) -> None:
+    """They are taken back before the principal goes, as at any end."""
+    made = scene(principal_target(roles=0, groups=2))
+    await issued(made)
+    made.clock.jump(HOUR)
+    for name in ("remove_member", "delete_principal", "delete_application"):
+        made.calls.fail(f"directory.{name}", Refused(status=403), times=50)
+    await revoked(made)
+    await revoke_as_operator(made.outside, request(ADMINISTRATOR), stored(made).id, force=True)
+    assert State.ENDED is stored(made).state
+    made.calls.heal()
+    if gone:
+        await made.roles.delete(WEB, expected=None)
+    else:
+        made.roles.keep(role(principal_target(roles=0, groups=1)))
+    before = len(made.calls.made)
+    done = await reconciled(made, after=2 * HOUR)
+    left = {call.about[0] for call in made.calls.made[before:] if call.name == "directory.remove_member"}
+    assert ([(Kind.APPLICATION, Result.REMOVED)], set(GROUPS[:2]), []) == (results(done), left, made.leftovers())
 
 
 async def test_a_role_that_is_gone_hides_nothing_of_its_leases() -> None:

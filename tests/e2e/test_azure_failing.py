@@ -122,6 +122,34 @@ async def test_an_ending_can_be_followed(stage: Stage) -> None:
     assert (await stage.visitor.http.get(told.headers["location"], headers=follow)).json()["state"] == "ended"
 
 
+async def test_a_lost_subscription_ends_no_lease(stage: Stage) -> None:
+    """404 ``SubscriptionNotFound`` proves nothing: the assignment stands, and so the lease is not told as ended."""
+    admin, web = await stage.broker("admin"), await stage.broker("vm-web")
+    document = {
+        "type": "service_principal",
+        "azure_roles": [{"role_name": "Reader", "scope": stage.app}],
+        "permanently_delete": False,
+        "bound_service_principal_ids": [stage.object_id("vm-web")],
+    }
+    await admin.must("PUT", "roles/far", document)
+    before = await stage.objects()
+    lease = (await web.must("POST", "roles/far/leases", {}))["lease"]
+    standing = (await stage.objects())["role_assignments"]
+    lost = {"status": 404, "code": "SubscriptionNotFound"}
+    await stage.faults({"service": "arm", "path": "^/subscriptions/", "times": None, "effect": lost})
+    for _ in range(2):
+        told = await web.call("DELETE", f"leases/{lease['id']}")
+        assert (told.status_code, told.json()["state"]) == (202, "ending")
+        assert told.json()["last_error"] == f"azure_refused: SubscriptionNotFound at {stage.app}"
+    assert stage.app in (await admin.must("POST", "reconcile"))["unread"]
+    left = await stage.objects()
+    assert (left["role_assignments"], left["applications"]) == (standing, before["applications"])
+    await stage.faults()
+    assert (await web.call("DELETE", f"leases/{lease['id']}")).status_code in {200, 202}
+    await stage.settled()
+    assert (await stage.objects())["role_assignments"] == before["role_assignments"]
+
+
 async def test_a_secret_whose_answer_was_lost_is_found_again(stage: Stage) -> None:
     """On an existing application nothing but its display name leads to it."""
     before = await stage.objects()

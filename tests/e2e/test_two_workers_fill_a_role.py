@@ -17,7 +17,7 @@ from tests.e2e.conftest import HOLD, NEVER, SETTLE, Stage
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MOST, ASKED = 4, 16
-DELETIONS_FAIL = {"service": "graph", "method": "DELETE", "effect": {"status": 503, "code": "serviceUnavailable"}}
+DELETIONS_FAIL = {"service": "graph", "method": "DELETE", "times": None, "effect": {"status": 403, "code": "Forbidden"}}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
