@@ -14,6 +14,7 @@ from shared.broker.revoke import revoke
 from shared.core.errors import NotFound
 from shared.core.issue_key import digest_of
 from shared.core.lease import State
+from shared.core.names import LeaseId
 from shared.core.ports import LeaseQuery
 from tests.broker.scenes import issued, stored
 from tests.fakes.world import ALICE, WEB, guid, request, role, world
@@ -34,6 +35,17 @@ async def test_a_namesake_of_another_tenant_holds_nothing() -> None:
         assert () == (await list_leases(scene.outside, request(NAMESAKE), query)).items
         assert [lease.id] == [each.id for each in (await list_leases(scene.outside, request(), query)).items]
     assert State.ACTIVE is stored(scene).state
+
+
+async def test_a_namesakes_leases_take_no_room_on_a_page() -> None:
+    """Before and behind the caller's own one: the page has that one."""
+    scene = world(role())
+    lease = (await issued(scene)).lease
+    for ulid in ("0" * 26, "7" + "z" * 25):
+        theirs = replace(lease, id=LeaseId.of(WEB, ulid), holder=replace(lease.holder, tenant_id=NAMESAKE.tenant_id))
+        scene.leases.rows[theirs.id] = theirs
+    page = await list_leases(scene.outside, request(), LeaseQuery(limit=1))
+    assert [lease.id] == [each.id for each in page.items]
 
 
 async def test_a_key_is_the_tenants_own() -> None:
