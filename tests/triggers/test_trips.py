@@ -1,0 +1,72 @@
+"""How often a caller waits for storage: what goes out side by side is one trip. docs/scale.md has the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from shared.core.names import LeaseId
+from tests.broker.scenes import AZURE, swept
+from tests.fakes.world import principal_target, role, world
+from tests.triggers.app import Answer, App
+
+ISSUE = "/api/v1/roles/web/leases"
+KEY = {"idempotency-key": "k"}
+
+
+def app_with(max_leases: int | None = None) -> App:
+    """Over storage and an Azure that take a hundredth of a second each: too little for a hold to give a sign of life."""
+    return App(world(role(principal_target(roles=1, groups=0), max_leases=max_leases), latency=0.01))
+
+
+async def trips(app: App, work: Callable[[], Awaitable[object]]) -> tuple[int, int]:
+    """How many trips to storage it takes, and how many calls these are."""
+    calls = app.world.calls
+    before = len(calls.made)
+    await work()
+    made = [call for call in calls.made[before:] if call.service not in AZURE]
+    return len({round(call.began, 4) for call in made}), len(made)
+
+
+async def issued(app: App, **more: dict[str, str]) -> str:
+    """The id of a new lease."""
+    answer: Answer = await app.call("POST", ISSUE, **more)  # type: ignore[arg-type]  # headers alone
+    assert 201 == answer.status, answer.json
+    return str(answer.json["lease"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("cap", "sent", "expected"),
+    [(None, {}, (6, 10)), (5, {}, (9, 13)), (None, {"headers": KEY}, (7, 11))],
+)
+async def test_an_issue_makes_six_trips(cap: int | None, sent: dict[str, dict[str, str]], expected: tuple[int, int]) -> None:
+    """Nine where the role has a cap, and one more under a key."""
+    app = app_with(cap)
+    assert expected == await trips(app, lambda: issued(app, **sent))
+
+
+async def test_a_repeat_makes_eight_trips() -> None:
+    """And is answered with a fresh secret."""
+    app = app_with()
+    await issued(app, headers=KEY)
+    app.world.clock.jump(300)
+    assert (8, 13) == await trips(app, lambda: issued(app, headers=KEY))
+
+
+async def test_reading_renewing_and_revoking() -> None:
+    """One trip, four and five."""
+    app = app_with()
+    path = f"/api/v1/leases/{await issued(app)}"
+    app.world.clock.jump(300)
+    assert (1, 3) == await trips(app, lambda: app.call("GET", path))
+    assert (4, 6) == await trips(app, lambda: app.call("POST", f"{path}/renew"))
+    assert (5, 6) == await trips(app, lambda: app.call("DELETE", path))
+    assert not app.world.leases.rows[LeaseId(path.rpartition("/")[2])].state.is_live
+
+
+async def test_an_idle_sweep_makes_three_trips() -> None:
+    """Whatever is alive."""
+    app = app_with()
+    await issued(app)
+    assert (3, 3) == await trips(app, lambda: swept(app.world))
