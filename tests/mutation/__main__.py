@@ -8,7 +8,6 @@ the code, some four minutes, also measures which test reaches which line. A faul
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import random
 import sys
@@ -20,17 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutation.reach import Reach, measure
+from tests.mutation.run import Run, in_a_child
 from tests.mutation.sites import Site, sites
-from tests.mutation.trial import Outcome, Trial, run_all
+from tests.mutation.trial import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = "shared"
-SUITES = ("unit", "issuers", "broker", "triggers", "peers", "cloud", "contract", "crash", "machine")
-"""In the order in which they are tried: what is quick first. None starts the whole stack."""
+SUITES = ("unit", "issuers", "broker", "triggers", "peers", "cloud", "contract", "stored", "crash", "machine")
+"""None starts the whole stack."""
 IN_ALL, IN_A_FOLDER = 0.95, 0.90
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-_HEAVY = ("aiohttp", "azure.data.tables.aio", "azure.identity.aio", "azure.storage.queue.aio", "httpx", "hypothesis", "jwt")
-"""Imported once, before any trial begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +69,8 @@ def main() -> int:
     _say(f"{len(drawn)} of {len(everything)} faults, seed {seed}; {len(drawn) - len(chosen)} of them equivalent")
     reach = _reach()
     _say(f"{len(reach.seconds)} tests reach {len(reach.lines)} lines ({time.monotonic() - began:.0f} s)")
-    for name in _HEAVY:
-        importlib.import_module(name)
-    trials = [trial_of(site, reach) for site in chosen]
-    reached = [trial for trial in trials if trial.tests]
-    outcomes = {trial.site: Outcome.NOT_REACHED for trial in trials if not trial.tests}
-    outcomes |= run_all(reached, ROOT, (), os.process_cpu_count() or 1, _progress(len(reached)))
-    return _told(Verdict(outcomes), time.monotonic() - began)
-
-
-def trial_of(site: Site, reach: Reach) -> Trial:
-    """The tests that reach the site: suite by suite, within a suite the quickest first."""
-    tests = sorted(
-        reach.tests(site.path, site.line, site.last_line), key=lambda test: _rank(test, reach.seconds.get(test, 0.0))
-    )
-    return Trial(site, tuple(tests), sum(reach.seconds.get(test, 0.0) for test in tests))
-
-
-def _rank(test: str, seconds: float) -> tuple[int, float, str]:
-    suite = test.split("/")[1]
-    return (SUITES.index(suite) if suite in SUITES else len(SUITES), seconds, test)
+    run = Run(ROOT, [f"tests/{suite}" for suite in SUITES], reach, _progress(len(chosen)))
+    return _told(Verdict(run.outcomes(chosen)), time.monotonic() - began)
 
 
 def _modules() -> list[str]:
@@ -112,21 +92,8 @@ def _reach() -> Reach:
         kept.parent.mkdir(exist_ok=True)
         for old in kept.parent.glob("reach-*.json"):
             old.unlink()
-        _in_a_child(lambda: measure(ROOT, FOLDER, [f"tests/{suite}" for suite in SUITES], ["--no-header"]).write(kept))
+        in_a_child(lambda: measure(ROOT, FOLDER, [f"tests/{suite}" for suite in SUITES], ["--no-header"]).write(kept))
     return Reach.read(kept)
-
-
-def _in_a_child(act: Callable[[], None]) -> None:
-    if (child := os.fork()) == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    if os.waitpid(child, 0)[1] != 0:
-        sys.exit("the suites do not pass as they are")
 
 
 def _progress(count: int) -> Callable[[Site, Outcome], None]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import CodeType
 from typing import Any, Self
@@ -21,8 +22,11 @@ _TOOL = sys.monitoring.COVERAGE_ID
 IMPORT = ""
 """Stands for what runs while modules are imported and outside of tests."""
 
+_START = 0.003
+"""Seconds that a test takes at the least."""
 
-@dataclass(slots=True)
+
+@dataclass
 class Reach:
     """``lines``: for each ``path:line`` the tests that run it; ``seconds``: how long each test took."""
 
@@ -36,6 +40,23 @@ class Reach:
             return found - {IMPORT}
         prefix = f"{path}:"
         return {test for line, tests in self.lines.items() if line.startswith(prefix) for test in tests} - {IMPORT}
+
+    def runs_at_import(self, path: str, first: int, last: int) -> bool:
+        """Whether an import runs any of these lines."""
+        return any(IMPORT in self.lines.get(f"{path}:{line}", ()) for line in range(first, last + 1))
+
+    def price(self, test: str, path: str) -> float:
+        """Seconds that the test takes for the part of its lines that are the module's: low for a quick test of just that."""
+        return (self.seconds.get(test, 0.0) + _START) * self._run[test, ""] / max(1, self._run[test, path])
+
+    @cached_property
+    def _run(self) -> Counter[tuple[str, str]]:
+        """How many lines each test runs: of each module, and in all."""
+        counted = Counter[tuple[str, str]]()
+        for line, tests in self.lines.items():
+            path = line.rpartition(":")[0]
+            counted.update([(test, name) for test in tests for name in ("", path)])
+        return counted
 
     def write(self, to: Path) -> None:
         """As JSON."""
@@ -94,7 +115,15 @@ class Watch:
 
 def measure(root: Path, folder: str, suites: list[str], options: list[str]) -> Reach:
     """Runs the suites in this process. Raises ``RuntimeError`` when a test fails: nothing could be told then."""
-    arguments: list[Any] = ["-q", "-p", "no:cacheprovider", *options, *suites]
+    arguments: list[Any] = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+        *options,
+        *suites,
+    ]
     with Watch(root, folder) as watch:
         if code := pytest.main(arguments, plugins=[watch]):
             raise RuntimeError(f"the suites do not pass as they are: pytest ended with {code}")

@@ -32,12 +32,17 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
+NOTHING = -1
+"""The number of no fault: what comes of a trial without one is known beforehand."""
 _LOGGERS = {"log", "logger", "logging"}
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One fault that can be planted. ``number`` is its place among the module's, ``line`` and ``last_line`` where it stands."""
+    """One fault that can be planted. ``number`` is its place among the module's, ``line`` and ``last_line`` where it stands.
+
+    ``is_called``: whether it stands in a function's body, which runs when that is called; the rest runs with the import.
+    """
 
     path: str
     number: int
@@ -47,6 +52,7 @@ class Site:
     operator: str
     before: str
     after: str
+    is_called: bool = True
 
     @property
     def key(self) -> str:
@@ -63,6 +69,7 @@ class _Place:
     index: int | None
     node: ast.AST
     function: str
+    is_called: bool
 
     def put(self, replacement: ast.AST) -> None:
         if self.index is None:
@@ -77,7 +84,7 @@ def sites(path: str, source: str) -> list[Site]:
     for number, (place, operator, replacement) in enumerate(_changes(ast.parse(source))):
         line, last = _lines(place.node)
         before, after = _text(place.node), _text(replacement)
-        found.append(Site(path, number, place.function, line, last, operator, before, after))
+        found.append(Site(path, number, place.function, line, last, operator, before, after, place.is_called))
     return found
 
 
@@ -94,6 +101,8 @@ def _lines(node: ast.AST) -> tuple[int, int]:
 def planted(source: str, number: int) -> ast.Module:
     """The module's tree with the fault of that number in it."""
     tree = ast.parse(source)
+    if number == NOTHING:
+        return tree
     for at, (place, _, replacement) in enumerate(_changes(tree)):
         if at == number:
             place.put(replacement)
@@ -114,21 +123,22 @@ def _text(node: ast.AST) -> str:
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[_Place, str, ast.AST]]:
-    for place in _places(tree, ""):
+    for place in _places(tree, "", is_called=False):
         for operator, replacement in _replacements(place):
             yield place, operator, ast.copy_location(replacement, place.node)
 
 
-def _places(parent: ast.AST, function: str) -> Iterator[_Place]:
+def _places(parent: ast.AST, function: str, *, is_called: bool) -> Iterator[_Place]:
     for name, value in ast.iter_fields(parent):
         if name in {"annotation", "returns", "decorator_list", "type_params", "bases"}:
             continue
         listed = isinstance(value, list)
+        called = is_called or (name == "body" and isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef))
         for index, node in enumerate(value if listed else [value]):
             if not isinstance(node, ast.AST) or _is_left_alone(node):
                 continue
-            yield _Place(parent, name, index if listed else None, node, function)
-            yield from _places(node, _within(node, function))
+            yield _Place(parent, name, index if listed else None, node, function, called)
+            yield from _places(node, _within(node, function), is_called=called)
 
 
 def _within(node: ast.AST, function: str) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.mutation.__main__ import EQUIVALENT, FOLDER, ROOT, Verdict
 from tests.mutation.reach import IMPORT, Reach
-from tests.mutation.sites import Site, planted, sites
+from tests.mutation.sites import NOTHING, Site, planted, sites
 from tests.mutation.trial import Outcome
 
 
@@ -64,6 +64,7 @@ def test_plants_one_fault_and_nothing_else() -> None:
     """The second of two alike."""
     source = "a = 1\nb = 1\n"
     second = sites("a.py", source)[1]
+    assert "a = 1\nb = 1" == ast.unparse(planted(source, NOTHING))
     assert "a = 1\nb = 2" == ast.unparse(planted(source, second.number))
 
 
@@ -103,26 +104,24 @@ def test_a_folder_below_its_target_is_not_good_enough() -> None:
 _RUN = """
 import json, sys
 from pathlib import Path
-from tests.mutation.__main__ import _in_a_child, trial_of
 from tests.mutation.reach import Reach, measure
+from tests.mutation.run import Run, in_a_child
 from tests.mutation.sites import sites
-from tests.mutation.trial import run_all
 
 root = Path(sys.argv[1])
 sys.path.insert(0, str(root))
 options = ["--rootdir", str(root), "-c", str(root / "pytest.ini")]
-_in_a_child(lambda: measure(root, "sample", ["tests/unit"], options).write(root / "reach.json"))
-reach = Reach.read(root / "reach.json")
+suites = [str(root / "tests" / "unit")]
+in_a_child(lambda: measure(root, "sample", suites, options).write(root / "reach.json"))
+run = Run(root, suites, Reach.read(root / "reach.json"), lambda *_: None, options)
 found = sites("sample/one.py", (root / "sample/one.py").read_text())
-trials = [trial for site in found if (trial := trial_of(site, reach)).tests]
-print(json.dumps({site.before: outcome for site, outcome in run_all(trials, root, options, 2).items()}))
+print(json.dumps({site.before: outcome for site, outcome in run.outcomes(found).items()}))
 """
 
 
-def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> None:
-    """On a module of which a test looks at one half."""
+def _run_on(root: Path, test: str) -> subprocess.CompletedProcess[str]:
     files = {
-        "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\n",
+        "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n",
         "sample/__init__.py": "",
         "sample/one.py": """
             LIMIT = 7
@@ -133,7 +132,22 @@ def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> N
             def loud(number):
                 return number > 100
             """,
-        "tests/unit/test_one.py": """
+        "tests/unit/test_one.py": test,
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(textwrap.dedent(text), encoding="utf-8")
+    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    done = subprocess.run([sys.executable, "-c", path + _RUN, root], cwd=root, check=False, capture_output=True, text=True)
+    sys.stderr.write(done.stderr)
+    return done
+
+
+def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> None:
+    """On a module of which a test looks at one half. An import plants the constant; the rest is put into living functions."""
+    done = _run_on(
+        tmp_path,
+        """
             from sample.one import loud, low
 
             def test_low():
@@ -141,14 +155,7 @@ def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> N
 
             def test_loud():
                 loud(1)
-            """,
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(textwrap.dedent(text), encoding="utf-8")
-    path = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    done = subprocess.run(
-        [sys.executable, "-c", path + _RUN, tmp_path], cwd=tmp_path, check=True, capture_output=True, text=True
+        """,
     )
     assert {
         "7": "noticed",
@@ -158,3 +165,19 @@ def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> N
         "100": "survived",
         "return number > 100": "survived",
     } == json.loads(done.stdout.splitlines()[-1])
+
+
+def test_tells_nothing_where_tests_fail_without_any_fault(tmp_path: Path) -> None:
+    """A judge to whom everything is a fault would find every test good."""
+    done = _run_on(
+        tmp_path,
+        """
+            import sys
+            from sample.one import low
+
+            def test_low():
+                assert low(6) and sys.monitoring.get_tool(sys.monitoring.COVERAGE_ID)
+        """,
+    )
+    assert done.returncode != 0
+    assert "without any fault" in done.stdout + done.stderr
