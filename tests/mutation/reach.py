@@ -6,15 +6,16 @@ once a test, so watching costs little.
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
-from typing import Any, Self
+from typing import Self
 
 import pytest
 
@@ -28,18 +29,28 @@ _START = 0.003
 
 @dataclass
 class Reach:
-    """``lines``: for each ``path:line`` the tests that run it; ``seconds``: how long each test took."""
+    """``lines``: for each ``path:line`` the tests that run it; ``seconds``: how long each test took.
+
+    ``imports``: for each file of tests the names of the modules that it imports, and of what it imports from them.
+    """
 
     lines: dict[str, list[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    imports: dict[str, list[str]] = field(default_factory=dict)
 
     def tests(self, path: str, first: int, last: int) -> set[str]:
-        """Those that run any of these lines. For lines that only an import runs: those that run any line of the file."""
+        """Those that run any of these lines. For lines that an import runs also all that know the file in any way."""
         found = {test for line in range(first, last + 1) for test in self.lines.get(f"{path}:{line}", ())}
-        if found - {IMPORT}:
-            return found - {IMPORT}
-        prefix = f"{path}:"
-        return {test for line, tests in self.lines.items() if line.startswith(prefix) for test in tests} - {IMPORT}
+        if IMPORT in found or not found:
+            found |= self._know(path)
+        return found - {IMPORT}
+
+    def _know(self, path: str) -> set[str]:
+        """Those that run any of its lines, or stand in a file that imports it: a constant is used without running a line."""
+        module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        files = {file for file, names in self.imports.items() if module in names}
+        running = {test for test, name in self._run if name == path}
+        return running | {test for test in self.seconds if test.partition("::")[0] in files}
 
     def runs_at_import(self, path: str, first: int, last: int) -> bool:
         """Whether an import runs any of these lines."""
@@ -60,7 +71,7 @@ class Reach:
 
     def write(self, to: Path) -> None:
         """As JSON."""
-        to.write_text(json.dumps({"lines": self.lines, "seconds": self.seconds}), encoding="utf-8")
+        to.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, kept: Path) -> Reach:
@@ -77,6 +88,7 @@ class Watch:
         self._test = IMPORT
         self._lines: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._imports: dict[str, list[str]] = {}
 
     def __enter__(self) -> Self:
         events = sys.monitoring.events
@@ -94,6 +106,11 @@ class Watch:
             self._lines[f"{code.co_filename[self._strip :]}:{line}"][self._test] = None
         return sys.monitoring.DISABLE
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """What the files of tests import."""
+        for file in {item.path: item.nodeid.partition("::")[0] for item in session.items}.items():
+            self._imports[file[1]] = sorted(_imported(ast.parse(file[0].read_text(encoding="utf-8"))))
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Set-up and tear-down belong to the test."""
@@ -110,20 +127,22 @@ class Watch:
 
     def found(self) -> Reach:
         """What was seen."""
-        return Reach({line: list(tests) for line, tests in self._lines.items()}, dict(self._seconds))
+        return Reach({line: list(tests) for line, tests in self._lines.items()}, dict(self._seconds), self._imports)
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    found = set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {each.name for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    return found
 
 
 def measure(root: Path, folder: str, suites: list[str], options: list[str]) -> Reach:
     """Runs the suites in this process. Raises ``RuntimeError`` when a test fails: nothing could be told then."""
-    arguments: list[Any] = [
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-W",
-        "ignore::pytest.PytestAssertRewriteWarning",
-        *options,
-        *suites,
-    ]
+    arguments = ["-q", "-p", "no:cacheprovider", *options, *suites]
     with Watch(root, folder) as watch:
         if code := pytest.main(arguments, plugins=[watch]):
             raise RuntimeError(f"the suites do not pass as they are: pytest ended with {code}")

@@ -101,7 +101,7 @@ def in_a_child(act: Callable[[], None]) -> None:
         try:
             act()
             code = 0
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is told and ends the process
             traceback.print_exc()
         finally:
             sys.stdout.flush()

@@ -1,0 +1,197 @@
+"""Waits, limits and sizes, each as it was decided on: whoever changes one changes it here as well.
+
+Most of them are seen nowhere else: a test with a clock of its own works with any pause, and nothing fills a limit of thousands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from types import ModuleType
+
+import httpx
+import pytest
+
+from shared.broker import (
+    admission,
+    drift,
+    fan_out,
+    force,
+    issue,
+    recall,
+    reconcile,
+    reissue,
+    renew,
+    repeat,
+    resume,
+    revoke,
+    set_aside,
+    sweep,
+)
+from shared.broker.outside import Timing
+from shared.cloud import (
+    audit_place,
+    audit_table,
+    budgets,
+    census,
+    connections,
+    entra,
+    entra_keys,
+    generation_table,
+    graph_batch,
+    identity,
+    lease_table,
+    probe,
+    queues,
+    tables,
+    unverified_token,
+    upstream,
+)
+from shared.cloud.entra_keys import KeyPolicy
+from shared.core import batch, budget, condition, issue_key, lease, names, patience, role, role_document, role_rules
+from shared.core.budget import Limit
+from shared.issuers import application_secret, lease_secrets, service_principal, turns
+from shared.triggers import edge, http_leases, problem, reading, wire
+
+_FIGURES: dict[ModuleType, dict[str, object]] = {
+    admission: {"_PATIENCE": 30.0, "_PAUSE": 0.05, "_LONGEST_PAUSE": 1.0},
+    drift: {
+        "_GRACE": timedelta(hours=1),
+        "_LAST_CALL": timedelta(seconds=30),
+        "_TOLD_WITHIN": timedelta(minutes=10),
+        "_PAGE": 1000,
+        "_MOST_SUSPECTS": 200,
+        "_SECONDS": 60.0,
+    },
+    fan_out: {"FEW": 32, "TOGETHER": 16, "_AT_ONCE": 4},
+    force: {"_TRIES": 5, "_TOLD_AT_ONCE": 8},
+    issue: {"SECRET_SLACK": timedelta(minutes=10), "_LAST_CALL": timedelta(seconds=30), "_TRIES": 3},
+    recall: {"_APART": 0.1},
+    reconcile: {"_AT_ONCE": 4, "_SECONDS": 100.0},
+    reissue: {"_USED_OF_A_TURN": 2, "_TRIES": 5},
+    renew: {"_TRIES": 3},
+    repeat: {"_FIRST_PAUSE": 0.25, "_LONGEST_PAUSE": 2.0},
+    resume: {"AT_A_GO": 200, "_PAUSE": 15.0, "_PAGE": 1000},
+    revoke: {"_COUNTED_HERE": 1000},
+    set_aside: {"_TRIES": 3},
+    sweep: {"_AT_ONCE": 16, "_APART": 0.1, "_AT_MOST": 5000},
+    audit_place: {"_DRIFT": timedelta(days=1)},
+    audit_table: {"_PARTITIONS": 31, "_SECONDS": 10.0},
+    budgets: {
+        "GRAPH_WRITES": Limit(3000, 20),
+        "GRAPH_READS": Limit(3500, 350),
+        "ARM_WRITES": Limit(200, 10),
+        "ARM_READS": Limit(250, 25),
+    },
+    census: {"_PAGE": 999, "_GROUPS_AT_ONCE": 20, "_PATIENCE": 60.0},
+    connections: {"CONNECT_SECONDS": 5.0, "READ_SECONDS": 30.0, "_POOL": 100, "_KEEP_ALIVE_SECONDS": 60.0},
+    entra: {"_LONGEST_NAME": 128, "_LONGEST_KID": 256, "_LEEWAY": 60.0},
+    entra_keys: {"_SHORTEST_KEY": 2048, "_TIMEOUT": httpx.Timeout(10.0, connect=5.0)},
+    generation_table: {"_TRIES": 5},
+    graph_batch: {"MOST": 20, "_LINGER": 0.02, "_APART": 0.02},
+    identity: {"_MARGIN": 300.0, "_RENEWAL_PAUSE": 30.0, "_RETRIES": 2},
+    lease_table: {"_FEW": 100},
+    probe: {"_ROUNDS": 2, "_TRIES": 10, "_PAUSE": 2.0},
+    queues: {"_HEAD_START": 2},
+    tables: {
+        "CHUNK": 30_000,
+        "_PAGE": 1000,
+        "_OPTIONS": {"retry_total": 3, "retry_backoff_factor": 0.2, "retry_backoff_max": 2},
+        "_DEAD_CONNECTIONS": 2,
+        "_READ_SECONDS": 20.0,
+    },
+    unverified_token: {"LONGEST": 16_384},
+    upstream: {"_LONGEST_TEXT": 500, "_LONGEST_WAIT": 3600.0},
+    batch: {"WAITS": timedelta(minutes=30)},
+    budget: {
+        "_LEAST_SHARE": 0.1,
+        "_RECOVERY_SECONDS": 150.0,
+        "_RESERVE": 0.1,
+        "_TURNS": 9,
+        "_LEAST_WAIT": 1.0,
+        "_SHORTEST_SLEEP": 0.001,
+    },
+    condition: {"_DEEPEST": 32},
+    issue_key: {"KEPT": timedelta(hours=24)},
+    lease: {
+        "ATTEMPTS_UNTIL_STUCK": 8,
+        "_FIRST_WAIT": 15.0,
+        "_LONGEST_WAIT": 900.0,
+        "_STUCK_WAIT": 3600.0,
+        "_ON_ITS_WAY": timedelta(seconds=60),
+    },
+    names: {"SHARDS": 16},
+    patience: {"_FIRST_PAUSE": 0.5, "_LONGEST_PAUSE": 5.0},
+    role: {
+        "MIN_TTL": 60,
+        "DEFAULT_TTL": 900,
+        "DEFAULT_MAX_TTL": 14_400,
+        "MAX_TTL": 2_592_000,
+        "MAX_AZURE_ROLES": 32,
+        "MAX_AZURE_GROUPS": 32,
+    },
+    role_document: {"_MAX_BOUND": 256, "_MAX_CONDITION": 8192, "_MAX_LIVE": 1_000_000},
+    role_rules: {"LONGEST_PERSONAL": 53},
+    application_secret: {
+        "_COUNTING": 5.0,
+        "MOST_CREDENTIALS": 600,
+        "MOST_FOR_PERSONAL_ACCOUNTS": 2,
+        "SCARCE": 50,
+    },
+    lease_secrets: {"_ABSENCE_PATIENCE": 10.0, "_DOUBT_PAUSE": 0.5},
+    service_principal: {"_FRESH_PATIENCE": 45.0, "_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0, "_DOUBT": 45.0},
+    turns: {
+        "LASTS": 10.0,
+        "IN_A_ROW": 8,
+        "_FIRST_PAUSE": 0.1,
+        "_LONGEST_PAUSE": 0.5,
+        "_LET_OTHERS": 0.8,
+    },
+    edge: {"_LONGEST_TOKEN": 16_384, "_LONGEST_REASON": 512},
+    http_leases: {"_LOOK_AGAIN": 15},
+    problem: {"_MOST_FAULTS": 100},
+    reading: {
+        "MAX_BODY": 65_536,
+        "MAX_PAGE": 1000,
+        "_REASON": 512,
+        "_PAIRS": 16,
+        "_KEY": 64,
+        "_VALUE": 256,
+        "_CURSOR": 1024,
+        "_AUDIT_SPAN": timedelta(days=1),
+        "_LONGEST_SPAN": timedelta(days=31),
+    },
+    wire: {"_MOST_FINDINGS": 1000},
+}
+
+
+@pytest.mark.parametrize("module", _FIGURES, ids=lambda module: module.__name__)
+def test_every_figure_is_the_one_decided_on(module: ModuleType) -> None:
+    """Seconds, characters and counts."""
+    assert _FIGURES[module] == {name: vars(module)[name] for name in _FIGURES[module]}
+
+
+def test_the_broker_takes_these_times_unless_a_setting_says_otherwise() -> None:
+    """Seconds; how long ended leases are kept in days."""
+    timing = Timing()
+    assert {
+        "mint": 180.0,
+        "throttled": 60.0,
+        "inline_undo": 20.0,
+        "sweep_undo": 60.0,
+        "sweep": 110.0,
+        "asked_sweep": 100.0,
+        "turn": 60.0,
+        "repeat": 190.0,
+        "hold": 20.0,
+        "settle": 180.0,
+        "retention": timedelta(days=7),
+    } == {each.name: getattr(timing, each.name) for each in fields(timing)}
+
+
+def test_a_tenants_keys_are_looked_up_at_these_times() -> None:
+    """Seconds, and how many unknown keys are remembered."""
+    policy = KeyPolicy()
+    assert (3600.0, 90_000.0) == (policy.fresh, policy.usable)
+    assert (10.0, 300.0, 10.0) == (policy.pause, policy.longest_pause, policy.pause_after_failure)
+    assert 256 == policy.most_missing
