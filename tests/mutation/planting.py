@@ -76,7 +76,13 @@ class _Warm:
 
 
 def put_into_functions(root: Path, site: Site, living: Sequence[FunctionType]) -> None:
-    """Changes the code of each function that has the fault. Raises ``LookupError`` where there is none."""
+    """Changes the code of each function that has the fault. Raises ``LookupError`` where there is none.
+
+    A module that tests import only while they run is imported with the fault in it.
+    """
+    if _module_of(site) not in sys.modules:
+        _import_with(root, site)
+        return
     file = root / site.path
     whole, faulty = _compiled(file, NOTHING), _compiled(file, site.number)
     pairs = [(old, new) for old, new in zip(_functions(whole), _functions(faulty), strict=True) if old != new]
@@ -96,10 +102,10 @@ def _is(code: CodeType, other: CodeType) -> bool:
 
 
 def _functions(code: CodeType) -> Iterator[CodeType]:
-    """Those that stand in no other function."""
+    """Those that stand in no other function, but in the module, in classes, and in what makes type parameters."""
     for const in code.co_consts:
         if isinstance(const, CodeType):
-            if const.co_flags & inspect.CO_OPTIMIZED:
+            if const.co_flags & inspect.CO_OPTIMIZED and not const.co_name.startswith("<generic parameters"):
                 yield const
             else:
                 yield from _functions(const)
@@ -108,10 +114,14 @@ def _functions(code: CodeType) -> Iterator[CodeType]:
 def _import_with(root: Path, site: Site) -> None:
     file = root / site.path
     code = _compiled(file, site.number)
-    name = site.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    name = _module_of(site)
     if name in sys.modules:
         raise RuntimeError(f"{name} is imported already")
     sys.meta_path.insert(0, _Planter(name, file, code))
+
+
+def _module_of(site: Site) -> str:
+    return site.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 class _Planter(MetaPathFinder, Loader):

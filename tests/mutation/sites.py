@@ -186,7 +186,7 @@ def _operators(node: ast.expr) -> Iterator[tuple[str, ast.AST]]:
         case ast.BoolOp(op=joined):
             yield "connective", _with(node, "op", ast.Or() if isinstance(joined, ast.And) else ast.And())
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield "not left out", operand
+            yield "not left out", copy.copy(operand)
         case ast.BinOp(op=calculated) if type(calculated) in _CALCULATED:
             yield "arithmetic", _with(node, "op", _CALCULATED[type(calculated)]())
         case ast.Set(elts=elements) | ast.Tuple(elts=elements) if len(elements) > 1 and _literal(elements):

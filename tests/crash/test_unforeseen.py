@@ -1,0 +1,74 @@
+"""What nobody has foreseen comes out as it is: it is not taken for a failure of Azure's, a lost race or an absence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from shared.core.errors import LeaseholdError
+from tests.crash.conftest import replicating
+from tests.crash.operations import Operation, all_operations
+from tests.crash.walk import Deed, Scenario, live
+from tests.fakes.calls import Call
+from tests.fakes.world import Replicas, World
+
+OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
+
+type Report = Callable[[str, object], None]
+
+
+@pytest.fixture(autouse=True)
+def replicas() -> Iterator[Replicas]:
+    """At once alone: how Azure replicates has no part in this."""
+    yield from replicating("none")
+
+
+class UnforeseenError(Exception):
+    """A bug: nothing in the broker knows it."""
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_bug_at_any_call_comes_out(operation: Operation, record_property: Report, caplog: pytest.LogCaptureFixture) -> None:
+    """To whoever asked for the operation, or, where the work on other leases goes on, to the log with its traceback."""
+    quiet = list[int]()
+    calls = _answered(operation.scenario)
+    for ordinal in calls:
+        caplog.clear()
+        world = operation.scenario.make()
+        world.calls.fail_at(len(world.calls.made) + ordinal, UnforeseenError(), after=False)
+        if not _comes_out(world, operation.scenario.deed) and not _is_logged(caplog):
+            quiet.append(ordinal)
+    record_property("cases", len(calls))
+    assert [] == quiet
+
+
+def _answered(scenario: Scenario) -> list[int]:
+    """The calls of the undisturbed deed, without those that fail anyhow and those of a heartbeat, for which nobody waits."""
+    world = scenario.make()
+    before = len(world.calls.made)
+    beats = set[int]()
+
+    def watch(call: Call) -> None:
+        task = asyncio.current_task()
+        if task is not None and getattr(task.get_coro(), "__name__", "") == "_beat":
+            beats.add(call.ordinal)
+
+    world.calls.watch = watch
+    world.run(lambda: live(world, scenario.deed))
+    return [call.ordinal - before for call in world.calls.made[before:] if not call.failed and call.ordinal not in beats]
+
+
+def _comes_out(world: World, deed: Deed) -> bool:
+    try:
+        world.run(lambda: deed(world))
+    except UnforeseenError:
+        return True
+    except LeaseholdError:
+        return False
+    return False
+
+
+def _is_logged(caplog: pytest.LogCaptureFixture) -> bool:
+    return any(record.exc_info and record.exc_info[0] is UnforeseenError for record in caplog.records)
