@@ -22,6 +22,9 @@ _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.In: ast.NotIn,
     ast.NotIn: ast.In,
 }
+_TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
+"""What becomes of a comparison with the time: no clock meets the very instant, so that moving the bound by it is no fault."""
+_TIME = {"now", "monotonic"}
 _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -32,9 +35,14 @@ _CALCULATED: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd,
 }
+_READING = {
+    *("ValueError", "UnicodeError", "UnicodeDecodeError", "RecursionError", "OverflowError", "TypeError", "JSONDecodeError"),
+    *("Unparsable", "Unreadable", "Unknown", "Malformed", "PyJWTError"),
+}
+"""What reading a text raises, and nothing else happens there: such a handler is left out, where others catch everything."""
 NOTHING = -1
 """The number of no fault: what comes of a trial without one is known beforehand."""
-_LOGGERS = {"log", "logger", "logging"}
+_LOGGERS = {"log", "_log", "logger", "logging"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +161,12 @@ def _is_left_alone(node: ast.AST) -> bool:
             return True
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
             return name in _LOGGERS
+        case ast.If(body=body, orelse=[]) if all(isinstance(each, ast.Expr) and _is_left_alone(each) for each in body):
+            return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
         case ast.Assign(targets=[ast.Name(id=name)]):
-            return name in {"__all__", "__slots__", "log"}
+            return name in {"__all__", "__slots__", "log", "_log"}
         case ast.ClassDef(bases=bases):
             return any("Protocol" in ast.unparse(base) for base in bases)
     return False
@@ -182,7 +192,8 @@ def _operators(node: ast.expr) -> Iterator[tuple[str, ast.AST]]:
     match node:
         case ast.Compare(ops=ops):
             for index, operator in enumerate(ops):
-                yield "comparison", _with_list(node, "ops", index, _COMPARED[type(operator)]())
+                changed = (_TURNED if _tells_time(node) else _COMPARED).get(type(operator), _COMPARED[type(operator)])
+                yield "comparison", _with_list(node, "ops", index, changed())
         case ast.BoolOp(op=joined):
             yield "connective", _with(node, "op", ast.Or() if isinstance(joined, ast.And) else ast.And())
         case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -214,11 +225,21 @@ def _constants(node: ast.Constant) -> Iterator[tuple[str, ast.AST]]:
 
 def _handlers(handler: ast.ExceptHandler) -> Iterator[tuple[str, ast.AST]]:
     caught = handler.type
-    if caught is not None and ast.unparse(caught) != "Exception":
+    if caught is None or ast.unparse(caught) == "Exception":
+        return
+    each = caught.elts if isinstance(caught, ast.Tuple) else [caught]
+    if all(ast.unparse(one).rpartition(".")[2] in _READING for one in each):
+        yield "catches nothing", _with(handler, "type", ast.Tuple([], ast.Load()))
+    else:
         yield "catches more", _with(handler, "type", ast.Name("Exception", ast.Load()))
     if isinstance(caught, ast.Tuple):
-        for index in range(len(caught.elts)):
+        for index in range(len(each)):
             yield "catches less", _with(handler, "type", _without(caught, "elts", index))
+
+
+def _tells_time(compared: ast.Compare) -> bool:
+    names = (getattr(node, "attr", None) or getattr(node, "id", None) for node in ast.walk(compared))
+    return any(name in _TIME for name in names)
 
 
 def _statements(node: ast.stmt) -> Iterator[tuple[str, ast.AST]]:

@@ -33,6 +33,8 @@ from tests.mutation.trial import Outcome
         ("def f():\n    return a", {"return None"}),
         ("for a in b:\n    continue", {"break"}),
         ("[a for a in b if a.c]", {"for a"}),
+        ("now() < b", {"now() > b"}),
+        ("try:\n    a = b\nexcept ValueError:\n    a = c", {"except ()"}),
         ("try:\n    a = b\nexcept (C, D):\n    a = c", {"except Exception", "except (C,)", "except (D,)"}),
     ],
 )
@@ -121,7 +123,12 @@ print(json.dumps({site.before: outcome for site, outcome in run.outcomes(found).
 
 def _run_on(root: Path, test: str) -> subprocess.CompletedProcess[str]:
     files = {
-        "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n",
+        "pytest.ini": """
+            [pytest]
+            addopts = --import-mode=importlib
+            filterwarnings = error
+            asyncio_default_fixture_loop_scope = function
+            """,
         "sample/__init__.py": "",
         "sample/one.py": """
             LIMIT = 7

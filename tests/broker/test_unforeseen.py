@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from shared.core.errors import LeaseholdError
-from tests.crash.conftest import replicating
 from tests.crash.operations import Operation, all_operations
 from tests.crash.walk import Deed, Scenario, live
 from tests.fakes.calls import Call
-from tests.fakes.world import Replicas, World
+from tests.fakes.world import World
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
 
 type Report = Callable[[str, object], None]
-
-
-@pytest.fixture(autouse=True)
-def replicas() -> Iterator[Replicas]:
-    """At once alone: how Azure replicates has no part in this."""
-    yield from replicating("none")
 
 
 class UnforeseenError(Exception):
