@@ -25,7 +25,7 @@ from tests.mutation.trial import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = "shared"
-SUITES = ("unit", "issuers", "broker", "triggers", "peers", "cloud", "contract", "stored", "crash", "machine")
+SUITES = ("unit", "issuers", "broker", "triggers", "peers", "cloud", "contract", "stored")
 """None starts the whole stack."""
 IN_ALL, IN_A_FOLDER = 0.95, 0.90
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")

@@ -1,6 +1,7 @@
 """Every place of a module where one small fault can be planted, and the module with that fault in it.
 
-Left alone are docstrings, annotations, log calls, protocols, abstract bodies, ``__all__`` and what only a type checker reads.
+Left alone are docstrings, annotations, log calls and what does nothing else, protocols, abstract bodies, ``__all__``, and what
+only a type checker reads.
 """
 
 from __future__ import annotations
@@ -159,16 +160,21 @@ def _is_left_alone(node: ast.AST) -> bool:
     match node:
         case ast.Expr(value=ast.Constant()) | ast.Import() | ast.ImportFrom() | ast.TypeAlias() | ast.JoinedStr():
             return True
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
-            return name in _LOGGERS
-        case ast.If(body=body, orelse=[]) if all(isinstance(each, ast.Expr) and _is_left_alone(each) for each in body):
-            return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
         case ast.Assign(targets=[ast.Name(id=name)]):
             return name in {"__all__", "__slots__", "log", "_log"}
         case ast.ClassDef(bases=bases):
             return any("Protocol" in ast.unparse(base) for base in bases)
+    return _only_logs(node)
+
+
+def _only_logs(node: ast.AST) -> bool:
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return name in _LOGGERS
+        case ast.If(body=body, orelse=[]):
+            return all(_only_logs(each) for each in body)
     return False
 
 

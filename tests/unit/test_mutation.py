@@ -48,6 +48,7 @@ def test_finds_the_faults_of_each_kind(source: str, expected: set[str]) -> None:
     [
         '"""A docstring."""',
         "log.warning('x', 1)",
+        "if a < 1:\n    log.warning('x', 1)",
         "x: Literal['a'] | None",
         "class P(Protocol):\n    x = 1",
         "if TYPE_CHECKING:\n    x = 1",

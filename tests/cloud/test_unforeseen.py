@@ -1,0 +1,218 @@
+"""What nobody has foreseen comes out of an adapter as it is: it is not told as Azure's failure, nor as an absence."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud import queues
+from shared.cloud.arm import Arm
+from shared.cloud.audit_table import TableAudit, TableJournal
+from shared.cloud.budgets import Budgets
+from shared.cloud.census import AzureCensus
+from shared.cloud.generation_table import TableGenerations
+from shared.cloud.graph import Graph
+from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.identity import HeldTokens
+from shared.cloud.lease_table import TableLeases
+from shared.cloud.leased_table import TableLeasedPrincipals
+from shared.cloud.probe import TokenProbe
+from shared.cloud.role_table import TableRoles
+from shared.cloud.ticket_table import TableTickets
+from shared.cloud.turn_table import TableTurns
+from shared.core.batch import Batch
+from shared.core.directory import NewApplication
+from shared.core.footprint import Assignment
+from shared.core.patience import Patience
+from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.secret import Secret
+from shared.core.turn import Turn
+from tests.cloud.graph_answers import ENDPOINT, GROUP, PRINCIPAL
+from tests.cloud.scripted import Bearer
+from tests.contract.stores import lease
+from tests.fakes.clock import START, FakeClock, FixedIds
+from tests.fakes.world import DEFINITION, SCOPES, WEB, guid, role
+
+KEY = "a2V5a2V5a2V5"
+STORAGE = f"DefaultEndpointsProtocol=http;AccountName=a;AccountKey={KEY};TableEndpoint=http://x/a;QueueEndpoint=http://y/a"
+
+
+class UnforeseenError(Exception):
+    """A bug: nothing in the broker knows it."""
+
+
+class Broken(AsyncHttpTransport[Any, Any]):
+    """A transport with a bug in it."""
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        """Never gets through."""
+        raise UnforeseenError(str(request.url))
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+def _broken(request: httpx.Request) -> httpx.Response:
+    raise UnforeseenError(str(request.url))
+
+
+@pytest.fixture
+def calls(bearer: Bearer, clock: FakeClock) -> GraphCalls:
+    """Graph's wire."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(_broken))
+    return GraphCalls(ENDPOINT, bearer, client, FixedIds(), Budgets(clock))
+
+
+@pytest.fixture
+def arm(bearer: Bearer, clock: FakeClock) -> Arm:
+    """Resource Manager."""
+    return Arm("https://arm.example", bearer, Broken(), Budgets(clock))
+
+
+NEW = NewApplication("u", "u", "AzureADMyOrg", (), "")
+GRAPH: dict[str, Callable[[Graph], Awaitable[object]]] = {
+    "upsert_application": lambda graph: graph.upsert_application(NEW),
+    "create_principal": lambda graph: graph.create_principal(PRINCIPAL),
+    "add_secret": lambda graph: graph.add_secret(PRINCIPAL, "s", START),
+    "add_member": lambda graph: graph.add_member(GROUP, PRINCIPAL),
+    "find_application": lambda graph: graph.find_application("u"),
+    "find_principal": lambda graph: graph.find_principal(PRINCIPAL),
+    "remove_member": lambda graph: graph.remove_member(GROUP, PRINCIPAL),
+    "delete_principal": lambda graph: graph.delete_principal(PRINCIPAL),
+    "delete_application": lambda graph: graph.delete_application(PRINCIPAL),
+    "purge": lambda graph: graph.purge(PRINCIPAL),
+    "read_group": lambda graph: graph.read_group(GROUP),
+    "credentials_of": lambda graph: graph.credentials_of(PRINCIPAL),
+    "secrets_named": lambda graph: graph.secrets_named(PRINCIPAL, "s"),
+    "remove_secret": lambda graph: graph.remove_secret(PRINCIPAL, PRINCIPAL),
+    "read_application": lambda graph: graph.read_application(PRINCIPAL),
+}
+
+
+@pytest.mark.parametrize("call", GRAPH.values(), ids=GRAPH)
+async def test_a_bug_in_a_call_of_graph_comes_out(calls: GraphCalls, call: Callable[[Graph], Awaitable[object]]) -> None:
+    """Of every call."""
+    with pytest.raises(UnforeseenError):
+        await call(Graph(calls))
+
+
+ARM: dict[str, Callable[[Arm], Awaitable[object]]] = {
+    "assign": lambda arm: arm.assign(Assignment(SCOPES[0], "n"), DEFINITION, PRINCIPAL, None),
+    "unassign": lambda arm: arm.unassign(Assignment(SCOPES[0], "n")),
+    "assigned_at": lambda arm: arm.assigned_at(SCOPES[0]),
+    "definitions_named": lambda arm: arm.definitions_named("Reader", SCOPES[0]),
+    "definition": lambda arm: arm.definition(DEFINITION),
+    "permissions_at": lambda arm: arm.permissions_at(SCOPES[0]),
+    "subscriptions_below": lambda arm: arm.subscriptions_below(SCOPES[0]),
+}
+
+
+@pytest.mark.parametrize("call", ARM.values(), ids=ARM)
+async def test_a_bug_in_a_call_of_resource_manager_comes_out(arm: Arm, call: Callable[[Arm], Awaitable[object]]) -> None:
+    """Of every call."""
+    with pytest.raises(UnforeseenError):
+        await call(arm)
+
+
+async def _all(items: AsyncIterator[object]) -> list[object]:
+    return [each async for each in items]
+
+
+CENSUS: dict[str, Callable[[AzureCensus], Awaitable[object]]] = {
+    "identity": lambda census: census.identity(),
+    "owned": lambda census: _all(census.owned()),
+    "discarded": lambda census: _all(census.discarded()),
+    "secrets_on": lambda census: census.secrets_on(PRINCIPAL),
+    "assignments_at": lambda census: census.assignments_at(SCOPES[0]),
+    "definition": lambda census: census.definition(DEFINITION),
+    "groups_of": lambda census: census.groups_of(PRINCIPAL, (GROUP,)),
+    "stands": lambda census: census.stands(lease().footprint),
+}
+
+
+@pytest.mark.parametrize("call", CENSUS.values(), ids=CENSUS)
+async def test_a_bug_amid_a_census_comes_out(
+    calls: GraphCalls, arm: Arm, clock: FakeClock, call: Callable[[AzureCensus], Awaitable[object]]
+) -> None:
+    """Nothing is taken to be absent."""
+    with pytest.raises(UnforeseenError):
+        await call(AzureCensus(calls, arm, guid(1), Patience(clock, FixedIds())))
+
+
+async def test_a_bug_amid_a_sign_in_comes_out(clock: FakeClock) -> None:
+    """Entra has said neither yes nor no, nor is it silent."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(_broken))
+    probe = TokenProbe(client, clock, "https://sign.in", guid(1), "scope")
+    with pytest.raises(UnforeseenError):
+        await probe.signs_in(guid(2), Secret("s"), wait_until=clock.monotonic() + 60)
+
+
+async def test_a_bug_amid_the_broker_s_own_sign_in_comes_out(clock: FakeClock) -> None:
+    """It is not the operator's to mend."""
+
+    class Credential(Bearer):
+        async def get_token(self, *_: str, **__: Any) -> Any:
+            raise UnforeseenError
+
+    with pytest.raises(UnforeseenError):
+        await HeldTokens(Credential(), clock).get_token("scope")
+
+
+ROLE, LEASE, TURN = role(), replace(lease(), version='W/"1"'), Turn(guid(1), "holder", START, 'W/"1"')
+type Service = TableServiceClient
+TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
+    "leases.open": lambda it: TableLeases(it, FixedIds()).open(LEASE),
+    "leases.swap": lambda it: TableLeases(it, FixedIds()).swap(LEASE, former=LEASE),
+    "leases.get": lambda it: TableLeases(it, FixedIds()).get(LEASE.id),
+    "leases.remove": lambda it: TableLeases(it, FixedIds()).remove(LEASE),
+    "leases.due": lambda it: _all(TableLeases(it, FixedIds()).due(START)),
+    "leases.list": lambda it: TableLeases(it, FixedIds()).list(LeaseQuery()),
+    "leases.footprints": lambda it: _all(TableLeases(it, FixedIds()).footprints()),
+    "roles.get": lambda it: TableRoles(it, FixedIds()).get(WEB),
+    "roles.list": lambda it: TableRoles(it, FixedIds()).list(),
+    "roles.put": lambda it: TableRoles(it, FixedIds()).put(ROLE, expected=None),
+    "roles.delete": lambda it: TableRoles(it, FixedIds()).delete(WEB, expected=None),
+    "roles.admissions": lambda it: TableRoles(it, FixedIds()).admissions(WEB),
+    "audit.read": lambda it: TableAudit(it, FixedIds(), clock=FakeClock()).read(AuditQuery(START, START + timedelta(hours=1))),
+    "journal.swept": lambda it: TableJournal(it).swept(START, {}),
+    "journal.last_sweep": lambda it: TableJournal(it).last_sweep(),
+    "generations.get": lambda it: TableGenerations(it).get(WEB),
+    "generations.advance": lambda it: TableGenerations(it).advance(WEB),
+    "tickets.note": lambda it: TableTickets(it).note(Batch(guid(1), (LEASE.id,)), START),
+    "tickets.waiting": lambda it: TableTickets(it).waiting(START),
+    "tickets.forget": lambda it: TableTickets(it).forget("b"),
+    "turns.take": lambda it: TableTurns(it, FixedIds()).take(TURN, former=None),
+    "turns.get": lambda it: TableTurns(it, FixedIds()).get(guid(1)),
+    "turns.give_back": lambda it: TableTurns(it, FixedIds()).give_back(TURN),
+    "leased.note": lambda it: TableLeasedPrincipals(it).note([guid(1)], LEASE.id),
+    "leased.find": lambda it: TableLeasedPrincipals(it).find([guid(1)]),
+    "leased.forget": lambda it: TableLeasedPrincipals(it).forget([guid(1)]),
+}
+
+
+@pytest.mark.parametrize("call", TABLES.values(), ids=TABLES)
+async def test_a_bug_in_a_call_of_table_storage_comes_out(call: Callable[[Service], Awaitable[object]]) -> None:
+    """Of every store."""
+    async with TableServiceClient.from_connection_string(STORAGE, transport=Broken()) as service:
+        with pytest.raises(UnforeseenError):
+            await call(service)
+
+
+async def test_a_bug_in_a_call_of_queue_storage_comes_out() -> None:
+    """As it is."""
+    client = queues.connect(STORAGE, transport=Broken(), retry_total=0)
+    with pytest.raises(UnforeseenError):
+        await queues.StorageRevocations(client).send(Batch(guid(1), (LEASE.id,)))
