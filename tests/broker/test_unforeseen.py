@@ -55,12 +55,16 @@ def _answered(scenario: Scenario) -> list[int]:
 
 def _comes_out(world: World, deed: Deed) -> bool:
     try:
-        world.run(lambda: deed(world))
+        world.run(lambda: _done(world, deed))
     except UnforeseenError:
         return True
     except LeaseholdError:
         return False
     return False
+
+
+async def _done(world: World, deed: Deed) -> None:
+    await deed(world)
 
 
 def _is_logged(caplog: pytest.LogCaptureFixture) -> bool:

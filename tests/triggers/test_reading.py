@@ -21,7 +21,7 @@ NOW = datetime(2030, 1, 31, 12, tzinfo=UTC)
 LEASE = LeaseId.of(WEB, "0" * 26)
 
 
-def asking(body: bytes = b"", headers: dict[str, str] | None = None, **query: str) -> func.HttpRequest:
+def asking(body: Any = b"", headers: Any = None, **query: Any) -> func.HttpRequest:
     """A request with this query."""
     return func.HttpRequest("GET", "https://broker.example/", params=query, headers=headers or {}, body=body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 from shared.broker.drift import Kind
 from shared.broker.issue import Issued
@@ -139,7 +140,7 @@ def test_an_event_tells_what_it_knows() -> None:
         "kind": "application",
         "token_fingerprint": ADMINISTRATOR.token_fingerprint,
     }
-    told = bare | {"operation": "issue", "outcome": "refused", "client_request_id": "c", "code": "forbidden"}
+    told: dict[str, Any] = bare | {"operation": "issue", "outcome": "refused", "client_request_id": "c", "code": "forbidden"}
     told |= {"reason": "because", "caller": caller, "role": "web", "lease": LEASE.id}
     assert {"events": [told], "next": "x"} == wire.events(Page((full,), "x"))
     named = replace(full, caller=ALICE)
