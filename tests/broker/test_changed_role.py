@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -183,6 +184,7 @@ def test_a_digest_stays_what_it_was() -> None:
     assert target_digest(principal_target(roles=1, groups=1)) == FROZEN
     assert target_digest(ServicePrincipalTarget(azure_groups=(ObjectId(guid(7)),))) == FROZEN_GROUP
     assert target_digest(secret_target()) == FROZEN_SECRET
+    assert target_digest(UnknownTarget()) == sha256(b"{}").hexdigest()
 
 
 FROZEN = "16ba3fd1e556d7c88c22e0e3b2f6fc2da1fab2c2a94e6b4e8397fb0708a33638"

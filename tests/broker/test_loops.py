@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.broker.drift import Kind
+from shared.broker.due import all_due
 from shared.broker.fan_out import TOGETHER, leave
 from shared.broker.outside import Timing
 from shared.broker.reconcile import Result, reconcile
@@ -147,3 +148,13 @@ async def test_the_walk_of_the_bin_passes_over_what_is_too_young(jitter: float, 
     await deleted_by_hand(binned)
     found = await reconcile(binned.outside, "run", dry_run=True)
     assert 6 == len([each for each in found.findings if each.kind is Kind.RECYCLED])
+
+
+async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:
+    """Each once, though its role was revoked as well."""
+    made = world(role(ttl=300, max_ttl=300))
+    found = await leases(made, 5)
+    made.clock.jump(301)
+    await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
+    assert 3 == len(await all_due(made.outside, 3))
+    assert sorted(found) == sorted(await all_due(made.outside, 100))

@@ -20,6 +20,7 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.footprint import ApplicationSecretFootprint
+from shared.core.issuer import SecretOrder
 from shared.core.names import ObjectId
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget
@@ -363,3 +364,22 @@ async def test_where_there_may_be_several_secrets_all_are_removed_and_none_is_su
     one.footprint = replace(minted.footprint, several=True)
     assert not await one.undo(young=True)
     assert ["another lease's"] == [thing.owner for thing in one.world.leftovers()]
+
+
+async def test_the_key_id_is_noted_as_soon_as_it_is_known() -> None:
+    """A worker that fails behind it knows which secret to remove."""
+    one = job()
+    await one.mint()
+    ((key_id, _),) = one.world.cloud.applications[EXISTING].secrets.items()
+    assert [ApplicationSecretFootprint(EXISTING, display_name=one.order.lease_id, key_id=key_id)] == one.noted
+
+
+async def test_a_fresh_secret_finds_the_application_full() -> None:
+    """As a first one does."""
+    one = job()
+    await one.mint()
+    one.world.calls.fail("applications.add_secret", Full())
+    order = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, wait_until=one.order.wait_until)
+    with pytest.raises(Conflict) as caught:
+        await one.issuer.reissue(order, one.footprint, one.noted.append)
+    assert "application_full" == caught.value.stable_code

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.mutation.sites import NOTHING, Site, planted
 from tests.mutation.trial import Chosen, Trial
@@ -39,6 +40,12 @@ def cold(root: Path, options: Sequence[str]) -> Callable[[Trial], int]:
         return int(pytest.ExitCode.OK)
 
     return attempt
+
+
+def steady() -> None:
+    """Tests that draw examples draw the same ones each time, and none fails because the machine is slow."""
+    settings.register_profile("steady", derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    settings.load_profile("steady")
 
 
 def warm(root: Path, suites: Sequence[str], options: Sequence[str], work: Callable[[Callable[[Trial], int]], None]) -> int:
@@ -90,7 +97,8 @@ def put_into_functions(root: Path, site: Site, living: Sequence[FunctionType]) -
     if not found and site.number != NOTHING:
         raise LookupError(site.key)
     for function, code in found:
-        function.__code__ = code
+        # A function keeps the closure it was made with: also where a call of super(), which needs it, was what went.
+        function.__code__ = code.replace(co_freevars=function.__code__.co_freevars)
 
 
 def _compiled(file: Path, number: int) -> CodeType:

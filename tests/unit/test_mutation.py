@@ -139,6 +139,10 @@ def _run_on(root: Path, test: str) -> subprocess.CompletedProcess[str]:
 
             def loud(number):
                 return number > 100
+
+            class Louder(ValueError):
+                def __init__(self):
+                    super().__init__()
             """,
         "tests/unit/test_one.py": test,
     }
@@ -156,13 +160,14 @@ def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> N
     done = _run_on(
         tmp_path,
         """
-            from sample.one import loud, low
+            from sample.one import Louder, loud, low
 
             def test_low():
                 assert low(6) and not low(7)
 
             def test_loud():
                 loud(1)
+                Louder()
         """,
     )
     assert {
@@ -172,6 +177,7 @@ def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> N
         "number > 100": "survived",
         "100": "survived",
         "return number > 100": "survived",
+        "super().__init__()": "survived",
     } == json.loads(done.stdout.splitlines()[-1])
 
 

@@ -315,3 +315,16 @@ def test_protects_the_application_that_callers_ask_tokens_for(audience: str, *, 
 def test_the_brokers_own_tenant_is_always_let_in(listed: str, expected: tuple[str, ...]) -> None:
     """And comes first."""
     assert expected == load(LEAST | {"LEASEHOLD_ALLOWED_TENANTS": listed}).allowed_tenants
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "least", "most"),
+    [("RETENTION_DAYS", "retention", 1, 365), ("HOLD_SECONDS", "hold", 1, 300), ("SETTLE_SECONDS", "settle", 1, 3600)],
+)
+def test_a_number_is_taken_from_its_least_to_its_most(name: str, field: str, least: int, most: int) -> None:
+    """Both included, nothing beyond."""
+    found = [getattr(load({**LEAST, f"LEASEHOLD_{name}": str(number)}), field) for number in (least, most)]
+    assert [least, most] == [each.days if isinstance(each, timedelta) else each for each in found]
+    for beyond in (least - 0.001, most + 0.001):
+        with pytest.raises(Misconfigured, match=f"LEASEHOLD_{name}: expected a number from {least} to {most}$"):
+            load({**LEAST, f"LEASEHOLD_{name}": f"{beyond:.3f}"})

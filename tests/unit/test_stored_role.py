@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from shared.core import role_rules
 from shared.core.decision import Denied, decide
+from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
 from shared.core.role import ApplicationSecretTarget, Role, ServicePrincipalTarget, UnknownTarget
 from shared.core.role_document import read_role, write_role
@@ -151,3 +152,12 @@ def test_the_places_of_an_outdated_role_are_kept() -> None:
     secret = restore_role(WEB, store_role(role(secret_target())) | {"ttl": 1}, "").target
     assert isinstance(secret, ApplicationSecretTarget)
     assert secret == secret_target()
+
+
+def test_powers_that_were_kept_in_another_shape_are_read_as_far_as_they_are_understood() -> None:
+    """What gives no role by name gives none; a definition of which nothing is kept has never been read."""
+    stored = store_role(role())
+    stored["resolved"]["powers"] = [{"gives_roles": ["a", 7, None], "only_reads": 1}, {}]
+    target = restore_role(WEB, stored, "").target
+    assert isinstance(target, ServicePrincipalTarget)
+    assert [Powers(("a",), assigns_identities=False, only_reads=False), None] == [each.powers for each in target.azure_roles]

@@ -41,6 +41,25 @@ def test_a_known_code_within_the_details_counts_as_well() -> None:
     assert "Request_BadRequest" == error.azure_code
 
 
+@pytest.mark.parametrize(
+    "body", [None, [], "x", {"error": "x"}, {"error": {"code": 7, "message": [], "details": [None, "x", {"code": 1}]}}]
+)
+def test_a_body_of_another_shape_tells_nothing(body: Any) -> None:
+    """The status alone decides."""
+    found = Refusal.read(404, {}, body)
+    assert ("", "") == (found.code, found.text)
+    assert not any(found.finer)
+    assert Absent is type(found.as_error({}))
+
+
+def test_the_cause_tells_text_finer_codes_and_request() -> None:
+    """For the log, each text cut at 500 characters."""
+    error = {"code": "A", "message": "m" * 501, "details": [{"code": "B"}, "x", {"code": "C"}]}
+    for name in ("request-id", "x-ms-request-id"):
+        found = Refusal.read(400, {name: "r"}, {"error": error})
+        assert f"A (400): {'m' * 500} [B, C] (request r)" == str(found.as_error({}))
+
+
 def test_too_many_requests_is_throttling_whatever_the_code() -> None:
     """And says how long to wait."""
     error = refusal(429, "Clash", headers={"retry-after": "17"}).as_error({"Clash": ConcurrentChange})

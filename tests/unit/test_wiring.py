@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 import shared
+from shared import wiring
+from shared.cloud.census import AzureCensus
+from shared.cloud.entra import EntraVerifier
 from shared.cloud.queues import StorageRevocations
 from shared.core.errors import Misconfigured
 from shared.core.names import ObjectId
@@ -144,3 +147,32 @@ def test_indexing_reads_no_setting() -> None:
         text=True,
     )
     assert int(done.stdout) == 25
+
+
+async def test_every_part_is_wired_to_what_the_settings_say() -> None:
+    """Each service at its own address, each kind of connection for what it is meant."""
+    parts = Parts(LEAST)
+    assert isinstance(parts.revocations, StorageRevocations)
+    assert "http://127.0.0.1:10001/devstoreaccount1/revocations" == parts.revocations._client.url
+    assert "http://127.0.0.1:10002/devstoreaccount1" == parts.tables.url
+    assert parts.probe.client is parts.fresh_client is not parts.client
+    assert ("https://login.microsoftonline.com", TENANT) == (parts.probe.authority, parts.probe.tenant_id)
+    assert "https://graph.microsoft.com/.default" == parts.probe.scope
+    assert isinstance(parts.verifier, EntraVerifier)
+    assert isinstance(parts.census, AzureCensus)
+    assert parts.outside.census() is parts.census
+    assert (parts.graph, parts.arm) == (parts.service_principals.directory, parts.service_principals.authorization)  # type: ignore[attr-defined]
+    assert parts.outside.outages is parts.outages
+    assert parts.identities == [parts.credential]
+    assert {} == parts.outside.refused()
+    for client in (parts.client, parts.fresh_client):
+        await client.aclose()
+    await parts.transport.close()
+
+
+async def test_the_worker_s_broker_is_the_one_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For those who call and for the timers alike."""
+    parts = Parts(LEAST)
+    monkeypatch.setattr(wiring, "_parts", parts)
+    assert await wiring.broker() is parts.broker
+    assert await wiring.outside() is parts.outside
