@@ -19,10 +19,11 @@ from types import CodeType, FunctionType, ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.mutation.reach import UNWARNED
 from tests.mutation.sites import NOTHING, Site, planted
 from tests.mutation.trial import Chosen, Trial
 
-_QUIET = ("-q", "-x", "-s", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
+_QUIET = ("-q", "-x", "-s", "-p", "no:cacheprovider", *UNWARNED)
 _FILES_A_GO = 6
 """Cold: so many test files are collected before the first of their tests runs."""
 

@@ -20,6 +20,8 @@ from typing import Self
 import pytest
 
 _TOOL = sys.monitoring.COVERAGE_ID
+UNWARNED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+"""Pytest warns of a plugin that is imported before it, which in this project's settings is an error."""
 IMPORT = ""
 """Stands for what runs while modules are imported and outside of tests."""
 
@@ -142,7 +144,7 @@ def _imported(tree: ast.Module) -> set[str]:
 
 def measure(root: Path, folder: str, suites: list[str], options: list[str]) -> Reach:
     """Runs the suites in this process. Raises ``RuntimeError`` when a test fails: nothing could be told then."""
-    arguments = ["-q", "-p", "no:cacheprovider", *options, *suites]
+    arguments = ["-q", "-p", "no:cacheprovider", *UNWARNED, *options, *suites]
     with Watch(root, folder) as watch:
         if code := pytest.main(arguments, plugins=[watch]):
             raise RuntimeError(f"the suites do not pass as they are: pytest ended with {code}")

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,10 +120,14 @@ def test_bad_input_lists_its_faults() -> None:
 def test_of_many_faults_a_hundred_are_listed_and_the_rest_counted() -> None:
     """A path has 256 characters at most."""
     found = [Fault(f"{number}", "is wrong") for number in range(100)]
-    assert 100 == len(told(Malformed(*found))[2]["errors"])
-    listed = told(Malformed(*found, Fault("p" * 257, "too")))[2]["errors"]
+
+    def listing(*faults: Fault) -> Any:
+        return told(Malformed(*faults))[2]["errors"]
+
+    assert 100 == len(listing(*found))
+    listed = listing(*found, Fault("p" * 257, "too"))
     assert [{"path": "99", "message": "is wrong"}, {"path": "", "message": "and 1 more"}] == listed[99:]
-    assert [{"path": "p" * 256, "message": "m"}] == told(Malformed(Fault("p" * 257, "m")))[2]["errors"]
+    assert [{"path": "p" * 256, "message": "m"}] == listing(Fault("p" * 257, "m"))
 
 
 def test_a_cap_and_a_throttle_say_their_own_times() -> None:
