@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.core.errors import LeaseholdError
+from shared.core.errors import LeaseholdError, Refused, Throttled, Unreachable, Upstream
 from tests.crash.operations import Operation, all_operations
+from tests.crash.scenarios import TARGETS, scenarios
 from tests.crash.walk import Deed, Scenario, live
 from tests.fakes.calls import Call
 from tests.fakes.world import World
@@ -69,3 +70,35 @@ async def _done(world: World, deed: Deed) -> None:
 
 def _is_logged(caplog: pytest.LogCaptureFixture) -> bool:
     return any(record.exc_info and record.exc_info[0] is UnforeseenError for record in caplog.records)
+
+
+CLEANING = {
+    "issue": ("directory.add_secret", "applications.add_secret"),
+    "repeat": ("directory.remove_secret", "applications.remove_secret"),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("name", CLEANING)
+@pytest.mark.parametrize("first", [Refused(), Throttled(), Unreachable()], ids=repr)
+def test_a_bug_while_a_failure_is_cleaned_up_comes_out(
+    name: str, kind: str, first: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not taken for one more of Azure's failures."""
+    scenario = next(each for each in scenarios(TARGETS[kind]) if each.name == name)
+
+    def failing() -> World:
+        made = scenario.make()
+        for call in CLEANING[name]:
+            made.calls.fail(call, first, times=50)
+        return made
+
+    struck = Scenario(name, failing, scenario.deed)
+    quiet = list[int]()
+    for ordinal in _answered(struck):
+        caplog.clear()
+        world = failing()
+        world.calls.fail_at(len(world.calls.made) + ordinal, UnforeseenError(), after=False)
+        if not _comes_out(world, scenario.deed) and not _is_logged(caplog):
+            quiet.append(ordinal)
+    assert [] == quiet

@@ -212,6 +212,13 @@ async def test_the_managed_identity_gets_a_token(cloud: Cloud, monkeypatch: pyte
     assert 1 == len(cloud.control("GET", "calls"))
 
 
+async def test_a_token_that_was_replaced_already_is_answered_with_the_one_held(held: HeldTokens, issuing: Issuing) -> None:
+    """Whoever else was refused with the former one has asked."""
+    await held.get_token(SCOPE)
+    assert "token 1" == await held.replace("token 0", SCOPE)
+    assert 1 == len(issuing.asked)
+
+
 async def test_an_identity_that_is_not_assigned_is_the_operators_to_mend(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, clock: FakeClock
 ) -> None:

@@ -44,13 +44,14 @@ class LossyLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it 
     """The wire below the SDK's retries: loses the answer to the next write when told to."""
 
     losing = False
+    loss: Exception = ServiceResponseError("the connection broke")
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Sends it, and may raise all the same."""
         answer = await super().send(request, **options)
         if self.losing and request.method != "GET":
             self.losing = False
-            raise ServiceResponseError("the connection broke")
+            raise self.loss
         return answer
 
 

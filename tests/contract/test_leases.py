@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from itertools import pairwise, product
+from itertools import islice, pairwise, product
 
 import pytest
 
@@ -241,6 +241,29 @@ async def test_a_few_leases_are_counted_exactly_and_many_are_not(stores: Stores)
     """All that have not ended; more than asked for are told as that."""
     await furnished(stores)
     assert [6, 6, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 48, 5)]
+
+
+def neighbours(count: int) -> list[Lease]:
+    """So many leases of one role in one partition."""
+    found = (lease(number) for number in range(10_000))
+    return list(islice((each for each in found if each.id.shard == "07"), count))
+
+
+async def test_leases_are_counted_up_to_a_bound_within_a_partition_too(stores: Stores) -> None:
+    """One past it, whichever way they are spread; a partition that holds twice its share is told as many."""
+    for each in neighbours(5):
+        await stores.leases.open(each)
+    assert [5, 5, 5, 4, 3, 1] == [await stores.leases.count_live(WEB, most) for most in (100, 5, 4, 3, 2, 0)]
+    for spread in range(1, 4):
+        await stores.leases.open(lease(20_000 + spread))
+    assert [8, 8, None, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 40, 7, 0)]
+
+
+async def test_a_listing_of_one_partition_goes_on_where_it_stopped(stores: Stores) -> None:
+    """Page by page, nothing twice and nothing left out; a page that ends the listing says so."""
+    made = [(await stores.leases.open(each)).id for each in neighbours(5)]
+    for limit in (1, 2, 4, 5, 6):
+        assert sorted(made) == sorted(each.id for each in await paged(stores, LeaseQuery(role=WEB, limit=limit)))
 
 
 async def test_leases_of_a_generation_are_counted_apart(stores: Stores) -> None:

@@ -159,3 +159,15 @@ async def test_an_application_whose_principal_never_appears_goes_in_the_end(hidd
     """Where no later look follows, or none would find more."""
     assert not await hidden.undo(**more)
     assert "application" not in {each.kind for each in hidden.world.leftovers()}
+
+
+async def test_a_recycle_bin_is_waited_for_longer_after_an_earlier_attempt() -> None:
+    """That one may have deleted what the bin does not show yet."""
+    one = job(1, 0, lag=28.0)
+    await one.mint()
+    one.world.clock.jump(60)
+    with pytest.raises(Absent):
+        await one.undo()
+    assert [] != one.world.leftovers()
+    await one.issuer.undo(one.footprint, young=False, wait_until=one.world.outside.within(60), again=True)
+    assert [] == one.world.leftovers()
