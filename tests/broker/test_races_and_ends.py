@@ -13,6 +13,7 @@ from shared.broker.force import revoke_as_operator
 from shared.broker.issue import Ask
 from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
+from shared.cloud.connections import READ_SECONDS
 from shared.core.errors import Conflict, LostRace
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
@@ -103,3 +104,13 @@ async def test_a_lease_that_somebody_may_still_be_making_has_not_ended(late: flo
     made.clock.jump(100 + late)
     assert state is (await revoke(made.outside, request(), lease.id)).state
     assert [] == made.leftovers()
+
+
+async def test_a_call_that_began_in_time_is_still_believed_under_way_for_as_long_as_it_may_take() -> None:
+    """The last call of an issue may begin when its time is nearly over, and its client waits for the answer."""
+    made = world(role())
+    planned: list[Lease] = []
+    made.calls.watch = lambda _: planned.extend(lease for lease in made.leases.rows.values() if lease.state is State.PLANNED)
+    await issued(made)
+    longest = timedelta(seconds=made.outside.timing.mint + READ_SECONDS)
+    assert {longest} == {lease.made_by - lease.planned_at for lease in planned}
