@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _OPERATION = "reconcile"
 _AT_ONCE = 4
 """Things worked on side by side. Issues and the sweep come first: Graph limits writes per application."""
+_ALIGNED = 5000
+"""Leases whose rows one run brings into today's form; the next one goes on."""
 _SECONDS = 100.0
 """After that nothing further is taken up; the next run goes on. With the minute for finding, and another for the last, a run is
 over before the platform ends an HTTP request, after 230 s."""
@@ -83,6 +85,8 @@ async def reconcile(
 
 
 async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *, dry_run: bool) -> Reconciliation:
+    if not dry_run:
+        await outside.leases.align(_ALIGNED)
     drift = await find_drift(outside)
     if dry_run:
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))

@@ -1,8 +1,12 @@
-"""Leases as rows. A lease lives in the partition of its shard, in four rows that one transaction writes.
+"""Leases as rows. A lease lives in the partition of its shard, in five rows that one transaction writes.
 
-``lease_<id>`` (the lease), ``due_<instant>_<id>`` (when somebody must look at it), ``holder_<object id>_<id>`` and
-``role_<role>_<id>`` (what listings read). Every lease has exactly one due row until it is forgotten. One that was issued under
-a caller's key has ``key_<digest>`` beside it, until the key is given to another lease.
+``lease_<id>`` (the lease), ``due_<instant>_<id>`` (when somebody must look at it), and what listings read, the newest first:
+``holder_<object id>_~<age>_<id>``, ``role_<role>_~<age>_<id>`` and ``all_~<age>_<id>``. When the lease ends, those three move
+behind ``past_``. Every lease has exactly one due row until it is forgotten. One that was issued under a caller's key has
+``key_<digest>`` beside it, until the key is given to another lease.
+
+Form 1, of version 0.1, has two index rows, ``holder_<object id>_<id>`` and ``role_<role>_<id>``, whatever the lease's state;
+they sort before those of today in the same index. Its own row lacks ``Form``, also when that version has written it anew.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from typing import Any
 from shared.cloud.tables import Row, chunked, etag_of, joined
 from shared.core.footprint import Footprint, read_footprint, write_footprint
 from shared.core.issue_key import IssueKey
-from shared.core.lease import Cause, Holder, Lease, LeaseView, State
-from shared.core.names import LeaseId, ObjectId
+from shared.core.lease import FORM, Cause, Holder, Lease, LeaseView, State
+from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
 
 _INSTANT = "%Y%m%dT%H%M%S"
 
@@ -46,9 +50,51 @@ def due_id(row_key: str) -> LeaseId:
     return LeaseId(row_key.split("_", 2)[2])
 
 
-def index_keys(lease: LeaseView) -> tuple[str, str]:
+PARTITIONS = tuple(f"{number:02d}" for number in range(SHARDS))
+"""Over which leases are spread."""
+TODAYS = "~"
+"""What the key of an index row of today has behind its index."""
+ALL = "all_"
+"""The index of all leases."""
+
+
+def holder_index(holder: ObjectId) -> str:
+    """The index of a holder's leases."""
+    return f"holder_{holder}_"
+
+
+def role_index(role: RoleName) -> str:
+    """The index of a role's leases."""
+    return f"role_{role}_"
+
+
+def past_of(index: str) -> str:
+    """Where the rows of that index are once their leases have ended."""
+    return f"past_{index}"
+
+
+def index_key(index: str, lease_id: LeaseId) -> str:
+    """A lease's key in an index."""
+    return f"{index}{TODAYS}{lease_id.age}_{lease_id}"
+
+
+def index_keys(lease: LeaseView) -> tuple[str, ...]:
     """The keys of the rows that listings read."""
-    return f"holder_{lease.holder.object_id}_{lease.id}", f"role_{lease.id.role}_{lease.id}"
+    indexes = (holder_index(lease.holder.object_id), role_index(lease.id.role), ALL)
+    live = lease.state.is_live
+    return tuple(index_key(index if live else past_of(index), lease.id) for index in indexes)
+
+
+def every_index_key(lease: LeaseView) -> tuple[str, ...]:
+    """Whatever an older version may have left, and what today's may have written, in any state."""
+    indexes = (holder_index(lease.holder.object_id), role_index(lease.id.role))
+    todays = (index_key(place, lease.id) for index in (*indexes, ALL) for place in (index, past_of(index)))
+    return (*(f"{index}{lease.id}" for index in indexes), *todays)
+
+
+def indexed_id(row_key: str) -> LeaseId:
+    """The lease that an index row is about."""
+    return LeaseId(row_key.rpartition("_")[2])
 
 
 def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
@@ -73,6 +119,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
         "PartitionKey": lease.id.shard,
         "RowKey": lease_key(lease.id),
         "State": lease.state.value,
+        "Form": FORM,
         "View": view_text(lease),
         "Write": write_id,
         **chunked("Own", json.dumps(own)),
@@ -81,7 +128,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
 
 def index_rows(lease: Lease) -> list[dict[str, Any]]:
     """The rows that listings read."""
-    told = {"State": lease.state.value, "Generation": lease.generation, "View": view_text(lease)}
+    told = {"State": lease.state.value, "Role": lease.id.role, "Generation": lease.generation, "View": view_text(lease)}
     return [{"PartitionKey": lease.id.shard, "RowKey": key, **told} for key in index_keys(lease)]
 
 
@@ -191,5 +238,6 @@ def read_lease(row: Row) -> Lease:
         reissuing_until=datetime.fromisoformat(until) if (until := own.get("reissuing_until")) else None,
         target_digest=own.get("target_digest", ""),
         undone_by=datetime.fromisoformat(undone) if (undone := own.get("undone_by")) else None,
+        form=int(row.get("Form") or 1),
         version=etag_of(row),
     )

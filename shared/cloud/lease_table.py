@@ -3,48 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.lease_alignment import ALIGNED, Alignment, standing
+from shared.cloud.lease_index import LIVE, newest, newest_of_unaligned
 from shared.cloud.lease_rows import (
     OWN,
+    PARTITIONS,
     due_id,
     due_key,
     due_row,
     index_keys,
     index_rows,
+    indexed_id,
     instant_key,
     key_key,
     key_row,
     lease_key,
     lease_row,
+    past_of,
     read_key,
     read_lease,
     read_own_footprint,
-    read_view,
+    role_index,
     view_text,
 )
-from shared.cloud.tables import Operation, Row, Table, between, etag_of
+from shared.cloud.tables import Operation, Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
-from shared.core.lease import Lease, LeaseView, State
-from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, shard_of
+from shared.core.lease import FORM, Lease, LeaseView, State
+from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
 from shared.core.ports import Ids, LeaseQuery, Page, Room
 
-_SHARDS = tuple(f"{number:02d}" for number in range(SHARDS))
 _FEW = 100
-_LIVE = f"State ne '{State.ENDED}'"
 _TAKES_ROOM = f"(State eq '{State.ACTIVE}' or State eq '{State.PLANNED}')"
 
 
@@ -52,11 +53,12 @@ class TableLeases:
     """See the module."""
 
     def __init__(self, service: TableServiceClient, ids: Ids, name: str = "leases") -> None:
-        self._table = Table(service, name)
+        self._table = Table(service, name, born=[ALIGNED])
+        self._alignment = Alignment(self._table)
         self._ids = ids
 
     async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
-        """One transaction: four inserts, and the key's row where there is one."""
+        """One transaction: five inserts, and the key's row where there is one."""
         write_id = self._ids.guid()
         rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
         operations: list[Operation] = [("create", row) for row in rows]
@@ -70,14 +72,16 @@ class TableLeases:
         return read_key(row) if row is not None else None
 
     async def swap(self, lease: Lease, *, former: Lease) -> Lease:
-        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes."""
+        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves."""
         write_id = self._ids.guid()
+        stood, stand = await standing(self._table, former), index_keys(lease)
         operations: list[Operation] = [("update", lease_row(lease, write_id), _replacing(former.version))]
         if due_key(lease) != due_key(former):
             operations += [("delete", due_row(former)), ("create", due_row(lease))]
-        if view_text(lease) != view_text(former):
+        operations += [("delete", {"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
+        if stood != stand or view_text(lease) != view_text(former):
             operations += [("upsert", row, {"mode": UpdateMode.REPLACE}) for row in index_rows(lease)]
-        return await self._commit(lease, write_id, operations)
+        return await self._commit(replace(lease, form=FORM), write_id, operations)
 
     async def get(self, lease_id: LeaseId) -> Lease | None:
         """One point read."""
@@ -85,13 +89,13 @@ class TableLeases:
         return read_lease(row) if row is not None else None
 
     async def remove(self, lease: Lease) -> None:
-        """One transaction: four deletes, and the key's row if it still stands for this lease."""
-        key = {"PartitionKey": lease.id.shard}
+        """One transaction: five deletes, and the key's row if it still stands for this lease."""
+        key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)
         operations: list[Operation] = [("delete", key | {"RowKey": lease_key(lease.id)}, _unchanged(lease.version))]
         found = await self.find_key(lease.key) if lease.key else None
         if found is not None and found.lease_id == lease.id:
             operations.append(("delete", key | {"RowKey": key_key(lease.key)}, _unchanged(found.version)))
-        operations += [("delete", key | {"RowKey": row_key}) for row_key in (due_key(lease), *index_keys(lease))]
+        operations += [("delete", key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
         try:
             await self._table.write(operations)
         except LostRace:
@@ -101,7 +105,7 @@ class TableLeases:
     async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
         """Sixteen range reads at once; where nothing is due they read no row."""
         until = f"due_{instant_key(now)}~"
-        conditions = [f"PartitionKey eq '{shard}' and RowKey ge 'due_' and RowKey lt '{until}'" for shard in _SHARDS]
+        conditions = [f"PartitionKey eq '{shard}' and RowKey ge 'due_' and RowKey lt '{until}'" for shard in PARTITIONS]
         scans = [self._table.scan(condition, select=["RowKey"]) for condition in conditions]
         firsts = await asyncio.gather(*(anext(scan, None) for scan in scans))
         for first, scan in zip(firsts, scans, strict=True):
@@ -111,25 +115,28 @@ class TableLeases:
                     yield due_id(row["RowKey"])
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
-        """Sixteen range reads at once, merged by lease id. The cursor is the last id of the page before."""
-        conditions = _conditions(query)
-        rows = await asyncio.gather(*(self._first(condition, query.limit + 1, query.tenant) for condition in conditions))
-        merged = heapq.merge(*rows, key=_key)
-        found = [read_view(row["View"]) for row in islice(merged, query.limit + 1)]
+        """Sixteen range reads at once, merged the newest first; as many more for those that have ended. See ``lease_index``."""
+        of_all = query.role is None and query.holder is None
+        read = newest if not of_all or await self._alignment.is_done() else newest_of_unaligned
+        found = await read(self._table, query, PARTITIONS)
         shown = tuple(found[: query.limit])
         return Page(shown, shown[-1].id if len(found) > query.limit else None)
+
+    async def align(self, at_most: int) -> int:
+        """Range reads over the whole table; for each lease that is to be changed, point reads and a transaction."""
+        return await self._alignment.run(at_most, self)
 
     async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
         """Sixteen range reads at once over the role's index."""
         # Rows of before there were generations lack the property, and meet no comparison.
-        wanted = f"{_LIVE} and Generation ge {since}" if since else _LIVE
-        conditions = [f"{between(shard, f'role_{role}_')} and {wanted}" for shard in _SHARDS]
+        wanted = f"{LIVE} and Generation ge {since}" if since else LIVE
+        conditions = [f"{between(shard, role_index(role))} and {wanted}" for shard in PARTITIONS]
         counts = await asyncio.gather(*(self._count(condition, at_most + 1) for condition in conditions))
         return min(sum(counts), at_most + 1)
 
     async def count_few(self, role: RoleName, at_most: int) -> int | None:
         """One range read, and fifteen more at once unless that has found twice its share: ids are spread evenly."""
-        first, *others = [f"{between(shard, f'role_{role}_')} and {_LIVE}" for shard in _SHARDS]
+        first, *others = [f"{between(shard, role_index(role))} and {LIVE}" for shard in PARTITIONS]
         share = 2 * at_most // SHARDS
         found = await self._count(first, share + 1)
         if found > share:
@@ -139,31 +146,31 @@ class TableLeases:
 
     async def footprints(self) -> AsyncIterator[Footprint]:
         """Range reads over the leases' own rows, one partition after the other, in small pages."""
-        for shard in _SHARDS:
+        for shard in PARTITIONS:
             async for row in self._table.scan(between(shard, lease_key("")), select=["RowKey", *OWN], limit=_FEW):
                 yield read_own_footprint(row)
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """Range reads over the role's index, one partition after the other."""
         wanted = f"(State eq '{State.PLANNED}' or State eq '{State.ACTIVE}')"
-        for shard in _SHARDS:
-            condition = f"{between(shard, f'role_{generation.role}_')} and {wanted}"
+        for shard in PARTITIONS:
+            condition = f"{between(shard, role_index(generation.role))} and {wanted}"
             # Small pages: the first lease is found soon, and nobody keeps the processor for long.
             async for row in self._table.scan(condition, select=["RowKey", "Generation"], limit=_FEW):
                 if (row.get("Generation") or 0) < generation.number:
-                    yield LeaseId(str(row["RowKey"]).rpartition("_")[2])
+                    yield indexed_id(row["RowKey"])
 
     async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
         """Sixteen range reads at once over the role's index."""
         wanted = f"{_TAKES_ROOM} and Generation ge {since}" if since else _TAKES_ROOM
-        reads = (self._room(f"{between(shard, f'role_{role}_')} and {wanted}", admitted, at_most) for shard in _SHARDS)
+        reads = (self._room(f"{between(shard, role_index(role))} and {wanted}", admitted, at_most) for shard in PARTITIONS)
         rooms = await asyncio.gather(*reads)
         return Room(sum(room.taken for room in rooms), frozenset().union(*(room.planned for room in rooms)))
 
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
-        """Reads every row of the role index, without its contents."""
+        """Reads every row of the role index, and of those whose leases have ended, without its contents."""
         found: Counter[tuple[RoleName, State]] = Counter()
-        for counted in await asyncio.gather(*(self._census(shard) for shard in _SHARDS)):
+        for counted in await asyncio.gather(*(self._census(shard) for shard in PARTITIONS)):
             found.update(counted)
         return found
 
@@ -178,16 +185,6 @@ class TableLeases:
             return replace(lease, version=etag_of(row))
         return replace(lease, version=str(done[0]["etag"]))
 
-    async def _first(self, condition: str, count: int, tenant: ObjectId | None) -> Sequence[Row]:
-        rows = list[Row]()
-        async for row in self._table.scan(condition, select=["RowKey", "View"], limit=count):
-            # The index knows object ids alone: what is of another tenant is passed over.
-            if tenant is None or read_view(row["View"]).holder.tenant_id == tenant:
-                rows.append(row)
-            if len(rows) == count:
-                break
-        return rows
-
     async def _count(self, condition: str, at_most: int) -> int:
         count = 0
         async for _ in self._table.scan(condition, select=["RowKey"], limit=at_most):
@@ -199,7 +196,7 @@ class TableLeases:
     async def _room(self, condition: str, admitted: frozenset[LeaseId], at_most: int) -> Room:
         active, planned = 0, set[LeaseId]()
         async for row in self._table.scan(condition, select=["RowKey", "State"]):
-            lease_id = LeaseId(str(row["RowKey"]).rpartition("_")[2])
+            lease_id = indexed_id(row["RowKey"])
             if row["State"] == State.ACTIVE:
                 active += 1
             elif lease_id in admitted:
@@ -210,8 +207,9 @@ class TableLeases:
 
     async def _census(self, shard: str) -> Counter[tuple[RoleName, State]]:
         found: Counter[tuple[RoleName, State]] = Counter()
-        async for row in self._table.scan(between(shard, "role_"), select=["RowKey", "State"]):
-            found[_role_of(row), State(row["State"])] += 1
+        for index in ("role_", past_of("role_")):
+            async for row in self._table.scan(between(shard, index), select=["RowKey", "State"]):
+                found[indexed_id(row["RowKey"]).role, State(row["State"])] += 1
         return found
 
 
@@ -221,23 +219,3 @@ def _unchanged(version: str) -> dict[str, Any]:
 
 def _replacing(version: str) -> dict[str, Any]:
     return {"mode": UpdateMode.REPLACE, **_unchanged(version)}
-
-
-def _conditions(query: LeaseQuery) -> tuple[str, ...]:
-    if query.holder:
-        # An id begins with its role's name: within a holder's rows, a role's are neighbours.
-        index = f"holder_{query.holder}_"
-        prefix = index + (f"{query.role}." if query.role else "")
-    else:
-        index = prefix = f"role_{query.role}_" if query.role else "lease_"
-    after = f"{index}{query.cursor}" if query.cursor else ""
-    state = f" and State eq '{query.state}'" if query.state else f" and {_LIVE}" if query.live else ""
-    return tuple(between(shard, prefix, after=after) + state for shard in _SHARDS)
-
-
-def _key(row: Row) -> str:
-    return str(row["RowKey"])
-
-
-def _role_of(row: Mapping[str, Any]) -> RoleName:
-    return RoleName(str(row["RowKey"]).split("_", 2)[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -25,6 +25,8 @@ from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttl
 
 type Row = Mapping[str, Any]
 type Operation = tuple[str, Row] | tuple[str, Row, Mapping[str, Any]]
+type Token = Mapping[str, str]
+"""Where a listing goes on."""
 
 CHUNK: Final = 30_000
 """Characters a property: Table Storage takes 64 KiB of UTF-16 a string.
@@ -62,9 +64,11 @@ def connect(
 class Table:
     """One table. Every method raises ``Upstream`` when storage fails."""
 
-    def __init__(self, service: TableServiceClient, name: str) -> None:
+    def __init__(self, service: TableServiceClient, name: str, *, born: Sequence[Row] = ()) -> None:
+        """``born``: rows that the table begins with if it is made here."""
         self._client: TableClient = service.get_table_client(name)
         self._name = name
+        self._born = born
 
     async def read(self, partition: str, row: str) -> Row | None:
         """One row with its metadata (``etag_of``), ``None`` when it, or the table, is not there."""
@@ -98,15 +102,32 @@ class Table:
         except AzureError as error:
             raise translated(error) from error
 
+    async def page(
+        self, condition: str, *, select: list[str], limit: int, token: Token | None = None
+    ) -> tuple[list[Row], Token | None]:
+        """At most so many rows in the order of their keys, and the token behind them, ``None`` at the end.
+
+        A page may hold nothing and not be the last.
+        """
+        async for rows, following in self._pages(condition, select, limit, token):
+            return rows, following
+        return [], None
+
     async def pages(
-        self, condition: str, *, limit: int, token: Mapping[str, str] | None = None
-    ) -> AsyncIterator[tuple[list[Row], Mapping[str, str] | None]]:
+        self, condition: str, *, limit: int, token: Token | None = None
+    ) -> AsyncIterator[tuple[list[Row], Token | None]]:
         """The same page by page, each with the token behind it, ``None`` at the end. A page may hold nothing.
 
         Storage looks at rows for five seconds a page, whatever it finds among them:
         https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
         """
-        found = self._client.query_entities(condition, results_per_page=min(limit, _PAGE))
+        async for page in self._pages(condition, None, limit, token):
+            yield page
+
+    async def _pages(
+        self, condition: str, select: list[str] | None, limit: int, token: Token | None
+    ) -> AsyncIterator[tuple[list[Row], Token | None]]:
+        found = self._client.query_entities(condition, select=select, results_per_page=min(limit, _PAGE))
         pages = found.by_page(continuation_token=dict(token) if token else None)  # type: ignore[arg-type]  # it is a dict here
         try:
             async for page in pages:
@@ -134,6 +155,8 @@ class Table:
             await self._client.create_table()
         except ResourceExistsError:
             return
+        for row in self._born:
+            await self._client.upsert_entity(dict(row))
 
 
 async def _sent[T](write: Callable[[], Awaitable[T]]) -> T:

@@ -24,6 +24,8 @@ from typing import Self
 from shared.core.footprint import Footprint, in_doubt
 from shared.core.names import LeaseId, ObjectId
 
+FORM = 2
+"""Of the rows that are written today."""
 ATTEMPTS_UNTIL_STUCK = 8
 _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 900.0
@@ -136,6 +138,8 @@ class Lease(LeaseView):
     """Of what its role granted when it was issued; empty for a lease from before this was kept."""
     undone_by: datetime | None = None
     """By then whatever the attempts to end it have deleted has come to light where it went: in the recycle bin."""
+    form: int = field(default=FORM, compare=False)
+    """Of its rows, as they were read. The next write brings those of an older version into today's."""
     version: str = ""
 
     def held_until(self, instant: datetime) -> Lease:

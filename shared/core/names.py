@@ -12,6 +12,8 @@ SHARDS = 16
 
 _ROLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+_INVERTED = str.maketrans(_DIGITS, _DIGITS[::-1])
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NAME = re.compile(r"[^ /%?<>\\]|[^ /%?<>\\][^/%?<>\\]*[^ /%?<>\\]")
 
@@ -60,6 +62,11 @@ class LeaseId(str):
     def ulid(self) -> str:
         """The part that makes it unique: 26 characters."""
         return self.partition(".")[2]
+
+    @property
+    def age(self) -> str:
+        """Sorts the newest first, whatever their roles: ``ulid`` with every digit inverted. 26 characters."""
+        return self.ulid.translate(_INVERTED)
 
     @property
     def shard(self) -> str:

@@ -68,7 +68,9 @@ class Page[T]:
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which leases to list: ``live`` are those that have not ended. ``cursor`` is the last id of the page before."""
+    """Which leases to list: ``live`` are those that have not ended. ``cursor`` is the last id of the page before: what is older
+    than that comes next, be the lease itself still among them or not.
+    """
 
     role: RoleName | None = None
     holder: ObjectId | None = None
@@ -134,7 +136,10 @@ class Leases(Protocol):
         ...
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
-        """Leases in the order of their ids. A role or a holder reads only that one's index rows."""
+        """Leases, the newest first (``LeaseId.age``). A role or a holder reads only that one's index rows.
+
+        Of live ones no row of one that has ended is read.
+        """
         ...
 
     async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
@@ -157,6 +162,13 @@ class Leases(Protocol):
         """Counts those of the role's leases that are ACTIVE, and the admitted ones that are PLANNED, of ``since`` or later.
 
         May stop counting at ``at_most``: ``planned`` is complete only below that.
+        """
+        ...
+
+    async def align(self, at_most: int) -> int:
+        """Brings up to so many leases whose index rows are an older version's, or belie them, into today's form.
+
+        Gives how many were not as they should be. Forgets index rows of leases that are gone. Reads every row.
         """
         ...
 

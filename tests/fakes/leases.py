@@ -80,6 +80,10 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.room_taken", lambda: self._room_taken(role, admitted, since), role, at_most)
 
+    async def align(self, at_most: int) -> int:
+        """See the port."""
+        return await self._calls.through("leases.align", lambda: 0, at_most)
+
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """See the port."""
         return await self._calls.through("leases.census", self._census)
@@ -123,7 +127,8 @@ class MemoryLeases:
         return tuple(lease.id for lease in sorted(due, key=lambda lease: (lease.id.shard, lease.due_at, lease.id)))
 
     def _list(self, query: LeaseQuery) -> Page[LeaseView]:
-        found = [_view(lease) for _, lease in sorted(self.rows.items()) if _matches(lease, query)]
+        newest = sorted(self.rows.values(), key=lambda each: (each.id.age, each.id))
+        found = [_view(lease) for lease in newest if _matches(lease, query)]
         shown = tuple(found[: query.limit])
         return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
@@ -152,7 +157,7 @@ def _matches(lease: Lease, query: LeaseQuery) -> bool:
         query.tenant in {None, lease.holder.tenant_id},
         query.state in {None, lease.state},
         lease.state.is_live or not query.live,
-        query.cursor is None or lease.id > query.cursor,
+        query.cursor is None or (lease.id.age, lease.id) > (query.cursor.age, query.cursor),
     )
     return all(wanted)
 

@@ -186,7 +186,7 @@ async def test_reads_a_lease_without_its_credential(app: App) -> None:
 
 async def test_lists_own_leases_in_parts(app: App) -> None:
     """The cursor leads from one part to the next; others' leases are not among them."""
-    mine = sorted([(await issued(app)).json["lease"]["id"] for _ in range(3)])
+    mine = sorted([(await issued(app)).json["lease"]["id"] for _ in range(3)], reverse=True)
     await issued(app, token="bob.token.x")
     first = await app.call("GET", "/api/v1/leases", query={"limit": "2"})
     second = await app.call("GET", "/api/v1/leases", query={"limit": "2", "cursor": first.json["next"]})
@@ -200,7 +200,7 @@ async def test_lists_what_has_not_ended_unless_told(app: App) -> None:
     over, living = [(await issued(app)).json["lease"]["id"] for _ in range(2)]
     app.world.clock.jump(300)
     await app.call("DELETE", f"/api/v1/leases/{over}")
-    expected = {None: [living], "ended": [over], "active": [living], "all": sorted([over, living]), "ending": []}
+    expected = {None: [living], "ended": [over], "active": [living], "all": sorted([over, living], reverse=True), "ending": []}
     for state, ids in expected.items():
         answer = await app.call("GET", "/api/v1/leases", query={"state": state} if state else {})
         assert [lease["id"] for lease in answer.json["leases"]] == ids, state
