@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -16,7 +15,6 @@ from shared.cloud.system import SystemClock, SystemIds
 from shared.core.batch import Message
 from shared.core.caller import Caller
 from shared.core.census import Census
-from shared.core.errors import LeaseholdError
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.issuer import Issuer
 from shared.core.outages import Outages
@@ -32,14 +30,13 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables.aio import TableServiceClient
 
+    from shared.broker.resume import Resumption
     from shared.cloud.arm import Arm
     from shared.cloud.graph import Graph
     from shared.cloud.graph_calls import GraphCalls
     from shared.cloud.identity import HeldTokens
     from shared.cloud.probe import TokenProbe
     from shared.core.names import ObjectId
-
-log = logging.getLogger(__name__)
 
 # Azure's libraries are imported within the functions below: a sweep that finds nothing due needs none but storage's, a read
 # needs neither Graph's nor Resource Manager's, and together they cost a cold start more than a second.
@@ -93,8 +90,6 @@ class Parts:
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
     ids: Ids = field(default_factory=SystemIds)
-    _resuming: asyncio.Future[None] | None = None
-    """Kept: the event loop alone would forget it."""
     identities: list[HeldTokens] = field(default_factory=list, init=False)
     """Those that have been needed so far: the broker's own, and storage's where it is another."""
 
@@ -268,18 +263,17 @@ class Parts:
     @cached_property
     def outages(self) -> Outages:
         """Which services do not answer; when one does again, what has waited for it is taken up."""
-        return Outages(self._resume)
+        return Outages(self._recovered)
 
-    def _resume(self) -> None:
-        from shared.broker.resume import resume
+    def _recovered(self) -> None:
+        self.resumption()
 
-        async def run() -> None:
-            try:
-                await resume(self.outside)
-            except LeaseholdError:
-                log.warning("what has waited for Azure to answer is left to the sweep", exc_info=True)
+    @cached_property
+    def resumption(self) -> Resumption:
+        """Takes up what has waited."""
+        from shared.broker.resume import Resumption
 
-        self._resuming = asyncio.ensure_future(run())
+        return Resumption(self.outside)
 
     @cached_property
     def patience(self) -> Patience:

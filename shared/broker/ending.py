@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import LostRace, Misconfigured, Throttled, Upstream
+from shared.core.errors import LostRace, Misconfigured, Throttled, Uncertain, Upstream
 from shared.core.lease import Cause, Lease, State
 
 log = logging.getLogger(__name__)
@@ -33,18 +33,22 @@ async def take_back(
     young: bool | None = None,
     maker: bool = False,
     at_once: bool = False,
+    otherwise_due: datetime | None = None,
 ) -> Lease:
     """Undoes the footprint of a claimed lease; gives the lease as it then stands.
 
     ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), when something was absent that may
     only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``).
-    ``at_once`` as in ``Issuer.undo``. Raises ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    ``at_once`` as in ``Issuer.undo``. Whoever tries before the lease is due says when it was (``otherwise_due``): if Azure does
+    not answer, it is so again. Raises ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
     """
     fresh = outside.now() < _settled(outside, hold.lease)
     being_made = not maker and outside.now() < hold.lease.made_by
     try:
         met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young, at_once=at_once)
     except (Upstream, Misconfigured) as failure:
+        if otherwise_due is not None and isinstance(failure, Uncertain):
+            return await _put_off(outside, hold, failure, (otherwise_due - outside.now()).total_seconds())
         return await _failed(outside, hold, failure, request_id)
     if being_made or (fresh and not met_all):
         return await hold.release(lambda lease: lease.looked_at_again(_settled(outside, lease)))
@@ -69,14 +73,17 @@ async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigure
     log.warning("lease %s could not be ended: %s", hold.lease.id, failure)
     await outside.audit.record(_event(outside, hold.lease, Outcome.FAILED, request_id, failure))
     if isinstance(failure, Throttled):
-        wait = failure.retry_after or 0.0
-        return await hold.release(lambda it: it.put_off(outside.now(), failure.brief(), outside.ids.jitter(), wait))
+        return await _put_off(outside, hold, failure, failure.retry_after or 0.0)
     if hold.lease.on_last_attempt:
         await outside.audit.record(replace(_event(outside, hold.lease, Outcome.FAILED, request_id, failure), operation="stuck"))
     lease = await hold.release(lambda lease: lease.failed(outside.now(), failure.brief(), outside.ids.jitter()))
     if lease.state is State.STUCK:
         log.error("lease %s is stuck after %d attempts: %s", lease.id, lease.attempts, failure)
     return lease
+
+
+async def _put_off(outside: Outside, hold: Hold, failure: Upstream, wait: float) -> Lease:
+    return await hold.release(lambda it: it.put_off(outside.now(), failure.brief(), outside.ids.jitter(), wait))
 
 
 def _settled(outside: Outside, lease: Lease) -> datetime:

@@ -1,15 +1,20 @@
-"""After an outage of Azure's: what waits only because of it is taken up at once, not when its next attempt would be due."""
+"""After an outage of Azure's: what waits only because of it is taken up at once, not when its next attempt would be due.
+
+That an outage is over is known by the first call that is answered: a caller's, or one that a sweep makes to find out.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from shared.broker.ending import claim, take_back
 from shared.broker.fan_out import leave
 from shared.broker.outside import Outside
-from shared.core.errors import LostRace, Uncertain, Unreachable
-from shared.core.lease import State
+from shared.core.errors import LeaseholdError, LostRace, Uncertain, Unreachable, Upstream
+from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.ports import LeaseQuery
 from shared.core.urgency import in_background
@@ -19,8 +24,70 @@ log = logging.getLogger(__name__)
 AT_A_GO = 200
 """Leases: a service that has just come back is not asked everything at once."""
 _PAUSE = 15.0
+_APART = 5.0
+"""Seconds between two looks at what waits, however often a service comes and goes: less than what waits may go on waiting."""
+_PICKS = 3
 _PAGE = 1000
 _CAUSES = (Uncertain.code, Unreachable.code)
+
+
+@dataclass(slots=True, eq=False)
+class Resumption:
+    """Called when a service answers again: resumes in the background, and once more if it is called meanwhile."""
+
+    outside: Outside
+    _wanted: bool = False
+    _running: asyncio.Future[None] | None = None
+    """Kept: the event loop alone would forget it."""
+
+    def __call__(self) -> None:
+        """Raises nothing, and waits for nothing."""
+        self._wanted = True
+        if self._running is None or self._running.done():
+            self._running = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            try:
+                await resume(self.outside)
+            except LeaseholdError:
+                log.warning("what has waited for Azure to answer is left to the sweep", exc_info=True)
+            await self.outside.clock.sleep(_APART)
+
+
+async def look(outside: Outside, request_id: str) -> Lease | None:
+    """Tries one of the leases that wait for a service which this worker knows to be down, before its time; as it then stands.
+
+    When it does not answer still, that was no failed attempt, and the lease is due when it was. ``None``: there is no outage,
+    or none waits. Raises nothing.
+    """
+    if not outside.outages.known:
+        return None
+    try:
+        with in_background():
+            return await _tried(outside, request_id)
+    except (LostRace, Upstream):
+        log.warning("whether Azure answers again could not be tried", exc_info=True)
+        return None
+
+
+async def _tried(outside: Outside, request_id: str) -> Lease | None:
+    lease = await _any_waiting(outside)
+    if lease is None:
+        return None
+    async with await claim(outside, lease, lease.cause or Cause.REVOKED) as hold:
+        patience = outside.timing.inline_undo
+        return await take_back(outside, hold, request_id=request_id, patience=patience, otherwise_due=lease.due_at)
+
+
+async def _any_waiting(outside: Outside) -> Lease | None:
+    waiting = [lease_id async for lease_id in _waiting(outside)]
+    for _ in range(min(_PICKS, len(waiting))):
+        lease = await outside.leases.get(waiting[int(outside.ids.jitter() * len(waiting))])
+        if lease is not None and _waits(lease, outside) and outside.outages.concern(lease.footprint):
+            return lease
+    return None
 
 
 async def resume(outside: Outside) -> int:
@@ -65,11 +132,16 @@ async def _waiting(outside: Outside) -> AsyncIterator[LeaseId]:
 
 
 async def _make_due(outside: Outside, lease_id: LeaseId) -> bool:
-    lease, now = await outside.leases.get(lease_id), outside.now()
-    if lease is None or lease.due_at <= now or lease.is_being_ended(now) or not lease.last_error.startswith(_CAUSES):
+    lease = await outside.leases.get(lease_id)
+    if lease is None or not _waits(lease, outside):
         return False
     try:
-        await outside.leases.swap(lease.held_until(now), former=lease)
+        await outside.leases.swap(lease.held_until(outside.now()), former=lease)
     except LostRace:
         return False
     return True
+
+
+def _waits(lease: Lease, outside: Outside) -> bool:
+    now = outside.now()
+    return lease.due_at > now and not lease.is_being_ended(now) and lease.last_error.startswith(_CAUSES)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from shared.broker.access import lease_for, require_admin
 from shared.broker.ending import claim, take_back
+from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.core.batch import Recall
 from shared.core.errors import LostRace, Uncertain, Upstream
@@ -31,11 +32,19 @@ async def revoke(outside: Outside, request: Request, lease_id: LeaseId) -> Lease
             await outside.audit.record(request.done(outside, "revoke", role=lease_id.role, lease=lease_id))
             if outside.outages.concern(lease.footprint):
                 # Nobody waits for what this worker knows to be out of reach: a sweep tries it.
-                return await hold.release(lambda it: it.put_off(outside.now(), Uncertain.code, outside.ids.jitter(), 0.0))
+                return await _put_off(outside, hold)
             return await take_back(outside, hold, request_id=request.id, patience=outside.timing.inline_undo)
     except LostRace:
         # Whoever was faster is ending it, or has only renewed it, or its hold on it, and will lose on the next try.
         return await _as_it_stands(outside, request, lease_id)
+
+
+async def _put_off(outside: Outside, hold: Hold) -> Lease:
+    lease = await hold.release(lambda it: it.put_off(outside.now(), Uncertain.code, outside.ids.jitter(), 0.0))
+    if not outside.outages.concern(lease.footprint):
+        # It has come back meanwhile: whoever took up then what waits did not see this one.
+        outside.outages.recovered()
+    return lease
 
 
 async def _as_it_stands(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:

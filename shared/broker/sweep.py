@@ -16,11 +16,13 @@ from shared.broker.due import Ages, all_due
 from shared.broker.ending import claim, take_back
 from shared.broker.fan_out import FEW, leave, not_waiting
 from shared.broker.outside import Outside
+from shared.broker.resume import look
 from shared.core.batch import Batch
 from shared.core.errors import LostRace, Unreachable, Upstream
 from shared.core.footprint import principals_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.patience import both
 from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ async def sweep(outside: Outside, request_id: str) -> Summary:
     Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all.
     """
     work = _Round(outside, request_id, await all_due(outside, _AT_MOST), seconds=outside.timing.asked_sweep)
-    results = Counter(await work.run())
+    results = await _with_a_look(outside, request_id, work)
     if work.left:
         await leave(outside, await not_waiting(outside, work.left))
     return await _noted(outside, _summary(results))
@@ -68,9 +70,15 @@ async def sweep_on_time(outside: Outside, request_id: str, *, few: int = FEW) ->
         # What has waited since an earlier sweep may wait for nobody: a few of those are ended here each time.
         waited = sorted(set(due).difference(fresh))
         mine = [*mine, *waited[: max(0, few - len(mine))]]
-    results = Counter(await _Round(outside, request_id, mine, seconds=outside.timing.sweep).run())
+    results = await _with_a_look(outside, request_id, _Round(outside, request_id, mine, seconds=outside.timing.sweep))
     results["remaining"] += len(due) - len(mine)
     return await _noted(outside, _summary(results))
+
+
+async def _with_a_look(outside: Outside, request_id: str, work: _Round) -> Counter[str]:
+    """The round's results, and beside it what waits for Azure to answer is given a chance to go on."""
+    words, looked = await both(work.run(), look(outside, request_id))
+    return Counter([*words, *([_word(looked)] if looked else [])])
 
 
 async def end_due(outside: Outside, request_id: str, batch: Batch) -> Summary:

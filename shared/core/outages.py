@@ -32,6 +32,11 @@ class Outages:
             self._down.remove(service)
             self.recovered()
 
+    @property
+    def known(self) -> bool:
+        """Whether there is any."""
+        return bool(self._down)
+
     def concern(self, footprint: Footprint) -> bool:
         """Whether undoing it would ask a service that is known not to answer."""
         return not self._down.isdisjoint(_asked_by(footprint))

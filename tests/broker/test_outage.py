@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
-from shared.broker.resume import AT_A_GO, resume
+from shared.broker.resume import AT_A_GO, Resumption, resume
 from shared.broker.revoke import revoke
-from shared.broker.sweep import end_due
+from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.core.errors import Refused, Unavailable, Unreachable
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.outages import Outages, Service
 from tests.broker.scenes import AZURE, issued, stored, swept
+from tests.fakes.calls import Call
 from tests.fakes.world import World, request, role, secret_target, world
 
 
@@ -102,3 +104,86 @@ async def test_thousands_are_taken_up_some_at_a_go() -> None:
     assert count == await resume(made.outside)
     assert 15 <= made.clock.monotonic() - began < 30
     assert count == sum(len(batch.leases) for batch in made.revocations.messages())
+
+
+async def down(made: World, times: int) -> None:
+    """The only lease waits because Graph does not answer, which this worker knows."""
+    await issued(made)
+    made.clock.jump(300)
+    made.calls.fail("directory.delete_application", Unreachable(), times=1000)
+    for _ in range(times):
+        await revoke(made.outside, request(), stored(made).id)
+    made.outside.outages.note(Service.GRAPH, answered=False)
+
+
+@pytest.mark.parametrize("sweeping", [sweep, sweep_on_time])
+@pytest.mark.parametrize("times", [3, 8])
+async def test_a_sweep_finds_out_whether_azure_answers_again(times: int, sweeping: Callable[..., Awaitable[Summary]]) -> None:
+    """Though nothing is due: else one lease that waits alone would wait for minutes, or an hour, when nobody calls."""
+    made = world(role())
+    await down(made, times)
+    made.calls.heal()
+    assert stored(made).due_at > made.clock.now()
+    assert 1 == (await sweeping(made.outside, "sweep")).ended
+    assert (State.ENDED, []) == (stored(made).state, made.leftovers())
+
+
+@pytest.mark.parametrize("times", [3, 8])
+async def test_finding_out_in_vain_is_no_failed_attempt(times: int) -> None:
+    """However often: the lease is due when it was, and counts as stuck when it has failed in its own time."""
+    made = world(role())
+    await down(made, times)
+    before = stored(made)
+    for _ in range(5):
+        await sweep(made.outside, "sweep")
+    after = stored(made)
+    assert (before.state, before.attempts) == (after.state, after.attempts)
+    assert 0 <= (after.due_at - max(before.due_at, made.clock.now())).total_seconds() <= 5 * 30
+
+
+async def test_no_sweep_tries_what_is_not_due_while_azure_answers() -> None:
+    """What waits for another reason, or for a service that is there, keeps its pause."""
+    made = world(role())
+    await down(made, 3)
+    made.outside.outages.note(Service.GRAPH, answered=True)
+    made.calls.heal()
+    await sweep(made.outside, "sweep")
+    assert State.ENDING is stored(made).state
+
+
+async def test_a_service_that_comes_back_while_a_revocation_is_put_off_is_told_of_again() -> None:
+    """Whoever took up what waits did not see this lease yet."""
+    made, told, swaps = world(role()), list[int](), 0
+    await issued(made)
+    made.clock.jump(300)
+    outages = made.outside.outages
+    outages.recovered = lambda: told.append(swaps)
+    outages.note(Service.GRAPH, answered=False)
+
+    def comes_back(call: Call) -> None:
+        nonlocal swaps
+        swaps += call.name == "leases.swap"
+        if swaps == 2:
+            outages.note(Service.GRAPH, answered=True)
+
+    made.calls.watch = comes_back
+    assert State.ENDING is (await revoke(made.outside, request(), stored(made).id)).state
+    assert [2, 2] == told
+
+
+async def test_what_comes_back_while_others_are_taken_up_is_taken_up_after_them() -> None:
+    """One go at a time, and none is forgotten."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    made.outside.outages.note(Service.GRAPH, answered=False)
+    resumption = Resumption(made.outside)
+    resumption()
+    resumption()
+    await made.clock.sleep(1)
+    (batch,) = made.revocations.messages()
+    await end_due(made.outside, "message", batch)
+    listed = len(made.calls.named("leases.list"))
+    resumption()
+    await made.clock.sleep(14)
+    assert len(made.calls.named("leases.list")) > listed

@@ -77,10 +77,10 @@ class Stage:
 
     async def settled(self) -> None:
         """Waits until every lease of this test has ended, sweeping as the timer would; fails when some have not in time."""
-        deadline = asyncio.get_running_loop().time() + 90
+        deadline = asyncio.get_running_loop().time() + 60
         while live := await self._live():
             assert asyncio.get_running_loop().time() < deadline, live
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.3)
             await self.sweep()
 
     async def _live(self) -> list[dict[str, Any]]:
@@ -125,10 +125,10 @@ async def opened(folder: Path, *, groups: bool = False, app: Path = ROOT, **more
 async def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     """A stack for each file of tests: what one leaves behind is not the others' to wait for.
 
-    In a file that says ``GROUPS = True`` the broker has the permissions for roles with groups, too.
+    In a file that says ``GROUPS = True`` the broker has the permissions for roles with groups, too; a file's ``SETTINGS`` win.
     """
-    groups = getattr(request.module, "GROUPS", False)
-    async with opened(tmp_path_factory.mktemp("storage"), groups=groups) as stage:
+    groups, settings = getattr(request.module, "GROUPS", False), getattr(request.module, "SETTINGS", {})
+    async with opened(tmp_path_factory.mktemp("storage"), groups=groups, **settings) as stage:
         yield stage
 
 

@@ -1,0 +1,82 @@
+"""Azure does not answer for a while: nobody waits for what is known not to come, and what waits goes on afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ISSUE = "roles/app-reader/leases"
+AT_ONCE = 8.0
+"""Seconds. Whoever waits for Azure waits for 20."""
+SOON = 15.0
+"""Seconds after the first call that is answered, by which what waits has been taken up."""
+DOWN: dict[str, Any] = {"service": "graph", "times": None, "effect": {"status": 503, "code": "ServiceUnavailable"}}
+
+
+async def known_to_be_down(stage: Stage) -> None:
+    """Graph fails, and the worker has seen it."""
+    await stage.visitor.control("DELETE", "calls")
+    await stage.faults(DOWN)
+
+    async def seen() -> bool:
+        return any(call["status"] == 503 for call in await stage.visitor.control("GET", "calls"))
+
+    await until(seen, 30)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    """Waits for that; fails when it does not hold in time."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.1)
+
+
+async def put_off(stage: Stage, made: list[dict[str, Any]]) -> None:
+    """Their holder revokes them, and is answered 202 at once."""
+    web = await stage.broker("vm-web")
+    async with asyncio.timeout(AT_ONCE):
+        replies = await asyncio.gather(*(web.call("DELETE", f"leases/{each['lease']['id']}") for each in made))
+    assert {(202, "ending")} == {(reply.status_code, reply.json()["state"]) for reply in replies}
+
+
+async def over(stage: Stage, made: list[dict[str, Any]]) -> bool:
+    """Whether all of them have ended."""
+    listed = await stage.leases(await stage.broker("vm-web"))
+    return {each["lease"]["id"] for each in made} <= {lease["id"] for lease in listed if lease["state"] == "ended"}
+
+
+async def test_what_waits_goes_on_with_the_first_call_of_a_caller_that_is_answered(stage: Stage) -> None:
+    """No sweep runs: it would be the leases' own next attempts that end them, half a minute or more from now."""
+    before, web = await stage.objects(), await stage.broker("vm-web")
+    made = [await web.must("POST", ISSUE, {}) for _ in range(3)]
+    waiting: asyncio.Task[httpx.Response] = asyncio.create_task(web.call("POST", ISSUE, {}))
+    await known_to_be_down(stage)
+    await put_off(stage, made)
+    await stage.faults()
+    issued = await waiting
+    assert 201 == issued.status_code, issued.text
+    await until(lambda: over(stage, made), SOON)
+    await web.must("DELETE", f"leases/{issued.json()['lease']['id']}")
+    assert before == await stage.objects()
+
+
+async def test_what_waits_goes_on_with_the_next_sweep_when_nobody_calls(stage: Stage) -> None:
+    """Though none of the leases is due: one of them is tried before its time, and the others follow."""
+    before, web = await stage.objects(), await stage.broker("vm-web")
+    made = [await web.must("POST", ISSUE, {}) for _ in range(4)]
+    await stage.faults(DOWN)
+    first = await web.call("DELETE", f"leases/{made[0]['lease']['id']}")
+    assert (202, "ending") == (first.status_code, first.json()["state"])
+    await put_off(stage, made[1:])
+    await stage.faults()
+    await stage.sweep()
+    await until(lambda: over(stage, made), SOON)
+    assert before == await stage.objects()
