@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, Interrupted, NotFound, Refused, Throttled, Unavailable
+from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
+from shared.issuers.service_principal import ServicePrincipalIssuer
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world
 
@@ -150,3 +154,36 @@ async def test_only_an_admin_revokes_a_role(scene: World) -> None:
     """Holders revoke their own leases."""
     with pytest.raises(Forbidden):
         await revoke_role(scene.outside, request(), WEB)
+
+
+@pytest.mark.parametrize(("later", "again"), [(45.0, True), (90.0, False)])
+async def test_an_attempt_soon_after_another_is_told_so(
+    scene: World, monkeypatch: pytest.MonkeyPatch, later: float, *, again: bool
+) -> None:
+    """What the former has deleted may still be on its way to Azure's replicas: for a minute."""
+    told: list[bool] = []
+    undo = ServicePrincipalIssuer.undo
+
+    async def noting(issuer: ServicePrincipalIssuer, footprint: Footprint, **more: Any) -> bool:
+        told.append(more["again"])
+        return await undo(issuer, footprint, **more)
+
+    monkeypatch.setattr(ServicePrincipalIssuer, "undo", noting)
+    scene.calls.fail("directory.delete_application", Refused())
+    await revoked(scene)
+    await swept(scene, after=later)
+    assert [False, again] == told
+    assert State.ENDED is stored(scene).state
+
+
+async def test_what_another_worker_may_still_be_making_has_not_ended(scene: World) -> None:
+    """Though everything was met and undone: it is looked at again once nothing of it can be under way."""
+    lease = stored(scene)
+    made_by = scene.clock.now() + timedelta(seconds=180)
+    scene.leases.rows[lease.id] = replace(lease, state=State.PLANNED, made_by=made_by, due_at=scene.clock.now())
+    assert State.ENDING is (await revoked(scene, ADMINISTRATOR)).state
+    assert [] == scene.leftovers()
+    await swept(scene, after=181)
+    assert State.ENDING is stored(scene).state
+    await swept(scene, after=180)
+    assert State.ENDED is stored(scene).state

@@ -264,6 +264,9 @@ async def test_a_listing_of_one_partition_goes_on_where_it_stopped(stores: Store
     made = [(await stores.leases.open(each)).id for each in neighbours(5)]
     for limit in (1, 2, 4, 5, 6):
         assert sorted(made) == sorted(each.id for each in await paged(stores, LeaseQuery(role=WEB, limit=limit)))
+    assert [False, True, True] == [
+        (await stores.leases.list(LeaseQuery(role=WEB, limit=limit))).cursor is None for limit in (4, 5, 6)
+    ]
 
 
 async def test_leases_of_a_generation_are_counted_apart(stores: Stores) -> None:

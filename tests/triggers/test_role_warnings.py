@@ -29,6 +29,14 @@ async def test_a_definition_that_assigns_identities_is_warned_of(app: App) -> No
     assert [] == codes(read.json)
 
 
+async def test_a_warning_names_the_field_that_names_the_definition(app: App) -> None:
+    """Here its id."""
+    app.world.cloud.permissions[DEFINITION] = (Permission((ASSIGN_IDENTITY,)),)
+    document = (await put(app)).json
+    document["azure_roles"] = [{"role_id": DEFINITION, "scope": document["azure_roles"][0]["scope"]}]
+    assert "azure_roles[0].role_id" == (await put(app, document=document)).json["warnings"][0]["path"]
+
+
 async def test_a_dry_run_says_what_it_has_not_tried(app: App) -> None:
     """The conditions of the broker's own grants; a PUT that stores says nothing of it."""
     assert ["grant_condition_not_evaluated"] == codes((await put(app, query={"dry_run": "true"})).json)

@@ -326,3 +326,14 @@ def test_urgency_is_of_the_innermost() -> None:
             assert (True, float("inf")) == (current().background, current().wait_until)
         assert 10.0 == current().wait_until
     assert float("inf") == current().wait_until
+
+
+async def test_background_work_far_back_in_the_queue_is_refused_at_once(budget: Budget, service: Service) -> None:
+    """Callers and other background work are before it."""
+    callers = asyncio.ensure_future(spent_all(budget, service, 20))
+    others = asyncio.ensure_future(spent_all(budget, service, 10, background=True))
+    await service.clock.sleep(0.1)
+    with in_background(), answering_by(service.clock.monotonic() + 9), pytest.raises(Throttled) as refused:
+        await budget.spend(service.call("late"))
+    assert 10.4 <= (refused.value.retry_after or 0) < 12
+    await asyncio.gather(callers, others)

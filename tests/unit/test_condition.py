@@ -66,3 +66,12 @@ def test_what_azure_could_not_read_is_refused(text: str) -> None:
     if not text.startswith("(("):
         with pytest.raises(ConditionSyntaxError):
             parse(text)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("(", ")"), ("!", ""), ("NOT ", ""), ("!(", ")")])
+def test_a_condition_is_nested_at_most_32_deep(opening: str, closing: str) -> None:
+    """Parentheses and negations count alike."""
+    most = 32 // (len(opening.strip()) if opening.strip() == "!(" else 1)
+    condition(opening * most + "ActionMatches{'x'}" + closing * most)
+    with pytest.raises(Unparsable, match="nested at most 32 deep"):
+        condition(opening * (most + 1) + "ActionMatches{'x'}" + closing * (most + 1))

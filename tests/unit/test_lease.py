@@ -51,6 +51,9 @@ MOVES: dict[str, tuple[Callable[[Lease], Lease], set[State]]] = {
     "let_go": (lambda lease: lease.let_go(NOW, timedelta(days=7)), {State.ENDING, State.STUCK}),
     "ending": (lambda lease: lease.ending(Cause.REVOKED, NOW, NOW), set(State) - {State.ENDED}),
     "looked_at_again": (lambda lease: lease.looked_at_again(NOW), {State.ENDING, State.STUCK}),
+    "proving": (lambda lease: lease.proving(NOW), {State.ACTIVE}),
+    "put_off": (lambda lease: lease.put_off(NOW, "x", 0.5, 0.0), {State.ENDING, State.STUCK}),
+    "given_up": (lambda lease: lease.given_up(NOW, "x", 0.5), {State.ENDING, State.STUCK}),
     "failed": (lambda lease: lease.failed(NOW, "x", 0.5), {State.ENDING, State.STUCK}),
     "ended": (lambda lease: lease.ended(NOW, after(1)), {State.ENDING, State.STUCK}),
 }

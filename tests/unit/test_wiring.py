@@ -109,12 +109,14 @@ async def test_the_queue_is_made_when_there_is_something_to_queue() -> None:
     await parts.transport.close()
 
 
-def test_azures_libraries_do_not_tell_of_every_call() -> None:
+def test_azures_libraries_do_not_tell_of_every_call(caplog: pytest.LogCaptureFixture) -> None:
     """What goes wrong they still tell."""
-    for name in ("azure", "httpx"):
+    caplog.set_level(logging.INFO)
+    libraries = ("azure", "httpx", "httpcore", "msal")
+    for name in libraries:
         logging.getLogger(name).setLevel(logging.NOTSET)
     assert Parts(LEAST).outside.timing.settle == 180
-    for name in ("azure.core.pipeline.policies.http_logging_policy", "httpx"):
+    for name in (*libraries, "azure.core.pipeline.policies.http_logging_policy"):
         assert logging.getLogger(name).getEffectiveLevel() == logging.WARNING
 
 
