@@ -370,3 +370,16 @@ async def test_a_worker_that_wakes_after_its_turn_spares_the_secret_of_the_next(
     assert "directory.add_secret" in scene.calls.names()[-12:]
     assert [True] == [works(scene, each) for each in others]
     assert 1 == sum(len(app.secrets) for app in scene.cloud.applications.values())
+
+
+async def test_a_fresh_secret_that_is_not_handed_out_goes_at_once(target: Target) -> None:
+    """Where the former one cannot be removed: that stays, and works."""
+    scene = world(role(target))
+    first = await once(scene)
+    scene.clock.jump(200)
+    for call in ("directory.remove_secret", "applications.remove_secret"):
+        scene.calls.fail(call, Locked())
+    with pytest.raises(Locked):
+        await once(scene)
+    assert 1 == sum(len(application.secrets) for application in scene.cloud.applications.values())
+    assert works(scene, first)

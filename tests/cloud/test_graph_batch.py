@@ -289,3 +289,11 @@ async def test_who_gives_up_is_left_out(graph: Graph, service: BatchingGraph) ->
     tasks[1].cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert [f"/applications/{application(number)}" for number in (0, 2)] == [item["url"] for item in service.seen[0][2]]
+
+
+async def test_nothing_is_kept_of_a_batch_that_was_answered(graph: Graph) -> None:
+    """A worker that deletes for months does not grow."""
+    await in_the_background(*deleting(graph, 3))
+    await asyncio.sleep(0)
+    batches = graph._calls._batches
+    assert ([], set()) == (batches._waiting, batches._sending)

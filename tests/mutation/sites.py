@@ -252,7 +252,7 @@ def _statements(node: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
     match node:
         case ast.Expr(value=ast.Call() | ast.Await()) | ast.Raise() | ast.AugAssign() | ast.Delete():
             yield "statement left out", ast.Pass()
-        case ast.Return(value=value) if value is not None and not _is_none(value):
+        case ast.Return(value=value) if value is not None and not _says_no(value):
             yield "returns nothing", ast.Return(ast.Constant(None))
         case ast.Continue():
             yield "loop ended", ast.Break()
@@ -260,8 +260,9 @@ def _statements(node: ast.stmt) -> Iterator[tuple[str, ast.AST]]:
             yield "loop not ended", ast.Pass()
 
 
-def _is_none(value: ast.AST) -> bool:
-    return isinstance(value, ast.Constant) and value.value is None
+def _says_no(value: ast.AST) -> bool:
+    """``None`` is no other answer then; of a ``False`` the opposite is tried."""
+    return isinstance(value, ast.Constant) and (value.value is None or value.value is False)
 
 
 def _literal(elements: list[ast.expr]) -> bool:

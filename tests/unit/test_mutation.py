@@ -34,6 +34,7 @@ from tests.mutation.trial import Outcome
         ("for a in b:\n    continue", {"break"}),
         ("[a for a in b if a.c]", {"for a"}),
         ("now() < b", {"now() > b"}),
+        ("def f():\n    return False", {"True"}),
         ("try:\n    a = b\nexcept ValueError:\n    a = c", {"except ()"}),
         ("try:\n    a = b\nexcept (C, D):\n    a = c", {"except Exception", "except (C,)", "except (D,)"}),
     ],
