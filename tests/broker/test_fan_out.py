@@ -91,6 +91,16 @@ async def test_what_waits_is_not_queued_again(scene: World) -> None:
     assert MANY == sum(len(batch.leases) for batch in scene.revocations.messages())
 
 
+async def test_exactly_a_few_that_are_fresh_are_ended_beside_those_that_wait(scene: World) -> None:
+    """One more and they would be queued."""
+    await overdue(scene, MANY)
+    await on_time(scene)
+    await overdue(scene, FEW)
+    assert Summary(ended=FEW, remaining=MANY) == await on_time(scene)
+    await overdue(scene, FEW + 1)
+    assert Summary(ended=FEW, remaining=MANY + 1) == await on_time(scene)
+
+
 async def test_leases_end_where_nobody_takes_messages(scene: World) -> None:
     """A queue without its function must not be where leases wait for ever: each sweep ends a few of those that wait."""
     await overdue(scene, 5 * FEW)

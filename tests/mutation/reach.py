@@ -10,7 +10,7 @@ import ast
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -142,7 +142,7 @@ def _imported(tree: ast.Module) -> set[str]:
     return found
 
 
-def measure(root: Path, folder: str, suites: list[str], options: list[str]) -> Reach:
+def measure(root: Path, folder: str, suites: Sequence[str], options: Sequence[str]) -> Reach:
     """Runs the suites in this process. Raises ``RuntimeError`` when a test fails: nothing could be told then."""
     arguments = ["-q", "-p", "no:cacheprovider", *UNWARNED, *options, *suites]
     with Watch(root, folder) as watch:
