@@ -290,3 +290,25 @@ def test_a_lease_tells_by_its_id_when_it_was_opened() -> None:
     made = scene()
     opened = made.clock.now() + timedelta(milliseconds=7)
     assert opened == mark.opened_at(LeaseId.of(WEB, made.ids.ulid(opened)))
+
+
+async def test_leases_that_no_list_shows_are_looked_at_for_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That some were left is told by what they are."""
+    monkeypatch.setattr("shared.broker.drift._SECONDS", 0.0)
+    made = scene()
+    await issued(made)
+    await deleted_by_hand(made)
+    done = await reconciled(made, after=2 * HOUR)
+    assert "leases: not all of it in one run" in done.unread
+
+
+async def test_a_run_counts_the_leases_and_a_dry_one_does_not() -> None:
+    """By role and state, as of its beginning."""
+    made = scene()
+    await issued(made)
+    await reconciled(made, dry_run=True)
+    assert await made.journal.last_count() is None
+    await reconciled(made)
+    counted = await made.journal.last_count()
+    assert counted is not None
+    assert {(WEB, State.ACTIVE): 1} == dict(counted.leases)

@@ -244,3 +244,14 @@ async def test_a_recall_of_a_role_that_nobody_has_revoked_finds_nothing(scene: W
     """Whoever has written it."""
     assert 0 == await recall(scene.outside, "message", Recall(scene.ids.guid(), WEB))
     assert {State.ACTIVE} == of(scene, WEB)
+
+
+@pytest.mark.parametrize("state", [State.PLANNED, State.ACTIVE])
+async def test_a_lease_of_a_revoked_role_is_due_though_its_time_has_not_come(state: State) -> None:
+    """Also one that is still being made, held by its worker."""
+    made = world(role())
+    lease = (await issued(made)).lease
+    made.leases.rows[lease.id] = replace(lease, state=state, due_at=made.clock.now() + timedelta(seconds=60))
+    await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
+    await swept(made)
+    assert Cause.REVOKED is made.leases.rows[lease.id].cause

@@ -6,15 +6,19 @@ from datetime import timedelta, timezone
 import httpx
 import pytest
 
+from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
+from shared.cloud.graph_calls import GraphCalls
 from shared.core.directory import ExistingApplication, FoundGroup, HeldCredentials
-from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Upstream
+from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Unreachable, Upstream
+from shared.core.outages import Outages
 from shared.issuers.application_secret import Applications
 from shared.issuers.directory_calls import Directory
 from tests.cloud.graph_answers import (
     APPLICATION,
     CLIENT,
     END,
+    ENDPOINT,
     GROUP,
     IDS,
     KEY,
@@ -27,6 +31,7 @@ from tests.cloud.graph_answers import (
     made,
 )
 from tests.cloud.scripted import Bearer, Scripted, refused
+from tests.fakes.clock import FakeClock, FixedIds
 
 
 def test_satisfies_what_the_issuers_ask_for(graph: Graph) -> None:
@@ -371,3 +376,16 @@ async def test_what_is_not_found_is_absent(graph: Graph, service: Scripted, look
     service.will(refused(404, "Request_ResourceNotFound"))
     with pytest.raises(Absent):
         await look(graph)
+
+
+async def test_an_answer_after_silence_is_a_recovery(service: Scripted, bearer: Bearer) -> None:
+    """A server's error is none, a refusal is one."""
+    told: list[int] = []
+    budgets = Budgets(FakeClock(), Outages(lambda: told.append(len(service.calls))))
+    graph = Graph(GraphCalls(ENDPOINT, bearer, service.client(), FixedIds(), budgets))
+    service.will(httpx.ConnectError("silence"), refused(500), refused(403), httpx.Response(204))
+    for expected in (Unreachable, Unavailable, Refused):
+        with pytest.raises(expected):
+            await graph.delete_principal(PRINCIPAL)
+    await graph.delete_principal(PRINCIPAL)
+    assert [3] == told

@@ -19,6 +19,7 @@ from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
 from shared.cloud.identity import HeldTokens
+from shared.cloud.repeating import Repeating
 from shared.core.batch import Batch
 from shared.core.errors import IdentityRefused, Unreachable
 from shared.core.names import LeaseId, ObjectId, Scope
@@ -283,3 +284,10 @@ class Keeping(Issuing):
         if self.kept is None or options.get("claims"):
             self.kept = await super().get_token(*scopes, **options)
         return self.kept
+
+
+async def test_a_transport_is_entered_as_itself(held: HeldTokens) -> None:
+    """As Azure's own clients enter the one that they are given."""
+    transport = Repeating(held, "scope").over(Service(set(), (204, b"")))
+    async with transport as entered:
+        assert transport is entered

@@ -243,10 +243,17 @@ async def test_a_few_leases_are_counted_exactly_and_many_are_not(stores: Stores)
     assert [6, 6, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 48, 5)]
 
 
-def neighbours(count: int) -> list[Lease]:
+def neighbours(count: int, shard: str = "07") -> list[Lease]:
     """So many leases of one role in one partition."""
     found = (lease(number) for number in range(10_000))
-    return list(islice((each for each in found if each.id.shard == "07"), count))
+    return list(islice((each for each in found if each.id.shard == shard), count))
+
+
+async def test_a_first_partition_with_twice_its_share_tells_that_there_are_many(tables: Stores) -> None:
+    """Ids are spread evenly: of 48 a partition has three, so that with more than six of them in it nobody reads on."""
+    for each in neighbours(6, "00"):
+        await tables.leases.open(each)
+    assert [6, 6, None] == [await tables.leases.count_few(WEB, most) for most in (1000, 48, 47)]
 
 
 async def test_leases_are_counted_up_to_a_bound_within_a_partition_too(stores: Stores) -> None:

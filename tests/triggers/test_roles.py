@@ -180,3 +180,11 @@ async def test_refuses_a_text_that_is_no_role_name(app: App, name: str) -> None:
     """With what is expected."""
     answer = await put(app, name=name.replace("/", "%2F"))
     assert (answer.status, answer.json["errors"][0]["path"]) == (400, "role")
+
+
+async def test_a_dry_run_of_what_assigns_nothing_warns_of_nothing(app: App) -> None:
+    """There is no grant that could refuse it."""
+    document = {**DOCUMENT, "type": "application_secret", "application_object_id": EXISTING}
+    document = {name: value for name, value in document.items() if name not in {"azure_roles", "azure_groups"}}
+    answer = await put(app, document=document, query={"dry_run": "true"})
+    assert (200, False) == (answer.status, "warnings" in answer.json)

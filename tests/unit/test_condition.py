@@ -39,6 +39,7 @@ BAD = [
     "@Resource[a:b] StringEquals 'x') ",
     "(@Resource[a:b] StringEquals 'x'",
     "@Resource[a:b] StringEquals 'x' 'y'",
+    "ActionMatches{'x'} 'and' ActionMatches{'y'}",
     "@Resource[a:b] StringEquals 'x",
     "@Somewhere[a:b] StringEquals 'x'",
     "@Resource[] StringEquals 'x'",

@@ -215,3 +215,12 @@ def test_only_an_end_is_put_off(lease: Lease) -> None:
     """Nothing else waits for Azure's leave."""
     with pytest.raises(IllegalMove):
         lease.put_off(NOW, "x", 0.0, 60.0)
+
+
+def test_a_lease_is_being_ended_while_whoever_ends_it_gives_signs_of_life() -> None:
+    """Not before it ends, not after the hold, not when nobody holds it."""
+    held = ACTIVE.ending(Cause.EXPIRED, NOW, NOW + after(20))
+    assert [True, False] == [held.is_being_ended(NOW + after(seconds)) for seconds in (19, 21)]
+    assert replace(held, state=State.STUCK).is_being_ended(NOW)
+    for other in (ACTIVE, replace(held, ending_held=False), held.failed(NOW, "x", 0.5), ENDED):
+        assert not other.is_being_ended(NOW)

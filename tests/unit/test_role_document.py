@@ -256,3 +256,15 @@ def test_a_role_for_personal_accounts_has_a_name_that_fits_a_display_name(audien
         read_role(RoleName("r" * 54), document)
     assert ["sign_in_audience"] == [fault.path for fault in caught.value.faults]
     read_role(RoleName("r" * 63), {**DOCUMENT, "sign_in_audience": "AzureADMultipleOrgs"})
+
+
+def test_what_is_no_definition_s_id_is_told_as_that() -> None:
+    """Also where it is a GUID; a group without an id is told to need one."""
+    for wrong in ("Reader", guid(7)):
+        with pytest.raises(Malformed) as caught:
+            read_role(WEB, {"type": "service_principal", "azure_roles": [{"role_id": wrong, "scope": SCOPES[0]}]})
+        message = "expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}"
+        assert [("azure_roles[0].role_id", message)] == [(fault.path, fault.message) for fault in caught.value.faults]
+    with pytest.raises(Malformed) as caught:
+        read_role(WEB, {"type": "service_principal", "azure_groups": [{}]})
+    assert ["azure_groups[0].object_id"] == [fault.path for fault in caught.value.faults]

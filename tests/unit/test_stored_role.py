@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from shared.core import role_rules
 from shared.core.decision import Denied, decide
 from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
-from shared.core.role import ApplicationSecretTarget, Role, ServicePrincipalTarget, UnknownTarget
+from shared.core.role import ApplicationSecretTarget, Bounds, Role, ServicePrincipalTarget, UnknownTarget
 from shared.core.role_document import read_role, write_role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, application, guid, principal_target, role, secret_target
@@ -161,3 +162,15 @@ def test_powers_that_were_kept_in_another_shape_are_read_as_far_as_they_are_unde
     target = restore_role(WEB, stored, "").target
     assert isinstance(target, ServicePrincipalTarget)
     assert [Powers(("a",), assigns_identities=False, only_reads=False), None] == [each.powers for each in target.azure_roles]
+
+
+@pytest.mark.usefixtures("no_tags")
+def test_a_role_that_breaks_a_new_rule_is_read_in_all_its_parts() -> None:
+    """What a lease of it would be made of is what was written."""
+    roles = tuple(replace(each, condition="ActionMatches{'x'}") for each in principal_target(roles=1).azure_roles)
+    by_id = replace(roles[0], role_name=None, role_id=roles[0].definition_id, scope=SCOPES[1])
+    target = ServicePrincipalTarget((*roles, by_id), GROUPS[:2], ("a", "b"), "AzureADMultipleOrgs", False, "token")
+    written = role(target, bounds=Bounds(frozenset({guid(1)}), frozenset({guid(2)}), frozenset({"r"}), frozenset({TENANT})))
+    kept = restore_role(WEB, store_role(written), "v")
+    assert kept.outdated
+    assert (written.target, written.bounds) == (kept.target, kept.bounds)
