@@ -188,3 +188,12 @@ async def test_a_name_of_which_only_the_blanks_differ_is_told(name: str) -> None
     with pytest.raises(Malformed) as caught:
         await put(world(), {"type": "service_principal", "azure_roles": [{"role_name": name, "scope": SCOPES[0]}]})
     assert "'Reader'" in caught.value.faults[0].message
+
+
+@pytest.mark.parametrize("revoking", [False, True])
+async def test_deleting_what_is_not_there_says_so(*, revoking: bool) -> None:
+    """By its own code."""
+    scene = world()
+    with pytest.raises(NotFound) as caught:
+        await delete_role(scene.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
+    assert ("role_not_found", "There is no role web.") == (caught.value.stable_code, caught.value.detail)

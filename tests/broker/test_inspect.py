@@ -132,3 +132,11 @@ async def test_status_tells_what_to_mend_in_the_settings() -> None:
     made = world(role())
     made.outside = replace(made.outside, warnings=("mend this",))
     assert ("mend this",) == (await status(made.outside, request(ADMINISTRATOR))).warnings
+
+
+async def test_a_bug_is_no_sign_of_bad_health() -> None:
+    """Only storage that does not answer is."""
+    scene = world()
+    scene.calls.fail_at(1, RuntimeError("a bug"), after=False)
+    with pytest.raises(RuntimeError):
+        await health(scene.outside)

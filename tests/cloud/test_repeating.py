@@ -286,8 +286,17 @@ class Keeping(Issuing):
         return self.kept
 
 
-async def test_a_transport_is_entered_as_itself(held: HeldTokens) -> None:
+async def test_a_transport_is_entered_as_itself_and_left_with_the_other(held: HeldTokens) -> None:
     """As Azure's own clients enter the one that they are given."""
-    transport = Repeating(held, "scope").over(Service(set(), (204, b"")))
+    closed: list[int] = []
+
+    class Closing(Service):
+        async def close(self) -> None:
+            closed.append(1)
+
+    transport = Repeating(held, "scope").over(Closing(set(), (204, b"")))
     async with transport as entered:
         assert transport is entered
+    assert [1] == closed
+    await transport.close()
+    assert [1, 1] == closed

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.cloud.audit_place import Place
+from shared.cloud.tables import Operation, Table
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unreachable
@@ -269,3 +272,24 @@ async def test_many_admissions_are_kept(stores: Stores) -> None:
     many = frozenset(LeaseId.of(WEB, f"{number:026d}") for number in range(2000))
     await stores.roles.admit(WEB, many, former=await stores.roles.admissions(WEB))
     assert many == (await stores.roles.admissions(WEB)).leases
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_a_deletion_that_meets_another_change_looks_again(
+    tables: Stores, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    """Deleted is deleted, by whomever; what was changed instead is not what was to be deleted."""
+    await tables.roles.put(role(), expected="")
+    write = Table.write
+
+    async def beaten(table: Table, operations: Iterable[Operation]) -> Any:
+        if gone:
+            await write(table, operations)
+        raise LostRace
+
+    monkeypatch.setattr(Table, "write", beaten)
+    if gone:
+        assert await tables.roles.delete(WEB, expected=None)
+    else:
+        with pytest.raises(PreconditionFailed):
+            await tables.roles.delete(WEB, expected=None)

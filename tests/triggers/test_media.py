@@ -89,3 +89,17 @@ async def test_takes_no_compressed_body(app: App, coding: str) -> None:
 async def test_takes_a_body_as_it_is(app: App, coding: str) -> None:
     """Saying so is no fault."""
     assert (await app.call("POST", ISSUE, body={}, headers={"content-encoding": coding})).status == 201
+
+
+@pytest.mark.parametrize(
+    "charset",
+    [
+        *("utf-8", "utf8", "csutf8", "us-ascii", "ascii", "us", "iso646-us", "iso_646.irv:1991", "iso-ir-6"),
+        *("ansi_x3.4-1968", "ansi_x3.4-1986", "ibm367", "cp367", "csascii"),
+    ],
+)
+def test_every_name_of_utf_8_and_of_ascii_is_taken(charset: str) -> None:
+    """As IANA lists them, in any case."""
+    for said in (charset, charset.upper()):
+        headers = {"content-type": f'application/json; charset="{said}"'}
+        media.require_json(func.HttpRequest("POST", "https://broker.example/", headers=headers, body=b"{}"))
