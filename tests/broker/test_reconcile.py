@@ -312,3 +312,16 @@ async def test_a_run_counts_the_leases_and_a_dry_one_does_not() -> None:
     counted = await made.journal.last_count()
     assert counted is not None
     assert {(WEB, State.ACTIVE): 1} == dict(counted.leases)
+
+
+async def test_of_what_is_old_the_absence_is_believed_at_once() -> None:
+    """Half of an orphan is gone already: nobody waits for it to appear."""
+    made = scene()
+    await orphaned(made)
+    made.clock.jump(2 * HOUR)
+    for principal in [each for each in made.cloud.principals.values() if each.unique_name]:
+        made.cloud.delete_principal(principal.object_id)
+    made.cloud.bin.clear()
+    began = made.clock.monotonic()
+    assert Result.REMOVED in {each.result for each in (await reconciled(made)).findings}
+    assert 5 > made.clock.monotonic() - began

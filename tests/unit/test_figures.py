@@ -43,6 +43,7 @@ from shared.cloud import (
     lease_table,
     probe,
     queues,
+    system,
     tables,
     unverified_token,
     upstream,
@@ -93,6 +94,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     lease_table: {"_FEW": 100},
     probe: {"_ROUNDS": 2, "_TRIES": 10, "_PAUSE": 2.0},
     queues: {"_HEAD_START": 2},
+    system: {"_ULID_LENGTH": 26, "_RANDOM_BITS": 80, "_JITTER_STEPS": 9_007_199_254_740_992},
     tables: {
         "CHUNK": 30_000,
         "_PAGE": 1000,
