@@ -395,16 +395,3 @@ async def test_a_document_that_comes_with_an_error_is_none(server: KeyServer, cl
     async with told, httpx.AsyncClient(transport=httpx.MockTransport(failing)) as client:
         with pytest.raises(Unavailable):
             await TenantKeys(AUTHORITY, ObjectId(TENANT), client, clock).find(V2, "one")
-
-
-async def test_keys_are_read_again_once_they_are_older_than_an_hour(
-    keys: TenantKeys, server: KeyServer, clock: FakeClock
-) -> None:
-    """Not at the hour itself."""
-    await keys.find(V1, "one")
-    read = len(server.asked)
-    for age, readings in ((HOUR, 1), (0.5, 2)):
-        clock.jump(age)
-        await keys.find(V1, "one")
-        await settle()
-        assert readings * read == len(server.asked)

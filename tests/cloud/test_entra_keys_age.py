@@ -1,0 +1,21 @@
+"""How old keys may be before they are looked up again."""
+
+from __future__ import annotations
+
+from shared.cloud.entra_keys import TenantKeys
+from shared.core.names import ObjectId
+from tests.cloud.key_server import AUTHORITY, TENANT, KeyServer, issuer
+from tests.cloud.test_entra_keys import HOUR, settle
+from tests.fakes.clock import FakeClock
+
+
+async def test_keys_are_read_again_once_they_are_older_than_an_hour(server: KeyServer, clock: FakeClock) -> None:
+    """Not at the hour itself."""
+    keys = TenantKeys(AUTHORITY, ObjectId(TENANT), server.client(), clock)
+    await keys.find(issuer(1), "one")
+    read = len(server.asked)
+    for age, readings in ((HOUR, 1), (0.5, 2)):
+        clock.jump(age)
+        await keys.find(issuer(1), "one")
+        await settle()
+        assert readings * read == len(server.asked)
