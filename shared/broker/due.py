@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from shared.broker.outside import Outside
 from shared.core.generation import Generation
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, RoleName
+
+LATE = timedelta(minutes=5)
+"""A lease that has been due for so long is overdue: sweeps come each minute."""
 
 
 async def all_due(outside: Outside, at_most: int) -> list[LeaseId]:
@@ -44,6 +48,16 @@ async def _each(outside: Outside) -> AsyncIterator[LeaseId]:
         if not generation.is_finished:
             async for lease_id in overtaken(outside, generation):
                 yield lease_id
+
+
+async def overdue(outside: Outside, at_most: int) -> list[LeaseId]:
+    """So many at most of the leases that have been due for ``LATE``. Raises ``Upstream``."""
+    found: list[LeaseId] = []
+    async for lease_id in outside.leases.due(outside.now() - LATE):
+        found.append(lease_id)
+        if len(found) == at_most:
+            break
+    return found
 
 
 class Ages:

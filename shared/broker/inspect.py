@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.broker import rules
 from shared.broker.access import holds, lease_for, require_auditor
+from shared.broker.counting import first_count
+from shared.broker.due import LATE
 from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.decision import Allowed, decide
 from shared.core.errors import Fault, Forbidden, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.patience import both
+from shared.core.patience import all_of, both
 from shared.core.ports import AuditQuery, LeaseQuery, Page
 from shared.core.role import Role
 
@@ -44,17 +46,24 @@ async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> 
     return replace(page, items=tuple(each for each in own if query.state in {None, each.state}))
 
 
+_TOLD = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How the broker is doing. Times in UTC, ``sweep_lag`` in seconds since a sweep last finished."""
 
+    counted_at: datetime
+    """When ``by_state`` and ``by_role`` were true: the last reconciliation."""
     by_state: Mapping[State, int]
     by_role: Mapping[str, Mapping[State, int]]
     last_sweep: datetime | None
     last_summary: Mapping[str, int]
     sweep_lag: float | None
     stuck: tuple[LeaseView, ...]
-    """The first hundred of them, with their last errors."""
+    """A hundred of them, with their last errors, as they are now."""
+    overdue: tuple[LeaseView, ...]
+    """Of those that the last sweep has left: the ones that are live and have been due for five minutes now."""
     last_reconciliation: datetime | None
     last_counts: Mapping[str, int]
     outdated: Mapping[RoleName, tuple[Fault, ...]]
@@ -66,29 +75,44 @@ class Status:
 
 
 async def status(outside: Outside, request: Request) -> Status:
-    """Counts every lease: an operator's call, not a probe's. Raises ``Forbidden``."""
+    """As of now, but for the counts, which are the last reconciliation's. Raises ``Forbidden``, ``Upstream``."""
     require_auditor(request.caller)
-    census, swept, reconciled, stuck, roles = await asyncio.gather(
-        outside.leases.census(),
-        outside.journal.last_sweep(),
-        outside.journal.last_reconciliation(),
-        outside.leases.list(LeaseQuery(state=State.STUCK, limit=100)),
-        outside.roles.list(),
-    )
+    noted, stuck, roles = await asyncio.gather(outside.journal.noted(), outside.leases.stuck(_TOLD), outside.roles.list())
+    if noted.count is None:
+        await outside.admitted()
+    count = noted.count or await first_count(outside)
     broken = rules.outdated(outside, roles)
     if not request.caller.is_admin:
         broken = dict.fromkeys(broken, ())
     by_state: Counter[State] = Counter()
     by_role: dict[str, dict[State, int]] = {}
-    for (role, state), count in census.items():
-        by_state[state] += count
-        by_role.setdefault(role, {})[state] = count
-    at, summary = swept or (None, {})
+    for (role, state), number in count.leases.items():
+        by_state[state] += number
+        by_role.setdefault(role, {})[state] = number
+    at, summary = noted.sweep or (None, {})
     lag = (outside.now() - at).total_seconds() if at else None
-    reconciled_at, counts = reconciled or (None, {})
+    reconciled_at, counts = noted.reconciliation or (None, {})
     return Status(
-        by_state, by_role, at, summary, lag, stuck.items, reconciled_at, counts, broken, outside.refused(), outside.warnings
+        counted_at=count.at,
+        by_state=by_state,
+        by_role=by_role,
+        last_sweep=at,
+        last_summary=summary,
+        sweep_lag=lag,
+        stuck=stuck,
+        overdue=await _overdue(outside, noted.overdue),
+        last_reconciliation=reconciled_at,
+        last_counts=counts,
+        outdated=broken,
+        refused=outside.refused(),
+        warnings=outside.warnings,
     )
+
+
+async def _overdue(outside: Outside, noted: Sequence[LeaseId]) -> tuple[LeaseView, ...]:
+    late = outside.now() - LATE
+    leases = await all_of(*(outside.leases.get(each) for each in noted))
+    return tuple(lease for lease in leases if lease is not None and lease.state.is_live and lease.due_at <= late)
 
 
 async def health(outside: Outside) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.broker.counting import count_all
 from shared.broker.drift import Drift, Kind, Orphan, find_drift
 from shared.broker.ending import claim, take_back
 from shared.broker.outside import Outside, Request
@@ -19,7 +20,6 @@ from shared.core.errors import LostRace, Upstream
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
-from shared.core.ports import Count
 from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))
         await outside.audit.record(_event(outside, request_id, caller, reason=f"dry run: {len(done.findings)} found"))
         return done
-    await outside.journal.counted(Count(outside.now(), await outside.leases.census()))
+    await count_all(outside)
     await read_again(outside, request_id, drift.unread)
     done = Reconciliation(await _Round(outside, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())

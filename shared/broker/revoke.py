@@ -54,14 +54,16 @@ async def _as_it_stands(outside: Outside, request: Request, lease_id: LeaseId) -
 
 @dataclass(frozen=True, slots=True)
 class Revoking:
-    """A role's leases that are to end: how many there were when they were last counted."""
+    """A role's leases that are to end: exactly so many at the instant ``as_of``."""
 
     count: int
     as_of: datetime
 
 
 _COUNTED_HERE = 1000
-"""Leases up to which they are counted now; more are told as the hourly reconciliation has last counted them."""
+"""Leases up to which they are counted now; more are told as the hourly reconciliation has last counted them, if it has."""
+_ALL = 1_000_000
+"""More than a role can have."""
 
 
 async def revoke_role(outside: Outside, request: Request, role: RoleName) -> Revoking:
@@ -74,17 +76,18 @@ async def revoke_role(outside: Outside, request: Request, role: RoleName) -> Rev
     now = outside.now()
     generation, counted = await both(outside.generations.advance(role), outside.leases.count_few(role, _COUNTED_HERE))
     await _begin(outside, role)
-    revoking = Revoking(counted, now) if counted is not None else await _last_counted(outside, role, now)
+    revoking = Revoking(counted, now) if counted is not None else await _many(outside, role, now)
     reason = f"{revoking.count} leases, generation {generation.number}"
     await outside.audit.record(request.done(outside, "revoke_role", role=role, reason=reason))
     return revoking
 
 
-async def _last_counted(outside: Outside, role: RoleName, now: datetime) -> Revoking:
+async def _many(outside: Outside, role: RoleName, now: datetime) -> Revoking:
+    """As last counted. Where that knew nothing of so many, they have all come since: they are counted now."""
     last = await outside.journal.last_count()
-    if last is None or last.live(role) <= _COUNTED_HERE:
-        return Revoking(_COUNTED_HERE + 1, now)
-    return Revoking(last.live(role), last.at)
+    if last is not None and last.live(role) > _COUNTED_HERE:
+        return Revoking(last.live(role), last.at)
+    return Revoking(await outside.leases.count_live(role, at_most=_ALL), now)
 
 
 async def _begin(outside: Outside, role: RoleName) -> None:

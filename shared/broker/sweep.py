@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.broker.due import Ages, all_due
+from shared.broker.due import Ages, all_due, overdue
 from shared.broker.ending import claim, take_back
 from shared.broker.fan_out import FEW, leave, not_waiting
 from shared.broker.outside import Outside
@@ -32,6 +32,8 @@ _AT_ONCE = 16
 _APART = 0.1
 """Seconds between the beginnings of two: several times what one keeps the processor for, which callers need as well. Sixteen
 in 1.6 s are still more than Graph's limit lets end."""
+_TOLD = 100
+"""Overdue leases that are noted."""
 _AT_MOST = 5000
 """Leases that one sweep takes up; the next one goes on."""
 
@@ -54,11 +56,12 @@ async def sweep(outside: Outside, request_id: str) -> Summary:
 
     Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all.
     """
-    work = _Round(outside, request_id, await all_due(outside, _AT_MOST), seconds=outside.timing.asked_sweep)
+    due = await all_due(outside, _AT_MOST)
+    work = _Round(outside, request_id, due, seconds=outside.timing.asked_sweep)
     results = await _with_a_look(outside, request_id, work)
     if work.left:
         await leave(outside, await not_waiting(outside, work.left))
-    return await _noted(outside, _summary(results))
+    return await _noted(outside, _summary(results), due)
 
 
 async def sweep_on_time(outside: Outside, request_id: str, *, few: int = FEW) -> Summary:
@@ -72,7 +75,7 @@ async def sweep_on_time(outside: Outside, request_id: str, *, few: int = FEW) ->
         mine = [*mine, *waited[: max(0, few - len(mine))]]
     results = await _with_a_look(outside, request_id, _Round(outside, request_id, mine, seconds=outside.timing.sweep))
     results["remaining"] += len(due) - len(mine)
-    return await _noted(outside, _summary(results))
+    return await _noted(outside, _summary(results), due)
 
 
 async def _with_a_look(outside: Outside, request_id: str, work: _Round) -> Counter[str]:
@@ -109,10 +112,11 @@ def _summary(results: Counter[str]) -> Summary:
     )
 
 
-async def _noted(outside: Outside, summary: Summary) -> Summary:
+async def _noted(outside: Outside, summary: Summary, due: Sequence[LeaseId]) -> Summary:
     await outside.journal.swept(
         outside.now(),
         {"ended": summary.ended, "undone": summary.undone, "stuck": summary.stuck, "remaining": summary.remaining},
+        await overdue(outside, _TOLD) if due else (),
     )
     return summary
 

@@ -6,7 +6,7 @@ Events lie in partitions a day, in the order of time; nothing ever changes or de
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,8 +22,8 @@ from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import LostRace, Malformed, Refused
 from shared.core.lease import State
-from shared.core.names import ObjectId, RoleName
-from shared.core.ports import AuditQuery, Clock, Count, Ids, Page
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports import AuditQuery, Clock, Count, Ids, Noted, Page, Run
 
 _BAD_REQUEST = 400
 _DAY = timedelta(days=1)
@@ -94,29 +94,25 @@ class TableJournal:
     def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
         self._table = Table(service, name)
 
-    async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
-        """One write."""
-        await self._note(_JOURNAL, at, summary)
+    async def noted(self) -> Noted:
+        """One range read."""
+        rows = {row["RowKey"]: row async for row in self._table.scan(f"PartitionKey eq '{_JOURNAL[0]}'")}
+        sweep, reconciliation, count = (rows.get(key) for _, key in (_JOURNAL, _RECONCILED, _COUNTED))
+        # Rows of the first version lack the leases.
+        overdue = json.loads(sweep.get("Overdue") or "[]") if sweep else []
+        return Noted(_run(sweep), _run(reconciliation), _count(count), tuple(map(LeaseId, overdue)))
 
-    async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
-        """One point read."""
-        return await self._last(_JOURNAL)
+    async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
+        """One write."""
+        await self._note(_JOURNAL, at, summary, Overdue=json.dumps(list(overdue)))
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """One write."""
         await self._note(_RECONCILED, at, summary)
 
-    async def last_reconciliation(self) -> tuple[datetime, Mapping[str, int]] | None:
-        """One point read."""
-        return await self._last(_RECONCILED)
-
-    async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int]) -> None:
-        row = _key(place) | {"At": at.isoformat(), "Summary": json.dumps(dict(summary))}
+    async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int], **more: str) -> None:
+        row = _key(place) | {"At": at.isoformat(), "Summary": json.dumps(dict(summary)), **more}
         await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
-
-    async def _last(self, place: tuple[str, str]) -> tuple[datetime, Mapping[str, int]] | None:
-        row = await self._table.read(*place)
-        return (datetime.fromisoformat(row["At"]), json.loads(row["Summary"])) if row is not None else None
 
     async def counted(self, count: Count) -> None:
         """One write."""
@@ -126,18 +122,23 @@ class TableJournal:
 
     async def last_count(self) -> Count | None:
         """One point read."""
-        row = await self._table.read(*_COUNTED)
-        if row is None:
-            return None
-        listed = json.loads(joined("Leases", row))
-        return Count(
-            datetime.fromisoformat(row["At"]), {(RoleName(role), State(state)): number for role, state, number in listed}
-        )
+        return _count(await self._table.read(*_COUNTED))
 
     async def reachable(self) -> bool:
         """One point read; raises ``Upstream`` when storage does not answer."""
         await self._table.read(*_JOURNAL)
         return True
+
+
+def _run(row: Row | None) -> Run | None:
+    return (datetime.fromisoformat(row["At"]), json.loads(row["Summary"])) if row is not None else None
+
+
+def _count(row: Row | None) -> Count | None:
+    if row is None:
+        return None
+    listed = json.loads(joined("Leases", row))
+    return Count(datetime.fromisoformat(row["At"]), {(RoleName(role), State(state)): number for role, state, number in listed})
 
 
 def _key(place: tuple[str, str]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from shared.cloud.lease_rows import (
     role_index,
     view_text,
 )
+from shared.cloud.stuck_index import StuckIndex
 from shared.cloud.tables import Operation, Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.footprint import Footprint
@@ -43,6 +44,7 @@ from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
 from shared.core.lease import FORM, Lease, LeaseView, State
 from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
+from shared.core.patience import all_of
 from shared.core.ports import Ids, LeaseQuery, Page, Room
 
 _FEW = 100
@@ -55,6 +57,7 @@ class TableLeases:
     def __init__(self, service: TableServiceClient, ids: Ids, name: str = "leases") -> None:
         self._table = Table(service, name, born=[ALIGNED])
         self._alignment = Alignment(self._table)
+        self._stuck = StuckIndex(self._table)
         self._ids = ids
 
     async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
@@ -81,7 +84,12 @@ class TableLeases:
         operations += [("delete", {"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
         if stood != stand or view_text(lease) != view_text(former):
             operations += [("upsert", row, {"mode": UpdateMode.REPLACE}) for row in index_rows(lease)]
-        return await self._commit(replace(lease, form=FORM), write_id, operations)
+        if lease.state is State.STUCK and (former.state is not State.STUCK or former.form != FORM):
+            await self._stuck.note(lease.id)
+        swapped = await self._commit(replace(lease, form=FORM), write_id, operations)
+        if former.state is State.STUCK and lease.state is State.ENDED:
+            await self._stuck.forget(lease.id)
+        return swapped
 
     async def get(self, lease_id: LeaseId) -> Lease | None:
         """One point read."""
@@ -123,8 +131,27 @@ class TableLeases:
         return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
     async def align(self, at_most: int) -> int:
-        """Range reads over the whole table; for each lease that is to be changed, point reads and a transaction."""
+        """Range reads over the whole table; for each lease that is to be changed, point reads and a transaction.
+
+        Hints of leases that are no longer stuck go as well.
+        """
+        async for ids in self._stuck.pages(_FEW):
+            leases = await all_of(*map(self.get, ids))
+            for lease_id, lease in zip(ids, leases, strict=True):
+                if lease is None or lease.state is State.ENDED:
+                    await self._stuck.forget(lease_id)
         return await self._alignment.run(at_most, self)
+
+    async def stuck(self, at_most: int) -> tuple[LeaseView, ...]:
+        """One range read, and a point read for each lease that it tells of. Before all rows are aligned, as in ``list``."""
+        if not await self._alignment.is_done():
+            return (await self.list(LeaseQuery(state=State.STUCK, limit=at_most))).items
+        found: list[LeaseView] = []
+        async for ids in self._stuck.pages(at_most):
+            found += [lease for lease in await all_of(*map(self.get, ids)) if lease and lease.state is State.STUCK]
+            if len(found) >= at_most:
+                break
+        return tuple(found[:at_most])
 
     async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
         """Sixteen range reads at once over the role's index."""
@@ -168,10 +195,10 @@ class TableLeases:
         return Room(sum(room.taken for room in rooms), frozenset().union(*(room.planned for room in rooms)))
 
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
-        """Reads every row of the role index, and of those whose leases have ended, without its contents."""
+        """Reads every row of the role index, and of those whose leases have ended, one partition after the other."""
         found: Counter[tuple[RoleName, State]] = Counter()
-        for counted in await asyncio.gather(*(self._census(shard) for shard in PARTITIONS)):
-            found.update(counted)
+        for shard in PARTITIONS:
+            found.update(await self._census(shard))
         return found
 
     async def _commit(self, lease: Lease, write_id: str, operations: Sequence[Operation]) -> Lease:

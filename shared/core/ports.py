@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -172,6 +172,10 @@ class Leases(Protocol):
         """
         ...
 
+    async def stuck(self, at_most: int) -> tuple[LeaseView, ...]:
+        """So many of the leases that are STUCK, the newest first. Where none is, one read that finds nothing."""
+        ...
+
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """How many leases there are, by role and state. Reads every lease's index row."""
         ...
@@ -265,23 +269,33 @@ class Count:
         return sum(count for (name, state), count in self.leases.items() if name == role and state.is_live)
 
 
+type Run = tuple[datetime, Mapping[str, int]]
+"""When something last finished, and with what result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What stands in the journal. ``overdue``: leases that the last sweep has left and that had been due for long."""
+
+    sweep: Run | None = None
+    reconciliation: Run | None = None
+    count: Count | None = None
+    overdue: tuple[LeaseId, ...] = ()
+
+
 class Journal(Protocol):
     """When the sweep and the reconciliation last ran, and what was counted then."""
 
-    async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
-        """Notes that a sweep has finished."""
+    async def noted(self) -> Noted:
+        """All of it."""
         ...
 
-    async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
-        """When one last did, and with what result."""
+    async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
+        """Notes that a sweep has finished, and which leases are overdue: a hundred at most."""
         ...
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """Notes that a reconciliation has finished."""
-        ...
-
-    async def last_reconciliation(self) -> tuple[datetime, Mapping[str, int]] | None:
-        """When one last did, and with what result."""
         ...
 
     async def counted(self, count: Count) -> None:

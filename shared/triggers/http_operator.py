@@ -30,7 +30,7 @@ async def health(edge: Edge, visit: Visit) -> Reply:
 
 @api.call("GET", "status", operation="status")
 async def status(call: Call) -> Reply:
-    """Counts, the sweep's lag, what is stuck."""
+    """Counts, the sweep's lag, what is stuck and what is overdue."""
     return of_json(200, wire.status(await inspect.status(call.outside, call.asker)))
 
 

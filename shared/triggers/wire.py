@@ -131,6 +131,7 @@ def status(found: Status) -> dict[str, Any]:
     """How the broker is doing. ``identity`` is there while its own is refused."""
     document = {
         "leases": {
+            "as_of": time(found.counted_at),
             "by_state": _counts(found.by_state),
             "by_role": {name: _counts(states) for name, states in found.by_role.items()},
         },
@@ -144,6 +145,7 @@ def status(found: Status) -> dict[str, Any]:
             "summary": dict(found.last_counts),
         },
         "stuck": [lease(each) for each in found.stuck],
+        "overdue": [lease(each) for each in found.overdue],
         "outdated_roles": [{"role": name, "errors": errors(faults)} for name, faults in found.outdated.items()],
         "warnings": list(found.warnings),
     }

@@ -108,8 +108,13 @@ async def _issue_now_and_then(on: Stage, issues: _Issues) -> None:
 
 
 async def _left(on: Stage) -> int:
-    states = (await on.admin.must("GET", "status"))["leases"]["by_role"][_ROLE]
-    return sum(count for state, count in states.items() if state != "ended")
+    count, cursor = 0, ""
+    while True:
+        page = await on.admin.must("GET", f"leases?role={_ROLE}&limit=1000{cursor}")
+        count += len(page["leases"])
+        if page["next"] is None:
+            return count
+        cursor = f"&cursor={page['next']}"
 
 
 def _figures(count: int, seconds: float, requests: int, before: _Issues, meanwhile: _Issues) -> list[Figure]:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.broker.inspect import health, list_leases, may_issue, read_audit, read_lease, role_if_issuable, status
+from shared.broker.reconcile import reconcile
+from shared.broker.revoke import revoke
+from shared.broker.sweep import sweep
 from shared.core.audit import Outcome
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, NotFound, Refused, Unreachable
@@ -59,11 +63,42 @@ async def test_status_counts_and_shows_what_is_stuck() -> None:
     scene.calls.fail("directory.delete_principal", Refused(azure_code="Forbidden"), times=8)
     for _ in range(8):
         await swept(scene, after=1801)
+    await reconcile(scene.outside, "r")
+    counted_at = scene.clock.now()
     scene.clock.jump(90)
     found = await status(scene.outside, request(WATCHER))
+    assert counted_at == found.counted_at
     assert {State.STUCK: 1, State.ENDED: 1} == dict(found.by_state)
     assert {"web": {State.STUCK: 1}, "other": {State.ENDED: 1}} == found.by_role
     assert (90.0, ["azure_refused: Forbidden"]) == (found.sweep_lag, [lease.last_error for lease in found.stuck])
+
+
+async def test_status_counts_no_lease_but_where_nobody_has(scene: World) -> None:
+    """One of many that ask at once counts, and what it has counted is told until somebody counts again."""
+    found = await asyncio.gather(*(status(scene.outside, request(WATCHER)) for _ in range(8)))
+    await issued(scene)
+    scene.clock.jump(60)
+    later = await status(scene.outside, request(WATCHER))
+    assert [{State.ACTIVE: 3}] * 9 == [dict(each.by_state) for each in (*found, later)]
+    assert START == later.counted_at
+    assert 1 == scene.calls.names().count("leases.census")
+
+
+async def test_status_shows_what_is_overdue_as_it_is_now(scene: World) -> None:
+    """What the sweep has left for five minutes; not what has ended, or was put off, since."""
+    scene.clock.jump(60 + 299)
+    scene.calls.fail("leases.get", Unreachable(), times=3)
+    await sweep(scene.outside, "s")
+    assert () == (await status(scene.outside, request(WATCHER))).overdue
+    scene.clock.jump(1)
+    scene.calls.fail("leases.get", Unreachable(), times=3)
+    await sweep(scene.outside, "s")
+    late = {each.id for each in (await status(scene.outside, request(WATCHER))).overdue}
+    assert set(scene.leases.rows) == late
+    await revoke(scene.outside, request(ADMINISTRATOR), next(iter(late)))
+    assert 2 == len((await status(scene.outside, request(WATCHER))).overdue)
+    await sweep(scene.outside, "s")
+    assert () == (await status(scene.outside, request(WATCHER))).overdue
 
 
 async def test_status_before_the_first_sweep_has_no_lag() -> None:

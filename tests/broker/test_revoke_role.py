@@ -62,12 +62,14 @@ async def test_one_write_and_one_message_whatever_the_number(scene: World) -> No
 
 
 async def test_many_are_told_as_they_were_last_counted(scene: World) -> None:
-    """With the time; more than a thousand are not counted while somebody waits."""
+    """With the time. Where the last count knew of a thousand at most, or there is none, they are counted now."""
     first = next(iter(scene.leases.rows.values()))
     for number in range(1100):
         lease_id = LeaseId(f"web.{number:026d}")
         scene.leases.rows[lease_id] = replace(first, id=lease_id)
-    assert Revoking(1001, scene.clock.now()) == await revoked(scene)
+    assert Revoking(1103, scene.clock.now()) == await revoked(scene)
+    await scene.journal.counted(Count(scene.clock.now() - timedelta(minutes=55), {(WEB, State.ACTIVE): 1000}))
+    assert Revoking(1103, scene.clock.now()) == await revoked(scene)
     at = scene.clock.now() - timedelta(minutes=50)
     await scene.journal.counted(Count(at, {(WEB, State.ACTIVE): 1234, (WEB, State.ENDED): 7, (OTHER, State.ACTIVE): 9}))
     assert Revoking(1234, at) == await revoked(scene)

@@ -202,7 +202,7 @@ async def test_status_and_audit_are_for_auditors(stage: Stage) -> None:
     """An auditor reads both, a holder neither."""
     await issue(stage)
     auditor, web = await stage.broker("auditor"), await stage.broker("vm-web")
-    assert (await auditor.must("GET", "status"))["leases"]["by_state"]["active"] > 0
+    assert (await auditor.must("GET", "status"))["leases"]["as_of"]
     assert (await auditor.must("GET", "audit?limit=1"))["next"] is not None
     assert [(await web.call("GET", path)).status_code for path in ("status", "audit")] == [403, 403]
     assert (await auditor.call("POST", "sweep")).status_code == 403

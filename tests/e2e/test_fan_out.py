@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -46,8 +47,8 @@ async def issue(stage: Stage, count: int) -> None:
 
 async def live(stage: Stage) -> dict[str, int]:
     """How many leases have not ended, by state."""
-    status: dict[str, Any] = await (await stage.broker("admin")).must("GET", "status")
-    return {state: count for state, count in status["leases"]["by_state"].items() if state != "ended" and count}
+    listed: dict[str, Any] = await (await stage.broker("admin")).must("GET", "leases?limit=1000")
+    return Counter(each["state"] for each in listed["leases"])
 
 
 async def drained(stage: Stage, seconds: float) -> None:

@@ -84,6 +84,13 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.align", lambda: 0, at_most)
 
+    async def stuck(self, at_most: int) -> tuple[LeaseView, ...]:
+        """See the port."""
+        page = await self._calls.through(
+            "leases.stuck", lambda: self._list(LeaseQuery(state=State.STUCK, limit=at_most)), at_most
+        )
+        return page.items
+
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """See the port."""
         return await self._calls.through("leases.census", self._census)

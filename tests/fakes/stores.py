@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 from shared.core.audit import AuditEvent
 from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import Admissions, AuditQuery, Count, Page
+from shared.core.ports import Admissions, AuditQuery, Count, Noted, Page
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
@@ -131,43 +133,31 @@ class MemoryJournal:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._last: tuple[datetime, Mapping[str, int]] | None = None
-        self._reconciled: tuple[datetime, Mapping[str, int]] | None = None
-        self._count: Count | None = None
+        self._noted = Noted()
 
-    async def swept(self, at: datetime, summary: Mapping[str, int]) -> None:
+    async def noted(self) -> Noted:
         """See the port."""
-        await self._calls.through("journal.swept", lambda: self._note(at, summary))
+        return await self._calls.through("journal.noted", lambda: self._noted)
 
-    async def last_sweep(self) -> tuple[datetime, Mapping[str, int]] | None:
+    async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
         """See the port."""
-        return await self._calls.through("journal.last_sweep", lambda: self._last)
+        await self._calls.through("journal.swept", lambda: self._note(sweep=(at, dict(summary)), overdue=tuple(overdue)))
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """See the port."""
-        await self._calls.through("journal.reconciled", lambda: self._note_reconciliation(at, summary))
-
-    async def last_reconciliation(self) -> tuple[datetime, Mapping[str, int]] | None:
-        """See the port."""
-        return await self._calls.through("journal.last_reconciliation", lambda: self._reconciled)
+        await self._calls.through("journal.reconciled", lambda: self._note(reconciliation=(at, dict(summary))))
 
     async def counted(self, count: Count) -> None:
         """See the port."""
-        await self._calls.through("journal.counted", lambda: self._note_count(count))
+        await self._calls.through("journal.counted", lambda: self._note(count=Count(count.at, dict(count.leases))))
 
     async def last_count(self) -> Count | None:
         """See the port."""
-        return await self._calls.through("journal.last_count", lambda: self._count)
+        return await self._calls.through("journal.last_count", lambda: self._noted.count)
 
     async def reachable(self) -> bool:
         """See the port."""
         return await self._calls.through("journal.reachable", lambda: True)
 
-    def _note_reconciliation(self, at: datetime, summary: Mapping[str, int]) -> None:
-        self._reconciled = (at, dict(summary))
-
-    def _note_count(self, count: Count) -> None:
-        self._count = Count(count.at, dict(count.leases))
-
-    def _note(self, at: datetime, summary: Mapping[str, int]) -> None:
-        self._last = (at, dict(summary))
+    def _note(self, **fields: Any) -> None:
+        self._noted = replace(self._noted, **fields)

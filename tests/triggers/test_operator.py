@@ -93,17 +93,20 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
     before = await app.call("GET", "/api/v1/status", token="watcher.token.x")
     await app.call("POST", ISSUE)
     await app.call("POST", "/api/v1/sweep", token="admin.token.x")
+    await app.call("POST", "/api/v1/reconcile", token="admin.token.x")
     app.world.clock.jump(90)
     after = await app.call("GET", "/api/v1/status", token="watcher.token.x")
     assert before.json == {
-        "leases": {"by_state": {}, "by_role": {}},
+        "leases": {"as_of": "2026-03-02T09:00:00.000Z", "by_state": {}, "by_role": {}},
         "sweep": {"last": None, "lag_seconds": None, "summary": {}},
         "reconciliation": {"last": None, "summary": {}},
         "stuck": [],
+        "overdue": [],
         "outdated_roles": [],
         "warnings": [],
     }
-    assert after.json["leases"] == {"by_state": {"active": 1}, "by_role": {"web": {"active": 1}}}
+    counts = {"by_state": {"active": 1}, "by_role": {"web": {"active": 1}}}
+    assert after.json["leases"] == {"as_of": "2026-03-02T09:00:00.000Z"} | counts
     assert after.json["sweep"]["lag_seconds"] == pytest.approx(90, abs=1)
     assert after.json["sweep"]["last"] == "2026-03-02T09:00:00.000Z"
 

@@ -1,0 +1,48 @@
+"""Which leases are stuck, in one partition: read whenever somebody asks how the broker is doing, and nearly always empty.
+
+A row there is a hint, and the lease itself is the truth. It is written before a lease becomes stuck and deleted after the lease
+has ended: a death in between leaves a hint too many, which the reconciliation removes, and never one too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from azure.data.tables import UpdateMode
+
+from shared.cloud.lease_rows import index_key, indexed_id
+from shared.cloud.tables import Row, Table, Token
+from shared.core.errors import LostRace, Upstream
+from shared.core.names import LeaseId
+
+_PARTITION = "stuck"
+
+
+class StuckIndex:
+    """Of one table of leases."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def note(self, lease_id: LeaseId) -> None:
+        """One write. Raises ``Upstream``."""
+        await self._table.write([("upsert", _row(lease_id), {"mode": UpdateMode.REPLACE})])
+
+    async def forget(self, lease_id: LeaseId) -> None:
+        """One delete. What cannot be deleted stays for the reconciliation."""
+        with suppress(LostRace, Upstream):
+            await self._table.write([("delete", _row(lease_id))])
+
+    async def pages(self, size: int) -> AsyncIterator[list[LeaseId]]:
+        """The leases with a hint, the newest first, so many at a time. Raises ``Upstream``."""
+        token: Token | None = None
+        while True:
+            rows, token = await self._table.page(f"PartitionKey eq '{_PARTITION}'", select=["RowKey"], limit=size, token=token)
+            yield [indexed_id(row["RowKey"]) for row in rows]
+            if token is None:
+                return
+
+
+def _row(lease_id: LeaseId) -> Row:
+    return {"PartitionKey": _PARTITION, "RowKey": index_key("stuck_", lease_id)}
