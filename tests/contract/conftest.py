@@ -3,8 +3,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.lease_table import TableLeases
 from tests.contract.stores import Stores, in_memory, on_tables
+from tests.contract.wires import Wire, Wired
+from tests.fakes.clock import FixedIds
 
 
 @pytest.fixture(params=["memory", "tables"])
@@ -28,3 +32,14 @@ async def tables(storage_connection: str) -> AsyncIterator[Stores]:
     """Table storage alone, for what only a wire can do."""
     async with on_tables(storage_connection) as made:
         yield made
+
+
+@pytest.fixture
+async def wired(storage_connection: str) -> AsyncIterator[Wired]:
+    """Leases over a wire that counts and dies."""
+    wire = Wire()
+    async with (
+        TableServiceClient.from_connection_string(storage_connection, transport=wire.line, retry_total=0) as service,
+        TableServiceClient.from_connection_string(storage_connection) as around,
+    ):
+        yield TableLeases(service, FixedIds()), wire, around

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_table import TableLeases
@@ -21,6 +18,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports import LeaseQuery, Leases
 from tests.contract.stores import Stores, lease
+from tests.contract.wires import Wired, keys
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import ALICE, BOB, WEB
 
@@ -98,63 +96,6 @@ async def test_ended_leases_are_told_page_by_page(stores: Stores, query: LeaseQu
                 break
             following = replace(following, cursor=LeaseId(page.cursor))
         assert [each.id for each in reversed(expected)] == found
-
-
-@dataclass
-class Wire:
-    """Counts the rows in answers, and dies at a request: before it is sent, or after."""
-
-    line: Line = field(init=False)
-    rows: int = 0
-    left: int | None = None
-    sends: bool = False
-
-    def __post_init__(self) -> None:
-        self.line = Line(self)
-
-
-class Line(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
-    """The wire itself."""
-
-    def __init__(self, wire: Wire) -> None:
-        super().__init__()
-        self.wire = wire
-
-    async def send(self, request: Any, **options: Any) -> Any:
-        """Sends it while there are requests left."""
-        wire = self.wire
-        if wire.left == 0:
-            raise ServiceRequestError("dead")
-        if wire.left is not None:
-            wire.left -= 1
-        if wire.left == 0 and not wire.sends:
-            raise ServiceRequestError("dead")
-        answer = await super().send(request, **options)
-        if wire.left == 0:
-            raise ServiceResponseError("dead")
-        body = await answer.read() if request.method == "GET" else b""
-        wire.rows += len(json.loads(body).get("value", ())) if body.startswith(b"{") else 0
-        return answer
-
-
-@pytest.fixture
-async def wired(storage_connection: str) -> AsyncIterator[tuple[TableLeases, Wire, TableServiceClient]]:
-    """A store over such a wire, and the way around it."""
-    wire, options = Wire(), {"retry_total": 0}
-    async with (
-        TableServiceClient.from_connection_string(storage_connection, transport=wire.line, **options) as service,
-        TableServiceClient.from_connection_string(storage_connection) as around,
-    ):
-        yield TableLeases(service, FixedIds()), wire, around
-
-
-async def keys(service: TableServiceClient) -> list[str]:
-    """Of every row of leases."""
-    rows = [dict(row) async for row in service.get_table_client("leases").list_entities()]
-    return sorted(str(row["RowKey"]) for row in rows if row["PartitionKey"] != "aligned")
-
-
-type Wired = tuple[TableLeases, Wire, TableServiceClient]
 
 
 async def test_a_listing_of_live_leases_reads_no_row_of_one_that_has_ended(wired: Wired) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.inspect import list_leases
+from shared.broker.inspect import list_leases, status
 from shared.broker.issue import Ask, issue
 from shared.broker.reconcile import reconcile
 from shared.broker.renew import renew
@@ -178,3 +178,15 @@ async def test_a_run_that_may_do_little_goes_on_the_next_time(scene: Scene) -> N
     moved = [each for each in LEASES.values() if 3 == len(await keys_of(scene, each))]
     assert len(moved) <= 2
     assert RoleName("web") in {each.role for each in await listed(scene, LeaseQuery())}
+
+
+async def test_what_was_stuck_before_is_told_at_once(scene: Scene) -> None:
+    """Nobody has tried it again since; before the first reconciliation, and after it."""
+    for _ in range(2):
+        assert [LEASES["stuck"]] == [each.id for each in (await status(scene.outside, ADMIN)).stuck]
+        await reconcile(scene.outside, "r")
+    await revoke(scene.outside, ADMIN, LEASES["stuck"])
+    scene.world.cloud.locked_scopes.clear()
+    scene.jump(5 * 3600)
+    await sweep(scene.outside, "s")
+    assert () == (await status(scene.outside, ADMIN)).stuck
