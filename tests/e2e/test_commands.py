@@ -1,0 +1,107 @@
+"""The commands of the documents, as they stand there: run in a shell twice in a row, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from local import up
+from local.host.process import ROOT
+from local.stack import Stack
+from tests.e2e.conftest import NEVER, Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_STRICT = """
+set -euo pipefail
+curl() { command curl --fail-with-body --no-progress-meter --write-out '\\n' "$@"; }
+az() { echo "$ADMINS_TOKEN"; }
+"""
+"""Whatever the broker refuses ends the shell. Signing in is Azure's."""
+
+
+def commands(document: str) -> list[str]:
+    """A document's blocks of commands to the broker, in their order."""
+    blocks = _BLOCK.findall((ROOT / document).read_text(encoding="utf-8"))
+    return [block for block in blocks if re.search(r"^curl |[(]curl ", block, re.MULTILINE)]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own() -> AsyncIterator[Stage]:
+    """A stack of its own: the commands delete roles."""
+    async with Stack(sweep_schedule=NEVER, reconcile_schedule=NEVER) as stack, stack.visitor() as visitor:
+        await up.configure(stack)
+        yield Stage(stack, visitor)
+
+
+async def run(stage: Stage, script: str, folder: Path) -> str:
+    """What it prints, in a shell of its own. Fails where a command does."""
+    token = await stage.visitor.token("admin", stage.audience)
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", _STRICT + script),
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "ADMINS_TOKEN": token},
+        cwd=folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+    return told.decode()
+
+
+def answers(told: str) -> list[dict[str, Any]]:
+    """The broker's, of what was printed."""
+    return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+
+
+async def leases(stage: Stage, state: str) -> list[str]:
+    """Of that state, the newest first."""
+    listed = await (await stage.broker("admin")).must("GET", f"leases?state={state}")
+    return [each["id"] for each in listed["leases"]]
+
+
+async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Stage, tmp_path: Path) -> None:
+    """Each time a lease is issued, and that very one is found, renewed and given back; a role is written."""
+    script = "\n".join(commands("README.md"))
+    assert ":7071/" in script
+    assert ":7070/_control" in script
+    script = script.replace("http://127.0.0.1:7071", own.stack.url).replace(
+        "http://127.0.0.1:7070/_control", own.visitor.control_url
+    )
+    for times in (1, 2):
+        issued, listed, renewed, ended, role, _ = answers(await run(own, script, tmp_path))
+        assert issued["lease"]["id"] == listed["leases"][0]["id"] == renewed["id"] == ended["id"]
+        assert ("active", "ended", "data-reader") == (renewed["state"], ended["state"], role["name"])
+        assert (times, []) == (len(await leases(own, "ended")), await leases(own, "active"))
+
+
+async def test_the_commands_of_the_guide_work_twice_in_a_row(own: Stage, tmp_path: Path) -> None:
+    """The first lease, twice; then taking everything back, twice."""
+    first, last = commands("docs/deploy.md")
+    placeholders = {
+        "<url>": own.stack.url,
+        "<audience>": own.audience,
+        "<subscription>": own.stack.described["subscription_id"],
+        "<object id of a managed identity>": own.object_id("vm-web"),
+    }
+    for placeholder, value in placeholders.items():
+        assert placeholder in first
+        first = first.replace(placeholder, value)
+    for _ in range(2):
+        issued = answers(await run(own, first, tmp_path))[-1]
+        assert ("app-reader", "active") == (issued["lease"]["role"], issued["lease"]["state"])
+    connect = "\n".join(line for line in first.splitlines() if line.startswith(("broker=", "ADMIN=")))
+    for _ in range(2):
+        await run(own, f"{connect}\n{last}", tmp_path)
+        assert [] == (await (await own.broker("admin")).must("GET", "roles"))["roles"]
+    assert 2 == len(await leases(own, "ended"))
+    told = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert "delete_role" in {each["operation"] for each in told["events"]}
