@@ -21,6 +21,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.repeating import STORAGE, Repeating
+from shared.cloud.table_reads import Reads
 from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
 type Row = Mapping[str, Any]
@@ -69,9 +70,14 @@ class Table:
         self._client: TableClient = service.get_table_client(name)
         self._name = name
         self._born = born
+        self._reads = Reads.of(service, name)
 
     async def read(self, partition: str, row: str) -> Row | None:
         """One row with its metadata (``etag_of``), ``None`` when it, or the table, is not there."""
+        if self._reads is not None:
+            answered, found = await self._reads.row(partition, row)
+            if answered:
+                return found
         try:
             return await self._client.get_entity(partition, row)
         except ResourceNotFoundError:
@@ -94,48 +100,51 @@ class Table:
         return self._scan(condition, select, min(limit or _PAGE, _PAGE))
 
     async def _scan(self, condition: str, select: list[str] | None, page: int) -> AsyncIterator[Row]:
-        try:
-            async for row in self._client.query_entities(condition, select=select, results_per_page=page):
+        token: Token | None = None
+        while True:
+            rows, token = await self.page(condition, select=select, limit=page, token=token)
+            for row in rows:
                 yield row
-        except ResourceNotFoundError:
-            return
-        except AzureError as error:
-            raise translated(error) from error
+            if token is None:
+                return
 
     async def page(
-        self, condition: str, *, select: list[str], limit: int, token: Token | None = None
+        self, condition: str, *, select: list[str] | None, limit: int, token: Token | None = None
     ) -> tuple[list[Row], Token | None]:
         """At most so many rows in the order of their keys, and the token behind them, ``None`` at the end.
 
-        A page may hold nothing and not be the last.
+        A page may hold nothing and not be the last: storage looks at rows for five seconds a page, whatever it finds.
+        https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
         """
-        async for rows, following in self._pages(condition, select, limit, token):
-            return rows, following
-        return [], None
+        if self._reads is not None:
+            answered, found, following = await self._reads.page(condition, select, min(limit, _PAGE), token)
+            if answered:
+                return list(found), following
+        return await self._page(condition, select, limit, token)
 
     async def pages(
         self, condition: str, *, limit: int, token: Token | None = None
     ) -> AsyncIterator[tuple[list[Row], Token | None]]:
-        """The same page by page, each with the token behind it, ``None`` at the end. A page may hold nothing.
+        """The same page by page, each with the token behind it."""
+        while True:
+            rows, token = await self.page(condition, select=None, limit=limit, token=token)
+            yield rows, token
+            if token is None:
+                return
 
-        Storage looks at rows for five seconds a page, whatever it finds among them:
-        https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
-        """
-        async for page in self._pages(condition, None, limit, token):
-            yield page
-
-    async def _pages(
+    async def _page(
         self, condition: str, select: list[str] | None, limit: int, token: Token | None
-    ) -> AsyncIterator[tuple[list[Row], Token | None]]:
+    ) -> tuple[list[Row], Token | None]:
         found = self._client.query_entities(condition, select=select, results_per_page=min(limit, _PAGE))
         pages = found.by_page(continuation_token=dict(token) if token else None)  # type: ignore[arg-type]  # it is a dict here
         try:
             async for page in pages:
-                yield [row async for row in page], pages.continuation_token or None  # type: ignore[attr-defined]  # it has one
+                return [row async for row in page], pages.continuation_token or None  # type: ignore[attr-defined]  # it has one
         except ResourceNotFoundError:
-            return
+            pass
         except AzureError as error:
             raise translated(error) from error
+        return [], None
 
     async def _made[T](self, write: Callable[[], Awaitable[T]]) -> T:
         """The write's result, after making the table if that is what is missing."""

@@ -1,4 +1,4 @@
-"""The index of stuck leases: as they are now, without a look at any other. After a death it tells of none too few or too many."""
+"""The index of stuck leases: as they are now, without a look at any other; after a death as well, it misses none."""
 
 from __future__ import annotations
 
