@@ -100,6 +100,10 @@ class Table:
         return self._scan(condition, select, min(limit or _PAGE, _PAGE))
 
     async def _scan(self, condition: str, select: list[str] | None, page: int) -> AsyncIterator[Row]:
+        if self._reads is None:
+            async for row in self._through_the_library(condition, select, page):
+                yield row
+            return
         token: Token | None = None
         while True:
             rows, token = await self.page(condition, select=select, limit=page, token=token)
@@ -107,6 +111,15 @@ class Table:
                 yield row
             if token is None:
                 return
+
+    async def _through_the_library(self, condition: str, select: list[str] | None, page: int) -> AsyncIterator[Row]:
+        try:
+            async for row in self._client.query_entities(condition, select=select, results_per_page=page):
+                yield row
+        except ResourceNotFoundError:
+            return
+        except AzureError as error:
+            raise translated(error) from error
 
     async def page(
         self, condition: str, *, select: list[str] | None, limit: int, token: Token | None = None

@@ -1,0 +1,131 @@
+"""Reads past the client library: they find what it finds, and leave to it whatever is not plainly answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ServiceRequestError
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.table_reads import Reads
+from shared.cloud.tables import Table, connect, etag_of
+from shared.core.errors import Unavailable
+
+ROW = {"PartitionKey": "p", "RowKey": "it's a row~1", "Text": "it's é \U0001f600 %27", "Number": 7, "Flag": True, "Empty": ""}
+
+
+class Wire(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+    """Fails the next reads, and remembers who asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: list[Any] = []
+        self.agents: list[str | None] = []
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """With another status, or not at all, while there is one to fail with."""
+        self.agents.append(request.headers.get("User-Agent"))
+        fault = self.failing.pop(0) if self.failing else None
+        if isinstance(fault, Exception):
+            raise fault
+        answer = await super().send(request, **options)
+        if fault is not None:
+            answer.status_code = fault
+        return answer
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """Between the client and storage."""
+    return Wire()
+
+
+async def filled(connection: str, wire: Wire) -> tuple[TableServiceClient, Table]:
+    """A table with a few rows."""
+    service = connect(connection, transport=wire)
+    table = Table(service, "rows")
+    await table.write([("create", ROW), *(("create", ROW | {"RowKey": f"{number:03d}"}) for number in range(20))])
+    wire.agents.clear()
+    return service, table
+
+
+async def test_it_finds_what_the_library_finds(storage_connection: str, wire: Wire) -> None:
+    """Row by row, property by property, in its version; page by page."""
+    service, table = await filled(storage_connection, wire)
+    async with service:
+        client = service.get_table_client("rows")
+        theirs, own = await client.get_entity("p", ROW["RowKey"]), await table.read("p", str(ROW["RowKey"]))
+        assert own is not None
+        assert (dict(theirs), etag_of(theirs)) == (dict(own), etag_of(own)) == (ROW, etag_of(own))
+        listed = [dict(each) async for each in client.query_entities("PartitionKey eq 'p'")]
+        assert listed == [dict(each) async for each in table.scan("PartitionKey eq 'p'", limit=6)]
+        condition = "PartitionKey eq 'p' and Text eq 'it''s é \U0001f600 %27'"
+        assert [{"RowKey": each["RowKey"]} for each in listed] == [
+            dict(each) async for each in table.scan(condition, select=["RowKey"])
+        ]
+        assert (None, []) == (await table.read("p", "none"), [each async for each in table.scan("PartitionKey eq 'q'")])
+        nowhere = Table(service, "nowhere")
+        assert (None, []) == (await nowhere.read("p", "r"), [each async for each in nowhere.scan("PartitionKey eq 'p'")])
+
+
+@pytest.mark.parametrize("fault", [500, 503, 429, 403, ServiceRequestError("dead")], ids=str)
+async def test_what_is_not_plainly_answered_is_asked_again_through_the_library(
+    storage_connection: str, wire: Wire, fault: Any
+) -> None:
+    """Which repeats it; in the middle of a listing as well."""
+    service, table = await filled(storage_connection, wire)
+    async with service:
+        wire.failing = [fault]
+        assert await table.read("p", "001") is not None
+        wire.failing = [None, fault]
+        assert 21 == len([each async for each in table.scan("PartitionKey eq 'p'", limit=8)])
+    assert [None, True, None, None, True] == [agent and True for agent in wire.agents[:5]]
+
+
+async def test_what_the_library_cannot_have_either_is_its_error(storage_connection: str, wire: Wire) -> None:
+    """As ever."""
+    service, table = await filled(storage_connection, wire)
+    async with service:
+        for work in (lambda: table.read("p", "001"), lambda: table.page("PartitionKey eq 'p'", select=None, limit=9)):
+            wire.failing = [500] * 9
+            with pytest.raises(Unavailable):
+                await work()
+
+
+class Told(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+    """Storage behind an identity: answers with the header that it got."""
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        """Without a wire."""
+        body = json.dumps({"RowKey": request.headers["Authorization"], "odata.etag": "v"}).encode()
+        return type("Answer", (), {"status_code": 200, "content": body, "headers": {}})()
+
+
+class Tokens:
+    """An identity."""
+
+    async def get_token(self, *scopes: str, **_: Any) -> Any:
+        """For storage."""
+        return type("Token", (), {"token": f"token for {scopes[0]}"})()
+
+    async def close(self) -> None:
+        """Nothing."""
+
+
+async def test_an_identity_signs_in_with_its_token() -> None:
+    """For storage's own scope."""
+    identity: Any = Tokens()
+    table = Table(connect(endpoint="https://a.table.example", credential=identity, transport=Told()), "t")
+    found = await table.read("p", "r")
+    assert found is not None
+    assert ("Bearer token for https://storage.azure.com/.default", "v") == (found["RowKey"], etag_of(found))
+
+
+async def test_what_signs_in_otherwise_is_left_to_the_library() -> None:
+    """A signature in the address, say."""
+    signed = "TableEndpoint=https://a.table.example;SharedAccessSignature=sv=2019-02-02&sig=x"
+    async with TableServiceClient.from_connection_string(signed) as service:
+        assert Reads.of(service, "t") is None
