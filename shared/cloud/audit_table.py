@@ -106,9 +106,17 @@ class TableJournal:
         """One write."""
         await self._note(_JOURNAL, at, summary, Overdue=json.dumps(list(overdue)))
 
+    async def last_sweep(self) -> Run | None:
+        """One point read."""
+        return _run(await self._table.read(*_JOURNAL))
+
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """One write."""
         await self._note(_RECONCILED, at, summary)
+
+    async def last_reconciliation(self) -> Run | None:
+        """One point read."""
+        return _run(await self._table.read(*_RECONCILED))
 
     async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int], **more: str) -> None:
         row = _key(place) | {"At": at.isoformat(), "Summary": json.dumps(dict(summary)), **more}

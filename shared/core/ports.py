@@ -294,8 +294,16 @@ class Journal(Protocol):
         """Notes that a sweep has finished, and which leases are overdue: a hundred at most."""
         ...
 
+    async def last_sweep(self) -> Run | None:
+        """When one last did."""
+        ...
+
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """Notes that a reconciliation has finished."""
+        ...
+
+    async def last_reconciliation(self) -> Run | None:
+        """When one last did."""
         ...
 
     async def counted(self, count: Count) -> None:

@@ -190,7 +190,7 @@ async def test_every_removal_is_audited_and_so_is_the_run() -> None:
     assert ("reconcile", "done", lease_id, WEB) == (removal.operation, removal.outcome, removal.lease, removal.role)
     assert removal.reason.startswith("application ")
     assert ("reconcile", "removed 1, ended 0, failed 0, left 0, unread 0") == (run.operation, run.reason)
-    last = (await made.journal.noted()).reconciliation
+    last = await made.journal.last_reconciliation()
     assert last is not None
     assert (made.clock.now(), 1) == (last[0], last[1]["removed"])
 

@@ -218,7 +218,7 @@ async def test_a_sweep_notes_when_it_finished_and_with_what_result(scene: World)
     """For status."""
     await issued(scene)
     await swept(scene, after=60)
-    assert (scene.clock.now(), {"ended": 1, "undone": 0, "stuck": 0, "remaining": 0}) == (await scene.journal.noted()).sweep
+    assert (scene.clock.now(), {"ended": 1, "undone": 0, "stuck": 0, "remaining": 0}) == await scene.journal.last_sweep()
 
 
 async def test_a_sweep_takes_up_what_others_left(scene: World) -> None:

@@ -55,7 +55,7 @@ class Account:
             "generations": self.generations.all(),
             "turns": self.turns.get(EXISTING),
             "tickets": self.tickets.waiting(START),
-            "journal": self.journal.noted(),
+            "journal": asyncio.gather(self.journal.last_sweep(), self.journal.last_reconciliation(), self.journal.last_count()),
             "audit": self.audit.read(AuditQuery(START, LATER)),
             "leases": self._leases(),
             "leased": self.leased.find({EXISTING}),

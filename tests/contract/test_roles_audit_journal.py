@@ -217,20 +217,20 @@ async def test_an_event_whose_answer_was_lost_is_an_error_though_it_is_recorded(
 
 async def test_the_journal_keeps_the_last_sweep(stores: Stores) -> None:
     """And nothing before the first."""
-    assert (await stores.journal.noted()).sweep is None
+    assert await stores.journal.last_sweep() is None
     for number in (1, 2):
         await stores.journal.swept(START + timedelta(minutes=number), {"ended": number})
-    assert (START + timedelta(minutes=2), {"ended": 2}) == (await stores.journal.noted()).sweep
+    assert (START + timedelta(minutes=2), {"ended": 2}) == await stores.journal.last_sweep()
 
 
 async def test_the_journal_keeps_the_last_reconciliation(stores: Stores) -> None:
     """Apart from the sweep."""
     await stores.journal.swept(START, {"ended": 7})
-    assert (await stores.journal.noted()).reconciliation is None
+    assert await stores.journal.last_reconciliation() is None
     for number in range(3):
         await stores.journal.reconciled(START + timedelta(minutes=number), {"removed": number})
-    assert (START + timedelta(minutes=2), {"removed": 2}) == (await stores.journal.noted()).reconciliation
-    assert (START, {"ended": 7}) == (await stores.journal.noted()).sweep
+    assert (START + timedelta(minutes=2), {"removed": 2}) == await stores.journal.last_reconciliation()
+    assert (START, {"ended": 7}) == await stores.journal.last_sweep()
 
 
 async def test_a_store_that_answers_is_reachable(stores: Stores) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from shared.core.audit import AuditEvent
 from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import Admissions, AuditQuery, Count, Noted, Page
+from shared.core.ports import Admissions, AuditQuery, Count, Noted, Page, Run
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
@@ -142,6 +142,14 @@ class MemoryJournal:
     async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
         """See the port."""
         await self._calls.through("journal.swept", lambda: self._note(sweep=(at, dict(summary)), overdue=tuple(overdue)))
+
+    async def last_sweep(self) -> Run | None:
+        """See the port."""
+        return await self._calls.through("journal.last_sweep", lambda: self._noted.sweep)
+
+    async def last_reconciliation(self) -> Run | None:
+        """See the port."""
+        return await self._calls.through("journal.last_reconciliation", lambda: self._noted.reconciliation)
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """See the port."""

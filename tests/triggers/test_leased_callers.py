@@ -26,6 +26,8 @@ READING = {
     "count_live",
     "census",
     "waiting",
+    "last_sweep",
+    "last_reconciliation",
     "noted",
     "stuck",
     "read",
