@@ -14,7 +14,14 @@ from shared.cloud.table_reads import Reads
 from shared.cloud.tables import Table, connect, etag_of
 from shared.core.errors import Unavailable
 
-ROW = {"PartitionKey": "p", "RowKey": "it's a row~1", "Text": "it's é \U0001f600 %27", "Number": 7, "Flag": True, "Empty": ""}
+ROW: dict[str, Any] = {
+    "PartitionKey": "p",
+    "RowKey": "it's a row~1",
+    "Text": "it's é \U0001f600 %27",
+    "Number": 7,
+    "Flag": True,
+    "Empty": "",
+}
 
 
 class Wire(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
