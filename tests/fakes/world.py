@@ -30,6 +30,7 @@ from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
+from tests.fakes.loop import StillLoop
 from tests.fakes.queue import MemoryRevocations, MemoryTickets
 from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
 from tests.fakes.turns import MemoryTurns
@@ -137,7 +138,8 @@ class World:
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """One worker's life, in an event loop of its own: what is under way when it ends ends with it."""
-        return asyncio.run(work())
+        with asyncio.Runner(loop_factory=StillLoop) as runner:
+            return runner.run(work())
 
 
 @dataclass(frozen=True, slots=True)
