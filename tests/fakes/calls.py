@@ -126,13 +126,14 @@ class Calls:
         return result
 
     def _strike(self, call: Call, trouble: _Trouble | None, *, after: bool) -> None:
+        # An error that is raised again and again would carry the frames, and so the worlds, of all its former ways.
         call.over = self.clock.monotonic()
         if trouble is not None and trouble.after is after:
-            raise trouble.error
+            raise trouble.error.with_traceback(None)
         if self._trouble_at is not None and self._trouble_at[:2] == (call.ordinal, after):
             error = self._trouble_at[2]
             self._dead = isinstance(error, Died)
-            raise error
+            raise error.with_traceback(None)
 
     def _require_life(self) -> None:
         if self._dead:
