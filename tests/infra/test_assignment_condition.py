@@ -16,6 +16,7 @@ from tests.local.arm_calls import (
     READER,
     ROOT,
     STORE,
+    VAULT_ADMIN,
     Azure,
     assignment,
     outcome,
@@ -69,7 +70,7 @@ def test_refuses_a_role_that_is_not_listed(azure: Azure, role: str) -> None:
     assert 403 == _status(azure, role)
 
 
-@pytest.mark.parametrize("role", [OWNER, ACCESS_ADMIN, RBAC_ADMIN])
+@pytest.mark.parametrize("role", [OWNER, ACCESS_ADMIN, RBAC_ADMIN, VAULT_ADMIN])
 def test_refuses_roles_that_give_roles_even_when_listed(role: str) -> None:
     """A mistake in the parameters does not make the broker an owner."""
     azure = Azure()
