@@ -31,7 +31,7 @@ from shared.core.errors import (
 )
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.issuer import Order
-from shared.core.lease import Cause, State
+from shared.core.lease import Cause, Lease, State
 from shared.core.names import RoleName
 from shared.core.role import Bounds
 from tests.broker.scenes import AZURE, issued, stored, swept
@@ -355,3 +355,15 @@ async def test_ready_is_told_as_it_was_seen(make: Callable[..., object]) -> None
         scene = world(role(make(ready=ready)))  # type: ignore[arg-type]  # either kind of target
         found.append((await issued(scene)).lease.ready)
     assert [False, True] == found
+
+
+async def test_a_lease_that_is_being_made_says_how_long_it_is_to_last() -> None:
+    """As it is listed until it stands."""
+    scene = world(role(ttl=300, max_ttl=600))
+    opened: list[Lease] = []
+    scene.calls.watch = lambda call: opened.extend(call.about) if call.name == "leases.open" else None  # type: ignore[arg-type]
+    await issued(scene)
+    (lease,) = opened
+    assert (300, 600, 0) == tuple(
+        (each - scene.clock.now()).total_seconds() for each in (lease.expires_at, lease.max_expires_at, lease.planned_at)
+    )

@@ -325,3 +325,14 @@ async def test_of_what_is_old_the_absence_is_believed_at_once() -> None:
     began = made.clock.monotonic()
     assert Result.REMOVED in {each.result for each in (await reconciled(made)).findings}
     assert 5 > made.clock.monotonic() - began
+
+
+async def test_what_somebody_assigned_to_an_orphan_by_hand_is_left() -> None:
+    """It is no part of a lease; without its principal it gives nothing."""
+    made = scene()
+    await orphaned(made)
+    (principal,) = (each.object_id for each in made.cloud.principals.values() if each.unique_name)
+    strangers = Assignment(SCOPES[0], guid(0x900))
+    made.cloud.assign(strangers, Granted(DEFINITION, principal, None, "by hand"))
+    await reconciled(made, after=2 * HOUR)
+    assert [strangers] == list(made.cloud.assignments)

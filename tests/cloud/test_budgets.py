@@ -124,3 +124,22 @@ async def test_other_refusals_of_resource_manager_hold_nobody_back(budgets: Budg
             assert status == (await pipeline.run(HttpRequest("PUT", f"https://arm.example{_ONE}"))).http_response.status_code
             await pipeline.run(HttpRequest("PUT", f"https://arm.example{_ONE}"))
     assert [] == answers.left
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", _ONE, "Resource Manager's reads in subscription 11111111-0000-4000-8000-000000000001"),
+        ("PUT", _ONE.upper(), "Resource Manager's writes in subscription 11111111-0000-4000-8000-000000000001"),
+        ("DELETE", _TWO, "Resource Manager's deletions in subscription 11111111-0000-4000-8000-000000000002"),
+        ("PUT", "/providers/x", "Resource Manager's writes in the tenant"),
+        ("GET", "", "Graph's reads"),
+        ("POST", "", "Graph's writes"),
+        ("DELETE", "", "Graph's writes"),
+    ],
+)
+def test_a_budget_is_named_by_what_counts_against_it(budgets: Budgets, method: str, path: str, name: str) -> None:
+    """As a refusal tells it; what counts against the same is the same."""
+    found = [budgets.of_arm(method, path) if path else budgets.of_graph(method) for _ in range(2)]
+    assert found[0] is found[1]
+    assert name == found[0]._name

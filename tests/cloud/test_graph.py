@@ -389,3 +389,11 @@ async def test_an_answer_after_silence_is_a_recovery(service: Scripted, bearer: 
             await graph.delete_principal(PRINCIPAL)
     await graph.delete_principal(PRINCIPAL)
     assert [3] == told
+
+
+async def test_a_secret_on_an_application_that_is_gone_is_absent(graph: Graph, service: Scripted) -> None:
+    """Nothing is looked up then."""
+    service.will(refused(404, "Request_ResourceNotFound"))
+    with pytest.raises(Absent):
+        await graph.remove_secret(PRINCIPAL, PRINCIPAL)
+    assert 1 == len(service.calls)

@@ -12,6 +12,7 @@ import pytest
 
 from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
+from shared.cloud.graph_batch import _alone
 from shared.cloud.graph_calls import GraphCalls
 from shared.core.errors import (
     Absent,
@@ -297,3 +298,13 @@ async def test_nothing_is_kept_of_a_batch_that_was_answered(graph: Graph) -> Non
     await asyncio.sleep(0)
     batches = graph._calls._batches
     assert ([], set()) == (batches._waiting, batches._sending)
+
+
+def test_an_item_s_answer_is_described_by_its_own_headers_alone() -> None:
+    """Not by how a body of its own would have been sent."""
+    headers = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Retry-After": "3"}
+    number, answer = _alone({"id": "1", "status": 429, "headers": headers, "body": {"a": 1}})
+    assert ("1", 429, {"a": 1}, "3") == (number, answer.status_code, answer.json(), answer.headers["retry-after"])
+    assert "transfer-encoding" not in answer.headers
+    bare = _alone({"id": "2", "status": 204, "headers": None})[1]
+    assert (204, b"") == (bare.status_code, bare.content)

@@ -279,8 +279,11 @@ async def test_a_caller_in_the_queue_is_refused_when_the_service_closes(budget: 
         assert 100 == pytest.approx(refused.value.retry_after, abs=0.1)
         return service.clock.monotonic() - 1000
 
-    _, told_at = await asyncio.gather(spent_all(budget, service, 10), waiting())
-    assert 0.1 > told_at
+    under_way = asyncio.ensure_future(spent_all(budget, service, 10))
+    await service.clock.sleep(0.005)
+    assert 0.1 > await waiting()
+    assert 10 == len(service.seen)
+    await under_way
 
 
 async def test_who_need_not_wait_is_served_however_late(budget: Budget, service: Service) -> None:

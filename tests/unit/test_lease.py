@@ -222,5 +222,12 @@ def test_a_lease_is_being_ended_while_whoever_ends_it_gives_signs_of_life() -> N
     held = ACTIVE.ending(Cause.EXPIRED, NOW, NOW + after(20))
     assert [True, False] == [held.is_being_ended(NOW + after(seconds)) for seconds in (19, 21)]
     assert replace(held, state=State.STUCK).is_being_ended(NOW)
-    for other in (ACTIVE, replace(held, ending_held=False), held.failed(NOW, "x", 0.5), ENDED):
+    later = NOW + after(20)
+    done = [
+        held.failed(NOW, "x", 0.5),
+        held.looked_at_again(later),
+        held.put_off(NOW, "x", 0.5, 0),
+        held.given_up(NOW, "x", 0.5),
+    ]
+    for other in (ACTIVE, replace(held, ending_held=False), *done, ENDED):
         assert not other.is_being_ended(NOW)

@@ -15,6 +15,7 @@ type Read = Callable[[Reader], object]
 
 READERS: dict[str, Read] = {
     "text": lambda reader: reader.text("f"),
+    "long": lambda reader: reader.text("f", longest=9, lines=True),
     "parsed": lambda reader: reader.parsed("f", RoleName.parse),
     "flag": lambda reader: reader.flag("f", default=False),
     "whole": lambda reader: reader.whole("f", least=1, most=9),
@@ -25,7 +26,8 @@ READERS: dict[str, Read] = {
 
 MISFITS: dict[str, tuple[Any, ...]] = {
     "text": ("", "x" * 257, 1, True, None, ["x"], "a\nb", "a\x85b", "a\u202eb"),
-    "parsed": ("", "No Role", 1, None),
+    "long": ("", "x" * 10, "a\u202eb", None),
+    "parsed": ("", "No Role", 1, None, "a" * 4097),
     "flag": (0, 1, "true", None),
     "whole": (0, 10, True, "5", 5.0, None),
     "choice": ("c", "A", 1, None, ["a"], {}),
@@ -37,7 +39,16 @@ MISFITS: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize(
     ("kind", "value", "expected"),
     [
+        ("text", "x", "x"),
         ("text", "x" * 256, "x" * 256),
+        ("long", "x" * 9, "x" * 9),
+        ("long", "a\tb\nc", "a\tb\nc"),
+        ("parsed", "a" * 63, "a" * 63),
+        ("whole", 1, 1),
+        ("choice", "a", "a"),
+        ("duration", 60, 60),
+        ("duration", "1h", 3600),
+        ("items", ["x" * 256], ("x" * 256,)),
         ("parsed", "web", "web"),
         ("flag", True, True),
         ("whole", 9, 9),
@@ -131,3 +142,32 @@ def test_no_value_makes_a_reader_fall_over(value: Any) -> None:
     """Whatever JSON holds, the outcome is a value or a fault."""
     for read in READERS.values():
         read(Reader({"f": value}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        ("text", "", "expected a text of 1 to 256 characters"),
+        ("long", "x" * 10, "expected a text of 1 to 9 characters"),
+        ("parsed", "a" * 4097, "expected a text of 1 to 4096 characters"),
+        ("flag", 1, "expected true or false"),
+        ("whole", 0, "expected a whole number from 1 to 9"),
+        ("choice", "c", "expected one of a, b"),
+        ("duration", 59, "expected 60 to 3600 seconds"),
+        ("duration", "x", "expected seconds as a whole number, or a text such as 15m or 4h"),
+        ("items", [], "expected a list of 1 to 2 items; leave the field out to name none"),
+    ],
+)
+def test_a_misfit_is_told_what_would_fit(kind: str, value: Any, message: str) -> None:
+    """With its bounds."""
+    reader = Reader({"f": value})
+    READERS[kind](reader)
+    assert [("f", message)] == [(fault.path, fault.message) for fault in reader.faults]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2s", 2), ("2m", 120), ("2h", 7200), ("2d", 172_800), ("2", None), (7, 7), (True, None)]
+)
+def test_a_duration_s_units_are_seconds_minutes_hours_and_days(text: Any, seconds: int | None) -> None:
+    """A plain number is of seconds."""
+    assert seconds == as_seconds(text)

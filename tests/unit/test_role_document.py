@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.core.errors import Malformed
+from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.plain_text import is_plain
 from shared.core.role import (
@@ -268,3 +268,16 @@ def test_what_is_no_definition_s_id_is_told_as_that() -> None:
     with pytest.raises(Malformed) as caught:
         read_role(WEB, {"type": "service_principal", "azure_groups": [{}]})
     assert ["azure_groups[0].object_id"] == [fault.path for fault in caught.value.faults]
+
+
+def test_what_is_malformed_says_so_in_one_line() -> None:
+    """For the log, each fault with its path where it has one."""
+    assert "a.b: is wrong; the body is not JSON" == str(Malformed(Fault("a.b", "is wrong"), Fault("", "the body is not JSON")))
+
+
+@pytest.mark.parametrize("name", ["x", "", "Reader"])
+def test_a_definition_s_id_ends_in_a_guid(name: str) -> None:
+    """Whatever is before it."""
+    role_id = f"/providers/Microsoft.Authorization/roleDefinitions/{name}"
+    document = {"type": "service_principal", "azure_roles": [{"role_id": role_id, "scope": SCOPES[0]}]}
+    assert ["azure_roles[0].role_id"] == faults(document)

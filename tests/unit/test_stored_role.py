@@ -174,3 +174,11 @@ def test_a_role_that_breaks_a_new_rule_is_read_in_all_its_parts() -> None:
     kept = restore_role(WEB, store_role(written), "v")
     assert kept.outdated
     assert (written.target, written.bounds) == (kept.target, kept.bounds)
+
+
+@pytest.mark.parametrize(
+    "broken", [{"azure_roles": [{"role_name": "R", "scope": "x"}]}, {"azure_groups": [{"object_id": "x"}]}]
+)
+def test_a_target_of_which_a_part_cannot_be_read_is_unknown(broken: dict[str, Any]) -> None:
+    """Nothing less than all of it is leased."""
+    assert UnknownTarget() == restore_role(WEB, store_role(role()) | broken, "").target
