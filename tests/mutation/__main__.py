@@ -71,6 +71,8 @@ def main() -> int:
     drawn = random.Random(seed).sample(everything, min(count, len(everything)))
     chosen = [site for site in drawn if site.key not in excused]
     _say(f"{len(drawn)} of {len(everything)} faults, seed {seed}; {len(drawn) - len(chosen)} of them equivalent")
+    for stale in excused.keys() - {site.key for site in everything}:
+        _say(f"there is no such fault any more, so that its excuse can go: {stale}")
     reach = _reach()
     _say(f"{len(reach.seconds)} tests reach {len(reach.lines)} lines ({time.monotonic() - began:.0f} s)")
     run = Run(ROOT, [f"tests/{suite}" for suite in SUITES], reach, _tell, OPTIONS)
