@@ -340,3 +340,13 @@ async def test_background_work_far_back_in_the_queue_is_refused_at_once(budget: 
         await budget.spend(service.call("late"))
     assert 10.4 <= (refused.value.retry_after or 0) < 12
     await asyncio.gather(callers, others)
+
+
+async def test_a_batch_lets_nine_callers_go_first_for_each_of_its_calls(budget: Budget, service: Service) -> None:
+    """Of three, twenty-seven: besides the ten that the bucket held."""
+    issuing = asyncio.ensure_future(spent_all(budget, service, 60, "issue"))
+    await service.clock.sleep(0.1)
+    with in_background():
+        await budget.admitted(3)
+    assert 37 == len(service.seen)
+    await issuing
