@@ -306,5 +306,6 @@ def test_an_item_s_answer_is_described_by_its_own_headers_alone() -> None:
     number, answer = _alone({"id": "1", "status": 429, "headers": headers, "body": {"a": 1}})
     assert ("1", 429, {"a": 1}, "3") == (number, answer.status_code, answer.json(), answer.headers["retry-after"])
     assert "transfer-encoding" not in answer.headers
+    assert "5" != answer.headers["content-length"]
     bare = _alone({"id": "2", "status": 204, "headers": None})[1]
     assert (204, b"") == (bare.status_code, bare.content)

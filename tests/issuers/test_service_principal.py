@@ -103,8 +103,9 @@ async def test_the_credential_says_what_the_caller_needs() -> None:
     (principal,) = [each for each in one.world.cloud.principals.values() if each.unique_name]
     (application,) = [each for each in one.world.cloud.applications.values() if each.wanted]
     ((key_id, kept),) = application.secrets.items()
-    expected = (TENANT, application.app_id, principal.object_id, key_id, SUBSCRIPTION, kept.text)
-    assert expected == (
+    ids = (application.app_id, principal.object_id, key_id, SUBSCRIPTION)
+    assert ("service_principal", TENANT, *ids, kept.text) == (
+        credential.type,
         credential.tenant_id,
         credential.client_id,
         credential.object_id,

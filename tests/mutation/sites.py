@@ -1,7 +1,7 @@
 """Every place of a module where one small fault can be planted, and the module with that fault in it.
 
-Left alone are docstrings, annotations, log calls and what does nothing else, protocols, abstract bodies, ``__all__``, and what
-only a type checker reads.
+Left alone are docstrings, annotations, log calls and what does nothing else, protocols, abstract bodies, ``__all__``,
+``strict=`` (which asserts what holds by construction), and what only a type checker reads.
 """
 
 from __future__ import annotations
@@ -164,6 +164,8 @@ def _is_left_alone(node: ast.AST) -> bool:
             return True
         case ast.Assign(targets=[ast.Name(id=name)]):
             return name in {"__all__", "__slots__", "log", "_log"}
+        case ast.keyword(arg="strict"):
+            return True
         case ast.ClassDef(bases=bases):
             return any("Protocol" in ast.unparse(base) for base in bases)
     return _only_logs(node)

@@ -56,6 +56,7 @@ def test_finds_the_faults_of_each_kind(source: str, expected: set[str]) -> None:
         "from a import b",
         "x = 'A sentence for readers.'",
         "__all__ = ['a', 'b']",
+        "a = zip(b, c, strict=True)",
         "def f():\n    return None",
     ],
 )
