@@ -18,7 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench import alive, azure_calls, batching, cold_start, due, fan_out, memory, own_cost, ready, revoking, sweeping
+from tests.bench import (
+    alive,
+    azure_calls,
+    batching,
+    cold_start,
+    due,
+    fan_out,
+    listing,
+    memory,
+    own_cost,
+    ready,
+    revoking,
+    sweeping,
+)
 from tests.bench.figures import Figure, table
 from tests.bench.stage import QUICK, Scale
 
@@ -29,6 +42,7 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "own-cost": (own_cost.TITLE, own_cost.measure),
     "cold-start": (cold_start.TITLE, cold_start.measure),
     "memory": (memory.TITLE, memory.measure),
+    "listing": (listing.TITLE, listing.measure),
     "sweep": (sweeping.TITLE, sweeping.measure),
     "scale": (alive.TITLE, alive.measure),
     "drain": (due.TITLE, due.measure),

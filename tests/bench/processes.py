@@ -11,13 +11,13 @@ from local.host.process import ROOT
 from tests.bench.stage import NotMeasuredError, Stage
 
 
-async def told_by(on: Stage, module: str, *arguments: str, seconds: float) -> Any:
+async def told_by(on: Stage, module: str, *arguments: str, seconds: float, token: str = "") -> Any:
     """The JSON document that ``python -m tests.bench.<module>`` prints, in a function host's environment and with the token
-    of the leases' holder as ``BENCH_TOKEN``. Raises ``NotMeasuredError`` when it fails, ``TimeoutError``.
+    of the leases' holder, or another, as ``BENCH_TOKEN``. Raises ``NotMeasuredError`` when it fails, ``TimeoutError``.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"tests.bench.{module}", *arguments),
-        env=on.stack.environment() | {"PYTHONPATH": str(ROOT), "BENCH_TOKEN": on.web.token},
+        env=on.stack.environment() | {"PYTHONPATH": str(ROOT), "BENCH_TOKEN": token or on.web.token},
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

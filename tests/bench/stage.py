@@ -34,10 +34,14 @@ class Scale:
     crowd: int = 100_000
     """Leases alive, for ``scale``."""
     due_at_once: int = 5_000
+    ended: int = 10_000
+    """Leases that have ended, for ``listing``."""
     revoked: int = 10_000
 
 
-QUICK = Scale(issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=1_000, revoked=400)
+QUICK = Scale(
+    issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=1_000, ended=1_000, revoked=400
+)
 
 
 _GRANT = {"identity": "leasehold", "role": "Role Based Access Control Administrator"}

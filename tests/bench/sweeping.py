@@ -29,8 +29,8 @@ TITLE = "Sweep (no replication delays)"
 _ROLE = "sweep"
 _FEW = 100
 _AT_ONCE = 8
-_TOGETHER = 25
-"""Leases a transaction when they are put there: four rows each, and Table Storage takes a hundred."""
+_TOGETHER = 20
+"""Leases a transaction when they are put there: five rows each, and Table Storage takes a hundred."""
 _REPEATS = 5
 _FASTEST = 10.0
 """Leases that a sweep should end each second: 600 until the next one begins."""
