@@ -13,6 +13,7 @@ from typing import Self
 from shared.broker.outside import Outside
 from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Lease
+from shared.core.patience import stop
 
 log = logging.getLogger(__name__)
 
@@ -85,5 +86,4 @@ class Hold:
                 # Also when this task itself is cancelled: nothing may go on holding the lease.
                 beating.cancel()
                 self._beating = None
-            # Gathered: that this task itself is cancelled meanwhile must not be taken for the end of the other.
-            await asyncio.gather(beating, return_exceptions=True)
+            await stop(beating, log, f"keeping the hold on lease {self._lease.id}")

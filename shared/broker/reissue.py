@@ -22,7 +22,7 @@ from shared.core.errors import LeaseholdError, LostRace, Upstream
 from shared.core.footprint import Footprint, in_doubt, principals_of
 from shared.core.issuer import Issuer, SecretOrder
 from shared.core.lease import Lease, State
-from shared.core.patience import both
+from shared.core.patience import both, stop
 from shared.core.role import Role
 
 log = logging.getLogger(__name__)
@@ -104,8 +104,7 @@ class _Turn:
         try:
             ready = await self.issuer.prove(credential, wait_until=until)
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            await stop(beating, log, f"keeping the turn on lease {self.lease.id}")
         await self._renew()
         self.order = replace(self.order, wait_until=self.outside.within(self.outside.timing.turn / _USED_OF_A_TURN))
         return ready

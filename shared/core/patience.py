@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -58,6 +59,15 @@ class Patience:
     def _rest(self, error: Upstream, pause: float) -> float:
         asked = error.retry_after if isinstance(error, Throttled) else None
         return (asked or 0.0) + pause * (0.5 + self.ids.jitter())
+
+
+async def stop(work: asyncio.Task[None], log: logging.Logger, what: str) -> None:
+    """Ends work that nobody awaits, and waits until it has ended. If it broke before, the log says so of ``what``."""
+    work.cancel()
+    # Gathered: that the task which waits here is cancelled meanwhile must not be taken for the end of the other.
+    (result,) = await asyncio.gather(work, return_exceptions=True)
+    if isinstance(result, Exception):
+        log.error("%s broke", what, exc_info=result)
 
 
 async def both[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:

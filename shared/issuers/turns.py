@@ -21,6 +21,7 @@ from typing import Protocol
 
 from shared.core.errors import ConcurrentChange, LostRace, Upstream
 from shared.core.names import ObjectId
+from shared.core.patience import stop
 from shared.core.ports import Clock, Ids
 from shared.core.turn import Turn
 
@@ -180,8 +181,7 @@ class _Held:
                 pass  # a renewal that is under way has come to its end
         finally:
             self._beating.cancel()
-        # Gathered: that this task itself is cancelled meanwhile must not be taken for the end of the other.
-        await asyncio.gather(self._beating, return_exceptions=True)
+        await stop(self._beating, log, f"keeping the turn at application {self._turn.application_id}")
         try:
             await self._taking.turns.give_back(self._turn)
         except Upstream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -11,7 +10,6 @@ from shared.core.errors import LeaseholdError, Refused, Throttled, Unreachable, 
 from tests.crash.operations import Operation, all_operations
 from tests.crash.scenarios import TARGETS, scenarios
 from tests.crash.walk import Deed, Scenario, live
-from tests.fakes.calls import Call
 from tests.fakes.world import World
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
@@ -39,19 +37,11 @@ def test_a_bug_at_any_call_comes_out(operation: Operation, record_property: Repo
 
 
 def _answered(scenario: Scenario) -> list[int]:
-    """The calls of the undisturbed deed, without those that fail anyhow and those of a heartbeat, for which nobody waits."""
+    """The calls of the undisturbed deed, without those that fail anyhow."""
     world = scenario.make()
     before = len(world.calls.made)
-    beats = set[int]()
-
-    def watch(call: Call) -> None:
-        task = asyncio.current_task()
-        if task is not None and getattr(task.get_coro(), "__name__", "") == "_beat":
-            beats.add(call.ordinal)
-
-    world.calls.watch = watch
     world.run(lambda: live(world, scenario.deed))
-    return [call.ordinal - before for call in world.calls.made[before:] if not call.failed and call.ordinal not in beats]
+    return [call.ordinal - before for call in world.calls.made[before:] if not call.failed]
 
 
 def _comes_out(world: World, deed: Deed) -> bool:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 import pytest
 
 from shared.core.errors import Absent, Refused, Throttled, Unavailable, Unreachable
-from shared.core.patience import PASSING, REPEATABLE, Patience, all_of, both
+from shared.core.patience import PASSING, REPEATABLE, Patience, all_of, both, stop
 from tests.fakes.clock import FakeClock, FixedIds
 
 
@@ -170,3 +171,22 @@ async def test_cancelling_both_cancels_each(clock: FakeClock) -> None:
     await asyncio.sleep(0)
     assert ["a", "b"] == ended
     assert 1000 == clock.monotonic()
+
+
+async def test_work_that_nobody_awaits_is_stopped_and_told_of_when_it_broke(caplog: pytest.LogCaptureFixture) -> None:
+    """What was only stopped is no news."""
+
+    async def breaking() -> None:
+        raise ZeroDivisionError
+
+    async def lasting() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    log = logging.getLogger("test")
+    for work in (lasting, breaking):
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        await stop(task, log, f"the {work.__name__} one")
+        assert task.done()
+    (record,) = caplog.records
+    assert ("the breaking one broke", ZeroDivisionError) == (record.message, record.exc_info and record.exc_info[0])
