@@ -49,6 +49,14 @@ class Found(dict[str, Any]):
         return found
 
 
+class Tables(TableServiceClient):
+    """The client library's, which keeps the connections that it is given for reads past its layers as well."""
+
+    def __init__(self, endpoint: str, *, transport: AsyncHttpTransport[Any, Any], **options: Any) -> None:
+        super().__init__(endpoint, transport=transport, **options)
+        self.connections = transport
+
+
 @dataclass(frozen=True, slots=True)
 class Reads:
     """Of one table."""
@@ -60,13 +68,11 @@ class Reads:
 
     @classmethod
     def of(cls, service: TableServiceClient, name: str) -> Self | None:
-        """Over the connections of a client; ``None`` for one that is authorized in a way that is not known here."""
-        authorize = _authorizing(getattr(service, "credential", None))
-        if authorize is None:
+        """Over the connections of a client; ``None`` for one that does not show them, or whose credential is not known here."""
+        authorize = _authorizing(service.credential)
+        if authorize is None or not isinstance(service, Tables):
             return None
-        # The library hands it on to its own clients in the same way, and has no other.
-        transport = service._client._client._pipeline._transport  # noqa: SLF001
-        return cls(f"{service.url.rstrip('/')}/{name}", service.api_version, transport, authorize)
+        return cls(f"{service.url.rstrip('/')}/{name}", service.api_version, service.connections, authorize)
 
     async def row(self, partition: str, row: str) -> tuple[bool, Found | None]:
         """Whether it was answered, and the row, ``None`` where it or the table is not there."""

@@ -21,7 +21,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.repeating import STORAGE, Repeating
-from shared.cloud.table_reads import Reads
+from shared.cloud.table_reads import Reads, Tables
 from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
 type Row = Mapping[str, Any]
@@ -56,10 +56,10 @@ def connect(
     """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
     transport = transport or azure_transport(read_seconds=_READ_SECONDS)
     if connection_string:
-        return TableServiceClient.from_connection_string(connection_string, transport=transport, **_OPTIONS)
+        return Tables.from_connection_string(connection_string, transport=transport, **_OPTIONS)
     if credential is not None:
         transport = Repeating(credential, STORAGE).over(transport)
-    return TableServiceClient(endpoint=endpoint, credential=credential, transport=transport, **_OPTIONS)
+    return Tables(endpoint, credential=credential, transport=transport, **_OPTIONS)
 
 
 class Table:

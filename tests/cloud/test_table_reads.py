@@ -134,5 +134,5 @@ async def test_an_identity_signs_in_with_its_token() -> None:
 async def test_what_signs_in_otherwise_is_left_to_the_library() -> None:
     """A signature in the address, say."""
     signed = "TableEndpoint=https://a.table.example;SharedAccessSignature=sv=2019-02-02&sig=x"
-    async with TableServiceClient.from_connection_string(signed) as service:
+    async with connect(signed) as service:
         assert Reads.of(service, "t") is None

@@ -25,6 +25,7 @@ from shared.cloud.lease_table import TableLeases
 from shared.cloud.leased_table import TableLeasedPrincipals
 from shared.cloud.probe import TokenProbe
 from shared.cloud.role_table import TableRoles
+from shared.cloud.table_reads import Tables
 from shared.cloud.ticket_table import TableTickets
 from shared.cloud.turn_table import TableTurns
 from shared.core.batch import Batch
@@ -209,7 +210,7 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
 @pytest.mark.parametrize("call", TABLES.values(), ids=TABLES)
 async def test_a_bug_in_a_call_of_table_storage_comes_out(call: Callable[[Service], Awaitable[object]]) -> None:
     """Of every store."""
-    async with TableServiceClient.from_connection_string(STORAGE, transport=Broken()) as service:
+    async with Tables.from_connection_string(STORAGE, transport=Broken()) as service:
         with pytest.raises(UnforeseenError):
             await call(service)
 

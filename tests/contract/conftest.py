@@ -3,9 +3,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_table import TableLeases
+from shared.cloud.table_reads import Tables
+from shared.cloud.tables import connect
 from tests.contract.stores import Stores, in_memory, on_tables
 from tests.contract.wires import Wire, Wired
 from tests.fakes.clock import FixedIds
@@ -39,7 +40,7 @@ async def wired(storage_connection: str) -> AsyncIterator[Wired]:
     """Leases over a wire that counts and dies."""
     wire = Wire()
     async with (
-        TableServiceClient.from_connection_string(storage_connection, transport=wire.line, retry_total=0) as service,
-        TableServiceClient.from_connection_string(storage_connection) as around,
+        Tables.from_connection_string(storage_connection, transport=wire.line, retry_total=0) as service,
+        connect(storage_connection) as around,
     ):
         yield TableLeases(service, FixedIds()), wire, around

@@ -10,12 +10,12 @@ from typing import Any
 
 from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
+from shared.cloud.table_reads import Tables
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
@@ -67,7 +67,7 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
     """The product's, on the storage of that connection string."""
     line, ids = LossyLine(), FixedIds()
     options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
-    async with TableServiceClient.from_connection_string(connection, **options) as service:
+    async with Tables.from_connection_string(connection, **options) as service:
         stores = (TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableJournal(service))
         yield Stores(*stores, TableGenerations(service), line)
 

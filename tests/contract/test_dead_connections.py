@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutError
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_table import TableLeases
+from shared.cloud.table_reads import Tables
 from shared.core.errors import Unreachable
 from tests.contract.stores import lease
 from tests.fakes.clock import FixedIds
@@ -32,7 +32,7 @@ class DeadLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it l
 async def opened(connection: str, dead: int, error: type[ServiceRequestError] = ServiceRequestError) -> bool:
     """Whether a lease is stored over such a wire."""
     line = DeadLine()
-    async with TableServiceClient.from_connection_string(connection, transport=line) as service:
+    async with Tables.from_connection_string(connection, transport=line) as service:
         store = TableLeases(service, FixedIds())
         line.dead, line.error = dead, error
         made = await store.open(lease())

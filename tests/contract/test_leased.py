@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.leased_table import TableLeasedPrincipals
+from shared.cloud.tables import connect
 from shared.core.leased import LeasedPrincipals
 from shared.core.names import LeaseId
 from shared.core.ports import LeaseQuery, Leases
@@ -27,7 +27,7 @@ async def leased(connection: str | None) -> AsyncIterator[LeasedPrincipals]:
     if connection is None:
         yield MemoryLeasedPrincipals(Calls(FakeClock()))
     else:
-        async with TableServiceClient.from_connection_string(connection) as service:
+        async with connect(connection) as service:
             yield TableLeasedPrincipals(service)
 
 
@@ -67,5 +67,5 @@ async def test_the_leases_beside_them_are_read_as_before(connection: str | None)
         calls = Calls(FakeClock())
         await _share(MemoryLeases(calls), MemoryLeasedPrincipals(calls))
         return
-    async with TableServiceClient.from_connection_string(connection) as service:
+    async with connect(connection) as service:
         await _share(TableLeases(service, FixedIds()), TableLeasedPrincipals(service))

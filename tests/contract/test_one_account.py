@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from azure.data.tables.aio import TableServiceClient
-
 from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.leased_table import TableLeasedPrincipals
 from shared.cloud.role_table import TableRoles
+from shared.cloud.tables import connect
 from shared.cloud.ticket_table import TableTickets
 from shared.cloud.turn_table import TableTurns
 from shared.core.audit import AuditEvent, Outcome
@@ -143,7 +142,7 @@ def opening() -> tuple[Lease, IssueKey]:
 async def test_stores_that_share_a_table_do_not_meet(storage_connection: str) -> None:
     """Under one name each keeps its own: whatever one of them writes or forgets, no other shows anything else than before."""
     ids = FixedIds()
-    async with TableServiceClient.from_connection_string(storage_connection) as service:
+    async with connect(storage_connection) as service:
         account = Account(
             TableRoles(service, ids),
             TableGenerations(service),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from itertools import batched
 
-from azure.data.tables.aio import TableServiceClient
-
-from shared.cloud.tables import Table
+from shared.cloud.tables import Table, connect
 
 ROWS = 2001
 """Two pages of storage's own, and one row more."""
@@ -14,7 +12,7 @@ ROWS = 2001
 
 async def test_a_scan_goes_on_behind_its_first_thousand_rows(storage_connection: str) -> None:
     """Whatever it fetches at once: a page of its own choice, or storage's most."""
-    async with TableServiceClient.from_connection_string(storage_connection) as service:
+    async with connect(storage_connection) as service:
         table = Table(service, "rows")
         for some in batched(range(ROWS), 100, strict=False):
             await table.write([("create", {"PartitionKey": "p", "RowKey": f"{number:05d}"}) for number in some])

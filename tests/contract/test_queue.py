@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.queues import StorageRevocations, connect
+from shared.cloud.table_reads import Tables
 from shared.cloud.ticket_table import TableTickets
 from shared.core.batch import QUEUE, WAITS, Batch, read_message
 from shared.core.errors import Refused, Unreachable
@@ -44,7 +44,7 @@ async def tickets(connection: str | None) -> AsyncIterator[Tickets]:
         yield MemoryTickets(Calls(FakeClock()))
         return
     transport = AioHttpTransport()
-    async with TableServiceClient.from_connection_string(connection, transport=transport) as service:
+    async with Tables.from_connection_string(connection, transport=transport) as service:
         yield TableTickets(service)
 
 

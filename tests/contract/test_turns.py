@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.table_reads import Tables
+from shared.cloud.tables import connect
 from shared.cloud.turn_table import TableTurns
 from shared.core.errors import LostRace, Unreachable
 from shared.core.turn import Turn
@@ -28,7 +29,7 @@ async def turns(connection: str | None) -> AsyncIterator[Turns]:
     if connection is None:
         yield MemoryTurns(Calls(FakeClock()))
     else:
-        async with TableServiceClient.from_connection_string(connection) as service:
+        async with connect(connection) as service:
             yield TableTurns(service, FixedIds())
 
 
@@ -119,7 +120,7 @@ async def wired(storage_connection: str) -> AsyncIterator[tuple[TableTurns, Loss
     """Table Storage alone, over a wire that can lose an answer."""
     line = LossyLine()
     options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
-    async with TableServiceClient.from_connection_string(storage_connection, **options) as service:
+    async with Tables.from_connection_string(storage_connection, **options) as service:
         yield TableTurns(service, FixedIds()), line
 
 

@@ -26,6 +26,7 @@ from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
 from shared.cloud.system import SystemIds
+from shared.cloud.tables import connect
 from shared.cloud.ticket_table import TableTickets
 from shared.cloud.turn_table import TableTurns
 from shared.core import mark
@@ -100,7 +101,7 @@ class Scene:
 @asynccontextmanager
 async def on_the_store(connection: str) -> AsyncIterator[Scene]:
     """Fills an empty account."""
-    async with TableServiceClient.from_connection_string(connection) as service:
+    async with connect(connection) as service:
         for table in TABLES:
             client = await service.create_table(table)
             await asyncio.gather(*(client.create_entity(row) for row in _read(table)))
