@@ -12,9 +12,11 @@ from shared.broker.admission import admit
 from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
+from shared.broker.powers import read_again_of
 from shared.broker.rules import require_current
 from shared.core.credential import Credential
 from shared.core.errors import (
+    DefinitionGone,
     Fault,
     Forbidden,
     Interrupted,
@@ -95,6 +97,8 @@ async def issue(
             raise
         except LeaseholdError as failure:
             await attempt.clean_up(definite=not isinstance(failure, Uncertain))
+            if isinstance(failure, DefinitionGone):
+                await read_again_of(outside, request.id, role)
             raise
 
 

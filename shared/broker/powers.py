@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.broker.outside import Outside
@@ -32,6 +32,21 @@ async def read_again(outside: Outside, request_id: str, unread: list[str]) -> No
     """
     # One that was read leniently would not be written back as it was.
     roles = [role for role in await outside.roles.list() if not role.outdated]
+    await _renew(outside, request_id, roles, unread)
+
+
+async def read_again_of(outside: Outside, request_id: str, role: Role) -> None:
+    """The same of one role that was just read, from which nothing could be issued because a definition is gone.
+
+    Raises nothing: what cannot be read or noted now is the next reconciliation's.
+    """
+    try:
+        await _renew(outside, request_id, [role], [])
+    except Upstream:
+        log.warning("the definitions of role %s could not be noted", role.name, exc_info=True)
+
+
+async def _renew(outside: Outside, request_id: str, roles: Sequence[Role], unread: list[str]) -> None:
     known = {
         definition_id: found
         for definition_id, places in _places(roles).items()

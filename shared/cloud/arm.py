@@ -133,6 +133,12 @@ class Arm:
                 [_definition(each) async for each in found if (each.role_name or "").casefold() == role_name.casefold()]
             )
 
+    async def definition_names_at(self, scope: Scope) -> tuple[str, ...]:
+        """The names of all role definitions that can be assigned at the scope: several hundred. A call a page."""
+        found = self._client.role_definitions.list(on_the_wire(scope))
+        with _upstream():
+            return tuple([each.role_name async for each in found if each.role_name])
+
     async def definition(self, definition_id: str) -> Definition:
         """The role definition with this full id. Raises ``Absent``."""
         with _upstream():

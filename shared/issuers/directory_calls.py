@@ -81,6 +81,10 @@ class Authorization(Protocol):
         """The role definitions with exactly this name that can be assigned at the scope."""
         ...
 
+    async def definition_names_at(self, scope: Scope) -> tuple[str, ...]:
+        """The names of all role definitions that can be assigned at the scope."""
+        ...
+
     async def definition(self, definition_id: str) -> Definition:
         """The role definition with this full id. Raises ``Absent``."""
         ...

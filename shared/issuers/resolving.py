@@ -1,11 +1,12 @@
 """What a service principal role names, looked up when the role is written: can it be issued, and what would it give?
 
 Calls for R role assignments at S scopes and G groups: R+S+G at once, one more for each custom role that a management group may
-hold, and one for each management group. All of them read.
+hold, one for each management group, and one for each scope where a name is not found. All of them read.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -31,6 +32,9 @@ class Resolving:
     protected: tuple[Scope, ...]
     wanted: ServicePrincipalTarget
     faults: list[Fault] = field(default_factory=list)
+    _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of all definitions, by the keys of the scopes where one was missed."""
+    _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> ServicePrincipalTarget:
         """The target with every definition's id and powers. Raises ``Malformed`` with each fault; ``Upstream``."""
@@ -88,17 +92,19 @@ class Resolving:
             return _NO_DEFINITION
 
     async def _named(self, name: str, scope: Scope) -> Definition | str:
-        """Found in any case; where only blanks differ, the name that is meant is told."""
+        """Found in any case; where only blanks differ, wherever they stand, the names that may be meant are told."""
         found = await self.authorization.definitions_named(name, scope)
-        tidy = " ".join(name.split())
-        if not found and tidy not in {"", name}:
-            meant = await self.authorization.definitions_named(tidy, scope)
-            return (
-                f"there is no role definition of this name here; the blanks differ from {meant[0].name!r}"
-                if meant
-                else _only(())
-            )
+        meant = [] if found else [each for each in await self._names_at(scope) if _bare(each) == _bare(name)]
+        if meant:
+            return f"there is no role definition of this name here; the blanks differ from {' and '.join(map(repr, meant))}"
         return _only(found)
+
+    async def _names_at(self, scope: Scope) -> tuple[str, ...]:
+        """Asked for once, however many names are missed there: the list is long."""
+        async with self._listing:
+            if scope.key not in self._names:
+                self._names[scope.key] = await self.authorization.definition_names_at(scope)
+        return self._names[scope.key]
 
     async def _is_assignable(self, found: Definition, scope: Scope) -> bool:
         if found.is_assignable_at(scope):
@@ -119,6 +125,10 @@ class Resolving:
 
 def _resolved(role: AzureRole, found: Definition) -> AzureRole:
     return replace(role, definition_id=role.role_id or found.id, powers=found.powers, gone=False)
+
+
+def _bare(name: str) -> str:
+    return "".join(name.split()).casefold()
 
 
 def _only(found: tuple[Definition, ...]) -> Definition | str:

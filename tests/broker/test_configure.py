@@ -27,6 +27,7 @@ from tests.fakes.world import (
     world,
 )
 
+ANOTHER, THIRD = (DEFINITION[:-2] + end for end in ("a1", "a2"))
 DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
 ADMIN = request(ADMINISTRATOR)
 
@@ -182,12 +183,31 @@ async def test_a_definition_is_found_by_its_name_in_any_case() -> None:
     assert DEFINITION == stored.target.azure_roles[0].definition_id
 
 
-@pytest.mark.parametrize("name", [" Reader", "Reader ", " reader "])
-async def test_a_name_of_which_only_the_blanks_differ_is_told(name: str) -> None:
-    """With the one that is meant: it is not taken for it."""
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *((name, "Reader") for name in (" Reader", "Reader ", " reader ", "Rea der")),
+        *((name, "Storage Blob Data Reader") for name in ("StorageBlobDataReader", "storage  blob dataReader")),
+        ("Two Blanks", "Two  Blanks"),
+    ],
+)
+async def test_a_name_of_which_only_the_blanks_differ_is_told(name: str, meant: str) -> None:
+    """With the one that is meant, wherever either has blanks: it is not taken for it."""
+    scene = world()
+    scene.cloud.definitions |= {"Storage Blob Data Reader": (ANOTHER,), "Two  Blanks": (THIRD,)}
     with pytest.raises(Malformed) as caught:
-        await put(world(), {"type": "service_principal", "azure_roles": [{"role_name": name, "scope": SCOPES[0]}]})
-    assert "'Reader'" in caught.value.faults[0].message
+        await put(scene, {"type": "service_principal", "azure_roles": [{"role_name": name, "scope": SCOPES[0]}]})
+    assert f"'{meant}'" in caught.value.faults[0].message
+
+
+async def test_names_that_are_missed_at_one_scope_are_looked_for_in_one_list() -> None:
+    """It is long; and a name that is like none says so."""
+    scene = world()
+    missed = [{"role_name": name, "scope": SCOPES[0]} for name in ("Rea der", "Wri ter")]
+    with pytest.raises(Malformed) as caught:
+        await put(scene, {"type": "service_principal", "azure_roles": missed})
+    assert 1 == scene.calls.names().count("authorization.definition_names_at")
+    assert ["'Reader'" in fault.message for fault in caught.value.faults] == [True, False]
 
 
 @pytest.mark.parametrize("revoking", [False, True])

@@ -11,7 +11,7 @@ from shared.broker.inspect import status
 from shared.broker.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
-from shared.core.errors import Absent, Malformed, OutOfReach, Refused, RoleOutdated, Unavailable
+from shared.core.errors import Absent, DefinitionGone, Malformed, OutOfReach, Refused, RoleOutdated, Unavailable
 from shared.core.names import RoleName, Scope
 from shared.core.protection import Protected
 from shared.core.role import AzureRole, ServicePrincipalTarget
@@ -145,6 +145,34 @@ async def test_nothing_is_leased_by_a_definition_that_was_deleted_and_made_again
     assert {} == (await status(scene.outside, ADMIN)).outdated
     await issued(scene)
     assert {DEFINITION, anew} == {granted.definition_id for granted in scene.cloud.assignments.values()}
+
+
+async def test_the_first_issue_that_meets_a_deleted_definition_makes_the_status_tell() -> None:
+    """No hour passes, and no other issue begins in vain; what else the role assigns is as it was."""
+    scene = world()
+    await put(scene)
+    scene.cloud.definitions["Reader"] = ()
+    scene.calls.fail("authorization.assign", DefinitionGone("x", status=404))
+    with pytest.raises(DefinitionGone):
+        await issued(scene)
+    assert [WEB] == list((await status(scene.outside, ADMIN)).outdated)
+    assert [f"{DEFINITION} is gone"] == [each.reason for each in scene.audit.events if each.operation == "read_definitions"]
+    with pytest.raises(RoleOutdated):
+        await issued(scene)
+
+
+async def test_an_answer_at_issue_alone_is_no_proof_that_a_definition_is_gone() -> None:
+    """It is read before the role is told to be outdated; nor does it matter when it cannot be."""
+    scene = world()
+    await put(scene)
+    for failure in (None, Unavailable("x", status=503)):
+        scene.calls.fail("authorization.assign", DefinitionGone("x", status=404))
+        if failure:
+            scene.calls.fail("census.definition", failure)
+        with pytest.raises(DefinitionGone):
+            await issued(scene)
+        assert {} == (await status(scene.outside, ADMIN)).outdated
+    await issued(scene)
 
 
 async def test_a_definition_that_is_back_lets_the_role_issue_again() -> None:

@@ -49,6 +49,7 @@ ARMS: dict[str, Callable[[Authorization, Assignment], Awaitable[object]]] = {
     "unassign": lambda arm, made: arm.unassign(made),
     "definition": lambda arm, made: arm.definition(_definition(made)),
     "definitions_named": lambda arm, made: arm.definitions_named("Reader", made.scope),
+    "definition_names_at": lambda arm, made: arm.definition_names_at(made.scope),
 }
 
 

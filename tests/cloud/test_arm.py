@@ -148,6 +148,11 @@ async def test_finds_a_definition_by_its_name_in_any_case(stage: Stage, name: st
     assert () == await stage.arm.definitions_named("Read", stage.scope)
 
 
+async def test_tells_the_names_of_all_definitions_at_a_scope(stage: Stage) -> None:
+    """Of built-in ones there, too."""
+    assert {"Reader", "Storage Blob Data Reader"} <= set(await stage.arm.definition_names_at(stage.scope))
+
+
 async def test_a_quote_in_a_role_name_stays_in_the_name(stage: Stage) -> None:
     """It does not end the filter."""
     assert () == await stage.arm.definitions_named("Ops' Reader' or roleName eq 'Reader", stage.scope)

@@ -115,6 +115,7 @@ ARM: dict[str, Callable[[Arm], Awaitable[object]]] = {
     "unassign": lambda arm: arm.unassign(Assignment(SCOPES[0], "n")),
     "assigned_at": lambda arm: arm.assigned_at(SCOPES[0]),
     "definitions_named": lambda arm: arm.definitions_named("Reader", SCOPES[0]),
+    "definition_names_at": lambda arm: arm.definition_names_at(SCOPES[0]),
     "definition": lambda arm: arm.definition(DEFINITION),
     "permissions_at": lambda arm: arm.permissions_at(SCOPES[0]),
     "subscriptions_below": lambda arm: arm.subscriptions_below(SCOPES[0]),

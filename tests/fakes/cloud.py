@@ -107,6 +107,10 @@ class FakeAuthorization:
             "authorization.definitions_named", lambda: self.state.definitions_named(role_name), role_name, scope
         )
 
+    async def definition_names_at(self, scope: Scope) -> tuple[str, ...]:
+        """See the port."""
+        return await self.calls.through("authorization.definition_names_at", lambda: tuple(self.state.definitions), scope)
+
     async def definition(self, definition_id: str) -> Definition:
         """See the port."""
         return await self.calls.through("authorization.definition", lambda: self.state.definition(definition_id), definition_id)
