@@ -178,12 +178,20 @@ def _tag(value: Any, path: str, faults: list[Fault]) -> str | None:
     return text
 
 
+def _app_role(value: Any, path: str, faults: list[Fault]) -> str | None:
+    text = text_item(value, path, faults)
+    if text is not None and "*" in text:
+        faults.append(Fault(path, "an app role is named whole: * stands for nothing here"))
+        return None
+    return text
+
+
 def _bounds(reader: Reader) -> Bounds:
     identity = parsed_item(ObjectId.parse)
     return Bounds(
         frozenset(reader.items("bound_service_principal_ids", identity, most=_MAX_BOUND)),
         frozenset(reader.items("bound_application_ids", identity, most=_MAX_BOUND)),
-        frozenset(reader.items("bound_app_roles", text_item, most=_MAX_BOUND)),
+        frozenset(reader.items("bound_app_roles", _app_role, most=_MAX_BOUND)),
         frozenset(reader.items("bound_tenant_ids", identity, most=_MAX_BOUND)),
     )
 

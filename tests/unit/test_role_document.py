@@ -31,6 +31,7 @@ SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id":
 _LITERAL = {ord("'"): "''", ord("\\"): "/"}
 identities = some.uuids().map(lambda value: ObjectId(str(value)))
 words = some.text(some.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=40).filter(is_plain)
+names = words.filter(lambda word: "*" not in word)
 azure_roles = some.builds(
     AzureRole,
     some.sampled_from(SCOPES),
@@ -66,7 +67,7 @@ def roles(draw: some.DrawFn) -> Role:
     return Role(
         name=WEB,
         target=draw(targets),
-        bounds=Bounds(draw(several), draw(several), draw(some.frozensets(words, max_size=4))),
+        bounds=Bounds(draw(several), draw(several), draw(some.frozensets(names, max_size=4))),
         ttl=draw(some.integers(MIN_TTL, most)),
         max_ttl=most,
         renewable=draw(some.booleans()),
@@ -169,6 +170,8 @@ def test_a_document_with_five_faults_reports_five() -> None:
         ({"bound_service_principal_ids": ["*"]}, "bound_service_principal_ids[0]"),
         ({"bound_application_ids": [1]}, "bound_application_ids[0]"),
         ({"bound_app_roles": [" x"]}, "bound_app_roles[0]"),
+        ({"bound_app_roles": ["Readers", "*"]}, "bound_app_roles[1]"),
+        ({"bound_app_roles": ["Leasehold.*"]}, "bound_app_roles[0]"),
         ({"resolved": {}}, "resolved"),
         ({"version": "1"}, "version"),
         ({"application_object_id": EXISTING}, "application_object_id"),

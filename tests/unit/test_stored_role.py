@@ -57,6 +57,16 @@ def test_a_new_rule_counts_where_a_role_is_written_and_not_where_it_is_read() ->
     )
 
 
+def test_an_app_role_with_a_star_from_before_keeps_its_bounds() -> None:
+    """It matches that very text, as it did; it is told, and nothing is issued until the role is written again."""
+    kept = restore_role(WEB, store_role(role()) | {"bound_app_roles": ["Any.*"]}, "v")
+    assert (role().bounds.service_principal_ids, frozenset({"Any.*"})) == (
+        kept.bounds.service_principal_ids,
+        kept.bounds.app_roles,
+    )
+    assert ["bound_app_roles[0]"] == [fault.path for fault in kept.outdated]
+
+
 @pytest.mark.usefixtures("no_tags")
 def test_all_faults_are_told_at_once_and_each_field_once() -> None:
     """A rule does not judge what is left of a field that could not be read."""
