@@ -6,6 +6,10 @@ clients and claims of other people's stay in their lists.
 
 ``application.py strangers [OBJECT_ID...]`` reads a list of directory objects (the application, its service principal, lists of
 owners and of federated credentials), and prints what lets anybody act as one: owners other than those named, and credentials.
+
+``application.py trusted`` reads the application and the list of its app roles' holders, and prints whom it lets in: clients
+that need nobody's consent, besides those of application.json, and holders of app roles. Nobody but people can tell whether
+they are meant: whoever had the application before may have left them.
 """
 
 from __future__ import annotations
@@ -81,11 +85,29 @@ def strangers(documents: list[dict[str, Any]], expected: set[str]) -> list[str]:
     return found
 
 
+def trusted(application: dict[str, Any], holders: list[dict[str, Any]]) -> list[str]:
+    """Whom the application lets in, a line each."""
+    meant = [each["appId"] for each in json.loads(_WANTED.read_text())["api"]["preAuthorizedApplications"]]
+    clients = [each["appId"] for each in (application.get("api") or {}).get("preAuthorizedApplications") or []]
+    names = {role["id"].lower(): role["value"] for role in application.get("appRoles") or []}
+    return [
+        *(f"client {each} is authorized in advance" for each in clients if each.lower() not in meant),
+        *(
+            f"{each['principalId']} {each.get('principalDisplayName') or ''} holds {names[each['appRoleId'].lower()]}"
+            for each in holders
+            if each["appRoleId"].lower() in names
+        ),
+    ]
+
+
 def main(arguments: list[str]) -> None:
     """Reads standard input, writes standard output."""
     command, *given = arguments
     if command == "changes":
         lines = [json.dumps(body) for body in changes(json.load(sys.stdin), given[0])]
+    elif command == "trusted":
+        application, holders = _documents(sys.stdin.read())
+        lines = trusted(application, holders["value"])
     else:
         lines = strangers(_documents(sys.stdin.read()), {each.lower() for each in given})
     sys.stdout.write("".join(f"{line}\n" for line in lines))

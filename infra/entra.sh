@@ -137,6 +137,16 @@ ${found}
 Remove them, name owners that are meant with --owner, or say --accept-its-owners-and-credentials."
 }
 
+# An application that was there may let in whom nobody knows: they are named, each time, and whoever reads it decides.
+tell_whom_it_trusts() {
+  local object_id=$1 principal_id=$2 found
+  found=$({
+    document "applications/${object_id}"
+    document "servicePrincipals/${principal_id}/appRoleAssignedTo?\$top=999"
+  } | python3 "${here}/application.py" trusted)
+  [ -z "$found" ] || printf 'entra.sh: the application lets these in; take away what is not meant:\n%s\n' "$found" >&2
+}
+
 # application ACCEPT [OWNER]...
 application() {
   local accept=$1 path="applications(uniqueName='${unique_name}')" app_id object_id principal_id bodies body
@@ -159,6 +169,7 @@ application() {
     making_principal=no made_something=yes
   fi
   principal_id=$(find_value "servicePrincipals(appId='${app_id}')?\$select=id" id)
+  tell_whom_it_trusts "$object_id" "$principal_id"
   printf 'audience=%s\napplication_object_id=%s\nservice_principal_object_id=%s\n' "$app_id" "$object_id" "$principal_id"
 }
 

@@ -86,6 +86,25 @@ def test_takes_an_application_of_named_owners_and_of_its_own(tenant: Tenant) -> 
     assert app["appId"] == taken["audience"]
 
 
+def test_names_whom_the_application_lets_in(tenant: Tenant) -> None:
+    """Whoever had it before may have left neither owner nor credential, but an app role or a client that needs no consent."""
+    fresh = tenant.run("application", "--unique-name", "left-open")
+    app = tenant.graph("applications(uniqueName='left-open')")
+    tenant.lines("assign", "--unique-name", "left-open", "--principal", _identity(tenant, "stranger"))
+    scope = app["api"]["oauth2PermissionScopes"][0]["id"]
+    client = {"appId": CLIENT, "delegatedPermissionIds": [scope]}
+    api = app["api"] | {"preAuthorizedApplications": [client, *app["api"]["preAuthorizedApplications"]]}
+    tenant.graph(f"applications/{app['id']}", "PATCH", {"api": api})
+
+    again = tenant.run("application", "--unique-name", "left-open")
+
+    assert (0, "") == (fresh.returncode, fresh.stderr)
+    _, client_line, holder_line = again.stderr.splitlines()
+    assert (0, fresh.stdout) == (again.returncode, again.stdout)
+    assert f"client {CLIENT} is authorized in advance" == client_line
+    assert (_identity(tenant, "stranger"), "Leasehold.Admin") == (holder_line.split()[0], holder_line.split()[-1])
+
+
 def test_keeps_what_others_have_added(tenant: Tenant) -> None:
     """Scopes, app roles, authorized clients, addresses and claims stay beside ours."""
     path = "applications(uniqueName='shared')"
