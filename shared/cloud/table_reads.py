@@ -69,8 +69,7 @@ class Reads:
     @classmethod
     def of(cls, service: TableServiceClient, name: str) -> Self | None:
         """Over the connections of a client; ``None`` for one that does not show them, or whose credential is not known here."""
-        authorize = _authorizing(service.credential)
-        if authorize is None or not isinstance(service, Tables):
+        if not isinstance(service, Tables) or (authorize := _authorizing(service.credential)) is None:
             return None
         return cls(f"{service.url.rstrip('/')}/{name}", service.api_version, service.connections, authorize)
 
