@@ -32,20 +32,19 @@ async def take_back(
     patience: float,
     young: bool | None = None,
     maker: bool = False,
-    at_once: bool = False,
     otherwise_due: datetime | None = None,
 ) -> Lease:
     """Undoes the footprint of a claimed lease; gives the lease as it then stands.
 
     ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), when something was absent that may
     only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``).
-    ``at_once`` as in ``Issuer.undo``. Whoever tries before the lease is due says when it was (``otherwise_due``): if Azure does
-    not answer, it is so again. Raises ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    Whoever tries before the lease is due says when it was (``otherwise_due``): if Azure does not answer, it is so again. Raises
+    ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
     """
     fresh = outside.now() < _settled(outside, hold.lease)
     being_made = not maker and outside.now() < hold.lease.made_by
     try:
-        met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young, at_once=at_once)
+        met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain):
             return await _put_off(outside, hold, failure, (otherwise_due - outside.now()).total_seconds())
@@ -61,12 +60,12 @@ async def take_back(
     return await hold.release(lambda lease: lease.ended(outside.now(), outside.timing.retention))
 
 
-async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool, at_once: bool) -> bool:
+async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool) -> bool:
     issuer = outside.issuers.for_footprint(hold.lease.footprint)
     located = await issuer.locate(hold.lease.footprint, young=young, wait_until=wait_until)
     if located != hold.lease.footprint:
         await hold.move(lambda lease: lease.knowing(located))
-    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold), at_once=at_once)
+    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold))
 
 
 async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigured, request_id: str) -> Lease:

@@ -25,7 +25,6 @@ from shared.core.errors import (
     Malformed,
     Rejected,
     Throttled,
-    Uncertain,
 )
 from shared.core.footprint import Footprint, combined, principals_of
 from shared.core.issue_key import IssueKey
@@ -96,7 +95,7 @@ async def issue(
             await attempt.leave()
             raise
         except LeaseholdError as failure:
-            await attempt.clean_up(definite=not isinstance(failure, Uncertain))
+            await attempt.clean_up()
             if isinstance(failure, DefinitionGone):
                 await read_again_of(outside, request.id, role)
             raise
@@ -193,30 +192,25 @@ class _Attempt:
         except LeaseholdError:
             log.warning("lease %s is left to the sweep as it stands", self.order.lease_id, exc_info=True)
 
-    async def clean_up(self, *, definite: bool = False) -> None:
-        """As far as possible at once; the rest is the sweep's, which finds the lease as it stands.
-
-        After a ``definite`` no, what was not learned was not made.
-        """
+    async def clean_up(self) -> None:
+        """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
         try:
             # What the next caller is waiting for goes first.
             with in_background():
-                await self._end(definite=definite)
+                await self._end()
         except LeaseholdError:
             log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
 
-    async def _end(self, *, definite: bool) -> None:
+    async def _end(self) -> None:
         patience = self.outside.timing.inline_undo
         if (lease := await self._claimed()) is None:
             # Ended already, by someone who may not have met all that was made here.
-            await self.issuer.undo(self.learned, young=True, wait_until=self.outside.within(patience), at_once=True)
+            await self.issuer.undo(self.learned, young=True, wait_until=self.outside.within(patience))
             return
         # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
         young = None if self.learned != self.planned else False
         async with Hold(self.outside, lease) as hold:
-            await take_back(
-                self.outside, hold, request_id=self.request.id, patience=patience, young=young, maker=True, at_once=definite
-            )
+            await take_back(self.outside, hold, request_id=self.request.id, patience=patience, young=young, maker=True)
 
     async def _claimed(self) -> Lease | None:
         """The lease, ending and told what was learned here; ``None`` when it has ended.

@@ -69,16 +69,12 @@ class Issuer(Protocol):
         """
         ...
 
-    async def undo(
-        self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False, at_once: bool = False
-    ) -> bool:
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
         """Deletes all of it. Says whether it met everything that the footprint names.
 
         Absence is success. A ``young`` object may be absent only because Azure's replicas have not heard of it: what is absent
         is then asked for again for some seconds. ``again``: an earlier attempt may have deleted some of it just now, so that
-        the recycle bin, too, may not have heard of it. ``at_once``: nothing is kept for a later look because something
-        of unknown id may hang on it: nothing does, or there is no later look. Tries every part, then raises the first
-        ``Upstream`` met.
+        the recycle bin, too, may not have heard of it. Tries every part, then raises the first ``Upstream`` met.
         """
         ...
 

@@ -105,15 +105,7 @@ class ApplicationSecretIssuer:
         """Nothing to learn ahead: the display name leads to the secret for as long as it exists."""
         return _own(footprint)
 
-    async def undo(
-        self,
-        footprint: Footprint,
-        *,
-        young: bool,
-        wait_until: float,
-        again: bool = False,  # noqa: ARG002 - what is removed goes nowhere else
-        at_once: bool = False,  # noqa: ARG002 - nothing hangs on a secret
-    ) -> bool:
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:  # noqa: ARG002 - what is removed goes nowhere else
         """Removes every secret that the lease may have left on the application."""
         made = _own(footprint)
         secrets = self._secrets(made, young=young, wait_until=wait_until)

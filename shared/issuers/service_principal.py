@@ -74,7 +74,11 @@ class ServicePrincipalIssuer:
         return Minted(credential, made, ready=await self._is_ready(order, target, credential))
 
     async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> ServicePrincipalFootprint:
-        """By the unique name, then by the client id."""
+        """By the unique name, then by the client id.
+
+        Of a ``young`` application without a principal that anybody shows, the principal is made: it may be there all the same,
+        and whoever deletes the application takes it along into the recycle bin, where nobody could name it.
+        """
         found = _own(footprint)
         look = _Look(self.patience, young, wait_until)
         try:
@@ -82,21 +86,27 @@ class ServicePrincipalIssuer:
                 application = await look.at(lambda: self.directory.find_application(found.unique_name))
                 found = replace(found, application_id=application.object_id, app_id=application.app_id)
             if found.principal_id is None and (app_id := found.app_id) is not None:
-                found = replace(found, principal_id=await look.at(lambda: self.directory.find_principal(app_id)))
+                found = replace(found, principal_id=await self._principal_of(app_id, look))
         except Absent:
             return found
         return found
 
-    async def undo(
-        self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False, at_once: bool = False
-    ) -> bool:
-        """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin.
+    async def _principal_of(self, app_id: ObjectId, look: _Look) -> ObjectId:
+        """Raises ``Absent`` when there is none."""
+        try:
+            return await look.at(lambda: self.directory.find_principal(app_id))
+        except Absent:
+            if not look.young:
+                raise
+        try:
+            return await look.at(lambda: self.directory.create_principal(app_id))
+        except Refused as refused:
+            raise Absent(refused.cause, status=refused.status, azure_code=refused.azure_code) from refused
 
-        A ``young`` application whose principal is not known stays for a later look, unless all is to go ``at_once``: it would
-        take along into the recycle bin a principal that nobody could name there.
-        """
+    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
+        """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
         look = _Look(self.patience, young, wait_until)
-        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again, at_once).run()
+        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again).run()
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """One call. The principal, its assignments and memberships stay as they are."""
@@ -209,7 +219,6 @@ class _Undoing:
     look: _Look
     footprint: ServicePrincipalFootprint
     again: bool
-    at_once: bool
     failure: Upstream | None = None
     met_all: bool = True
 
@@ -229,8 +238,7 @@ class _Undoing:
         if principal is not None:
             met = await self._gone(lambda: self.directory.delete_principal(principal))
             binned.append((principal, met))
-        may_have_one = principal is None and self.look.young and not self.at_once
-        if application is not None and not may_have_one:
+        if application is not None:
             met = await self._gone(lambda: self.directory.delete_application(application))
             binned.append((application, met))
         if self.footprint.purge:

@@ -45,11 +45,11 @@ class Job:
         self.footprint = minted.footprint
         return minted
 
-    async def undo(self, *, young: bool = False, seconds: float = 60.0, at_once: bool = False) -> bool:
+    async def undo(self, *, young: bool = False, seconds: float = 60.0) -> bool:
         """Locates what is not known, then undoes."""
         wait_until = self.world.outside.within(seconds)
         self.footprint = await self.issuer.locate(self.footprint, young=young, wait_until=wait_until)
-        return await self.issuer.undo(self.footprint, young=young, wait_until=wait_until, at_once=at_once)
+        return await self.issuer.undo(self.footprint, young=young, wait_until=wait_until)
 
     def _note(self, footprint: Footprint) -> None:
         self.noted.append(footprint)

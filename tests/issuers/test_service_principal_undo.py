@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from shared.core.errors import Absent, Locked, Refused, Unreachable
+from shared.core.errors import Absent, Doubtful, Locked, Refused, Unreachable
 from shared.core.footprint import ServicePrincipalFootprint
 from tests.fakes.world import SCOPES
 from tests.issuers.orders import Job
@@ -146,28 +146,23 @@ async def hidden() -> Job:
 
 
 async def test_an_application_does_not_take_an_unknown_principal_into_the_bin(hidden: Job) -> None:
-    """Who deletes the application deletes its principal, which nobody could remove from the bin: both stay for a later look."""
-    assert not await hidden.undo(young=True)
-    assert ["application", "principal"] == sorted(each.kind for each in hidden.world.leftovers())
-    hidden.world.calls.heal()
-    await hidden.undo()
+    """Who deletes the application deletes its principal, which nobody could remove from the bin: it is named before."""
+    assert await hidden.undo(young=True)
     assert [] == hidden.world.leftovers()
 
 
-@pytest.mark.parametrize("more", [{"at_once": True, "young": True}, {"young": False}])
-async def test_an_application_whose_principal_never_appears_goes_in_the_end(hidden: Job, more: dict[str, bool]) -> None:
-    """Where no later look follows, or none would find more."""
-    assert not await hidden.undo(**more)
-    assert "application" not in {each.kind for each in hidden.world.leftovers()}
+@pytest.mark.parametrize("no", [Refused("forbidden", status=403), Doubtful("no such application", status=400)])
+async def test_an_application_whose_principal_cannot_be_made_has_none(hidden: Job, no: Refused) -> None:
+    """Azure says so: the application goes."""
+    hidden.world.cloud.principals.clear()
+    hidden.world.calls.fail("directory.create_principal", no, times=1000)
+    assert not await hidden.undo(young=True)
+    assert [] == hidden.world.leftovers()
 
 
-async def test_a_recycle_bin_is_waited_for_longer_after_an_earlier_attempt() -> None:
-    """That one may have deleted what the bin does not show yet."""
-    one = job(1, 0, lag=28.0)
-    await one.mint()
-    one.world.clock.jump(60)
-    with pytest.raises(Absent):
-        await one.undo()
-    assert [] != one.world.leftovers()
-    await one.issuer.undo(one.footprint, young=False, wait_until=one.world.outside.within(60), again=True)
-    assert [] == one.world.leftovers()
+async def test_an_old_application_without_a_principal_gets_none(hidden: Job) -> None:
+    """Absence is believed."""
+    hidden.world.cloud.principals.clear()
+    before = hidden.world.calls.names().count("directory.create_principal")
+    assert not await hidden.undo()
+    assert (before, []) == (hidden.world.calls.names().count("directory.create_principal"), hidden.world.leftovers())
