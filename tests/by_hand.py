@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from local.stack import Stack
+from shared.core.errors import LostRace
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery
@@ -12,7 +14,7 @@ from shared.wiring import Parts
 
 
 async def make_due(stack: Stack, role: str) -> int:
-    """All active leases of the role; gives how many."""
+    """All live leases of the role; gives how many. One that waits for its next attempt waits no longer."""
     parts = Parts(stack.environment())
     async with parts.tables:
         count, query = 0, LeaseQuery(role=RoleName(role), limit=1000)
@@ -26,8 +28,9 @@ async def make_due(stack: Stack, role: str) -> int:
 
 
 async def _end(parts: Parts, lease_id: LeaseId, now: datetime) -> int:
-    lease = await parts.outside.leases.get(lease_id)
-    if lease is None:
-        return 0
-    await parts.outside.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
-    return 1
+    while (lease := await parts.outside.leases.get(lease_id)) is not None and lease.state.is_live:
+        # A worker may be at it.
+        with suppress(LostRace):
+            await parts.outside.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
+            return 1
+    return 0

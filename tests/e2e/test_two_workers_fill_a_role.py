@@ -12,6 +12,7 @@ import pytest_asyncio
 from local import up
 from local.stack import Stack
 from local.visitor import Broker
+from tests.by_hand import make_due
 from tests.e2e.conftest import HOLD, NEVER, SETTLE, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,5 +59,7 @@ async def test_exactly_as_many_as_it_may_have_are_served(stage: Stage) -> None:
     assert Counter(states.values()) == {"active": MOST}
     await stage.faults()
     assert (await admin.call("POST", "roles/few/revoke")).status_code == 202
+    # Else those that have failed to end wait for their next attempts, a minute and more.
+    await make_due(stage.stack, "few")
     await stage.settled()
     assert await stage.objects() == before
