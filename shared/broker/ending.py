@@ -47,7 +47,7 @@ async def take_back(
         met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain):
-            return await _put_off(outside, hold, failure, (otherwise_due - outside.now()).total_seconds())
+            return await put_off(outside, hold, failure.brief(), (otherwise_due - outside.now()).total_seconds())
         return await _failed(outside, hold, failure, request_id)
     if being_made or (fresh and not met_all):
         return await hold.release(lambda lease: lease.looked_at_again(_settled(outside, lease)))
@@ -72,7 +72,7 @@ async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigure
     log.warning("lease %s could not be ended: %s", hold.lease.id, failure)
     await outside.audit.record(_event(outside, hold.lease, Outcome.FAILED, request_id, failure))
     if isinstance(failure, Throttled):
-        return await _put_off(outside, hold, failure, failure.retry_after or 0.0)
+        return await put_off(outside, hold, failure.brief(), failure.retry_after or 0.0)
     if hold.lease.on_last_attempt:
         await outside.audit.record(replace(_event(outside, hold.lease, Outcome.FAILED, request_id, failure), operation="stuck"))
     lease = await hold.release(lambda lease: lease.failed(outside.now(), failure.brief(), outside.ids.jitter()))
@@ -81,8 +81,9 @@ async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigure
     return lease
 
 
-async def _put_off(outside: Outside, hold: Hold, failure: Upstream, wait: float) -> Lease:
-    return await hold.release(lambda it: it.put_off(outside.now(), failure.brief(), outside.ids.jitter(), wait))
+async def put_off(outside: Outside, hold: Hold, error: str, wait: float) -> Lease:
+    """Leaves a claimed lease to a later attempt, in ``wait`` seconds or more; this one has not failed. Raises as ``move``."""
+    return await hold.release(lambda it: it.put_off(outside.now(), error, outside.ids.jitter(), wait))
 
 
 def _settled(outside: Outside, lease: Lease) -> datetime:

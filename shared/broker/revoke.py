@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.broker.access import lease_for, require_admin
-from shared.broker.ending import claim, take_back
+from shared.broker.ending import claim, put_off, take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.core.batch import Recall
@@ -40,7 +40,7 @@ async def revoke(outside: Outside, request: Request, lease_id: LeaseId) -> Lease
 
 
 async def _put_off(outside: Outside, hold: Hold) -> Lease:
-    lease = await hold.release(lambda it: it.put_off(outside.now(), Uncertain.code, outside.ids.jitter(), 0.0))
+    lease = await put_off(outside, hold, Uncertain.code, 0.0)
     if not outside.outages.concern(lease.footprint):
         # It has come back meanwhile: whoever took up then what waits did not see this one.
         outside.outages.recovered()

@@ -65,7 +65,8 @@ class Issuer(Protocol):
     async def locate(self, footprint: Footprint, *, young: bool, wait_until: float) -> Footprint:
         """The footprint with the ids of what its names lead to, to be stored before anything is deleted.
 
-        Makes no call when it knows them all. ``young`` as for ``undo``.
+        Makes no call when it knows them all. ``young`` as for ``undo``: what may be hidden is then made, so as to learn its id,
+        where its name leads whoever comes after a death to it.
         """
         ...
 
