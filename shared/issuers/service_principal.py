@@ -21,8 +21,6 @@ from shared.issuers.directory_calls import Authorization, Directory, Probe
 from shared.issuers.lease_secrets import LeaseSecrets
 from shared.issuers.resolving import Resolving
 
-_FRESH_PATIENCE = 45.0
-"""Seconds for which a no about an object made a moment ago is not taken for an answer."""
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
 _BIN_PATIENCE = 30.0

@@ -141,7 +141,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "SCARCE": 50,
     },
     lease_secrets: {"_ABSENCE_PATIENCE": 10.0, "_DOUBT_PAUSE": 0.5},
-    service_principal: {"_FRESH_PATIENCE": 45.0, "_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0, "_DOUBT": 45.0},
+    service_principal: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0, "_DOUBT": 45.0},
     turns: {
         "LASTS": 10.0,
         "IN_A_ROW": 8,
