@@ -43,8 +43,8 @@ bench: setup ## measure
 soak: setup ## ten minutes of load, faults and killed hosts; SOAK_SECONDS= for another length
 	@exec $(python) -m tests.soak
 
-mutation: setup ## plant faults and see which of them no test notices; SEED= N=
-	@SEED=$(SEED) N=$(N) exec $(python) -m tests.mutation
+mutation: setup ## plant faults and see which of them no test notices; SEED= N= ONLY=shared/cloud
+	@SEED=$(SEED) N=$(N) ONLY=$(ONLY) exec $(python) -m tests.mutation
 
 azure-cli-check: setup ## Azure's own command line against the local cloud (needs `az`)
 	@exec $(python) -m local.azure_cli

@@ -1,8 +1,9 @@
 """``python -m tests.mutation``: plants small faults in ``shared/``, one at a time, and says which of them no test notices.
 
-``SEED`` (1) says which of all faults are drawn, ``N`` (300) how many, each as likely as any other. The first run on a state of
-the code also measures which test reaches which line. A fault that changes nothing that matters stands in ``equivalent.toml``
-with its reason, and is not counted. Exits with 1 below 95 % in all, or below 90 % in a folder.
+``SEED`` (1) says which of all faults are drawn, ``N`` (300) how many, each as likely as any other; ``ONLY`` (everything) is
+what the path of a fault's file begins with. The first run on a state of the code also measures which test reaches which line. A
+fault that changes nothing that matters stands in ``equivalent.toml`` with its reason, and is not counted. Exits with 1 below
+95 % in all, or below 90 % in a folder.
 
 Tests that start the whole stack and the walks through every way to die are left out: a rule that only they notice being broken
 wants a test of its own, which is quick and says which rule.
@@ -65,12 +66,14 @@ class Verdict:
 def main() -> int:
     """See the module."""
     seed, count = int(os.environ.get("SEED") or 1), int(os.environ.get("N") or 300)
+    only = os.environ.get("ONLY") or FOLDER
     began = time.monotonic()
     everything = [site for path in _modules() for site in sites(path, (ROOT / path).read_text(encoding="utf-8"))]
     excused = {entry["fault"]: entry["reason"] for entry in tomllib.loads(EQUIVALENT.read_text(encoding="utf-8"))["equivalent"]}
-    drawn = random.Random(seed).sample(everything, min(count, len(everything)))
+    eligible = [site for site in everything if site.path.startswith(only)]
+    drawn = random.Random(seed).sample(eligible, min(count, len(eligible)))
     chosen = [site for site in drawn if site.key not in excused]
-    _say(f"{len(drawn)} of {len(everything)} faults, seed {seed}; {len(drawn) - len(chosen)} of them equivalent")
+    _say(f"{len(drawn)} of {len(eligible)} faults, seed {seed}; {len(drawn) - len(chosen)} of them equivalent")
     for stale in excused.keys() - {site.key for site in everything}:
         _say(f"there is no such fault any more, so that its excuse can go: {stale}")
     reach = _reach()
