@@ -65,7 +65,7 @@ async def _undo(outside: Outside, hold: Hold, wait_until: float, *, young: bool)
     located = await issuer.locate(hold.lease.footprint, young=young, wait_until=wait_until)
     if located != hold.lease.footprint:
         await hold.move(lambda lease: lease.knowing(located))
-    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold))
+    return await issuer.undo(located, young=young, wait_until=wait_until, again=_again(outside, hold), note=hold.note)
 
 
 async def _failed(outside: Outside, hold: Hold, failure: Upstream | Misconfigured, request_id: str) -> Lease:

@@ -12,6 +12,7 @@ from typing import Self
 
 from shared.broker.outside import Outside
 from shared.core.errors import LostRace, Upstream
+from shared.core.footprint import Footprint
 from shared.core.lease import Lease
 from shared.core.patience import stop
 
@@ -29,6 +30,7 @@ class Hold:
         self.undone_by = lease.undone_by
         """Of the attempts to end the lease before this hold."""
         self._lease = lease
+        self._noted: Footprint | None = None
         self._turn = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
 
@@ -41,10 +43,17 @@ class Hold:
         """The instant up to which a hold taken now lasts."""
         return self._outside.now() + timedelta(seconds=self._outside.timing.hold)
 
+    def note(self, footprint: Footprint) -> None:
+        """What is known of the lease by now: every later move stores it as well."""
+        self._noted = footprint
+
     async def move(self, change: Callable[[Lease], Lease]) -> Lease:
         """Stores the changed lease. Raises ``LostRace`` or ``Upstream``."""
         async with self._turn:
-            self._lease = await self._outside.leases.swap(change(self._lease), former=self._lease)
+            changed = change(self._lease)
+            if self._noted is not None:
+                changed = changed.knowing(self._noted)
+            self._lease = await self._outside.leases.swap(changed, former=self._lease)
             return self._lease
 
     async def release(self, change: Callable[[Lease], Lease]) -> Lease:

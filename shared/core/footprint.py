@@ -36,6 +36,8 @@ class ServicePrincipalFootprint:
     """The key id of the secret that was handed out last."""
     several: bool = False
     """Whether there may be other secrets of the lease beside that one."""
+    purged: tuple[ObjectId, ...] = ()
+    """Principal and application, where an attempt to undo has emptied the recycle bin of them already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def write_footprint(footprint: Footprint) -> dict[str, Any]:
                 "principal_id": footprint.principal_id,
                 "secret_id": footprint.secret_id,
                 "several": footprint.several,
+                "purged": list(footprint.purged),
             }
         case ApplicationSecretFootprint():
             return {
@@ -92,6 +95,7 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
                 _identity(stored["principal_id"]),
                 _identity(stored.get("secret_id")),
                 stored.get("several", False),
+                tuple(ObjectId(each) for each in stored.get("purged", ())),
             )
         case "application_secret":
             return ApplicationSecretFootprint(
@@ -106,7 +110,7 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
 
 def combined(one: Footprint, other: Footprint) -> Footprint:
     """Of two footprints of the same lease: what either of them knows."""
-    known = {key: value for key, value in write_footprint(one).items() if value is not None}
+    known = {key: value for key, value in write_footprint(one).items() if value not in (None, [])}
     return in_doubt(read_footprint(write_footprint(other) | known), several=one.several or other.several)
 
 

@@ -47,6 +47,10 @@ class SecretOrder:
     wait_until: float
 
 
+def unheard(_footprint: Footprint) -> None:
+    """For ``undo`` where no lease stands that could keep what it notes."""
+
+
 class Issuer(Protocol):
     """Mints one kind of credential and takes it back. Any method may be called again after it died half-way."""
 
@@ -70,12 +74,21 @@ class Issuer(Protocol):
         """
         ...
 
-    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
+    async def undo(
+        self,
+        footprint: Footprint,
+        *,
+        young: bool,
+        wait_until: float,
+        again: bool = False,
+        note: Callable[[Footprint], None] = unheard,
+    ) -> bool:
         """Deletes all of it. Says whether it met everything that the footprint names.
 
         Absence is success. A ``young`` object may be absent only because Azure's replicas have not heard of it: what is absent
         is then asked for again for some seconds. ``again``: an earlier attempt may have deleted some of it just now, so that
-        the recycle bin, too, may not have heard of it. Tries every part, then raises the first ``Upstream`` met.
+        the recycle bin, too, may not have heard of it. Calls ``note`` with a footprint that says what is gone for good, so that
+        the next attempt need not look for it. Tries every part, then raises the first ``Upstream`` met.
         """
         ...
 

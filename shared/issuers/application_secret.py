@@ -17,7 +17,7 @@ from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
 from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, RoleOutdated, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Footprint
-from shared.core.issuer import Minted, Order, SecretOrder
+from shared.core.issuer import Minted, Order, SecretOrder, unheard
 from shared.core.names import ObjectId
 from shared.core.patience import PASSING, REPEATABLE, Patience
 from shared.core.role import PERSONAL_AUDIENCES, ApplicationSecretTarget, Target
@@ -105,7 +105,15 @@ class ApplicationSecretIssuer:
         """Nothing to learn ahead: the display name leads to the secret for as long as it exists."""
         return _own(footprint)
 
-    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:  # noqa: ARG002 - what is removed goes nowhere else
+    async def undo(
+        self,
+        footprint: Footprint,
+        *,
+        young: bool,
+        wait_until: float,
+        again: bool = False,  # noqa: ARG002 - what is removed goes nowhere else
+        note: Callable[[Footprint], None] = unheard,  # noqa: ARG002 - and nothing has to be looked for a second time
+    ) -> bool:
         """Removes every secret that the lease may have left on the application."""
         made = _own(footprint)
         secrets = self._secrets(made, young=young, wait_until=wait_until)

@@ -13,7 +13,7 @@ from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
 from shared.core.errors import Absent, Doubtful, OutOfReach, Refused, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
-from shared.core.issuer import Minted, Order, SecretOrder
+from shared.core.issuer import Minted, Order, SecretOrder, unheard
 from shared.core.names import ObjectId, Scope
 from shared.core.patience import REPEATABLE, Patience, all_of, both
 from shared.core.role import AzureRole, ServicePrincipalTarget, Target, common_subscription
@@ -101,10 +101,18 @@ class ServicePrincipalIssuer:
         except Refused as refused:
             raise Absent(refused.cause, status=refused.status, azure_code=refused.azure_code) from refused
 
-    async def undo(self, footprint: Footprint, *, young: bool, wait_until: float, again: bool = False) -> bool:
+    async def undo(
+        self,
+        footprint: Footprint,
+        *,
+        young: bool,
+        wait_until: float,
+        again: bool = False,
+        note: Callable[[Footprint], None] = unheard,
+    ) -> bool:
         """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
         look = _Look(self.patience, young, wait_until)
-        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again).run()
+        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again, note).run()
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """One call. The principal, its assignments and memberships stay as they are."""
@@ -217,6 +225,7 @@ class _Undoing:
     look: _Look
     footprint: ServicePrincipalFootprint
     again: bool
+    note: Callable[[Footprint], None]
     failure: Upstream | None = None
     met_all: bool = True
 
@@ -233,10 +242,10 @@ class _Undoing:
     async def _remove_objects(self) -> None:
         principal, application = self.footprint.principal_id, self.footprint.application_id
         binned = []
-        if principal is not None:
+        if principal is not None and principal not in self.footprint.purged:
             met = await self._gone(lambda: self.directory.delete_principal(principal))
             binned.append((principal, met))
-        if application is not None:
+        if application is not None and application not in self.footprint.purged:
             met = await self._gone(lambda: self.directory.delete_application(application))
             binned.append((application, met))
         if self.footprint.purge:
@@ -285,6 +294,9 @@ class _Undoing:
                 self.failure = self.failure or absent
         except Upstream as failure:
             self.failure = self.failure or failure
+        else:
+            self.footprint = replace(self.footprint, purged=(*self.footprint.purged, object_id))
+            self.note(self.footprint)
 
 
 @dataclass(slots=True)

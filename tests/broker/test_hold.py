@@ -6,6 +6,7 @@ import pytest
 
 from shared.broker.hold import Hold
 from shared.core.errors import Interrupted, LostRace, Unavailable
+from shared.core.footprint import in_doubt
 from shared.core.lease import State
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import World, role, world
@@ -93,6 +94,19 @@ async def test_a_hold_that_has_lost_stays_lost() -> None:
         before = len(scene.calls.made)
         await scene.clock.sleep(100)
         assert before == len(scene.calls.made)
+
+
+@pytest.mark.parametrize("way", ["move", "renewal"])
+async def test_what_is_noted_is_stored_with_whatever_is_stored_next(way: str) -> None:
+    """By a move, or by a renewal that comes before: a worker that dies afterwards has told it."""
+    scene = world(role())
+    await issued(scene)
+    async with await held(scene) as hold:
+        noted = in_doubt(hold.lease.footprint)
+        assert noted != stored(scene).footprint
+        hold.note(noted)
+        await (hold.move(lambda lease: lease) if way == "move" else scene.clock.sleep(10))
+        assert noted == stored(scene).footprint
 
 
 async def test_a_released_lease_is_not_kept_any_more() -> None:

@@ -60,7 +60,7 @@ async def test_status_counts_and_shows_what_is_stuck() -> None:
     await issued(scene, role=RoleName("other"))
     await swept(scene, after=900)
     await issued(scene)
-    scene.calls.fail("directory.delete_principal", Refused(azure_code="Forbidden"), times=8)
+    scene.calls.fail("directory.delete_application", Refused(azure_code="Forbidden"), times=8)
     for _ in range(8):
         await swept(scene, after=1801)
     await reconcile(scene.outside, "r")

@@ -47,6 +47,17 @@ async def test_nobody_else_does(scene: World, caller: Caller) -> None:
     assert State.ACTIVE is stored(scene).state
 
 
+@pytest.mark.parametrize("failing", ["authorization.unassign", "directory.purge"])
+async def test_a_caller_who_tries_again_after_a_failure_is_not_kept_waiting(scene: World, failing: str) -> None:
+    """What the first attempt has purged stands in the lease."""
+    scene.calls.fail(failing, Refused("not now", status=403))
+    assert State.ENDING is (await revoked(scene)).state
+    began = scene.clock.monotonic()
+    lease = await revoked(scene)
+    assert (State.ENDED, []) == (lease.state, scene.leftovers())
+    assert scene.clock.monotonic() - began < 1
+
+
 async def test_revoking_twice_is_harmless(scene: World) -> None:
     """The second time nothing is called in Azure, and nothing new is told."""
     first = await revoked(scene)

@@ -45,11 +45,11 @@ class Job:
         self.footprint = minted.footprint
         return minted
 
-    async def undo(self, *, young: bool = False, seconds: float = 60.0) -> bool:
-        """Locates what is not known, then undoes."""
+    async def undo(self, *, young: bool = False, seconds: float = 60.0, again: bool = False) -> bool:
+        """Locates what is not known, then undoes; keeps what is noted."""
         wait_until = self.world.outside.within(seconds)
         self.footprint = await self.issuer.locate(self.footprint, young=young, wait_until=wait_until)
-        return await self.issuer.undo(self.footprint, young=young, wait_until=wait_until)
+        return await self.issuer.undo(self.footprint, young=young, wait_until=wait_until, again=again, note=self._note)
 
     def _note(self, footprint: Footprint) -> None:
         self.noted.append(footprint)

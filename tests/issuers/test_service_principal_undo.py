@@ -135,6 +135,49 @@ async def test_a_recycle_bin_is_doubted_after_a_lost_answer() -> None:
     assert [] == one.world.leftovers()
 
 
+PARTS = ["principal", "application"]
+
+
+async def half_purged(failing: str) -> Job:
+    """The principal and the application are deleted; the bin keeps one of them for now."""
+    one = job(0, 0)
+    await one.mint()
+    one.world.calls.fail("directory.purge", Refused("not now"), nth=1 + PARTS.index(failing))
+    with pytest.raises(Refused):
+        await one.undo()
+    one.world.calls.made.clear()
+    return one
+
+
+@pytest.mark.parametrize("failing", PARTS)
+async def test_what_an_attempt_has_purged_the_next_does_not_look_for(failing: str) -> None:
+    """The bin is not asked for 30 seconds whether it is behind: of that object nothing is left anywhere."""
+    one = await half_purged(failing)
+    began = one.world.clock.monotonic()
+    await one.undo(again=True)
+    assert [f"directory.delete_{failing}", "directory.purge"] == one.world.calls.names()
+    assert ([], began) == (one.world.leftovers(), one.world.clock.monotonic())
+
+
+async def test_what_is_not_known_to_be_purged_is_asked_for_until_the_bin_cannot_be_behind() -> None:
+    """Its worker may have died before it could note that."""
+    one = await half_purged("application")
+    one.footprint = replace(cast("ServicePrincipalFootprint", one.footprint), purged=())
+    began = one.world.clock.monotonic()
+    await one.undo(again=True)
+    assert one.world.clock.monotonic() - began > 25
+
+
+async def test_what_a_bin_does_not_show_counts_as_purged_for_nobody() -> None:
+    """It may come to light."""
+    one = job(0, 0)
+    await one.mint()
+    one.world.calls.fail("directory.purge", Absent(), times=1000)
+    with pytest.raises(Absent):
+        await one.undo()
+    assert () == cast("ServicePrincipalFootprint", one.footprint).purged
+
+
 @pytest.fixture
 async def hidden() -> Job:
     """An application whose principal was made, and is shown to nobody; nobody was told its id."""

@@ -33,6 +33,7 @@ footprints: some.SearchStrategy[Footprint] = some.builds(
     identities,
     identities,
     some.booleans(),
+    some.lists(some.uuids().map(lambda value: ObjectId(str(value)))).map(tuple),
 ) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities, some.booleans())
 
 
@@ -80,6 +81,14 @@ def test_that_there_may_be_several_secrets_is_never_forgotten(doubtful: int) -> 
     pair = [ApplicationSecretFootprint(EXISTING, "x", guid(1)), ApplicationSecretFootprint(EXISTING, "x", guid(1))]
     pair[doubtful] = replace(pair[doubtful], several=True)
     assert combined(*pair).several
+
+
+@pytest.mark.parametrize("knowing", [0, 1])
+def test_what_is_purged_is_never_forgotten(knowing: int) -> None:
+    """Whichever of the two knows it."""
+    pair = [ServicePrincipalFootprint("x"), ServicePrincipalFootprint("x")]
+    pair[knowing] = replace(pair[knowing], purged=(guid(1),))
+    assert combined(*pair) == replace(pair[knowing], purged=(guid(1),))
 
 
 def test_what_remains_is_told_by_name() -> None:
