@@ -89,17 +89,17 @@ class ServicePrincipalIssuer:
             return found
         return found
 
-    async def _principal_of(self, app_id: ObjectId, look: _Look) -> ObjectId:
-        """Raises ``Absent`` when there is none."""
+    async def _principal_of(self, app_id: ObjectId, look: _Look) -> ObjectId | None:
+        """``None`` when there is none."""
         try:
             return await look.at(lambda: self.directory.find_principal(app_id))
         except Absent:
             if not look.young:
-                raise
+                return None
         try:
             return await look.at(lambda: self.directory.create_principal(app_id))
-        except Refused as refused:
-            raise Absent(refused.cause, status=refused.status, azure_code=refused.azure_code) from refused
+        except Refused:
+            return None
 
     async def undo(
         self,

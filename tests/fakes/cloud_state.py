@@ -95,6 +95,8 @@ class CloudState:
     definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     permissions: dict[str, tuple[Permission, ...]] = field(default_factory=dict)
     """By the id of a definition; one that is not here only reads."""
+    assignable_scopes: tuple[str, ...] = ("/",)
+    """Of every definition."""
     reach: tuple[Permission, ...] = (Permission(("Microsoft.Authorization/*",)),)
     """What the broker itself may do, wherever."""
     below: set[str] = field(default_factory=set)
@@ -123,7 +125,8 @@ class CloudState:
         name, known_id = next(((name, each) for name, each in known if _is(each, definition_id)), ("", ""))
         if not name:
             raise DefinitionGone(f"no definition {definition_id}", status=404)
-        return Definition(known_id, name, self.permissions.get(known_id, (Permission(("*/read",)),)))
+        permissions = self.permissions.get(known_id, (Permission(("*/read",)),))
+        return Definition(known_id, name, permissions, self.assignable_scopes)
 
     def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
         """What the broker may do there."""

@@ -135,6 +135,14 @@ async def test_absence_of_a_young_secret_is_doubted(*, young: bool, met: bool) -
     assert met is await one.undo(young=young)
 
 
+async def test_a_young_secret_that_stays_away_was_not_met() -> None:
+    """Somebody removed it by hand, or it comes to light later."""
+    one = job()
+    await one.mint()
+    one.world.calls.fail("applications.remove_secret", Absent(), times=1000)
+    assert not await one.undo(young=True)
+
+
 async def test_a_young_secret_is_doubted_from_when_it_was_first_missed() -> None:
     """However long its turn was waited for: a crowd must not make it look gone."""
     one = job(lag=33.0)

@@ -124,3 +124,15 @@ async def test_an_application_that_the_broker_may_not_read_is_refused() -> None:
     with pytest.raises(Malformed) as caught:
         await scene.issuers.secrets.resolve(ApplicationSecretTarget(EXISTING))
     assert ["application_object_id"] == [fault.path for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_definition_that_a_management_group_makes_assignable_is_taken_where_azure_lists_it(*, listed: bool) -> None:
+    """Its own scopes name the group alone, and what lies in a group only Azure knows."""
+    scene = world()
+    scene.cloud.assignable_scopes = ("/providers/Microsoft.Management/managementGroups/contoso",)
+    if listed:
+        assert [DEFINITION] == [each.definition_id for each in (await scene.issuers.principals.resolve(BY_ID)).azure_roles]
+    else:
+        scene.cloud.definitions = {}
+        assert ["azure_roles[0].role_id"] == await faults(scene, BY_ID)

@@ -51,6 +51,18 @@ async def test_undo_goes_on_after_a_failure_and_tells_it(call: str) -> None:
     assert [] == one.world.leftovers()
 
 
+async def test_the_bin_is_not_waited_for_where_the_deletion_has_failed() -> None:
+    """Nothing need be in it: it is asked once."""
+    one = job(0, 0)
+    await one.mint()
+    one.world.calls.fail("directory.delete_application", Refused())
+    one.world.calls.fail("directory.purge", Absent(), nth=2, times=100)
+    began = one.world.clock.monotonic()
+    with pytest.raises(Refused):
+        await one.undo()
+    assert (began, 2) == (one.world.clock.monotonic(), len(one.world.calls.named("directory.purge")))
+
+
 async def test_undo_raises_the_first_failure() -> None:
     """A locked scope, not the trouble that came later."""
     one = job(2, 1)
@@ -201,6 +213,14 @@ async def test_an_application_whose_principal_cannot_be_made_has_none(hidden: Jo
     hidden.world.calls.fail("directory.create_principal", no, times=1000)
     assert not await hidden.undo(young=True)
     assert [] == hidden.world.leftovers()
+
+
+async def test_a_defect_while_a_principal_is_made_is_not_taken_for_a_no(hidden: Job) -> None:
+    """Its id would be lost."""
+    hidden.world.calls.fail("directory.create_principal", RuntimeError("a defect"))  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError):
+        await hidden.undo(young=True)
+    assert [] != hidden.world.leftovers()
 
 
 async def test_an_old_application_without_a_principal_gets_none(hidden: Job) -> None:

@@ -172,6 +172,32 @@ async def test_who_is_cancelled_in_line_does_not_keep_it_waiting() -> None:
     assert ["holder", "patient"] == on.order
 
 
+@pytest.mark.parametrize("steps", range(12))
+async def test_who_is_cancelled_when_its_turn_comes_lets_the_next_one_in(steps: int) -> None:
+    """At some of these steps it has the line's lock already, and will do nothing with it."""
+    on = Instances(1)
+    holder = asyncio.create_task(on.change(lasting=10, name="holder"))
+    await on.clock.sleep(1)
+    gone = asyncio.create_task(on.change(name="gone"))
+    patient = asyncio.create_task(on.change(name="patient", budget=60))
+    await on.clock.sleep(1)
+    holder.cancel()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.gather(holder, gone, return_exceptions=True)
+    await patient
+    assert "patient" == on.order[-1]
+
+
+async def test_a_defect_in_keeping_a_turn_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody awaits it."""
+    on = Instances(1)
+    on.calls.fail("turns.take", RuntimeError("a defect"), nth=2)  # type: ignore[arg-type]
+    await on.change(lasting=LASTS)
+    assert f"keeping the turn at application {EXISTING} broke" in caplog.text
+
+
 async def test_a_change_that_fails_gives_its_turn_back() -> None:
     """The next one need not wait for a deadline."""
     on = Instances(1)
