@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import os
 import resource
 import statistics
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shared.broker.outside import Outside
 from shared.broker.sweep import Summary, sweep
 from shared.cloud.lease_rows import due_row, index_rows, lease_row
-from shared.cloud.tables import Operation, Table
+from shared.cloud.tables import Table
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
 from shared.wiring import Parts
+from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
-from tests.bench.sweeping import _batches, _lease
 
 TITLE = "Scale: many leases alive (no replication delays)"
 _ROLE = "alive"
 _LIVES = 60
 _WARM_UP = 10
-_AT_ONCE = 4
 _PORTION = 5_000
 """Leases that are put there between two looks at the emulator."""
 _OVERHEAD = 350
@@ -119,7 +117,7 @@ async def _lives(on: Stage, count: int) -> dict[str, list[float]]:
 
 
 def _template(outside: Outside) -> Lease:
-    lease = _lease(LeaseId.of(RoleName("crowd"), outside.ids.ulid(outside.now())), outside)
+    lease = active_lease(LeaseId.of(RoleName("crowd"), outside.ids.ulid(outside.now())), outside)
     return lease.held_until(lease.due_at + (lease.due_at - lease.issued_at) * 24)
 
 
@@ -133,15 +131,7 @@ async def _fill(parts: Parts, count: int) -> None:
     template = _template(outside)
     numbers = iter(range(count))
     while portion := list(itertools.islice(numbers, _PORTION)):
-        await _write(table, iter(list(_batches([_another(outside, template) for _ in portion]))))
-
-
-async def _write(table: Table, batches: Iterator[list[Operation]]) -> None:
-    async def write_some() -> None:
-        for batch in batches:
-            await table.write(batch)
-
-    await asyncio.gather(*(write_some() for _ in range(_AT_ONCE)))
+        await put_there(table, [_another(outside, template) for _ in portion])
 
 
 def _another(outside: Outside, lease: Lease) -> Lease:

@@ -14,7 +14,6 @@ from tests.by_hand import make_due
 
 TITLE = "Batches and priority (R=1, G=0; no replication delays)"
 _ROLE = "batch"
-_AT_ONCE = 8
 _SLOWEST = 300.0
 _ISSUERS = 2
 
@@ -35,12 +34,7 @@ async def measure(scale: Scale) -> list[Figure]:
 
 async def _due(on: Stage, count: int) -> int:
     """Issues that many leases and makes them due."""
-
-    async def issue_some() -> None:
-        for _ in range(count // _AT_ONCE):
-            await on.issue(_ROLE)
-
-    await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
+    await on.issue_many(_ROLE, count)
     return await make_due(on.stack, _ROLE)
 
 

@@ -10,12 +10,10 @@ from shared.cloud.tables import Table
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
 from shared.wiring import Parts
-from tests.bench.alive import _write
+from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target, percentile
-from tests.bench.memory import _resident
 from tests.bench.processes import told_by
 from tests.bench.stage import Scale, Stage, stage
-from tests.bench.sweeping import _batches, _lease
 
 TITLE = "A caller's listing, with one live lease, and status, beside leases that have ended (CPU time)"
 _ROLE = "listing"
@@ -59,17 +57,16 @@ def _figures(name: str, taken: Sequence[float]) -> Iterator[Figure]:
 
 
 async def _fill(on: Stage, count: int) -> None:
-    """Straight into storage, as ``TableLeases`` would have left them."""
     parts = Parts(on.stack.environment())
     async with parts.tables:
         outside = parts.outside
         ids = [LeaseId.of(RoleName(_ROLE), outside.ids.ulid(outside.now())) for _ in range(count)]
-        active = (_lease(each, outside) for each in ids)
+        active = (active_lease(each, outside) for each in ids)
         over = [
             each.ending(Cause.EXPIRED, each.planned_at, each.planned_at).ended(outside.now(), timedelta(days=7))
             for each in active
         ]
-        await _write(Table(parts.tables, "leases"), iter(list(_batches(over))))
+        await put_there(Table(parts.tables, "leases"), over)
 
 
 async def _round(on: Stage) -> float:
@@ -81,4 +78,4 @@ async def _round(on: Stage) -> float:
             await broker.must("GET", path)
 
     await asyncio.gather(*(come(number) for number in range(_CALLERS)))
-    return await _resident(on)
+    return await on.resident()

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import statistics
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from uuid import UUID
 
 from shared.broker.outside import Outside
 from shared.broker.sweep import Summary, sweep
-from shared.cloud.lease_rows import due_row, index_rows, lease_row
-from shared.cloud.system import SystemIds
-from shared.cloud.tables import Operation, Table
-from shared.core.footprint import Assignment, ServicePrincipalFootprint
-from shared.core.lease import Holder, Lease, State
-from shared.core.names import LeaseId, ObjectId, RoleName, Scope
+from shared.cloud.tables import Table
+from shared.core.names import LeaseId, RoleName
 from shared.wiring import Parts
+from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
@@ -28,9 +20,6 @@ from tests.by_hand import make_due
 TITLE = "Sweep (no replication delays)"
 _ROLE = "sweep"
 _FEW = 100
-_AT_ONCE = 8
-_TOGETHER = 20
-"""Leases a transaction when they are put there: five rows each, and Table Storage takes a hundred."""
 _REPEATS = 5
 _FASTEST = 10.0
 """Leases that a sweep should end each second: 600 until the next one begins."""
@@ -50,13 +39,7 @@ async def measure(scale: Scale) -> list[Figure]:
 
 async def _ended(on: Stage, count: int) -> list[Figure]:
     await on.make_role(_ROLE, 1, 0)
-
-    async def issue_some() -> None:
-        for _ in range(count // _AT_ONCE):
-            await on.issue(_ROLE)
-
-    await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
-    wanted = count // _AT_ONCE * _AT_ONCE
+    wanted = await on.issue_many(_ROLE, count)
     due = await make_due(on.stack, _ROLE)
     began = time.perf_counter()
     swept = await on.admin.must("POST", "sweep")
@@ -114,49 +97,8 @@ async def _fill(parts: Parts, alive: int) -> None:
     role, outside = RoleName(_ROLE), parts.outside
     there = sum((await outside.leases.census()).values())
     now = outside.now()
-    template = _lease(LeaseId.of(role, outside.ids.ulid(now)), outside)
+    template = active_lease(LeaseId.of(role, outside.ids.ulid(now)), outside)
     leases = [replace(template, id=LeaseId.of(role, outside.ids.ulid(now))) for _ in range(alive - there)]
-    table, batches = Table(parts.tables, "leases"), iter(list(_batches(leases)))
-
-    async def write_some() -> None:
-        for batch in batches:
-            await table.write(batch)
-
-    await asyncio.gather(*(write_some() for _ in range(_AT_ONCE)))
+    await put_there(Table(parts.tables, "leases"), leases)
     if (found := sum((await outside.leases.census()).values())) != alive:
         raise NotMeasuredError(f"{found} leases are alive, of {alive}")
-
-
-def _batches(leases: Sequence[Lease]) -> Iterator[list[Operation]]:
-    """The transactions that ``TableLeases.open`` would make, several at once."""
-    ids = SystemIds()
-    by_shard = sorted(leases, key=lambda each: each.id.shard)
-    for _, alike in itertools.groupby(by_shard, key=lambda each: each.id.shard):
-        for some in itertools.batched(alike, _TOGETHER, strict=False):
-            rows = [(lease_row(each, ids.guid()), due_row(each), *index_rows(each)) for each in some]
-            yield [("create", row) for row in itertools.chain.from_iterable(rows)]
-
-
-def _lease(lease_id: LeaseId, outside: Outside) -> Lease:
-    """An active lease of an hour."""
-    now = outside.now()
-    later = now + timedelta(hours=1)
-    here = ObjectId(UUID(int=1))
-    scope = Scope(f"/subscriptions/{here}/resourceGroups/app")
-    footprint = ServicePrincipalFootprint(f"leasehold-{lease_id}", (Assignment(scope, here),), (), True, here, here, here)
-    return Lease(
-        id=lease_id,
-        type="service_principal",
-        state=State.ACTIVE,
-        holder=Holder(here, here, here),
-        issued_at=now,
-        expires_at=later,
-        max_expires_at=later,
-        ttl=3600,
-        renewable=True,
-        footprint=footprint,
-        planned_at=now,
-        due_at=later,
-        made_by=now,
-        max_ttl=3600,
-    )
