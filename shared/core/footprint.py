@@ -36,6 +36,8 @@ class ServicePrincipalFootprint:
     """The key id of the secret that was handed out last."""
     several: bool = False
     """Whether there may be other secrets of the lease beside that one."""
+    unmade: tuple[str, ...] = ()
+    """Names of assignments, and groups, of which the worker that made the rest knows that it has made nothing there."""
     purged: tuple[ObjectId, ...] = ()
     """Principal and application, where an attempt to undo has emptied the recycle bin of them already."""
 
@@ -69,6 +71,7 @@ def write_footprint(footprint: Footprint) -> dict[str, Any]:
                 "principal_id": footprint.principal_id,
                 "secret_id": footprint.secret_id,
                 "several": footprint.several,
+                "unmade": list(footprint.unmade),
                 "purged": list(footprint.purged),
             }
         case ApplicationSecretFootprint():
@@ -95,6 +98,7 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
                 _identity(stored["principal_id"]),
                 _identity(stored.get("secret_id")),
                 stored.get("several", False),
+                tuple(stored.get("unmade", ())),
                 tuple(ObjectId(each) for each in stored.get("purged", ())),
             )
         case "application_secret":
@@ -125,8 +129,11 @@ def remains(footprint: Footprint) -> tuple[str, ...]:
         case ServicePrincipalFootprint():
             principal = (f"service principal {footprint.principal_id}",) if footprint.principal_id else ()
             application = f"application {footprint.application_id or ''} ({footprint.unique_name})".replace("  ", " ")
-            groups = (f"membership in group {group}" for group in footprint.groups)
-            assigned = (f"role assignment {each.name} at {each.scope}" for each in footprint.assignments)
+            unmade = footprint.unmade
+            groups = (f"membership in group {each}" for each in footprint.groups if each not in unmade)
+            assigned = (
+                f"role assignment {each.name} at {each.scope}" for each in footprint.assignments if each.name not in unmade
+            )
             return (application, *principal, *groups, *assigned)
         case ApplicationSecretFootprint():
             return (f"secret {footprint.display_name} on application {footprint.application_id}",)

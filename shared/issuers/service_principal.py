@@ -5,13 +5,14 @@ Calls for R role assignments and G groups: 3+R+G to mint, R+G+4 to undo (R+G+2 w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from shared.core import mark
 from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
-from shared.core.errors import Absent, Doubtful, OutOfReach, Refused, Uncertain, Upstream
+from shared.core.errors import Absent, Doubtful, Refused, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.issuer import Minted, Order, SecretOrder, unheard
 from shared.core.names import ObjectId, Scope
@@ -20,12 +21,8 @@ from shared.core.role import AzureRole, ServicePrincipalTarget, Target, common_s
 from shared.issuers.directory_calls import Authorization, Directory, Probe
 from shared.issuers.lease_secrets import LeaseSecrets
 from shared.issuers.resolving import Resolving
+from shared.issuers.undoing import Attempt, Look, Undoing
 
-_ABSENCE_PATIENCE = 10.0
-"""Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
-_BIN_PATIENCE = 30.0
-"""Seconds by which the recycle bin is at most behind the deletions that fill it: Graph's replicas are seconds behind."""
-_FORBIDDEN = 403
 _DOUBT = 45.0
 """Seconds for which Graph's no about an object made a moment ago is doubted: longer, and a wrong role keeps its callers waiting
 for as long as they may wait."""
@@ -58,6 +55,7 @@ class ServicePrincipalIssuer:
     async def mint(self, order: Order, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """Application; then its principal and its secret; then all assignments and memberships at once."""
         made, target = _own(footprint), _target(order.target)
+        made = replace(made, unmade=(*(each.name for each in made.assignments), *made.groups))
         application = await self._repeat(
             order, lambda: self.directory.upsert_application(_new_application(order, made, target))
         )
@@ -67,7 +65,9 @@ class ServicePrincipalIssuer:
         principal, secret = await both(self._principal(order, made, application, note), self._secret(order, application))
         made = replace(made, principal_id=principal, secret_id=secret.key_id)
         note(made)
-        await self._give(order, made, target, principal)
+        made = replace(made, unmade=())
+        note(made)
+        await self._give(order, made, target, principal, note)
         credential = self._credential(made, application.app_id, secret)
         return Minted(credential, made, ready=await self._is_ready(order, target, credential))
 
@@ -78,7 +78,7 @@ class ServicePrincipalIssuer:
         and whoever deletes the application takes it along into the recycle bin, where nobody could name it.
         """
         found = _own(footprint)
-        look = _Look(self.patience, young, wait_until)
+        look = Look(self.patience, young, wait_until)
         try:
             if found.app_id is None:
                 application = await look.at(lambda: self.directory.find_application(found.unique_name))
@@ -89,7 +89,7 @@ class ServicePrincipalIssuer:
             return found
         return found
 
-    async def _principal_of(self, app_id: ObjectId, look: _Look) -> ObjectId | None:
+    async def _principal_of(self, app_id: ObjectId, look: Look) -> ObjectId | None:
         """``None`` when there is none."""
         try:
             return await look.at(lambda: self.directory.find_principal(app_id))
@@ -111,8 +111,8 @@ class ServicePrincipalIssuer:
         note: Callable[[Footprint], None] = unheard,
     ) -> bool:
         """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
-        look = _Look(self.patience, young, wait_until)
-        return await _Undoing(self.directory, self.authorization, look, _own(footprint), again, note).run()
+        look = Look(self.patience, young, wait_until)
+        return await Undoing(self.directory, self.authorization, look, _own(footprint), again, note).run()
 
     async def reissue(self, order: SecretOrder, footprint: Footprint, note: Callable[[Footprint], None]) -> Minted:
         """One call. The principal, its assignments and memberships stay as they are."""
@@ -165,23 +165,37 @@ class ServicePrincipalIssuer:
         )
 
     async def _give(
-        self, order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget, principal: ObjectId
+        self,
+        order: Order,
+        made: ServicePrincipalFootprint,
+        target: ServicePrincipalTarget,
+        principal: ObjectId,
+        note: Callable[[Footprint], None],
     ) -> None:
+        """All at once; notes of which of them Azure has said for certain that they were not made."""
+        unmade: list[str] = []
         assigned = (
-            self._assign(order, assignment, role, principal)
+            self._assign(order, assignment, role, principal, unmade)
             for assignment, role in zip(made.assignments, target.azure_roles, strict=True)
         )
-        joined = (self._join(order, group, principal) for group in made.groups)
-        await all_of(*assigned, *joined)
+        joined = (self._join(order, group, principal, unmade) for group in made.groups)
+        try:
+            await all_of(*assigned, *joined)
+        finally:
+            note(replace(made, unmade=tuple(unmade)))
 
-    async def _assign(self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId) -> None:
+    async def _assign(
+        self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId, unmade: list[str]
+    ) -> None:
         said = mark.assignment_description(order.lease_id)
-        await self._repeat(
-            order, lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition, said)
-        )
+        attempt = Attempt(lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition, said))
+        with _certain_noes(attempt, assignment.name, unmade):
+            await self._repeat(order, attempt.make)
 
-    async def _join(self, order: Order, group: ObjectId, principal: ObjectId) -> None:
-        await self._repeat_on_fresh(order, lambda: self.directory.add_member(group, principal))
+    async def _join(self, order: Order, group: ObjectId, principal: ObjectId, unmade: list[str]) -> None:
+        attempt = Attempt(lambda: self.directory.add_member(group, principal))
+        with _certain_noes(attempt, group, unmade):
+            await self._repeat_on_fresh(order, attempt.make)
 
     async def _is_ready(self, order: Order, target: ServicePrincipalTarget, made: ClientSecretCredential) -> bool:
         if target.ready == "none":
@@ -200,118 +214,15 @@ class ServicePrincipalIssuer:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """How long to ask again for what is absent."""
-
-    patience: Patience
-    young: bool
-    wait_until: float
-
-    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, patience: float = _ABSENCE_PATIENCE) -> T:
-        """The call's result. Absence is doubted while the object is young, or when the caller is ``sure`` it is there."""
-        if not (self.young or sure):
-            return await self.patience.keep_trying(call, on=REPEATABLE, wait_until=self.wait_until)
-        soon = min(self.wait_until, self.patience.clock.monotonic() + patience)
-        return await self.patience.keep_trying(call, on=(*REPEATABLE, Absent), wait_until=soon)
-
-
-@dataclass(slots=True)
-class _Undoing:
-    """One pass over a footprint. Goes on after a failure, and remembers the first."""
-
-    directory: Directory
-    authorization: Authorization
-    look: _Look
-    footprint: ServicePrincipalFootprint
-    again: bool
-    note: Callable[[Footprint], None]
-    failure: Upstream | None = None
-    met_all: bool = True
-
-    async def run(self) -> bool:
-        made = self.footprint
-        await all_of(*(self._gone(self._unassign(assignment)) for assignment in made.assignments))
-        if made.principal_id is not None:
-            await all_of(*(self._gone(self._leave(group, made.principal_id)) for group in made.groups))
-        await self._remove_objects()
-        if self.failure is not None:
-            raise self.failure
-        return self.met_all and made.principal_id is not None and made.application_id is not None
-
-    async def _remove_objects(self) -> None:
-        principal, application = self.footprint.principal_id, self.footprint.application_id
-        binned = []
-        if principal is not None and principal not in self.footprint.purged:
-            met = await self._gone(lambda: self.directory.delete_principal(principal))
-            binned.append((principal, met))
-        if application is not None and application not in self.footprint.purged:
-            met = await self._gone(lambda: self.directory.delete_application(application))
-            binned.append((application, met))
-        if self.footprint.purge:
-            for object_id, met in binned:
-                await self._purge(object_id, was_there=met)
-
-    def _unassign(self, assignment: Assignment) -> Callable[[], Awaitable[None]]:
-        async def unassign() -> None:
-            try:
-                await self.authorization.unassign(assignment)
-            except Refused as refused:
-                # Nothing is known of the assignment: the lease is not over, and says where an operator has to look.
-                if isinstance(refused, OutOfReach) or refused.status == _FORBIDDEN:
-                    refused.where = assignment.scope
-                raise
-
-        return unassign
-
-    def _leave(self, group: ObjectId, principal: ObjectId) -> Callable[[], Awaitable[None]]:
-        return lambda: self.directory.remove_member(group, principal)
-
-    async def _gone(self, delete: Callable[[], Awaitable[None]]) -> bool:
-        """Deletes one thing and says whether it was there, as far as is known."""
-        attempt = _Attempt(delete)
-        try:
-            await self.look.at(attempt.make)
-        except Absent:
-            self.met_all = False
-            return attempt.uncertain
-        except Upstream as failure:
-            self.failure = self.failure or failure
-            return False
-        return True
-
-    async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
-        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind.
-
-        Of what an earlier attempt may have deleted nobody knows whether that one purged it as well: it is asked for until no
-        replica of the bin can be behind any more.
-        """
-        patience = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
-        try:
-            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there or self.again, patience=patience)
-        except Absent as absent:
-            if was_there:
-                self.failure = self.failure or absent
-        except Upstream as failure:
-            self.failure = self.failure or failure
-        else:
-            self.footprint = replace(self.footprint, purged=(*self.footprint.purged, object_id))
-            self.note(self.footprint)
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """Attempts to delete one thing. After an answer that was lost, absence may be their own doing."""
-
-    delete: Callable[[], Awaitable[None]]
-    uncertain: bool = False
-
-    async def make(self) -> None:
-        try:
-            await self.delete()
-        except Uncertain:
-            self.uncertain = True
-            raise
+@contextmanager
+def _certain_noes(attempt: Attempt, name: str, unmade: list[str]) -> Iterator[None]:
+    """Adds the name when the attempt fails and no try of it can have taken effect."""
+    try:
+        yield
+    except Upstream as failure:
+        if not (attempt.uncertain or isinstance(failure, Uncertain)):
+            unmade.append(name)
+        raise
 
 
 def _new_application(order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget) -> NewApplication:

@@ -190,6 +190,16 @@ async def test_a_definite_no_is_undone_at_once(scene: World, step: str) -> None:
     assert [] == scene.leftovers()
 
 
+@pytest.mark.parametrize("step", ["directory.add_secret", "authorization.assign", "directory.add_member"])
+async def test_a_caller_is_told_a_definite_no_at_once(scene: World, step: str) -> None:
+    """The lease is over, for nothing can come to light of what Azure has refused for certain."""
+    scene.calls.fail(step, Refused())
+    began = scene.clock.monotonic()
+    with pytest.raises(Refused):
+        await issued(scene)
+    assert (began, State.ENDED) == (scene.clock.monotonic(), stored(scene).state)
+
+
 async def test_a_failed_undo_is_left_to_the_sweep_with_every_id_that_was_learned(scene: World) -> None:
     """The row says what the worker knew."""
     scene.calls.fail("authorization.assign", Refused())

@@ -44,8 +44,8 @@ async def test_minting_only_adds_to_the_footprint(job: Job) -> None:
     minted = await job.mint()
     assert minted.footprint == job.noted[-1]
     for note in [*job.noted, minted.footprint]:
-        changed = {name for name in planned.__dataclass_fields__ if getattr(planned, name) not in {None, getattr(note, name)}}
-        assert set() == changed
+        said = {name: value for name in planned.__dataclass_fields__ if (value := getattr(planned, name)) not in {None, ()}}
+        assert said == {name: getattr(note, name) for name in said}
 
 
 async def test_undo_from_the_final_footprint_leaves_nothing(job: Job) -> None:

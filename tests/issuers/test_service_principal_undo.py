@@ -147,6 +147,46 @@ async def test_a_recycle_bin_is_doubted_after_a_lost_answer() -> None:
     assert [] == one.world.leftovers()
 
 
+REFUSING = ["directory.add_secret", "authorization.assign", "directory.add_member"]
+
+
+@pytest.mark.parametrize("call", REFUSING)
+async def test_what_azure_has_refused_for_certain_is_not_looked_for(call: str) -> None:
+    """Nor what was not yet asked for: whoever is told no need not wait until absence may be believed."""
+    one = job(1, 1)
+    one.world.calls.fail(call, Refused("no", status=403), times=100)
+    with pytest.raises(Refused):
+        await one.mint()
+    began = one.world.clock.monotonic()
+    assert await one.undo(young=True)
+    assert (began, []) == (one.world.clock.monotonic(), one.world.leftovers())
+
+
+@pytest.mark.parametrize("call", REFUSING[1:])
+async def test_what_may_have_been_made_before_it_was_refused_is_looked_for(call: str) -> None:
+    """The first answer was lost."""
+    one = job(1, 1)
+    one.world.calls.fail(call, Unreachable())
+    one.world.calls.fail(call, Refused("no", status=403), times=100)
+    with pytest.raises(Refused):
+        await one.mint()
+    began = one.world.clock.monotonic()
+    assert not await one.undo(young=True)
+    assert one.world.clock.monotonic() - began > 5
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_one_refusal_says_nothing_of_the_others(lost: int) -> None:
+    """Those took effect, and do not show for some seconds: they are found."""
+    one = job(2, 2, lag=5.0)
+    for call in REFUSING[1:]:
+        one.world.calls.fail(call, Refused("no", status=403), nth=1 + lost)
+    with pytest.raises(Refused):
+        await one.mint()
+    assert await one.undo(young=True)
+    assert [] == one.world.leftovers()
+
+
 PARTS = ["principal", "application"]
 
 

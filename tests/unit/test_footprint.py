@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ footprints: some.SearchStrategy[Footprint] = some.builds(
     identities,
     identities,
     some.booleans(),
+    some.lists(some.uuids().map(str)).map(tuple),
     some.lists(some.uuids().map(lambda value: ObjectId(str(value)))).map(tuple),
 ) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities, some.booleans())
 
@@ -84,11 +86,12 @@ def test_that_there_may_be_several_secrets_is_never_forgotten(doubtful: int) -> 
 
 
 @pytest.mark.parametrize("knowing", [0, 1])
-def test_what_is_purged_is_never_forgotten(knowing: int) -> None:
+@pytest.mark.parametrize("what", [{"purged": (guid(1),)}, {"unmade": (guid(1),)}])
+def test_what_is_gone_or_was_never_made_is_not_forgotten(knowing: int, what: dict[str, Any]) -> None:
     """Whichever of the two knows it."""
     pair = [ServicePrincipalFootprint("x"), ServicePrincipalFootprint("x")]
-    pair[knowing] = replace(pair[knowing], purged=(guid(1),))
-    assert combined(*pair) == replace(pair[knowing], purged=(guid(1),))
+    pair[knowing] = replace(pair[knowing], **what)
+    assert combined(*pair) == pair[knowing]
 
 
 def test_what_remains_is_told_by_name() -> None:
@@ -99,4 +102,5 @@ def test_what_remains_is_told_by_name() -> None:
     assert (f"role assignment n at {SCOPES[0]}", True) == (remains(planned)[-1], "leasehold-web.01" in remains(planned)[0])
     assert 4 == len(remains(known))
     assert all(str(each) in " ".join(remains(known)) for each in (guid(1), guid(2), GROUPS[0]))
+    assert 2 == len(remains(replace(known, unmade=("n", GROUPS[0]))))
     assert (f"secret x on application {EXISTING}",) == remains(ApplicationSecretFootprint(EXISTING, "x"))
