@@ -1,0 +1,135 @@
+"""Taking back what a lease with a service principal of its own has made, and doubting what is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from shared.core.errors import Absent, OutOfReach, Refused, Uncertain, Upstream
+from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId
+from shared.core.patience import REPEATABLE, Patience, all_of
+from shared.issuers.directory_calls import Authorization, Directory
+
+_ABSENCE_PATIENCE = 10.0
+"""Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
+_BIN_PATIENCE = 30.0
+"""Seconds by which the recycle bin is at most behind the deletions that fill it: Graph's replicas are seconds behind."""
+_FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How long to ask again for what is absent."""
+
+    patience: Patience
+    young: bool
+    wait_until: float
+
+    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, patience: float = _ABSENCE_PATIENCE) -> T:
+        """The call's result. Absence is doubted while the object is young, or when the caller is ``sure`` it is there."""
+        if not (self.young or sure):
+            return await self.patience.keep_trying(call, on=REPEATABLE, wait_until=self.wait_until)
+        soon = min(self.wait_until, self.patience.clock.monotonic() + patience)
+        return await self.patience.keep_trying(call, on=(*REPEATABLE, Absent), wait_until=soon)
+
+
+@dataclass(slots=True)
+class Undoing:
+    """One pass over a footprint. Goes on after a failure, and remembers the first."""
+
+    directory: Directory
+    authorization: Authorization
+    look: Look
+    footprint: ServicePrincipalFootprint
+    again: bool
+    note: Callable[[Footprint], None]
+    failure: Upstream | None = None
+    met_all: bool = True
+
+    async def run(self) -> bool:
+        """Whether it met everything. Raises the first failure, when all has been tried."""
+        made = self.footprint
+        await all_of(*(self._gone(self._unassign(each), unmade=each.name in made.unmade) for each in made.assignments))
+        if (principal := made.principal_id) is not None:
+            await all_of(*(self._gone(self._leave(each, principal), unmade=each in made.unmade) for each in made.groups))
+        await self._remove_objects()
+        if self.failure is not None:
+            raise self.failure
+        return self.met_all and made.principal_id is not None and made.application_id is not None
+
+    async def _remove_objects(self) -> None:
+        principal, application = self.footprint.principal_id, self.footprint.application_id
+        binned = []
+        if principal is not None and principal not in self.footprint.purged:
+            met = await self._gone(lambda: self.directory.delete_principal(principal))
+            binned.append((principal, met))
+        if application is not None and application not in self.footprint.purged:
+            met = await self._gone(lambda: self.directory.delete_application(application))
+            binned.append((application, met))
+        if self.footprint.purge:
+            for object_id, met in binned:
+                await self._purge(object_id, was_there=met)
+
+    def _unassign(self, assignment: Assignment) -> Callable[[], Awaitable[None]]:
+        async def unassign() -> None:
+            try:
+                await self.authorization.unassign(assignment)
+            except Refused as refused:
+                # Nothing is known of the assignment: the lease is not over, and says where an operator has to look.
+                if isinstance(refused, OutOfReach) or refused.status == _FORBIDDEN:
+                    refused.where = assignment.scope
+                raise
+
+        return unassign
+
+    def _leave(self, group: ObjectId, principal: ObjectId) -> Callable[[], Awaitable[None]]:
+        return lambda: self.directory.remove_member(group, principal)
+
+    async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False) -> bool:
+        """Deletes one thing and says whether it was there, as far as is known. What is ``unmade`` is not missed."""
+        attempt = Attempt(delete)
+        look = replace(self.look, young=False) if unmade else self.look
+        try:
+            await look.at(attempt.make)
+        except Absent:
+            self.met_all = self.met_all and unmade
+            return attempt.uncertain
+        except Upstream as failure:
+            self.failure = self.failure or failure
+            return False
+        return True
+
+    async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
+        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind.
+
+        Of what an earlier attempt may have deleted nobody knows whether that one purged it as well: it is asked for until no
+        replica of the bin can be behind any more.
+        """
+        patience = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
+        try:
+            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there or self.again, patience=patience)
+        except Absent as absent:
+            if was_there:
+                self.failure = self.failure or absent
+        except Upstream as failure:
+            self.failure = self.failure or failure
+        else:
+            self.footprint = replace(self.footprint, purged=(*self.footprint.purged, object_id))
+            self.note(self.footprint)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Tries one call, as often as it is told to. After an answer that was lost, what is found may be its own doing."""
+
+    call: Callable[[], Awaitable[None]]
+    uncertain: bool = False
+
+    async def make(self) -> None:
+        """One try. Raises what the call raises."""
+        try:
+            await self.call()
+        except Uncertain:
+            self.uncertain = True
+            raise
