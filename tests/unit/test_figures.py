@@ -51,7 +51,7 @@ from shared.cloud import (
 from shared.cloud.entra_keys import KeyPolicy
 from shared.core import batch, budget, condition, issue_key, lease, names, patience, role, role_document, role_rules
 from shared.core.budget import Limit
-from shared.issuers import application_secret, lease_secrets, service_principal, turns
+from shared.issuers import application_secret, lease_secrets, service_principal, turns, undoing
 from shared.triggers import edge, http_leases, problem, reading, wire
 
 _FIGURES: dict[ModuleType, dict[str, object]] = {
@@ -141,7 +141,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "SCARCE": 50,
     },
     lease_secrets: {"_ABSENCE_PATIENCE": 10.0, "_DOUBT_PAUSE": 0.5},
-    service_principal: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0, "_DOUBT": 45.0},
+    service_principal: {"_DOUBT": 45.0},
     turns: {
         "LASTS": 10.0,
         "IN_A_ROW": 8,
@@ -149,6 +149,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_LONGEST_PAUSE": 0.5,
         "_LET_OTHERS": 0.8,
     },
+    undoing: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0},
     edge: {"_LONGEST_TOKEN": 16_384, "_LONGEST_REASON": 512},
     http_leases: {"_LOOK_AGAIN": 15},
     problem: {"_MOST_FAULTS": 100},
