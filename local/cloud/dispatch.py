@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from local.cloud.faults import MOST_WAIT, Answer, Delay, Effect
 from local.cloud.ledger import Entry
 from local.cloud.protocol import hang_up
 from local.cloud.tokens import TokenRefused
-from local.cloud.wire import Call, Refusal, Reply, Route, Service, find
+from local.cloud.wire import Call, Refusal, Reply, Route, Service, find, read_query
 
 if TYPE_CHECKING:
     from local.cloud.world import World
@@ -169,10 +168,12 @@ async def _body(receive: Receive) -> bytes:
 
 def _call(scope: Scope, body: bytes, scheme: str) -> Call:
     headers: Mapping[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    query, repeated = read_query(scope["query_string"].decode("latin-1"))
     return Call(
         method=scope["method"],
         path=scope["path"],
-        query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        query=query,
+        repeated=repeated,
         headers=headers,
         body=body,
         origin=f"{scheme}://{headers.get('host', '127.0.0.1')}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,12 +28,15 @@ class Call:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    """Of a name that stands there twice, the last value."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     origin: str = ""
     """Scheme, host and port as the client wrote them, e.g. ``https://127.0.0.1:7443``."""
     params: Mapping[str, str] = field(default_factory=dict)
     """What the route's ``{names}`` matched."""
+    repeated: frozenset[str] = frozenset()
+    """Names that stand in the query more than once."""
 
     def json(self) -> Json:
         """The body as a JSON object; raises ``ValueError`` (``InputError`` is one) when it is anything else."""
@@ -136,6 +140,13 @@ class Service(Protocol):
     def finish(self, world: World, call: Call, reply: Reply) -> Reply:
         """Adds the headers that every reply of this service carries (request ids, dates, resource units)."""
         ...
+
+
+def read_query(text: str) -> tuple[dict[str, str], frozenset[str]]:
+    """What a query says, and which names stand in it more than once."""
+    pairs = parse_qsl(text, keep_blank_values=True)
+    times = Counter(name for name, _ in pairs)
+    return dict(pairs), frozenset(name for name in times if times[name] > 1)
 
 
 def find(routes: tuple[Route, ...], method: str, path: str) -> tuple[Route, dict[str, str]] | None:

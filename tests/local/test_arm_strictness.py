@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from local.cloud.arm import options, resources
+from local.cloud.wire import Call, Refusal
 from tests.local.arm_calls import GROUP, READER, ROOT, STORE, Azure, assignment, definition, outcome
 
 ASSIGNMENTS = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments"
@@ -28,9 +32,9 @@ def test_a_version_that_roles_do_not_have_is_refused(azure: Azure, path: str, ve
 
 
 @pytest.mark.parametrize("path", ["/subscriptions", ROOT, GROUP, f"{ROOT}/resourceGroups", LOCKS, STORE])
-@pytest.mark.parametrize("version", ["1999-01-01", "2999-01-01"])
+@pytest.mark.parametrize("version", ["1999-01-01", "2999-01-01", "2021-02-30", "2021-13-01"])
 def test_a_version_that_nothing_has_is_refused(azure: Azure, path: str, version: str) -> None:
-    """From before Azure Resource Manager, or from the future."""
+    """From before Azure Resource Manager, from the future, or of no day at all."""
     assert (400, "InvalidApiVersionParameter") == outcome(azure.call("GET", path, version=version))
 
 
@@ -63,6 +67,48 @@ def test_an_option_that_is_not_read_is_not_implemented(azure: Azure, path: str, 
     headers = {"authorization": f"Bearer {azure.token(azure.owner)}"}
     reply = azure.send("GET", path, None, headers, {"api-version": "2022-04-01", option: "1"})
     assert (501, "NotImplemented") == outcome(reply)
+
+
+def test_an_option_that_stands_there_twice_is_not_implemented() -> None:
+    """Which of the two Azure heeds is not known here."""
+    call = Call("GET", GROUP, {"api-version": "2022-04-01"}, repeated=frozenset({"api-version"}))
+    with pytest.raises(Refusal) as refused:
+        options.check(call, resources.get_group)
+    assert (501, "NotImplemented") == outcome(refused.value.reply)
+
+
+@pytest.mark.parametrize(
+    ("path", "expression"),
+    [(ASSIGNMENTS, "principalId eq nobody"), (DEFINITIONS, "roleName eq 5"), (DEFINITIONS, "roleName eq Reader")],
+)
+def test_a_filter_quotes_its_texts(azure: Azure, path: str, expression: str) -> None:
+    """Only GUIDs may go without."""
+    assert (400, "InvalidFilter") == outcome(azure.call("GET", path, filter=expression))
+
+
+def test_a_page_that_no_answer_has_led_to_is_refused(azure: Azure) -> None:
+    """And not taken for the first."""
+    assert azure.call("GET", ASSIGNMENTS, skipToken="zz").status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"tags": {"one": 1}}, (400, "InvalidRequestContent")),
+        ({"tags": ["one"]}, (400, "InvalidRequestContent")),
+        ({"properties": {"nope": 1}}, (501, "NotImplemented")),
+    ],
+)
+def test_a_group_holds_what_azure_knows(azure: Azure, body: dict[str, Any], expected: tuple[int, str]) -> None:
+    """At every depth."""
+    assert expected == outcome(azure.call("PUT", f"{ROOT}/resourceGroups/new", {"location": "westeurope", **body}))
+
+
+def test_a_group_stays_where_it_is(azure: Azure) -> None:
+    """However the region is written; in another region it is refused."""
+    group = f"{ROOT}/resourceGroups/new"
+    statuses = [azure.call("PUT", group, {"location": region}).status for region in ("westeurope", "West Europe", "eastus")]
+    assert [201, 200, 409] == statuses
 
 
 def test_a_property_of_an_assignment_that_is_not_known_is_not_implemented(azure: Azure) -> None:

@@ -11,6 +11,7 @@ from tests.local.graph_calls import Client, Tenant, error
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 REFUSED, UNKNOWN = (400, "BadRequest"), (501, "NotImplemented")
+BAD = (400, "Request_BadRequest")
 
 
 @pytest.fixture
@@ -49,6 +50,76 @@ def test_an_option_that_says_nothing_is_refused(client: Client, option: str) -> 
     assert REFUSED == error(client.get(f"/applications?{quote(option, safe='=$')}"))
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "appId eq 1",
+        "displayName ge 5",
+        "displayName eq true",
+        "displayName in ('a', 5)",
+        "id eq 00000000-0000-0000-0000-000000000001",
+        "createdDateTime ge 'yesterday'",
+        "isFallbackPublicClient eq 'yes'",
+        "web/homePageUrl eq 5",
+        "web eq 'a'",
+        "tags eq 'a'",
+        "tags/any(t:t eq 1)",
+        "appRoles/any(r:r/isEnabled eq 'a')",
+        "appRoles/any(r:r/nope eq 'a')",
+        "requiredResourceAccess/any(r:r/resourceAccess/any(a:a/nope eq 'b'))",
+        "tags/any(t:t/nope eq 'a')",
+        "displayName/any(d:d eq 'a')",
+        "startswith(displayName, 5)",
+        "startswith(createdDateTime, '2026')",
+    ],
+)
+def test_a_filter_compares_what_can_be_compared(client: Client, expression: str) -> None:
+    """Even though nothing could match it."""
+    assert REFUSED == error(client.get(f"/applications?$filter={quote(expression)}"))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "displayName eq null",
+        "createdDateTime ge 2026-01-01T00:00:00Z",
+        "createdDateTime ge 2026-01-01",
+        "isFallbackPublicClient eq true",
+        "api/requestedAccessTokenVersion eq 2",
+        "tags/any(t:t eq 'a')",
+        "tags/any(t:startswith(t, 'a'))",
+        "appRoles/any(r:r/value eq 'a' and r/isEnabled eq true)",
+        "passwordCredentials/any(p:p/keyId eq 00000000-0000-0000-0000-000000000001)",
+    ],
+)
+def test_a_filter_in_the_propertys_own_type_is_read(client: Client, expression: str) -> None:
+    """Elements of collections included."""
+    assert 200 == client.get(f"/applications?$filter={quote(expression)}").status
+
+
+def test_a_list_is_no_order(client: Client) -> None:
+    """Azure sorts by single values."""
+    assert REFUSED == error(client.get("/applications?$orderby=tags"))
+
+
+def test_an_option_that_stands_there_twice_is_refused() -> None:
+    """In a batch as well; neither of the two is passed over."""
+    tenant = Tenant()
+    inner = "/applications?$filter=displayName eq 'a'&$filter=displayName eq 'b'"
+    batch = {"requests": [{"id": "1", "method": "GET", "url": inner}]}
+    (reply,) = tenant.client("Application.Read.All").post("/$batch", batch).body["responses"]
+    assert (400, "BadRequest") == (reply["status"], reply["body"]["error"]["code"])
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"), [("$select=nope", REFUSED), ("$filter=id eq 'a'", UNKNOWN), ("$nope=1", REFUSED)]
+)
+def test_the_organizations_options_are_read_or_refused(client: Client, option: str, expected: tuple[int, str]) -> None:
+    """Like those of everything else."""
+    assert expected == error(client.get(f"/organization?{quote(option, safe='=$')}"))
+    assert {"id"} == client.get("/organization?$select=id").body["value"][0].keys()
+
+
 def test_a_search_of_what_no_type_has_is_refused(client: Client) -> None:
     """Like a filter."""
     assert REFUSED == error(client("GET", f"/applications?$search={quote(chr(34) + 'nope:a' + chr(34))}", headers=EVENTUAL))
@@ -79,18 +150,30 @@ def test_what_only_azure_knows_is_not_implemented(client: Client, url: str) -> N
 @pytest.mark.parametrize(
     ("url", "body", "expected"),
     [
-        ("/applications", {"displayName": "a", "nope": 1}, (400, "Request_BadRequest")),
-        ("/applications", {"displayName": "a", "web": {"nope": 1}}, (400, "Request_BadRequest")),
-        ("/applications", {"displayName": "a", "web": {"implicitGrantSettings": {"nope": 1}}}, (400, "Request_BadRequest")),
+        ("/applications", {"displayName": "a", "nope": 1}, BAD),
+        ("/applications", {"displayName": "a", "web": {"nope": 1}}, BAD),
+        ("/applications", {"displayName": "a", "web": {"implicitGrantSettings": {"nope": 1}}}, BAD),
+        ("/applications", {"displayName": "a", "appRoles": [{"nope": 1}]}, BAD),
+        ("/applications", {"displayName": "a", "requiredResourceAccess": [{"resourceAccess": [{"nope": 1}]}]}, BAD),
+        ("/applications", {"displayName": "a", "appRoles": ["b"]}, BAD),
+        ("/applications", {"displayName": "a", "tags": [1]}, BAD),
+        ("/applications", {"displayName": "a", "notes": 5}, BAD),
+        ("/applications", {"displayName": "a", "isFallbackPublicClient": "yes"}, BAD),
+        ("/applications", {"displayName": "a", "optionalClaims": "b"}, BAD),
+        ("/applications", {"displayName": "a", "tokenEncryptionKeyId": "b"}, BAD),
+        ("/applications", {"displayName": "a", "api": {"acceptMappedClaims": 1}}, BAD),
+        ("/applications", {"displayName": "a", "api": {"requestedAccessTokenVersion": "2"}}, BAD),
         ("/applications", {"displayName": "a", "createdByAppId": "b"}, UNKNOWN),
-        ("/applications/{id}/addPassword", {"passwordCredential": {"nope": 1}}, (400, "Request_BadRequest")),
-        ("/applications/{id}/addPassword", {"displayName": "a"}, (400, "Request_BadRequest")),
+        ("/applications/{id}/addPassword", {"passwordCredential": {"displayName": 5}}, BAD),
+        ("/applications/{id}/addPassword", {"passwordCredential": []}, BAD),
+        ("/applications/{id}/addPassword", {"passwordCredential": {"nope": 1}}, BAD),
+        ("/applications/{id}/addPassword", {"displayName": "a"}, BAD),
         ("/applications/{id}/federatedIdentityCredentials", {"claimsMatchingExpression": {"value": "a"}}, UNKNOWN),
-        ("/applications/{id}/federatedIdentityCredentials", {"nope": 1}, (400, "Request_BadRequest")),
+        ("/applications/{id}/federatedIdentityCredentials", {"nope": 1}, BAD),
     ],
 )
 def test_a_body_holds_what_its_type_has(client: Client, url: str, body: dict[str, Any], expected: tuple[int, str]) -> None:
-    """At every depth."""
+    """At every depth, and each value is of its type."""
     made = client.post("/applications", {"displayName": "one"}).body["id"]
     assert expected == error(client.post(url.format(id=made), body))
 

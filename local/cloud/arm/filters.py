@@ -23,7 +23,7 @@ type Test[T] = Callable[[T], bool]
 
 _TERM = re.compile(
     r"\s*(?:(?P<function>\w+)\(\s*(?:'(?P<argument>(?:[^']|'')*)')?\s*\)"
-    r"|(?P<field>[\w.]+)\s+eq\s+(?:'(?P<text>(?:[^']|'')*)'|(?P<bare>[\w-]+)))\s*",
+    r"|(?P<field>[\w.]+)\s+eq\s+(?:'(?P<text>(?:[^']|'')*)'|(?P<bare>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})))\s*",
     re.IGNORECASE,
 )
 _JOINT = re.compile(r"(and|or)\b", re.IGNORECASE)
@@ -71,7 +71,9 @@ def _invalid(text: str) -> Exception:
 def paged[T](request: Request, items: Sequence[T], render: Callable[[T], Json]) -> Reply:
     """One page of a list, rendered; ``nextLink`` leads to the next by ``$skipToken``."""
     token = query(request.call, "$skipToken")
-    start = int(token) if token.isdigit() else 0
+    if token and not (token.isdecimal() and 0 < int(token) < len(items)):
+        raise errors.refusal(400, "InvalidSkipToken", f"The skip token '{token}' is not valid.")
+    start = int(token or 0)
     end = start + request.settings.page_size
     body: Json = {"value": [render(item) for item in items[start:end]]}
     if end < len(items):

@@ -24,7 +24,9 @@ _TAKEN: dict[Operation, tuple[str, ...]] = {
 
 
 def check(call: Call, operation: Operation) -> None:
-    """Raises 501 for an option that this operation does not read: ``$top``, ``$expand``, ``tenantId`` and the like."""
+    """Raises 501 for an option that this operation does not read (``$top``, ``tenantId``), and for one given twice."""
+    for name in call.repeated:
+        raise errors.not_implemented(f"the query option {name} twice")
     for name in call.query:
         known = name.lower()
         if (known.startswith("$") or known == "tenantid") and known not in _TAKEN.get(operation, ()):

@@ -64,9 +64,20 @@ def put_group(request: Request) -> Reply:
     only(body, "id", "name", "type", "location", "tags", "properties")
     if not body.get("location"):
         raise errors.refusal(400, "LocationRequired", "The location property is required for this definition.")
+    only(body.get("properties") or {}, "provisioningState")
+    tags = body.get("tags") or {}
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise errors.refusal(400, "InvalidRequestContent", "The request content was invalid: the tags are no texts.")
     resources = request.world.directory.resources
-    known = scope.key in resources
-    resources[scope.key] = Resource(scope.path, _GROUP_TYPE, str(body["location"]), dict(body.get("tags") or {}))
+    location = str(body["location"])
+    known = resources.get(scope.key)
+    if known is not None and _region(known.location) != _region(location):
+        raise errors.refusal(
+            409,
+            "InvalidResourceGroupLocation",
+            f"Invalid resource group location '{location}'. The Resource group already exists in location '{known.location}'.",
+        )
+    resources[scope.key] = Resource(scope.path, _GROUP_TYPE, location, dict(tags))
     return Reply(200 if known else 201, _render(resources[scope.key]))
 
 
@@ -147,6 +158,11 @@ def _provider(subscription: str, namespace: str) -> Json:
 def _group(request: Request) -> Scope:
     params = request.call.params
     return Scope.of(f"/subscriptions/{params['subscription']}/resourceGroups/{params['group']}")
+
+
+def _region(name: str) -> str:
+    """``West Europe`` is ``westeurope``."""
+    return name.replace(" ", "").casefold()
 
 
 def _may_read(request: Request, item: Resource) -> bool:

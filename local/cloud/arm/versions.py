@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors
@@ -68,9 +68,16 @@ def named(call: Call) -> str:
             "MissingApiVersionParameter",
             "The api-version query parameter (?api-version=) is required for all requests.",
         )
-    if not _VERSION.match(version):
+    if not _VERSION.match(version) or not _is_day(version[:10]):
         raise errors.gateway_refusal(400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid.")
     return version
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def check(world: World, call: Call, asked: Type | None) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from local.cloud.dispatch import addressed, handle
 from local.cloud.faults import Answer, Delay
 from local.cloud.graph import errors
 from local.cloud.ledger import Entry
-from local.cloud.wire import Call, Reply
+from local.cloud.wire import Call, Reply, read_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,10 +105,12 @@ def _call(outer: Call, item: Json) -> Call:
     version = outer.path.lstrip("/").partition("/")[0]
     headers = _headers(item)
     headers.setdefault("authorization", outer.headers.get("authorization", ""))
+    query, repeated = read_query(url.query)
     return Call(
         method=str(item["method"]).upper(),
         path=f"/{version}/{unquote(url.path).lstrip('/')}",
-        query=dict(parse_qsl(url.query, keep_blank_values=True)),
+        query=query,
+        repeated=repeated,
         headers=headers,
         body=b"" if item.get("body") is None else json.dumps(item["body"]).encode(),
         origin=outer.origin,

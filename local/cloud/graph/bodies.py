@@ -229,7 +229,7 @@ SERVICE_PRINCIPAL = Kind(
 )
 GROUP = Kind("group", "groups", group, schema.GROUP, quick=_quick_group)
 USER = Kind("user", "users", user, schema.USER, default=schema.USER_DEFAULT)
-FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated, dict.fromkeys(schema.FEDERATED))
+FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated, schema.FEDERATED)
 
 
 def typed(request: Request, item: Application | ServicePrincipal | Group | User) -> Json:

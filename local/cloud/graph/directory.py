@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, memberships, objects
+from local.cloud.graph import access, memberships, objects, queries
 from local.cloud.graph.request import texts
 from local.cloud.state import Application, Group, ServicePrincipal, User
 from local.cloud.wire import Reply
@@ -61,4 +61,8 @@ def organization(request: Request) -> Reply:
         "tenantType": "AAD",
         "verifiedDomains": [domain],
     }
-    return Reply(200, request.context("organization") | {"value": [tenant]})
+    queries.check_options(request, {"$select"})
+    selected = queries.selection(request, "organization", tenant)
+    name = "organization" + ("" if selected is None else f"({','.join(selected)})")
+    shown = tenant if selected is None else {each: tenant[each] for each in selected}
+    return Reply(200, request.context(name) | {"value": [shown]})

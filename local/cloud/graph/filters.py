@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from operator import ge, gt, le, lt
 from typing import Any
 
-from local.cloud.graph import errors
+from local.cloud.graph import errors, types
 
 type Get = Callable[[str], Any]
 """The value of a property, by its path."""
 type Predicate = Callable[[Get], bool]
 
 _TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<word>[\w.@$:+-]+(?:/[\w.@$]+)*)|(?P<sign>[(),/]))")
-_FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
+FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "startswith": str.startswith,
     "endswith": str.endswith,
     "contains": lambda value, part: part in value,
@@ -25,14 +25,26 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NAMED = {"true": True, "false": False, "null": None}
 
 
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A property, and what is done with it."""
+
+    path: str
+    """``tags[]`` is an element of ``tags``."""
+    operator: str = ""
+    """As OData names it, or a function; without one, the property is only looked at."""
+    literal: str | None = None
+    """The type of what it is compared with."""
+
+
 @dataclass(slots=True)
 class Filter:
     """A parsed filter. ``advanced`` ones need ``ConsistencyLevel: eventual`` and ``$count=true``."""
 
     matches: Predicate
     advanced: bool
-    paths: list[str]
-    """The properties that it looks at, those of elements of collections left out."""
+    operands: list[Operand]
+    """The properties that it looks at."""
 
 
 _BY_APP_ID = re.compile(r"\s*appId\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
@@ -50,7 +62,7 @@ def parse(expression: str) -> Filter:
     predicate = parser.either()
     if parser.rest:
         raise _unreadable(parser.rest[0])
-    return Filter(predicate, parser.advanced, parser.paths)
+    return Filter(predicate, parser.advanced, parser.operands)
 
 
 def _tokens(expression: str) -> list[str]:
@@ -73,9 +85,10 @@ class _Parser:
     """Recursive descent, a method for each level of precedence."""
 
     rest: list[str]
-    variables: list[str] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
+    """Each with the collection that it goes through."""
     advanced: bool = False
-    paths: list[str] = field(default_factory=list)
+    operands: list[Operand] = field(default_factory=list)
 
     def either(self) -> Predicate:
         alternatives = [self.both()]
@@ -99,7 +112,7 @@ class _Parser:
             self.expect(")")
             return inner
         word = self.take()
-        if word.lower() in _FUNCTIONS:
+        if word.lower() in FUNCTIONS:
             return self.function(word.lower())
         if word.endswith("/any"):
             return self.some(word.removesuffix("/any"))
@@ -108,32 +121,33 @@ class _Parser:
     def function(self, name: str) -> Predicate:
         self.advanced = self.advanced or name != "startswith"
         self.expect("(")
-        path = self.path(self.take())
+        path, whole = self.path(self.take())
         self.expect(",")
-        wanted = str(self.literal()).casefold()
+        wanted = str(self.literal(whole, name)).casefold()
         self.expect(")")
-        test = _FUNCTIONS[name]
+        test = FUNCTIONS[name]
         return lambda get: isinstance(value := get(path), str) and test(value.casefold(), wanted)
 
     def some(self, collection: str) -> Predicate:
-        path = self.path(collection)
+        path, whole = self.path(collection)
+        self.operands.append(Operand(whole, "any"))
         self.expect("(")
         if self.skip(")"):
             return lambda get: bool(get(path))
         # The tokens are `x:x eq 'v'`, or `x:startswith (x, 'v')`: variable and what follows it stand in one word.
         variable, _, first = self.take().partition(":")
-        self.variables.append(variable)
+        self.variables[variable] = f"{whole}[]"
         self.rest[:0] = [first] if first else []
         inner = self.either()
-        self.variables.pop()
+        del self.variables[variable]
         self.expect(")")
         return lambda get: any(inner(_within(item)) for item in get(path) or ())
 
     def comparison(self, word: str) -> Predicate:
-        path, operator = self.path(word), self.take().lower()
+        (path, whole), operator = self.path(word), self.take().lower()
         if operator == "in":
-            return self.among(path)
-        wanted = self.literal()
+            return self.among(path, whole)
+        wanted = self.literal(whole, operator)
         if operator == "eq":
             return lambda get: _same(get(path), wanted)
         if operator == "ne":
@@ -144,31 +158,30 @@ class _Parser:
         test = _ORDER[operator]
         return lambda get: (value := get(path)) is not None and test(str(value), str(wanted))
 
-    def among(self, path: str) -> Predicate:
+    def among(self, path: str, whole: str) -> Predicate:
         self.expect("(")
-        wanted = [self.literal()]
+        wanted = [self.literal(whole, "eq")]
         while self.skip(","):
-            wanted.append(self.literal())
+            wanted.append(self.literal(whole, "eq"))
         self.expect(")")
         return lambda get: any(_same(get(path), value) for value in wanted)
 
-    def path(self, word: str) -> str:
-        """A property's path; within ``any`` the variable itself is the empty path."""
-        head, _, tail = word.partition("/")
-        if head in self.variables:
-            return tail
-        self.paths.append(word)
-        return word
+    def path(self, word: str) -> tuple[str, str]:
+        """A property's path from where it is looked up, and its whole path; within ``any`` the variable is the empty path."""
+        head, slash, tail = word.partition("/")
+        inside = self.variables.get(head)
+        return (word, word) if inside is None else (tail, f"{inside}{slash}{tail}")
 
-    def literal(self) -> Any:
+    def literal(self, path: str, operator: str) -> Any:
         word = self.take()
+        self.operands.append(Operand(path, operator, types.of_literal(word)))
         if word.startswith("'"):
             return word[1:-1].replace("''", "'")
         if word in {"(", ")", ",", "/"}:
             raise _unreadable(word)
         if word.lower() not in _NAMED and not word[:1].isdigit() and not word.startswith("-") and not _GUID.fullmatch(word):
             # A word without quotes is a property, and none is compared with another here.
-            self.paths.append(word)
+            self.operands.append(Operand(self.path(word)[1]))
         return _NAMED.get(word.lower(), word)
 
     def take(self) -> str:

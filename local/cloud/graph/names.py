@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from local.cloud.graph import errors
+from local.cloud.graph import errors, types
 
 _POLICIES = ("claimsMappingPolicies", "homeRealmDiscoveryPolicies", "tokenIssuancePolicies", "tokenLifetimePolicies")
 _MEMBERSHIPS = (
@@ -112,6 +112,9 @@ https://learn.microsoft.com/graph/api/overview."""
 def check(kind: str, known: Mapping[str, Any], path: str, clause: str) -> None:
     """Raises Azure's 400, or 501, unless this path is one of the type's own; ``clause`` begins the text."""
     head, _, rest = path.partition("/")
+    if head.endswith("[]"):
+        head = head.removesuffix("[]")
+        known = {**known, head: types.ELEMENTS.get(head, {})} if head in known else known
     if head not in known:
         if head in ELSEWHERE.get(kind, ()):
             raise errors.not_implemented(f"the property {head} of {kind} here")

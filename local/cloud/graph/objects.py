@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.graph import errors, names
+from local.cloud.graph import errors, names, types
 from local.cloud.graph.request import misfit
 from local.cloud.state import Application, Group, ServicePrincipal, User
 
@@ -110,18 +110,23 @@ def settable(body: Json, defaults: Mapping[str, Any], fixed: Iterable[str], reso
         names.check_body(resource[:1].lower() + resource[1:], defaults, name)
         if name in fixed:
             raise errors.invalid(f"Property '{name}' is read-only and cannot be set.", "PropertyReadOnly", name)
-        if not _suits(defaults[name], value):
+        if not _suits(name, defaults[name], value):
             raise misfit(name, resource)
         if isinstance(defaults[name], dict) and value:
             settable(value, defaults[name], (), f"{resource}.{name}")
+        for element in value if name in types.ELEMENTS else ():
+            settable(element, types.ELEMENTS[name], (), f"{resource}.{name}")
     return chosen
 
 
-def _suits(default: Any, value: Any) -> bool:
-    """Whether the value is of the default's kind: a list for a list, an object (or ``null``) for an object."""
-    if isinstance(default, list | bool):
-        return isinstance(value, type(default))
-    return not isinstance(default, dict) or value is None or isinstance(value, dict)
+def _suits(name: str, default: Any, value: Any) -> bool:
+    """Whether the value is of the property's type, elements included; what has no default may be ``null``."""
+    if isinstance(default, list):
+        inside = dict if name in types.ELEMENTS else str
+        return isinstance(value, list) and all(isinstance(item, inside) for item in value)
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    return types.holds(types.of(name, default), value)
 
 
 def merged(old: Json, new: Json) -> Json:

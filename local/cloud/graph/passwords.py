@@ -6,7 +6,7 @@ import math
 import string
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import bodies, errors, instants, names
+from local.cloud.graph import bodies, errors, instants, names, objects, types
 from local.cloud.graph.request import done
 from local.cloud.state import Application, Password
 from local.cloud.wire import Refusal
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 DEFAULT_YEARS = 2
 """https://learn.microsoft.com/graph/api/application-addpassword."""
 
-_PROPERTIES = {"customKeyIdentifier", "displayName", "endDateTime", "hint", "keyId", "secretText", "startDateTime"}
 _ALPHABET = string.ascii_letters + string.digits + "._-~"
 
 
@@ -28,7 +27,7 @@ def add(request: Request, holder: Application | ServicePrincipal) -> Reply:
     """``addPassword``: makes a secret and tells it, once."""
     body = request.body()
     names.only("addPassword", {"passwordCredential"}, body)
-    sent = body.get("passwordCredential") or {}
+    sent = {} if (given := body.get("passwordCredential")) is None else given
     if not isinstance(sent, dict):
         raise errors.bad_request("Invalid value specified for parameter 'passwordCredential'.")
     request.limits.check_credentials(len(holder.passwords) + len(holder.certificates) + 1)
@@ -76,7 +75,7 @@ def kept(holder: Application | ServicePrincipal, sent: object) -> dict[str, Pass
 
 
 def _made(request: Request, sent: Json) -> Password:
-    names.only("passwordCredential", _PROPERTIES, sent)
+    objects.settable(sent, types.ELEMENTS["passwordCredentials"], (), "PasswordCredential")
     start = _instant(sent, "startDateTime", math.floor(request.now * 1e6) / 1e6)
     end = _instant(sent, "endDateTime", instants.years_later(start, DEFAULT_YEARS))
     if end <= max(start, request.now):

@@ -11,7 +11,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from local.cloud.graph import errors, filters, names, schema
+from local.cloud.graph import errors, filters, names, schema, types
 from local.cloud.wire import Json, Reply
 
 if TYPE_CHECKING:
@@ -21,10 +21,20 @@ PAGE = 100
 MOST = 999
 """Page sizes, https://learn.microsoft.com/graph/paging."""
 
+_SORTED = {types.STRING, types.BOOLEAN, types.NUMBER, types.INSTANT, types.GUID}
 _KNOWN = {"$filter", "$select", "$top", "$skiptoken", "$count", "$search", "$orderby"}
 _AZURES = _KNOWN | {"$expand", "$skip", "$format", "$apply", "$compute", "$deltatoken", "$levels", "$index"}
 _ANY = {**schema.APPLICATION, **schema.SERVICE_PRINCIPAL, **schema.GROUP, **schema.USER}
 """What objects of one type or another have."""
+_CLAUSE = "Invalid filter clause: "
+_COMPARISONS = {
+    "eq": "Equal",
+    "ne": "NotEqual",
+    "gt": "GreaterThan",
+    "ge": "GreaterThanOrEqual",
+    "lt": "LessThan",
+    "le": "LessThanOrEqual",
+}
 _LEVEL = (
     "is not supported because the required parameters might be missing. Try adding $count=true query parameter and "
     "ConsistencyLevel:eventual header. Refer to https://aka.ms/graph-docs/advanced-queries for more information"
@@ -73,8 +83,8 @@ class Kind[T]:
 
 def one[T](request: Request, kind: Kind[T], item: T) -> Reply:
     """One resource, whole or as ``$select`` says."""
-    _check_options(request, {"$select"})
-    selected = _selected(request, kind.name, kind.known)
+    check_options(request, {"$select"})
+    selected = selection(request, kind.name, kind.known)
     if selected is None:
         return request.entity(f"{kind.collection}/$entity", kind.shown(request, item))
     body = _select(kind, kind.body(request, item), selected)
@@ -83,9 +93,9 @@ def one[T](request: Request, kind: Kind[T], item: T) -> Reply:
 
 def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str | None = None) -> Reply:
     """A page of resources of one type; they must have an ``id``."""
-    _check_options(request, _KNOWN)
+    check_options(request, _KNOWN)
     chosen = _ordered(request, kind, _searched(request, kind, _filtered(request, kind, items)))
-    selected = _selected(request, kind.name, kind.known)
+    selected = selection(request, kind.name, kind.known)
     page, rest = _page(request, chosen, attrgetter("id"))
     name = (fragment or kind.collection) + ("" if selected is None else f"({','.join(selected)})")
     body = request.context(name)
@@ -101,8 +111,8 @@ def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str |
 
 def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObjects") -> Reply:
     """A page of objects of several types, already with their ``@odata.type``."""
-    _check_options(request, {"$top", "$skiptoken", "$select", "$count"})
-    selected = _selected(request, "directoryObject", _ANY)
+    check_options(request, {"$top", "$skiptoken", "$select", "$count"})
+    selected = selection(request, "directoryObject", _ANY)
     ordered = sorted(bodies, key=itemgetter("id"))
     page, rest = _page(request, ordered, itemgetter("id"))
     body = request.context(fragment + ("" if selected is None else f"({','.join(selected)})"))
@@ -123,7 +133,11 @@ def count[T](request: Request, kind: Kind[T], items: Iterable[T]) -> Reply:
     return Reply(200, str(len(chosen)).encode(), {"Content-Type": "text/plain"})
 
 
-def _check_options(request: Request, known: set[str]) -> None:
+def check_options(request: Request, known: set[str]) -> None:
+    """Raises Azure's 400, or 501, for an option that is none of those, or stands there twice."""
+    if repeated := next((name for name in request.call.repeated if name in _AZURES), None):
+        text = f"Query option '{repeated}' was specified more than once, but it must be specified at most once."
+        raise errors.bad_request(text, "BadRequest")
     for name in request.call.query:
         if name.startswith("$") and name not in known:
             raise errors.not_implemented(f"the query option {name} here") if name in _AZURES else _no_option(name)
@@ -151,12 +165,29 @@ def _filtered[T](request: Request, kind: Kind[T], items: Iterable[T]) -> list[T]
     if expression is None:
         return list(items)
     parsed = filters.parse(expression)
-    for path in parsed.paths:
-        names.check(kind.name, kind.known, path, "Invalid filter clause: ")
+    for operand in parsed.operands:
+        names.check(kind.name, kind.known, operand.path, _CLAUSE)
+        _check_operand(operand, types.of_path(kind.known, operand.path))
     counted = _wants_count(request) or request.call.path.endswith("/$count")
     if parsed.advanced and not (_eventual(request) and counted):
         raise errors.bad_request(f"Operator {_LEVEL}", "Request_UnsupportedQuery")
     return [item for item in items if parsed.matches(kind.get(request, item))]
+
+
+def _check_operand(operand: filters.Operand, kind: str | None) -> None:
+    """Raises Azure's 400 for what cannot be done with a property of that type."""
+    collection = (kind or "").startswith("Collection")
+    if operand.operator in _COMPARISONS:
+        if types.compares(kind, operand.literal):
+            return
+        told = f"'{kind or 'Edm.ComplexType'}' and '{operand.literal}'"
+        text = f"A binary operator with incompatible types was detected. Found operand types {told} for operator kind"
+        raise errors.bad_request(f"{_CLAUSE}{text} '{_COMPARISONS[operand.operator]}'.", "BadRequest")
+    if operand.operator == "any" and not collection:
+        raise errors.bad_request(f"{_CLAUSE}Any/All may only be used following a collection.", "BadRequest")
+    if operand.operator in filters.FUNCTIONS and (kind, operand.literal) != (types.STRING, types.STRING):
+        text = f"No function signature for the function with name '{operand.operator}' matches the specified arguments."
+        raise errors.bad_request(f"{_CLAUSE}{text}", "BadRequest")
 
 
 def _searched[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
@@ -188,13 +219,16 @@ def _ordered[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
         raise errors.not_implemented("$orderby on several properties")
     name, _, direction = order.strip().partition(" ")
     names.check(kind.name, kind.known, name, "")
+    if types.of_path(kind.known, name) not in _SORTED:
+        raise errors.bad_request("The $orderby expression must evaluate to a single value of primitive type.", "BadRequest")
     if direction.strip().lower() not in ("", "asc", "desc"):
         raise errors.bad_request(f"Syntax error at position {len(name)} in '{order}'.", "BadRequest")
     keyed = [(str(kind.get(request, item)(name) or "").casefold(), item) for item in items]
     return [item for _, item in sorted(keyed, key=lambda pair: pair[0], reverse=direction.strip().lower() == "desc")]
 
 
-def _selected(request: Request, kind: str, known: Mapping[str, Any]) -> list[str] | None:
+def selection(request: Request, kind: str, known: Mapping[str, Any]) -> list[str] | None:
+    """The properties that ``$select`` names; ``None`` without it."""
     option = request.call.query.get("$select")
     if option is None:
         return None

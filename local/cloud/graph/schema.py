@@ -228,4 +228,7 @@ USER_DEFAULT = frozenset(list(USER)[:11])
 
 USER_FIXED = frozenset({"id", "createdDateTime", "deletedDateTime"})
 
-FEDERATED = ("id", "name", "issuer", "subject", "description", "audiences")
+FEDERATED: Mapping[str, Any] = {
+    **dict.fromkeys(("id", "name", "issuer", "subject", "description")),
+    "audiences": [],
+}
