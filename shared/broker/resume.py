@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from shared.broker.ending import claim, take_back
-from shared.broker.fan_out import leave
+from shared.broker.fan_out import TOGETHER, leave
 from shared.broker.outside import Outside
 from shared.core.errors import LeaseholdError, LostRace, Uncertain, Unreachable, Upstream
 from shared.core.lease import Cause, Lease, State
@@ -108,14 +108,25 @@ async def resume(outside: Outside) -> int:
 
 
 async def _one_go(outside: Outside) -> int:
-    due: list[LeaseId] = []
-    async for lease_id in _waiting(outside):
-        if await _make_due(outside, lease_id):
-            due.append(lease_id)
-        if len(due) == AT_A_GO:
+    """A message's worth side by side, and then its message: the first are being ended while the others are made due."""
+    count, waiting = 0, _waiting(outside)
+    while count < AT_A_GO:
+        some = [lease_id async for lease_id in _first(waiting, min(TOGETHER, AT_A_GO - count))]
+        if not some:
             break
-    await leave(outside, due)
-    return len(due)
+        made = await asyncio.gather(*(_make_due(outside, lease_id) for lease_id in some))
+        due = [lease_id for lease_id, is_due in zip(some, made, strict=True) if is_due]
+        await leave(outside, due)
+        count += len(due)
+    return count
+
+
+async def _first(waiting: AsyncIterator[LeaseId], many: int) -> AsyncIterator[LeaseId]:
+    """So many of what is left of it."""
+    for _ in range(many):
+        if (found := await anext(waiting, None)) is None:
+            return
+        yield found
 
 
 async def _waiting(outside: Outside) -> AsyncIterator[LeaseId]:

@@ -106,6 +106,22 @@ async def test_thousands_are_taken_up_some_at_a_go() -> None:
     assert count == sum(len(batch.leases) for batch in made.revocations.messages())
 
 
+async def test_the_first_are_left_to_the_queue_before_the_others_are_looked_at() -> None:
+    """Two hundred take their time in storage, and what waits begins at once."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    only = stored(made)
+    made.leases.rows = {
+        lease_id: replace(only, id=lease_id) for lease_id in (LeaseId(f"web.{number:026d}") for number in range(AT_A_GO))
+    }
+    began = len(made.calls.made)
+    await resume(made.outside)
+    names = [call.name for call in made.calls.made[began:]]
+    assert names.index("revocations.send") < 50
+    assert AT_A_GO == sum(len(batch.leases) for batch in made.revocations.messages())
+
+
 async def down(made: World, times: int) -> None:
     """The only lease waits because Graph does not answer, which this worker knows."""
     await issued(made)
