@@ -31,7 +31,7 @@ param allowedTenants string[] = [tenant().tenantId]
 @maxLength(60)
 param assignableRoles string[]
 
-@description('Resource groups in which the broker may assign those roles. Not its own.')
+@description('Resource groups in which the broker may assign those roles. Its own is refused.')
 param grantResourceGroups ResourceGroupReference[] = []
 
 @description('Subscriptions (GUIDs) in which it may: with everything in them, so prefer resource groups, and not the broker\'s own subscription.')
@@ -120,7 +120,13 @@ var givenGuids = concat(
   grantSubscriptions
 )
 
-@description('Whether one of the grants reaches the broker itself.')
+@description('Every resource group with a grant, to be compared.')
+var grantedGroups = map(grantResourceGroups, group => toLower('${group.subscriptionId}/${group.name}'))
+
+@description('Whether one of them is the broker\'s own.')
+var grantsItsGroup = contains(grantedGroups, toLower('${subscription().subscriptionId}/${resourceGroup().name}'))
+
+@description('Whether one of the subscriptions holds the broker itself.')
 var reachesItself = contains(map(grantSubscriptions, id => toLower(id)), toLower(subscription().subscriptionId))
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
@@ -189,7 +195,9 @@ module grants 'modules/grants.bicep' = {
   params: {
     principalId: identity.properties.principalId
     assignableRoles: assignableRoles
-    resourceGroups: grantResourceGroups
+    resourceGroups: grantsItsGroup
+      ? fail('grantResourceGroups names the broker\'s own resource group: nothing there may be leased')
+      : grantResourceGroups
     subscriptions: reachesItself && empty(ownSubscription)
       ? fail('grantSubscriptions names the broker\'s own subscription: ownSubscription has to say so in words')
       : grantSubscriptions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.snapshots import FOLDER, INFRA, SUBSCRIPTION
+from local.snapshots import FOLDER, GROUP, INFRA, SUBSCRIPTION, TENANT
 from tests.infra import compiler
 
 SETS = sorted(FOLDER.glob("*.bicepparam"))
@@ -123,6 +123,20 @@ def test_a_grant_on_its_own_subscription_takes_words(bicep: str, copy: Path, sai
 
     assert (0 if said and said.startswith("The broker may") else 1) == done.returncode
     assert (not said) is ("has to say so in words" in done.stdout)
+
+
+@pytest.mark.parametrize(("name", "refused"), [(GROUP, True), (GROUP.upper(), True), ("app", False)])
+def test_a_grant_on_its_own_group_is_refused(bicep: str, copy: Path, name: str, *, refused: bool) -> None:
+    """It is the shortest way to the broker itself, and no words allow it; a namesake elsewhere is another group."""
+    parameters = copy / "snapshots" / "plain.bicepparam"
+    kept = [line for line in parameters.read_text().splitlines() if not line.startswith("param grantResourceGroups ")]
+    elsewhere = f"{{ subscriptionId: '{TENANT}', name: '{GROUP}' }}"
+    groups = f"[{{ subscriptionId: '{SUBSCRIPTION.upper()}', name: '{name}' }}, {elsewhere}]"
+    parameters.write_text("\n".join([*kept, f"param grantResourceGroups = {groups}", ""]))
+
+    done = compiler.snapshot(bicep, parameters, "overwrite")
+
+    assert (1 if refused else 0, refused) == (done.returncode, "own resource group" in done.stdout)
 
 
 def test_the_sample_is_refused_as_it_stands(bicep: str, copy: Path) -> None:
