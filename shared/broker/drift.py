@@ -169,7 +169,7 @@ class _Comparison:
                 continue
             if await self._is_over(lease_id, found.since):
                 place = f"{found.assignment.scope}/providers/Microsoft.Authorization/roleAssignments/{found.assignment.name}"
-                footprint = ServicePrincipalFootprint(mark.unique_name(lease_id), (found.assignment,), purge=False)
+                footprint = ServicePrincipalFootprint(mark.unique_name(lease_id), (found.assignment,))
                 self._orphans.append(Orphan(Kind.ASSIGNMENT, lease_id, place, footprint))
 
     async def _find_secrets(self) -> None:

@@ -5,7 +5,7 @@ The message is a hint like any other. Where it is lost, the next sweep finds the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from shared.broker.due import overtaken
 from shared.broker.fan_out import TOGETHER, leave
@@ -13,7 +13,7 @@ from shared.broker.outside import Outside
 from shared.broker.sweep import end_here
 from shared.core.batch import Recall
 from shared.core.names import LeaseId, RoleName
-from shared.core.patience import all_of
+from shared.core.patience import both
 from shared.core.urgency import in_background
 
 _APART = 0.1
@@ -31,12 +31,8 @@ async def recall(outside: Outside, request_id: str, wanted: Recall) -> int:
     with in_background():
         first = await anext(found, list[LeaseId]())
         # To their ends, whatever becomes of the others.
-        met, _ = await all_of(_leave(outside, wanted.role, found), _end(outside, request_id, first))
+        met, _ = await both(_leave(outside, wanted.role, found), end_here(outside, request_id, first))
     return len(first) + met
-
-
-async def _end(outside: Outside, request_id: str, first: Sequence[LeaseId]) -> int:
-    return (await end_here(outside, request_id, first)).ended if first else 0
 
 
 async def _leave(outside: Outside, role: RoleName, found: AsyncIterator[list[LeaseId]]) -> int:

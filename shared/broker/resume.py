@@ -76,7 +76,8 @@ async def _tried(outside: Outside, request_id: str) -> Lease | None:
     lease = await _any_waiting(outside)
     if lease is None:
         return None
-    async with await claim(outside, lease, lease.cause or Cause.REVOKED) as hold:
+    # It is ending, and keeps the cause that it has.
+    async with await claim(outside, lease, Cause.REVOKED) as hold:
         patience = outside.timing.inline_undo
         return await take_back(outside, hold, request_id=request_id, patience=patience, otherwise_due=lease.due_at)
 

@@ -135,7 +135,7 @@ class _Round:
         self._stop_at = outside.within(seconds)
 
     async def run(self) -> list[str]:
-        """One word for each lease."""
+        """One word for each lease that was this round's to look at."""
         with in_background():
             await asyncio.gather(*(self._hand(number * _APART) for number in range(self._hands)))
         return self._results
@@ -148,9 +148,11 @@ class _Round:
                 self._results.append("remaining")
                 self.left.append(lease_id)
                 continue
-            self._results.append(await self._look_at(lease_id))
+            if word := await self._look_at(lease_id):
+                self._results.append(word)
 
-    async def _look_at(self, lease_id: LeaseId) -> str:
+    async def _look_at(self, lease_id: LeaseId) -> str | None:
+        """``None`` for what is somebody else's by now, or not due."""
         try:
             lease = await self._outside.leases.get(lease_id)
         except Upstream:
@@ -160,20 +162,20 @@ class _Round:
             # One bad record must not keep the others waiting.
             log.exception("the sweep cannot read lease %s", lease_id)
             return "remaining"
-        return await self._deal_with(lease) if lease is not None else "elsewhere"
+        return await self._deal_with(lease) if lease is not None else None
 
-    async def _deal_with(self, lease: Lease) -> str:
+    async def _deal_with(self, lease: Lease) -> str | None:
         try:
             revoked = await self._ages.overtakes(lease)
             if lease.due_at > self._outside.now() and not revoked:
-                return "elsewhere"
+                return None
             return (
                 await self._prune(lease)
                 if lease.state is State.ENDED
                 else await self._end(lease, cause_of(lease, revoked=revoked))
             )
         except LostRace:
-            return "elsewhere"
+            return None
         except Upstream:
             log.warning("the sweep could not deal with lease %s", lease.id, exc_info=True)
             return "remaining"

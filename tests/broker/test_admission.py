@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -152,6 +153,19 @@ async def test_who_always_comes_second_is_told_to_come_again() -> None:
     with pytest.raises(Interrupted):
         await issued(scene)
     assert {} == scene.leases.rows
+
+
+async def test_who_comes_second_asks_again_ever_later_and_for_half_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a twentieth of a second to a second, half of it more or less."""
+    scene = capped(5)
+    monkeypatch.setattr(scene.ids, "jitter", lambda: 0.25)
+    scene.calls.fail("roles.admit", LostRace(), times=10_000)
+    with pytest.raises(Interrupted):
+        await issued(scene)
+    asked = [call.began for call in scene.calls.named("roles.admissions")]
+    pauses = [late - early for early, late in pairwise(asked)]
+    assert [0.0375, 0.075, 0.15, 0.3, 0.6, 0.75, 0.75] == pytest.approx(pauses[:7])
+    assert 30 <= asked[-1] - asked[0] < 30.75
 
 
 async def test_what_an_admission_costs() -> None:

@@ -153,6 +153,14 @@ async def test_a_lease_from_before_is_renewed_and_repeated_as_before_and_audited
     assert dict.fromkeys(("renew", "reissue"), "the lease does not tell what its role granted") == told
 
 
+async def test_of_a_lease_that_tells_what_its_role_granted_nothing_is_audited_beside() -> None:
+    """Renewed or repeated under the same role."""
+    scene = await leased()
+    await renew(scene.outside, request(), stored(scene).id, None)
+    await once(scene)
+    assert ["", ""] == [event.reason for event in scene.audit.events if event.operation in {"renew", "reissue"}]
+
+
 async def test_a_role_that_changes_while_a_repeat_waits_is_met_as_it_is_then() -> None:
     """The first request is still at work when the second one comes."""
     scene = await leased()

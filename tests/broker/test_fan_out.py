@@ -11,7 +11,7 @@ from shared.broker.outside import Timing
 from shared.broker.set_aside import set_aside
 from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.core.batch import WAITS, Batch, write_message
-from shared.core.errors import Absent, Refused, Unavailable, Upstream
+from shared.core.errors import Absent, LostRace, Refused, Unavailable, Upstream
 from shared.core.lease import Cause, State
 from shared.core.names import LeaseId
 from tests.broker.scenes import issued, stored, swept
@@ -73,6 +73,15 @@ async def test_more_are_left_to_the_queue(scene: World) -> None:
     assert set(scene.leases.rows) == {lease_id for batch in sent for lease_id in batch.leases}
 
 
+async def test_thirty_three_are_more_than_a_few_and_sixteen_go_into_a_message(scene: World) -> None:
+    """Thirty-two the sweep ends itself."""
+    await overdue(scene, 32)
+    assert Summary(ended=32) == await on_time(scene)
+    await overdue(scene, 33)
+    assert Summary(remaining=33) == await on_time(scene)
+    assert [16, 16, 1] == [len(batch.leases) for batch in scene.revocations.messages()]
+
+
 async def test_what_is_queued_is_ended_by_those_who_take_it(scene: World) -> None:
     """And nobody waits any more."""
     await overdue(scene, MANY)
@@ -130,10 +139,10 @@ async def test_what_a_dead_worker_had_taken_is_taken_up_by_the_next_sweep(scene:
 
 
 async def test_five_thousand_are_queued_at_once(scene: World) -> None:
-    """In one sweep, each once."""
+    """In one sweep, each once; one more is the next one's."""
     await issued(scene)
     only = stored(scene)
-    ids = [LeaseId.of(WEB, f"{number:026d}") for number in range(5000)]
+    ids = [LeaseId.of(WEB, f"{number:026d}") for number in range(5001)]
     scene.leases.rows = {each: replace(only, id=each) for each in ids}
     scene.clock.jump(61)
     assert Summary(remaining=5000) == await on_time(scene)
@@ -263,6 +272,15 @@ async def test_poison_spares_what_has_ended_and_what_is_not_due(scene: World) ->
     assert 0 == await set_aside(scene.outside, "poison", batch)
     assert {State.ENDED: 1, State.ACTIVE: 1} == states(scene)
     assert State.ACTIVE is stored(scene, active.lease.id).state
+
+
+@pytest.mark.parametrize(("lost", "state"), [(2, State.STUCK), (3, State.ACTIVE)])
+async def test_poison_tries_three_times(scene: World, lost: int, state: State) -> None:
+    """Against whoever moves the lease without ending it: then it is left as it stands, and is not counted."""
+    await overdue(scene, 1)
+    scene.calls.fail("leases.swap", LostRace(), times=lost)
+    assert (state is State.STUCK) == await set_aside(scene.outside, "poison", everything(scene))
+    assert state is stored(scene).state
 
 
 async def test_poison_loses_to_whoever_moves_the_lease_meanwhile(scene: World) -> None:

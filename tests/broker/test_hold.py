@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.broker.hold import Hold
-from shared.core.errors import Interrupted, LostRace, Unavailable
+from shared.core.errors import Interrupted, LostRace, Unavailable, Unreachable
 from shared.core.footprint import in_doubt
 from shared.core.lease import State
 from tests.broker.scenes import issued, stored, swept
@@ -74,6 +74,22 @@ async def test_a_frozen_worker_loses_its_lease() -> None:
     with pytest.raises(Interrupted):
         await issued(scene)
     assert [] == scene.leftovers()
+
+
+async def test_a_worker_that_wakes_after_its_lease_has_ended_undoes_what_it_makes_then() -> None:
+    """Nobody else knows of it. It is unknown to Azure for a moment, as everything new is."""
+    scene = world(role(), lag=3.0)
+
+    async def freeze() -> None:
+        await swept(scene, after=25)
+        await swept(scene, after=400)
+        assert State.ENDED is stored(scene).state
+
+    scene.calls.meanwhile(6, freeze)
+    with pytest.raises(Unreachable):
+        await issued(scene)
+    assert "directory.upsert_application" == scene.calls.made[5].name
+    assert [] == [thing for thing in scene.leftovers() if thing.kind != "binned"]
 
 
 async def held(scene: World) -> Hold:

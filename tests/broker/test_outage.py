@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.broker.resume import AT_A_GO, Resumption, resume
+from shared.broker.resume import Resumption, resume
 from shared.broker.revoke import revoke
 from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
-from shared.core.errors import Refused, Unavailable, Unreachable
+from shared.core.errors import LostRace, Refused, Unavailable, Unreachable
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.outages import Outages, Service
@@ -96,13 +96,15 @@ async def test_thousands_are_taken_up_some_at_a_go() -> None:
     await issued(made)
     await failed(made, Unreachable(), 3)
     only = stored(made)
-    count = AT_A_GO + 50
+    count = 250
     made.leases.rows = {
         lease_id: replace(only, id=lease_id) for lease_id in (LeaseId(f"web.{number:026d}") for number in range(count))
     }
     began = made.clock.monotonic()
+    before = len([call for call in made.calls.named("leases.swap") if call.began == began])
     assert count == await resume(made.outside)
-    assert 15 <= made.clock.monotonic() - began < 30
+    assert 15 == made.clock.monotonic() - began
+    assert 200 == len([call for call in made.calls.named("leases.swap") if call.began == began]) - before
     assert count == sum(len(batch.leases) for batch in made.revocations.messages())
 
 
@@ -155,6 +157,18 @@ async def test_finding_out_in_vain_is_no_failed_attempt(times: int) -> None:
     after = stored(made)
     assert (before.state, before.attempts) == (after.state, after.attempts)
     assert 0 <= (after.due_at - max(before.due_at, made.clock.now())).total_seconds() <= 5 * 30
+
+
+@pytest.mark.parametrize(
+    "trouble", [("leases.swap", LostRace()), ("leases.list", Unavailable()), ("leases.get", Unavailable())]
+)
+async def test_a_sweep_that_cannot_find_out_goes_on(trouble: tuple[str, LostRace | Unavailable]) -> None:
+    """Another worker was faster, or storage does not answer: the next one may."""
+    made = world(role())
+    await down(made, 3)
+    made.calls.fail(*trouble)
+    assert Summary() == await sweep(made.outside, "sweep")
+    assert State.ENDING is stored(made).state
 
 
 async def test_no_sweep_tries_what_is_not_due_while_azure_answers() -> None:

@@ -109,7 +109,7 @@ async def test_a_definition_that_became_better_lets_the_role_issue_again() -> No
 
 
 async def test_a_role_from_before_is_looked_at_as_well() -> None:
-    """What its definitions allow was not kept then."""
+    """What its definitions allow was not kept then: it has not changed, as far as anybody knows."""
     before = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader", definition_id=DEFINITION),))
     scene = world(role(before))
     allow(scene, ASSIGN)
@@ -117,6 +117,7 @@ async def test_a_role_from_before_is_looked_at_as_well() -> None:
     await reconcile(scene.outside, "r")
     with pytest.raises(RoleOutdated):
         await issued(scene)
+    assert "read_definitions" not in {each.operation for each in scene.audit.events}
 
 
 async def test_a_definition_that_cannot_be_read_now_changes_nothing() -> None:
@@ -186,6 +187,22 @@ async def test_a_definition_that_is_back_lets_the_role_issue_again() -> None:
     scene.cloud.definitions["Reader"] = kept
     await reconcile(scene.outside, "r")
     await issued(scene)
+    told = [each.reason for each in scene.audit.events if each.operation == "read_definitions"]
+    assert [f"{DEFINITION} is gone", f"{DEFINITION} allows no giving of roles"] == told
+
+
+async def test_the_audit_trail_tells_of_the_definitions_that_have_changed_and_of_no_other() -> None:
+    """Of two in one role."""
+    other = DEFINITION[:-1] + ("0" if DEFINITION[-1] != "0" else "1")
+    assigned = (
+        AzureRole(SCOPES[0], name, definition_id=each, powers=READS) for name, each in (("A", DEFINITION), ("B", other))
+    )
+    scene = world(role(ServicePrincipalTarget(azure_roles=tuple(assigned))))
+    scene.cloud.definitions["Other"] = (other,)
+    allow(scene, ASSIGN)
+    await reconcile(scene.outside, "r")
+    (event,) = [each for each in scene.audit.events if each.operation == "read_definitions"]
+    assert f"{DEFINITION} allows {ASSIGN}" == event.reason
 
 
 async def test_a_scope_that_is_gone_says_nothing_of_the_definition() -> None:

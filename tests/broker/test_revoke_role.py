@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from shared.broker.configure import delete_role
 from shared.broker.inspect import list_leases, read_lease
 from shared.broker.issue import Ask, Issued
+from shared.broker.outside import Timing
 from shared.broker.recall import recall
 from shared.broker.renew import renew
 from shared.broker.repeat import issue_once
@@ -170,6 +173,40 @@ async def test_the_message_begins_at_once_and_leaves_the_rest_to_the_queue() -> 
     assert {Cause.REVOKED} == {lease.cause for lease in made.leases.rows.values()}
     assert 0 == await recall(made.outside, "message", said)
     assert made.generations.rows[WEB].is_finished
+
+
+async def recalling(count: int, **more: Any) -> tuple[World, int]:
+    """So many leases of a role that was revoked, after its message was taken; and how many were met."""
+    made = world(role(), **more)
+    for _ in range(count):
+        await issued(made)
+    made.clock.jump(300)
+    await revoked(made)
+    (said,) = made.revocations.recalls()
+    return made, await recall(made.outside, "message", said)
+
+
+async def test_what_a_recall_has_no_time_for_it_leaves_to_another_message() -> None:
+    """Of the same role, under an id of its own; the first sixteen end here all the same."""
+    made, met = await recalling(40, timing=Timing(sweep=0.0))
+    first, second = made.revocations.recalls()
+    assert (16, WEB, True) == (met, second.role, first.id != second.id)
+    assert [] == made.revocations.messages()
+
+
+async def test_messages_of_a_recall_are_sent_a_little_apart() -> None:
+    """Callers need the processor as well."""
+    made, _ = await recalling(64)
+    sent = [call.began for call in made.calls.named("revocations.send")[1:]]
+    assert [0.1, 0.1] == pytest.approx([late - early for early, late in pairwise(sent)], abs=0.01)
+
+
+async def test_a_recall_queues_nothing_that_is_in_the_queue_already() -> None:
+    """A message that comes again meets them, and leaves them where they are."""
+    made, met = await recalling(40)
+    (said,) = made.revocations.recalls()
+    assert (40, 24) == (met, await recall(made.outside, "message", said))
+    assert [16, 8] == [len(batch.leases) for batch in made.revocations.messages()]
 
 
 async def test_without_its_message_the_sweep_finds_them(scene: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from shared.broker.issue import Ask, Issued
 from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
-from shared.core.errors import Gone, LostRace
+from shared.core.errors import ConcurrentChange, Gone, LostRace, Unavailable
 from shared.core.lease import State
 from shared.core.names import ObjectId
 from shared.core.role import Target
@@ -78,11 +78,17 @@ async def test_both_secrets_live_until_the_new_one_is_proven(scene: World) -> No
     assert second.lease.ready
 
 
-async def test_a_proof_may_take_longer_than_a_turn(scene: World) -> None:
-    """The turn is renewed: nobody comes in between, and the one who waits gets its own secret after it."""
+@pytest.mark.parametrize("trouble", [False, True])
+async def test_a_proof_may_take_longer_than_a_turn(scene: World, *, trouble: bool) -> None:
+    """The turn is renewed: nobody comes in between, and the one who waits gets its own secret after it.
+
+    A renewal that storage refuses is made up for by the next.
+    """
     await once(scene)
     scene.clock.jump(200)
     proof_takes(scene, 80)
+    if trouble:
+        scene.calls.fail("leases.swap", Unavailable(), nth=3)
     began = scene.clock.monotonic()
     one, other = await asyncio.gather(once(scene), once(scene))
     assert one.lease.ready
@@ -129,3 +135,38 @@ async def test_a_lease_that_ends_while_its_new_secret_is_proven_hands_none_out(s
         await once(scene)
     assert State.ENDING is scene.leases.rows[first.lease.id].state  # looked at once more: a secret may have been on its way
     assert [] == secrets_that_work(scene)
+
+
+async def test_after_the_proof_there_is_a_whole_turn_for_what_is_left(scene: World) -> None:
+    """To remove the former secret and to store the fresh one, however long the proof has taken."""
+    await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 19)
+    left: list[float] = []
+
+    def watch(call: Call) -> None:
+        (lease,) = scene.leases.rows.values()
+        if call.name.endswith("remove_secret") and lease.reissuing_until is not None:
+            left.append((lease.reissuing_until - scene.clock.now()).total_seconds())
+
+    scene.calls.watch = watch
+    await once(scene)
+    assert [60.0] == left
+
+
+@pytest.mark.parametrize(("failures", "patient"), [(3, True), (30, False)])
+async def test_after_the_proof_there_is_half_a_turn_for_trying_again(scene: World, failures: int, *, patient: bool) -> None:
+    """No call begins in the other half."""
+    await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 50)
+    for name in ("directory.remove_secret", "applications.remove_secret"):
+        scene.calls.fail(name, ConcurrentChange(), times=failures)
+    began = scene.clock.monotonic()
+    if patient:
+        assert (await once(scene)).lease.ready
+        return
+    with pytest.raises(ConcurrentChange):
+        await once(scene)
+    tried = [call.began - began for call in scene.calls.named("applications") + scene.calls.named("directory")]
+    assert 70 < max(tried) <= 50 + 2 * 30
