@@ -61,7 +61,7 @@ async def _renew(outside: Outside, request_id: str, roles: Sequence[Role], unrea
 def _places(roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
     """For each definition the ids under which it can be read: one for each scope where a role assigns it."""
     found: dict[str, dict[str, None]] = {}
-    for each in (each for role in roles for each in _roles(role) if each.definition_id):
+    for each in (each for role in roles for each in _roles(role)):
         found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.scope)] = None
     return found
 

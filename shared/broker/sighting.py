@@ -44,7 +44,7 @@ class Places:
 
     def _add(self, groups: Iterable[ObjectId], scopes: Iterable[Scope]) -> None:
         self.groups.update(dict.fromkeys(groups))
-        self.scopes.update({scope.key: scope for scope in scopes if scope.key not in self.scopes})
+        self.scopes.update({scope.key: scope for scope in scopes})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 
 from shared.broker.configure import delete_role, get_role, list_roles, put_role
 from shared.broker.revoke import Revoking
+from shared.core.audit import Outcome
 from shared.core.caller import Caller
 from shared.core.errors import Conflict, Forbidden, Malformed, NotFound, PreconditionFailed, Unavailable
 from shared.core.lease import State
@@ -128,8 +129,9 @@ async def test_only_admins_configure(caller: Caller) -> None:
 async def test_a_role_that_is_not_there_is_told() -> None:
     """To admins."""
     scene = world()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as caught:
         await get_role(scene.outside, ADMIN, WEB)
+    assert "role_not_found" == caught.value.stable_code
     with pytest.raises(NotFound):
         await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
 
@@ -143,6 +145,8 @@ async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
         await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
     assert "role_has_leases" == caught.value.stable_code
     assert Revoking(3, scene.clock.now()) == await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+    told = [(event.operation, event.outcome, event.role, event.caller) for event in scene.audit.events[-2:]]
+    assert [(name, Outcome.DONE, WEB, ADMINISTRATOR) for name in ("revoke_role", "delete_role")] == told
     await swept(scene, after=300)
     assert [] == scene.leftovers()
 

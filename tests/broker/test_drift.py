@@ -11,6 +11,7 @@ import pytest
 from shared.broker.drift import Kind, find_drift
 from shared.broker.outside import Timing
 from shared.broker.reconcile import Result
+from shared.broker.sighting import Places, look
 from shared.core import mark
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.lease import State
@@ -18,7 +19,7 @@ from shared.core.names import LeaseId
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, swept
 from tests.fakes.calls import Call
-from tests.fakes.world import ALICE, EXISTING, WEB, World, principal_target, role, secret_target
+from tests.fakes.world import ALICE, EXISTING, WEB, World, principal_target, role, secret_target, world
 
 
 def unseen(made: World, count: int) -> list[LeaseId]:
@@ -139,6 +140,21 @@ async def test_a_run_compares_for_a_minute(seconds: float, found: int) -> None:
     assert (found == 0) == ("applications: not all of it in one run" in drift.unread)
 
 
+async def test_every_place_that_was_not_compared_in_time_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is left of it, it is the next run's."""
+    monkeypatch.setattr("shared.broker.drift._SECONDS", 0.0)
+    made = world(role(), role(secret_target(), name=WEB.parse("secret")))
+    await orphaned(made)
+    await deleted_by_hand(made)
+    lease = (await issued(made)).lease
+    made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
+    unseen = LeaseId.of(WEB, "0" * 26)
+    made.leases.rows[unseen] = replace(lease, id=unseen)
+    drift = await find_drift(made.outside)
+    places = ("leases", "applications", "assignments", "secrets", "recycle bin")
+    assert ([f"{place}: not all of it in one run" for place in places], []) == (drift.unread, drift.orphans)
+
+
 async def test_what_replicas_still_show_of_a_lease_that_has_just_ended_is_no_orphan() -> None:
     """Minutes later it is."""
     made = scene(secret_target())
@@ -190,6 +206,16 @@ async def test_without_a_role_to_say_so_an_orphan_leaves_the_bin_and_what_lies_t
     await deleted_by_hand(made)
     await made.roles.delete(WEB, expected=None)
     assert () == (await reconciled(made, after=2 * HOUR)).findings
+
+
+async def test_what_is_nobodys_in_the_recycle_bin_is_not_kept() -> None:
+    """There may be many."""
+    made = scene()
+    await orphaned(made)
+    await deleted_by_hand(made)
+    for item in made.cloud.bin.values():
+        item.unique_name = "somebody's"
+    assert [] == (await look(made.census, Places())).recycled
 
 
 async def test_a_read_lease_is_read_once() -> None:

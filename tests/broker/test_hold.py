@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from shared.broker.hold import Hold
-from shared.core.errors import Interrupted, LostRace, Unavailable, Unreachable
+from shared.core.errors import Interrupted, LostRace, Throttled, Unavailable, Unreachable
 from shared.core.footprint import in_doubt
 from shared.core.lease import State
 from tests.broker.scenes import issued, stored, swept
-from tests.fakes.world import World, role, world
+from tests.fakes.calls import Call
+from tests.fakes.world import World, principal_target, role, world
 
 
 async def sweeping_while(scene: World, work: asyncio.Task[object]) -> None:
@@ -92,6 +93,27 @@ async def test_a_worker_that_wakes_after_its_lease_has_ended_undoes_what_it_make
     assert [] == [thing for thing in scene.leftovers() if thing.kind != "binned"]
 
 
+async def test_a_throttled_worker_that_wakes_after_its_lease_has_ended_undoes_what_it_has_made() -> None:
+    """There is no sweep that would: the lease is over."""
+    scene = world(role(principal_target(roles=1, groups=0)))
+
+    async def freeze() -> None:
+        await swept(scene, after=25)
+        await swept(scene, after=400)
+        assert State.ENDED is stored(scene).state
+
+    def at_the_assignment(call: Call) -> None:
+        if call.name == "directory.add_secret":
+            scene.calls.watch = None
+            scene.calls.meanwhile(len(scene.calls.made) + 1, freeze)
+
+    scene.calls.watch = at_the_assignment
+    scene.calls.fail("authorization.assign", Throttled(retry_after=300), after=True)
+    with pytest.raises(Throttled):
+        await issued(scene)
+    assert [] == scene.leftovers()
+
+
 async def held(scene: World) -> Hold:
     """A hold on the only lease."""
     return Hold(scene.outside, stored(scene))
@@ -144,6 +166,16 @@ async def test_a_lease_that_someone_else_moved_is_not_forgotten_and_that_is_no_e
     await scene.leases.swap(stored(scene), former=stored(scene))
     await hold.forget()
     assert State.ACTIVE is stored(scene).state
+
+
+async def test_a_lease_is_forgotten_though_a_renewal_is_under_way() -> None:
+    """That comes to its end first: it would make the row another one."""
+    scene = world(role(), latency=1.0)
+    await issued(scene)
+    async with await held(scene) as hold:
+        await scene.clock.sleep(7)
+        await hold.forget()
+    assert {} == scene.leases.rows
 
 
 async def test_cancelling_the_holder_while_it_stops_cancels_it() -> None:

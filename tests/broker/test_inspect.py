@@ -14,7 +14,7 @@ from shared.core.audit import Outcome
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, NotFound, Refused, Unreachable
 from shared.core.lease import State
-from shared.core.names import RoleName
+from shared.core.names import LeaseId, RoleName
 from shared.core.ports import AuditQuery, LeaseQuery
 from shared.core.role import Bounds
 from tests.broker.scenes import issued, swept
@@ -35,6 +35,15 @@ async def scene() -> World:
 async def test_a_caller_lists_its_own_leases_and_an_auditor_all(scene: World, caller: Caller, count: int) -> None:
     """Nobody needs to say so."""
     assert count == len((await list_leases(scene.outside, request(caller), LeaseQuery())).items)
+
+
+async def test_a_page_of_what_is_ending_is_not_filled_with_what_has_ended(scene: World) -> None:
+    """However much of that there is, and however new."""
+    *newer, oldest = sorted(scene.leases.rows, key=lambda each: (each.age, each))
+    states = dict.fromkeys(newer, State.ENDED) | {oldest: State.ENDING}
+    scene.leases.rows = {each.id: replace(each, state=states[each.id]) for each in scene.leases.rows.values()}
+    page = await list_leases(scene.outside, request(WATCHER), LeaseQuery(state=State.ENDING, limit=1))
+    assert [oldest] == [each.id for each in page.items]
 
 
 async def test_asking_for_another_holders_leases_takes_an_auditor(scene: World) -> None:
@@ -99,6 +108,34 @@ async def test_status_shows_what_is_overdue_as_it_is_now(scene: World) -> None:
     assert 2 == len((await status(scene.outside, request(WATCHER))).overdue)
     await sweep(scene.outside, "s")
     assert () == (await status(scene.outside, request(WATCHER))).overdue
+
+
+async def test_a_lease_is_overdue_from_the_fifth_minute_on() -> None:
+    """To the second; and one more than a hundred is not told."""
+    made = world(role(ttl=60))
+    await issued(made)
+    (only,) = made.leases.rows.values()
+    ids = [LeaseId(f"web.{number:026d}") for number in range(101)]
+    made.leases.rows = {each: replace(only, id=each) for each in ids}
+    await made.journal.swept(made.clock.now(), {}, ids[:3])
+    made.clock.jump(359)
+    assert () == (await status(made.outside, request(WATCHER))).overdue
+    made.clock.jump(1)
+    assert ids[:3] == [each.id for each in (await status(made.outside, request(WATCHER))).overdue]
+    made.calls.fail("leases.get", Unreachable(), times=101)
+    await sweep(made.outside, "s")
+    assert 100 == len((await made.journal.noted()).overdue)
+
+
+async def test_a_hundred_stuck_leases_are_told() -> None:
+    """The others are counted."""
+    made = world(role())
+    await issued(made)
+    (only,) = made.leases.rows.values()
+    ids = [LeaseId(f"web.{number:026d}") for number in range(101)]
+    made.leases.rows = {each: replace(only, id=each, state=State.STUCK) for each in ids}
+    found = await status(made.outside, request(WATCHER))
+    assert (100, 101) == (len(found.stuck), found.by_state[State.STUCK])
 
 
 async def test_status_before_the_first_sweep_has_no_lag() -> None:

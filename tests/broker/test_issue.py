@@ -133,6 +133,7 @@ async def test_a_ttl_beyond_the_roles_bounds_is_refused(scene: World, ttl: int) 
     with pytest.raises(Malformed) as caught:
         await issued(scene, ttl=ttl)
     assert ("ttl_out_of_range", {}) == (caught.value.stable_code, scene.leases.rows)
+    assert ["ttl"] == [fault.path for fault in caught.value.faults]
 
 
 async def test_a_role_that_is_not_there_and_one_that_is_forbidden_read_alike(scene: World) -> None:
@@ -149,8 +150,9 @@ async def test_a_role_that_is_not_there_and_one_that_is_forbidden_read_alike(sce
 
 async def test_an_admin_is_told_that_there_is_no_such_role(scene: World) -> None:
     """It may list them anyway."""
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as caught:
         await issued(scene, request(ADMINISTRATOR), role=RoleName("nothing"))
+    assert "role_not_found" == caught.value.stable_code
 
 
 STEPS = [
@@ -270,6 +272,7 @@ async def test_whoever_has_moved_the_lease_is_relieved_of_it_and_told_what_was_l
     with pytest.raises(Interrupted):
         await issued(scene)
     assert ([True, True], []) == (known, scene.calls.named("directory.find_application"))
+    assert State.ENDED is stored(scene).state, "who has made it knows that nothing more will come"
 
 
 def test_a_worker_that_goes_on_after_a_revocation_and_dies_is_cleaned_up_after() -> None:
@@ -319,6 +322,8 @@ async def test_a_role_that_is_deleted_meanwhile_gives_no_credential(
     scene.calls.meanwhile(ordinal, lambda: delete(scene, revoking=True))
     with pytest.raises(error):
         await issued(scene)
+    if error is Forbidden:
+        assert {} == scene.leases.rows, "nothing was begun, and nothing is kept"
     await swept(scene, after=400)
     await swept(scene, after=400)
     assert [] == scene.leftovers()

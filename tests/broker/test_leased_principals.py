@@ -7,13 +7,14 @@ from contextlib import suppress
 import pytest
 
 from shared.broker.issue import Ask, Issued
+from shared.broker.leased_callers import Admission
 from shared.broker.repeat import issue_once
 from shared.core.errors import LeaseholdError, Unavailable
 from shared.core.footprint import ServicePrincipalFootprint, principals_of
 from shared.core.lease import State
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Died
-from tests.fakes.world import WEB, World, request, role, secret_target, world
+from tests.fakes.world import ALICE, WEB, World, request, role, secret_target, world
 
 DAY = 24 * 3600
 
@@ -41,6 +42,14 @@ async def test_nothing_is_issued_that_could_not_be_noted() -> None:
     with pytest.raises(Unavailable):
         await issued(scene)
     assert ([], State.ENDED) == (scene.leftovers(), stored(scene).state)
+
+
+async def test_a_bug_in_looking_a_caller_up_is_not_taken_for_storage_that_does_not_answer() -> None:
+    """It would be told to come again."""
+    scene = world(role())
+    scene.calls.fail("leased.find", ZeroDivisionError())  # type: ignore[arg-type]  # a bug is none of the broker's own errors
+    with pytest.raises(ZeroDivisionError):
+        await Admission(scene.leased, ALICE).granted()
 
 
 async def test_a_repeat_notes_whom_an_older_version_has_not() -> None:

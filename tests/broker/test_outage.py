@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.broker.resume import Resumption, resume
+from shared.broker.resume import AT_A_GO, Resumption, resume
 from shared.broker.revoke import revoke
 from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.core.errors import LostRace, Refused, Unavailable, Unreachable
@@ -124,6 +124,18 @@ async def test_the_first_are_left_to_the_queue_before_the_others_are_looked_at()
     assert AT_A_GO == sum(len(batch.leases) for batch in made.revocations.messages())
 
 
+async def test_what_somebody_else_has_moved_meanwhile_is_not_queued() -> None:
+    """It is in other hands; where storage does not answer nothing is known, and that is told."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    made.calls.fail("leases.swap", LostRace())
+    made.calls.fail("leases.swap", Unavailable())
+    assert (0, []) == (await resume(made.outside), made.revocations.messages())
+    with pytest.raises(Unavailable):
+        await resume(made.outside)
+
+
 async def down(made: World, times: int) -> None:
     """The only lease waits because Graph does not answer, which this worker knows."""
     await issued(made)
@@ -144,6 +156,33 @@ async def test_a_sweep_finds_out_whether_azure_answers_again(times: int, sweepin
     assert stored(made).due_at > made.clock.now()
     assert 1 == (await sweeping(made.outside, "sweep")).ended
     assert (State.ENDED, []) == (stored(made).state, made.leftovers())
+
+
+async def test_a_sweep_tries_no_lease_that_waits_for_another_service() -> None:
+    """It would tell nothing of the one that is down."""
+    made = world(role(secret_target()))
+    await issued(made)
+    made.clock.jump(300)
+    made.calls.fail("applications.remove_secret", Unreachable(), times=1000)
+    await revoke(made.outside, request(), stored(made).id)
+    made.calls.heal()
+    made.outside.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    assert Summary() == await sweep(made.outside, "sweep")
+    assert State.ENDING is stored(made).state
+
+
+@pytest.mark.parametrize(("jitter", "place"), [(0.2, 0), (0.6, 1)])
+async def test_a_sweep_tries_any_of_those_that_wait(jitter: float, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails for another reason as well must not be tried each time."""
+    made = world(role())
+    await down(made, 3)
+    made.calls.heal()
+    only = stored(made)
+    ids = [LeaseId(f"web.{number:026d}") for number in (9, 8)]
+    made.leases.rows = {each: replace(only, id=each) for each in ids}
+    monkeypatch.setattr(made.ids, "jitter", lambda: jitter)
+    await sweep(made.outside, "sweep")
+    assert [ids[place]] == [each.id for each in made.leases.rows.values() if each.state is State.ENDED]
 
 
 @pytest.mark.parametrize("times", [3, 8])
@@ -216,4 +255,7 @@ async def test_what_comes_back_while_others_are_taken_up_is_taken_up_after_them(
     listed = len(made.calls.named("leases.list"))
     resumption()
     await made.clock.sleep(14)
-    assert len(made.calls.named("leases.list")) > listed
+    listed, before = len(made.calls.named("leases.list")), listed
+    assert listed > before
+    await made.clock.sleep(100)
+    assert listed == len(made.calls.named("leases.list"))

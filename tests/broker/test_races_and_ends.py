@@ -14,7 +14,7 @@ from shared.broker.issue import Ask
 from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
 from shared.cloud.connections import READ_SECONDS
-from shared.core.errors import Conflict, LostRace
+from shared.core.errors import Conflict, LostRace, Refused
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
 from tests.broker.scenes import issued, stored, swept
@@ -50,6 +50,16 @@ async def test_a_forced_end_that_loses_all_races_but_the_last_ends_the_lease() -
 
     made.leases.swap = losing  # type: ignore[method-assign]
     assert State.ENDED is (await revoke_as_operator(made.outside, request(ADMINISTRATOR), held.id, force=True)).state
+
+
+async def test_a_failed_issue_that_loses_every_race_for_its_lease_deletes_nothing() -> None:
+    """Who has it will: two at once would tell of the end twice."""
+    made = world(role())
+    made.calls.fail("authorization.assign", Refused(), times=9)
+    made.calls.fail("leases.swap", LostRace(), times=9)
+    with pytest.raises(Refused):
+        await issued(made)
+    assert (3, []) == (len(made.calls.named("leases.swap")), made.calls.named("directory.delete_application"))
 
 
 @pytest.mark.parametrize("call", ["directory.delete_application", "authorization.unassign", "audit.record"])

@@ -308,7 +308,9 @@ async def test_a_run_counts_the_leases_and_a_dry_one_does_not() -> None:
     await issued(made)
     await reconciled(made, dry_run=True)
     assert await made.journal.last_count() is None
+    assert [] == made.calls.named("leases.align")
     await reconciled(made)
+    assert [(5000,)] == [call.about for call in made.calls.named("leases.align")], "rows of older versions, some at a time"
     counted = await made.journal.last_count()
     assert counted is not None
     assert {(WEB, State.ACTIVE): 1} == dict(counted.leases)

@@ -15,7 +15,7 @@ from shared.core.footprint import Assignment
 from shared.core.names import LeaseId
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, lookalike, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, swept
-from tests.fakes.cloud_state import Granted
+from tests.fakes.cloud_state import Granted, Principal
 from tests.fakes.world import (
     ALICE,
     BOB,
@@ -128,6 +128,23 @@ async def test_the_recycle_bin_is_emptied_of_what_this_broker_made(*, known: boo
     done = await reconciled(made, after=2 * HOUR)
     assert ([(Kind.RECYCLED, Result.REMOVED)] * 2 if known else []) == results(done)
     assert ([] if known else 2 * [mark.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
+
+
+@pytest.mark.parametrize(
+    ("binned", "name", "found"), [(True, "", 1), (True, "renamed", 1), (False, None, 1), (False, "", 0), (False, "renamed", 0)]
+)
+async def test_a_principal_in_the_recycle_bin_is_known_by_its_application_or_by_its_name(
+    *, binned: bool, name: str | None, found: int
+) -> None:
+    """Its application may be purged already, or its name may have been changed; without either it is nobody's."""
+    made = scene()
+    await orphaned(made)
+    await deleted_by_hand(made)
+    (principal,) = [each for each in made.cloud.bin.values() if isinstance(each, Principal)]
+    principal.unique_name = principal.unique_name if name is None else name
+    made.cloud.bin = {key: each for key, each in made.cloud.bin.items() if binned or each is principal}
+    done = await reconciled(made, after=2 * HOUR, dry_run=True)
+    assert found == [each.name for each in done.findings].count(principal.object_id)
 
 
 async def test_what_stays_in_the_recycle_bin_costs_a_run_little() -> None:

@@ -110,8 +110,9 @@ async def test_a_lease_that_is_not_renewable_is_not_renewed() -> None:
 
 async def test_an_increment_below_a_minute_is_refused(scene: World) -> None:
     """As any ttl."""
-    with pytest.raises(Malformed):
+    with pytest.raises(Malformed) as caught:
         await renewed(scene, 59)
+    assert [("increment", "ttl_out_of_range")] == [(fault.path, caught.value.stable_code) for fault in caught.value.faults]
 
 
 async def test_two_renewals_at_once_both_succeed(scene: World) -> None:

@@ -244,8 +244,9 @@ def test_a_repeat_after_the_workers_death_makes_a_new_lease() -> None:
         scene.run(lambda: once(scene))
     scene.calls.revive()
     (dead,) = scene.leases.rows
-    before = scene.clock.monotonic()
+    before, opened = scene.clock.monotonic(), len(scene.calls.named("leases.open"))
     answer = scene.run(lambda: once(scene))
+    assert 2 == len(scene.calls.named("leases.open")) - opened, "first as if the key were new, and then anew"
     assert 19 < scene.clock.monotonic() - before < 25
     assert State.ENDING is stored(scene, dead).state
     assert (True, False) == (works(scene, answer), answer.lease.id == dead)
@@ -256,6 +257,14 @@ def test_a_repeat_after_the_workers_death_makes_a_new_lease() -> None:
 def applications(scene: World) -> list[str]:
     """The unique names of those that leases have made."""
     return [each.unique_name for each in scene.cloud.applications.values() if each.wanted]
+
+
+async def test_the_key_of_an_active_lease_is_never_free() -> None:
+    """Even where nobody has noted that it was handed out."""
+    scene = world(role())
+    first = await once(scene)
+    scene.leases.rows[first.lease.id] = replace(stored(scene), handed_out=False)
+    assert first.lease.id == (await once(scene)).lease.id
 
 
 async def test_a_repeat_that_waits_too_long_is_asked_to_come_again() -> None:

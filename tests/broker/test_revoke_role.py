@@ -62,6 +62,8 @@ async def test_one_write_and_one_message_whatever_the_number(scene: World) -> No
     made = scene.calls.names()[before:]
     assert ["generations.get", "leases.count_few", "generations.advance", "revocations.send", "audit.record"] == made
     assert {State.ACTIVE} == of(scene, WEB)
+    event = scene.audit.events[-1]
+    assert ("revoke_role", WEB, "3 leases, generation 1") == (event.operation, event.role, event.reason)
 
 
 async def test_many_are_told_as_they_were_last_counted(scene: World) -> None:
@@ -243,6 +245,16 @@ async def test_two_at_once_end_everything_once() -> None:
     assert lease.is_overtaken(made.generations.rows[WEB].number)
     await swept(made)
     assert 1 == made.audit.told().count(("end", "done"))
+
+
+async def test_a_lease_that_is_over_anyhow_has_expired(scene: World) -> None:
+    """Though its role was revoked since: nobody asks for the generation of what is due by itself."""
+    scene.clock.jump(3600 * 4)
+    await revoked(scene)
+    before = len(scene.calls.made)
+    await swept(scene)
+    assert {Cause.EXPIRED} == {lease.cause for lease in scene.leases.rows.values()}
+    assert "generations.get" not in scene.calls.names()[before:]
 
 
 async def test_a_failed_attempt_keeps_its_pause(scene: World) -> None:

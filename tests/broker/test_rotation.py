@@ -137,6 +137,18 @@ async def test_a_lease_that_ends_while_its_new_secret_is_proven_hands_none_out(s
     assert [] == secrets_that_work(scene)
 
 
+async def test_a_turn_is_renewed_each_third_of_it_while_a_secret_is_proven(scene: World) -> None:
+    """Two renewals may fail before anybody else comes in."""
+    await once(scene)
+    scene.clock.jump(200)
+    proof_takes(scene, 70)
+    began, before = scene.clock.monotonic(), len(scene.calls.named("leases.swap"))
+    await once(scene)
+    marked, *renewed, _, _ = [call.began - began for call in scene.calls.named("leases.swap")[before:]]
+    assert 0 == marked
+    assert [20, 40, 60] == pytest.approx(renewed)
+
+
 async def test_after_the_proof_there_is_a_whole_turn_for_what_is_left(scene: World) -> None:
     """To remove the former secret and to store the fresh one, however long the proof has taken."""
     await once(scene)
