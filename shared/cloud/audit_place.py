@@ -68,10 +68,12 @@ def _read(cursor: str) -> Place | None:
 
 
 def _token(text: str | None) -> Mapping[str, str] | None:
-    """Storage's own. Raises ``ValueError`` for another document."""
+    """Storage's own, which may lack the row. Raises ``ValueError`` for another document."""
     if text is None:
         return None
     token = json.loads(urlsafe_b64decode(text))
-    if not isinstance(token, dict) or {"PartitionKey", "RowKey"} != set(token):
+    if not isinstance(token, dict) or not {"PartitionKey"} <= set(token) <= {"PartitionKey", "RowKey"}:
         raise ValueError("not a token")
-    return {name: str(value) for name, value in token.items() if value is not None}
+    if not all(isinstance(each, str) for each in token.values()):
+        raise ValueError("not the keys of a row")
+    return token

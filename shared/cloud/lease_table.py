@@ -174,7 +174,7 @@ class TableLeases:
     async def footprints(self) -> AsyncIterator[Footprint]:
         """Range reads over the leases' own rows, one partition after the other, in small pages."""
         for shard in PARTITIONS:
-            async for row in self._table.scan(between(shard, lease_key("")), select=["RowKey", *OWN], limit=_FEW):
+            async for row in self._table.scan(between(shard, lease_key("")), select=list(OWN), limit=_FEW):
                 yield read_own_footprint(row)
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:

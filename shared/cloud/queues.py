@@ -20,13 +20,7 @@ from shared.core.batch import QUEUE, WAITS, Batch, Message, write_message
 
 _HEAD_START = 2
 """Seconds until a message can be taken, so that its ticket is written by then."""
-_OPTIONS: Final[dict[str, Any]] = {
-    # As host.json says it: ``messageEncoding``.
-    "message_encode_policy": TextBase64EncodePolicy(),
-    "initial_backoff": 1,
-    "increment_base": 2,
-    "random_jitter_range": 1,
-}
+_PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 """Seconds; left alone, the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
 
 
@@ -39,7 +33,13 @@ def connect(
     retry_total: int = 3,
 ) -> QueueClient:
     """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
-    options = _OPTIONS | {"transport": transport, "retry_total": retry_total}
+    options: dict[str, Any] = {
+        # As host.json says it: ``messageEncoding``.
+        "message_encode_policy": TextBase64EncodePolicy(),
+        "transport": transport,
+        "retry_total": retry_total,
+        **_PAUSES,
+    }
     if connection_string:
         return QueueClient.from_connection_string(connection_string, QUEUE, **options)
     if credential is not None:

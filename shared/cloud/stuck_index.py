@@ -12,7 +12,7 @@ from contextlib import suppress
 from azure.data.tables import UpdateMode
 
 from shared.cloud.lease_rows import index_key, indexed_id
-from shared.cloud.tables import Row, Table, Token
+from shared.cloud.tables import Row, Table
 from shared.core.errors import LostRace, Upstream
 from shared.core.names import LeaseId
 
@@ -36,12 +36,8 @@ class StuckIndex:
 
     async def pages(self, size: int) -> AsyncIterator[list[LeaseId]]:
         """The leases with a hint, the newest first, so many at a time. Raises ``Upstream``."""
-        token: Token | None = None
-        while True:
-            rows, token = await self._table.page(f"PartitionKey eq '{_PARTITION}'", select=["RowKey"], limit=size, token=token)
+        async for rows, _ in self._table.pages(f"PartitionKey eq '{_PARTITION}'", select=["RowKey"], limit=size):
             yield [indexed_id(row["RowKey"]) for row in rows]
-            if token is None:
-                return
 
 
 def _row(lease_id: LeaseId) -> Row:

@@ -97,29 +97,12 @@ class Table:
 
     def scan(self, condition: str, *, select: list[str] | None = None, limit: int | None = None) -> AsyncIterator[Row]:
         """Rows in the order of their keys, for an OData condition; fetches no more than ``limit`` a request."""
-        return self._scan(condition, select, min(limit or _PAGE, _PAGE))
+        return self._scan(condition, select, limit or _PAGE)
 
-    async def _scan(self, condition: str, select: list[str] | None, page: int) -> AsyncIterator[Row]:
-        if self._reads is None:
-            async for row in self._through_the_library(condition, select, page):
-                yield row
-            return
-        token: Token | None = None
-        while True:
-            rows, token = await self.page(condition, select=select, limit=page, token=token)
+    async def _scan(self, condition: str, select: list[str] | None, limit: int) -> AsyncIterator[Row]:
+        async for rows, _ in self.pages(condition, select=select, limit=limit):
             for row in rows:
                 yield row
-            if token is None:
-                return
-
-    async def _through_the_library(self, condition: str, select: list[str] | None, page: int) -> AsyncIterator[Row]:
-        try:
-            async for row in self._client.query_entities(condition, select=select, results_per_page=page):
-                yield row
-        except ResourceNotFoundError:
-            return
-        except AzureError as error:
-            raise translated(error) from error
 
     async def page(
         self, condition: str, *, select: list[str] | None, limit: int, token: Token | None = None
@@ -129,18 +112,19 @@ class Table:
         A page may hold nothing and not be the last: storage looks at rows for five seconds a page, whatever it finds.
         https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
         """
+        limit = min(limit, _PAGE)
         if self._reads is not None:
-            answered, found, following = await self._reads.page(condition, select, min(limit, _PAGE), token)
+            answered, found, following = await self._reads.page(condition, select, limit, token)
             if answered:
                 return list(found), following
         return await self._page(condition, select, limit, token)
 
     async def pages(
-        self, condition: str, *, limit: int, token: Token | None = None
+        self, condition: str, *, select: list[str] | None = None, limit: int, token: Token | None = None
     ) -> AsyncIterator[tuple[list[Row], Token | None]]:
         """The same page by page, each with the token behind it."""
         while True:
-            rows, token = await self.page(condition, select=None, limit=limit, token=token)
+            rows, token = await self.page(condition, select=select, limit=limit, token=token)
             yield rows, token
             if token is None:
                 return
@@ -148,7 +132,7 @@ class Table:
     async def _page(
         self, condition: str, select: list[str] | None, limit: int, token: Token | None
     ) -> tuple[list[Row], Token | None]:
-        found = self._client.query_entities(condition, select=select, results_per_page=min(limit, _PAGE))
+        found = self._client.query_entities(condition, select=select, results_per_page=limit)
         pages = found.by_page(continuation_token=dict(token) if token else None)  # type: ignore[arg-type]  # it is a dict here
         try:
             async for page in pages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.table_reads import Reads
 from shared.cloud.tables import Table, connect, etag_of
 from shared.core.errors import Unavailable
+from tests.cloud.test_repeating import Answer
 
 ROW: dict[str, Any] = {
     "PartitionKey": "p",
@@ -30,11 +32,16 @@ class Wire(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazil
     def __init__(self) -> None:
         super().__init__()
         self.failing: list[Any] = []
-        self.agents: list[str | None] = []
+        self.sent: list[Any] = []
+
+    @property
+    def agents(self) -> list[str | None]:
+        """Who has asked: the library tells its name."""
+        return [each.headers.get("User-Agent") for each in self.sent]
 
     async def send(self, request: Any, **options: Any) -> Any:
         """With another status, or not at all, while there is one to fail with."""
-        self.agents.append(request.headers.get("User-Agent"))
+        self.sent.append(request)
         fault = self.failing.pop(0) if self.failing else None
         if isinstance(fault, Exception):
             raise fault
@@ -55,7 +62,7 @@ async def filled(connection: str, wire: Wire) -> tuple[TableServiceClient, Table
     service = connect(connection, transport=wire)
     table = Table(service, "rows")
     await table.write([("create", ROW), *(("create", ROW | {"RowKey": f"{number:03d}"}) for number in range(20))])
-    wire.agents.clear()
+    wire.sent.clear()
     return service, table
 
 
@@ -75,6 +82,41 @@ async def test_it_finds_what_the_library_finds(storage_connection: str, wire: Wi
         ]
         assert (None, []) == (await table.read("p", "none"), [each async for each in table.scan("PartitionKey eq 'q'")])
         nowhere = Table(service, "nowhere")
+        assert (None, []) == (await nowhere.read("p", "r"), [each async for each in nowhere.scan("PartitionKey eq 'p'")])
+
+
+async def test_it_says_to_storage_what_the_library_says(storage_connection: str, wire: Wire) -> None:
+    """Its version, the form of the answer, and the date as the protocol spells it."""
+    service, table = await filled(storage_connection, wire)
+    async with service:
+        await table.read("p", "001")
+        await service.get_table_client("rows").get_entity("p", "001")
+    own, theirs = (each.headers for each in wire.sent)
+    for name in ("Accept", "DataServiceVersion", "x-ms-version"):
+        assert theirs[name].replace(" ", "") == own[name].replace(" ", "")
+    assert own["x-ms-date"].endswith(" GMT")
+    assert parsedate_to_datetime(own["x-ms-date"]).tzinfo is not None
+
+
+async def test_that_nothing_is_there_is_plainly_answered(storage_connection: str, wire: Wire) -> None:
+    """Neither a row, nor the table: nobody asks again."""
+    service, table = await filled(storage_connection, wire)
+    async with service:
+        nowhere = Table(service, "nowhere")
+        assert [None, None] == [await table.read("p", "none"), await nowhere.read("p", "r")]
+        assert ([], None) == await nowhere.page("PartitionKey eq 'p'", select=None, limit=9)
+    assert [None, None, None] == wire.agents
+
+
+async def test_through_the_library_alone_it_finds_the_same(storage_connection: str, wire: Wire) -> None:
+    """For a client that does not show its connections."""
+    service, _ = await filled(storage_connection, wire)
+    async with service, TableServiceClient.from_connection_string(storage_connection) as other:
+        table, nowhere = Table(other, "rows"), Table(other, "nowhere")
+        found = await table.read("p", "001")
+        assert found is not None
+        assert ROW | {"RowKey": "001"} == dict(found)
+        assert 21 == len([each async for each in table.scan("PartitionKey eq 'p'", limit=8)])
         assert (None, []) == (await nowhere.read("p", "r"), [each async for each in nowhere.scan("PartitionKey eq 'p'")])
 
 
@@ -109,6 +151,35 @@ class Told(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazil
         """Without a wire."""
         body = json.dumps({"RowKey": request.headers["Authorization"], "odata.etag": "v"}).encode()
         return type("Answer", (), {"status_code": 200, "content": body, "headers": {}})()
+
+
+class Halves(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+    """Storage whose first page ends where a partition does: it names no row then. Fails the very first request if told so."""
+
+    def __init__(self, *, failing: bool) -> None:
+        super().__init__()
+        self.failing, self.asked = failing, list[str]()
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        """Without a wire."""
+        if self.failing:
+            self.failing = False
+            raise ServiceRequestError("dead")
+        self.asked.append(request.url)
+        body = json.dumps({"value": [{"PartitionKey": "p", "RowKey": str(len(self.asked)), "odata.etag": "v"}]}).encode()
+        headers = {"x-ms-continuation-NextPartitionKey": "q"} if len(self.asked) == 1 else {}
+        return Answer(request, 200, body, headers)
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["past the library", "through the library"])
+async def test_a_listing_goes_on_where_storage_names_a_partition_alone(*, failing: bool) -> None:
+    """Whoever has read the first page, and an audit's cursor too."""
+    identity: Any = Tokens()
+    halves = Halves(failing=failing)
+    table = Table(connect(endpoint="https://a.table.example", credential=identity, transport=halves), "t")
+    assert ["1", "2"] == [each["RowKey"] async for each in table.scan("PartitionKey ge 'p'")]
+    assert "NextPartitionKey=q" in halves.asked[1]
+    assert "NextRowKey" not in halves.asked[1]
 
 
 class Tokens:

@@ -28,11 +28,12 @@ from shared.cloud.role_table import TableRoles
 from shared.cloud.table_reads import Tables
 from shared.cloud.ticket_table import TableTickets
 from shared.cloud.turn_table import TableTurns
+from shared.core.audit import AuditEvent, Outcome
 from shared.core.batch import Batch
 from shared.core.directory import NewApplication
 from shared.core.footprint import Assignment
 from shared.core.patience import Patience
-from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.ports import Admissions, AuditQuery, LeaseQuery
 from shared.core.secret import Secret
 from shared.core.turn import Turn
 from tests.cloud.graph_answers import ENDPOINT, GROUP, PRINCIPAL
@@ -188,9 +189,12 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "roles.put": lambda it: TableRoles(it, FixedIds()).put(ROLE, expected=None),
     "roles.delete": lambda it: TableRoles(it, FixedIds()).delete(WEB, expected=None),
     "roles.admissions": lambda it: TableRoles(it, FixedIds()).admissions(WEB),
+    "roles.admit": lambda it: TableRoles(it, FixedIds()).admit(WEB, frozenset(), former=Admissions()),
+    "audit.record": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
     "audit.read": lambda it: TableAudit(it, FixedIds(), clock=FakeClock()).read(AuditQuery(START, START + timedelta(hours=1))),
     "journal.swept": lambda it: TableJournal(it).swept(START, {}),
     "journal.last_sweep": lambda it: TableJournal(it).last_sweep(),
+    "journal.reachable": lambda it: TableJournal(it).reachable(),
     "journal.noted": lambda it: TableJournal(it).noted(),
     "leases.stuck": lambda it: TableLeases(it, FixedIds()).stuck(1),
     "leases.align": lambda it: TableLeases(it, FixedIds()).align(1),
@@ -208,10 +212,13 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
 }
 
 
+@pytest.mark.parametrize("client", [Tables, TableServiceClient])
 @pytest.mark.parametrize("call", TABLES.values(), ids=TABLES)
-async def test_a_bug_in_a_call_of_table_storage_comes_out(call: Callable[[Service], Awaitable[object]]) -> None:
-    """Of every store."""
-    async with Tables.from_connection_string(STORAGE, transport=Broken()) as service:
+async def test_a_bug_in_a_call_of_table_storage_comes_out(
+    call: Callable[[Service], Awaitable[object]], client: type[Service]
+) -> None:
+    """Of every store, past the client library's layers and through them."""
+    async with client.from_connection_string(STORAGE, transport=Broken()) as service:
         with pytest.raises(UnforeseenError):
             await call(service)
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from azure.core.exceptions import ServiceResponseError
+import pytest
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.cloud.audit_table import TableAudit, TableJournal
@@ -53,6 +54,12 @@ class LossyLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it 
             self.losing = False
             raise self.loss
         return answer
+
+
+LOSSES = pytest.mark.parametrize(
+    "loss", [ServiceResponseError("the connection broke"), ServiceRequestError("it was dead")], ids=["silence", "sent twice"]
+)
+"""How the answer to a write that has taken effect may get lost: the second is taken for one that never arrived."""
 
 
 def in_memory() -> Stores:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutError
 from azure.core.pipeline.transport import AioHttpTransport
 
+from shared.cloud.audit_table import TableAudit
+from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
+from shared.cloud.role_table import TableRoles
 from shared.cloud.table_reads import Tables
-from shared.core.errors import Unreachable
+from shared.cloud.turn_table import TableTurns
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.errors import Uncertain, Unreachable
+from shared.core.names import RoleName
+from shared.core.turn import Turn
 from tests.contract.stores import lease
-from tests.fakes.clock import FixedIds
+from tests.fakes.clock import START, FixedIds
+from tests.fakes.world import EXISTING, WEB, role
 
 
 class DeadLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
@@ -45,8 +54,32 @@ async def test_a_write_that_met_a_dead_connection_is_sent_again(storage_connecti
     assert await opened(storage_connection, dead)
 
 
+WRITES: dict[str, Callable[[Tables], Awaitable[object]]] = {
+    "a lease": lambda it: TableLeases(it, FixedIds()).open(lease()),
+    "a role": lambda it: TableRoles(it, FixedIds()).put(role(), expected=None),
+    "a role's deletion": lambda it: TableRoles(it, FixedIds()).delete(FORMER.name, expected=None),
+    "a generation": lambda it: TableGenerations(it).advance(WEB),
+    "a turn": lambda it: TableTurns(it, FixedIds()).take(Turn(EXISTING, "me", START), former=None),
+    "an event": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
+}
+FORMER = role(name=RoleName("former"))
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+async def test_a_write_that_storage_never_takes_is_uncertain(
+    storage_connection: str, write: Callable[[Tables], Awaitable[object]]
+) -> None:
+    """After a few tries; that it can be read, and nothing is found there, does not make it a success."""
+    line = DeadLine()
+    async with Tables.from_connection_string(storage_connection, transport=line) as service:
+        await TableRoles(service, FixedIds()).put(FORMER, expected=None)
+        line.dead = 99
+        with pytest.raises(Uncertain):
+            await write(service)
+
+
 async def test_a_storage_that_takes_no_connection_is_unreachable(storage_connection: str) -> None:
-    """After a few tries."""
+    """After three tries."""
     with pytest.raises(Unreachable):
         await opened(storage_connection, 3)
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
+from shared.cloud.tables import Operation, Table
 from shared.core.generation import Generation
 from shared.core.lease import State
 from shared.core.names import RoleName
 from shared.core.ports import Count
-from tests.contract.stores import Stores
+from tests.contract.stores import LOSSES, Stores
 from tests.fakes.clock import START
 from tests.fakes.world import WEB
 
@@ -51,13 +54,33 @@ async def test_it_is_finished_until_it_is_raised_again(stores: Stores) -> None:
     assert second == stored
 
 
-async def test_a_rise_whose_answer_was_lost_counts_as_made(tables: Stores) -> None:
+@LOSSES
+async def test_a_rise_whose_answer_was_lost_counts_as_made(tables: Stores, loss: Exception) -> None:
     """For the first as for later ones."""
     assert tables.line is not None
+    await tables.generations.advance(OTHER)  # makes the table
+    tables.line.loss = loss
     for number in (1, 2):
         tables.line.losing = True
         assert number == (await tables.generations.advance(WEB)).number
     assert not tables.line.losing
+
+
+async def test_a_rise_that_loses_to_the_note_of_an_earlier_one_is_made_all_the_same(
+    tables: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note changes the row and raises nothing."""
+    first = await tables.generations.advance(WEB)
+    write = Table.write
+
+    async def after_the_note(table: Table, operations: Iterable[Operation]) -> Any:
+        monkeypatch.setattr(Table, "write", write)
+        await tables.generations.finish(first)
+        return await write(table, operations)
+
+    monkeypatch.setattr(Table, "write", after_the_note)
+    assert 2 == (await tables.generations.advance(WEB)).number
+    assert 2 == (await tables.generations.get(WEB)).number
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 63])

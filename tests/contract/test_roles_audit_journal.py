@@ -16,7 +16,7 @@ from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unreacha
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports import AuditQuery
 from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
-from tests.contract.stores import Stores
+from tests.contract.stores import LOSSES, Stores
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, DEFINITION, SCOPES, TENANT, WEB, role, secret_target
 
@@ -95,10 +95,12 @@ async def test_of_five_who_put_over_one_version_one_wins(stores: Stores) -> None
     assert 4 == sum(isinstance(result, PreconditionFailed) for result in results)
 
 
-async def test_a_role_whose_answer_was_lost_counts_as_put(tables: Stores) -> None:
+@LOSSES
+async def test_a_role_whose_answer_was_lost_counts_as_put(tables: Stores, loss: Exception) -> None:
     """The repeat meets its own work."""
     assert tables.line is not None
     await tables.roles.put(role(name=RoleName("first")), expected="")
+    tables.line.loss = loss
     tables.line.losing = True
     stored = await tables.roles.put(role(), expected="")
     assert (stored, False) == (await tables.roles.get(WEB), tables.line.losing)

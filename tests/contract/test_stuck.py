@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 
 from shared.cloud.lease_table import TableLeases
+from shared.cloud.stuck_index import StuckIndex
+from shared.cloud.tables import Table
 from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -68,6 +70,43 @@ async def test_where_none_is_stuck_one_request_says_so(wired: Wired) -> None:
     wire.forget()
     assert [] == await told(leases)
     assert (1, 0) == (wire.requests, wire.rows)
+
+
+async def test_what_is_told_is_read_and_no_more(wired: Wired) -> None:
+    """A page of hints, and the leases that it tells of."""
+    leases, wire, _ = wired
+    made = [await stuck(leases, number) for number in range(5)]
+    await told(leases)
+    wire.forget()
+    assert [made[4].id, made[3].id] == await told(leases, 2)
+    assert 3 == wire.requests
+
+
+async def test_hints_of_leases_that_are_stuck_no_more_hide_none_behind_them(wired: Wired) -> None:
+    """Whether they have ended or are gone; the next reconciliation forgets those hints, and no others."""
+    leases, _, around = wired
+    made = [await stuck(leases, number) for number in range(6)]
+    for one in made[4:]:
+        await leases.remove(one)
+    for one in made[2:4]:
+        await leases.swap(over(one), former=one)
+        await StuckIndex(Table(around, "leases")).note(one.id)
+    left = [made[1].id, made[0].id]
+    assert left == await told(leases, 2)
+    await leases.align(100)
+    assert 2 == sum(key.startswith("stuck_") for key in await keys(around))
+    assert left == await told(leases, 2)
+
+
+async def test_a_lease_that_ends_takes_its_hint_with_it(wired: Wired) -> None:
+    """One that was never stuck has none, and its end costs one transaction."""
+    leases, wire, around = wired
+    one, other = await stuck(leases, 1), await ending(leases, 2)
+    await leases.swap(over(one), former=one)
+    assert not [key for key in await keys(around) if key.startswith("stuck_")]
+    wire.forget()
+    await leases.swap(over(other), former=other)
+    assert 1 == wire.requests
 
 
 @pytest.mark.parametrize("sends", [False, True], ids=["before", "after"])

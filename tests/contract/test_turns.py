@@ -13,7 +13,7 @@ from shared.cloud.turn_table import TableTurns
 from shared.core.errors import LostRace, Unreachable
 from shared.core.turn import Turn
 from shared.issuers.turns import Turns
-from tests.contract.stores import LossyLine
+from tests.contract.stores import LOSSES, LossyLine
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.turns import MemoryTurns
@@ -124,9 +124,11 @@ async def wired(storage_connection: str) -> AsyncIterator[tuple[TableTurns, Loss
         yield TableTurns(service, FixedIds()), line
 
 
-async def test_a_turn_whose_answer_was_lost_is_ones_own(wired: tuple[TableTurns, LossyLine]) -> None:
+@LOSSES
+async def test_a_turn_whose_answer_was_lost_is_ones_own(wired: tuple[TableTurns, LossyLine], loss: Exception) -> None:
     """A read tells that the row is the very one: taken and renewed all the same."""
     turns, line = wired
+    line.loss = loss
     await turns.give_back(await turns.take(MINE, former=None))  # makes the table
     line.losing = True
     taken = await turns.take(MINE, former=None)
@@ -143,3 +145,12 @@ async def test_a_turn_given_back_with_its_answer_lost_is_free(wired: tuple[Table
     with pytest.raises(Unreachable):
         await turns.give_back(taken)
     assert await turns.get(EXISTING) is None
+
+
+async def test_a_bug_behind_a_turn_that_was_taken_comes_out(wired: tuple[TableTurns, LossyLine]) -> None:
+    """Only a lost answer is looked after."""
+    turns, line = wired
+    await turns.give_back(await turns.take(MINE, former=None))
+    line.losing, line.loss = True, ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        await turns.take(MINE, former=None)

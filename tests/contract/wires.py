@@ -15,10 +15,10 @@ from shared.cloud.lease_table import TableLeases
 
 @dataclass
 class Wire:
-    """Counts requests, and the rows in answers; dies after so many requests, the last of them sent or not."""
+    """Keeps what is asked for, counts the rows in answers, and dies after so many requests, the last of them sent or not."""
 
     line: Line = field(init=False)
-    requests: int = 0
+    asked: list[str] = field(default_factory=list)
     rows: int = 0
     left: int | None = None
     sends: bool = False
@@ -26,9 +26,15 @@ class Wire:
     def __post_init__(self) -> None:
         self.line = Line(self)
 
+    @property
+    def requests(self) -> int:
+        """How many were made."""
+        return len(self.asked)
+
     def forget(self) -> None:
         """Counts anew."""
-        self.requests = self.rows = 0
+        self.asked.clear()
+        self.rows = 0
 
 
 class Line(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
@@ -41,7 +47,7 @@ class Line(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazil
     async def send(self, request: Any, **options: Any) -> Any:
         """Sends it while there are requests left."""
         wire = self.wire
-        wire.requests += 1
+        wire.asked.append(request.url)
         if wire.left is not None and wire.left > 0:
             wire.left -= 1
             if wire.left == 0 and wire.sends:
