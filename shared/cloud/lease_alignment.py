@@ -50,12 +50,12 @@ class Alignment:
 
     async def run(self, at_most: int, leases: Leases) -> int:
         """See ``Leases.align``."""
-        met, left = 0, 0
+        met, left = 0, False
         for shard in PARTITIONS:
             for lease_id, keys in await self._amiss(shard):
                 met += 1
                 if met > at_most or not await self._mended(lease_id, keys, leases):
-                    left += 1
+                    left = True
         if not left:
             await self._table.write([("upsert", ALIGNED, {"mode": UpdateMode.REPLACE})])
         return met

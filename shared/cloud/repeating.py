@@ -85,8 +85,7 @@ def bearer_of(authorization: str | None) -> str:
 
 
 def _refused(told: Told) -> IdentityRefused:
-    error = told.refusal.as_a(IdentityRefused)
-    return error if isinstance(error, IdentityRefused) else IdentityRefused()
+    return told.refusal.as_a(IdentityRefused)
 
 
 class _Transport(AsyncHttpTransport[Any, Any]):

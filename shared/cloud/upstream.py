@@ -51,7 +51,7 @@ class Refusal:
         put_off = kind is Unavailable and self.status == _UNAVAILABLE and self.retry_after is not None
         return self._throttled() if kind is Throttled or put_off else self.as_a(kind)
 
-    def as_a(self, kind: type[Upstream]) -> Upstream:
+    def as_a[Kind: Upstream](self, kind: type[Kind]) -> Kind:
         """An error of this kind that carries status, code, and for the log the text."""
         return kind(self._cause(), status=self.status, azure_code=self.code)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,9 +13,10 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.audit_place import Place, start
 from shared.cloud.audit_table import TableAudit, _row
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import Malformed, Refused
+from shared.core.errors import Malformed, Refused, Throttled
 from shared.core.ports import AuditQuery, Page
 from tests.fakes.clock import START, FakeClock, FixedIds
 
@@ -30,6 +33,7 @@ class Days:
     pages_a_day: int = 1
     events: list[AuditEvent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    limits: set[int] = field(default_factory=set)
     refused: Exception | None = None
 
     async def pages(
@@ -41,6 +45,7 @@ class Days:
             if self.refused:
                 raise self.refused
             self.asked.append(f"{day} {number}")
+            self.limits.add(limit)
             self.clock.jump(self.seconds)
             last = number == self.pages_a_day - 1
             rows: list[Mapping[str, Any]] = [_row(each, FixedIds()) for each in self.events if last]
@@ -109,13 +114,65 @@ async def test_a_day_may_take_longer_than_a_request(audit: TableAudit, days: Day
     assert (await walk(audit, replace(query, cursor=first.cursor)))[0] == ["r0"]
 
 
+async def test_a_day_of_several_pages_is_read_in_one_request(audit: TableAudit, days: Days) -> None:
+    """As long as there is time; each page holds one event more than is told, which tells that there are others."""
+    days.pages_a_day, days.events = 5, [event(0)]
+    first = await audit.read(replace(MONTH, until=START + timedelta(hours=1)))
+    assert (["r0"], None, 5) == ([each.request_id for each in first.items], first.cursor, len(days.asked))
+    assert {MONTH.limit + 1} == days.limits
+
+
+async def test_a_page_that_tells_the_last_event_is_the_last(audit: TableAudit, days: Days) -> None:
+    """Be it full or not."""
+    days.events = [event(0), event(0.1), event(0.2)]
+    day = replace(MONTH, until=START + timedelta(hours=10))
+    assert [False, True, True] == [(await audit.read(replace(day, limit=limit))).cursor is None for limit in (2, 3, 4)]
+
+
+async def _at_a_token(audit: TableAudit, days: Days) -> AuditQuery:
+    days.seconds, days.pages_a_day = 10.0, 2
+    return replace(MONTH, cursor=(await audit.read(MONTH)).cursor)
+
+
 async def test_a_made_up_place_in_a_day_is_no_cursor(audit: TableAudit, days: Days) -> None:
     """Storage refuses it, and the caller is told that it is its own mistake."""
-    days.seconds, days.pages_a_day = 10.0, 2
-    cursor = (await audit.read(MONTH)).cursor
+    query = await _at_a_token(audit, days)
     days.refused = Refused("InvalidInput", status=400, azure_code="InvalidInput")
     with pytest.raises(Malformed, match="cursor"):
-        await audit.read(replace(MONTH, cursor=cursor))
+        await audit.read(query)
+
+
+@pytest.mark.parametrize("trouble", [Refused("no", status=403), Throttled("no", status=429), ZeroDivisionError()], ids=repr)
+async def test_what_else_storage_says_is_not_the_cursor_s_fault(audit: TableAudit, days: Days, trouble: Exception) -> None:
+    """It comes out as it is."""
+    query = await _at_a_token(audit, days)
+    days.refused = trouble
+    with pytest.raises(type(trouble)):
+        await audit.read(query)
+
+
+async def test_a_refusal_where_no_place_was_named_is_storages(audit: TableAudit, days: Days) -> None:
+    """The caller has done nothing wrong."""
+    days.refused = Refused("InvalidInput", status=400, azure_code="InvalidInput")
+    with pytest.raises(Refused):
+        await audit.read(MONTH)
+
+
+def test_of_a_reason_a_thousand_characters_are_kept() -> None:
+    """And a few: a property holds more, a row not without end."""
+    assert "x" * 1024 == _row(replace(event(0), reason="x" * 2000), FixedIds())["Reason"]
+
+
+def at_token(token: object) -> str:
+    """A cursor in the first day with that document for storage's token."""
+    return f"20260302:{urlsafe_b64encode(json.dumps(token).encode()).decode()}"
+
+
+@pytest.mark.parametrize("token", [{"PartitionKey": "a", "RowKey": "b"}, {"PartitionKey": "a"}])
+def test_a_place_that_storage_names_is_found_again(token: dict[str, str]) -> None:
+    """Storage may name a partition alone."""
+    place = Place(START.date(), token=token)
+    assert place == start(replace(MONTH, cursor=str(place)))
 
 
 @pytest.mark.parametrize(
@@ -127,15 +184,20 @@ async def test_a_made_up_place_in_a_day_is_no_cursor(audit: TableAudit, days: Da
         "99991231.",
         "20260230.",
         "20260302.a'b",
-        "20260302:e30=",
+        at_token({}),
+        at_token({"RowKey": "b"}),
+        at_token({"PartitionKey": "a", "RowKey": "b", "Other": "c"}),
+        at_token({"PartitionKey": "a", "RowKey": None}),
+        at_token(["PartitionKey", "RowKey"]),
         "20260302:x",
         "20260302",
     ],
 )
 async def test_a_cursor_lies_within_the_span(audit: TableAudit, days: Days, cursor: str) -> None:
     """Or a request could begin wherever it likes."""
-    with pytest.raises(Malformed, match="cursor"):
+    with pytest.raises(Malformed) as told:
         await audit.read(replace(MONTH, cursor=cursor))
+    assert ["cursor"] == [each.path for each in told.value.faults]
     assert days.asked == []
 
 

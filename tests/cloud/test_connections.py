@@ -30,6 +30,12 @@ async def test_the_pool_follows_no_redirect() -> None:
         assert 302 == (await client.get("https://graph.example/")).status_code
 
 
+async def test_the_pool_says_who_calls() -> None:
+    """Whoever looks at Entra ID's logs finds the broker."""
+    async with httpx_client() as client:
+        assert "leasehold" == client.headers["User-Agent"]
+
+
 async def test_both_pools_give_up_after_five_and_thirty_seconds() -> None:
     """To connect, and for an answer."""
     transport = azure_transport()

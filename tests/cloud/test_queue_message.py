@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.cloud.queues import StorageRevocations
+from shared.cloud.queues import StorageRevocations, connect
 from shared.core.batch import Batch, Message, Recall
-from shared.core.errors import Unreachable, Upstream
+from shared.core.errors import Unavailable, Unreachable, Upstream
+from tests.cloud.scripted import Bearer
+from tests.cloud.test_repeating import Service
 from tests.contract.stores import lease
 from tests.fakes.world import WEB, guid
 
@@ -61,8 +63,27 @@ async def test_a_queue_that_is_missing_is_made(*, made: bool) -> None:
 
 
 async def test_what_storage_refuses_is_told_as_upstream() -> None:
-    """Whatever it is."""
+    """Whatever it is; nobody makes a queue then, or tries again."""
+    queue = Queue(HttpResponseError("no answer"))
     with pytest.raises(Unreachable, match="queue storage"):
-        await revocations(Queue(HttpResponseError("no answer"))).send(RECALL)
+        await revocations(queue).send(RECALL)
+    assert (0, []) == (queue.created, queue.sent)
     with pytest.raises(Upstream):
         await revocations(Queue(ResourceNotFoundError("no"), ResourceNotFoundError("no"))).send(RECALL)
+
+
+async def test_a_message_is_tried_four_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With short pauses: left alone, the library waits for a quarter of a minute each time."""
+    pauses: list[float] = []
+
+    async def note(duration: float) -> None:
+        pauses.append(duration)
+
+    service = Service({"bearer-of-tests"}, (500, b""))
+    monkeypatch.setattr(service, "sleep", note)
+    client = connect(endpoint="https://a.queue.example", credential=Bearer(), transport=service)
+    with pytest.raises(Unavailable):
+        await StorageRevocations(client).send(RECALL)
+    assert 4 == len(service.seen)
+    assert 3 == len(pauses)
+    assert max(pauses) <= 10

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport
+from azure.core.rest import HttpRequest
 
 from shared.cloud import queues, tables
 from shared.cloud.arm import Arm
@@ -19,7 +20,8 @@ from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
 from shared.cloud.identity import HeldTokens
-from shared.cloud.repeating import Repeating
+from shared.cloud.repeating import Repeating, Told
+from shared.cloud.upstream import Refusal
 from shared.core.batch import Batch
 from shared.core.errors import IdentityRefused, Unreachable
 from shared.core.names import LeaseId, ObjectId, Scope
@@ -286,17 +288,72 @@ class Keeping(Issuing):
         return self.kept
 
 
-async def test_a_transport_is_entered_as_itself_and_left_with_the_other(held: HeldTokens) -> None:
-    """As Azure's own clients enter the one that they are given."""
-    closed: list[int] = []
+@dataclass
+class Noting(AsyncHttpTransport[Any, Any]):
+    """Notes what is done with it."""
 
-    class Closing(Service):
-        async def close(self) -> None:
-            closed.append(1)
+    seen: list[object] = field(default_factory=list)
 
-    transport = Repeating(held, "scope").over(Closing(set(), (204, b"")))
+    async def send(self, request: Any, **options: Any) -> Any:
+        """As if answered."""
+        self.seen.append((request.headers, options))
+        return Answer(request, 200)
+
+    async def open(self) -> None:
+        """Noted."""
+        self.seen.append("open")
+
+    async def close(self) -> None:
+        """Noted."""
+        self.seen.append("close")
+
+    async def sleep(self, duration: float) -> None:
+        """Noted."""
+        self.seen.append(duration)
+
+    async def __aenter__(self) -> Self:
+        self.seen.append("enter")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.seen.append("leave")
+
+
+async def test_a_transport_is_entered_as_itself_and_does_all_else_with_the_other(held: HeldTokens) -> None:
+    """As Azure's own clients do with the one that they are given."""
+    other = Noting()
+    transport = Repeating(held, SCOPE).over(other)
     async with transport as entered:
         assert transport is entered
-    assert [1] == closed
+    await transport.open()
+    await transport.sleep(0.25)
     await transport.close()
-    assert [1, 1] == closed
+    assert ["enter", "leave", "open", 0.25, "close"] == other.seen
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "SharedKey a:b"}])
+async def test_what_signs_in_without_a_token_is_sent_as_it_is(
+    held: HeldTokens, issuing: Issuing, headers: dict[str, str]
+) -> None:
+    """No token is asked for it."""
+    other = Noting()
+    await Repeating(held, SCOPE).over(other).send(HttpRequest("GET", "https://a.example", headers=headers), read_timeout=7)
+    assert [(headers, {"read_timeout": 7})] == other.seen
+    assert [] == issuing.asked
+
+
+@pytest.mark.parametrize(
+    ("status", "taken"), [(200, True), (403, True), (404, True), (499, True), (429, False), (500, False), (503, False)]
+)
+async def test_who_is_busy_or_in_trouble_has_not_taken_the_token(held: HeldTokens, status: int, *, taken: bool) -> None:
+    """The identity counts as refused until a service has looked at it."""
+    repeating = Repeating(held, SCOPE)
+    service = Service(set(), (204, b""))
+    with pytest.raises(IdentityRefused):
+        await _graph(held, service)
+    token = (await held.get_token(SCOPE)).token
+    assert held.refused
+    assert not await repeating.is_to_be_repeated(Told(Refusal(status), token))
+    assert taken == (not held.refused)
+    assert not await repeating.is_to_be_repeated(Told(Refusal(200), token, proves=False))
+    assert taken == (not held.refused)

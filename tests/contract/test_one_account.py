@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from azure.data.tables.aio import TableServiceClient
+
 from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
@@ -139,20 +141,49 @@ def opening() -> tuple[Lease, IssueKey]:
     return replace(opened, key=key.digest), replace(key, lease_id=opened.id)
 
 
+def of(service: TableServiceClient) -> Account:
+    """All stores of one storage account."""
+    ids = FixedIds()
+    return Account(
+        TableRoles(service, ids),
+        TableGenerations(service),
+        TableTurns(service, ids),
+        TableTickets(service),
+        TableJournal(service),
+        TableAudit(service, ids),
+        TableLeases(service, ids),
+        TableLeasedPrincipals(service),
+    )
+
+
+async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(storage_connection: str) -> None:
+    """Tables, partitions, and the words that keys begin with: a deployment finds what the former one has left, and back."""
+    async with connect(storage_connection) as service:
+        account = of(service)
+        opened, key = opening()
+        for _, deed in made(account, opened, key):
+            await deed()
+        stored = await account.leases.get(opened.id)
+        assert stored is not None
+        await account.leases.swap(stored.ending(Cause.FAILED, START, START).given_up(START, "e", 0.5), former=stored)
+        rows = dict[str, list[tuple[str, str]]]()
+        async for table in service.list_tables():
+            kept = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
+            rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in kept]
+    partitions = {partition for partition, _ in rows["roles"]}
+    assert {"admission", "application", "generation", "journal", "role", "waiting"} == partitions
+    assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
+    assert {f"{START:%Y%m%d}"} == {partition for partition, _ in rows["audit"]}
+    kinds = {(partition if partition.isalpha() else "shard", row.partition("_")[0]) for partition, row in rows["leases"]}
+    of_leases = {"all", "due", "holder", "key", "lease", "minted", "role"}
+    assert {("aligned", "leases"), ("stuck", "stuck"), *(("shard", each) for each in of_leases)} == kinds
+    assert {"audit", "leases", "roles"} == rows.keys()
+
+
 async def test_stores_that_share_a_table_do_not_meet(storage_connection: str) -> None:
     """Under one name each keeps its own: whatever one of them writes or forgets, no other shows anything else than before."""
-    ids = FixedIds()
     async with connect(storage_connection) as service:
-        account = Account(
-            TableRoles(service, ids),
-            TableGenerations(service),
-            TableTurns(service, ids),
-            TableTickets(service),
-            TableJournal(service),
-            TableAudit(service, ids),
-            TableLeases(service, ids),
-            TableLeasedPrincipals(service),
-        )
+        account = of(service)
         opened, key = opening()
         before = empty = await account.shown()
         for store, deed in (*made(account, opened, key), *unmade(account, opened)):

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 from uuid import UUID
 
+import pytest
+
+from shared.cloud import system
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.names import LeaseId, RoleName
 
@@ -15,6 +19,19 @@ def test_the_wall_clock_is_utc_to_the_millisecond() -> None:
     now = SystemClock().now()
     assert timedelta(0) == now.utcoffset()
     assert 0 == now.microsecond % 1000
+
+
+@pytest.mark.parametrize(("told", "kept"), [(999_000, 999_000), (999_999, 999_000), (1000, 1000), (999, 0)])
+def test_the_wall_clock_is_cut_and_not_rounded(monkeypatch: pytest.MonkeyPatch, told: int, kept: int) -> None:
+    """A whole millisecond stays as it is."""
+
+    class At(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls(2026, 3, 2, 9, microsecond=told, tzinfo=tz)
+
+    monkeypatch.setattr(system, "datetime", At)
+    assert datetime(2026, 3, 2, 9, microsecond=kept, tzinfo=UTC) == SystemClock().now()
 
 
 def test_the_monotonic_clock_never_goes_back() -> None:
