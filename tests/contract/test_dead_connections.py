@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutError
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.audit_table import TableAudit
 from shared.cloud.generation_table import TableGenerations
@@ -54,7 +55,8 @@ async def test_a_write_that_met_a_dead_connection_is_sent_again(storage_connecti
     assert await opened(storage_connection, dead)
 
 
-WRITES: dict[str, Callable[[Tables], Awaitable[object]]] = {
+FORMER = role(name=RoleName("former"))
+WRITES: dict[str, Callable[[TableServiceClient], Awaitable[object]]] = {
     "a lease": lambda it: TableLeases(it, FixedIds()).open(lease()),
     "a role": lambda it: TableRoles(it, FixedIds()).put(role(), expected=None),
     "a role's deletion": lambda it: TableRoles(it, FixedIds()).delete(FORMER.name, expected=None),
@@ -62,12 +64,11 @@ WRITES: dict[str, Callable[[Tables], Awaitable[object]]] = {
     "a turn": lambda it: TableTurns(it, FixedIds()).take(Turn(EXISTING, "me", START), former=None),
     "an event": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
 }
-FORMER = role(name=RoleName("former"))
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 async def test_a_write_that_storage_never_takes_is_uncertain(
-    storage_connection: str, write: Callable[[Tables], Awaitable[object]]
+    storage_connection: str, write: Callable[[TableServiceClient], Awaitable[object]]
 ) -> None:
     """After a few tries; that it can be read, and nothing is found there, does not make it a success."""
     line = DeadLine()
