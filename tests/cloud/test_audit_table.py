@@ -73,10 +73,10 @@ def event(days: float) -> AuditEvent:
 
 
 async def walk(audit: TableAudit, query: AuditQuery) -> tuple[list[str], int]:
-    """The events of all pages, and how many pages there were."""
+    """The events of all pages from the query's own on, and how many pages there were."""
     found: list[str] = []
     count = 0
-    page = Page[AuditEvent]((), "")
+    page = Page[AuditEvent]((), query.cursor or "")
     while page.cursor is not None:
         page = await audit.read(replace(query, cursor=page.cursor or None))
         found += [each.request_id for each in page.items]

@@ -357,3 +357,18 @@ async def test_who_is_busy_or_in_trouble_has_not_taken_the_token(held: HeldToken
     assert taken == (not held.refused)
     assert not await repeating.is_to_be_repeated(Told(Refusal(200), token, proves=False))
     assert taken == (not held.refused)
+
+
+async def test_a_call_that_was_refused_twice_is_not_made_a_third_time(held: HeldTokens) -> None:
+    """Though somebody else's call has been taken meanwhile, so that there would be a third token."""
+    asked: list[str] = []
+
+    async def once() -> Told:
+        token = (await held.get_token(SCOPE)).token
+        held.was_taken(token, SCOPE)
+        asked.append(token)
+        return Told(Refusal(401), token)
+
+    with pytest.raises(IdentityRefused):
+        await Repeating(held, SCOPE).send(once, lambda told: told)
+    assert ["token 1", "token 2"] == asked
