@@ -74,7 +74,7 @@ async def test_what_storage_refuses_is_told_as_upstream() -> None:
 
 @pytest.mark.parametrize(("options", "tries"), [({}, 4), ({"retry_total": 0}, 1)])
 async def test_a_message_is_tried_four_times_or_as_often_as_is_said(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, int], tries: int
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], tries: int
 ) -> None:
     """With short pauses: left alone, the library waits for a quarter of a minute each time."""
     pauses: list[float] = []

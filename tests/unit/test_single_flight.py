@@ -90,11 +90,12 @@ async def test_the_background_run_is_joined_by_those_who_wait() -> None:
     """It is the same piece of work."""
     work = Work()
     flight = SingleFlight(work, "work")
-    assert not flight.is_under_way
+    under_way = [flight.is_under_way]
     flight.in_background()
     waiting = asyncio.ensure_future(flight.outcome())
     await settle()
-    assert flight.is_under_way
+    under_way.append(flight.is_under_way)
     work.done.set()
     await waiting
-    assert (1, False) == (work.runs, flight.is_under_way)
+    assert [False, True, False] == [*under_way, flight.is_under_way]
+    assert 1 == work.runs
