@@ -163,18 +163,20 @@ class Arm:
             with _upstream():
                 answer = await self._client._send_request(HttpRequest("GET", following))  # noqa: SLF001 - the documented way
                 answer.raise_for_status()
-                document = answer.json()
+                document = _json(answer.text())
             if not isinstance(document, dict) or not isinstance(document.get("value"), list):
                 raise Unavailable("the answer lists nothing")
             for item in document["value"]:
                 yield item
             following = self._following(document.get("nextLink"))
 
-    def _following(self, link: str | None) -> str | None:
+    def _following(self, link: object) -> str | None:
         """The path of the next page. It must be Resource Manager's own: the token goes there."""
-        if link is not None and not link.startswith(f"{self._origin}/"):
+        if not link:
+            return None
+        if not str(link).startswith(f"{self._origin}/"):
             raise Unavailable("the next page is somewhere else")
-        return link.removeprefix(self._origin) if link else None
+        return str(link).removeprefix(self._origin)
 
 
 def _definition(found: RoleDefinition) -> Definition:

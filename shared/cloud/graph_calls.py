@@ -88,12 +88,10 @@ class GraphCalls:
     ) -> httpx.Response:
         request = self._request(method, path, body, headers or {})
         try:
-            answer = await self._adapter.send_primitive_async(request, "bytes", None)
+            answer: httpx.Response = await self._adapter.send_primitive_async(request, "bytes", None)
         except httpx.RequestError as silence:
             self._budgets.outages.note(Service.GRAPH, answered=False)
             raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
-        if not isinstance(answer, httpx.Response):
-            raise TypeError("the adapter was asked for the answer as it stands")
         self._budgets.outages.note(Service.GRAPH, answered=not answer.is_server_error)
         return answer
 

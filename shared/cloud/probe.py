@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
 
 import httpx
@@ -106,9 +106,9 @@ class TokenProbe:
 class _Outcome(Enum):
     """Of one round. It is over for good when there is no time or no hope."""
 
-    WHOLE = "whole"
-    BROKEN = "broken"
-    OVER = "over"
+    WHOLE = auto()
+    BROKEN = auto()
+    OVER = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,11 +61,13 @@ class Bearer:
 
     def __init__(self) -> None:
         self.scopes: list[tuple[str, ...]] = []
+        self.options: list[dict[str, Any]] = []
         self.failure: Exception | None = None
 
-    async def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+    async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """The token ``bearer-of-tests``, or the failure that was planned."""
         self.scopes.append(scopes)
+        self.options.append(options)
         if self.failure:
             raise self.failure
         return AccessToken("bearer-of-tests", 4_000_000_000)

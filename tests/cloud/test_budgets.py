@@ -51,6 +51,18 @@ async def test_resource_managers_published_limits_hold(budgets: Budgets, clock: 
     assert 10.0 == pytest.approx(await took(budgets, clock, 100, "PUT", _ONE.upper()))
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "size", "refill"),
+    [("GET", "", 3500, 350), ("POST", "", 3000, 20), ("GET", _ONE, 250, 25), ("PUT", _ONE, 200, 10), ("DELETE", _ONE, 200, 10)],
+)
+async def test_a_published_limit_is_used_to_the_full_and_not_exceeded(
+    budgets: Budgets, clock: FakeClock, method: str, path: str, size: int, refill: int
+) -> None:
+    """So many calls at once, and then so many a second."""
+    assert 0 == await took(budgets, clock, size, method, path)
+    assert pytest.approx(2, abs=0.004) == await took(budgets, clock, 2 * refill, method, path)
+
+
 async def test_graphs_reads_go_on_while_writes_are_told_to_wait(graph: Graph, service: Scripted) -> None:
     """Azure counts them apart."""
     service.will(refused(429, headers={"retry-after": "60"}), found(id=GROUP))

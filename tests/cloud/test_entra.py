@@ -196,6 +196,13 @@ async def test_a_token_without_an_end_is_refused(verifier: EntraVerifier) -> Non
     assert NO_LIFETIME == await refusal(verifier, token(exp=None))
 
 
+@pytest.mark.parametrize("claim", ["iat", "sub", "jti"])
+@pytest.mark.parametrize("value", [NOW + 9999, "x", 7, None, []], ids=str)
+async def test_what_the_broker_does_not_go_by_may_be_anything(verifier: EntraVerifier, claim: str, value: object) -> None:
+    """Nothing is decided by it."""
+    assert CALLER == (await verifier.verify(unchecked(**{claim: value}))).object_id
+
+
 # Who it is
 
 
@@ -310,6 +317,7 @@ async def test_app_roles_are_the_texts_of_a_list(verifier: EntraVerifier, roles:
         ({"name": "Ada"}, "Ada"),
         ({"name": "Ada", "preferred_username": "ada@example.com"}, "ada@example.com"),
         ({"app_displayname": "orders"}, "orders"),
+        ({"name": "Ada", "app_displayname": "orders"}, "Ada"),
         ({"name": 7, "app_displayname": "orders"}, "orders"),
         ({"name": "", "app_displayname": "orders"}, "orders"),
         ({"name": "\n\x1b\u202e", "app_displayname": "orders"}, "orders"),

@@ -81,6 +81,14 @@ async def test_refuses_a_token_without_a_key_id(verifier: EntraVerifier, server:
     assert [] == server.asked
 
 
+async def test_a_key_id_of_more_than_256_characters_is_not_looked_for(verifier: EntraVerifier, server: KeyServer) -> None:
+    """Missing ones are remembered: nobody may fill the memory with them."""
+    assert NOT_SIGNED == await refusal(verifier, token(header={"kid": "k" * 257}))
+    assert [] == server.asked
+    assert NOT_SIGNED == await refusal(verifier, token(header={"kid": "k" * 256}))
+    assert [] != server.asked
+
+
 async def test_refuses_a_header_that_demands_what_is_unknown(verifier: EntraVerifier) -> None:
     """RFC 7515, 4.1.11: PyJWT sees to it."""
     bad = token(header={"crit": ["exp"], "exp": 1})
@@ -165,7 +173,7 @@ async def test_refuses_a_token_of_another_type(verifier: EntraVerifier, kind: ob
     assert await refusal(verifier, bad) in {MALFORMED, NOT_SIGNED}
 
 
-@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt"])
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "application/at+jwt", "Application/AT+JWT"])
 async def test_takes_the_types_of_access_tokens(verifier: EntraVerifier, kind: str) -> None:
     """In any case."""
     good = jwt.encode(claims(), private_key("two"), "RS256", headers={"kid": "two", "typ": kind})

@@ -5,11 +5,12 @@ from datetime import timedelta, timezone
 
 import httpx
 import pytest
+from kiota_http.observability_options import ObservabilityOptions
 
 from shared.cloud.budgets import Budgets
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
-from shared.core.directory import ExistingApplication, FoundGroup, HeldCredentials
+from shared.core.directory import ExistingApplication, HeldCredentials
 from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Unreachable, Upstream
 from shared.core.outages import Outages
 from shared.issuers.application_secret import Applications
@@ -46,13 +47,25 @@ def test_satisfies_what_the_issuers_ask_for(graph: Graph) -> None:
 
 
 async def test_every_call_carries_the_token_and_an_id_of_its_own(graph: Graph, service: Scripted, bearer: Bearer) -> None:
-    """The token is asked for Graph's own scope; the ids differ from call to call."""
+    """The token is asked for Graph's own scope, and not for one that its challenges may end; ids differ from call to call."""
     service.will(done(), done())
     await graph.purge(APPLICATION)
     await graph.purge(APPLICATION)
     assert [("https://graph.example/.default",)] * 2 == bearer.scopes
+    assert [False, False] == [options["enable_cae"] for options in bearer.options]
     assert {"Bearer bearer-of-tests"} == {call.headers["authorization"] for call in service.calls}
+    assert {"application/json"} == {call.headers["accept"] for call in service.calls}
     assert 2 == len({call.headers["client-request-id"] for call in service.calls})
+
+
+async def test_no_trace_tells_the_address_of_a_call(graph: Graph, service: Scripted) -> None:
+    """It names whom the call is about, and the SDK would put it into its spans."""
+    service.will(done())
+    await graph.purge(APPLICATION)
+    (options,) = [
+        each for each in service.calls[0].extensions["kiota_request_options"].values() if isinstance(each, ObservabilityOptions)
+    ]
+    assert not options.include_euii_attributes
 
 
 @pytest.mark.parametrize("endpoint", ["https://graph.microsoft.us", "https://microsoftgraph.chinacloudapi.cn/"])
@@ -113,6 +126,20 @@ async def test_an_application_there_already_and_not_to_be_found_is_not_replicate
     service.will(done(), refused(404, "Request_ResourceNotFound"))
     with pytest.raises(NotReplicated):
         await graph.upsert_application(NEW)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure"), [(refused(403, "Authorization_RequestDenied"), Refused), (refused(500), Unavailable)]
+)
+async def test_a_failure_to_find_what_is_there_already_is_told_as_it_is(
+    graph: Graph, service: Scripted, answer: httpx.Response, failure: type[Upstream]
+) -> None:
+    """Not as a replica's delay, for which the issue would wait in vain."""
+    service.will(done(), answer, refused(409), answer)
+    for call in (graph.upsert_application(NEW), graph.create_principal(CLIENT)):
+        with pytest.raises(Upstream) as told:
+            await call
+        assert failure is type(told.value)
 
 
 async def test_a_quote_in_a_name_stays_in_the_name(graph: Graph, service: Scripted) -> None:
@@ -199,9 +226,9 @@ async def test_an_answer_without_the_secret_leaves_it_open(graph: Graph, service
 
 
 async def test_secrets_are_found_by_their_exact_name(graph: Graph, service: Scripted) -> None:
-    """A longer name, another case and no name are others."""
+    """A longer name, another case and no name are others; what is no object has none."""
     held = [("lease", KEY), ("lease ", PRINCIPAL), ("Lease", GROUP), (None, CLIENT)]
-    service.will(found(passwordCredentials=[{"displayName": name, "keyId": key} for name, key in held]))
+    service.will(found(passwordCredentials=[None, "lease", *({"displayName": name, "keyId": key} for name, key in held)]))
     assert (KEY,) == await graph.secrets_named(APPLICATION, "lease")
     assert [f"GET /v1.0/applications/{APPLICATION}?$select=passwordCredentials"] == service.lines
 
@@ -229,6 +256,15 @@ async def test_a_secret_that_is_not_there_is_absent(graph: Graph, service: Scrip
     assert 2 == len(service.calls)
 
 
+async def test_another_refusal_to_remove_a_secret_is_definite(graph: Graph, service: Scripted) -> None:
+    """A missing right says nothing of whether the secret is there: nothing is looked up."""
+    service.will(refused(403, "Authorization_RequestDenied"), found(passwordCredentials=[]))
+    with pytest.raises(Refused) as definite:
+        await graph.remove_secret(APPLICATION, KEY)
+    assert (Refused, 403) == (type(definite.value), definite.value.status)
+    assert 1 == len(service.calls)
+
+
 async def test_a_secret_that_is_there_and_cannot_be_removed_is_not_replicated(graph: Graph, service: Scripted) -> None:
     """The replica that was to remove it had not heard of it."""
     service.will(refused(400, "Request_BadRequest"), found(passwordCredentials=[{"keyId": KEY.upper()}]))
@@ -237,10 +273,11 @@ async def test_a_secret_that_is_there_and_cannot_be_removed_is_not_replicated(gr
 
 
 async def test_removing_from_an_application_that_is_not_there_is_absent(graph: Graph, service: Scripted) -> None:
-    """The secret went with it."""
+    """The secret went with it; nothing is looked up then."""
     service.will(refused(404, "Request_ResourceNotFound"))
     with pytest.raises(Absent):
         await graph.remove_secret(APPLICATION, KEY)
+    assert 1 == len(service.calls)
 
 
 async def test_an_application_is_read_with_its_service_principal(graph: Graph, service: Scripted) -> None:
@@ -271,8 +308,8 @@ async def test_an_application_that_a_lease_made_is_told(graph: Graph, service: S
 
 
 async def test_an_applications_credentials_are_counted(graph: Graph, service: Scripted) -> None:
-    """Secrets and certificates, in one call that costs one resource unit."""
-    service.will(found(signInAudience="AzureADMyOrg", passwordCredentials=[{}, {}], keyCredentials=[{}]))
+    """Secrets and certificates, in one call that costs one resource unit; what is no object is neither."""
+    service.will(found(signInAudience="AzureADMyOrg", passwordCredentials=[{}, None, {}], keyCredentials=["x", {}]))
     assert HeldCredentials(2, 1, "AzureADMyOrg") == await graph.credentials_of(APPLICATION)
     fields = "signInAudience,passwordCredentials,keyCredentials,uniqueName,displayName,tags"
     assert [f"GET /v1.0/applications/{APPLICATION}?$select={fields}"] == service.lines
@@ -293,49 +330,6 @@ async def test_an_application_that_has_reached_its_size_is_full(graph: Graph, se
     service.will(refused(status, "Directory_ResourceSizeExceeded"))
     with pytest.raises(Full):
         await graph.add_secret(APPLICATION, NAME, END)
-
-
-# Groups
-
-
-@pytest.mark.parametrize("member", [[GROUP], [GROUP.upper()]])
-async def test_a_member_already_is_success(graph: Graph, service: Scripted, member: list[str]) -> None:
-    """Graph's 400 has no code of its own for it, so a second call asks."""
-    service.will(refused(400, "Request_BadRequest"), found(value=member))
-    await graph.add_member(GROUP, PRINCIPAL)
-    assert f"POST /v1.0/servicePrincipals/{PRINCIPAL}/checkMemberGroups" == service.lines[1]
-    assert {"groupIds": [GROUP]} == service.body()
-
-
-@pytest.mark.parametrize("value", [[], [CLIENT], None])
-async def test_a_refusal_to_add_a_member_stays_one_if_it_is_none(graph: Graph, service: Scripted, value: object) -> None:
-    """Such as for a group with a membership rule."""
-    service.will(refused(400, "Request_BadRequest"), found(value=value))
-    with pytest.raises(Refused):
-        await graph.add_member(GROUP, PRINCIPAL)
-
-
-@pytest.mark.parametrize(("status", "expected"), [(403, Refused), (404, Absent)])
-async def test_other_refusals_to_add_a_member_ask_nothing(
-    graph: Graph, service: Scripted, status: int, expected: type[Upstream]
-) -> None:
-    """They say what they mean."""
-    service.will(refused(status))
-    with pytest.raises(expected):
-        await graph.add_member(GROUP, PRINCIPAL)
-    assert 1 == len(service.calls)
-
-
-async def test_reads_what_kind_a_group_is_of(graph: Graph, service: Scripted) -> None:
-    """One call each; what Graph does not say is as usual."""
-    dynamic = {"securityEnabled": True, "mailEnabled": True, "groupTypes": ["Unified", "DynamicMembership"]}
-    service.will(found(**dynamic), found(onPremisesSyncEnabled=True, isAssignableToRole=True), refused(404))
-    assert FoundGroup(mail=True, types=("Unified", "DynamicMembership")) == await graph.read_group(GROUP)
-    assert FoundGroup(role_assignable=True, synchronized=True) == await graph.read_group(GROUP)
-    with pytest.raises(Absent):
-        await graph.read_group(GROUP)
-    fields = "securityEnabled,mailEnabled,groupTypes,isAssignableToRole,onPremisesSyncEnabled"
-    assert [f"GET /v1.0/groups/{GROUP}?$select={fields}"] * 3 == service.lines
 
 
 # Deletion
@@ -389,11 +383,3 @@ async def test_an_answer_after_silence_is_a_recovery(service: Scripted, bearer: 
             await graph.delete_principal(PRINCIPAL)
     await graph.delete_principal(PRINCIPAL)
     assert [3] == told
-
-
-async def test_a_secret_on_an_application_that_is_gone_is_absent(graph: Graph, service: Scripted) -> None:
-    """Nothing is looked up then."""
-    service.will(refused(404, "Request_ResourceNotFound"))
-    with pytest.raises(Absent):
-        await graph.remove_secret(PRINCIPAL, PRINCIPAL)
-    assert 1 == len(service.calls)

@@ -242,10 +242,12 @@ async def test_what_happens_to_a_batch_happens_to_each_in_it(
     assert 3 == len({id(failure) for failure in failures})
 
 
-async def test_an_item_without_an_answer_may_have_been_carried_out(graph: Graph, service: BatchingGraph) -> None:
+@pytest.mark.parametrize("missing", [0, 1])
+async def test_an_item_without_an_answer_may_have_been_carried_out(graph: Graph, service: BatchingGraph, missing: int) -> None:
     """Nobody knows."""
-    service.answers = {application(1): {"status": 0}}
-    assert [type(None), Unavailable, type(None)] == [type(each) for each in await in_the_background(*deleting(graph, 3))]
+    service.answers = {application(missing): {"status": 0}}
+    expected = [Unavailable if number == missing else type(None) for number in range(3)]
+    assert expected == [type(each) for each in await in_the_background(*deleting(graph, 3))]
 
 
 async def test_a_failure_that_is_none_of_azures_reaches_everybody(graph: Graph, bearer: Bearer) -> None:
@@ -292,11 +294,51 @@ async def test_who_gives_up_is_left_out(graph: Graph, service: BatchingGraph) ->
     assert [f"/applications/{application(number)}" for number in (0, 2)] == [item["url"] for item in service.seen[0][2]]
 
 
-async def test_nothing_is_kept_of_a_batch_that_was_answered(graph: Graph) -> None:
-    """A worker that deletes for months does not grow."""
-    await in_the_background(*deleting(graph, 3))
+async def test_who_gives_up_takes_nobodys_place(graph: Graph, service: BatchingGraph) -> None:
+    """Twenty others go together, and Graph's limit is not spent on it."""
+    with in_background():
+        tasks = [asyncio.ensure_future(call()) for call in deleting(graph, 21)]
     await asyncio.sleep(0)
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [20] == service.sizes
+
+
+async def test_who_gives_up_while_graph_takes_no_calls_is_left_out(graph: Graph, service: BatchingGraph) -> None:
+    """It had its place in a batch by then."""
+    service.answers = {application(0): {"status": 429, "headers": {"Retry-After": "17"}}}
+    await in_the_background(*deleting(graph, 1))
+    with in_background():
+        tasks = [asyncio.ensure_future(call()) for call in deleting(graph, 3, first=1)]
+    await service.clock.sleep(5)
+    tasks[1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [f"/applications/{application(number)}" for number in (1, 3)] == [item["url"] for item in service.seen[-1][2]]
+
+
+async def test_all_that_may_not_wait_for_graph_hear_of_it_at_once(graph: Graph, service: BatchingGraph) -> None:
+    """Not one after the other, as if each were the only one."""
+    service.answers = {application(0): {"status": 429, "headers": {"Retry-After": "60"}}}
+    await in_the_background(*deleting(graph, 1))
+    began, told = service.clock.monotonic(), list[float]()
+
+    async def bounded(number: int) -> None:
+        with answering_by(began + 10 * number), pytest.raises(Throttled):
+            await graph.delete_application(application(number))
+        told.append(round(service.clock.monotonic() - began, 3))
+
+    await in_the_background(*(lambda number=number: bounded(number) for number in (1, 2, 3)))
+    assert [0.02] * 3 == told
+
+
+async def test_nothing_is_kept_of_a_batch_that_was_answered(graph: Graph, service: BatchingGraph) -> None:
+    """A worker that deletes for months does not grow; but until then somebody holds the task: asyncio itself does not."""
     batches = graph._calls._batches
+    deleted = asyncio.ensure_future(in_the_background(*deleting(graph, 3)))
+    await service.clock.sleep(0.05)
+    assert ([], 1) == (batches._waiting, len(batches._sending))
+    await deleted
+    await asyncio.sleep(0)
     assert ([], set()) == (batches._waiting, batches._sending)
 
 

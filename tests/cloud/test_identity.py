@@ -7,6 +7,7 @@ from typing import Any, Self
 import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.identity import CredentialUnavailableError
 
 from shared.cloud.connections import azure_transport
@@ -17,6 +18,7 @@ from tests.local.conftest import Cloud
 
 SCOPE = "https://graph.example/.default"
 HOUR = 3600.0
+CLIENT = "99999999-9999-9999-9999-999999999999"
 
 
 class Issuing:
@@ -83,11 +85,13 @@ async def test_each_scope_has_a_token_of_its_own(held: HeldTokens, issuing: Issu
 async def test_a_token_half_way_through_its_life_is_renewed_behind_the_callers_back(
     held: HeldTokens, issuing: Issuing, clock: FakeClock
 ) -> None:
-    """The caller does not wait for the new one."""
+    """The caller does not wait for the new one, nor is it asked for any sooner."""
     await held.get_token(SCOPE)
-    clock.jump(HOUR / 2)
-    assert "token 1" == (await held.get_token(SCOPE)).token
-    await settle()
+    for age in ((HOUR - 300) / 2 - 1, 1):
+        assert 1 == len(issuing.asked)
+        clock.jump(age)
+        assert "token 1" == (await held.get_token(SCOPE)).token
+        await settle()
     assert "token 2" == (await held.get_token(SCOPE)).token
     assert 2 == len(issuing.asked)
 
@@ -108,9 +112,11 @@ async def test_a_token_goes_on_working_while_it_cannot_be_renewed(held: HeldToke
 
 
 async def test_a_token_about_to_expire_is_not_handed_out(held: HeldTokens, clock: FakeClock) -> None:
-    """Five minutes before its end, the callers wait for another."""
+    """Five minutes before its end, and no sooner, the callers wait for another."""
     await held.get_token(SCOPE)
-    clock.jump(HOUR - 300)
+    clock.jump(HOUR - 301)
+    assert "token 1" == (await held.get_token(SCOPE)).token
+    clock.jump(1)
     assert "token 2" == (await held.get_token(SCOPE)).token
 
 
@@ -132,8 +138,8 @@ async def test_a_failure_is_not_kept(held: HeldTokens, issuing: Issuing) -> None
 
 async def test_closing_closes_the_credential(held: HeldTokens, issuing: Issuing) -> None:
     """Also at the end of a context."""
-    async with held:
-        pass
+    async with held as entered:
+        assert held is entered
     assert issuing.closed
 
 
@@ -193,6 +199,30 @@ def test_throttling_says_how_long() -> None:
     assert 9.0 == failure.retry_after
 
 
+class Unanswering(AsyncHttpTransport[Any, Any]):
+    """Connections to an endpoint that never answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def send(self, *_: Any, **__: Any) -> Any:
+        """Fails."""
+        self.asked += 1
+        raise ServiceRequestError("no route")
+
+    async def sleep(self, duration: float) -> None:
+        """At once."""
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
 def be(monkeypatch: pytest.MonkeyPatch, identity: dict[str, Any]) -> None:
     """Has the process run as that managed identity."""
     monkeypatch.setenv("IDENTITY_ENDPOINT", identity["identity_endpoint"])
@@ -225,7 +255,16 @@ async def test_an_identity_that_is_not_assigned_is_the_operators_to_mend(
     """The client id in the settings is another's."""
     be(monkeypatch, cloud.identity("leasehold"))
     transport = azure_transport()
-    credential = broker_credential("99999999-9999-9999-9999-999999999999", transport=transport, clock=clock)
+    credential = broker_credential(CLIENT, transport=transport, clock=clock)
     with pytest.raises(Misconfigured):
         await credential.get_token("https://graph.microsoft.com/.default")
     await transport.close()
+
+
+async def test_the_endpoint_on_the_machine_is_asked_three_times(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
+    """It is allowed a hiccup; the rest of the patience is the broker's own."""
+    be(monkeypatch, {"identity_endpoint": "http://127.0.0.1:9/msi/token", "identity_header": "header"})
+    endpoint = Unanswering()
+    with pytest.raises(Unreachable):
+        await broker_credential(CLIENT, transport=endpoint, clock=clock).get_token(SCOPE)
+    assert 3 == endpoint.asked

@@ -206,10 +206,12 @@ def test_warns_of_a_name_beside_the_addresses(service: str) -> None:
 
 
 def test_a_name_or_addresses_alone_are_no_matter_for_a_warning() -> None:
-    """Nor is a connection string."""
+    """Nor is a connection string, or an identity beside the name, or another connection's address."""
     addresses = {f"__{each}ServiceUri": f"https://acct.{each}.storage.example" for each in ("queue", "table")}
+    named = without_connection_string(__accountName="acct", __credential="managedidentity", __clientId=CLIENT)
+    elsewhere = {"Other__blobServiceUri": "https://other.example"}
 
-    for environment in (without_connection_string(**addresses), without_connection_string(__accountName="acct"), LEAST):
+    for environment in (without_connection_string(**addresses), named, named | elsewhere, LEAST):
         assert () == load(environment).warnings
 
 
@@ -236,6 +238,7 @@ def test_reaches_storage_by_its_address() -> None:
         {"__queueServiceUri": "https://q"},
         {"__tableServiceUri": "https://t"},
         {"__tableServiceUri": "https://t", "__queueServiceUri": "http://queues.example"},
+        {"__tableServiceUri": "http://tables.example", "__accountName": "leasehold1"},
     ],
 )
 def test_refuses_storage_that_it_cannot_reach(given: dict[str, str]) -> None:
