@@ -53,13 +53,11 @@ _BOUND = "The access token is bound to a key; this broker takes bearer tokens al
 _SIGNATURE_ONLY: Options = {
     "verify_signature": True,
     "enforce_minimum_key_length": True,
-    "require": [],
     # The claims are checked below: by the broker's clock, and without taking a text for a number.
     "verify_exp": False,
     "verify_nbf": False,
     "verify_iat": False,
     "verify_aud": False,
-    "strict_aud": False,
     "verify_iss": False,
     "verify_sub": False,
     "verify_jti": False,
