@@ -170,6 +170,18 @@ def principal_of(object_id: ObjectId) -> dict[str, str]:
     return {"@odata.type": "#microsoft.graph.servicePrincipal", "id": object_id, "appId": CLIENT, "displayName": NAME}
 
 
+async def test_what_lies_in_the_bin_tells_since_when(stage: Stage) -> None:
+    """Of both kinds; an application that says nothing of its secrets is not taken for one that has lost them."""
+    deleted = {"id": PRINCIPAL, "appId": CLIENT, "displayName": NAME, "deletedDateTime": "2026-03-02T09:00:00Z"}
+    service = Scripted().will(found(value=[deleted]), found(value=[deleted]))
+    application, principal = [item async for item in census_at(stage, service).discarded()]
+    assert [datetime(2026, 3, 2, 9, tzinfo=UTC)] * 2 == [application.since, principal.since]
+    assert isinstance(application, FoundApplication)
+    assert application.has_secret
+    assert isinstance(principal, FoundPrincipal)
+    assert ["$top=999"] * 2 == [line.rpartition("&")[2] for line in service.lines]
+
+
 async def test_never_follows_a_link_to_another_host(stage: Stage) -> None:
     """The token would go there."""
     for elsewhere in ("https://graph.example.evil/v1.0/next", f"{ENDPOINT}/v1.0.evil/next"):

@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from shared.cloud import unverified_token
 from shared.cloud.entra import EntraVerifier
 from tests.cloud.key_server import AUDIENCE_URI, KeyServer, claims, issuer, jwk, private_key, raw_token, signed_payload, token
 from tests.cloud.verifying import MALFORMED, NOT_SIGNED, refusal
@@ -29,6 +30,14 @@ async def test_refuses_a_token_of_more_than_16_kib(verifier: EntraVerifier, serv
     """A longer one is not even looked into."""
     assert MALFORMED == await refusal(verifier, token(padding="x" * 16 * 1024))
     assert [] == server.asked
+
+
+def test_sixteen_kib_are_looked_into_and_no_octet_more() -> None:
+    """Whatever makes the token so long."""
+    assert {} == unverified_token.read("e30.e30." + "A" * (16 * 1024 - 8)).claims
+    assert {"a": 1} == unverified_token.read("eyJhIjoxfQ.e30." + "A" * (16 * 1024 - 18)).header
+    with pytest.raises(unverified_token.Unreadable):
+        unverified_token.read("eyJhIjoxfQ.e30." + "A" * (16 * 1024 - 14))
 
 
 async def test_refuses_a_payload_nested_without_end(verifier: EntraVerifier) -> None:

@@ -34,7 +34,11 @@ async def _owned(census: AzureCensus) -> list[ObjectId]:
 async def test_what_the_broker_owns_is_found_behind_odd_items_and_empty_pages(stage: Stage) -> None:
     """Graph gives pages without an item, and others follow."""
     service = Scripted().will(
-        page(1, ODD, principal_of(PRINCIPAL)), page(2), page(3, ODD), page(4), found(value=[ODD, application(APPLICATION)])
+        page(1, ODD, principal_of(PRINCIPAL)),
+        page(2),
+        page(3, None, "x", ODD),
+        page(4),
+        found(value=[ODD, application(APPLICATION)]),
     )
     assert [PRINCIPAL, APPLICATION] == await _owned(census_at(stage, service))
     assert 5 == len(service.calls)
@@ -64,7 +68,7 @@ async def test_groups_are_asked_about_to_the_last(stage: Stage, at: int) -> None
 
 
 async def test_secrets_are_found_behind_odd_ones(stage: Stage) -> None:
-    """One without a name, and one without an age, come first."""
-    held = [{"keyId": PRINCIPAL, "displayName": None}, {"keyId": CLIENT}, {"keyId": KEY, "displayName": NAME}]
+    """What is none at all, one without a name, and one without an age, come first."""
+    held = [None, {"keyId": PRINCIPAL, "displayName": None}, {"keyId": CLIENT}, {"keyId": KEY, "displayName": NAME}]
     service = Scripted().will(found(passwordCredentials=held))
     assert [PRINCIPAL, CLIENT, KEY] == [each.key_id for each in await census_at(stage, service).secrets_on(APPLICATION)]
