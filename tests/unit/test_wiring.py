@@ -11,16 +11,28 @@ import pytest
 
 import shared
 from shared import wiring
+from shared.broker.resume import Resumption
+from shared.cloud.arm import Arm
 from shared.cloud.census import AzureCensus
 from shared.cloud.entra import EntraVerifier
+from shared.cloud.graph import Graph
 from shared.cloud.queues import StorageRevocations
+from shared.core.batch import Batch
 from shared.core.errors import Misconfigured
-from shared.core.names import ObjectId
-from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget
+from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.issuer import Issuer
+from shared.core.names import LeaseId, ObjectId
+from shared.core.outages import Outages, Service
+from shared.core.patience import Patience
+from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
 from shared.issuers.application_secret import ApplicationSecretIssuer
 from shared.issuers.service_principal import ServicePrincipalIssuer
-from shared.wiring import LazyRevocations, Parts, challenge_of
-from tests.fakes.world import principal_target, role, secret_target
+from shared.wiring import LazyRevocations, LazyVerifier, Parts, challenge_of
+from tests.fakes.calls import Calls
+from tests.fakes.clock import FakeClock
+from tests.fakes.queue import MemoryRevocations
+from tests.fakes.world import ALICE, guid, principal_target, role, secret_target
+from tests.triggers.app import FakeVerifier
 from tests.unit.test_settings import CLIENT, LEAST, OTHER, PLATFORM, TENANT
 
 ROOT = Path(shared.__file__).parents[1]
@@ -72,9 +84,14 @@ def test_the_challenge_says_where_to_get_a_token_and_for_what() -> None:
 async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     """One of each kind, for both."""
     parts = Parts(LEAST)
-    for target, kind in ((principal_target(), ServicePrincipalIssuer), (secret_target(), ApplicationSecretIssuer)):
+    made: list[tuple[Target, Footprint, type[Issuer]]] = [
+        (principal_target(), ServicePrincipalFootprint("u", ()), ServicePrincipalIssuer),
+        (secret_target(), ApplicationSecretFootprint(guid(1), "s"), ApplicationSecretIssuer),
+    ]
+    for target, footprint, kind in made:
         issuer = parts.outside.issuers.for_target(target)
         assert isinstance(issuer, kind)
+        assert issuer is parts.outside.issuers.for_footprint(footprint)
         assert {type(each) for each in parts.issuers.makers} == {type}
         assert issuer is parts.outside.issuers.for_target(role(target).target)
     assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(parts.issuers.makers)
@@ -84,7 +101,7 @@ async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     await parts.transport.close()
 
 
-@pytest.mark.parametrize("client", [None, OTHER])
+@pytest.mark.parametrize("client", [None, CLIENT, OTHER])
 async def test_tables_and_queue_are_reached_with_one_identity(client: str | None) -> None:
     """The broker's own, unless the host's settings name another."""
     identity = {"AzureWebJobsStorage__accountName": "leasehold1"} | (
@@ -94,7 +111,7 @@ async def test_tables_and_queue_are_reached_with_one_identity(client: str | None
     assert isinstance(parts.revocations, StorageRevocations)
     assert parts.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
     assert parts.tables.url == "https://leasehold1.table.core.windows.net"
-    assert (parts.storage_credential is parts.credential) is (client is None)
+    assert (parts.storage_credential is parts.credential) is (client != OTHER)
     await parts.storage_credential.close()
     await parts.transport.close()
 
@@ -107,6 +124,14 @@ async def test_the_queue_is_made_when_there_is_something_to_queue() -> None:
     assert "revocations" not in vars(parts)
     assert revocations.maker() is revocations.maker()
     await parts.transport.close()
+
+
+async def test_what_is_made_late_is_asked_all_the_same() -> None:
+    """The verifier its question, the queue its message."""
+    assert ALICE == await LazyVerifier(FakeVerifier).verify("alice.token.x")
+    queue, message = MemoryRevocations(Calls(FakeClock())), Batch(guid(3), (LeaseId.parse(f"web.{'0' * 26}"),))
+    await LazyRevocations(lambda: queue).send(message)
+    assert [message] == queue.messages()
 
 
 def test_azures_libraries_do_not_tell_of_every_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -163,13 +188,31 @@ async def test_every_part_is_wired_to_what_the_settings_say() -> None:
     assert isinstance(parts.verifier, EntraVerifier)
     assert isinstance(parts.census, AzureCensus)
     assert parts.outside.census() is parts.census
-    assert (parts.graph, parts.arm) == (parts.service_principals.directory, parts.service_principals.authorization)  # type: ignore[attr-defined]
+    assert [Graph, Arm, Patience] == [type(each) for each in (parts.graph, parts.arm, parts.patience)]
+    assert "https://graph.microsoft.com/v1.0" == parts.graph_calls.base_url
+    minting = parts.service_principals
+    assert isinstance(minting, ServicePrincipalIssuer)
+    assert (parts.graph, parts.arm) == (minting.directory, minting.authorization)
+    assert (parts.probe, parts.patience) == (minting.probe, minting.patience)
+    assert isinstance(parts.outages, Outages)
     assert parts.outside.outages is parts.outages
     assert parts.identities == [parts.credential]
     assert {} == parts.outside.refused()
     for client in (parts.client, parts.fresh_client):
         await client.aclose()
     await parts.transport.close()
+
+
+def test_a_service_that_answers_again_has_what_waited_for_it_taken_up() -> None:
+    """By the worker that knew of the outage."""
+    parts = Parts(LEAST)
+    assert isinstance(parts.resumption, Resumption)
+    told: list[str] = []
+    vars(parts)["resumption"] = lambda: told.append("taken up")
+    parts.outages.note(Service.GRAPH, answered=False)
+    assert [] == told
+    parts.outages.note(Service.GRAPH, answered=True)
+    assert ["taken up"] == told
 
 
 async def test_the_worker_s_broker_is_the_one_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
