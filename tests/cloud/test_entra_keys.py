@@ -359,8 +359,9 @@ async def test_other_keys_in_the_list_are_passed_over(keys: TenantKeys, server: 
 
 @pytest.mark.parametrize("kid", [None, 7, ["two"]])
 async def test_a_key_without_an_id_is_passed_over(keys: TenantKeys, server: KeyServer, kid: object) -> None:
-    """Nobody could name it."""
-    server.publish(jwk("one", kid=kid), jwk("two"))
+    """Nobody could name it; nor what is no key at all."""
+    odd: Any = ["two", None]
+    server.publish(*odd, jwk("one", kid=kid), jwk("two"))
     assert same(await keys.find(V2, "two"), "two")
 
 
@@ -384,13 +385,14 @@ async def test_each_tenant_has_its_own_pause(server: KeyServer, clock: FakeClock
     assert OTHER_TENANT == (await verifier.verify(token("three", **elsewhere))).tenant_id
 
 
-async def test_a_document_that_comes_with_an_error_is_none(server: KeyServer, clock: FakeClock) -> None:
-    """However well-formed: a 500 may repeat what an attacker, or an old cache, has put there."""
+@pytest.mark.parametrize(("status", "around"), [(500, (b"", b"")), (200, (b"[", b"]"))])
+async def test_what_only_looks_like_a_document_is_none(server: KeyServer, clock: FakeClock, status: int, around: Any) -> None:
+    """A 500 may repeat what an attacker, or an old cache, has put there; a list is no object."""
     told = server.client()
 
     async def failing(request: httpx.Request) -> httpx.Response:
         answer = await told.send(httpx.Request(request.method, request.url))
-        return httpx.Response(500, content=answer.content, headers={"content-type": "application/json"})
+        return httpx.Response(status, content=answer.content.join(around), headers={"content-type": "application/json"})
 
     async with told, httpx.AsyncClient(transport=httpx.MockTransport(failing)) as client:
         with pytest.raises(Unavailable):

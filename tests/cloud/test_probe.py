@@ -155,9 +155,20 @@ async def test_waits_as_long_as_it_is_told_to(probe: TokenProbe, entra: Scripted
     entra.will(httpx.Response(429, headers={"retry-after": "20"}), *whole(), *whole())
     assert await signs_in(probe)
     assert 22.0 == clock.monotonic() - began
+    entra.will(httpx.Response(429, headers={"retry-after": "20"}), *whole())
+    assert not await signs_in(probe, seconds=10)
+    assert 10 == len(entra.steps)
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(400, text="<html>"), httpx.Response(400, json=[]), httpx.Response(403)])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(400, text="<html>"),
+        httpx.Response(400, json=[]),
+        httpx.Response(403),
+        httpx.Response(400, json={"error_codes": [[53000], None]}),
+    ],
+)
 async def test_a_refusal_in_no_known_shape_may_pass(probe: TokenProbe, entra: Scripted, answer: httpx.Response) -> None:
     """Nothing says that it would not."""
     entra.will(answer, *whole(), *whole())

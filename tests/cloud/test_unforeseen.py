@@ -17,6 +17,7 @@ from shared.cloud.arm import Arm
 from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.budgets import Budgets
 from shared.cloud.census import AzureCensus
+from shared.cloud.entra_keys import TenantKeys
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
@@ -161,6 +162,13 @@ async def test_a_bug_amid_a_sign_in_comes_out(clock: FakeClock) -> None:
     probe = TokenProbe(client, clock, "https://sign.in", guid(1), "scope")
     with pytest.raises(UnforeseenError):
         await probe.signs_in(guid(2), Secret("s"), wait_until=clock.monotonic() + 60)
+
+
+async def test_a_bug_amid_a_reading_of_keys_comes_out(clock: FakeClock) -> None:
+    """The keys are not there to be had, and Entra is not to blame."""
+    client = httpx.AsyncClient(transport=httpx.MockTransport(_broken))
+    with pytest.raises(UnforeseenError):
+        await TenantKeys("https://sign.in", guid(1), client, clock).find("issuer", "kid")
 
 
 async def test_a_bug_amid_the_broker_s_own_sign_in_comes_out(clock: FakeClock) -> None:
