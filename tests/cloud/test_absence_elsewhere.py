@@ -73,20 +73,6 @@ async def test_a_list_that_is_not_answered_is_not_empty(stage: Stage, answer: st
     await is_no_absence(lambda: stage.arm.permissions_at(stage.scope), ())
 
 
-@pytest.mark.parametrize("body", [{}, {"value": None}, {"value": "none"}, []])
-async def test_an_answer_that_is_no_list_is_not_an_empty_one(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, body: object
-) -> None:
-    """Whatever it is."""
-
-    async def answer(_request: object) -> object:
-        return SimpleNamespace(raise_for_status=lambda: None, json=lambda: body)
-
-    monkeypatch.setattr(stage.arm._client, "_send_request", answer)
-    await is_no_absence(lambda: stage.arm.subscriptions_below(_ABOVE), frozenset())
-    await is_no_absence(lambda: stage.arm.permissions_at(stage.scope), ())
-
-
 @pytest.mark.parametrize("answer", ARMS_NOES)
 async def test_a_second_look_that_fails_does_not_make_an_assignment_absent(stage: Stage, answer: str) -> None:
     """Where deleting is forbidden, a look tells whether there is anything to delete; here it tells nothing."""

@@ -95,7 +95,7 @@ async def test_a_link_to_another_host_is_never_followed(
 
 
 @EACH_LIST
-@pytest.mark.parametrize("document", [None, [], {}, {"value": None}, {"value": {}}], ids=str)
+@pytest.mark.parametrize("document", [None, [], {}, {"value": None}, {"value": {}}, {"value": "none"}], ids=str)
 async def test_an_answer_without_a_list_is_none(
     call: Callable[[Arm], Awaitable[object]], items: list[dict[str, object]], expected: object, document: object
 ) -> None:
