@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -123,7 +124,8 @@ class _Verdict:
 
 def _judge(answer: httpx.Response, client_id: ObjectId) -> _Verdict:
     if answer.status_code == _OK:
-        return _Verdict(good=True)
+        # Whatever stands between may answer in Entra's place.
+        return _Verdict(good=isinstance(_told(answer).get("access_token"), str))
     if answer.status_code == _TOO_MANY or answer.status_code >= _SERVER_ERROR:
         return _Verdict(retry_after=seconds_to_wait(answer.headers) or 0.0)
     codes = _error_codes(answer)
@@ -133,12 +135,16 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> _Verdict:
     return _Verdict(hopeless=True)
 
 
-def _error_codes(answer: httpx.Response) -> frozenset[int]:
+def _told(answer: httpx.Response) -> Mapping[str, Any]:
     try:
         body: Any = answer.json()
     except ValueError:
-        return frozenset()
-    codes = body.get("error_codes") if isinstance(body, dict) else None
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _error_codes(answer: httpx.Response) -> frozenset[int]:
+    codes = _told(answer).get("error_codes")
     return frozenset(code for code in codes if isinstance(code, int)) if isinstance(codes, list) else frozenset()
 
 

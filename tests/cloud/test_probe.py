@@ -140,6 +140,9 @@ async def test_a_definite_no_ends_it_and_is_logged(
         httpx.Response(500),
         httpx.Response(503, text="<html>"),
         httpx.Response(429),
+        httpx.Response(200, text="<html>a proxy's page"),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={"access_token": None}),
     ],
 )
 async def test_trouble_is_no_verdict(probe: TokenProbe, entra: Scripted, step: httpx.Response | Exception) -> None:
