@@ -138,11 +138,15 @@ class Failing:
         raise self.error
 
     def query_entities(self, *_: object, **__: object) -> Failing:
-        """Fails at the first row."""
+        """Fails at the first page."""
+        return self
+
+    def by_page(self, **_: object) -> Failing:
+        """The pages."""
         return self
 
     def __aiter__(self) -> Failing:
-        """The rows."""
+        """The pages."""
         return self
 
     async def __anext__(self) -> object:
