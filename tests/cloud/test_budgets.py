@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 import pytest
+from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline import AsyncPipeline
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest import HttpRequest
@@ -99,9 +100,12 @@ class _Answers(AsyncHttpTransport[HttpRequest, httpx.Response]):
 
     def __init__(self, *answers: httpx.Response) -> None:
         self.left = list(answers)
+        self.failure: Exception | None = None
 
     async def send(self, request: HttpRequest, **_: object) -> httpx.Response:  # noqa: ARG002 - any request
-        """The next."""
+        """The next, unless it is to fail."""
+        if self.failure is not None:
+            raise self.failure
         return self.left.pop(0)
 
     async def open(self) -> None:
@@ -125,6 +129,17 @@ async def test_told_to_wait_no_other_write_is_sent_to_the_subscription(budgets: 
             for method, path in (("GET", _ONE), ("DELETE", _ONE), ("PUT", _TWO)):
                 await pipeline.run(HttpRequest(method, f"https://arm.example{path}"))
     assert 40 <= (held_back.value.retry_after or 0) < 42
+
+
+@pytest.mark.parametrize(("failure", "down"), [(ServiceRequestError("no route"), True), (RuntimeError("a bug"), False)])
+async def test_only_silence_is_taken_for_an_outage(budgets: Budgets, failure: Exception, *, down: bool) -> None:
+    """A bug says nothing of Resource Manager."""
+    transport = _Answers()
+    transport.failure = failure
+    async with AsyncPipeline(transport, [ArmBudget(budgets)]) as pipeline:
+        with pytest.raises(type(failure)):
+            await pipeline.run(HttpRequest("GET", f"https://arm.example{_ONE}"))
+    assert down is budgets.outages.known
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])

@@ -90,6 +90,20 @@ async def test_one_lease_more_than_a_page_holds_tells_that_there_are_others(wire
         assert made[::-1][:expected] == [each.id for each in found]
 
 
+async def test_pages_before_all_rows_are_aligned_go_on_where_the_former_one_ended(wired: Wired) -> None:
+    """The newest first, each once."""
+    leases, _, around = wired
+    made = [(await leases.open(opened_at(minute))).id for minute in range(7)]
+    found, query = list[str](), LeaseQuery(limit=2)
+    for _ in range(9):
+        page = await newest_of_unaligned(Table(around, "leases"), query, PARTITIONS)
+        found += [each.id for each in page[:2]]
+        if len(page) <= 2:
+            break
+        query = replace(query, cursor=page[1].id)
+    assert made[::-1] == found
+
+
 async def test_before_all_rows_are_aligned_a_role_and_a_holder_read_their_own_alone(wired: Wired) -> None:
     """Only who asks for everybody's reads every lease."""
     leases, wire, around = wired

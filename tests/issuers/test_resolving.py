@@ -21,6 +21,7 @@ async def faults(scene: World, target: ServicePrincipalTarget = NAMED) -> list[s
     with pytest.raises(Malformed) as caught:
         await scene.issuers.principals.resolve(target)
     assert "unresolvable" == caught.value.stable_code
+    assert all(fault.message for fault in caught.value.faults)
     return [fault.path for fault in caught.value.faults]
 
 

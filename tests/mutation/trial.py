@@ -20,6 +20,10 @@ _BROKEN = 70
 """The exit code of a process that could not try its fault: nothing is told about the fault then."""
 
 
+_FAILURES = {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR}
+"""The last: with the fault in it a module cannot be imported, or a test is called otherwise. Without it that was not so."""
+
+
 class Outcome(StrEnum):
     """What came of a trial."""
 
@@ -84,7 +88,7 @@ def outcome(site: Site, status: int) -> Outcome:
             return Outcome.SURVIVED
         case code if code == -signal.SIGALRM:
             return Outcome.HANGS
-        case code if code < 0 or code in {pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED}:
+        case code if code < 0 or code in _FAILURES:
             return Outcome.NOTICED
         case code:
             raise RuntimeError(f"the process that was to try {site.key} ended with {code}")

@@ -15,7 +15,7 @@ import pytest
 from tests.mutation.__main__ import EQUIVALENT, FOLDER, ROOT, Verdict
 from tests.mutation.reach import IMPORT, Reach
 from tests.mutation.sites import NOTHING, Site, planted, sites
-from tests.mutation.trial import Outcome
+from tests.mutation.trial import Outcome, outcome
 
 
 @pytest.mark.parametrize(
@@ -181,6 +181,20 @@ def test_tells_a_fault_that_is_noticed_from_one_that_is_not(tmp_path: Path) -> N
         "return number > 100": "survived",
         "super().__init__()": "survived",
     } == json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, "survived"), (1, "noticed"), (2, "noticed"), (4, "noticed")])
+def test_a_fault_with_which_a_test_cannot_even_be_found_is_noticed(code: int, expected: str) -> None:
+    """A module that cannot be imported any more, or a case that is called otherwise, is as good as a failure."""
+    site = next(iter(sites("a.py", "a < b")))
+    assert expected == outcome(site, code << 8)
+
+
+@pytest.mark.parametrize("code", [3, 5])
+def test_a_trial_that_breaks_ends_the_run(code: int) -> None:
+    """Nothing was tried."""
+    with pytest.raises(RuntimeError):
+        outcome(next(iter(sites("a.py", "a < b"))), code << 8)
 
 
 def test_tells_nothing_where_tests_fail_without_any_fault(tmp_path: Path) -> None:
