@@ -25,7 +25,8 @@ https://learn.microsoft.com/azure/azure-resource-manager/management/request-limi
 ARM_READS = Limit(250, 25)
 """The same for reads (same source)."""
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/?]+)", re.IGNORECASE)
-_READING = ("GET", "HEAD")
+_READING = "GET"
+"""The broker reads in no other way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Budgets:
 
     def of_graph(self, method: str) -> Budget:
         """What a call to Graph counts against."""
-        if method in _READING:
+        if method == _READING:
             return self._named("Graph's reads", GRAPH_READS)
         return self._named("Graph's writes", GRAPH_WRITES)
 
@@ -47,7 +48,7 @@ class Budgets:
         """What a call to Resource Manager counts against: by the subscription in its path, or the tenant."""
         found = _SUBSCRIPTION.search(path)
         where = f"subscription {found[1].lower()}" if found else "the tenant"
-        if method in _READING:
+        if method == _READING:
             return self._named(f"Resource Manager's reads in {where}", ARM_READS)
         kind = "deletions" if method == "DELETE" else "writes"
         return self._named(f"Resource Manager's {kind} in {where}", ARM_WRITES)

@@ -265,6 +265,14 @@ async def test_leases_are_counted_up_to_a_bound_within_a_partition_too(stores: S
     assert [8, 8, None, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 40, 7, 0)]
 
 
+async def test_exactly_as_many_as_asked_for_are_few(tables: Stores) -> None:
+    """One more is many."""
+    others = (each for each in map(lease, range(10_000)) if each.id.shard != "00")
+    for each in islice(others, 9):
+        await tables.leases.open(each)
+    assert [9, None] == [await tables.leases.count_few(WEB, most) for most in (9, 8)]
+
+
 async def test_a_listing_of_one_partition_goes_on_where_it_stopped(stores: Stores) -> None:
     """Page by page, nothing twice and nothing left out; a page that ends the listing says so."""
     made = [(await stores.leases.open(each)).id for each in neighbours(5)]

@@ -15,6 +15,7 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.issuer import SecretOrder, unheard
 from shared.core.role import AzureRole, ServicePrincipalTarget
 from tests.fakes.world import (
     DEFINITION,
@@ -309,3 +310,12 @@ async def test_refuses_what_is_not_its_own() -> None:
         await other.undo(one.footprint, young=False, wait_until=0)
     with pytest.raises(TypeError, match="not a service principal target"):
         one.issuer.plan(replace(one.order, target=secret_target()))
+
+
+async def test_a_lease_whose_application_is_unknown_gets_no_secret() -> None:
+    """No active lease is without one: that is a defect, told before anything is asked of Azure."""
+    one = job()
+    asked = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, wait_until=one.order.wait_until)
+    with pytest.raises(TypeError, match="application is known"):
+        await one.issuer.reissue(asked, one.footprint, unheard)
+    assert [] == one.world.calls.made

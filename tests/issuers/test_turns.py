@@ -144,6 +144,16 @@ async def test_nobody_waits_for_longer_than_its_budget(worker: int) -> None:
     assert 1 == len(on.order)
 
 
+async def test_who_waits_for_another_instance_asks_the_store_seldom() -> None:
+    """With pauses that grow up to half a second, a half more or less by chance."""
+    on = Instances()
+    holder = asyncio.create_task(on.change(0, lasting=20))
+    await on.clock.sleep(1)
+    await on.change(1)
+    await holder
+    assert 30 <= len(on.calls.named("turns.get")) <= 60
+
+
 async def test_who_gave_up_does_not_keep_the_line_waiting() -> None:
     """The next in line has its turn."""
     on = Instances(1)

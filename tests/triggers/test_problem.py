@@ -136,6 +136,23 @@ def test_a_cap_and_a_throttle_say_their_own_times() -> None:
     assert told(Throttled(retry_after=0.0))[1] == {"Retry-After": "1"}
 
 
+def test_what_passes_by_itself_says_when_to_come_back() -> None:
+    """Seconds, as docs/problems.md tells them; what does not pass says nothing."""
+    said = {kind: meaning.retry_after for kind, meaning in MEANINGS.items() if meaning.retry_after is not None}
+    assert {
+        errors.Throttled: 10,
+        errors.NotReplicated: 15,
+        errors.ConcurrentChange: 5,
+        errors.IdentityRefused: 30,
+        errors.Doubtful: 15,
+        errors.Uncertain: 10,
+        errors.Unavailable: 10,
+        errors.LostRace: 1,
+        errors.Interrupted: 1,
+        errors.Pending: 5,
+    } == said
+
+
 def test_a_405_lists_the_methods() -> None:
     """RFC 9110, 15.5.6."""
     assert told(MethodNotAllowed("GET", "PUT"))[1] == {"Allow": "GET, PUT"}

@@ -124,6 +124,8 @@ def test_a_scope_loses_its_last_slash() -> None:
         f"{SUBSCRIPTION}/resourceGroups/a/providers/Microsoft.Web",
         f"{SUBSCRIPTION}/providers/Microsoft.Web",
         f"{SUBSCRIPTION}/resourceGroups/..",
+        f"{SUBSCRIPTION}/resourceGroups/.",
+        f"{SUBSCRIPTION}/providers/Microsoft.Web/sites/.",
         f"{SUBSCRIPTION}/resourceGroups/a b",
         f"{SUBSCRIPTION}/resourceGroups/a?x=1",
         f"{SUBSCRIPTION}/resourceGroups/a%2f..",

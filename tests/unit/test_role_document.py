@@ -182,6 +182,15 @@ def test_a_fault_is_told_by_its_path(change: dict[str, Any], path: str) -> None:
     assert [path] == faults(DOCUMENT | change)
 
 
+def test_a_pool_of_none_is_what_there_is() -> None:
+    """A document may say so; another size is refused with the reason."""
+    document = {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[0]}]}
+    assert read_role(WEB, document) == read_role(WEB, document | {"pool": {"size": 0}})
+    with pytest.raises(Malformed) as caught:
+        read_role(WEB, document | {"pool": {"size": 1}})
+    assert [Fault("pool.size", "expected 0: principals are made when they are asked for")] == list(caught.value.faults)
+
+
 def test_a_service_principal_without_roles_and_groups_is_refused() -> None:
     """It could do nothing."""
     assert ["azure_roles"] == faults({"type": "service_principal"})
