@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -100,3 +101,8 @@ def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object
         reason="because",
         target_digest="f" * 64,
     )
+
+
+def neighbours(count: int, shard: str = "07") -> list[Lease]:
+    """So many leases of one role in one partition."""
+    return list(islice((each for each in map(lease, range(10_000)) if each.id.shard == shard), count))

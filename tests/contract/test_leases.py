@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from itertools import islice, pairwise, product
+from itertools import pairwise, product
 
 import pytest
 
@@ -14,7 +14,7 @@ from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery
-from tests.contract.stores import LOSSES, Stores, lease
+from tests.contract.stores import LOSSES, Stores, lease, neighbours
 from tests.fakes.clock import START
 from tests.fakes.world import ALICE, BOB, SCOPES, WEB
 
@@ -241,36 +241,6 @@ async def test_a_few_leases_are_counted_exactly_and_many_are_not(stores: Stores)
     """All that have not ended; more than asked for are told as that."""
     await furnished(stores)
     assert [6, 6, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 48, 5)]
-
-
-def neighbours(count: int, shard: str = "07") -> list[Lease]:
-    """So many leases of one role in one partition."""
-    return list(islice((each for each in map(lease, range(10_000)) if each.id.shard == shard), count))
-
-
-async def test_a_first_partition_with_twice_its_share_tells_that_there_are_many(tables: Stores) -> None:
-    """Ids are spread evenly: of 48 a partition has three, so that with more than six of them in it nobody reads on."""
-    for each in neighbours(6, "00"):
-        await tables.leases.open(each)
-    assert [6, 6, None] == [await tables.leases.count_few(WEB, most) for most in (1000, 48, 47)]
-
-
-async def test_leases_are_counted_up_to_a_bound_within_a_partition_too(stores: Stores) -> None:
-    """One past it, whichever way they are spread; a partition that holds twice its share is told as many."""
-    for each in neighbours(5):
-        await stores.leases.open(each)
-    assert [5, 5, 5, 4, 3, 1] == [await stores.leases.count_live(WEB, most) for most in (100, 5, 4, 3, 2, 0)]
-    for spread in range(1, 4):
-        await stores.leases.open(lease(20_000 + spread))
-    assert [8, 8, None, None] == [await stores.leases.count_few(WEB, most) for most in (1000, 40, 7, 0)]
-
-
-async def test_exactly_as_many_as_asked_for_are_few(tables: Stores) -> None:
-    """One more is many."""
-    others = (each for each in map(lease, range(10_000)) if each.id.shard != "00")
-    for each in islice(others, 9):
-        await tables.leases.open(each)
-    assert [9, None] == [await tables.leases.count_few(WEB, most) for most in (9, 8)]
 
 
 async def test_a_listing_of_one_partition_goes_on_where_it_stopped(stores: Stores) -> None:

@@ -14,8 +14,7 @@ from shared.cloud.lease_rows import PARTITIONS
 from shared.cloud.tables import Table
 from shared.core.lease import State
 from shared.core.ports import LeaseQuery
-from tests.contract.stores import lease
-from tests.contract.test_leases import neighbours
+from tests.contract.stores import lease, neighbours
 from tests.contract.test_listing import OTHER, QUERIES, opened_at
 from tests.contract.wires import Wired
 from tests.fakes.world import ALICE, BOB, WEB
