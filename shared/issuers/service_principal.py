@@ -5,14 +5,14 @@ Calls for R role assignments and G groups: 3+R+G to mint, R+G+4 to undo (R+G+2 w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared.core import mark
 from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ApplicationIds, NewApplication, NewSecret
-from shared.core.errors import Absent, Doubtful, Refused, Uncertain, Upstream
+from shared.core.errors import Absent, Doubtful, Refused, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.issuer import Minted, Order, SecretOrder, unheard
 from shared.core.names import ObjectId, Scope
@@ -63,9 +63,7 @@ class ServicePrincipalIssuer:
         note(made)
         # A secret made twice does no harm: both go with the application.
         principal, secret = await both(self._principal(order, made, application, note), self._secret(order, application))
-        made = replace(made, principal_id=principal, secret_id=secret.key_id)
-        note(made)
-        made = replace(made, unmade=())
+        made = replace(made, principal_id=principal, secret_id=secret.key_id, unmade=())
         note(made)
         await self._give(order, made, target, principal, note)
         credential = self._credential(made, application.app_id, secret)
@@ -79,14 +77,14 @@ class ServicePrincipalIssuer:
         """
         found = _own(footprint)
         look = Look(self.patience, young, wait_until)
-        try:
-            if found.app_id is None:
+        if found.app_id is None:
+            try:
                 application = await look.at(lambda: self.directory.find_application(found.unique_name))
-                found = replace(found, application_id=application.object_id, app_id=application.app_id)
-            if found.principal_id is None and (app_id := found.app_id) is not None:
-                found = replace(found, principal_id=await self._principal_of(app_id, look))
-        except Absent:
-            return found
+            except Absent:
+                return found
+            found = replace(found, application_id=application.object_id, app_id=application.app_id)
+        if found.principal_id is None and (app_id := found.app_id) is not None:
+            found = replace(found, principal_id=await self._principal_of(app_id, look))
         return found
 
     async def _principal_of(self, app_id: ObjectId, look: Look) -> ObjectId | None:
@@ -172,30 +170,23 @@ class ServicePrincipalIssuer:
         principal: ObjectId,
         note: Callable[[Footprint], None],
     ) -> None:
-        """All at once; notes of which of them Azure has said for certain that they were not made."""
-        unmade: list[str] = []
-        assigned = (
-            self._assign(order, assignment, role, principal, unmade)
-            for assignment, role in zip(made.assignments, target.azure_roles, strict=True)
-        )
-        joined = (self._join(order, group, principal, unmade) for group in made.groups)
+        """All at once. When that fails, notes of which of them Azure has said for certain that they were not made."""
+        pairs = zip(made.assignments, target.azure_roles, strict=True)
+        assigned = {each.name: self._assigning(order, each, role, principal) for each, role in pairs}
+        joined = {group: Attempt(partial(self.directory.add_member, group, principal)) for group in made.groups}
         try:
-            await all_of(*assigned, *joined)
-        finally:
-            note(replace(made, unmade=tuple(unmade)))
+            await all_of(
+                *(self._repeat(order, each.make) for each in assigned.values()),
+                *(self._repeat_on_fresh(order, each.make) for each in joined.values()),
+            )
+        except Upstream:
+            attempts = [*assigned.items(), *joined.items()]
+            note(replace(made, unmade=tuple(name for name, each in attempts if not each.may_have_worked)))
+            raise
 
-    async def _assign(
-        self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId, unmade: list[str]
-    ) -> None:
+    def _assigning(self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId) -> Attempt:
         said = mark.assignment_description(order.lease_id)
-        attempt = Attempt(lambda: self.authorization.assign(assignment, role.definition_id, principal, role.condition, said))
-        with _certain_noes(attempt, assignment.name, unmade):
-            await self._repeat(order, attempt.make)
-
-    async def _join(self, order: Order, group: ObjectId, principal: ObjectId, unmade: list[str]) -> None:
-        attempt = Attempt(lambda: self.directory.add_member(group, principal))
-        with _certain_noes(attempt, group, unmade):
-            await self._repeat_on_fresh(order, attempt.make)
+        return Attempt(partial(self.authorization.assign, assignment, role.definition_id, principal, role.condition, said))
 
     async def _is_ready(self, order: Order, target: ServicePrincipalTarget, made: ClientSecretCredential) -> bool:
         if target.ready == "none":
@@ -212,17 +203,6 @@ class ServicePrincipalIssuer:
             secret_id=secret.key_id,
             subscription_id=common_subscription(each.scope for each in made.assignments),
         )
-
-
-@contextmanager
-def _certain_noes(attempt: Attempt, name: str, unmade: list[str]) -> Iterator[None]:
-    """Adds the name when the attempt fails and no try of it can have taken effect."""
-    try:
-        yield
-    except Upstream as failure:
-        if not (attempt.uncertain or isinstance(failure, Uncertain)):
-            unmade.append(name)
-        raise
 
 
 def _new_application(order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget) -> NewApplication:

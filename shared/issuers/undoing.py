@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared.core.errors import Absent, OutOfReach, Refused, Uncertain, Upstream
 from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
@@ -52,22 +53,22 @@ class Undoing:
         made = self.footprint
         await all_of(*(self._gone(self._unassign(each), unmade=each.name in made.unmade) for each in made.assignments))
         if (principal := made.principal_id) is not None:
-            await all_of(*(self._gone(self._leave(each, principal), unmade=each in made.unmade) for each in made.groups))
+            leave = self.directory.remove_member
+            await all_of(*(self._gone(partial(leave, each, principal), unmade=each in made.unmade) for each in made.groups))
         await self._remove_objects()
         if self.failure is not None:
             raise self.failure
         return self.met_all and made.principal_id is not None and made.application_id is not None
 
     async def _remove_objects(self) -> None:
-        principal, application = self.footprint.principal_id, self.footprint.application_id
-        binned = []
-        if principal is not None and principal not in self.footprint.purged:
-            met = await self._gone(lambda: self.directory.delete_principal(principal))
-            binned.append((principal, met))
-        if application is not None and application not in self.footprint.purged:
-            met = await self._gone(lambda: self.directory.delete_application(application))
-            binned.append((application, met))
-        if self.footprint.purge:
+        made, binned = self.footprint, list[tuple[ObjectId, bool]]()
+        for object_id, delete in (
+            (made.principal_id, self.directory.delete_principal),
+            (made.application_id, self.directory.delete_application),
+        ):
+            if object_id is not None and object_id not in made.purged:
+                binned.append((object_id, await self._gone(partial(delete, object_id))))
+        if made.purge:
             for object_id, met in binned:
                 await self._purge(object_id, was_there=met)
 
@@ -83,9 +84,6 @@ class Undoing:
 
         return unassign
 
-    def _leave(self, group: ObjectId, principal: ObjectId) -> Callable[[], Awaitable[None]]:
-        return lambda: self.directory.remove_member(group, principal)
-
     async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False) -> bool:
         """Deletes one thing and says whether it was there, as far as is known. What is ``unmade`` is not missed."""
         attempt = Attempt(delete)
@@ -94,7 +92,7 @@ class Undoing:
             await look.at(attempt.make)
         except Absent:
             self.met_all = self.met_all and unmade
-            return attempt.uncertain
+            return attempt.may_have_worked
         except Upstream as failure:
             self.failure = self.failure or failure
             return False
@@ -121,15 +119,16 @@ class Undoing:
 
 @dataclass(slots=True)
 class Attempt:
-    """Tries one call, as often as it is told to. After an answer that was lost, what is found may be its own doing."""
+    """Tries one call, as often as it is told to. ``may_have_worked`` unless Azure has said no, for certain, to every try."""
 
     call: Callable[[], Awaitable[None]]
-    uncertain: bool = False
+    may_have_worked: bool = False
 
     async def make(self) -> None:
         """One try. Raises what the call raises."""
+        before, self.may_have_worked = self.may_have_worked, True
         try:
             await self.call()
-        except Uncertain:
-            self.uncertain = True
+        except Upstream as failure:
+            self.may_have_worked = before or isinstance(failure, Uncertain)
             raise
