@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssi
 from shared.cloud.arm_budget import ArmBudget
 from shared.cloud.budgets import Budgets
 from shared.cloud.repeating import Repeating
-from shared.cloud.upstream import Refusal
+from shared.cloud.upstream import Refusal, parsed
 from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
 from shared.core.census import FoundAssignment
 from shared.core.definition import Definition, Permission
@@ -163,7 +162,7 @@ class Arm:
             with _upstream():
                 answer = await self._client._send_request(HttpRequest("GET", following))  # noqa: SLF001 - the documented way
                 answer.raise_for_status()
-                document = _json(answer.text())
+                document = parsed(answer.text())
             if not isinstance(document, dict) or not isinstance(document.get("value"), list):
                 raise Unavailable("the answer lists nothing")
             for item in document["value"]:
@@ -220,11 +219,4 @@ def _failure(error: HttpResponseError) -> Upstream:
     if answer is None or status is None or status < _BAD_REQUEST:
         return Unavailable(f"{type(error).__name__} from Resource Manager", status=status)
     headers: Mapping[str, str] = getattr(answer, "headers", {})
-    return Refusal.read(status, headers, _json(answer.text())).as_error(RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES)
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    return Refusal.read(status, headers, parsed(answer.text())).as_error(RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES)

@@ -17,6 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
 from shared.cloud.single_flight import SingleFlight
+from shared.cloud.upstream import parsed
 from shared.core.errors import Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId
 from shared.core.patience import all_of
@@ -180,10 +181,7 @@ class TenantKeys:
             raise Unreachable(f"{type(silence).__name__} from {address}") from silence
         if not answer.is_success:
             raise Unavailable(f"no document at {address}", status=answer.status_code)
-        try:
-            document = answer.json()
-        except ValueError as unreadable:
-            raise Unavailable(f"no JSON at {address}") from unreadable
+        document = parsed(answer.content)
         if not isinstance(document, dict):
             raise Unavailable(f"no JSON object at {address}")
         return document

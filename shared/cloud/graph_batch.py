@@ -14,6 +14,7 @@ from typing import Any, TypeIs
 
 import httpx
 
+from shared.cloud.upstream import parsed
 from shared.core import urgency
 from shared.core.budget import Budget
 from shared.core.errors import Absent, AlreadyExists, IdentityRefused, Refused, Throttled, Unavailable, Upstream
@@ -203,10 +204,7 @@ def _again(failure: Upstream) -> Upstream:
 
 def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
     """What can be read of the answer: an item that is missing there may have been carried out or not."""
-    try:
-        document = batch.json()
-    except ValueError:
-        return ()
+    document = parsed(batch.content)
     listed = document.get("responses") if isinstance(document, dict) else None
     return [each for each in listed if _is_answer(each)] if isinstance(listed, list) else ()
 

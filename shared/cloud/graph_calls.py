@@ -23,7 +23,7 @@ from msgraph_core import BaseGraphRequestAdapter  # type: ignore[import-untyped]
 from shared.cloud.budgets import Budgets
 from shared.cloud.graph_batch import BATCH, Batches
 from shared.cloud.repeating import Repeating, Told, bearer_of
-from shared.cloud.upstream import Refusal
+from shared.cloud.upstream import Refusal, parsed
 from shared.core import urgency
 from shared.core.azure_codes import GRAPH, GRAPH_STATUSES
 from shared.core.errors import Unavailable, Unreachable, Upstream
@@ -118,7 +118,7 @@ class GraphCalls:
 
 def document_of(answer: httpx.Response) -> dict[str, Any]:
     """The JSON object in a successful answer. Without one nobody knows what has happened: ``Unavailable``."""
-    document = _json(answer)
+    document = parsed(answer.content)
     if not isinstance(document, dict):
         raise Unavailable("the answer holds no JSON object", status=answer.status_code)
     return document
@@ -151,11 +151,4 @@ def _failure(answer: httpx.Response) -> Upstream:
 
 
 def _refusal(answer: httpx.Response) -> Refusal:
-    return Refusal.read(answer.status_code, answer.headers, None if answer.is_success else _json(answer))
-
-
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
+    return Refusal.read(answer.status_code, answer.headers, None if answer.is_success else parsed(answer.content))

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from shared.cloud.upstream import seconds_to_wait
+from shared.cloud.upstream import parsed, seconds_to_wait
 from shared.core.names import ObjectId
 from shared.core.ports import Clock
 from shared.core.secret import Secret
@@ -136,10 +136,7 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> _Verdict:
 
 
 def _told(answer: httpx.Response) -> Mapping[str, Any]:
-    try:
-        body: Any = answer.json()
-    except ValueError:
-        return {}
+    body = parsed(answer.content)
     return body if isinstance(body, dict) else {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,14 @@ _LONGEST_WAIT = 3600.0
 """Seconds. Azure has not been seen to ask for more than some minutes; a mistake must not keep the broker still for days."""
 _SECONDS = re.compile(r"\s*-?\d{1,9}(\.\d+)?\s*(,\s*-?\d{1,9}(\.\d+)?\s*)*", re.ASCII)
 _UNAVAILABLE = 503
+
+
+def parsed(text: str | bytes) -> Any:
+    """The JSON document of an answer's body; ``None`` where it is none, as a proxy's page."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
