@@ -54,6 +54,8 @@ def test_an_option_that_says_nothing_is_refused(client: Client, option: str) -> 
     "expression",
     [
         "appId eq 1",
+        "appId eq 5abc",
+        "displayName eq 1.5",
         "displayName ge 5",
         "displayName eq true",
         "displayName in ('a', 5)",

@@ -63,6 +63,5 @@ def organization(request: Request) -> Reply:
     }
     queries.check_options(request, {"$select"})
     selected = queries.selection(request, "organization", tenant)
-    name = "organization" + ("" if selected is None else f"({','.join(selected)})")
     shown = tenant if selected is None else {each: tenant[each] for each in selected}
-    return Reply(200, request.context(name) | {"value": [shown]})
+    return Reply(200, request.context(queries.named("organization", selected)) | {"value": [shown]})

@@ -21,7 +21,6 @@ FUNCTIONS: dict[str, Callable[[str, str], bool]] = {
     "contains": lambda value, part: part in value,
 }
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"ge": ge, "gt": gt, "le": le, "lt": lt}
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NAMED = {"true": True, "false": False, "null": None}
 
 
@@ -174,12 +173,13 @@ class _Parser:
 
     def literal(self, path: str, operator: str) -> Any:
         word = self.take()
-        self.operands.append(Operand(path, operator, types.of_literal(word)))
+        kind = types.of_literal(word)
+        self.operands.append(Operand(path, operator, kind))
         if word.startswith("'"):
             return word[1:-1].replace("''", "'")
         if word in {"(", ")", ",", "/"}:
             raise _unreadable(word)
-        if word.lower() not in _NAMED and not word[:1].isdigit() and not word.startswith("-") and not _GUID.fullmatch(word):
+        if kind is None and word.lower() not in _NAMED:
             # A word without quotes is a property, and none is compared with another here.
             self.operands.append(Operand(self.path(word)[1]))
         return _NAMED.get(word.lower(), word)

@@ -88,7 +88,7 @@ def one[T](request: Request, kind: Kind[T], item: T) -> Reply:
     if selected is None:
         return request.entity(f"{kind.collection}/$entity", kind.shown(request, item))
     body = _select(kind, kind.body(request, item), selected)
-    return request.entity(f"{kind.collection}({','.join(selected)})/$entity", body)
+    return request.entity(f"{named(kind.collection, selected)}/$entity", body)
 
 
 def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str | None = None) -> Reply:
@@ -97,8 +97,7 @@ def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str |
     chosen = _ordered(request, kind, _searched(request, kind, _filtered(request, kind, items)))
     selected = selection(request, kind.name, kind.known)
     page, rest = _page(request, chosen, attrgetter("id"))
-    name = (fragment or kind.collection) + ("" if selected is None else f"({','.join(selected)})")
-    body = request.context(name)
+    body = request.context(named(fragment or kind.collection, selected))
     if _wants_count(request):
         body["@odata.count"] = len(chosen)
     if rest is not None:
@@ -115,7 +114,7 @@ def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObject
     selected = selection(request, "directoryObject", _ANY)
     ordered = sorted(bodies, key=itemgetter("id"))
     page, rest = _page(request, ordered, itemgetter("id"))
-    body = request.context(fragment + ("" if selected is None else f"({','.join(selected)})"))
+    body = request.context(named(fragment, selected))
     if _wants_count(request):
         body["@odata.count"] = len(bodies)
     if rest is not None:
@@ -225,6 +224,11 @@ def _ordered[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
         raise errors.bad_request(f"Syntax error at position {len(name)} in '{order}'.", "BadRequest")
     keyed = [(str(kind.get(request, item)(name) or "").casefold(), item) for item in items]
     return [item for _, item in sorted(keyed, key=lambda pair: pair[0], reverse=direction.strip().lower() == "desc")]
+
+
+def named(collection: str, selected: list[str] | None) -> str:
+    """The collection as ``@odata.context`` names it, with what was selected."""
+    return collection if selected is None else f"{collection}({','.join(selected)})"
 
 
 def selection(request: Request, kind: str, known: Mapping[str, Any]) -> list[str] | None:

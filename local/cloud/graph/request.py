@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.graph import errors
+from local.cloud.graph.types import GUID_TEXT
 from local.cloud.wire import Json, Reply
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from local.cloud.world import World
 
 type Handler = Callable[["Request"], Reply]
-
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ class Request:
     def guid(self, name: str) -> str:
         """The object id that a name in the route matched; refuses what is none."""
         value = self.param(name)
-        if not _GUID.fullmatch(value):
+        if not GUID_TEXT.fullmatch(value):
             raise errors.bad_request(f"Invalid object identifier '{value}'.")
         return value.lower()
 
@@ -127,6 +125,6 @@ def referenced(body: Json) -> str:
 def reference(url: object) -> str:
     """The object id at the end of a reference such as ``https://graph.microsoft.com/v1.0/directoryObjects/{id}``."""
     last = str(url).rstrip("/").rpartition("/")[2].rpartition("(")[2].strip("')")
-    if not isinstance(url, str) or not _GUID.fullmatch(last):
+    if not isinstance(url, str) or not GUID_TEXT.fullmatch(last):
         raise errors.bad_request("Invalid URI format. The resource link is not a valid reference to a directory object.")
     return last.lower()

@@ -63,7 +63,7 @@ ELEMENTS: Mapping[str, Mapping[str, Any]] = {
 }
 """What the elements of a collection have; those of every other collection are texts."""
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+GUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _WHOLE = re.compile(r"-?\d+")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -97,7 +97,7 @@ def of_literal(word: str) -> str | None:
         return STRING
     if word.lower() in ("true", "false"):
         return BOOLEAN
-    patterns = {_GUID: GUID, _DAY: DATE, _WHOLE: NUMBER}
+    patterns = {GUID_TEXT: GUID, _DAY: DATE, _WHOLE: NUMBER}
     if found := next((kind for pattern, kind in patterns.items() if pattern.fullmatch(word)), None):
         return found
     return INSTANT if is_instant(word) else None
@@ -117,7 +117,7 @@ def holds(kind: str | None, value: Any) -> bool:
     if kind == INSTANT:
         return isinstance(value, str) and is_instant(value)
     if kind == GUID:
-        return isinstance(value, str) and _GUID.fullmatch(value) is not None
+        return isinstance(value, str) and GUID_TEXT.fullmatch(value) is not None
     return isinstance(value, {BOOLEAN: bool, None: dict}.get(kind, str))
 
 
