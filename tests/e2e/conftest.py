@@ -75,9 +75,9 @@ class Stage:
         summary: dict[str, int] = await (await self.broker("admin")).must("POST", "sweep")
         return summary
 
-    async def settled(self, within: float = 60.0) -> None:
+    async def settled(self) -> None:
         """Waits until every lease of this test has ended, sweeping as the timer would; fails when some have not in time."""
-        deadline = asyncio.get_running_loop().time() + within
+        deadline = asyncio.get_running_loop().time() + 60
         while live := await self._live():
             assert asyncio.get_running_loop().time() < deadline, live
             await asyncio.sleep(0.3)
