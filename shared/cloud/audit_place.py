@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from shared.cloud.tables import Row
+from shared.cloud.table_operations import Row
 from shared.core.errors import Fault, Malformed
 from shared.core.ports import AuditQuery
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.audit_place import NO_CURSOR, Place, after, partition, start
 from shared.cloud.lease_rows import instant_key
 from shared.cloud.system import SystemClock
-from shared.cloud.tables import Row, Table, chunked, joined, quoted
+from shared.cloud.table_operations import Row, create, put
+from shared.cloud.tables import Table, chunked, joined, quoted
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import LostRace, Malformed, Refused
@@ -46,7 +46,7 @@ class TableAudit:
     async def record(self, event: AuditEvent) -> None:
         """One insert. A repeat by the SDK after a lost answer meets its own row, and that is success."""
         try:
-            await self._table.insert(_row(event, self._ids))
+            await self._table.write([create(_row(event, self._ids))])
         except LostRace:
             return
 
@@ -120,13 +120,13 @@ class TableJournal:
 
     async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int], **more: str) -> None:
         row = _key(place) | {"At": at.isoformat(), "Summary": json.dumps(dict(summary)), **more}
-        await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
+        await self._table.write([put(row)])
 
     async def counted(self, count: Count) -> None:
         """One write."""
         listed = [[role, state, number] for (role, state), number in count.leases.items()]
         row = _key(_COUNTED) | {"At": count.at.isoformat(), **chunked("Leases", json.dumps(listed))}
-        await self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})])
+        await self._table.write([put(row)])
 
     async def last_count(self) -> Count | None:
         """One point read."""

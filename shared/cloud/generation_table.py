@@ -10,11 +10,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.tables import Row, Table, etag_of
+from shared.cloud.table_operations import Row, create, update
+from shared.cloud.tables import Table, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.generation import Generation
 from shared.core.names import RoleName
@@ -66,11 +65,8 @@ class TableGenerations:
             "Number": generation.number,
             "Finished": generation.finished,
         }
-        if not generation.version:
-            return await self._table.insert(row)
-        condition = {"etag": generation.version, "match_condition": MatchConditions.IfNotModified}
-        done = await self._table.write([("update", row, {"mode": UpdateMode.REPLACE, **condition})])
-        return str(done[0]["etag"])
+        (version,) = await self._table.write([update(row, generation.version) if generation.version else create(row)])
+        return version
 
 
 def _generation(row: Row) -> Generation:

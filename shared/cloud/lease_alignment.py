@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from azure.data.tables import UpdateMode
-
 from shared.cloud.lease_rows import PARTITIONS, every_index_key, index_keys, indexed_id, lease_key, read_view
-from shared.cloud.tables import Row, Table, between
+from shared.cloud.table_operations import Row, delete, put
+from shared.cloud.tables import Table, between
 from shared.core.errors import LostRace
 from shared.core.lease import FORM, Lease, State
 from shared.core.names import LeaseId
@@ -57,7 +56,7 @@ class Alignment:
                 if met > at_most or not await self._mended(lease_id, keys, leases):
                     left = True
         if not left:
-            await self._table.write([("upsert", ALIGNED, {"mode": UpdateMode.REPLACE})])
+            await self._table.write([put(ALIGNED)])
         return met
 
     async def _amiss(self, shard: str) -> list[tuple[LeaseId, frozenset[str]]]:
@@ -76,7 +75,7 @@ class Alignment:
         lease = await leases.get(lease_id)
         with suppress(LostRace):
             if lease is None:
-                await self._table.write([("delete", {"PartitionKey": lease_id.shard, "RowKey": key}) for key in sorted(keys)])
+                await self._table.write([delete({"PartitionKey": lease_id.shard, "RowKey": key}) for key in sorted(keys)])
                 return True
             former = replace(lease, form=1)
             if lease.form == FORM and {*await standing(self._table, former)} == {*index_keys(lease)}:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from shared.cloud.lease_rows import ALL, TODAYS, holder_index, index_key, indexed_id, past_of, read_view, role_index
-from shared.cloud.tables import Row, Table, Token, past
+from shared.cloud.table_operations import Row
+from shared.cloud.tables import Table, Token, past
 from shared.core.lease import LeaseView, State
 from shared.core.patience import all_of
 from shared.core.ports import LeaseQuery

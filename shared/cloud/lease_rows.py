@@ -16,7 +16,8 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.cloud.tables import Row, chunked, etag_of, joined
+from shared.cloud.table_operations import Row
+from shared.cloud.tables import chunked, etag_of, joined
 from shared.core.footprint import Footprint, read_footprint, write_footprint
 from shared.core.issue_key import IssueKey
 from shared.core.lease import FORM, Cause, Holder, Lease, LeaseView, State

@@ -7,10 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from azure.core import MatchConditions
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_alignment import ALIGNED, Alignment, standing
@@ -37,7 +34,8 @@ from shared.cloud.lease_rows import (
     view_text,
 )
 from shared.cloud.stuck_index import StuckIndex
-from shared.cloud.tables import Operation, Table, between, etag_of
+from shared.cloud.table_operations import Operation, create, delete, put, update
+from shared.cloud.tables import Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.footprint import Footprint
 from shared.core.generation import Generation
@@ -64,9 +62,9 @@ class TableLeases:
         """One transaction: five inserts, and the key's row where there is one."""
         write_id = self._ids.guid()
         rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
-        operations: list[Operation] = [("create", row) for row in rows]
+        operations = [create(row) for row in rows]
         if key is not None:
-            operations.append(("update", key_row(key), _replacing(key.version)) if key.version else ("create", key_row(key)))
+            operations.append(update(key_row(key), key.version) if key.version else create(key_row(key)))
         return await self._commit(lease, write_id, operations)
 
     async def find_key(self, digest: str) -> IssueKey | None:
@@ -78,12 +76,12 @@ class TableLeases:
         """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves."""
         write_id = self._ids.guid()
         stood, stand = await standing(self._table, former), index_keys(lease)
-        operations: list[Operation] = [("update", lease_row(lease, write_id), _replacing(former.version))]
+        operations = [update(lease_row(lease, write_id), former.version)]
         if due_key(lease) != due_key(former):
-            operations += [("delete", due_row(former)), ("create", due_row(lease))]
-        operations += [("delete", {"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
+            operations += [delete(due_row(former)), create(due_row(lease))]
+        operations += [delete({"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
         if stood != stand or view_text(lease) != view_text(former):
-            operations += [("upsert", row, {"mode": UpdateMode.REPLACE}) for row in index_rows(lease)]
+            operations += [put(row) for row in index_rows(lease)]
         if lease.state is State.STUCK and (former.state is not State.STUCK or former.form != FORM):
             await self._stuck.note(lease.id)
         swapped = await self._commit(replace(lease, form=FORM), write_id, operations)
@@ -99,11 +97,11 @@ class TableLeases:
     async def remove(self, lease: Lease) -> None:
         """One transaction: five deletes, and the key's row if it still stands for this lease."""
         key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)
-        operations: list[Operation] = [("delete", key | {"RowKey": lease_key(lease.id)}, _unchanged(lease.version))]
+        operations = [delete(key | {"RowKey": lease_key(lease.id)}, lease.version)]
         found = await self.find_key(lease.key) if lease.key else None
         if found is not None and found.lease_id == lease.id:
-            operations.append(("delete", key | {"RowKey": key_key(lease.key)}, _unchanged(found.version)))
-        operations += [("delete", key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
+            operations.append(delete(key | {"RowKey": key_key(lease.key)}, found.version))
+        operations += [delete(key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
         try:
             await self._table.write(operations)
         except LostRace:
@@ -204,13 +202,13 @@ class TableLeases:
     async def _commit(self, lease: Lease, write_id: str, operations: Sequence[Operation]) -> Lease:
         """The lease with its new version. A write that fails may still be this very one, its first answer lost."""
         try:
-            done = await self._table.write(operations)
+            version, *_ = await self._table.write(operations)
         except (LostRace, Uncertain):
             row = await self._table.read(lease.id.shard, lease_key(lease.id))
             if row is None or row["Write"] != write_id:
                 raise
             return replace(lease, version=etag_of(row))
-        return replace(lease, version=str(done[0]["etag"]))
+        return replace(lease, version=version)
 
     async def _count(self, condition: str, at_most: int) -> int:
         count = 0
@@ -238,11 +236,3 @@ class TableLeases:
             async for row in self._table.scan(between(shard, index), select=["RowKey", "State"]):
                 found[indexed_id(row["RowKey"]).role, State(row["State"])] += 1
         return found
-
-
-def _unchanged(version: str) -> dict[str, Any]:
-    return {"etag": version, "match_condition": MatchConditions.IfNotModified}
-
-
-def _replacing(version: str) -> dict[str, Any]:
-    return {"mode": UpdateMode.REPLACE, **_unchanged(version)}

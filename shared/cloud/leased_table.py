@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.table_operations import delete, put
 from shared.cloud.tables import Table
 from shared.core.errors import LostRace
 from shared.core.names import LeaseId, ObjectId, shard_of
@@ -27,7 +27,7 @@ class TableLeasedPrincipals:
     async def note(self, ids: Collection[ObjectId], lease_id: LeaseId) -> None:
         """One write an id, side by side."""
         rows = [_key(each) | {"LeaseId": lease_id} for each in ids]
-        await all_of(*(self._table.write([("upsert", row, {"mode": UpdateMode.REPLACE})]) for row in rows))
+        await all_of(*(self._table.write([put(row)]) for row in rows))
 
     async def find(self, ids: Collection[ObjectId]) -> LeaseId | None:
         """One point read an id, side by side."""
@@ -41,7 +41,7 @@ class TableLeasedPrincipals:
 
     async def _delete(self, each: ObjectId) -> None:
         with suppress(LostRace):
-            await self._table.write([("delete", _key(each))])
+            await self._table.write([delete(_key(each))])
 
 
 def _key(each: ObjectId) -> dict[str, str]:

@@ -6,11 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.tables import Operation, Row, Table, chunked, etag_of, joined
+from shared.cloud.table_operations import Operation, Row, create, delete, put, update
+from shared.cloud.tables import Table, chunked, etag_of, joined
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Admissions, Ids
@@ -47,7 +46,7 @@ class TableRoles:
             **chunked("Document", json.dumps(store_role(role))),
         }
         try:
-            done = await self._table.write([_put(row, expected)])
+            (version,) = await self._table.write([_put(row, expected)])
         except (LostRace, Uncertain) as error:
             # The write may be this very one, its first answer lost.
             stored = await self._table.read(_PARTITION, role.name)
@@ -56,7 +55,7 @@ class TableRoles:
             if isinstance(error, LostRace):
                 raise PreconditionFailed from error
             raise
-        return replace(role, version=str(done[0]["etag"]))
+        return replace(role, version=version)
 
     async def delete(self, name: RoleName, *, expected: str | None) -> bool:
         """A read and a conditional delete."""
@@ -66,9 +65,8 @@ class TableRoles:
         if expected is not None and etag_of(row) != expected:
             raise PreconditionFailed
         key = {"PartitionKey": _PARTITION, "RowKey": name}
-        condition = {"etag": etag_of(row), "match_condition": MatchConditions.IfNotModified}
         try:
-            await self._table.write([("delete", key, condition)])
+            await self._table.write([delete(key, etag_of(row))])
         except LostRace as lost:
             if await self._table.read(_PARTITION, name) is not None:
                 raise PreconditionFailed from lost
@@ -89,14 +87,8 @@ class TableRoles:
 
 def _put(row: dict[str, Any], expected: str | None) -> Operation:
     if expected is None:
-        return "upsert", row, {"mode": UpdateMode.REPLACE}
-    if not expected:
-        return "create", row
-    return (
-        "update",
-        row,
-        {"mode": UpdateMode.REPLACE, "etag": expected, "match_condition": MatchConditions.IfNotModified},
-    )
+        return put(row)
+    return update(row, expected) if expected else create(row)
 
 
 def _role(row: Row) -> Role:

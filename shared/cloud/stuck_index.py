@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from azure.data.tables import UpdateMode
-
 from shared.cloud.lease_rows import index_key, indexed_id
-from shared.cloud.tables import Row, Table
+from shared.cloud.table_operations import Row, delete, put
+from shared.cloud.tables import Table
 from shared.core.errors import LostRace, Upstream
 from shared.core.names import LeaseId
 
@@ -27,12 +26,12 @@ class StuckIndex:
 
     async def note(self, lease_id: LeaseId) -> None:
         """One write. Raises ``Upstream``."""
-        await self._table.write([("upsert", _row(lease_id), {"mode": UpdateMode.REPLACE})])
+        await self._table.write([put(_row(lease_id))])
 
     async def forget(self, lease_id: LeaseId) -> None:
         """One delete. What cannot be deleted stays for the reconciliation."""
         with suppress(LostRace, Upstream):
-            await self._table.write([("delete", _row(lease_id))])
+            await self._table.write([delete(_row(lease_id))])
 
     async def pages(self, size: int) -> AsyncIterator[list[LeaseId]]:
         """The leases with a hint, the newest first, so many at a time. Raises ``Upstream``."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import (
     AzureError,
@@ -16,16 +17,15 @@ from azure.core.exceptions import (
     ServiceRequestTimeoutError,
 )
 from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.data.tables import TableErrorCode
+from azure.data.tables import TableErrorCode, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.repeating import STORAGE, Repeating
-from shared.cloud.table_reads import Reads, Tables
+from shared.cloud.table_operations import ANY, Operation, Row
+from shared.cloud.table_rest import Rest, Tables
 from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
-type Row = Mapping[str, Any]
-type Operation = tuple[str, Row] | tuple[str, Row, Mapping[str, Any]]
 type Token = Mapping[str, str]
 """Where a listing goes on."""
 
@@ -70,12 +70,12 @@ class Table:
         self._client: TableClient = service.get_table_client(name)
         self._name = name
         self._born = born
-        self._reads = Reads.of(service, name)
+        self._rest = Rest.of(service, name)
 
     async def read(self, partition: str, row: str) -> Row | None:
         """One row with its metadata (``etag_of``), ``None`` when it, or the table, is not there."""
-        if self._reads is not None:
-            answered, found = await self._reads.row(partition, row)
+        if self._rest is not None:
+            answered, found = await self._rest.row(partition, row)
             if answered:
                 return found
         try:
@@ -85,15 +85,17 @@ class Table:
         except AzureError as error:
             raise translated(error) from error
 
-    async def write(self, operations: Iterable[Operation]) -> list[Mapping[str, Any]]:
-        """One transaction over one partition. Raises ``LostRace`` when a condition fails, with nothing written."""
-        listed = [_plain_operation(operation) for operation in operations]
-        return await self._made(lambda: self._client.submit_transaction(listed))
+    async def write(self, operations: Sequence[Operation]) -> list[str]:
+        """One transaction over one partition; gives the rows' new ETags. Raises ``LostRace`` when a condition fails, with
+        nothing written.
+        """
+        return await self._made(lambda: self._write(operations))
 
-    async def insert(self, row: Row) -> str:
-        """Adds a row and gives its ETag. Raises ``LostRace`` when it exists."""
-        done = await self._made(lambda: self._client.create_entity(_plain(row)))
-        return str(done["etag"])
+    async def _write(self, operations: Sequence[Operation]) -> list[str]:
+        if self._rest is not None and (done := await self._rest.write(operations)) is not None:
+            return done
+        parts = await self._client.submit_transaction([_of_library(each) for each in operations])
+        return [str(part.get("etag", "")) for part in parts]
 
     def scan(self, condition: str, *, select: list[str] | None = None, limit: int | None = None) -> AsyncIterator[Row]:
         """Rows in the order of their keys, for an OData condition; fetches no more than ``limit`` a request."""
@@ -113,8 +115,8 @@ class Table:
         https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
         """
         limit = min(limit, _PAGE)
-        if self._reads is not None:
-            answered, found, following = await self._reads.page(condition, select, limit, token)
+        if self._rest is not None:
+            answered, found, following = await self._rest.page(condition, select, limit, token)
             if answered:
                 return list(found), following
         return await self._page(condition, select, limit, token)
@@ -196,14 +198,14 @@ _RACES = {
 }
 
 
-def _plain(row: Row) -> dict[str, Any]:
-    """The SDK takes ``str`` itself and none of its subclasses."""
-    return {name: str(value) if isinstance(value, str) else value for name, value in row.items()}
-
-
-def _plain_operation(operation: Operation) -> Operation:
-    verb, row, *options = operation
-    return (verb, _plain(row), options[0]) if options else (verb, _plain(row))
+def _of_library(operation: Operation) -> tuple[str, Row, Mapping[str, Any]]:
+    # It takes ``str`` itself and none of its subclasses.
+    row = {name: str(value) if isinstance(value, str) else value for name, value in operation.row.items()}
+    verb = {"POST": "create", "DELETE": "delete"}.get(operation.method) or ("update" if operation.etag else "upsert")
+    options: dict[str, Any] = {"mode": UpdateMode.REPLACE} if operation.method == "PUT" else {}
+    if operation.etag not in {"", ANY}:
+        options |= {"etag": operation.etag, "match_condition": MatchConditions.IfNotModified}
+    return verb, row, options
 
 
 def _code(error: HttpResponseError) -> str:

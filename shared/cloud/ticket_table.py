@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.table_operations import create, delete
 from shared.cloud.tables import Table
 from shared.core.batch import Batch
 from shared.core.errors import LostRace
@@ -26,14 +27,8 @@ class TableTickets:
         """One insert."""
         # A row that is there already is this very one, its first answer lost.
         with suppress(LostRace):
-            await self._table.insert(
-                {
-                    "PartitionKey": _PARTITION,
-                    "RowKey": batch.id,
-                    "Until": until.astimezone(UTC).isoformat(),
-                    "Leases": json.dumps(batch.leases),
-                }
-            )
+            told = {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
+            await self._table.write([create({"PartitionKey": _PARTITION, "RowKey": batch.id, **told})])
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
         """One range read, and a delete for each that has lapsed."""
@@ -48,4 +43,4 @@ class TableTickets:
     async def forget(self, batch_id: str) -> None:
         """One delete."""
         with suppress(LostRace):
-            await self._table.write([("delete", {"PartitionKey": _PARTITION, "RowKey": batch_id})])
+            await self._table.write([delete({"PartitionKey": _PARTITION, "RowKey": batch_id})])

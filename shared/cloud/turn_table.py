@@ -10,11 +10,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from azure.core import MatchConditions
-from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.tables import Row, Table, etag_of
+from shared.cloud.table_operations import Row, create, delete, update
+from shared.cloud.tables import Table, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.names import ObjectId
 from shared.core.ports import Ids
@@ -49,21 +48,15 @@ class TableTurns:
     async def give_back(self, turn: Turn) -> None:
         """One conditional delete."""
         with suppress(LostRace):
-            await self._table.write([("delete", _key(turn), _unchanged(turn))])
+            await self._table.write([delete(_key(turn), turn.version)])
 
     async def _write(self, row: Row, former: Turn | None) -> str:
-        if former is None:
-            return await self._table.insert(row)
-        done = await self._table.write([("update", row, {"mode": UpdateMode.REPLACE} | _unchanged(former))])
-        return str(done[0]["etag"])
+        (version,) = await self._table.write([create(row) if former is None else update(row, former.version)])
+        return version
 
 
 def _key(turn: Turn) -> dict[str, Any]:
     return {"PartitionKey": _PARTITION, "RowKey": turn.application_id}
-
-
-def _unchanged(turn: Turn) -> dict[str, Any]:
-    return {"etag": turn.version, "match_condition": MatchConditions.IfNotModified}
 
 
 def _row(turn: Turn, write_id: str) -> dict[str, Any]:

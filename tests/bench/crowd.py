@@ -11,6 +11,7 @@ from uuid import UUID
 from shared.broker.outside import Outside
 from shared.cloud.lease_rows import due_row, index_rows, lease_row
 from shared.cloud.system import SystemIds
+from shared.cloud.table_operations import create
 from shared.cloud.tables import Table
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
@@ -31,7 +32,7 @@ async def put_there(table: Table, leases: Sequence[Lease]) -> None:
     async def write_some() -> None:
         for some in portions:
             rows = [(lease_row(each, ids.guid()), due_row(each), *index_rows(each)) for each in some]
-            await table.write([("create", row) for row in itertools.chain.from_iterable(rows)])
+            await table.write([create(row) for row in itertools.chain.from_iterable(rows)])
 
     await asyncio.gather(*(write_some() for _ in range(_AT_ONCE)))
 

@@ -21,6 +21,7 @@ from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.queues import StorageRevocations
+from shared.cloud.table_operations import delete
 from shared.cloud.tables import Table
 from shared.core.batch import Batch
 from shared.core.errors import Absent, LeaseholdError, LostRace, Throttled
@@ -186,7 +187,7 @@ async def test_storage_that_does_not_answer_has_not_lost_a_race(answer: str) -> 
     """Nor is its table or queue made anew."""
     client = Failing(STORAGES_NOES[answer]())
     with pytest.raises(LeaseholdError) as failure:
-        await _table(client).write([("delete", {"PartitionKey": "p", "RowKey": "r"})])
+        await _table(client).write([delete({"PartitionKey": "p", "RowKey": "r"})])
     assert not isinstance(failure.value, Absent | LostRace)
     with pytest.raises(LeaseholdError):
         await StorageRevocations(cast("QueueClient", client)).send(Batch("b", ()))
@@ -207,4 +208,4 @@ async def test_storage_that_is_busy_says_so(status: int) -> None:
     with pytest.raises(Throttled):
         await _table(client).read("p", "r")
     with pytest.raises(Throttled):
-        await _table(client).write([("delete", {"PartitionKey": "p", "RowKey": "r"})])
+        await _table(client).write([delete({"PartitionKey": "p", "RowKey": "r"})])

@@ -21,6 +21,7 @@ from shared.cloud.graph import Graph
 from shared.cloud.graph_calls import GraphCalls
 from shared.cloud.identity import HeldTokens
 from shared.cloud.repeating import Repeating, Told
+from shared.cloud.table_operations import create
 from shared.cloud.upstream import Refusal
 from shared.core.batch import Batch
 from shared.core.errors import IdentityRefused, Unreachable
@@ -125,7 +126,7 @@ async def _table(held: HeldTokens, service: Service) -> None:
 
 async def _table_write(held: HeldTokens, service: Service) -> None:
     client = tables.connect(endpoint="https://account.table.example", credential=held, transport=service)
-    await tables.Table(client, "leases").insert({"PartitionKey": "a", "RowKey": "b"})
+    await tables.Table(client, "leases").write([create({"PartitionKey": "a", "RowKey": "b"})])
 
 
 async def _queue(held: HeldTokens, service: Service) -> None:

@@ -26,7 +26,7 @@ from shared.cloud.lease_table import TableLeases
 from shared.cloud.leased_table import TableLeasedPrincipals
 from shared.cloud.probe import TokenProbe
 from shared.cloud.role_table import TableRoles
-from shared.cloud.table_reads import Tables
+from shared.cloud.table_rest import Tables
 from shared.cloud.ticket_table import TableTickets
 from shared.cloud.turn_table import TableTurns
 from shared.core.audit import AuditEvent, Outcome

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.cloud.lease_table import TableLeases
-from shared.cloud.table_reads import Tables
+from shared.cloud.table_rest import Tables
 from shared.cloud.tables import connect
 from tests.contract.stores import Stores, in_memory, on_tables
 from tests.contract.wires import Wire, Wired

@@ -17,7 +17,7 @@ from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
-from shared.cloud.table_reads import Tables
+from shared.cloud.table_rest import Tables
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName

@@ -14,7 +14,7 @@ from shared.cloud.audit_table import TableAudit
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
-from shared.cloud.table_reads import Tables
+from shared.cloud.table_rest import Tables
 from shared.cloud.turn_table import TableTurns
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Uncertain, Unreachable
@@ -33,7 +33,7 @@ class DeadLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it l
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Sends it, unless the connection is dead."""
-        if self.dead and request.method == "POST":
+        if self.dead and request.method != "GET":
             self.dead -= 1
             raise self.error("Server disconnected")
         return await super().send(request, **options)

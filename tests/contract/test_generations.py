@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from shared.cloud.tables import Operation, Table
+from shared.cloud.table_operations import Operation
+from shared.cloud.tables import Table
 from shared.core.generation import Generation
 from shared.core.lease import State
 from shared.core.names import RoleName
@@ -73,7 +74,7 @@ async def test_a_rise_that_loses_to_the_note_of_an_earlier_one_is_made_all_the_s
     first = await tables.generations.advance(WEB)
     write = Table.write
 
-    async def after_the_note(table: Table, operations: Iterable[Operation]) -> Any:
+    async def after_the_note(table: Table, operations: Sequence[Operation]) -> Any:
         monkeypatch.setattr(Table, "write", write)
         await tables.generations.finish(first)
         return await write(table, operations)

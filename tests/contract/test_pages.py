@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import batched
 
+from shared.cloud.table_operations import create
 from shared.cloud.tables import Table, connect
 
 ROWS = 2001
@@ -15,7 +16,7 @@ async def test_a_scan_goes_on_behind_its_first_thousand_rows(storage_connection:
     async with connect(storage_connection) as service:
         table = Table(service, "rows")
         for some in batched(range(ROWS), 100, strict=False):
-            await table.write([("create", {"PartitionKey": "p", "RowKey": f"{number:05d}"}) for number in some])
+            await table.write([create({"PartitionKey": "p", "RowKey": f"{number:05d}"}) for number in some])
         everything = [row["RowKey"] async for row in table.scan("PartitionKey eq 'p'", select=["RowKey"])]
         in_sevens = [row["RowKey"] async for row in table.scan("PartitionKey eq 'p' and RowKey lt '00030'", limit=7)]
     assert [f"{number:05d}" for number in range(ROWS)] == everything

@@ -16,7 +16,7 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.queues import StorageRevocations, connect
-from shared.cloud.table_reads import Tables
+from shared.cloud.table_rest import Tables
 from shared.cloud.ticket_table import TableTickets
 from shared.core.batch import QUEUE, WAITS, Batch, read_message
 from shared.core.errors import Refused, Unreachable

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from shared.cloud.audit_place import Place
-from shared.cloud.tables import Operation, Table
+from shared.cloud.table_operations import Operation
+from shared.cloud.tables import Table
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
 from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unreachable
@@ -284,7 +285,7 @@ async def test_a_deletion_that_meets_another_change_looks_again(
     await tables.roles.put(role(), expected="")
     write = Table.write
 
-    async def beaten(table: Table, operations: Iterable[Operation]) -> Any:
+    async def beaten(table: Table, operations: Sequence[Operation]) -> Any:
         if gone:
             await write(table, operations)
         raise LostRace

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.table_reads import Tables
+from shared.cloud.table_rest import Tables
 from shared.cloud.tables import connect
 from shared.cloud.turn_table import TableTurns
 from shared.core.errors import LostRace, Unreachable

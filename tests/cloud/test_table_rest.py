@@ -11,7 +11,8 @@ from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.table_reads import Reads
+from shared.cloud.table_operations import create
+from shared.cloud.table_rest import Rest
 from shared.cloud.tables import Table, connect, etag_of
 from shared.core.errors import Unavailable
 from tests.cloud.test_repeating import Answer
@@ -61,7 +62,7 @@ async def filled(connection: str, wire: Wire) -> tuple[TableServiceClient, Table
     """A table with a few rows."""
     service = connect(connection, transport=wire)
     table = Table(service, "rows")
-    await table.write([("create", ROW), *(("create", ROW | {"RowKey": f"{number:03d}"}) for number in range(20))])
+    await table.write([create(ROW), *(create(ROW | {"RowKey": f"{number:03d}"}) for number in range(20))])
     wire.sent.clear()
     return service, table
 
@@ -206,4 +207,4 @@ async def test_what_signs_in_otherwise_is_left_to_the_library() -> None:
     """A signature in the address, say."""
     signed = "TableEndpoint=https://a.table.example;SharedAccessSignature=sv=2019-02-02&sig=x"
     async with connect(signed) as service:
-        assert Reads.of(service, "t") is None
+        assert Rest.of(service, "t") is None
