@@ -13,15 +13,19 @@ from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 from tests.by_hand import make_due
 
 TITLE = "Batches and priority (R=1, G=0; no replication delays)"
-_ROLE = "batch"
+_ROLE, _OTHER = "batch", "beside"
 _SLOWEST = 300.0
 _ISSUERS = 2
+_ROUNDS = 3
+_AT_REST = 5.0
+"""Seconds."""
 
 
 async def measure(scale: Scale) -> list[Figure]:
     """The same sweep twice in a process of its own, with and without batches; then one in the host, with issues beside it."""
     async with stage() as on:
-        await on.make_role(_ROLE, 1, 0)
+        for role in (_ROLE, _OTHER):
+            await on.make_role(role, 1, 0)
         figures = []
         for how in ("alone", "batched"):
             wanted = await _due(on, scale.due)
@@ -50,15 +54,32 @@ def _figures(how: str, told: dict[str, Any], leases: int) -> list[Figure]:
 
 async def _beside(on: Stage, count: int) -> list[Figure]:
     """Issues in a host at rest, and in the same host while it sweeps."""
-    rest = await _issued(on, asyncio.create_task(asyncio.sleep(5)))
-    await _due(on, count * 2)
-    busy = await _issued(on, asyncio.create_task(on.admin.must("POST", "sweep")))
+    rest, busy = list[float](), list[float]()
+    for _ in range(_ROUNDS):
+        await _fresh(on)
+        rest += await _issued(on, asyncio.create_task(asyncio.sleep(_AT_REST)))
+        await _fresh(on)
+        await _due(on, count)
+        await _fresh(on)
+        busy += await _issued(on, asyncio.create_task(on.admin.must("POST", "sweep")))
     worst = 3 * percentile(rest, 0.99)
     return [
+        Figure("issue in a host at rest, p50", percentile(rest, 0.5), "ms"),
         Figure("issue in a host at rest, p99", percentile(rest, 0.99), "ms"),
         Figure("issue in a host that sweeps, p50", percentile(busy, 0.5), "ms"),
         Figure("issue in a host that sweeps, p99", percentile(busy, 0.99), "ms", Target("<=", worst)),
+        Figure("issues in a host that sweeps", len(busy), "issues"),
     ]
+
+
+async def _fresh(on: Stage) -> None:
+    """A worker with the whole of Azure's limits before it: 200 writes and 200 deletions at once in a subscription, then ten a
+    second (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling). What is
+    measured is what the sweep takes of the processor, and not what those limits leave.
+    """
+    await on.stack.hosts[0].stop()
+    await on.stack.hosts[0].start()
+    await on.issue(_OTHER)
 
 
 async def _issued(on: Stage, during: asyncio.Task[Any]) -> Sequence[float]:
@@ -68,7 +89,7 @@ async def _issued(on: Stage, during: asyncio.Task[Any]) -> Sequence[float]:
     async def issuing() -> None:
         while not during.done():
             began = time.perf_counter()
-            await on.issue(_ROLE)
+            await on.issue(_OTHER)
             taken.append((time.perf_counter() - began) * 1000)
 
     await asyncio.gather(*(issuing() for _ in range(_ISSUERS)), during)

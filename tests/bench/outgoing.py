@@ -66,7 +66,7 @@ def _whole(seen: Outgoing, send: _Send) -> _Send:
         if options.get("stream"):
             await answer.read()
         if seen.counts_rows:
-            seen.rows += _rows_in(await answer.read())
+            seen.rows += _rows_in(answer.content)
         return answer
 
     return whole
