@@ -141,6 +141,8 @@ async def test_a_young_secret_that_stays_away_was_not_met() -> None:
     await one.mint()
     one.world.calls.fail("applications.remove_secret", Absent(), times=1000)
     assert not await one.undo(young=True)
+    looks = [call.began for call in one.world.calls.named("applications.remove_secret")]
+    assert looks[1] - looks[0] >= 0.5
 
 
 async def test_a_young_secret_is_doubted_from_when_it_was_first_missed() -> None:
@@ -181,11 +183,17 @@ async def test_resolving_reads_the_application() -> None:
     assert secret_target() == resolved
 
 
-async def test_resolving_an_unknown_application_is_a_fault() -> None:
-    """Of the field that names it."""
+@pytest.mark.parametrize("answer", [Absent(), Refused()])
+async def test_resolving_an_application_that_cannot_be_read_is_a_fault(answer: Upstream) -> None:
+    """Of the field that names it, and under the code that says so: it is not there, or not the broker's to read."""
+    made = world()
+    made.calls.fail("applications.read_application", answer)
     with pytest.raises(Malformed) as caught:
-        await world().issuers.secrets.resolve(ApplicationSecretTarget(guid(0x999)))
-    assert ["application_object_id"] == [fault.path for fault in caught.value.faults]
+        await made.issuers.secrets.resolve(ApplicationSecretTarget(guid(0x999)))
+    assert ("unresolvable", ["application_object_id"]) == (
+        caught.value.stable_code,
+        [fault.path for fault in caught.value.faults],
+    )
 
 
 @pytest.mark.parametrize("identity", [EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL])
