@@ -190,10 +190,8 @@ async def test_resolving_an_application_that_cannot_be_read_is_a_fault(answer: U
     made.calls.fail("applications.read_application", answer)
     with pytest.raises(Malformed) as caught:
         await made.issuers.secrets.resolve(ApplicationSecretTarget(guid(0x999)))
-    assert ("unresolvable", ["application_object_id"]) == (
-        caught.value.stable_code,
-        [fault.path for fault in caught.value.faults],
-    )
+    paths = [fault.path for fault in caught.value.faults]
+    assert ("unresolvable", ["application_object_id"]) == (caught.value.stable_code, paths)
 
 
 @pytest.mark.parametrize("identity", [EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL])
