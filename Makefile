@@ -15,7 +15,7 @@ python := .venv/bin/python
 # Node brings certificate authorities of its own; this makes it trust the machine's as well.
 npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
 
-.PHONY: help setup up demo test check bench soak mutation lock package snapshots azure-cli-check
+.PHONY: help setup up demo test check bench soak schedules mutation lock package snapshots azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -42,6 +42,9 @@ bench: setup ## measure
 
 soak: setup ## ten minutes of load, faults and killed hosts; SOAK_SECONDS= for another length
 	@exec $(python) -m tests.soak
+
+schedules: setup ## two verbs' calls in every order, for each pair, ten minutes; SCHEDULES=full without a bound, ONLY="renew + revoke"
+	@exec $(python) -m tests.schedules --only "$(ONLY)"
 
 mutation: setup ## plant faults and see which of them no test notices; SEED= N= ONLY=shared/cloud
 	@SEED=$(SEED) N=$(N) ONLY=$(ONLY) exec $(python) -m tests.mutation

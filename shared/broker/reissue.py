@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -54,8 +53,10 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role, 
     turn = _Turn(outside, request, order, said, lease, marked, prove_until if role.target.ready == "token" else None)
     try:
         return await turn.carry_out()
-    except LeaseholdError:
-        await turn.give_up()
+    except LeaseholdError as failure:
+        if await turn.give_up() and isinstance(failure, Upstream):
+            # What it would have added a secret to was taken back meanwhile.
+            raise LostRace("the lease has ended") from failure
         raise
 
 
@@ -123,15 +124,19 @@ class _Turn:
         """Raises ``LostRace`` unless it is still this worker's."""
         self.lease = await self._store(lambda it: it.proving(_turn_ends(self.outside)))
 
-    async def give_up(self) -> None:
-        """As far as possible at once; what stays goes with the lease."""
+    async def give_up(self) -> bool:
+        """As far as possible at once; what stays goes with the lease. Whether that is known to have ended meanwhile."""
         try:
             if self.learned is not None:
                 await self.issuer.retire(self.order, in_doubt(self.learned, several=False))
-            with suppress(LostRace):
+            try:
                 await self._store(Lease.not_reissued)
+            except LostRace:
+                stored = await self.outside.leases.get(self.lease.id)
+                return stored is None or stored.state is not State.ACTIVE
         except LeaseholdError:
             log.warning("lease %s may have a secret more until it ends", self.lease.id, exc_info=True)
+        return False
 
     async def _store(self, change: Callable[[Lease], Lease]) -> Lease:
         """Raises ``LostRace`` unless it is still this worker's turn on an active lease."""

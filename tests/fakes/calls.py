@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from shared.core.errors import LeaseholdError
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import WORKER, FakeClock
 
 
 class Died(BaseException):
@@ -24,6 +25,7 @@ class Call:
     began: float
     over: float | None = None
     failed: bool = False
+    worker: str = ""
 
     @property
     def service(self) -> str:
@@ -50,6 +52,18 @@ class _Trouble:
         return True
 
 
+class Gate(Protocol):
+    """Where each call waits until it is let through."""
+
+    async def arrive(self, call: Call) -> None:
+        """Returns when the call may take effect. May raise ``Died``."""
+        ...
+
+    def leave(self, call: Call, result: object) -> None:
+        """It has taken effect, or failed. May raise ``Died``: the answer reaches nobody."""
+        ...
+
+
 @dataclass(slots=True)
 class Calls:
     """The line to the outside, shared by all fakes of one world.
@@ -64,6 +78,7 @@ class Calls:
     """Is shown every call before it takes effect."""
     arriving: Callable[[], None] | None = None
     """Is told before every call takes effect."""
+    gate: Gate | None = None
     _troubles: list[_Trouble] = field(default_factory=list)
     _meanwhile: dict[int, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     _trouble_at: tuple[int, bool, BaseException] | None = None
@@ -107,11 +122,11 @@ class Calls:
     async def through[T](self, name: str, effect: Callable[[], T], *about: object) -> T:
         """Makes the call."""
         self._require_life()
-        call = Call(len(self.made) + 1, name, about, self.clock.monotonic())
+        call = Call(len(self.made) + 1, name, about, self.clock.monotonic(), worker=WORKER.get())
         self.made.append(call)
         if work := self._meanwhile.pop(call.ordinal, None):
             await work()
-        await (self.clock.sleep(self.latency) if self.latency else asyncio.sleep(0))
+        await self._way(call)
         self._require_life()
         if self.watch:
             self.watch(call)
@@ -120,10 +135,25 @@ class Calls:
         trouble = next((each for each in self._troubles if each.meets(name)), None)
         call.failed = True
         self._strike(call, trouble, after=False)
-        result = effect()
+        try:
+            result = effect()
+        except LeaseholdError as refusal:
+            if self.gate is not None:
+                self.gate.leave(call, refusal)
+            raise
+        if self.gate is not None:
+            self.gate.leave(call, result)
         self._strike(call, trouble, after=True)
         call.failed, call.over = False, self.clock.monotonic()
         return result
+
+    async def _way(self, call: Call) -> None:
+        if self.gate is not None:
+            await self.gate.arrive(call)
+        elif self.latency:
+            await self.clock.sleep(self.latency)
+        else:
+            await asyncio.sleep(0)
 
     def _strike(self, call: Call, trouble: _Trouble | None, *, after: bool) -> None:
         # An error that is raised again and again would carry the frames, and so the worlds, of all its former ways.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -10,6 +11,8 @@ from random import Random
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+WORKER: ContextVar[str] = ContextVar("worker", default="")
+"""Who is at work, where a world has several: each draws chance of its own."""
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -21,6 +24,8 @@ class FakeClock:
     """
 
     def __init__(self) -> None:
+        self.moves_by_itself = True
+        """Else it stands still until ``wake_next``."""
         self._seconds = 0.0
         self._astray = timedelta()
         self._order = count()
@@ -57,22 +62,24 @@ class FakeClock:
         await woken
 
     def _turn_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._turning_in is not loop:
+        if self.moves_by_itself and self._turning_in is not loop:
             self._turning_in = loop
             loop.call_soon(self._turn, loop)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._turning_in = None
-        if loop._ready or self._wake_next():  # type: ignore[attr-defined]  # asyncio tells nobody whether it is idle
+        # asyncio tells nobody whether it is idle.
+        if loop._ready or (self.wake_next() and self._sleepers):  # type: ignore[attr-defined]
             self._turn_soon(loop)
 
-    def _wake_next(self) -> bool:
+    def wake_next(self) -> bool:
+        """Moves to the instant of the sleeper who is next, and wakes it; whether there was one."""
         while self._sleepers:
             instant, _, woken = heappop(self._sleepers)
             if not woken.done():
                 self._seconds = max(self._seconds, instant)
                 woken.set_result(None)
-                return bool(self._sleepers)
+                return True
         return False
 
 
@@ -80,7 +87,13 @@ class FixedIds:
     """Chance from a seed: the same in every run."""
 
     def __init__(self, seed: int = 1) -> None:
-        self._random = Random(seed)
+        self._seed = seed
+        self._drawn: dict[str, Random] = {}
+
+    @property
+    def _random(self) -> Random:
+        worker = WORKER.get()
+        return self._drawn.setdefault(worker, Random(f"{self._seed} {worker}" if worker else self._seed))
 
     def ulid(self, now: datetime) -> str:
         """48 bits of milliseconds, 80 bits of chance."""

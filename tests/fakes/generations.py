@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import count
 
 from shared.core.generation import Generation
 from shared.core.names import RoleName
 from tests.fakes.calls import Calls
+from tests.fakes.versions import Versions
 
 
 class MemoryGenerations:
@@ -17,7 +17,7 @@ class MemoryGenerations:
     def __init__(self, calls: Calls) -> None:
         self.rows: dict[RoleName, Generation] = {}
         self._calls = calls
-        self._versions = count(1)
+        self._versions = Versions()
 
     async def get(self, role: RoleName) -> Generation:
         """See the port."""
@@ -48,5 +48,5 @@ class MemoryGenerations:
             self._keep(replace(generation, finished=generation.number))
 
     def _keep(self, generation: Generation) -> Generation:
-        self.rows[generation.role] = replace(generation, version=f'"{next(self._versions)}"')
+        self.rows[generation.role] = replace(generation, version=self._versions.following(generation.role))
         return self.rows[generation.role]

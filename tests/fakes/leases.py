@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
-from itertools import count
 
 from shared.core.errors import LostRace
 from shared.core.footprint import Footprint
@@ -16,6 +15,7 @@ from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import LeaseQuery, Page, Room
 from tests.fakes.calls import Calls
+from tests.fakes.versions import Versions
 
 
 class MemoryLeases:
@@ -25,7 +25,7 @@ class MemoryLeases:
         self.rows: dict[LeaseId, Lease] = {}
         self.keys: dict[str, IssueKey] = {}
         self._calls = calls
-        self._versions = count(1)
+        self._versions = Versions()
 
     async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
         """See the port."""
@@ -107,7 +107,7 @@ class MemoryLeases:
         found = self.keys.get(key.digest)
         if key.version != (found.version if found else ""):
             raise LostRace
-        self.keys[key.digest] = replace(key, version=f'"{next(self._versions)}"')
+        self.keys[key.digest] = replace(key, version=self._versions.following(key.digest))
 
     def _swap(self, lease: Lease, former: Lease) -> Lease:
         self._require_unchanged(former)
@@ -126,7 +126,7 @@ class MemoryLeases:
             raise LostRace
 
     def _keep(self, lease: Lease) -> Lease:
-        self.rows[lease.id] = replace(lease, metadata=dict(lease.metadata), version=f'"{next(self._versions)}"')
+        self.rows[lease.id] = replace(lease, metadata=dict(lease.metadata), version=self._versions.following(lease.id))
         return self.rows[lease.id]
 
     def _due(self, now: datetime) -> tuple[LeaseId, ...]:

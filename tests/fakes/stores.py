@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import count
 from typing import Any
 
 from shared.core.audit import AuditEvent
@@ -15,6 +14,7 @@ from shared.core.ports import Admissions, AuditQuery, Count, Noted, Page, Run
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
+from tests.fakes.versions import Versions
 
 
 class MemoryRoles:
@@ -24,7 +24,7 @@ class MemoryRoles:
         self._calls = calls
         self._documents: dict[RoleName, tuple[object, str]] = {}
         self._admissions: dict[RoleName, Admissions] = {}
-        self._versions = count(1)
+        self._versions = Versions()
 
     async def get(self, name: RoleName) -> Role | None:
         """See the port."""
@@ -53,7 +53,7 @@ class MemoryRoles:
     def _admit(self, role: RoleName, leases: frozenset[LeaseId], former: Admissions) -> None:
         if former.version != self._admissions.get(role, Admissions()).version:
             raise LostRace
-        self._admissions[role] = Admissions(leases, f'"{next(self._versions)}"')
+        self._admissions[role] = Admissions(leases, self._versions.following(("admissions", role)))
 
     def keep(self, role: Role, *, expected: str | None = None) -> Role:
         """Puts it without a call: how a test sets the scene."""
@@ -62,8 +62,16 @@ class MemoryRoles:
 
     def keep_document(self, name: RoleName, document: object) -> Role:
         """Puts whatever may stand in storage, without a call."""
-        self._documents[name] = (document, f'"{next(self._versions)}"')
+        self._documents[name] = (document, self._versions.following(name))
         return restore_role(name, *self._documents[name])
+
+    def kept(self, name: RoleName) -> Role | None:
+        """What stands there, without a call."""
+        return self._get(name)
+
+    def contents(self) -> str:
+        """All that is kept, to be compared."""
+        return repr((sorted(self._documents.items()), sorted(self._admissions.items())))
 
     def _get(self, name: RoleName) -> Role | None:
         found = self._documents.get(name)
@@ -166,6 +174,10 @@ class MemoryJournal:
     async def reachable(self) -> bool:
         """See the port."""
         return await self._calls.through("journal.reachable", lambda: True)
+
+    def contents(self) -> str:
+        """All that is kept, to be compared."""
+        return repr(self._noted)
 
     def _note(self, **fields: Any) -> None:
         self._noted = replace(self._noted, **fields)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import count
 
 from shared.core.errors import LostRace
 from shared.core.names import ObjectId
 from shared.core.turn import Turn
 from tests.fakes.calls import Calls
+from tests.fakes.versions import Versions
 
 
 class MemoryTurns:
@@ -17,7 +17,7 @@ class MemoryTurns:
     def __init__(self, calls: Calls) -> None:
         self.rows: dict[ObjectId, Turn] = {}
         self._calls = calls
-        self._versions = count(1)
+        self._versions = Versions()
 
     async def take(self, turn: Turn, *, former: Turn | None) -> Turn:
         """See the port."""
@@ -34,7 +34,7 @@ class MemoryTurns:
     def _take(self, turn: Turn, former: Turn | None) -> Turn:
         if self.rows.get(turn.application_id) != former:
             raise LostRace
-        self.rows[turn.application_id] = replace(turn, version=f'"{next(self._versions)}"')
+        self.rows[turn.application_id] = replace(turn, version=self._versions.following(turn.application_id))
         return self.rows[turn.application_id]
 
     def _give_back(self, turn: Turn) -> None:

@@ -16,6 +16,7 @@ from shared.core.definition import Powers
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.issuer import Issuer
 from shared.core.names import ObjectId, RoleName, Scope
+from shared.core.outages import Outages
 from shared.core.patience import Patience
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, AzureRole, Bounds, Role, ServicePrincipalTarget, Target
@@ -135,6 +136,14 @@ class World:
     def guarding(self, *scopes: Scope) -> ServicePrincipalIssuer:
         """The issuer of a broker that protects these."""
         return replace(self.issuers.principals, protected=scopes)
+
+    def coworker(self) -> World:
+        """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
+        other = replace(self)
+        other.issuers = _issuers(other, self.outside.protected)
+        other.census = self.census
+        other.outside = replace(self.outside, issuers=other.issuers, outages=Outages())
+        return other
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """One worker's life, in an event loop of its own: what is under way when it ends ends with it."""

@@ -1,0 +1,177 @@
+"""What the broker promises, as a machine with a few states that does one thing after the other.
+
+There is one lease that operations meet on, and whatever others are issued meanwhile. An operation has one answer, or a few
+where somebody else is at work at the same time (``beside``). A history of operations side by side is right when they could
+have been done one after the other, in some order, with these answers and this end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import Literal
+
+type Told = Literal["none", "active", "over"]
+"""How a lease is told: ``over`` from when its end is decided, be it ending, stuck or ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """``secret``: who was answered last with a secret of the lease, empty for the one that the lease was found with."""
+
+    lease: Told = "none"
+    expired: bool = False
+    renewed: bool = False
+    secret: str = ""
+    role: Literal["same", "other", "gone"] = "same"
+    others: int = 0
+    """Active leases beside it."""
+    others_over: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether its holder may still do something with it."""
+        return self.lease == "active" and not self.expired
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way in which an operation may come out."""
+
+    answer: str
+    machine: Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One operation of a history: its name, who did it, and its answer; ``None`` of a worker that died."""
+
+    verb: str
+    worker: str
+    answer: str | None
+
+
+type Rule = Callable[[Machine, str, bool], Iterator[Step]]
+"""From the state, the worker, and whether somebody else was at work at the same time."""
+
+
+def _issue(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    if now.role == "gone":
+        yield Step("forbidden", now)
+        return
+    yield Step("issued", replace(now, others=now.others + 1))
+    if beside:
+        # The role was changed, or its leases revoked, while it was being made: nothing of it is left, or it is ending.
+        yield Step("interrupted", now)
+        yield Step("interrupted", replace(now, others_over=now.others_over + 1))
+        # Its lease stood when it was refused.
+        yield Step("forbidden", replace(now, others_over=now.others_over + 1))
+
+
+def _issue_under_a_key(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    if now.role == "gone":
+        yield Step("forbidden", now)
+    elif now.lease == "none":
+        yield Step("issued", replace(now, lease="active", secret=worker))
+        if beside:
+            yield Step("interrupted", now)
+            yield Step("interrupted", replace(now, lease="over"))
+    elif not now.usable:
+        yield Step("lease_ended", now)
+    elif now.role == "other":
+        yield Step("role_changed", now)
+    else:
+        yield Step("issued", replace(now, secret=worker))
+
+
+def _renew(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    if now.role == "gone":
+        yield Step("forbidden", now)
+    elif not now.usable:
+        yield Step("lease_not_active", now)
+    elif now.role == "other":
+        yield Step("role_changed", now)
+    else:
+        yield Step("renewed", replace(now, renewed=True))
+
+
+def _revoke(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    over = replace(now, lease="over")
+    yield Step("ended", over)
+    if beside:
+        # Somebody else is ending it, or has given up.
+        yield Step("ending", over)
+        yield Step("stuck", over)
+
+
+def _force(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    yield from (each for each in _revoke(now, _worker, beside) if each.answer != "stuck")
+    if beside:
+        yield Step("lease_busy", now)
+
+
+def _sweep(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    yield Step("swept", replace(now, lease="over") if now.lease == "active" and now.expired else now)
+
+
+def _look(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    yield Step("looked", now)
+
+
+def _change(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    yield Step("written", replace(now, role="other"))
+
+
+def _revoke_role(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    lease: Told = "over" if now.lease == "active" else now.lease
+    yield Step("revoking", replace(now, lease=lease, others=0, others_over=now.others_over + now.others))
+
+
+def _delete_role(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+    if now.role == "gone":
+        yield Step("role_not_found", now)
+        if not beside:
+            return
+    for each in _revoke_role(now, worker, beside):
+        yield replace(each, machine=replace(each.machine, role="gone"))
+
+
+RULES: dict[str, Rule] = {
+    "issue": _issue,
+    "issue under a key": _issue_under_a_key,
+    "repeat": _issue_under_a_key,
+    "renew": _renew,
+    "revoke": _revoke,
+    "force": _force,
+    "sweep": _sweep,
+    "fan out": _look,
+    "message": _sweep,
+    "poison": _sweep,
+    "recall": _look,
+    "reconcile": _look,
+    "change role": _change,
+    "delete role": _delete_role,
+    "revoke role": _revoke_role,
+}
+
+
+def ends(start: Machine, history: Sequence[Done]) -> set[Machine]:
+    """Every state in which the history may end, in any order of its operations, that fits all its answers."""
+    return {end for order in permutations(history) for end in _along(start, order)}
+
+
+def _along(start: Machine, order: Sequence[Done]) -> set[Machine]:
+    reached = {start}
+    for done in order:
+        beside = len(order) > 1
+        reached = {step.machine for machine in reached for step in _steps(machine, done, beside=beside)}
+    return reached
+
+
+def _steps(machine: Machine, done: Done, *, beside: bool) -> Iterator[Step]:
+    if done.answer is None:
+        yield Step("", machine)
+    for step in RULES[done.verb](machine, done.worker, beside):
+        if done.answer in {None, step.answer}:
+            yield step
