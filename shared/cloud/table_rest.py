@@ -28,6 +28,8 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.repeating import STORAGE
 from shared.cloud.system import SystemClock, SystemIds
 from shared.cloud.table_operations import Operation, Row
+from shared.cloud.upstream import parsed
+from shared.core.errors import Unavailable
 
 type Entity = Mapping[str, Any]
 type Authorize = Callable[[str, str], Awaitable[str]]
@@ -38,6 +40,9 @@ _OK, _ACCEPTED, _DONE, _NOT_FOUND = 200, 202, 204, 404
 _CONTINUED = {"PartitionKey": "x-ms-continuation-NextPartitionKey", "RowKey": "x-ms-continuation-NextRowKey"}
 _OF_STORAGE = ("odata.metadata", "odata.etag", "Timestamp")
 """What an answer has beside a row's own properties."""
+NOT_THERE = frozenset({"ResourceNotFound", "EntityNotFound", "TableNotFound"})
+"""The codes of a 404 that is storage's own word on a row, or a table. Any other 404 says nothing of either.
+https://learn.microsoft.com/rest/api/storageservices/table-service-error-codes"""
 _PROTOCOL = {"Accept": "application/json;odata=minimalmetadata", "DataServiceVersion": "3.0"}
 _QUIET = {"Prefer": "return-no-content"}
 """An insert would be answered with its row."""
@@ -85,21 +90,27 @@ class Rest:
         return cls(service.url.rstrip("/"), name, service.api_version, service.connections, authorize)
 
     async def row(self, partition: str, row: str) -> tuple[bool, Found | None]:
-        """Whether it was answered, and the row, ``None`` where it or the table is not there."""
+        """Whether it was answered, and the row, ``None`` where it or the table is not there. Raises ``Unavailable``."""
         answered, answer = await self._get(self._at({"PartitionKey": partition, "RowKey": row}))
-        return answered, Found.of(json.loads(answer.content)) if answer is not None else None
+        return answered, Found.of(_object(answer)) if answer is not None else None
 
     async def page(
         self, condition: str, select: list[str] | None, limit: int, token: Mapping[str, str] | None
     ) -> tuple[bool, list[Found], Mapping[str, str] | None]:
-        """Whether it was answered, at most so many rows, and where the next begin; a table that is not there has none."""
+        """Whether it was answered, at most so many rows, and where the next begin; a table that is not there has none.
+
+        Raises ``Unavailable``.
+        """
         wanted = f"$filter={quote(condition)}&$top={limit}" + (f"&$select={','.join(select)}" if select else "")
         following = "".join(f"&Next{name}={quote(value)}" for name, value in (token or {}).items() if value)
         answered, answer = await self._get(f"{self.service}/{self.table}()", f"?{wanted}{following}")
         if answer is None:
             return answered, [], None
         more = {name: answer.headers.get(header) for name, header in _CONTINUED.items()}
-        rows = [Found.of(each) for each in json.loads(answer.content)["value"]]
+        listed = _object(answer).get("value")
+        if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+            raise _garbled()
+        rows = [Found.of(each) for each in listed]
         return True, rows, {name: value for name, value in more.items() if value} or None
 
     async def write(self, operations: Sequence[Operation]) -> list[str] | None:
@@ -118,12 +129,14 @@ class Rest:
         statuses, told = parts[::2], parts[1::2]
         if len(statuses) != len(operations) or any(int(status) != _DONE for status in statuses):
             return None
-        return [found[1].decode() if (found := _ETAG.search(each)) else "" for each in told]
+        versions = [found[1].decode() if (found := _ETAG.search(each)) else "" for each in told]
+        return versions if _are_told(operations, versions) else None
 
     async def _alone(self, operation: Operation) -> list[str] | None:
         headers = {"Content-Type": "application/json", **_condition(operation)}
         answer = await self._send(operation.method, self._target(operation), headers=headers, content=_json(operation))
-        return [answer.headers.get("ETag", "")] if answer.status_code == _DONE else None
+        versions = [answer.headers.get("ETag", "")]
+        return versions if answer.status_code == _DONE and _are_told([operation], versions) else None
 
     def _part(self, operation: Operation) -> str:
         """A request within a transaction."""
@@ -146,7 +159,9 @@ class Rest:
             answer = await self._send("GET", address, query)
         except AzureError:
             return False, None
-        return answer.status_code in {_OK, _NOT_FOUND}, answer if answer.status_code == _OK else None
+        if answer.status_code == _OK:
+            return True, answer
+        return answer.status_code == _NOT_FOUND and _code(answer) in NOT_THERE, None
 
     async def _send(
         self, method: str, address: str, query: str = "", *, headers: Mapping[str, str] | None = None, content: str = ""
@@ -161,6 +176,29 @@ class Rest:
         }
         request = HttpRequest(method, f"{address}{query}", headers=whole, content=content.encode() if content else None)
         return await self.transport.send(request)
+
+
+def _are_told(operations: Sequence[Operation], versions: Sequence[str]) -> bool:
+    """Of each row that is there now. Without its version the next write could not be conditional."""
+    return all(version or each.method == "DELETE" for each, version in zip(operations, versions, strict=True))
+
+
+def _object(answer: Any) -> Mapping[str, Any]:
+    document = parsed(answer.content)
+    if not isinstance(document, dict):
+        raise _garbled()
+    return document
+
+
+def _garbled() -> Unavailable:
+    """A proxy's page, say. The library would raise anything at all."""
+    return Unavailable("table storage: an answer that cannot be read", status=_OK)
+
+
+def _code(answer: Any) -> str:
+    document = parsed(answer.content)
+    error = document.get("odata.error") if isinstance(document, dict) else None
+    return str(error.get("code", "")) if isinstance(error, dict) else str(answer.headers.get("x-ms-error-code", ""))
 
 
 def _multipart(boundary: str, parts: Iterable[str]) -> str:

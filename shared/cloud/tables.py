@@ -23,8 +23,8 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 from shared.cloud.connections import azure_transport
 from shared.cloud.repeating import STORAGE, Repeating
 from shared.cloud.table_operations import ANY, Operation, Row
-from shared.cloud.table_rest import Rest, Tables
-from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
+from shared.cloud.table_rest import NOT_THERE, Rest, Tables
+from shared.core.errors import AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
 type Token = Mapping[str, str]
 """Where a listing goes on."""
@@ -80,9 +80,9 @@ class Table:
                 return found
         try:
             return await self._client.get_entity(partition, row)
-        except ResourceNotFoundError:
-            return None
         except AzureError as error:
+            if _is_not_there(error):
+                return None
             raise translated(error) from error
 
     async def write(self, operations: Sequence[Operation]) -> list[str]:
@@ -139,10 +139,9 @@ class Table:
         try:
             async for page in pages:
                 return [row async for row in page], pages.continuation_token or None  # type: ignore[attr-defined]  # it has one
-        except ResourceNotFoundError:
-            pass
         except AzureError as error:
-            raise translated(error) from error
+            if not _is_not_there(error):
+                raise translated(error) from error
         return [], None
 
     async def _made[T](self, write: Callable[[], Awaitable[T]]) -> T:
@@ -185,8 +184,9 @@ def translated(error: AzureError, service: str = "table storage") -> Upstream | 
     status, code = error.status_code, _code(error)
     if status == 412 or code in _RACES:  # noqa: PLR2004 - the HTTP status of a failed condition
         return LostRace(f"{service}: {code}")
-    kinds: dict[int, type[Upstream]] = {404: Absent, 409: AlreadyExists, 429: Throttled, 503: Throttled}
-    kind = kinds.get(status, Unavailable if status >= 500 else Refused)  # noqa: PLR2004 - the HTTP class of server errors
+    kinds: dict[int, type[Upstream]] = {404: Unavailable, 409: AlreadyExists, 429: Throttled, 503: Throttled}
+    # What failed although its status is none of a refusal could not be read.
+    kind = kinds.get(status, Refused if status in range(400, 500) else Unavailable)
     return kind(f"{service}: {_said(error)}", status=status, azure_code=code)
 
 
@@ -196,6 +196,11 @@ _RACES = {
     TableErrorCode.RESOURCE_NOT_FOUND.value,
     TableErrorCode.ENTITY_NOT_FOUND.value,
 }
+
+
+def _is_not_there(error: AzureError) -> bool:
+    """Whether storage itself says that there is no such row, or no such table."""
+    return isinstance(error, ResourceNotFoundError) and _code(error) in NOT_THERE
 
 
 def _of_library(operation: Operation) -> tuple[str, Row, Mapping[str, Any]]:

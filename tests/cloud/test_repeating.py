@@ -66,7 +66,7 @@ class Service(AsyncHttpTransport[Any, Any]):
         self.seen.append(token)
         await asyncio.sleep(0)
         if token in self.good:
-            return Answer(request, *self.success)
+            return Answer(request, *self.success, {"ETag": "v"})
         body = b'{"error": {"code": "InvalidAuthenticationToken", "message": "no"}}'
         challenge = "Bearer authorization_uri=https://login.example/t/oauth2/authorize resource_id=https://storage.azure.com"
         return Answer(request, 401, body, {"www-authenticate": challenge, "x-ms-error-code": "InvalidAuthenticationInfo"})

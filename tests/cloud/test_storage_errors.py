@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpRes
 from azure.data.tables import TableErrorCode
 
 from shared.cloud.tables import translated
-from shared.core.errors import Absent, AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable
+from shared.core.errors import AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable
 
 
 def answered(status: int, code: str = "", kind: type[HttpResponseError] = HttpResponseError) -> HttpResponseError:
@@ -27,7 +27,8 @@ def answered(status: int, code: str = "", kind: type[HttpResponseError] = HttpRe
         (HttpResponseError("no answer"), Unreachable),
         (answered(400), Refused),
         (answered(403), Refused),
-        (answered(404), Absent),
+        (answered(200), Unavailable),
+        (answered(404), Unavailable),
         (answered(409), AlreadyExists),
         (answered(412), LostRace),
         (answered(429), Throttled),

@@ -208,3 +208,54 @@ async def test_what_signs_in_otherwise_is_left_to_the_library() -> None:
     signed = "TableEndpoint=https://a.table.example;SharedAccessSignature=sv=2019-02-02&sig=x"
     async with connect(signed) as service:
         assert Rest.of(service, "t") is None
+
+
+class Alike(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+    """Storage, or what stands before it, that answers everything alike."""
+
+    def __init__(self, status: int, body: bytes, code: str = "") -> None:
+        super().__init__()
+        self.answer = (status, body, {"x-ms-error-code": code} if code else {})
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        """Without a wire."""
+        return Answer(request, *self.answer)
+
+    async def asked(self) -> tuple[object, object]:
+        """For a row and for a page."""
+        identity: Any = Tokens()
+        table = Table(connect(endpoint="https://a.table.example", credential=identity, transport=self), "t")
+        return await table.read("p", "r"), await table.page("PartitionKey eq 'p'", select=None, limit=9)
+
+
+GARBLED = [b"", b"<html>sign in</html>", b"[]", b"7", b'{"odata.etag":"W/', b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("body", GARBLED)
+async def test_an_answer_that_cannot_be_read_is_storage_that_fails(body: bytes) -> None:
+    """A proxy's page, or half an answer: nobody takes it for a row, for the absence of one, or for a bug of ours."""
+    with pytest.raises(Unavailable):
+        await Alike(200, body).asked()
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"value": {}}', b'{"value": ["r"]}'])
+async def test_a_page_without_rows_to_read_is_storage_that_fails(body: bytes) -> None:
+    """Where there are none, it says so."""
+    table = Table(connect(endpoint="https://a.table.example", credential=Tokens(), transport=Alike(200, body)), "t")  # type: ignore[arg-type]
+    with pytest.raises(Unavailable):
+        await table.page("PartitionKey eq 'p'", select=None, limit=9)
+
+
+@pytest.mark.parametrize("code", ["ResourceNotFound", "EntityNotFound", "TableNotFound"])
+@pytest.mark.parametrize("in_body", [True, False])
+async def test_that_nothing_is_there_is_storages_own_word(code: str, *, in_body: bool) -> None:
+    """In the body, where Azure has it, or in the header."""
+    body = json.dumps({"odata.error": {"code": code}}).encode() if in_body else b"<error/>"
+    assert (None, ([], None)) == await Alike(404, body, "" if in_body else code).asked()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"odata.error": {"code": "AccountNotFound"}}'])
+async def test_another_404_says_nothing_of_a_row(body: bytes) -> None:
+    """A lease would be taken for forgotten, and what it has made for an orphan."""
+    with pytest.raises(Unavailable):
+        await Alike(404, body).asked()

@@ -220,6 +220,7 @@ NOT_DONE = {
     "a refused one": PART.format("412 Precondition Failed", ""),
     "a refused one among them": PART.format("204 No Content", "") + PART.format("404 Not Found", ""),
     "one that failed": PART.format("204 No Content", "") + PART.format("500 Internal Server Error", ""),
+    "no version of a row that is there now": PART.format("204 No Content", "") * 2,
     "half of an answer": (PART.format("204 No Content", "") * 2)[:-100],
 }
 
@@ -228,6 +229,12 @@ NOT_DONE = {
 async def test_an_answer_that_does_not_say_of_each_that_it_is_done_is_none(body: str) -> None:
     """Whatever it says of the others."""
     assert await Scripted(202, body.encode()).written(TWO) is None
+
+
+async def test_a_row_alone_without_its_version_is_none() -> None:
+    """The next write could not name it, and would overwrite whatever is there."""
+    assert await Scripted(204, b"").written(TWO[:1]) is None
+    assert [""] == await Scripted(204, b"").written(TWO[1:])
 
 
 async def test_an_answer_that_says_so_gives_the_versions() -> None:
