@@ -16,7 +16,7 @@ from shared.core.batch import Batch
 from shared.core.errors import Refused, Unavailable
 from shared.core.footprint import Assignment
 from shared.core.lease import State
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, RoleName
 from tests.broker.drifting import HOUR, TARGETS, deleted_by_hand, orphaned, reconciled, scene
 from tests.broker.scenes import issued
 from tests.fakes.cloud_state import Granted
@@ -24,6 +24,7 @@ from tests.fakes.world import ADMINISTRATOR, DEFINITION, SCOPES, WEB, World, gui
 
 MANY = 40
 """More than two rounds of sixteen hands."""
+OTHER = RoleName("other")
 FIRST = LeaseId.of(WEB, "0" * 26)
 """Before every lease of the clock's."""
 
@@ -158,3 +159,17 @@ async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:
     await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
     assert 3 == len(await all_due(made.outside, 3))
     assert sorted(found) == sorted(await all_due(made.outside, 100))
+
+
+async def test_a_sweep_finds_what_was_revoked_behind_a_role_whose_revocation_is_finished() -> None:
+    """The message by which a revocation begins may never come."""
+    made = world(role(), role(name=OTHER))
+    for name in (WEB, OTHER):
+        await issued(made, role=name)
+        await revoke_role(made.outside, request(ADMINISTRATOR), name)
+        if name == WEB:
+            await sweep(made.outside, "sweep")
+            await sweep(made.outside, "sweep")
+    assert [True, False] == [each.is_finished for each in made.generations.rows.values()]
+    await sweep(made.outside, "sweep")
+    assert {State.ENDED} == {lease.state for lease in made.leases.rows.values()}

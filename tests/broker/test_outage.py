@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -88,6 +89,17 @@ async def test_what_azure_has_refused_keeps_its_pause() -> None:
     await issued(made)
     await failed(made, Refused(azure_code="Forbidden"), 3)
     assert 0 == await resume(made.outside)
+
+
+async def test_what_a_worker_is_ending_again_is_left_to_it() -> None:
+    """It has failed before, and now somebody holds it."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    only = stored(made)
+    now = made.clock.now()
+    made.leases.rows[only.id] = replace(only, ending_held=True, due_at=now + timedelta(seconds=20))
+    assert (0, []) == (await resume(made.outside), made.revocations.messages())
 
 
 async def test_thousands_are_taken_up_some_at_a_go() -> None:

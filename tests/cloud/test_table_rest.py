@@ -183,6 +183,28 @@ async def test_a_listing_goes_on_where_storage_names_a_partition_alone(*, failin
     assert "NextRowKey" not in halves.asked[1]
 
 
+class Sparse(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+    """Storage that looks at many rows before it finds one: its first pages are empty."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def send(self, request: Any, **_: Any) -> Any:
+        """Without a wire."""
+        self.asked += 1
+        found = [{"PartitionKey": "p", "RowKey": "r", "odata.etag": "v"}] if self.asked == 3 else []
+        more = {"x-ms-continuation-NextPartitionKey": "p", "x-ms-continuation-NextRowKey": "a"} if self.asked < 3 else {}
+        return Answer(request, 200, json.dumps({"value": found}).encode(), more)
+
+
+async def test_a_listing_goes_on_behind_empty_pages() -> None:
+    """Storage looks at rows for five seconds a page, whatever it finds."""
+    identity: Any = Tokens()
+    table = Table(connect(endpoint="https://a.table.example", credential=identity, transport=Sparse()), "t")
+    assert ["r"] == [each["RowKey"] async for each in table.scan("PartitionKey eq 'p' and State eq 'planned'")]
+
+
 class Tokens:
     """An identity."""
 

@@ -20,7 +20,7 @@ from shared.core.ports import LeaseQuery, Leases
 from tests.contract.stores import Stores, lease
 from tests.contract.wires import Wired, keys
 from tests.fakes.clock import START, FixedIds
-from tests.fakes.world import ALICE, BOB, WEB
+from tests.fakes.world import ALICE, BOB, OTHER_TENANT, TENANT, WEB
 
 OTHER = RoleName("app")
 """Sorts before ``web``."""
@@ -181,3 +181,15 @@ async def test_another_holders_leases_are_not_among_a_holders(stores: Stores) ->
     own = await stores.leases.open(opened_at(1))
     await stores.leases.open(opened_at(2, holder=BOB.object_id))
     assert [own.id] == await ids(stores.leases, LeaseQuery(holder=ALICE.object_id, role=WEB))
+
+
+async def test_behind_a_page_of_a_namesakes_leases_a_holders_own_are_found(stores: Stores) -> None:
+    """All in one partition, the namesake's the newest: the index knows object ids alone."""
+    shard = opened_at(0).id.shard
+    minutes = [minute for minute in range(2000) if opened_at(minute).id.shard == shard][:40]
+    own = [await stores.leases.open(opened_at(minute)) for minute in minutes[:2]]
+    for minute in minutes[2:]:
+        made = opened_at(minute)
+        await stores.leases.open(replace(made, holder=replace(made.holder, tenant_id=OTHER_TENANT)))
+    mine = LeaseQuery(holder=ALICE.object_id, tenant=TENANT, limit=10)
+    assert [each.id for each in reversed(own)] == await ids(stores.leases, mine)

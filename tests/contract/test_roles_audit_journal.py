@@ -13,7 +13,7 @@ from shared.cloud.table_operations import Operation
 from shared.cloud.tables import Table
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
-from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unreachable
+from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unavailable, Unreachable
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports import AuditQuery
 from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
@@ -296,3 +296,24 @@ async def test_a_deletion_that_meets_another_change_looks_again(
     else:
         with pytest.raises(PreconditionFailed):
             await tables.roles.delete(WEB, expected=None)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_an_event_whose_insert_was_refused_is_looked_for(
+    tables: Stores, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """A repeat after a lost answer meets its own row; any other refusal has kept nothing, and that is told."""
+    write, event = Table.write, AuditEvent(START, "sweep", Outcome.DONE, "r")
+
+    async def refused(table: Table, operations: Sequence[Operation]) -> Any:
+        if kept:
+            await write(table, operations)
+        raise LostRace
+
+    monkeypatch.setattr(Table, "write", refused)
+    if kept:
+        await tables.audit.record(event)
+        assert [event] == list((await tables.audit.read(AuditQuery(START, START + timedelta(days=1)))).items)
+    else:
+        with pytest.raises(Unavailable):
+            await tables.audit.record(event)
