@@ -19,7 +19,7 @@ from shared.core.lease import State
 from shared.core.names import LeaseId, RoleName
 from tests.broker.drifting import HOUR, TARGETS, deleted_by_hand, orphaned, reconciled, scene
 from tests.broker.scenes import issued
-from tests.fakes.cloud_state import Granted
+from tests.fakes.cloud_state import Application, Granted
 from tests.fakes.world import ADMINISTRATOR, DEFINITION, SCOPES, WEB, World, guid, principal_target, request, role, world
 
 MANY = 40
@@ -149,6 +149,18 @@ async def test_the_walk_of_the_bin_passes_over_what_is_too_young(jitter: float, 
     await deleted_by_hand(binned)
     found = await reconcile(binned.outside, "run", dry_run=True)
     assert 6 == len([each for each in found.findings if each.kind is Kind.RECYCLED])
+
+
+async def test_a_reconciliation_looks_into_the_bin_behind_somebody_elses() -> None:
+    """Which lies there first."""
+    made = scene(TARGETS[0])
+    await orphaned(made)
+    await deleted_by_hand(made)
+    theirs = Application(guid(0x990), guid(0x991), "by hand")
+    made.cloud.bin = {theirs.object_id: theirs, **made.cloud.bin}
+    made.clock.jump(3 * HOUR)
+    found = await reconcile(made.outside, "run", dry_run=True)
+    assert 2 == len([each for each in found.findings if each.kind is Kind.RECYCLED])
 
 
 async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:
