@@ -11,6 +11,7 @@ from shared.broker.outside import Outside
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import LostRace, Misconfigured, Throttled, Uncertain, Upstream
 from shared.core.lease import Cause, Lease, State
+from shared.core.urgency import done_by
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,10 @@ async def take_back(
     """
     fresh = outside.now() < _settled(outside, hold.lease)
     being_made = not maker and outside.now() < hold.lease.made_by
+    until = outside.within(patience)
     try:
-        met_all = await _undo(outside, hold, outside.within(patience), young=fresh if young is None else young)
+        with done_by(until):
+            met_all = await _undo(outside, hold, until, young=fresh if young is None else young)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain):
             return await put_off(outside, hold, failure.brief(), (otherwise_due - outside.now()).total_seconds())

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
+
+from shared.cloud.system import SystemClock
+from shared.core import urgency
 
 if TYPE_CHECKING:
     import httpx
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
+_LEAST_SECONDS = 1.0
+"""For which any call waits for its answer, whatever time its work has left."""
 _POOL = 100
 _KEEP_ALIVE_SECONDS = 60.0
 
@@ -36,14 +41,33 @@ def httpx_client(*, kept: int = _POOL) -> httpx.AsyncClient:
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         headers={"User-Agent": "leasehold"},
+        event_hooks={"request": [_no_longer_than_its_work]},
     )
+
+
+async def _no_longer_than_its_work(request: httpx.Request) -> None:
+    timeout = request.extensions["timeout"]
+    request.extensions["timeout"] = timeout | {"read": seconds_left(timeout["read"])}
+
+
+def seconds_left(at_most: float) -> float:
+    """For how long an answer is waited for: as long as the work has that wants it. A service that takes a call and is silent
+    would else keep a caller for half a minute a call.
+    """
+    return max(_LEAST_SECONDS, min(at_most, urgency.current().done_by - SystemClock().monotonic()))
 
 
 def azure_transport(*, read_seconds: float = READ_SECONDS) -> AioHttpTransport:
     """What every client of Azure's SDK is given as ``transport``. Close this, not the clients: each would close it for all."""
     from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415 - aiohttp costs 0.2 s
 
-    return AioHttpTransport(
+    class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+        """Waits no longer than the work that asks."""
+
+        async def send(self, request: Any, **options: Any) -> Any:
+            return await super().send(request, **{"read_timeout": seconds_left(read_seconds), **options})
+
+    return InTime(
         connection_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
         # Told to heed the environment, aiohttp looks it up at every request, for a proxy and for a .netrc, in a thread each: an

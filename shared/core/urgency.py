@@ -20,6 +20,8 @@ class Urgency:
     background: bool = False
     """Nobody waits for it: whatever somebody waits for goes first."""
     wait_until: float = math.inf
+    done_by: float = math.inf
+    """On the monotonic clock; what was not answered by then is not waited for much longer."""
 
 
 _current: ContextVar[Urgency] = ContextVar("urgency")
@@ -42,6 +44,14 @@ def answering_by(instant: float) -> Iterator[None]:
     """What is done within waits for Azure's limits up to this instant at most; an earlier one that holds already stays."""
     now = current()
     with _set(replace(now, wait_until=min(now.wait_until, instant))):
+        yield
+
+
+@contextmanager
+def done_by(instant: float) -> Iterator[None]:
+    """A call that is made within waits for its answer up to this instant, or a moment; an earlier one that holds stays."""
+    now = current()
+    with _set(replace(now, done_by=min(now.done_by, instant))):
         yield
 
 

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
 import httpx
 import pytest
+from azure.core.exceptions import ServiceResponseError
+from azure.core.rest import HttpRequest
 
-from shared.cloud.connections import azure_transport, httpx_client
+from shared.cloud.connections import azure_transport, httpx_client, seconds_left
+from shared.core.urgency import done_by
 
 
 async def test_the_pool_keeps_no_cookies() -> None:
@@ -65,3 +72,52 @@ async def test_the_environment_is_heeded_only_where_it_names_a_proxy(
     async with azure_transport() as transport:
         assert transport.session is not None
         assert heeded == transport.session.trust_env
+
+
+class Silent:
+    """A service that takes every call and answers none."""
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.close()
+
+
+async def _by_httpx(address: str) -> None:
+    async with httpx_client() as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.get(address)
+
+
+async def _by_azures(address: str) -> None:
+    async with azure_transport() as transport:
+        with pytest.raises(ServiceResponseError):
+            await transport.send(HttpRequest("GET", address))
+
+
+@pytest.mark.parametrize("asking", [_by_httpx, _by_azures])
+@pytest.mark.parametrize(("left", "waited"), [(1.5, 1.5), (-60.0, 1.0)])
+async def test_a_silent_service_keeps_nobody_for_longer_than_the_work_has_time(
+    asking: Callable[[str], Awaitable[None]], left: float, waited: float
+) -> None:
+    """And a moment where there is none left: each of several calls may still be the one that is answered."""
+    began = time.monotonic()
+    async with Silent() as address:
+        with done_by(began + left):
+            await asking(address)
+    assert waited - 0.1 <= time.monotonic() - began < waited + 5
+
+
+def test_work_without_an_end_waits_as_long_as_ever() -> None:
+    """An earlier end stays in force within a later one."""
+    assert 30.0 == seconds_left(30.0)
+    now = time.monotonic()
+    with done_by(now + 5), done_by(now + 20):
+        assert 4 < seconds_left(30.0) <= 5
+        assert 2.0 == seconds_left(2.0)
