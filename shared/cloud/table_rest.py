@@ -114,9 +114,9 @@ class Rest:
         return True, rows, {name: value for name, value in more.items() if value} or None
 
     async def write(self, operations: Sequence[Operation]) -> list[str] | None:
-        """One transaction. The rows' new ETags (of a deleted one, nothing), or ``None`` where it was not plainly done.
+        """One transaction. The rows' new ETags (of a deleted one, nothing), or ``None`` where storage has not done it.
 
-        Raises ``AzureError`` where there was no answer: it may have been done.
+        Raises ``AzureError`` where there was no answer, ``Unavailable`` where it cannot be read: it may have been done.
         """
         if len(operations) == 1:
             return await self._alone(operations[0])
@@ -125,18 +125,19 @@ class Rest:
         whole = _multipart(batch, [f"Content-Type: multipart/mixed; boundary={changes}\r\n\r\n{change_set}"])
         kind = {"Content-Type": f"multipart/mixed; boundary={batch}"}
         answer = await self._send("POST", f"{self.service}/$batch", headers=kind, content=whole)
-        parts = _PART.split(answer.content)[1:] if answer.status_code == _ACCEPTED else []
+        if answer.status_code != _ACCEPTED:
+            return None
+        parts = _PART.split(answer.content)[1:]
         statuses, told = parts[::2], parts[1::2]
-        if len(statuses) != len(operations) or any(int(status) != _DONE for status in statuses):
+        if any(int(status) != _DONE for status in statuses):
             return None
         versions = [found[1].decode() if (found := _ETAG.search(each)) else "" for each in told]
-        return versions if _are_told(operations, versions) else None
+        return _told_of(operations, versions)
 
     async def _alone(self, operation: Operation) -> list[str] | None:
         headers = {"Content-Type": "application/json", **_condition(operation)}
         answer = await self._send(operation.method, self._target(operation), headers=headers, content=_json(operation))
-        versions = [answer.headers.get("ETag", "")]
-        return versions if answer.status_code == _DONE and _are_told([operation], versions) else None
+        return _told_of([operation], [answer.headers.get("ETag", "")]) if answer.status_code == _DONE else None
 
     def _part(self, operation: Operation) -> str:
         """A request within a transaction."""
@@ -178,9 +179,13 @@ class Rest:
         return await self.transport.send(request)
 
 
-def _are_told(operations: Sequence[Operation], versions: Sequence[str]) -> bool:
-    """Of each row that is there now. Without its version the next write could not be conditional."""
-    return all(version or each.method == "DELETE" for each, version in zip(operations, versions, strict=True))
+def _told_of(operations: Sequence[Operation], versions: list[str]) -> list[str]:
+    """The versions, one of each row that is there now: without it the next write could not be conditional."""
+    if len(operations) != len(versions):
+        raise _garbled()
+    if not all(version or each.method == "DELETE" for each, version in zip(operations, versions, strict=True)):
+        raise _garbled()
+    return versions
 
 
 def _object(answer: Any) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.table_operations import Operation, create, delete, put, update
 from shared.cloud.table_rest import Rest
 from shared.cloud.tables import Table, connect, etag_of
-from shared.core.errors import LostRace, Unreachable
+from shared.core.errors import LostRace, Unavailable, Unreachable
 from tests.cloud.test_repeating import Answer
 from tests.cloud.test_table_rest import Tokens, Wire
 from tests.local.parity import load
@@ -212,28 +212,38 @@ class Scripted(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it l
 
 PART = "--changesetresponse_1\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 {}\r\n{}\r\n\r\n"
 TWO = [put(row("1")), delete(row("2"))]
-NOT_DONE = {
+GARBLED = {
     "nothing": "",
     "no multipart": "{}",
     "one of two": PART.format("204 No Content", 'ETag: W/"1"\r\n'),
     "three of two": PART.format("204 No Content", "") * 3,
+    "no version of a row that is there now": PART.format("204 No Content", "") * 2,
+    "half of an answer": (PART.format("204 No Content", "") * 2)[:-100],
+}
+NOT_DONE = {
     "a refused one": PART.format("412 Precondition Failed", ""),
     "a refused one among them": PART.format("204 No Content", "") + PART.format("404 Not Found", ""),
     "one that failed": PART.format("204 No Content", "") + PART.format("500 Internal Server Error", ""),
-    "no version of a row that is there now": PART.format("204 No Content", "") * 2,
-    "half of an answer": (PART.format("204 No Content", "") * 2)[:-100],
 }
 
 
 @pytest.mark.parametrize("body", NOT_DONE.values(), ids=NOT_DONE)
-async def test_an_answer_that_does_not_say_of_each_that_it_is_done_is_none(body: str) -> None:
-    """Whatever it says of the others."""
+async def test_of_a_transaction_of_which_a_part_was_refused_nothing_is_done(body: str) -> None:
+    """Whatever is said of the others. The library names what is wrong."""
     assert await Scripted(202, body.encode()).written(TWO) is None
 
 
-async def test_a_row_alone_without_its_version_is_none() -> None:
-    """The next write could not name it, and would overwrite whatever is there."""
-    assert await Scripted(204, b"").written(TWO[:1]) is None
+@pytest.mark.parametrize("body", GARBLED.values(), ids=GARBLED)
+async def test_a_success_that_cannot_be_read_may_have_been_one(body: str) -> None:
+    """Who wrote it looks for its own write."""
+    with pytest.raises(Unavailable):
+        await Scripted(202, body.encode()).written(TWO)
+
+
+async def test_a_row_alone_has_a_version() -> None:
+    """Else the next write could not name it, and would overwrite whatever is there."""
+    with pytest.raises(Unavailable):
+        await Scripted(204, b"").written(TWO[:1])
     assert [""] == await Scripted(204, b"").written(TWO[1:])
 
 
@@ -247,7 +257,7 @@ async def test_an_answer_that_says_so_gives_the_versions() -> None:
 async def test_an_identity_writes_with_its_token() -> None:
     """As it reads."""
     service = Scripted(204, b"")
-    await service.written([put(row("1"))])
+    await service.written([delete(row("1"))])
     assert "Bearer token for https://storage.azure.com/.default" == service.asked[0].headers["Authorization"]
 
 
@@ -283,7 +293,8 @@ async def test_it_asks_as_a_recorded_client_has_asked() -> None:
     """The same headers about the batch, the change set and each of its parts; Azure did what that client said."""
     (asked, *_) = [each for each, _, status in transactions() if status == 202 and "Content-ID" not in each]
     service = Scripted(202, b"")
-    await service.written([create(row("1")), create(row("2"))])
+    with pytest.raises(Unavailable):
+        await service.written([create(row("1")), create(row("2"))])
     own = service.asked[0].content.decode()
     assert _names(asked)[:4] == _names(own)[:4]
     assert "multipart/mixed" in service.asked[0].headers["Content-Type"]
