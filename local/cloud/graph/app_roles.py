@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, objects, users
-from local.cloud.graph.request import done, text
+from local.cloud.graph import access, bodies, errors, names, objects, queries, users
+from local.cloud.graph.request import done, identifier
 from local.cloud.graph.service_principals import addressed
 from local.cloud.state import AppRoleAssignment, ServicePrincipal, User
-from local.cloud.wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json
+    from local.cloud.wire import Json, Reply
 
 type Holder = ServicePrincipal | User
+
+_SENT = ("principalId", "resourceId", "appRoleId")
+"""What makes an assignment: https://learn.microsoft.com/graph/api/serviceprincipal-post-approleassignments."""
 
 
 def held(request: Request) -> Reply:
@@ -36,12 +38,12 @@ def given(request: Request) -> Reply:
     request.caller.require(access.READ_APPLICATIONS)
     item = addressed(request)
     shown = [
-        bodies.app_role_assignment(request, principal, assignment)
+        bodies.Held(principal, assignment)
         for principal in _holders(request)
         for assignment in principal.app_roles
         if assignment.resource_id == item.id
     ]
-    return Reply(200, request.context(_fragment(item, "appRoleAssignedTo")) | {"value": shown})
+    return queries.many(request, bodies.APP_ROLE_ASSIGNMENT, shown, _fragment(item, "appRoleAssignedTo"))
 
 
 def hold(request: Request) -> Reply:
@@ -87,8 +89,8 @@ def _holders(request: Request) -> Iterable[Holder]:
 
 
 def _held(request: Request, item: Holder) -> Reply:
-    shown = [bodies.app_role_assignment(request, item, assignment) for assignment in item.app_roles]
-    return Reply(200, request.context(_fragment(item, "appRoleAssignments")) | {"value": shown})
+    shown = [bodies.Held(item, assignment) for assignment in item.app_roles]
+    return queries.many(request, bodies.APP_ROLE_ASSIGNMENT, shown, _fragment(item, "appRoleAssignments"))
 
 
 def _fragment(item: Holder, relation: str) -> str:
@@ -99,14 +101,15 @@ def _assign(request: Request, relation: str, addressed_as: str, find: Callable[[
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
     item = find(request)
     body = request.body()
-    if text(body, addressed_as, "AppRoleAssignment").lower() != item.id:
+    names.only("appRoleAssignment", _SENT, body)
+    principal_id, resource_id, role_id = (identifier(body, name, "AppRoleAssignment") for name in _SENT)
+    if {"principalId": principal_id, "resourceId": resource_id}[addressed_as] != item.id:
         raise errors.bad_request("Not a valid reference update")
-    principal = _holder(request, text(body, "principalId", "AppRoleAssignment").lower())
-    resource = _resource(request, text(body, "resourceId", "AppRoleAssignment").lower())
-    role = _role(request, principal, resource, text(body, "appRoleId", "AppRoleAssignment").lower())
+    principal, resource = _holder(request, principal_id), _resource(request, resource_id)
+    role = _role(request, principal, resource, role_id)
     assignment = _new(request, principal, resource, role)
     principal.app_roles.append(assignment)
-    shown = bodies.app_role_assignment(request, principal, assignment)
+    shown = bodies.app_role_assignment(request, bodies.Held(principal, assignment))
     location = f"appRoleAssignments/{assignment.id}"
     return request.entity(f"{_fragment(item, relation)}/$entity", shown, status=201, location=location)
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from local.cloud.dispatch import addressed, handle
 from local.cloud.faults import Answer, Delay
-from local.cloud.graph import errors
+from local.cloud.graph import errors, names
 from local.cloud.ledger import Entry
 from local.cloud.wire import Call, Reply, read_query
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST = 20
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
+_PARTS = {"id", "method", "url", "headers", "body", "dependsOn"}
 _FAILED = 400
 
 
@@ -67,9 +68,11 @@ def _struck(world: World, call: Call, service: Service) -> tuple[str, Reply]:
 
 def _items(call: Call) -> list[Json]:
     try:
-        items: Any = call.json().get("requests")
+        sent = call.json()
     except ValueError:
-        items = None
+        sent = {}
+    names.only("batch", {"requests"}, sent)
+    items: Any = sent.get("requests")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise errors.bad_request("Invalid batch payload format.", "BadRequest")
     if len(items) > MOST:
@@ -86,6 +89,7 @@ def _check(item: Json) -> None:
         raise errors.bad_request("Request Id cannot be empty.", "BadRequest")
     if str(item.get("method", "")).upper() not in _METHODS or not isinstance(item.get("url"), str):
         raise errors.bad_request(f"Invalid method or URL of the request with Id {item['id']}.", "BadRequest")
+    names.only("request", _PARTS, item)
     if item.get("body") is not None and "content-type" not in _headers(item):
         message = "Write request id : {id} does not contain Content-Type header or body.".format(id=item["id"])
         raise errors.bad_request(message, "BadRequest")

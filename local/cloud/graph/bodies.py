@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local.cloud import first_party
@@ -187,8 +188,22 @@ def federated(request: Request, item: FederatedCredential) -> Json:
     return {name: getattr(item, name) for name in schema.FEDERATED}
 
 
-def app_role_assignment(request: Request, principal: ServicePrincipal | User, item: AppRoleAssignment) -> Json:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An application permission, and the service principal or user that holds it."""
+
+    holder: ServicePrincipal | User
+    role: AppRoleAssignment
+
+    @property
+    def id(self) -> str:
+        """The assignment's own."""
+        return self.role.id
+
+
+def app_role_assignment(request: Request, held: Held) -> Json:
     """An application permission that a service principal or a user holds."""
+    principal, item = held.holder, held.role
     resource = request.directory.service_principals.get(item.resource_id)
     return {
         "id": item.id,
@@ -229,6 +244,7 @@ SERVICE_PRINCIPAL = Kind(
 )
 GROUP = Kind("group", "groups", group, schema.GROUP, quick=_quick_group)
 USER = Kind("user", "users", user, schema.USER, default=schema.USER_DEFAULT)
+APP_ROLE_ASSIGNMENT = Kind("appRoleAssignment", "appRoleAssignments", app_role_assignment, schema.APP_ROLE_ASSIGNMENT)
 FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated, schema.FEDERATED)
 
 

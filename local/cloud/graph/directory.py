@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, memberships, objects, queries
-from local.cloud.graph.request import texts
+from local.cloud.graph import access, errors, memberships, names, objects, queries
+from local.cloud.graph.request import identifiers, texts
 from local.cloud.state import Application, Group, ServicePrincipal, User
 from local.cloud.wire import Reply
 
 if TYPE_CHECKING:
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
+    from local.cloud.wire import Json
 
 _IDS = 1_000
 """https://learn.microsoft.com/graph/api/directoryobject-getbyids."""
 _TYPES = {"user": User, "group": Group, "serviceprincipal": ServicePrincipal, "application": Application}
+_NONE_HERE = {
+    *("administrativeunit", "approleassignment", "contract", "device", "directoryobjectpartnerreference", "directoryrole"),
+    *("directoryroletemplate", "endpoint", "extensionproperty", "organization", "orgcontact"),
+    *("policybase", "resourcespecificpermissiongrant"),
+}
+"""Other types of directory objects, of which this directory has none that these ids could name."""
 _ANY = (*access.READ_DIRECTORY, *access.READ_APPLICATIONS, *access.READ_GROUPS, *access.READ_USERS)
 
 
@@ -27,18 +34,28 @@ def addressed(request: Request) -> DirectoryObject:
 def read(request: Request) -> Reply:
     """``GET /directoryObjects/{id}``."""
     request.caller.require(_ANY)
-    return request.entity("directoryObjects/$entity", memberships.visible(request, addressed(request)))
+    return queries.one_of_any(request, memberships.visible(request, addressed(request)))
 
 
 def by_ids(request: Request) -> Reply:
     """``POST /directoryObjects/getByIds``: what does not exist is missing from the answer."""
     request.caller.require(_ANY)
     body = request.body()
-    ids = texts(body, "ids", most=_IDS)
-    kinds = tuple(_TYPES[name.lower()] for name in body.get("types") or _TYPES if name.lower() in _TYPES)
-    found = (objects.find(request, object_id.lower()) for object_id in ids)
+    names.only("getByIds", {"ids", "types"}, body)
+    kinds = _kinds(body)
+    found = (objects.find(request, object_id) for object_id in identifiers(body, "ids", most=_IDS))
     shown = [memberships.visible(request, item) for item in found if item is not None and isinstance(item, kinds)]
     return request.result("directoryObjects", {"value": shown})
+
+
+def _kinds(body: Json) -> tuple[type[DirectoryObject], ...]:
+    """The classes of the types that are asked for; everything when none is, or all of them by their common name."""
+    asked = {name.lower() for name in texts(body, "types", most=_IDS)} if body.get("types") is not None else set()
+    if unknown := asked - _TYPES.keys() - _NONE_HERE - {"directoryobject"}:
+        raise errors.bad_request(f"Invalid value specified for parameter 'types': '{min(unknown)}'.")
+    if not asked or "directoryobject" in asked:
+        return tuple(_TYPES.values())
+    return tuple(_TYPES[name] for name in asked & _TYPES.keys())
 
 
 def organization(request: Request) -> Reply:
@@ -61,7 +78,6 @@ def organization(request: Request) -> Reply:
         "tenantType": "AAD",
         "verifiedDomains": [domain],
     }
-    queries.check_options(request, {"$select"})
     selected = queries.selection(request, "organization", tenant)
     shown = tenant if selected is None else {each: tenant[each] for each in selected}
     return Reply(200, request.context(queries.named("organization", selected)) | {"value": [shown]})

@@ -37,7 +37,7 @@ def read(request: Request) -> Reply:
     """``GET .../federatedIdentityCredentials/{id or name}``."""
     request.caller.require(access.READ_APPLICATIONS)
     item = addressed(request)
-    return request.entity(f"{_fragment(item)}/$entity", bodies.federated(request, _named(request, item)))
+    return queries.one(request, bodies.FEDERATED, _named(request, item), _fragment(item))
 
 
 def create(request: Request) -> Reply:

@@ -73,7 +73,7 @@ def update(request: Request) -> Reply:
     request.caller.require(access.CHANGE_MEMBERS)
     item, body = addressed(request), request.body()
     members = _bound(request, body, "members@odata.bind")
-    sent = objects.settable(body, schema.GROUP, schema.GROUP_FIXED, "Group")
+    sent = objects.settable(body, schema.GROUP, schema.GROUP_FIXED, "Group", ("members",))
     if members:
         _require_membership_change(request, item, members)
         _check_absent(item, members)
@@ -186,7 +186,7 @@ def _bound(request: Request, body: Json, name: str) -> list[DirectoryObject]:
 
 
 def _checked(body: Json) -> Json:
-    sent = objects.settable(body, schema.GROUP, schema.GROUP_FIXED, "Group")
+    sent = objects.settable(body, schema.GROUP, schema.GROUP_FIXED, "Group", ("members", "owners"))
     text(sent, "displayName", "Group", most=_NAME)
     text(sent, "mailNickname", "Group", most=_NICKNAME)
     for name in ("mailEnabled", "securityEnabled"):

@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, objects, queries
-from local.cloud.graph.request import texts
+from local.cloud.graph import access, bodies, errors, names, objects, queries
+from local.cloud.graph.request import identifiers
 from local.cloud.state import Group, User
-from local.cloud.wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
+    from local.cloud.wire import Reply
     from local.cloud.world import World
 
 _CHECKED = 20
 """Groups that ``checkMemberGroups`` takes: https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups."""
+
+
+_DIRECTORY_ROLE: queries.Kind[Group] = queries.Kind(
+    "directoryRole",
+    "directoryRoles",
+    bodies.group,
+    dict.fromkeys(("id", "deletedDateTime", "description", "displayName", "roleTemplateId")),
+)
+"""Nobody has one here."""
 
 
 def direct(request: Request, object_id: str) -> list[Group]:
@@ -92,7 +101,7 @@ def cast(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
     require_reading(request, item)
     kind = request.param("type").lower()
     if kind == "microsoft.graph.directoryrole":
-        return Reply(200, request.context("directoryRoles") | {"value": []})
+        return queries.many(request, _DIRECTORY_ROLE, [])
     if kind != "microsoft.graph.group":
         raise errors.not_implemented(f"the cast to {request.param('type')}")
     groups = transitive(request, item.id) if nested else direct(request, item.id)
@@ -102,7 +111,9 @@ def cast(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
 def group_ids(request: Request, item: DirectoryObject) -> Reply:
     """``getMemberGroups``."""
     require_reading(request, item)
-    only_security = request.body().get("securityEnabledOnly")
+    body = request.body()
+    names.only("getMemberGroups", {"securityEnabledOnly"}, body)
+    only_security = body.get("securityEnabledOnly")
     if not isinstance(only_security, bool):
         raise errors.bad_request("Invalid value specified for parameter 'securityEnabledOnly'.")
     groups = transitive(request, item.id)
@@ -113,7 +124,9 @@ def group_ids(request: Request, item: DirectoryObject) -> Reply:
 def checked(request: Request, item: DirectoryObject) -> Reply:
     """``checkMemberGroups``: those of the groups named that the object belongs to."""
     require_reading(request, item)
-    asked = [group_id.lower() for group_id in texts(request.body(), "groupIds", most=_CHECKED)]
+    body = request.body()
+    names.only("checkMemberGroups", {"groupIds"}, body)
+    asked = identifiers(body, "groupIds", most=_CHECKED)
     belongs = {group.id for group in transitive(request, item.id)}
     return request.result("Collection(Edm.String)", {"value": [item for item in asked if item in belongs]})
 

@@ -103,6 +103,12 @@ ELSEWHERE: Mapping[str, frozenset[str]] = {
             *("sponsors", "state", "streetAddress", *_MEMBERSHIPS),
         }
     ),
+    "appRoleAssignment": frozenset(
+        {
+            *("id", "createdDateTime", "deletedDateTime", "principalDisplayName", "principalType", "resourceDisplayName"),
+        }
+    ),
+    "restore": frozenset({"autoReconcileProxyConflict", "newUserPrincipalName"}),
     "federatedIdentityCredential": frozenset({"claimsMatchingExpression", "trustedIssuer"}),
 }
 """What Azure's types have beside what is here, navigation included: the reference of v1.0,
@@ -141,8 +147,20 @@ def check_body(kind: str, known: Collection[str], name: str) -> None:
 def only(kind: str, known: Collection[str], body: Mapping[str, Any]) -> None:
     """The same for every property of a body, annotations left out."""
     for name in body:
-        if "@" not in name:
+        if "@" in name:
+            check_annotation(kind, known, name)
+        else:
             check_body(kind, known, name)
+
+
+def check_annotation(kind: str, known: Collection[str], name: str, bindable: Collection[str] = ()) -> None:
+    """The same for an annotation: ``owners@odata.bind`` names the objects of a relation, others tell of a property."""
+    of, _, term = name.partition("@")
+    if of and of not in bindable:
+        check_body(kind, known, of)
+        if term == "odata.bind":
+            message = f"The annotation 'odata.bind' was found for property '{of}', which is no relation."
+            raise errors.bad_request(message, "BadRequest")
 
 
 def _unknown(kind: str, name: str, clause: str) -> Exception:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.graph import errors, names, types
@@ -103,14 +103,22 @@ def referenced(request: Request, object_id: str) -> DirectoryObject:
     return item
 
 
-def settable(body: Json, defaults: Mapping[str, Any], fixed: Iterable[str], resource: str) -> Json:
-    """The properties that a client may set, out of what it sent; refuses others, and values of the wrong kind."""
+def settable(
+    body: Json, defaults: Mapping[str, Any], fixed: Iterable[str], resource: str, bindable: Collection[str] = ()
+) -> Json:
+    """The properties that a client may set, out of what it sent; refuses others, and values of the wrong kind.
+
+    Of ``bindable`` relations the body may name the objects, which is then the caller's affair.
+    """
+    kind = resource[:1].lower() + resource[1:]
     chosen = {name: value for name, value in body.items() if not name.startswith("@") and "@odata" not in name}
+    for name in body.keys() - chosen.keys():
+        names.check_annotation(kind, defaults, name, bindable)
     for name, value in chosen.items():
-        names.check_body(resource[:1].lower() + resource[1:], defaults, name)
+        names.check_body(kind, defaults, name)
         if name in fixed:
             raise errors.invalid(f"Property '{name}' is read-only and cannot be set.", "PropertyReadOnly", name)
-        if not _suits(name, defaults[name], value):
+        if not _suits(name, defaults[name], value) or not types.allows(resource, name, value):
             raise misfit(name, resource)
         if isinstance(defaults[name], dict) and value:
             settable(value, defaults[name], (), f"{resource}.{name}")

@@ -16,14 +16,22 @@ from local.cloud.wire import Json, Reply
 
 if TYPE_CHECKING:
     from local.cloud.graph.request import Request
+    from local.cloud.wire import Call
 
 PAGE = 100
 MOST = 999
 """Page sizes, https://learn.microsoft.com/graph/paging."""
 
 _SORTED = {types.STRING, types.BOOLEAN, types.NUMBER, types.INSTANT, types.GUID}
-_KNOWN = {"$filter", "$select", "$top", "$skiptoken", "$count", "$search", "$orderby"}
-_AZURES = _KNOWN | {"$expand", "$skip", "$format", "$apply", "$compute", "$deltatoken", "$levels", "$index"}
+ONE = frozenset({"$select"})
+"""The options that a read of one resource knows."""
+MIXED = ONE | {"$top", "$skiptoken", "$count"}
+"""Those of a list of objects of several types."""
+LIST = MIXED | {"$filter", "$search", "$orderby"}
+"""Those of a list of objects of one type."""
+COUNT = frozenset({"$filter", "$search"})
+"""Those of a count."""
+_AZURES = LIST | {"$expand", "$skip", "$format", "$apply", "$compute", "$deltatoken", "$levels", "$index"}
 _ANY = {**schema.APPLICATION, **schema.SERVICE_PRINCIPAL, **schema.GROUP, **schema.USER}
 """What objects of one type or another have."""
 _CLAUSE = "Invalid filter clause: "
@@ -81,19 +89,28 @@ class Kind[T]:
         return value
 
 
-def one[T](request: Request, kind: Kind[T], item: T) -> Reply:
+def one[T](request: Request, kind: Kind[T], item: T, fragment: str | None = None) -> Reply:
     """One resource, whole or as ``$select`` says."""
-    check_options(request, {"$select"})
     selected = selection(request, kind.name, kind.known)
     if selected is None:
-        return request.entity(f"{kind.collection}/$entity", kind.shown(request, item))
+        return request.entity(f"{fragment or kind.collection}/$entity", kind.shown(request, item))
     body = _select(kind, kind.body(request, item), selected)
-    return request.entity(f"{named(kind.collection, selected)}/$entity", body)
+    return request.entity(f"{named(fragment or kind.collection, selected)}/$entity", body)
+
+
+def one_of_any(request: Request, body: Json) -> Reply:
+    """One object of whatever type, already with its ``@odata.type``."""
+    selected = selection(request, "directoryObject", _ANY)
+    return request.entity(f"{named('directoryObjects', selected)}/$entity", _chosen(body, selected))
+
+
+def _chosen(body: Json, selected: list[str] | None) -> Json:
+    kept = None if selected is None else {"@odata.type", *selected}
+    return body if kept is None else {name: body[name] for name in body if name in kept}
 
 
 def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str | None = None) -> Reply:
     """A page of resources of one type; they must have an ``id``."""
-    check_options(request, _KNOWN)
     chosen = _ordered(request, kind, _searched(request, kind, _filtered(request, kind, items)))
     selected = selection(request, kind.name, kind.known)
     page, rest = _page(request, chosen, attrgetter("id"))
@@ -110,7 +127,6 @@ def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str |
 
 def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObjects") -> Reply:
     """A page of objects of several types, already with their ``@odata.type``."""
-    check_options(request, {"$top", "$skiptoken", "$select", "$count"})
     selected = selection(request, "directoryObject", _ANY)
     ordered = sorted(bodies, key=itemgetter("id"))
     page, rest = _page(request, ordered, itemgetter("id"))
@@ -119,8 +135,7 @@ def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObject
         body["@odata.count"] = len(bodies)
     if rest is not None:
         body["@odata.nextLink"] = _next_link(request, rest)
-    kept = None if selected is None else {"@odata.type", *selected}
-    body["value"] = [item if kept is None else {name: item[name] for name in item if name in kept} for item in page]
+    body["value"] = [_chosen(item, selected) for item in page]
     return Reply(200, body)
 
 
@@ -132,19 +147,19 @@ def count[T](request: Request, kind: Kind[T], items: Iterable[T]) -> Reply:
     return Reply(200, str(len(chosen)).encode(), {"Content-Type": "text/plain"})
 
 
-def check_options(request: Request, known: set[str]) -> None:
-    """Raises Azure's 400, or 501, for an option that is none of those, or stands there twice."""
-    if repeated := next((name for name in request.call.repeated if name in _AZURES), None):
+def check_options(call: Call, known: frozenset[str]) -> None:
+    """Raises Azure's 400, or 501, for an option that the call's route does not read, or that stands there twice."""
+    if repeated := next((name for name in call.repeated if name in _AZURES), None):
         text = f"Query option '{repeated}' was specified more than once, but it must be specified at most once."
         raise errors.bad_request(text, "BadRequest")
-    for name in request.call.query:
+    for name in call.query:
         if name.startswith("$") and name not in known:
             raise errors.not_implemented(f"the query option {name} here") if name in _AZURES else _no_option(name)
         if f"${name}" in _AZURES:
             # Azure takes some without their sign, at some resources.
             raise errors.not_implemented(f"the query option {name} without a $")
-    if request.call.query.get("$count", "false").lower() not in ("true", "false"):
-        raise errors.bad_request(f"Invalid value '{request.call.query['$count']}' for $count query option found.", "BadRequest")
+    if call.query.get("$count", "false").lower() not in ("true", "false"):
+        raise errors.bad_request(f"Invalid value '{call.query['$count']}' for $count query option found.", "BadRequest")
 
 
 def _no_option(name: str) -> Exception:

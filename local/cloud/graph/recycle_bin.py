@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.graph import access, bodies, errors, memberships, objects, permission_grants, queries
+from local.cloud.graph import access, bodies, errors, memberships, names, objects, permission_grants, queries
 from local.cloud.graph.request import done
 from local.cloud.graph.service_principals import in_use
 from local.cloud.state import Application, Group, ServicePrincipal, User
@@ -54,7 +54,7 @@ def _shown(request: Request, item: DirectoryObject) -> bool:
 def read(request: Request) -> Reply:
     """``GET /directory/deletedItems/{id}``."""
     item = _addressed(request, access.READ_APPLICATIONS, access.READ_GROUPS, access.READ_USERS)
-    return request.entity("directoryObjects/$entity", bodies.typed(request, item))
+    return queries.one_of_any(request, bodies.typed(request, item))
 
 
 def purge(request: Request) -> Reply:
@@ -71,6 +71,7 @@ def purge(request: Request) -> Reply:
 def restore(request: Request) -> Reply:
     """``POST /directory/deletedItems/{id}/restore``; an application's service principal is restored on its own."""
     item = _changeable(request)
+    names.only("restore", (), request.body())
     _check_restorable(request, item)
     item.deleted = None
     request.world.consistency.ended("binned", item.id, shown=item)

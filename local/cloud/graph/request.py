@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.graph import errors
+from local.cloud.graph import errors, names
 from local.cloud.graph.types import GUID_TEXT
 from local.cloud.wire import Json, Reply
 
@@ -103,6 +103,22 @@ def text(body: Json, name: str, resource: str, *, most: int | None = None) -> st
     return value
 
 
+def identifier(body: Json, name: str, resource: str) -> str:
+    """A property that must be a GUID."""
+    value = text(body, name, resource)
+    if not GUID_TEXT.fullmatch(value):
+        raise misfit(name, resource)
+    return value.lower()
+
+
+def identifiers(body: Json, name: str, *, most: int) -> list[str]:
+    """A list of at most so many GUIDs."""
+    found = texts(body, name, most=most)
+    if not all(GUID_TEXT.fullmatch(item) for item in found):
+        raise errors.bad_request(f"Invalid value specified for parameter '{name}'.")
+    return [item.lower() for item in found]
+
+
 def texts(body: Json, name: str, *, most: int) -> list[str]:
     """A list of at most so many texts."""
     value: Any = body.get(name)
@@ -118,7 +134,8 @@ def misfit(name: str, resource: str) -> Exception:
 
 
 def referenced(body: Json) -> str:
-    """The object id at the end of ``@odata.id``."""
+    """The object id at the end of ``@odata.id``, which is all that a reference holds."""
+    names.only("reference", (), body)
     return reference(body.get("@odata.id"))
 
 

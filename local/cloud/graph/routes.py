@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from local.cloud.graph import (
     app_roles,
@@ -15,6 +15,7 @@ from local.cloud.graph import (
     owners,
     passwords,
     permission_grants,
+    queries,
     recycle_bin,
     service_principals,
     users,
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
     from local.cloud.state import Application, Group, ServicePrincipal
     from local.cloud.wire import Reply
 
-type Row = tuple[str, str, Handler]
+
+class Row(NamedTuple):
+    """A method, a path, who answers, and the query options that are read; every other option is refused."""
+
+    method: str
+    path: str
+    handler: Handler
+    options: frozenset[str] = frozenset()
+
 
 _APPLICATION = ("/applications/{id}", "/applications(appId='{app_id}')", "/applications('{id}')")
 _NAMED = "/applications(uniqueName='{unique_name}')"
@@ -42,7 +51,7 @@ _CREDENTIAL = (f"{_FEDERATED}/{{credential}}", f"{_FEDERATED}(name='{{credential
 
 def _below(roots: Iterable[str], rows: Iterable[Row]) -> tuple[Row, ...]:
     """The rows below each way to address a resource."""
-    return tuple((method, root + path, handler) for method, path, handler in rows for root in roots)
+    return tuple(row._replace(path=root + row.path) for row in rows for root in roots)
 
 
 def _on[T](found: Callable[[Request], T], act: Callable[[Request, T], Reply]) -> Handler:
@@ -53,8 +62,8 @@ def _on[T](found: Callable[[Request], T], act: Callable[[Request, T], Reply]) ->
 def _secrets[T: (Application, ServicePrincipal)](changeable: Callable[[Request], T]) -> tuple[Row, ...]:
     """What applications and service principals have."""
     return (
-        ("POST", "/addPassword", _on(changeable, passwords.add)),
-        ("POST", "/removePassword", _on(changeable, passwords.remove)),
+        Row("POST", "/addPassword", _on(changeable, passwords.add)),
+        Row("POST", "/removePassword", _on(changeable, passwords.remove)),
     )
 
 
@@ -63,9 +72,9 @@ def _owners[T: (Application, Group, ServicePrincipal)](
 ) -> tuple[Row, ...]:
     """What applications, groups and service principals have."""
     return (
-        ("GET", "/owners", _on(readable, owners.listed)),
-        ("POST", "/owners/$ref", _on(changeable, add)),
-        ("DELETE", "/owners/{owner}/$ref", _on(changeable, owners.removed)),
+        Row("GET", "/owners", _on(readable, owners.listed), queries.MIXED),
+        Row("POST", "/owners/$ref", _on(changeable, add)),
+        Row("DELETE", "/owners/{owner}/$ref", _on(changeable, owners.removed)),
     )
 
 
@@ -77,12 +86,12 @@ def _memberships(roots: tuple[str, ...], addressed: Callable[[Request], Director
         return lambda request: show(request, addressed(request), nested=nested)
 
     rows: tuple[Row, ...] = (
-        ("GET", "/memberOf", belonging(cast=False, nested=False)),
-        ("GET", "/memberOf/{type}", belonging(cast=True, nested=False)),
-        ("GET", "/transitiveMemberOf", belonging(cast=False, nested=True)),
-        ("GET", "/transitiveMemberOf/{type}", belonging(cast=True, nested=True)),
-        ("POST", "/getMemberGroups", _on(addressed, memberships.group_ids)),
-        ("POST", "/checkMemberGroups", _on(addressed, memberships.checked)),
+        Row("GET", "/memberOf", belonging(cast=False, nested=False), queries.MIXED),
+        Row("GET", "/memberOf/{type}", belonging(cast=True, nested=False), queries.LIST),
+        Row("GET", "/transitiveMemberOf", belonging(cast=False, nested=True), queries.MIXED),
+        Row("GET", "/transitiveMemberOf/{type}", belonging(cast=True, nested=True), queries.LIST),
+        Row("POST", "/getMemberGroups", _on(addressed, memberships.group_ids)),
+        Row("POST", "/checkMemberGroups", _on(addressed, memberships.checked)),
     )
     return _below(roots, rows)
 
@@ -93,71 +102,75 @@ def _functions(*paths: str) -> tuple[Row, ...]:
     def refuse(request: Request) -> Reply:
         raise errors.not_implemented(f"{request.call.method} {request.call.path}")
 
-    return tuple(("GET", path, refuse) for path in paths)
+    return tuple(Row("GET", path, refuse, queries.ONE) for path in paths)
 
 
 _APPLICATIONS: tuple[Row, ...] = (
-    ("GET", "/applications", applications.listed),
-    ("POST", "/applications", applications.create),
-    ("GET", "/applications/$count", applications.counted),
-    ("PATCH", _NAMED, applications.upsert),
-    *_below(_APPLICATION, [("PATCH", "", applications.update)]),
+    Row("GET", "/applications", applications.listed, queries.LIST),
+    Row("POST", "/applications", applications.create),
+    Row("GET", "/applications/$count", applications.counted, queries.COUNT),
+    Row("PATCH", _NAMED, applications.upsert),
+    *_below(_APPLICATION, [Row("PATCH", "", applications.update)]),
     *_below(
         (*_APPLICATION, _NAMED),
         [
-            ("GET", "", applications.read),
-            ("DELETE", "", applications.delete),
+            Row("GET", "", applications.read, queries.ONE),
+            Row("DELETE", "", applications.delete),
             *_secrets(applications.changeable),
             *_owners(applications.readable, applications.changeable, owners.looked_up_and_added),
-            ("GET", _FEDERATED, federated.listed),
-            ("POST", _FEDERATED, federated.create),
+            Row("GET", _FEDERATED, federated.listed, queries.LIST),
+            Row("POST", _FEDERATED, federated.create),
             *_below(
                 _CREDENTIAL,
-                [("GET", "", federated.read), ("PATCH", "", federated.update), ("DELETE", "", federated.delete)],
+                [
+                    Row("GET", "", federated.read, queries.ONE),
+                    Row("PATCH", "", federated.update),
+                    Row("DELETE", "", federated.delete),
+                ],
             ),
         ],
     ),
 )
 
 _SERVICE_PRINCIPALS: tuple[Row, ...] = (
-    ("GET", "/servicePrincipals", service_principals.listed),
-    ("POST", "/servicePrincipals", service_principals.create),
-    ("GET", "/servicePrincipals/$count", service_principals.counted),
-    ("PATCH", "/servicePrincipals(appId='{app_id}')", service_principals.upsert),
+    Row("GET", "/servicePrincipals", service_principals.listed, queries.LIST),
+    Row("POST", "/servicePrincipals", service_principals.create),
+    Row("GET", "/servicePrincipals/$count", service_principals.counted, queries.COUNT),
+    Row("PATCH", "/servicePrincipals(appId='{app_id}')", service_principals.upsert),
     *_below(
         _PRINCIPAL,
         [
-            ("GET", "", service_principals.read),
-            ("PATCH", "", service_principals.update),
-            ("DELETE", "", service_principals.delete),
+            Row("GET", "", service_principals.read, queries.ONE),
+            Row("PATCH", "", service_principals.update),
+            Row("DELETE", "", service_principals.delete),
             *_secrets(service_principals.changeable),
             *_owners(service_principals.readable, service_principals.changeable, owners.looked_up_and_added),
-            ("GET", "/ownedObjects", service_principals.owned_objects),
-            ("GET", "/appRoleAssignments", app_roles.held),
-            ("POST", "/appRoleAssignments", app_roles.hold),
-            ("DELETE", "/appRoleAssignments/{assignment}", app_roles.release),
-            ("GET", "/appRoleAssignedTo", app_roles.given),
-            ("POST", "/appRoleAssignedTo", app_roles.give),
-            ("DELETE", "/appRoleAssignedTo/{assignment}", app_roles.take),
+            Row("GET", "/ownedObjects", service_principals.owned_objects, queries.MIXED),
+            Row("GET", "/appRoleAssignments", app_roles.held, queries.LIST),
+            Row("POST", "/appRoleAssignments", app_roles.hold),
+            Row("DELETE", "/appRoleAssignments/{assignment}", app_roles.release),
+            Row("GET", "/appRoleAssignedTo", app_roles.given, queries.LIST),
+            Row("POST", "/appRoleAssignedTo", app_roles.give),
+            Row("DELETE", "/appRoleAssignedTo/{assignment}", app_roles.take),
         ],
     ),
     *_memberships(_PRINCIPAL, service_principals.addressed),
 )
 
 _GROUPS: tuple[Row, ...] = (
-    ("GET", "/groups", groups.listed),
-    ("POST", "/groups", groups.create),
-    ("GET", "/groups/$count", groups.counted),
+    Row("GET", "/groups", groups.listed, queries.LIST),
+    Row("POST", "/groups", groups.create),
+    Row("GET", "/groups/$count", groups.counted, queries.COUNT),
     *_below(
         _GROUP,
         [
-            ("GET", "", groups.read),
-            ("PATCH", "", groups.update),
-            ("DELETE", "", groups.delete),
-            ("GET", "/members", groups.list_members),
-            ("GET", "/transitiveMembers", groups.list_transitive_members),
-            ("POST", "/members/$ref", groups.add_member),
-            ("DELETE", "/members/{member}/$ref", groups.remove_member),
+            Row("GET", "", groups.read, queries.ONE),
+            Row("PATCH", "", groups.update),
+            Row("DELETE", "", groups.delete),
+            Row("GET", "/members", groups.list_members, queries.MIXED),
+            Row("GET", "/transitiveMembers", groups.list_transitive_members, queries.MIXED),
+            Row("POST", "/members/$ref", groups.add_member),
+            Row("DELETE", "/members/{member}/$ref", groups.remove_member),
             *_owners(groups.readable, groups.changeable, owners.added),
         ],
     ),
@@ -165,45 +178,45 @@ _GROUPS: tuple[Row, ...] = (
 )
 
 _USERS: tuple[Row, ...] = (
-    ("GET", "/me", users.me),
-    ("GET", "/users", users.listed),
-    ("POST", "/users", users.create),
-    ("GET", "/users/$count", users.counted),
-    *_below(_USER, [("GET", "", users.read), ("PATCH", "", users.update), ("DELETE", "", users.delete)]),
+    Row("GET", "/me", users.me, queries.ONE),
+    Row("GET", "/users", users.listed, queries.LIST),
+    Row("POST", "/users", users.create),
+    Row("GET", "/users/$count", users.counted, queries.COUNT),
+    *_below(_USER, [Row("GET", "", users.read, queries.ONE), Row("PATCH", "", users.update), Row("DELETE", "", users.delete)]),
     *_below(
         _USER,
         [
-            ("GET", "/appRoleAssignments", app_roles.held_by_user),
-            ("POST", "/appRoleAssignments", app_roles.hold_as_user),
-            ("DELETE", "/appRoleAssignments/{assignment}", app_roles.release_from_user),
+            Row("GET", "/appRoleAssignments", app_roles.held_by_user, queries.LIST),
+            Row("POST", "/appRoleAssignments", app_roles.hold_as_user),
+            Row("DELETE", "/appRoleAssignments/{assignment}", app_roles.release_from_user),
         ],
     ),
     *_memberships(_USER, users.addressed),
 )
 
 _GRANTS: tuple[Row, ...] = (
-    ("GET", "/oauth2PermissionGrants", permission_grants.listed),
-    ("POST", "/oauth2PermissionGrants", permission_grants.create),
+    Row("GET", "/oauth2PermissionGrants", permission_grants.listed, queries.LIST),
+    Row("POST", "/oauth2PermissionGrants", permission_grants.create),
     *_below(
         ("/oauth2PermissionGrants/{grant}", "/oauth2PermissionGrants('{grant}')"),
         [
-            ("GET", "", permission_grants.read),
-            ("PATCH", "", permission_grants.update),
-            ("DELETE", "", permission_grants.delete),
+            Row("GET", "", permission_grants.read, queries.ONE),
+            Row("PATCH", "", permission_grants.update),
+            Row("DELETE", "", permission_grants.delete),
         ],
     ),
 )
 
 _DIRECTORY: tuple[Row, ...] = (
-    ("POST", "/directoryObjects/getByIds", directory.by_ids),
-    *_below(_OBJECT, [("GET", "", directory.read)]),
+    Row("POST", "/directoryObjects/getByIds", directory.by_ids),
+    *_below(_OBJECT, [Row("GET", "", directory.read, queries.ONE)]),
     *_memberships(_OBJECT, directory.addressed),
-    ("GET", "/directory/deletedItems/microsoft.graph.{type}", recycle_bin.listed),
-    ("GET", "/directory/deletedItems/graph.{type}", recycle_bin.listed),
-    ("GET", "/directory/deletedItems/{id}", recycle_bin.read),
-    ("DELETE", "/directory/deletedItems/{id}", recycle_bin.purge),
-    ("POST", "/directory/deletedItems/{id}/restore", recycle_bin.restore),
-    ("GET", "/organization", directory.organization),
+    Row("GET", "/directory/deletedItems/microsoft.graph.{type}", recycle_bin.listed, queries.LIST),
+    Row("GET", "/directory/deletedItems/graph.{type}", recycle_bin.listed, queries.LIST),
+    Row("GET", "/directory/deletedItems/{id}", recycle_bin.read, queries.ONE),
+    Row("DELETE", "/directory/deletedItems/{id}", recycle_bin.purge),
+    Row("POST", "/directory/deletedItems/{id}/restore", recycle_bin.restore),
+    Row("GET", "/organization", directory.organization, queries.ONE),
 )
 
 TABLE: tuple[Row, ...] = (

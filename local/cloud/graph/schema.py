@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from local.cloud.graph import types
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -232,3 +234,11 @@ FEDERATED: Mapping[str, Any] = {
     **dict.fromkeys(("id", "name", "issuer", "subject", "description")),
     "audiences": [],
 }
+
+APP_ROLE_ASSIGNMENT: Mapping[str, Any] = {
+    **dict.fromkeys(
+        ("id", "deletedDateTime", "createdDateTime", "principalDisplayName", "principalType", "resourceDisplayName")
+    ),
+    **dict.fromkeys(("appRoleId", "principalId", "resourceId"), types.Of(types.GUID)),
+}
+"""https://learn.microsoft.com/graph/api/resources/approleassignment."""

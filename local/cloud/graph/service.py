@@ -10,7 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from local.cloud import compression
-from local.cloud.graph import access, batch, costs, errors, instants
+from local.cloud.graph import access, batch, costs, errors, instants, queries
 from local.cloud.graph.limits import Limits
 from local.cloud.graph.request import Request
 from local.cloud.graph.routes import TABLE
@@ -42,9 +42,12 @@ class Graph:
     """What request ids are drawn from; object ids have the world's own."""
 
     def __post_init__(self) -> None:
-        """Lays authentication and rate limits around every handler."""
-        handled = [(method, path, self._around(handler)) for method, path, handler in TABLE]
-        rest = [(method, "/{rest:path}", self._around(_missing)) for method in ("GET", "POST", "PATCH", "PUT", "DELETE")]
+        """Lays authentication, rate limits and the check of query options around every handler."""
+        handled = [(row.method, row.path, self._around(row.handler, row.options)) for row in TABLE]
+        rest = [
+            (method, "/{rest:path}", self._around(_missing, queries.LIST))
+            for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
+        ]
         batched: list[tuple[str, str, RouteHandler]] = [("POST", "/$batch", self._batch)]
         table = [*batched, *handled, *rest]
         self.routes = tuple(Route(method, f"/{version}{path}", to) for version in VERSIONS for method, path, to in table)
@@ -69,12 +72,13 @@ class Graph:
             headers["x-ms-resource-unit"] = str(costs.units(call))
         return replace(reply, body=_identified(world, reply, request_id, client_id), headers=headers | _typed(reply))
 
-    def _around(self, handler: Handler) -> RouteHandler:
+    def _around(self, handler: Handler, options: frozenset[str]) -> RouteHandler:
         def handle(world: World, call: Call) -> Reply:
             caller = access.identify(world, call)
             call = _plain(call)
             world.consistency.called_by(caller.object_id)
             used = self.limits.admit(world, caller.app_id, units=costs.units(call), write=costs.writes(call))
+            queries.check_options(call, options)
             reply = handler(Request(world, call, caller, self.limits))
             if used <= _SHOW_USAGE:
                 return reply
@@ -84,6 +88,7 @@ class Graph:
 
     def _batch(self, world: World, call: Call) -> Reply:
         caller = access.identify(world, call)
+        queries.check_options(call, frozenset())
         return batch.answer(world, _plain(call), caller, self)
 
 

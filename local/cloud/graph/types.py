@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,14 @@ NUMBER = "Edm.Int32"
 INSTANT = "Edm.DateTimeOffset"
 DATE = "Edm.Date"
 GUID = "Edm.Guid"
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """In the place of a property's default: its type, where the name alone does not tell it."""
+
+    kind: str
+
 
 _OBJECTS = frozenset(
     {"certification", "optionalClaims", "requestSignatureVerification", "samlSingleSignOnSettings"}
@@ -70,6 +79,8 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 def of(name: str, default: Any) -> str | None:
     """The type of a property that is this while nobody has set it; ``None`` for a complex one."""
+    if isinstance(default, Of):
+        return default.kind
     if isinstance(default, list):
         return f"Collection({STRING})"
     if isinstance(default, dict) or name in _OBJECTS:
@@ -119,6 +130,28 @@ def holds(kind: str | None, value: Any) -> bool:
     if kind == GUID:
         return isinstance(value, str) and GUID_TEXT.fullmatch(value) is not None
     return isinstance(value, {BOOLEAN: bool, None: dict}.get(kind, str))
+
+
+_GUIDS = frozenset(
+    {
+        *(("addIns", "id"), ("api", "knownClientApplications"), ("appRoles", "id"), ("oauth2PermissionScopes", "id")),
+        *(("preAuthorizedApplications", "appId"), ("preAuthorizedApplications", "delegatedPermissionIds")),
+        *(("requiredResourceAccess", "resourceAppId"), ("resourceAccess", "id")),
+    }
+)
+"""What is or lists GUIDs: https://learn.microsoft.com/graph/api/resources/application and the types that it names."""
+_VERSIONS = (None, 1, 2)
+"""https://learn.microsoft.com/graph/api/resources/apiapplication."""
+
+
+def allows(resource: str, name: str, value: Any) -> bool:
+    """Whether a property, by its path such as ``Application.api``, may have this value among those of its type."""
+    owner = resource.rpartition(".")[2]
+    if (owner, name) == ("api", "requestedAccessTokenVersion"):
+        return value in _VERSIONS
+    if (owner, name) not in _GUIDS or value is None:
+        return True
+    return all(GUID_TEXT.fullmatch(item) for item in (value if isinstance(value, list) else [value]))
 
 
 def is_instant(text: str) -> bool:
