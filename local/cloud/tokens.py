@@ -34,6 +34,9 @@ class Tokens:
     _verified: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Tokens whose signature has been checked: a client sends the same one many times."""
 
+    _federated: set[str] = field(default_factory=set)
+    """Ids (``uti``) of tokens for the exchange that were themselves got by federation."""
+
     @property
     def issuers(self) -> tuple[str, str]:
         """The ``iss`` of version 1 and version 2 tokens of this tenant."""
@@ -74,6 +77,14 @@ class Tokens:
         self._verified[token] = claims
         return claims
 
+    def remember_federated(self, claims: Mapping[str, Any]) -> None:
+        """Notes that a token with these claims was got by federation, which its claims do not tell."""
+        self._federated.add(str(claims["uti"]))
+
+    def federated(self, claims: Mapping[str, Any]) -> bool:
+        """Whether the token with these claims was got by federation."""
+        return claims.get("uti") in self._federated
+
     def rotate(self) -> str:
         """Rolls the signing keys over; tokens of a withdrawn key are refused from now on. Returns the new key's id."""
         self._verified.clear()
@@ -81,6 +92,7 @@ class Tokens:
 
     def reset(self) -> None:
         """Publishes the first keys again."""
+        self._federated.clear()
         self._verified.clear()
         self.keys = KeyRing()
 

@@ -11,6 +11,7 @@ from jwt.algorithms import RSAAlgorithm
 from local.cloud.entra.identities import stated
 from local.cloud.entra.resources import resolve
 from local.cloud.state import Identity
+from local.cloud.tokens import issuers_of
 from local.cloud.world import World
 from tests.local.entra_calls import (
     EXCHANGE,
@@ -187,6 +188,29 @@ def test_an_applications_own_token_is_no_assertion(world: World) -> None:
     trust(world, app, world.tokens.issuers[1], identity.object_id)
     reply = post(world, asserting(app, _assertion(world, identity)))
     assert (401, "invalid_client", [700226]) == aadsts(reply)
+
+
+def test_what_was_got_by_federation_is_no_assertion(world: World) -> None:
+    """700231; what the same identity got on its own is one."""
+    app, identity = register(world), world.directory.identities["fn-orders"]
+    trust(world, app, world.tokens.issuers[1], identity.object_id)
+    other = register(world, "other")
+    credential = trust(world, other, ISSUER, "workload")
+    world.directory.service_principals[identity.object_id].federated[credential.id] = credential
+    scope = {"scope": f"{EXCHANGE}/.default"}
+    chained = post(world, asserting(app, _workload(world)) | scope | {"client_id": identity.client_id})
+    assert (401, "invalid_client", [700231]) == aadsts(post(world, asserting(app, chained.body["access_token"])))
+    assert post(world, asserting(app, _assertion(world, identity))).status == 200
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_another_tenants_identity_is_not_federated(world: World, version: int) -> None:
+    """700236, whichever issuer of that tenant the credential trusts."""
+    app = register(world)
+    issuer = issuers_of(world.guid())[version]
+    trust(world, app, issuer, "workload")
+    reply = post(world, asserting(app, _workload(world, iss=issuer)))
+    assert (401, "invalid_client", [700236]) == aadsts(reply)
 
 
 def test_an_identitys_token_for_another_audience_is_no_assertion(world: World) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from local.cloud.graph.errors import GRAPH_APP_ID
+from local.cloud.graph.routes import TABLE
 from tests.local.graph_calls import Client, Tenant, error
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
@@ -17,7 +19,8 @@ BAD = (400, "Request_BadRequest")
 @pytest.fixture
 def client() -> Client:
     """An application that may do everything here."""
-    return Tenant().client("Directory.ReadWrite.All", "Application.ReadWrite.All", "User.ReadWrite.All")
+    permissions = ("Directory", "Application", "User")
+    return Tenant().client(*(f"{name}.ReadWrite.All" for name in permissions), "AppRoleAssignment.ReadWrite.All")
 
 
 @pytest.mark.parametrize("collection", ["applications", "servicePrincipals", "groups", "users", "oauth2PermissionGrants"])
@@ -184,3 +187,125 @@ def test_a_body_may_hold_annotations_and_every_part_of_what_is_known(client: Cli
     """The SDKs send ``@odata.type``."""
     web = {"@odata.type": "#microsoft.graph.webApplication", "implicitGrantSettings": {"enableIdTokenIssuance": True}}
     assert 201 == client.post("/applications", {"@odata.type": "#x", "displayName": "one", "web": web}).status
+
+
+@pytest.mark.parametrize("version", ["v1.0", "beta"])
+def test_no_route_passes_over_an_option(client: Client, version: str) -> None:
+    """Whatever the method: an option that nobody has is refused, one that the route does not read is not implemented."""
+    silent = []
+    for row in TABLE:
+        path = f"/{version}{row.path.replace('{', '').replace('}', '')}"
+        unread = {"$filter", "$select", "$top", "$expand", "$search", "$orderby", "$count", "$skip"} - row.options
+        for option, expected in {"$nope": REFUSED, **dict.fromkeys(unread, UNKNOWN)}.items():
+            if expected != error(client(row.method, f"https://graph.microsoft.com{path}?{option}=1", {})):
+                silent.append(f"{row.method} {path}?{option}")
+    assert [] == silent
+
+
+@pytest.mark.parametrize("option", ["$filter=nope eq 1", "$select=nope", "$top=x", "$orderby=nope", "$expand=nope"])
+@pytest.mark.parametrize("relation", ["appRoleAssignments", "appRoleAssignedTo"])
+def test_lists_of_app_roles_read_their_options(client: Client, relation: str, option: str) -> None:
+    """As other lists do."""
+    path = f"/servicePrincipals/{client.object_id}/{relation}"
+    assert client.get(f"{path}?{quote(option, safe='=$')}").status == (501 if "expand" in option else 400)
+
+
+def test_lists_of_app_roles_are_filtered_selected_and_paged(client: Client) -> None:
+    """By GUIDs, quoted or not, and each property by its name."""
+    path = f"/servicePrincipals/{client.object_id}/appRoleAssignments"
+    graph = client.get(f"/servicePrincipals(appId='{GRAPH_APP_ID}')?$select=id,appRoles").body
+    roles = [role["id"] for role in graph["appRoles"][:2]]
+    for role in roles:
+        assignment = {"principalId": client.object_id, "resourceId": graph["id"], "appRoleId": role}
+        assert 201 == client.post(path, assignment).status
+    for literal in (roles[0], f"'{roles[0]}'"):
+        found = client.get(f"{path}?$select=appRoleId&$filter={quote(f'appRoleId eq {literal}')}").body["value"]
+        assert [{"appRoleId": roles[0]}] == found
+    first = client.get(f"{path}?$top=1").body
+    second = client.get(first["@odata.nextLink"]).body
+    assert 2 == len({item["id"] for item in (*first["value"], *second["value"])})
+
+
+@pytest.mark.parametrize("path", ["/directoryObjects/{id}", "/directory/deletedItems/{id}"])
+def test_an_object_of_any_type_is_selected_from(client: Client, path: str) -> None:
+    """By properties that some type has."""
+    made = client.post("/applications", {"displayName": "one"}).body["id"]
+    if "deleted" in path:
+        client("DELETE", f"/applications/{made}")
+    url = path.format(id=made)
+    assert REFUSED == error(client.get(f"{url}?$select=nope"))
+    assert {"@odata.context", "@odata.type", "id"} == client.get(f"{url}?$select=id").body.keys()
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("/directoryObjects/getByIds", {"ids": ["{id}"], "types": ["application"]}),
+        ("/servicePrincipals/{principal}/getMemberGroups", {"securityEnabledOnly": False}),
+        ("/servicePrincipals/{principal}/checkMemberGroups", {"groupIds": ["{id}"]}),
+        ("/applications/{id}/owners/$ref", {"@odata.id": "https://graph.microsoft.com/v1.0/directoryObjects/{principal}"}),
+        ("/groups/{group}/members/$ref", {"@odata.id": "https://graph.microsoft.com/v1.0/directoryObjects/{principal}"}),
+        ("/applications/{id}/addPassword", {"passwordCredential": {}}),
+        ("/$batch", {"requests": []}),
+        ("/$batch", {"requests": [{"id": "1", "method": "GET", "url": "/applications"}]}),
+    ],
+)
+def test_an_action_takes_its_own_parameters_alone(client: Client, url: str, body: dict[str, Any]) -> None:
+    """And what they may hold: the same call without the stray one is carried out."""
+    made = client.post("/applications", {"displayName": "one"}).body["id"]
+    group = {"displayName": "g", "mailNickname": "g", "mailEnabled": False, "securityEnabled": True}
+    names = {"id": made, "principal": client.object_id, "group": client.post("/groups", group).body["id"]}
+    url, sent = url.format(**names), _filled(body, names)
+    assert BAD == error(client.post(url, {**sent, "nope": 1}))
+    assert client.post(url, sent).status in (200, 204)
+
+
+def _filled(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(item, names) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, names) for item in value]
+    return value.format(**names) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "expected"),
+    [
+        ("/directoryObjects/getByIds", {"ids": ["x"]}, BAD),
+        ("/directoryObjects/getByIds", {"ids": [], "types": ["nope"]}, BAD),
+        ("/directoryObjects/getByIds", {"ids": [], "types": "user"}, BAD),
+        ("/servicePrincipals/{principal}/checkMemberGroups", {"groupIds": ["x"]}, BAD),
+        ("/$batch", {"requests": [{"id": "1", "method": "GET", "url": "/applications", "nope": 1}]}, BAD),
+        ("/servicePrincipals/{principal}/appRoleAssignments", {"principalId": "x"}, BAD),
+        ("/servicePrincipals/{principal}/appRoleAssignments", {"nope": "x"}, BAD),
+        ("/servicePrincipals/{principal}/appRoleAssignments", {"principalDisplayName": "x"}, UNKNOWN),
+        ("/applications", {"displayName": "a", "owners@odata.bind": []}, UNKNOWN),
+        ("/applications", {"displayName": "a", "nope@odata.bind": []}, BAD),
+        ("/applications", {"displayName": "a", "tags@odata.bind": []}, REFUSED),
+        ("/applications", {"displayName": "a", "web": {"nope@odata.type": "a"}}, BAD),
+        ("/servicePrincipals", {"appId": "{app}", "owners@odata.bind": []}, UNKNOWN),
+        ("/groups", {"displayName": "a", "nope@odata.bind": []}, BAD),
+        ("/applications", {"displayName": "a", "api": {"requestedAccessTokenVersion": 7}}, BAD),
+        ("/applications", {"displayName": "a", "api": {"knownClientApplications": ["x"]}}, BAD),
+        ("/applications", {"displayName": "a", "api": {"preAuthorizedApplications": [{"appId": "x"}]}}, BAD),
+        ("/applications", {"displayName": "a", "addIns": [{"id": "x"}]}, BAD),
+        ("/applications", {"displayName": "a", "appRoles": [{"id": "x"}]}, BAD),
+        ("/applications", {"displayName": "a", "requiredResourceAccess": [{"resourceAppId": "x"}]}, BAD),
+        ("/applications", {"displayName": "a", "requiredResourceAccess": [{"resourceAccess": [{"id": "x"}]}]}, BAD),
+    ],
+)
+def test_what_cannot_be_is_refused(client: Client, url: str, body: dict[str, Any], expected: tuple[int, str]) -> None:
+    """Ids that are none, types and versions that there are not, relations that nobody has or that are not read."""
+    app = client.post("/applications", {"displayName": "one"}).body["appId"]
+    names = {"principal": client.object_id, "app": app}
+    assert expected == error(client.post(url.format(**names), _filled(body, names)))
+
+
+def test_a_search_by_ids_may_be_for_everything(client: Client) -> None:
+    """By the common name of all types; a type of which there is nothing finds nothing."""
+    made = client.post("/applications", {"displayName": "one"}).body["id"]
+    counts = [
+        len(client.post("/directoryObjects/getByIds", {"ids": [made], "types": kinds}).body["value"])
+        for kinds in ([], ["directoryObject"], ["Application"], ["device"])
+    ]
+    assert [1, 1, 1, 0] == counts

@@ -49,7 +49,9 @@ def put(request: Request) -> Reply:
     scope, name = request.scope, request.call.params["name"]
     request.require("Microsoft.Authorization/locks/write", scope, request.call.path)
     require(request.world, scope)
-    properties = request.json().get("properties")
+    body = request.json()
+    only(body, "id", "name", "type", "properties")
+    properties = body.get("properties")
     if isinstance(properties, dict):
         only(properties, "level", "notes")
     level = _LEVELS.get(str(properties.get("level", "")).lower()) if isinstance(properties, dict) else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors, locks, versions
 from local.cloud.arm.filters import paged
+from local.cloud.arm.regions import check as check_region
 from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, require
 from local.cloud.state import Resource
@@ -64,12 +65,13 @@ def put_group(request: Request) -> Reply:
     only(body, "id", "name", "type", "location", "tags", "properties")
     if not body.get("location"):
         raise errors.refusal(400, "LocationRequired", "The location property is required for this definition.")
+    location = str(body["location"])
+    check_region(location)
     only(body.get("properties") or {}, "provisioningState")
     tags = body.get("tags") or {}
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise errors.refusal(400, "InvalidRequestContent", "The request content was invalid: the tags are no texts.")
     resources = request.world.directory.resources
-    location = str(body["location"])
     known = resources.get(scope.key)
     if known is not None and _region(known.location) != _region(location):
         raise errors.refusal(

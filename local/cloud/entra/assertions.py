@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -31,13 +32,17 @@ _UNCHECKED: Options = {"verify_signature": False}
 _SIGNATURE_ALONE: Options = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
 
 
-def check(world: World, call: Call, client: Client, assertion: str) -> None:
-    """Accepts the assertion or raises the ``Refusal`` that says what is wrong with it."""
+_ENTRA = re.compile(r"https://(login\.microsoftonline\.com|sts\.windows\.net)/([0-9a-f-]{36})(/v2\.0|/)")
+
+
+def check(world: World, call: Call, client: Client, assertion: str) -> bool:
+    """Accepts the assertion, and says whether by federation; or raises the ``Refusal`` that says what is wrong with it."""
     header, claims = _parts(world, call, assertion)
     if claims.get("iss") == client.app_id:
         _by_certificate(world, call, client, assertion, header, claims)
-    else:
-        _by_federation(world, call, client, assertion, claims)
+        return False
+    _by_federation(world, call, client, assertion, claims)
+    return True
 
 
 def _parts(world: World, call: Call, assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -123,6 +128,7 @@ def _for_us(world: World, call: Call, claims: Mapping[str, Any]) -> None:
 
 def _by_federation(world: World, call: Call, client: Client, assertion: str, claims: Mapping[str, Any]) -> None:
     _match(world, call, client, claims)
+    _of_our_tenant(world, call, str(claims["iss"]))
     if claims["iss"] == world.tokens.issuers[1]:
         _own(world, call, assertion, claims)
         _in_time(world, call, claims, world.clock.now())
@@ -194,12 +200,30 @@ def _audience_fits(credential: FederatedCredential, claims: Mapping[str, Any]) -
     return any(audience in credential.audiences for audience in wanted)
 
 
+def _of_our_tenant(world: World, call: Call, issuer: str) -> None:
+    """Refuses another tenant's identities, once a credential has matched.
+
+    Code, text and order: https://learn.microsoft.com/answers/questions/2139753.
+    """
+    entra = _ENTRA.fullmatch(issuer)
+    if entra is not None and entra[2] != world.tenant_id:
+        text = (
+            f"Entra ID tokens issued by issuer '{issuer}' may not be used for federated identity credential flows for "
+            "applications or managed identities registered in this tenant."
+        )
+        raise refuse(world, call, 401, "invalid_client", 700236, text)
+
+
 def _own(world: World, call: Call, assertion: str, claims: Mapping[str, Any]) -> None:
-    """An assertion that this tenant issued: only a user-assigned managed identity's counts."""
+    """An assertion that this tenant issued: only what a user-assigned managed identity got on its own counts."""
     try:
         world.tokens.signed(assertion)
     except TokenRefused as fault:
         raise _unverified(world, call) from fault
+    if world.tokens.federated(claims):
+        # The code is reported by users; the text is ours.
+        text = "Tokens that were issued in exchange for an assertion may not be used as Federated Identity Credentials."
+        raise refuse(world, call, 401, "invalid_client", 700231, text)
     principal = world.directory.service_principals.get(str(claims.get("sub")))
     if principal is None or principal.kind != "ManagedIdentity" or principal.system_assigned:
         text = "Only MSI tokens may be used as Federated Identity Credentials for AAD issuer."

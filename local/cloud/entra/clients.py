@@ -56,7 +56,17 @@ class Client:
         return (item for holder, item in self.ghosts.of(kind) if holder in own)
 
 
-def authenticate(world: World, call: Call, form: Mapping[str, str]) -> tuple[Client, Proof]:
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Who has signed in, and how."""
+
+    principal: ServicePrincipal
+    proof: Proof
+    federated: bool = False
+    """Whether by another issuer's word."""
+
+
+def authenticate(world: World, call: Call, form: Mapping[str, str]) -> SignIn:
     """The client that sent this form and how it proved itself; raises ``Refusal``."""
     client_id, secret = _basic(call) or (form.get("client_id"), form.get("client_secret"))
     if not client_id:
@@ -64,12 +74,11 @@ def authenticate(world: World, call: Call, form: Mapping[str, str]) -> tuple[Cli
     client = find(world, call, client_id.lower())
     assertion = form.get("client_assertion")
     if assertion and form.get("client_assertion_type") == assertions.KIND:
-        assertions.check(world, call, client, assertion)
-        return client, "2"
+        return SignIn(client.principal, "2", assertions.check(world, call, client, assertion))
     if not secret:
         raise errors.no_credential(world, call)
     _check_secret(world, call, client, secret)
-    return client, "1"
+    return SignIn(client.principal, "1")
 
 
 def find(world: World, call: Call, client_id: str) -> Client:

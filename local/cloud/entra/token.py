@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from local.cloud.entra import claims, errors
 from local.cloud.entra.clients import authenticate
 from local.cloud.entra.resources import Resource, resolve
+from local.cloud.first_party import TOKEN_EXCHANGE
 from local.cloud.wire import Call, Refusal, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.cloud.entra.claims import Proof
+    from local.cloud.entra.clients import SignIn
     from local.cloud.state import ServicePrincipal
     from local.cloud.world import World
 
@@ -36,12 +37,12 @@ _ANY_TENANT = {"common", "organizations", "consumers"}
 def version_1(world: World, call: Call) -> Reply:
     """``POST /{tenant}/oauth2/token``: the resource is named as such, numbers in the answer are texts."""
     form = _form(world, call)
-    principal, proof = _client(world, call, form)
+    client = authenticate(world, call, form)
     asked = form.get("resource")
     if not asked:
         raise errors.missing(world, call, "resource")
-    resource = _resource(world, call, asked, principal)
-    token, start, end = _issue(world, principal, resource, proof)
+    resource = _resource(world, call, asked, client.principal)
+    token, start, end = _issue(world, client, resource)
     lifetime = str(end - start - claims.EARLY - 1)
     body = {
         "token_type": "Bearer",
@@ -52,21 +53,21 @@ def version_1(world: World, call: Call) -> Reply:
         "resource": asked,
         "access_token": token,
     }
-    return _answer(body, principal)
+    return _answer(body, client.principal)
 
 
 def version_2(world: World, call: Call) -> Reply:
     """``POST /{tenant}/oauth2/v2.0/token``: the resource is the scope without ``/.default``."""
     form = _form(world, call)
-    principal, proof = _client(world, call, form)
+    client = authenticate(world, call, form)
     scope = form.get("scope")
     if not scope:
         raise errors.missing(world, call, "scope")
-    resource = _resource(world, call, _asked(world, call, scope), principal)
-    token, start, end = _issue(world, principal, resource, proof)
+    resource = _resource(world, call, _asked(world, call, scope), client.principal)
+    token, start, end = _issue(world, client, resource)
     lifetime = end - start - claims.EARLY - 1
     body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
-    return _answer(body, principal)
+    return _answer(body, client.principal)
 
 
 def check_tenant(world: World, call: Call, error: str = "invalid_request") -> None:
@@ -95,11 +96,6 @@ def not_implemented(what: str) -> Reply:
     return Reply(501, {"error": "not_implemented", "error_description": f"{what} is not implemented by the local cloud."})
 
 
-def _client(world: World, call: Call, form: Mapping[str, str]) -> tuple[ServicePrincipal, Proof]:
-    client, proof = authenticate(world, call, form)
-    return client.principal, proof
-
-
 def _asked(world: World, call: Call, scope: str) -> str:
     """The one resource that the scopes name, once OpenID's words are left out."""
     named = [word for word in scope.split() if word.lower() not in _OPENID]
@@ -118,8 +114,10 @@ def _resource(world: World, call: Call, asked: str, principal: ServicePrincipal)
     return resource
 
 
-def _issue(world: World, principal: ServicePrincipal, resource: Resource, proof: Proof) -> tuple[str, int, int]:
-    stated = claims.of_application(world, principal, resource, proof)
+def _issue(world: World, client: SignIn, resource: Resource) -> tuple[str, int, int]:
+    stated = claims.of_application(world, client.principal, resource, client.proof)
+    if client.federated and resource.app_id == TOKEN_EXCHANGE:
+        world.tokens.remember_federated(stated)
     return world.tokens.issue(stated), stated["nbf"], stated["exp"]
 
 
