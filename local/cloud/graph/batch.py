@@ -90,6 +90,8 @@ def _check(item: Json) -> None:
     if str(item.get("method", "")).upper() not in _METHODS or not isinstance(item.get("url"), str):
         raise errors.bad_request(f"Invalid method or URL of the request with Id {item['id']}.", "BadRequest")
     names.only("request", _PARTS, item)
+    if not isinstance(item.get("headers") or {}, dict) or not isinstance(item.get("dependsOn") or [], list):
+        raise errors.bad_request(f"Invalid headers or dependsOn of the request with Id {item['id']}.", "BadRequest")
     if item.get("body") is not None and "content-type" not in _headers(item):
         message = "Write request id : {id} does not contain Content-Type header or body.".format(id=item["id"])
         raise errors.bad_request(message, "BadRequest")

@@ -10,7 +10,7 @@ import base64
 import uuid
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, errors, objects, queries
+from local.cloud.graph import access, errors, names, objects, queries
 from local.cloud.graph.request import done, misfit, text
 from local.cloud.state import PermissionGrant, ServicePrincipal, User
 
@@ -55,7 +55,7 @@ def create(request: Request) -> Reply:
     """``POST /oauth2PermissionGrants``. There is one grant for each client, API and person."""
     request.caller.require_administration(access.CHANGE_GRANTS)
     body = request.body()
-    _refuse_others(body, _PROPERTIES)
+    names.only("oAuth2PermissionGrant", _PROPERTIES, body)
     client, resource = (_principal(request, text(body, name, _RESOURCE)) for name in ("clientId", "resourceId"))
     consent_type, person = _consent(request, body)
     grant_id = _id_of(client, resource, person)
@@ -71,7 +71,7 @@ def update(request: Request) -> Reply:
     """``PATCH /oauth2PermissionGrants/{id}``: the scope alone."""
     request.caller.require_administration(access.CHANGE_GRANTS)
     item, body = _addressed(request), request.body()
-    _refuse_others(body, {"scope"})
+    names.only("oAuth2PermissionGrant", {"scope"}, body)
     item.scope = _scope(body)
     return done()
 
@@ -113,13 +113,6 @@ def _scope(body: Json) -> str:
     if not isinstance(scope, str) or len(scope) > _SCOPE:
         raise misfit("scope", _RESOURCE)
     return scope
-
-
-def _refuse_others(body: Json, known: set[str]) -> None:
-    for name in body:
-        if name not in known:
-            message = f"Property '{name}' does not exist as a declared property or extension property."
-            raise errors.invalid(message, "InvalidProperty", name)
 
 
 def _id_of(client: str, resource: str, person: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, objects, queries, schema
+from local.cloud.graph import access, bodies, errors, names, objects, queries, schema
 from local.cloud.graph.request import done, misfit, text
 from local.cloud.state import User
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _NAME = 256
 _NICKNAME = 64
+_PASSWORD = {"password", "forceChangePasswordNextSignIn", "forceChangePasswordNextSignInWithMfa"}
+"""https://learn.microsoft.com/graph/api/resources/passwordprofile."""
 
 
 def addressed(request: Request) -> User:
@@ -67,7 +69,7 @@ def create(request: Request) -> Reply:
     text(sent, "displayName", "User", most=_NAME)
     text(sent, "mailNickname", "User", most=_NICKNAME)
     name = text(sent, "userPrincipalName", "User")
-    if not isinstance(request.body().get("passwordProfile"), dict):
+    if request.body().get("passwordProfile") is None:
         raise misfit("passwordProfile", "User")
     if _known(request, name) is not None:
         raise errors.taken("userPrincipalName")
@@ -96,4 +98,8 @@ def delete(request: Request) -> Reply:
 def _settable(body: Json) -> Json:
     """What a client may set. Passwords are taken and forgotten: nobody signs in with one here."""
     kept = {name: value for name, value in body.items() if name != "passwordProfile"}
+    if (profile := body.get("passwordProfile")) is not None:
+        if not isinstance(profile, dict):
+            raise misfit("passwordProfile", "User")
+        names.only("passwordProfile", _PASSWORD, profile)
     return objects.settable(kept, schema.USER, schema.USER_FIXED, "User")
