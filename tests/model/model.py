@@ -130,9 +130,8 @@ def _revoke_role(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  
 
 def _delete_role(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
     if now.role == "gone":
+        # A repeat, where leases are left that are not taken back yet, revokes them: whoever deleted it may have died before.
         yield Step("role_not_found", now)
-        if not beside:
-            return
     for each in _revoke_role(now, worker, beside):
         yield replace(each, machine=replace(each.machine, role="gone"))
 
@@ -156,15 +155,19 @@ RULES: dict[str, Rule] = {
 }
 
 
-def ends(start: Machine, history: Sequence[Done]) -> set[Machine]:
-    """Every state in which the history may end, in any order of its operations, that fits all its answers."""
-    return {end for order in permutations(history) for end in _along(start, order)}
+def ends(start: Machine, history: Sequence[Done], order: Sequence[str] = ()) -> set[Machine]:
+    """Every state in which the history may end, that fits all its answers: in any order of its operations, or in the one in
+    which its workers were at work one after the other.
+    """
+    orders = [sorted(history, key=lambda done: order.index(done.worker))] if order else permutations(history)
+    # What a dead worker has left half done is, for whoever comes after it, as if it were still at work.
+    beside = not order or any(done.answer is None for done in history)
+    return {end for each in orders for end in _along(start, each, beside=beside)}
 
 
-def _along(start: Machine, order: Sequence[Done]) -> set[Machine]:
+def _along(start: Machine, order: Sequence[Done], *, beside: bool) -> set[Machine]:
     reached = {start}
     for done in order:
-        beside = len(order) > 1
         reached = {step.machine for machine in reached for step in _steps(machine, done, beside=beside)}
     return reached
 

@@ -42,8 +42,8 @@ class Explored:
     violations: list[str] = field(default_factory=list)
 
 
-type Judge = Callable[[World, Sequence[Answer]], None]
-"""Raises ``AssertionError`` where what came of a schedule is wrong."""
+type Judge = Callable[[World, Sequence[Answer], Sequence[str]], None]
+"""Raises ``AssertionError`` where what came of a schedule is wrong. Last: the order of the workers, where there was one."""
 type _Plan = tuple[Choice, ...]
 """Choices to repeat first."""
 
@@ -148,7 +148,7 @@ def written(choices: Sequence[Choice]) -> str:
 
 def _wrong(schedule: Schedule, answers: Sequence[Answer], judge: Judge) -> str:
     try:
-        judge(schedule.world, answers)
+        judge(schedule.world, answers, schedule.order())
     except AssertionError as wrong:
         return str(wrong) or repr(wrong)
     return ""

@@ -15,6 +15,7 @@ from shared.core.role import Role
 from tests.crash.walk import require_nothing_left, require_owned
 from tests.fakes.world import WEB, World
 from tests.model.model import Done, Machine, Told, ends
+from tests.schedules.explorer import Judge
 from tests.schedules.scheduler import WORKERS, Answer
 from tests.schedules.verbs import LASTS, OTHER_TARGET, Verb
 
@@ -28,15 +29,15 @@ _UNTIL_STUCK_IS_TRIED = 5400.0
 _SWEEPS = {"sweep", "message", "poison"}
 
 
-def judged(verbs: tuple[Verb, Verb], start: Machine) -> Callable[[World, Sequence[Answer]], None]:
+def judged(verbs: tuple[Verb, Verb], start: Machine) -> Judge:
     """Judges what came of two verbs that began there."""
 
-    def judge(world: World, answers: Sequence[Answer]) -> None:
+    def judge(world: World, answers: Sequence[Answer], order: Sequence[str]) -> None:
         history = [
             Done(verb.name, worker, None if answer.died else _said(verb.name, answer))
             for verb, worker, answer in zip(verbs, WORKERS, answers, strict=True)
         ]
-        possible = ends(start, history)
+        possible = ends(start, history, order)
         assert possible, f"no order of these fits: {history}"
         seen = observed(world, start, answers)
         fitting = [each for each in possible if _fits(each, seen, answers)]

@@ -73,6 +73,9 @@ class Schedule:
     histories: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORKERS, 0))
     """A digest for each worker of all that it was answered: what it does next depends on nothing else, and on the time."""
     log: list[str] = field(default_factory=list)
+    began: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
+    """For each worker the step of its first call, and of its last."""
     dead: set[str] = field(default_factory=set)
     _waiting: dict[str, list[tuple[Call, asyncio.Future[None]]]] = field(default_factory=lambda: {each: [] for each in WORKERS})
     _dying: str = ""
@@ -87,12 +90,19 @@ class Schedule:
 
     def leave(self, call: Call, result: object) -> None:
         """See ``Gate``."""
+        self.began.setdefault(call.worker, len(self.taken))
+        self.ended[call.worker] = len(self.taken)
         self.log.append(f"{call.worker} {call.name}{'' if not isinstance(result, BaseException) else f' ! {result!r}'}")
         if self._dying == call.worker:
             self._dying = ""
             self._die(call.worker)
             raise Died
         self.histories[call.worker] = hash((self.histories[call.worker], call.name, repr(call.about), repr(result)))
+
+    def order(self) -> tuple[str, ...]:
+        """The workers in the order in which they were at work, where one was done before the other began; else nothing."""
+        first, second = sorted(WORKERS, key=lambda each: self.began.get(each, 0))
+        return (first, second) if self.ended.get(first, 0) < self.began.get(second, 0) else ()
 
     def waiting(self) -> dict[str, list[str]]:
         """The names of the calls that wait, by worker."""
