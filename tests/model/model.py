@@ -52,6 +52,9 @@ class Done:
     answer: str | None
 
 
+HALF_DONE = "half done"
+"""What no operation is answered with: how far a worker may have come that died."""
+
 type Rule = Callable[[Machine, str, bool], Iterator[Step]]
 """From the state, the worker, and whether somebody else was at work at the same time."""
 
@@ -132,6 +135,8 @@ def _delete_role(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # 
     if now.role == "gone":
         # A repeat, where leases are left that are not taken back yet, revokes them: whoever deleted it may have died before.
         yield Step("role_not_found", now)
+    # A death in between leaves the leases to whoever deletes it again, and to their own ends.
+    yield Step(HALF_DONE, replace(now, role="gone"))
     for each in _revoke_role(now, worker, beside):
         yield replace(each, machine=replace(each.machine, role="gone"))
 
