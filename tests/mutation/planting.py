@@ -126,20 +126,21 @@ def _import_with(root: Path, site: Site) -> None:
     name = _module_of(site)
     if name in sys.modules:
         raise RuntimeError(f"{name} is imported already")
-    sys.meta_path.insert(0, _Planter(name, file, code))
+    sys.meta_path.insert(0, Planter(name, file, code))
 
 
 def _module_of(site: Site) -> str:
     return site.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-class _Planter(MetaPathFinder, Loader):
+class Planter(MetaPathFinder, Loader):
     """Gives the import system one module with the fault in it, and leaves every other alone."""
 
     def __init__(self, name: str, file: Path, code: CodeType) -> None:
         self._name, self._file, self._code = name, file, code
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """See ``MetaPathFinder``."""
         if fullname != self._name:
             return None
         found = PathFinder.find_spec(fullname, path, target)
@@ -150,5 +151,6 @@ class _Planter(MetaPathFinder, Loader):
         return spec
 
     def exec_module(self, module: ModuleType) -> None:
+        """See ``Loader``."""
         module.__file__ = str(self._file)
         exec(self._code, module.__dict__)

@@ -28,7 +28,7 @@ _NONE = Bound(10_000, deaths=True)
 def main(arguments: list[str]) -> int:
     """Explores, and prints what was explored and how far."""
     parser = argparse.ArgumentParser(prog="python -m tests.schedules", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--minutes", type=float, default=6.5)
     parser.add_argument("--only", default="", help="pairs whose name contains this")
     parser.add_argument("--replay", default="", help="one schedule of the first of them, by its number")
     asked = parser.parse_args(arguments)

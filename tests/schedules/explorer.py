@@ -100,8 +100,11 @@ def _usual(schedule: Schedule, choices: Sequence[Choice]) -> list[Choice]:
     return [each for each in choices if not each.place]
 
 
-def explore(pair: Pair, bound: Bound, judge: Judge, *, until: float | None = None) -> Explored:
-    """All schedules within the bound, or as many as there is time for: ``until`` is on the machine's monotonic clock."""
+def explore(pair: Pair, bound: Bound, judge: Judge, *, until: float | None = None, first: bool = False) -> Explored:
+    """All schedules within the bound, or as many as there is time for: ``until`` is on the machine's monotonic clock.
+
+    ``first``: up to the first violation.
+    """
     found, walk = Explored(), _Walk(bound)
     while walk.open:
         if until is not None and time.monotonic() > until:
@@ -118,6 +121,9 @@ def explore(pair: Pair, bound: Bound, judge: Judge, *, until: float | None = Non
         found.deaths += any(each.died for each in answers)
         if wrong := _wrong(schedule, answers, judge):
             found.violations.append(f"{pair.name}: {written(schedule.taken)}\n{wrong}\n  " + "\n  ".join(schedule.log))
+            if first:
+                found.complete = False
+                break
     found.bounded = walk.bounded
     return found
 

@@ -47,6 +47,7 @@ def judged(verbs: tuple[Verb, Verb], start: Machine) -> Judge:
         if any(lease.state is State.STUCK for lease in world.leases.rows.values()):
             world.clock.jump(_UNTIL_STUCK_IS_TRIED)
         require_nothing_left(world)
+        _require_told_ends(world)
 
     return judge
 
@@ -110,6 +111,12 @@ def _fits(model: Machine, seen: Machine, answers: Sequence[Answer]) -> bool:
     if model.lease == "active" and (model.renewed, model.secret) != (seen.renewed, seen.secret):
         return any(each.died for each in answers) and model.renewed == seen.renewed and len(seen.secret) <= 1
     return model.others_over == seen.others_over or any(each.died for each in answers)
+
+
+def _require_told_ends(world: World) -> None:
+    """Of every lease that is kept: a death may tell an end twice, and never not at all."""
+    told = {event.lease for event in world.audit.events if event.operation == "end" and event.outcome is Outcome.DONE}
+    assert {*world.leases.rows} <= told, f"ends that nobody was told of: {[*world.leases.rows.keys() - told]}"
 
 
 def _require_one_end(world: World, answers: Sequence[Answer]) -> None:

@@ -15,6 +15,7 @@ from tests.crash.scenarios import TARGETS
 from tests.model.model import RULES, Done, Machine, ends
 from tests.schedules.explorer import Bound, explore, replay
 from tests.schedules.judge import judged
+from tests.schedules.planted import defects, main, planted
 from tests.schedules.verbs import VERBS, Meeting, meetings
 
 _STRAYING = ["renew + revoke", "repeat + revoke", "revoke + revoke", "revoke + sweep", "issue under a key + issue under a key"]
@@ -80,6 +81,20 @@ def test_a_wrong_answer_fits_no_order() -> None:
     assert ends(live, [Done("revoke", "a", "ended"), Done("renew", "b", "renewed")])
     assert not ends(live, [Done("revoke", "a", "ended"), Done("renew", "b", "role_changed")])
     assert not ends(Machine(lease="over"), [Done("renew", "a", "renewed"), Done("revoke", "b", "ended")])
+
+
+def test_every_planted_defect_fits_the_code() -> None:
+    """In one place each; ``make schedules`` tries whether they are found."""
+    found = defects()
+    assert [*range(1, len(found) + 1)] == [each.number for each in found]
+    assert len(found) >= 30
+    for each in found:
+        compile(planted(each), each.file, "exec", dont_inherit=True)
+
+
+def test_a_planted_defect_is_found() -> None:
+    """The first of them: a store that takes every write, whatever version it names."""
+    assert 0 == main(["1"])
 
 
 def _verbs_of_the_broker() -> Iterator[Callable[..., object]]:
