@@ -87,7 +87,10 @@ async def _read(outside: Outside, definition_id: str, places: Iterable[str], unr
 
 
 def _now(role: AzureRole, found: _Found | None) -> AzureRole:
-    return role if found is None else replace(role, powers=found.powers or role.powers, gone=found.powers is None)
+    """One that was gone stays so until the role is written again: whoever makes it anew does not choose what is leased."""
+    if found is None:
+        return role
+    return replace(role, powers=found.powers or role.powers, gone=role.gone or found.powers is None)
 
 
 async def _note(outside: Outside, request_id: str, role: Role, target: ServicePrincipalTarget) -> None:
@@ -110,6 +113,6 @@ def _told(now: AzureRole, before: AzureRole) -> str:
     """What the audit trail says of a definition; empty where it has not changed, or was never read before."""
     if now.gone:
         return "" if before.gone else f"{now.definition_id} is gone"
-    if now.powers is None or before.powers is None or (now.powers == before.powers and not before.gone):
+    if now.powers is None or before.powers is None or now.powers == before.powers:
         return ""
     return f"{now.definition_id} allows {', '.join(now.powers.gives_roles) or 'no giving of roles'}"
