@@ -185,4 +185,5 @@ def digest(schedule: Schedule) -> int:
     workers = (sorted(schedule.histories.items()), sorted(schedule.dead), sorted(schedule.waiting().items()))
     # Whoever goes on without being stopped is not stopped by the next choice either: who was last is part of it.
     last = schedule.taken[-1].worker if schedule.taken else ""
-    return hash(repr((kept, azure, workers, world.clock.monotonic(), last)))
+    # And whether one was done before the other began, by which it is judged.
+    return hash(repr((kept, azure, workers, world.clock.monotonic(), last, schedule.order())))
