@@ -75,6 +75,9 @@ def _issue(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa:
 def _issue_under_a_key(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
     if now.role == "gone":
         yield Step("forbidden", now)
+        if beside and now.lease == "over":
+            # A deletion is two things, and the role was read before the first.
+            yield Step("lease_ended", now)
     elif now.lease == "none":
         yield Step("issued", replace(now, lease="active", secret=worker))
         if beside:
@@ -88,9 +91,11 @@ def _issue_under_a_key(now: Machine, worker: str, beside: bool) -> Iterator[Step
         yield Step("issued", replace(now, secret=worker))
 
 
-def _renew(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _renew(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
     if now.role == "gone":
         yield Step("forbidden", now)
+        if beside and now.lease == "over":
+            yield Step("lease_not_active", now)
     elif not now.usable:
         yield Step("lease_not_active", now)
     elif now.role == "other":
