@@ -79,6 +79,7 @@ class Schedule:
     dead: set[str] = field(default_factory=set)
     _waiting: dict[str, list[tuple[Call, asyncio.Future[None]]]] = field(default_factory=lambda: {each: [] for each in WORKERS})
     _dying: str = ""
+    _is_cut_off: bool = False
 
     async def arrive(self, call: Call) -> None:
         """See ``Gate``."""
@@ -113,7 +114,14 @@ class Schedule:
         choices = [Choice(worker, place) for worker in WORKERS for place in range(len(self._alive(worker)))]
         if not choices:
             return self.world.clock.wake_next()
-        choice = self.choose(self, choices)
+        try:
+            choice = self.choose(self, choices)
+        except CutOff:
+            # Both come to their ends, so that nothing is left of them.
+            self._is_cut_off = True
+            for worker in WORKERS:
+                self._die(worker)
+            return True
         self.taken.append(choice)
         call, passed = self._waiting[choice.worker][choice.place]
         if choice.death == "before":
@@ -134,9 +142,12 @@ class Schedule:
         worlds = (self.world, self.world.coworker())
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                return runner.run(self._side_by_side(deeds, worlds))
+                answers = runner.run(self._side_by_side(deeds, worlds))
         finally:
             self.world.clock.moves_by_itself, self.world.calls.gate = True, None
+        if self._is_cut_off:
+            raise CutOff
+        return answers
 
     async def _side_by_side(self, deeds: Sequence[Deed], worlds: Sequence[World]) -> list[Answer]:
         try:
