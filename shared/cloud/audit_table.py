@@ -16,11 +16,11 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.audit_place import NO_CURSOR, Place, after, partition, start
 from shared.cloud.lease_rows import instant_key
 from shared.cloud.system import SystemClock
-from shared.cloud.table_operations import Row, create, put
+from shared.cloud.table_operations import Row, put
 from shared.cloud.tables import Table, chunked, joined, quoted
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
-from shared.core.errors import LostRace, Malformed, Refused, Unavailable
+from shared.core.errors import Malformed, Refused
 from shared.core.lease import State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports import AuditQuery, Clock, Count, Ids, Noted, Page, Run
@@ -44,13 +44,8 @@ class TableAudit:
         self._clock = clock or SystemClock()
 
     async def record(self, event: AuditEvent) -> None:
-        """One insert. A repeat after a lost answer meets its own row, and that is success: looked for, since a 404 is none."""
-        row = _row(event, self._ids)
-        try:
-            await self._table.write([create(row)])
-        except LostRace as lost:
-            if await self._table.read(row["PartitionKey"], row["RowKey"]) is None:
-                raise Unavailable("table storage: an event that was not kept") from lost
+        """One insert."""
+        await self._table.keep(_row(event, self._ids))
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
         """Range reads, a day after the other, until the page is full, a month is read, or ten seconds are over.

@@ -12,7 +12,7 @@ from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.table_operations import Row, create, update
+from shared.cloud.table_operations import Row, update
 from shared.cloud.tables import Table, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.generation import Generation
@@ -65,7 +65,7 @@ class TableGenerations:
             "Number": generation.number,
             "Finished": generation.finished,
         }
-        (version,) = await self._table.write([update(row, generation.version) if generation.version else create(row)])
+        (version,) = await self._table.write([update(row, generation.version)])
         return version
 
 

@@ -64,7 +64,7 @@ class TableLeases:
         rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
         operations = [create(row) for row in rows]
         if key is not None:
-            operations.append(update(key_row(key), key.version) if key.version else create(key_row(key)))
+            operations.append(update(key_row(key), key.version))
         return await self._commit(lease, write_id, operations)
 
     async def find_key(self, digest: str) -> IssueKey | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.table_operations import Operation, Row, create, delete, put, update
+from shared.cloud.table_operations import Operation, Row, delete, put, update
 from shared.cloud.tables import Table, chunked, etag_of, joined
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
 from shared.core.names import LeaseId, RoleName
@@ -86,9 +86,7 @@ class TableRoles:
 
 
 def _put(row: dict[str, Any], expected: str | None) -> Operation:
-    if expected is None:
-        return put(row)
-    return update(row, expected) if expected else create(row)
+    return put(row) if expected is None else update(row, expected)
 
 
 def _role(row: Row) -> Role:

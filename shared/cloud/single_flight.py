@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from shared.core.urgency import for_everybody
+
 
 class SingleFlight[T]:
     """Runs ``work`` when asked; whoever asks while it runs gets the same outcome.
@@ -38,7 +40,8 @@ class SingleFlight[T]:
         return self._under_way
 
     async def _run(self) -> T:
-        return await self._work()
+        with for_everybody():
+            return await self._work()
 
     def _land(self, task: asyncio.Task[T]) -> None:
         self._under_way = None

@@ -32,8 +32,8 @@ def put(row: Row) -> Operation:
 
 
 def update(row: Row, etag: str) -> Operation:
-    """The row instead of that version of it."""
-    return Operation("PUT", row, etag)
+    """The row instead of that version of it; where that is empty, the row, which must not be there."""
+    return Operation("PUT", row, etag) if etag else create(row)
 
 
 def delete(key: Row, etag: str = ANY) -> Operation:

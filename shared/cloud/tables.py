@@ -22,7 +22,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.repeating import STORAGE, Repeating
-from shared.cloud.table_operations import ANY, Operation, Row
+from shared.cloud.table_operations import ANY, Operation, Row, create
 from shared.cloud.table_rest import NOT_THERE, Rest, Tables
 from shared.core.errors import AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
@@ -90,6 +90,14 @@ class Table:
         nothing written.
         """
         return await self._made(lambda: self._write(operations))
+
+    async def keep(self, row: Row) -> None:
+        """Adds the row. One that is there already is this very one, its first answer lost; any other refusal is a failure."""
+        try:
+            await self.write([create(row)])
+        except LostRace as lost:
+            if await self.read(row["PartitionKey"], row["RowKey"]) is None:
+                raise Unavailable("table storage: a row that was not kept") from lost
 
     async def _write(self, operations: Sequence[Operation]) -> list[str]:
         if self._rest is not None and (done := await self._rest.write(operations)) is not None:

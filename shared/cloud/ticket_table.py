@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.table_operations import create, delete
+from shared.cloud.table_operations import delete
 from shared.cloud.tables import Table
 from shared.core.batch import Batch
 from shared.core.errors import LostRace
@@ -25,10 +25,8 @@ class TableTickets:
 
     async def note(self, batch: Batch, until: datetime) -> None:
         """One insert."""
-        # A row that is there already is this very one, its first answer lost.
-        with suppress(LostRace):
-            told = {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
-            await self._table.write([create({"PartitionKey": _PARTITION, "RowKey": batch.id, **told})])
+        told = {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
+        await self._table.keep({"PartitionKey": _PARTITION, "RowKey": batch.id, **told})
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
         """One range read, and a delete for each that has lapsed."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.table_operations import Row, create, delete, update
+from shared.cloud.table_operations import Row, delete, update
 from shared.cloud.tables import Table, etag_of
 from shared.core.errors import LostRace, Uncertain
 from shared.core.names import ObjectId
@@ -51,7 +51,7 @@ class TableTurns:
             await self._table.write([delete(_key(turn), turn.version)])
 
     async def _write(self, row: Row, former: Turn | None) -> str:
-        (version,) = await self._table.write([create(row) if former is None else update(row, former.version)])
+        (version,) = await self._table.write([update(row, former.version if former else "")])
         return version
 
 

@@ -40,6 +40,13 @@ def in_background() -> Iterator[None]:
 
 
 @contextmanager
+def for_everybody() -> Iterator[None]:
+    """What is done within is not only its first caller's: nobody's bound is a concern of it."""
+    with _set(Urgency()):
+        yield
+
+
+@contextmanager
 def answering_by(instant: float) -> Iterator[None]:
     """What is done within waits for Azure's limits up to this instant at most; an earlier one that holds already stays."""
     now = current()

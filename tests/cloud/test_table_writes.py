@@ -108,6 +108,7 @@ async def test_a_row_replaces_a_version_of_it(storage_connection: str, wire: Wir
 
 LOST: dict[str, Callable[[str], Operation]] = {
     "a row that is there": lambda _: create(row("it", New=1)),
+    "no version, and it is there": lambda _: update(row("it", New=1), ""),
     "another version": lambda _: update(row("it", New=1), "W/\"datetime'2026-01-01T00%3A00%3A00.0000000Z'\""),
     "a row that is gone": lambda version: update(row("gone", New=1), version),
     "a deletion of another version": lambda _: delete(row("it"), "W/\"datetime'2026-01-01T00%3A00%3A00.0000000Z'\""),

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from shared.cloud.single_flight import SingleFlight
+from shared.core.urgency import Urgency, answering_by, current, done_by
 
 
 class Work:
@@ -99,3 +100,13 @@ async def test_the_background_run_is_joined_by_those_who_wait() -> None:
     await waiting
     assert [False, True, False] == [*under_way, flight.is_under_way]
     assert 1 == work.runs
+
+
+async def test_the_end_of_whoever_asks_first_is_not_the_works() -> None:
+    """Others wait for it who have more time."""
+
+    async def work() -> Urgency:
+        return current()
+
+    with done_by(0.0), answering_by(0.0):
+        assert Urgency() == await SingleFlight(work, "work").outcome()
