@@ -55,16 +55,24 @@ class Done:
 HALF_DONE = "half done"
 """What no operation is answered with: how far a worker may have come that died."""
 
-type Rule = Callable[[Machine, str, bool], Iterator[Step]]
-"""From the state, the worker, and whether somebody else was at work at the same time."""
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who does it, and whether somebody else is at work at the same time."""
+
+    worker: str
+    beside: bool
 
 
-def _issue(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+type Rule = Callable[[Machine, By], Iterator[Step]]
+
+
+def _issue(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         yield Step("forbidden", now)
         return
     yield Step("issued", replace(now, others=now.others + 1))
-    if beside:
+    if by.beside:
         # The role was changed, or its leases revoked, while it was being made: nothing of it is left, or it is ending.
         yield Step("interrupted", now)
         yield Step("interrupted", replace(now, others_over=now.others_over + 1))
@@ -72,15 +80,15 @@ def _issue(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa:
         yield Step("forbidden", replace(now, others_over=now.others_over + 1))
 
 
-def _issue_under_a_key(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _issue_under_a_key(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         yield Step("forbidden", now)
-        if beside and now.lease == "over":
+        if by.beside and now.lease == "over":
             # A deletion is two things, and the role was read before the first.
             yield Step("lease_ended", now)
     elif now.lease == "none":
-        yield Step("issued", replace(now, lease="active", secret=worker))
-        if beside:
+        yield Step("issued", replace(now, lease="active", secret=by.worker))
+        if by.beside:
             yield Step("interrupted", now)
             yield Step("interrupted", replace(now, lease="over"))
     elif not now.usable:
@@ -88,13 +96,13 @@ def _issue_under_a_key(now: Machine, worker: str, beside: bool) -> Iterator[Step
     elif now.role == "other":
         yield Step("role_changed", now)
     else:
-        yield Step("issued", replace(now, secret=worker))
+        yield Step("issued", replace(now, secret=by.worker))
 
 
-def _renew(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _renew(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         yield Step("forbidden", now)
-        if beside and now.lease == "over":
+        if by.beside and now.lease == "over":
             yield Step("lease_not_active", now)
     elif not now.usable:
         yield Step("lease_not_active", now)
@@ -104,45 +112,45 @@ def _renew(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa:
         yield Step("renewed", replace(now, renewed=True))
 
 
-def _revoke(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _revoke(now: Machine, by: By) -> Iterator[Step]:
     over = replace(now, lease="over")
     yield Step("ended", over)
-    if beside:
+    if by.beside:
         # Somebody else is ending it, or has given up.
         yield Step("ending", over)
         yield Step("stuck", over)
 
 
-def _force(now: Machine, _worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
-    yield from (each for each in _revoke(now, _worker, beside) if each.answer != "stuck")
-    if beside:
+def _force(now: Machine, by: By) -> Iterator[Step]:
+    yield from (each for each in _revoke(now, by) if each.answer != "stuck")
+    if by.beside:
         yield Step("lease_busy", now)
 
 
-def _sweep(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _sweep(now: Machine, _by: By) -> Iterator[Step]:
     yield Step("swept", replace(now, lease="over") if now.lease == "active" and now.expired else now)
 
 
-def _look(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _look(now: Machine, _by: By) -> Iterator[Step]:
     yield Step("looked", now)
 
 
-def _change(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _change(now: Machine, _by: By) -> Iterator[Step]:
     yield Step("written", replace(now, role="other"))
 
 
-def _revoke_role(now: Machine, _worker: str, _beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _revoke_role(now: Machine, _by: By) -> Iterator[Step]:
     lease: Told = "over" if now.lease == "active" else now.lease
     yield Step("revoking", replace(now, lease=lease, others=0, others_over=now.others_over + now.others))
 
 
-def _delete_role(now: Machine, worker: str, beside: bool) -> Iterator[Step]:  # noqa: FBT001 - as ``Rule`` says
+def _delete_role(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         # A repeat, where leases are left that are not taken back yet, revokes them: whoever deleted it may have died before.
         yield Step("role_not_found", now)
     # A death in between leaves the leases to whoever deletes it again, and to their own ends.
     yield Step(HALF_DONE, replace(now, role="gone"))
-    for each in _revoke_role(now, worker, beside):
+    for each in _revoke_role(now, by):
         yield replace(each, machine=replace(each.machine, role="gone"))
 
 
@@ -185,6 +193,6 @@ def _along(start: Machine, order: Sequence[Done], *, beside: bool) -> set[Machin
 def _steps(machine: Machine, done: Done, *, beside: bool) -> Iterator[Step]:
     if done.answer is None:
         yield Step("", machine)
-    for step in RULES[done.verb](machine, done.worker, beside):
+    for step in RULES[done.verb](machine, By(done.worker, beside)):
         if done.answer in {None, step.answer}:
             yield step
