@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from local.children import Child
+from local.children import Child, free_ports
 from local.host.options import packages
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class FunctionHost:
 
     async def start(self) -> None:
         """Returns when it answers. Raises ``ChildError``, with what it wrote, when it does not come up."""
+        self.port = self.port or free_ports(1)[0]
         command = [sys.executable, "-m", "local.host", "--app", str(self.app), "--port", str(self.port)]
         command += ["--grace", str(self.grace), "--tethered"]
         environment = {
@@ -59,7 +60,6 @@ class FunctionHost:
             await self._child.kill9()
             raise
         self._url = ready.removeprefix("ready ")
-        self.port = int(self._url.rpartition(":")[2])
 
     @property
     def child(self) -> Child:

@@ -37,11 +37,12 @@ async def test_a_killed_host_answers_no_more() -> None:
 
 
 async def test_sigterm_lets_a_running_function_finish() -> None:
-    """The call under way is answered, and the exit status is 0."""
+    """The calls under way are answered, and the exit status is 0."""
     async with hosting() as host, client(host) as http, client(host) as other:
         waiting = asyncio.create_task(http.get("/wait"))
         await wrote(host, "waiting")
         opened = asyncio.create_task(other.get("/open"))
+        await wrote(host, "opening")
         stopping = asyncio.create_task(host.stop())
         answers = await asyncio.gather(waiting, opened)
         assert (["waited", "open"], 0) == ([answer.text for answer in answers], await stopping)

@@ -69,7 +69,9 @@ async def wait(req: func.HttpRequest) -> func.HttpResponse:
 
 @web.route(route="open", auth_level=ANY)
 async def open_gate(req: func.HttpRequest) -> func.HttpResponse:
-    """Lets those that wait go on."""
+    """Lets those that wait go on, a moment after it has said so: time to stop the host in."""
+    print("opening", flush=True)
+    await asyncio.sleep(0.3)
     gate.set()
     return func.HttpResponse("open")
 
