@@ -27,11 +27,11 @@ from shared.triggers.wired import Broker
 
 if TYPE_CHECKING:
     import httpx
-    from azure.core.pipeline.transport import AioHttpTransport
     from azure.data.tables.aio import TableServiceClient
 
     from shared.broker.resume import Resumption
     from shared.cloud.arm import Arm
+    from shared.cloud.azure_connections import InTime
     from shared.cloud.graph import Graph
     from shared.cloud.graph_calls import GraphCalls
     from shared.cloud.identity import HeldTokens
@@ -307,7 +307,7 @@ class Parts:
         return httpx_client(kept=0)
 
     @cached_property
-    def transport(self) -> AioHttpTransport:
+    def transport(self) -> InTime:
         """Connections for Azure's own clients."""
         from shared.cloud.connections import azure_transport
 

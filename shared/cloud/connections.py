@@ -6,16 +6,18 @@ Whoever asks for a pool owns it: it is made once, shared by all that need one, a
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies
+from typing import TYPE_CHECKING
 
 from shared.cloud.system import SystemClock
 from shared.core import urgency
 
 if TYPE_CHECKING:
     import httpx
-    from azure.core.pipeline.transport import AioHttpTransport
+
+    from shared.cloud.azure_connections import InTime
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -57,20 +59,31 @@ def seconds_left(at_most: float) -> float:
     return max(_LEAST_SECONDS, min(at_most, urgency.current().done_by - SystemClock().monotonic()))
 
 
-def azure_transport(*, read_seconds: float = READ_SECONDS) -> AioHttpTransport:
+def azure_transport(*, read_seconds: float = READ_SECONDS) -> InTime:
     """What every client of Azure's SDK is given as ``transport``. Close this, not the clients: each would close it for all."""
-    from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415 - aiohttp costs 0.2 s
+    from shared.cloud.azure_connections import InTime  # noqa: PLC0415 - aiohttp costs 0.2 s
 
-    class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
-        """Waits no longer than the work that asks."""
+    return InTime(read_seconds=read_seconds)
 
-        async def send(self, request: Any, **options: Any) -> Any:
-            return await super().send(request, **{"read_timeout": seconds_left(read_seconds), **options})
 
-    return InTime(
-        connection_timeout=CONNECT_SECONDS,
-        read_timeout=read_seconds,
-        # Told to heed the environment, aiohttp looks it up at every request, for a proxy and for a .netrc, in a thread each: an
-        # eighth of the time that an issue takes apart from waiting for Azure.
-        use_env_settings=bool(getproxies().keys() - {"no"}),
-    )
+@dataclass(slots=True)
+class PlainRequest:
+    """A request of what speaks a service's protocol itself."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    content: bytes | None = None
+
+
+@dataclass(slots=True)
+class PlainAnswer:
+    """The whole answer to it."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def text(self) -> str:
+        """The content, as the library's answers have it."""
+        return self.content.decode(errors="replace")

@@ -14,7 +14,8 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
@@ -22,9 +23,9 @@ from urllib.parse import quote, urlsplit
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.core.rest import HttpRequest
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.connections import PlainAnswer, PlainRequest
 from shared.cloud.repeating import STORAGE
 from shared.cloud.system import SystemClock, SystemIds
 from shared.cloud.table_operations import Operation, Row
@@ -155,7 +156,7 @@ class Rest:
         keys = (quote(str(row[key]).replace("'", "''"), safe="~") for key in ("PartitionKey", "RowKey"))
         return f"{self.service}/{self.table}({"PartitionKey='{}',RowKey='{}'".format(*keys)})"
 
-    async def _get(self, address: str, query: str = "") -> tuple[bool, Any]:
+    async def _get(self, address: str, query: str = "") -> tuple[bool, PlainAnswer | None]:
         try:
             answer = await self._send("GET", address, query)
         except AzureError:
@@ -166,8 +167,8 @@ class Rest:
 
     async def _send(
         self, method: str, address: str, query: str = "", *, headers: Mapping[str, str] | None = None, content: str = ""
-    ) -> Any:
-        date = format_datetime(_CLOCK.now(), usegmt=True)
+    ) -> PlainAnswer:
+        date = _date(int(_CLOCK.now().timestamp()))
         whole = {
             **_PROTOCOL,
             "x-ms-version": self.version,
@@ -175,8 +176,9 @@ class Rest:
             "Authorization": await self.authorize(urlsplit(address).path, date),
             **(headers or {}),
         }
-        request = HttpRequest(method, f"{address}{query}", headers=whole, content=content.encode() if content else None)
-        return await self.transport.send(request)
+        request = PlainRequest(method, f"{address}{query}", whole, content.encode() if content else None)
+        answer: PlainAnswer = await self.transport.send(request)
+        return answer
 
 
 def _told_of(operations: Sequence[Operation], versions: list[str]) -> list[str]:
@@ -188,7 +190,7 @@ def _told_of(operations: Sequence[Operation], versions: list[str]) -> list[str]:
     return versions
 
 
-def _object(answer: Any) -> Mapping[str, Any]:
+def _object(answer: PlainAnswer) -> Mapping[str, Any]:
     document = parsed(answer.content)
     if not isinstance(document, dict):
         raise _garbled()
@@ -200,7 +202,7 @@ def _garbled() -> Unavailable:
     return Unavailable("table storage: an answer that cannot be read", status=_OK)
 
 
-def _code(answer: Any) -> str:
+def _code(answer: PlainAnswer) -> str:
     document = parsed(answer.content)
     error = document.get("odata.error") if isinstance(document, dict) else None
     return str(error.get("code", "")) if isinstance(error, dict) else str(answer.headers.get("x-ms-error-code", ""))
@@ -242,7 +244,18 @@ def _with_key(credential: AzureNamedKeyCredential) -> Authorize:
 
     async def with_key(path: str, date: str) -> str:
         account, key = credential.named_key
-        signature = hmac.digest(b64decode(key), f"{date}\n/{account}{path}".encode(), sha256)
-        return f"SharedKeyLite {account}:{b64encode(signature).decode()}"
+        return _signed(account, key, path, date)
 
     return with_key
+
+
+@lru_cache(maxsize=64)
+def _signed(account: str, key: str, path: str, date: str) -> str:
+    """Kept, because reads that are made together have the same path and date."""
+    signature = hmac.digest(b64decode(key), f"{date}\n/{account}{path}".encode(), sha256)
+    return f"SharedKeyLite {account}:{b64encode(signature).decode()}"
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

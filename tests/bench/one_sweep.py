@@ -17,10 +17,10 @@ from typing import Any
 from unittest import mock
 
 import httpx
-from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.broker.sweep import sweep
 from shared.cloud import graph_batch
+from shared.cloud.azure_connections import InTime
 from shared.wiring import Parts
 
 
@@ -39,7 +39,7 @@ async def _main(*, alone: bool) -> None:
         mock.patch.object(
             httpx.AsyncHTTPTransport, "handle_async_request", counted(httpx.AsyncHTTPTransport.handle_async_request)
         ),
-        mock.patch.object(AioHttpTransport, "send", counted(AioHttpTransport.send)),
+        mock.patch.object(InTime, "send", counted(InTime.send)),
         mock.patch.object(graph_batch, "MOST", 1 if alone else graph_batch.MOST),
     ):
         began = time.perf_counter()

@@ -11,8 +11,8 @@ from typing import Any
 from unittest import mock
 
 import httpx
-from azure.core.pipeline.transport import AioHttpTransport
 
+from shared.cloud.azure_connections import InTime
 from tests.bench.figures import Interval
 
 type _Send = Callable[..., Awaitable[Any]]
@@ -39,10 +39,10 @@ class Outgoing:
 def watched() -> Iterator[Outgoing]:
     """Within it, both transports that the product uses are watched."""
     seen = Outgoing()
-    of_httpx, of_azure = httpx.AsyncHTTPTransport.handle_async_request, AioHttpTransport.send
+    of_httpx, of_azure = httpx.AsyncHTTPTransport.handle_async_request, InTime.send
     with (
         mock.patch.object(httpx.AsyncHTTPTransport, "handle_async_request", _observed(seen, of_httpx)),
-        mock.patch.object(AioHttpTransport, "send", _observed(seen, _whole(seen, of_azure))),
+        mock.patch.object(InTime, "send", _observed(seen, _whole(seen, of_azure))),
     ):
         yield seen
 

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import ServiceResponseError
 from azure.core.rest import HttpRequest
 
-from shared.cloud.connections import azure_transport, httpx_client, seconds_left
+from shared.cloud.connections import PlainRequest, azure_transport, httpx_client, seconds_left
 from shared.core.urgency import done_by
 
 
@@ -101,7 +101,13 @@ async def _by_azures(address: str) -> None:
             await transport.send(HttpRequest("GET", address))
 
 
-@pytest.mark.parametrize("asking", [_by_httpx, _by_azures])
+async def _by_azures_plainly(address: str) -> None:
+    async with azure_transport() as transport:
+        with pytest.raises(ServiceResponseError):
+            await transport.send(PlainRequest("GET", address, {}))
+
+
+@pytest.mark.parametrize("asking", [_by_httpx, _by_azures, _by_azures_plainly])
 @pytest.mark.parametrize(("left", "waited"), [(1.5, 1.5), (-60.0, 1.0)])
 async def test_a_silent_service_keeps_nobody_for_longer_than_the_work_has_time(
     asking: Callable[[str], Awaitable[None]], left: float, waited: float

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.azure_connections import InTime
 from shared.cloud.table_operations import create
 from shared.cloud.table_rest import Rest
 from shared.cloud.tables import Table, connect, etag_of
@@ -27,7 +27,7 @@ ROW: dict[str, Any] = {
 }
 
 
-class Wire(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Wire(InTime):
     """Fails the next reads, and remembers who asked."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ async def test_what_the_library_cannot_have_either_is_its_error(storage_connecti
                 await work()
 
 
-class Told(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Told(InTime):
     """Storage behind an identity: answers with the header that it got."""
 
     async def send(self, request: Any, **_: Any) -> Any:
@@ -154,7 +154,7 @@ class Told(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazil
         return type("Answer", (), {"status_code": 200, "content": body, "headers": {}})()
 
 
-class Halves(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Halves(InTime):
     """Storage whose first page ends where a partition does: it names no row then. Fails the very first request if told so."""
 
     def __init__(self, *, failing: bool) -> None:
@@ -183,7 +183,7 @@ async def test_a_listing_goes_on_where_storage_names_a_partition_alone(*, failin
     assert "NextRowKey" not in halves.asked[1]
 
 
-class Sparse(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Sparse(InTime):
     """Storage that looks at many rows before it finds one: its first pages are empty."""
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ async def test_what_signs_in_otherwise_is_left_to_the_library() -> None:
         assert Rest.of(service, "t") is None
 
 
-class Alike(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Alike(InTime):
     """Storage, or what stands before it, that answers everything alike."""
 
     def __init__(self, status: int, body: bytes, code: str = "") -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.azure_connections import InTime
 from shared.cloud.table_operations import Operation, create, delete, put, update
 from shared.cloud.table_rest import Rest
 from shared.cloud.tables import Table, connect, etag_of
@@ -191,7 +191,7 @@ async def test_a_lost_answer_is_not_asked_for_again(storage_connection: str, wir
     assert [None] * 4 == wire.agents
 
 
-class Scripted(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Scripted(InTime):
     """Storage that answers every transaction alike."""
 
     def __init__(self, status: int, body: bytes) -> None:

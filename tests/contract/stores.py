@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.cloud.audit_table import TableAudit, TableJournal
+from shared.cloud.azure_connections import InTime
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
@@ -42,7 +42,7 @@ class Stores:
     line: LossyLine | None = None
 
 
-class LossyLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class LossyLine(InTime):
     """The wire below the SDK's retries: loses the answer to the next write when told to."""
 
     losing = False

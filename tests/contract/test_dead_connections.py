@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.audit_table import TableAudit
+from shared.cloud.azure_connections import InTime
 from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
 from shared.cloud.role_table import TableRoles
@@ -25,7 +25,7 @@ from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, WEB, role
 
 
-class DeadLine(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class DeadLine(InTime):
     """The wire below the SDK's retries: so many of the next writes find their connection dead."""
 
     dead = 0

@@ -43,7 +43,7 @@ async def tickets(connection: str | None) -> AsyncIterator[Tickets]:
     if connection is None:
         yield MemoryTickets(Calls(FakeClock()))
         return
-    transport = AioHttpTransport()
+    transport = azure_transport()
     async with Tables.from_connection_string(connection, transport=transport) as service:
         yield TableTickets(service)
 

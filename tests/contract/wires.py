@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.azure_connections import InTime
 from shared.cloud.lease_table import TableLeases
 
 
@@ -37,7 +37,7 @@ class Wire:
         self.rows = 0
 
 
-class Line(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
+class Line(InTime):
     """The wire itself."""
 
     def __init__(self, wire: Wire) -> None:
@@ -56,7 +56,7 @@ class Line(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazil
         if wire.left == 0:
             raise ServiceRequestError("dead")
         answer = await super().send(request, **options)
-        body = await answer.read() if request.method == "GET" else b""
+        body = answer.content if request.method == "GET" else b""
         wire.rows += len(json.loads(body).get("value", ())) if body.startswith(b"{") else 0
         return answer
 
