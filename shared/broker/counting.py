@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from shared.broker.outside import Outside
+from shared.core.names import LeaseId
 from shared.core.ports import Count
 
+_TOLD = 100
+"""Leases that cannot be read, and are noted."""
 _turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """Where those wait who have met a store in which nobody has counted yet."""
 
 
-async def count_all(outside: Outside) -> Count:
-    """Counts every lease, and notes it. Raises ``Upstream``."""
-    count = Count(outside.now(), await outside.leases.census())
+async def count_all(outside: Outside, unreadable: Sequence[LeaseId] = ()) -> Count:
+    """Counts every lease, and notes it, with the first of those that cannot be read. Raises ``Upstream``."""
+    count = Count(outside.now(), await outside.leases.census(), tuple(unreadable[:_TOLD]))
     await outside.journal.counted(count)
     return count
 

@@ -24,6 +24,7 @@ from shared.broker.sighting import Places, Sighting, look
 from shared.core import mark
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.census import Census, DirectoryObject, FoundApplication
+from shared.core.errors import Unreadable
 from shared.core.footprint import ApplicationSecretFootprint, Assignment, Footprint, ServicePrincipalFootprint
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
@@ -74,6 +75,8 @@ class Drift:
     orphans: list[Orphan] = field(default_factory=list)
     vanished: list[Lease] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    unreadable: tuple[LeaseId, ...] = ()
+    """Leases whose rows cannot be read: nothing of theirs is an orphan."""
 
 
 async def find_drift(outside: Outside) -> Drift:
@@ -82,10 +85,16 @@ async def find_drift(outside: Outside) -> Drift:
     for role in roles:
         places.point(role)
     # A role may point elsewhere by now, or be gone: what its leases have left is where they were.
-    async for footprint in outside.leases.footprints():
-        places.hold(footprint)
+    unreadable: list[LeaseId] = []
+    async for lease_id, footprint in outside.leases.footprints():
+        if footprint is None:
+            unreadable.append(lease_id)
+        else:
+            places.hold(footprint)
     seen = await look(census, places)
-    return await _Comparison(outside, census, places, {role.name: role for role in roles}, seen).run()
+    seen.unread += (f"lease {each}" for each in unreadable)
+    drift = await _Comparison(outside, census, places, {role.name: role for role in roles}, seen).run()
+    return replace(drift, unreadable=tuple(unreadable))
 
 
 class _Comparison:
@@ -128,7 +137,10 @@ class _Comparison:
 
     async def _check(self, lease_id: LeaseId) -> None:
         """A missing object may be on a list that was not read, or too young for the lists: only its own absence counts."""
-        lease = await self._outside.leases.get(lease_id)
+        try:
+            lease = await self._outside.leases.get(lease_id)
+        except Unreadable:
+            return
         if lease is None or lease.state is not State.ACTIVE:
             return
         settled = lease.made_by + timedelta(seconds=self._outside.timing.settle)
@@ -192,10 +204,13 @@ class _Comparison:
                 self._orphans.append(orphan)
 
     async def _is_over(self, lease_id: LeaseId, since: datetime | None) -> bool:
-        """Whether it is old enough, by its own time, and its lease is not live."""
+        """Whether it is old enough, by its own time, and its lease is not live. A lease that cannot be read may be."""
         if since is None or since >= self._made_before or lease_id in self._active:
             return False
-        lease = await self._lease(lease_id)
+        try:
+            lease = await self._lease(lease_id)
+        except Unreadable:
+            return False
         return lease is None or (not lease.state.is_live and self._is_gone_everywhere(lease))
 
     def _is_gone_everywhere(self, lease: Lease) -> bool:

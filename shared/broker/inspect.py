@@ -15,7 +15,7 @@ from shared.broker.due import LATE
 from shared.broker.outside import Outside, Request
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.decision import Allowed, decide
-from shared.core.errors import Fault, Forbidden, Upstream
+from shared.core.errors import Fault, Forbidden, Unreadable, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.patience import all_of, both
@@ -64,10 +64,14 @@ class Status:
     """A hundred of them, with their last errors, as they are now."""
     overdue: tuple[LeaseView, ...]
     """Of those that the last sweep has left: the ones that are live and have been due for five minutes now."""
+    unreadable_leases: tuple[LeaseId, ...]
+    """Of those that the last reconciliation could not read, or the last sweep has left: the ones that cannot be read now."""
     last_reconciliation: datetime | None
     last_counts: Mapping[str, int]
     outdated: Mapping[RoleName, tuple[Fault, ...]]
     """Roles that must be written again, and why: that is for administrators alone."""
+    unreadable_roles: Mapping[RoleName, tuple[Fault, ...]]
+    """Roles whose documents cannot be read, and why, as before."""
     refused: Mapping[str, datetime]
     """The services that refuse the broker's own identity to this worker, by the scope of their tokens, and since when."""
     warnings: tuple[str, ...] = ()
@@ -81,9 +85,9 @@ async def status(outside: Outside, request: Request) -> Status:
     if noted.count is None:
         await outside.admitted()
     count = noted.count or await first_count(outside)
-    broken = rules.outdated(outside, roles)
+    broken, unreadable = rules.outdated(outside, roles), rules.unreadable(roles)
     if not request.caller.is_admin:
-        broken = dict.fromkeys(broken, ())
+        broken, unreadable = dict.fromkeys(broken, ()), dict.fromkeys(unreadable, ())
     by_state: Counter[State] = Counter()
     by_role: dict[str, dict[State, int]] = {}
     for (role, state), number in count.leases.items():
@@ -92,6 +96,7 @@ async def status(outside: Outside, request: Request) -> Status:
     at, summary = noted.sweep or (None, {})
     lag = (outside.now() - at).total_seconds() if at else None
     reconciled_at, counts = noted.reconciliation or (None, {})
+    overdue, unread = await _left(outside, noted.overdue, count.unreadable)
     return Status(
         counted_at=count.at,
         by_state=by_state,
@@ -100,19 +105,33 @@ async def status(outside: Outside, request: Request) -> Status:
         last_summary=summary,
         sweep_lag=lag,
         stuck=stuck,
-        overdue=await _overdue(outside, noted.overdue),
+        overdue=overdue,
+        unreadable_leases=unread,
         last_reconciliation=reconciled_at,
         last_counts=counts,
         outdated=broken,
+        unreadable_roles=unreadable,
         refused=outside.refused(),
         warnings=outside.warnings,
     )
 
 
-async def _overdue(outside: Outside, noted: Sequence[LeaseId]) -> tuple[LeaseView, ...]:
+async def _left(
+    outside: Outside, overdue: Sequence[LeaseId], unreadable: Sequence[LeaseId]
+) -> tuple[tuple[LeaseView, ...], tuple[LeaseId, ...]]:
+    """Of the leases that were noted: those that are overdue now, and the ids of those that cannot be read now."""
     late = outside.now() - LATE
-    leases = await all_of(*(outside.leases.get(each) for each in noted))
-    return tuple(lease for lease in leases if lease is not None and lease.state.is_live and lease.due_at <= late)
+    found = await all_of(*(_look(outside, each) for each in dict.fromkeys((*overdue, *unreadable))))
+    live = (each for each in found if isinstance(each, Lease) and each.id in overdue and each.state.is_live)
+    return tuple(each for each in live if each.due_at <= late), tuple(each for each in found if isinstance(each, LeaseId))
+
+
+async def _look(outside: Outside, lease_id: LeaseId) -> Lease | LeaseId | None:
+    """The lease; its id alone when it cannot be read."""
+    try:
+        return await outside.leases.get(lease_id)
+    except Unreadable:
+        return lease_id
 
 
 async def health(outside: Outside) -> bool:
@@ -126,16 +145,16 @@ async def health(outside: Outside) -> bool:
 async def may_issue(outside: Outside, request: Request) -> tuple[Role, ...]:
     """The roles that the caller may issue from. Of the others it learns nothing, not even that they are there."""
     roles = await outside.roles.list()
-    return tuple(role for role in roles if isinstance(decide(role, request.caller), Allowed))
+    return tuple(role for role in roles if isinstance(decide(role, request.caller), Allowed) and not role.is_unreadable)
 
 
 async def role_if_issuable(outside: Outside, request: Request, name: RoleName) -> Role | None:
     """The role, if the caller may issue from it. If not, the audit trail alone says why, or that there is no such role."""
     role, _ = await both(outside.roles.get(name), outside.admitted())
     decision = decide(role, request.caller) if role is not None else None
-    if isinstance(decision, Allowed):
+    if role is not None and isinstance(decision, Allowed) and not role.is_unreadable:
         return role
-    reason = decision.reason if decision is not None else "no such role"
+    reason = "no such role" if decision is None else "it cannot be read" if isinstance(decision, Allowed) else decision.reason
     asked = request.done(outside, "whoami", role=name, reason=reason)
     await outside.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
     return None

@@ -25,6 +25,7 @@ from shared.core.errors import (
     Malformed,
     Rejected,
     Throttled,
+    Unreadable,
 )
 from shared.core.footprint import Footprint, combined, principals_of
 from shared.core.issue_key import IssueKey
@@ -150,7 +151,7 @@ async def _look_again(outside: Outside, hold: Hold, role: Role) -> None:
         return
     try:
         await admit(outside, hold.lease, role.max_leases, since=generation.number)
-    except (Rejected, Interrupted):
+    except (Rejected, Interrupted, Unreadable):
         await hold.forget()
         raise
 

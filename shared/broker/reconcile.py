@@ -92,7 +92,7 @@ async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))
         await outside.audit.record(_event(outside, request_id, caller, reason=f"dry run: {len(done.findings)} found"))
         return done
-    await count_all(outside)
+    await count_all(outside, drift.unreadable)
     await read_again(outside, request_id, drift.unread)
     done = Reconciliation(await _Round(outside, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())

@@ -9,7 +9,7 @@ from shared.broker.access import role_and_generation
 from shared.broker.issue import Ask, Issued, issue
 from shared.broker.outside import Outside, Request
 from shared.broker.reissue import is_under_way, reissue
-from shared.core.errors import Conflict, Gone, LostRace, Pending, RoleOutdated
+from shared.core.errors import Conflict, Gone, LeaseholdError, LostRace, Pending, RoleOutdated, Unreadable
 from shared.core.issue_key import KEPT, IssueKey, digest_of, fingerprint_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -57,14 +57,15 @@ class _Repeatable:
 
         A role that issues no more may have issued under this key.
         """
-        former, refusal = "", None
+        former = ""
+        refusal: LeaseholdError | None = None
         while refusal is None:
             try:
                 return await self._begin(former)
             except LostRace:
                 pass
-            except RoleOutdated as outdated:
-                refusal = outdated
+            except (RoleOutdated, Unreadable) as refused:
+                refusal = refused
             found = await self._meet()
             if isinstance(found, Issued):
                 return found

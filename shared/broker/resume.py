@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from shared.broker.ending import claim, take_back
 from shared.broker.fan_out import TOGETHER, leave
 from shared.broker.outside import Outside
-from shared.core.errors import LeaseholdError, LostRace, Uncertain, Unreachable, Upstream
+from shared.core.errors import LeaseholdError, LostRace, Uncertain, Unreachable, Unreadable, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.ports import LeaseQuery
@@ -67,7 +67,7 @@ async def look(outside: Outside, request_id: str) -> Lease | None:
     try:
         with in_background():
             return await _tried(outside, request_id)
-    except (LostRace, Upstream):
+    except (LostRace, Unreadable, Upstream):
         log.warning("whether Azure answers again could not be tried", exc_info=True)
         return None
 
@@ -144,12 +144,12 @@ async def _waiting(outside: Outside) -> AsyncIterator[LeaseId]:
 
 
 async def _make_due(outside: Outside, lease_id: LeaseId) -> bool:
-    lease = await outside.leases.get(lease_id)
-    if lease is None or not _waits(lease, outside):
-        return False
     try:
+        lease = await outside.leases.get(lease_id)
+        if lease is None or not _waits(lease, outside):
+            return False
         await outside.leases.swap(lease.held_until(outside.now()), former=lease)
-    except LostRace:
+    except (LostRace, Unreadable):
         return False
     return True
 

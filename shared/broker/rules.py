@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from shared.broker.outside import Outside
 from shared.core.caller import Caller
-from shared.core.errors import Caution, Conflict, Fault, RoleOutdated
+from shared.core.errors import Caution, Conflict, Fault, RoleOutdated, Unreadable
 from shared.core.given_powers import assigns_identities, gives_roles, gone
 from shared.core.lease import Lease
 from shared.core.names import RoleName
@@ -33,24 +33,31 @@ def untried(role: Role) -> tuple[Caution, ...]:
 
 
 def require_current(outside: Outside, caller: Caller, role: Role) -> None:
-    """Raises ``RoleOutdated``, which says to administrators alone what is wrong."""
+    """Raises ``RoleOutdated``, which says to administrators alone what is wrong; ``Unreadable``, which says it to the log."""
     if faults := broken_by(outside, role):
         reason = "; ".join(f"{fault.path}: {fault.message}" for fault in faults)
+        if role.is_unreadable:
+            raise Unreadable(f"role {role.name}: {reason}")
         raise RoleOutdated(*(faults if caller.is_admin else ()), audit_reason=reason)
 
 
 def outdated(outside: Outside, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
-    """The roles from which nothing is issued until they are written again, and why."""
-    found = {role.name: broken_by(outside, role) for role in roles}
+    """The roles that can be read, from which nothing is issued until they are written again, and why."""
+    found = {role.name: broken_by(outside, role) for role in roles if not role.is_unreadable}
     return {name: faults for name, faults in found.items() if faults}
 
 
+def unreadable(roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
+    """The roles that cannot be read, and why."""
+    return {role.name: role.outdated for role in roles if role.is_unreadable}
+
+
 def require_same_target(lease: Lease, role: Role) -> str:
-    """Raises ``Conflict`` when the role grants something else than the lease was issued for.
+    """Raises ``Conflict`` when the role grants something else than the lease was issued for, or cannot be read.
 
     Gives what the audit trail is to say of a lease that does not tell, being from before that was kept; else nothing.
     """
-    if not lease.target_digest:
+    if not lease.target_digest and not role.is_unreadable:
         return "the lease does not tell what its role granted"
     if lease.target_digest != target_digest(role.target):
         raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")

@@ -9,7 +9,7 @@ from shared.broker.outside import Outside
 from shared.broker.sweep import cause_of
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.batch import Batch
-from shared.core.errors import LostRace
+from shared.core.errors import LostRace, Unreadable
 from shared.core.lease import Cause, Lease
 from shared.core.names import LeaseId
 from shared.core.patience import all_of
@@ -24,8 +24,8 @@ _TRIES = 3
 async def set_aside(outside: Outside, request_id: str, batch: Batch) -> int:
     """Moves those that are still due to STUCK; gives how many.
 
-    One that has ended stays so, and one that is not due is in somebody's hands, or waits for its own next attempt. Raises
-    ``Upstream`` when storage fails; repeating it is harmless.
+    One that has ended, or cannot be read, stays so, and one that is not due is in somebody's hands, or waits for its own next
+    attempt. Raises ``Upstream`` when storage fails; repeating it is harmless.
     """
     await outside.tickets.forget(batch.id)
     ages = Ages(outside)
@@ -34,10 +34,14 @@ async def set_aside(outside: Outside, request_id: str, batch: Batch) -> int:
 
 async def _give_up(outside: Outside, request_id: str, lease_id: LeaseId, ages: Ages) -> int:
     for _ in range(_TRIES):
-        lease = await outside.leases.get(lease_id)
+        try:
+            lease = await outside.leases.get(lease_id)
+            revoked = lease is not None and await ages.overtakes(lease)
+        except Unreadable as unreadable:
+            log.error("%s", unreadable)  # noqa: TRY400 - its frames say no more
+            return 0
         if lease is None or not lease.state.is_live:
             return 0
-        revoked = await ages.overtakes(lease)
         if lease.due_at > outside.now() and not revoked:
             return 0
         cause = lease.cause or cause_of(lease, revoked=revoked)

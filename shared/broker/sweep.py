@@ -18,7 +18,7 @@ from shared.broker.fan_out import FEW, leave, not_waiting
 from shared.broker.outside import Outside
 from shared.broker.resume import look
 from shared.core.batch import Batch
-from shared.core.errors import LostRace, Unreachable, Upstream
+from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
 from shared.core.footprint import principals_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -158,8 +158,11 @@ class _Round:
         except Upstream:
             log.warning("the sweep could not read lease %s", lease_id, exc_info=True)
             return "unread"
+        except Unreadable as unreadable:
+            # One bad record must not keep the others waiting. It stays due, and ``status`` tells of it.
+            log.error("%s", unreadable)  # noqa: TRY400 - its frames say no more
+            return "remaining"
         except Exception:
-            # One bad record must not keep the others waiting.
             log.exception("the sweep cannot read lease %s", lease_id)
             return "remaining"
         return await self._deal_with(lease) if lease is not None else None

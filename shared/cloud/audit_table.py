@@ -8,19 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.audit_place import NO_CURSOR, Place, after, partition, start
-from shared.cloud.lease_rows import instant_key
+from shared.cloud.lease_rows import instant_key, instant_of
+from shared.cloud.lenient import readable
 from shared.cloud.system import SystemClock
 from shared.cloud.table_operations import Row, put
 from shared.cloud.tables import Table, chunked, joined, quoted
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerKind
-from shared.core.errors import Malformed, Refused
+from shared.core.errors import Malformed, Refused, Unreadable
+from shared.core.forms import AUDIT_EVENT, COUNT, RUN
 from shared.core.lease import State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports import AuditQuery, Clock, Count, Ids, Noted, Page, Run
@@ -33,6 +35,7 @@ _SECONDS = 10.0
 _JOURNAL = ("journal", "sweep")
 _RECONCILED = ("journal", "reconcile")
 _COUNTED = ("journal", "count")
+_UNREADABLE = "unreadable_event"
 
 
 class TableAudit:
@@ -95,9 +98,8 @@ class TableJournal:
         """One range read."""
         rows = {row["RowKey"]: row async for row in self._table.scan(f"PartitionKey eq '{_JOURNAL[0]}'")}
         sweep, reconciliation, count = (rows.get(key) for _, key in (_JOURNAL, _RECONCILED, _COUNTED))
-        # Rows of the first version lack the leases.
-        overdue = json.loads(sweep.get("Overdue") or "[]") if sweep else []
-        return Noted(_run(sweep), _run(reconciliation), _count(count), tuple(map(LeaseId, overdue)))
+        overdue = readable(_overdue, sweep) if sweep is not None else None
+        return Noted(_run(sweep), _run(reconciliation), _count(count), overdue or ())
 
     async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
         """One write."""
@@ -116,13 +118,14 @@ class TableJournal:
         return _run(await self._table.read(*_RECONCILED))
 
     async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int], **more: str) -> None:
-        row = _key(place) | {"At": at.isoformat(), "Summary": json.dumps(dict(summary)), **more}
+        row = _key(place) | RUN.stamp | {"At": at.isoformat(), "Summary": json.dumps(dict(summary)), **more}
         await self._table.write([put(row)])
 
     async def counted(self, count: Count) -> None:
         """One write."""
         listed = [[role, state, number] for (role, state), number in count.leases.items()]
-        row = _key(_COUNTED) | {"At": count.at.isoformat(), **chunked("Leases", json.dumps(listed))}
+        told = chunked("Leases", json.dumps(listed)) | chunked("Unreadable", json.dumps(count.unreadable))
+        row = _key(_COUNTED) | COUNT.stamp | {"At": count.at.isoformat(), **told}
         await self._table.write([put(row)])
 
     async def last_count(self) -> Count | None:
@@ -136,14 +139,33 @@ class TableJournal:
 
 
 def _run(row: Row | None) -> Run | None:
-    return (datetime.fromisoformat(row["At"]), json.loads(row["Summary"])) if row is not None else None
+    """Of one that cannot be read nothing is known: as if it had not run. The next run writes the row anew."""
+    return readable(_readable_run, row) if row is not None else None
+
+
+def _readable_run(row: Row) -> Run:
+    with RUN.reading(row):
+        summary = {str(name): int(number) for name, number in json.loads(row["Summary"]).items()}
+        return datetime.fromisoformat(row["At"]).astimezone(UTC), summary
+
+
+def _overdue(row: Row) -> tuple[LeaseId, ...]:
+    with RUN.reading(row):
+        # Version 0.1 noted none.
+        return tuple(LeaseId.parse(each) for each in json.loads(row.get("Overdue") or "[]"))
 
 
 def _count(row: Row | None) -> Count | None:
-    if row is None:
-        return None
-    listed = json.loads(joined("Leases", row))
-    return Count(datetime.fromisoformat(row["At"]), {(RoleName(role), State(state)): number for role, state, number in listed})
+    """As ``_run``: whoever needs a count counts."""
+    return readable(_readable_count, row) if row is not None else None
+
+
+def _readable_count(row: Row) -> Count:
+    with COUNT.reading(row):
+        listed = json.loads(joined("Leases", row))
+        leases = {(RoleName(role), State(state)): int(number) for role, state, number in listed}
+        unreadable = tuple(LeaseId.parse(each) for each in json.loads(joined("Unreadable", row) or "[]"))
+        return Count(datetime.fromisoformat(row["At"]).astimezone(UTC), leases, unreadable)
 
 
 def _key(place: tuple[str, str]) -> dict[str, str]:
@@ -156,6 +178,7 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
     told: dict[str, Any] = {
         "PartitionKey": partition(event.at),
         "RowKey": f"{instant_key(event.at)}_{ids.ulid(event.at)}",
+        **AUDIT_EVENT.stamp,
         "At": event.at.isoformat(),
         "Operation": event.operation,
         "Outcome": event.outcome.value,
@@ -180,17 +203,33 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
 
 
 def _event(row: Row) -> AuditEvent:
+    """One that cannot be read is told as such: nothing is missing from the trail unsaid."""
+    return readable(_readable_event, row) or AuditEvent(
+        at=instant_of(str(row["RowKey"])),
+        operation=_UNREADABLE,
+        outcome=Outcome.FAILED,
+        request_id="",
+        code=Unreadable.code,
+        reason=f"the event {row['RowKey']} of {row['PartitionKey']} cannot be read by this version of the broker",
+    )
+
+
+def _readable_event(row: Row) -> AuditEvent:
+    with AUDIT_EVENT.reading(row):
+        return _told(row)
+
+
+def _told(row: Row) -> AuditEvent:
     return AuditEvent(
         at=datetime.fromisoformat(row["At"]),
         operation=row["Operation"],
         outcome=Outcome(row["Outcome"]),
-        request_id=row["Request"],
-        code=row["Code"],
-        reason=row["Reason"],
+        request_id=row.get("Request", ""),
+        code=row.get("Code", ""),
+        reason=row.get("Reason", ""),
         caller=_caller(row) if "Caller" in row else None,
-        role=row["Role"],
-        lease=row["Lease"],
-        # Rows of the first version lack it.
+        role=row.get("Role", ""),
+        lease=row.get("Lease", ""),
         client_request_id=row.get("ClientRequest", ""),
     )
 
@@ -200,10 +239,10 @@ def _caller(row: Row) -> Caller:
         object_id=ObjectId(row["Caller"]),
         tenant_id=ObjectId(row["Tenant"]),
         kind=CallerKind(row["Kind"]),
-        token_fingerprint=row["Token"],
-        app_id=ObjectId(row["Client"]) if row["Client"] else None,
-        name=row["Name"] or None,
-        app_roles=frozenset(json.loads(row["AppRoles"])),
+        token_fingerprint=row.get("Token", ""),
+        app_id=ObjectId(row["Client"]) if row.get("Client") else None,
+        name=row.get("Name") or None,
+        app_roles=frozenset(json.loads(row.get("AppRoles", "[]"))),
     )
 
 

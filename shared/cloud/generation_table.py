@@ -12,9 +12,11 @@ from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.lenient import readable
 from shared.cloud.table_operations import Row, update
 from shared.cloud.tables import Table, etag_of
 from shared.core.errors import LostRace, Uncertain
+from shared.core.forms import GENERATION
 from shared.core.generation import Generation
 from shared.core.names import RoleName
 
@@ -36,8 +38,8 @@ class TableGenerations:
 
     async def all(self) -> Mapping[RoleName, Generation]:
         """One range read."""
-        found = [_generation(row) async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'")]
-        return {each.role: each for each in found}
+        found = [readable(_generation, row) async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'")]
+        return {each.role: each for each in found if each is not None}
 
     async def advance(self, role: RoleName) -> Generation:
         """A point read and a conditional write."""
@@ -62,6 +64,7 @@ class TableGenerations:
         row: dict[str, Any] = {
             "PartitionKey": _PARTITION,
             "RowKey": generation.role,
+            **GENERATION.stamp,
             "Number": generation.number,
             "Finished": generation.finished,
         }
@@ -70,4 +73,5 @@ class TableGenerations:
 
 
 def _generation(row: Row) -> Generation:
-    return Generation(RoleName(str(row["RowKey"])), int(row["Number"]), int(row["Finished"]), etag_of(row))
+    with GENERATION.reading(row):
+        return Generation(RoleName(str(row["RowKey"])), int(row["Number"]), int(row["Finished"]), etag_of(row))

@@ -7,20 +7,23 @@ for the next run. Until a run has found nothing left to do, some leases have no 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from shared.cloud.lease_rows import PARTITIONS, every_index_key, index_keys, indexed_id, lease_key, read_view
+from shared.cloud.lease_reader import read_told
+from shared.cloud.lease_rows import PARTITIONS, every_index_key, index_keys, indexed_id, lease_key
+from shared.cloud.lenient import readable
 from shared.cloud.table_operations import Row, delete, put
 from shared.cloud.tables import Table, between
-from shared.core.errors import LostRace
+from shared.core.errors import LostRace, Unreadable
+from shared.core.forms import ALIGNED as ALIGNED_MARK
+from shared.core.forms import form_of
 from shared.core.lease import FORM, Lease, State
 from shared.core.names import LeaseId
 from shared.core.patience import all_of
 from shared.core.ports import Leases
 
-ALIGNED: Row = {"PartitionKey": "aligned", "RowKey": "leases"}
+ALIGNED: Row = {"PartitionKey": "aligned", "RowKey": "leases", **ALIGNED_MARK.stamp}
 """Stands there once every lease has today's rows: from the beginning in a table that this version has made."""
 _INDEXES = ("all_", "holder_", "past_", "role_")
 
@@ -44,7 +47,8 @@ class Alignment:
     async def is_done(self) -> bool:
         """Whether every lease has today's rows. A point read, until it is so."""
         if not self._done:
-            self._done = await self._table.read(ALIGNED["PartitionKey"], ALIGNED["RowKey"]) is not None
+            row = await self._table.read(ALIGNED["PartitionKey"], ALIGNED["RowKey"])
+            self._done = row is not None and ALIGNED_MARK.knows(row)
         return self._done
 
     async def run(self, at_most: int, leases: Leases) -> int:
@@ -60,19 +64,31 @@ class Alignment:
         return met
 
     async def _amiss(self, shard: str) -> list[tuple[LeaseId, frozenset[str]]]:
-        """The leases of a partition whose index rows are not what their own rows call for, and the keys of those rows."""
+        """The leases of a partition whose index rows are not what their own rows call for, and the keys of those rows.
+
+        What a lease that cannot be read calls for is not known: its index rows stay as they are.
+        """
         wanted: dict[LeaseId, frozenset[str]] = {}
+        unreadable: set[LeaseId] = set()
         async for row in self._table.scan(between(shard, lease_key("")), select=["RowKey", "Form", "View"]):
-            wanted[indexed_id(row["RowKey"])] = frozenset(_called_for(row))
+            called_for = readable(_called_for, row)
+            if called_for is None:
+                unreadable.add(indexed_id(row["RowKey"]))
+            else:
+                wanted[indexed_id(row["RowKey"])] = called_for
         there: defaultdict[LeaseId, set[str]] = defaultdict(set)
         for index in _INDEXES:
             async for row in self._table.scan(between(shard, index), select=["RowKey"]):
                 there[indexed_id(row["RowKey"])].add(str(row["RowKey"]))
         found = {each: frozenset(keys) for each, keys in there.items()}
-        return [(each, found.get(each, frozenset())) for each in {**wanted, **found} if wanted.get(each) != found.get(each)]
+        amiss = (each for each in {**wanted, **found} if wanted.get(each) != found.get(each))
+        return [(each, found.get(each, frozenset())) for each in amiss if each not in unreadable]
 
     async def _mended(self, lease_id: LeaseId, keys: frozenset[str], leases: Leases) -> bool:
-        lease = await leases.get(lease_id)
+        try:
+            lease = await leases.get(lease_id)
+        except Unreadable:
+            return True  # there is nothing that this version could do
         with suppress(LostRace):
             if lease is None:
                 await self._table.write([delete({"PartitionKey": lease_id.shard, "RowKey": key}) for key in sorted(keys)])
@@ -86,9 +102,10 @@ class Alignment:
         return False
 
 
-def _called_for(row: Row) -> Iterator[str]:
-    if row.get("Form") == FORM:
-        yield from index_keys(read_view(row["View"]))
+def _called_for(row: Row) -> frozenset[str]:
+    """The keys of the index rows that a lease's own row calls for: none, where an older version has written it."""
+    told = read_told(row)
+    return frozenset(index_keys(told)) if form_of(row) == FORM else frozenset()
 
 
 def _is_in_hands(lease: Lease) -> bool:

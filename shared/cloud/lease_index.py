@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.cloud.lease_rows import ALL, TODAYS, holder_index, index_key, indexed_id, past_of, read_view, role_index
+from shared.cloud.lease_reader import read_indexed, read_told
+from shared.cloud.lease_rows import ALL, TODAYS, holder_index, index_key, indexed_id, past_of, role_index
+from shared.cloud.lenient import readable
 from shared.cloud.table_operations import Row
 from shared.cloud.tables import Table, Token, past
 from shared.core.lease import LeaseView, State
@@ -19,7 +21,7 @@ from shared.core.patience import all_of
 from shared.core.ports import LeaseQuery
 
 LIVE = f"State ne '{State.ENDED}'"
-_SELECT = ["RowKey", "View"]
+_SELECT = ["RowKey", "Form", "View"]
 _FEWEST = 8
 """Rows to ask a range for at least: an answer with a few more of them costs no more."""
 
@@ -47,18 +49,21 @@ async def newest_of_unaligned(table: Table, query: LeaseQuery, shards: Sequence[
     for shard in shards:
         condition = f"PartitionKey eq '{shard}' and RowKey ge 'lease_' and RowKey lt '{past('lease_')}'{_state(query)}"
         async for row in table.scan(condition, select=_SELECT):
-            if _fits(row, query):
+            if _fits(row, query) and readable(read_told, row) is not None:
                 found.append((_order(row), row))
             if len(found) > 4 * count:
                 found = heapq.nsmallest(count, found, key=lambda each: each[0])
-    return [read_view(row["View"]) for _, row in heapq.nsmallest(count, found, key=lambda each: each[0])]
+    return [read_told(row) for _, row in heapq.nsmallest(count, found, key=lambda each: each[0])]
 
 
 def _fits(row: Row, query: LeaseQuery) -> bool:
     lease_id = indexed_id(row["RowKey"])
     behind = query.cursor is None or (lease_id.age, lease_id) > (query.cursor.age, query.cursor)
+    if query.tenant is None or not behind:
+        return behind
     # The index knows object ids alone: what is of another tenant is passed over.
-    return behind and (query.tenant is None or read_view(row["View"]).holder.tenant_id == query.tenant)
+    view = readable(read_indexed, row)
+    return view is not None and view.holder.tenant_id == query.tenant
 
 
 async def _merged(runs: Sequence[_Run], count: int) -> list[LeaseView]:
@@ -69,8 +74,8 @@ async def _merged(runs: Sequence[_Run], count: int) -> list[LeaseView]:
         (_, lease_id, _), number = heap[0]
         row = await runs[number].take()
         # An older version leaves today's rows as they were and writes its own beside them: those come first, and are right.
-        if not found or found[-1].id != lease_id:
-            found.append(read_view(row["View"]))
+        if (not found or found[-1].id != lease_id) and (view := readable(read_indexed, row)) is not None:
+            found.append(view)
         following = runs[number].head
         if following is None:
             heapq.heappop(heap)

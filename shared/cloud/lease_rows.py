@@ -12,15 +12,14 @@ they sort before those of today in the same index. Its own row lacks ``Form``, a
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.cloud.table_operations import Row
-from shared.cloud.tables import chunked, etag_of, joined
-from shared.core.footprint import Footprint, read_footprint, write_footprint
+from shared.cloud.tables import chunked
+from shared.core.footprint import write_footprint
+from shared.core.forms import DUE, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
 from shared.core.issue_key import IssueKey
-from shared.core.lease import FORM, Cause, Holder, Lease, LeaseView, State
+from shared.core.lease import Lease, LeaseView
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
 
 _INSTANT = "%Y%m%dT%H%M%S"
@@ -41,6 +40,14 @@ def instant_key(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):{_INSTANT}}{instant.microsecond // 1000:03d}Z"
 
 
+def instant_of(row_key: str) -> datetime:
+    """The instant that a key begins with, as ``instant_key`` writes it; the beginning of time when it does not."""
+    try:
+        return datetime.strptime(f"{row_key[:18]}000+0000", f"{_INSTANT}%f%z")
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
 def key_key(digest: str) -> str:
     """The key of the row of a caller's key."""
     return f"key_{digest}"
@@ -48,7 +55,7 @@ def key_key(digest: str) -> str:
 
 def due_id(row_key: str) -> LeaseId:
     """The lease that a due row is about."""
-    return LeaseId(row_key.split("_", 2)[2])
+    return LeaseId(row_key.rpartition("_")[2])
 
 
 PARTITIONS = tuple(f"{number:02d}" for number in range(SHARDS))
@@ -120,7 +127,7 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
         "PartitionKey": lease.id.shard,
         "RowKey": lease_key(lease.id),
         "State": lease.state.value,
-        "Form": FORM,
+        **LEASE.stamp,
         "View": view_text(lease),
         "Write": write_id,
         **chunked("Own", json.dumps(own)),
@@ -129,13 +136,19 @@ def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
 
 def index_rows(lease: Lease) -> list[dict[str, Any]]:
     """The rows that listings read."""
-    told = {"State": lease.state.value, "Role": lease.id.role, "Generation": lease.generation, "View": view_text(lease)}
+    told = {
+        **LEASE_INDEX.stamp,
+        "State": lease.state.value,
+        "Role": lease.id.role,
+        "Generation": lease.generation,
+        "View": view_text(lease),
+    }
     return [{"PartitionKey": lease.id.shard, "RowKey": key, **told} for key in index_keys(lease)]
 
 
 def due_row(lease: Lease) -> dict[str, Any]:
-    """A key and nothing else."""
-    return {"PartitionKey": lease.id.shard, "RowKey": due_key(lease)}
+    """A key, and nothing else that anybody reads: whatever its form, the lease is looked at."""
+    return {"PartitionKey": lease.id.shard, "RowKey": due_key(lease), **DUE.stamp}
 
 
 def key_row(key: IssueKey) -> dict[str, Any]:
@@ -143,21 +156,11 @@ def key_row(key: IssueKey) -> dict[str, Any]:
     return {
         "PartitionKey": key.shard,
         "RowKey": key_key(key.digest),
+        **IDEMPOTENCY_KEY.stamp,
         "LeaseId": key.lease_id,
         "Fingerprint": key.fingerprint,
         "Until": key.until.isoformat(),
     }
-
-
-def read_key(row: Row) -> IssueKey:
-    """What ``key_row`` wrote."""
-    return IssueKey(
-        digest=str(row["RowKey"]).removeprefix(key_key("")),
-        fingerprint=str(row["Fingerprint"]),
-        lease_id=LeaseId(row["LeaseId"]),
-        until=datetime.fromisoformat(str(row["Until"])),
-        version=etag_of(row),
-    )
 
 
 def view_text(lease: LeaseView) -> str:
@@ -183,62 +186,4 @@ def view_text(lease: LeaseView) -> str:
             "last_error": lease.last_error,
             "generation": lease.generation,
         },
-    )
-
-
-def read_view(text: str) -> LeaseView:
-    """What ``view_text`` wrote."""
-    kept = json.loads(text)
-    object_id, tenant_id, app_id, name = kept["holder"]
-    return LeaseView(
-        id=LeaseId(kept["id"]),
-        type=kept["type"],
-        state=State(kept["state"]),
-        holder=Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name),
-        issued_at=datetime.fromisoformat(kept["issued_at"]),
-        expires_at=datetime.fromisoformat(kept["expires_at"]),
-        max_expires_at=datetime.fromisoformat(kept["max_expires_at"]),
-        ttl=kept["ttl"],
-        renewable=kept["renewable"],
-        ready=kept["ready"],
-        metadata=kept["metadata"],
-        cause=Cause(kept["cause"]) if kept["cause"] else None,
-        attempts=kept["attempts"],
-        last_error=kept["last_error"],
-        # Rows of the first version lack what follows.
-        generation=kept.get("generation", 0),
-    )
-
-
-OWN = tuple(f"Own{number}" for number in range(4))
-"""The properties of a lease's row over which ``lease_row`` spreads what is not told: a footprint takes a fraction of them."""
-
-
-def read_own_footprint(row: Row) -> Footprint:
-    """The footprint alone, of a row that was read with ``OWN`` at least."""
-    return read_footprint(json.loads(joined("Own", row))["footprint"])
-
-
-def read_lease(row: Row) -> Lease:
-    """What ``lease_row`` wrote."""
-    view, own = read_view(row["View"]), json.loads(joined("Own", row))
-    return Lease(
-        **{each.name: getattr(view, each.name) for each in fields(view)},
-        footprint=read_footprint(own["footprint"]),
-        planned_at=datetime.fromisoformat(own["planned_at"]),
-        due_at=datetime.fromisoformat(own["due_at"]),
-        made_by=datetime.fromisoformat(own["made_by"]),
-        max_ttl=own["max_ttl"],
-        reason=own["reason"],
-        ended_at=datetime.fromisoformat(own["ended_at"]) if own["ended_at"] else None,
-        # Rows of the first version lack what follows.
-        key=own.get("key", ""),
-        handed_out=own.get("handed_out", False),
-        ending_held=own.get("ending_held", False),
-        reissues=own.get("reissues", 0),
-        reissuing_until=datetime.fromisoformat(until) if (until := own.get("reissuing_until")) else None,
-        target_digest=own.get("target_digest", ""),
-        undone_by=datetime.fromisoformat(undone) if (undone := own.get("undone_by")) else None,
-        form=int(row.get("Form") or 1),
-        version=etag_of(row),
     )

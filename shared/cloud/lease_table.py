@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import compress
 
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lease_alignment import ALIGNED, Alignment, standing
 from shared.cloud.lease_index import LIVE, newest, newest_of_unaligned
+from shared.cloud.lease_reader import WHOLE, read_key, read_lease, read_made
 from shared.cloud.lease_rows import (
-    OWN,
     PARTITIONS,
     due_id,
     due_key,
@@ -27,16 +29,14 @@ from shared.cloud.lease_rows import (
     lease_key,
     lease_row,
     past_of,
-    read_key,
-    read_lease,
-    read_own_footprint,
     role_index,
     view_text,
 )
+from shared.cloud.lenient import readable
 from shared.cloud.stuck_index import StuckIndex
 from shared.cloud.table_operations import Operation, create, delete, put, update
 from shared.cloud.tables import Table, between, etag_of
-from shared.core.errors import LostRace, Uncertain
+from shared.core.errors import LostRace, Uncertain, Unreadable
 from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
@@ -46,7 +46,8 @@ from shared.core.patience import all_of
 from shared.core.ports import Ids, LeaseQuery, Page, Room
 
 _FEW = 100
-_TAKES_ROOM = f"(State eq '{State.ACTIVE}' or State eq '{State.PLANNED}')"
+_TAKES_ROOM = " and ".join(f"State ne '{state}'" for state in (State.ENDING, State.STUCK, State.ENDED))
+"""As ACTIVE and PLANNED leases do, and those of a state that this version does not know."""
 
 
 class TableLeases:
@@ -98,7 +99,7 @@ class TableLeases:
         """One transaction: five deletes, and the key's row if it still stands for this lease."""
         key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)
         operations = [delete(key | {"RowKey": lease_key(lease.id)}, lease.version)]
-        found = await self.find_key(lease.key) if lease.key else None
+        found = await self._key_of(lease)
         if found is not None and found.lease_id == lease.id:
             operations.append(delete(key | {"RowKey": key_key(lease.key)}, found.version))
         operations += [delete(key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
@@ -134,10 +135,9 @@ class TableLeases:
         Hints of leases that are no longer stuck go as well.
         """
         async for ids in self._stuck.pages(_FEW):
-            leases = await all_of(*map(self.get, ids))
-            for lease_id, lease in zip(ids, leases, strict=True):
-                if lease is None or lease.state is State.ENDED:
-                    await self._stuck.forget(lease_id)
+            over = await all_of(*map(self._is_over, ids))
+            for lease_id in compress(ids, over):
+                await self._stuck.forget(lease_id)
         return await self._alignment.run(at_most, self)
 
     async def stuck(self, at_most: int) -> tuple[LeaseView, ...]:
@@ -146,7 +146,9 @@ class TableLeases:
             return (await self.list(LeaseQuery(state=State.STUCK, limit=at_most))).items
         found: list[LeaseView] = []
         async for ids in self._stuck.pages(at_most):
-            found += [lease for lease in await all_of(*map(self.get, ids)) if lease and lease.state is State.STUCK]
+            rows = await all_of(*(self._table.read(each.shard, lease_key(each)) for each in ids))
+            leases = (readable(read_lease, row) for row in rows if row is not None)
+            found += [lease for lease in leases if lease is not None and lease.state is State.STUCK]
             if len(found) >= at_most:
                 break
         return tuple(found[:at_most])
@@ -169,11 +171,11 @@ class TableLeases:
         total = found + sum(await asyncio.gather(*(self._count(condition, at_most + 1) for condition in others)))
         return total if total <= at_most else None
 
-    async def footprints(self) -> AsyncIterator[Footprint]:
+    async def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
         """Range reads over the leases' own rows, one partition after the other, in small pages."""
         for shard in PARTITIONS:
-            async for row in self._table.scan(between(shard, lease_key("")), select=list(OWN), limit=_FEW):
-                yield read_own_footprint(row)
+            async for row in self._table.scan(between(shard, lease_key("")), select=list(WHOLE), limit=_FEW):
+                yield readable(read_made, row) or (indexed_id(row["RowKey"]), None)
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """Range reads over the role's index, one partition after the other."""
@@ -199,13 +201,26 @@ class TableLeases:
             found.update(await self._census(shard))
         return found
 
+    async def _key_of(self, lease: Lease) -> IssueKey | None:
+        """The key under which it was issued; one that cannot be read is left where it is."""
+        with suppress(Unreadable):
+            return await self.find_key(lease.key) if lease.key else None
+        return None
+
+    async def _is_over(self, lease_id: LeaseId) -> bool:
+        """Whether it has ended, or is gone. What cannot be read may be neither."""
+        with suppress(Unreadable):
+            lease = await self.get(lease_id)
+            return lease is None or lease.state is State.ENDED
+        return False
+
     async def _commit(self, lease: Lease, write_id: str, operations: Sequence[Operation]) -> Lease:
         """The lease with its new version. A write that fails may still be this very one, its first answer lost."""
         try:
             version, *_ = await self._table.write(operations)
         except (LostRace, Uncertain):
             row = await self._table.read(lease.id.shard, lease_key(lease.id))
-            if row is None or row["Write"] != write_id:
+            if row is None or row.get("Write") != write_id:
                 raise
             return replace(lease, version=etag_of(row))
         return replace(lease, version=version)
@@ -222,7 +237,7 @@ class TableLeases:
         active, planned = 0, set[LeaseId]()
         async for row in self._table.scan(condition, select=["RowKey", "State"]):
             lease_id = indexed_id(row["RowKey"])
-            if row["State"] == State.ACTIVE:
+            if row.get("State") != State.PLANNED:
                 active += 1
             elif lease_id in admitted:
                 planned.add(lease_id)
@@ -234,5 +249,7 @@ class TableLeases:
         found: Counter[tuple[RoleName, State]] = Counter()
         for index in ("role_", past_of("role_")):
             async for row in self._table.scan(between(shard, index), select=["RowKey", "State"]):
-                found[indexed_id(row["RowKey"]).role, State(row["State"])] += 1
+                # One of another state is a later version's: it is counted among those that cannot be read.
+                if row.get("State") in State:
+                    found[indexed_id(row["RowKey"]).role, State(row["State"])] += 1
         return found

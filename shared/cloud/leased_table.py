@@ -14,6 +14,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.table_operations import delete, put
 from shared.cloud.tables import Table
 from shared.core.errors import LostRace
+from shared.core.forms import LEASED_PRINCIPAL
 from shared.core.names import LeaseId, ObjectId, shard_of
 from shared.core.patience import all_of
 
@@ -26,14 +27,15 @@ class TableLeasedPrincipals:
 
     async def note(self, ids: Collection[ObjectId], lease_id: LeaseId) -> None:
         """One write an id, side by side."""
-        rows = [_key(each) | {"LeaseId": lease_id} for each in ids]
+        rows = [_key(each) | LEASED_PRINCIPAL.stamp | {"LeaseId": lease_id} for each in ids]
         await all_of(*(self._table.write([put(row)]) for row in rows))
 
     async def find(self, ids: Collection[ObjectId]) -> LeaseId | None:
         """One point read an id, side by side."""
         keys = [_key(each) for each in ids]
         rows = await all_of(*(self._table.read(key["PartitionKey"], key["RowKey"]) for key in keys))
-        return next((LeaseId(row["LeaseId"]) for row in rows if row is not None), None)
+        # That there is a row says it all, whatever its form: one that does not name its lease keeps the principal out as well.
+        return next((LeaseId(str(row.get("LeaseId", ""))) for row in rows if row is not None), None)
 
     async def forget(self, ids: Collection[ObjectId]) -> None:
         """One delete an id, side by side."""

@@ -11,6 +11,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.table_operations import Operation, Row, delete, put, update
 from shared.cloud.tables import Table, chunked, etag_of, joined
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
+from shared.core.forms import ADMISSIONS, ROLE, form_of
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Admissions, Ids
 from shared.core.role import Role
@@ -42,6 +43,7 @@ class TableRoles:
         row: dict[str, Any] = {
             "PartitionKey": _PARTITION,
             "RowKey": role.name,
+            **ROLE.stamp,
             "Write": write_id,
             **chunked("Document", json.dumps(store_role(role))),
         }
@@ -75,13 +77,12 @@ class TableRoles:
     async def admissions(self, role: RoleName) -> Admissions:
         """One point read."""
         row = await self._table.read(_ADMISSIONS, role)
-        if row is None:
-            return Admissions()
-        return Admissions(frozenset(map(LeaseId, json.loads(joined("Leases", row)))), etag_of(row))
+        return _admitted(row) if row is not None else Admissions()
 
     async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
         """One write, conditional."""
-        row = {"PartitionKey": _ADMISSIONS, "RowKey": role, **chunked("Leases", json.dumps(sorted(leases)))}
+        listed = chunked("Leases", json.dumps(sorted(leases)))
+        row = {"PartitionKey": _ADMISSIONS, "RowKey": role, **ADMISSIONS.stamp, **listed}
         await self._table.write([_put(row, former.version)])
 
 
@@ -90,12 +91,17 @@ def _put(row: dict[str, Any], expected: str | None) -> Operation:
 
 
 def _role(row: Row) -> Role:
-    return restore_role(RoleName(str(row["RowKey"])), _document(row), etag_of(row))
+    return restore_role(RoleName(str(row["RowKey"])), _document(row), etag_of(row), form=form_of(row))
+
+
+def _admitted(row: Row) -> Admissions:
+    with ADMISSIONS.reading(row):
+        return Admissions(frozenset(map(LeaseId.parse, json.loads(joined("Leases", row)))), etag_of(row))
 
 
 def _document(row: Row) -> Any:
     """``None`` when it is damaged: nothing that concerns one role alone may keep the others from being read."""
     try:
         return json.loads(joined("Document", row))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -13,6 +13,7 @@ from shared.cloud.lease_rows import index_key, indexed_id
 from shared.cloud.table_operations import Row, delete, put
 from shared.cloud.tables import Table
 from shared.core.errors import LostRace, Upstream
+from shared.core.forms import STUCK_HINT
 from shared.core.names import LeaseId
 
 _PARTITION = "stuck"
@@ -26,7 +27,7 @@ class StuckIndex:
 
     async def note(self, lease_id: LeaseId) -> None:
         """One write. Raises ``Upstream``."""
-        await self._table.write([put(_row(lease_id))])
+        await self._table.write([put({**_row(lease_id), **STUCK_HINT.stamp})])
 
     async def forget(self, lease_id: LeaseId) -> None:
         """One delete. What cannot be deleted stays for the reconciliation."""

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.table_operations import delete
+from shared.cloud.lenient import readable
+from shared.cloud.table_operations import Row, delete
 from shared.cloud.tables import Table
 from shared.core.batch import Batch
 from shared.core.errors import LostRace
+from shared.core.forms import QUEUED_MARKER
 from shared.core.names import LeaseId
 
 _PARTITION = "waiting"
@@ -25,15 +27,16 @@ class TableTickets:
 
     async def note(self, batch: Batch, until: datetime) -> None:
         """One insert."""
-        told = {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
+        told = QUEUED_MARKER.stamp | {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
         await self._table.keep({"PartitionKey": _PARTITION, "RowKey": batch.id, **told})
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
-        """One range read, and a delete for each that has lapsed."""
+        """One range read, and a delete for each that has lapsed, or cannot be read: its leases are queued once more."""
         found: set[LeaseId] = set()
         async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'"):
-            if datetime.fromisoformat(row["Until"]) > now:
-                found.update(LeaseId(each) for each in json.loads(row["Leases"]))
+            marker = readable(_marker, row)
+            if marker is not None and marker[1] > now:
+                found.update(marker[0])
             else:
                 await self.forget(row["RowKey"])
         return frozenset(found)
@@ -42,3 +45,10 @@ class TableTickets:
         """One delete."""
         with suppress(LostRace):
             await self._table.write([delete({"PartitionKey": _PARTITION, "RowKey": batch_id})])
+
+
+def _marker(row: Row) -> tuple[frozenset[LeaseId], datetime]:
+    """The leases that wait, and until when."""
+    with QUEUED_MARKER.reading(row):
+        leases = frozenset(LeaseId.parse(each) for each in json.loads(row["Leases"]))
+        return leases, datetime.fromisoformat(row["Until"]).astimezone(UTC)

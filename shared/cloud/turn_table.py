@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.lenient import readable
 from shared.cloud.table_operations import Row, delete, update
 from shared.cloud.tables import Table, etag_of
 from shared.core.errors import LostRace, Uncertain
+from shared.core.forms import APPLICATION_LOCK
 from shared.core.names import ObjectId
 from shared.core.ports import Ids
 from shared.core.turn import Turn
@@ -36,7 +38,7 @@ class TableTurns:
             return replace(turn, version=await self._write(_row(turn, write_id), former))
         except (LostRace, Uncertain):
             stored = await self._table.read(_PARTITION, turn.application_id)
-            if stored is None or stored["Write"] != write_id:
+            if stored is None or stored.get("Write") != write_id:
                 raise
             return replace(turn, version=etag_of(stored))
 
@@ -60,8 +62,15 @@ def _key(turn: Turn) -> dict[str, Any]:
 
 
 def _row(turn: Turn, write_id: str) -> dict[str, Any]:
-    return _key(turn) | {"Holder": turn.holder, "Until": turn.until.isoformat(), "Write": write_id}
+    return _key(turn) | APPLICATION_LOCK.stamp | {"Holder": turn.holder, "Until": turn.until.isoformat(), "Write": write_id}
 
 
 def _turn(application_id: ObjectId, row: Row) -> Turn:
-    return Turn(application_id, str(row["Holder"]), datetime.fromisoformat(row["Until"]), etag_of(row))
+    """One that cannot be read has no deadline that this worker knows: it is over when it stays as it is."""
+    return readable(_readable_turn, row) or Turn(application_id, "", datetime.max.replace(tzinfo=UTC), etag_of(row))
+
+
+def _readable_turn(row: Row) -> Turn:
+    with APPLICATION_LOCK.reading(row):
+        until = datetime.fromisoformat(row["Until"]).astimezone(UTC)
+        return Turn(ObjectId(row["RowKey"]), str(row["Holder"]), until, etag_of(row))

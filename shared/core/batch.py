@@ -13,6 +13,7 @@ from datetime import timedelta
 from itertools import batched
 from typing import Any
 
+from shared.core.forms import FIRST, MESSAGE, PROPERTY
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 
 QUEUE = "revocations"
@@ -20,7 +21,6 @@ QUEUE = "revocations"
 POISON = f"{QUEUE}-poison"
 WAITS = timedelta(minutes=30)
 """For how long a message waits to be taken, and its leases are not queued again meanwhile; then both are forgotten."""
-_FORM = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def batches(new_id: Callable[[], str], leases: Iterable[LeaseId], size: int) -> 
 def write_message(message: Message) -> str:
     """JSON, at most 100 octets a lease."""
     told = {"recall": {"role": message.role}} if isinstance(message, Recall) else {"leases": message.leases}
-    return json.dumps({"form": _FORM, "id": message.id, **told}, separators=(",", ":"))
+    return json.dumps({"form": MESSAGE.written, "id": message.id, **told}, separators=(",", ":"))
 
 
 def read_message(text: str) -> Message:
@@ -60,8 +60,8 @@ def read_message(text: str) -> Message:
         kept: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise Unparsable("expected JSON") from None
-    if not isinstance(kept, dict) or kept.get("form") != _FORM:
-        raise Unparsable(f"expected an object of form {_FORM}")
+    if not isinstance(kept, dict) or not MESSAGE.knows({PROPERTY: kept.get("form", FIRST)}):
+        raise Unparsable(f"expected an object of form {MESSAGE.newest} at most")
     message_id = ObjectId.parse(_text(kept.get("id")))
     if isinstance(recall := kept.get("recall"), dict):
         return Recall(message_id, RoleName.parse(_text(recall.get("role"))))

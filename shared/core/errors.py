@@ -33,6 +33,7 @@
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
     ├── Pending                  another request is doing the same; nothing was changed
     └── Misconfigured            the operator's to mend
+        └── Unreadable           a stored row is damaged, or a later version's
 """
 
 from __future__ import annotations
@@ -335,3 +336,9 @@ class Misconfigured(LeaseholdError):
     def brief(self) -> str:
         """As of ``Upstream``."""
         return self.code
+
+
+class Unreadable(Misconfigured):
+    """A stored row is damaged, or a later version of the broker has written it. It stays as it is."""
+
+    sentence = "Something that is stored cannot be read by this version of the broker; its operator has been told in the log."

@@ -92,10 +92,10 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
                 stored["unique_name"],
                 tuple(Assignment(Scope(each["scope"]), each["name"]) for each in stored["assignments"]),
                 tuple(ObjectId(group) for group in stored["groups"]),
-                stored["purge"],
-                _identity(stored["application_id"]),
-                _identity(stored["app_id"]),
-                _identity(stored["principal_id"]),
+                stored.get("purge", True),
+                _identity(stored.get("application_id")),
+                _identity(stored.get("app_id")),
+                _identity(stored.get("principal_id")),
                 _identity(stored.get("secret_id")),
                 stored.get("several", False),
                 tuple(stored.get("unmade", ())),
@@ -105,7 +105,7 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
             return ApplicationSecretFootprint(
                 ObjectId(stored["application_id"]),
                 stored["display_name"],
-                _identity(stored["key_id"]),
+                _identity(stored.get("key_id")),
                 stored.get("several", False),
             )
         case other:

@@ -22,9 +22,10 @@ from enum import StrEnum
 from typing import Self
 
 from shared.core.footprint import Footprint, in_doubt
+from shared.core.forms import LEASE
 from shared.core.names import LeaseId, ObjectId
 
-FORM = 2
+FORM = LEASE.written
 """Of the rows that are written today."""
 ATTEMPTS_UNTIL_STUCK = 8
 _FIRST_WAIT = 15.0

@@ -101,6 +101,8 @@ class Admissions:
 class Leases(Protocol):
     """The store of leases. Each write is one transaction over the lease and its index rows.
 
+    A row that is damaged, or a later version's, is ``Unreadable`` to whoever asks for it, and is left out where many are read.
+
     ``open`` and ``swap`` give the lease back with its new version. Both may be repeated after a lost answer: a write that this
     very call has made already counts as made. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``.
     """
@@ -150,8 +152,8 @@ class Leases(Protocol):
         """How many leases of the role have not ended; ``None`` when there are more, which a small part of them tells."""
         ...
 
-    def footprints(self) -> AsyncIterator[Footprint]:
-        """Of every lease that is not forgotten, ended ones as well. Reads every lease."""
+    def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
+        """Of every lease that is not forgotten, ended ones as well; ``None`` for one that cannot be read. Reads every lease."""
         ...
 
     def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
@@ -259,10 +261,11 @@ class Audit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many leases there were at that instant, by role and state."""
+    """How many leases there were at that instant, by role and state; and a hundred at most that could not be read."""
 
     at: datetime
     leases: Mapping[tuple[RoleName, State], int]
+    unreadable: tuple[LeaseId, ...] = ()
 
     def live(self, role: RoleName) -> int:
         """Those of the role that had not ended."""

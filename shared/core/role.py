@@ -133,6 +133,11 @@ class Role:
         """The target's name in documents and leases."""
         return TYPE_NAMES.get(type(self.target), "unknown")
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether what it mints cannot be told from what is stored: ``outdated`` says why."""
+        return isinstance(self.target, UnknownTarget)
+
     def with_target(self, target: Target) -> Role:
         """The same role minting something else (or the same, resolved)."""
         return replace(self, target=target)

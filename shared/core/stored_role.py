@@ -18,6 +18,7 @@ from typing import Any
 
 from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
+from shared.core.forms import PROPERTY, ROLE
 from shared.core.names import ObjectId, RoleName, Scope, Unparsable
 from shared.core.role import (
     DEFAULT_MAX_TTL,
@@ -57,8 +58,14 @@ def _resolution(target: Target) -> dict[str, Any]:
             raise TypeError("a role of an unknown type is read, and never written")
 
 
-def restore_role(name: RoleName, stored: Any, version: str) -> Role:
-    """The role that was kept. Raises nothing: ``stored`` may be anything that a JSON text says."""
+def restore_role(name: RoleName, stored: Any, version: str, *, form: int = ROLE.written) -> Role:
+    """The role that was kept. Raises nothing: ``stored`` may be anything that a JSON text says.
+
+    Of a form that this version does not know nothing is believed, whom it lets in least of all.
+    """
+    if not ROLE.knows({PROPERTY: form}):
+        fault = Fault("", f"is stored in form {form}, and this version of the broker reads up to form {ROLE.newest}")
+        return Role(name, UnknownTarget(), version=version, outdated=(fault,))
     kept = _object(stored)
     public = {key: value for key, value in kept.items() if key != "resolved"}
     faults: tuple[Fault, ...] = ()

@@ -90,6 +90,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Interrupted: Meaning(503, retry_after=1),
     errors.Pending: Meaning(503, retry_after=5),
     errors.Misconfigured: Meaning(500),
+    errors.Unreadable: Meaning(500),
 }
 
 

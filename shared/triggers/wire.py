@@ -128,7 +128,7 @@ def _terms(role: Role) -> dict[str, Any]:
 
 
 def status(found: Status) -> dict[str, Any]:
-    """How the broker is doing. ``identity`` is there while its own is refused."""
+    """How the broker is doing. ``identity`` is there while its own is refused, ``unreadable`` while something stored is."""
     document = {
         "leases": {
             "as_of": time(found.counted_at),
@@ -146,12 +146,19 @@ def status(found: Status) -> dict[str, Any]:
         },
         "stuck": [lease(each) for each in found.stuck],
         "overdue": [lease(each) for each in found.overdue],
-        "outdated_roles": [{"role": name, "errors": errors(faults)} for name, faults in found.outdated.items()],
+        "outdated_roles": _faulty(found.outdated),
         "warnings": list(found.warnings),
     }
     if found.refused:
         document["identity"] = {"refused": [_refusal(scope, at) for scope, at in found.refused.items()]}
+    if found.unreadable_roles or found.unreadable_leases:
+        leases = list(found.unreadable_leases)
+        document["unreadable"] = {"roles": _faulty(found.unreadable_roles), "leases": leases}
     return document
+
+
+def _faulty(roles: Mapping[RoleName, Iterable[Fault]]) -> list[dict[str, Any]]:
+    return [{"role": name, "errors": errors(faults)} for name, faults in roles.items()]
 
 
 def _refusal(scope: str, at: datetime) -> dict[str, str]:

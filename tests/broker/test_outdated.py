@@ -10,7 +10,7 @@ from shared.broker.issue import Ask
 from shared.broker.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.repeat import issue_once
-from shared.core.errors import Fault, RoleOutdated
+from shared.core.errors import Fault, Forbidden, RoleOutdated, Unreadable
 from shared.core.lease import State
 from shared.core.names import RoleName
 from shared.core.protection import Protected
@@ -45,8 +45,10 @@ async def test_nothing_is_issued_from_a_role_that_breaks_a_rule_of_today() -> No
 
 async def test_a_role_that_cannot_be_read_is_refused_to_administrators_and_unknown_to_others() -> None:
     """Its bounds are not known: nobody else is let in."""
-    with pytest.raises(RoleOutdated):
+    with pytest.raises(Unreadable):
         await issued(scene(), ADMIN, role=BROKEN)
+    with pytest.raises(Forbidden):
+        await issued(scene(), role=BROKEN)
 
 
 async def test_one_bad_role_leaves_the_others_alone() -> None:
@@ -60,9 +62,10 @@ async def test_one_bad_role_leaves_the_others_alone() -> None:
 
 @pytest.mark.parametrize(("caller", "told"), [(ADMINISTRATOR, FAULTS), (WATCHER, ())])
 async def test_status_names_the_outdated_roles(caller: Any, told: Any) -> None:
-    """An administrator reads what is wrong with each."""
-    found = (await status(scene().outside, request(caller))).outdated
-    assert (["broken", "old"], told) == ([*found], found[OLD])
+    """An administrator reads what is wrong with each; those that cannot be read stand apart."""
+    found = await status(scene().outside, request(caller))
+    assert ([OLD], told) == ([*found.outdated], found.outdated[OLD])
+    assert ([BROKEN], bool(told)) == ([*found.unreadable_roles], bool(found.unreadable_roles[BROKEN]))
 
 
 async def test_live_leases_of_an_outdated_role_go_on() -> None:
@@ -101,4 +104,5 @@ async def test_an_outdated_role_is_written_again_or_deleted(name: RoleName) -> N
     await issued(made, role=name)
     other = scene()
     await delete_role(other.outside, ADMIN, name, expected=None, revoking=False)
-    assert name not in (await status(other.outside, ADMIN)).outdated
+    found = await status(other.outside, ADMIN)
+    assert name not in {*found.outdated, *found.unreadable_roles}

@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.cloud.lease_rows import lease_row, read_lease
+import pytest
+
+from shared.cloud.lease_reader import read_lease, read_made
+from shared.cloud.lease_rows import lease_row
+from shared.cloud.tables import joined
+from shared.core import mark
+from shared.core.errors import Unreadable
+from shared.core.forms import LEASE
 from shared.core.lease import Cause, Lease
 from tests.contract.stores import lease
 from tests.fakes.clock import START
@@ -36,6 +43,72 @@ def test_a_row_says_everything_of_its_lease() -> None:
     stuck = ending.failed(later, "azure_refused: X", 0.5).given_up(later, "azure_refused: X", 0.5)
     for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7))):
         assert replace(each, version='W/"1"') == read_lease(stored(each))
+
+
+def own_of(row: Stored) -> dict[str, Any]:
+    """What the row says of the lease and callers are not told."""
+    found: dict[str, Any] = json.loads(joined("Own", row))
+    return found
+
+
+def with_own(row: Stored, **changed: Any) -> Stored:
+    """The row with other values there; ``...`` leaves one out."""
+    own = {name: value for name, value in (own_of(row) | changed).items() if value is not ...}
+    return Stored(row | {"Own0": json.dumps(own)})
+
+
+def with_view(row: Stored, **changed: Any) -> Stored:
+    """The same of what callers are told."""
+    view = {name: value for name, value in (json.loads(row["View"]) | changed).items() if value is not ...}
+    return Stored(row | {"View": json.dumps(view)})
+
+
+ROW = stored(lease())
+FOOTPRINT = own_of(ROW)["footprint"]
+UNREADABLE = {
+    "a later form": Stored(ROW | {"Form": LEASE.newest + 1}),
+    "a form that is none": Stored(ROW | {"Form": "two"}),
+    "cut off": Stored(ROW | {"View": ROW["View"][:-1]}),
+    "cut off within": Stored(ROW | {"Own0": ROW["Own0"][:-1]}),
+    "nested too deeply": Stored(ROW | {"Own0": "[" * 100_000}),
+    "not told": Stored({name: value for name, value in ROW.items() if name != "View"}),
+    "no object": Stored(ROW | {"View": "[]"}),
+    **{f"no {name}": with_view(ROW, **{name: ...}) for name in ("id", "type", "state", "holder", "expires_at")},
+    **{f"own {name} is missing": with_own(ROW, **{name: ...}) for name in ("footprint", "due_at")},
+    "an unknown state": with_view(ROW, state="prepared"),
+    "an unknown cause": with_view(ROW, cause="displaced"),
+    "half a holder": with_view(ROW, holder=["a"]),
+    "another's id": with_view(ROW, id="nobody"),
+    "no instant": with_own(ROW, due_at="soon"),
+    "an unknown footprint": with_own(ROW, footprint=FOOTPRINT | {"type": "database_user"}),
+    **{
+        f"a footprint without {name}": with_own(ROW, footprint={it: value for it, value in FOOTPRINT.items() if it != name})
+        for name in ("type", "unique_name", "assignments", "groups")
+    },
+}
+
+
+@pytest.mark.parametrize("how", UNREADABLE)
+def test_what_would_be_ended_wrongly_is_not_read_at_all(how: str) -> None:
+    """Every reader of it says so: whatever a default made of the lease would be acted on."""
+    with pytest.raises(Unreadable):
+        read_lease(UNREADABLE[how])
+    with pytest.raises(Unreadable):
+        read_made(UNREADABLE[how])
+
+
+def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over() -> None:
+    """The least that a lease can be read with; it is never renewed, and absence is believed late."""
+    kept = {"id", "type", "state", "holder", "expires_at"}
+    least = with_view(ROW, surprise=1, **{name: ... for name in json.loads(ROW["View"]) if name not in kept})
+    rest = (name for name in own_of(ROW) if name not in {"footprint", "due_at"})
+    found = read_lease(with_own(least, surprise=1, **dict.fromkeys(rest, ...)))
+    whole = read_lease(ROW)
+    assert (whole.id, whole.holder, whole.footprint, whole.due_at) == (found.id, found.holder, found.footprint, found.due_at)
+    assert (whole.expires_at, found.due_at, False, {}, "") == (
+        *(found.max_expires_at, found.made_by, found.renewable, found.metadata, found.key),
+    )
+    assert mark.opened_at(whole.id) == found.planned_at == found.issued_at
 
 
 def test_a_row_of_the_first_version_is_read_with_defaults() -> None:

@@ -276,7 +276,7 @@ async def test_the_footprints_of_all_leases_are_read(stores: Stores) -> None:
     made = await furnished(stores)
     ended = await stores.leases.swap(made[0].ending(Cause.EXPIRED, LATER, LATER), former=made[0])
     ended = await stores.leases.swap(ended.ended(LATER, timedelta(days=7)), former=ended)
-    assert [made[1].footprint] * len(made) == [each async for each in stores.leases.footprints()]
+    assert [made[1].footprint] * len(made) == [each async for _, each in stores.leases.footprints()]
     await stores.leases.remove(ended)
     assert len(made) - 1 == len([each async for each in stores.leases.footprints()])
 

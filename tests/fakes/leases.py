@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 
-from shared.core.errors import LostRace
+from shared.core.errors import LostRace, Unreadable
 from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.issue_key import IssueKey
@@ -24,6 +24,8 @@ class MemoryLeases:
     def __init__(self, calls: Calls) -> None:
         self.rows: dict[LeaseId, Lease] = {}
         self.keys: dict[str, IssueKey] = {}
+        self.unreadable: set[LeaseId] = set()
+        """Leases whose own rows are damaged; what listings read of them is not."""
         self._calls = calls
         self._versions = Versions()
 
@@ -41,7 +43,7 @@ class MemoryLeases:
 
     async def get(self, lease_id: LeaseId) -> Lease | None:
         """See the port."""
-        return await self._calls.through("leases.get", lambda: self.rows.get(lease_id), lease_id)
+        return await self._calls.through("leases.get", lambda: self._get(lease_id), lease_id)
 
     async def remove(self, lease: Lease) -> None:
         """See the port."""
@@ -65,11 +67,10 @@ class MemoryLeases:
         count = await self._calls.through("leases.count_few", lambda: self._count_live(role, at_most, 0), role)
         return count if count <= at_most else None
 
-    async def footprints(self) -> AsyncIterator[Footprint]:
+    async def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
         """See the port."""
-        kept = lambda: tuple(lease.footprint for lease in self.rows.values())  # noqa: E731
-        for footprint in await self._calls.through("leases.footprints", kept):
-            yield footprint
+        for kept in await self._calls.through("leases.footprints", self._footprints):
+            yield kept
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """See the port."""
@@ -94,6 +95,14 @@ class MemoryLeases:
     async def census(self) -> Mapping[tuple[RoleName, State], int]:
         """See the port."""
         return await self._calls.through("leases.census", self._census)
+
+    def _get(self, lease_id: LeaseId) -> Lease | None:
+        if lease_id in self.unreadable:
+            raise Unreadable(f"lease {lease_id}")
+        return self.rows.get(lease_id)
+
+    def _footprints(self) -> tuple[tuple[LeaseId, Footprint | None], ...]:
+        return tuple((each.id, None if each.id in self.unreadable else each.footprint) for each in self.rows.values())
 
     def _open(self, lease: Lease, key: IssueKey | None) -> Lease:
         if lease.id in self.rows:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.core.audit import AuditEvent
 from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
+from shared.core.forms import ROLE
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports import Admissions, AuditQuery, Count, Noted, Page, Run
 from shared.core.role import Role
@@ -22,7 +23,7 @@ class MemoryRoles:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._documents: dict[RoleName, tuple[object, str]] = {}
+        self._documents: dict[RoleName, tuple[object, str, int]] = {}
         self._admissions: dict[RoleName, Admissions] = {}
         self._versions = Versions()
 
@@ -60,10 +61,10 @@ class MemoryRoles:
         self._require(role.name, expected)
         return self.keep_document(role.name, store_role(role))
 
-    def keep_document(self, name: RoleName, document: object) -> Role:
+    def keep_document(self, name: RoleName, document: object, form: int = ROLE.written) -> Role:
         """Puts whatever may stand in storage, without a call."""
-        self._documents[name] = (document, self._versions.following(name))
-        return restore_role(name, *self._documents[name])
+        self._documents[name] = (document, self._versions.following(name), form)
+        return self._restored(name)
 
     def kept(self, name: RoleName) -> Role | None:
         """What stands there, without a call."""
@@ -74,11 +75,14 @@ class MemoryRoles:
         return repr((sorted(self._documents.items()), sorted(self._admissions.items())))
 
     def _get(self, name: RoleName) -> Role | None:
-        found = self._documents.get(name)
-        return restore_role(name, *found) if found else None
+        return self._restored(name) if name in self._documents else None
+
+    def _restored(self, name: RoleName) -> Role:
+        document, version, form = self._documents[name]
+        return restore_role(name, document, version, form=form)
 
     def _list(self) -> tuple[Role, ...]:
-        return tuple(restore_role(name, *found) for name, found in sorted(self._documents.items()))
+        return tuple(map(self._restored, sorted(self._documents)))
 
     def _delete(self, name: RoleName, expected: str | None) -> bool:
         if name not in self._documents:
@@ -165,7 +169,7 @@ class MemoryJournal:
 
     async def counted(self, count: Count) -> None:
         """See the port."""
-        await self._calls.through("journal.counted", lambda: self._note(count=Count(count.at, dict(count.leases))))
+        await self._calls.through("journal.counted", lambda: self._note(count=replace(count, leases=dict(count.leases))))
 
     async def last_count(self) -> Count | None:
         """See the port."""

@@ -1,8 +1,8 @@
-"""The broker of today on a store that commit 983a077 has filled, over the Azure that it left.
+"""The broker of today on a store that another version has filled, over the Azure that it left.
 
-``written_by_983a077`` holds that store, row for row, as that commit's own verbs wrote it to an emulator, and the Azure of the
-fakes beside it. The files never change: a later version of the broker meets such rows after an upgrade. ``about.json`` says
-when they were taken, which lease is which, and the documents that the roles were written with.
+A folder ``written_by_...`` holds such a store, row for row, as that version's own verbs wrote it to an emulator, and the Azure
+of the fakes beside it. The files never change: a later version of the broker meets such rows after an upgrade. ``about.json``
+says when they were taken, which lease is which, and the documents that the roles were written with. ``fill.py`` writes them.
 
 ``reader_of_983a077.json`` says what that commit must find in a row to read it: a deployment may go back.
 """
@@ -23,7 +23,9 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.broker.outside import Outside
 from shared.cloud.audit_table import TableAudit, TableJournal
+from shared.cloud.generation_table import TableGenerations
 from shared.cloud.lease_table import TableLeases
+from shared.cloud.leased_table import TableLeasedPrincipals
 from shared.cloud.role_table import TableRoles
 from shared.cloud.system import SystemIds
 from shared.cloud.tables import connect
@@ -39,21 +41,62 @@ from tests.fakes.clock import START, FakeClock
 from tests.fakes.cloud_state import Application, CloudState, Granted, Principal, StoredSecret
 from tests.fakes.world import SCOPES, World, world
 
-FOLDER = Path(__file__).parent / "written_by_983a077"
-ABOUT: dict[str, Any] = json.loads((FOLDER / "about.json").read_text(encoding="utf-8"))
-LEASES = {what: LeaseId(lease_id) for what, lease_id in ABOUT["leases"].items()}
-DOCUMENTS: dict[str, dict[str, Any]] = ABOUT["documents"]
+HERE = Path(__file__).parent
 TABLES = ("audit", "leases", "roles")
 _SCALE = 20.0
 
 
-class RunningClock(FakeClock):
-    """Begins when the store was taken, and runs by itself, twenty times as fast: what it is used with waits for real calls."""
+@dataclass(frozen=True, slots=True)
+class KeptStore:
+    """The files that one version has written."""
 
-    def __init__(self) -> None:
+    folder: Path
+
+    def read(self, name: str) -> Any:
+        """What ``name.json`` says."""
+        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+
+    @property
+    def taken_at(self) -> datetime:
+        """When the store was as the files say."""
+        return datetime.fromisoformat(self.read("about")["taken_at"])
+
+    @property
+    def leases(self) -> dict[str, LeaseId]:
+        """The leases, by what they stand for."""
+        return {what: LeaseId(lease_id) for what, lease_id in self.read("about")["leases"].items()}
+
+    @property
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """What the roles were written with."""
+        found: dict[str, dict[str, Any]] = self.read("about")["documents"]
+        return found
+
+    @property
+    def keys(self) -> dict[str, tuple[str, str]]:
+        """The role and the key under which some of the leases can be asked for again."""
+        found: dict[str, tuple[str, str]] = self.read("about")["keys"]
+        return found
+
+    @property
+    def messages(self) -> list[str]:
+        """What waited in the queue, where that was kept."""
+        return self.read("queue") if (self.folder / "queue.json").exists() else []
+
+
+FIRST = KeptStore(HERE / "written_by_983a077")
+FOLDER, LEASES, DOCUMENTS = FIRST.folder, FIRST.leases, FIRST.documents
+STORES = {folder.name.removeprefix("written_by_"): KeptStore(folder) for folder in sorted(HERE.glob("written_by_*"))}
+"""All of them, by the versions that wrote them."""
+
+
+class RunningClock(FakeClock):
+    """Begins at an instant, and runs by itself, twenty times as fast: what it is used with waits for real calls."""
+
+    def __init__(self, instant: datetime = START) -> None:
         super().__init__()
         self._began = time.monotonic()
-        self._ahead = (datetime.fromisoformat(ABOUT["taken_at"]) - START).total_seconds()
+        self._ahead = (instant - START).total_seconds()
 
     def truth(self) -> datetime:
         """See the base class."""
@@ -82,10 +125,11 @@ class Scene:
     service: TableServiceClient
     outside: Outside
     world: World
+    kept: KeptStore
 
     async def lease(self, what: str) -> Lease:
         """The lease as it stands. Fails when it is gone."""
-        found = await self.outside.leases.get(LEASES[what])
+        found = await self.outside.leases.get(self.kept.leases[what])
         assert found is not None
         return found
 
@@ -95,51 +139,51 @@ class Scene:
 
     def jump(self, seconds: float) -> None:
         """Time passes."""
-        self.outside.clock.jump(seconds)  # type: ignore[attr-defined]  # a RunningClock
+        self.world.clock.jump(seconds)
 
 
 @asynccontextmanager
-async def on_the_store(connection: str) -> AsyncIterator[Scene]:
+async def on_the_store(connection: str, kept: KeptStore = FIRST) -> AsyncIterator[Scene]:
     """Fills an empty account."""
     async with connect(connection) as service:
         for table in TABLES:
             client = await service.create_table(table)
-            await asyncio.gather(*(client.create_entity(row) for row in _read(table)))
-        made = world()
-        made.clock = made.calls.clock = made.cloud.clock = clock = RunningClock()
-        _furnish(made.cloud)
-        ids = SystemIds()
-        turns = TakingTurns(TableTurns(service, ids), clock, ids)
-        patience = replace(made.issuers.principals.patience, clock=clock, ids=ids)
-        issuers = replace(
-            made.issuers,
-            principals=replace(made.issuers.principals, patience=patience),
-            secrets=replace(made.issuers.secrets, patience=patience, turns=turns),
-        )
-        yield Scene(
-            service,
-            replace(
-                made.outside,
-                clock=clock,
-                ids=ids,
-                leases=TableLeases(service, ids),
-                roles=TableRoles(service, ids),
-                audit=TableAudit(service, ids),
-                journal=TableJournal(service),
-                tickets=TableTickets(service),
-                issuers=issuers,
-            ),
-            made,
-        )
+            await asyncio.gather(*(client.create_entity(row) for row in kept.read(table)))
+        made = world_over(service, RunningClock(kept.taken_at))
+        _furnish(made.cloud, kept.read("azure"))
+        yield Scene(service, made.outside, made, kept)
 
 
-def _read(name: str) -> Any:
-    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+def world_over(service: TableServiceClient, clock: FakeClock) -> World:
+    """A world whose broker keeps everything but its queue in these tables."""
+    made = world()
+    made.clock = made.calls.clock = made.cloud.clock = clock
+    ids = SystemIds()
+    turns = TakingTurns(TableTurns(service, ids), clock, ids)
+    patience = replace(made.issuers.principals.patience, clock=clock, ids=ids)
+    made.issuers = replace(
+        made.issuers,
+        principals=replace(made.issuers.principals, patience=patience),
+        secrets=replace(made.issuers.secrets, patience=patience, turns=turns),
+    )
+    made.outside = replace(
+        made.outside,
+        clock=clock,
+        ids=ids,
+        leases=TableLeases(service, ids),
+        roles=TableRoles(service, ids),
+        audit=TableAudit(service, ids),
+        journal=TableJournal(service),
+        tickets=TableTickets(service),
+        generations=TableGenerations(service),
+        leased=TableLeasedPrincipals(service),
+        issuers=made.issuers,
+    )
+    return made
 
 
-def _furnish(cloud: CloudState) -> None:
+def _furnish(cloud: CloudState, left: Any) -> None:
     """What stood in Azure when the store was taken: its leases' objects, and a lock."""
-    left = _read("azure")
     cloud.locked_scopes.add(SCOPES[7])
     for each in left["applications"]:
         object_id, app_id, name = ObjectId(each["object_id"]), ObjectId(each["app_id"]), each["unique_name"]

@@ -52,6 +52,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Interrupted: 503,
     errors.Pending: 503,
     errors.Misconfigured: 500,
+    errors.Unreadable: 500,
 }
 DOCS = Path(shared.__file__).parents[1] / "docs"
 

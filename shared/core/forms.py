@@ -1,0 +1,81 @@
+"""The forms of what is stored: each kind of row has a number for how it is written, in its property ``Form``.
+
+A row without the number is of the first form. A row is written in the oldest form that can hold it, so that an older version of
+the broker beside this one, or after it, can still read it.
+
+A new field that has a default makes no new form. A form is new when a reader of the form before would misunderstand the row.
+A row of a form that this version does not know is ``Unreadable``, and so is a row that is damaged. Nobody changes such a row,
+and it keeps nobody from the other rows. docs/architecture.md, "Stored forms", says what it comes to, for each kind of row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.errors import Unreadable
+
+PROPERTY = "Form"
+FIRST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class StoredType:
+    """One kind of row. This version reads its forms up to ``newest``, and writes ``written``."""
+
+    name: str
+    newest: int = FIRST
+    written: int = FIRST
+
+    @property
+    def stamp(self) -> dict[str, int]:
+        """The property that each row of this kind is written with."""
+        return {PROPERTY: self.written}
+
+    def knows(self, row: Mapping[str, Any]) -> bool:
+        """Whether this version reads the form of the row."""
+        return FIRST <= form_of(row) <= self.newest
+
+    @contextmanager
+    def reading(self, row: Mapping[str, Any]) -> Iterator[None]:
+        """Around whatever reads the row. Raises ``Unreadable`` when the form is not known, or reading fails."""
+        key = row.get("RowKey", "")
+        if not self.knows(row):
+            raise Unreadable(f"{self.name} {key} is of form {row[PROPERTY]!r}; this version reads up to {self.newest}")
+        try:
+            yield
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as damage:
+            raise Unreadable(f"{self.name} {key} is damaged ({type(damage).__name__})") from damage
+
+
+def form_of(row: Mapping[str, Any]) -> int:
+    """The form of a row; 0, which nobody reads, when the property is no number."""
+    form = row.get(PROPERTY, FIRST)
+    return form if isinstance(form, int) else 0
+
+
+LEASE = StoredType("lease", newest=2, written=2)
+"""The second form says that the index rows of the lease lie where they sort by age. Those of the first lie elsewhere."""
+LEASE_INDEX = StoredType("index row")
+DUE = StoredType("due row")
+IDEMPOTENCY_KEY = StoredType("idempotency key")
+LEASED_PRINCIPAL = StoredType("leased principal")
+STUCK_HINT = StoredType("hint of a stuck lease")
+ALIGNED = StoredType("mark of aligned index rows")
+ROLE = StoredType("role")
+GENERATION = StoredType("generation")
+ADMISSIONS = StoredType("admissions")
+APPLICATION_LOCK = StoredType("lock of an application")
+QUEUED_MARKER = StoredType("marker of queued leases")
+RUN = StoredType("run history")
+COUNT = StoredType("count of leases")
+AUDIT_EVENT = StoredType("audit event")
+MESSAGE = StoredType("queue message")
+
+ALL = (
+    *(LEASE, LEASE_INDEX, DUE, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
+    *(ROLE, GENERATION, ADMISSIONS, APPLICATION_LOCK, QUEUED_MARKER, RUN, COUNT, AUDIT_EVENT, MESSAGE),
+)
+"""Every kind of row and document that the broker stores."""

@@ -1,0 +1,220 @@
+"""Fills a store by the verbs of the version that runs, and keeps it as files: ``python -m tests.stored.fill NAME``.
+
+Run it once, with the code of a version that writes a form of which there is no sample yet (a worktree of that version, with
+this file and ``stage.py`` in it). The files are never written again: ``digests.json`` holds their digests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from azure.data.tables.aio import TableServiceClient
+
+from local.storage.storage import Azurite
+from shared.broker.configure import put_role
+from shared.broker.fan_out import leave
+from shared.broker.issue import Ask, issue
+from shared.broker.reconcile import reconcile
+from shared.broker.renew import renew
+from shared.broker.repeat import issue_once
+from shared.broker.revoke import revoke, revoke_role
+from shared.broker.sweep import sweep
+from shared.cloud.tables import connect
+from shared.cloud.turn_table import TableTurns
+from shared.core.footprint import ServicePrincipalFootprint
+from shared.core.lease import Cause, Lease, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.turn import Turn
+from tests.fakes.cloud_state import CloudState
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
+from tests.stored.stage import HERE, TABLES, RunningClock, world_over
+
+_BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
+
+
+def _on(*scopes: int, **more: Any) -> dict[str, Any]:
+    roles = [{"role_name": "Reader", "scope": SCOPES[each]} for each in scopes]
+    return {"type": "service_principal", "azure_roles": roles, **_BOTH, **more}
+
+
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "web": _on(0, 1, azure_groups=[{"object_id": GROUPS[0]}]),
+    "legacy": {"type": "application_secret", "application_object_id": EXISTING, "ready": "token", **_BOTH},
+    "locked": _on(7),
+    "capped": _on(2, max_leases=3),
+    "recalled": _on(3),
+    "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
+    "everything": _on(
+        4,
+        ttl=600,
+        max_ttl=7200,
+        renewable=False,
+        permanently_delete=False,
+        ready="token",
+        tags=["team"],
+        bound_application_ids=[ALICE.app_id],
+        bound_tenant_ids=[TENANT, OTHER_TENANT],
+    ),
+}
+
+
+@dataclass(slots=True)
+class Filling:
+    """One store while it is filled. ``leases``: which is which; ``keys``: under what some can be asked for again."""
+
+    service: TableServiceClient
+    world: World
+    leases: dict[str, LeaseId] = field(default_factory=dict)
+    keys: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    async def issue(self, what: str, role: str, **more: Any) -> Lease:
+        """A lease of Alice's."""
+        made = await issue(self.world.outside, request(), Ask(RoleName(role), **more))
+        self.leases[what] = made.lease.id
+        return made.lease
+
+    async def issue_under(self, what: str, role: str, key: str, times: int = 1) -> None:
+        """The same under a key, and so many times in all."""
+        for _ in range(times):
+            made = await issue_once(self.world.outside, request(), Ask(RoleName(role)), key)
+            self.leases[what] = made.lease.id
+        self.keys[what] = (role, key)
+
+    async def move(self, what: str, change: Callable[[Lease], Lease]) -> None:
+        """As a worker that died behind this write leaves it."""
+        found = await self.world.outside.leases.get(self.leases[what])
+        assert found is not None
+        await self.world.outside.leases.swap(change(found), former=found)
+
+
+async def fill_account(service: TableServiceClient) -> Filling:
+    """Rows of every kind, in tables of an empty account."""
+    filling = Filling(service, world_over(service, RunningClock()))
+    await _fill(filling)
+    return filling
+
+
+async def _fill(filling: Filling) -> None:
+    outside, cloud, clock = filling.world.outside, filling.world.cloud, filling.world.clock
+    for name, document in DOCUMENTS.items():
+        await put_role(outside, request(ADMINISTRATOR), RoleName(name), document, expected=None)
+    await _what_is_over(filling)
+    await filling.issue("ending", "locked")
+    cloud.locked_scopes.add(SCOPES[7])
+    await revoke(outside, request(), filling.leases["ending"])
+    await revoke_role(outside, request(ADMINISTRATOR), RoleName("grouped"))
+    await sweep(outside, "s")
+    await filling.issue("live", "web", metadata={"run": "nightly é"}, reason="nightly")
+    await renew(outside, request(), filling.leases["live"], 3000)
+    await filling.issue("live_secret", "legacy")
+    await filling.issue("capped", "capped")
+    await filling.issue_under("keyed", "web", "run-1")
+    await filling.issue_under("repeated", "web", "run-2", times=2)
+    await filling.issue_under("repeated_secret", "legacy", "run-3", times=2)
+    await _what_workers_left(filling)
+    await filling.issue("recalled", "recalled")
+    await revoke_role(outside, request(ADMINISTRATOR), RoleName("recalled"))
+    await leave(outside, [filling.leases["recalled"]])
+    lock = Turn(EXISTING, outside.ids.guid(), outside.now() + timedelta(seconds=10))
+    await TableTurns(filling.service, outside.ids).take(lock, former=None)
+    clock.jump(1)
+
+
+async def _what_is_over(filling: Filling) -> None:
+    """A lease that is stuck, one whose application somebody deleted, one that was revoked."""
+    outside, cloud, clock = filling.world.outside, filling.world.cloud, filling.world.clock
+    await filling.issue("stuck", "locked", ttl=60)
+    cloud.locked_scopes.add(SCOPES[7])
+    for _ in range(9):
+        clock.jump(1400)
+        await sweep(outside, "s")
+    vanished = await filling.issue("vanished", "web", ttl=14000)
+    assert isinstance(vanished.footprint, ServicePrincipalFootprint)
+    assert vanished.footprint.application_id is not None
+    cloud.delete_application(vanished.footprint.application_id)
+    clock.jump(3 * 3600)
+    await reconcile(outside, "r")
+    await filling.issue("ended", "web")
+    clock.jump(600)
+    await revoke(outside, request(), filling.leases["ended"])
+    cloud.locked_scopes.clear()
+
+
+async def _what_workers_left(filling: Filling) -> None:
+    """Leases that were in the hands of workers that have died: being made, ended, given a fresh secret."""
+    outside = filling.world.outside
+    now = outside.now()
+    await filling.issue("rotating", "web")
+    await filling.move("rotating", lambda lease: lease.reissuing(now + timedelta(seconds=60)))
+    await filling.issue("held", "web")
+    await filling.move("held", lambda lease: lease.ending(Cause.REVOKED, now, now + timedelta(seconds=20)))
+    like = await filling.issue("orphaned", "web")
+    await filling.move("orphaned", lambda lease: replace(lease, state=State.PLANNED, handed_out=False, due_at=now))
+    assert like.state is State.ACTIVE
+    filling.leases["planned"] = filling.leases.pop("orphaned")
+
+
+def _left_in(cloud: CloudState) -> dict[str, Any]:
+    """What ``stage`` puts there again."""
+    return {
+        "applications": [
+            {
+                "object_id": each.object_id,
+                "app_id": each.app_id,
+                "unique_name": each.unique_name,
+                "secrets": [
+                    {"key_id": key_id, "display_name": it.display_name, "end": it.end.isoformat(), "text": it.text}
+                    for key_id, it in each.secrets.items()
+                ],
+            }
+            for each in cloud.applications.values()
+        ],
+        "principals": [
+            {"object_id": each.object_id, "app_id": each.app_id, "unique_name": each.unique_name}
+            for each in cloud.principals.values()
+            if each.unique_name
+        ],
+        "members": [{"group": group, "principals": sorted(them)} for group, them in cloud.groups.items() if them],
+        "assignments": [
+            {
+                "scope": each.scope,
+                "name": each.name,
+                "definition_id": granted.definition_id,
+                "principal": granted.principal,
+                "condition": granted.condition,
+                "description": granted.description,
+            }
+            for each, granted in cloud.assignments.items()
+        ],
+    }
+
+
+async def fill(name: str) -> None:
+    """Writes the folder ``written_by_<name>``, which must not be there."""
+    folder = HERE / f"written_by_{name}"
+    folder.mkdir()
+    async with Azurite() as storage, connect(storage.connection_string) as service:
+        filling = await fill_account(service)
+        for table in TABLES:
+            rows = [dict(row) async for row in service.get_table_client(table).list_entities()]
+            _write(folder / f"{table}.json", rows)
+    _write(folder / "azure.json", _left_in(filling.world.cloud))
+    _write(folder / "queue.json", filling.world.revocations.texts)
+    taken_at = filling.world.outside.now().isoformat()
+    about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
+    _write(folder / "about.json", about)
+
+
+def _write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(fill(sys.argv[1]))

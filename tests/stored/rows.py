@@ -1,0 +1,71 @@
+"""Which kind of row a stored row is, and what this version reads it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from shared.cloud import audit_table, generation_table, role_table, ticket_table, turn_table
+from shared.cloud.lease_reader import read_indexed, read_key, read_lease
+from shared.core import forms
+from shared.core.batch import read_message
+from shared.core.forms import StoredType
+from tests.stored.stage import TABLES, KeptStore
+
+type Reader = Callable[[Any], object]
+
+
+class Stored(dict[str, Any]):
+    """A row as the storage library gives it."""
+
+    metadata = {"etag": 'W/"1"'}  # noqa: RUF012 - as the library's own
+
+
+def _by_its_key(row: Mapping[str, Any]) -> object:
+    """Nothing but the key of such a row is read."""
+    return row["RowKey"]
+
+
+_LEASES: dict[str, tuple[StoredType, Reader]] = {
+    "lease": (forms.LEASE, read_lease),
+    "due": (forms.DUE, _by_its_key),
+    "key": (forms.IDEMPOTENCY_KEY, read_key),
+    "minted": (forms.LEASED_PRINCIPAL, lambda row: row["LeaseId"]),
+    "stuck": (forms.STUCK_HINT, _by_its_key),
+    "leases": (forms.ALIGNED, _by_its_key),
+}
+_INDEX = (forms.LEASE_INDEX, read_indexed)
+_ROLES: dict[str, tuple[StoredType, Reader]] = {
+    "role": (forms.ROLE, role_table._role),
+    "generation": (forms.GENERATION, generation_table._generation),
+    "admission": (forms.ADMISSIONS, role_table._admitted),
+    "application": (forms.APPLICATION_LOCK, turn_table._readable_turn),
+    "waiting": (forms.QUEUED_MARKER, ticket_table._marker),
+}
+_JOURNAL: dict[str, tuple[StoredType, Reader]] = {
+    "sweep": (forms.RUN, audit_table._readable_run),
+    "reconcile": (forms.RUN, audit_table._readable_run),
+    "count": (forms.COUNT, audit_table._readable_count),
+}
+
+
+def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
+    """By where the row lies."""
+    partition, key = row["PartitionKey"], row["RowKey"]
+    match table:
+        case "leases":
+            return _LEASES.get(key.partition("_")[0], _INDEX)
+        case "roles":
+            return _JOURNAL[key] if partition == "journal" else _ROLES[partition]
+        case _:
+            return forms.AUDIT_EVENT, audit_table._readable_event
+
+
+def everything_in(store: KeptStore) -> Iterator[tuple[StoredType, int, object]]:
+    """Each row and message of a store: what it is, its form, and what is read of it. Raises what its reader raises."""
+    for table in TABLES:
+        for row in store.read(table):
+            stored_type, read = reader_of(table, row)
+            yield stored_type, forms.form_of(row), read(Stored(row))
+    for text in store.messages:
+        yield forms.MESSAGE, forms.FIRST, read_message(text)

@@ -1,0 +1,121 @@
+"""Every form of a row that was ever written has a sample that never changes, and is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from shared.broker.configure import list_roles
+from shared.broker.inspect import list_leases, may_issue, read_lease, status
+from shared.broker.issue import Ask
+from shared.broker.reconcile import reconcile
+from shared.broker.renew import renew
+from shared.broker.repeat import issue_once
+from shared.broker.sweep import sweep
+from shared.cloud.tables import connect
+from shared.core.errors import Conflict
+from shared.core.forms import ALL, MESSAGE
+from shared.core.lease import State
+from shared.core.names import RoleName
+from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.role import Role
+from tests.fakes.world import ADMINISTRATOR, ALICE, request
+from tests.stored.fill import fill_account
+from tests.stored.rows import everything_in, reader_of
+from tests.stored.stage import HERE, STORES, TABLES, Scene, on_the_store
+
+ADMIN = request(ADMINISTRATOR)
+DIGESTS: dict[str, str] = json.loads((HERE / "digests.json").read_text(encoding="utf-8"))
+LATER = [name for name in STORES if name != "983a077"]
+"""Stores that ``fill`` has filled. ``test_store_from_before`` tells what becomes of the one before them."""
+LIVE = ("live", "live_secret", "keyed", "repeated", "repeated_secret", "capped", "rotating")
+
+
+def digest(path: Path) -> str:
+    """Of what a file holds."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def test_no_sample_ever_changes() -> None:
+    """A new folder is a new line of ``digests.json``; no line is ever changed or taken out."""
+    found = {str(path.relative_to(HERE)): digest(path) for store in STORES.values() for path in store.folder.iterdir()}
+    assert found == DIGESTS
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_everything_that_was_ever_stored_is_read(name: str) -> None:
+    """Each row by the reader of its kind; no role is unreadable, and no lease lacks its holder."""
+    roles = [it for _, _, it in everything_in(STORES[name]) if isinstance(it, Role)]
+    assert set(STORES[name].documents) == {role.name for role in roles if not role.is_unreadable}
+
+
+def test_every_form_of_every_kind_of_row_has_a_sample() -> None:
+    """A form that nobody has written is no form, and one without a sample may be misread unnoticed."""
+    sampled = {(it.name, form) for store in STORES.values() for it, form, _ in everything_in(store)}
+    assert {(it.name, form) for it in ALL for form in range(1, it.newest + 1)} == sampled
+
+
+def test_the_documents_tell_of_every_kind_of_row_and_its_form() -> None:
+    """As many rows as kinds, with the form that is written today."""
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = text.partition("## Stored forms")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z' ]+) \| [^|]+ \| (\d+) \|", section, re.MULTILINE)
+    assert [(each.name, str(each.written)) for each in ALL] == rows
+
+
+@pytest.mark.parametrize("name", LATER)
+async def test_a_store_from_before_is_taken_up_where_it_was_left(name: str, storage_connection: str) -> None:
+    """Its roles decide, its leases are listed, renewed, repeated under their keys and ended; none of it is taken for drift."""
+    async with on_the_store(storage_connection, STORES[name]) as scene:
+        outside, kept = scene.outside, scene.kept
+        assert set(kept.documents) == {role.name for role in await list_roles(outside, ADMIN)}
+        assert "everything" in {role.name for role in await may_issue(outside, request(ALICE))}
+        listed = [each.id for each in (await list_leases(outside, ADMIN, LeaseQuery())).items]
+        assert sorted(kept.leases.values(), key=lambda each: each.age) == listed
+        assert () == (await reconcile(outside, "r")).findings
+        scene.jump(300)
+        for what in LIVE:
+            before = await scene.lease(what)
+            assert (await renew(outside, request(), before.id, 3000)).expires_at > before.expires_at
+        for what, (role, key) in kept.keys.items():
+            again = await issue_once(outside, request(), Ask(RoleName(role)), key)
+            assert kept.leases[what] == again.lease.id
+        assert State.ENDING is (await read_lease(outside, request(), kept.leases["recalled"])).state
+        with pytest.raises(Conflict):
+            await renew(outside, request(), kept.leases["recalled"], None)
+        told = await status(outside, ADMIN)
+        assert ([kept.leases["stuck"]], (), {}) == (
+            [each.id for each in told.stuck],
+            told.unreadable_leases,
+            told.unreadable_roles,
+        )
+        events = await outside.audit.read(AuditQuery(kept.taken_at - timedelta(days=1), outside.now(), limit=1000))
+        assert len(kept.read("audit")) < len(events.items)
+        await come_to_their_ends(scene)
+
+
+async def come_to_their_ends(scene: Scene) -> None:
+    """By sweeps alone: live and overtaken leases, and those that dead workers have left. At last no row of a lease is left."""
+    scene.world.cloud.locked_scopes.clear()
+    scene.jump(5 * 3600)
+    await sweep(scene.outside, "s")
+    assert {State.ENDED} == {(await scene.lease(what)).state for what in scene.kept.leases}
+    assert [] == scene.world.leftovers()
+    scene.jump(timedelta(days=8).total_seconds())
+    await sweep(scene.outside, "s")
+    assert ["leases"] == [row["RowKey"] for row in await scene.rows("leases")]
+
+
+async def test_each_row_of_today_tells_its_form(storage_connection: str) -> None:
+    """Of every kind: the one in which this version writes."""
+    async with connect(storage_connection) as service:
+        messages = (await fill_account(service)).world.revocations.texts
+        rows = [(table, row) for table in TABLES async for row in service.get_table_client(table).list_entities()]
+    told = {(reader_of(table, row)[0], row.get("Form")) for table, row in rows}
+    told |= {(MESSAGE, json.loads(text)["form"]) for text in messages}
+    assert {(each, each.written) for each in ALL} == told
