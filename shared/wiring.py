@@ -216,8 +216,11 @@ class Parts:
         from shared.issuers.turns import TakingTurns
 
         turns = TakingTurns(TableTurns(self.tables, self.ids), self.clock, self.ids)
-        protected = self.settings.protected_identities
-        return ApplicationSecretIssuer(self.graph, turns, self.probe, self.patience, self.settings.tenant_id, protected)
+        settings = self.settings
+        return ApplicationSecretIssuer(
+            *(self.graph, turns, self.probe, self.patience),
+            *(settings.tenant_id, settings.client_id, settings.protected_identities),
+        )
 
     @cached_property
     def census(self) -> Census:

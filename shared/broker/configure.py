@@ -8,6 +8,7 @@ from shared.broker import rules
 from shared.broker.access import require_admin
 from shared.broker.outside import Outside, Request
 from shared.broker.revoke import Revoking, revoke_role
+from shared.core.closed_application import require_open
 from shared.core.errors import Conflict, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
@@ -32,6 +33,7 @@ async def put_role(
     _refuse_protected(outside, role)
     if faults := gives_roles(role.target):
         raise Malformed(*faults, code="gives_roles")
+    require_open(role.target)
     if dry_run:
         return role
     stored = await outside.roles.put(role, expected=expected)

@@ -9,11 +9,12 @@ from datetime import timedelta
 
 from shared.broker.access import role_and_generation
 from shared.broker.admission import admit
+from shared.broker.applications import look_again_at
 from shared.broker.ending import take_back
 from shared.broker.hold import Hold
 from shared.broker.outside import Outside, Request
 from shared.broker.powers import read_again_of
-from shared.broker.rules import require_current
+from shared.broker.rules import require_current, withhold_faults
 from shared.core.credential import Credential
 from shared.core.errors import (
     DefinitionGone,
@@ -23,7 +24,9 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     Malformed,
+    Refused,
     Rejected,
+    RoleOutdated,
     Throttled,
     Unreadable,
 )
@@ -88,18 +91,27 @@ async def issue(
         except LostRace as lost:
             await attempt.clean_up()
             raise Interrupted from lost
-        except Rejected:
+        except Rejected as refused:
             # Refused before anything was made.
             await hold.forget()
+            await _look_at_role(outside, request, role, refused)
+            withhold_faults(request.caller, refused)
             raise
         except Throttled:
             await attempt.leave()
             raise
         except LeaseholdError as failure:
             await attempt.clean_up()
-            if isinstance(failure, DefinitionGone):
-                await read_again_of(outside, request.id, role)
+            await _look_at_role(outside, request, role, failure)
             raise
+
+
+async def _look_at_role(outside: Outside, request: Request, role: Role, failure: LeaseholdError) -> None:
+    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain."""
+    if isinstance(failure, DefinitionGone):
+        await read_again_of(outside, request.id, role)
+    elif isinstance(failure, Refused | RoleOutdated):
+        await look_again_at(outside, request.id, role)
 
 
 def _plan(outside: Outside, request: Request, ask: Ask, role: Role, key: IssueKey | None) -> tuple[Order, Lease]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.broker.applications import look_again
 from shared.broker.counting import count_all
 from shared.broker.drift import Drift, Kind, Orphan, find_drift
 from shared.broker.ending import claim, take_back
@@ -94,6 +95,7 @@ async def _reconcile(outside: Outside, request_id: str, caller: Caller | None, *
         return done
     await count_all(outside, drift.unreadable)
     await read_again(outside, request_id, drift.unread)
+    await look_again(outside, request_id, drift.unread)
     done = Reconciliation(await _Round(outside, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     await outside.journal.reconciled(outside.now(), done.counts)

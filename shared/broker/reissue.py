@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.broker.applications import look_again_at
 from shared.broker.issue import SECRET_SLACK, Issued
 from shared.broker.outside import Outside, Request
-from shared.broker.rules import require_same_target
+from shared.broker.rules import require_same_target, withhold_faults
 from shared.core.credential import Credential
-from shared.core.errors import LeaseholdError, LostRace, Upstream
+from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
 from shared.core.footprint import Footprint, in_doubt, principals_of
 from shared.core.issuer import Issuer, SecretOrder
 from shared.core.lease import Lease, State
@@ -40,7 +41,8 @@ def is_under_way(outside: Outside, lease: Lease) -> bool:
 async def reissue(outside: Outside, request: Request, lease: Lease, role: Role, *, prove_until: float) -> Issued:
     """For an active lease on which nobody is at work. ``prove_until`` is on the monotonic clock.
 
-    Raises ``Conflict`` when the role grants something else by now, ``LostRace`` when somebody else came first or the lease
+    Raises ``Conflict`` when the role grants something else by now, ``RoleOutdated`` when its application is another lease's,
+    ``LostRace`` when somebody else came first or the lease
     has ended, ``Upstream`` when the secret cannot be made; a secret of its own making is then removed, at the latest with the
     lease.
     """
@@ -57,6 +59,9 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role, 
         if await turn.give_up() and isinstance(failure, Upstream):
             # What it would have added a secret to was taken back meanwhile.
             raise LostRace("the lease has ended") from failure
+        if isinstance(failure, RoleOutdated):
+            await look_again_at(outside, request.id, role)
+            withhold_faults(request.caller, failure)
         raise
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from shared.broker.outside import Outside
 from shared.core.caller import Caller
-from shared.core.errors import Caution, Conflict, Fault, RoleOutdated, Unreadable
+from shared.core.closed_application import closed, not_owned
+from shared.core.errors import Caution, Conflict, Fault, Rejected, RoleOutdated, Unreadable
 from shared.core.given_powers import assigns_identities, gives_roles, gone
 from shared.core.lease import Lease
 from shared.core.names import RoleName
@@ -16,12 +17,13 @@ from shared.core.target_digest import target_digest
 
 def broken_by(outside: Outside, role: Role) -> tuple[Fault, ...]:
     """What of today's rules and settings a stored role breaks. Asks nothing of Azure."""
-    return (*role.outdated, *outside.protected.faults(role.target), *gives_roles(role.target), *gone(role.target))
+    target = role.target
+    return (*role.outdated, *outside.protected.faults(target), *gives_roles(target), *gone(target), *closed(target))
 
 
 def cautions(outside: Outside, role: Role) -> tuple[Caution, ...]:
     """What whoever writes the role should know of it. Asks nothing of Azure."""
-    return (*outside.protected.warnings(role.target), *assigns_identities(role.target))
+    return (*outside.protected.warnings(role.target), *assigns_identities(role.target), *not_owned(role.target))
 
 
 def untried(role: Role) -> tuple[Caution, ...]:
@@ -39,6 +41,12 @@ def require_current(outside: Outside, caller: Caller, role: Role) -> None:
         if role.is_unreadable:
             raise Unreadable(f"role {role.name}: {reason}")
         raise RoleOutdated(*(faults if caller.is_admin else ()), audit_reason=reason)
+
+
+def withhold_faults(caller: Caller, refused: Rejected) -> None:
+    """Raises ``RoleOutdated`` in its place where it says what only administrators may know, and the caller is none."""
+    if isinstance(refused, RoleOutdated) and not caller.is_admin:
+        raise RoleOutdated(audit_reason=refused.audit_reason) from refused
 
 
 def outdated(outside: Outside, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:

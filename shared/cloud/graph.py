@@ -11,13 +11,16 @@ from urllib.parse import quote
 from shared.cloud.graph_calls import GraphCalls, document_of, object_id_in, text_in
 from shared.core import mark
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.errors import Absent, AlreadyExists, Doubtful, NotReplicated, Refused, Unavailable, Upstream
+from shared.core.errors import Absent, AlreadyExists, ConcurrentChange, Doubtful, NotReplicated, Refused, Unavailable, Upstream
 from shared.core.names import ObjectId
 from shared.core.role import PERSONAL_AUDIENCES
 from shared.core.secret import Secret
 
 _CREATED = 201
 _BAD_REQUEST = 400
+_FORBIDDEN = 403
+_PAGE = 999
+"""The most that Graph gives: https://learn.microsoft.com/graph/paging."""
 _MAY_BE_TOO_EARLY = {(400, "Request_BadRequest"), (403, "Authorization_RequestDenied")}
 
 
@@ -155,6 +158,31 @@ class Graph:
             return replace(found, principal_id=await self.find_principal(ids.app_id))
         except Absent:
             return found
+
+    async def is_owner(self, application_id: ObjectId, app_id: ObjectId) -> bool:
+        """Whether one page of the application's owners names the service principal of this client id. Raises ``Absent``.
+
+        https://learn.microsoft.com/graph/api/application-list-owners
+        """
+        path = f"/applications/{application_id}/owners?$select=id,appId&$top={_PAGE}"
+        owners = _listed(await self._get(path), "value")
+        return app_id in [str(each.get("appId")).lower() for each in owners]
+
+    async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
+        """Whether Entra ID forbids the broker to change the application's secrets. Raises ``Absent``.
+
+        Only Entra ID knows all that may allow it: owners, permissions, directory roles over one application alone. So it is
+        asked to remove a secret that nobody has, which changes nothing.
+        """
+        try:
+            await self._calls.send("POST", f"/applications/{application_id}/removePassword", {"keyId": no_key})
+        except Absent:
+            raise
+        except ConcurrentChange:
+            return False
+        except Refused as refused:
+            return refused.status == _FORBIDDEN
+        return False
 
     async def _is_member(self, group: ObjectId, principal: ObjectId) -> bool:
         path = f"/servicePrincipals/{principal}/checkMemberGroups"

@@ -21,6 +21,8 @@ MAX_AZURE_GROUPS = 32
 PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
 
 type Ready = Literal["none", "token"]
+type Closed = Literal["", "marked", "denied"]
+"""Why no secret may be made on an application: it carries the broker's mark, or Entra ID does not let the broker change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,10 @@ class ApplicationSecretTarget:
     ready: Ready = "none"
     app_id: ObjectId | None = None
     principal_id: ObjectId | None = None
+    closed: Closed = ""
+    """As it was when the application was last looked at; empty when nothing is known against it."""
+    owned: bool = True
+    """Whether the broker owned it then; roles that were stored before that was looked at do not say."""
 
 
 @dataclass(frozen=True, slots=True)

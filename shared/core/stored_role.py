@@ -26,6 +26,7 @@ from shared.core.role import (
     ApplicationSecretTarget,
     AzureRole,
     Bounds,
+    Closed,
     Ready,
     Role,
     ServicePrincipalTarget,
@@ -53,7 +54,12 @@ def _resolution(target: Target) -> dict[str, Any]:
                 "gone": [role.gone for role in roles],
             }
         case ApplicationSecretTarget():
-            return {"app_id": target.app_id, "principal_id": target.principal_id}
+            return {
+                "app_id": target.app_id,
+                "principal_id": target.principal_id,
+                "closed": target.closed,
+                "owned": target.owned,
+            }
         case UnknownTarget():
             raise TypeError("a role of an unknown type is read, and never written")
 
@@ -92,7 +98,10 @@ def _resolved(target: Target, resolved: Mapping[str, Any]) -> Target:
             return replace(target, azure_roles=tuple(roles))
         case ApplicationSecretTarget():
             app_id, principal_id = (_identity(resolved.get(field)) for field in ("app_id", "principal_id"))
-            return replace(target, app_id=app_id, principal_id=principal_id)
+            owned = resolved.get("owned") is not False
+            return replace(
+                target, app_id=app_id, principal_id=principal_id, closed=_closed(resolved.get("closed")), owned=owned
+            )
         case UnknownTarget():
             return target
 
@@ -107,6 +116,11 @@ def _powers(value: Any) -> Powers | None:
         return None
     gives = tuple(each for each in _list(kept.get("gives_roles")) if isinstance(each, str))
     return Powers(gives, kept.get("assigns_identities") is True, kept.get("only_reads") is True)
+
+
+def _closed(value: Any) -> Closed:
+    known: tuple[Closed, ...] = ("marked", "denied")
+    return next((each for each in known if each == value), "")
 
 
 def _unresolved(target: Target) -> tuple[Fault, ...]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from shared.core.closed_application import closed
 from shared.core.credential import ClientSecretCredential, Credential
 from shared.core.directory import ExistingApplication, HeldCredentials, NewSecret
 from shared.core.errors import Absent, Conflict, Fault, Full, Malformed, Refused, RoleOutdated, Uncertain
@@ -32,7 +33,6 @@ to reach (https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469), 
 to about 1,000 items (https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation)."""
 MOST_FOR_PERSONAL_ACCOUNTS = 2
 """Secrets, where personal Microsoft accounts may sign in (same source)."""
-_MARKED = "the application was made for a lease, and goes when that ends"
 SCARCE = 50
 """With room for no more than so many, others of the broker's may have filled it while one waited for its turn."""
 
@@ -46,6 +46,14 @@ class Applications(Secrets, Protocol):
 
     async def read_application(self, application_id: ObjectId) -> ExistingApplication:
         """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        ...
+
+    async def is_owner(self, application_id: ObjectId, app_id: ObjectId) -> bool:
+        """Whether the service principal of this client id owns the application. Raises ``Absent``."""
+        ...
+
+    async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
+        """Whether Entra ID forbids the broker to change the application's secrets; ``no_key`` is none's. Raises ``Absent``."""
         ...
 
 
@@ -67,13 +75,17 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSecretIssuer:
-    """See the module. ``protected`` are client ids and object ids that no role may target: the broker's own."""
+    """See the module. ``client_id`` is that of the broker's identity.
+
+    ``protected`` are client ids and object ids that no role may target: the broker's own.
+    """
 
     applications: Applications
     turns: TakesTurns
     probe: Probe
     patience: Patience
     tenant_id: ObjectId
+    client_id: ObjectId
     protected: frozenset[ObjectId]
 
     def plan(self, order: Order) -> ApplicationSecretFootprint:
@@ -136,7 +148,7 @@ class ApplicationSecretIssuer:
         found = await self.patience.keep_trying(
             lambda: self.applications.read_application(made.application_id), on=REPEATABLE, wait_until=order.wait_until
         )
-        _require_unmarked(found.marked)
+        _require_unmarked(made.application_id, found.marked)
         secrets = self._secrets(made, young=order.young, wait_until=order.wait_until)
         secret = await secrets.add(order.secret_end)
         made = replace(made, key_id=secret.key_id)
@@ -155,20 +167,39 @@ class ApplicationSecretIssuer:
         return await secrets.retire(made.key_id, several=made.several, keep=keep)
 
     async def resolve(self, target: Target) -> ApplicationSecretTarget:
-        """Reads the application; refuses the broker's own, and one that was made for a lease."""
-        wanted = _target(target)
-        field = "application_object_id"
+        """Three calls, and a fourth where the broker does not own the application. Refuses the broker's own.
+
+        Tells in ``closed`` and ``owned`` whether the broker can make secrets there, as far as it can be known.
+        """
+        wanted, field = _target(target), "application_object_id"
         try:
-            found = await self.applications.read_application(wanted.application_object_id)
+            return await self._looked_at(wanted)
         except Absent as absent:
             raise Malformed(Fault(field, "there is no such application"), code="unresolvable") from absent
         except Refused as refused:
             raise Malformed(Fault(field, "the broker may not read this application"), code="unresolvable") from refused
+
+    async def _looked_at(self, wanted: ApplicationSecretTarget) -> ApplicationSecretTarget:
+        found = await self.applications.read_application(wanted.application_object_id)
         if {found.object_id, found.app_id, found.principal_id} & self.protected:
-            raise Malformed(Fault(field, "a role may not target the broker's own application"), code="protected_target")
+            fault = Fault("application_object_id", "a role may not target the broker's own application")
+            raise Malformed(fault, code="protected_target")
+        known = replace(wanted, app_id=found.app_id, principal_id=found.principal_id, closed="", owned=True)
         if found.marked:
-            raise Malformed(Fault(field, _MARKED), code="protected_target")
-        return replace(wanted, app_id=found.app_id, principal_id=found.principal_id)
+            return replace(known, closed="marked")
+        if await self._owns(found.object_id):
+            return known
+        denied = await self.applications.is_denied(found.object_id, ObjectId(self.patience.ids.guid()))
+        return replace(known, closed="denied" if denied else "", owned=False)
+
+    async def _owns(self, application_id: ObjectId) -> bool:
+        """Not as far as is known, where the broker may not read owners."""
+        try:
+            return await self.applications.is_owner(application_id, self.client_id)
+        except Absent:
+            raise
+        except Refused:
+            return False
 
     async def _is_scarce(self, order: Order, made: ApplicationSecretFootprint) -> bool:
         room = await self.patience.begin_in_time(
@@ -182,7 +213,7 @@ class ApplicationSecretIssuer:
         ``RoleOutdated`` where a lease made the application: the role may be from before that was looked at.
         """
         held = await self.applications.credentials_of(application_id)
-        _require_unmarked(held.marked)
+        _require_unmarked(application_id, held.marked)
         room = _room(held)
         if room <= 0:
             raise _full()
@@ -247,9 +278,10 @@ class _InTurns:
             await self.applications.remove_secret(application_id, key_id)
 
 
-def _require_unmarked(marked: bool) -> None:  # noqa: FBT001 - read off the application
+def _require_unmarked(application_id: ObjectId, marked: bool) -> None:  # noqa: FBT001 - read off the application
     if marked:
-        raise RoleOutdated(audit_reason=f"application_object_id: {_MARKED}")
+        (fault,) = closed(ApplicationSecretTarget(application_id, closed="marked"))
+        raise RoleOutdated(fault, audit_reason=f"{fault.path}: {fault.message}")
 
 
 def _room(held: HeldCredentials) -> int:

@@ -155,6 +155,16 @@ class FakeApplications:
         """See the port. Counted as one call."""
         return await self.calls.through("applications.read_application", lambda: self._existing(application_id))
 
+    async def is_owner(self, application_id: ObjectId, app_id: ObjectId) -> bool:
+        """See the port."""
+        return await self.calls.through(
+            "applications.is_owner", lambda: self.state.application(application_id).owned, application_id, app_id
+        )
+
+    async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
+        """See the port."""
+        return await self.calls.through("applications.is_denied", lambda: self.state.is_denied(application_id), no_key)
+
     def _existing(self, application_id: ObjectId) -> ExistingApplication:
         found = self.state.application(application_id)
         principals = [each.object_id for each in self.state.principals.values() if each.app_id == found.app_id]

@@ -43,6 +43,8 @@ class Application:
     certificates: int = 0
     sign_in_audience: str = "AzureADMyOrg"
     tags: tuple[str, ...] = ()
+    owned: bool = True
+    """By the broker."""
 
     @property
     def is_marked(self) -> bool:
@@ -103,6 +105,8 @@ class CloudState:
     """The subscriptions below every management group."""
     kinds: dict[ObjectId, FoundGroup] = field(default_factory=dict)
     """Of groups; one that is not here is an ordinary security group."""
+    reaches_all: bool = False
+    """Whether the broker may change applications that it does not own."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
@@ -179,7 +183,7 @@ class CloudState:
 
     def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
         """Each call makes another. Raises ``Absent``."""
-        application = self.application(application_id)
+        application = self._changeable(application_id)
         key_id, text = ObjectId(self.ids.guid()), f"secret~{self.ids.guid()}"
         application.secrets[key_id] = StoredSecret(display_name, end, text)
         self._made(key_id, "secret")
@@ -197,7 +201,7 @@ class CloudState:
 
     def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
         """Raises ``Absent``."""
-        secrets = self.application(application_id).secrets
+        secrets = self._changeable(application_id).secrets
         self._require(key_id in secrets and self._seen(key_id))
         self._ended(key_id, (application_id, key_id, secrets.pop(key_id)))
 
@@ -248,6 +252,15 @@ class CloudState:
         self._require(assignment in self.assignments and self._seen(assignment))
         del self.assignments[assignment]
         self._ended(assignment, assignment)
+
+    def is_denied(self, application_id: ObjectId) -> bool:
+        """Whether the broker may not change it. Raises ``Absent``."""
+        return not (self.application(application_id).owned or self.reaches_all)
+
+    def _changeable(self, application_id: ObjectId) -> Application:
+        if self.is_denied(application_id):
+            raise Refused("Insufficient privileges", status=403, azure_code="Authorization_RequestDenied")
+        return self.application(application_id)
 
     def application(self, object_id: ObjectId) -> Application:
         """Raises ``Absent``."""

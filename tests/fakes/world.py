@@ -51,7 +51,7 @@ DEFINITION = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/r
 EXISTING = guid(0x200)
 EXISTING_APP_ID = guid(0x201)
 EXISTING_PRINCIPAL = guid(0x202)
-BROKER = guid(0x300)
+BROKER, BROKER_APP_ID = guid(0x300), guid(0x301)
 WEB = RoleName.parse("web")
 
 
@@ -223,5 +223,5 @@ def _issuers(made: World, protected: Protected) -> FakeIssuers:
     turns = TakingTurns(made.turns, made.clock, made.ids)
     return FakeIssuers(
         ServicePrincipalIssuer(directory, authorization, probe, patience, TENANT),
-        ApplicationSecretIssuer(applications, turns, probe, patience, TENANT, protected.identities),
+        ApplicationSecretIssuer(applications, turns, probe, patience, TENANT, BROKER_APP_ID, protected.identities),
     )

@@ -145,7 +145,7 @@ class Stage:
         turns = TakingTurns(self.turns, self.clock, self.ids)
         issuers = FakeIssuers(
             ServicePrincipalIssuer(graph, arm, probe, patience, tenant),
-            ApplicationSecretIssuer(graph, turns, probe, patience, tenant, frozenset()),
+            ApplicationSecretIssuer(graph, turns, probe, patience, tenant, own, frozenset()),
         )
         stores = (self.leases, self.roles, self.audit, self.journal, issuers, self.revocations, self.tickets)
         return Outside(

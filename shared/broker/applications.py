@@ -1,0 +1,78 @@
+"""Looking again at the applications on which stored roles make their secrets: they are somebody's own, and may have changed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+
+from shared.broker.outside import Outside
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.closed_application import closed
+from shared.core.errors import Malformed, PreconditionFailed, Upstream
+from shared.core.names import ObjectId
+from shared.core.role import ApplicationSecretTarget, Role
+
+log = logging.getLogger(__name__)
+
+_READ = "read_application"
+
+
+async def look_again(outside: Outside, request_id: str, unread: list[str]) -> None:
+    """Notes in each role whether a secret can be made on its application; the calls of writing the role, once an application.
+
+    Adds to ``unread`` what it cannot read. A role whose application is closed is refused from then on by ``rules.broken_by``,
+    until it is open again. Raises ``Upstream`` when storage fails.
+    """
+    # One that was read leniently would not be written back as it was.
+    await _renew(outside, request_id, [role for role in await outside.roles.list() if not role.outdated], unread)
+
+
+async def look_again_at(outside: Outside, request_id: str, role: Role) -> None:
+    """The same of one role that was just read, on whose application no secret could be made.
+
+    Raises nothing: what cannot be read or noted now is the next reconciliation's.
+    """
+    try:
+        await _renew(outside, request_id, [role], [])
+    except Upstream:
+        log.warning("the application of role %s could not be noted", role.name, exc_info=True)
+
+
+async def _renew(outside: Outside, request_id: str, roles: Iterable[Role], unread: list[str]) -> None:
+    known: dict[ObjectId, ApplicationSecretTarget | None] = {}
+    for role in roles:
+        target = role.target
+        if not isinstance(target, ApplicationSecretTarget):
+            continue
+        if target.application_object_id not in known:
+            known[target.application_object_id] = await _looked_at(outside, target, unread)
+        found = known[target.application_object_id]
+        if found is not None and (found.closed, found.owned) != (target.closed, target.owned):
+            await _note(outside, request_id, role, replace(target, closed=found.closed, owned=found.owned))
+
+
+async def _looked_at(outside: Outside, target: ApplicationSecretTarget, unread: list[str]) -> ApplicationSecretTarget | None:
+    """``None`` when it cannot be told, and nothing changes."""
+    place = f"application {target.application_object_id}"
+    try:
+        found = await outside.issuers.for_target(target).resolve(target)
+    except Malformed as gone:
+        log.warning("%s: %s", place, gone)
+        return None
+    except Upstream as failure:
+        log.warning("%s could not be read: %s", place, failure)
+        if place not in unread:
+            unread.append(place)
+        return None
+    return found if isinstance(found, ApplicationSecretTarget) else None
+
+
+async def _note(outside: Outside, request_id: str, role: Role, target: ApplicationSecretTarget) -> None:
+    try:
+        await outside.roles.put(role.with_target(target), expected=role.version)
+    except PreconditionFailed:
+        return  # written meanwhile, and so looked at anew
+    why = "; ".join(fault.message for fault in closed(target)) or "the broker may make secrets on it, as far as is known"
+    reason = f"{target.application_object_id}: {why}"
+    await outside.audit.record(AuditEvent(outside.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name))
