@@ -42,9 +42,8 @@ async def reissue(outside: Outside, request: Request, lease: Lease, role: Role, 
     """For an active lease on which nobody is at work. ``prove_until`` is on the monotonic clock.
 
     Raises ``Conflict`` when the role grants something else by now, ``RoleOutdated`` when its application is another lease's,
-    ``LostRace`` when somebody else came first or the lease
-    has ended, ``Upstream`` when the secret cannot be made; a secret of its own making is then removed, at the latest with the
-    lease.
+    ``LostRace`` when somebody else came first or the lease has ended, ``Upstream`` when the secret cannot be made; a secret of
+    its own making is then removed, at the latest with the lease.
     """
     said = require_same_target(lease, role)
     young = outside.now() < lease.made_by + timedelta(seconds=outside.timing.settle)

@@ -21,7 +21,7 @@ class Broker:
 
     outside: Outside
     verifier: Verifier
-    challenge: str = "Bearer"
+    challenge: str
     docs_url: str = ""
     public_url: str = ""
 

@@ -66,6 +66,7 @@ READS: dict[str, Ask] = {
     "credentials_of": Ask(lambda graph: graph.credentials_of(APPLICATION)),
     "secrets_named": Ask(lambda graph: graph.secrets_named(APPLICATION, NAME)),
     "read_application": Ask(lambda graph: graph.read_application(APPLICATION)),
+    "is_owner": Ask(lambda graph: graph.is_owner(APPLICATION, CLIENT)),
     "read_application's principal": Ask(_principal_of, absent=None, before=(lambda: found(id=APPLICATION, appId=CLIENT),)),
     "remove_secret's second look": Ask(
         lambda graph: graph.remove_secret(APPLICATION, KEY), before=(lambda: refused(400, "Request_BadRequest"),)

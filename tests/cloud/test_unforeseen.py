@@ -102,6 +102,8 @@ GRAPH: dict[str, Callable[[Graph], Awaitable[object]]] = {
     "secrets_named": lambda graph: graph.secrets_named(PRINCIPAL, "s"),
     "remove_secret": lambda graph: graph.remove_secret(PRINCIPAL, PRINCIPAL),
     "read_application": lambda graph: graph.read_application(PRINCIPAL),
+    "is_owner": lambda graph: graph.is_owner(PRINCIPAL, PRINCIPAL),
+    "is_denied": lambda graph: graph.is_denied(PRINCIPAL, PRINCIPAL),
 }
 
 

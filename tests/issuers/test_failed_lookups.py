@@ -12,7 +12,7 @@ from shared.core.errors import Absent, Malformed, Refused, Throttled, Unavailabl
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.issuer import SecretOrder
 from shared.core.role import Target
-from tests.fakes.world import principal_target, secret_target, world
+from tests.fakes.world import EXISTING, principal_target, secret_target, world
 from tests.issuers.orders import Job
 
 NOES: dict[str, Callable[[], Upstream]] = {
@@ -62,11 +62,17 @@ async def _resolve(job: Job) -> object:
     return await job.issuer.resolve(job.target)
 
 
+async def _resolve_unowned(job: Job) -> object:
+    job.world.cloud.applications[EXISTING].owned = False
+    return await job.issuer.resolve(job.target)
+
+
 def _secret_order(job: Job) -> SecretOrder:
     wait_until = job.world.outside.within(60.0)
     return SecretOrder(job.order.lease_id, job.order.secret_end, young=False, wait_until=wait_until)
 
 
+_RESOLVING = (_resolve, _resolve_unowned)
 CALLS: list[tuple[str, str, Callable[[Job], Awaitable[object]]]] = [
     ("principal", "directory.find_application", _undo_unknown),
     ("principal", "directory.find_principal", _undo_without_principal),
@@ -86,6 +92,7 @@ CALLS: list[tuple[str, str, Callable[[Job], Awaitable[object]]]] = [
     ("secret", "applications.secrets_named", _retire_several),
     ("secret", "applications.read_application", _reissue),
     ("secret", "applications.read_application", _resolve),
+    ("secret", "applications.is_denied", _resolve_unowned),
 ]
 
 
@@ -106,7 +113,7 @@ async def test_a_call_that_fails_is_told_and_never_taken_for_an_absence(
     with pytest.raises((Upstream, Malformed)) as failure:
         await verb(job)
     # Whoever writes a role is told which of its parts the broker may not see.
-    unseen = verb is _resolve and isinstance(NOES[no](), Refused)
+    unseen = verb in _RESOLVING and isinstance(NOES[no](), Refused)
     assert type(NOES[no]()) is type(failure.value) or (unseen and isinstance(failure.value, Malformed))
     assert job.world.leftovers() or call in _WITH_THE_APPLICATION
 
@@ -156,6 +163,6 @@ async def test_an_absence_is_none_of_these(kind: str, call: str, verb: Callable[
     try:
         result = await verb(job)
     except (Absent, Malformed):
-        assert verb in (_resolve, _reissue, _retire_several) or call == "directory.purge"
+        assert verb in (*_RESOLVING, _reissue, _retire_several) or call == "directory.purge"
     else:
         assert result in (True, False)

@@ -124,6 +124,25 @@ def test_owned_by_reads_every_application(tenant: Tenant) -> None:
     assert other.id in ids(tenant.client(OWNED).get("/applications"))
 
 
+def test_owned_by_reads_who_owns_an_application(tenant: Tenant) -> None:
+    """Anybody's; of people no more than their ids, as of members whose type a caller may not read."""
+    client, person = tenant.client(OWNED), tenant.person("User.Read")
+    other = tenant.application(owners=(person.object_id, client.object_id)).id
+    shown = client.get(f"/applications/{other}/owners?$select=id,appId&$top=999").body["value"]
+    known = tenant.world.directory.service_principals[client.object_id].app_id
+    assert {person.object_id: None, client.object_id: known} == {each["id"]: each.get("appId") for each in shown}
+    whole = {each["id"]: each for each in client.get(f"/applications/{other}/owners").body["value"]}
+    assert {"@odata.type", "id"} == {name for name, value in whole[person.object_id].items() if value is not None}
+
+
+def test_owned_by_learns_nothing_of_others_secrets_by_removing_what_is_not_there(tenant: Tenant) -> None:
+    """Who may not change an application is told so first, be there such a secret or not."""
+    client = tenant.client(OWNED)
+    own, other = tenant.application(owners=(client.object_id,)).id, tenant.application().id
+    answers = [client.post(f"/applications/{each}/removePassword", {"keyId": ABSENT}) for each in (own, other)]
+    assert [(400, "Request_BadRequest"), DENIED] == [error(reply) for reply in answers]
+
+
 def test_owned_by_makes_service_principals_of_its_own_applications_only(tenant: Tenant) -> None:
     """The application behind a new service principal must be the caller's."""
     client = tenant.client(OWNED)

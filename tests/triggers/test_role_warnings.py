@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
 from shared.core.errors import OutOfReach
-from tests.fakes.world import DEFINITION
+from tests.fakes.world import DEFINITION, EXISTING
 from tests.triggers.app import App
 from tests.triggers.test_roles import put
 
@@ -61,3 +61,39 @@ async def test_a_role_that_gives_roles_is_400(app: App) -> None:
     app.world.cloud.permissions[DEFINITION] = (Permission((ASSIGN,)),)
     answer = await put(app)
     assert (400, "gives_roles") == (answer.status, answer.code)
+
+
+SECRETS = {"type": "application_secret", "application_object_id": EXISTING, "bound_app_roles": ["Deployer"]}
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_an_application_that_the_broker_may_not_change_is_400_with_its_path(app: App, dry_run: str) -> None:
+    """Not the first caller's 409."""
+    app.world.cloud.applications[EXISTING].owned = False
+    answer = await put(app, document=SECRETS, query={"dry_run": dry_run})
+    assert (400, "unresolvable", ["application_object_id"]) == (
+        answer.status,
+        answer.code,
+        [each["path"] for each in answer.json["errors"]],
+    )
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_an_application_that_the_broker_does_not_own_is_warned_of(app: App, dry_run: str) -> None:
+    """Where another permission reaches it; one that it owns is not."""
+    assert [] == codes((await put(app, document=SECRETS, query={"dry_run": dry_run})).json)
+    app.world.cloud.applications[EXISTING].owned = False
+    app.world.cloud.reaches_all = True
+    assert ["not_an_owner"] == codes((await put(app, document=SECRETS, query={"dry_run": dry_run})).json)
+
+
+async def test_an_issue_on_an_application_that_came_to_carry_the_mark_tells_administrators_which_field(app: App) -> None:
+    """So does the status, from then on."""
+    await put(app, document=SECRETS)
+    app.world.cloud.applications[EXISTING].tags = ("leasehold",)
+    answer = await app.call("POST", "/api/v1/roles/api/leases", token="admin.token.x")
+    status = await app.call("GET", "/api/v1/status", token="admin.token.x")
+    (told,) = status.json["outdated_roles"]
+    assert (409, "role_outdated", "api") == (answer.status, answer.code, told["role"])
+    assert ["application_object_id"] == [each["path"] for each in answer.json["errors"]]
+    assert answer.json["errors"] == told["errors"]

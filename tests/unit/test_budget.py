@@ -286,6 +286,25 @@ async def test_a_caller_in_the_queue_is_refused_when_the_service_closes(budget: 
     await under_way
 
 
+async def test_who_is_behind_one_whose_time_is_over_is_served_in_its_place(budget: Budget, service: Service) -> None:
+    """As soon as that is noticed, and not when it would have been the other's turn."""
+    await spent_all(budget, service, 10)
+
+    async def batch() -> None:
+        with in_background(), pytest.raises(Throttled):
+            await budget.admitted(8, wait_until=service.clock.monotonic() + 5)
+
+    before = asyncio.ensure_future(batch())
+    await asyncio.sleep(0)
+    behind = asyncio.ensure_future(spent(budget, service, "behind", background=True))
+    for pause, count in ((0, 4), (3.2, 1)):
+        await service.clock.sleep(pause)
+        await spent_all(budget, service, count, "issue")
+    await asyncio.gather(before, behind)
+    assert ("issue", "behind") == (service.names[14], service.names[15])
+    assert service.instants[14] == service.instants[15]
+
+
 async def test_who_need_not_wait_is_served_however_late(budget: Budget, service: Service) -> None:
     """A bound on waiting is none on calling."""
     with answering_by(service.clock.monotonic() - 5):

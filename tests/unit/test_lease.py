@@ -187,6 +187,12 @@ def test_an_ended_lease_is_due_when_its_record_may_go() -> None:
     assert (NOW + timedelta(days=7), NOW, "") == (ended.due_at, ended.ended_at, ended.last_error)
 
 
+def test_nobody_is_said_to_hold_a_lease_that_has_ended() -> None:
+    """Whoever has ended it is done, be its hold not over."""
+    held = ACTIVE.ending(Cause.EXPIRED, NOW, NOW + after(20))
+    assert (True, False) == (held.ending_held, held.ended(NOW, timedelta(days=7)).ending_held)
+
+
 def test_a_lease_that_gets_a_fresh_secret_may_have_several_until_it_is_sure() -> None:
     """And absence is not believed before its worker has given up."""
     begun = ACTIVE.reissuing(NOW + after(60))

@@ -192,3 +192,20 @@ def test_a_role_that_breaks_a_new_rule_is_read_in_all_its_parts() -> None:
 def test_a_target_of_which_a_part_cannot_be_read_is_unknown(broken: dict[str, Any]) -> None:
     """Nothing less than all of it is leased."""
     assert UnknownTarget() == restore_role(WEB, store_role(role()) | broken, "").target
+
+
+@pytest.mark.parametrize("kept", [{}, {"closed": "", "owned": True}, {"closed": "tomorrow's", "owned": None}, {"closed": 7}])
+def test_what_is_not_known_of_an_application_is_nothing_against_it(kept: dict[str, Any]) -> None:
+    """Of roles from before it was looked at, and of what another version may have found."""
+    document = store_role(role(secret_target(closed="denied", owned=False)))
+    for name in ("closed", "owned"):
+        del document["resolved"][name]
+    document["resolved"] |= kept
+    assert secret_target() == restore_role(WEB, document, "").target
+
+
+@pytest.mark.parametrize("closed", ["marked", "denied"])
+def test_what_is_known_against_an_application_is_kept(closed: str) -> None:
+    """With the role."""
+    stored = role(secret_target(closed=closed, owned=False))
+    assert stored == restore_role(WEB, store_role(stored), "")

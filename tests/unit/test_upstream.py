@@ -115,8 +115,10 @@ def test_a_long_text_is_cut() -> None:
         ({"retry-after": "Mon, 02 Mar 2026 08:00:00 GMT", "date": "Mon, 02 Mar 2026 09:00:00 GMT"}, 0.0),
         ({"retry-after": "Mon, 02 Mar 2026 09:00:30 GMT"}, None),
         ({"retry-after": "Mon, 02 Mar 2026 09:00:30 GMT", "date": "Mon, 02 Mar 2026 09:00:10"}, 20.0),
+        ({"Retry-After": "10"}, 10.0),
+        ({"Retry-After": "Mon, 02 Mar 2026 09:00:30 GMT", "Date": "Mon, 02 Mar 2026 09:00:00 GMT"}, 30.0),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], expected: float | None) -> None:
-    """A date counts from the answer's own; what makes no sense is not there."""
+    """A date counts from the answer's own; what makes no sense is not there. Some clients give names as they were sent."""
     assert expected == seconds_to_wait(headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, errors, objects, queries
+from local.cloud.graph import access, errors, memberships, objects, queries
 from local.cloud.graph.request import done, referenced
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ type Owned = Application | ServicePrincipal | Group
 
 
 def listed(request: Request, item: Owned) -> Reply:
-    """The owners that live."""
+    """The owners that live; of those whose type the caller may not read no more than that and their ids."""
     found = (objects.find(request, owner) for owner in item.owners)
-    return queries.mixed(request, [bodies.typed(request, owner) for owner in found if owner is not None])
+    return queries.mixed(request, [memberships.visible(request, owner) for owner in found if owner is not None])
 
 
 def added(request: Request, item: Owned) -> Reply:
