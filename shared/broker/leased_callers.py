@@ -17,6 +17,8 @@ class Admission:
 
     def __init__(self, leased: LeasedPrincipals, caller: Caller) -> None:
         self._look_up = asyncio.ensure_future(_look_up(leased, caller))
+        # A caller that is gone meanwhile does not ask what came of it.
+        self._look_up.add_done_callback(lambda it: it.cancelled() or it.exception())
 
     async def granted(self) -> None:
         """Returns when it is. Raises ``LeasedCaller``, and ``Unavailable`` when that cannot be told."""

@@ -70,6 +70,16 @@ async def stop(work: asyncio.Task[None], log: logging.Logger, what: str) -> None
         log.error("%s broke", what, exc_info=result)
 
 
+async def to_its_end[T](work: Awaitable[T]) -> T:
+    """Its result. Who is cancelled meanwhile waits for the end of the work all the same, and is cancelled then."""
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
 async def both[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
     """``all_of`` for two of different kinds."""
     first, second = await asyncio.gather(one, other, return_exceptions=True)

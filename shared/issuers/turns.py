@@ -21,7 +21,7 @@ from typing import Protocol
 
 from shared.core.errors import ConcurrentChange, LostRace, Upstream
 from shared.core.names import ObjectId
-from shared.core.patience import stop
+from shared.core.patience import stop, to_its_end
 from shared.core.ports import Clock, Ids
 from shared.core.turn import Turn
 
@@ -90,7 +90,7 @@ class TakingTurns:
             try:
                 yield
             finally:
-                await held.give_back()
+                await to_its_end(held.give_back())
 
     @asynccontextmanager
     async def _lined_up(self, application_id: ObjectId, wait_until: float) -> AsyncIterator[_Line]:
@@ -123,8 +123,8 @@ class TakingTurns:
         finally:
             alarm.cancel()
             acquiring.cancel()
-        await asyncio.gather(acquiring, return_exceptions=True)
-        return not acquiring.cancelled()
+        # Without another await: who is cancelled at one would keep the lock.
+        return acquiring.done()
 
     async def _taken(self, application_id: ObjectId, wait_until: float) -> Turn:
         watch, pause = _Watch(self), _FIRST_PAUSE
@@ -132,13 +132,23 @@ class TakingTurns:
         while True:
             if former is None or watch.is_over(former):
                 with suppress(LostRace):
-                    return await self.turns.take(Turn(application_id, self.ids.guid(), self.until()), former=former)
+                    return await self._take(Turn(application_id, self.ids.guid(), self.until()), former)
             rest = pause * (0.5 + self.ids.jitter())
             if self.clock.monotonic() + rest >= wait_until:
                 raise _late()
             await self.clock.sleep(rest)
             pause = min(2 * pause, _LONGEST_PAUSE)
             former = await self.turns.get(application_id)
+
+    async def _take(self, turn: Turn, former: Turn | None) -> Turn:
+        """Who is cancelled meanwhile gives back what it has got, or the next one would wait until its deadline."""
+        taking = asyncio.ensure_future(self.turns.take(turn, former=former))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            with suppress(LostRace, Upstream):
+                await self.turns.give_back(await taking)
+            raise
 
     def until(self) -> datetime:
         """The instant up to which a turn taken now lasts."""

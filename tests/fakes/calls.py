@@ -79,6 +79,8 @@ class Calls:
     arriving: Callable[[], None] | None = None
     """Is told before every call takes effect."""
     gate: Gate | None = None
+    answers_travel: bool = False
+    """Whether an answer takes a moment, too: whoever waits for it may be cancelled after the effect."""
     _troubles: list[_Trouble] = field(default_factory=list)
     _meanwhile: dict[int, Callable[[], Awaitable[object]]] = field(default_factory=dict)
     _trouble_at: tuple[int, bool, BaseException] | None = None
@@ -126,7 +128,7 @@ class Calls:
         self.made.append(call)
         if work := self._meanwhile.pop(call.ordinal, None):
             await work()
-        await self._way(call)
+        await self._way_there(call)
         self._require_life()
         if self.watch:
             self.watch(call)
@@ -144,13 +146,19 @@ class Calls:
         if self.gate is not None:
             self.gate.leave(call, result)
         self._strike(call, trouble, after=True)
+        if self.answers_travel:
+            await self._travel()
         call.failed, call.over = False, self.clock.monotonic()
         return result
 
-    async def _way(self, call: Call) -> None:
+    async def _way_there(self, call: Call) -> None:
         if self.gate is not None:
             await self.gate.arrive(call)
-        elif self.latency:
+        else:
+            await self._travel()
+
+    async def _travel(self) -> None:
+        if self.latency:
             await self.clock.sleep(self.latency)
         else:
             await asyncio.sleep(0)

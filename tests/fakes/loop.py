@@ -19,3 +19,7 @@ class StillLoop(asyncio.BaseEventLoop):
             handle = self._ready.popleft()
             if not handle.cancelled():
                 handle._run()
+                self.after_step()
+
+    def after_step(self) -> None:
+        """Whatever may come in between any two steps of the tasks."""
