@@ -7,7 +7,6 @@ which is harmless: whoever comes second finds it ended, or held.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Iterator
 
@@ -15,6 +14,7 @@ from shared.broker.outside import Outside
 from shared.core.batch import WAITS, Batch, batches
 from shared.core.errors import Upstream
 from shared.core.names import LeaseId
+from shared.core.patience import all_of
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ async def not_waiting(outside: Outside, due: Iterable[LeaseId]) -> list[LeaseId]
 async def leave(outside: Outside, due: Iterable[LeaseId], together: int = TOGETHER) -> list[LeaseId]:
     """Puts them on the queue; gives those for which it could not be done. Raises nothing: they are all due still."""
     work = batches(outside.ids.guid, due, together)
-    refused = await asyncio.gather(*(_put(outside, work) for _ in range(_AT_ONCE)))
+    refused = await all_of(*(_put(outside, work) for _ in range(_AT_ONCE)))
     return [lease_id for some in refused for lease_id in some]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ from shared.core.errors import LostRace, Upstream
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.patience import all_of
 from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class _Round:
         self._stop_at = outside.within(_SECONDS)
 
     async def run(self) -> tuple[Finding, ...]:
-        await asyncio.gather(*(self._hand() for _ in range(_AT_ONCE)))
+        await all_of(*(self._hand() for _ in range(_AT_ONCE)))
         return tuple(self._findings)
 
     async def _hand(self) -> None:

@@ -16,6 +16,7 @@ from shared.broker.outside import Outside
 from shared.core.errors import LeaseholdError, LostRace, Uncertain, Unreachable, Unreadable, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.patience import all_of
 from shared.core.ports import LeaseQuery
 from shared.core.urgency import in_background
 
@@ -115,7 +116,7 @@ async def _one_go(outside: Outside) -> int:
         some = [lease_id async for lease_id in _first(waiting, min(TOGETHER, AT_A_GO - count))]
         if not some:
             break
-        made = await asyncio.gather(*(_make_due(outside, lease_id) for lease_id in some))
+        made = await all_of(*(_make_due(outside, lease_id) for lease_id in some))
         due = [lease_id for lease_id, is_due in zip(some, made, strict=True) if is_due]
         await leave(outside, due)
         count += len(due)

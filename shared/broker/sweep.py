@@ -6,7 +6,6 @@ or ending them, failed attempts to end one whose pause is over, and ended ones p
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
 from shared.core.footprint import principals_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
-from shared.core.patience import both
+from shared.core.patience import all_of, both
 from shared.core.urgency import in_background
 
 log = logging.getLogger(__name__)
@@ -137,7 +136,7 @@ class _Round:
     async def run(self) -> list[str]:
         """One word for each lease that was this round's to look at."""
         with in_background():
-            await asyncio.gather(*(self._hand(number * _APART) for number in range(self._hands)))
+            await all_of(*(self._hand(number * _APART) for number in range(self._hands)))
         return self._results
 
     async def _hand(self, pause: float) -> None:

@@ -13,9 +13,10 @@ from shared.core.errors import DefinitionGone, LeaseholdError, Refused, Throttle
 from shared.core.outages import Service
 from tests.broker.scenes import issued, swept
 from tests.crash.operations import Operation, all_operations
-from tests.crash.scenarios import TARGETS, scenarios
-from tests.crash.walk import Deed, Scenario, live
+from tests.crash.scenarios import scenarios
+from tests.crash.walk import Scenario, live
 from tests.fakes.world import World, role, world
+from tests.support.operations import TARGETS, Deed
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
 

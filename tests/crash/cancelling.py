@@ -17,12 +17,14 @@ from shared.broker.issue import Ask, issue
 from shared.broker.revoke import revoke
 from shared.core.audit import AuditEvent
 from tests.crash.operations import Operation, all_operations, at_once
-from tests.crash.scenarios import TARGETS, issuing
-from tests.crash.walk import Deed, Scenario, live
+from tests.crash.promised import require_promised
+from tests.crash.walk import Scenario, live
 from tests.crash.ways import Struck, require_answers_told, require_ends_told, require_forgotten
 from tests.fakes.clock import FakeClock
 from tests.fakes.loop import StillLoop
 from tests.fakes.world import BOB, WEB, World, request, role, world
+from tests.model.judge import Answer, answer_of, start_of
+from tests.support.operations import TARGETS, Deed, issuing
 
 _BREATHS = 40
 """Steps in which what a cancelled verb had under way, a read that others share say, comes to its end."""
@@ -47,7 +49,7 @@ class Course:
     """How a verb ran. ``steps``: how far it was after each. ``told``: what the audit trail says of it."""
 
     steps: list[Reached] = field(default_factory=list)
-    answers: list[object] = field(default_factory=list)
+    answer: Answer = field(default_factory=lambda: Answer(died=True))
     told: Sequence[AuditEvent] = ()
     next_took: float = 0.0
     """Seconds of the worker's next caller."""
@@ -101,8 +103,10 @@ def run(world: World, deed: Deed, step: int = 0, *, drains: bool = False) -> Cou
 async def _worker(world: World, deed: Deed, loop: CancellingLoop, course: Course, *, lives_on: bool) -> None:
     calls, told = len(world.calls.made), len(world.audit.events)
 
+    start = start_of(world)
+
     async def noted(world: World) -> None:
-        course.answers.append(await deed(world))
+        course.answer = await answer_of(deed, world)
 
     def watch() -> None:
         made = world.calls.made[calls:]
@@ -112,12 +116,13 @@ async def _worker(world: World, deed: Deed, loop: CancellingLoop, course: Course
     assert current is not None
     current.set_name(WORKER)
     loop.watch = watch
-    loop.work = asyncio.ensure_future(live(world, noted))
+    loop.work = asyncio.ensure_future(noted(world))
     await asyncio.wait({loop.work})
     if not loop.work.cancelled():
         loop.work.result()
     loop.work = None
     course.told = world.audit.events[told:]
+    require_promised(world, start, [deed], [course.answer], failing=True)
     begun = len(world.calls.made)
     await require_nothing_under_way(world.clock)
     assert begun == len(world.calls.made), f"begun after the end: {world.calls.names()[begun:]}"
@@ -179,7 +184,8 @@ def walk(operation: Operation, choose: Callable[[Course], list[int]], *, latency
         course = run(struck, operation.scenario.deed, step, drains=drains)
         assert course.next_took <= usual.next_took + LONGER, f"step {step}: the next caller waits {course.next_took} s"
         struck.calls.latency = 0.0
-        require_answers_told(Struck(struck, course.answers, [*course.told]), operation.told)
+        answers = [] if course.answer.died or course.answer.refusal else [course.answer.value]
+        require_answers_told(Struck(struck, answers, [*course.told]), operation.told)
         operation.rest(struck)
         require_ends_told(struck)
         require_forgotten(struck)

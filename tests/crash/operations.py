@@ -7,15 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.broker.configure import delete_role, put_role
-from shared.broker.revoke import revoke_role
 from shared.core.errors import Refused
 from shared.core.lease import State
 from shared.core.role import Role, ServicePrincipalTarget, Target
 from tests.crash import test_reconcile
-from tests.crash.scenarios import TARGETS, fan_outs, forced, forcing, fresh, issuing, revoking, scenarios, with_lease
-from tests.crash.walk import Deed, Scenario, live, require_nothing_left, require_owned, sweep_once, sweeping
+from tests.crash.scenarios import fan_outs, forced, scenarios
+from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
 from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, GROUPS, SCOPES, WEB, World, request, world
+from tests.support.operations import (
+    TARGETS,
+    Deed,
+    deleting_the_role,
+    forcing,
+    fresh,
+    issuing,
+    reconciling,
+    revoking,
+    revoking_the_role,
+    sweeping,
+    with_lease,
+)
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "service principal": {
@@ -74,9 +86,9 @@ def _configurations(kind: str, target: Target) -> Iterator[Operation]:
     change = Scenario("change role", lambda: with_lease(target, age=60), putting(other))
     yield Operation(change, "put_role", configured(putting(other), other))
     yield Operation(Scenario("delete role", lambda: fresh(target), deleting), "delete_role", configured(deleting, ""))
-    ending = Scenario("delete role with its leases", lambda: two_leases(target), deleting_with_leases)
-    yield Operation(ending, "delete_role", configured(deleting_with_leases, "", ends_all=True))
-    yield Operation(Scenario("revoke role", lambda: two_leases(target), revoking_all), "revoke_role", at_once)
+    ending = Scenario("delete role with its leases", lambda: two_leases(target), deleting_the_role)
+    yield Operation(ending, "delete_role", configured(deleting_the_role, "", ends_all=True))
+    yield Operation(Scenario("revoke role", lambda: two_leases(target), revoking_the_role), "revoke_role", at_once)
 
 
 def _reconciliations(target: Target) -> Iterator[Operation]:
@@ -85,7 +97,7 @@ def _reconciliations(target: Target) -> Iterator[Operation]:
         test_reconcile.require_only_theirs(world, target)
 
     for name, make in (("a lost record", test_reconcile.lost), ("deleted by hand", test_reconcile.deleted)):
-        scenario = Scenario(f"reconcile {name}", lambda make=make: make(target), test_reconcile.reconciling)  # type: ignore[misc]
+        scenario = Scenario(f"reconcile {name}", lambda make=make: make(target), reconciling)  # type: ignore[misc]
         yield Operation(scenario, "reconcile", rest)
 
 
@@ -126,16 +138,6 @@ def putting(kind: str) -> Deed:
 async def deleting(world: World) -> None:
     """An admin deletes the role, which has no leases."""
     await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=False)
-
-
-async def deleting_with_leases(world: World) -> None:
-    """An admin deletes the role and ends its leases."""
-    await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
-
-
-async def revoking_all(world: World) -> None:
-    """An admin ends all leases of the role."""
-    await revoke_role(world.outside, request(ADMINISTRATOR), WEB)
 
 
 def at_once(world: World) -> None:

@@ -44,6 +44,15 @@ def test_a_verb_that_is_cancelled_leaves_no_more_than_a_death_and_its_worker_as_
     assert cases > 0
 
 
+_KEPT = ["message, service principal", "issue, application secret", "repeat, service principal"]
+
+
+@pytest.mark.parametrize("name", _KEPT)
+def test_a_verb_that_is_cancelled_amid_a_renewal_leaves_nothing_running(name: str, record_property: Report) -> None:
+    """Calls last for seconds: meanwhile a hold is renewed, or a turn, and of a sweep's hands some have begun."""
+    record_property("cases", walk(OPERATIONS[name], lambda course: every_step(course)[::11], latency=4.0))
+
+
 @pytest.mark.parametrize("name", ["issue, application secret", "repeat, service principal", "sweep, application secret"])
 def test_a_host_that_drains_leaves_no_more_than_a_death(name: str, record_property: Report) -> None:
     """All tasks of the worker are cancelled at once, those that keep a lease or a turn as well."""

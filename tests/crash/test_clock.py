@@ -12,13 +12,13 @@ from shared.broker.issue import Issued
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import Target
-from tests.crash.scenarios import TARGETS, issuing, issuing_once, renewing, revoking
 from tests.crash.test_reconcile import reconcile_once
-from tests.crash.walk import Deed, Scenario, length, live, require_owned, sweep_once, sweeping
+from tests.crash.walk import Scenario, length, live, require_owned, sweep_once
 from tests.crash.ways import require_ends_told
 from tests.fakes.calls import Died
 from tests.fakes.clock import START
 from tests.fakes.world import World, role, world
+from tests.support.operations import TARGETS, Deed, issuing, issuing_once, renewing, revoking, sweeping
 
 HOUR = 3600.0
 JUMPS = [pytest.param(HOUR, id="an hour forth"), pytest.param(-HOUR, id="an hour back")]

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
-from tests.crash.scenarios import TARGETS, issuing, scenarios
+from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, length, sweep_once, walked
 from tests.fakes.calls import Died
+from tests.support.operations import TARGETS, issuing
 
 LAGS = (3.0,)
 """Seconds for which fresh objects read as absent: longer than a call, shorter than an undo asks again."""

@@ -8,11 +8,11 @@ import pytest
 from shared.broker.issue import Ask, issue
 from shared.core.errors import Unreachable
 from shared.core.lease import State
-from tests.crash.scenarios import issuing, only
 from tests.crash.walk import Blow, Scenario, blows, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import BOB, EXISTING, WEB, World, request, role, secret_target, world
+from tests.support.operations import issuing, only
 
 type Report = Callable[[str, object], None]
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.errors import Locked, Unreachable, Upstream
-from tests.crash.scenarios import TARGETS, forced
+from tests.crash.scenarios import forced
 from tests.crash.walk import Scenario, blows, length, require_nothing_left, strike, walked
 from tests.fakes.calls import Died
 from tests.fakes.world import World
+from tests.support.operations import TARGETS
 
 WALKS = [
     pytest.param(scenario, id=f"{scenario.name}, {kind}, lag {lag:.0f} s")

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.crash.operations import Operation, all_operations
-from tests.crash.scenarios import TARGETS, issuing_scenarios
-from tests.crash.walk import Blow, Scenario, blows, length, require_nothing_left, require_owned, strike, sweeping
+from tests.crash.scenarios import issuing_scenarios
+from tests.crash.walk import Blow, Scenario, blows, length, require_nothing_left, require_owned, strike
 from tests.crash.ways import WAYS, Way, require_answers_told, require_ends_told, require_forgotten, struck
 from tests.fakes.calls import Died
 from tests.fakes.world import World
+from tests.support.operations import TARGETS, sweeping
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
 ISSUES = [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from shared.core.lease import State
-from tests.crash.scenarios import TARGETS, fan_outs, fanning_out, taking_messages
+from tests.crash.scenarios import fan_outs
 from tests.crash.walk import blows, live, require_owned, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import World
+from tests.support.operations import TARGETS, fanning_out, taking_messages
 
 
 def drain(world: World) -> None:

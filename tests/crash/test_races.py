@@ -1,53 +1,45 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
-from shared.broker.configure import delete_role, put_role
-from shared.broker.revoke import revoke, revoke_role
+from shared.broker.configure import put_role
 from shared.core.errors import Unavailable
 from shared.core.lease import State
 from shared.core.role_document import write_role
-from tests.crash.scenarios import TARGETS, fresh, issuing, only, renewing, revoking, scenarios, with_lease
-from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, sweeping
+from tests.crash.promised import frozen_then_swept, require_promised
+from tests.crash.scenarios import scenarios
+from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned
 from tests.fakes.calls import Call, Died
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role
+from tests.model.judge import Answer, answer_of, start_of
+from tests.support.operations import (
+    TARGETS,
+    Deed,
+    deleting_the_role,
+    fresh,
+    issuing,
+    only,
+    renewing,
+    revoking,
+    revoking_all,
+    revoking_the_role,
+    sweeping,
+    with_lease,
+)
 
-type Other = Callable[[World], Awaitable[object]]
 type Report = Callable[[str, object], None]
 
 
-async def frozen_then_swept(world: World) -> None:
-    """The worker's machine stands still for longer than a hold lasts, and a sweep runs."""
-    world.clock.jump(25)
-    await sweeping(world)
-
-
-async def revoked(world: World) -> None:
-    """Somebody revokes whatever lease there is."""
-    for lease_id in list(world.leases.rows):
-        await revoke(world.outside, request(ADMINISTRATOR), lease_id)
-
-
-async def role_revoked(world: World) -> None:
-    """Somebody revokes all leases of the role."""
-    await revoke_role(world.outside, request(ADMINISTRATOR), WEB)
-
-
-async def role_deleted(world: World) -> None:
-    """Somebody deletes the role, with all its leases."""
-    await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
-
-
-OTHERS: list[Other] = [frozen_then_swept, revoked, role_revoked, role_deleted]
+OTHERS: list[Deed] = [frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role]
 
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("lag", [0.0, 3.0])
-def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kind: str, other: Other) -> None:
+def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kind: str, other: Deed) -> None:
     """Whoever loses undoes its own work, at whichever call the other one came in between."""
     scenario = scenarios(TARGETS[kind], lag)[0]
     for ordinal in range(1, length(scenario) + 1):
@@ -58,7 +50,7 @@ def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kin
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("kind", TARGETS)
-def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Other, record_property: Report) -> None:
+def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Deed, record_property: Report) -> None:
     """The loser dies at any of its later calls: what it has made is found all the same."""
     scenario = scenarios(TARGETS[kind])[0]
     count = 0
@@ -70,7 +62,7 @@ def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Other, 
     assert count > 0
 
 
-def death_strikes(scenario: Scenario, ordinal: int, other: Other, death: int) -> bool:
+def death_strikes(scenario: Scenario, ordinal: int, other: Deed, death: int) -> bool:
     """One such case; says whether the worker lived long enough to die there."""
     world = interrupted(scenario, ordinal, other)
     world.calls.fail_at(death, Died(), after=death % 4 < 2)
@@ -83,23 +75,30 @@ def death_strikes(scenario: Scenario, ordinal: int, other: Other, death: int) ->
     return died
 
 
-def interrupted(scenario: Scenario, ordinal: int, other: Other) -> World:
+def interrupted(scenario: Scenario, ordinal: int, other: Deed) -> World:
     """A world in which the other one comes in before that call."""
     world = scenario.make()
     world.calls.meanwhile(len(world.calls.made) + ordinal, lambda: live(world, other))
     return world
 
 
-def done_while_interrupted(scenario: Scenario, ordinal: int, other: Other) -> World:
-    """The same, and the deed done to its end."""
-    world = interrupted(scenario, ordinal, other)
-    world.run(lambda: live(world, scenario.deed))
+def done_while_interrupted(scenario: Scenario, ordinal: int, other: Deed) -> World:
+    """The same, and the deed done to its end; both were answered as the model allows."""
+    world, answers = scenario.make(), list[Answer]()
+
+    async def coming_in() -> None:
+        answers.append(await answer_of(other, world))
+
+    start = start_of(world)
+    world.calls.meanwhile(len(world.calls.made) + ordinal, coming_in)
+    answer = world.run(lambda: answer_of(scenario.deed, world))
+    require_promised(world, start, [scenario.deed, other], [answer, *answers])
     return world
 
 
 async def role_deleted_and_swept(world: World) -> None:
     """The same, and a sweep ends them at once."""
-    await role_deleted(world)
+    await deleting_the_role(world)
     await sweeping(world)
 
 
@@ -146,7 +145,7 @@ async def role_narrowed(world: World) -> None:
     """Somebody takes most of the role's rights away, and revokes what is out."""
     narrow = write_role(role(principal_target(roles=1, groups=0)))
     await put_role(world.outside, request(ADMINISTRATOR), WEB, narrow, expected=None)
-    await role_revoked(world)
+    await revoking_the_role(world)
 
 
 def test_no_lease_has_more_rights_than_its_role_after_that_was_narrowed() -> None:
@@ -160,9 +159,9 @@ def test_no_lease_has_more_rights_than_its_role_after_that_was_narrowed() -> Non
         require_nothing_left(world)
 
 
-@pytest.mark.parametrize("other", [revoked, role_revoked, sweeping, renewing])
+@pytest.mark.parametrize("other", [revoking_all, revoking_the_role, sweeping, renewing])
 @pytest.mark.parametrize("deed", [revoking, renewing, sweeping])
-def test_two_who_meet_on_an_active_lease_leave_nothing(deed: Other, other: Other) -> None:
+def test_two_who_meet_on_an_active_lease_leave_nothing(deed: Deed, other: Deed) -> None:
     """Revoking, renewing and sweeping meet at any call: the lease ends once, and nothing stays."""
     age = 301.0 if sweeping in {deed, other} else 60.0
     scenario = Scenario("two", lambda: with_lease(TARGETS["service principal"], age=age), deed)

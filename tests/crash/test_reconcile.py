@@ -13,10 +13,10 @@ from shared.core.footprint import Assignment
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import Target
-from tests.crash.scenarios import TARGETS, fresh, issuing, only
 from tests.crash.walk import Scenario, length, live, sweep_once
 from tests.fakes.cloud_state import Granted, Thing
 from tests.fakes.world import DEFINITION, EXISTING, SCOPES, World, guid
+from tests.support.operations import TARGETS, fresh, issuing, only, reconciling
 
 type Report = Callable[[str, object], None]
 
@@ -24,11 +24,6 @@ THEIRS = LeaseId.parse("web.01jmdgfw000000000000000000")
 """A lease of another broker's, in the same tenant."""
 _HOURS = 6
 """Runs after which something that is still there is never going to vanish."""
-
-
-async def reconciling(world: World) -> None:
-    """A reconciliation, as a deed."""
-    await reconcile(world.outside, "run")
 
 
 async def dry_run(world: World) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from shared.core.errors import Refused, Throttled, Unreachable, Upstream
 from shared.core.lease import State
-from tests.crash.scenarios import TARGETS, scenarios
+from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, blows, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
+from tests.support.operations import TARGETS
 
 LOOKUPS = ("directory.find_application", "directory.find_principal", "directory.secrets_named", "applications.secrets_named")
 """The calls by which a worker learns what a dead one has made."""

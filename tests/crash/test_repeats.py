@@ -10,11 +10,24 @@ from shared.broker.issue import Issued
 from shared.broker.revoke import revoke
 from shared.core.errors import LeaseholdError, LostRace, Pending, Refused, Throttled, Unreachable
 from shared.core.lease import State
-from tests.crash.scenarios import TARGETS, forcing, fresh, issuing_once, only, renewing, with_answer_lost
-from tests.crash.test_races import done_while_interrupted, frozen_then_swept, revoked, role_deleted, role_revoked
-from tests.crash.walk import Deed, Scenario, blows, length, live, require_nothing_left, require_owned, strike, sweep_once
+from tests.crash.promised import frozen_then_swept
+from tests.crash.test_races import done_while_interrupted
+from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World, request
+from tests.support.operations import (
+    TARGETS,
+    Deed,
+    deleting_the_role,
+    forcing_all,
+    fresh,
+    issuing_once,
+    only,
+    renewing,
+    revoking_all,
+    revoking_the_role,
+    with_answer_lost,
+)
 
 type Report = Callable[[str, object], None]
 
@@ -117,7 +130,7 @@ def test_a_repeat_that_dies_after_one_that_died_leaves_nothing(kind: str, record
     assert count > 0
 
 
-OTHERS: list[Deed] = [issuing_once, frozen_then_swept, revoked, role_revoked, role_deleted, forcing]
+OTHERS: list[Deed] = [issuing_once, frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role, forcing_all]
 
 
 @pytest.mark.parametrize("other", OTHERS)

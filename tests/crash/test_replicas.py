@@ -10,10 +10,10 @@ import pytest
 from shared.broker.issue import Ask, issue
 from shared.broker.reconcile import Reconciliation, reconcile
 from shared.core.lease import Cause, State
-from tests.crash.scenarios import TARGETS, only, revoking, with_lease
 from tests.crash.walk import Blow, live, require_nothing_left, require_owned, settle, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import REPLICAS, WEB, Replicas, World, principal_target, request, role, world
+from tests.support.operations import TARGETS, only, revoking, with_lease
 
 SEEDS = range(40)
 

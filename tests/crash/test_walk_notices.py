@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from shared.core.errors import LostRace
 from shared.core.issue_key import IssueKey
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
-from tests.crash.scenarios import TARGETS, fresh, issuing
-from tests.crash.walk import Blow, Scenario, blows, require_nothing_left, require_owned, strike
+from tests.crash.test_races import done_while_interrupted
+from tests.crash.walk import Blow, Scenario, blows, length, require_nothing_left, require_owned, strike
 from tests.fakes.calls import Calls, Died
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.world import World
+from tests.support.operations import TARGETS, Deed, fresh, issuing, issuing_once, renewing, revoking_all, with_answer_lost
 
 
 class OpensLate(MemoryLeases):
@@ -74,3 +76,24 @@ def test_the_swapped_broker_works_as_long_as_nobody_dies() -> None:
     require_owned(world)
     world.clock.jump(301)
     require_nothing_left(world)
+
+
+def _overwrites(leases: MemoryLeases, lease: Lease) -> None:
+    if lease.id not in leases.rows:
+        raise LostRace
+
+
+@pytest.mark.parametrize("deed", [renewing, issuing_once])
+def test_the_walk_fails_when_a_store_takes_every_write(deed: Deed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever version it names: nothing leaks, and a revoked lease is active again, as the model does not allow."""
+    met_at_each_call(deed)
+    monkeypatch.setattr(MemoryLeases, "_require_unchanged", _overwrites)
+    with pytest.raises(AssertionError, match=r"no order of these fits|and not"):
+        met_at_each_call(deed)
+
+
+def met_at_each_call(deed: Deed) -> None:
+    """A lease is revoked amid the deed."""
+    scenario = Scenario("meeting", lambda: with_answer_lost(TARGETS["service principal"], age=60), deed)
+    for ordinal in range(1, length(scenario) + 1):
+        done_while_interrupted(scenario, ordinal, revoking_all)

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shared.broker.sweep import sweep
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.lease import State
+from tests.crash.promised import require_promised
 from tests.fakes.calls import Died
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import World
-
-type Deed = Callable[[World], Awaitable[object]]
+from tests.model.judge import Answer, answer_of, start_of
+from tests.support.operations import Deed, sweeping
 
 _TOO_MANY = 40
 """Sweeps after which something that is still there is never going to vanish."""
@@ -52,12 +52,19 @@ def blows(scenario: Scenario) -> Iterator[Blow]:
         yield Blow(ordinal, after=True)
 
 
-def strike(world: World, deed: Deed, blow: Blow, error: BaseException) -> None:
-    """Does the deed, struck there; the worker that survives goes on to its end."""
+def strike(world: World, deed: Deed, blow: Blow, error: BaseException) -> Answer:
+    """Does the deed, struck there; the worker that survives goes on to its end.
+
+    What it was answered, and what is there, is what the model allows.
+    """
+    start = start_of(world)
     world.calls.fail_at(len(world.calls.made) + blow.ordinal, error, after=blow.after)
+    answer = Answer(died=True)
     with suppress(Died):
-        world.run(lambda: live(world, deed))
+        answer = world.run(lambda: answer_of(deed, world))
     world.calls.revive()
+    require_promised(world, start, [deed], [answer], failing=True)
+    return answer
 
 
 async def live(world: World, deed: Deed) -> None:
@@ -87,11 +94,6 @@ def walked(scenario: Scenario, error: Callable[[], BaseException], *, also_after
 def sweep_once(world: World) -> None:
     """One sweep by a new worker, however it ends."""
     world.run(lambda: live(world, sweeping))
-
-
-async def sweeping(world: World) -> None:
-    """A sweep, as a deed."""
-    await sweep(world.outside, "sweep")
 
 
 def require_owned(world: World) -> None:

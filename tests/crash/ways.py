@@ -53,13 +53,10 @@ class Struck:
 def struck(scenario: Scenario, way: Way) -> Iterator[Struck]:
     """Once for each call that the undisturbed deed makes."""
     for ordinal in range(1, length(scenario) + 1):
-        world, answers = scenario.make(), list[object]()
+        world = scenario.make()
         before = len(world.audit.events)
-
-        async def noted(world: World, answers: list[object] = answers) -> None:
-            answers.append(await scenario.deed(world))
-
-        strike(world, noted, Blow(ordinal, after=way.after), way.error())
+        answer = strike(world, scenario.deed, Blow(ordinal, after=way.after), way.error())
+        answers = [] if answer.died or answer.refusal else [answer.value]
         yield Struck(world, answers, world.audit.events[before:])
 
 

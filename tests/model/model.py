@@ -91,6 +91,8 @@ def _issue_under_a_key(now: Machine, by: By) -> Iterator[Step]:
         if by.beside:
             yield Step("interrupted", now)
             yield Step("interrupted", replace(now, lease="over"))
+            # It stood still for longer than a hold lasts, and the key stands for another's lease.
+            yield Step("interrupted", replace(now, others_over=now.others_over + 1))
     elif not now.usable:
         yield Step("lease_ended", now)
     elif now.role == "other":

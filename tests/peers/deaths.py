@@ -5,10 +5,10 @@ from __future__ import annotations
 from shared.core.lease import State
 from shared.core.role import Target
 from tests.broker.scenes import swept
-from tests.crash.scenarios import issuing
 from tests.crash.walk import Blow, require_owned, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import World, role, world
+from tests.support.operations import issuing
 
 
 def died_after(target: Target, call: str) -> World:

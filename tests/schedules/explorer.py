@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from tests.crash.walk import Deed
 from tests.fakes.world import World
-from tests.schedules.scheduler import Answer, Choice, CutOff, Schedule
+from tests.model.judge import Answer
+from tests.schedules.scheduler import Choice, CutOff, Schedule
+from tests.support.operations import Deed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,20 @@
 """``python -m tests.schedules.planted [NUMBER ...]``: puts defects into the code, one at a time, and says which are found.
 
-The defects stand in ``defects.toml``, numbered. Each is tried in a process of its own, which imports one module with the defect
-in it. The exit status is 1 when one is not found, or does not fit the code any more.
+The defects stand in ``defects.toml``, numbered. Each is tried in a process of its own (``--one NUMBER``), which imports one
+module with the defect in it; so many at once as the machine has processors. The exit status is 1 when one is not found, or
+does not fit the code any more.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
+import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +59,7 @@ def find(defect: Defect) -> bool:
     sys.meta_path.insert(0, Planter(defect.file.removesuffix(".py").replace("/", "."), path, code))
     from tests.schedules.explorer import Bound, explore  # noqa: PLC0415 - with the defect in it
     from tests.schedules.judge import judged  # noqa: PLC0415
-    from tests.schedules.verbs import meetings  # noqa: PLC0415
+    from tests.schedules.meetings import meetings  # noqa: PLC0415
 
     logging.disable(logging.CRITICAL)
     found = [each for each in meetings() if any(pair in each.pair.name for pair in defect.pairs)]
@@ -69,24 +74,35 @@ def find(defect: Defect) -> bool:
     return False
 
 
-def main(numbers: list[str]) -> int:
+def find_all(wanted: Sequence[Defect]) -> list[Defect]:
+    """Those that are not found; prints each. A process for each, a few at once."""
+    with ThreadPoolExecutor(os.process_cpu_count() or 1) as some:
+        found = list(some.map(_in_a_process, wanted))
+    return [each for each, is_found in zip(wanted, found, strict=True) if not is_found]
+
+
+def _in_a_process(defect: Defect) -> bool:
+    command = [sys.executable, "-m", "tests.schedules.planted", "--one", str(defect.number)]
+    try:
+        code = subprocess.run(command, cwd=ROOT, timeout=_SECONDS, check=False).returncode
+    except subprocess.TimeoutExpired:
+        code = _NOT_FOUND
+    sys.stdout.write(f"{'found' if code == _FOUND else 'NOT FOUND'}: {defect.number}. {defect.what}\n")
+    sys.stdout.flush()
+    return code == _FOUND
+
+
+def main(arguments: Sequence[str]) -> int:
     """Tries those, or all."""
-    wanted = [each for each in defects() if not numbers or str(each.number) in numbers]
-    missed = 0
-    for each in wanted:
-        command = [
-            sys.executable,
-            "-c",
-            f"from tests.schedules.planted import *; sys.exit(not find(defects()[{each.number - 1}]))",
-        ]
-        try:
-            code = subprocess.run(command, cwd=ROOT, timeout=_SECONDS, check=False).returncode
-        except subprocess.TimeoutExpired:
-            code = _NOT_FOUND
-        missed += code != _FOUND
-        sys.stdout.write(f"{'found' if code == _FOUND else 'NOT FOUND'}: {each.number}. {each.what}\n")
-        sys.stdout.flush()
-    sys.stdout.write(f"\n{len(wanted) - missed} of {len(wanted)} planted defects are found\n")
+    parser = argparse.ArgumentParser(prog="python -m tests.schedules.planted", description=__doc__)
+    parser.add_argument("--one", type=int, help="in this process; prints nothing")
+    parser.add_argument("numbers", type=int, nargs="*")
+    asked = parser.parse_args(arguments)
+    if asked.one is not None:
+        return _FOUND if find(next(each for each in defects() if each.number == asked.one)) else _NOT_FOUND
+    wanted = [each for each in defects() if not asked.numbers or each.number in asked.numbers]
+    missed = find_all(wanted)
+    sys.stdout.write(f"\n{len(wanted) - len(missed)} of {len(wanted)} planted defects caught\n")
     return 1 if missed else 0
 
 

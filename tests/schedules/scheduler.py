@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.errors import LeaseholdError
-from tests.crash.walk import Deed
 from tests.fakes.calls import Call, Died
 from tests.fakes.clock import WORKER
 from tests.fakes.loop import StillLoop
 from tests.fakes.world import World
-
-WORKERS = ("a", "b")
-
+from tests.model.judge import WORKERS, Answer
+from tests.support.operations import Deed
 
 _DEATHS = {"": "", "before": "-", "after": "+"}
 
@@ -48,15 +46,6 @@ class Choice:
 
 class CutOff(BaseException):
     """What would follow was seen before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a worker's operation came to."""
-
-    value: object = None
-    refusal: LeaseholdError | None = None
-    died: bool = False
 
 
 type Chooser = Callable[["Schedule", Sequence[Choice]], Choice]

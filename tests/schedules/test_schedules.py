@@ -11,12 +11,12 @@ from importlib import import_module
 import pytest
 
 import shared.broker
-from tests.crash.scenarios import TARGETS
 from tests.model.model import RULES, Done, Machine, ends
 from tests.schedules.explorer import Bound, explore, replay
 from tests.schedules.judge import judged
+from tests.schedules.meetings import Meeting, meetings
 from tests.schedules.planted import defects, main, planted
-from tests.schedules.verbs import VERBS, Meeting, meetings
+from tests.support.operations import TARGETS, VERBS
 
 _STRAYING = ["renew + revoke", "repeat + revoke", "revoke + revoke", "revoke + sweep", "issue under a key + issue under a key"]
 

@@ -1,0 +1,145 @@
+"""Whether what verbs were answered, and what is there in the end, is what the model allows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.broker.issue import Issued
+from shared.broker.revoke import Revoking
+from shared.core.audit import Outcome
+from shared.core.errors import LeaseholdError, LostRace, Upstream
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId
+from shared.core.role import Role
+from tests.fakes.world import WEB, World
+from tests.model.model import Done, Machine, Told, ends
+from tests.support.operations import LASTS, OTHER_TARGET, Deed
+
+WORKERS = ("a", "b")
+
+_ANSWERS: dict[type, Callable[[str, object], str]] = {
+    Issued: lambda _, __: "issued",
+    Lease: lambda verb, lease: "renewed" if verb == "renew" else str(getattr(lease, "state", "")),
+    Role: lambda _, __: "written",
+    Revoking: lambda _, __: "revoking",
+}
+_SWEEPS = {"sweep", "message", "poison"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker's verb came to. ``died``: nobody knows how far it has come."""
+
+    value: object = None
+    refusal: LeaseholdError | None = None
+    died: bool = False
+
+
+async def answer_of(deed: Deed, world: World) -> Answer:
+    """Does it. A lost race is the broker's own affair: raises ``AssertionError`` where one comes out."""
+    try:
+        return Answer(await deed(world))
+    except LostRace:
+        raise AssertionError("a lost race left the broker") from None
+    except Upstream as failure:
+        return Answer(refusal=failure, died=True)
+    except LeaseholdError as refusal:
+        return Answer(refusal=refusal)
+
+
+def start_of(world: World) -> Machine:
+    """How the world is, as the model says it, before anything is done."""
+    seen = observed(world, Machine(), ())
+    if seen.lease != "none" or not world.leases.rows:
+        return seen
+    met = world.leases.rows[min(world.leases.rows)]
+    with_it = Machine(lease=_told(world, met), expired=met.expires_at <= world.clock.now())
+    return observed(world, with_it, ())
+
+
+def require_as_promised(
+    world: World, start: Machine, verbs: Sequence[str], answers: Sequence[Answer], order: Sequence[str] = ()
+) -> None:
+    """One verb, or two side by side, or in the ``order`` of their workers. Each end and each issue is told once, besides."""
+    history = [
+        Done(verb, worker, None if answer.died else _said(verb, answer))
+        for verb, worker, answer in zip(verbs, WORKERS, answers, strict=False)
+    ]
+    possible = ends(start, history, order)
+    assert possible, f"no order of these fits: {history}"
+    seen = observed(world, start, answers)
+    fitting = [each for each in possible if _fits(each, seen, answers)]
+    assert fitting, f"after {history}\nis      {seen}\nand not {sorted(map(str, possible))}"
+    _require_told_once(world, answers)
+
+
+def _said(verb: str, answer: Answer) -> str:
+    if answer.refusal is not None:
+        return str(getattr(answer.refusal, "stable_code", answer.refusal.code))
+    named = _ANSWERS.get(type(answer.value))
+    if named is not None:
+        return named(verb, answer.value)
+    return {"delete role": "revoking"}.get(verb, "swept" if verb in _SWEEPS else "looked")
+
+
+def observed(world: World, start: Machine, answers: Sequence[Answer]) -> Machine:
+    """What is seen from outside, as the model would say it."""
+    told = {lease_id: _told(world, lease) for lease_id, lease in sorted(world.leases.rows.items())}
+    met = _met(world, start)
+    others = Counter(state for lease_id, state in told.items() if lease_id != met)
+    kept = world.roles.kept(WEB)
+    lease = world.leases.rows[met] if met else None
+    return Machine(
+        lease=told[met] if met else "none",
+        expired=start.expired,
+        renewed=lease is not None and lease.expires_at - lease.issued_at > timedelta(seconds=LASTS),
+        secret=_who_signs_in(world, answers),
+        role="gone" if kept is None else "other" if kept.target == OTHER_TARGET else "same",
+        others=others["active"],
+        others_over=others["over"],
+    )
+
+
+def _met(world: World, start: Machine) -> LeaseId | None:
+    """The lease that the verbs meet on: the one of the scene, or the one that the key stands for."""
+    if start.lease != "none":
+        return min(world.leases.rows, default=None)
+    return next((key.lease_id for key in world.leases.keys.values() if key.lease_id in world.leases.rows), None)
+
+
+def _told(world: World, lease: Lease) -> Told:
+    generation = world.generations.rows.get(lease.id.role)
+    state = (lease.under(generation.number) if generation else lease).state
+    return {State.ACTIVE: "active", State.PLANNED: "none"}.get(state, "over")  # type: ignore[return-value]  # they are
+
+
+def _who_signs_in(world: World, answers: Sequence[Answer]) -> str:
+    """The workers whose callers got a secret that works, of those that it is one lease's."""
+    keyed = [
+        (worker, answer.value)
+        for worker, answer in zip(WORKERS, answers, strict=False)
+        if isinstance(answer.value, Issued) and world.leases.rows[answer.value.lease.id].key
+    ]
+    given = ((worker, issued.credential) for worker, issued in keyed)
+    return "".join(worker for worker, each in given if world.cloud.signs_in(each.client_id, each.client_secret))
+
+
+def _fits(model: Machine, seen: Machine, answers: Sequence[Answer]) -> bool:
+    """A worker that died has told nobody how far it came: leases that are over beside the one are not counted then."""
+    wanted = (model.lease, model.role, model.others)
+    if wanted != (seen.lease, seen.role, seen.others):
+        return False
+    if model.lease == "active" and (model.renewed, model.secret) != (seen.renewed, seen.secret):
+        return any(each.died for each in answers) and model.renewed == seen.renewed and len(seen.secret) <= 1
+    return model.others_over == seen.others_over or any(each.died for each in answers)
+
+
+def _require_told_once(world: World, answers: Sequence[Answer]) -> None:
+    """Nothing is told twice, unless somebody died who had told it and not noted that."""
+    told = Counter((event.operation, event.lease) for event in world.audit.events if event.outcome is Outcome.DONE)
+    if not any(each.died for each in answers):
+        once = {"issue", "end"}
+        assert not [each for each, count in told.items() if each[0] in once and count > 1], f"told twice: {told}"

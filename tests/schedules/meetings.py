@@ -1,0 +1,66 @@
+"""The verbs that meet, the worlds in which they do, and their pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations_with_replacement
+
+from shared.broker.fan_out import leave
+from shared.core.role import Target
+from tests.fakes.world import World
+from tests.model.model import Machine
+from tests.schedules.explorer import Pair
+from tests.support.operations import LASTS, TARGETS, VERBS, Verb, fresh, revoking_the_role, with_answer_lost
+
+_LEFT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Two verbs that meet, and how the world is then, as the model says it."""
+
+    pair: Pair
+    verbs: tuple[Verb, Verb]
+    start: Machine
+
+
+def _live(target: Target) -> World:
+    return with_answer_lost(target, age=_LEFT)
+
+
+def _due(target: Target) -> World:
+    made = with_answer_lost(target, age=LASTS + 1.0)
+    made.run(lambda: leave(made.outside, list(made.leases.rows)))
+    return made
+
+
+def _revoked(target: Target) -> World:
+    made = with_answer_lost(target, age=_LEFT)
+    made.run(lambda: revoking_the_role(made))
+    return made
+
+
+SCENES: dict[str, tuple[Callable[[Target], World], Machine]] = {
+    "fresh": (fresh, Machine()),
+    "live": (_live, Machine(lease="active")),
+    "due": (_due, Machine(lease="active", expired=True)),
+    "revoked": (_revoked, Machine(lease="over")),
+}
+_URGENT = ("fresh", "revoked", "due", "live")
+_NEEDS_A_LEASE = {"renew", "revoke", "force", "message", "poison", "repeat"}
+
+
+def meetings() -> Iterator[Meeting]:
+    """Every two of them, one with itself included, for each kind of credential, in each scene that one of them needs."""
+    for kind, target in TARGETS.items():
+        for one, other in combinations_with_replacement(VERBS, 2):
+            for scene in sorted({one.scene, other.scene}, key=_URGENT.index):
+                names = {one.name, other.name}
+                if (_NEEDS_A_LEASE if scene == "fresh" else {"issue under a key"}) & names:
+                    continue
+                make, start = SCENES[scene]
+                name = f"{one.name} + {other.name}, {scene}, {kind}"
+                pair = Pair(name, partial(make, target), (one.deed, other.deed))
+                yield Meeting(pair, (one, other), start)

@@ -1,0 +1,226 @@
+"""What is done to a broker in walks and schedules, and the worlds in which it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.broker.configure import delete_role, put_role
+from shared.broker.fan_out import leave
+from shared.broker.force import revoke_as_operator
+from shared.broker.issue import Ask, Issued, issue
+from shared.broker.recall import recall
+from shared.broker.reconcile import Reconciliation, reconcile
+from shared.broker.renew import renew
+from shared.broker.repeat import issue_once
+from shared.broker.revoke import Revoking, revoke, revoke_role
+from shared.broker.set_aside import set_aside
+from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
+from shared.core.batch import Batch
+from shared.core.lease import Lease
+from shared.core.names import LeaseId
+from shared.core.role import Role, Target
+from shared.core.role_document import write_role
+from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, secret_target, world
+
+type Deed = Callable[[World], Awaitable[object]]
+
+TARGETS: dict[str, Target] = {
+    "service principal": principal_target(roles=2, groups=1, ready="token"),
+    "application secret": secret_target(ready="token"),
+}
+OTHER_TARGET = principal_target(roles=1, groups=0)
+"""What the role is changed to."""
+LASTS = 300
+"""Seconds of a lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One operation. ``scene``: the world that it needs, ``live`` if it does with any."""
+
+    name: str
+    deed: Deed
+    verb: Callable[..., object]
+    """The broker's function."""
+    scene: str = "live"
+
+
+def fresh(target: Target, lag: float = 0.0) -> World:
+    """A role and nothing else."""
+    return world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag)
+
+
+def with_lease(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A role and one active lease of that age in seconds."""
+    made = fresh(target, lag)
+    made.run(lambda: issuing(made))
+    made.clock.jump(age)
+    return made
+
+
+def with_answer_lost(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A lease that was issued under a key so many seconds ago, and whose secret nobody has got."""
+    made = fresh(target, lag)
+    made.run(lambda: issuing_once(made))
+    made.clock.jump(age)
+    return made
+
+
+def overdue(target: Target, lag: float = 0.0) -> World:
+    """Three leases that are over."""
+    made = fresh(target, lag)
+    for _ in range(3):
+        made.run(lambda: issuing(made))
+    made.clock.jump(LASTS + 1.0)
+    return made
+
+
+def queued(target: Target, lag: float = 0.0) -> World:
+    """The same, in the queue, two messages."""
+    made = overdue(target, lag)
+    made.run(lambda: leave(made.outside, list(made.leases.rows), together=2))
+    return made
+
+
+def recalled(target: Target, lag: float = 0.0, count: int = 2) -> World:
+    """A role whose leases, nearly five minutes old, were revoked a moment ago."""
+    made = fresh(target, lag)
+    for _ in range(count):
+        made.run(lambda: issuing(made))
+    made.clock.jump(250)
+    made.run(lambda: revoking_the_role(made))
+    return made
+
+
+def first(world: World) -> LeaseId:
+    """The lease that the world was made with."""
+    return min(world.leases.rows)
+
+
+def only(world: World) -> LeaseId:
+    """The one lease there is."""
+    (lease_id,) = world.leases.rows
+    return lease_id
+
+
+async def issuing(world: World) -> Issued:
+    """Alice issues."""
+    return await issue(world.outside, request(), Ask(WEB))
+
+
+async def issuing_once(world: World) -> Issued:
+    """Alice issues under her key, for the first time or again."""
+    return await issue_once(world.outside, request(), Ask(WEB), "alice-1")
+
+
+async def renewing(world: World) -> Lease:
+    """Alice renews."""
+    return await renew(world.outside, request(), first(world), LASTS)
+
+
+async def revoking(world: World) -> Lease:
+    """Alice revokes."""
+    return await revoke(world.outside, request(), first(world))
+
+
+async def revoking_all(world: World) -> None:
+    """An administrator revokes whatever leases there are, one by one."""
+    for lease_id in list(world.leases.rows):
+        await revoke(world.outside, request(ADMINISTRATOR), lease_id)
+
+
+async def forcing(world: World) -> Lease:
+    """An operator ends the lease in any case."""
+    return await revoke_as_operator(world.outside, request(ADMINISTRATOR), first(world), force=True)
+
+
+async def forcing_all(world: World) -> None:
+    """An operator ends whatever leases there are, in any case."""
+    for lease_id in list(world.leases.rows):
+        await revoke_as_operator(world.outside, request(ADMINISTRATOR), lease_id, force=True)
+
+
+async def sweeping(world: World) -> Summary:
+    """A sweep that somebody asked for."""
+    return await sweep(world.outside, "sweep")
+
+
+async def fanning_out(world: World) -> Summary:
+    """The timer's sweep, as if there were more than a few due."""
+    return await sweep_on_time(world.outside, "sweep", few=0)
+
+
+async def taking_the_message(world: World) -> Summary:
+    """A worker gets a message with the lease."""
+    return await end_due(world.outside, "message", Batch("batch", (first(world),)))
+
+
+async def taking_messages(world: World) -> None:
+    """A worker takes every message that was ever sent, one after the other."""
+    for batch in world.revocations.messages():
+        await end_due(world.outside, "message", batch)
+
+
+async def taking_the_poison(world: World) -> object:
+    """A message with the lease has failed too often."""
+    return await set_aside(world.outside, "poison", Batch("batch", (first(world),)))
+
+
+async def taking_poison(world: World) -> None:
+    """Every message that was ever sent has failed too often."""
+    for batch in world.revocations.messages():
+        await set_aside(world.outside, "poison", batch)
+
+
+async def recalling(world: World) -> None:
+    """A worker gets the messages by which revocations of whole roles begin."""
+    for said in world.revocations.recalls():
+        await recall(world.outside, "recall", said)
+
+
+async def recalling_all(world: World) -> None:
+    """The same, and then those that it has left to others."""
+    await recalling(world)
+    await taking_messages(world)
+
+
+async def reconciling(world: World) -> Reconciliation:
+    """The hourly run."""
+    return await reconcile(world.outside, "run")
+
+
+async def changing_the_role(world: World) -> Role:
+    """An administrator writes it anew, with another target."""
+    document = write_role(role(OTHER_TARGET, ttl=LASTS, max_ttl=2 * LASTS))
+    return await put_role(world.outside, request(ADMINISTRATOR), WEB, document, expected=None)
+
+
+async def deleting_the_role(world: World) -> Revoking | None:
+    """An administrator deletes it with its leases."""
+    return await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+
+
+async def revoking_the_role(world: World) -> Revoking:
+    """An administrator ends all its leases."""
+    return await revoke_role(world.outside, request(ADMINISTRATOR), WEB)
+
+
+VERBS = (
+    Verb("issue", issuing, issue),
+    Verb("issue under a key", issuing_once, issue_once, "fresh"),
+    Verb("repeat", issuing_once, issue_once),
+    Verb("renew", renewing, renew),
+    Verb("revoke", revoking, revoke),
+    Verb("force", forcing, revoke_as_operator),
+    Verb("sweep", sweeping, sweep, "due"),
+    Verb("fan out", fanning_out, sweep_on_time, "due"),
+    Verb("message", taking_the_message, end_due, "due"),
+    Verb("poison", taking_the_poison, set_aside, "due"),
+    Verb("recall", recalling, recall, "revoked"),
+    Verb("reconcile", reconciling, reconcile),
+    Verb("change role", changing_the_role, put_role),
+    Verb("delete role", deleting_the_role, delete_role),
+    Verb("revoke role", revoking_the_role, revoke_role),
+)
+"""Each verb of the broker, as the model (``tests.model``) names it."""
