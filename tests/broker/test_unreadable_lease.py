@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -100,12 +101,23 @@ async def test_what_waits_for_azure_is_resumed_without_it(scene: World) -> None:
     assert 1 == await resume(scene.outside)
 
 
-async def test_reconciliation_takes_nothing_of_its(scene: World) -> None:
+@pytest.mark.parametrize("state", [State.ACTIVE, State.ENDING])
+async def test_reconciliation_takes_nothing_of_its(scene: World, state: State) -> None:
     """It may be live: what is in Azure stays. The run tells which lease it could not read."""
+    scene.leases.rows[bad(scene)] = replace(scene.leases.rows[bad(scene)], state=state)
     scene.clock.jump(7200)
     before = scene.leftovers()
     run = await reconcile(scene.outside, "r")
     assert ((), (f"lease {bad(scene)}",), before) == (run.findings, run.unread, scene.leftovers())
+
+
+async def test_reconciliation_ends_it_not_even_where_its_objects_are_gone(scene: World) -> None:
+    """It looks missing from the lists, and cannot be looked at."""
+    scene.cloud.applications.clear()
+    scene.clock.jump(7200)
+    run = await reconcile(scene.outside, "r")
+    assert bad(scene) not in {each.lease for each in run.findings}
+    assert State.ACTIVE is scene.leases.rows[bad(scene)].state
 
 
 async def test_status_tells_of_it_as_long_as_it_cannot_be_read(scene: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,8 +80,11 @@ async def test_the_others_issue(scene: World) -> None:
     assert State.ACTIVE is (await issued(scene)).lease.state
 
 
-async def test_what_it_issued_gets_no_more(scene: World) -> None:
+@pytest.mark.parametrize("digest", [None, ""], ids=["digest", "no digest"])
+async def test_what_it_issued_gets_no_more(scene: World, digest: str | None) -> None:
     """Neither time nor a fresh secret: whether the role still grants the same cannot be told. The lease stays as it was."""
+    if digest is not None:
+        scene.leases.rows[stored(scene).id] = replace(stored(scene), target_digest=digest)
     before = stored(scene)
     refused: list[LeaseholdError] = []
     for attempt in (renew(scene.outside, ADMIN, before.id, None), issue_once(scene.outside, _alice(), Ask(BAD), "k")):

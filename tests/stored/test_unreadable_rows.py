@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from shared.broker.configure import list_roles
@@ -64,7 +65,9 @@ async def damage(scene: Scene) -> dict[tuple[str, str], dict[str, Any]]:
     rows = await scene.rows("leases")
     (listed,) = [row for row in rows if row["RowKey"].startswith("all_") and row["RowKey"].endswith(capped)]
     (repeated,) = [row for row in rows if row["RowKey"].startswith("key_") and row["LeaseId"] == kept.leases["repeated"]]
+    (counted,) = [row for row in rows if row["RowKey"].startswith("role_capped") and row["RowKey"].endswith(capped)]
     await leases.upsert_entity({**_key(listed), "View": CUT_OFF})
+    await leases.upsert_entity({**_key(counted), "State": "prepared"})
     await leases.upsert_entity({**_key(repeated), **LATER_FORM})
     await leases.upsert_entity({"PartitionKey": "stuck", "RowKey": f"stuck_~{keyed.age}_{keyed}"})
     first, second, *_ = kept.read("audit")
@@ -160,3 +163,6 @@ async def mended(scene: Scene) -> None:
     assert {State.ENDED} == {(await scene.lease(what)).state for what in scene.kept.leases}
     assert [] == scene.world.leftovers()
     assert () == (await status(scene.outside, ADMIN)).unreadable_leases
+    scene.jump(timedelta(days=8).total_seconds())
+    await sweep(scene.outside, "s")
+    assert not [row for row in await scene.rows("leases") if row["RowKey"].startswith("lease_")]
