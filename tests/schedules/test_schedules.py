@@ -110,6 +110,8 @@ _PART_OF_A_VERB = {
     "reissue": "of a repeat",
     "take_back": "of whatever ends a lease",
     "read_again": "of the reconciliation",
+    "look_again": "of the reconciliation",
+    "look_again_at": "of an issue",
     "read_again_of": "of an issue",
     "end_here": "of a recall",
     "look": "of a sweep",
