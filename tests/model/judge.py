@@ -50,14 +50,15 @@ async def answer_of(deed: Deed, world: World) -> Answer:
         return Answer(refusal=refusal)
 
 
-def start_of(world: World) -> Machine:
-    """How the world is, as the model says it, before anything is done."""
-    seen = observed(world, Machine(), ())
-    if seen.lease != "none" or not world.leases.rows:
-        return seen
-    met = world.leases.rows[min(world.leases.rows)]
-    with_it = Machine(lease=_told(world, met), expired=met.expires_at <= world.clock.now())
-    return observed(world, with_it, ())
+def start_of(world: World) -> Machine | None:
+    """How the world is before anything is done, as the model says it; ``None`` where a lease is half made or half ended."""
+    leases = world.leases.rows
+    if any(lease.state is not State.ACTIVE for lease in leases.values()):
+        return None
+    if not leases:
+        return observed(world, Machine(), ())
+    met = leases[min(leases)]
+    return observed(world, Machine(lease=_told(world, met), expired=met.expires_at <= world.clock.now()), ())
 
 
 def require_as_promised(
