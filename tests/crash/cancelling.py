@@ -178,11 +178,13 @@ def walk(operation: Operation, choose: Callable[[Course], list[int]], *, latency
     And the worker serves its next caller as fast as ever.
     """
     usual = run(_made(operation, latency), operation.scenario.deed)
+    # A verb that was cut off may leave a role from which the next caller issues, where it would have been refused at once.
+    longest = LONGER + max(usual.next_took, run(_made(operation, latency), _nothing).next_took)
     steps = choose(usual)
     for step in steps:
         struck = _made(operation, latency)
         course = run(struck, operation.scenario.deed, step, drains=drains)
-        assert course.next_took <= usual.next_took + LONGER, f"step {step}: the next caller waits {course.next_took} s"
+        assert course.next_took <= longest, f"step {step}: the next caller waits {course.next_took} s"
         struck.calls.latency = 0.0
         answers = [] if course.answer.died or course.answer.refusal else [course.answer.value]
         require_answers_told(Struck(struck, answers, [*course.told]), operation.told)
@@ -190,6 +192,10 @@ def walk(operation: Operation, choose: Callable[[Course], list[int]], *, latency
         require_ends_told(struck)
         require_forgotten(struck)
     return len(steps)
+
+
+async def _nothing(_: World) -> None:
+    """What no next caller waits for."""
 
 
 def _made(operation: Operation, latency: float) -> World:
