@@ -3,17 +3,18 @@
 import azure.functions as func
 
 from shared import wiring
-from shared.triggers import http_contract, http_leases, http_operator, http_roles, queues, reconcile_timer, timers
-from shared.triggers.edge import Edge
+from shared.triggers import queues, reconcile_timer, timers
+from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http.edge import Edge
 
 edge = Edge(wiring.broker, wiring.clock)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-app.register_functions(http_leases.api.blueprint(edge))
-app.register_functions(http_roles.api.blueprint(edge))
-app.register_functions(http_operator.api.blueprint(edge))
-app.register_functions(http_contract.api.blueprint(edge))
-app.register_functions(timers.blueprint(wiring.outside))
-app.register_functions(reconcile_timer.blueprint(wiring.outside))
-app.register_functions(queues.blueprint(wiring.outside))
-app.register_functions(http_contract.rest.blueprint(edge))
+app.register_functions(leases.api.blueprint(edge))
+app.register_functions(configuration.api.blueprint(edge))
+app.register_functions(operator.api.blueprint(edge))
+app.register_functions(contract.api.blueprint(edge))
+app.register_functions(timers.blueprint(wiring.ports))
+app.register_functions(reconcile_timer.blueprint(wiring.ports))
+app.register_functions(queues.blueprint(wiring.ports))
+app.register_functions(contract.rest.blueprint(edge))

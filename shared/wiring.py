@@ -9,33 +9,35 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.broker.outside import Outside, Timing
-from shared.cloud.budgets import Budgets
+from shared.broker.ports import Ports, Timing
+from shared.cloud.limits import RateLimiters
 from shared.cloud.system import SystemClock, SystemIds
-from shared.core.batch import Message
 from shared.core.caller import Caller
-from shared.core.census import Census
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
-from shared.core.issuer import Issuer
-from shared.core.outages import Outages
-from shared.core.patience import Patience
-from shared.core.ports import Clock, Ids, Revocations, Verifier
+from shared.core.message import Message
+from shared.core.ports.inventory import AzureInventory
+from shared.core.ports.queue import Revocations
+from shared.core.ports.system import Clock, Ids
+from shared.core.ports.verifier import Verifier
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
+from shared.kinds.kind import Issuer
+from shared.resilience.outages import Outages
+from shared.resilience.retry import Retry
 from shared.settings import Settings, load
-from shared.triggers.wired import Broker
+from shared.triggers.broker import Broker
 
 if TYPE_CHECKING:
     import httpx
     from azure.data.tables.aio import TableServiceClient
 
-    from shared.broker.resume import Resumption
-    from shared.cloud.arm import Arm
+    from shared.broker.ending.resume import Resumption
+    from shared.cloud.arm.authorization import Arm
     from shared.cloud.azure_connections import InTime
-    from shared.cloud.graph import Graph
-    from shared.cloud.graph_calls import GraphCalls
-    from shared.cloud.identity import HeldTokens
-    from shared.cloud.probe import TokenProbe
+    from shared.cloud.entra.identity import HeldTokens
+    from shared.cloud.entra.probe import TokenProbe
+    from shared.cloud.graph.calls import GraphCalls
+    from shared.cloud.graph.directory import Graph
     from shared.core.names import ObjectId
 
 # Azure's libraries are imported within the functions below: a sweep that finds nothing due needs none but storage's, a read
@@ -81,7 +83,7 @@ class LazyRevocations:
 
 
 @dataclass(eq=False)
-class Parts:
+class Composition:
     """Every part of one worker's broker, each made at most once.
 
     Nothing here awaits: on a worker's one event loop no two can build at the same time, and what raised is tried again.
@@ -103,7 +105,7 @@ class Parts:
         """Raises ``Misconfigured``."""
         settings = self.settings
         return Broker(
-            self.outside,
+            self.ports,
             LazyVerifier(lambda: self.verifier),
             challenge_of(settings),
             settings.docs_url,
@@ -111,34 +113,34 @@ class Parts:
         )
 
     @cached_property
-    def outside(self) -> Outside:
+    def ports(self) -> Ports:
         """Raises ``Misconfigured``."""
-        from shared.cloud.audit_table import TableAudit, TableJournal
-        from shared.cloud.generation_table import TableGenerations
-        from shared.cloud.lease_table import TableLeases
-        from shared.cloud.leased_table import TableLeasedPrincipals
-        from shared.cloud.role_table import TableRoles
-        from shared.cloud.ticket_table import TableTickets
+        from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+        from shared.cloud.storage.generation_table import TableGenerations
+        from shared.cloud.storage.lease_table import TableLeases
+        from shared.cloud.storage.leased_table import TableLeasedPrincipals
+        from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+        from shared.cloud.storage.role_table import TableRoles
 
         _quieten_libraries()
         settings, tables = self.settings, self.tables
-        return Outside(
+        return Ports(
             clock=self.clock,
             ids=self.ids,
             leases=TableLeases(tables, self.ids),
             roles=TableRoles(tables, self.ids),
             audit=TableAudit(tables, self.ids, clock=self.clock),
-            journal=TableJournal(tables),
+            run_history=TableRunHistory(tables),
             issuers=self.issuers,
             revocations=LazyRevocations(lambda: self.revocations),
-            tickets=TableTickets(tables),
-            timing=Timing(hold=settings.hold, settle=settings.settle, retention=settings.retention),
+            queued_markers=TableQueuedMarkers(tables),
+            timing=Timing(lease_lock=settings.hold, settle=settings.settle, retention=settings.retention),
             protected=Protected(settings.protected_identities, settings.protected_scopes),
             warnings=settings.warnings,
             generations=TableGenerations(tables),
             tenants=frozenset(settings.allowed_tenants),
             leased=TableLeasedPrincipals(tables),
-            census=lambda: self.census,
+            inventory=lambda: self.inventory,
             outages=self.outages,
             refused=lambda: {scope: at for each in self.identities for scope, at in each.refused.items()},
         )
@@ -146,7 +148,7 @@ class Parts:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The connection to Table Storage."""
-        from shared.cloud.tables import connect
+        from shared.cloud.storage.tables import connect
 
         storage = self.settings.storage
         if storage.connection_string is not None:
@@ -156,7 +158,7 @@ class Parts:
     @cached_property
     def revocations(self) -> Revocations:
         """The connection to the queue."""
-        from shared.cloud.queues import StorageRevocations, connect
+        from shared.cloud.storage.queues import StorageRevocations, connect
 
         storage = self.settings.storage
         if storage.connection_string is not None:
@@ -175,7 +177,7 @@ class Parts:
     @cached_property
     def verifier(self) -> Verifier:
         """Verifies callers' tokens."""
-        from shared.cloud.entra import EntraVerifier
+        from shared.cloud.entra.verifier import EntraVerifier
 
         return EntraVerifier(
             authority=self.settings.authority,
@@ -200,10 +202,10 @@ class Parts:
     @cached_property
     def service_principals(self) -> Issuer:
         """Mints service principals."""
-        from shared.issuers.service_principal import ServicePrincipalIssuer
+        from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 
         return ServicePrincipalIssuer(
-            *(self.graph, self.arm, self.probe, self.patience),
+            *(self.graph, self.arm, self.probe, self.retry),
             self.settings.tenant_id,
             self.settings.protected_scopes,
         )
@@ -211,57 +213,57 @@ class Parts:
     @cached_property
     def application_secrets(self) -> Issuer:
         """Mints secrets on applications that exist."""
-        from shared.cloud.turn_table import TableTurns
-        from shared.issuers.application_secret import ApplicationSecretIssuer
-        from shared.issuers.turns import TakingTurns
+        from shared.cloud.storage.application_lock_table import TableApplicationLocks
+        from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
+        from shared.issuers.application_secret.lock import ApplicationLock
 
-        turns = TakingTurns(TableTurns(self.tables, self.ids), self.clock, self.ids)
+        locks = ApplicationLock(TableApplicationLocks(self.tables, self.ids), self.clock, self.ids)
         settings = self.settings
         return ApplicationSecretIssuer(
-            *(self.graph, turns, self.probe, self.patience),
+            *(self.graph, locks, self.probe, self.retry),
             *(settings.tenant_id, settings.client_id, settings.protected_identities),
         )
 
     @cached_property
-    def census(self) -> Census:
+    def inventory(self) -> AzureInventory:
         """Reads what leases may have left."""
-        from shared.cloud.census import AzureCensus
+        from shared.cloud.inventory import AzureLists
 
-        return AzureCensus(self.graph_calls, self.arm, self.settings.client_id, self.patience)
+        return AzureLists(self.graph_calls, self.arm, self.settings.client_id, self.retry)
 
     @cached_property
     def arm(self) -> Arm:
         """Azure Resource Manager."""
-        from shared.cloud.arm import Arm
+        from shared.cloud.arm.authorization import Arm
 
-        return Arm(self.settings.arm_endpoint, self.credential, self.transport, self.budgets)
+        return Arm(self.settings.arm_endpoint, self.credential, self.transport, self.limiters)
 
     @cached_property
     def graph(self) -> Graph:
         """Microsoft Graph."""
-        from shared.cloud.graph import Graph
+        from shared.cloud.graph.directory import Graph
 
         return Graph(self.graph_calls)
 
     @cached_property
     def graph_calls(self) -> GraphCalls:
         """Calls to Microsoft Graph."""
-        from shared.cloud.graph_calls import GraphCalls
+        from shared.cloud.graph.calls import GraphCalls
 
-        return GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids, self.budgets)
+        return GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids, self.limiters)
 
     @cached_property
     def probe(self) -> TokenProbe:
         """Tries fresh secrets out, by asking for a token for Graph."""
-        from shared.cloud.probe import TokenProbe
+        from shared.cloud.entra.probe import TokenProbe
 
         scope = f"{self.settings.graph_endpoint}/.default"
         return TokenProbe(self.fresh_client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
 
     @cached_property
-    def budgets(self) -> Budgets:
+    def limiters(self) -> RateLimiters:
         """How much the worker may ask of Graph and Resource Manager, for all its work together."""
-        return Budgets(self.clock, self.outages)
+        return RateLimiters(self.clock, self.outages)
 
     @cached_property
     def outages(self) -> Outages:
@@ -274,14 +276,14 @@ class Parts:
     @cached_property
     def resumption(self) -> Resumption:
         """Takes up what has waited."""
-        from shared.broker.resume import Resumption
+        from shared.broker.ending.resume import Resumption
 
-        return Resumption(self.outside)
+        return Resumption(self.ports)
 
     @cached_property
-    def patience(self) -> Patience:
+    def retry(self) -> Retry:
         """How calls to Azure are repeated."""
-        return Patience(self.clock, self.ids)
+        return Retry(self.clock, self.ids)
 
     @cached_property
     def credential(self) -> HeldTokens:
@@ -289,7 +291,7 @@ class Parts:
         return self._identity(self.settings.client_id)
 
     def _identity(self, client_id: ObjectId) -> HeldTokens:
-        from shared.cloud.identity import broker_credential
+        from shared.cloud.entra.identity import broker_credential
 
         made = broker_credential(client_id, transport=self.transport, clock=self.clock)
         self.identities.append(made)
@@ -329,7 +331,7 @@ def challenge_of(settings: Settings) -> str:
     return f'Bearer realm="leasehold", authorization_uri="{sign_in}", resource_id="{settings.audiences[0]}"'
 
 
-_parts = Parts(os.environ)  # noqa: TID251 - the one place where the environment is taken; it is read at the first call
+_parts = Composition(os.environ)  # noqa: TID251 - the one place where the environment is taken; it is read at the first call
 clock = _parts.clock
 
 
@@ -338,6 +340,6 @@ async def broker() -> Broker:
     return _parts.broker
 
 
-async def outside() -> Outside:
+async def ports() -> Ports:
     """The same for the sweep, which has no callers to verify. Raises ``Misconfigured``."""
-    return _parts.outside
+    return _parts.ports

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from shared.broker.outside import Outside
+from shared.broker.ports import Ports
+from shared.core.access.decide import Denied, decide
 from shared.core.caller import Caller
-from shared.core.decision import Denied, decide
 from shared.core.errors import Forbidden, NotFound
 from shared.core.lease import Lease, LeaseView
 from shared.core.names import LeaseId, RoleName
-from shared.core.patience import both
 from shared.core.role import Role
+from shared.resilience.tasks import both
 
 
 def require_admin(caller: Caller) -> None:
@@ -24,9 +24,9 @@ def require_auditor(caller: Caller) -> None:
         raise Forbidden("This takes the app role Leasehold.Auditor or Leasehold.Admin.", code="auditor_required")
 
 
-async def role_for_issuing(outside: Outside, caller: Caller, name: RoleName) -> Role:
+async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> Role:
     """The role, if the caller may issue from it. Raises ``Forbidden``; ``NotFound`` only to an admin."""
-    role, _ = await both(outside.roles.get(name), outside.admitted())
+    role, _ = await both(ports.roles.get(name), ports.admitted())
     if role is None:
         if caller.is_admin:
             raise NotFound(f"There is no role {name}.", code="role_not_found")
@@ -37,15 +37,15 @@ async def role_for_issuing(outside: Outside, caller: Caller, name: RoleName) -> 
     return role
 
 
-async def role_and_generation(outside: Outside, caller: Caller, name: RoleName) -> tuple[Role, int]:
+async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int]:
     """The same, and beside it the role's generation. Raises as ``role_for_issuing``."""
-    role, generation = await both(role_for_issuing(outside, caller, name), outside.generations.get(name))
+    role, generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
     return role, generation.number
 
 
-async def lease_for(outside: Outside, caller: Caller, lease_id: LeaseId, *, reading: bool = False) -> Lease:
+async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, *, reading: bool = False) -> Lease:
     """The lease, if the caller holds it or is an admin; an auditor may read it. Raises ``NotFound``."""
-    lease, _ = await both(outside.leases.get(lease_id), outside.admitted())
+    lease, _ = await both(ports.leases.get(lease_id), ports.admitted())
     may = caller.is_auditor if reading else caller.is_admin
     if lease is None or not (may or holds(caller, lease)):
         reason = "no such lease" if lease is None else "another caller's lease"

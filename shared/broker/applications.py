@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
-from shared.broker.outside import Outside
+from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.closed_application import closed
 from shared.core.errors import Malformed, PreconditionFailed, Upstream
@@ -18,45 +18,45 @@ log = logging.getLogger(__name__)
 _READ = "read_application"
 
 
-async def look_again(outside: Outside, request_id: str, unread: list[str]) -> None:
+async def look_again(ports: Ports, request_id: str, unread: list[str]) -> None:
     """Notes in each role whether a secret can be made on its application; the calls of writing the role, once an application.
 
     Adds to ``unread`` what it cannot read. A role whose application is closed is refused from then on by ``rules.broken_by``,
     until it is open again. Raises ``Upstream`` when storage fails.
     """
     # One that was read leniently would not be written back as it was.
-    await _renew(outside, request_id, [role for role in await outside.roles.list() if not role.outdated], unread)
+    await _renew(ports, request_id, [role for role in await ports.roles.list() if not role.outdated], unread)
 
 
-async def look_again_at(outside: Outside, request_id: str, role: Role) -> None:
+async def look_again_at(ports: Ports, request_id: str, role: Role) -> None:
     """The same of one role that was just read, on whose application no secret could be made.
 
     Raises nothing: what cannot be read or noted now is the next reconciliation's.
     """
     try:
-        await _renew(outside, request_id, [role], [])
+        await _renew(ports, request_id, [role], [])
     except Upstream:
         log.warning("the application of role %s could not be noted", role.name, exc_info=True)
 
 
-async def _renew(outside: Outside, request_id: str, roles: Iterable[Role], unread: list[str]) -> None:
+async def _renew(ports: Ports, request_id: str, roles: Iterable[Role], unread: list[str]) -> None:
     known: dict[ObjectId, ApplicationSecretTarget | None] = {}
     for role in roles:
         target = role.target
         if not isinstance(target, ApplicationSecretTarget):
             continue
         if target.application_object_id not in known:
-            known[target.application_object_id] = await _looked_at(outside, target, unread)
+            known[target.application_object_id] = await _looked_at(ports, target, unread)
         found = known[target.application_object_id]
         if found is not None and (found.closed, found.owned) != (target.closed, target.owned):
-            await _note(outside, request_id, role, replace(target, closed=found.closed, owned=found.owned))
+            await _note(ports, request_id, role, replace(target, closed=found.closed, owned=found.owned))
 
 
-async def _looked_at(outside: Outside, target: ApplicationSecretTarget, unread: list[str]) -> ApplicationSecretTarget | None:
+async def _looked_at(ports: Ports, target: ApplicationSecretTarget, unread: list[str]) -> ApplicationSecretTarget | None:
     """``None`` when it cannot be told, and nothing changes."""
     place = f"application {target.application_object_id}"
     try:
-        found = await outside.issuers.for_target(target).resolve(target)
+        found = await ports.issuers.for_target(target).resolve(target)
     except Malformed as gone:
         log.warning("%s: %s", place, gone)
         return None
@@ -68,11 +68,11 @@ async def _looked_at(outside: Outside, target: ApplicationSecretTarget, unread: 
     return found if isinstance(found, ApplicationSecretTarget) else None
 
 
-async def _note(outside: Outside, request_id: str, role: Role, target: ApplicationSecretTarget) -> None:
+async def _note(ports: Ports, request_id: str, role: Role, target: ApplicationSecretTarget) -> None:
     try:
-        await outside.roles.put(role.with_target(target), expected=role.version)
+        await ports.roles.put(role.with_target(target), expected=role.version)
     except PreconditionFailed:
         return  # written meanwhile, and so looked at anew
     why = "; ".join(fault.message for fault in closed(target)) or "the broker may make secrets on it, as far as is known"
     reason = f"{target.application_object_id}: {why}"
-    await outside.audit.record(AuditEvent(outside.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name))
+    await ports.audit.record(AuditEvent(ports.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name))

@@ -6,25 +6,25 @@ import asyncio
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from shared.broker.outside import Outside
+from shared.broker.ports import Ports
 from shared.core.names import LeaseId
-from shared.core.ports import Count
+from shared.core.ports.run_history import Count
 
 _TOLD = 100
 """Leases that cannot be read, and are noted."""
-_turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+_lines: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """Where those wait who have met a store in which nobody has counted yet."""
 
 
-async def count_all(outside: Outside, unreadable: Sequence[LeaseId] = ()) -> Count:
+async def count_all(ports: Ports, unreadable: Sequence[LeaseId] = ()) -> Count:
     """Counts every lease, and notes it, with the first of those that cannot be read. Raises ``Upstream``."""
-    count = Count(outside.now(), await outside.leases.census(), tuple(unreadable[:_TOLD]))
-    await outside.journal.counted(count)
+    count = Count(ports.now(), await ports.leases.count(), tuple(unreadable[:_TOLD]))
+    await ports.run_history.counted(count)
     return count
 
 
-async def first_count(outside: Outside) -> Count:
+async def first_count(ports: Ports) -> Count:
     """The same where there is no count yet: of many who ask at once, one counts."""
-    turn = _turns.setdefault(id(outside.journal), asyncio.Lock())
-    async with turn:
-        return await outside.journal.last_count() or await count_all(outside)
+    line = _lines.setdefault(id(ports.run_history), asyncio.Lock())
+    async with line:
+        return await ports.run_history.last_count() or await count_all(ports)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.broker.access import lease_for, require_admin
-from shared.broker.ending import claim, take_back
-from shared.broker.outside import Outside, Request
+from shared.broker.ending.undo import claim, undo
+from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import revoke
 from shared.core.errors import Conflict, LostRace
 from shared.core.footprint import remains
@@ -19,44 +19,44 @@ _TOLD_AT_ONCE = 8
 """Names in one event: scopes are up to a thousand characters long, and an event's reason has its limit in storage."""
 
 
-async def revoke_as_operator(outside: Outside, request: Request, lease_id: LeaseId, *, force: bool) -> Lease:
+async def revoke_as_operator(ports: Ports, actor: Actor, lease_id: LeaseId, *, force: bool) -> Lease:
     """For admins: as ``revoke``; with ``force`` a lease that has failed to end before is let go if it fails again.
 
     Raises ``NotFound`` for a lease that the caller may not even see, ``Forbidden`` for one of its own, ``Conflict`` when others
     keep moving the lease, ``Upstream`` (storage).
     """
-    await lease_for(outside, request.caller, lease_id)
-    require_admin(request.caller)
+    await lease_for(ports, actor.caller, lease_id)
+    require_admin(actor.caller)
     if not force:
-        return await revoke(outside, request, lease_id)
+        return await revoke(ports, actor, lease_id)
     for _ in range(_TRIES):
         try:
-            return await _end(outside, request, await lease_for(outside, request.caller, lease_id))
+            return await _end(ports, actor, await lease_for(ports, actor.caller, lease_id))
         except LostRace:
             continue
     raise Conflict("The lease is being changed by others; try again.", code="lease_busy")
 
 
-async def _end(outside: Outside, request: Request, lease: Lease) -> Lease:
+async def _end(ports: Ports, actor: Actor, lease: Lease) -> Lease:
     """One attempt to undo it. Only what has withstood others before is let go: the first failure may pass by itself."""
     if lease.state is State.ENDED:
         return lease
-    async with await claim(outside, lease, Cause.REVOKED) as hold:
-        tried = await take_back(outside, hold, request_id=request.id, patience=outside.timing.inline_undo)
+    async with await claim(ports, lease, Cause.REVOKED) as lock:
+        tried = await undo(ports, lock, request_id=actor.id, within=ports.timing.inline_undo)
         if tried.state is not State.ENDED and lease.attempts:
-            await _tell(outside, request, tried)
-            return await hold.release(lambda it: it.let_go(outside.now(), outside.timing.retention))
-    await outside.audit.record(request.done(outside, "revoke", role=lease.id.role, lease=lease.id))
+            await _tell(ports, actor, tried)
+            return await lock.release(lambda it: it.force_ended(ports.now(), ports.timing.retention))
+    await ports.audit.record(actor.done(ports, "revoke", role=lease.id.role, lease=lease.id))
     return tried
 
 
-async def _tell(outside: Outside, request: Request, lease: Lease) -> None:
+async def _tell(ports: Ports, actor: Actor, lease: Lease) -> None:
     """Before it is let go: a death in between tells it twice rather than never."""
     names = remains(lease.footprint)
     cause = lease.last_error or "not everything was found yet"
     for first in range(0, len(names), _TOLD_AT_ONCE):
         told = "; ".join(names[first : first + _TOLD_AT_ONCE])
-        event = request.done(outside, "force_revoke", role=lease.id.role, lease=lease.id)
-        await outside.audit.record(
+        event = actor.done(ports, "force_revoke", role=lease.id.role, lease=lease.id)
+        await ports.audit.record(
             replace(event, code=lease.last_error.partition(":")[0], reason=f"{cause}; may be left behind: {told}")
         )

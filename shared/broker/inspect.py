@@ -11,38 +11,38 @@ from datetime import datetime
 from shared.broker import rules
 from shared.broker.access import holds, lease_for, require_auditor
 from shared.broker.counting import first_count
-from shared.broker.due import LATE
-from shared.broker.outside import Outside, Request
+from shared.broker.ending.due import LATE
+from shared.broker.ports import Actor, Ports
+from shared.core.access.decide import Allowed, decide
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.decision import Allowed, decide
 from shared.core.errors import Fault, Forbidden, Unreadable, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.patience import all_of, both
-from shared.core.ports import AuditQuery, LeaseQuery, Page
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.leases import LeaseQuery
+from shared.core.ports.page import Page
 from shared.core.role import Role
+from shared.resilience.tasks import all_of, both
 
 
-async def read_lease(outside: Outside, request: Request, lease_id: LeaseId) -> Lease:
+async def read_lease(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:
     """As its role's generation lets it be told. Raises ``NotFound``."""
-    lease, generation = await both(
-        lease_for(outside, request.caller, lease_id, reading=True), outside.generations.get(lease_id.role)
-    )
+    lease, generation = await both(lease_for(ports, actor.caller, lease_id, reading=True), ports.generations.get(lease_id.role))
     return lease.under(generation.number)
 
 
-async def list_leases(outside: Outside, request: Request, query: LeaseQuery) -> Page[LeaseView]:
+async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[LeaseView]:
     """All leases for an auditor, else the caller's own, whatever holder is asked for. Raises ``Forbidden``."""
-    if query.holder is not None and query.holder != request.caller.object_id:
-        require_auditor(request.caller)
-    if not request.caller.is_auditor:
-        query = replace(query, holder=request.caller.object_id, tenant=request.caller.tenant_id)
+    if query.holder is not None and query.holder != actor.caller.object_id:
+        require_auditor(actor.caller)
+    if not actor.caller.is_auditor:
+        query = replace(query, holder=actor.caller.object_id, tenant=actor.caller.tenant_id)
     # What a role's generation has overtaken is told as ending, whatever its row says.
     wanted = replace(query, state=None, live=True) if query.state is State.ENDING else query
-    generations, page = await both(outside.generations.all(), outside.leases.list(wanted))
+    generations, page = await both(ports.generations.all(), ports.leases.list(wanted))
     told = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
     # Leases are found by their holder's object id; only with its tenant does that say who it is.
-    own = (each for each in told if request.caller.is_auditor or holds(request.caller, each))
+    own = (each for each in told if actor.caller.is_auditor or holds(actor.caller, each))
     return replace(page, items=tuple(each for each in own if query.state in {None, each.state}))
 
 
@@ -78,15 +78,15 @@ class Status:
     """What an operator should mend in the settings though the broker runs with it."""
 
 
-async def status(outside: Outside, request: Request) -> Status:
+async def status(ports: Ports, actor: Actor) -> Status:
     """As of now, but for the counts, which are the last reconciliation's. Raises ``Forbidden``, ``Upstream``."""
-    require_auditor(request.caller)
-    noted, stuck, roles = await asyncio.gather(outside.journal.noted(), outside.leases.stuck(_TOLD), outside.roles.list())
+    require_auditor(actor.caller)
+    noted, stuck, roles = await asyncio.gather(ports.run_history.noted(), ports.leases.stuck(_TOLD), ports.roles.list())
     if noted.count is None:
-        await outside.admitted()
-    count = noted.count or await first_count(outside)
-    broken, unreadable = rules.outdated(outside, roles), rules.unreadable(roles)
-    if not request.caller.is_admin:
+        await ports.admitted()
+    count = noted.count or await first_count(ports)
+    broken, unreadable = rules.outdated(ports, roles), rules.unreadable(roles)
+    if not actor.caller.is_admin:
         broken, unreadable = dict.fromkeys(broken, ()), dict.fromkeys(unreadable, ())
     by_state: Counter[State] = Counter()
     by_role: dict[str, dict[State, int]] = {}
@@ -94,9 +94,9 @@ async def status(outside: Outside, request: Request) -> Status:
         by_state[state] += number
         by_role.setdefault(role, {})[state] = number
     at, summary = noted.sweep or (None, {})
-    lag = (outside.now() - at).total_seconds() if at else None
+    lag = (ports.now() - at).total_seconds() if at else None
     reconciled_at, counts = noted.reconciliation or (None, {})
-    overdue, unread = await _left(outside, noted.overdue, count.unreadable)
+    overdue, unread = await _left(ports, noted.overdue, count.unreadable)
     return Status(
         counted_at=count.at,
         by_state=by_state,
@@ -111,56 +111,56 @@ async def status(outside: Outside, request: Request) -> Status:
         last_counts=counts,
         outdated=broken,
         unreadable_roles=unreadable,
-        refused=outside.refused(),
-        warnings=outside.warnings,
+        refused=ports.refused(),
+        warnings=ports.warnings,
     )
 
 
 async def _left(
-    outside: Outside, overdue: Sequence[LeaseId], unreadable: Sequence[LeaseId]
+    ports: Ports, overdue: Sequence[LeaseId], unreadable: Sequence[LeaseId]
 ) -> tuple[tuple[LeaseView, ...], tuple[LeaseId, ...]]:
     """Of the leases that were noted: those that are overdue now, and the ids of those that cannot be read now."""
-    late = outside.now() - LATE
-    found = await all_of(*(_look(outside, each) for each in dict.fromkeys((*overdue, *unreadable))))
+    late = ports.now() - LATE
+    found = await all_of(*(_look(ports, each) for each in dict.fromkeys((*overdue, *unreadable))))
     live = (each for each in found if isinstance(each, Lease) and each.id in overdue and each.state.is_live)
     return tuple(each for each in live if each.due_at <= late), tuple(each for each in found if isinstance(each, LeaseId))
 
 
-async def _look(outside: Outside, lease_id: LeaseId) -> Lease | LeaseId | None:
+async def _look(ports: Ports, lease_id: LeaseId) -> Lease | LeaseId | None:
     """The lease; its id alone when it cannot be read."""
     try:
-        return await outside.leases.get(lease_id)
+        return await ports.leases.get(lease_id)
     except Unreadable:
         return lease_id
 
 
-async def health(outside: Outside) -> bool:
+async def health(ports: Ports) -> bool:
     """Whether the broker can reach its storage."""
     try:
-        return await outside.journal.reachable()
+        return await ports.run_history.reachable()
     except Upstream:
         return False
 
 
-async def may_issue(outside: Outside, request: Request) -> tuple[Role, ...]:
+async def may_issue(ports: Ports, actor: Actor) -> tuple[Role, ...]:
     """The roles that the caller may issue from. Of the others it learns nothing, not even that they are there."""
-    roles = await outside.roles.list()
-    return tuple(role for role in roles if isinstance(decide(role, request.caller), Allowed) and not role.is_unreadable)
+    roles = await ports.roles.list()
+    return tuple(role for role in roles if isinstance(decide(role, actor.caller), Allowed) and not role.is_unreadable)
 
 
-async def role_if_issuable(outside: Outside, request: Request, name: RoleName) -> Role | None:
+async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
     """The role, if the caller may issue from it. If not, the audit trail alone says why, or that there is no such role."""
-    role, _ = await both(outside.roles.get(name), outside.admitted())
-    decision = decide(role, request.caller) if role is not None else None
+    role, _ = await both(ports.roles.get(name), ports.admitted())
+    decision = decide(role, actor.caller) if role is not None else None
     if role is not None and isinstance(decision, Allowed) and not role.is_unreadable:
         return role
     reason = "no such role" if decision is None else "it cannot be read" if isinstance(decision, Allowed) else decision.reason
-    asked = request.done(outside, "whoami", role=name, reason=reason)
-    await outside.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
+    asked = actor.done(ports, "whoami", role=name, reason=reason)
+    await ports.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
     return None
 
 
-async def read_audit(outside: Outside, request: Request, query: AuditQuery) -> Page[AuditEvent]:
+async def read_audit(ports: Ports, actor: Actor, query: AuditQuery) -> Page[AuditEvent]:
     """Raises ``Forbidden``."""
-    require_auditor(request.caller)
-    return await outside.audit.read(query)
+    require_auditor(actor.caller)
+    return await ports.audit.read(query)

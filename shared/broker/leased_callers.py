@@ -9,7 +9,7 @@ import asyncio
 
 from shared.core.caller import Caller
 from shared.core.errors import LeasedCaller, Unavailable, Upstream
-from shared.core.leased import LeasedPrincipals
+from shared.core.ports.leased import LeasedPrincipals
 
 
 class Admission:

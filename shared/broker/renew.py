@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.broker.access import lease_for, role_and_generation
-from shared.broker.outside import Outside, Request
+from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
 from shared.core.errors import Conflict, Fault, LostRace, Malformed
 from shared.core.lease import Lease, State
@@ -16,7 +16,7 @@ _TRIES = 3
 """A renewal races only with another renewal or an end; losing more often than this means that something is wrong."""
 
 
-async def renew(outside: Outside, request: Request, lease_id: LeaseId, increment: int | None) -> Lease:
+async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | None) -> Lease:
     """``increment``: seconds from now; ``None`` for what was asked for at first. A lease is never shortened.
 
     Raises ``NotFound``, ``Forbidden``, ``Malformed``, ``Conflict``, ``Upstream``.
@@ -24,21 +24,21 @@ async def renew(outside: Outside, request: Request, lease_id: LeaseId, increment
     if increment is not None and increment < MIN_TTL:
         raise Malformed(Fault("increment", f"expected at least {MIN_TTL} seconds"), code="ttl_out_of_range")
     for _ in range(_TRIES):
-        lease = await lease_for(outside, request.caller, lease_id)
-        role, generation = await role_and_generation(outside, request.caller, lease.id.role)
-        said = _require_renewable(outside, lease.under(generation), role)
+        lease = await lease_for(ports, actor.caller, lease_id)
+        role, generation = await role_and_generation(ports, actor.caller, lease.id.role)
+        said = _require_renewable(ports, lease.under(generation), role)
         try:
-            renewed = await outside.leases.swap(_renewed(outside, lease, role, increment), former=lease)
+            renewed = await ports.leases.swap(_renewed(ports, lease, role, increment), former=lease)
         except LostRace:
             continue
-        await outside.audit.record(request.done(outside, "renew", role=lease.id.role, lease=lease.id, reason=said))
+        await ports.audit.record(actor.done(ports, "renew", role=lease.id.role, lease=lease.id, reason=said))
         return renewed
     raise Conflict("The lease is being changed by others; try again.", code="lease_busy")
 
 
-def _require_renewable(outside: Outside, lease: Lease, role: Role) -> str:
+def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:
     """Gives what the audit trail is to say beside. Raises ``Conflict``."""
-    if lease.state is not State.ACTIVE or lease.expires_at <= outside.now():
+    if lease.state is not State.ACTIVE or lease.expires_at <= ports.now():
         raise Conflict(f"The lease is {'expired' if lease.state is State.ACTIVE else lease.state}.", code="lease_not_active")
     said = require_same_target(lease, role)
     if not (lease.renewable and role.renewable):
@@ -46,8 +46,8 @@ def _require_renewable(outside: Outside, lease: Lease, role: Role) -> str:
     return said
 
 
-def _renewed(outside: Outside, lease: Lease, role: Role, increment: int | None) -> Lease:
+def _renewed(ports: Ports, lease: Lease, role: Role, increment: int | None) -> Lease:
     # The role may have become stricter since the lease was issued.
     latest = lease.issued_at + timedelta(seconds=role.max_ttl)
-    wanted = outside.now() + timedelta(seconds=increment or lease.ttl)
+    wanted = ports.now() + timedelta(seconds=increment or lease.ttl)
     return lease.renewed(min(wanted, latest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.broker.outside import Outside
+from shared.broker.ports import Ports
 from shared.core.caller import Caller
 from shared.core.closed_application import closed, not_owned
 from shared.core.errors import Caution, Conflict, Fault, Rejected, RoleOutdated, Unreadable
@@ -15,15 +15,15 @@ from shared.core.role import Role, ServicePrincipalTarget
 from shared.core.target_digest import target_digest
 
 
-def broken_by(outside: Outside, role: Role) -> tuple[Fault, ...]:
+def broken_by(ports: Ports, role: Role) -> tuple[Fault, ...]:
     """What of today's rules and settings a stored role breaks. Asks nothing of Azure."""
     target = role.target
-    return (*role.outdated, *outside.protected.faults(target), *gives_roles(target), *gone(target), *closed(target))
+    return (*role.outdated, *ports.protected.faults(target), *gives_roles(target), *gone(target), *closed(target))
 
 
-def cautions(outside: Outside, role: Role) -> tuple[Caution, ...]:
+def cautions(ports: Ports, role: Role) -> tuple[Caution, ...]:
     """What whoever writes the role should know of it. Asks nothing of Azure."""
-    return (*outside.protected.warnings(role.target), *assigns_identities(role.target), *not_owned(role.target))
+    return (*ports.protected.warnings(role.target), *assigns_identities(role.target), *not_owned(role.target))
 
 
 def untried(role: Role) -> tuple[Caution, ...]:
@@ -34,9 +34,9 @@ def untried(role: Role) -> tuple[Caution, ...]:
     return (Caution("azure_roles", "grant_condition_not_evaluated", message),)
 
 
-def require_current(outside: Outside, caller: Caller, role: Role) -> None:
+def require_current(ports: Ports, caller: Caller, role: Role) -> None:
     """Raises ``RoleOutdated``, which says to administrators alone what is wrong; ``Unreadable``, which says it to the log."""
-    if faults := broken_by(outside, role):
+    if faults := broken_by(ports, role):
         reason = "; ".join(f"{fault.path}: {fault.message}" for fault in faults)
         if role.is_unreadable:
             raise Unreadable(f"role {role.name}: {reason}")
@@ -49,9 +49,9 @@ def withhold_faults(caller: Caller, refused: Rejected) -> None:
         raise RoleOutdated(audit_reason=refused.audit_reason) from refused
 
 
-def outdated(outside: Outside, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
+def outdated(ports: Ports, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
     """The roles that can be read, from which nothing is issued until they are written again, and why."""
-    found = {role.name: broken_by(outside, role) for role in roles if not role.is_unreadable}
+    found = {role.name: broken_by(ports, role) for role in roles if not role.is_unreadable}
     return {name: faults for name, faults in found.items() if faults}
 
 

@@ -12,7 +12,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 from shared.cloud.system import SystemClock
-from shared.core import urgency
+from shared.resilience import priority
 
 if TYPE_CHECKING:
     import httpx
@@ -56,7 +56,7 @@ def seconds_left(at_most: float) -> float:
     """For how long an answer is waited for: as long as the work has that wants it. A service that takes a call and is silent
     would else keep a caller for half a minute a call.
     """
-    return max(_LEAST_SECONDS, min(at_most, urgency.current().done_by - SystemClock().monotonic()))
+    return max(_LEAST_SECONDS, min(at_most, priority.current().answer_deadline - SystemClock().monotonic()))
 
 
 def azure_transport(*, read_seconds: float = READ_SECONDS) -> InTime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from shared.cloud.table_operations import Row
+from shared.cloud.storage.table_operations import Row
 from shared.core.errors import Unreadable
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from azure.core.pipeline.transport import AsyncHttpTransport
 
-from shared.cloud.identity import HeldTokens
+from shared.cloud.entra.identity import HeldTokens
 from shared.cloud.upstream import Refusal
 from shared.core.errors import IdentityRefused
 

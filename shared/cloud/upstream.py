@@ -57,8 +57,8 @@ class Refusal:
     def as_error(self, known: Codes, statuses: Statuses = NOT_FOUND_IS_ABSENT) -> Upstream:
         """The error to raise. ``known`` and ``statuses`` are the service's tables in ``shared.core.azure_codes``."""
         kind = meaning(self.status, (self.code, *self.finer), known, statuses)
-        put_off = kind is Unavailable and self.status == _UNAVAILABLE and self.retry_after is not None
-        return self._throttled() if kind is Throttled or put_off else self.as_a(kind)
+        postponed = kind is Unavailable and self.status == _UNAVAILABLE and self.retry_after is not None
+        return self._throttled() if kind is Throttled or postponed else self.as_a(kind)
 
     def as_a[Kind: Upstream](self, kind: type[Kind]) -> Kind:
         """An error of this kind that carries status, code, and for the log the text."""

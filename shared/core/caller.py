@@ -11,7 +11,7 @@ ADMIN = "Leasehold.Admin"
 AUDITOR = "Leasehold.Auditor"
 
 
-class CallerKind(StrEnum):
+class CallerType(StrEnum):
     """Who is behind a token."""
 
     APPLICATION = "application"
@@ -28,7 +28,7 @@ class Caller:
 
     object_id: ObjectId
     tenant_id: ObjectId
-    kind: CallerKind
+    kind: CallerType
     token_fingerprint: str
     app_id: ObjectId | None = None
     name: str | None = None

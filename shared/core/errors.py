@@ -269,7 +269,7 @@ class Full(Refused):
     """The object holds as much as a directory object may (``Directory_ResourceSizeExceeded``)."""
 
 
-class Doubtful(Refused):
+class AmbiguousRefusal(Refused):
     """A no in words that Azure uses as well for a fresh object that it does not know yet. Nothing but time tells which."""
 
     code = "azure_not_ready"

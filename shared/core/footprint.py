@@ -34,7 +34,7 @@ class ServicePrincipalFootprint:
     principal_id: ObjectId | None = None
     secret_id: ObjectId | None = None
     """The key id of the secret that was handed out last."""
-    several: bool = False
+    maybe_more_secrets: bool = False
     """Whether there may be other secrets of the lease beside that one."""
     unmade: tuple[str, ...] = ()
     """Names of assignments, and groups, of which the worker that made the rest knows that it has made nothing there."""
@@ -49,7 +49,7 @@ class ApplicationSecretFootprint:
     application_id: ObjectId
     display_name: str
     key_id: ObjectId | None = None
-    several: bool = False
+    maybe_more_secrets: bool = False
     """Whether there may be other secrets of that display name than ``key_id``."""
 
 
@@ -70,7 +70,7 @@ def write_footprint(footprint: Footprint) -> dict[str, Any]:
                 "app_id": footprint.app_id,
                 "principal_id": footprint.principal_id,
                 "secret_id": footprint.secret_id,
-                "several": footprint.several,
+                "several": footprint.maybe_more_secrets,
                 "unmade": list(footprint.unmade),
                 "purged": list(footprint.purged),
             }
@@ -80,7 +80,7 @@ def write_footprint(footprint: Footprint) -> dict[str, Any]:
                 "application_id": footprint.application_id,
                 "display_name": footprint.display_name,
                 "key_id": footprint.key_id,
-                "several": footprint.several,
+                "several": footprint.maybe_more_secrets,
             }
 
 
@@ -115,12 +115,14 @@ def read_footprint(stored: dict[str, Any]) -> Footprint:
 def combined(one: Footprint, other: Footprint) -> Footprint:
     """Of two footprints of the same lease: what either of them knows."""
     known = {key: value for key, value in write_footprint(one).items() if value not in (None, [])}
-    return in_doubt(read_footprint(write_footprint(other) | known), several=one.several or other.several)
+    return in_doubt(
+        read_footprint(write_footprint(other) | known), maybe_more_secrets=one.maybe_more_secrets or other.maybe_more_secrets
+    )
 
 
-def in_doubt(footprint: Footprint, *, several: bool = True) -> Footprint:
+def in_doubt(footprint: Footprint, *, maybe_more_secrets: bool = True) -> Footprint:
     """The same, saying whether there may be more secrets than the one that it names."""
-    return replace(footprint, several=several)
+    return replace(footprint, maybe_more_secrets=maybe_more_secrets)
 
 
 def remains(footprint: Footprint) -> tuple[str, ...]:

@@ -131,9 +131,9 @@ class Lease(LeaseView):
     """Whether it was ever active, so that its credential may have reached the caller."""
     ending_held: bool = False
     """Whether, up to ``due_at``, a worker is at work ending it. One that only waits for its next attempt is nobody's."""
-    reissues: int = 0
+    rotations: int = 0
     """How often a fresh secret was begun; whose number this is may store its secret."""
-    reissuing_until: datetime | None = None
+    rotating_until: datetime | None = None
     """While a fresh secret is being made: the instant by which its worker has given up."""
     target_digest: str = ""
     """Of what its role granted when it was issued; empty for a lease from before this was kept."""
@@ -143,7 +143,7 @@ class Lease(LeaseView):
     """Of its rows, as they were read. The next write brings those of an older version into today's."""
     version: str = ""
 
-    def held_until(self, instant: datetime) -> Lease:
+    def locked_until(self, instant: datetime) -> Lease:
         """Held by a worker until then."""
         undone_by = instant + _ON_ITS_WAY if self.undone_by is not None else None
         return replace(self, due_at=instant, undone_by=undone_by)
@@ -169,26 +169,26 @@ class Lease(LeaseView):
             handed_out=True,
         )
 
-    def reissuing(self, until: datetime) -> Lease:
+    def rotating(self, until: datetime) -> Lease:
         """ACTIVE, about to get a fresh secret: from now on there may be several, made by then."""
         self._require(State.ACTIVE)
         made_by = max(self.made_by, until)
         footprint = in_doubt(self.footprint)
-        return replace(self, footprint=footprint, made_by=made_by, reissues=self.reissues + 1, reissuing_until=until)
+        return replace(self, footprint=footprint, made_by=made_by, rotations=self.rotations + 1, rotating_until=until)
 
     def proving(self, until: datetime) -> Lease:
         """ACTIVE, while the fresh secret is tried out beside the former one: its worker gives a sign of life by then."""
         self._require(State.ACTIVE)
-        return replace(self, made_by=max(self.made_by, until), reissuing_until=until)
+        return replace(self, made_by=max(self.made_by, until), rotating_until=until)
 
-    def reissued(self, footprint: Footprint, made_by: datetime, *, ready: bool) -> Lease:
+    def rotated(self, footprint: Footprint, made_by: datetime, *, ready: bool) -> Lease:
         """ACTIVE, with the fresh secret."""
         self._require(State.ACTIVE)
-        return replace(self, footprint=footprint, made_by=made_by, ready=ready, reissuing_until=None)
+        return replace(self, footprint=footprint, made_by=made_by, ready=ready, rotating_until=None)
 
-    def not_reissued(self) -> Lease:
+    def rotation_given_up(self) -> Lease:
         """ACTIVE, and the attempt is over: what it has left behind is not known."""
-        return replace(self, reissuing_until=None)
+        return replace(self, rotating_until=None)
 
     def renewed(self, until: datetime) -> Lease:
         """ACTIVE, with another end: never past ``max_expires_at``, never earlier than before."""
@@ -204,7 +204,7 @@ class Lease(LeaseView):
         self._require(State.PLANNED, State.ACTIVE, State.ENDING, State.STUCK)
         state = State.STUCK if self.state is State.STUCK else State.ENDING
         made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
-        handed_out = self.handed_out and (cause is not Cause.FAILED or self.reissues > 0)
+        handed_out = self.handed_out and (cause is not Cause.FAILED or self.rotations > 0)
         ending = replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
         return replace(ending, undone_by=until + _ON_ITS_WAY, ending_held=until > now)
 
@@ -217,7 +217,7 @@ class Lease(LeaseView):
         self._require(State.ENDING, State.STUCK)
         return replace(self, due_at=when, undone_by=min(when, self.undone_by or when), ending_held=False)
 
-    def put_off(self, now: datetime, error: str, jitter: float, wait: float) -> Lease:
+    def postponed(self, now: datetime, error: str, jitter: float, wait: float) -> Lease:
         """ENDING, when Azure has asked to come back later: in ``wait`` seconds or more. That is no failed attempt."""
         self._require(State.ENDING, State.STUCK)
         due_at = now + timedelta(seconds=max(wait, _FIRST_WAIT) + _FIRST_WAIT * jitter)
@@ -235,7 +235,7 @@ class Lease(LeaseView):
         told = replace(self, state=state, attempts=attempts, last_error=error, due_at=due_at)
         return replace(told, undone_by=now + _ON_ITS_WAY, ending_held=False)
 
-    def given_up(self, now: datetime, error: str, jitter: float) -> Lease:
+    def stuck_at_once(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING -> STUCK at once: tried again slowly. ``jitter`` is in [0, 1)."""
         self._require(State.ENDING, State.STUCK)
         attempts = max(self.attempts, ATTEMPTS_UNTIL_STUCK)
@@ -247,7 +247,7 @@ class Lease(LeaseView):
         self._require(State.ENDING, State.STUCK)
         return replace(self, state=State.ENDED, ended_at=now, due_at=now + retention, last_error="", ending_held=False)
 
-    def let_go(self, now: datetime, retention: timedelta) -> Lease:
+    def force_ended(self, now: datetime, retention: timedelta) -> Lease:
         """-> ENDED, whatever may be left in Azure: the last error stays to be read."""
         return replace(self.ended(now, retention), last_error=self.last_error)
 

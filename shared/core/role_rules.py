@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from shared.core import mark
+from shared.core import ownership
 from shared.core.errors import Fault
 from shared.core.role import Role, ServicePrincipalTarget
 
@@ -32,7 +32,7 @@ def _says_who_beside_the_tenant(role: Role) -> Iterator[Fault]:
 def _repeats_no_tag(role: Role) -> Iterator[Fault]:
     """Graph takes no value twice, and the broker's own tag is on every application."""
     if isinstance(role.target, ServicePrincipalTarget):
-        tags = [mark.TAG, *(tag.casefold() for tag in role.target.tags)]
+        tags = [ownership.TAG, *(tag.casefold() for tag in role.target.tags)]
         for index, tag in enumerate(tags[1:]):
             if tag in tags[: index + 1]:
                 yield Fault(f"tags[{index}]", "is on the application already: a tag may not repeat")

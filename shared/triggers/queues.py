@@ -10,60 +10,60 @@ from collections.abc import Awaitable, Callable
 
 import azure.functions as func
 
-from shared.broker.outside import Outside
-from shared.broker.recall import recall
-from shared.broker.set_aside import set_aside
-from shared.broker.sweep import end_due
-from shared.core.batch import POISON, QUEUE, Message, Recall, read_message
+from shared.broker.ending.poison import poison
+from shared.broker.ending.recall import recall
+from shared.broker.ending.sweep import end_due
+from shared.broker.ports import Ports
+from shared.core.message import POISON, QUEUE, Message, Recall, read_message
 from shared.core.names import Unparsable
-from shared.triggers import account
-from shared.triggers.wired import WiredOutside
+from shared.triggers import safe_log
+from shared.triggers.broker import GetPorts
 
 log = logging.getLogger(__name__)
 
 _STORAGE = "AzureWebJobsStorage"
 """The connection: the host's own storage, which is the broker's."""
 
-type Work = Callable[[Outside, str, Message], Awaitable[None]]
+type Work = Callable[[Ports, str, Message], Awaitable[None]]
 
 
 class RevocationsFailed(Exception):
     """Marks the invocation as failed: the host delivers the message again. The cause is in the log before it."""
 
 
-def blueprint(wired: WiredOutside) -> func.Blueprint:
+def blueprint(get_ports: GetPorts) -> func.Blueprint:
     """Two functions."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
 
     @functions.function_name("revocations")
     @functions.queue_trigger(arg_name="message", queue_name=QUEUE, connection=_STORAGE)
     async def revocations(message: func.QueueMessage, context: func.Context) -> None:
-        await run(wired, message, context.invocation_id, end)
+        await run(get_ports, message, context.invocation_id, end)
 
     @functions.function_name("revocations_poison")
     @functions.queue_trigger(arg_name="message", queue_name=POISON, connection=_STORAGE)
     async def revocations_poison(message: func.QueueMessage, context: func.Context) -> None:
-        await run(wired, message, context.invocation_id, give_up)
+        await run(get_ports, message, context.invocation_id, give_up)
 
     return functions
 
 
-async def run(wired: WiredOutside, message: func.QueueMessage, request_id: str, work: Work) -> None:
+async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:
     """Deals with one message, under an id of its own. Raises ``RevocationsFailed``."""
     said = _read(message)
     if said is None:
         return
-    with account.failing_as(RevocationsFailed, log, f"message {said.id} ({request_id})"):
-        await work(await wired(), request_id, said)
+    with safe_log.failing_as(RevocationsFailed, log, f"message {said.id} ({request_id})"):
+        await work(await get_ports(), request_id, said)
 
 
-async def end(outside: Outside, request_id: str, said: Message) -> None:
+async def end(ports: Ports, request_id: str, said: Message) -> None:
     """Ends a message's leases, or begins to end a revoked role's."""
     if isinstance(said, Recall):
-        count = await recall(outside, request_id, said)
+        count = await recall(ports, request_id, said)
         log.info("recall of role %s (%s): found=%d", said.role, request_id, count)
         return
-    summary = await end_due(outside, request_id, said)
+    summary = await end_due(ports, request_id, said)
     log.info(
         "batch %s (%s) of %d: ended=%d undone=%d stuck=%d remaining=%d pruned=%d",
         *(said.id, request_id, len(said.leases)),
@@ -71,12 +71,12 @@ async def end(outside: Outside, request_id: str, said: Message) -> None:
     )
 
 
-async def give_up(outside: Outside, request_id: str, said: Message) -> None:
+async def give_up(ports: Ports, request_id: str, said: Message) -> None:
     """Shows a poisoned message's leases to the operator. A revoked role's are found by the next sweep."""
     if isinstance(said, Recall):
         log.error("the recall of role %s (%s) failed too often: it is left to the sweep", said.role, request_id)
         return
-    count = await set_aside(outside, request_id, said)
+    count = await poison(ports, request_id, said)
     log.error("batch %s (%s) of %d failed too often: %d leases are stuck", said.id, request_id, len(said.leases), count)
 
 

@@ -6,9 +6,9 @@ import logging
 
 import azure.functions as func
 
-from shared.broker.reconcile import reconcile
-from shared.triggers import account
-from shared.triggers.wired import WiredOutside
+from shared.broker.reconcile.reconcile import reconcile
+from shared.triggers import safe_log
+from shared.triggers.broker import GetPorts
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ class ReconcileFailed(Exception):
     """Marks the invocation as failed, for the platform's own metrics. The cause is in the log before it."""
 
 
-def blueprint(wired: WiredOutside) -> func.Blueprint:
+def blueprint(get_ports: GetPorts) -> func.Blueprint:
     """One function; its schedule is an app setting, read by the host."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
 
@@ -26,14 +26,14 @@ def blueprint(wired: WiredOutside) -> func.Blueprint:
         arg_name="timer", schedule="%LEASEHOLD_RECONCILE_SCHEDULE%", run_on_startup=False, use_monitor=True
     )
     async def reconcile_on_time(timer: func.TimerRequest, context: func.Context) -> None:
-        await run(wired, context.invocation_id, late=timer.past_due)
+        await run(get_ports, context.invocation_id, late=timer.past_due)
 
     return functions
 
 
-async def run(wired: WiredOutside, request_id: str, *, late: bool = False) -> None:
+async def run(get_ports: GetPorts, request_id: str, *, late: bool = False) -> None:
     """One reconciliation, under an id of its own. Raises ``ReconcileFailed``."""
-    with account.failing_as(ReconcileFailed, log, f"reconciliation {request_id}"):
-        done = await reconcile(await wired(), request_id)
+    with safe_log.failing_as(ReconcileFailed, log, f"reconciliation {request_id}"):
+        done = await reconcile(await get_ports(), request_id)
     counts = " ".join(f"{name}={count}" for name, count in done.counts.items())
     log.info("reconciliation %s%s: %s", request_id, " (late)" if late else "", counts)

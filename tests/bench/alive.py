@@ -12,13 +12,13 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shared.broker.outside import Outside
-from shared.broker.sweep import Summary, sweep
-from shared.cloud.lease_rows import due_row, index_rows, lease_row
-from shared.cloud.tables import Table
+from shared.broker.ending.sweep import Summary, sweep
+from shared.broker.ports import Ports
+from shared.cloud.storage.lease_rows import due_row, index_rows, lease_row
+from shared.cloud.storage.tables import Table
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
-from shared.wiring import Parts
+from shared.wiring import Composition
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
@@ -41,16 +41,16 @@ async def measure(scale: Scale) -> list[Figure]:
     """Before and after the store is filled; fewer leases than asked for when the emulator cannot hold them."""
     async with stage() as on:
         await on.make_role(_ROLE, 1, 0)
-        parts = Parts(on.stack.environment())
-        async with parts.tables:
+        composition = Composition(on.stack.environment())
+        async with composition.tables:
             await _lives(on, _WARM_UP)
-            empty = await _taken(on, parts.outside)
-            size = _size_of(_template(parts.outside))
+            empty = await _acquire(on, composition.ports)
+            size = _size_of(_template(composition.ports))
             alive = min(scale.crowd, _MOST_JSON // size)
             began = time.perf_counter()
-            await _fill(parts, alive)
+            await _fill(composition, alive)
             filled = time.perf_counter() - began
-            crowded = await _taken(on, parts.outside)
+            crowded = await _acquire(on, composition.ports)
         memory = _resident(on.stack.storage.child.process.pid)
     return [
         Figure("leases put there", alive, "leases", Target(">=", scale.crowd)),
@@ -83,18 +83,18 @@ class _Taken:
         return found
 
 
-async def _taken(on: Stage, outside: Outside) -> _Taken:
+async def _acquire(on: Stage, ports: Ports) -> _Taken:
     with watched() as seen:
-        await _idle(outside, seen)
+        await _idle(ports, seen)
         seen.counts_rows = True
-        await _idle(outside, seen)
+        await _idle(ports, seen)
         requests, rows = len(seen.intervals), seen.rows
     return _Taken(requests, rows, {verb: statistics.median(taken) for verb, taken in (await _lives(on, _LIVES)).items()})
 
 
-async def _idle(outside: Outside, seen: Outgoing) -> None:
+async def _idle(ports: Ports, seen: Outgoing) -> None:
     seen.forget()
-    if (summary := await sweep(outside, "benchmark")) != Summary():
+    if (summary := await sweep(ports, "benchmark")) != Summary():
         raise NotMeasuredError(f"a sweep that should have found nothing due: {summary}")
 
 
@@ -116,9 +116,9 @@ async def _lives(on: Stage, count: int) -> dict[str, list[float]]:
     return taken
 
 
-def _template(outside: Outside) -> Lease:
-    lease = active_lease(LeaseId.of(RoleName("crowd"), outside.ids.ulid(outside.now())), outside)
-    return lease.held_until(lease.due_at + (lease.due_at - lease.issued_at) * 24)
+def _template(ports: Ports) -> Lease:
+    lease = active_lease(LeaseId.of(RoleName("crowd"), ports.ids.ulid(ports.now())), ports)
+    return lease.locked_until(lease.due_at + (lease.due_at - lease.issued_at) * 24)
 
 
 def _size_of(lease: Lease) -> int:
@@ -126,16 +126,16 @@ def _size_of(lease: Lease) -> int:
     return sum(len(json.dumps(row)) + _OVERHEAD for row in rows)
 
 
-async def _fill(parts: Parts, count: int) -> None:
-    outside, table = parts.outside, Table(parts.tables, "leases")
-    template = _template(outside)
+async def _fill(composition: Composition, count: int) -> None:
+    ports, table = composition.ports, Table(composition.tables, "leases")
+    template = _template(ports)
     numbers = iter(range(count))
     while portion := list(itertools.islice(numbers, _PORTION)):
-        await put_there(table, [_another(outside, template) for _ in portion])
+        await put_there(table, [_another(ports, template) for _ in portion])
 
 
-def _another(outside: Outside, lease: Lease) -> Lease:
-    return replace(lease, id=LeaseId.of(lease.id.role, outside.ids.ulid(lease.issued_at)))
+def _another(ports: Ports, lease: Lease) -> Lease:
+    return replace(lease, id=LeaseId.of(lease.id.role, ports.ids.ulid(lease.issued_at)))
 
 
 def _resident(pid: int) -> int:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from shared.broker.outside import Outside
-from shared.cloud.lease_rows import due_row, index_rows, lease_row
+from shared.broker.ports import Ports
+from shared.cloud.storage.lease_rows import due_row, index_rows, lease_row
+from shared.cloud.storage.table_operations import create
+from shared.cloud.storage.tables import Table
 from shared.cloud.system import SystemIds
-from shared.cloud.table_operations import create
-from shared.cloud.tables import Table
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, Scope
@@ -37,9 +37,9 @@ async def put_there(table: Table, leases: Sequence[Lease]) -> None:
     await asyncio.gather(*(write_some() for _ in range(_AT_ONCE)))
 
 
-def active_lease(lease_id: LeaseId, outside: Outside) -> Lease:
+def active_lease(lease_id: LeaseId, ports: Ports) -> Lease:
     """An active lease of an hour."""
-    now = outside.now()
+    now = ports.now()
     later = now + timedelta(hours=1)
     here = ObjectId(UUID(int=1))
     scope = Scope(f"/subscriptions/{here}/resourceGroups/app")

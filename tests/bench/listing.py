@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from shared.cloud.tables import Table
+from shared.cloud.storage.tables import Table
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
-from shared.wiring import Parts
+from shared.wiring import Composition
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
@@ -57,16 +57,16 @@ def _figures(name: str, taken: Sequence[float]) -> Iterator[Figure]:
 
 
 async def _fill(on: Stage, count: int) -> None:
-    parts = Parts(on.stack.environment())
-    async with parts.tables:
-        outside = parts.outside
-        ids = [LeaseId.of(RoleName(_ROLE), outside.ids.ulid(outside.now())) for _ in range(count)]
-        active = (active_lease(each, outside) for each in ids)
+    composition = Composition(on.stack.environment())
+    async with composition.tables:
+        ports = composition.ports
+        ids = [LeaseId.of(RoleName(_ROLE), ports.ids.ulid(ports.now())) for _ in range(count)]
+        active = (active_lease(each, ports) for each in ids)
         over = [
-            each.ending(Cause.EXPIRED, each.planned_at, each.planned_at).ended(outside.now(), timedelta(days=7))
+            each.ending(Cause.EXPIRED, each.planned_at, each.planned_at).ended(ports.now(), timedelta(days=7))
             for each in active
         ]
-        await put_there(Table(parts.tables, "leases"), over)
+        await put_there(Table(composition.tables, "leases"), over)
 
 
 async def _round(on: Stage) -> float:

@@ -13,8 +13,8 @@ import os
 import sys
 from unittest import mock
 
-from shared.cloud import budgets
-from shared.core.budget import Limit
+from shared.cloud import limits
+from shared.resilience.rate_limit import Limit
 from tests.bench.product import Product
 
 _AT_ONCE = 8
@@ -29,7 +29,7 @@ async def _main(role: str, count: int) -> None:
         for _ in numbers:
             await product.call("issue_lease", "POST", {"reason": "benchmark"}, role=role)
 
-    with mock.patch.multiple(budgets, GRAPH_WRITES=_NONE, GRAPH_READS=_NONE, ARM_WRITES=_NONE, ARM_READS=_NONE):
+    with mock.patch.multiple(limits, GRAPH_WRITES=_NONE, GRAPH_READS=_NONE, ARM_WRITES=_NONE, ARM_READS=_NONE):
         await asyncio.gather(*(issue_some() for _ in range(_AT_ONCE)))
     sys.stdout.write(f"{count}")
     sys.stdout.flush()

@@ -18,15 +18,15 @@ from unittest import mock
 
 import httpx
 
-from shared.broker.sweep import sweep
-from shared.cloud import graph_batch
+from shared.broker.ending.sweep import sweep
 from shared.cloud.azure_connections import InTime
-from shared.wiring import Parts
+from shared.cloud.graph import batch
+from shared.wiring import Composition
 
 
 async def _main(*, alone: bool) -> None:
-    parts, sent = Parts(os.environ), Counter[str]()
-    services = {parts.settings.graph_endpoint: "graph", parts.settings.arm_endpoint: "arm"}
+    composition, sent = Composition(os.environ), Counter[str]()
+    services = {composition.settings.graph_endpoint: "graph", composition.settings.arm_endpoint: "arm"}
 
     def counted(send: Any) -> Any:
         async def counting(transport: Any, request: Any, **options: Any) -> Any:
@@ -40,10 +40,10 @@ async def _main(*, alone: bool) -> None:
             httpx.AsyncHTTPTransport, "handle_async_request", counted(httpx.AsyncHTTPTransport.handle_async_request)
         ),
         mock.patch.object(InTime, "send", counted(InTime.send)),
-        mock.patch.object(graph_batch, "MOST", 1 if alone else graph_batch.MOST),
+        mock.patch.object(batch, "MOST", 1 if alone else batch.MOST),
     ):
         began = time.perf_counter()
-        summary = await sweep(parts.outside, "benchmark")
+        summary = await sweep(composition.ports, "benchmark")
         seconds = time.perf_counter() - began
     sys.stdout.write(json.dumps({"seconds": seconds, "summary": asdict(summary), "requests": sent}))
     sys.stdout.flush()

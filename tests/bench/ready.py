@@ -20,7 +20,7 @@ from local.cloud.state import Application, Password
 from local.cloud.wire import Call
 from local.cloud.world import World, new_world
 from local.stack import Stack
-from shared.cloud.probe import TokenProbe
+from shared.cloud.entra.probe import TokenProbe
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from tests.bench.figures import Figure, Target, percentile
@@ -78,7 +78,7 @@ async def _proven(world: World, clock: FakeClock) -> Proof:
         probe = TokenProbe(client, clock, _ORIGIN, ObjectId(world.tenant_id), "https://graph.microsoft.com/.default")
         began = clock.monotonic()
         asked = (ObjectId(application.app_id), Secret(secret.secret))
-        ready = await probe.signs_in(*asked, wait_until=began + _MINT)
+        ready = await probe.signs_in(*asked, deadline=began + _MINT)
         seconds, tries, refused = clock.monotonic() - began, entra.calls, 0
         for _ in range(_AFTERWARDS):
             clock.jump(1.0)

@@ -6,11 +6,11 @@ import statistics
 import time
 from dataclasses import dataclass, replace
 
-from shared.broker.outside import Outside
-from shared.broker.sweep import Summary, sweep
-from shared.cloud.tables import Table
+from shared.broker.ending.sweep import Summary, sweep
+from shared.broker.ports import Ports
+from shared.cloud.storage.tables import Table
 from shared.core.names import LeaseId, RoleName
-from shared.wiring import Parts
+from shared.wiring import Composition
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
@@ -29,10 +29,10 @@ async def measure(scale: Scale) -> list[Figure]:
     """Ends leases through the API; counts what goes over the wire of a sweep in this process."""
     async with stage(spare_accounts=1) as on:
         figures = await _ended(on, scale.due)
-        parts = _parts(on)
-        async with parts.tables:
-            few = await _idle(parts, _FEW)
-            many = await _idle(parts, scale.alive)
+        composition = _parts(on)
+        async with composition.tables:
+            few = await _idle(composition, _FEW)
+            many = await _idle(composition, scale.alive)
     figures += few.figures(_FEW)
     return figures + many.figures(scale.alive, like=few)
 
@@ -49,10 +49,10 @@ async def _ended(on: Stage, count: int) -> list[Figure]:
     return [Figure(f"leases ended, of {wanted} that are due", wanted / seconds, "leases/s", Target(">=", _FASTEST))]
 
 
-def _parts(on: Stage) -> Parts:
+def _parts(on: Stage) -> Composition:
     """The broker in this process, over a storage account of its own."""
     storage = on.stack.storage
-    return Parts(on.stack.environment() | {"AzureWebJobsStorage": storage.connect("spare0")})
+    return Composition(on.stack.environment() | {"AzureWebJobsStorage": storage.connect("spare0")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,32 +73,32 @@ class _Idle:
         ]
 
 
-async def _idle(parts: Parts, alive: int) -> _Idle:
+async def _idle(composition: Composition, alive: int) -> _Idle:
     """Fills the account up to that many leases, and sweeps: to warm up, to take the time, and to count."""
-    await _fill(parts, alive)
+    await _fill(composition, alive)
     with watched() as seen:
-        await _sweep_nothing(parts.outside, seen)
-        seconds = statistics.median([await _sweep_nothing(parts.outside, seen) for _ in range(_REPEATS)])
+        await _sweep_nothing(composition.ports, seen)
+        seconds = statistics.median([await _sweep_nothing(composition.ports, seen) for _ in range(_REPEATS)])
         seen.counts_rows = True
-        await _sweep_nothing(parts.outside, seen)
+        await _sweep_nothing(composition.ports, seen)
     return _Idle(len(seen.intervals), seen.rows, seconds * 1000)
 
 
-async def _sweep_nothing(outside: Outside, seen: Outgoing) -> float:
+async def _sweep_nothing(ports: Ports, seen: Outgoing) -> float:
     seen.forget()
     began = time.perf_counter()
-    summary = await sweep(outside, "benchmark")
+    summary = await sweep(ports, "benchmark")
     if summary != Summary():
         raise NotMeasuredError(f"a sweep that should have found nothing due: {summary}")
     return time.perf_counter() - began
 
 
-async def _fill(parts: Parts, alive: int) -> None:
-    role, outside = RoleName(_ROLE), parts.outside
-    there = sum((await outside.leases.census()).values())
-    now = outside.now()
-    template = active_lease(LeaseId.of(role, outside.ids.ulid(now)), outside)
-    leases = [replace(template, id=LeaseId.of(role, outside.ids.ulid(now))) for _ in range(alive - there)]
-    await put_there(Table(parts.tables, "leases"), leases)
-    if (found := sum((await outside.leases.census()).values())) != alive:
+async def _fill(composition: Composition, alive: int) -> None:
+    role, ports = RoleName(_ROLE), composition.ports
+    there = sum((await ports.leases.count()).values())
+    now = ports.now()
+    template = active_lease(LeaseId.of(role, ports.ids.ulid(now)), ports)
+    leases = [replace(template, id=LeaseId.of(role, ports.ids.ulid(now))) for _ in range(alive - there)]
+    await put_there(Table(composition.tables, "leases"), leases)
+    if (found := sum((await ports.leases.count()).values())) != alive:
         raise NotMeasuredError(f"{found} leases are alive, of {alive}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.broker.drift import Kind
-from shared.broker.reconcile import Reconciliation, Result, reconcile
+from shared.broker.reconcile.drift import OrphanType
+from shared.broker.reconcile.reconcile import Reconciliation, Result, reconcile
 from shared.core.directory import NewApplication
 from shared.core.names import LeaseId
 from shared.core.role import Target
@@ -30,7 +30,7 @@ def scene(target: Target | None = None, **more: object) -> World:
 async def reconciled(made: World, after: float = 0.0, *, dry_run: bool = False) -> Reconciliation:
     """A run of the timer's, some seconds later."""
     made.clock.jump(after)
-    return await reconcile(made.outside, "run", dry_run=dry_run)
+    return await reconcile(made.ports, "run", dry_run=dry_run)
 
 
 async def orphaned(made: World) -> LeaseId:
@@ -40,7 +40,7 @@ async def orphaned(made: World) -> LeaseId:
     return lease.id
 
 
-def results(done: Reconciliation) -> list[tuple[Kind, Result]]:
+def results(done: Reconciliation) -> list[tuple[OrphanType, Result]]:
     """What was found, and what became of it."""
     return [(each.kind, each.result) for each in done.findings]
 

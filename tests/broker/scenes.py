@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.broker.issue import Ask, Issued, issue
-from shared.broker.outside import Request
-from shared.broker.sweep import Summary, sweep
+from shared.broker.ending.sweep import Summary, sweep
+from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.ports import Actor
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
 from tests.fakes.world import WEB, World, request
 
 
-async def issued(world: World, by: Request | None = None, **ask: Any) -> Issued:
+async def issued(world: World, by: Actor | None = None, **ask: Any) -> Issued:
     """A lease that Alice holds, unless another is named."""
-    return await issue(world.outside, by or request(), Ask(**({"role": WEB} | ask)))
+    return await issue(world.ports, by or request(), IssueRequest(**({"role": WEB} | ask)))
 
 
 async def swept(world: World, after: float = 0.0) -> Summary:
     """A sweep, some seconds later."""
     world.clock.jump(after)
-    return await sweep(world.outside, "sweep")
+    return await sweep(world.ports, "sweep")
 
 
 def stored(world: World, lease_id: LeaseId | None = None) -> Lease:

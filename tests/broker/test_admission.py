@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from shared.broker.issue import Ask, Issued, issue
-from shared.broker.outside import Outside
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.ports import Ports
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
 from shared.core.errors import Interrupted, LostRace, Refused, TooMany, Unavailable, Unreachable
 from shared.core.lease import State
@@ -42,14 +42,14 @@ class Astray:
         await self.clock.sleep(seconds)
 
 
-def workers(scene: World, *astray: float) -> list[Outside]:
+def workers(scene: World, *astray: float) -> list[Ports]:
     """As many, each with a clock of its own."""
-    return [replace(scene.outside, clock=Astray(scene.clock, seconds)) for seconds in astray]
+    return [replace(scene.ports, clock=Astray(scene.clock, seconds)) for seconds in astray]
 
 
-async def at_once(count: int, *outsides: Outside) -> tuple[list[Issued], list[TooMany]]:
+async def at_once(count: int, *outsides: Ports) -> tuple[list[Issued], list[TooMany]]:
     """So many asks, in turn of every worker; each is served, or refused for want of room."""
-    asks = [issue(outsides[number % len(outsides)], request(), Ask(WEB)) for number in range(count)]
+    asks = [issue(outsides[number % len(outsides)], request(), IssueRequest(WEB)) for number in range(count)]
     results = await asyncio.gather(*asks, return_exceptions=True)
     served = [each for each in results if isinstance(each, Issued)]
     refused = [each for each in results if isinstance(each, TooMany)]
@@ -79,7 +79,7 @@ async def test_whoever_was_served_never_gives_way() -> None:
     """Neither to an id that is less, which a slow clock gives, nor to an older one."""
     scene = capped(2)
     slow, fast = workers(scene, -3600.0, 0.0)
-    first = await issue(fast, request(), Ask(WEB))
+    first = await issue(fast, request(), IssueRequest(WEB))
     served, _ = await at_once(5, slow, fast)
     assert [1, 2] == [len(served), len(scene.leases.rows)]
     assert State.ACTIVE is stored(scene, first.lease.id).state
@@ -122,7 +122,7 @@ async def test_a_dead_workers_place_does_not_leak(*, after: bool) -> None:
         scene.calls.revive()
         for _ in range(4):
             await swept(scene, after=1000)
-        served, _ = await at_once(3, scene.outside)
+        served, _ = await at_once(3, scene.ports)
         live = [lease for lease in scene.leases.rows.values() if lease.state.is_live]
         assert (1, 1) == (len(served), len(live)), f"died at call {ordinal}"
     assert ordinal > 8
@@ -142,8 +142,8 @@ async def test_an_admission_whose_answer_was_lost_is_found_again(*, error: Excep
 async def test_repeats_take_no_room() -> None:
     """A full role still answers a repeat under its key."""
     scene = capped(1)
-    first = await issue_once(scene.outside, request(), Ask(WEB), "k")
-    assert first.lease.id == (await issue_once(scene.outside, request(), Ask(WEB), "k")).lease.id
+    first = await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
+    assert first.lease.id == (await issue_once(scene.ports, request(), IssueRequest(WEB), "k")).lease.id
 
 
 async def test_who_always_comes_second_is_told_to_come_again() -> None:
@@ -178,7 +178,7 @@ async def test_what_an_admission_costs() -> None:
     extra = [call for call in calls["capped"] if call not in calls["free"]]
     assert ["roles.admissions", "leases.room_taken", "roles.admit"] == extra
     scene = capped(100)
-    await at_once(50, scene.outside)
+    await at_once(50, scene.ports)
     assert 50 == len(scene.calls.named("roles.admit"))
 
 
@@ -210,7 +210,7 @@ async def test_one_after_the_other_a_role_fills_up() -> None:
     with pytest.raises(TooMany) as caught:
         await issued(scene)
     assert ("too_many_leases", 2) == (caught.value.stable_code, len(scene.leases.rows))
-    await revoke(scene.outside, request(), first.lease.id)
+    await revoke(scene.ports, request(), first.lease.id)
     assert State.ACTIVE is (await issued(scene)).lease.state
 
 

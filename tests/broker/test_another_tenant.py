@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from shared.broker.inspect import list_leases, read_lease
-from shared.broker.issue import Ask
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
 from shared.core.errors import NotFound
-from shared.core.issue_key import digest_of
+from shared.core.idempotency_key import digest_of
 from shared.core.lease import State
 from shared.core.names import LeaseId
-from shared.core.ports import LeaseQuery
+from shared.core.ports.leases import LeaseQuery
 from tests.broker.scenes import issued, stored
 from tests.fakes.world import ALICE, WEB, guid, request, role, world
 
@@ -28,12 +28,12 @@ async def test_a_namesake_of_another_tenant_holds_nothing() -> None:
     lease = (await issued(scene)).lease
     for work in (read_lease, revoke):
         with pytest.raises(NotFound):
-            await work(scene.outside, request(NAMESAKE), lease.id)
+            await work(scene.ports, request(NAMESAKE), lease.id)
     with pytest.raises(NotFound):
-        await renew(scene.outside, request(NAMESAKE), lease.id, None)
+        await renew(scene.ports, request(NAMESAKE), lease.id, None)
     for query in (LeaseQuery(), LeaseQuery(holder=ALICE.object_id), LeaseQuery(role=WEB)):
-        assert () == (await list_leases(scene.outside, request(NAMESAKE), query)).items
-        assert [lease.id] == [each.id for each in (await list_leases(scene.outside, request(), query)).items]
+        assert () == (await list_leases(scene.ports, request(NAMESAKE), query)).items
+        assert [lease.id] == [each.id for each in (await list_leases(scene.ports, request(), query)).items]
     assert State.ACTIVE is stored(scene).state
 
 
@@ -44,13 +44,13 @@ async def test_a_namesakes_leases_take_no_room_on_a_page() -> None:
     for ulid in ("0" * 26, "7" + "z" * 25):
         theirs = replace(lease, id=LeaseId.of(WEB, ulid), holder=replace(lease.holder, tenant_id=NAMESAKE.tenant_id))
         scene.leases.rows[theirs.id] = theirs
-    page = await list_leases(scene.outside, request(), LeaseQuery(limit=1))
+    page = await list_leases(scene.ports, request(), LeaseQuery(limit=1))
     assert [lease.id] == [each.id for each in page.items]
 
 
 async def test_a_key_is_the_tenants_own() -> None:
     """The same text of a namesake stands for nothing of this caller's."""
     scene = world(role())
-    first = await issue_once(scene.outside, request(), Ask(WEB), "k")
+    first = await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
     assert digest_of(ALICE, WEB, "k") != digest_of(NAMESAKE, WEB, "k")
     assert first.lease.key == digest_of(ALICE, WEB, "k")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.broker.issue import Ask, Issued, issue
+from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.revoke import revoke
 from shared.core.errors import Conflict, Full, LeaseholdError
 from shared.core.lease import State
@@ -18,7 +18,7 @@ def scene(audience: str = "PersonalMicrosoftAccount") -> World:
 
 async def issued(made: World) -> Issued:
     """Alice issues."""
-    return await issue(made.outside, request(), Ask(WEB))
+    return await issue(made.ports, request(), IssueRequest(WEB))
 
 
 async def test_an_issue_from_a_full_application_leaves_no_lease() -> None:
@@ -36,10 +36,10 @@ async def test_an_application_has_room_again_when_a_lease_has_ended() -> None:
     """No count is kept: each issue asks."""
     made = scene()
     first = await issued(made)
-    await issue(made.outside, request(BOB), Ask(WEB))
+    await issue(made.ports, request(BOB), IssueRequest(WEB))
     with pytest.raises(Conflict):
         await issued(made)
-    await revoke(made.outside, request(), first.lease.id)
+    await revoke(made.ports, request(), first.lease.id)
     assert State.ACTIVE is (await issued(made)).lease.state
 
 

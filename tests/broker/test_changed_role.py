@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.broker.issue import Ask, Issued
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.core.errors import Conflict
 from shared.core.lease import State
 from shared.core.names import ObjectId, Scope
@@ -72,7 +72,7 @@ async def leased(target: Target = BASE, **more: Any) -> World:
 
 async def once(scene: World) -> Issued:
     """Alice asks under her key, for the first time or again."""
-    return await issue_once(scene.outside, request(), Ask(WEB), "k")
+    return await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
 
 
 def keep(scene: World, target: Target) -> None:
@@ -86,7 +86,7 @@ def keep(scene: World, target: Target) -> None:
 async def refused(scene: World) -> set[str]:
     """With what a renewal and a repeat are refused."""
     codes = set()
-    for work in (lambda: renew(scene.outside, request(), stored(scene).id, None), lambda: once(scene)):
+    for work in (lambda: renew(scene.ports, request(), stored(scene).id, None), lambda: once(scene)):
         with pytest.raises(Conflict) as caught:
             await work()
         codes.add(caught.value.stable_code)
@@ -110,7 +110,7 @@ async def test_what_grants_the_same_changes_nothing(what: str) -> None:
     """However it is written, and whatever else the role says."""
     scene = await leased()
     scene.roles.keep(role(SAME[what], ttl=60, max_leases=1))
-    await renew(scene.outside, request(), stored(scene).id, None)
+    await renew(scene.ports, request(), stored(scene).id, None)
     assert stored(scene).id == (await once(scene)).lease.id
 
 
@@ -118,7 +118,7 @@ async def test_another_application_is_another_target() -> None:
     """And its service principal, which may come later, is not."""
     scene = await leased(secret_target())
     scene.roles.keep(role(replace(secret_target(ready="token"), principal_id=None)))
-    await renew(scene.outside, request(), stored(scene).id, None)
+    await renew(scene.ports, request(), stored(scene).id, None)
     scene.roles.keep(role(replace(secret_target(), application_object_id=guid(0x777))))
     assert {"role_changed"} == await refused(scene)
 
@@ -128,7 +128,7 @@ async def test_a_role_that_is_renewable_no_more_renews_nothing() -> None:
     scene = await leased()
     scene.roles.keep(role(BASE, renewable=False))
     with pytest.raises(Conflict) as caught:
-        await renew(scene.outside, request(), stored(scene).id, None)
+        await renew(scene.ports, request(), stored(scene).id, None)
     assert "not_renewable" == caught.value.stable_code
     await once(scene)
 
@@ -138,7 +138,7 @@ async def test_a_lease_that_was_not_renewable_stays_so() -> None:
     scene = await leased(renewable=False)
     scene.roles.keep(role(BASE, renewable=True))
     with pytest.raises(Conflict) as caught:
-        await renew(scene.outside, request(), stored(scene).id, None)
+        await renew(scene.ports, request(), stored(scene).id, None)
     assert "not_renewable" == caught.value.stable_code
 
 
@@ -147,7 +147,7 @@ async def test_a_lease_from_before_is_renewed_and_repeated_as_before_and_audited
     scene = await leased()
     scene.leases.rows[stored(scene).id] = replace(stored(scene), target_digest="")
     scene.roles.keep(role(CHANGED["scope"]))
-    await renew(scene.outside, request(), stored(scene).id, None)
+    await renew(scene.ports, request(), stored(scene).id, None)
     await once(scene)
     told = {event.operation: event.reason for event in scene.audit.events if event.operation in {"renew", "reissue"}}
     assert dict.fromkeys(("renew", "reissue"), "the lease does not tell what its role granted") == told
@@ -156,7 +156,7 @@ async def test_a_lease_from_before_is_renewed_and_repeated_as_before_and_audited
 async def test_of_a_lease_that_tells_what_its_role_granted_nothing_is_audited_beside() -> None:
     """Renewed or repeated under the same role."""
     scene = await leased()
-    await renew(scene.outside, request(), stored(scene).id, None)
+    await renew(scene.ports, request(), stored(scene).id, None)
     await once(scene)
     assert ["", ""] == [event.reason for event in scene.audit.events if event.operation in {"renew", "reissue"}]
 
@@ -164,14 +164,14 @@ async def test_of_a_lease_that_tells_what_its_role_granted_nothing_is_audited_be
 async def test_a_role_that_changes_while_a_repeat_waits_is_met_as_it_is_then() -> None:
     """The first request is still at work when the second one comes."""
     scene = await leased()
-    scene.leases.rows[stored(scene).id] = stored(scene).reissuing(scene.clock.now().replace(year=2027))
+    scene.leases.rows[stored(scene).id] = stored(scene).rotating(scene.clock.now().replace(year=2027))
 
     def moved(call: Call) -> None:
         look = len(scene.calls.named("leases.find_key")) - before if call.name == "leases.find_key" else 0
         if look == 2:
             scene.roles.keep(role(CHANGED["group"]))
         if look == 3:
-            scene.leases.rows[stored(scene).id] = replace(stored(scene), reissuing_until=None)
+            scene.leases.rows[stored(scene).id] = replace(stored(scene), rotating_until=None)
 
     before = len(scene.calls.named("leases.find_key"))
     scene.calls.watch = moved

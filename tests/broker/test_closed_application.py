@@ -8,9 +8,9 @@ import pytest
 
 from shared.broker.configure import list_roles, put_role
 from shared.broker.inspect import status
-from shared.broker.issue import Ask
-from shared.broker.reconcile import reconcile
-from shared.broker.repeat import issue_once
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.errors import Absent, Malformed, PreconditionFailed, Refused, RoleOutdated, Unavailable
 from shared.core.names import RoleName
@@ -28,7 +28,7 @@ async def put(scene: World, **more: Any) -> Any:
         "application_object_id": EXISTING,
         "bound_service_principal_ids": [ALICE.object_id],
     }
-    return await put_role(scene.outside, ADMIN, WEB, document, expected=None, **more)
+    return await put_role(scene.ports, ADMIN, WEB, document, expected=None, **more)
 
 
 def lose(scene: World) -> None:
@@ -56,7 +56,7 @@ def asked(scene: World) -> list[str]:
 
 async def outdated(scene: World) -> dict[str, list[str]]:
     """The paths of what is wrong, by role, as an admin reads them."""
-    found = (await status(scene.outside, ADMIN)).outdated
+    found = (await status(scene.ports, ADMIN)).outdated
     return {name: [fault.path for fault in faults] for name, faults in found.items()}
 
 
@@ -72,7 +72,7 @@ async def test_an_application_that_the_broker_may_not_change_is_refused_when_the
         *(caught.value.stable_code, fault.path),
         *("owner" in fault.message, "permission" in fault.message),
     )
-    assert ((), {}) == (await list_roles(scene.outside, ADMIN), scene.cloud.applications[EXISTING].secrets)
+    assert ((), {}) == (await list_roles(scene.ports, ADMIN), scene.cloud.applications[EXISTING].secrets)
 
 
 async def test_whether_the_broker_owns_the_application_is_one_call_and_nothing_is_tried() -> None:
@@ -81,7 +81,7 @@ async def test_whether_the_broker_owns_the_application_is_one_call_and_nothing_i
     stored = await put(scene)
     assert (["applications.read_application", "applications.is_owner"], ()) == (
         asked(scene),
-        cautions(scene.outside, stored),
+        cautions(scene.ports, stored),
     )
 
 
@@ -91,7 +91,7 @@ async def test_an_application_that_another_permission_reaches_is_taken_with_a_wa
     lose(scene)
     scene.cloud.reaches_all = True
     stored = await put(scene)
-    assert [("application_object_id", "not_an_owner")] == [(each.path, each.code) for each in cautions(scene.outside, stored)]
+    assert [("application_object_id", "not_an_owner")] == [(each.path, each.code) for each in cautions(scene.ports, stored)]
     assert "application_object_id: not_an_owner" == scene.audit.events[-1].reason
     await issued(scene)
 
@@ -126,9 +126,9 @@ async def test_a_role_whose_application_is_closed_is_named_after_the_next_reconc
     scene = world()
     await put(scene)
     CLOSED[what](scene)
-    await reconcile(scene.outside, "r", dry_run=True)
+    await reconcile(scene.ports, "r", dry_run=True)
     assert {} == await outdated(scene)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     assert {WEB: ["application_object_id"]} == await outdated(scene)
     before = len(asked(scene))
     with pytest.raises(RoleOutdated) as caught:
@@ -145,9 +145,9 @@ async def test_an_application_that_is_open_again_is_leased_again(what: str, by: 
     scene = world()
     await put(scene)
     CLOSED[what](scene)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     open_again(scene)
-    await (reconcile(scene.outside, "r") if by == "reconciliation" else put(scene))
+    await (reconcile(scene.ports, "r") if by == "reconciliation" else put(scene))
     assert {} == await outdated(scene)
     await issued(scene)
     told = [each.reason for each in scene.audit.events if each.operation == "read_application"]
@@ -192,7 +192,7 @@ async def test_the_first_issue_on_an_application_that_came_to_carry_the_mark_tel
         caught.value.audit_reason.startswith("application_object_id: the application was made for a lease"),
     )
     assert ({}, {WEB: ["application_object_id"]}) == (scene.leases.rows, await outdated(scene))
-    assert {WEB: ()} == (await status(scene.outside, request(WATCHER))).outdated
+    assert {WEB: ()} == (await status(scene.ports, request(WATCHER))).outdated
 
 
 @pytest.mark.parametrize(("caller", "told"), [(ADMINISTRATOR, ["application_object_id"]), (ALICE, [])])
@@ -202,10 +202,10 @@ async def test_a_repeat_on_an_application_that_came_to_carry_the_mark_tells_admi
     """The lease keeps what it has, and the status names the role from then on."""
     scene = world()
     await put(scene)
-    await issue_once(scene.outside, request(caller), Ask(WEB), "k")
+    await issue_once(scene.ports, request(caller), IssueRequest(WEB), "k")
     mark(scene)
     with pytest.raises(RoleOutdated) as caught:
-        await issue_once(scene.outside, request(caller), Ask(WEB), "k")
+        await issue_once(scene.ports, request(caller), IssueRequest(WEB), "k")
     assert told == [fault.path for fault in caught.value.faults]
     assert {WEB: ["application_object_id"]} == await outdated(scene)
 
@@ -214,10 +214,10 @@ async def test_an_application_is_looked_at_once_however_many_roles_name_it() -> 
     """Each of the roles is told; those of other types ask nothing."""
     scene = world(role(secret_target()), role(secret_target(ready="token"), name=OTHER), role(name=RoleName("plain")))
     lose(scene)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     assert 1 == len(scene.calls.named("applications.is_denied"))
     assert {OTHER: ["application_object_id"], WEB: ["application_object_id"]} == await outdated(scene)
-    (kept,) = [each.target for each in await list_roles(scene.outside, ADMIN) if each.name == OTHER]
+    (kept,) = [each.target for each in await list_roles(scene.ports, ADMIN) if each.name == OTHER]
     assert secret_target(ready="token", closed="denied", owned=False) == kept
 
 
@@ -237,9 +237,9 @@ async def test_an_application_that_cannot_be_looked_at_now_changes_nothing(answe
         await put(scene)
         if closed:
             lose(scene)
-            await reconcile(scene.outside, "r")
+            await reconcile(scene.ports, "r")
         scene.calls.fail("applications.read_application", failure)
-        assert unread == (await reconcile(scene.outside, "r")).unread
+        assert unread == (await reconcile(scene.ports, "r")).unread
         assert ({WEB: ["application_object_id"]} if closed else {}) == await outdated(scene)
 
 
@@ -247,9 +247,9 @@ async def test_a_place_that_could_not_be_read_is_told_once() -> None:
     """Whoever looks for secrets there meets the same."""
     scene = world()
     await put(scene)
-    for name in ("census.secrets_on", "applications.read_application"):
+    for name in ("inventory.secrets_on", "applications.read_application"):
         scene.calls.fail(name, Unavailable("x", status=503))
-    assert (f"application {EXISTING}",) == (await reconcile(scene.outside, "r")).unread
+    assert (f"application {EXISTING}",) == (await reconcile(scene.ports, "r")).unread
 
 
 async def test_a_role_that_was_written_meanwhile_is_not_touched() -> None:
@@ -258,7 +258,7 @@ async def test_a_role_that_was_written_meanwhile_is_not_touched() -> None:
     await put(scene)
     lose(scene)
     scene.calls.fail("roles.put", PreconditionFailed())
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     assert {} == await outdated(scene)
     assert "read_application" not in {each.operation for each in scene.audit.events}
 

@@ -35,7 +35,7 @@ ADMIN = request(ADMINISTRATOR)
 
 async def put(scene: World, document: Any = DOCUMENT, expected: str | None = None, **more: Any) -> Any:
     """An admin writes the role."""
-    return await put_role(scene.outside, ADMIN, WEB, document, expected=expected, **more)
+    return await put_role(scene.ports, ADMIN, WEB, document, expected=expected, **more)
 
 
 async def test_a_role_is_stored_with_what_its_names_mean_today() -> None:
@@ -44,7 +44,7 @@ async def test_a_role_is_stored_with_what_its_names_mean_today() -> None:
     stored = await put(scene)
     assert isinstance(stored.target, ServicePrincipalTarget)
     assert DEFINITION == stored.target.azure_roles[0].definition_id
-    assert stored == await get_role(scene.outside, ADMIN, WEB)
+    assert stored == await get_role(scene.ports, ADMIN, WEB)
     assert [("put_role", "done")] == scene.audit.told()
 
 
@@ -69,7 +69,7 @@ async def test_names_that_mean_nothing_are_refused() -> None:
     with pytest.raises(Malformed) as caught:
         await put(scene, {"type": "service_principal", "azure_roles": [{"role_name": "Nothing", "scope": SCOPES[0]}]})
     assert "unresolvable" == caught.value.stable_code
-    assert () == await list_roles(scene.outside, ADMIN)
+    assert () == await list_roles(scene.ports, ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_a_role_may_not_target_the_broker_itself(protected: Protected, doc
     with pytest.raises(Malformed) as caught:
         await put(scene, document)
     assert "protected_target" == caught.value.stable_code
-    assert () == await list_roles(scene.outside, ADMIN)
+    assert () == await list_roles(scene.ports, ADMIN)
 
 
 async def test_a_protected_target_is_not_even_looked_up() -> None:
@@ -105,8 +105,8 @@ async def test_versions_are_honoured() -> None:
         await put(scene, expected="")
     second = await put(scene, expected=first.version)
     with pytest.raises(PreconditionFailed):
-        await delete_role(scene.outside, ADMIN, WEB, expected=first.version, revoking=False)
-    assert await delete_role(scene.outside, ADMIN, WEB, expected=second.version, revoking=False) is None
+        await delete_role(scene.ports, ADMIN, WEB, expected=first.version, revoking=False)
+    assert await delete_role(scene.ports, ADMIN, WEB, expected=second.version, revoking=False) is None
 
 
 @pytest.mark.parametrize("caller", [ALICE, WATCHER])
@@ -115,10 +115,10 @@ async def test_only_admins_configure(caller: Caller) -> None:
     scene = world(role())
     by = request(caller)
     for work in (
-        lambda: put_role(scene.outside, by, WEB, DOCUMENT, expected=None),
-        lambda: get_role(scene.outside, by, WEB),
-        lambda: list_roles(scene.outside, by),
-        lambda: delete_role(scene.outside, by, WEB, expected=None, revoking=True),
+        lambda: put_role(scene.ports, by, WEB, DOCUMENT, expected=None),
+        lambda: get_role(scene.ports, by, WEB),
+        lambda: list_roles(scene.ports, by),
+        lambda: delete_role(scene.ports, by, WEB, expected=None, revoking=True),
     ):
         with pytest.raises(Forbidden) as caught:
             await work()
@@ -130,10 +130,10 @@ async def test_a_role_that_is_not_there_is_told() -> None:
     """To admins."""
     scene = world()
     with pytest.raises(NotFound) as caught:
-        await get_role(scene.outside, ADMIN, WEB)
+        await get_role(scene.ports, ADMIN, WEB)
     assert "role_not_found" == caught.value.stable_code
     with pytest.raises(NotFound):
-        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
+        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=False)
 
 
 async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
@@ -142,9 +142,9 @@ async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
     for _ in range(3):
         await issued(scene)
     with pytest.raises(Conflict) as caught:
-        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False)
+        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=False)
     assert "role_has_leases" == caught.value.stable_code
-    assert Revoking(3, scene.clock.now()) == await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+    assert Revoking(3, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
     told = [(event.operation, event.outcome, event.role, event.caller) for event in scene.audit.events[-2:]]
     assert [(name, Outcome.DONE, WEB, ADMINISTRATOR) for name in ("revoke_role", "delete_role")] == told
     await swept(scene, after=300)
@@ -156,7 +156,7 @@ async def test_a_role_whose_leases_have_ended_is_deleted() -> None:
     scene = world(role(ttl=60))
     await issued(scene)
     await swept(scene, after=60)
-    assert await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=False) is None
+    assert await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=False) is None
 
 
 async def test_what_is_not_recorded_is_an_error() -> None:
@@ -173,12 +173,12 @@ async def test_a_repeated_deletion_ends_the_leases_that_a_dead_worker_left() -> 
     lease = (await issued(scene)).lease
     scene.calls.fail("generations.advance", Unavailable())
     with pytest.raises(Unavailable):
-        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
-    assert Revoking(1, scene.clock.now()) == await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
+    assert Revoking(1, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
     await swept(scene)
     assert State.ENDED is scene.leases.rows[lease.id].state
     with pytest.raises(NotFound):
-        await delete_role(scene.outside, ADMIN, WEB, expected=None, revoking=True)
+        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
 
 
 async def test_a_definition_is_found_by_its_name_in_any_case() -> None:
@@ -219,5 +219,5 @@ async def test_deleting_what_is_not_there_says_so(*, revoking: bool) -> None:
     """By its own code."""
     scene = world()
     with pytest.raises(NotFound) as caught:
-        await delete_role(scene.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
+        await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
     assert ("role_not_found", "There is no role web.") == (caught.value.stable_code, caught.value.detail)

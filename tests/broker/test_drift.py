@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.drift import Kind, find_drift
-from shared.broker.outside import Timing
-from shared.broker.reconcile import Result
-from shared.broker.sighting import Places, look
-from shared.core import mark
+from shared.broker.ports import Timing
+from shared.broker.reconcile.azure_state import Places, read_azure_state
+from shared.broker.reconcile.drift import OrphanType, find_drift
+from shared.broker.reconcile.reconcile import Result
+from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.lease import State
 from shared.core.names import LeaseId
@@ -33,12 +33,12 @@ def unseen(made: World, count: int) -> list[LeaseId]:
 
 async def test_leases_that_no_list_shows_are_found_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Active leases are read some at a time."""
-    monkeypatch.setattr("shared.broker.drift._PAGE", 2)
+    monkeypatch.setattr("shared.broker.reconcile.drift._PAGE", 2)
     made = scene()
     await issued(made)
     ids = unseen(made, 5)
     made.clock.jump(HOUR)
-    assert ids == sorted(each.id for each in (await find_drift(made.outside)).vanished)
+    assert ids == sorted(each.id for each in (await find_drift(made.ports)).vanished)
 
 
 async def test_two_hundred_suspects_are_looked_at_in_one_run() -> None:
@@ -47,8 +47,8 @@ async def test_two_hundred_suspects_are_looked_at_in_one_run() -> None:
     await issued(made)
     unseen(made, 201)
     made.clock.jump(HOUR)
-    assert 200 == len((await find_drift(made.outside)).vanished)
-    assert 200 == len(made.calls.named("census.stands"))
+    assert 200 == len((await find_drift(made.ports)).vanished)
+    assert 200 == len(made.calls.named("inventory.stands"))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -57,8 +57,8 @@ async def test_a_lease_whose_credential_is_listed_is_no_suspect(target: object) 
     made = scene(target)  # type: ignore[arg-type]  # either kind
     await issued(made)
     made.clock.jump(HOUR)
-    await find_drift(made.outside)
-    assert [] == made.calls.named("census.stands")
+    await find_drift(made.ports)
+    assert [] == made.calls.named("inventory.stands")
 
 
 def ending(made: World, lease_id: LeaseId) -> None:
@@ -80,8 +80,8 @@ async def test_a_suspect_that_is_active_no_more_when_it_is_read_is_let_alone(mov
     await deleted_by_hand(made)
     made.clock.jump(HOUR)
     made.calls.watch = lambda call: moved(made, lease.id) if call.name == "leases.get" else None
-    assert [] == (await find_drift(made.outside)).vanished
-    assert [] == made.calls.named("census.stands")
+    assert [] == (await find_drift(made.ports)).vanished
+    assert [] == made.calls.named("inventory.stands")
 
 
 @pytest.mark.parametrize(("groups", "asked"), [(1, 1), (0, 0)])
@@ -90,7 +90,7 @@ async def test_memberships_are_asked_for_where_groups_are_named(groups: int, ask
     made = scene(principal_target(roles=1, groups=groups))
     await orphaned(made)
     await reconciled(made, after=2 * HOUR)
-    assert asked == len(made.calls.named("census.groups_of"))
+    assert asked == len(made.calls.named("inventory.groups_of"))
 
 
 async def test_of_an_orphan_without_a_principal_no_membership_is_asked_for() -> None:
@@ -100,7 +100,7 @@ async def test_of_an_orphan_without_a_principal_no_membership_is_asked_for() -> 
     for principal in [each for each in made.cloud.principals.values() if each.unique_name]:
         made.cloud.delete_principal(principal.object_id)
     await reconciled(made, after=2 * HOUR)
-    assert [] == made.calls.named("census.groups_of")
+    assert [] == made.calls.named("inventory.groups_of")
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(7409, 0), (7410, 0), (7411, 1)])
@@ -109,7 +109,7 @@ async def test_the_grace_is_what_an_issue_may_take_and_twice_what_may_be_unseen(
     made = scene(timing=Timing(settle=3600))
     await orphaned(made)
     made.clock.jump(seconds)
-    assert found == len([each for each in (await find_drift(made.outside)).orphans if each.kind is Kind.APPLICATION])
+    assert found == len([each for each in (await find_drift(made.ports)).orphans if each.kind is OrphanType.APPLICATION])
 
 
 @pytest.mark.parametrize(("seconds", "known"), [(0, True), (599, True), (600, False)])
@@ -117,10 +117,10 @@ async def test_the_audit_trail_is_asked_for_ten_minutes_after_a_lease_was_opened
     """Within them it tells what came of the lease."""
     made = scene(secret_target())
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
-    at = mark.opened_at(LONG_AGO) + timedelta(seconds=seconds)
+    at = ownership.opened_at(LONG_AGO) + timedelta(seconds=seconds)
     made.audit.events.append(AuditEvent(at, "issue", Outcome.DONE, "r-1", caller=ALICE, lease=LONG_AGO))
     made.clock.jump(2 * HOUR)
-    assert known == bool((await find_drift(made.outside)).orphans)
+    assert known == bool((await find_drift(made.ports)).orphans)
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(59.5, 1), (60.0, 0)])
@@ -135,14 +135,14 @@ async def test_a_run_compares_for_a_minute(seconds: float, found: int) -> None:
             made.clock.jump(seconds)
 
     made.calls.watch = slow
-    drift = await find_drift(made.outside)
-    assert found == len([each for each in drift.orphans if each.kind is Kind.APPLICATION])
+    drift = await find_drift(made.ports)
+    assert found == len([each for each in drift.orphans if each.kind is OrphanType.APPLICATION])
     assert (found == 0) == ("applications: not all of it in one run" in drift.unread)
 
 
 async def test_every_place_that_was_not_compared_in_time_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is left of it, it is the next run's."""
-    monkeypatch.setattr("shared.broker.drift._SECONDS", 0.0)
+    monkeypatch.setattr("shared.broker.reconcile.drift._SECONDS", 0.0)
     made = world(role(), role(secret_target(), name=WEB.parse("secret")))
     await orphaned(made)
     await deleted_by_hand(made)
@@ -150,7 +150,7 @@ async def test_every_place_that_was_not_compared_in_time_is_named(monkeypatch: p
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
     unseen = LeaseId.of(WEB, "0" * 26)
     made.leases.rows[unseen] = replace(lease, id=unseen)
-    drift = await find_drift(made.outside)
+    drift = await find_drift(made.ports)
     places = ("leases", "applications", "assignments", "secrets", "recycle bin")
     assert ([f"{place}: not all of it in one run" for place in places], []) == (drift.unread, drift.orphans)
 
@@ -163,7 +163,7 @@ async def test_what_replicas_still_show_of_a_lease_that_has_just_ended_is_no_orp
     await swept(made, after=6 * HOUR)
     made.cloud.applications[EXISTING].secrets.update(secrets)
     assert [] == results(await reconciled(made, after=180))
-    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=1))
+    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=1))
 
 
 async def test_the_walk_of_the_bin_begins_where_chance_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,9 +174,9 @@ async def test_the_walk_of_the_bin_begins_where_chance_says(monkeypatch: pytest.
     await deleted_by_hand(made)
     made.clock.jump(2 * HOUR)
     monkeypatch.setattr(made.ids, "jitter", lambda: 0.0)
-    first = [each.name for each in (await find_drift(made.outside)).orphans]
+    first = [each.name for each in (await find_drift(made.ports)).orphans]
     monkeypatch.setattr(made.ids, "jitter", lambda: 0.5)
-    second = [each.name for each in (await find_drift(made.outside)).orphans]
+    second = [each.name for each in (await find_drift(made.ports)).orphans]
     assert (6, [*first[3:], *first[:3]]) == (len(first), second)
 
 
@@ -215,7 +215,7 @@ async def test_what_is_nobodys_in_the_recycle_bin_is_not_kept() -> None:
     await deleted_by_hand(made)
     for item in made.cloud.bin.values():
         item.unique_name = "somebody's"
-    assert [] == (await look(made.census, Places())).recycled
+    assert [] == (await read_azure_state(made.inventory, Places())).recycled
 
 
 async def test_a_read_lease_is_read_once() -> None:
@@ -224,5 +224,5 @@ async def test_a_read_lease_is_read_once() -> None:
     await orphaned(made)
     made.clock.jump(2 * HOUR)
     before = len(made.calls.named("leases.get"))
-    await find_drift(made.outside)
+    await find_drift(made.ports)
     assert 1 == len(made.calls.named("leases.get")) - before

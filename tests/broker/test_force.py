@@ -24,7 +24,7 @@ async def scene() -> World:
 
 async def revoked(scene: World, by: Caller = ADMINISTRATOR, *, force: bool = True) -> Lease:
     """The only lease."""
-    return await revoke_as_operator(scene.outside, request(by), stored(scene).id, force=force)
+    return await revoke_as_operator(scene.ports, request(by), stored(scene).id, force=force)
 
 
 async def stick(scene: World) -> None:
@@ -39,7 +39,7 @@ async def test_a_stuck_lease_is_let_go(scene: World) -> None:
     assert State.STUCK is stored(scene).state
     lease = await revoked(scene)
     assert (State.ENDED, Cause.EXPIRED, "azure_scope_locked: ScopeLocked") == (lease.state, lease.cause, lease.last_error)
-    assert 0 == len((await status(scene.outside, request(ADMINISTRATOR))).stuck)
+    assert 0 == len((await status(scene.ports, request(ADMINISTRATOR))).stuck)
 
 
 async def test_what_may_be_left_behind_is_audited(scene: World) -> None:
@@ -111,4 +111,4 @@ async def test_a_lease_that_becomes_stuck_is_told_once_with_its_cause(scene: Wor
     assert ("azure_scope_locked", "expired: azure_scope_locked: ScopeLocked", "failed") == (
         *(event.code, event.reason, event.outcome),
     )
-    assert 1 == len((await status(scene.outside, request(ADMINISTRATOR))).stuck)
+    assert 1 == len((await status(scene.ports, request(ADMINISTRATOR))).stuck)

@@ -6,16 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import health, list_leases, may_issue, read_audit, read_lease, role_if_issuable, status
-from shared.broker.reconcile import reconcile
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
 from shared.core.audit import Outcome
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, NotFound, Refused, Unreachable
 from shared.core.lease import State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Bounds
 from tests.broker.scenes import issued, swept
 from tests.fakes.clock import START
@@ -34,7 +35,7 @@ async def scene() -> World:
 @pytest.mark.parametrize(("caller", "count"), [(ALICE, 2), (BOB, 1), (WATCHER, 3), (ADMINISTRATOR, 3)])
 async def test_a_caller_lists_its_own_leases_and_an_auditor_all(scene: World, caller: Caller, count: int) -> None:
     """Nobody needs to say so."""
-    assert count == len((await list_leases(scene.outside, request(caller), LeaseQuery())).items)
+    assert count == len((await list_leases(scene.ports, request(caller), LeaseQuery())).items)
 
 
 async def test_a_page_of_what_is_ending_is_not_filled_with_what_has_ended(scene: World) -> None:
@@ -42,7 +43,7 @@ async def test_a_page_of_what_is_ending_is_not_filled_with_what_has_ended(scene:
     *newer, oldest = sorted(scene.leases.rows, key=lambda each: (each.age, each))
     states = dict.fromkeys(newer, State.ENDED) | {oldest: State.ENDING}
     scene.leases.rows = {each.id: replace(each, state=states[each.id]) for each in scene.leases.rows.values()}
-    page = await list_leases(scene.outside, request(WATCHER), LeaseQuery(state=State.ENDING, limit=1))
+    page = await list_leases(scene.ports, request(WATCHER), LeaseQuery(state=State.ENDING, limit=1))
     assert [oldest] == [each.id for each in page.items]
 
 
@@ -50,17 +51,17 @@ async def test_asking_for_another_holders_leases_takes_an_auditor(scene: World) 
     """Even when there are none."""
     query = LeaseQuery(holder=BOB.object_id)
     with pytest.raises(Forbidden):
-        await list_leases(scene.outside, request(), query)
-    assert 1 == len((await list_leases(scene.outside, request(WATCHER), query)).items)
+        await list_leases(scene.ports, request(), query)
+    assert 1 == len((await list_leases(scene.ports, request(WATCHER), query)).items)
 
 
 async def test_a_lease_is_read_by_its_holder_and_by_auditors(scene: World) -> None:
     """To others there is none."""
     bobs = next(lease for lease in scene.leases.rows.values() if lease.holder.object_id == BOB.object_id)
-    found = [await read_lease(scene.outside, request(caller), bobs.id) for caller in (BOB, WATCHER, ADMINISTRATOR)]
+    found = [await read_lease(scene.ports, request(caller), bobs.id) for caller in (BOB, WATCHER, ADMINISTRATOR)]
     assert [bobs] * 3 == found
     with pytest.raises(NotFound):
-        await read_lease(scene.outside, request(), bobs.id)
+        await read_lease(scene.ports, request(), bobs.id)
 
 
 async def test_status_counts_and_shows_what_is_stuck() -> None:
@@ -72,10 +73,10 @@ async def test_status_counts_and_shows_what_is_stuck() -> None:
     scene.calls.fail("directory.delete_application", Refused(azure_code="Forbidden"), times=8)
     for _ in range(8):
         await swept(scene, after=1801)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     counted_at = scene.clock.now()
     scene.clock.jump(90)
-    found = await status(scene.outside, request(WATCHER))
+    found = await status(scene.ports, request(WATCHER))
     assert counted_at == found.counted_at
     assert {State.STUCK: 1, State.ENDED: 1} == dict(found.by_state)
     assert {"web": {State.STUCK: 1}, "other": {State.ENDED: 1}} == found.by_role
@@ -84,30 +85,30 @@ async def test_status_counts_and_shows_what_is_stuck() -> None:
 
 async def test_status_counts_no_lease_but_where_nobody_has(scene: World) -> None:
     """One of many that ask at once counts, and what it has counted is told until somebody counts again."""
-    found = await asyncio.gather(*(status(scene.outside, request(WATCHER)) for _ in range(8)))
+    found = await asyncio.gather(*(status(scene.ports, request(WATCHER)) for _ in range(8)))
     await issued(scene)
     scene.clock.jump(60)
-    later = await status(scene.outside, request(WATCHER))
+    later = await status(scene.ports, request(WATCHER))
     assert [{State.ACTIVE: 3}] * 9 == [dict(each.by_state) for each in (*found, later)]
     assert START == later.counted_at
-    assert 1 == scene.calls.names().count("leases.census")
+    assert 1 == scene.calls.names().count("leases.count")
 
 
 async def test_status_shows_what_is_overdue_as_it_is_now(scene: World) -> None:
     """What the sweep has left for five minutes; not what has ended, or was put off, since."""
     scene.clock.jump(60 + 299)
     scene.calls.fail("leases.get", Unreachable(), times=3)
-    await sweep(scene.outside, "s")
-    assert () == (await status(scene.outside, request(WATCHER))).overdue
+    await sweep(scene.ports, "s")
+    assert () == (await status(scene.ports, request(WATCHER))).overdue
     scene.clock.jump(1)
     scene.calls.fail("leases.get", Unreachable(), times=3)
-    await sweep(scene.outside, "s")
-    late = {each.id for each in (await status(scene.outside, request(WATCHER))).overdue}
+    await sweep(scene.ports, "s")
+    late = {each.id for each in (await status(scene.ports, request(WATCHER))).overdue}
     assert set(scene.leases.rows) == late
-    await revoke(scene.outside, request(ADMINISTRATOR), next(iter(late)))
-    assert 2 == len((await status(scene.outside, request(WATCHER))).overdue)
-    await sweep(scene.outside, "s")
-    assert () == (await status(scene.outside, request(WATCHER))).overdue
+    await revoke(scene.ports, request(ADMINISTRATOR), next(iter(late)))
+    assert 2 == len((await status(scene.ports, request(WATCHER))).overdue)
+    await sweep(scene.ports, "s")
+    assert () == (await status(scene.ports, request(WATCHER))).overdue
 
 
 async def test_a_lease_is_overdue_from_the_fifth_minute_on() -> None:
@@ -117,14 +118,14 @@ async def test_a_lease_is_overdue_from_the_fifth_minute_on() -> None:
     (only,) = made.leases.rows.values()
     ids = [LeaseId(f"web.{number:026d}") for number in range(101)]
     made.leases.rows = {each: replace(only, id=each) for each in ids}
-    await made.journal.swept(made.clock.now(), {}, ids[:3])
+    await made.run_history.swept(made.clock.now(), {}, ids[:3])
     made.clock.jump(359)
-    assert () == (await status(made.outside, request(WATCHER))).overdue
+    assert () == (await status(made.ports, request(WATCHER))).overdue
     made.clock.jump(1)
-    assert ids[:3] == [each.id for each in (await status(made.outside, request(WATCHER))).overdue]
+    assert ids[:3] == [each.id for each in (await status(made.ports, request(WATCHER))).overdue]
     made.calls.fail("leases.get", Unreachable(), times=101)
-    await sweep(made.outside, "s")
-    assert 100 == len((await made.journal.noted()).overdue)
+    await sweep(made.ports, "s")
+    assert 100 == len((await made.run_history.noted()).overdue)
 
 
 async def test_a_hundred_stuck_leases_are_told() -> None:
@@ -134,14 +135,14 @@ async def test_a_hundred_stuck_leases_are_told() -> None:
     (only,) = made.leases.rows.values()
     ids = [LeaseId(f"web.{number:026d}") for number in range(101)]
     made.leases.rows = {each: replace(only, id=each, state=State.STUCK) for each in ids}
-    found = await status(made.outside, request(WATCHER))
+    found = await status(made.ports, request(WATCHER))
     assert (100, 101) == (len(found.stuck), found.by_state[State.STUCK])
 
 
 async def test_status_before_the_first_sweep_has_no_lag() -> None:
     """Nothing is made up."""
     scene = world()
-    found = await status(scene.outside, request(WATCHER))
+    found = await status(scene.ports, request(WATCHER))
     assert (None, None, {}, ()) == (found.last_sweep, found.sweep_lag, found.last_summary, found.stuck)
 
 
@@ -150,31 +151,31 @@ async def test_status_and_audit_take_an_auditor(caller: Caller) -> None:
     """They tell of everybody."""
     scene = world()
     with pytest.raises(Forbidden):
-        await status(scene.outside, request(caller))
+        await status(scene.ports, request(caller))
     with pytest.raises(Forbidden):
-        await read_audit(scene.outside, request(caller), AuditQuery(START, START + timedelta(days=1)))
+        await read_audit(scene.ports, request(caller), AuditQuery(START, START + timedelta(days=1)))
 
 
 async def test_an_auditor_reads_the_trail(scene: World) -> None:
     """In order."""
-    page = await read_audit(scene.outside, request(WATCHER), AuditQuery(START, START + timedelta(days=1)))
+    page = await read_audit(scene.ports, request(WATCHER), AuditQuery(START, START + timedelta(days=1)))
     assert [ALICE, BOB, ALICE] == [event.caller for event in page.items]
 
 
 async def test_health_is_whether_storage_answers() -> None:
     """And never an error."""
     scene = world()
-    assert await health(scene.outside)
-    scene.calls.fail("journal.reachable", Unreachable())
-    assert not await health(scene.outside)
+    assert await health(scene.ports)
+    scene.calls.fail("run_history.reachable", Unreachable())
+    assert not await health(scene.ports)
 
 
 async def test_whoami_tells_of_the_callers_own_roles_alone(scene: World) -> None:
     """An admin's are all."""
     scene.roles.keep(role(name=RoleName("closed"), bounds=Bounds()))
     scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
-    assert [WEB] == [each.name for each in await may_issue(scene.outside, request())]
-    assert ["closed", "readers", "web"] == [each.name for each in await may_issue(scene.outside, request(ADMINISTRATOR))]
+    assert [WEB] == [each.name for each in await may_issue(scene.ports, request())]
+    assert ["closed", "readers", "web"] == [each.name for each in await may_issue(scene.ports, request(ADMINISTRATOR))]
     assert 3 == len(scene.leases.rows)
 
 
@@ -186,7 +187,7 @@ async def test_why_a_caller_may_not_issue_is_for_the_audit_trail(scene: World, n
     """The kinds of constraint that failed, or that there is nothing."""
     scene.roles.keep(role(name=RoleName("closed"), bounds=Bounds()))
     scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
-    assert None is await role_if_issuable(scene.outside, request(), RoleName(name))
+    assert None is await role_if_issuable(scene.ports, request(), RoleName(name))
     event = scene.audit.events[-1]
     told = (event.operation, event.outcome, event.code, event.role, event.reason, event.caller)
     assert ("whoami", Outcome.REFUSED, "forbidden", name, reason, ALICE) == told
@@ -195,15 +196,15 @@ async def test_why_a_caller_may_not_issue_is_for_the_audit_trail(scene: World, n
 async def test_a_role_that_one_may_issue_from_leaves_no_event(scene: World) -> None:
     """The trail is of denials and of changes."""
     before = len(scene.audit.events)
-    found = await role_if_issuable(scene.outside, request(), WEB)
+    found = await role_if_issuable(scene.ports, request(), WEB)
     assert (WEB, before) == (found.name if found else None, len(scene.audit.events))
 
 
 async def test_status_tells_what_to_mend_in_the_settings() -> None:
     """As they were read."""
     made = world(role())
-    made.outside = replace(made.outside, warnings=("mend this",))
-    assert ("mend this",) == (await status(made.outside, request(ADMINISTRATOR))).warnings
+    made.ports = replace(made.ports, warnings=("mend this",))
+    assert ("mend this",) == (await status(made.ports, request(ADMINISTRATOR))).warnings
 
 
 async def test_a_bug_is_no_sign_of_bad_health() -> None:
@@ -211,4 +212,4 @@ async def test_a_bug_is_no_sign_of_bad_health() -> None:
     scene = world()
     scene.calls.fail_at(1, RuntimeError("a bug"), after=False)
     with pytest.raises(RuntimeError):
-        await health(scene.outside)
+        await health(scene.ports)

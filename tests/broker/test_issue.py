@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.configure import delete_role
-from shared.broker.issue import Ask, issue
+from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
 from shared.core.audit import Outcome
 from shared.core.errors import (
     Absent,
     AlreadyExists,
+    AmbiguousRefusal,
     ConcurrentChange,
-    Doubtful,
     Forbidden,
     Interrupted,
     LeaseholdError,
@@ -30,10 +30,10 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
-from shared.core.issuer import Order
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import RoleName
 from shared.core.role import Bounds
+from shared.kinds.kind import Order
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import require_nothing_left, require_owned, sweep_once
 from tests.fakes.calls import Call, Died
@@ -47,7 +47,7 @@ UPSTREAM: list[Upstream] = [
     Refused(),
     Absent(),
     AlreadyExists(),
-    Doubtful(),
+    AmbiguousRefusal(),
     Locked(),
     Unavailable(),
     Unreachable(),
@@ -245,7 +245,7 @@ async def test_whoever_loses_the_race_for_activation_undoes_its_work(scene: Worl
     """The lease was revoked while it was being made: the caller gets no credential, and nothing is left."""
 
     async def revoke_it() -> None:
-        await revoke(scene.outside, request(), stored(scene).id)
+        await revoke(scene.ports, request(), stored(scene).id)
 
     scene.calls.meanwhile(10, revoke_it)
     with pytest.raises(Interrupted):
@@ -280,7 +280,7 @@ def test_a_worker_that_goes_on_after_a_revocation_and_dies_is_cleaned_up_after()
     scene = world(role(), lag=15.0)
 
     async def revoke_it() -> None:
-        await revoke(scene.outside, request(), stored(scene).id)
+        await revoke(scene.ports, request(), stored(scene).id)
 
     def die(call: Call) -> None:
         if call.name == "directory.create_principal":
@@ -309,7 +309,7 @@ async def test_an_activation_whose_answer_was_lost_is_undone(scene: World) -> No
 
 async def delete(scene: World, *, revoking: bool) -> None:
     """An admin deletes the role."""
-    await delete_role(scene.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
+    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ async def test_a_defect_leaves_the_lease_to_the_sweep(scene: World) -> None:
 async def test_a_caller_that_goes_away_leaves_the_lease_to_the_sweep() -> None:
     """Cancelled while principal and secret are being made: nothing goes on, and nothing is left."""
     scene = world(role(), latency=2.0)
-    work = asyncio.create_task(issue(scene.outside, request(), Ask(WEB)))
+    work = asyncio.create_task(issue(scene.ports, request(), IssueRequest(WEB)))
     await scene.clock.sleep(9)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):

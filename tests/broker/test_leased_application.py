@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.broker.configure import put_role
-from shared.broker.issue import Ask
-from shared.broker.repeat import issue_once
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
 from shared.broker.revoke import revoke
 from shared.core.errors import Malformed, RoleOutdated
 from shared.core.lease import State
@@ -27,7 +27,7 @@ async def put(scene: World, application: ObjectId) -> None:
     """An administrator writes such a role."""
     document = {"type": "application_secret", "application_object_id": application}
     bounds = {"bound_service_principal_ids": [ALICE.object_id]}
-    await put_role(scene.outside, request(ADMINISTRATOR), SECRETS, document | bounds, expected=None)
+    await put_role(scene.ports, request(ADMINISTRATOR), SECRETS, document | bounds, expected=None)
 
 
 async def test_an_application_that_a_lease_made_is_no_target() -> None:
@@ -67,15 +67,15 @@ async def test_a_stored_role_that_names_one_issues_nothing(part: str) -> None:
 async def test_a_repeat_for_a_lease_on_one_gets_no_fresh_secret(part: str) -> None:
     """The lease may be from before this was looked at. It keeps what it has, and ends as any other."""
     scene = world(role(secret_target()))
-    first = await issue_once(scene.outside, request(), Ask(WEB), "k")
+    first = await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
     secrets = set(scene.cloud.applications[EXISTING].secrets)
     scene.cloud.applications[EXISTING].unique_name = MARKED[part].unique_name
     scene.cloud.applications[EXISTING].tags = MARKED[part].tags
     with pytest.raises(RoleOutdated) as caught:
-        await issue_once(scene.outside, request(), Ask(WEB), "k")
+        await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
     assert "application_object_id" in caught.value.audit_reason
-    assert (secrets, None) == (set(scene.cloud.applications[EXISTING].secrets), stored(scene).reissuing_until)
-    await revoke(scene.outside, request(), first.lease.id)
+    assert (secrets, None) == (set(scene.cloud.applications[EXISTING].secrets), stored(scene).rotating_until)
+    await revoke(scene.ports, request(), first.lease.id)
     await swept(scene, after=1000)
     assert (State.ENDED, {}) == (stored(scene).state, scene.cloud.applications[EXISTING].secrets)
 

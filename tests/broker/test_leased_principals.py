@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from shared.broker.issue import Ask, Issued
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest
 from shared.broker.leased_callers import Admission
-from shared.broker.repeat import issue_once
 from shared.core.errors import LeaseholdError, Unavailable
 from shared.core.footprint import ServicePrincipalFootprint, principals_of
 from shared.core.lease import State
@@ -55,11 +55,11 @@ async def test_a_bug_in_looking_a_caller_up_is_not_taken_for_storage_that_does_n
 async def test_a_repeat_notes_whom_an_older_version_has_not() -> None:
     """Before the fresh secret is made."""
     scene = world(role())
-    await issue_once(scene.outside, request(), Ask(WEB), "key")
+    await issue_once(scene.ports, request(), IssueRequest(WEB), "key")
     noted = dict(scene.leased.rows)
     scene.leased.rows.clear()
     scene.calls.made.clear()
-    await issue_once(scene.outside, request(), Ask(WEB), "key")
+    await issue_once(scene.ports, request(), IssueRequest(WEB), "key")
     assert noted == scene.leased.rows
     assert scene.calls.names().index("leased.note") < scene.calls.names().index("directory.add_secret")
 
@@ -67,7 +67,7 @@ async def test_a_repeat_notes_whom_an_older_version_has_not() -> None:
 def _lives(scene: World) -> Issued | None:
     """One worker's issue under the key, if it comes to an answer."""
     with suppress(Died, LeaseholdError):
-        return scene.run(lambda: issue_once(scene.outside, request(), Ask(WEB), "key"))
+        return scene.run(lambda: issue_once(scene.ports, request(), IssueRequest(WEB), "key"))
     return None
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from shared.broker.drift import Kind
-from shared.broker.due import all_due
-from shared.broker.fan_out import TOGETHER, leave
-from shared.broker.outside import Timing
-from shared.broker.reconcile import Result, reconcile
+from shared.broker.ending.due import all_due
+from shared.broker.ending.enqueue import TOGETHER, enqueue
+from shared.broker.ending.poison import poison
+from shared.broker.ending.sweep import sweep
+from shared.broker.ports import Timing
+from shared.broker.reconcile.drift import OrphanType
+from shared.broker.reconcile.reconcile import Result, reconcile
 from shared.broker.revoke import revoke, revoke_role
-from shared.broker.set_aside import set_aside
-from shared.broker.sweep import sweep
-from shared.core.batch import Batch
 from shared.core.errors import Refused, Unavailable
 from shared.core.footprint import Assignment
 from shared.core.lease import State
+from shared.core.message import Batch
 from shared.core.names import LeaseId, RoleName
 from tests.broker.drifting import HOUR, TARGETS, deleted_by_hand, orphaned, reconciled, scene
 from tests.broker.scenes import issued
@@ -43,9 +43,9 @@ async def test_revoking_a_role_passes_over_a_lease_that_has_ended() -> None:
     """The first of them: those behind it end all the same."""
     made = world(role(ttl=3600, max_ttl=3600))
     ended, *others = await leases(made, MANY)
-    await revoke(made.outside, request(ADMINISTRATOR), ended)
-    await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
-    await sweep(made.outside, "sweep")
+    await revoke(made.ports, request(ADMINISTRATOR), ended)
+    await revoke_role(made.ports, request(ADMINISTRATOR), WEB)
+    await sweep(made.ports, "sweep")
     assert {State.ENDED} == states(made, [ended, *others])
 
 
@@ -63,7 +63,7 @@ async def test_a_sweep_goes_on_behind_a_lease_that_cannot_be_read(trouble: Excep
         return await read(lease_id)
 
     made.leases.get = reading  # type: ignore[method-assign, assignment]
-    summary = await sweep(made.outside, "sweep")
+    summary = await sweep(made.ports, "sweep")
     assert (MANY - 1, 1, {State.ENDED}) == (summary.ended, summary.remaining, states(made, others))
 
 
@@ -72,7 +72,7 @@ async def test_a_sweep_without_time_leaves_every_lease_to_the_queue() -> None:
     made = world(role(ttl=60), timing=Timing(asked_sweep=0.0))
     every = await leases(made, MANY)
     made.clock.jump(61)
-    assert MANY == (await sweep(made.outside, "sweep")).remaining
+    assert MANY == (await sweep(made.ports, "sweep")).remaining
     assert sorted(every) == sorted(each for batch in made.revocations.messages() for each in batch.leases)
 
 
@@ -81,7 +81,7 @@ async def test_what_a_broken_queue_refuses_keeps_no_other_batch() -> None:
     made = world(role(ttl=60))
     every = [LeaseId.of(WEB, f"{number:026d}") for number in range(6 * TOGETHER)]
     made.calls.fail("revocations.send", Unavailable("down"), times=4)
-    refused = await leave(made.outside, every)
+    refused = await enqueue(made.ports, every)
     sent = [each for batch in made.revocations.messages() for each in batch.leases]
     assert (4 * TOGETHER, 2 * TOGETHER) == (len(refused), len(sent))
     assert sorted(every) == sorted([*refused, *sent])
@@ -91,9 +91,9 @@ async def test_poison_is_set_aside_behind_leases_that_are_nobodys() -> None:
     """One that was never there, and one that has ended, come first."""
     made = world(role(ttl=60))
     ended, *others = await leases(made, 4)
-    await revoke(made.outside, request(ADMINISTRATOR), ended)
+    await revoke(made.ports, request(ADMINISTRATOR), ended)
     made.clock.jump(61)
-    assert 3 == await set_aside(made.outside, "poison", Batch("b", (FIRST, ended, *others)))
+    assert 3 == await poison(made.ports, "poison", Batch("b", (FIRST, ended, *others)))
     assert {State.STUCK} == states(made, others)
 
 
@@ -104,7 +104,7 @@ async def test_a_reconciliation_tells_every_orphan_whatever_becomes_of_the_first
         await orphaned(made)
     made.clock.jump(3 * HOUR)
     made.calls.fail("directory.delete_application", Refused("no"))
-    done = await reconcile(made.outside, "run")
+    done = await reconcile(made.ports, "run")
     assert (MANY, 1) == (len(done.findings), sum(each.result is Result.FAILED for each in done.findings))
 
 
@@ -115,7 +115,7 @@ async def test_a_reconciliation_without_time_tells_of_every_orphan_that_it_has_l
         await orphaned(made)
     made.clock.jump(3 * HOUR)
     made.calls.watch = lambda call: made.clock.jump(300.0) if call.name == "authorization.unassign" else None
-    done = await reconcile(made.outside, "run")
+    done = await reconcile(made.ports, "run")
     assert MANY == len(done.findings)
     assert Result.LEFT in {each.result for each in done.findings}
 
@@ -133,7 +133,7 @@ async def test_a_reconciliation_finds_an_assignment_behind_somebody_elses() -> N
     made.cloud.assignments.clear()
     made.cloud.assignments.update({Assignment(SCOPES[0], str(guid(0x998))): theirs, **standing})
     done = await reconciled(made, after=3 * HOUR)
-    assert Kind.ASSIGNMENT in {each.kind for each in done.findings}
+    assert OrphanType.ASSIGNMENT in {each.kind for each in done.findings}
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.3, 0.6, 0.9])
@@ -147,8 +147,8 @@ async def test_the_walk_of_the_bin_passes_over_what_is_too_young(jitter: float, 
     binned.clock.jump(3 * HOUR)
     await orphaned(binned)
     await deleted_by_hand(binned)
-    found = await reconcile(binned.outside, "run", dry_run=True)
-    assert 6 == len([each for each in found.findings if each.kind is Kind.RECYCLED])
+    found = await reconcile(binned.ports, "run", dry_run=True)
+    assert 6 == len([each for each in found.findings if each.kind is OrphanType.RECYCLED])
 
 
 async def test_a_reconciliation_looks_into_the_bin_behind_somebody_elses() -> None:
@@ -159,8 +159,8 @@ async def test_a_reconciliation_looks_into_the_bin_behind_somebody_elses() -> No
     theirs = Application(guid(0x990), guid(0x991), "by hand")
     made.cloud.bin = {theirs.object_id: theirs, **made.cloud.bin}
     made.clock.jump(3 * HOUR)
-    found = await reconcile(made.outside, "run", dry_run=True)
-    assert 2 == len([each for each in found.findings if each.kind is Kind.RECYCLED])
+    found = await reconcile(made.ports, "run", dry_run=True)
+    assert 2 == len([each for each in found.findings if each.kind is OrphanType.RECYCLED])
 
 
 async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:
@@ -168,9 +168,9 @@ async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:
     made = world(role(ttl=300, max_ttl=300))
     found = await leases(made, 5)
     made.clock.jump(301)
-    await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
-    assert 3 == len(await all_due(made.outside, 3))
-    assert sorted(found) == sorted(await all_due(made.outside, 100))
+    await revoke_role(made.ports, request(ADMINISTRATOR), WEB)
+    assert 3 == len(await all_due(made.ports, 3))
+    assert sorted(found) == sorted(await all_due(made.ports, 100))
 
 
 async def test_a_sweep_finds_what_was_revoked_behind_a_role_whose_revocation_is_finished() -> None:
@@ -178,10 +178,10 @@ async def test_a_sweep_finds_what_was_revoked_behind_a_role_whose_revocation_is_
     made = world(role(), role(name=OTHER))
     for name in (WEB, OTHER):
         await issued(made, role=name)
-        await revoke_role(made.outside, request(ADMINISTRATOR), name)
+        await revoke_role(made.ports, request(ADMINISTRATOR), name)
         if name == WEB:
-            await sweep(made.outside, "sweep")
-            await sweep(made.outside, "sweep")
+            await sweep(made.ports, "sweep")
+            await sweep(made.ports, "sweep")
     assert [True, False] == [each.is_finished for each in made.generations.rows.values()]
-    await sweep(made.outside, "sweep")
+    await sweep(made.ports, "sweep")
     assert {State.ENDED} == {lease.state for lease in made.leases.rows.values()}

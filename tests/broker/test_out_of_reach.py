@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.broker.drift import Kind
 from shared.broker.force import revoke_as_operator
-from shared.broker.reconcile import Result
+from shared.broker.reconcile.drift import OrphanType
+from shared.broker.reconcile.reconcile import Result
 from shared.broker.revoke import revoke
 from shared.core.errors import OutOfReach, Refused
 from shared.core.lease import Lease, State
@@ -37,7 +37,7 @@ UNKNOWN = [
 
 async def revoked(made: World) -> Lease:
     """By its holder."""
-    return await revoke(made.outside, request(), stored(made).id)
+    return await revoke(made.ports, request(), stored(made).id)
 
 
 @pytest.mark.parametrize("answer", UNKNOWN, ids=lambda each: f"{each.status} {each.azure_code}")
@@ -67,7 +67,7 @@ async def test_reconciliation_looks_where_leases_were_that_are_not_forgotten() -
     elsewhere = principal_target(roles=2, groups=0)
     made.roles.keep(role(replace(elsewhere, azure_roles=elsewhere.azure_roles[1:])))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(Kind.ASSIGNMENT, Result.REMOVED)] == results(done)
+    assert [(OrphanType.ASSIGNMENT, Result.REMOVED)] == results(done)
     assert (given.lease.id, {}) == (done.findings[0].lease, made.cloud.assignments)
 
 
@@ -82,7 +82,7 @@ async def test_a_secret_is_found_on_an_application_that_no_role_names_any_more()
     held.update(kept)
     made.roles.keep(role(principal_target(roles=1, groups=0)))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(done)
+    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(done)
     assert (given.lease.id, {}) == (done.findings[0].lease, held)
 
 
@@ -95,7 +95,7 @@ async def test_memberships_are_found_in_groups_that_no_role_names_any_more(*, go
     for name in ("remove_member", "delete_principal", "delete_application"):
         made.calls.fail(f"directory.{name}", Refused(status=403), times=50)
     await revoked(made)
-    await revoke_as_operator(made.outside, request(ADMINISTRATOR), stored(made).id, force=True)
+    await revoke_as_operator(made.ports, request(ADMINISTRATOR), stored(made).id, force=True)
     assert State.ENDED is stored(made).state
     made.calls.heal()
     if gone:
@@ -105,7 +105,7 @@ async def test_memberships_are_found_in_groups_that_no_role_names_any_more(*, go
     before = len(made.calls.made)
     done = await reconciled(made, after=2 * HOUR)
     left = {call.about[0] for call in made.calls.made[before:] if call.name == "directory.remove_member"}
-    assert ([(Kind.APPLICATION, Result.REMOVED)], set(GROUPS[:2]), []) == (results(done), left, made.leftovers())
+    assert ([(OrphanType.APPLICATION, Result.REMOVED)], set(GROUPS[:2]), []) == (results(done), left, made.leftovers())
 
 
 async def test_a_role_that_is_gone_hides_nothing_of_its_leases() -> None:
@@ -115,5 +115,5 @@ async def test_a_role_that_is_gone_hides_nothing_of_its_leases() -> None:
     await made.roles.delete(WEB, expected=None)
     before = len(made.calls.made)
     await reconciled(made)
-    looked = [call.about[0] for call in made.calls.made[before:] if call.name == "census.assignments_at"]
+    looked = [call.about[0] for call in made.calls.made[before:] if call.name == "inventory.assignments_at"]
     assert [SCOPES[0]] == looked

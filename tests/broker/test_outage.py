@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.resume import AT_A_GO, Resumption, resume
+from shared.broker.ending.resume import AT_A_GO, Resumption, resume
+from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.revoke import revoke
-from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.core.errors import LostRace, Refused, Unavailable, Unreachable
 from shared.core.lease import State
 from shared.core.names import LeaseId
-from shared.core.outages import Outages, Service
+from shared.resilience.outages import Outages, Service
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Call
 from tests.fakes.world import World, request, role, secret_target, world
@@ -26,9 +26,9 @@ async def test_a_revocation_is_answered_at_once_while_a_service_is_known_to_be_d
     made = world(role())
     await issued(made)
     made.clock.jump(300)
-    made.outside.outages.note(service, answered=False)
+    made.ports.outages.note(service, answered=False)
     before = len(made.calls.made)
-    lease = await revoke(made.outside, request(), stored(made).id)
+    lease = await revoke(made.ports, request(), stored(made).id)
     assert (State.ENDING, "azure_unavailable", 0) == (lease.state, lease.last_error, lease.attempts)
     assert AZURE.isdisjoint(call.service for call in made.calls.made[before:])
     await swept(made, after=60)
@@ -40,8 +40,8 @@ async def test_what_asks_another_service_is_ended_all_the_same() -> None:
     made = world(role(secret_target()))
     await issued(made)
     made.clock.jump(300)
-    made.outside.outages.note(Service.RESOURCE_MANAGER, answered=False)
-    assert State.ENDED is (await revoke(made.outside, request(), stored(made).id)).state
+    made.ports.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    assert State.ENDED is (await revoke(made.ports, request(), stored(made).id)).state
 
 
 def test_only_the_first_answer_after_an_outage_is_a_recovery() -> None:
@@ -63,7 +63,7 @@ async def failed(made: World, error: Unavailable | Unreachable | Refused, times:
     made.clock.jump(300)
     made.calls.fail("directory.delete_application", error, times=1000)
     for _ in range(times):
-        await revoke(made.outside, request(), stored(made).id)
+        await revoke(made.ports, request(), stored(made).id)
     made.calls.heal()
 
 
@@ -77,10 +77,10 @@ async def test_what_waits_only_because_of_the_outage_is_taken_up_at_once(
     await issued(made)
     await failed(made, error, times)
     assert (state, True) == (stored(made).state, stored(made).due_at > made.clock.now())
-    assert 1 == await resume(made.outside)
+    assert 1 == await resume(made.ports)
     (batch,) = made.revocations.messages()
-    assert 1 == (await end_due(made.outside, "message", batch)).ended
-    assert 0 == await resume(made.outside)
+    assert 1 == (await end_due(made.ports, "message", batch)).ended
+    assert 0 == await resume(made.ports)
 
 
 async def test_what_azure_has_refused_keeps_its_pause() -> None:
@@ -88,7 +88,7 @@ async def test_what_azure_has_refused_keeps_its_pause() -> None:
     made = world(role())
     await issued(made)
     await failed(made, Refused(azure_code="Forbidden"), 3)
-    assert 0 == await resume(made.outside)
+    assert 0 == await resume(made.ports)
 
 
 async def test_what_a_worker_is_ending_again_is_left_to_it() -> None:
@@ -99,7 +99,7 @@ async def test_what_a_worker_is_ending_again_is_left_to_it() -> None:
     only = stored(made)
     now = made.clock.now()
     made.leases.rows[only.id] = replace(only, ending_held=True, due_at=now + timedelta(seconds=20))
-    assert (0, []) == (await resume(made.outside), made.revocations.messages())
+    assert (0, []) == (await resume(made.ports), made.revocations.messages())
 
 
 async def test_thousands_are_taken_up_some_at_a_go() -> None:
@@ -114,7 +114,7 @@ async def test_thousands_are_taken_up_some_at_a_go() -> None:
     }
     began = made.clock.monotonic()
     before = len([call for call in made.calls.named("leases.swap") if call.began == began])
-    assert count == await resume(made.outside)
+    assert count == await resume(made.ports)
     assert 15 == made.clock.monotonic() - began
     assert 200 == len([call for call in made.calls.named("leases.swap") if call.began == began]) - before
     assert count == sum(len(batch.leases) for batch in made.revocations.messages())
@@ -130,7 +130,7 @@ async def test_the_first_are_left_to_the_queue_before_the_others_are_looked_at()
         lease_id: replace(only, id=lease_id) for lease_id in (LeaseId(f"web.{number:026d}") for number in range(AT_A_GO))
     }
     began = len(made.calls.made)
-    await resume(made.outside)
+    await resume(made.ports)
     names = [call.name for call in made.calls.made[began:]]
     assert names.index("revocations.send") < 50
     assert AT_A_GO == sum(len(batch.leases) for batch in made.revocations.messages())
@@ -143,9 +143,9 @@ async def test_what_somebody_else_has_moved_meanwhile_is_not_queued() -> None:
     await failed(made, Unreachable(), 3)
     made.calls.fail("leases.swap", LostRace())
     made.calls.fail("leases.swap", Unavailable())
-    assert (0, []) == (await resume(made.outside), made.revocations.messages())
+    assert (0, []) == (await resume(made.ports), made.revocations.messages())
     with pytest.raises(Unavailable):
-        await resume(made.outside)
+        await resume(made.ports)
 
 
 async def down(made: World, times: int) -> None:
@@ -154,8 +154,8 @@ async def down(made: World, times: int) -> None:
     made.clock.jump(300)
     made.calls.fail("directory.delete_application", Unreachable(), times=1000)
     for _ in range(times):
-        await revoke(made.outside, request(), stored(made).id)
-    made.outside.outages.note(Service.GRAPH, answered=False)
+        await revoke(made.ports, request(), stored(made).id)
+    made.ports.outages.note(Service.GRAPH, answered=False)
 
 
 @pytest.mark.parametrize("sweeping", [sweep, sweep_on_time])
@@ -166,7 +166,7 @@ async def test_a_sweep_finds_out_whether_azure_answers_again(times: int, sweepin
     await down(made, times)
     made.calls.heal()
     assert stored(made).due_at > made.clock.now()
-    assert 1 == (await sweeping(made.outside, "sweep")).ended
+    assert 1 == (await sweeping(made.ports, "sweep")).ended
     assert (State.ENDED, []) == (stored(made).state, made.leftovers())
 
 
@@ -176,10 +176,10 @@ async def test_a_sweep_tries_no_lease_that_waits_for_another_service() -> None:
     await issued(made)
     made.clock.jump(300)
     made.calls.fail("applications.remove_secret", Unreachable(), times=1000)
-    await revoke(made.outside, request(), stored(made).id)
+    await revoke(made.ports, request(), stored(made).id)
     made.calls.heal()
-    made.outside.outages.note(Service.RESOURCE_MANAGER, answered=False)
-    assert Summary() == await sweep(made.outside, "sweep")
+    made.ports.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    assert Summary() == await sweep(made.ports, "sweep")
     assert State.ENDING is stored(made).state
 
 
@@ -193,7 +193,7 @@ async def test_a_sweep_tries_any_of_those_that_wait(jitter: float, place: int, m
     ids = [LeaseId(f"web.{number:026d}") for number in (9, 8)]
     made.leases.rows = {each: replace(only, id=each) for each in ids}
     monkeypatch.setattr(made.ids, "jitter", lambda: jitter)
-    await sweep(made.outside, "sweep")
+    await sweep(made.ports, "sweep")
     assert [ids[place]] == [each.id for each in made.leases.rows.values() if each.state is State.ENDED]
 
 
@@ -204,7 +204,7 @@ async def test_finding_out_in_vain_is_no_failed_attempt(times: int) -> None:
     await down(made, times)
     before = stored(made)
     for _ in range(5):
-        await sweep(made.outside, "sweep")
+        await sweep(made.ports, "sweep")
     after = stored(made)
     assert (before.state, before.attempts) == (after.state, after.attempts)
     assert 0 <= (after.due_at - max(before.due_at, made.clock.now())).total_seconds() <= 5 * 30
@@ -218,7 +218,7 @@ async def test_a_sweep_that_cannot_find_out_goes_on(trouble: tuple[str, LostRace
     made = world(role())
     await down(made, 3)
     made.calls.fail(*trouble)
-    assert Summary() == await sweep(made.outside, "sweep")
+    assert Summary() == await sweep(made.ports, "sweep")
     assert State.ENDING is stored(made).state
 
 
@@ -226,9 +226,9 @@ async def test_no_sweep_tries_what_is_not_due_while_azure_answers() -> None:
     """What waits for another reason, or for a service that is there, keeps its pause."""
     made = world(role())
     await down(made, 3)
-    made.outside.outages.note(Service.GRAPH, answered=True)
+    made.ports.outages.note(Service.GRAPH, answered=True)
     made.calls.heal()
-    await sweep(made.outside, "sweep")
+    await sweep(made.ports, "sweep")
     assert State.ENDING is stored(made).state
 
 
@@ -237,7 +237,7 @@ async def test_a_service_that_comes_back_while_a_revocation_is_put_off_is_told_o
     made, told, swaps = world(role()), list[int](), 0
     await issued(made)
     made.clock.jump(300)
-    outages = made.outside.outages
+    outages = made.ports.outages
     outages.recovered = lambda: told.append(swaps)
     outages.note(Service.GRAPH, answered=False)
 
@@ -248,7 +248,7 @@ async def test_a_service_that_comes_back_while_a_revocation_is_put_off_is_told_o
             outages.note(Service.GRAPH, answered=True)
 
     made.calls.watch = comes_back
-    assert State.ENDING is (await revoke(made.outside, request(), stored(made).id)).state
+    assert State.ENDING is (await revoke(made.ports, request(), stored(made).id)).state
     assert [2, 2] == told
 
 
@@ -257,13 +257,13 @@ async def test_what_comes_back_while_others_are_taken_up_is_taken_up_after_them(
     made = world(role())
     await issued(made)
     await failed(made, Unreachable(), 3)
-    made.outside.outages.note(Service.GRAPH, answered=False)
-    resumption = Resumption(made.outside)
+    made.ports.outages.note(Service.GRAPH, answered=False)
+    resumption = Resumption(made.ports)
     resumption()
     resumption()
     await made.clock.sleep(1)
     (batch,) = made.revocations.messages()
-    await end_due(made.outside, "message", batch)
+    await end_due(made.ports, "message", batch)
     listed = len(made.calls.named("leases.list"))
     resumption()
     await made.clock.sleep(14)

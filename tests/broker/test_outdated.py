@@ -6,10 +6,10 @@ import pytest
 
 from shared.broker.configure import delete_role, list_roles, put_role
 from shared.broker.inspect import may_issue, status
-from shared.broker.issue import Ask
-from shared.broker.reconcile import reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.core.errors import Fault, Forbidden, RoleOutdated, Unreadable
 from shared.core.lease import State
 from shared.core.names import RoleName
@@ -54,16 +54,16 @@ async def test_a_role_that_cannot_be_read_is_refused_to_administrators_and_unkno
 async def test_one_bad_role_leaves_the_others_alone() -> None:
     """Whoami, the list, issuing and reconciling go on."""
     made = scene()
-    assert ("old", "web") == tuple(each.name for each in await may_issue(made.outside, request()))
-    assert ["broken", "old", "web"] == [each.name for each in await list_roles(made.outside, ADMIN)]
+    assert ("old", "web") == tuple(each.name for each in await may_issue(made.ports, request()))
+    assert ["broken", "old", "web"] == [each.name for each in await list_roles(made.ports, ADMIN)]
     await issued(made)
-    assert () == (await reconcile(made.outside, "r")).findings
+    assert () == (await reconcile(made.ports, "r")).findings
 
 
 @pytest.mark.parametrize(("caller", "told"), [(ADMINISTRATOR, FAULTS), (WATCHER, ())])
 async def test_status_names_the_outdated_roles(caller: Any, told: Any) -> None:
     """An administrator reads what is wrong with each; those that cannot be read stand apart."""
-    found = await status(scene().outside, request(caller))
+    found = await status(scene().ports, request(caller))
     assert ([OLD], told) == ([*found.outdated], found.outdated[OLD])
     assert ([BROKEN], bool(told)) == ([*found.unreadable_roles], bool(found.unreadable_roles[BROKEN]))
 
@@ -71,19 +71,19 @@ async def test_status_names_the_outdated_roles(caller: Any, told: Any) -> None:
 async def test_live_leases_of_an_outdated_role_go_on() -> None:
     """They renew, are repeated under their key, and end."""
     made = world(role())
-    first = await issue_once(made.outside, request(), Ask(WEB), "k")
+    first = await issue_once(made.ports, request(), IssueRequest(WEB), "k")
     made.roles.keep_document(WEB, store_role(role()) | {"surprise": 1})
     made.clock.jump(300)
-    await renew(made.outside, request(), first.lease.id, None)
-    again = await issue_once(made.outside, request(), Ask(WEB), "k")
+    await renew(made.ports, request(), first.lease.id, None)
+    again = await issue_once(made.ports, request(), IssueRequest(WEB), "k")
     assert (first.lease.id, True) == (again.lease.id, again.credential.secret_id != first.credential.secret_id)
     with pytest.raises(RoleOutdated):
-        await issue_once(made.outside, request(), Ask(WEB), "another")
+        await issue_once(made.ports, request(), IssueRequest(WEB), "another")
     await swept(made, after=2000)
     assert (State.ENDED, []) == (stored(made).state, made.leftovers())
     made.clock.jump(90000)
     with pytest.raises(RoleOutdated):
-        await issue_once(made.outside, request(), Ask(WEB), "k")
+        await issue_once(made.ports, request(), IssueRequest(WEB), "k")
 
 
 async def test_a_scope_that_has_been_protected_since_makes_a_role_outdated() -> None:
@@ -100,9 +100,9 @@ async def test_an_outdated_role_is_written_again_or_deleted(name: RoleName) -> N
     made = scene()
     document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
     bound = document | {"bound_service_principal_ids": [ALICE.object_id]}
-    await put_role(made.outside, ADMIN, name, bound, expected=None)
+    await put_role(made.ports, ADMIN, name, bound, expected=None)
     await issued(made, role=name)
     other = scene()
-    await delete_role(other.outside, ADMIN, name, expected=None, revoking=False)
-    found = await status(other.outside, ADMIN)
+    await delete_role(other.ports, ADMIN, name, expected=None, revoking=False)
+    found = await status(other.ports, ADMIN)
     assert name not in {*found.outdated, *found.unreadable_roles}

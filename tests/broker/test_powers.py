@@ -8,7 +8,7 @@ import pytest
 
 from shared.broker.configure import list_roles, put_role
 from shared.broker.inspect import status
-from shared.broker.reconcile import reconcile
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
 from shared.core.errors import Absent, DefinitionGone, Malformed, OutOfReach, Refused, RoleOutdated, Unavailable
@@ -30,7 +30,7 @@ async def put(scene: World, scope: Scope = SCOPES[0], **more: Any) -> Any:
         "azure_roles": assigned,
         "bound_service_principal_ids": [request().caller.object_id],
     }
-    return await put_role(scene.outside, ADMIN, WEB, document, expected=None, **more)
+    return await put_role(scene.ports, ADMIN, WEB, document, expected=None, **more)
 
 
 def allow(scene: World, *actions: str, data: tuple[str, ...] = ()) -> None:
@@ -46,7 +46,7 @@ async def test_a_definition_that_gives_roles_is_refused(*, dry_run: bool) -> Non
     with pytest.raises(Malformed) as caught:
         await put(scene, dry_run=dry_run)
     assert ("gives_roles", "azure_roles[0].role_name") == (caught.value.stable_code, caught.value.faults[0].path)
-    assert () == await list_roles(scene.outside, ADMIN)
+    assert () == await list_roles(scene.ports, ADMIN)
 
 
 async def test_one_that_assigns_identities_is_taken_and_told() -> None:
@@ -54,7 +54,7 @@ async def test_one_that_assigns_identities_is_taken_and_told() -> None:
     scene = world()
     allow(scene, ASSIGN_IDENTITY)
     stored = await put(scene)
-    assert ["assigns_identities"] == [each.code for each in cautions(scene.outside, stored)]
+    assert ["assigns_identities"] == [each.code for each in cautions(scene.ports, stored)]
     assert "azure_roles[0].role_name: assigns_identities" == scene.audit.events[-1].reason
 
 
@@ -75,7 +75,7 @@ async def test_above_what_is_protected_a_role_may_only_read(
     allow(scene, *actions, data=data)
     if taken:
         stored = await put(scene, SUBSCRIPTION)
-        assert ["reads_protected"] == [each.code for each in cautions(scene.outside, stored)]
+        assert ["reads_protected"] == [each.code for each in cautions(scene.ports, stored)]
         return
     with pytest.raises(Malformed) as caught:
         await put(scene, SUBSCRIPTION)
@@ -89,12 +89,12 @@ async def test_a_definition_that_became_worse_stops_the_role_within_the_hour() -
     scene = world(role())
     await issued(scene)
     allow(scene, "*")
-    await reconcile(scene.outside, "r", dry_run=True)
+    await reconcile(scene.ports, "r", dry_run=True)
     await issued(scene)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     with pytest.raises(RoleOutdated):
         await issued(scene)
-    assert [WEB] == list((await status(scene.outside, ADMIN)).outdated)
+    assert [WEB] == list((await status(scene.ports, ADMIN)).outdated)
     assert ASSIGN in next(each for each in scene.audit.events if each.operation == "read_definitions").reason
 
 
@@ -102,9 +102,9 @@ async def test_a_definition_that_became_better_lets_the_role_issue_again() -> No
     """Nobody has to write it."""
     scene = world(role())
     allow(scene, "*")
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     allow(scene, "*/read")
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     await issued(scene)
 
 
@@ -114,7 +114,7 @@ async def test_a_role_from_before_is_looked_at_as_well() -> None:
     scene = world(role(before))
     allow(scene, ASSIGN)
     await issued(scene)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     with pytest.raises(RoleOutdated):
         await issued(scene)
     assert "read_definitions" not in {each.operation for each in scene.audit.events}
@@ -123,8 +123,8 @@ async def test_a_role_from_before_is_looked_at_as_well() -> None:
 async def test_a_definition_that_cannot_be_read_now_changes_nothing() -> None:
     """And is told among what was not read."""
     scene = world(role())
-    scene.calls.fail("census.definition", Unavailable("x", status=503))
-    done = await reconcile(scene.outside, "r")
+    scene.calls.fail("inventory.definition", Unavailable("x", status=503))
+    done = await reconcile(scene.ports, "r")
     assert (DEFINITION,) == done.unread
     await issued(scene)
 
@@ -136,14 +136,14 @@ async def test_nothing_is_leased_by_a_definition_that_was_deleted_and_made_again
     await issued(scene)
     anew = DEFINITION[:-1] + ("0" if DEFINITION[-1] != "0" else "1")
     scene.cloud.definitions["Reader"] = (anew,)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     assert f"{DEFINITION} is gone" == next(each for each in scene.audit.events if each.operation == "read_definitions").reason
-    [fault] = (await status(scene.outside, ADMIN)).outdated[WEB]
+    [fault] = (await status(scene.ports, ADMIN)).outdated[WEB]
     assert ("azure_roles[0].role_name", True) == (fault.path, "write the role again" in fault.message)
     with pytest.raises(RoleOutdated):
         await issued(scene)
     await put(scene)
-    assert {} == (await status(scene.outside, ADMIN)).outdated
+    assert {} == (await status(scene.ports, ADMIN)).outdated
     await issued(scene)
     assert {DEFINITION, anew} == {granted.definition_id for granted in scene.cloud.assignments.values()}
 
@@ -156,7 +156,7 @@ async def test_the_first_issue_that_meets_a_deleted_definition_makes_the_status_
     scene.calls.fail("authorization.assign", DefinitionGone("x", status=404))
     with pytest.raises(DefinitionGone):
         await issued(scene)
-    assert [WEB] == list((await status(scene.outside, ADMIN)).outdated)
+    assert [WEB] == list((await status(scene.ports, ADMIN)).outdated)
     assert [f"{DEFINITION} is gone"] == [each.reason for each in scene.audit.events if each.operation == "read_definitions"]
     with pytest.raises(RoleOutdated):
         await issued(scene)
@@ -169,10 +169,10 @@ async def test_an_answer_at_issue_alone_is_no_proof_that_a_definition_is_gone() 
     for failure in (None, Unavailable("x", status=503)):
         scene.calls.fail("authorization.assign", DefinitionGone("x", status=404))
         if failure:
-            scene.calls.fail("census.definition", failure)
+            scene.calls.fail("inventory.definition", failure)
         with pytest.raises(DefinitionGone):
             await issued(scene)
-        assert {} == (await status(scene.outside, ADMIN)).outdated
+        assert {} == (await status(scene.ports, ADMIN)).outdated
     await issued(scene)
 
 
@@ -181,17 +181,17 @@ async def test_a_definition_that_was_made_again_is_leased_when_the_role_is_writt
     scene = world()
     await put(scene)
     kept, scene.cloud.definitions["Reader"] = scene.cloud.definitions["Reader"], ()
-    await reconcile(scene.outside, "r")
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
+    await reconcile(scene.ports, "r")
     assert 1 == len([each for each in scene.audit.events if each.operation == "read_definitions"])
     scene.cloud.definitions["Reader"] = kept
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     with pytest.raises(RoleOutdated):
         await issued(scene)
-    assert [WEB] == [*(await status(scene.outside, ADMIN)).outdated]
+    assert [WEB] == [*(await status(scene.ports, ADMIN)).outdated]
     await put(scene)
     await issued(scene)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     await issued(scene)
     told = [each.reason for each in scene.audit.events if each.operation == "read_definitions"]
     assert [f"{DEFINITION} is gone"] == told
@@ -206,7 +206,7 @@ async def test_the_audit_trail_tells_of_the_definitions_that_have_changed_and_of
     scene = world(role(ServicePrincipalTarget(azure_roles=tuple(assigned))))
     scene.cloud.definitions["Other"] = (other,)
     allow(scene, ASSIGN)
-    await reconcile(scene.outside, "r")
+    await reconcile(scene.ports, "r")
     (event,) = [each for each in scene.audit.events if each.operation == "read_definitions"]
     assert f"{DEFINITION} allows {ASSIGN}" == event.reason
 
@@ -215,9 +215,9 @@ async def test_a_scope_that_is_gone_says_nothing_of_the_definition() -> None:
     """Only the code that names the definition does."""
     scene = world()
     await put(scene)
-    scene.calls.fail("census.definition", Absent("x", status=404))
-    await reconcile(scene.outside, "r")
-    assert {} == (await status(scene.outside, ADMIN)).outdated
+    scene.calls.fail("inventory.definition", Absent("x", status=404))
+    await reconcile(scene.ports, "r")
+    assert {} == (await status(scene.ports, ADMIN)).outdated
 
 
 OUT_OF_SIGHT = {
@@ -237,10 +237,10 @@ async def test_a_scope_out_of_sight_hides_no_other_role(answer: str) -> None:
             kept = AzureRole(scope, "Reader", definition_id=DEFINITION, powers=READS)
             scene.roles.keep(role(ServicePrincipalTarget(azure_roles=(kept,)), name=RoleName(name)))
         allow(scene, "*")
-        scene.calls.fail("census.definition", OUT_OF_SIGHT[answer][0])
-        done = await reconcile(scene.outside, "r")
-        assert ((), 2) == (done.unread, len(scene.calls.named("census.definition")))
-        assert {RoleName("a"), RoleName("b")} == set((await status(scene.outside, ADMIN)).outdated)
+        scene.calls.fail("inventory.definition", OUT_OF_SIGHT[answer][0])
+        done = await reconcile(scene.ports, "r")
+        assert ((), 2) == (done.unread, len(scene.calls.named("inventory.definition")))
+        assert {RoleName("a"), RoleName("b")} == set((await status(scene.ports, ADMIN)).outdated)
 
 
 @pytest.mark.parametrize("answer", OUT_OF_SIGHT)
@@ -248,15 +248,15 @@ async def test_a_definition_that_is_seen_nowhere_changes_nothing(answer: str) ->
     """Each place is asked once."""
     scene = world(role(), role(name=RoleName("other")))
     error, unread = OUT_OF_SIGHT[answer]
-    scene.calls.fail("census.definition", error, times=50)
-    assert unread == (await reconcile(scene.outside, "r")).unread
-    assert 2 == len(scene.calls.named("census.definition"))
+    scene.calls.fail("inventory.definition", error, times=50)
+    assert unread == (await reconcile(scene.ports, "r")).unread
+    assert 2 == len(scene.calls.named("inventory.definition"))
     await issued(scene)
 
 
 async def test_while_azure_is_down_no_second_place_is_tried() -> None:
     """It would say no more."""
     scene = world(role())
-    scene.calls.fail("census.definition", Unavailable("x", status=503), times=50)
-    await reconcile(scene.outside, "r")
-    assert 1 == len(scene.calls.named("census.definition"))
+    scene.calls.fail("inventory.definition", Unavailable("x", status=503), times=50)
+    await reconcile(scene.ports, "r")
+    assert 1 == len(scene.calls.named("inventory.definition"))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from shared.broker.force import revoke_as_operator
-from shared.broker.issue import Ask
-from shared.broker.repeat import issue_once
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
 from shared.broker.revoke import revoke
 from shared.cloud.connections import READ_SECONDS
 from shared.core.errors import Conflict, LostRace, Refused
@@ -33,7 +33,7 @@ async def test_a_forced_end_that_loses_every_race_says_so_and_changes_nothing() 
 
     made.leases.swap = losing  # type: ignore[method-assign]
     with pytest.raises(Conflict) as busy:
-        await revoke_as_operator(made.outside, request(ADMINISTRATOR), held.id, force=True)
+        await revoke_as_operator(made.ports, request(ADMINISTRATOR), held.id, force=True)
     assert ("lease_busy", 5, State.ACTIVE) == (busy.value.stable_code, len(tries), stored(made).state)
 
 
@@ -49,7 +49,7 @@ async def test_a_forced_end_that_loses_all_races_but_the_last_ends_the_lease() -
         return await swap(lease, former=former)
 
     made.leases.swap = losing  # type: ignore[method-assign]
-    assert State.ENDED is (await revoke_as_operator(made.outside, request(ADMINISTRATOR), held.id, force=True)).state
+    assert State.ENDED is (await revoke_as_operator(made.ports, request(ADMINISTRATOR), held.id, force=True)).state
 
 
 async def test_a_failed_issue_that_loses_every_race_for_its_lease_deletes_nothing() -> None:
@@ -95,10 +95,10 @@ def _prune(made: World, *, key: bool) -> Callable[[LeaseId], Coroutine[Any, Any,
 async def test_a_lease_pruned_between_a_repeats_two_reads_leaves_its_key_free(*, key: bool) -> None:
     """Its key was read, and then the lease is not there: issued anew, whether the key went with it or not."""
     made = world(role())
-    first = await issue_once(made.outside, request(), Ask(WEB), "k")
-    await revoke_as_operator(made.outside, request(ADMINISTRATOR), first.lease.id, force=False)
+    first = await issue_once(made.ports, request(), IssueRequest(WEB), "k")
+    await revoke_as_operator(made.ports, request(ADMINISTRATOR), first.lease.id, force=False)
     made.leases.get = _prune(made, key=key)  # type: ignore[method-assign, assignment]
-    second = await issue_once(made.outside, request(), Ask(WEB), "k")
+    second = await issue_once(made.ports, request(), IssueRequest(WEB), "k")
     assert first.lease.id != second.lease.id
     assert [second.lease.id] == [lease.id for lease in made.leases.rows.values()]
     assert [second.lease.id] == [kept.lease_id for kept in made.leases.keys.values()]
@@ -112,7 +112,7 @@ async def test_a_lease_that_somebody_may_still_be_making_has_not_ended(late: flo
     made_by = made.clock.now() + timedelta(seconds=100)
     made.leases.rows[lease.id] = replace(stored(made), made_by=made_by)
     made.clock.jump(100 + late)
-    assert state is (await revoke(made.outside, request(), lease.id)).state
+    assert state is (await revoke(made.ports, request(), lease.id)).state
     assert [] == made.leftovers()
 
 
@@ -122,5 +122,5 @@ async def test_a_call_that_began_in_time_is_still_believed_under_way_for_as_long
     planned: list[Lease] = []
     made.calls.watch = lambda _: planned.extend(lease for lease in made.leases.rows.values() if lease.state is State.PLANNED)
     await issued(made)
-    longest = timedelta(seconds=made.outside.timing.mint + READ_SECONDS)
+    longest = timedelta(seconds=made.ports.timing.mint + READ_SECONDS)
     assert {longest} == {lease.made_by - lease.planned_at for lease in planned}

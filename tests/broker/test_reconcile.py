@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.drift import Kind
-from shared.broker.outside import Timing
-from shared.broker.reconcile import Result, reconcile
-from shared.core import mark
+from shared.broker.ports import Timing
+from shared.broker.reconcile.drift import OrphanType
+from shared.broker.reconcile.reconcile import Result, reconcile
+from shared.core import ownership
 from shared.core.errors import Refused, Throttled, Unavailable
 from shared.core.footprint import Assignment
 from shared.core.lease import State
@@ -53,7 +53,7 @@ async def test_what_a_lost_record_has_left_is_removed_after_the_grace() -> None:
     assert () == (await reconciled(made, after=HOUR - 60)).findings
     made.calls.made.clear()
     done = await reconciled(made, after=120)
-    assert [(Kind.APPLICATION, Result.REMOVED)] == results(done)
+    assert [(OrphanType.APPLICATION, Result.REMOVED)] == results(done)
     assert lease_id == done.findings[0].lease
     assert [] == made.leftovers()
     undone = [call.name for call in made.calls.made if call.service in {"authorization", "directory"}]
@@ -67,7 +67,7 @@ async def test_a_secret_of_a_lost_record_is_removed() -> None:
     made.cloud.add_secret(EXISTING, "by hand", made.clock.now())
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
     done = await reconciled(made, after=2 * HOUR)
-    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(done)
+    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(done)
     assert {"by hand", LONG_AGO} == {thing.owner for thing in made.leftovers()}
 
 
@@ -78,7 +78,7 @@ async def test_a_secret_that_came_back_is_removed_while_its_record_is_kept() -> 
     await swept(made, after=6 * HOUR + 1)
     made.cloud.add_secret(EXISTING, lease.id, made.clock.now())
     assert State.ENDED is stored(made).state
-    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
     assert [] == made.leftovers()
 
 
@@ -96,7 +96,7 @@ async def test_the_assignments_of_a_vanished_principal_are_removed() -> None:
     strangers = Assignment(SCOPES[0], guid(0x900))
     made.cloud.assign(strangers, Granted(DEFINITION, guid(0x901), None, "by hand"))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(Kind.ASSIGNMENT, Result.REMOVED)] * 2 == results(done)
+    assert [(OrphanType.ASSIGNMENT, Result.REMOVED)] * 2 == results(done)
     assert {lease_id} == {each.lease for each in done.findings}
     assert [strangers] == list(made.cloud.assignments)
 
@@ -115,7 +115,7 @@ async def test_a_lease_whose_objects_somebody_deleted_ends(what: str) -> None:
     else:
         application.secrets.clear()
     assert () == (await reconciled(made, after=60)).findings
-    assert [(Kind.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
+    assert [(OrphanType.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
     assert (State.ENDED, "vanished") == (stored(made).state, stored(made).cause)
     assert [] == [thing for thing in made.leftovers() if thing.kind != "binned"]
     assert ("end", "done") in made.audit.told()
@@ -126,7 +126,7 @@ async def test_a_lease_whose_secret_somebody_removed_ends() -> None:
     made = scene(TARGETS[1])
     await issued(made)
     made.cloud.applications[EXISTING].secrets.clear()
-    assert [(Kind.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
+    assert [(OrphanType.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
     assert "vanished" == stored(made).cause
 
 
@@ -136,7 +136,7 @@ async def test_a_lease_goes_on_when_only_the_lists_do_not_show_it() -> None:
     await issued(made)
     made.roles.keep(role(TARGETS[0]))
     await issued(made, request(BOB))
-    made.census.strange |= set(made.cloud.applications)
+    made.inventory.strange |= set(made.cloud.applications)
     assert () == (await reconciled(made, after=600)).findings
     assert [State.ACTIVE] * 2 == [lease.state for lease in made.leases.rows.values()]
 
@@ -156,7 +156,7 @@ async def test_a_lease_that_is_renewed_meanwhile_is_left_for_the_next_run() -> N
     await reconciled(made, dry_run=True)
     reads = len(made.calls.made) - length - 1
     made.calls.meanwhile(len(made.calls.made) + reads + 1, renewed)
-    assert [(Kind.LEASE, Result.LEFT)] == results(await reconciled(made))
+    assert [(OrphanType.LEASE, Result.LEFT)] == results(await reconciled(made))
     assert State.ACTIVE is stored(made).state
 
 
@@ -172,10 +172,10 @@ async def test_a_dry_run_only_reads(target: Target) -> None:
             del application.secrets[key_id]
     before, rows = made.leftovers(), dict(made.leases.rows)
     made.calls.made.clear()
-    done = await reconcile(made.outside, "run", asker=request(ADMINISTRATOR), dry_run=True)
+    done = await reconcile(made.ports, "run", actor=request(ADMINISTRATOR), dry_run=True)
     assert {Result.WOULD_REMOVE, Result.WOULD_END} == {each.result for each in done.findings}
     assert (before, rows) == (made.leftovers(), made.leases.rows)
-    assert {"census", "roles", "leases", "audit"} == {call.service for call in made.calls.made}
+    assert {"inventory", "roles", "leases", "audit"} == {call.service for call in made.calls.made}
     assert {"leases.footprints", "leases.get", "leases.list"} == {call.name for call in made.calls.named("leases")}
     event = made.audit.events[-1]
     assert ("reconcile", "dry run: 2 found", ADMINISTRATOR) == (event.operation, event.reason, event.caller)
@@ -190,7 +190,7 @@ async def test_every_removal_is_audited_and_so_is_the_run() -> None:
     assert ("reconcile", "done", lease_id, WEB) == (removal.operation, removal.outcome, removal.lease, removal.role)
     assert removal.reason.startswith("application ")
     assert ("reconcile", "removed 1, ended 0, failed 0, left 0, unread 0") == (run.operation, run.reason)
-    last = await made.journal.last_reconciliation()
+    last = await made.run_history.last_reconciliation()
     assert last is not None
     assert (made.clock.now(), 1) == (last[0], last[1]["removed"])
 
@@ -201,24 +201,26 @@ async def test_a_removal_that_fails_is_told_and_tried_again() -> None:
     await orphaned(made)
     made.calls.fail("directory.delete_application", Refused("no", status=403, azure_code="Authorization_RequestDenied"))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(Kind.APPLICATION, Result.FAILED)] == results(done)
+    assert [(OrphanType.APPLICATION, Result.FAILED)] == results(done)
     assert "azure_refused: Authorization_RequestDenied" == done.findings[0].error
     assert ("reconcile", "failed") in made.audit.told()
     await reconciled(made, after=HOUR)
     assert [] == [thing for thing in made.leftovers() if thing.kind != "binned"]
 
 
-@pytest.mark.parametrize("call", ["census.discarded", "census.secrets_on", "census.assignments_at", "census.stands"])
+@pytest.mark.parametrize(
+    "call", ["inventory.discarded", "inventory.secrets_on", "inventory.assignments_at", "inventory.stands"]
+)
 async def test_a_place_that_cannot_be_read_keeps_no_other_waiting(call: str) -> None:
     """It is named; the rest is done."""
     made = world(role(TARGETS[0]), role(TARGETS[1], name=WEB.parse("secret")))
     await orphaned(made)
     made.clock.jump(2 * HOUR)
-    made.census.strange |= {(await issued(made)).credential.object_id}
+    made.inventory.strange |= {(await issued(made)).credential.object_id}
     made.clock.jump(200)
     made.calls.fail(call, Unavailable("no answer"), times=9)
     done = await reconciled(made)
-    assert (Kind.APPLICATION, Result.REMOVED) in results(done)
+    assert (OrphanType.APPLICATION, Result.REMOVED) in results(done)
     assert done.unread
 
 
@@ -226,7 +228,7 @@ async def test_nothing_is_done_when_what_the_broker_owns_cannot_be_read() -> Non
     """A lease is not taken for vanished because Graph did not answer."""
     made = scene()
     await issued(made)
-    made.calls.fail("census.owned", Throttled())
+    made.calls.fail("inventory.owned", Throttled())
     with pytest.raises(Throttled):
         await reconciled(made, after=2 * HOUR)
     assert State.ACTIVE is stored(made).state
@@ -253,7 +255,7 @@ async def test_what_another_worker_is_making_or_undoing_stays(state: State) -> N
 
 async def test_a_run_stops_in_time_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left is told."""
-    monkeypatch.setattr("shared.broker.reconcile._SECONDS", 20.0)
+    monkeypatch.setattr("shared.broker.reconcile.reconcile._SECONDS", 20.0)
     made = scene(principal_target(roles=1, groups=0), latency=1.0)
     for _ in range(20):
         await orphaned(made)
@@ -281,7 +283,7 @@ async def test_the_calls_of_a_run_grow_with_places_and_orphans_alone() -> None:
     made.clock.jump(2 * HOUR)
     assert without == await calls()
     assert ["identity", "owned", "discarded", "assignments_at", "assignments_at", "definition"] == [
-        name.removeprefix("census.") for name in without if name.startswith("census")
+        name.removeprefix("inventory.") for name in without if name.startswith("inventory")
     ]
 
 
@@ -289,12 +291,12 @@ def test_a_lease_tells_by_its_id_when_it_was_opened() -> None:
     """To the millisecond."""
     made = scene()
     opened = made.clock.now() + timedelta(milliseconds=7)
-    assert opened == mark.opened_at(LeaseId.of(WEB, made.ids.ulid(opened)))
+    assert opened == ownership.opened_at(LeaseId.of(WEB, made.ids.ulid(opened)))
 
 
 async def test_leases_that_no_list_shows_are_looked_at_for_as_long_as_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """That some were left is told by what they are."""
-    monkeypatch.setattr("shared.broker.drift._SECONDS", 0.0)
+    monkeypatch.setattr("shared.broker.reconcile.drift._SECONDS", 0.0)
     made = scene()
     await issued(made)
     await deleted_by_hand(made)
@@ -307,11 +309,11 @@ async def test_a_run_counts_the_leases_and_a_dry_one_does_not() -> None:
     made = scene()
     await issued(made)
     await reconciled(made, dry_run=True)
-    assert await made.journal.last_count() is None
+    assert await made.run_history.last_count() is None
     assert [] == made.calls.named("leases.align")
     await reconciled(made)
     assert [(5000,)] == [call.about for call in made.calls.named("leases.align")], "rows of older versions, some at a time"
-    counted = await made.journal.last_count()
+    counted = await made.run_history.last_count()
     assert counted is not None
     assert {(WEB, State.ACTIVE): 1} == dict(counted.leases)
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.drift import Kind
-from shared.broker.reconcile import Result
-from shared.core import mark
+from shared.broker.reconcile.drift import OrphanType
+from shared.broker.reconcile.reconcile import Result
+from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.footprint import Assignment
@@ -39,12 +39,12 @@ async def test_a_refused_call_is_no_proof_that_a_lease_is_the_brokers() -> None:
     """A caller that shows another broker's lease to this one must not make it take that lease's secret away."""
     made = scene(TARGETS[1])
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
-    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    at = ownership.opened_at(LONG_AGO) + timedelta(seconds=30)
     for outcome, operation in ((Outcome.REFUSED, "revoke"), (Outcome.DONE, "read")):
         made.audit.events.append(AuditEvent(at, operation, outcome, "r-1", caller=BOB, lease=LONG_AGO))
     assert () == (await reconciled(made, after=2 * HOUR)).findings
     made.audit.events.append(AuditEvent(at, "end", Outcome.DONE, "r-2", lease=LONG_AGO))
-    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made))
+    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made))
 
 
 @pytest.mark.parametrize("operation", ["revoke", "issue", "end", "renew"])
@@ -53,7 +53,7 @@ async def test_a_failed_call_is_no_proof_either(operation: str, caller: Caller |
     """Storage was away for a moment: anybody's call for any lease fails then, with a token or without."""
     made = scene(TARGETS[1])
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
-    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    at = ownership.opened_at(LONG_AGO) + timedelta(seconds=30)
     made.audit.events.append(AuditEvent(at, operation, Outcome.FAILED, "r-1", caller=caller, lease=LONG_AGO))
     assert () == (await reconciled(made, after=2 * HOUR)).findings
     assert [LONG_AGO] == [thing.owner for thing in made.leftovers()]
@@ -64,22 +64,22 @@ async def test_what_this_broker_has_done_is_proof(operation: str, caller: Caller
     """The record is gone, the audit trail is not."""
     made = scene(TARGETS[1])
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
-    at = mark.opened_at(LONG_AGO) + timedelta(seconds=30)
+    at = ownership.opened_at(LONG_AGO) + timedelta(seconds=30)
     made.audit.events.append(AuditEvent(at, operation, Outcome.DONE, "r-1", caller=caller, lease=LONG_AGO))
-    assert [(Kind.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
 
 
 async def test_lookalikes_stay() -> None:
     """One without the tag, one without the unique name, one with another name, one that is no lease's, one of another owner."""
     made = scene()
-    name = mark.unique_name(LONG_AGO)
+    name = ownership.unique_name(LONG_AGO)
     lookalike(made, name, name)
     lookalike(made, "other", name, "leasehold")
-    lookalike(made, mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "222"))), "renamed", "leasehold")
+    lookalike(made, ownership.unique_name(LeaseId.parse(LONG_AGO.replace("000", "222"))), "renamed", "leasehold")
     lookalike(made, "leasehold-api", "leasehold-api", "leasehold")
-    strange = mark.unique_name(LeaseId.parse(LONG_AGO.replace("000", "111")))
+    strange = ownership.unique_name(LeaseId.parse(LONG_AGO.replace("000", "111")))
     lookalike(made, strange, strange, "leasehold")
-    made.census.strange |= {each.object_id for each in made.cloud.applications.values() if each.unique_name == strange}
+    made.inventory.strange |= {each.object_id for each in made.cloud.applications.values() if each.unique_name == strange}
     before = made.leftovers()
     assert () == (await reconciled(made, after=2 * HOUR)).findings
     assert before == made.leftovers()
@@ -89,9 +89,9 @@ async def test_an_application_without_a_readable_age_stays() -> None:
     """Nobody can tell that it is old enough."""
     made = scene()
     await orphaned(made)
-    made.census.ageless |= set(made.cloud.applications)
+    made.inventory.ageless |= set(made.cloud.applications)
     done = await reconciled(made, after=2 * HOUR)
-    assert Kind.APPLICATION not in {each.kind for each in done.findings}
+    assert OrphanType.APPLICATION not in {each.kind for each in done.findings}
     assert 1 == len([thing for thing in made.leftovers() if thing.kind == "application"])
 
 
@@ -99,11 +99,11 @@ async def test_an_application_without_a_readable_age_stays() -> None:
 async def test_an_assignment_with_half_a_mark_stays(how: str) -> None:
     """Name, description and maker must all be the broker's own."""
     made = scene()
-    name = guid(0x900) if how == "name" else mark.assignment_name(LONG_AGO, 0)
-    said = "for the web" if how == "description" else mark.assignment_description(LONG_AGO)
+    name = guid(0x900) if how == "name" else ownership.assignment_name(LONG_AGO, 0)
+    said = "for the web" if how == "description" else ownership.assignment_description(LONG_AGO)
     found = Assignment(SCOPES[0], name)
     made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, said))
-    made.census.strange |= {found} if how == "maker" else set()
+    made.inventory.strange |= {found} if how == "maker" else set()
     assert () == (await reconciled(made, after=2 * HOUR)).findings
     assert [found] == list(made.cloud.assignments)
 
@@ -111,9 +111,9 @@ async def test_an_assignment_with_half_a_mark_stays(how: str) -> None:
 async def test_a_whole_mark_on_an_assignment_is_enough() -> None:
     """The half-marked ones stay for what they lack, and for no other reason."""
     made = scene()
-    found = Assignment(SCOPES[0], mark.assignment_name(LONG_AGO, 0))
-    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, mark.assignment_description(LONG_AGO)))
-    assert [(Kind.ASSIGNMENT, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    found = Assignment(SCOPES[0], ownership.assignment_name(LONG_AGO, 0))
+    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, ownership.assignment_description(LONG_AGO)))
+    assert [(OrphanType.ASSIGNMENT, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
     assert {} == made.cloud.assignments
 
 
@@ -126,8 +126,8 @@ async def test_the_recycle_bin_is_emptied_of_what_this_broker_made(*, known: boo
     if not known:
         made.audit.events.clear()
     done = await reconciled(made, after=2 * HOUR)
-    assert ([(Kind.RECYCLED, Result.REMOVED)] * 2 if known else []) == results(done)
-    assert ([] if known else 2 * [mark.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
+    assert ([(OrphanType.RECYCLED, Result.REMOVED)] * 2 if known else []) == results(done)
+    assert ([] if known else 2 * [ownership.unique_name(lease_id)]) == [each.unique_name for each in made.cloud.bin.values()]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ async def scene() -> World:
 
 async def renewed(scene: World, increment: int | None = None) -> Lease:
     """Alice renews."""
-    return await renew(scene.outside, request(), stored(scene).id, increment)
+    return await renew(scene.ports, request(), stored(scene).id, increment)
 
 
 @pytest.mark.parametrize(("increment", "expected"), [(None, 1500), (1200, 1800), (60, 900), (3000, 3600), (10**6, 3600)])
@@ -72,14 +72,14 @@ async def test_another_callers_lease_reads_like_none(scene: World, caller: objec
     told = []
     for lease_id in (stored(scene).id, LeaseId("web.00000000000000000000000000")):
         with pytest.raises(NotFound) as caught:
-            await renew(scene.outside, replace(request(), caller=caller), lease_id, None)  # type: ignore[arg-type]  # a caller
+            await renew(scene.ports, replace(request(), caller=caller), lease_id, None)  # type: ignore[arg-type]  # a caller
         told.append(caught.value.detail)
     assert told[0] == told[1]
 
 
 async def test_an_admin_may_renew_anybodys(scene: World) -> None:
     """It has everything."""
-    lease = await renew(scene.outside, request(ADMINISTRATOR), stored(scene).id, 1200)
+    lease = await renew(scene.ports, request(ADMINISTRATOR), stored(scene).id, 1200)
     assert START + timedelta(seconds=1800) == lease.expires_at
 
 
@@ -93,7 +93,7 @@ async def test_an_expired_lease_is_not_renewed_though_no_sweep_has_come_yet(scen
 
 async def test_a_revoked_lease_is_not_renewed(scene: World) -> None:
     """It has ended."""
-    await revoke(scene.outside, request(), stored(scene).id)
+    await revoke(scene.ports, request(), stored(scene).id)
     with pytest.raises(Conflict) as caught:
         await renewed(scene)
     assert "lease_not_active" == caught.value.stable_code

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shared.broker.issue import Ask, Issued, issue
-from shared.broker.outside import Timing
-from shared.broker.repeat import issue_once
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.ports import Timing
 from shared.broker.revoke import revoke
 from shared.core.caller import Caller
 from shared.core.errors import Absent, Conflict, Forbidden, Gone, Locked, Pending, Throttled, TooMany, Unavailable, Unreachable
@@ -31,7 +31,7 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 async def once(scene: World, key: str = "k", by: Caller = ALICE, **ask: Any) -> Issued:
     """An issue under a key."""
-    return await issue_once(scene.outside, request(by), Ask(**({"role": WEB} | ask)), key)
+    return await issue_once(scene.ports, request(by), IssueRequest(**({"role": WEB} | ask)), key)
 
 
 def works(scene: World, answer: Issued) -> bool:
@@ -67,7 +67,7 @@ async def test_a_first_issue_costs_one_read_more_than_one_without_a_key() -> Non
     """The key is written with the lease."""
     with_key, without = world(role()), world(role())
     await once(with_key)
-    await issue(without.outside, request(), Ask(WEB))
+    await issue(without.ports, request(), IssueRequest(WEB))
     assert [*without.calls.names(), "leases.get"] == with_key.calls.names()
 
 
@@ -157,7 +157,7 @@ async def test_forgetting_a_lease_spares_the_key_that_another_has_taken_over() -
     """Only its own goes with it."""
     scene = world(role(ttl=86400, max_ttl=86400), timing=Timing(retention=timedelta(days=1)))
     first = await once(scene)
-    await revoke(scene.outside, request(), first.lease.id)
+    await revoke(scene.ports, request(), first.lease.id)
     scene.clock.jump(DAY + 1)
     second = await once(scene)
     assert 1 == (await swept(scene, after=400)).pruned
@@ -176,7 +176,7 @@ async def test_a_repeat_for_a_lease_that_has_ended_is_told_so(expired: bool, tar
     if expired:
         scene.clock.jump(901)
     else:
-        await revoke(scene.outside, request(), first.lease.id)
+        await revoke(scene.ports, request(), first.lease.id)
     with pytest.raises(Gone, match=first.lease.id) as gone:
         await once(scene)
     assert "lease_ended" == gone.value.stable_code
@@ -205,7 +205,7 @@ async def test_a_refusal_leaves_its_key_free() -> None:
         await once(scene)
     assert 1 == len(scene.leases.keys)
     scene.clock.jump(300)
-    await revoke(scene.outside, request(), other.lease.id)
+    await revoke(scene.ports, request(), other.lease.id)
     assert works(scene, await once(scene))
 
 
@@ -306,7 +306,7 @@ async def test_a_former_secret_that_is_gone_is_no_obstacle(target: Target) -> No
         app.secrets.clear()
     answer = await once(scene)
     assert works(scene, answer)
-    assert stored(scene).footprint.several
+    assert stored(scene).footprint.maybe_more_secrets
 
 
 async def test_a_lease_that_was_reissued_ends_like_any_other(target: Target) -> None:
@@ -315,7 +315,7 @@ async def test_a_lease_that_was_reissued_ends_like_any_other(target: Target) -> 
     await once(scene)
     await once(scene)
     scene.clock.jump(300)
-    ended = await revoke(scene.outside, request(), stored(scene).id)
+    ended = await revoke(scene.ports, request(), stored(scene).id)
     assert (State.ENDED, []) == (ended.state, scene.leftovers())
 
 
@@ -365,7 +365,7 @@ async def test_a_worker_that_wakes_after_its_turn_spares_the_secret_of_the_next(
     for app in scene.cloud.applications.values():
         app.secrets.clear()
     await once(scene)
-    assert stored(scene).footprint.several
+    assert stored(scene).footprint.maybe_more_secrets
     others: list[Issued] = []
 
     async def frozen() -> None:

@@ -7,22 +7,22 @@ from itertools import pairwise
 
 import pytest
 
-from shared.broker.issue import Ask, Issued
-from shared.broker.repeat import issue_once
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest
 from shared.core.errors import Pending
 from tests.fakes.world import WEB, World, request, role, world
 
 
 async def once(scene: World) -> Issued:
     """Alice's request under her key."""
-    return await issue_once(scene.outside, request(), Ask(WEB), "k")
+    return await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
 
 
 async def test_a_repeat_looks_again_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """From a quarter of a second to two seconds, half of it more or less."""
     scene = world(role())
     await once(scene)
-    scene.leases.rows = {each.id: each.reissuing(scene.clock.now() + timedelta(hours=1)) for each in scene.leases.rows.values()}
+    scene.leases.rows = {each.id: each.rotating(scene.clock.now() + timedelta(hours=1)) for each in scene.leases.rows.values()}
     monkeypatch.setattr(scene.ids, "jitter", lambda: 0.25)
     with pytest.raises(Pending):
         await once(scene)

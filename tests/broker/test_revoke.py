@@ -12,7 +12,7 @@ from shared.core.caller import Caller
 from shared.core.errors import Forbidden, Interrupted, NotFound, Refused, Throttled, Unavailable
 from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
-from shared.issuers.service_principal import ServicePrincipalIssuer
+from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world
 
@@ -28,7 +28,7 @@ async def scene() -> World:
 
 async def revoked(scene: World, by: Caller = ALICE) -> Lease:
     """The only lease."""
-    return await revoke(scene.outside, request(by), stored(scene).id)
+    return await revoke(scene.ports, request(by), stored(scene).id)
 
 
 @pytest.mark.parametrize("caller", [ALICE, ADMINISTRATOR])
@@ -115,10 +115,10 @@ async def test_a_lease_whose_hold_was_renewed_at_that_moment_is_revoked_all_the_
     planned = stored(made)
 
     async def beat() -> None:
-        await made.leases.swap(planned.held_until(planned.due_at), former=stored(made))
+        await made.leases.swap(planned.locked_until(planned.due_at), former=stored(made))
 
     made.calls.meanwhile(len(made.calls.made) + 2, beat)
-    lease = await revoke(made.outside, request(), planned.id)
+    lease = await revoke(made.ports, request(), planned.id)
     assert State.PLANNED is not lease.state
     assert Cause.REVOKED is stored(made).cause
     with pytest.raises(Interrupted):
@@ -164,7 +164,7 @@ async def test_a_lost_race_never_leaves_it(scene: World, ordinal: int) -> None:
 async def test_only_an_admin_revokes_a_role(scene: World) -> None:
     """Holders revoke their own leases."""
     with pytest.raises(Forbidden):
-        await revoke_role(scene.outside, request(), WEB)
+        await revoke_role(scene.ports, request(), WEB)
 
 
 @pytest.mark.parametrize(("later", "again"), [(45.0, True), (90.0, False)])

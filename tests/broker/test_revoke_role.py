@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 
 from shared.broker.configure import delete_role
+from shared.broker.ending.poison import poison
+from shared.broker.ending.recall import recall
+from shared.broker.ending.sweep import Summary, end_due, sweep_on_time
 from shared.broker.inspect import list_leases, read_lease
-from shared.broker.issue import Ask, Issued
-from shared.broker.outside import Timing
-from shared.broker.recall import recall
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest
+from shared.broker.ports import Timing
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import Revoking, revoke_role
-from shared.broker.set_aside import set_aside
-from shared.broker.sweep import Summary, end_due, sweep_on_time
-from shared.core.batch import Batch, Recall
 from shared.core.errors import Conflict, Gone, Interrupted, TooMany, Unavailable
 from shared.core.lease import Cause, State
+from shared.core.message import Batch, Recall
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import Count, LeaseQuery
+from shared.core.ports.leases import LeaseQuery
+from shared.core.ports.run_history import Count
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, WEB, World, request, role, world
 
@@ -42,12 +43,12 @@ async def scene() -> World:
 
 async def revoked(scene: World, name: RoleName = WEB) -> Revoking:
     """By an admin."""
-    return await revoke_role(scene.outside, request(ADMINISTRATOR), name)
+    return await revoke_role(scene.ports, request(ADMINISTRATOR), name)
 
 
 async def again(scene: World) -> Issued:
     """Alice's request under her key, once more."""
-    return await issue_once(scene.outside, request(), Ask(WEB), "alice-1")
+    return await issue_once(scene.ports, request(), IssueRequest(WEB), "alice-1")
 
 
 def of(scene: World, name: RoleName) -> set[State]:
@@ -73,10 +74,10 @@ async def test_many_are_told_as_they_were_last_counted(scene: World) -> None:
         lease_id = LeaseId(f"web.{number:026d}")
         scene.leases.rows[lease_id] = replace(first, id=lease_id)
     assert Revoking(1103, scene.clock.now()) == await revoked(scene)
-    await scene.journal.counted(Count(scene.clock.now() - timedelta(minutes=55), {(WEB, State.ACTIVE): 1000}))
+    await scene.run_history.counted(Count(scene.clock.now() - timedelta(minutes=55), {(WEB, State.ACTIVE): 1000}))
     assert Revoking(1103, scene.clock.now()) == await revoked(scene)
     at = scene.clock.now() - timedelta(minutes=50)
-    await scene.journal.counted(Count(at, {(WEB, State.ACTIVE): 1234, (WEB, State.ENDED): 7, (OTHER, State.ACTIVE): 9}))
+    await scene.run_history.counted(Count(at, {(WEB, State.ACTIVE): 1234, (WEB, State.ENDED): 7, (OTHER, State.ACTIVE): 9}))
     assert Revoking(1234, at) == await revoked(scene)
 
 
@@ -84,16 +85,16 @@ async def test_it_is_in_force_before_anything_has_ended(scene: World) -> None:
     """They are told as ending, and cannot be renewed; the other role's stay as they are."""
     await revoked(scene)
     for lease in [*scene.leases.rows.values()]:
-        told = await read_lease(scene.outside, request(), lease.id)
+        told = await read_lease(scene.ports, request(), lease.id)
         assert (State.ACTIVE if lease.id.role == OTHER else State.ENDING) is told.state
-    listed = await list_leases(scene.outside, request(), LeaseQuery())
+    listed = await list_leases(scene.ports, request(), LeaseQuery())
     assert [State.ACTIVE, *[State.ENDING] * 3] == sorted(each.state for each in listed.items)
-    ending = await list_leases(scene.outside, request(), LeaseQuery(state=State.ENDING))
+    ending = await list_leases(scene.ports, request(), LeaseQuery(state=State.ENDING))
     assert [WEB] * 3 == [each.id.role for each in ending.items]
-    active = await list_leases(scene.outside, request(), LeaseQuery(state=State.ACTIVE))
+    active = await list_leases(scene.ports, request(), LeaseQuery(state=State.ACTIVE))
     assert [OTHER] == [each.id.role for each in active.items]
     with pytest.raises(Conflict) as caught:
-        await renew(scene.outside, request(), next(iter(scene.leases.rows)), None)
+        await renew(scene.ports, request(), next(iter(scene.leases.rows)), None)
     assert "lease_not_active" == caught.value.stable_code
 
 
@@ -166,14 +167,14 @@ async def test_the_message_begins_at_once_and_leaves_the_rest_to_the_queue() -> 
     made.clock.jump(300)
     await revoked(made)
     (said,) = made.revocations.recalls()
-    assert 40 == await recall(made.outside, "message", said)
+    assert 40 == await recall(made.ports, "message", said)
     assert 16 == sum(lease.state is State.ENDED for lease in made.leases.rows.values())
     assert [16, 8] == [len(batch.leases) for batch in made.revocations.messages()]
     for batch in made.revocations.messages():
-        await end_due(made.outside, "message", batch)
+        await end_due(made.ports, "message", batch)
     assert ({State.ENDED}, []) == (of(made, WEB), made.leftovers())
     assert {Cause.REVOKED} == {lease.cause for lease in made.leases.rows.values()}
-    assert 0 == await recall(made.outside, "message", said)
+    assert 0 == await recall(made.ports, "message", said)
     assert made.generations.rows[WEB].is_finished
 
 
@@ -185,7 +186,7 @@ async def recalling(count: int, **more: Any) -> tuple[World, int]:
     made.clock.jump(300)
     await revoked(made)
     (said,) = made.revocations.recalls()
-    return made, await recall(made.outside, "message", said)
+    return made, await recall(made.ports, "message", said)
 
 
 async def test_what_a_recall_has_no_time_for_it_leaves_to_another_message() -> None:
@@ -207,7 +208,7 @@ async def test_a_recall_queues_nothing_that_is_in_the_queue_already() -> None:
     """A message that comes again meets them, and leaves them where they are."""
     made, met = await recalling(40)
     (said,) = made.revocations.recalls()
-    assert (40, 24) == (met, await recall(made.outside, "message", said))
+    assert (40, 24) == (met, await recall(made.ports, "message", said))
     assert [16, 8] == [len(batch.leases) for batch in made.revocations.messages()]
 
 
@@ -215,12 +216,12 @@ async def test_without_its_message_the_sweep_finds_them(scene: World) -> None:
     """The queue out of reach, or a death before the message: the generation's own row says that something is to be done."""
     scene.calls.fail("revocations.send", Unavailable())
     await revoked(scene)
-    assert Summary(ended=3) == await sweep_on_time(scene.outside, "sweep")
+    assert Summary(ended=3) == await sweep_on_time(scene.ports, "sweep")
     assert ({State.ENDED}, {State.ACTIVE}) == (of(scene, WEB), of(scene, OTHER))
-    await sweep_on_time(scene.outside, "sweep")
+    await sweep_on_time(scene.ports, "sweep")
     before = len(scene.calls.made)
-    await sweep_on_time(scene.outside, "sweep")
-    assert ["leases.due", "generations.all", "journal.swept"] == scene.calls.names()[before:]
+    await sweep_on_time(scene.ports, "sweep")
+    assert ["leases.due", "generations.all", "run_history.swept"] == scene.calls.names()[before:]
 
 
 async def test_a_rise_during_the_look_is_not_taken_for_finished(scene: World) -> None:
@@ -272,28 +273,28 @@ async def test_poison_shows_them_as_stuck(scene: World) -> None:
     """As any other batch that fails too often."""
     await revoked(scene)
     batch = Batch(scene.ids.guid(), tuple(scene.leases.rows))
-    assert 3 == await set_aside(scene.outside, "poison", batch)
+    assert 3 == await poison(scene.ports, "poison", batch)
     assert ({State.STUCK}, {State.ACTIVE}) == (of(scene, WEB), of(scene, OTHER))
 
 
 async def test_a_generation_outlives_its_role(scene: World) -> None:
     """A role that is made again under the name does not take back what was revoked."""
-    await delete_role(scene.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
     scene.roles.keep(role())
     with pytest.raises(Conflict):
-        await renew(scene.outside, request(), next(iter(scene.leases.rows)), None)
+        await renew(scene.ports, request(), next(iter(scene.leases.rows)), None)
     assert 1 == (await issued(scene)).lease.generation
 
 
 async def test_a_revoked_role_may_be_deleted_at_once(scene: World) -> None:
     """What is to end anyway keeps no role."""
     await revoked(scene)
-    assert await delete_role(scene.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=False) is None
+    assert await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=False) is None
 
 
 async def test_a_recall_of_a_role_that_nobody_has_revoked_finds_nothing(scene: World) -> None:
     """Whoever has written it."""
-    assert 0 == await recall(scene.outside, "message", Recall(scene.ids.guid(), WEB))
+    assert 0 == await recall(scene.ports, "message", Recall(scene.ids.guid(), WEB))
     assert {State.ACTIVE} == of(scene, WEB)
 
 
@@ -303,6 +304,6 @@ async def test_a_lease_of_a_revoked_role_is_due_though_its_time_has_not_come(sta
     made = world(role())
     lease = (await issued(made)).lease
     made.leases.rows[lease.id] = replace(lease, state=state, due_at=made.clock.now() + timedelta(seconds=60))
-    await revoke_role(made.outside, request(ADMINISTRATOR), WEB)
+    await revoke_role(made.ports, request(ADMINISTRATOR), WEB)
     await swept(made)
     assert Cause.REVOKED is made.leases.rows[lease.id].cause

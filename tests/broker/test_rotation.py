@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.broker.issue import Ask, Issued
-from shared.broker.repeat import issue_once
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest
 from shared.broker.revoke import revoke
 from shared.core.errors import ConcurrentChange, Gone, LostRace, Unavailable
 from shared.core.lease import State
@@ -34,7 +34,7 @@ def scene(request: pytest.FixtureRequest) -> World:
 
 async def once(scene: World) -> Issued:
     """Alice asks under her key, or again."""
-    return await issue_once(scene.outside, request(), Ask(WEB), "k")
+    return await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
 
 
 def proof_takes(scene: World, seconds: float, then: Callable[[], Awaitable[object]] | None = None) -> None:
@@ -42,17 +42,17 @@ def proof_takes(scene: World, seconds: float, then: Callable[[], Awaitable[objec
     asked = FakeProbe.signs_in
 
     class Slow(FakeProbe):
-        async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:
-            left = wait_until - scene.clock.monotonic()
+        async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
+            left = deadline - scene.clock.monotonic()
             await scene.clock.sleep(min(seconds, left))
             if then is not None:
                 await then()
-            return seconds < left and await asked(self, client_id, secret, wait_until=wait_until)
+            return seconds < left and await asked(self, client_id, secret, deadline=deadline)
 
     probe = Slow(scene.calls, scene.cloud)
     principals, secrets = scene.issuers.principals, scene.issuers.secrets
     scene.issuers = replace(scene.issuers, principals=replace(principals, probe=probe), secrets=replace(secrets, probe=probe))
-    scene.outside = replace(scene.outside, issuers=scene.issuers)
+    scene.ports = replace(scene.ports, issuers=scene.issuers)
 
 
 def secrets_that_work(scene: World) -> list[str]:
@@ -94,7 +94,7 @@ async def test_a_proof_may_take_longer_than_a_turn(scene: World, *, trouble: boo
     assert one.lease.ready
     assert other.lease.ready
     assert 160 <= scene.clock.monotonic() - began < 170
-    last = max(one, other, key=lambda answer: answer.lease.reissues)
+    last = max(one, other, key=lambda answer: answer.lease.rotations)
     assert [last.credential.client_secret.reveal()] == secrets_that_work(scene)
 
 
@@ -130,7 +130,7 @@ async def test_a_lease_that_ends_while_its_new_secret_is_proven_hands_none_out(s
     """And leaves none."""
     first = await once(scene)
     scene.clock.jump(200)
-    proof_takes(scene, 50, then=lambda: revoke(scene.outside, request(), first.lease.id))
+    proof_takes(scene, 50, then=lambda: revoke(scene.ports, request(), first.lease.id))
     with pytest.raises((Gone, LostRace)):
         await once(scene)
     assert State.ENDING is scene.leases.rows[first.lease.id].state  # looked at once more: a secret may have been on its way
@@ -158,8 +158,8 @@ async def test_after_the_proof_there_is_a_whole_turn_for_what_is_left(scene: Wor
 
     def watch(call: Call) -> None:
         (lease,) = scene.leases.rows.values()
-        if call.name.endswith("remove_secret") and lease.reissuing_until is not None:
-            left.append((lease.reissuing_until - scene.clock.now()).total_seconds())
+        if call.name.endswith("remove_secret") and lease.rotating_until is not None:
+            left.append((lease.rotating_until - scene.clock.now()).total_seconds())
 
     scene.calls.watch = watch
     await once(scene)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from shared.broker.outside import Timing
-from shared.broker.sweep import Summary
+from shared.broker.ending.sweep import Summary
+from shared.broker.ports import Timing
 from shared.core.errors import Misconfigured, Refused, Throttled, Unavailable
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, State
@@ -29,7 +29,7 @@ async def test_an_idle_sweep_reads_what_is_due_and_nothing_else(scene: World) ->
         await issued(scene)
     before = len(scene.calls.made)
     assert Summary() == await swept(scene)
-    assert ["leases.due", "generations.all", "journal.swept"] == scene.calls.names()[before:]
+    assert ["leases.due", "generations.all", "run_history.swept"] == scene.calls.names()[before:]
 
 
 async def test_an_expired_lease_is_ended(scene: World) -> None:
@@ -218,7 +218,7 @@ async def test_a_sweep_notes_when_it_finished_and_with_what_result(scene: World)
     """For status."""
     await issued(scene)
     await swept(scene, after=60)
-    assert (scene.clock.now(), {"ended": 1, "undone": 0, "stuck": 0, "remaining": 0}) == await scene.journal.last_sweep()
+    assert (scene.clock.now(), {"ended": 1, "undone": 0, "stuck": 0, "remaining": 0}) == await scene.run_history.last_sweep()
 
 
 async def test_a_sweep_takes_up_what_others_left(scene: World) -> None:

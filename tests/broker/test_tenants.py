@@ -10,11 +10,11 @@ import pytest
 from shared.broker.access import require_admin, require_auditor
 from shared.broker.configure import put_role
 from shared.broker.inspect import list_leases, may_issue, read_lease
+from shared.core.access.decide import Allowed, decide
 from shared.core.caller import Caller
-from shared.core.decision import Allowed, decide
 from shared.core.errors import Forbidden, Malformed, NotFound
 from shared.core.names import RoleName
-from shared.core.ports import LeaseQuery
+from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Bounds
 from tests.broker.scenes import issued
 from tests.fakes.world import ADMINISTRATOR, ALICE, OTHER_TENANT, SCOPES, TENANT, WATCHER, guid, request, role, world
@@ -34,7 +34,7 @@ async def test_another_tenants_administrator_is_nobody_here(caller: Caller) -> N
     for require in (require_admin, require_auditor):
         with pytest.raises(Forbidden):
             require(abroad(caller))
-    assert () == await may_issue(scene.outside, request(abroad(caller)))
+    assert () == await may_issue(scene.ports, request(abroad(caller)))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ WHO = {"bound_service_principal_ids": [ALICE.object_id]}
 async def test_refuses_tenants_that_mean_nothing(bounds: dict[str, Any], path: str) -> None:
     """Alone, none, no id, or one whose callers are never let in."""
     with pytest.raises(Malformed) as caught:
-        await put_role(world().outside, request(ADMINISTRATOR), RoleName("web"), {**DOCUMENT, **bounds}, expected=None)
+        await put_role(world().ports, request(ADMINISTRATOR), RoleName("web"), {**DOCUMENT, **bounds}, expected=None)
     assert [path] == [fault.path for fault in caught.value.faults]
 
 
@@ -86,8 +86,8 @@ async def test_tenants_are_kept() -> None:
     """The broker's own may be named as well."""
     scene = world()
     document = {**DOCUMENT, **WHO, "bound_tenant_ids": [OTHER_TENANT.upper(), TENANT, TENANT]}
-    await put_role(scene.outside, request(ADMINISTRATOR), RoleName("web"), document, expected=None)
-    stored = await scene.outside.roles.get(RoleName("web"))
+    await put_role(scene.ports, request(ADMINISTRATOR), RoleName("web"), document, expected=None)
+    stored = await scene.ports.roles.get(RoleName("web"))
     assert stored is not None
     assert {TENANT, OTHER_TENANT} == stored.bounds.tenant_ids
     await issued(scene, request(abroad(ALICE)))
@@ -98,6 +98,6 @@ async def test_a_holder_is_an_object_id_in_its_tenant() -> None:
     scene = world(role())
     made = await issued(scene)
     for caller, expected in ((ALICE, [made.lease.id]), (abroad(ALICE), [])):
-        assert expected == [each.id for each in (await list_leases(scene.outside, request(caller), LeaseQuery())).items]
+        assert expected == [each.id for each in (await list_leases(scene.ports, request(caller), LeaseQuery())).items]
     with pytest.raises(NotFound):
-        await read_lease(scene.outside, request(abroad(ALICE)), made.lease.id)
+        await read_lease(scene.ports, request(abroad(ALICE)), made.lease.id)

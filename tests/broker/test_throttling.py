@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from shared.broker.configure import put_role
-from shared.broker.issue import Issued
-from shared.broker.outside import Request
-from shared.core.budget import Budget, Limit
+from shared.broker.issue.issue import Issued
+from shared.broker.ports import Actor
 from shared.core.errors import LeaseholdError, Refused, Throttled
 from shared.core.lease import State
 from shared.core.role_document import write_role
-from shared.core.urgency import current
+from shared.resilience.priority import current
+from shared.resilience.rate_limit import Limit, RateLimiter
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Call
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, world
@@ -69,9 +69,9 @@ async def test_a_caller_waits_for_a_minute_in_all(scene: World) -> None:
 async def test_a_role_is_written_within_a_minute_or_not_at_all(scene: World) -> None:
     """Looking its names up waits for Azure's limits no longer than an issue does."""
     seen: list[float] = []
-    scene.calls.watch = lambda call: seen.append(current().wait_until) if call.service in AZURE else None
+    scene.calls.watch = lambda call: seen.append(current().deadline) if call.service in AZURE else None
     now = scene.clock.monotonic()
-    await put_role(scene.outside, Request(ADMINISTRATOR, "r"), WEB, write_role(role()), expected=None)
+    await put_role(scene.ports, Actor(ADMINISTRATOR, "r"), WEB, write_role(role()), expected=None)
     assert {now + 60} == set(seen)
 
 
@@ -98,7 +98,7 @@ async def test_issues_are_urgent_and_sweeps_are_not(scene: World) -> None:
     assert not current().background
 
 
-def limited(scene: World, budget: Budget) -> None:
+def limited(scene: World, limiter: RateLimiter) -> None:
     """Puts the directory's writes behind a budget, as the adapter does."""
     directory = scene.issuers.principals.directory
     through = scene.calls.through
@@ -107,7 +107,7 @@ def limited(scene: World, budget: Budget) -> None:
         async def call() -> object:
             return await through(name, effect, *about)  # type: ignore[arg-type]
 
-        return await budget.spend(call) if name.startswith("directory.") else await call()
+        return await limiter.run(call) if name.startswith("directory.") else await call()
 
     object.__setattr__(directory, "calls", _Limited(within))
 
@@ -132,7 +132,7 @@ async def outcome(scene: World, number: int) -> Issued | Throttled:
 async def test_a_storm_within_a_small_budget_is_issued_or_told_to_come_back() -> None:
     """Sixty issues at once under a limit for half of them: each succeeds or hears when to return; then nothing is left."""
     scene = world(role(principal_target(roles=1, groups=0)))
-    limited(scene, Budget("the directory", Limit(10, 1.2), scene.clock))
+    limited(scene, RateLimiter("the directory", Limit(10, 1.2), scene.clock))
     results = await asyncio.gather(*(outcome(scene, number) for number in range(60)))
     refused = [each for each in results if isinstance(each, Throttled)]
     assert 0 < len(refused) < 60
@@ -146,7 +146,7 @@ async def test_issues_go_on_while_a_big_sweep_drains() -> None:
     scene = world(role(principal_target(roles=1, groups=0), ttl=900))
     for _ in range(60):
         await issued(scene)
-    limited(scene, Budget("the directory", Limit(60, 2), scene.clock))
+    limited(scene, RateLimiter("the directory", Limit(60, 2), scene.clock))
     scene.clock.jump(1000)
     sweeping = asyncio.ensure_future(swept(scene))
     waits = []

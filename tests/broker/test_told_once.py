@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from shared.broker.ending.sweep import sweep
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
 from shared.core.audit import AuditEvent
 from shared.core.lease import State
 from tests.broker.scenes import issued, stored
@@ -55,17 +55,17 @@ class Order:
 
 async def revoking(made: World) -> None:
     """The holder's own."""
-    await revoke(made.outside, request(), stored(made).id)
+    await revoke(made.ports, request(), stored(made).id)
 
 
 async def forcing(made: World) -> None:
     """An administrator's, at the same time."""
-    await revoke(made.outside, request(ADMINISTRATOR), stored(made).id)
+    await revoke(made.ports, request(ADMINISTRATOR), stored(made).id)
 
 
 async def sweeping(made: World) -> None:
     """The timer's."""
-    await sweep(made.outside, "sweep")
+    await sweep(made.ports, "sweep")
 
 
 def in_order(monkeypatch: pytest.MonkeyPatch, order: Order) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.broker.sweep import end_due
-from shared.core.batch import Batch
+from shared.broker.ending.sweep import end_due
 from shared.core.errors import DefinitionGone, LeaseholdError, Refused, Throttled, Unreachable, Upstream
-from shared.core.outages import Service
+from shared.core.message import Batch
+from shared.resilience.outages import Service
 from tests.broker.scenes import issued, swept
 from tests.crash.operations import Operation, all_operations
 from tests.crash.scenarios import scenarios
@@ -113,7 +113,7 @@ async def _issuing_by_a_definition_that_is_gone(world: World) -> None:
 
 
 async def _sweeping_in_an_outage(world: World) -> None:
-    world.outside.outages.note(Service.GRAPH, answered=False)
+    world.ports.outages.note(Service.GRAPH, answered=False)
     await swept(world)
 
 
@@ -121,12 +121,12 @@ async def _a_message(world: World) -> None:
     world.roles.keep(role(ttl=60))
     lease = (await issued(world)).lease
     world.clock.jump(61)
-    await end_due(world.outside, "message", Batch(world.ids.guid(), (lease.id,)))
+    await end_due(world.ports, "message", Batch(world.ids.guid(), (lease.id,)))
 
 
 BESIDE: dict[str, Deed] = {
     "roles.admit": _issuing_with_a_bound,
-    "census.definition": _issuing_by_a_definition_that_is_gone,
+    "inventory.definition": _issuing_by_a_definition_that_is_gone,
     "leases.list": _sweeping_in_an_outage,
 }
 

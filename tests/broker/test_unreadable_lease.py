@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import pytest
 
+from shared.broker.ending.poison import poison
+from shared.broker.ending.resume import resume
+from shared.broker.ending.sweep import end_due
 from shared.broker.force import revoke_as_operator
 from shared.broker.inspect import read_lease, status
-from shared.broker.issue import Ask
-from shared.broker.reconcile import reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
-from shared.broker.resume import resume
 from shared.broker.revoke import revoke
-from shared.broker.set_aside import set_aside
-from shared.broker.sweep import end_due
-from shared.core.batch import Batch
 from shared.core.errors import Unavailable, Unreadable
 from shared.core.lease import State
+from shared.core.message import Batch
 from shared.core.names import LeaseId
 from tests.broker.scenes import issued, swept
 from tests.fakes.world import ADMINISTRATOR, WEB, World, guid, principal_target, request, role, secret_target, world
@@ -31,7 +31,7 @@ ADMIN = request(ADMINISTRATOR)
 async def scene(request: pytest.FixtureRequest) -> World:
     """Of two leases the first, which was issued under the key ``k``, cannot be read."""
     made = world(role(principal_target() if request.param == "principal" else secret_target()))
-    first = await issue_once(made.outside, _alice(), Ask(WEB), "k")
+    first = await issue_once(made.ports, _alice(), IssueRequest(WEB), "k")
     await issued(made)
     made.leases.unreadable.add(first.lease.id)
     return made
@@ -53,11 +53,11 @@ def good(scene: World) -> LeaseId:
 
 
 VERBS: dict[str, Callable[[World], Awaitable[object]]] = {
-    "read": lambda it: read_lease(it.outside, _alice(), bad(it)),
-    "renew": lambda it: renew(it.outside, _alice(), bad(it), None),
-    "revoke": lambda it: revoke(it.outside, _alice(), bad(it)),
-    "force": lambda it: revoke_as_operator(it.outside, ADMIN, bad(it), force=True),
-    "repeat": lambda it: issue_once(it.outside, _alice(), Ask(WEB), "k"),
+    "read": lambda it: read_lease(it.ports, _alice(), bad(it)),
+    "renew": lambda it: renew(it.ports, _alice(), bad(it), None),
+    "revoke": lambda it: revoke(it.ports, _alice(), bad(it)),
+    "force": lambda it: revoke_as_operator(it.ports, ADMIN, bad(it), force=True),
+    "repeat": lambda it: issue_once(it.ports, _alice(), IssueRequest(WEB), "k"),
 }
 
 
@@ -84,10 +84,10 @@ async def test_a_message_that_names_it_is_dealt_with(scene: World) -> None:
     """And one that failed too often moves the others alone."""
     batch = Batch(guid(77), (bad(scene), good(scene)))
     scene.clock.jump(7200)
-    assert 1 == await set_aside(scene.outside, "q", batch)
+    assert 1 == await poison(scene.ports, "q", batch)
     assert State.ACTIVE is scene.leases.rows[bad(scene)].state
     scene.clock.jump(7200)
-    assert 1 == (await end_due(scene.outside, "q", batch)).ended
+    assert 1 == (await end_due(scene.ports, "q", batch)).ended
 
 
 async def test_what_waits_for_azure_is_resumed_without_it(scene: World) -> None:
@@ -98,7 +98,7 @@ async def test_what_waits_for_azure_is_resumed_without_it(scene: World) -> None:
     await swept(scene, after=7200)
     scene.leases.unreadable = {damaged}
     assert [State.ENDING] * 2 == [each.state for each in scene.leases.rows.values()]
-    assert 1 == await resume(scene.outside)
+    assert 1 == await resume(scene.ports)
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.ENDING])
@@ -107,7 +107,7 @@ async def test_reconciliation_takes_nothing_of_its(scene: World, state: State) -
     scene.leases.rows[bad(scene)] = replace(scene.leases.rows[bad(scene)], state=state)
     scene.clock.jump(7200)
     before = scene.leftovers()
-    run = await reconcile(scene.outside, "r")
+    run = await reconcile(scene.ports, "r")
     assert ((), (f"lease {bad(scene)}",), before) == (run.findings, run.unread, scene.leftovers())
 
 
@@ -115,20 +115,20 @@ async def test_reconciliation_ends_it_not_even_where_its_objects_are_gone(scene:
     """It looks missing from the lists, and cannot be looked at."""
     scene.cloud.applications.clear()
     scene.clock.jump(7200)
-    run = await reconcile(scene.outside, "r")
+    run = await reconcile(scene.ports, "r")
     assert bad(scene) not in {each.lease for each in run.findings}
     assert State.ACTIVE is scene.leases.rows[bad(scene)].state
 
 
 async def test_status_tells_of_it_as_long_as_it_cannot_be_read(scene: World) -> None:
     """Once a reconciliation has met it, or a sweep has left it for five minutes."""
-    assert () == (await status(scene.outside, ADMIN)).unreadable_leases
-    await reconcile(scene.outside, "r")
-    assert (bad(scene),) == (await status(scene.outside, ADMIN)).unreadable_leases
+    assert () == (await status(scene.ports, ADMIN)).unreadable_leases
+    await reconcile(scene.ports, "r")
+    assert (bad(scene),) == (await status(scene.ports, ADMIN)).unreadable_leases
     scene.leases.unreadable, damaged = set(), bad(scene)
-    assert () == (await status(scene.outside, ADMIN)).unreadable_leases
-    await reconcile(scene.outside, "r")
+    assert () == (await status(scene.ports, ADMIN)).unreadable_leases
+    await reconcile(scene.ports, "r")
     scene.leases.unreadable = {damaged}
     await swept(scene, after=7200)
-    found = await status(scene.outside, ADMIN)
+    found = await status(scene.ports, ADMIN)
     assert ((damaged,), ()) == (found.unreadable_leases, found.overdue)

@@ -9,10 +9,10 @@ import pytest
 
 from shared.broker.configure import delete_role, get_role, list_roles, put_role
 from shared.broker.inspect import may_issue, role_if_issuable, status
-from shared.broker.issue import Ask
-from shared.broker.reconcile import reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.errors import Conflict, Forbidden, LeaseholdError, Unreadable
 from shared.core.lease import State
@@ -40,7 +40,7 @@ DAMAGE: dict[str, tuple[object, int]] = {
 async def scene(request: pytest.FixtureRequest) -> World:
     """Beside a good role one that was good when it issued a lease under the key ``k``, and is damaged now."""
     made = world(role(), role(name=BAD))
-    await issue_once(made.outside, _alice(), Ask(BAD), "k")
+    await issue_once(made.ports, _alice(), IssueRequest(BAD), "k")
     document, form = DAMAGE[request.param]
     made.roles.keep_document(BAD, document, form)
     made.clock.jump(60)
@@ -52,17 +52,17 @@ _alice = request
 
 async def test_whoami_tells_of_the_others(scene: World) -> None:
     """And of a role that cannot be read as of one that is not there; an administrator is refused in the same words."""
-    assert ["web"] == [each.name for each in await may_issue(scene.outside, _alice())]
-    assert ["web"] == [each.name for each in await may_issue(scene.outside, ADMIN)]
-    assert await role_if_issuable(scene.outside, ADMIN, BAD) is None
+    assert ["web"] == [each.name for each in await may_issue(scene.ports, _alice())]
+    assert ["web"] == [each.name for each in await may_issue(scene.ports, ADMIN)]
+    assert await role_if_issuable(scene.ports, ADMIN, BAD) is None
     assert "it cannot be read" == scene.audit.events[-1].reason
-    assert await role_if_issuable(scene.outside, _alice(), WEB) is not None
+    assert await role_if_issuable(scene.ports, _alice(), WEB) is not None
 
 
 async def test_it_is_listed_and_read_as_far_as_it_goes(scene: World) -> None:
     """By its name, and with the version by which it may be written again."""
-    assert ["bad", "web"] == [each.name for each in await list_roles(scene.outside, ADMIN)]
-    found = await get_role(scene.outside, ADMIN, BAD)
+    assert ["bad", "web"] == [each.name for each in await list_roles(scene.ports, ADMIN)]
+    found = await get_role(scene.ports, ADMIN, BAD)
     assert (True, True) == (bool(found.version), "type" in write_role(found))
 
 
@@ -87,7 +87,7 @@ async def test_what_it_issued_gets_no_more(scene: World, digest: str | None) -> 
         scene.leases.rows[stored(scene).id] = replace(stored(scene), target_digest=digest)
     before = stored(scene)
     refused: list[LeaseholdError] = []
-    for attempt in (renew(scene.outside, ADMIN, before.id, None), issue_once(scene.outside, _alice(), Ask(BAD), "k")):
+    for attempt in (renew(scene.ports, ADMIN, before.id, None), issue_once(scene.ports, _alice(), IssueRequest(BAD), "k")):
         with pytest.raises((Conflict, Forbidden)) as caught:
             await attempt
         refused.append(caught.value)
@@ -96,13 +96,13 @@ async def test_what_it_issued_gets_no_more(scene: World, digest: str | None) -> 
 
 async def test_what_it_issued_is_revoked(scene: World) -> None:
     """By its holder; nothing is left."""
-    assert State.ENDED is (await revoke(scene.outside, _alice(), stored(scene).id)).state
+    assert State.ENDED is (await revoke(scene.ports, _alice(), stored(scene).id)).state
     assert [] == scene.leftovers()
 
 
 async def test_what_it_issued_is_revoked_with_the_role(scene: World) -> None:
     """By the role's name, which is all that it takes."""
-    assert 1 == (await revoke_role(scene.outside, ADMIN, BAD)).count
+    assert 1 == (await revoke_role(scene.ports, ADMIN, BAD)).count
     await swept(scene)
     assert (State.ENDED, []) == (stored(scene).state, scene.leftovers())
 
@@ -117,26 +117,26 @@ async def test_reconciliation_goes_on(scene: World) -> None:
     """Its live lease is no orphan, and its document stays as it is."""
     before = scene.roles.contents()
     scene.clock.jump(7200)
-    run = await reconcile(scene.outside, "r")
+    run = await reconcile(scene.ports, "r")
     assert ((), (), before) == (run.findings, run.unread, scene.roles.contents())
 
 
 @pytest.mark.parametrize(("caller", "why"), [(ADMINISTRATOR, True), (WATCHER, False)], ids=["administrator", "auditor"])
 async def test_status_tells_which_it_is(scene: World, caller: Any, *, why: bool) -> None:
     """And to administrators why."""
-    found = await status(scene.outside, request(caller))
+    found = await status(scene.ports, request(caller))
     assert ({BAD: why}, {}) == ({name: bool(faults) for name, faults in found.unreadable_roles.items()}, found.outdated)
 
 
 async def test_it_is_written_over(scene: World) -> None:
     """Then it issues again."""
-    former = await get_role(scene.outside, ADMIN, BAD)
-    await put_role(scene.outside, ADMIN, BAD, write_role(role(name=BAD)), expected=former.version)
+    former = await get_role(scene.ports, ADMIN, BAD)
+    await put_role(scene.ports, ADMIN, BAD, write_role(role(name=BAD)), expected=former.version)
     assert State.ACTIVE is (await issued(scene, role=BAD)).lease.state
-    assert {} == (await status(scene.outside, ADMIN)).unreadable_roles
+    assert {} == (await status(scene.ports, ADMIN)).unreadable_roles
 
 
 async def test_it_is_deleted(scene: World) -> None:
     """With its leases, as any other."""
-    await delete_role(scene.outside, ADMIN, BAD, expected=None, revoking=True)
-    assert ["web"] == [each.name for each in await list_roles(scene.outside, ADMIN)]
+    await delete_role(scene.ports, ADMIN, BAD, expected=None, revoking=True)
+    assert ["web"] == [each.name for each in await list_roles(scene.ports, ADMIN)]

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.cloud.entra import EntraVerifier
-from shared.cloud.graph import Graph
+from shared.cloud.entra.verifier import EntraVerifier
+from shared.cloud.graph.directory import Graph
 from tests.cloud.graph_answers import ENDPOINT, graph_at
 from tests.cloud.key_server import KeyServer
 from tests.cloud.scripted import Bearer, Scripted

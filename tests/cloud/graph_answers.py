@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from shared.cloud.budgets import Budgets
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.limits import RateLimiters
 from shared.core.directory import ApplicationIds, NewApplication
 from shared.core.names import ObjectId
 from tests.cloud.scripted import Bearer, Scripted
@@ -29,7 +29,7 @@ ENDPOINT = "https://graph.example"
 
 def graph_at(endpoint: str, service: Scripted, bearer: Bearer) -> Graph:
     """Graph of another cloud."""
-    return Graph(GraphCalls(endpoint, bearer, service.client(), FixedIds(), Budgets(FakeClock())))
+    return Graph(GraphCalls(endpoint, bearer, service.client(), FixedIds(), RateLimiters(FakeClock())))
 
 
 def made(**fields: Any) -> httpx.Response:

@@ -12,17 +12,17 @@ import aiohttp
 import httpx
 from azure.core.pipeline.transport import AioHttpTransport
 
-from shared.cloud.arm import Arm
-from shared.cloud.budgets import Budgets
-from shared.cloud.entra import EntraVerifier
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
-from shared.cloud.identity import broker_credential
-from shared.cloud.probe import TokenProbe
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.entra.identity import broker_credential
+from shared.cloud.entra.probe import TokenProbe
+from shared.cloud.entra.verifier import EntraVerifier
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.limits import RateLimiters
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.names import ObjectId, Scope
-from shared.core.outages import Outages
-from shared.core.ports import Clock
+from shared.core.ports.system import Clock
+from shared.resilience.outages import Outages
 from tests.fakes.clock import FakeClock
 from tests.local.conftest import Cloud
 
@@ -66,16 +66,16 @@ async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[S
     transport = AioHttpTransport(session=session, session_owner=False, connection_timeout=5, read_timeout=read_seconds)
     async with session, httpx.AsyncClient(verify=context, timeout=read_seconds) as client:
         credential = broker_credential(document["identities"]["leasehold"]["client_id"], transport=transport, clock=clock)
-        tenant, budgets = ObjectId(document["tenant_id"]), Budgets(clock)
+        tenant, limiters = ObjectId(document["tenant_id"]), RateLimiters(clock)
         yield Stage(
             cloud,
-            Graph(GraphCalls(ends["graph"], credential, client, SystemIds(), budgets)),
-            Arm(ends["arm"], credential, transport, budgets),
+            Graph(GraphCalls(ends["graph"], credential, client, SystemIds(), limiters)),
+            Arm(ends["arm"], credential, transport, limiters),
             verifier_of(document, client, clock),
             # In virtual time: the pauses between attempts are not what is looked at here.
             TokenProbe(client, FakeClock(), ends["entra"], tenant, f"{ends['arm']}/.default"),
             Scope.parse(f"/subscriptions/{document['subscription_id']}/resourceGroups/app"),
-            budgets.outages,
+            limiters.outages,
         )
     await _goodbyes()
 

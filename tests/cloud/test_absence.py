@@ -9,13 +9,13 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from shared.cloud.budgets import Budgets
-from shared.cloud.census import AzureCensus
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.inventory import AzureLists
+from shared.cloud.limits import RateLimiters
 from shared.core.errors import Absent
 from shared.core.footprint import ApplicationSecretFootprint, ServicePrincipalFootprint
-from shared.core.patience import Patience
+from shared.resilience.retry import Retry
 from tests.cloud.absence import OFTEN, is_no_absence
 from tests.cloud.graph_answers import APPLICATION, CLIENT, ENDPOINT, GROUP, KEY, NAME, PRINCIPAL, found
 from tests.cloud.scripted import Bearer, Scripted, Step, refused
@@ -125,26 +125,26 @@ OF_A_SECRET = ApplicationSecretFootprint(APPLICATION, NAME, key_id=KEY)
 class Look:
     """One question of the reconciliation, and what it makes of an object that is gone."""
 
-    call: Callable[[AzureCensus], Awaitable[object]]
+    call: Callable[[AzureLists], Awaitable[object]]
     absent: object
     before: tuple[Answer, ...] = ()
 
 
 LOOKS: dict[str, Look] = {
-    "secrets_on": Look(lambda census: census.secrets_on(APPLICATION), ()),
-    "groups_of": Look(lambda census: census.groups_of(PRINCIPAL, (GROUP,)), ()),
-    "an application stands": Look(lambda census: census.stands(OF_A_PRINCIPAL), absent=False),
+    "secrets_on": Look(lambda inventory: inventory.secrets_on(APPLICATION), ()),
+    "groups_of": Look(lambda inventory: inventory.groups_of(PRINCIPAL, (GROUP,)), ()),
+    "an application stands": Look(lambda inventory: inventory.stands(OF_A_PRINCIPAL), absent=False),
     "its principal stands": Look(
-        lambda census: census.stands(OF_A_PRINCIPAL), False, (lambda: found(passwordCredentials=[{"keyId": KEY}]),)
+        lambda inventory: inventory.stands(OF_A_PRINCIPAL), False, (lambda: found(passwordCredentials=[{"keyId": KEY}]),)
     ),
-    "a secret stands": Look(lambda census: census.stands(OF_A_SECRET), absent=False),
+    "a secret stands": Look(lambda inventory: inventory.stands(OF_A_SECRET), absent=False),
 }
 
 
-def _census(service: Scripted, bearer: Bearer) -> AzureCensus:
+def _inventory(service: Scripted, bearer: Bearer) -> AzureLists:
     clock = FakeClock()
-    calls = GraphCalls(ENDPOINT, bearer, service.client(), FixedIds(), Budgets(clock))
-    return AzureCensus(calls, cast("Any", None), CLIENT, Patience(clock, FixedIds()))
+    calls = GraphCalls(ENDPOINT, bearer, service.client(), FixedIds(), RateLimiters(clock))
+    return AzureLists(calls, cast("Any", None), CLIENT, Retry(clock, FixedIds()))
 
 
 @pytest.mark.parametrize("answer", [*NOES, *GARBAGE])
@@ -154,7 +154,7 @@ async def test_a_census_that_is_not_answered_says_nothing(service: Scripted, bea
     for first in LOOKS[name].before:
         service.will(first())
     service.will(*({**NOES, **GARBAGE}[answer]() for _ in range(OFTEN)))
-    await is_no_absence(lambda: LOOKS[name].call(_census(service, bearer)), LOOKS[name].absent)
+    await is_no_absence(lambda: LOOKS[name].call(_inventory(service, bearer)), LOOKS[name].absent)
 
 
 @pytest.mark.parametrize("name", LOOKS)
@@ -162,4 +162,4 @@ async def test_a_census_takes_404_for_an_absence(service: Scripted, bearer: Bear
     """At either of its calls."""
     for first in LOOKS[name].before:
         service.will(first())
-    assert LOOKS[name].absent == await LOOKS[name].call(_census(service.will(GONE()), bearer))
+    assert LOOKS[name].absent == await LOOKS[name].call(_inventory(service.will(GONE()), bearer))

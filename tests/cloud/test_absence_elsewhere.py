@@ -20,17 +20,17 @@ from azure.core.exceptions import (
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueClient
 
-from shared.cloud.queues import StorageRevocations
-from shared.cloud.table_operations import delete
-from shared.cloud.tables import Table
-from shared.core.batch import Batch
+from shared.cloud.storage.queues import StorageRevocations
+from shared.cloud.storage.table_operations import delete
+from shared.cloud.storage.tables import Table
 from shared.core.errors import Absent, LeaseholdError, LostRace, Throttled
 from shared.core.footprint import Assignment
+from shared.core.message import Batch
 from shared.core.names import Scope
-from shared.issuers.directory_calls import Authorization
+from shared.kinds.calls import Authorization
 from tests.cloud.absence import OFTEN, is_no_absence
 from tests.cloud.stage import Stage
-from tests.cloud.test_census import census_of
+from tests.cloud.test_inventory import census_of
 
 _ABOVE = Scope.parse("/providers/Microsoft.Management/managementGroups/above")
 _MANY = 1_000

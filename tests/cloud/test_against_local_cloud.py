@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared.core.caller import CallerKind
+from shared.core.caller import CallerType
 from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication
 from shared.core.errors import (
     Absent,
-    Doubtful,
+    AmbiguousRefusal,
     Full,
     NotReplicated,
     Refused,
@@ -50,7 +50,7 @@ def group(stage: Stage) -> ObjectId:
 
 async def soon(stage: Stage, secret: Secret, client_id: ObjectId) -> bool:
     """Whether the secret signs in before long."""
-    return await stage.probe.signs_in(client_id, secret, wait_until=stage.probe.clock.monotonic() + 20)
+    return await stage.probe.signs_in(client_id, secret, deadline=stage.probe.clock.monotonic() + 20)
 
 
 # Graph
@@ -79,7 +79,7 @@ async def test_a_service_principal_is_made_once_and_found_by_its_client_id(stage
 
 async def test_a_service_principal_of_no_application_is_too_early(stage: Stage) -> None:
     """So Graph answers also for an application that it has not heard of yet."""
-    with pytest.raises((NotReplicated, Doubtful)):
+    with pytest.raises((NotReplicated, AmbiguousRefusal)):
         await stage.graph.create_principal(NOBODY)
 
 
@@ -218,7 +218,7 @@ async def test_a_wrong_secret_never_signs_in(stage: Stage) -> None:
     """It cannot be told from one that is not replicated yet, so the time is used up."""
     application, _ = await made(stage)
     until = stage.probe.clock.monotonic() + 0.5
-    assert not await stage.probe.signs_in(application.app_id, Secret("wrong"), wait_until=until)
+    assert not await stage.probe.signs_in(application.app_id, Secret("wrong"), deadline=until)
 
 
 async def test_a_managed_identitys_token_is_verified(stage: Stage) -> None:
@@ -226,7 +226,7 @@ async def test_a_managed_identitys_token_is_verified(stage: Stage) -> None:
     identity = stage.cloud.identity("vm-web")
     caller = await stage.verifier.verify(broker_token(stage, "vm-web"))
     found = (caller.object_id, caller.app_id, caller.kind, caller.is_admin)
-    assert (identity["object_id"], identity["client_id"], CallerKind.APPLICATION, False) == found
+    assert (identity["object_id"], identity["client_id"], CallerType.APPLICATION, False) == found
 
 
 def broker_token(stage: Stage, name: str, **options: Any) -> str:

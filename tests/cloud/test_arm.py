@@ -20,7 +20,7 @@ from shared.core.errors import (
 )
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
-from shared.issuers.directory_calls import Authorization
+from shared.kinds.calls import Authorization
 from tests.cloud.stage import Stage, staged
 from tests.local.conftest import Cloud
 

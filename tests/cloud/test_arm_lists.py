@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from azure.core.pipeline.transport import AsyncHttpTransport
 
-from shared.cloud.arm import Arm
-from shared.cloud.budgets import Budgets
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.limits import RateLimiters
 from shared.core.definition import Permission
 from shared.core.errors import Absent, Refused, Throttled, Unavailable, Upstream
 from shared.core.footprint import Assignment
@@ -46,7 +46,7 @@ class Paged(AsyncHttpTransport[Any, Any]):
 
 def arm_over(transport: Paged) -> Arm:
     """With these answers."""
-    return Arm("https://arm.example/", Bearer(), transport, Budgets(FakeClock()))
+    return Arm("https://arm.example/", Bearer(), transport, RateLimiters(FakeClock()))
 
 
 GROUP = Scope.parse("/providers/Microsoft.Management/managementGroups/root")

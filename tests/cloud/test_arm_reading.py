@@ -17,13 +17,13 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.cloud.arm import Arm, _definition, _found, _permission, _upstream
-from shared.cloud.budgets import Budgets
-from shared.core.census import FoundAssignment
+from shared.cloud.arm.authorization import Arm, _definition, _found, _permission, _upstream
+from shared.cloud.limits import RateLimiters
 from shared.core.definition import Definition, Permission
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
-from shared.core.outages import Outages
+from shared.core.ports.inventory import FoundAssignment
+from shared.resilience.outages import Outages
 from tests.cloud.scripted import Bearer
 from tests.cloud.test_repeating import Service
 from tests.fakes.clock import FakeClock
@@ -108,7 +108,7 @@ def test_a_failure_is_told_as_what_it_is(error: Exception, expected: type[Upstre
 def arm_that_answers(*items: dict[str, Any]) -> Arm:
     """With a list of these."""
     service = Service({"bearer-of-tests"}, (200, json.dumps({"value": items}).encode()))
-    return Arm("https://arm.example", Bearer(), service, Budgets(FakeClock()))
+    return Arm("https://arm.example", Bearer(), service, RateLimiters(FakeClock()))
 
 
 async def test_definitions_are_found_by_their_whole_name_in_any_case() -> None:
@@ -144,11 +144,11 @@ class Silent(Service):
 async def test_silence_is_noted_as_an_outage_whichever_way_it_came(silence: Exception) -> None:
     """The next answer is a recovery."""
     told: list[str] = []
-    budgets = Budgets(FakeClock(), Outages(lambda: told.append("there again")))
+    limiters = RateLimiters(FakeClock(), Outages(lambda: told.append("there again")))
     service = Silent({"bearer-of-tests"}, (200, b""))
     service.silence = silence
-    arm = Arm("https://arm.example", Bearer(), service, budgets)
+    arm = Arm("https://arm.example", Bearer(), service, limiters)
     with pytest.raises(Unreachable):
         await arm.assigned_at(SCOPES[0])
-    assert budgets.outages.concern(ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),)))
+    assert limiters.outages.concern(ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),)))
     assert [] == told

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.audit_place import Place, start
-from shared.cloud.audit_table import TableAudit, _row
+from shared.cloud.storage.audit_place import Place, start
+from shared.cloud.storage.audit_table import TableAudit, _row
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Malformed, Refused, Throttled
-from shared.core.ports import AuditQuery, Page
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.page import Page
 from tests.fakes.clock import START, FakeClock, FixedIds
 
 CONNECTION = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aGk=;TableEndpoint=http://127.0.0.1:1/a"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.core.errors import Absent, Throttled, Unavailable, Unreachable
 from shared.core.names import ObjectId
-from shared.core.urgency import in_background
+from shared.resilience.priority import in_background
 from tests.cloud.stage import Stage
 from tests.cloud.test_against_local_cloud import NEW
 

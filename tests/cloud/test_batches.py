@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.cloud.budgets import Budgets
-from shared.cloud.graph_batch import Batches
+from shared.cloud.graph.batch import Batches
+from shared.cloud.limits import RateLimiters
 from shared.core.errors import IdentityRefused, Refused, Upstream
 from tests.fakes.clock import FakeClock
 
@@ -63,7 +63,7 @@ ONE, TWO, THREE = (f"/applications/{number}" for number in range(3))
 async def deleted(wire: Wire) -> list[object]:
     """What each of three deletions gave or raised."""
     clock = FakeClock()
-    batches = Batches(clock, Budgets(clock).of_graph("DELETE"), wire.exchange, wire.failure, wire.renewed)
+    batches = Batches(clock, RateLimiters(clock).of_graph("DELETE"), wire.exchange, wire.failure, wire.renewed)
     return await asyncio.gather(*(batches.delete(path) for path in (ONE, TWO, THREE)), return_exceptions=True)
 
 

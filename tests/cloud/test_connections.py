@@ -10,7 +10,7 @@ from azure.core.exceptions import ServiceResponseError
 from azure.core.rest import HttpRequest
 
 from shared.cloud.connections import PlainRequest, azure_transport, httpx_client, seconds_left
-from shared.core.urgency import done_by
+from shared.resilience.priority import answer_deadline
 
 
 async def test_the_pool_keeps_no_cookies() -> None:
@@ -115,7 +115,7 @@ async def test_a_silent_service_keeps_nobody_for_longer_than_the_work_has_time(
     """And a moment where there is none left: each of several calls may still be the one that is answered."""
     began = time.monotonic()
     async with Silent() as address:
-        with done_by(began + left):
+        with answer_deadline(began + left):
             await asking(address)
     assert waited - 0.1 <= time.monotonic() - began < waited + 5
 
@@ -124,6 +124,6 @@ def test_work_without_an_end_waits_as_long_as_ever() -> None:
     """An earlier end stays in force within a later one."""
     assert 30.0 == seconds_left(30.0)
     now = time.monotonic()
-    with done_by(now + 5), done_by(now + 20):
+    with answer_deadline(now + 5), answer_deadline(now + 20):
         assert 4 < seconds_left(30.0) <= 5
         assert 2.0 == seconds_left(2.0)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.cloud.entra import EntraVerifier
-from shared.core.caller import Caller, CallerKind
+from shared.cloud.entra.verifier import EntraVerifier
+from shared.core.caller import Caller, CallerType
 from shared.core.errors import Unauthenticated
 from shared.core.names import ObjectId
 from tests.cloud.key_server import (
@@ -55,7 +55,7 @@ async def test_a_good_token_makes_a_caller(verifier: EntraVerifier) -> None:
     expected = Caller(
         object_id=ObjectId(CALLER),
         tenant_id=ObjectId(TENANT),
-        kind=CallerKind.APPLICATION,
+        kind=CallerType.APPLICATION,
         token_fingerprint=fingerprint,
         app_id=ObjectId(CLIENT),
         name="orders",
@@ -242,17 +242,17 @@ async def test_refuses_a_client_that_is_no_guid(verifier: EntraVerifier) -> None
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, CallerKind.APPLICATION),
-        ({"idtyp": "app"}, CallerKind.APPLICATION),
-        ({"idtyp": 7}, CallerKind.APPLICATION),
-        ({"scp": "access"}, CallerKind.USER),
-        ({"scp": "openid access profile"}, CallerKind.USER),
-        ({"scp": "access", "idtyp": "app"}, CallerKind.USER),
-        ({"scp": "access", "idtyp": "user"}, CallerKind.USER),
-        ({"scp": ["x"]}, CallerKind.APPLICATION),
+        ({}, CallerType.APPLICATION),
+        ({"idtyp": "app"}, CallerType.APPLICATION),
+        ({"idtyp": 7}, CallerType.APPLICATION),
+        ({"scp": "access"}, CallerType.USER),
+        ({"scp": "openid access profile"}, CallerType.USER),
+        ({"scp": "access", "idtyp": "app"}, CallerType.USER),
+        ({"scp": "access", "idtyp": "user"}, CallerType.USER),
+        ({"scp": ["x"]}, CallerType.APPLICATION),
     ],
 )
-async def test_tells_applications_from_users(verifier: EntraVerifier, changes: dict[str, Any], expected: CallerKind) -> None:
+async def test_tells_applications_from_users(verifier: EntraVerifier, changes: dict[str, Any], expected: CallerType) -> None:
     """By scopes, which only a user's token has, and by ``idtyp`` where it is there."""
     assert expected is (await verifier.verify(unchecked(**changes))).kind
 

@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import RSAAlgorithm
 
-from shared.cloud.entra import EntraVerifier
-from shared.cloud.entra_keys import KeyPolicy, TenantKeys, Unknown
+from shared.cloud.entra.keys import KeyPolicy, TenantKeys, Unknown
+from shared.cloud.entra.verifier import EntraVerifier
 from shared.core.errors import Unauthenticated, Unavailable, Unreachable
 from shared.core.names import ObjectId
 from tests.cloud.key_server import AUDIENCE, AUTHORITY, OTHER_TENANT, TENANT, KeyServer, issuer, jwk, private_key, token

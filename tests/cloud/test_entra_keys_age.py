@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from shared.cloud.entra_keys import TenantKeys
+from shared.cloud.entra.keys import TenantKeys
 from shared.core.names import ObjectId
 from tests.cloud.key_server import AUTHORITY, TENANT, KeyServer, issuer
 from tests.cloud.test_entra_keys import HOUR, settle

@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from shared.cloud import unverified_token
-from shared.cloud.entra import EntraVerifier
+from shared.cloud.entra import unverified_token
+from shared.cloud.entra.verifier import EntraVerifier
 from tests.cloud.key_server import AUDIENCE_URI, KeyServer, claims, issuer, jwk, private_key, raw_token, signed_payload, token
 from tests.cloud.verifying import MALFORMED, NOT_SIGNED, refusal
 

@@ -7,14 +7,23 @@ import httpx
 import pytest
 from kiota_http.observability_options import ObservabilityOptions
 
-from shared.cloud.budgets import Budgets
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.limits import RateLimiters
 from shared.core.directory import ExistingApplication, HeldCredentials
-from shared.core.errors import Absent, Doubtful, Full, NotReplicated, Refused, Unavailable, Unreachable, Upstream
-from shared.core.outages import Outages
-from shared.issuers.application_secret import Applications
-from shared.issuers.directory_calls import Directory
+from shared.core.errors import (
+    Absent,
+    AmbiguousRefusal,
+    Full,
+    NotReplicated,
+    Refused,
+    Unavailable,
+    Unreachable,
+    Upstream,
+)
+from shared.issuers.application_secret.issuer import Applications
+from shared.kinds.calls import Directory
+from shared.resilience.outages import Outages
 from tests.cloud.graph_answers import (
     APPLICATION,
     CLIENT,
@@ -189,7 +198,7 @@ async def test_an_application_not_replicated_yet_passes(graph: Graph, service: S
 async def test_a_no_that_may_only_be_too_early_is_doubtful(graph: Graph, service: Scripted, answer: httpx.Response) -> None:
     """The same codes as for a bad request or a missing permission."""
     service.will(answer)
-    with pytest.raises(Doubtful) as doubtful:
+    with pytest.raises(AmbiguousRefusal) as doubtful:
         await graph.create_principal(CLIENT)
     assert answer.status_code == doubtful.value.status
     assert "because" in str(doubtful.value)
@@ -375,8 +384,8 @@ async def test_what_is_not_found_is_absent(graph: Graph, service: Scripted, look
 async def test_an_answer_after_silence_is_a_recovery(service: Scripted, bearer: Bearer) -> None:
     """A server's error is none, a refusal is one."""
     told: list[int] = []
-    budgets = Budgets(FakeClock(), Outages(lambda: told.append(len(service.calls))))
-    graph = Graph(GraphCalls(ENDPOINT, bearer, service.client(), FixedIds(), budgets))
+    limiters = RateLimiters(FakeClock(), Outages(lambda: told.append(len(service.calls))))
+    graph = Graph(GraphCalls(ENDPOINT, bearer, service.client(), FixedIds(), limiters))
     service.will(httpx.ConnectError("silence"), refused(500), refused(403), httpx.Response(204))
     for expected in (Unreachable, Unavailable, Refused):
         with pytest.raises(expected):

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.cloud.budgets import Budgets
-from shared.cloud.graph import Graph
-from shared.cloud.graph_batch import _alone
-from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.graph.batch import _alone
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.limits import RateLimiters
 from shared.core.errors import (
     Absent,
     ConcurrentChange,
@@ -25,7 +25,7 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.names import ObjectId
-from shared.core.urgency import answering_by, in_background
+from shared.resilience.priority import in_background, limit_deadline
 from tests.cloud.graph_answers import ENDPOINT, GROUP, PRINCIPAL
 from tests.cloud.scripted import Bearer
 from tests.fakes.clock import FakeClock, FixedIds
@@ -93,7 +93,7 @@ def service() -> BatchingGraph:
 def graph(service: BatchingGraph, bearer: Bearer) -> Graph:
     """The adapter."""
     client = httpx.AsyncClient(transport=httpx.MockTransport(service.answer))
-    return Graph(GraphCalls(ENDPOINT, bearer, client, FixedIds(), Budgets(service.clock)))
+    return Graph(GraphCalls(ENDPOINT, bearer, client, FixedIds(), RateLimiters(service.clock)))
 
 
 async def in_the_background(*calls: Callable[[], Awaitable[Any]]) -> list[Any]:
@@ -272,7 +272,7 @@ async def test_background_deletions_wait_no_longer_than_they_may(graph: Graph, s
     service.answers = {}
 
     async def bounded(seconds: float, number: int) -> None:
-        with answering_by(service.clock.monotonic() + seconds):
+        with limit_deadline(service.clock.monotonic() + seconds):
             await graph.delete_application(application(number))
 
     short, long = await in_the_background(lambda: bounded(20, 1), lambda: bounded(math.inf, 2))
@@ -323,7 +323,7 @@ async def test_all_that_may_not_wait_for_graph_hear_of_it_at_once(graph: Graph, 
     began, told = service.clock.monotonic(), list[float]()
 
     async def bounded(number: int) -> None:
-        with answering_by(began + 10 * number), pytest.raises(Throttled):
+        with limit_deadline(began + 10 * number), pytest.raises(Throttled):
             await graph.delete_application(application(number))
         told.append(round(service.clock.monotonic() - began, 3))
 

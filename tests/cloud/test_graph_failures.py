@@ -5,7 +5,7 @@ import logging
 import httpx
 import pytest
 
-from shared.cloud.graph import Graph
+from shared.cloud.graph.directory import Graph
 from shared.core.errors import (
     Absent,
     AlreadyExists,

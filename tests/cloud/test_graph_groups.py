@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.cloud.graph import Graph
+from shared.cloud.graph.directory import Graph
 from shared.core.directory import FoundGroup
 from shared.core.errors import Absent, Refused, Upstream
 from tests.cloud.graph_answers import CLIENT, GROUP, PRINCIPAL, found

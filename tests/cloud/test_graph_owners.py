@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from shared.cloud.graph import Graph
+from shared.cloud.graph.directory import Graph
 from shared.core.errors import Absent, Throttled, Unavailable
 from shared.core.names import ObjectId
 from tests.cloud.graph_answers import APPLICATION, CLIENT, GROUP, KEY, PRINCIPAL, done, found

@@ -11,7 +11,7 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.identity import CredentialUnavailableError
 
 from shared.cloud.connections import azure_transport
-from shared.cloud.identity import HeldTokens, broker_credential, token_failure
+from shared.cloud.entra.identity import HeldTokens, broker_credential, token_failure
 from shared.core.errors import LeaseholdError, Misconfigured, Throttled, Unavailable, Unreachable
 from tests.fakes.clock import FakeClock
 from tests.local.conftest import Cloud

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.lease_reader import read_lease, read_made
-from shared.cloud.lease_rows import lease_row
-from shared.cloud.tables import joined
-from shared.core import mark
+from shared.cloud.storage.lease_reader import read_lease, read_made
+from shared.cloud.storage.lease_rows import lease_row
+from shared.cloud.storage.tables import joined
+from shared.core import ownership
 from shared.core.errors import Unreadable
 from shared.core.forms import LEASE
 from shared.core.lease import Cause, Lease
@@ -38,9 +38,9 @@ def test_a_row_says_everything_of_its_lease() -> None:
     """At each of its stages."""
     later = START + timedelta(seconds=60)
     active = replace(lease(), key="k").activated(later, ready=True)
-    repeated = active.reissuing(later).proving(later + timedelta(seconds=5))
+    repeated = active.rotating(later).proving(later + timedelta(seconds=5))
     ending = repeated.ending(Cause.REVOKED, later, later + timedelta(seconds=20))
-    stuck = ending.failed(later, "azure_refused: X", 0.5).given_up(later, "azure_refused: X", 0.5)
+    stuck = ending.failed(later, "azure_refused: X", 0.5).stuck_at_once(later, "azure_refused: X", 0.5)
     for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7))):
         assert replace(each, version='W/"1"') == read_lease(stored(each))
 
@@ -108,7 +108,7 @@ def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over()
     assert (whole.expires_at, found.due_at, False, {}, "") == (
         *(found.max_expires_at, found.made_by, found.renewable, found.metadata, found.key),
     )
-    assert mark.opened_at(whole.id) == found.planned_at == found.issued_at
+    assert ownership.opened_at(whole.id) == found.planned_at == found.issued_at
 
 
 def test_a_row_of_the_first_version_is_read_with_defaults() -> None:
@@ -122,6 +122,6 @@ def test_a_row_of_the_first_version_is_read_with_defaults() -> None:
     row.pop("Form", None)
     found = read_lease(row)
     assert ("", False, False, 0, None, "", None, 0, 1) == (
-        *(found.key, found.handed_out, found.ending_held, found.reissues, found.reissuing_until),
+        *(found.key, found.handed_out, found.ending_held, found.rotations, found.rotating_until),
         *(found.target_digest, found.undone_by, found.generation, found.form),
     )

@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.errors import Absent, Uncertain
 from shared.core.footprint import ApplicationSecretFootprint, Assignment, ServicePrincipalFootprint
-from shared.core.urgency import in_background
+from shared.resilience.priority import in_background
 from tests.cloud.stage import Stage
 from tests.fakes.world import guid
 

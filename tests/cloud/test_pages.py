@@ -7,12 +7,12 @@ import json
 import httpx
 import pytest
 
-from shared.cloud.census import AzureCensus
+from shared.cloud.inventory import AzureLists
 from shared.core.names import ObjectId
 from tests.cloud.graph_answers import APPLICATION, CLIENT, ENDPOINT, KEY, NAME, PRINCIPAL, found
 from tests.cloud.scripted import Scripted
 from tests.cloud.stage import Stage
-from tests.cloud.test_census import census_at, principal_of
+from tests.cloud.test_inventory import census_at, principal_of
 
 ODD = {"@odata.type": "#microsoft.graph.group", "id": KEY}
 
@@ -27,8 +27,8 @@ def application(object_id: ObjectId) -> dict[str, str]:
     return principal_of(object_id) | {"@odata.type": "#microsoft.graph.application", "uniqueName": NAME}
 
 
-async def _owned(census: AzureCensus) -> list[ObjectId]:
-    return [item.object_id async for item in census.owned()]
+async def _owned(inventory: AzureLists) -> list[ObjectId]:
+    return [item.object_id async for item in inventory.owned()]
 
 
 async def test_what_the_broker_owns_is_found_behind_odd_items_and_empty_pages(stage: Stage) -> None:
@@ -54,7 +54,7 @@ async def test_a_full_page_is_not_the_last_by_itself(stage: Stage) -> None:
 async def test_the_bin_is_walked_to_its_end_for_both_kinds(stage: Stage) -> None:
     """An empty first page of the first kind keeps neither its second nor the other kind."""
     service = Scripted().will(page(1), found(value=[application(APPLICATION)]), page(2), found(value=[principal_of(PRINCIPAL)]))
-    assert [APPLICATION, PRINCIPAL] == [item.object_id async for item in census_at(stage, service).discarded()]
+    assert [APPLICATION, PRINCIPAL] == [item.object_id async for item in census_at(stage, service).recycled()]
 
 
 @pytest.mark.parametrize("at", [0, 19, 20, 39, 40])

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from shared.cloud.probe import TokenProbe
+from shared.cloud.entra.probe import TokenProbe
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from tests.cloud.scripted import Scripted
@@ -32,7 +32,7 @@ def probe(entra: Scripted, clock: FakeClock) -> TokenProbe:
 
 async def signs_in(probe: TokenProbe, seconds: float = 60) -> bool:
     """Whether the secret works before so many seconds have passed."""
-    return await probe.signs_in(CLIENT, SECRET, wait_until=probe.clock.monotonic() + seconds)
+    return await probe.signs_in(CLIENT, SECRET, deadline=probe.clock.monotonic() + seconds)
 
 
 def yes() -> httpx.Response:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from shared.cloud.queues import StorageRevocations, connect
-from shared.core.batch import Batch, Message, Recall
+from shared.cloud.storage.queues import StorageRevocations, connect
 from shared.core.errors import Unavailable, Unreachable, Upstream
+from shared.core.message import Batch, Message, Recall
 from tests.cloud.scripted import Bearer
 from tests.cloud.test_repeating import Service
 from tests.contract.stores import lease

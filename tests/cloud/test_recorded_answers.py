@@ -10,10 +10,10 @@ import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from shared.cloud.arm import _failure
-from shared.cloud.budgets import Budgets
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
+from shared.cloud.arm.authorization import _failure
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.limits import RateLimiters
 from shared.core.directory import NewApplication
 from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Upstream
 from shared.core.names import ObjectId
@@ -28,7 +28,7 @@ NEW = NewApplication("name", "name", "AzureADMyOrg", (), "")
 def graph_answering(record: Record) -> Graph:
     """Graph, with nothing to say but this."""
     service = Scripted().will(httpx.Response(record.status, headers=relevant(record), json=record.response_body))
-    return Graph(GraphCalls("https://graph.microsoft.com", Bearer(), service.client(), FixedIds(), Budgets(FakeClock())))
+    return Graph(GraphCalls("https://graph.microsoft.com", Bearer(), service.client(), FixedIds(), RateLimiters(FakeClock())))
 
 
 def relevant(record: Record) -> dict[str, str]:

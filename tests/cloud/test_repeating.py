@@ -14,19 +14,19 @@ from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import AsyncHttpResponse, AsyncHttpTransport
 from azure.core.rest import HttpRequest
 
-from shared.cloud import queues, tables
-from shared.cloud.arm import Arm
-from shared.cloud.budgets import Budgets
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
-from shared.cloud.identity import HeldTokens
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.entra.identity import HeldTokens
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.limits import RateLimiters
 from shared.cloud.repeating import Repeating, Told
-from shared.cloud.table_operations import create
+from shared.cloud.storage import queues, tables
+from shared.cloud.storage.table_operations import create
 from shared.cloud.upstream import Refusal
-from shared.core.batch import Batch
 from shared.core.errors import IdentityRefused, Unreachable
+from shared.core.message import Batch
 from shared.core.names import LeaseId, ObjectId, Scope
-from shared.core.urgency import in_background
+from shared.resilience.priority import in_background
 from tests.cloud.test_identity import HOUR, Issuing
 from tests.fakes.clock import FakeClock, FixedIds
 
@@ -100,13 +100,13 @@ type Call = Callable[[HeldTokens, Service], Awaitable[object]]
 
 async def _graph(held: HeldTokens, service: Service) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(service.answer)) as client:
-        calls = GraphCalls("https://graph.example", held, client, FixedIds(), Budgets(FakeClock()))
+        calls = GraphCalls("https://graph.example", held, client, FixedIds(), RateLimiters(FakeClock()))
         await Graph(calls).delete_application(APPLICATION)
 
 
 async def _batch(held: HeldTokens, service: Service) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(service.answer)) as client:
-        graph = Graph(GraphCalls("https://graph.example", held, client, FixedIds(), Budgets(FakeClock())))
+        graph = Graph(GraphCalls("https://graph.example", held, client, FixedIds(), RateLimiters(FakeClock())))
         with in_background():
             done = await asyncio.gather(*(graph.delete_application(APPLICATION) for _ in range(3)), return_exceptions=True)
     for each in done:
@@ -115,7 +115,7 @@ async def _batch(held: HeldTokens, service: Service) -> None:
 
 
 async def _arm(held: HeldTokens, service: Service) -> None:
-    arm = Arm("https://arm.example", held, service, Budgets(FakeClock()))
+    arm = Arm("https://arm.example", held, service, RateLimiters(FakeClock()))
     await arm.definitions_named("Reader", Scope.parse("/subscriptions/11111111-1111-4111-8111-111111111111"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared.core.errors import Malformed
 from shared.core.names import ObjectId, Scope
 from shared.core.role import AzureRole, ServicePrincipalTarget
-from shared.issuers.resolving import Resolving
+from shared.issuers.service_principal.resolve import Resolving
 from tests.cloud.stage import Stage
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.data.tables import TableErrorCode
 
-from shared.cloud.tables import translated
+from shared.cloud.storage.tables import translated
 from shared.core.errors import AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable
 
 

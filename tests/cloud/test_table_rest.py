@@ -11,9 +11,9 @@ from azure.core.exceptions import ServiceRequestError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.azure_connections import InTime
-from shared.cloud.table_operations import create
-from shared.cloud.table_rest import Rest
-from shared.cloud.tables import Table, connect, etag_of
+from shared.cloud.storage.table_operations import create
+from shared.cloud.storage.table_rest import Rest
+from shared.cloud.storage.tables import Table, connect, etag_of
 from shared.core.errors import Unavailable
 from tests.cloud.test_repeating import Answer
 

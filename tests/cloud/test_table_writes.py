@@ -13,9 +13,9 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.azure_connections import InTime
-from shared.cloud.table_operations import Operation, create, delete, put, update
-from shared.cloud.table_rest import Rest
-from shared.cloud.tables import Table, connect, etag_of
+from shared.cloud.storage.table_operations import Operation, create, delete, put, update
+from shared.cloud.storage.table_rest import Rest
+from shared.cloud.storage.tables import Table, connect, etag_of
 from shared.core.errors import LostRace, Unavailable, Unreachable
 from tests.cloud.test_repeating import Answer
 from tests.cloud.test_table_rest import Tokens, Wire

@@ -12,31 +12,33 @@ import pytest
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud import queues
-from shared.cloud.arm import Arm
-from shared.cloud.audit_table import TableAudit, TableJournal
-from shared.cloud.budgets import Budgets
-from shared.cloud.census import AzureCensus
-from shared.cloud.entra_keys import TenantKeys
-from shared.cloud.generation_table import TableGenerations
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
-from shared.cloud.identity import HeldTokens
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.leased_table import TableLeasedPrincipals
-from shared.cloud.probe import TokenProbe
-from shared.cloud.role_table import TableRoles
-from shared.cloud.table_rest import Tables
-from shared.cloud.ticket_table import TableTickets
-from shared.cloud.turn_table import TableTurns
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.entra.identity import HeldTokens
+from shared.cloud.entra.keys import TenantKeys
+from shared.cloud.entra.probe import TokenProbe
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.inventory import AzureLists
+from shared.cloud.limits import RateLimiters
+from shared.cloud.storage import queues
+from shared.cloud.storage.application_lock_table import TableApplicationLocks
+from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.generation_table import TableGenerations
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.leased_table import TableLeasedPrincipals
+from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.table_rest import Tables
+from shared.core.application_lock import LockRecord
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.batch import Batch
 from shared.core.directory import NewApplication
 from shared.core.footprint import Assignment
-from shared.core.patience import Patience
-from shared.core.ports import Admissions, AuditQuery, LeaseQuery
+from shared.core.message import Batch
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.documents import Admissions
+from shared.core.ports.leases import LeaseQuery
 from shared.core.secret import Secret
-from shared.core.turn import Turn
+from shared.resilience.retry import Retry
 from tests.cloud.graph_answers import ENDPOINT, GROUP, PRINCIPAL
 from tests.cloud.scripted import Bearer
 from tests.contract.stores import lease
@@ -76,13 +78,13 @@ def _broken(request: httpx.Request) -> httpx.Response:
 def calls(bearer: Bearer, clock: FakeClock) -> GraphCalls:
     """Graph's wire."""
     client = httpx.AsyncClient(transport=httpx.MockTransport(_broken))
-    return GraphCalls(ENDPOINT, bearer, client, FixedIds(), Budgets(clock))
+    return GraphCalls(ENDPOINT, bearer, client, FixedIds(), RateLimiters(clock))
 
 
 @pytest.fixture
 def arm(bearer: Bearer, clock: FakeClock) -> Arm:
     """Resource Manager."""
-    return Arm("https://arm.example", bearer, Broken(), Budgets(clock))
+    return Arm("https://arm.example", bearer, Broken(), RateLimiters(clock))
 
 
 NEW = NewApplication("u", "u", "AzureADMyOrg", (), "")
@@ -137,25 +139,25 @@ async def _all(items: AsyncIterator[object]) -> list[object]:
     return [each async for each in items]
 
 
-CENSUS: dict[str, Callable[[AzureCensus], Awaitable[object]]] = {
-    "identity": lambda census: census.identity(),
-    "owned": lambda census: _all(census.owned()),
-    "discarded": lambda census: _all(census.discarded()),
-    "secrets_on": lambda census: census.secrets_on(PRINCIPAL),
-    "assignments_at": lambda census: census.assignments_at(SCOPES[0]),
-    "definition": lambda census: census.definition(DEFINITION),
-    "groups_of": lambda census: census.groups_of(PRINCIPAL, (GROUP,)),
-    "stands": lambda census: census.stands(lease().footprint),
+CENSUS: dict[str, Callable[[AzureLists], Awaitable[object]]] = {
+    "identity": lambda inventory: inventory.identity(),
+    "owned": lambda inventory: _all(inventory.owned()),
+    "discarded": lambda inventory: _all(inventory.recycled()),
+    "secrets_on": lambda inventory: inventory.secrets_on(PRINCIPAL),
+    "assignments_at": lambda inventory: inventory.assignments_at(SCOPES[0]),
+    "definition": lambda inventory: inventory.definition(DEFINITION),
+    "groups_of": lambda inventory: inventory.groups_of(PRINCIPAL, (GROUP,)),
+    "stands": lambda inventory: inventory.stands(lease().footprint),
 }
 
 
 @pytest.mark.parametrize("call", CENSUS.values(), ids=CENSUS)
 async def test_a_bug_amid_a_census_comes_out(
-    calls: GraphCalls, arm: Arm, clock: FakeClock, call: Callable[[AzureCensus], Awaitable[object]]
+    calls: GraphCalls, arm: Arm, clock: FakeClock, call: Callable[[AzureLists], Awaitable[object]]
 ) -> None:
     """Nothing is taken to be absent."""
     with pytest.raises(UnforeseenError):
-        await call(AzureCensus(calls, arm, guid(1), Patience(clock, FixedIds())))
+        await call(AzureLists(calls, arm, guid(1), Retry(clock, FixedIds())))
 
 
 async def test_a_bug_amid_a_sign_in_comes_out(clock: FakeClock) -> None:
@@ -163,7 +165,7 @@ async def test_a_bug_amid_a_sign_in_comes_out(clock: FakeClock) -> None:
     client = httpx.AsyncClient(transport=httpx.MockTransport(_broken))
     probe = TokenProbe(client, clock, "https://sign.in", guid(1), "scope")
     with pytest.raises(UnforeseenError):
-        await probe.signs_in(guid(2), Secret("s"), wait_until=clock.monotonic() + 60)
+        await probe.signs_in(guid(2), Secret("s"), deadline=clock.monotonic() + 60)
 
 
 async def test_a_bug_amid_a_reading_of_keys_comes_out(clock: FakeClock) -> None:
@@ -184,7 +186,7 @@ async def test_a_bug_amid_the_broker_s_own_sign_in_comes_out(clock: FakeClock) -
         await HeldTokens(Credential(), clock).get_token("scope")
 
 
-ROLE, LEASE, TURN = role(), replace(lease(), version='W/"1"'), Turn(guid(1), "holder", START, 'W/"1"')
+ROLE, LEASE, TURN = role(), replace(lease(), version='W/"1"'), LockRecord(guid(1), "holder", START, 'W/"1"')
 type Service = TableServiceClient
 TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "leases.open": lambda it: TableLeases(it, FixedIds()).open(LEASE),
@@ -202,20 +204,20 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "roles.admit": lambda it: TableRoles(it, FixedIds()).admit(WEB, frozenset(), former=Admissions()),
     "audit.record": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
     "audit.read": lambda it: TableAudit(it, FixedIds(), clock=FakeClock()).read(AuditQuery(START, START + timedelta(hours=1))),
-    "journal.swept": lambda it: TableJournal(it).swept(START, {}),
-    "journal.last_sweep": lambda it: TableJournal(it).last_sweep(),
-    "journal.reachable": lambda it: TableJournal(it).reachable(),
-    "journal.noted": lambda it: TableJournal(it).noted(),
+    "run_history.swept": lambda it: TableRunHistory(it).swept(START, {}),
+    "run_history.last_sweep": lambda it: TableRunHistory(it).last_sweep(),
+    "run_history.reachable": lambda it: TableRunHistory(it).reachable(),
+    "run_history.noted": lambda it: TableRunHistory(it).noted(),
     "leases.stuck": lambda it: TableLeases(it, FixedIds()).stuck(1),
     "leases.align": lambda it: TableLeases(it, FixedIds()).align(1),
     "generations.get": lambda it: TableGenerations(it).get(WEB),
     "generations.advance": lambda it: TableGenerations(it).advance(WEB),
-    "tickets.note": lambda it: TableTickets(it).note(Batch(guid(1), (LEASE.id,)), START),
-    "tickets.waiting": lambda it: TableTickets(it).waiting(START),
-    "tickets.forget": lambda it: TableTickets(it).forget("b"),
-    "turns.take": lambda it: TableTurns(it, FixedIds()).take(TURN, former=None),
-    "turns.get": lambda it: TableTurns(it, FixedIds()).get(guid(1)),
-    "turns.give_back": lambda it: TableTurns(it, FixedIds()).give_back(TURN),
+    "queued_markers.note": lambda it: TableQueuedMarkers(it).note(Batch(guid(1), (LEASE.id,)), START),
+    "queued_markers.waiting": lambda it: TableQueuedMarkers(it).waiting(START),
+    "queued_markers.forget": lambda it: TableQueuedMarkers(it).forget("b"),
+    "locks.take": lambda it: TableApplicationLocks(it, FixedIds()).take(TURN, former=None),
+    "locks.get": lambda it: TableApplicationLocks(it, FixedIds()).get(guid(1)),
+    "locks.release": lambda it: TableApplicationLocks(it, FixedIds()).release(TURN),
     "leased.note": lambda it: TableLeasedPrincipals(it).note([guid(1)], LEASE.id),
     "leased.find": lambda it: TableLeasedPrincipals(it).find([guid(1)]),
     "leased.forget": lambda it: TableLeasedPrincipals(it).forget([guid(1)]),

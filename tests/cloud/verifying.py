@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.entra import EntraVerifier
+from shared.cloud.entra.verifier import EntraVerifier
 from shared.core.errors import Unauthenticated
 from shared.core.names import ObjectId
 from tests.cloud.key_server import AUDIENCE, AUDIENCE_URI, AUTHORITY, TENANT, KeyServer, claims, signed_payload

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.table_rest import Tables
-from shared.cloud.tables import connect
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.table_rest import Tables
+from shared.cloud.storage.tables import connect
 from tests.contract.stores import Stores, in_memory, on_tables
 from tests.contract.wires import Wire, Wired
 from tests.fakes.clock import FixedIds

@@ -12,21 +12,24 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
-from shared.cloud.audit_table import TableAudit, TableJournal
 from shared.cloud.azure_connections import InTime
-from shared.cloud.generation_table import TableGenerations
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.role_table import TableRoles
-from shared.cloud.table_rest import Tables
+from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.generation_table import TableGenerations
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.table_rest import Tables
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.ports import Audit, Generations, Journal, Leases, Roles
+from shared.core.ports.audit import Audit
+from shared.core.ports.documents import Generations, Roles
+from shared.core.ports.leases import Leases
+from shared.core.ports.run_history import RunHistory
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
-from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
+from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, guid
 
 
@@ -37,7 +40,7 @@ class Stores:
     leases: Leases
     roles: Roles
     audit: Audit
-    journal: Journal
+    run_history: RunHistory
     generations: Generations
     line: LossyLine | None = None
 
@@ -66,7 +69,7 @@ LOSSES = pytest.mark.parametrize(
 def in_memory() -> Stores:
     """The fakes."""
     calls = Calls(FakeClock())
-    stores = (MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls))
+    stores = (MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryRunHistory(calls))
     return Stores(*stores, MemoryGenerations(calls))
 
 
@@ -76,7 +79,7 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
     line, ids = LossyLine(), FixedIds()
     options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
     async with Tables.from_connection_string(connection, **options) as service:
-        stores = (TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableJournal(service))
+        stores = (TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableRunHistory(service))
         yield Stores(*stores, TableGenerations(service), line)
 
 

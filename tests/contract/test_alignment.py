@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.cloud.lease_rows import ALL, index_key, index_keys, role_index
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.tables import connect
+from shared.cloud.storage.lease_rows import ALL, index_key, index_keys, role_index
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.tables import connect
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
 from tests.contract.stores import lease

@@ -9,17 +9,17 @@ import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutError
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.audit_table import TableAudit
 from shared.cloud.azure_connections import InTime
-from shared.cloud.generation_table import TableGenerations
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.role_table import TableRoles
-from shared.cloud.table_rest import Tables
-from shared.cloud.turn_table import TableTurns
+from shared.cloud.storage.application_lock_table import TableApplicationLocks
+from shared.cloud.storage.audit_table import TableAudit
+from shared.cloud.storage.generation_table import TableGenerations
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.table_rest import Tables
+from shared.core.application_lock import LockRecord
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Uncertain, Unreachable
 from shared.core.names import RoleName
-from shared.core.turn import Turn
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, WEB, role
@@ -61,7 +61,7 @@ WRITES: dict[str, Callable[[TableServiceClient], Awaitable[object]]] = {
     "a role": lambda it: TableRoles(it, FixedIds()).put(role(), expected=None),
     "a role's deletion": lambda it: TableRoles(it, FixedIds()).delete(FORMER.name, expected=None),
     "a generation": lambda it: TableGenerations(it).advance(WEB),
-    "a turn": lambda it: TableTurns(it, FixedIds()).take(Turn(EXISTING, "me", START), former=None),
+    "a turn": lambda it: TableApplicationLocks(it, FixedIds()).take(LockRecord(EXISTING, "me", START), former=None),
     "an event": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
 }
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.table_operations import Operation
-from shared.cloud.tables import Table
+from shared.cloud.storage.table_operations import Operation
+from shared.cloud.storage.tables import Table
 from shared.core.generation import Generation
 from shared.core.lease import State
 from shared.core.names import RoleName
-from shared.core.ports import Count
+from shared.core.ports.run_history import Count
 from tests.contract.stores import LOSSES, Stores
 from tests.fakes.clock import START
 from tests.fakes.world import WEB
@@ -93,8 +93,8 @@ async def test_roles_of_any_name_have_one(stores: Stores, name: str) -> None:
 
 async def test_what_was_counted_is_kept_with_its_time(stores: Stores) -> None:
     """The last count alone, be it of thousands of roles."""
-    assert await stores.journal.last_count() is None
-    await stores.journal.counted(Count(START, {(WEB, State.ACTIVE): 1}))
+    assert await stores.run_history.last_count() is None
+    await stores.run_history.counted(Count(START, {(WEB, State.ACTIVE): 1}))
     many = {(RoleName(f"role-{number}"), state): number for number in range(2000) for state in State}
-    await stores.journal.counted(Count(START, many))
-    assert Count(START, many) == await stores.journal.last_count()
+    await stores.run_history.counted(Count(START, many))
+    assert Count(START, many) == await stores.run_history.last_count()

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.leased_table import TableLeasedPrincipals
-from shared.cloud.tables import connect
-from shared.core.leased import LeasedPrincipals
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.leased_table import TableLeasedPrincipals
+from shared.cloud.storage.tables import connect
 from shared.core.names import LeaseId
-from shared.core.ports import LeaseQuery, Leases
+from shared.core.ports.leased import LeasedPrincipals
+from shared.core.ports.leases import LeaseQuery, Leases
 from tests.contract.stores import lease
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
@@ -57,7 +57,7 @@ async def _share(leases: Leases, leased: LeasedPrincipals) -> None:
     kept = await leases.open(lease())
     await leased.note({PRINCIPAL, APPLICATION}, kept.id)
     assert [kept.id] == [each.id for each in (await leases.list(LeaseQuery())).items]
-    assert 1 == sum((await leases.census()).values())
+    assert 1 == sum((await leases.count()).values())
     assert [kept.id] == [each async for each in leases.due(kept.due_at)]
 
 

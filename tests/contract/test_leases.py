@@ -13,7 +13,7 @@ from shared.core.footprint import Assignment, ServicePrincipalFootprint
 from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import LeaseQuery
+from shared.core.ports.leases import LeaseQuery
 from tests.contract.stores import LOSSES, Stores, lease, neighbours
 from tests.fakes.clock import START
 from tests.fakes.world import ALICE, BOB, SCOPES, WEB
@@ -45,7 +45,7 @@ async def test_an_empty_store_answers_everything(stores: Stores) -> None:
     assert [] == await due(stores, 1e6)
     assert () == (await stores.leases.list(LeaseQuery())).items
     assert 0 == await stores.leases.count_live(WEB, 5)
-    assert {} == await stores.leases.census()
+    assert {} == await stores.leases.count()
 
 
 async def test_a_lease_reads_back_as_it_was_opened(stores: Stores) -> None:
@@ -130,7 +130,7 @@ async def test_a_lease_is_due_once_at_its_instant(stores: Stores) -> None:
     """Not a millisecond before, and no more at an instant that it had formerly."""
     opened = await stores.leases.open(lease(due=20.0))
     assert ([], [opened.id]) == (await due(stores, 19.999), await due(stores, 20.0))
-    await stores.leases.swap(opened.held_until(START + timedelta(seconds=40)), former=opened)
+    await stores.leases.swap(opened.locked_until(START + timedelta(seconds=40)), former=opened)
     assert ([], [opened.id]) == (await due(stores, 39.999), await due(stores, 40.0))
 
 
@@ -154,7 +154,7 @@ async def test_a_removed_lease_leaves_no_trace(stores: Stores) -> None:
     assert [] == await due(stores, 1e6)
     for query in (LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(holder=ALICE.object_id)):
         assert () == (await stores.leases.list(query)).items
-    assert {} == await stores.leases.census()
+    assert {} == await stores.leases.count()
 
 
 async def test_removing_a_lease_that_has_changed_loses(stores: Stores) -> None:
@@ -296,7 +296,7 @@ async def test_the_census_counts_by_role_and_state(stores: Stores) -> None:
         (WEB, State.ACTIVE): 2,
         (OTHER, State.PLANNED): 4,
         (OTHER, State.ACTIVE): 2,
-    } == dict(await stores.leases.census())
+    } == dict(await stores.leases.count())
 
 
 @LOSSES
@@ -339,7 +339,7 @@ async def test_room_is_taken_by_what_is_active_and_by_what_was_admitted(stores: 
         State.PLANNED: lambda it: it,
         State.ACTIVE: lambda it: it.activated(START, ready=False),
         State.ENDING: lambda it: it.ending(Cause.REVOKED, START, START),
-        State.STUCK: lambda it: it.ending(Cause.REVOKED, START, START).given_up(START, "e", 0.5),
+        State.STUCK: lambda it: it.ending(Cause.REVOKED, START, START).stuck_at_once(START, "e", 0.5),
         State.ENDED: lambda it: it.ending(Cause.REVOKED, START, START).ended(START, timedelta(days=1)),
     }
     number, ids = 0, dict[State, list[LeaseId]]()

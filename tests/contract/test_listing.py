@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.lease_table import TableLeases
+from shared.cloud.storage.lease_table import TableLeases
 from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.ports import LeaseQuery, Leases
+from shared.core.ports.leases import LeaseQuery, Leases
 from tests.contract.stores import Stores, lease
 from tests.contract.wires import Wired, keys
 from tests.fakes.clock import START, FixedIds
@@ -63,18 +63,18 @@ async def test_pages_are_stable_while_leases_begin_and_end(stores: Stores, query
     """Nothing that stays is missed or told twice: what is new comes before the first page, what has ended is not told."""
     made = [await stores.leases.open(opened_at(minute)) for minute in range(30)]
     query, seen, gone = replace(query, live=True, limit=4), list[LeaseId](), list[LeaseId]()
-    for turn in range(30):
+    for lock in range(30):
         page = await stores.leases.list(query)
         seen += [each.id for each in page.items]
         if page.cursor is None:
             break
         # The lease that the cursor names, one of the next page, and one that is yet to come.
-        for one in (made[29 - 4 * turn - 3 + len(gone) // 3], made[max(0, 29 - 4 * turn - 6)]):
+        for one in (made[29 - 4 * lock - 3 + len(gone) // 3], made[max(0, 29 - 4 * lock - 6)]):
             current = await stores.leases.get(one.id)
             if current is not None and current.state.is_live:
                 await end(stores.leases, current)
                 gone.append(one.id)
-        await stores.leases.open(opened_at(100 + turn))
+        await stores.leases.open(opened_at(100 + lock))
         query = replace(query, cursor=LeaseId(page.cursor))
     staying = [each.id for each in reversed(made) if each.id not in gone]
     assert len(seen) == len(set(seen))

@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from shared.cloud.lease_index import newest, newest_of_unaligned
-from shared.cloud.lease_rows import PARTITIONS
-from shared.cloud.tables import Table
+from shared.cloud.storage.lease_index import newest, newest_of_unaligned
+from shared.cloud.storage.lease_rows import PARTITIONS
+from shared.cloud.storage.tables import Table
 from shared.core.lease import State
-from shared.core.ports import LeaseQuery
+from shared.core.ports.leases import LeaseQuery
 from tests.contract.stores import lease, neighbours
 from tests.contract.test_listing import OTHER, QUERIES, opened_at
 from tests.contract.wires import Wired

@@ -9,21 +9,22 @@ from datetime import timedelta
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.cloud.audit_table import TableAudit, TableJournal
-from shared.cloud.generation_table import TableGenerations
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.leased_table import TableLeasedPrincipals
-from shared.cloud.role_table import TableRoles
-from shared.cloud.tables import connect
-from shared.cloud.ticket_table import TableTickets
-from shared.cloud.turn_table import TableTurns
+from shared.cloud.storage.application_lock_table import TableApplicationLocks
+from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.generation_table import TableGenerations
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.leased_table import TableLeasedPrincipals
+from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.tables import connect
+from shared.core.application_lock import LockRecord
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.batch import Batch
-from shared.core.issue_key import IssueKey
+from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Lease, State
+from shared.core.message import Batch
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import AuditQuery, Count
-from shared.core.turn import Turn
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.run_history import Count
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, role
@@ -41,9 +42,9 @@ class Account:
 
     roles: TableRoles
     generations: TableGenerations
-    turns: TableTurns
-    tickets: TableTickets
-    journal: TableJournal
+    locks: TableApplicationLocks
+    queued_markers: TableQueuedMarkers
+    run_history: TableRunHistory
     audit: TableAudit
     leases: TableLeases
     leased: TableLeasedPrincipals
@@ -54,9 +55,11 @@ class Account:
             "roles": self.roles.list(),
             "admissions": asyncio.gather(*(self.roles.admissions(name) for name in NAMES)),
             "generations": self.generations.all(),
-            "turns": self.turns.get(EXISTING),
-            "tickets": self.tickets.waiting(START),
-            "journal": asyncio.gather(self.journal.last_sweep(), self.journal.last_reconciliation(), self.journal.last_count()),
+            "locks": self.locks.get(EXISTING),
+            "queued_markers": self.queued_markers.waiting(START),
+            "run_history": asyncio.gather(
+                self.run_history.last_sweep(), self.run_history.last_reconciliation(), self.run_history.last_count()
+            ),
             "audit": self.audit.read(AuditQuery(START, LATER)),
             "leases": self._leases(),
             "leased": self.leased.find({EXISTING}),
@@ -75,19 +78,19 @@ type Deed = tuple[str, Callable[[], Awaitable[object]]]
 """The store that is written to, and how."""
 
 
-def made(account: Account, opened: Lease, key: IssueKey) -> list[Deed]:
+def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Deed]:
     """Each store writes, under the same names."""
-    turn = Turn(EXISTING, "me", START, "")
+    lock = LockRecord(EXISTING, "me", START, "")
     event = AuditEvent(START, "issue", Outcome.DONE, EXISTING, role=SAME, lease=opened.id)
     return [
         ("roles", lambda: asyncio.gather(*(account.roles.put(role(name=name), expected="") for name in NAMES))),
         ("admissions", lambda: asyncio.gather(*(_admit(account, name) for name in NAMES))),
         ("generations", lambda: asyncio.gather(*(account.generations.advance(name) for name in NAMES))),
-        ("turns", lambda: account.turns.take(turn, former=None)),
-        ("tickets", lambda: account.tickets.note(Batch(EXISTING, (WAITING,)), LATER)),
-        ("journal", lambda: account.journal.swept(START, {"ended": 1})),
-        ("journal", lambda: account.journal.reconciled(START, {"removed": 2})),
-        ("journal", lambda: account.journal.counted(Count(START, {(SAME, State.ACTIVE): 3}))),
+        ("locks", lambda: account.locks.take(lock, former=None)),
+        ("queued_markers", lambda: account.queued_markers.note(Batch(EXISTING, (WAITING,)), LATER)),
+        ("run_history", lambda: account.run_history.swept(START, {"ended": 1})),
+        ("run_history", lambda: account.run_history.reconciled(START, {"removed": 2})),
+        ("run_history", lambda: account.run_history.counted(Count(START, {(SAME, State.ACTIVE): 3}))),
         ("audit", lambda: account.audit.record(event)),
         ("leases", lambda: account.leases.open(opened, key)),
         ("leased", lambda: account.leased.note({EXISTING}, opened.id)),
@@ -98,8 +101,8 @@ def unmade(account: Account, opened: Lease) -> list[Deed]:
     """Each store that forgets does so."""
     return [
         ("generations", lambda: _finish(account)),
-        ("turns", lambda: _give_back(account)),
-        ("tickets", lambda: account.tickets.forget(EXISTING)),
+        ("locks", lambda: _give_back(account)),
+        ("queued_markers", lambda: account.queued_markers.forget(EXISTING)),
         ("roles", lambda: asyncio.gather(*(account.roles.delete(name, expected=None) for name in NAMES))),
         ("leased", lambda: account.leased.forget({EXISTING})),
         ("leases", lambda: _end(account, opened.id)),
@@ -116,9 +119,9 @@ async def _finish(account: Account) -> None:
 
 
 async def _give_back(account: Account) -> None:
-    turn = await account.turns.get(EXISTING)
-    assert turn is not None
-    await account.turns.give_back(turn)
+    lock = await account.locks.get(EXISTING)
+    assert lock is not None
+    await account.locks.release(lock)
 
 
 async def _end(account: Account, lease_id: LeaseId) -> None:
@@ -133,9 +136,9 @@ async def _forget(account: Account, lease_id: LeaseId) -> None:
     await account.leases.remove(stored)
 
 
-def opening() -> tuple[Lease, IssueKey]:
+def opening() -> tuple[Lease, IdempotencyKey]:
     """A lease of that role under a key of that digest, in one partition with what else is called so."""
-    key = IssueKey(EXISTING, "body", WAITING, LATER)
+    key = IdempotencyKey(EXISTING, "body", WAITING, LATER)
     numbers = (lease(number, SAME, EXISTING) for number in range(1, 1000))
     opened = next(each for each in numbers if each.id.shard == key.shard)
     return replace(opened, key=key.digest), replace(key, lease_id=opened.id)
@@ -147,9 +150,9 @@ def of(service: TableServiceClient) -> Account:
     return Account(
         TableRoles(service, ids),
         TableGenerations(service),
-        TableTurns(service, ids),
-        TableTickets(service),
-        TableJournal(service),
+        TableApplicationLocks(service, ids),
+        TableQueuedMarkers(service),
+        TableRunHistory(service),
         TableAudit(service, ids),
         TableLeases(service, ids),
         TableLeasedPrincipals(service),
@@ -165,14 +168,14 @@ async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(stora
             await deed()
         stored = await account.leases.get(opened.id)
         assert stored is not None
-        await account.leases.swap(stored.ending(Cause.FAILED, START, START).given_up(START, "e", 0.5), former=stored)
+        await account.leases.swap(stored.ending(Cause.FAILED, START, START).stuck_at_once(START, "e", 0.5), former=stored)
         rows = dict[str, list[tuple[str, str]]]()
         async for table in service.list_tables():
             kept = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
             rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in kept]
     partitions = {partition for partition, _ in rows["roles"]}
-    assert {"admission", "application", "generation", "journal", "role", "waiting"} == partitions
-    assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
+    assert {"admission", "application", "generation", "run_history", "role", "waiting"} == partitions
+    assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "run_history"}
     assert {f"{START:%Y%m%d}"} == {partition for partition, _ in rows["audit"]}
     kinds = {(partition if partition.isalpha() else "shard", row.partition("_")[0]) for partition, row in rows["leases"]}
     of_leases = {"all", "due", "holder", "key", "lease", "minted", "role"}
@@ -192,4 +195,4 @@ async def test_stores_that_share_a_table_do_not_meet(storage_connection: str) ->
             assert {store} == {name for name in after if after[name] != before[name]}
             before = after
         # What nobody ever forgets is there still.
-        assert {"admissions", "generations", "journal", "audit"} == {name for name in empty if empty[name] != before[name]}
+        assert {"admissions", "generations", "run_history", "audit"} == {name for name in empty if empty[name] != before[name]}

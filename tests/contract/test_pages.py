@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import batched
 
-from shared.cloud.table_operations import create
-from shared.cloud.tables import Table, connect
+from shared.cloud.storage.table_operations import create
+from shared.cloud.storage.tables import Table, connect
 
 ROWS = 2001
 """Two pages of storage's own, and one row more."""

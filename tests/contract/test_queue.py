@@ -15,17 +15,17 @@ from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.connections import azure_transport
-from shared.cloud.queues import StorageRevocations, connect
-from shared.cloud.table_rest import Tables
-from shared.cloud.ticket_table import TableTickets
-from shared.core.batch import QUEUE, WAITS, Batch, read_message
+from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+from shared.cloud.storage.queues import StorageRevocations, connect
+from shared.cloud.storage.table_rest import Tables
 from shared.core.errors import Refused, Unreachable
+from shared.core.message import QUEUE, WAITS, Batch, read_message
 from shared.core.names import LeaseId
-from shared.core.ports import Tickets
+from shared.core.ports.queue import QueuedMarkers
 from tests.contract.stores import LossyLine
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
-from tests.fakes.queue import MemoryTickets
+from tests.fakes.queue import MemoryQueuedMarkers
 from tests.fakes.world import WEB
 
 LATER = START + timedelta(minutes=30)
@@ -38,51 +38,51 @@ def batch(number: int = 1, size: int = 2) -> Batch:
 
 
 @pytest.fixture
-async def tickets(connection: str | None) -> AsyncIterator[Tickets]:
+async def queued_markers(connection: str | None) -> AsyncIterator[QueuedMarkers]:
     """Each test runs on the fake and on Table storage."""
     if connection is None:
-        yield MemoryTickets(Calls(FakeClock()))
+        yield MemoryQueuedMarkers(Calls(FakeClock()))
         return
     transport = azure_transport()
     async with Tables.from_connection_string(connection, transport=transport) as service:
-        yield TableTickets(service)
+        yield TableQueuedMarkers(service)
 
 
-async def test_nobody_waits_at_first(tickets: Tickets) -> None:
+async def test_nobody_waits_at_first(queued_markers: QueuedMarkers) -> None:
     """Nor does it matter that the table is not there."""
-    assert frozenset() == await tickets.waiting(START)
+    assert frozenset() == await queued_markers.waiting(START)
 
 
-async def test_who_was_noted_waits(tickets: Tickets) -> None:
+async def test_who_was_noted_waits(queued_markers: QueuedMarkers) -> None:
     """Until its instant, exclusively."""
-    await tickets.note(batch(1), LATER)
-    await tickets.note(batch(2), LATER + timedelta(seconds=1))
-    assert {*batch(1).leases, *batch(2).leases} == await tickets.waiting(LATER - timedelta(milliseconds=1))
-    assert {*batch(2).leases} == await tickets.waiting(LATER)
+    await queued_markers.note(batch(1), LATER)
+    await queued_markers.note(batch(2), LATER + timedelta(seconds=1))
+    assert {*batch(1).leases, *batch(2).leases} == await queued_markers.waiting(LATER - timedelta(milliseconds=1))
+    assert {*batch(2).leases} == await queued_markers.waiting(LATER)
 
 
-async def test_what_has_lapsed_is_forgotten_by_whoever_looks(tickets: Tickets) -> None:
+async def test_what_has_lapsed_is_forgotten_by_whoever_looks(queued_markers: QueuedMarkers) -> None:
     """It does not come back when the clock does."""
-    await tickets.note(batch(), LATER)
-    await tickets.waiting(LATER)
-    assert frozenset() == await tickets.waiting(START)
+    await queued_markers.note(batch(), LATER)
+    await queued_markers.waiting(LATER)
+    assert frozenset() == await queued_markers.waiting(START)
 
 
-async def test_noting_twice_is_noting_once(tickets: Tickets) -> None:
+async def test_noting_twice_is_noting_once(queued_markers: QueuedMarkers) -> None:
     """The first instant stays."""
-    await tickets.note(batch(), LATER)
-    await tickets.note(batch(), LATER + timedelta(hours=1))
-    assert frozenset() == await tickets.waiting(LATER)
+    await queued_markers.note(batch(), LATER)
+    await queued_markers.note(batch(), LATER + timedelta(hours=1))
+    assert frozenset() == await queued_markers.waiting(LATER)
 
 
-async def test_forgetting_what_is_not_there_is_no_error(tickets: Tickets) -> None:
+async def test_forgetting_what_is_not_there_is_no_error(queued_markers: QueuedMarkers) -> None:
     """Neither is doing it twice."""
-    await tickets.forget(batch(1).id)
-    await tickets.note(batch(1), LATER)
-    await tickets.note(batch(2), LATER)
-    await tickets.forget(batch(1).id)
-    await tickets.forget(batch(1).id)
-    assert {*batch(2).leases} == await tickets.waiting(START)
+    await queued_markers.forget(batch(1).id)
+    await queued_markers.note(batch(1), LATER)
+    await queued_markers.note(batch(2), LATER)
+    await queued_markers.forget(batch(1).id)
+    await queued_markers.forget(batch(1).id)
+    assert {*batch(2).leases} == await queued_markers.waiting(START)
 
 
 @dataclass(slots=True)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.audit_place import Place
-from shared.cloud.table_operations import Operation
-from shared.cloud.tables import Table
+from shared.cloud.storage.audit_place import Place
+from shared.cloud.storage.table_operations import Operation
+from shared.cloud.storage.tables import Table
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.caller import Caller, CallerKind
+from shared.core.caller import Caller, CallerType
 from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unavailable, Unreachable
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.ports import AuditQuery
+from shared.core.ports.audit import AuditQuery
 from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
 from tests.contract.stores import LOSSES, Stores
 from tests.fakes.clock import START
@@ -124,7 +124,7 @@ def event(number: int, caller: Caller | None = ALICE, *, role: str = "web", leas
 
 async def test_an_event_reads_back_as_it_was_recorded(stores: Stores) -> None:
     """Every field; with and without a caller."""
-    user = Caller(BOB.object_id, TENANT, CallerKind.USER, "f", ALICE.app_id, "Bob's \u00e9", frozenset({"Reader", "Writer"}))
+    user = Caller(BOB.object_id, TENANT, CallerType.USER, "f", ALICE.app_id, "Bob's \u00e9", frozenset({"Reader", "Writer"}))
     told = [
         AuditEvent(START, "issue", Outcome.REFUSED, "r", "forbidden", "it's not", user, "web", "web.1"),
         AuditEvent(START + timedelta(seconds=1), "end", Outcome.FAILED, "r"),
@@ -220,25 +220,25 @@ async def test_an_event_whose_answer_was_lost_is_an_error_though_it_is_recorded(
 
 async def test_the_journal_keeps_the_last_sweep(stores: Stores) -> None:
     """And nothing before the first."""
-    assert await stores.journal.last_sweep() is None
+    assert await stores.run_history.last_sweep() is None
     for number in (1, 2):
-        await stores.journal.swept(START + timedelta(minutes=number), {"ended": number})
-    assert (START + timedelta(minutes=2), {"ended": 2}) == await stores.journal.last_sweep()
+        await stores.run_history.swept(START + timedelta(minutes=number), {"ended": number})
+    assert (START + timedelta(minutes=2), {"ended": 2}) == await stores.run_history.last_sweep()
 
 
 async def test_the_journal_keeps_the_last_reconciliation(stores: Stores) -> None:
     """Apart from the sweep."""
-    await stores.journal.swept(START, {"ended": 7})
-    assert await stores.journal.last_reconciliation() is None
+    await stores.run_history.swept(START, {"ended": 7})
+    assert await stores.run_history.last_reconciliation() is None
     for number in range(3):
-        await stores.journal.reconciled(START + timedelta(minutes=number), {"removed": number})
-    assert (START + timedelta(minutes=2), {"removed": 2}) == await stores.journal.last_reconciliation()
-    assert (START, {"ended": 7}) == await stores.journal.last_sweep()
+        await stores.run_history.reconciled(START + timedelta(minutes=number), {"removed": number})
+    assert (START + timedelta(minutes=2), {"removed": 2}) == await stores.run_history.last_reconciliation()
+    assert (START, {"ended": 7}) == await stores.run_history.last_sweep()
 
 
 async def test_a_store_that_answers_is_reachable(stores: Stores) -> None:
     """Even before anything was written."""
-    assert await stores.journal.reachable()
+    assert await stores.run_history.reachable()
 
 
 async def test_a_reading_goes_on_where_storage_has_stopped_looking(tables: Stores) -> None:

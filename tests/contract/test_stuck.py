@@ -7,21 +7,21 @@ from datetime import timedelta
 
 import pytest
 
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.stuck_index import StuckIndex
-from shared.cloud.tables import Table
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.stuck_index import StuckIndex
+from shared.cloud.storage.tables import Table
 from shared.core.errors import LostRace, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
-from shared.core.ports import Leases
+from shared.core.ports.leases import Leases
 from tests.contract.stores import Stores, lease
 from tests.contract.wires import Wired, keys
 from tests.fakes.clock import START, FixedIds
 
 
-def given_up(one: Lease) -> Lease:
+def stuck_at_once(one: Lease) -> Lease:
     """As STUCK."""
-    return one.given_up(START, "azure_refused", 0.5)
+    return one.stuck_at_once(START, "azure_refused", 0.5)
 
 
 def over(one: Lease) -> Lease:
@@ -38,7 +38,7 @@ async def ending(leases: Leases, number: int) -> Lease:
 async def stuck(leases: Leases, number: int) -> Lease:
     """A lease that could not be ended."""
     one = await ending(leases, number)
-    return await leases.swap(given_up(one), former=one)
+    return await leases.swap(stuck_at_once(one), former=one)
 
 
 async def told(leases: Leases, at_most: int = 100) -> list[LeaseId]:
@@ -116,7 +116,7 @@ async def test_wherever_the_process_dies_what_is_stuck_is_told_and_nothing_else(
     apart = TableLeases(around, FixedIds())
     for number in range(1, 5):
         one, other = await ending(apart, number), await stuck(apart, 10 + number)
-        for move, lost in ((given_up(one), one), (over(other), other)):
+        for move, lost in ((stuck_at_once(one), one), (over(other), other)):
             wire.left, wire.sends = number, sends
             with suppress(Upstream, LostRace):
                 await leases.swap(move, former=lost)

@@ -10,7 +10,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.azure_connections import InTime
-from shared.cloud.lease_table import TableLeases
+from shared.cloud.storage.lease_table import TableLeases
 
 
 @dataclass

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.broker.issue import Ask, issue
+from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
 from shared.core.audit import AuditEvent
 from tests.crash.operations import Operation, all_operations, at_once
@@ -146,8 +146,8 @@ async def require_nothing_under_way(clock: FakeClock) -> None:
 
 async def _the_next_caller(world: World) -> None:
     """Issues, and gives it back: an application is changed twice."""
-    issued = await issue(world.outside, request(BOB), Ask(WEB))
-    await revoke(world.outside, request(BOB), issued.lease.id)
+    issued = await issue(world.ports, request(BOB), IssueRequest(WEB))
+    await revoke(world.ports, request(BOB), issued.lease.id)
 
 
 def cancellable() -> Iterator[tuple[str, Operation]]:

@@ -10,16 +10,16 @@ from typing import Any
 import httpx
 
 from shared.broker.counting import first_count
-from shared.broker.issue import Ask, issue
-from shared.cloud.graph_batch import Batches
-from shared.cloud.single_flight import SingleFlight
-from shared.core.budget import Budget, Limit
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.cloud.graph.batch import Batches
 from shared.core.errors import Unavailable
-from shared.issuers.turns import TakingTurns
+from shared.issuers.application_secret.lock import ApplicationLock
+from shared.resilience.rate_limit import Limit, RateLimiter
+from shared.resilience.single_flight import SingleFlight
 from tests.crash.cancelling import LONGER, WORKER, CancellingLoop, require_nothing_under_way
+from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
-from tests.fakes.turns import MemoryTurns
 from tests.fakes.world import BOB, EXISTING, WEB, request, role, secret_target, world
 
 _MANY = 4
@@ -38,11 +38,11 @@ class Crowd:
 def in_line_for_an_application() -> Crowd:
     """The callers of two workers."""
     calls = _calls()
-    store = MemoryTurns(calls)
-    workers = [TakingTurns(store, calls.clock, FixedIds(number)) for number in range(2)]
+    store = MemoryApplicationLocks(calls)
+    workers = [ApplicationLock(store, calls.clock, FixedIds(number)) for number in range(2)]
 
     async def change(number: int) -> None:
-        async with workers[number % 2].turn(EXISTING, wait_until=calls.clock.monotonic() + 60.0):
+        async with workers[number % 2].holding(EXISTING, deadline=calls.clock.monotonic() + 60.0):
             await calls.clock.sleep(0.5)
 
     return Crowd(calls.clock, change)
@@ -51,8 +51,8 @@ def in_line_for_an_application() -> Crowd:
 def in_line_for_a_budget() -> Crowd:
     """One call a second."""
     clock = FakeClock()
-    budget = Budget("a service", Limit(1, 1), clock)
-    return Crowd(clock, lambda _: budget.spend(lambda: clock.sleep(0.1)))
+    limiter = RateLimiter("a service", Limit(1, 1), clock)
+    return Crowd(clock, lambda _: limiter.run(lambda: clock.sleep(0.1)))
 
 
 def waiting_for_shared_work() -> Crowd:
@@ -75,7 +75,7 @@ def in_one_batch() -> Crowd:
     async def renewed(_: httpx.Response, __: httpx.Response) -> bool:
         return False
 
-    batches = Batches(clock, Budget("Graph", Limit(9, 9), clock), exchange, lambda _: Unavailable(), renewed)
+    batches = Batches(clock, RateLimiter("Graph", Limit(9, 9), clock), exchange, lambda _: Unavailable(), renewed)
     return Crowd(clock, lambda number: batches.delete(f"/applications/{number}"))
 
 
@@ -83,14 +83,14 @@ def counting_first() -> Crowd:
     """How many leases there are, which nobody has counted yet."""
     made = world(latency=0.05)
     made.calls.answers_travel = True
-    return Crowd(made.clock, lambda _: first_count(made.outside))
+    return Crowd(made.clock, lambda _: first_count(made.ports))
 
 
 def issuing_within_a_limit() -> Crowd:
     """In line for room in a role, and then for its application."""
     made = world(role(secret_target(), max_leases=9), latency=0.05)
     made.calls.answers_travel = True
-    return Crowd(made.clock, lambda _: issue(made.outside, request(BOB), Ask(WEB)))
+    return Crowd(made.clock, lambda _: issue(made.ports, request(BOB), IssueRequest(WEB)))
 
 
 CROWDS: tuple[Callable[[], Crowd], ...] = (

@@ -76,7 +76,7 @@ def _on_leases(target: Target) -> Iterator[Operation]:
         yield Operation(scenario, _TOLD.get(scenario.name, ""), when_tickets_are_over)
     for scenario in forced(target):
         yield Operation(scenario, "revoke", at_once)
-    yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", let_go)
+    yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
 
 
@@ -130,14 +130,14 @@ def putting(kind: str) -> Deed:
     """An admin writes the role, of that type from now on."""
 
     async def put(world: World) -> Role:
-        return await put_role(world.outside, request(ADMINISTRATOR), WEB, DOCUMENTS[kind] | BOUND, expected=None)
+        return await put_role(world.ports, request(ADMINISTRATOR), WEB, DOCUMENTS[kind] | BOUND, expected=None)
 
     return put
 
 
 async def deleting(world: World) -> None:
     """An admin deletes the role, which has no leases."""
-    await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=False)
+    await delete_role(world.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=False)
 
 
 def at_once(world: World) -> None:
@@ -153,7 +153,7 @@ def when_tickets_are_over(world: World) -> None:
     require_nothing_left(world)
 
 
-def let_go(world: World) -> None:
+def force_ended(world: World) -> None:
     """What an operator has let go of is named in the audit trail, and the reconciliation removes it later."""
     told = " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")
     if not told:
@@ -172,7 +172,7 @@ def configured(again: Deed, kind: str, *, ends_all: bool = False) -> Callable[[W
     def rest(world: World) -> None:
         require_owned(world)
         world.run(lambda: live(world, again))
-        kept = world.run(lambda: world.outside.roles.get(WEB))
+        kept = world.run(lambda: world.ports.roles.get(WEB))
         assert kind == _kind_of(kept)
         if ends_all:
             generation = world.generations.rows[WEB].number

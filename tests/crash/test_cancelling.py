@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from shared.broker.hold import Hold
+from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.leased_callers import Admission
-from shared.cloud.single_flight import SingleFlight
+from shared.core.application_lock import LockRecord
 from shared.core.names import LeaseId, ObjectId
-from shared.core.turn import Turn
-from shared.issuers.turns import TakingTurns, _Line
+from shared.issuers.application_secret.lock import ApplicationLock, _Waiters
+from shared.resilience.single_flight import SingleFlight
 from tests.crash.cancelling import cancellable, each_call_once, every_step, run, walk
 from tests.crash.conftest import replicating
 from tests.crash.crowds import CROWDS, Crowd, issuing_within_a_limit, walk_crowd
@@ -76,8 +76,8 @@ def test_a_caller_that_is_gone_before_it_is_refused_leaves_no_failure_unheard() 
         return made
 
     async def entering(world: World) -> None:
-        admitted = Admission(world.outside.leased, BOB)
-        await world.outside.roles.get(WEB)
+        admitted = Admission(world.ports.leased, BOB)
+        await world.ports.roles.get(WEB)
         await admitted.granted()
 
     for step in every_step(run(leased(), entering)):
@@ -87,26 +87,26 @@ def test_a_caller_that_is_gone_before_it_is_refused_leaves_no_failure_unheard() 
 # Defects: each is put in the place of what stands there, and a walk must notice it.
 
 
-async def _takes_and_forgets(taking: TakingTurns, turn: Turn, former: Turn | None) -> Turn:
-    return await taking.turns.take(turn, former=former)
+async def _takes_and_forgets(taking: ApplicationLock, lock: LockRecord, former: LockRecord | None) -> LockRecord:
+    return await taking.locks.take(lock, former=former)
 
 
-async def _keeps_the_line(taking: TakingTurns, line: _Line, wait_until: float) -> bool:
+async def _keeps_the_line(taking: ApplicationLock, line: _Waiters, deadline: float) -> bool:
     acquiring = asyncio.ensure_future(line.lock.acquire())
-    alarm = asyncio.ensure_future(taking.clock.sleep(wait_until - taking.clock.monotonic()))
+    alarm = asyncio.ensure_future(taking.clock.sleep(deadline - taking.clock.monotonic()))
     await asyncio.wait({acquiring, alarm}, return_when=asyncio.FIRST_COMPLETED)
     alarm.cancel()
     return acquiring.done()
 
 
 @asynccontextmanager
-async def _never_gives_back(taking: TakingTurns, application_id: ObjectId, *, wait_until: float) -> AsyncIterator[None]:
-    turn = await taking._taken(application_id, wait_until)
+async def _never_gives_back(taking: ApplicationLock, application_id: ObjectId, *, deadline: float) -> AsyncIterator[None]:
+    lock = await taking._acquire(application_id, deadline)
     yield
-    await taking.turns.give_back(turn)
+    await taking.locks.release(lock)
 
 
-async def _stops_only_at_the_end(hold: Hold, kind: type[BaseException] | None, *_: object) -> None:
+async def _stops_only_at_the_end(hold: LeaseLock, kind: type[BaseException] | None, *_: object) -> None:
     if kind is not asyncio.CancelledError:
         await hold._stop()
 
@@ -117,20 +117,20 @@ async def _stops_for_all(flight: SingleFlight[object]) -> object:
 
 _DEFECTS: dict[str, tuple[type, str, object, Callable[[], object]]] = {
     "a turn that was being taken is kept": (
-        TakingTurns,
+        ApplicationLock,
         "_take",
         _takes_and_forgets,
         lambda: walk(OPERATIONS["issue, application secret"], every_step),
     ),
     "a turn is not given back": (
-        TakingTurns,
+        ApplicationLock,
         "turn",
         _never_gives_back,
         lambda: walk(OPERATIONS["revoke, application secret"], each_call_once),
     ),
-    "a place in line is kept": (TakingTurns, "_acquired", _keeps_the_line, lambda: walk_crowd(CROWDS[0])),
+    "a place in line is kept": (ApplicationLock, "_acquired", _keeps_the_line, lambda: walk_crowd(CROWDS[0])),
     "a hold goes on": (
-        Hold,
+        LeaseLock,
         "__aexit__",
         _stops_only_at_the_end,
         lambda: walk(OPERATIONS["issue, service principal"], each_call_once),

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.issue import Issued
+from shared.broker.issue.issue import Issued
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import Target

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.broker.issue import Ask, issue
+from shared.broker.issue.issue import IssueRequest, issue
 from shared.core.errors import Unreachable
 from shared.core.lease import State
 from tests.crash.walk import Blow, Scenario, blows, require_nothing_left, require_owned, strike, sweep_once
@@ -25,7 +25,7 @@ def fresh() -> World:
 def with_another() -> World:
     """The same, and Bob holds a lease on it for two hours."""
     made = fresh()
-    made.run(lambda: issue(made.outside, request(BOB), Ask(WEB, ttl=7200)))
+    made.run(lambda: issue(made.ports, request(BOB), IssueRequest(WEB, ttl=7200)))
     return made
 
 
@@ -84,7 +84,7 @@ def test_a_worker_that_dies_at_any_call_keeps_nobody_waiting_for_long(record_pro
         made = fresh()
         strike(made, issuing, blow, Died())
         began = made.clock.monotonic()
-        made.run(lambda made=made: issue(made.outside, request(BOB), Ask(WEB)))  # type: ignore[misc]  # bound for the loop
+        made.run(lambda made=made: issue(made.ports, request(BOB), IssueRequest(WEB)))  # type: ignore[misc]  # bound for the loop
         assert made.clock.monotonic() - began < 15
         require_owned(made)
         count += 1

@@ -40,7 +40,7 @@ def test_whatever_a_forced_end_leaves_behind_is_in_the_audit_trail(
         world = scenario.make()
         strike(world, scenario.deed, blow, error)
         count, told = count + 1, told + len(world.leftovers())
-        named = let_go(world)
+        named = force_ended(world)
         if named:
             assert all(thing.owner in named for thing in world.leftovers())
         else:
@@ -49,6 +49,6 @@ def test_whatever_a_forced_end_leaves_behind_is_in_the_audit_trail(
     assert told > 0
 
 
-def let_go(world: World) -> str:
+def force_ended(world: World) -> str:
     """What the audit trail says may be left behind."""
     return " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")

@@ -29,7 +29,7 @@ def test_death_between_message_and_ticket_is_made_good_through_the_queue(kind: s
         drain(world)
         require_owned(world)
         assert {State.ENDED} == {lease.state for lease in world.leases.rows.values()}
-        assert ([], {}) == (world.leftovers(), world.tickets.kept)
+        assert ([], {}) == (world.leftovers(), world.queued_markers.kept)
 
 
 def test_a_ticket_is_never_written_before_its_message() -> None:
@@ -38,4 +38,4 @@ def test_a_ticket_is_never_written_before_its_message() -> None:
     for blow in blows(scenario):
         world = scenario.make()
         strike(world, scenario.deed, blow, Died())
-        assert set(world.tickets.kept) <= {batch.id for batch in world.revocations.messages()}
+        assert set(world.queued_markers.kept) <= {batch.id for batch in world.revocations.messages()}

@@ -144,7 +144,7 @@ def dying_after(world: World, ordinal: int) -> Callable[[Call], None]:
 async def role_narrowed(world: World) -> None:
     """Somebody takes most of the role's rights away, and revokes what is out."""
     narrow = write_role(role(principal_target(roles=1, groups=0)))
-    await put_role(world.outside, request(ADMINISTRATOR), WEB, narrow, expected=None)
+    await put_role(world.ports, request(ADMINISTRATOR), WEB, narrow, expected=None)
     await revoking_the_role(world)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from shared.broker.reconcile import reconcile
-from shared.core import mark
+from shared.broker.reconcile.reconcile import reconcile
+from shared.core import ownership
 from shared.core.directory import NewApplication
 from shared.core.footprint import Assignment
 from shared.core.lease import State
@@ -28,7 +28,7 @@ _HOURS = 6
 
 async def dry_run(world: World) -> None:
     """The same, only looking."""
-    await reconcile(world.outside, "run", dry_run=True)
+    await reconcile(world.ports, "run", dry_run=True)
 
 
 def reconcile_once(world: World) -> None:
@@ -46,18 +46,18 @@ def while_reconciling(scenario: Scenario, ordinal: int) -> World:
 
 def strangers(world: World) -> None:
     """What another broker and other people have made: all of it old, much of it called as ours is."""
-    name = mark.unique_name(THEIRS)
-    made = world.cloud.upsert_application(NewApplication(name, name, "AzureADMyOrg", (mark.TAG,), ""))
+    name = ownership.unique_name(THEIRS)
+    made = world.cloud.upsert_application(NewApplication(name, name, "AzureADMyOrg", (ownership.TAG,), ""))
     world.clock.jump(60)
     principal = world.cloud.create_principal(made.app_id)
     world.clock.jump(60)
     world.cloud.add_secret(EXISTING, THEIRS, world.clock.now())
     world.cloud.add_secret(EXISTING, "by hand", world.clock.now())
-    theirs = Assignment(SCOPES[0], mark.assignment_name(THEIRS, 0))
-    world.cloud.assign(theirs, Granted(DEFINITION, principal, None, mark.assignment_description(THEIRS)))
+    theirs = Assignment(SCOPES[0], ownership.assignment_name(THEIRS, 0))
+    world.cloud.assign(theirs, Granted(DEFINITION, principal, None, ownership.assignment_description(THEIRS)))
     world.cloud.assign(Assignment(SCOPES[0], guid(0x910)), Granted(DEFINITION, guid(0x911), None))
     world.cloud.add_member(next(iter(world.cloud.groups)), principal)
-    world.census.strange |= {made.object_id, principal, theirs}
+    world.inventory.strange |= {made.object_id, principal, theirs}
 
 
 def lost(target: Target) -> World:
@@ -77,7 +77,7 @@ def deleted(target: Target) -> World:
     world.run(lambda: issuing(world))
     world.clock.jump(60)
     for application in [each for each in world.cloud.applications.values() if each.wanted]:
-        if application.object_id not in world.census.strange:
+        if application.object_id not in world.inventory.strange:
             world.cloud.delete_application(application.object_id)
     secrets = world.cloud.applications[EXISTING].secrets
     for key_id in [key for key, kept in secrets.items() if kept.display_name == only(world)]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.broker.issue import Issued
+from shared.broker.issue.issue import Issued
 from shared.broker.revoke import revoke
 from shared.core.errors import LeaseholdError, LostRace, Pending, Refused, Throttled, Unreachable
 from shared.core.lease import State
@@ -151,7 +151,7 @@ def test_a_renewal_in_between_costs_a_repeat_nothing(kind: str) -> None:
         world = done_while_interrupted(scenario, ordinal, renewing)
         assert 1 == [event.operation for event in world.audit.events].count("reissue")
         assert 1 == len(alive(world))
-        assert not world.leases.rows[only(world)].footprint.several
+        assert not world.leases.rows[only(world)].footprint.maybe_more_secrets
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.3, 2.0])
@@ -196,4 +196,4 @@ def test_a_repeat_of_a_revoked_lease_does_not_bring_it_back() -> None:
 async def ended(world: World) -> None:
     """Alice gives the lease back; renewals of a turn may come in between."""
     with suppress(LostRace):
-        await revoke(world.outside, request(), only(world))
+        await revoke(world.ports, request(), only(world))

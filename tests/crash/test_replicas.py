@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.issue import Ask, issue
-from shared.broker.reconcile import Reconciliation, reconcile
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.core.lease import Cause, State
 from tests.crash.walk import Blow, live, require_nothing_left, require_owned, settle, strike
 from tests.fakes.calls import Died
@@ -49,7 +49,7 @@ def test_what_has_just_ended_is_no_orphan() -> None:
     for seed in SEEDS:
         REPLICAS.set(Replicas("scattered", seed))
         made = world(role(principal_target(), ttl=7200, max_ttl=7200))
-        made.run(lambda: issue(made.outside, request(), Ask(WEB)))  # noqa: B023 - run at once
+        made.run(lambda: issue(made.ports, request(), IssueRequest(WEB)))  # noqa: B023 - run at once
         made.clock.jump(7000)
         made.run(lambda: revoking(made))  # noqa: B023 - run at once
         if made.leases.rows[only(made)].state is not State.ENDED:
@@ -60,7 +60,7 @@ def test_what_has_just_ended_is_no_orphan() -> None:
 def test_what_stays_after_a_lease_has_ended_is_an_orphan_minutes_later() -> None:
     """When every replica has noticed what ended, the rest is what somebody has to remove."""
     made = world(role(principal_target(), ttl=7200, max_ttl=7200))
-    made.run(lambda: issue(made.outside, request(), Ask(WEB)))
+    made.run(lambda: issue(made.ports, request(), IssueRequest(WEB)))
     made.clock.jump(7000)
     lease, now = made.leases.rows[only(made)], made.clock.now()
     made.leases.rows[lease.id] = lease.ending(Cause.REVOKED, now, now).ended(now, timedelta(days=7))
@@ -71,4 +71,4 @@ def test_what_stays_after_a_lease_has_ended_is_an_orphan_minutes_later() -> None
 
 def reconciled(made: World) -> Reconciliation:
     """One run."""
-    return made.run(lambda: reconcile(made.outside, "run"))
+    return made.run(lambda: reconcile(made.ports, "run"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.core.errors import LostRace
-from shared.core.issue_key import IssueKey
+from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
 from tests.crash.test_races import done_while_interrupted
@@ -24,9 +24,9 @@ class OpensLate(MemoryLeases):
 
     def __init__(self, calls: Calls) -> None:
         super().__init__(calls)
-        self._unwritten: dict[LeaseId, IssueKey | None] = {}
+        self._unwritten: dict[LeaseId, IdempotencyKey | None] = {}
 
-    async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
+    async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
         """Only promises to."""
         self._unwritten[lease.id] = key
         return lease
@@ -42,7 +42,7 @@ def swapped(kind: str) -> World:
     """A world whose broker writes a lease down after it has minted."""
     made = fresh(TARGETS[kind])
     made.leases = OpensLate(made.calls)
-    made.outside = replace(made.outside, leases=made.leases)
+    made.ports = replace(made.ports, leases=made.leases)
     return made
 
 

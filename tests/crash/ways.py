@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.broker.issue import Issued
+from shared.broker.issue.issue import Issued
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable
 from shared.core.lease import State
@@ -85,5 +85,5 @@ def require_forgotten(world: World) -> None:
     sweep_once(world)
     now = world.clock.now()
     assert ({}, {}) == (world.leases.rows, world.leases.keys)
-    assert all(turn.until <= now for turn in world.turns.rows.values())
-    assert all(until <= now for _, until in world.tickets.kept.values())
+    assert all(lock.until <= now for lock in world.locks.rows.values())
+    assert all(until <= now for _, until in world.queued_markers.kept.values())

@@ -39,7 +39,7 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float) -> None:
             await asyncio.sleep(0.1)
 
 
-async def put_off(stage: Stage, made: list[dict[str, Any]]) -> None:
+async def postponed(stage: Stage, made: list[dict[str, Any]]) -> None:
     """Their holder revokes them, and is answered 202 at once."""
     web = await stage.broker("vm-web")
     async with asyncio.timeout(AT_ONCE):
@@ -59,7 +59,7 @@ async def test_what_waits_goes_on_with_the_first_call_of_a_caller_that_is_answer
     made = [await web.must("POST", ISSUE, {}) for _ in range(3)]
     waiting: asyncio.Task[httpx.Response] = asyncio.create_task(web.call("POST", ISSUE, {}))
     await known_to_be_down(stage)
-    await put_off(stage, made)
+    await postponed(stage, made)
     await stage.faults()
     issued = await waiting
     assert 201 == issued.status_code, issued.text
@@ -75,7 +75,7 @@ async def test_what_waits_goes_on_with_the_next_sweep_when_nobody_calls(stage: S
     await stage.faults(DOWN)
     first = await web.call("DELETE", f"leases/{made[0]['lease']['id']}")
     assert (202, "ending") == (first.status_code, first.json()["state"])
-    await put_off(stage, made[1:])
+    await postponed(stage, made[1:])
     await stage.faults()
     await stage.sweep()
     await until(lambda: over(stage, made), SOON)

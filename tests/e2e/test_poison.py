@@ -11,7 +11,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue.aio import QueueClient
 
-from shared.core.batch import POISON, Batch, write_message
+from shared.core.message import POISON, Batch, write_message
 from shared.core.names import LeaseId
 from tests.by_hand import make_due
 from tests.e2e.conftest import Stage

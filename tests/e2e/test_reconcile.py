@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from shared.core import mark
+from shared.core import ownership
 from shared.core.names import LeaseId
 from tests.e2e.conftest import SETTLE, Stage
 
@@ -37,8 +37,8 @@ class Hand:
 
     async def application(self, lease_id: LeaseId) -> tuple[str, str]:
         """Makes what a lease makes: the ids of the application and of its service principal."""
-        name = mark.unique_name(lease_id)
-        body = {"displayName": name, "tags": [mark.TAG], "signInAudience": "AzureADMyOrg"}
+        name = ownership.unique_name(lease_id)
+        body = {"displayName": name, "tags": [ownership.TAG], "signInAudience": "AzureADMyOrg"}
         made = await self.graph("PATCH", f"/applications(uniqueName='{name}')", body, prefer="create-if-missing")
         principal = await self.graph("POST", "/servicePrincipals", {"appId": made["appId"]})
         ends = {"endDateTime": f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"}
@@ -93,10 +93,10 @@ async def test_what_the_broker_has_lost_sight_of_is_removed_and_lookalikes_stay(
     broker, neighbour = Hand(stage, "leasehold"), Hand(stage, "other-broker")
     ours, principal = await broker.application(LOST)
     theirs, _ = await neighbour.application(THEIRS)
-    vanished, theirs_too, by_hand = mark.assignment_name(LOST, 1), str(uuid4()), str(uuid4())
-    await broker.assign(mark.assignment_name(LOST, 0), principal, mark.assignment_description(LOST))
-    await broker.assign(vanished, str(uuid4()), mark.assignment_description(LOST))
-    await broker.assign(theirs_too, str(uuid4()), mark.assignment_description(THEIRS))
+    vanished, theirs_too, by_hand = ownership.assignment_name(LOST, 1), str(uuid4()), str(uuid4())
+    await broker.assign(ownership.assignment_name(LOST, 0), principal, ownership.assignment_description(LOST))
+    await broker.assign(vanished, str(uuid4()), ownership.assignment_description(LOST))
+    await broker.assign(theirs_too, str(uuid4()), ownership.assignment_description(THEIRS))
     await broker.assign(by_hand, str(uuid4()), "for the night shift")
     admin = await stage.broker("admin")
     assert (await admin.must("POST", "reconcile?dry_run=true"))["findings"] == []
@@ -112,7 +112,7 @@ async def test_what_the_broker_has_lost_sight_of_is_removed_and_lookalikes_stay(
     applications, binned, assignments = await names(stage)
     assert {ours, principal}.isdisjoint(applications | binned)
     assert theirs in applications
-    assert {theirs_too, by_hand} == assignments & {theirs_too, by_hand, vanished, mark.assignment_name(LOST, 0)}
+    assert {theirs_too, by_hand} == assignments & {theirs_too, by_hand, vanished, ownership.assignment_name(LOST, 0)}
     told = await stage.events(reply.headers["x-request-id"])
     assert ["reconcile"] * 3 == [event["operation"] for event in told]
     assert (await admin.must("GET", "status"))["reconciliation"]["summary"]["removed"] == 2

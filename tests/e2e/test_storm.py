@@ -61,7 +61,7 @@ async def test_killing_the_worker_at_random_moments_orphans_nothing(stage: Stage
         await asyncio.gather(*storm)
         await host.start()
     assert (0, 0) in outcomes
-    await give_back(web)
+    await release(web)
     # A dead worker's holds have lapsed by now, and so has the time in which a fresh object may read as absent.
     await asyncio.sleep(HOLD + 1)
     await stage.sweep()
@@ -71,7 +71,7 @@ async def test_killing_the_worker_at_random_moments_orphans_nothing(stage: Stage
     assert {lease["state"] for lease in await stage.leases(await stage.broker("admin"))} <= {"ended", "ending"}
 
 
-async def give_back(web: Broker) -> None:
+async def release(web: Broker) -> None:
     """Whoever got no answer to its issue or revocation revokes what it finds under its name."""
     listed: dict[str, Any] = await web.must("GET", "leases?limit=1000&state=active")
     await asyncio.gather(*(web.call("DELETE", f"leases/{lease['id']}") for lease in listed["leases"]))

@@ -178,6 +178,6 @@ class FakeProbe:
     calls: Calls
     state: CloudState
 
-    async def signs_in(self, client_id: ObjectId, secret: Secret, *, wait_until: float) -> bool:  # noqa: ARG002 - asks once
+    async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:  # noqa: ARG002 - asks once
         """See the port."""
         return await self.calls.through("probe.signs_in", lambda: self.state.signs_in(client_id, secret), client_id)

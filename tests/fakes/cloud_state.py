@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.cloud.consistency import Consistency, Fact, Observer
-from shared.core import mark
+from shared.core import ownership
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.errors import Absent, DefinitionGone, Doubtful, Locked, Refused
+from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -50,7 +50,7 @@ class Application:
     def is_marked(self) -> bool:
         """Whether it looks like a lease's own."""
         display_name, tags = (self.wanted.display_name, self.wanted.tags) if self.wanted else ("", self.tags)
-        return mark.is_marked(self.unique_name, display_name, tags)
+        return ownership.is_marked(self.unique_name, display_name, tags)
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class CloudState:
                 self.principals[made.object_id] = made
                 self._made(made.object_id, "principal")
                 return made.object_id
-        raise Doubtful("does not reference a valid application object", status=400)
+        raise AmbiguousRefusal("does not reference a valid application object", status=400)
 
     def find_principal(self, app_id: ObjectId) -> ObjectId:
         """Raises ``Absent``."""

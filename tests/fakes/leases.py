@@ -10,10 +10,11 @@ from datetime import datetime
 from shared.core.errors import LostRace, Unreadable
 from shared.core.footprint import Footprint
 from shared.core.generation import Generation
-from shared.core.issue_key import IssueKey
+from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import LeaseQuery, Page, Room
+from shared.core.ports.leases import LeaseQuery, Room
+from shared.core.ports.page import Page
 from tests.fakes.calls import Calls
 from tests.fakes.versions import Versions
 
@@ -23,17 +24,17 @@ class MemoryLeases:
 
     def __init__(self, calls: Calls) -> None:
         self.rows: dict[LeaseId, Lease] = {}
-        self.keys: dict[str, IssueKey] = {}
+        self.keys: dict[str, IdempotencyKey] = {}
         self.unreadable: set[LeaseId] = set()
         """Leases whose own rows are damaged; what listings read of them is not."""
         self._calls = calls
         self._versions = Versions()
 
-    async def open(self, lease: Lease, key: IssueKey | None = None) -> Lease:
+    async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
         """See the port."""
         return await self._calls.through("leases.open", lambda: self._open(lease, key), lease)
 
-    async def find_key(self, digest: str) -> IssueKey | None:
+    async def find_key(self, digest: str) -> IdempotencyKey | None:
         """See the port."""
         return await self._calls.through("leases.find_key", lambda: self.keys.get(digest), digest)
 
@@ -92,9 +93,9 @@ class MemoryLeases:
         )
         return page.items
 
-    async def census(self) -> Mapping[tuple[RoleName, State], int]:
+    async def count(self) -> Mapping[tuple[RoleName, State], int]:
         """See the port."""
-        return await self._calls.through("leases.census", self._census)
+        return await self._calls.through("leases.count", self._inventory)
 
     def _get(self, lease_id: LeaseId) -> Lease | None:
         if lease_id in self.unreadable:
@@ -104,14 +105,14 @@ class MemoryLeases:
     def _footprints(self) -> tuple[tuple[LeaseId, Footprint | None], ...]:
         return tuple((each.id, None if each.id in self.unreadable else each.footprint) for each in self.rows.values())
 
-    def _open(self, lease: Lease, key: IssueKey | None) -> Lease:
+    def _open(self, lease: Lease, key: IdempotencyKey | None) -> Lease:
         if lease.id in self.rows:
             raise LostRace
         if key is not None:
             self._give(key, lease)
         return self._keep(lease)
 
-    def _give(self, key: IssueKey, lease: Lease) -> None:
+    def _give(self, key: IdempotencyKey, lease: Lease) -> None:
         assert key.shard == lease.id.shard, "the two would lie in different partitions"
         found = self.keys.get(key.digest)
         if key.version != (found.version if found else ""):
@@ -162,7 +163,7 @@ class MemoryLeases:
         planned = frozenset(lease_id for lease_id in admitted if states.get(lease_id) is State.PLANNED)
         return Room(len(planned) + sum(state is State.ACTIVE for state in states.values()), planned)
 
-    def _census(self) -> Mapping[tuple[RoleName, State], int]:
+    def _inventory(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())
 
 

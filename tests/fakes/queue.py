@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.core.batch import Batch, Message, Recall, read_message, write_message
+from shared.core.message import Batch, Message, Recall, read_message, write_message
 from shared.core.names import LeaseId
 from tests.fakes.calls import Calls
 
@@ -29,8 +29,8 @@ class MemoryRevocations:
         return [said for text in self.texts if isinstance(said := read_message(text), Recall)]
 
 
-class MemoryTickets:
-    """Satisfies ``Tickets``."""
+class MemoryQueuedMarkers:
+    """Satisfies ``QueuedMarkers``."""
 
     def __init__(self, calls: Calls) -> None:
         self.kept: dict[str, tuple[frozenset[LeaseId], datetime]] = {}
@@ -39,16 +39,16 @@ class MemoryTickets:
     async def note(self, batch: Batch, until: datetime) -> None:
         """See the port."""
         await self._calls.through(
-            "tickets.note", lambda: self.kept.setdefault(batch.id, (frozenset(batch.leases), until)), batch
+            "queued_markers.note", lambda: self.kept.setdefault(batch.id, (frozenset(batch.leases), until)), batch
         )
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
         """See the port."""
-        return await self._calls.through("tickets.waiting", lambda: self._waiting(now))
+        return await self._calls.through("queued_markers.waiting", lambda: self._waiting(now))
 
     async def forget(self, batch_id: str) -> None:
         """See the port."""
-        await self._calls.through("tickets.forget", lambda: self.kept.pop(batch_id, None), batch_id)
+        await self._calls.through("queued_markers.forget", lambda: self.kept.pop(batch_id, None), batch_id)
 
     def _waiting(self, now: datetime) -> frozenset[LeaseId]:
         self.kept = {batch_id: ticket for batch_id, ticket in self.kept.items() if ticket[1] > now}

@@ -11,7 +11,10 @@ from shared.core.audit import AuditEvent
 from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
 from shared.core.forms import ROLE
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import Admissions, AuditQuery, Count, Noted, Page, Run
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.documents import Admissions
+from shared.core.ports.page import Page
+from shared.core.ports.run_history import Count, Noted, Run
 from shared.core.role import Role
 from shared.core.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
@@ -140,8 +143,8 @@ def _matches(event: AuditEvent, query: AuditQuery) -> bool:
     return all(wanted)
 
 
-class MemoryJournal:
-    """Satisfies ``Journal``."""
+class MemoryRunHistory:
+    """Satisfies ``RunHistory``."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -149,35 +152,35 @@ class MemoryJournal:
 
     async def noted(self) -> Noted:
         """See the port."""
-        return await self._calls.through("journal.noted", lambda: self._noted)
+        return await self._calls.through("run_history.noted", lambda: self._noted)
 
     async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
         """See the port."""
-        await self._calls.through("journal.swept", lambda: self._note(sweep=(at, dict(summary)), overdue=tuple(overdue)))
+        await self._calls.through("run_history.swept", lambda: self._note(sweep=(at, dict(summary)), overdue=tuple(overdue)))
 
     async def last_sweep(self) -> Run | None:
         """See the port."""
-        return await self._calls.through("journal.last_sweep", lambda: self._noted.sweep)
+        return await self._calls.through("run_history.last_sweep", lambda: self._noted.sweep)
 
     async def last_reconciliation(self) -> Run | None:
         """See the port."""
-        return await self._calls.through("journal.last_reconciliation", lambda: self._noted.reconciliation)
+        return await self._calls.through("run_history.last_reconciliation", lambda: self._noted.reconciliation)
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
         """See the port."""
-        await self._calls.through("journal.reconciled", lambda: self._note(reconciliation=(at, dict(summary))))
+        await self._calls.through("run_history.reconciled", lambda: self._note(reconciliation=(at, dict(summary))))
 
     async def counted(self, count: Count) -> None:
         """See the port."""
-        await self._calls.through("journal.counted", lambda: self._note(count=replace(count, leases=dict(count.leases))))
+        await self._calls.through("run_history.counted", lambda: self._note(count=replace(count, leases=dict(count.leases))))
 
     async def last_count(self) -> Count | None:
         """See the port."""
-        return await self._calls.through("journal.last_count", lambda: self._noted.count)
+        return await self._calls.through("run_history.last_count", lambda: self._noted.count)
 
     async def reachable(self) -> bool:
         """See the port."""
-        return await self._calls.through("journal.reachable", lambda: True)
+        return await self._calls.through("run_history.reachable", lambda: True)
 
     def contents(self) -> str:
         """All that is kept, to be compared."""

@@ -10,31 +10,31 @@ from random import Random
 from typing import Any
 
 from local.cloud.consistency import Consistency
-from shared.broker.outside import Outside, Request, Timing
-from shared.core.caller import ADMIN, AUDITOR, Caller, CallerKind
+from shared.broker.ports import Actor, Ports, Timing
+from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
 from shared.core.definition import Powers
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
-from shared.core.issuer import Issuer
 from shared.core.names import ObjectId, RoleName, Scope
-from shared.core.outages import Outages
-from shared.core.patience import Patience
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget, AzureRole, Bounds, Role, ServicePrincipalTarget, Target
-from shared.issuers.application_secret import ApplicationSecretIssuer
-from shared.issuers.service_principal import ServicePrincipalIssuer
-from shared.issuers.turns import TakingTurns
+from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
+from shared.issuers.application_secret.lock import ApplicationLock
+from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.kinds.kind import Issuer
+from shared.resilience.outages import Outages
+from shared.resilience.retry import Retry
+from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls
-from tests.fakes.census import FakeCensus
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.generations import MemoryGenerations
+from tests.fakes.inventory import FakeInventory
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.loop import StillLoop
-from tests.fakes.queue import MemoryRevocations, MemoryTickets
-from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
-from tests.fakes.turns import MemoryTurns
+from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
+from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
 
 def guid(number: int) -> ObjectId:
@@ -57,7 +57,7 @@ WEB = RoleName.parse("web")
 
 def application(object_id: ObjectId, **more: Any) -> Caller:
     """A verified caller that is an application."""
-    return Caller(object_id, TENANT, CallerKind.APPLICATION, f"fingerprint-{object_id[:8]}", **more)
+    return Caller(object_id, TENANT, CallerType.APPLICATION, f"fingerprint-{object_id[:8]}", **more)
 
 
 ALICE = application(guid(0x400), app_id=guid(0x401), name="alice")
@@ -66,9 +66,9 @@ ADMINISTRATOR = application(guid(0x420), app_roles=frozenset({ADMIN}))
 WATCHER = application(guid(0x430), app_roles=frozenset({AUDITOR}))
 
 
-def request(caller: Caller = ALICE, request_id: str = "req-1") -> Request:
+def request(caller: Caller = ALICE, request_id: str = "req-1") -> Actor:
     """A request of that caller."""
-    return Request(caller, request_id)
+    return Actor(caller, request_id)
 
 
 READS = Powers(only_reads=True)
@@ -119,15 +119,15 @@ class World:
     leases: MemoryLeases
     roles: MemoryRoles
     audit: MemoryAudit
-    journal: MemoryJournal
-    turns: MemoryTurns
+    run_history: MemoryRunHistory
+    locks: MemoryApplicationLocks
     revocations: MemoryRevocations
-    tickets: MemoryTickets
+    queued_markers: MemoryQueuedMarkers
     generations: MemoryGenerations
     leased: MemoryLeasedPrincipals
-    outside: Outside = field(init=False)
+    ports: Ports = field(init=False)
     issuers: FakeIssuers = field(init=False)
-    census: FakeCensus = field(init=False)
+    inventory: FakeInventory = field(init=False)
 
     def leftovers(self) -> list[Thing]:
         """What is in Azure beside the furniture."""
@@ -140,9 +140,9 @@ class World:
     def coworker(self) -> World:
         """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
         other = replace(self)
-        other.issuers = _issuers(other, self.outside.protected)
-        other.census = self.census
-        other.outside = replace(self.outside, issuers=other.issuers, outages=Outages())
+        other.issuers = _issuers(other, self.ports.protected)
+        other.inventory = self.inventory
+        other.ports = replace(self.ports, issuers=other.issuers, outages=Outages())
         return other
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -180,31 +180,31 @@ def world(
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag, REPLICAS.get().on(clock))
     calls.arriving = cloud.arriving
     made = World(
-        *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryJournal(calls)),
-        *(MemoryTurns(calls), MemoryRevocations(calls), MemoryTickets(calls), MemoryGenerations(calls)),
+        *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryRunHistory(calls)),
+        *(MemoryApplicationLocks(calls), MemoryRevocations(calls), MemoryQueuedMarkers(calls), MemoryGenerations(calls)),
         MemoryLeasedPrincipals(calls),
     )
     _furnish(cloud)
     for each in roles:
         made.roles.keep(each)
     made.issuers = _issuers(made, protected or Protected())
-    made.census = FakeCensus(calls, cloud, BROKER)
-    made.outside = Outside(
+    made.inventory = FakeInventory(calls, cloud, BROKER)
+    made.ports = Ports(
         clock,
         ids,
         made.leases,
         made.roles,
         made.audit,
-        made.journal,
+        made.run_history,
         made.issuers,
         made.revocations,
-        made.tickets,
+        made.queued_markers,
         timing or Timing(),
         protected or Protected(),
         generations=made.generations,
         tenants=frozenset({TENANT, OTHER_TENANT}),
         leased=made.leased,
-        census=lambda: made.census,
+        inventory=lambda: made.inventory,
     )
     return made
 
@@ -217,11 +217,11 @@ def _furnish(cloud: CloudState) -> None:
 
 
 def _issuers(made: World, protected: Protected) -> FakeIssuers:
-    patience, probe = Patience(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
+    retry, probe = Retry(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
     directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
     applications = FakeApplications(made.calls, made.cloud)
-    turns = TakingTurns(made.turns, made.clock, made.ids)
+    locks = ApplicationLock(made.locks, made.clock, made.ids)
     return FakeIssuers(
-        ServicePrincipalIssuer(directory, authorization, probe, patience, TENANT),
-        ApplicationSecretIssuer(applications, turns, probe, patience, TENANT, BROKER_APP_ID, protected.identities),
+        ServicePrincipalIssuer(directory, authorization, probe, retry, TENANT),
+        ApplicationSecretIssuer(applications, locks, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
     )

@@ -15,7 +15,7 @@ from local.snapshots import INFRA
 from shared import settings
 from shared.core.azure_codes import GRAPH, RESOURCE_MANAGER
 from shared.core.names import RoleName
-from shared.triggers.problem import meaning_of
+from shared.triggers.http.problem import meaning_of
 from tests.fakes.world import role, world
 from tests.triggers.app import App
 

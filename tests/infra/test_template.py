@@ -24,10 +24,10 @@ from local.snapshots import (
     read,
 )
 from shared import settings, wiring
-from shared.cloud.audit_table import TableAudit
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.role_table import TableRoles
-from shared.cloud.ticket_table import TableTickets
+from shared.cloud.storage.audit_table import TableAudit
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+from shared.cloud.storage.role_table import TableRoles
 from shared.triggers import queues
 
 PRODUCT = INFRA.parent / "shared"
@@ -152,7 +152,7 @@ def test_the_brokers_own_resource_group_is_protected(plain: Snapshot, app: Snaps
 
 def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
     """By the names that its stores take when nobody names another."""
-    stores = (TableLeases, TableRoles, TableAudit, TableTickets)
+    stores = (TableLeases, TableRoles, TableAudit, TableQueuedMarkers)
     used = {str(inspect.signature(store).parameters["name"].default) for store in stores}
     made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")}
 
@@ -162,7 +162,7 @@ def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
 def test_the_queues_are_those_that_the_functions_listen_to(plain: Snapshot) -> None:
     """By the names in their triggers."""
     functions = func.FunctionApp()
-    functions.register_functions(queues.blueprint(wiring.outside))
+    functions.register_functions(queues.blueprint(wiring.ports))
     bindings = [json.loads(each.get_function_json())["bindings"][0] for each in functions.get_functions()]
     made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from shared.core.footprint import Footprint
-from shared.core.issuer import Issuer, Minted, Order
 from shared.core.names import LeaseId
 from shared.core.role import Target
+from shared.kinds.kind import Issuer, Minted, Order
 from tests.fakes.world import WEB, World, principal_target, world
 
 
@@ -16,7 +16,7 @@ def order(world: World, target: Target, *, seconds: float = 180.0) -> Order:
     """For a new lease of that target, with so much time."""
     now = world.clock.now()
     lease_id = LeaseId.of(WEB, world.ids.ulid(now))
-    return Order(lease_id, target, now + timedelta(hours=1), world.outside.within(seconds))
+    return Order(lease_id, target, now + timedelta(hours=1), world.ports.within(seconds))
 
 
 @dataclass(slots=True)
@@ -47,9 +47,9 @@ class Job:
 
     async def undo(self, *, young: bool = False, seconds: float = 60.0, again: bool = False) -> bool:
         """Locates what is not known, then undoes; keeps what is noted."""
-        wait_until = self.world.outside.within(seconds)
-        self.footprint = await self.issuer.locate(self.footprint, young=young, wait_until=wait_until)
-        return await self.issuer.undo(self.footprint, young=young, wait_until=wait_until, again=again, note=self._note)
+        deadline = self.world.ports.within(seconds)
+        self.footprint = await self.issuer.locate(self.footprint, young=young, deadline=deadline)
+        return await self.issuer.undo(self.footprint, young=young, deadline=deadline, again=again, note=self._note)
 
     def _note(self, footprint: Footprint) -> None:
         self.noted.append(footprint)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from shared.core.application_lock import LockRecord
 from shared.core.errors import (
     Absent,
     ConcurrentChange,
@@ -20,13 +21,12 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.footprint import ApplicationSecretFootprint
-from shared.core.issuer import SecretOrder
 from shared.core.names import ObjectId
 from shared.core.protection import Protected
 from shared.core.role import ApplicationSecretTarget
-from shared.core.turn import Turn
-from shared.issuers.application_secret import MOST_CREDENTIALS, SCARCE
-from shared.issuers.turns import LASTS as TURN_LASTS
+from shared.issuers.application_secret.issuer import MOST_CREDENTIALS, SCARCE
+from shared.issuers.application_secret.lock import LASTS as TURN_LASTS
+from shared.kinds.kind import SecretOrder
 from tests.fakes.cloud_state import StoredSecret
 from tests.fakes.world import EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL, TENANT, guid, secret_target, world
 from tests.issuers.orders import Job
@@ -149,13 +149,13 @@ async def test_a_young_secret_is_doubted_from_when_it_was_first_missed() -> None
     """However long its turn was waited for: a crowd must not make it look gone."""
     one = job(lag=33.0)
     await one.mint()
-    await one.world.turns.take(Turn(EXISTING, "another", one.world.clock.now() + timedelta(seconds=30)), former=None)
+    await one.world.locks.take(LockRecord(EXISTING, "another", one.world.clock.now() + timedelta(seconds=30)), former=None)
     busy = TURN_LASTS * 3
 
     async def renewing() -> None:
         while one.world.clock.monotonic() < began + busy:
-            held = one.world.turns.rows[EXISTING]
-            await one.world.turns.take(held, former=held)
+            held = one.world.locks.rows[EXISTING]
+            await one.world.locks.take(held, former=held)
             await one.world.clock.sleep(1)
 
     began = one.world.clock.monotonic()
@@ -219,7 +219,7 @@ async def test_refuses_what_is_not_its_own() -> None:
     with pytest.raises(TypeError, match="not a service principal target"):
         other.plan(one.order)
     with pytest.raises(TypeError, match="not a service principal's footprint"):
-        await other.undo(one.footprint, young=False, wait_until=0)
+        await other.undo(one.footprint, young=False, deadline=0)
 
 
 # Head-room
@@ -266,7 +266,7 @@ async def test_a_full_application_is_told_before_anything_is_made(secrets: int, 
         await one.mint()
     assert "application_full" == caught.value.stable_code
     assert [] == one.world.calls.named("applications.add_secret")
-    assert {} == one.world.turns.rows
+    assert {} == one.world.locks.rows
 
 
 async def test_an_application_that_entra_calls_full_is_full() -> None:
@@ -284,7 +284,7 @@ async def test_where_room_is_scarce_it_is_counted_again_in_ones_turn(secrets: in
     one = job()
     furnished(one, secrets)
     held: list[bool] = []
-    one.world.calls.watch = lambda call: held.append(EXISTING in one.world.turns.rows) if "credentials" in call.name else None
+    one.world.calls.watch = lambda call: held.append(EXISTING in one.world.locks.rows) if "credentials" in call.name else None
     await one.mint()
     assert [False, True][:counts] == held
 
@@ -330,12 +330,12 @@ async def test_every_change_is_made_in_a_turn() -> None:
     """Nobody has one before or after."""
     one = job()
     held: list[tuple[str, bool]] = []
-    one.world.calls.watch = lambda call: held.append((call.name, EXISTING in one.world.turns.rows))
+    one.world.calls.watch = lambda call: held.append((call.name, EXISTING in one.world.locks.rows))
     await one.mint()
     await one.undo()
-    changes = {name: turn for name, turn in held if name.endswith("_secret")}
+    changes = {name: lock for name, lock in held if name.endswith("_secret")}
     assert {"applications.add_secret": True, "applications.remove_secret": True} == changes
-    assert {} == one.world.turns.rows
+    assert {} == one.world.locks.rows
 
 
 async def test_the_turn_is_given_back_between_two_attempts() -> None:
@@ -343,7 +343,7 @@ async def test_the_turn_is_given_back_between_two_attempts() -> None:
     one = job()
     one.world.calls.fail("applications.add_secret", ConcurrentChange(), times=2)
     await one.mint()
-    assert (3, 3) == tuple(len(one.world.calls.named(f"turns.{name}")) for name in ("take", "give_back"))
+    assert (3, 3) == tuple(len(one.world.calls.named(f"locks.{name}")) for name in ("take", "release"))
 
 
 async def test_a_crowd_at_one_application_meets_no_concurrency_violation() -> None:
@@ -361,8 +361,8 @@ async def test_a_crowd_at_one_application_meets_no_concurrency_violation() -> No
 async def test_a_turn_that_does_not_come_in_time_is_azure_busy() -> None:
     """The order's time is over; nothing was made."""
     one = Job(world(), secret_target(), seconds=5.0)
-    kept = Turn(EXISTING, "another", one.world.clock.now() + timedelta(hours=1))
-    await one.world.turns.take(kept, former=None)
+    kept = LockRecord(EXISTING, "another", one.world.clock.now() + timedelta(hours=1))
+    await one.world.locks.take(kept, former=None)
     with pytest.raises(ConcurrentChange):
         await one.mint()
     assert [] == one.world.calls.named("applications.add_secret")
@@ -375,7 +375,7 @@ async def test_where_there_may_be_several_secrets_all_are_removed_and_none_is_su
     assert isinstance(minted.footprint, ApplicationSecretFootprint)
     one.world.cloud.add_secret(EXISTING, one.order.lease_id, one.order.secret_end)
     one.world.cloud.add_secret(EXISTING, "another lease's", one.order.secret_end)
-    one.footprint = replace(minted.footprint, several=True)
+    one.footprint = replace(minted.footprint, maybe_more_secrets=True)
     assert not await one.undo(young=True)
     assert ["another lease's"] == [thing.owner for thing in one.world.leftovers()]
 
@@ -393,7 +393,7 @@ async def test_a_fresh_secret_finds_the_application_full() -> None:
     one = job()
     await one.mint()
     one.world.calls.fail("applications.add_secret", Full())
-    order = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, wait_until=one.order.wait_until)
+    order = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, deadline=one.order.deadline)
     with pytest.raises(Conflict) as caught:
-        await one.issuer.reissue(order, one.footprint, one.noted.append)
+        await one.issuer.credential(order, one.footprint, one.noted.append)
     assert "application_full" == caught.value.stable_code

@@ -10,8 +10,8 @@ import pytest
 
 from shared.core.errors import Absent, Malformed, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.footprint import ServicePrincipalFootprint
-from shared.core.issuer import SecretOrder
 from shared.core.role import Target
+from shared.kinds.kind import SecretOrder
 from tests.fakes.world import EXISTING, principal_target, secret_target, world
 from tests.issuers.orders import Job
 
@@ -46,16 +46,16 @@ async def _undo_without_principal(job: Job) -> object:
 
 
 async def _retire(job: Job) -> object:
-    return await job.issuer.retire(_secret_order(job), job.footprint)
+    return await job.issuer.remove_former(_secret_order(job), job.footprint)
 
 
 async def _retire_several(job: Job) -> object:
-    several: Any = replace(job.footprint, several=True)
-    return await job.issuer.retire(_secret_order(job), several)
+    maybe_more_secrets: Any = replace(job.footprint, maybe_more_secrets=True)
+    return await job.issuer.remove_former(_secret_order(job), maybe_more_secrets)
 
 
 async def _reissue(job: Job) -> object:
-    return await job.issuer.reissue(_secret_order(job), job.footprint, lambda _: None)
+    return await job.issuer.credential(_secret_order(job), job.footprint, lambda _: None)
 
 
 async def _resolve(job: Job) -> object:
@@ -68,8 +68,8 @@ async def _resolve_unowned(job: Job) -> object:
 
 
 def _secret_order(job: Job) -> SecretOrder:
-    wait_until = job.world.outside.within(60.0)
-    return SecretOrder(job.order.lease_id, job.order.secret_end, young=False, wait_until=wait_until)
+    deadline = job.world.ports.within(60.0)
+    return SecretOrder(job.order.lease_id, job.order.secret_end, young=False, deadline=deadline)
 
 
 _RESOLVING = (_resolve, _resolve_unowned)
@@ -151,7 +151,7 @@ async def test_a_young_secret_that_was_missed_once_and_cannot_be_looked_for_agai
     job.world.calls.fail(name, Absent("not yet", status=404))
     job.world.calls.fail(name, NOES[no](), times=_ALWAYS)
     with pytest.raises(Upstream) as failure:
-        await job.issuer.retire(replace(_secret_order(job), young=True), job.footprint)
+        await job.issuer.remove_former(replace(_secret_order(job), young=True), job.footprint)
     assert type(NOES[no]()) is type(failure.value)
 
 

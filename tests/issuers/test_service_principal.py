@@ -15,8 +15,8 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.footprint import Assignment, ServicePrincipalFootprint
-from shared.core.issuer import SecretOrder, unheard
 from shared.core.role import AzureRole, ServicePrincipalTarget
+from shared.kinds.kind import SecretOrder, unheard
 from tests.fakes.world import (
     DEFINITION,
     GROUPS,
@@ -227,7 +227,7 @@ async def test_locating_makes_no_call_when_all_ids_are_known() -> None:
     one = job()
     await one.mint()
     before = len(one.world.calls.made)
-    await one.issuer.locate(one.footprint, young=True, wait_until=2000)
+    await one.issuer.locate(one.footprint, young=True, deadline=2000)
     assert before == len(one.world.calls.made)
 
 
@@ -236,7 +236,7 @@ async def test_locating_finds_what_the_names_lead_to() -> None:
     one = job()
     planned = one.footprint
     minted = await one.mint()
-    found = await one.issuer.locate(planned, young=False, wait_until=2000)
+    found = await one.issuer.locate(planned, young=False, deadline=2000)
     # The secret goes with its application: nobody looks for it.
     assert isinstance(minted.footprint, ServicePrincipalFootprint)
     assert replace(minted.footprint, secret_id=None) == found
@@ -248,7 +248,7 @@ async def test_locating_an_application_without_principal_finds_half() -> None:
     planned = one.footprint
     await one.mint()
     one.world.cloud.principals.clear()
-    found = await one.issuer.locate(planned, young=False, wait_until=2000)
+    found = await one.issuer.locate(planned, young=False, deadline=2000)
     assert isinstance(found, ServicePrincipalFootprint)
     assert (True, None) == (found.app_id is not None, found.principal_id)
 
@@ -307,7 +307,7 @@ async def test_refuses_what_is_not_its_own() -> None:
     with pytest.raises(TypeError, match="not an application secret"):
         other.plan(one.order)
     with pytest.raises(TypeError, match="not an application secret"):
-        await other.undo(one.footprint, young=False, wait_until=0)
+        await other.undo(one.footprint, young=False, deadline=0)
     with pytest.raises(TypeError, match="not a service principal target"):
         one.issuer.plan(replace(one.order, target=secret_target()))
 
@@ -315,7 +315,7 @@ async def test_refuses_what_is_not_its_own() -> None:
 async def test_a_lease_whose_application_is_unknown_gets_no_secret() -> None:
     """No active lease is without one: that is a defect, told before anything is asked of Azure."""
     one = job()
-    asked = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, wait_until=one.order.wait_until)
+    asked = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, deadline=one.order.deadline)
     with pytest.raises(TypeError, match="application is known"):
-        await one.issuer.reissue(asked, one.footprint, unheard)
+        await one.issuer.credential(asked, one.footprint, unheard)
     assert [] == one.world.calls.made

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from shared.core.errors import Absent, Doubtful, Locked, Refused, Unreachable
+from shared.core.errors import Absent, AmbiguousRefusal, Locked, Refused, Unreachable
 from shared.core.footprint import ServicePrincipalFootprint
 from tests.fakes.world import SCOPES
 from tests.issuers.orders import Job
@@ -246,7 +246,7 @@ async def test_an_application_does_not_take_an_unknown_principal_into_the_bin(hi
     assert [] == hidden.world.leftovers()
 
 
-@pytest.mark.parametrize("no", [Refused("forbidden", status=403), Doubtful("no such application", status=400)])
+@pytest.mark.parametrize("no", [Refused("forbidden", status=403), AmbiguousRefusal("no such application", status=400)])
 async def test_an_application_whose_principal_cannot_be_made_has_none(hidden: Job, no: Refused) -> None:
     """Azure says so: the application goes."""
     hidden.world.cloud.principals.clear()

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shared.broker.configure import delete_role
-from shared.broker.issue import Ask, Issued, issue
-from shared.broker.reconcile import reconcile
+from shared.broker.ending.sweep import sweep
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
 from shared.core.caller import Caller
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Lease, State
@@ -57,26 +57,26 @@ class Machine(RuleBasedStateMachine):
     @rule(role=ROLES, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
     def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: Blow | None) -> None:
         """A caller asks once."""
-        self._take(lambda outside: issue(outside, request(caller), Ask(role, ttl)), death)
+        self._take(lambda ports: issue(ports, request(caller), IssueRequest(role, ttl)), death)
 
     @rule(role=ROLES, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
     def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: Blow | None) -> None:
         """A caller asks under a key, for the first time or again."""
-        self._take(lambda outside: issue_once(outside, request(caller), Ask(role), key), death)
+        self._take(lambda ports: issue_once(ports, request(caller), IssueRequest(role), key), death)
 
     @precondition(lambda self: self.stage.leases.rows)
     @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]), death=DEATHS)
     def renew(self, pick: int, seconds: int, death: Blow | None) -> None:
         """A holder wants more time."""
         lease = self._picked(pick)
-        self.stage.do(lambda outside: renew(outside, request(_holder(lease)), lease.id, seconds), death)
+        self.stage.do(lambda ports: renew(ports, request(_holder(lease)), lease.id, seconds), death)
 
     @precondition(lambda self: self.stage.leases.rows)
     @rule(pick=PICKS, death=DEATHS)
     def revoke(self, pick: int, death: Blow | None) -> None:
         """A holder gives a lease back."""
         lease = self._picked(pick)
-        self.stage.do(lambda outside: revoke(outside, request(_holder(lease)), lease.id), death)
+        self.stage.do(lambda ports: revoke(ports, request(_holder(lease)), lease.id), death)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 60.0, 300.0, 700.0, 3600.0, 14400.0]))
     def tick(self, seconds: float) -> None:
@@ -106,21 +106,21 @@ class Machine(RuleBasedStateMachine):
     @rule(death=DEATHS)
     def sweep(self, death: Blow | None) -> None:
         """The timer's work."""
-        self.stage.do(lambda outside: sweep(outside, "sweep"), death)
+        self.stage.do(lambda ports: sweep(ports, "sweep"), death)
         if not self.stage.died:
             self.swept_at = self.stage.clock.now()
 
     @rule(death=DEATHS)
     def reconcile(self, death: Blow | None) -> None:
         """The other timer's work."""
-        self.stage.do(lambda outside: reconcile(outside, "reconcile"), death)
+        self.stage.do(lambda ports: reconcile(ports, "reconcile"), death)
 
     @rule(role=ROLES, removed=st.booleans(), ttl=st.sampled_from([300, 600, 3600]), death=DEATHS)
     def reconfigure(self, role: RoleName, *, removed: bool, ttl: int, death: Blow | None) -> None:
         """An administrator may remove the role, and its leases with it; and writes it, with another ttl."""
         if removed:
-            asker = request(ADMINISTRATOR)
-            self.stage.do(lambda outside: delete_role(outside, asker, role, expected=None, revoking=True), death)
+            actor = request(ADMINISTRATOR)
+            self.stage.do(lambda ports: delete_role(ports, actor, role, expected=None, revoking=True), death)
         self.stage.configure(role, ttl)
 
     @invariant()
@@ -149,11 +149,11 @@ class Machine(RuleBasedStateMachine):
         self._settle()
         for _ in range(_RECONCILIATIONS if self.stage.binned else 0):
             self.stage.clock.jump(_LONGEST_WAIT)
-            self.stage.do(lambda outside: reconcile(outside, "reconcile"))
+            self.stage.do(lambda ports: reconcile(ports, "reconcile"))
         assert self.stage.before == self.stage.azure.inventory()
         self._require_told()
         self.stage.clock.jump(_A_WEEK)
-        self.stage.do(lambda outside: sweep(outside, "sweep"))
+        self.stage.do(lambda ports: sweep(ports, "sweep"))
         assert ({}, {}) == (self.stage.leases.rows, self.stage.leases.keys)
 
     def _take(self, deed: Deed, death: Blow | None) -> None:
@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
     def _settle(self) -> None:
         for _ in range(_TOO_MANY):
             self.stage.clock.jump(_LONGEST_WAIT)
-            self.stage.do(lambda outside: sweep(outside, "sweep"))
+            self.stage.do(lambda ports: sweep(ports, "sweep"))
             self.nothing_is_without_a_lease_that_names_it()
             if all(lease.state is State.ENDED for lease in self.stage.leases.rows.values()):
                 return

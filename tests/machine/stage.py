@@ -9,29 +9,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.broker.configure import put_role
-from shared.broker.outside import Outside
-from shared.cloud.arm import Arm
-from shared.cloud.budgets import Budgets
-from shared.cloud.census import AzureCensus
-from shared.cloud.graph import Graph
-from shared.cloud.graph_calls import GraphCalls
-from shared.cloud.probe import TokenProbe
+from shared.broker.ports import Ports
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.entra.probe import TokenProbe
+from shared.cloud.graph.calls import GraphCalls
+from shared.cloud.graph.directory import Graph
+from shared.cloud.inventory import AzureLists
+from shared.cloud.limits import RateLimiters
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.patience import Patience
-from shared.issuers.application_secret import ApplicationSecretIssuer
-from shared.issuers.service_principal import ServicePrincipalIssuer
-from shared.issuers.turns import TakingTurns
+from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
+from shared.issuers.application_secret.lock import ApplicationLock
+from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.resilience.retry import Retry
+from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
-from tests.fakes.queue import MemoryRevocations, MemoryTickets
-from tests.fakes.stores import MemoryAudit, MemoryJournal, MemoryRoles
-from tests.fakes.turns import MemoryTurns
+from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
+from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, FakeIssuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
 
@@ -41,7 +41,7 @@ TTL, MAX_TTL = 600, 7200
 
 type Blow = tuple[int, bool]
 """Where a worker dies: at the call of that number since it began, after its effect or before."""
-type Deed = Callable[[Outside], Awaitable[object]]
+type Deed = Callable[[Ports], Awaitable[object]]
 
 
 class WallClock(FakeClock):
@@ -78,9 +78,9 @@ class Stage:
         self.calls = Calls(self.clock)
         self.azure = Azure(self.calls)
         self.leases, self.roles = self.opened(self.calls), MemoryRoles(self.calls)
-        self.audit, self.journal = MemoryAudit(self.calls), MemoryJournal(self.calls)
-        self.turns = MemoryTurns(self.calls)
-        self.revocations, self.tickets = MemoryRevocations(self.calls), MemoryTickets(self.calls)
+        self.audit, self.run_history = MemoryAudit(self.calls), MemoryRunHistory(self.calls)
+        self.locks = MemoryApplicationLocks(self.calls)
+        self.revocations, self.queued_markers = MemoryRevocations(self.calls), MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
         for name in (PRINCIPALS, SECRETS):
@@ -91,7 +91,7 @@ class Stage:
     def configure(self, name: RoleName, ttl: int = TTL) -> None:
         """An administrator writes the role."""
         document = self._documents()[name] | {"ttl": ttl, "max_ttl": MAX_TTL}
-        self.do(lambda outside: put_role(outside, request(ADMINISTRATOR), name, document, expected=None))
+        self.do(lambda ports: put_role(ports, request(ADMINISTRATOR), name, document, expected=None))
 
     def _documents(self) -> dict[RoleName, dict[str, Any]]:
         bounds = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
@@ -120,11 +120,11 @@ class Stage:
 
     async def _life(self, deed: Deed) -> object:
         async with client_of(self.azure) as client:
-            graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, budgets := Budgets(self.clock))
-            arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), budgets)
+            graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, limiters := RateLimiters(self.clock))
+            arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), limiters)
             probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
             try:
-                return await self._until_death(deed(self._outside(graph, arm, probe)))
+                return await self._until_death(deed(self._ports(graph, arm, probe)))
             except LostRace:
                 raise AssertionError("a lost race left the broker") from None
             except LeaseholdError as refusal:
@@ -139,20 +139,20 @@ class Stage:
             raise Died
         return await work
 
-    def _outside(self, calls: GraphCalls, arm: Arm, probe: TokenProbe) -> Outside:
-        patience, graph = Patience(self.clock, self.ids), Graph(calls)
+    def _ports(self, calls: GraphCalls, arm: Arm, probe: TokenProbe) -> Ports:
+        retry, graph = Retry(self.clock, self.ids), Graph(calls)
         tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
-        turns = TakingTurns(self.turns, self.clock, self.ids)
+        locks = ApplicationLock(self.locks, self.clock, self.ids)
         issuers = FakeIssuers(
-            ServicePrincipalIssuer(graph, arm, probe, patience, tenant),
-            ApplicationSecretIssuer(graph, turns, probe, patience, tenant, own, frozenset()),
+            ServicePrincipalIssuer(graph, arm, probe, retry, tenant),
+            ApplicationSecretIssuer(graph, locks, probe, retry, tenant, own, frozenset()),
         )
-        stores = (self.leases, self.roles, self.audit, self.journal, issuers, self.revocations, self.tickets)
-        return Outside(
+        stores = (self.leases, self.roles, self.audit, self.run_history, issuers, self.revocations, self.queued_markers)
+        return Ports(
             *(self.clock, self.ids, *stores),
             generations=self.generations,
             leased=self.leased,
-            census=lambda: AzureCensus(calls, arm, own, patience),
+            inventory=lambda: AzureLists(calls, arm, own, retry),
         )
 
     def orphans(self) -> list[str]:

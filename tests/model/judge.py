@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.broker.issue import Issued
+from shared.broker.issue.issue import Issued
 from shared.broker.revoke import Revoking
 from shared.core.audit import Outcome
 from shared.core.errors import LeaseholdError, LostRace, Upstream

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from shared.broker.issue import Issued
+from shared.broker.issue.issue import Issued
 from shared.broker.revoke import revoke
 from shared.core.errors import Absent, Locked, Refused, Unavailable
 from shared.core.footprint import ServicePrincipalFootprint
@@ -33,7 +33,7 @@ async def test_a_recycle_bin_that_was_emptied_after_the_deletion_never_keeps_a_l
     """Defect: the deletion worked, the purge found nothing, and every repeat then met a 404 at its first step, for ever."""
     made, lease = await leased()
     made.calls.fail("directory.purge", Unavailable("the bin is down", status=500), times=1000)
-    assert State.ENDING is (await revoke(made.outside, request(), lease.lease.id)).state
+    assert State.ENDING is (await revoke(made.ports, request(), lease.lease.id)).state
     made.cloud.bin.clear()
     made.calls._troubles.clear()
     await looked_after(made)
@@ -44,7 +44,7 @@ async def test_a_purge_that_answers_404_forever_never_keeps_a_lease_from_ending(
     """Defect: the same, with a bin that denies what was deleted a moment ago."""
     made, lease = await leased()
     made.calls.fail("directory.purge", Absent("no such item", status=404), times=1000)
-    await revoke(made.outside, request(), lease.lease.id)
+    await revoke(made.ports, request(), lease.lease.id)
     await looked_after(made)
     assert State.ENDED is stored(made).state
 
@@ -63,7 +63,7 @@ async def test_a_removal_that_azure_refuses_is_never_swallowed(call: str) -> Non
     """Defect: a removal failed, nobody looked at the failure, and the record went while the object stayed."""
     made, lease = await leased(secret_target() if call.startswith("applications") else None)
     made.calls.fail(call, Refused("you may not", status=403, azure_code="AuthorizationFailed"))
-    await revoke(made.outside, request(), lease.lease.id)
+    await revoke(made.ports, request(), lease.lease.id)
     after: Lease = stored(made)
     assert (State.ENDING, 1) == (after.state, after.attempts)
     where = f" at {SCOPES[0]}" if call == "authorization.unassign" else ""
@@ -143,7 +143,7 @@ async def test_a_secret_or_an_application_deleted_by_hand_is_no_obstacle(gone: s
     application.secrets.clear()
     if gone == "application":
         made.cloud.delete_application(application.object_id)
-    assert State.ENDED is (await revoke(made.outside, request(), lease.lease.id)).state
+    assert State.ENDED is (await revoke(made.ports, request(), lease.lease.id)).state
 
 
 async def test_the_recycle_bin_is_empty_when_a_lease_has_ended() -> None:
@@ -152,7 +152,7 @@ async def test_the_recycle_bin_is_empty_when_a_lease_has_ended() -> None:
     footprint = stored(made).footprint
     assert isinstance(footprint, ServicePrincipalFootprint)
     assert footprint.purge, "the default"
-    await revoke(made.outside, request(), lease.lease.id)
+    await revoke(made.ports, request(), lease.lease.id)
     assert {} == made.cloud.bin
     assert 2 == len([call for call in made.calls.names() if call == "directory.purge"]), "the principal and the application"
 
@@ -164,7 +164,7 @@ async def test_a_resource_lock_is_named_and_does_not_keep_the_principal(caplog: 
     sentence = f"The scope '{LOCKED}/x' cannot perform delete operation because following scope(s) are locked: '{LOCKED}'."
     locked = Locked(sentence, status=409, azure_code="ScopeLocked")
     made.calls.fail("authorization.unassign", locked, times=2)
-    await revoke(made.outside, request(), lease.lease.id)
+    await revoke(made.ports, request(), lease.lease.id)
     after = stored(made)
     assert State.ENDING is after.state
     assert f"azure_scope_locked: ScopeLocked at {LOCKED}" == after.last_error
@@ -178,7 +178,7 @@ async def test_a_failure_that_lasts_for_days_is_tried_for_days() -> None:
     """Defect: after a handful of attempts a lease was given up, and its objects were nobody's any more."""
     made, lease = await leased()
     made.calls.fail("directory.delete_application", Refused("no", status=403), times=40)
-    await revoke(made.outside, request(), lease.lease.id)
+    await revoke(made.ports, request(), lease.lease.id)
     for _ in range(72):
         await swept(made, after=3600)
     assert State.ENDED is stored(made).state

@@ -10,17 +10,9 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.configure import put_role
-from shared.broker.issue import Ask, issue
+from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
-from shared.core.errors import (
-    ConcurrentChange,
-    Doubtful,
-    Malformed,
-    Refused,
-    TooMany,
-    Unavailable,
-    Upstream,
-)
+from shared.core.errors import AmbiguousRefusal, ConcurrentChange, Malformed, Refused, TooMany, Unavailable, Upstream
 from shared.core.lease import State
 from shared.core.protection import Protected
 from shared.core.role import Target
@@ -70,7 +62,7 @@ def test_a_crash_after_any_later_step_leaves_nothing(call: str) -> None:
 async def test_a_client_that_hangs_up_leaves_nothing(target: Target) -> None:
     """Pain: a client that disconnected in the middle left an application without a lease."""
     made = world(role(target), latency=2.0)
-    work = asyncio.create_task(issue(made.outside, request(), Ask(WEB)))
+    work = asyncio.create_task(issue(made.ports, request(), IssueRequest(WEB)))
     await made.clock.sleep(7)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -113,7 +105,7 @@ async def test_a_403_about_a_fresh_application_is_doubted_for_less_than_a_minute
     """The one exception: Graph says 403 of an application that it does not know yet. If it stays, its cause is told."""
     caplog.set_level(logging.INFO)
     app = App(world(role()))
-    doubt = Doubtful("The application is not in this tenant", status=403, azure_code="Authorization_RequestDenied")
+    doubt = AmbiguousRefusal("The application is not in this tenant", status=403, azure_code="Authorization_RequestDenied")
     app.world.calls.fail("directory.create_principal", doubt, times=999)
     began = app.world.clock.monotonic()
     answer = await app.call("POST", "/api/v1/roles/web/leases")
@@ -156,7 +148,7 @@ async def test_two_changes_of_one_application_that_meet_are_both_made() -> None:
     assert 1 == len([thing for thing in made.leftovers() if thing.kind == "secret"])
     made.clock.jump(400)
     made.calls.fail("applications.remove_secret", meet, times=3)
-    assert State.ENDED is (await revoke(made.outside, request(), lease.lease.id)).state
+    assert State.ENDED is (await revoke(made.ports, request(), lease.lease.id)).state
     assert [] == made.leftovers()
 
 
@@ -175,7 +167,7 @@ async def test_a_role_that_targets_the_broker_itself_is_refused(own: object) -> 
     made: World = world(protected=Protected(frozenset({own})))  # type: ignore[arg-type]  # both are object ids
     document = {"type": "application_secret", "application_object_id": EXISTING}
     with pytest.raises(Malformed) as refused:
-        await put_role(made.outside, request(ADMINISTRATOR), WEB, document, expected=None)
+        await put_role(made.ports, request(ADMINISTRATOR), WEB, document, expected=None)
     assert "protected_target" == refused.value.stable_code
 
 

@@ -11,10 +11,10 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import AsyncHttpTransport
 
-from shared.broker.outside import Outside
-from shared.broker.sweep import Summary, sweep
-from shared.cloud.arm import Arm
-from shared.cloud.budgets import Budgets
+from shared.broker.ending.sweep import Summary, sweep
+from shared.broker.ports import Ports
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.limits import RateLimiters
 from shared.cloud.upstream import Refusal
 from shared.core.errors import Absent, Refused, Unreachable
 from shared.core.footprint import Assignment
@@ -91,7 +91,7 @@ class Overheard(AsyncHttpTransport[Any, Any]):
 async def test_the_principals_type_goes_with_every_assignment() -> None:
     """Defect: without it Resource Manager asks a replica that may not know a fresh principal, for up to two minutes."""
     overheard = Overheard()
-    arm = Arm("https://arm.example", Bearer(), overheard, Budgets(FakeClock()))
+    arm = Arm("https://arm.example", Bearer(), overheard, RateLimiters(FakeClock()))
     with pytest.raises(Unreachable):
         await arm.assign(Assignment(SCOPES[0], NAME), DEFINITION, PRINCIPAL, None)
     (body,) = overheard.bodies
@@ -103,11 +103,11 @@ async def test_an_idle_sweep_reads_no_row_however_many_leases_there_are(storage_
     template = await _template()
     async with on_tables(storage_connection) as stores:
         scene = world(role())
-        outside = replace(scene.outside, leases=stores.leases, journal=stores.journal, generations=stores.generations)
-        seen_empty = await _idle(outside)
+        ports = replace(scene.ports, leases=stores.leases, run_history=stores.run_history, generations=stores.generations)
+        seen_empty = await _idle(ports)
         for number in range(60):
             await stores.leases.open(_copy(template, number))
-        assert seen_empty == await _idle(outside)
+        assert seen_empty == await _idle(ports)
         assert (18, 0) == seen_empty
 
 
@@ -121,11 +121,11 @@ def _copy(lease: Lease, number: int) -> Lease:
     return replace(lease, id=lease_id, due_at=lease.due_at + timedelta(hours=1))
 
 
-async def _idle(outside: Outside) -> tuple[int, int]:
+async def _idle(ports: Ports) -> tuple[int, int]:
     """Requests and rows of a sweep that finds nothing due."""
     with watched() as seen:
-        assert await sweep(outside, "warm-up") == Summary()
+        assert await sweep(ports, "warm-up") == Summary()
         seen.forget()
         seen.counts_rows = True
-        assert await sweep(outside, "idle") == Summary()
+        assert await sweep(ports, "idle") == Summary()
         return len(seen.intervals), seen.rows

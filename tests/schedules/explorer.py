@@ -169,12 +169,12 @@ def digest(schedule: Schedule) -> int:
         sorted(map(repr, world.leases.keys.values())),
         world.roles.contents(),
         sorted(map(repr, world.audit.events)),
-        sorted(map(repr, world.turns.rows.values())),
+        sorted(map(repr, world.locks.rows.values())),
         sorted(world.revocations.texts),
-        sorted(map(repr, world.tickets.kept.items())),
+        sorted(map(repr, world.queued_markers.kept.items())),
         sorted(map(repr, world.generations.rows.values())),
         sorted(map(repr, world.leased.rows.items())),
-        world.journal.contents(),
+        world.run_history.contents(),
     )
     azure = (
         sorted(map(repr, world.cloud.applications.values())),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations_with_replacement
 
-from shared.broker.fan_out import leave
+from shared.broker.ending.enqueue import enqueue
 from shared.core.role import Target
 from tests.fakes.world import World
 from tests.model.model import Machine
@@ -32,7 +32,7 @@ def _live(target: Target) -> World:
 
 def _due(target: Target) -> World:
     made = with_answer_lost(target, age=LASTS + 1.0)
-    made.run(lambda: leave(made.outside, list(made.leases.rows)))
+    made.run(lambda: enqueue(made.ports, list(made.leases.rows)))
     return made
 
 

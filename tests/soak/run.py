@@ -10,7 +10,7 @@ from tests.soak.trouble import faults, killing
 from tests.soak.verdict import Verdict, judged, orphans, stored
 
 _MINT = 210.0
-"""Seconds after which an issue whose worker died is taken for over (``shared.broker.issue``): until ``SETTLE`` later its
+"""Seconds after which an issue whose worker died is taken for over (``shared.broker.issue.issue``): until ``SETTLE`` later its
 absence is not believed, and no test shortens that."""
 _RETRIES = 120.0
 """For leases under retry: what a few failed attempts wait."""

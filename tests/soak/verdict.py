@@ -12,8 +12,8 @@ from pathlib import Path
 
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
-from shared.core.ports import LeaseQuery, Leases
-from shared.wiring import Parts
+from shared.core.ports.leases import LeaseQuery, Leases
+from shared.wiring import Composition
 from tests.bench.figures import percentile
 from tests.soak.seen import NO_ANSWER, Seen
 from tests.soak.stage import FLUSHED, Stage
@@ -89,9 +89,9 @@ async def orphans(stage: Stage, before: dict[str, set[str]]) -> list[str]:
 
 async def stored(stage: Stage) -> dict[str, Lease]:
     """Every lease as its record stands, by id. Read past the API, which does not tell when a lease ended, and why."""
-    parts = Parts(stage.stack.environment())
-    async with parts.tables:
-        return {each.id: each async for each in _all(parts.outside.leases)}
+    composition = Composition(stage.stack.environment())
+    async with composition.tables:
+        return {each.id: each async for each in _all(composition.ports.leases)}
 
 
 async def _all(leases: Leases) -> AsyncIterator[Lease]:

@@ -19,19 +19,19 @@ from azure.data.tables.aio import TableServiceClient
 
 from local.storage.storage import Azurite
 from shared.broker.configure import put_role
-from shared.broker.fan_out import leave
-from shared.broker.issue import Ask, issue
-from shared.broker.reconcile import reconcile
+from shared.broker.ending.enqueue import enqueue
+from shared.broker.ending.sweep import sweep
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke, revoke_role
-from shared.broker.sweep import sweep
-from shared.cloud.tables import connect
-from shared.cloud.turn_table import TableTurns
+from shared.cloud.storage.application_lock_table import TableApplicationLocks
+from shared.cloud.storage.tables import connect
+from shared.core.application_lock import LockRecord
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.turn import Turn
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
 from tests.stored.stage import HERE, TABLES, RunningClock, world_over
@@ -76,22 +76,22 @@ class Filling:
 
     async def issue(self, what: str, role: str, **more: Any) -> Lease:
         """A lease of Alice's."""
-        made = await issue(self.world.outside, request(), Ask(RoleName(role), **more))
+        made = await issue(self.world.ports, request(), IssueRequest(RoleName(role), **more))
         self.leases[what] = made.lease.id
         return made.lease
 
     async def issue_under(self, what: str, role: str, key: str, times: int = 1) -> None:
         """The same under a key, and so many times in all."""
         for _ in range(times):
-            made = await issue_once(self.world.outside, request(), Ask(RoleName(role)), key)
+            made = await issue_once(self.world.ports, request(), IssueRequest(RoleName(role)), key)
             self.leases[what] = made.lease.id
         self.keys[what] = (role, key)
 
     async def move(self, what: str, change: Callable[[Lease], Lease]) -> None:
         """As a worker that died behind this write leaves it."""
-        found = await self.world.outside.leases.get(self.leases[what])
+        found = await self.world.ports.leases.get(self.leases[what])
         assert found is not None
-        await self.world.outside.leases.swap(change(found), former=found)
+        await self.world.ports.leases.swap(change(found), former=found)
 
 
 async def fill_account(service: TableServiceClient) -> Filling:
@@ -102,17 +102,17 @@ async def fill_account(service: TableServiceClient) -> Filling:
 
 
 async def _fill(filling: Filling) -> None:
-    outside, cloud, clock = filling.world.outside, filling.world.cloud, filling.world.clock
+    ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
     for name, document in DOCUMENTS.items():
-        await put_role(outside, request(ADMINISTRATOR), RoleName(name), document, expected=None)
+        await put_role(ports, request(ADMINISTRATOR), RoleName(name), document, expected=None)
     await _what_is_over(filling)
     await filling.issue("ending", "locked")
     cloud.locked_scopes.add(SCOPES[7])
-    await revoke(outside, request(), filling.leases["ending"])
-    await revoke_role(outside, request(ADMINISTRATOR), RoleName("grouped"))
-    await sweep(outside, "s")
+    await revoke(ports, request(), filling.leases["ending"])
+    await revoke_role(ports, request(ADMINISTRATOR), RoleName("grouped"))
+    await sweep(ports, "s")
     await filling.issue("live", "web", metadata={"run": "nightly é"}, reason="nightly")
-    await renew(outside, request(), filling.leases["live"], 3000)
+    await renew(ports, request(), filling.leases["live"], 3000)
     await filling.issue("live_secret", "legacy")
     await filling.issue("capped", "capped")
     await filling.issue_under("keyed", "web", "run-1")
@@ -120,39 +120,39 @@ async def _fill(filling: Filling) -> None:
     await filling.issue_under("repeated_secret", "legacy", "run-3", times=2)
     await _what_workers_left(filling)
     await filling.issue("recalled", "recalled")
-    await revoke_role(outside, request(ADMINISTRATOR), RoleName("recalled"))
-    await leave(outside, [filling.leases["recalled"]])
-    lock = Turn(EXISTING, outside.ids.guid(), outside.now() + timedelta(seconds=10))
-    await TableTurns(filling.service, outside.ids).take(lock, former=None)
+    await revoke_role(ports, request(ADMINISTRATOR), RoleName("recalled"))
+    await enqueue(ports, [filling.leases["recalled"]])
+    lock = LockRecord(EXISTING, ports.ids.guid(), ports.now() + timedelta(seconds=10))
+    await TableApplicationLocks(filling.service, ports.ids).take(lock, former=None)
     clock.jump(1)
 
 
 async def _what_is_over(filling: Filling) -> None:
     """A lease that is stuck, one whose application somebody deleted, one that was revoked."""
-    outside, cloud, clock = filling.world.outside, filling.world.cloud, filling.world.clock
+    ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
     await filling.issue("stuck", "locked", ttl=60)
     cloud.locked_scopes.add(SCOPES[7])
     for _ in range(9):
         clock.jump(1400)
-        await sweep(outside, "s")
+        await sweep(ports, "s")
     vanished = await filling.issue("vanished", "web", ttl=14000)
     assert isinstance(vanished.footprint, ServicePrincipalFootprint)
     assert vanished.footprint.application_id is not None
     cloud.delete_application(vanished.footprint.application_id)
     clock.jump(3 * 3600)
-    await reconcile(outside, "r")
+    await reconcile(ports, "r")
     await filling.issue("ended", "web")
     clock.jump(600)
-    await revoke(outside, request(), filling.leases["ended"])
+    await revoke(ports, request(), filling.leases["ended"])
     cloud.locked_scopes.clear()
 
 
 async def _what_workers_left(filling: Filling) -> None:
     """Leases that were in the hands of workers that have died: being made, ended, given a fresh secret."""
-    outside = filling.world.outside
-    now = outside.now()
+    ports = filling.world.ports
+    now = ports.now()
     await filling.issue("rotating", "web")
-    await filling.move("rotating", lambda lease: lease.reissuing(now + timedelta(seconds=60)))
+    await filling.move("rotating", lambda lease: lease.rotating(now + timedelta(seconds=60)))
     await filling.issue("held", "web")
     await filling.move("held", lambda lease: lease.ending(Cause.REVOKED, now, now + timedelta(seconds=20)))
     like = await filling.issue("orphaned", "web")
@@ -207,7 +207,7 @@ async def fill(name: str) -> None:
             _write(folder / f"{table}.json", rows)
     _write(folder / "azure.json", _left_in(filling.world.cloud))
     _write(folder / "queue.json", filling.world.revocations.texts)
-    taken_at = filling.world.outside.now().isoformat()
+    taken_at = filling.world.ports.now().isoformat()
     about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
     _write(folder / "about.json", about)
 

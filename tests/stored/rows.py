@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from shared.cloud import audit_table, generation_table, role_table, ticket_table, turn_table
-from shared.cloud.lease_reader import read_indexed, read_key, read_lease
+from shared.cloud.storage import application_lock_table, audit_table, generation_table, queued_marker_table, role_table
+from shared.cloud.storage.lease_reader import read_indexed, read_key, read_lease
 from shared.core import forms
-from shared.core.batch import read_message
 from shared.core.forms import StoredType
+from shared.core.message import read_message
 from tests.stored.stage import TABLES, KeptStore
 
 type Reader = Callable[[Any], object]
@@ -39,8 +39,8 @@ _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "role": (forms.ROLE, role_table._role),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
-    "application": (forms.APPLICATION_LOCK, turn_table._readable_turn),
-    "waiting": (forms.QUEUED_MARKER, ticket_table._marker),
+    "application": (forms.APPLICATION_LOCK, application_lock_table._readable_turn),
+    "waiting": (forms.QUEUED_MARKER, queued_marker_table._marker),
 }
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
     "sweep": (forms.RUN, audit_table._readable_run),
@@ -56,7 +56,7 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
         case "leases":
             return _LEASES.get(key.partition("_")[0], _INDEX)
         case "roles":
-            return _JOURNAL[key] if partition == "journal" else _ROLES[partition]
+            return _JOURNAL[key] if partition == "run_history" else _ROLES[partition]
         case _:
             return forms.AUDIT_EVENT, audit_table._readable_event
 

@@ -21,22 +21,22 @@ from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
-from shared.broker.outside import Outside
-from shared.cloud.audit_table import TableAudit, TableJournal
-from shared.cloud.generation_table import TableGenerations
-from shared.cloud.lease_table import TableLeases
-from shared.cloud.leased_table import TableLeasedPrincipals
-from shared.cloud.role_table import TableRoles
+from shared.broker.ports import Ports
+from shared.cloud.storage.application_lock_table import TableApplicationLocks
+from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.generation_table import TableGenerations
+from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.leased_table import TableLeasedPrincipals
+from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+from shared.cloud.storage.role_table import TableRoles
+from shared.cloud.storage.tables import connect
 from shared.cloud.system import SystemIds
-from shared.cloud.tables import connect
-from shared.cloud.ticket_table import TableTickets
-from shared.cloud.turn_table import TableTurns
-from shared.core import mark
+from shared.core import ownership
 from shared.core.directory import NewApplication
 from shared.core.footprint import Assignment
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, Scope
-from shared.issuers.turns import TakingTurns
+from shared.issuers.application_secret.lock import ApplicationLock
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.cloud_state import Application, CloudState, Granted, Principal, StoredSecret
 from tests.fakes.world import SCOPES, World, world
@@ -123,13 +123,13 @@ class Scene:
     """Today's broker, the tables below it, and the fakes' Azure."""
 
     service: TableServiceClient
-    outside: Outside
+    ports: Ports
     world: World
     kept: KeptStore
 
     async def lease(self, what: str) -> Lease:
         """The lease as it stands. Fails when it is gone."""
-        found = await self.outside.leases.get(self.kept.leases[what])
+        found = await self.ports.leases.get(self.kept.leases[what])
         assert found is not None
         return found
 
@@ -151,7 +151,7 @@ async def on_the_store(connection: str, kept: KeptStore = FIRST) -> AsyncIterato
             await asyncio.gather(*(client.create_entity(row) for row in kept.read(table)))
         made = world_over(service, RunningClock(kept.taken_at))
         _furnish(made.cloud, kept.read("azure"))
-        yield Scene(service, made.outside, made, kept)
+        yield Scene(service, made.ports, made, kept)
 
 
 def world_over(service: TableServiceClient, clock: FakeClock) -> World:
@@ -159,22 +159,22 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
     made = world()
     made.clock = made.calls.clock = made.cloud.clock = clock
     ids = SystemIds()
-    turns = TakingTurns(TableTurns(service, ids), clock, ids)
-    patience = replace(made.issuers.principals.patience, clock=clock, ids=ids)
+    locks = ApplicationLock(TableApplicationLocks(service, ids), clock, ids)
+    retry = replace(made.issuers.principals.retry, clock=clock, ids=ids)
     made.issuers = replace(
         made.issuers,
-        principals=replace(made.issuers.principals, patience=patience),
-        secrets=replace(made.issuers.secrets, patience=patience, turns=turns),
+        principals=replace(made.issuers.principals, retry=retry),
+        secrets=replace(made.issuers.secrets, retry=retry, locks=locks),
     )
-    made.outside = replace(
-        made.outside,
+    made.ports = replace(
+        made.ports,
         clock=clock,
         ids=ids,
         leases=TableLeases(service, ids),
         roles=TableRoles(service, ids),
         audit=TableAudit(service, ids),
-        journal=TableJournal(service),
-        tickets=TableTickets(service),
+        run_history=TableRunHistory(service),
+        queued_markers=TableQueuedMarkers(service),
         generations=TableGenerations(service),
         leased=TableLeasedPrincipals(service),
         issuers=made.issuers,
@@ -188,7 +188,7 @@ def _furnish(cloud: CloudState, left: Any) -> None:
     for each in left["applications"]:
         object_id, app_id, name = ObjectId(each["object_id"]), ObjectId(each["app_id"]), each["unique_name"]
         if object_id not in cloud.applications:
-            wanted = NewApplication(name, name, "AzureADMyOrg", (mark.TAG,), "")
+            wanted = NewApplication(name, name, "AzureADMyOrg", (ownership.TAG,), "")
             cloud.applications[object_id] = Application(object_id, app_id, name, wanted)
         for secret in each["secrets"]:
             kept = StoredSecret(secret["display_name"], datetime.fromisoformat(secret["end"]), secret["text"])

@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 
 from shared.broker.configure import list_roles
+from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, read_lease, status
-from shared.broker.issue import Ask
-from shared.broker.reconcile import reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
-from shared.broker.sweep import sweep
-from shared.cloud.tables import connect
+from shared.cloud.storage.tables import connect
 from shared.core.errors import Conflict
 from shared.core.forms import ALL, MESSAGE
 from shared.core.lease import State
 from shared.core.names import RoleName
-from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role
 from tests.fakes.world import ADMINISTRATOR, ALICE, request
 from tests.stored.fill import fill_account
@@ -72,29 +73,29 @@ def test_the_documents_tell_of_every_kind_of_row_and_its_form() -> None:
 async def test_a_store_from_before_is_taken_up_where_it_was_left(name: str, storage_connection: str) -> None:
     """Its roles decide, its leases are listed, renewed, repeated under their keys and ended; none of it is taken for drift."""
     async with on_the_store(storage_connection, STORES[name]) as scene:
-        outside, kept = scene.outside, scene.kept
-        assert set(kept.documents) == {role.name for role in await list_roles(outside, ADMIN)}
-        assert "everything" in {role.name for role in await may_issue(outside, request(ALICE))}
-        listed = [each.id for each in (await list_leases(outside, ADMIN, LeaseQuery())).items]
+        ports, kept = scene.ports, scene.kept
+        assert set(kept.documents) == {role.name for role in await list_roles(ports, ADMIN)}
+        assert "everything" in {role.name for role in await may_issue(ports, request(ALICE))}
+        listed = [each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items]
         assert sorted(kept.leases.values(), key=lambda each: each.age) == listed
-        assert () == (await reconcile(outside, "r")).findings
+        assert () == (await reconcile(ports, "r")).findings
         scene.jump(300)
         for what in LIVE:
             before = await scene.lease(what)
-            assert (await renew(outside, request(), before.id, 3000)).expires_at > before.expires_at
+            assert (await renew(ports, request(), before.id, 3000)).expires_at > before.expires_at
         for what, (role, key) in kept.keys.items():
-            again = await issue_once(outside, request(), Ask(RoleName(role)), key)
+            again = await issue_once(ports, request(), IssueRequest(RoleName(role)), key)
             assert kept.leases[what] == again.lease.id
-        assert State.ENDING is (await read_lease(outside, request(), kept.leases["recalled"])).state
+        assert State.ENDING is (await read_lease(ports, request(), kept.leases["recalled"])).state
         with pytest.raises(Conflict):
-            await renew(outside, request(), kept.leases["recalled"], None)
-        told = await status(outside, ADMIN)
+            await renew(ports, request(), kept.leases["recalled"], None)
+        told = await status(ports, ADMIN)
         assert ([kept.leases["stuck"]], (), {}) == (
             [each.id for each in told.stuck],
             told.unreadable_leases,
             told.unreadable_roles,
         )
-        events = await outside.audit.read(AuditQuery(kept.taken_at - timedelta(days=1), outside.now(), limit=1000))
+        events = await ports.audit.read(AuditQuery(kept.taken_at - timedelta(days=1), ports.now(), limit=1000))
         assert len(kept.read("audit")) < len(events.items)
         await come_to_their_ends(scene)
 
@@ -103,11 +104,11 @@ async def come_to_their_ends(scene: Scene) -> None:
     """By sweeps alone: live and overtaken leases, and those that dead workers have left. At last no row of a lease is left."""
     scene.world.cloud.locked_scopes.clear()
     scene.jump(5 * 3600)
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert {State.ENDED} == {(await scene.lease(what)).state for what in scene.kept.leases}
     assert [] == scene.world.leftovers()
     scene.jump(timedelta(days=8).total_seconds())
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert ["leases"] == [row["RowKey"] for row in await scene.rows("leases")]
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, status
-from shared.broker.issue import Ask, issue
-from shared.broker.reconcile import reconcile
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
-from shared.cloud.lease_rows import index_rows, lease_row
+from shared.cloud.storage.lease_rows import index_rows, lease_row
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import LeaseQuery
+from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, request
 from tests.stored.stage import LEASES, Scene
 
@@ -36,7 +36,7 @@ async def listed(scene: Scene, query: LeaseQuery) -> list[LeaseId]:
     """All pages."""
     found: list[LeaseId] = []
     for _ in range(20):
-        page = await list_leases(scene.outside, ADMIN, query)
+        page = await list_leases(scene.ports, ADMIN, query)
         found += [each.id for each in page.items]
         if page.cursor is None:
             return found
@@ -46,7 +46,7 @@ async def listed(scene: Scene, query: LeaseQuery) -> list[LeaseId]:
 
 async def expected(scene: Scene, query: LeaseQuery, *newer: LeaseId) -> list[LeaseId]:
     """By the leases' own rows."""
-    stored = [await scene.outside.leases.get(each) for each in (*newer, *NEWEST)]
+    stored = [await scene.ports.leases.get(each) for each in (*newer, *NEWEST)]
     return [each.id for each in stored if each is not None and _fits(each, query)]
 
 
@@ -72,10 +72,10 @@ async def test_the_leases_from_before_are_listed_newest_first(scene: Scene) -> N
     """As they lie there, with newer ones, and after some were moved; page by page."""
     for query in variants():
         assert await expected(scene, query) == await listed(scene, query), query
-    newer = [(await issue(scene.outside, request(), Ask(WEB))).lease.id for _ in range(2)]
-    await renew(scene.outside, request(), LEASES["live"], 3000)
+    newer = [(await issue(scene.ports, request(), IssueRequest(WEB))).lease.id for _ in range(2)]
+    await renew(scene.ports, request(), LEASES["live"], 3000)
     scene.jump(600)
-    await revoke(scene.outside, request(), LEASES["keyed"])
+    await revoke(scene.ports, request(), LEASES["keyed"])
     for query in variants():
         assert await expected(scene, query, *reversed(newer)) == await listed(scene, query), query
 
@@ -97,10 +97,10 @@ async def test_the_next_write_brings_a_lease_into_todays_form(scene: Scene, what
     """Its former index rows go with it; at its end they move, and at the end of the record nothing is left."""
     lease_id = LEASES[what]
     assert 2 == len(await keys_of(scene, lease_id))
-    await renew(scene.outside, request(), lease_id, 3000)
+    await renew(scene.ports, request(), lease_id, 3000)
     assert todays(lease_id) == await keys_of(scene, lease_id)
     scene.jump(600)
-    await revoke(scene.outside, request(), lease_id)
+    await revoke(scene.ports, request(), lease_id)
     assert todays(lease_id, "past_") == await keys_of(scene, lease_id)
 
 
@@ -108,29 +108,29 @@ async def test_a_lease_from_before_may_end_and_be_forgotten_at_once(scene: Scene
     """One that ended before the upgrade, which nobody writes again."""
     assert 2 == len(await keys_of(scene, LEASES["ended"]))
     scene.jump(timedelta(days=8).total_seconds())
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert [] == await keys_of(scene, LEASES["ended"])
 
 
 async def test_a_reconciliation_brings_all_of_them_into_todays_form(scene: Scene) -> None:
     """But what is in somebody's hands; the next one finds nothing left to do."""
     scene.world.cloud.locked_scopes.clear()
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     scene.jump(3 * 3600)
-    await sweep(scene.outside, "s")
-    await reconcile(scene.outside, "r")
+    await sweep(scene.ports, "s")
+    await reconcile(scene.ports, "r")
     for lease_id in LEASES.values():
-        lease = await scene.outside.leases.get(lease_id)
+        lease = await scene.ports.leases.get(lease_id)
         assert lease is not None
         assert todays(lease_id, "" if lease.state.is_live else "past_") == await keys_of(scene, lease_id)
-    assert 0 == await scene.outside.leases.align(100)
+    assert 0 == await scene.ports.leases.align(100)
     for query in variants():
         assert await expected(scene, query) == await listed(scene, query), query
 
 
 async def test_what_the_older_version_leaves_beside_todays_rows_is_mended(scene: Scene) -> None:
     """It ended one lease of today's, with index rows of its own, and forgot another: it knows nothing of today's rows."""
-    ended, gone = [(await issue(scene.outside, request(), Ask(WEB))).lease for _ in range(2)]
+    ended, gone = [(await issue(scene.ports, request(), IssueRequest(WEB))).lease for _ in range(2)]
     table = scene.service.get_table_client("leases")
     await write_as_before(table, replace(ended, state=State.ENDING, cause=Cause.REVOKED))
     for row in await scene.rows("leases"):
@@ -138,13 +138,13 @@ async def test_what_the_older_version_leaves_beside_todays_rows_is_mended(scene:
             await table.delete_entity(row["PartitionKey"], row["RowKey"])
     assert 3 == len(await keys_of(scene, gone.id))
     assert [ended.id] == [each for each in await listed(scene, QUERIES[2]) if each == ended.id]
-    stuck = await scene.outside.leases.get(ended.id)
+    stuck = await scene.ports.leases.get(ended.id)
     assert stuck is not None
-    over = await scene.outside.leases.swap(stuck.ended(scene.outside.now(), timedelta(days=7)), former=stuck)
+    over = await scene.ports.leases.swap(stuck.ended(scene.ports.now(), timedelta(days=7)), former=stuck)
     assert todays(ended.id, "past_") == await keys_of(scene, ended.id)
-    await scene.outside.leases.align(100)
+    await scene.ports.leases.align(100)
     assert [] == await keys_of(scene, gone.id)
-    await scene.outside.leases.remove(over)
+    await scene.ports.leases.remove(over)
     assert [] == await keys_of(scene, ended.id)
 
 
@@ -165,16 +165,16 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 async def test_what_is_in_somebodys_hands_is_left_to_them(scene: Scene) -> None:
     """A lease that is being made, or ended, is not written by anybody else; the next run finds it."""
     left = {LEASES[what] for what in ("planned", "ending")}
-    await scene.outside.leases.align(100)
+    await scene.ports.leases.align(100)
     for lease_id in LEASES.values():
         assert (lease_id in left) == (2 == len(await keys_of(scene, lease_id))), lease_id
-    assert len(left) == await scene.outside.leases.align(100)
+    assert len(left) == await scene.ports.leases.align(100)
     assert sorted(left) == sorted({each for each in await listed(scene, LeaseQuery(live=True)) if each in left})
 
 
 async def test_a_run_that_may_do_little_goes_on_the_next_time(scene: Scene) -> None:
     """So many a run; how many were met is told."""
-    assert len(LEASES) == await scene.outside.leases.align(2)
+    assert len(LEASES) == await scene.ports.leases.align(2)
     moved = [each for each in LEASES.values() if 3 == len(await keys_of(scene, each))]
     assert len(moved) <= 2
     assert RoleName("web") in {each.role for each in await listed(scene, LeaseQuery())}
@@ -183,10 +183,10 @@ async def test_a_run_that_may_do_little_goes_on_the_next_time(scene: Scene) -> N
 async def test_what_was_stuck_before_is_told_at_once(scene: Scene) -> None:
     """Nobody has tried it again since; before the first reconciliation, and after it."""
     for _ in range(2):
-        assert [LEASES["stuck"]] == [each.id for each in (await status(scene.outside, ADMIN)).stuck]
-        await reconcile(scene.outside, "r")
-    await revoke(scene.outside, ADMIN, LEASES["stuck"])
+        assert [LEASES["stuck"]] == [each.id for each in (await status(scene.ports, ADMIN)).stuck]
+        await reconcile(scene.ports, "r")
+    await revoke(scene.ports, ADMIN, LEASES["stuck"])
     scene.world.cloud.locked_scopes.clear()
     scene.jump(5 * 3600)
-    await sweep(scene.outside, "s")
-    assert () == (await status(scene.outside, ADMIN)).stuck
+    await sweep(scene.ports, "s")
+    assert () == (await status(scene.ports, ADMIN)).stuck

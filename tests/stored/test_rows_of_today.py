@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from shared.broker.configure import put_role
-from shared.broker.issue import Ask, issue
-from shared.broker.repeat import issue_once
+from shared.broker.ending.sweep import sweep
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
 from shared.core.names import RoleName
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, request
 from tests.stored.stage import DOCUMENTS, Scene
@@ -91,7 +91,7 @@ def strange_in(table: str, rows: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("name", ["web", "legacy", "locked", "grouped"])
 async def test_roles_are_written_as_the_old_reader_knows_them(scene: Scene, name: str) -> None:
     """A document without a new field is stored without one."""
-    await put_role(scene.outside, request(ADMINISTRATOR), RoleName(f"new-{name}"), DOCUMENTS[name], expected=None)
+    await put_role(scene.ports, request(ADMINISTRATOR), RoleName(f"new-{name}"), DOCUMENTS[name], expected=None)
     rows = await scene.rows("roles")
     assert f"new-{name}" in {row["RowKey"] for row in rows}
     assert [] == strange_in("roles", rows)
@@ -100,17 +100,17 @@ async def test_roles_are_written_as_the_old_reader_knows_them(scene: Scene, name
 async def test_leases_are_written_as_the_old_reader_knows_them(scene: Scene) -> None:
     """In every state: active, under a key, with a second secret, ending, stuck, ended."""
     scene.world.cloud.locked_scopes.clear()
-    await sweep(scene.outside, "s")
-    one = await issue(scene.outside, request(), Ask(WEB, metadata={"a": "b"}))
+    await sweep(scene.ports, "s")
+    one = await issue(scene.ports, request(), IssueRequest(WEB, metadata={"a": "b"}))
     for _ in range(2):
-        await issue_once(scene.outside, request(), Ask(RoleName("legacy")), "fresh")
-    await issue(scene.outside, request(), Ask(RoleName("locked"), ttl=60))
-    await revoke(scene.outside, request(), one.lease.id)
+        await issue_once(scene.ports, request(), IssueRequest(RoleName("legacy")), "fresh")
+    await issue(scene.ports, request(), IssueRequest(RoleName("locked"), ttl=60))
+    await revoke(scene.ports, request(), one.lease.id)
     scene.world.cloud.locked_scopes.add(SCOPES[7])
     seen: set[str] = set()
     for _ in range(9):
         scene.jump(1400)
-        await sweep(scene.outside, "s")
+        await sweep(scene.ports, "s")
         rows = await scene.rows("leases")
         assert [] == strange_in("leases", rows)
         seen |= {row["State"] for row in rows if row["RowKey"].startswith("lease_")}

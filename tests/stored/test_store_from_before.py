@@ -10,19 +10,20 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.configure import delete_role, list_roles, put_role
+from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, status
-from shared.broker.issue import Ask, issue
-from shared.broker.reconcile import Result, reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.reconcile.reconcile import Result, reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
-from shared.core import mark, role_rules
+from shared.core import ownership, role_rules
 from shared.core.errors import Fault, Gone, RoleOutdated, Unreadable
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.lease import State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role, ServicePrincipalTarget
 from shared.core.role_document import write_role
 from tests.fakes.cloud_state import Thing
@@ -60,13 +61,13 @@ def of_leases(scene: Scene, *names: str) -> list[Thing]:
 
 
 def _is_of(lease_id: LeaseId, thing: Thing) -> bool:
-    return lease_id.ulid in thing.owner or (thing.kind == "assignment" and mark.is_assignment_of(lease_id, thing.owner))
+    return lease_id.ulid in thing.owner or (thing.kind == "assignment" and ownership.is_assignment_of(lease_id, thing.owner))
 
 
 async def test_every_role_is_read_as_it_was_written(scene: Scene) -> None:
     """Field by field, with what was looked up."""
     kept = {row["RowKey"]: json.loads(row["Document0"]) for row in await scene.rows("roles") if row["PartitionKey"] == "role"}
-    found = {role.name: role for role in await list_roles(scene.outside, ADMIN)}
+    found = {role.name: role for role in await list_roles(scene.ports, ADMIN)}
     assert set(DOCUMENTS) == set(found) == set(kept)
     for name, role in found.items():
         assert {key: value for key, value in kept[name].items() if key != "resolved"} == write_role(role)
@@ -77,23 +78,23 @@ async def test_every_role_is_read_as_it_was_written(scene: Scene) -> None:
 async def test_the_roles_decide_as_before(scene: Scene) -> None:
     """Alice and Bob may issue where the documents name them."""
     named = {name for name, document in DOCUMENTS.items() if ALICE.object_id in document.get("bound_service_principal_ids", ())}
-    assert named - {"everything"} == {role.name for role in await may_issue(scene.outside, request())}
-    assert named - {"everything"} == {role.name for role in await may_issue(scene.outside, request(BOB))}
+    assert named - {"everything"} == {role.name for role in await may_issue(scene.ports, request())}
+    assert named - {"everything"} == {role.name for role in await may_issue(scene.ports, request(BOB))}
 
 
 @pytest.mark.usefixtures("a_rule_of_today")
 async def test_a_role_that_breaks_a_rule_of_today_stands_in_nobodys_way(scene: Scene) -> None:
     """It is named by ``status`` and issues nothing; the others do, and the hourly work goes on."""
     with pytest.raises(RoleOutdated):
-        await issue(scene.outside, request(), Ask(RoleName("tagged")))
-    assert "tagged" in {role.name for role in await may_issue(scene.outside, request())}
-    assert [Fault("tags", "names a tag twice")] == [*(await status(scene.outside, ADMIN)).outdated[RoleName("tagged")]]
-    assert State.ACTIVE is (await issue(scene.outside, request(), Ask(WEB))).lease.state
-    assert () == (await reconcile(scene.outside, "r")).unread
-    renewed = await renew(scene.outside, request(), LEASES["tagged"], None)
-    assert State.ENDED is (await revoke(scene.outside, request(), renewed.id)).state
-    await put_role(scene.outside, ADMIN, RoleName("tagged"), DOCUMENTS["tagged"] | {"tags": ["team"]}, expected=None)
-    await issue(scene.outside, request(), Ask(RoleName("tagged")))
+        await issue(scene.ports, request(), IssueRequest(RoleName("tagged")))
+    assert "tagged" in {role.name for role in await may_issue(scene.ports, request())}
+    assert [Fault("tags", "names a tag twice")] == [*(await status(scene.ports, ADMIN)).outdated[RoleName("tagged")]]
+    assert State.ACTIVE is (await issue(scene.ports, request(), IssueRequest(WEB))).lease.state
+    assert () == (await reconcile(scene.ports, "r")).unread
+    renewed = await renew(scene.ports, request(), LEASES["tagged"], None)
+    assert State.ENDED is (await revoke(scene.ports, request(), renewed.id)).state
+    await put_role(scene.ports, ADMIN, RoleName("tagged"), DOCUMENTS["tagged"] | {"tags": ["team"]}, expected=None)
+    await issue(scene.ports, request(), IssueRequest(RoleName("tagged")))
 
 
 @pytest.mark.parametrize("what", LIVE)
@@ -101,26 +102,26 @@ async def test_live_leases_renew(scene: Scene, what: str) -> None:
     """For their holder, up to the end that they were given."""
     before = await scene.lease(what)
     scene.jump(200)
-    renewed = await renew(scene.outside, request(), LEASES[what], 3000)
+    renewed = await renew(scene.ports, request(), LEASES[what], 3000)
     assert renewed.expires_at > before.expires_at
     assert replace(renewed, expires_at=before.expires_at, due_at=before.due_at, version=before.version) == before
 
 
 @pytest.mark.parametrize(
     ("what", "key", "ask"),
-    [("keyed", "run-1", Ask(WEB, ttl=1800, reason="nightly")), ("keyed_secret", "run-2", Ask(LEGACY))],
+    [("keyed", "run-1", IssueRequest(WEB, ttl=1800, reason="nightly")), ("keyed_secret", "run-2", IssueRequest(LEGACY))],
 )
-async def test_a_repeat_under_its_key_gets_the_same_lease(scene: Scene, what: str, key: str, ask: Ask) -> None:
+async def test_a_repeat_under_its_key_gets_the_same_lease(scene: Scene, what: str, key: str, ask: IssueRequest) -> None:
     """With a fresh secret; the former one is removed."""
     before = await scene.lease(what)
-    again = await issue_once(scene.outside, request(), ask, key)
-    assert (before.id, before.reissues + 1) == (again.lease.id, again.lease.reissues)
+    again = await issue_once(scene.ports, request(), ask, key)
+    assert (before.id, before.rotations + 1) == (again.lease.id, again.lease.rotations)
     held = {key_id for application in scene.world.cloud.applications.values() for key_id in application.secrets}
     assert secret_of(before.footprint) not in held
     assert secret_of(again.lease.footprint) in held
-    await revoke(scene.outside, request(), before.id)
+    await revoke(scene.ports, request(), before.id)
     with pytest.raises(Gone):
-        await issue_once(scene.outside, request(), ask, key)
+        await issue_once(scene.ports, request(), ask, key)
 
 
 @pytest.mark.parametrize("what", [*LIVE, "planned"])
@@ -128,7 +129,7 @@ async def test_leases_end(scene: Scene, what: str) -> None:
     """Nothing of it is left, and what belongs to the others is."""
     others = [thing for thing in scene.world.leftovers() if thing not in of_leases(scene, what)]
     scene.jump(600)
-    assert State.ENDED is (await revoke(scene.outside, request(), LEASES[what])).state
+    assert State.ENDED is (await revoke(scene.ports, request(), LEASES[what])).state
     assert others == scene.world.leftovers()
 
 
@@ -136,11 +137,11 @@ async def test_all_of_it_ends_by_the_sweep(scene: Scene) -> None:
     """What was live, unfinished, ending and stuck; and after the retention the rows go as well."""
     scene.world.cloud.locked_scopes.clear()
     scene.jump(5 * 3600)
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert {State.ENDED} == {(await scene.lease(what)).state for what in LEASES}
     assert [] == scene.world.leftovers()
     scene.jump(timedelta(days=8).total_seconds())
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert [] == await scene.rows("leases")
 
 
@@ -148,22 +149,22 @@ async def test_what_cannot_be_ended_goes_on_being_tried(scene: Scene) -> None:
     """The lock stands: the stuck one stays so, the ending one has failed once more."""
     before = await scene.lease("ending")
     scene.jump(3 * 3600)
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     after = await scene.lease("ending")
     assert (before.attempts + 1, State.STUCK) == (after.attempts, (await scene.lease("stuck")).state)
-    assert [LEASES["stuck"]] == [each.id for each in (await status(scene.outside, request(WATCHER))).stuck]
+    assert [LEASES["stuck"]] == [each.id for each in (await status(scene.ports, request(WATCHER))).stuck]
 
 
 async def test_reconciliation_takes_the_leases_for_what_they_are(scene: Scene) -> None:
     """What is live stays; what somebody deleted ends; what no live lease needs is removed."""
-    assert () == (await reconcile(scene.outside, "r")).findings
+    assert () == (await reconcile(scene.ports, "r")).findings
     lost = await scene.lease("live")
     assert isinstance(lost.footprint, ServicePrincipalFootprint)
     assert lost.footprint.application_id is not None
     scene.world.cloud.delete_application(lost.footprint.application_id)
-    await scene.outside.leases.remove(await scene.lease("live_secret"))
+    await scene.ports.leases.remove(await scene.lease("live_secret"))
     scene.jump(2 * 3600)
-    done = {finding.lease: finding.result for finding in (await reconcile(scene.outside, "r")).findings}
+    done = {finding.lease: finding.result for finding in (await reconcile(scene.ports, "r")).findings}
     assert {LEASES["live"]: Result.ENDED, LEASES["live_secret"]: Result.REMOVED}.items() <= done.items()
     assert State.ACTIVE is (await scene.lease("keyed_secret")).state
     assert [] == of_leases(scene, "live", "live_secret")
@@ -171,10 +172,10 @@ async def test_reconciliation_takes_the_leases_for_what_they_are(scene: Scene) -
 
 async def test_lists_and_the_audit_trail_tell_of_what_was_before(scene: Scene) -> None:
     """Every lease, and every event in its order."""
-    told = [each.id for each in (await list_leases(scene.outside, ADMIN, LeaseQuery())).items]
+    told = [each.id for each in (await list_leases(scene.ports, ADMIN, LeaseQuery())).items]
     rows = json.loads((FOLDER / "audit.json").read_text(encoding="utf-8"))
-    now = scene.outside.now()
-    events = await scene.outside.audit.read(AuditQuery(now - timedelta(days=1), now, limit=1000))
+    now = scene.ports.now()
+    events = await scene.ports.audit.read(AuditQuery(now - timedelta(days=1), now, limit=1000))
     assert set(told) <= set(LEASES.values())
     assert len(rows) == len(events.items)
     assert EXISTING in {str(application) for application in scene.world.cloud.applications}
@@ -185,12 +186,12 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     """Whatever stands in it: the others are listed, decided on, issued from and reconciled; it can be deleted."""
     row = {"PartitionKey": "role", "RowKey": "damaged"} | ({"Document0": text} if text else {})
     await scene.service.get_table_client("roles").create_entity(row)
-    assert {*DOCUMENTS, "damaged"} == {role.name for role in await list_roles(scene.outside, ADMIN)}
-    assert "web" in {role.name for role in await may_issue(scene.outside, request())}
-    assert ["damaged"] == [*(await status(scene.outside, ADMIN)).unreadable_roles]
-    assert () == (await reconcile(scene.outside, "r")).unread
-    await issue(scene.outside, request(), Ask(WEB))
+    assert {*DOCUMENTS, "damaged"} == {role.name for role in await list_roles(scene.ports, ADMIN)}
+    assert "web" in {role.name for role in await may_issue(scene.ports, request())}
+    assert ["damaged"] == [*(await status(scene.ports, ADMIN)).unreadable_roles]
+    assert () == (await reconcile(scene.ports, "r")).unread
+    await issue(scene.ports, request(), IssueRequest(WEB))
     with pytest.raises(Unreadable):
-        await issue(scene.outside, ADMIN, Ask(RoleName("damaged")))
-    await delete_role(scene.outside, ADMIN, RoleName("damaged"), expected=None, revoking=False)
-    assert set(DOCUMENTS) == {role.name for role in await list_roles(scene.outside, ADMIN)}
+        await issue(scene.ports, ADMIN, IssueRequest(RoleName("damaged")))
+    await delete_role(scene.ports, ADMIN, RoleName("damaged"), expected=None, revoking=False)
+    assert set(DOCUMENTS) == {role.name for role in await list_roles(scene.ports, ADMIN)}

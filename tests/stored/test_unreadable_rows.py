@@ -8,19 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 from shared.broker.configure import list_roles
+from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, read_audit, read_lease, status
-from shared.broker.issue import Ask, issue
-from shared.broker.reconcile import reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import revoke
-from shared.broker.sweep import sweep
-from shared.cloud.lease_table import TableLeases
+from shared.cloud.storage.lease_table import TableLeases
 from shared.core.audit import Outcome
 from shared.core.errors import Unreadable
 from shared.core.lease import State
 from shared.core.names import RoleName, shard_of
-from shared.core.ports import AuditQuery, LeaseQuery
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, BOB, EXISTING, WEB, request
 from tests.stored.stage import STORES, Scene, on_the_store
 
@@ -36,9 +37,9 @@ DAMAGE: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {
         ("admission", "capped"): {"Leases0": CUT_OFF},
         ("application", str(EXISTING)): {"Until": "soon", "Holder": "nobody"},
         ("waiting", "1"): {"Until": "soon", "Leases": "[]"},
-        ("journal", "sweep"): LATER_FORM,
-        ("journal", "reconcile"): {"At": "lately"},
-        ("journal", "count"): {"Leases0": CUT_OFF},
+        ("run_history", "sweep"): LATER_FORM,
+        ("run_history", "reconcile"): {"At": "lately"},
+        ("run_history", "count"): {"Leases0": CUT_OFF},
     },
     "leases": {
         ("00", "due_20200101T000000000Z_nobodys"): {},
@@ -92,23 +93,23 @@ def _is_left(scene: Scene, row: Mapping[str, Any]) -> bool:
 async def test_one_bad_row_of_each_kind_stands_in_nobodys_way(storage_connection: str) -> None:
     """Whoami, lists, issues, the audit trail, sweeps, reconciliations and status go on, and tell what they could not read."""
     async with on_the_store(storage_connection, STORES["7cd20a5"]) as scene:
-        outside, kept = scene.outside, scene.kept
+        ports, kept = scene.ports, scene.kept
         untouched = await damage(scene)
         unreadable = {kept.leases[what] for what in DAMAGED_LEASES}
-        assert set(kept.documents) == {role.name for role in await list_roles(outside, ADMIN)}
-        assert {"web", "capped"} <= {role.name for role in await may_issue(outside, request())}
+        assert set(kept.documents) == {role.name for role in await list_roles(ports, ADMIN)}
+        assert {"web", "capped"} <= {role.name for role in await may_issue(ports, request())}
         for query in (LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(state=State.ACTIVE), LeaseQuery(live=True)):
-            assert (await list_leases(outside, ADMIN, query)).items, query
-        assert kept.leases["capped"] not in {each.id for each in (await list_leases(outside, ADMIN, LeaseQuery())).items}
-        assert State.ACTIVE is (await issue(outside, request(), Ask(WEB))).lease.state
+            assert (await list_leases(ports, ADMIN, query)).items, query
+        assert kept.leases["capped"] not in {each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items}
+        assert State.ACTIVE is (await issue(ports, request(), IssueRequest(WEB))).lease.state
         await refused(scene)
-        assert (await status(outside, ADMIN)).last_sweep is None
+        assert (await status(ports, ADMIN)).last_sweep is None
         scene.jump(5 * 3600)
-        assert 0 < (await sweep(outside, "s")).ended
+        assert 0 < (await sweep(ports, "s")).ended
         scene.jump(3600)
-        run = await reconcile(outside, "r")
+        run = await reconcile(ports, "r")
         assert {f"lease {each}" for each in unreadable} <= set(run.unread)
-        told = await status(outside, ADMIN)
+        told = await status(ports, ADMIN)
         assert (unreadable, ["legacy"]) == (set(told.unreadable_leases), [*told.unreadable_roles])
         assert untouched == {place: row for row in await scene.rows("leases") if (place := _place(row)) in untouched}
         await tells_events(scene)
@@ -118,23 +119,23 @@ async def test_one_bad_row_of_each_kind_stands_in_nobodys_way(storage_connection
 
 async def refused(scene: Scene) -> None:
     """What concerns an unreadable row itself: nothing happens."""
-    outside, leases = scene.outside, scene.kept.leases
+    ports, leases = scene.ports, scene.kept.leases
     attempts = [
-        *(issue(outside, ADMIN, Ask(RoleName(role))) for role in ("legacy", "grouped", "capped")),
-        issue_once(outside, request(), Ask(WEB), "run-2"),
-        issue_once(outside, request(), Ask(WEB), "run-1"),
-        *(verb(outside, request(), leases[what]) for verb in (read_lease, revoke) for what in DAMAGED_LEASES),
-        renew(outside, request(), leases["live"], None),
+        *(issue(ports, ADMIN, IssueRequest(RoleName(role))) for role in ("legacy", "grouped", "capped")),
+        issue_once(ports, request(), IssueRequest(WEB), "run-2"),
+        issue_once(ports, request(), IssueRequest(WEB), "run-1"),
+        *(verb(ports, request(), leases[what]) for verb in (read_lease, revoke) for what in DAMAGED_LEASES),
+        renew(ports, request(), leases["live"], None),
     ]
     outcomes = await asyncio.gather(*attempts, return_exceptions=True)
     assert [Unreadable] * len(attempts) == [type(each) for each in outcomes], outcomes
-    assert await outside.leased.find([BOB.object_id]) is not None
+    assert await ports.leased.find([BOB.object_id]) is not None
 
 
 async def tells_events(scene: Scene) -> None:
     """Those that cannot be read as well, in their places."""
-    query = AuditQuery(scene.kept.taken_at.replace(hour=0), scene.outside.now(), limit=1000)
-    events = (await read_audit(scene.outside, ADMIN, query)).items
+    query = AuditQuery(scene.kept.taken_at.replace(hour=0), scene.ports.now(), limit=1000)
+    events = (await read_audit(scene.ports, ADMIN, query)).items
     first, second, third, *_ = events
     assert ["unreadable_event", "unreadable_event"] == [first.operation, second.operation]
     assert (Outcome.FAILED, "misconfigured") == (first.outcome, first.code)
@@ -145,7 +146,7 @@ async def tells_events(scene: Scene) -> None:
 async def lists_without_the_mark(scene: Scene) -> None:
     """By the leases' own rows, when what says that their index rows are in order is a later version's."""
     await scene.service.get_table_client("leases").upsert_entity({"PartitionKey": "aligned", "RowKey": "leases", **LATER_FORM})
-    listed = await TableLeases(scene.service, scene.outside.ids).list(LeaseQuery())
+    listed = await TableLeases(scene.service, scene.ports.ids).list(LeaseQuery())
     assert scene.kept.leases["capped"] in {each.id for each in listed.items}
     assert not {each.id for each in listed.items} & {scene.kept.leases[what] for what in ("keyed", "live")}
 
@@ -159,10 +160,10 @@ async def mended(scene: Scene) -> None:
             await leases.upsert_entity(row, mode="replace")
     scene.world.cloud.locked_scopes.clear()
     scene.jump(3600)
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert {State.ENDED} == {(await scene.lease(what)).state for what in scene.kept.leases}
     assert [] == scene.world.leftovers()
-    assert () == (await status(scene.outside, ADMIN)).unreadable_leases
+    assert () == (await status(scene.ports, ADMIN)).unreadable_leases
     scene.jump(timedelta(days=8).total_seconds())
-    await sweep(scene.outside, "s")
+    await sweep(scene.ports, "s")
     assert not [row for row in await scene.rows("leases") if row["RowKey"].startswith("lease_")]

@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.broker.configure import delete_role, put_role
-from shared.broker.fan_out import leave
+from shared.broker.ending.enqueue import enqueue
+from shared.broker.ending.poison import poison
+from shared.broker.ending.recall import recall
+from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.force import revoke_as_operator
-from shared.broker.issue import Ask, Issued, issue
-from shared.broker.recall import recall
-from shared.broker.reconcile import Reconciliation, reconcile
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
-from shared.broker.repeat import issue_once
 from shared.broker.revoke import Revoking, revoke, revoke_role
-from shared.broker.set_aside import set_aside
-from shared.broker.sweep import Summary, end_due, sweep, sweep_on_time
-from shared.core.batch import Batch
 from shared.core.lease import Lease
+from shared.core.message import Batch
 from shared.core.names import LeaseId
 from shared.core.role import Role, Target
 from shared.core.role_document import write_role
@@ -79,7 +79,7 @@ def overdue(target: Target, lag: float = 0.0) -> World:
 def queued(target: Target, lag: float = 0.0) -> World:
     """The same, in the queue, two messages."""
     made = overdue(target, lag)
-    made.run(lambda: leave(made.outside, list(made.leases.rows), together=2))
+    made.run(lambda: enqueue(made.ports, list(made.leases.rows), together=2))
     return made
 
 
@@ -106,77 +106,77 @@ def only(world: World) -> LeaseId:
 
 async def issuing(world: World) -> Issued:
     """Alice issues."""
-    return await issue(world.outside, request(), Ask(WEB))
+    return await issue(world.ports, request(), IssueRequest(WEB))
 
 
 async def issuing_once(world: World) -> Issued:
     """Alice issues under her key, for the first time or again."""
-    return await issue_once(world.outside, request(), Ask(WEB), "alice-1")
+    return await issue_once(world.ports, request(), IssueRequest(WEB), "alice-1")
 
 
 async def renewing(world: World) -> Lease:
     """Alice renews."""
-    return await renew(world.outside, request(), first(world), LASTS)
+    return await renew(world.ports, request(), first(world), LASTS)
 
 
 async def revoking(world: World) -> Lease:
     """Alice revokes."""
-    return await revoke(world.outside, request(), first(world))
+    return await revoke(world.ports, request(), first(world))
 
 
 async def revoking_all(world: World) -> None:
     """An administrator revokes whatever leases there are, one by one."""
     for lease_id in list(world.leases.rows):
-        await revoke(world.outside, request(ADMINISTRATOR), lease_id)
+        await revoke(world.ports, request(ADMINISTRATOR), lease_id)
 
 
 async def forcing(world: World) -> Lease:
     """An operator ends the lease in any case."""
-    return await revoke_as_operator(world.outside, request(ADMINISTRATOR), first(world), force=True)
+    return await revoke_as_operator(world.ports, request(ADMINISTRATOR), first(world), force=True)
 
 
 async def forcing_all(world: World) -> None:
     """An operator ends whatever leases there are, in any case."""
     for lease_id in list(world.leases.rows):
-        await revoke_as_operator(world.outside, request(ADMINISTRATOR), lease_id, force=True)
+        await revoke_as_operator(world.ports, request(ADMINISTRATOR), lease_id, force=True)
 
 
 async def sweeping(world: World) -> Summary:
     """A sweep that somebody asked for."""
-    return await sweep(world.outside, "sweep")
+    return await sweep(world.ports, "sweep")
 
 
 async def fanning_out(world: World) -> Summary:
     """The timer's sweep, as if there were more than a few due."""
-    return await sweep_on_time(world.outside, "sweep", few=0)
+    return await sweep_on_time(world.ports, "sweep", few=0)
 
 
 async def taking_the_message(world: World) -> Summary:
     """A worker gets a message with the lease."""
-    return await end_due(world.outside, "message", Batch("batch", (first(world),)))
+    return await end_due(world.ports, "message", Batch("batch", (first(world),)))
 
 
 async def taking_messages(world: World) -> None:
     """A worker takes every message that was ever sent, one after the other."""
     for batch in world.revocations.messages():
-        await end_due(world.outside, "message", batch)
+        await end_due(world.ports, "message", batch)
 
 
 async def taking_the_poison(world: World) -> object:
     """A message with the lease has failed too often."""
-    return await set_aside(world.outside, "poison", Batch("batch", (first(world),)))
+    return await poison(world.ports, "poison", Batch("batch", (first(world),)))
 
 
 async def taking_poison(world: World) -> None:
     """Every message that was ever sent has failed too often."""
     for batch in world.revocations.messages():
-        await set_aside(world.outside, "poison", batch)
+        await poison(world.ports, "poison", batch)
 
 
 async def recalling(world: World) -> None:
     """A worker gets the messages by which revocations of whole roles begin."""
     for said in world.revocations.recalls():
-        await recall(world.outside, "recall", said)
+        await recall(world.ports, "recall", said)
 
 
 async def recalling_all(world: World) -> None:
@@ -187,23 +187,23 @@ async def recalling_all(world: World) -> None:
 
 async def reconciling(world: World) -> Reconciliation:
     """The hourly run."""
-    return await reconcile(world.outside, "run")
+    return await reconcile(world.ports, "run")
 
 
 async def changing_the_role(world: World) -> Role:
     """An administrator writes it anew, with another target."""
     document = write_role(role(OTHER_TARGET, ttl=LASTS, max_ttl=2 * LASTS))
-    return await put_role(world.outside, request(ADMINISTRATOR), WEB, document, expected=None)
+    return await put_role(world.ports, request(ADMINISTRATOR), WEB, document, expected=None)
 
 
 async def deleting_the_role(world: World) -> Revoking | None:
     """An administrator deletes it with its leases."""
-    return await delete_role(world.outside, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+    return await delete_role(world.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
 
 
 async def revoking_the_role(world: World) -> Revoking:
     """An administrator ends all its leases."""
-    return await revoke_role(world.outside, request(ADMINISTRATOR), WEB)
+    return await revoke_role(world.ports, request(ADMINISTRATOR), WEB)
 
 
 VERBS = (
@@ -216,7 +216,7 @@ VERBS = (
     Verb("sweep", sweeping, sweep, "due"),
     Verb("fan out", fanning_out, sweep_on_time, "due"),
     Verb("message", taking_the_message, end_due, "due"),
-    Verb("poison", taking_the_poison, set_aside, "due"),
+    Verb("poison", taking_the_poison, poison, "due"),
     Verb("recall", recalling, recall, "revoked"),
     Verb("reconcile", reconciling, reconcile),
     Verb("change role", changing_the_role, put_role),

@@ -12,9 +12,9 @@ import azure.functions as func
 
 from shared.core.caller import Caller
 from shared.core.errors import LeaseholdError, Unauthenticated
-from shared.triggers import http_contract, http_leases, http_operator, http_roles
-from shared.triggers.edge import Edge
-from shared.triggers.wired import Broker
+from shared.triggers.broker import Broker
+from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http.edge import Edge
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, World
 
 TOKENS = {"alice.token.x": ALICE, "bob.token.x": BOB, "admin.token.x": ADMINISTRATOR, "watcher.token.x": WATCHER}
@@ -107,19 +107,19 @@ class App:
     functions: list[_Function] = field(init=False)
 
     def __post_init__(self) -> None:
-        edge = Edge(self.wired, self.world.clock)
+        edge = Edge(self.get_broker, self.world.clock)
         app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-        for module in (http_leases, http_roles, http_operator, http_contract):
+        for module in (leases, configuration, operator, contract):
             app.register_functions(module.api.blueprint(edge))
-        app.register_functions(http_contract.rest.blueprint(edge))
+        app.register_functions(contract.rest.blueprint(edge))
         # The host tries them in the order of their names, whatever their routes.
         self.functions = sorted((_indexed(each) for each in app.get_functions()), key=lambda each: each.name.lower())
 
-    async def wired(self) -> Broker:
+    async def get_broker(self) -> Broker:
         """The broker, as the composition root gives it."""
         if self.unwired is not None:
             raise self.unwired
-        return Broker(self.world.outside, self.verifier, CHALLENGE, self.docs_url, self.public_url)
+        return Broker(self.world.ports, self.verifier, CHALLENGE, self.docs_url, self.public_url)
 
     async def call(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors import Unavailable, Unreachable
-from shared.triggers import account
+from shared.triggers import safe_log
 
 
 def down() -> None:
@@ -33,6 +33,6 @@ def test_the_log_tells_what_led_to_an_exception_unless_that_was_left_out_on_purp
         "Unreachable: Unreachable (None): late",
         "Unreachable: Unreachable (None): late <- Unavailable: Unavailable (503): down",
     )
-    assert both == account.of(raised(behind=True, hidden=False))
-    assert both == account.of(raised(behind=False, hidden=False))
-    assert late == account.of(raised(behind=False, hidden=True))
+    assert both == safe_log.of(raised(behind=True, hidden=False))
+    assert both == safe_log.of(raised(behind=False, hidden=False))
+    assert late == safe_log.of(raised(behind=False, hidden=True))

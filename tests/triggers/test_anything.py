@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 import shared
-from shared.triggers import http_contract, http_leases, http_operator, http_roles
-from shared.triggers.api import Route
+from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http.routes import Route
 from tests.fakes.world import role, world
 from tests.triggers.app import App
 
 ROUTES: list[Route] = [
-    *http_leases.api.routes,
-    *http_roles.api.routes,
-    *http_operator.api.routes,
-    *http_contract.api.routes,
+    *leases.api.routes,
+    *configuration.api.routes,
+    *operator.api.routes,
+    *contract.api.routes,
 ]
 EXPLAINED = frozenset(
     re.findall("^## `?([a-z_]+)`?$", (Path(shared.__file__).parents[1] / "docs" / "problems.md").read_text(), re.MULTILINE)

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 
 import shared
-from shared.broker import drift
-from shared.broker.reconcile import Result
+from shared.broker.reconcile import drift
+from shared.broker.reconcile.reconcile import Result
 from shared.core.audit import Outcome
 from shared.core.lease import State
 from shared.core.role import DEFAULT_TTL, MAX_AZURE_GROUPS, MAX_AZURE_ROLES, TYPE_NAMES
-from shared.triggers import http_contract, http_leases, http_operator, http_roles, reading
-from shared.triggers.api import Route
+from shared.triggers.http import configuration, contract, leases, operator, requests
+from shared.triggers.http.routes import Route
 from tests.fakes.world import role, secret_target, world
 from tests.triggers.app import App
 
 ROUTES: list[Route] = [
-    *http_leases.api.routes,
-    *http_roles.api.routes,
-    *http_operator.api.routes,
-    *http_contract.api.routes,
+    *leases.api.routes,
+    *configuration.api.routes,
+    *operator.api.routes,
+    *contract.api.routes,
 ]
 CONTRACT: dict[str, Any] = json.loads((Path(shared.__file__).parents[1] / "docs" / "openapi.json").read_text(encoding="utf-8"))
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
@@ -67,7 +67,7 @@ def test_the_contracts_words_and_limits_are_the_codes() -> None:
     assert set(lease["type"]["enum"]) == set(TYPE_NAMES.values())
     assert set(SCHEMAS["Event"]["properties"]["outcome"]["enum"]) == set(Outcome)
     finding = SCHEMAS["Reconciliation"]["properties"]["findings"]["items"]["properties"]
-    assert set(finding["kind"]["enum"]) == set(drift.Kind)
+    assert set(finding["kind"]["enum"]) == set(drift.OrphanType)
     assert set(finding["result"]["enum"]) == set(Result)
     assert principal["ttl"]["default"] == DEFAULT_TTL
     assert principal["azure_roles"]["maxItems"] == MAX_AZURE_ROLES
@@ -79,7 +79,7 @@ def test_the_contracts_idempotency_key_is_the_codes() -> None:
     """The same characters, and as many."""
     written = CONTRACT["components"]["parameters"]["IdempotencyKey"]["schema"]["pattern"]
     for text in ("a", "!~", "x" * 128, "", " ", "a b", "\u00e9", "x" * 129, "a\x7f"):
-        assert bool(re.fullmatch(written, text)) == bool(reading._IDEMPOTENCY_KEY.fullmatch(text)), text
+        assert bool(re.fullmatch(written, text)) == bool(requests._IDEMPOTENCY_KEY.fullmatch(text)), text
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -251,7 +251,7 @@ async def test_an_unknown_path_is_a_problem_too(app: App, path: str) -> None:
 
 def test_the_call_for_every_other_path_is_tried_last() -> None:
     """The host goes by the functions' names."""
-    (last,) = http_contract.rest.routes
+    (last,) = contract.rest.routes
     assert all(route.name.lower() < last.name.lower() for route in ROUTES)
     assert last.path == "api/{*rest}"
 
@@ -259,4 +259,4 @@ def test_the_call_for_every_other_path_is_tried_last() -> None:
 def test_the_contracts_largest_body_is_the_codes() -> None:
     """The problem's explanation says the number."""
     text = (Path(shared.__file__).parents[1] / "docs" / "problems.md").read_text(encoding="utf-8")
-    assert f"{reading.MAX_BODY:,} octets" in text
+    assert f"{requests.MAX_BODY:,} octets" in text

@@ -303,7 +303,7 @@ async def test_the_audit_of_a_refusal_quotes_no_body(app: App) -> None:
 
 async def test_each_request_is_one_line_in_the_log(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """Method, route, status, duration, caller, request."""
-    caplog.set_level(logging.INFO, "shared.triggers.edge")
+    caplog.set_level(logging.INFO, "shared.triggers.http.edge")
     await app.call("GET", "/api/v1/whoami", headers={"x-request-id": "one"})
     await app.call("POST", "/api/v1/roles/nope/leases", headers={"x-request-id": "two"})
     await app.call("GET", "/api/v1/leases/x", token=None, headers={"x-request-id": "three"})

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from shared.core.caller import CallerKind
+from shared.core.caller import CallerType
 from shared.core.errors import Absent, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.names import LeaseId
-from shared.triggers import http_leases, http_operator, http_roles
-from shared.triggers.api import Route
+from shared.triggers.http import configuration, leases, operator
+from shared.triggers.http.routes import Route
 from tests.fakes.world import ADMINISTRATOR, ALICE, WATCHER, guid
 from tests.triggers.app import App
 
-ROUTES = [each for module in (http_leases, http_roles, http_operator) for each in module.api.routes if each.operation]
+ROUTES = [each for module in (leases, configuration, operator) for each in module.api.routes if each.operation]
 PEOPLE = [("alice.token.x", ALICE), ("admin.token.x", ADMINISTRATOR), ("watcher.token.x", WATCHER)]
 READING = {
     "get",
@@ -24,7 +24,7 @@ READING = {
     "find",
     "find_key",
     "count_live",
-    "census",
+    "inventory",
     "waiting",
     "last_sweep",
     "last_reconciliation",
@@ -40,7 +40,7 @@ def effects(app: App) -> list[str]:
     return [name for name in app.world.calls.names() if name.partition(".")[2] not in READING and name != "audit.record"]
 
 
-async def ask(app: App, route: Route, token: str) -> Any:
+async def issue_request(app: App, route: Route, token: str) -> Any:
     """The call, with a body that it may take."""
     lease_id = next(iter(app.world.leases.rows), LeaseId("web.0123456789abcdefghjkmnpqrs"))
     path = "/" + route.path.replace("{role}", "web").replace("{id}", lease_id)
@@ -56,7 +56,7 @@ async def test_a_leased_principal_is_nobodys_caller(app: App, route: Route, by: 
     if caller.app_id is None:
         by = "object_id"
     app.world.leased.rows[getattr(caller, by)] = LeaseId("web.00000000000000000000000001")
-    answer = await ask(app, route, token)
+    answer = await issue_request(app, route, token)
     assert (answer.status, answer.code) == (403, "leased_caller")
     assert [] == effects(app)
     event = app.world.audit.events[-1]
@@ -73,14 +73,14 @@ async def test_a_leased_principal_is_nobodys_caller(app: App, route: Route, by: 
 async def test_who_cannot_be_told_is_refused(app: App, route: Route, trouble: Upstream) -> None:
     """503: the caller may come again."""
     app.world.calls.fail("leased.find", trouble)
-    answer = await ask(app, route, "admin.token.x")
+    answer = await issue_request(app, route, "admin.token.x")
     assert (answer.status, answer.headers["retry-after"]) == (503, "10")
     assert [] == effects(app)
 
 
 async def test_whoever_signs_in_through_a_leased_application_is_refused(app: App) -> None:
     """A user's token names it as its client."""
-    person = replace(ALICE, kind=CallerKind.USER)
+    person = replace(ALICE, kind=CallerType.USER)
     app.verifier.known["person.token.x"] = person
     assert 200 == (await app.call("GET", "/api/v1/whoami", token="person.token.x")).status
     app.world.leased.rows[guid(0x401)] = LeaseId("web.00000000000000000000000001")

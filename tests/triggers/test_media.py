@@ -8,8 +8,8 @@ import gzip
 import azure.functions as func
 import pytest
 
-from shared.triggers import media
-from shared.triggers.problem import UnsupportedMedia
+from shared.triggers.http import media
+from shared.triggers.http.problem import UnsupportedMedia
 from tests.triggers.app import App
 
 ISSUE = "/api/v1/roles/web/leases"

@@ -18,7 +18,7 @@ ISSUE = "/api/v1/roles/web/leases"
 async def test_health_is_for_anybody_and_says_nothing_more(app: App) -> None:
     """Well, then with its storage out of reach."""
     well = await app.call("GET", "/api/v1/health", token=None)
-    app.world.calls.fail("journal.reachable", Unreachable("no answer"))
+    app.world.calls.fail("run_history.reachable", Unreachable("no answer"))
     unwell = await app.call("GET", "/api/v1/health", token=None)
     assert (well.status, well.json) == (200, {"status": "ok"})
     assert (unwell.status, unwell.json) == (503, {"status": "unavailable"})
@@ -82,7 +82,7 @@ async def test_whoami_takes_a_roles_name_alone(app: App) -> None:
 async def test_status_says_that_the_brokers_own_identity_is_refused(app: App) -> None:
     """By whom and since when, as long as it is."""
     before = await app.call("GET", "/api/v1/status", token="watcher.token.x")
-    app.world.outside = replace(app.world.outside, refused=lambda: {"https://graph.example/.default": app.world.clock.now()})
+    app.world.ports = replace(app.world.ports, refused=lambda: {"https://graph.example/.default": app.world.clock.now()})
     refused = await app.call("GET", "/api/v1/status", token="watcher.token.x")
     assert "identity" not in before.json
     assert refused.json["identity"] == {"refused": [{"service": "https://graph.example", "since": "2026-03-02T09:00:00.000Z"}]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.triggers import pages
+from shared.triggers.http import page
 
 
 def content(html: str) -> str:
@@ -12,14 +12,14 @@ def content(html: str) -> str:
 
 def test_a_page_is_a_whole_document_with_its_title() -> None:
     """Whatever the title holds."""
-    html = pages.page("a < b", "x")
+    html = page.page("a < b", "x")
     assert html.startswith('<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Leasehold: a &lt; b</title>')
     assert html.endswith("<body><h1>a &lt; b</h1>x</body></html>")
 
 
 def test_markdown_becomes_headings_with_anchors_and_paragraphs() -> None:
     """The text's own title is left out: the page has one."""
-    html = pages.markdown("Problems", "# Problems\n\n## `not_found`\n\nThere is no `x` & no y.\n\n\n\n## gone\n\nIt was.")
+    html = page.markdown("Problems", "# Problems\n\n## `not_found`\n\nThere is no `x` & no y.\n\n\n\n## gone\n\nIt was.")
     assert content(html) == (
         '<h2 id="not_found"><code>not_found</code></h2><p>There is no <code>x</code> &amp; no y.</p>'
         '<h2 id="gone"><code>gone</code></h2><p>It was.</p>'
@@ -41,7 +41,7 @@ def test_the_contract_lists_calls_and_schemas() -> None:
         "paths": {"/things/{id}": {"get": call}, "/bare": {"post": {"operationId": "b", "summary": "B.", "responses": {}}}},
         "components": {"schemas": {"Thing": thing, "Empty": {}}},
     }
-    assert content(pages.contract(document)) == (
+    assert content(page.contract(document)) == (
         "<p>All <code>calls</code>.</p>"
         '<p><a href="openapi.json">openapi.json</a> · <a href="problems">problems</a></p>'
         '<h2 id="readThing"><code>GET /things/{id}</code></h2><p><b>Reads.</b> One <code>thing</code>.</p><table>'

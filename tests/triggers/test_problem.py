@@ -13,7 +13,7 @@ import pytest
 import shared
 from shared.core import errors
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
-from shared.triggers.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
+from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
     LeaseholdError: 500,
@@ -43,7 +43,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.OutOfReach: 409,
     errors.AlreadyExists: 409,
     errors.Full: 409,
-    errors.Doubtful: 503,
+    errors.AmbiguousRefusal: 503,
     errors.Locked: 409,
     errors.Uncertain: 503,
     errors.Unavailable: 503,
@@ -145,7 +145,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         errors.NotReplicated: 15,
         errors.ConcurrentChange: 5,
         errors.IdentityRefused: 30,
-        errors.Doubtful: 15,
+        errors.AmbiguousRefusal: 15,
         errors.Uncertain: 10,
         errors.Unavailable: 10,
         errors.LostRace: 1,

@@ -10,10 +10,10 @@ import azure.functions as func
 import pytest
 from azure.functions.queue import QueueMessage
 
-from shared.broker.outside import Outside
-from shared.core.batch import Batch, write_message
+from shared.broker.ports import Ports
 from shared.core.errors import Unavailable
 from shared.core.lease import State
+from shared.core.message import Batch, write_message
 from shared.triggers import queues
 from tests.triggers.app import App, Invocation
 
@@ -21,11 +21,11 @@ from tests.triggers.app import App, Invocation
 def functions_of(app: App) -> dict[str, Any]:
     """By name, as the host indexes them."""
 
-    async def wired() -> Outside:
-        return app.world.outside
+    async def get_broker() -> Ports:
+        return app.world.ports
 
     functions = func.FunctionApp()
-    functions.register_functions(queues.blueprint(wired))
+    functions.register_functions(queues.blueprint(get_broker))
     return {str(each.get_function_name()): each for each in functions.get_functions()}
 
 
@@ -70,7 +70,7 @@ async def test_a_message_that_failed_too_often_shows_its_leases(app: App) -> Non
 async def test_what_failed_altogether_is_a_failed_invocation(app: App, name: str, caplog: pytest.LogCaptureFixture) -> None:
     """The host delivers it again; the cause is in the log."""
     text = await overdue(app)
-    app.world.calls.fail("tickets.forget", Unavailable("no answer"))
+    app.world.calls.fail("queued_markers.forget", Unavailable("no answer"))
     with pytest.raises(queues.RevocationsFailed) as failed:
         await deliver(app, name, text)
     assert failed.value.__suppress_context__

@@ -10,7 +10,7 @@ import azure.functions as func
 import pytest
 from azure.functions.timer import TimerRequest
 
-from shared.broker.outside import Outside
+from shared.broker.ports import Ports
 from shared.core.errors import Unreachable
 from shared.triggers import reconcile_timer
 from tests.fakes.world import ADMINISTRATOR
@@ -50,7 +50,7 @@ async def test_reconciling_is_for_admins(app: App) -> None:
         answer = await app.call("POST", PATH, token=token, query={"dry_run": "true"})
         assert (answer.status, answer.code) == (403, "admin_required")
     assert [("reconcile", "refused")] * 2 == app.world.audit.told()
-    assert [] == app.world.calls.named("census")
+    assert [] == app.world.calls.named("inventory")
 
 
 async def test_a_run_with_a_misspelt_option_does_nothing(app: App) -> None:
@@ -107,7 +107,7 @@ async def test_the_timer_removes_what_nobody_leases(app: App, caplog: pytest.Log
 
 async def test_a_run_that_fails_is_a_failed_invocation(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """The platform's metrics show it; the cause is in the log."""
-    app.world.calls.fail("census.owned", Unreachable("Graph gave no answer"))
+    app.world.calls.fail("inventory.owned", Unreachable("Graph gave no answer"))
     with pytest.raises(reconcile_timer.ReconcileFailed) as failed:
         await reconcile_timer.run(_wired(app), "r-1")
     assert failed.value.__suppress_context__
@@ -115,7 +115,7 @@ async def test_a_run_that_fails_is_a_failed_invocation(app: App, caplog: pytest.
 
 
 def _wired(app: App) -> Any:
-    async def wired() -> Outside:
-        return app.world.outside
+    async def get_broker() -> Ports:
+        return app.world.ports
 
-    return wired
+    return get_broker

@@ -10,7 +10,7 @@ import azure.functions as func
 import pytest
 from azure.functions.timer import TimerRequest
 
-from shared.broker.outside import Outside
+from shared.broker.ports import Ports
 from shared.core.errors import Misconfigured, Unreachable
 from shared.triggers import timers
 from tests.triggers.app import App, Invocation
@@ -19,11 +19,11 @@ from tests.triggers.app import App, Invocation
 def timer_of(app: App) -> Any:
     """The function, as the host indexes it."""
 
-    async def wired() -> Outside:
-        return app.world.outside
+    async def get_broker() -> Ports:
+        return app.world.ports
 
     functions = func.FunctionApp()
-    functions.register_functions(timers.blueprint(wired))
+    functions.register_functions(timers.blueprint(get_broker))
     (function,) = functions.get_functions()
     return function
 
@@ -52,7 +52,7 @@ async def test_a_sweep_that_fails_is_a_failed_invocation(app: App, caplog: pytes
     """The platform's metrics show it; the cause is in the log."""
     app.world.calls.fail("leases.due", Unreachable("tables gave no answer"))
     with pytest.raises(timers.SweepFailed) as failed:
-        await timers.run(_outside(app), "r-1")
+        await timers.run(_ports(app), "r-1")
     assert failed.value.__suppress_context__
     assert "sweep r-1 failed: Unreachable" in caplog.text
 
@@ -60,7 +60,7 @@ async def test_a_sweep_that_fails_is_a_failed_invocation(app: App, caplog: pytes
 async def test_a_misconfigured_sweep_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
     """In the log."""
 
-    async def unwired() -> Outside:
+    async def unwired() -> Ports:
         raise Misconfigured("LEASEHOLD_CLIENT_ID: is required")
 
     with pytest.raises(timers.SweepFailed):
@@ -68,8 +68,8 @@ async def test_a_misconfigured_sweep_says_what_is_missing(caplog: pytest.LogCapt
     assert "LEASEHOLD_CLIENT_ID: is required" in caplog.text
 
 
-def _outside(app: App) -> Any:
-    async def wired() -> Outside:
-        return app.world.outside
+def _ports(app: App) -> Any:
+    async def get_broker() -> Ports:
+        return app.world.ports
 
-    return wired
+    return get_broker

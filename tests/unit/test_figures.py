@@ -12,48 +12,25 @@ from types import ModuleType
 import httpx
 import pytest
 
-from shared.broker import (
-    admission,
-    drift,
-    fan_out,
-    force,
-    issue,
-    recall,
-    reconcile,
-    reissue,
-    renew,
-    repeat,
-    resume,
-    revoke,
-    set_aside,
-    sweep,
-)
-from shared.broker.outside import Timing
-from shared.cloud import (
-    audit_place,
-    audit_table,
-    budgets,
-    census,
-    connections,
-    entra,
-    entra_keys,
-    generation_table,
-    graph_batch,
-    identity,
-    lease_index,
-    lease_table,
-    probe,
-    queues,
-    system,
-    tables,
-    unverified_token,
-    upstream,
-)
-from shared.cloud.entra_keys import KeyPolicy
-from shared.core import batch, budget, condition, issue_key, lease, names, patience, role, role_document, role_rules
-from shared.core.budget import Limit
-from shared.issuers import application_secret, lease_secrets, service_principal, turns, undoing
-from shared.triggers import edge, http_leases, problem, reading, wire
+from shared.broker import force, renew, revoke
+from shared.broker.ending import enqueue, poison, recall, resume, sweep
+from shared.broker.issue import admission, idempotent, issue, rotate
+from shared.broker.ports import Timing
+from shared.broker.reconcile import drift, reconcile
+from shared.cloud import connections, inventory, limits, system, upstream
+from shared.cloud.entra import identity, keys, probe, unverified_token, verifier
+from shared.cloud.entra.keys import KeyPolicy
+from shared.cloud.graph import batch
+from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
+from shared.core import condition, idempotency_key, lease, message, names, role, role_document, role_rules
+from shared.issuers.application_secret import issuer as application_secret
+from shared.issuers.application_secret import lock
+from shared.issuers.service_principal import issuer as service_principal
+from shared.issuers.service_principal import undo
+from shared.kinds import client_secret
+from shared.resilience import rate_limit, retry
+from shared.resilience.rate_limit import Limit
+from shared.triggers.http import edge, leases, problem, requests, responses
 
 _FIGURES: dict[ModuleType, dict[str, object]] = {
     admission: {"_PATIENCE": 30.0, "_PAUSE": 0.05, "_LONGEST_PAUSE": 1.0},
@@ -65,32 +42,32 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_MOST_SUSPECTS": 200,
         "_SECONDS": 60.0,
     },
-    fan_out: {"FEW": 32, "TOGETHER": 16, "_AT_ONCE": 4},
+    enqueue: {"FEW": 32, "TOGETHER": 16, "_AT_ONCE": 4},
     force: {"_TRIES": 5, "_TOLD_AT_ONCE": 8},
     issue: {"SECRET_SLACK": timedelta(minutes=10), "_LAST_CALL": timedelta(seconds=30), "_TRIES": 3},
     recall: {"_APART": 0.1},
     reconcile: {"_AT_ONCE": 4, "_SECONDS": 100.0},
-    reissue: {"_USED_OF_A_TURN": 2, "_TRIES": 5},
+    rotate: {"_USED_OF_A_ROTATION": 2, "_TRIES": 5},
     renew: {"_TRIES": 3},
-    repeat: {"_FIRST_PAUSE": 0.25, "_LONGEST_PAUSE": 2.0},
+    idempotent: {"_FIRST_PAUSE": 0.25, "_LONGEST_PAUSE": 2.0},
     resume: {"AT_A_GO": 200, "_PAUSE": 15.0, "_PAGE": 1000},
     revoke: {"_COUNTED_HERE": 1000},
-    set_aside: {"_TRIES": 3},
+    poison: {"_TRIES": 3},
     sweep: {"_AT_ONCE": 16, "_APART": 0.1, "_AT_MOST": 5000},
     audit_place: {"_DRIFT": timedelta(days=1)},
     audit_table: {"_PARTITIONS": 31, "_SECONDS": 10.0},
-    budgets: {
+    limits: {
         "GRAPH_WRITES": Limit(3000, 20),
         "GRAPH_READS": Limit(3500, 350),
         "ARM_WRITES": Limit(200, 10),
         "ARM_READS": Limit(250, 25),
     },
-    census: {"_PAGE": 999, "_GROUPS_AT_ONCE": 20, "_PATIENCE": 60.0},
+    inventory: {"_PAGE": 999, "_GROUPS_AT_ONCE": 20, "_PATIENCE": 60.0},
     connections: {"CONNECT_SECONDS": 5.0, "READ_SECONDS": 30.0, "_POOL": 100, "_KEEP_ALIVE_SECONDS": 60.0},
-    entra: {"_LONGEST_NAME": 128, "_LONGEST_KID": 256, "_LEEWAY": 60.0},
-    entra_keys: {"_SHORTEST_KEY": 2048, "_TIMEOUT": httpx.Timeout(10.0, connect=5.0)},
+    verifier: {"_LONGEST_NAME": 128, "_LONGEST_KID": 256, "_LEEWAY": 60.0},
+    keys: {"_SHORTEST_KEY": 2048, "_TIMEOUT": httpx.Timeout(10.0, connect=5.0)},
     generation_table: {"_TRIES": 5},
-    graph_batch: {"MOST": 20, "_LINGER": 0.02, "_APART": 0.02},
+    batch: {"MOST": 20, "_LINGER": 0.02, "_APART": 0.02},
     identity: {"_MARGIN": 300.0, "_RENEWAL_PAUSE": 30.0, "_RETRIES": 2},
     lease_index: {"_FEWEST": 8},
     lease_table: {"_FEW": 100},
@@ -106,8 +83,8 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     },
     unverified_token: {"LONGEST": 16_384},
     upstream: {"_LONGEST_TEXT": 500, "_LONGEST_WAIT": 3600.0},
-    batch: {"WAITS": timedelta(minutes=30)},
-    budget: {
+    message: {"WAITS": timedelta(minutes=30)},
+    rate_limit: {
         "_LEAST_SHARE": 0.1,
         "_RECOVERY_SECONDS": 150.0,
         "_RESERVE": 0.1,
@@ -116,7 +93,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_SHORTEST_SLEEP": 0.001,
     },
     condition: {"_DEEPEST": 32},
-    issue_key: {"KEPT": timedelta(hours=24)},
+    idempotency_key: {"KEPT": timedelta(hours=24)},
     lease: {
         "ATTEMPTS_UNTIL_STUCK": 8,
         "_FIRST_WAIT": 15.0,
@@ -125,7 +102,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_ON_ITS_WAY": timedelta(seconds=60),
     },
     names: {"SHARDS": 16},
-    patience: {"_FIRST_PAUSE": 0.5, "_LONGEST_PAUSE": 5.0},
+    retry: {"_FIRST_PAUSE": 0.5, "_LONGEST_PAUSE": 5.0},
     role: {
         "MIN_TTL": 60,
         "DEFAULT_TTL": 900,
@@ -142,20 +119,20 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "MOST_FOR_PERSONAL_ACCOUNTS": 2,
         "SCARCE": 50,
     },
-    lease_secrets: {"_ABSENCE_PATIENCE": 10.0, "_DOUBT_PAUSE": 0.5},
+    client_secret: {"_ABSENCE_PATIENCE": 10.0, "_DOUBT_PAUSE": 0.5},
     service_principal: {"_DOUBT": 45.0},
-    turns: {
+    lock: {
         "LASTS": 10.0,
         "IN_A_ROW": 8,
         "_FIRST_PAUSE": 0.1,
         "_LONGEST_PAUSE": 0.5,
         "_LET_OTHERS": 0.8,
     },
-    undoing: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0},
+    undo: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0},
     edge: {"_LONGEST_TOKEN": 16_384, "_LONGEST_REASON": 512},
-    http_leases: {"_LOOK_AGAIN": 15},
+    leases: {"_LOOK_AGAIN": 15},
     problem: {"_MOST_FAULTS": 100},
-    reading: {
+    requests: {
         "MAX_BODY": 65_536,
         "MAX_PAGE": 1000,
         "_REASON": 512,
@@ -166,7 +143,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_AUDIT_SPAN": timedelta(days=1),
         "_LONGEST_SPAN": timedelta(days=31),
     },
-    wire: {"_MOST_FINDINGS": 1000},
+    responses: {"_MOST_FINDINGS": 1000},
 }
 
 
@@ -186,9 +163,9 @@ def test_the_broker_takes_these_times_unless_a_setting_says_otherwise() -> None:
         "sweep_undo": 60.0,
         "sweep": 110.0,
         "asked_sweep": 100.0,
-        "turn": 60.0,
+        "rotation": 60.0,
         "repeat": 190.0,
-        "hold": 20.0,
+        "lease_lock": 20.0,
         "settle": 180.0,
         "retention": timedelta(days=7),
     } == {each.name: getattr(timing, each.name) for each in fields(timing)}

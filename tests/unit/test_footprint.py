@@ -81,8 +81,8 @@ def test_two_footprints_of_a_lease_combine_to_what_either_knows() -> None:
 def test_that_there_may_be_several_secrets_is_never_forgotten(doubtful: int) -> None:
     """Whichever of the two knows it."""
     pair = [ApplicationSecretFootprint(EXISTING, "x", guid(1)), ApplicationSecretFootprint(EXISTING, "x", guid(1))]
-    pair[doubtful] = replace(pair[doubtful], several=True)
-    assert combined(*pair).several
+    pair[doubtful] = replace(pair[doubtful], maybe_more_secrets=True)
+    assert combined(*pair).maybe_more_secrets
 
 
 @pytest.mark.parametrize("knowing", [0, 1])

@@ -46,14 +46,14 @@ BY_STATE = {lease.state: lease for lease in (PLANNED, ACTIVE, ENDING, STUCK, END
 MOVES: dict[str, tuple[Callable[[Lease], Lease], set[State]]] = {
     "activated": (lambda lease: lease.activated(NOW, ready=False), {State.PLANNED}),
     "renewed": (lambda lease: lease.renewed(NOW + after(60)), {State.ACTIVE}),
-    "reissuing": (lambda lease: lease.reissuing(NOW + after(60)), {State.ACTIVE}),
-    "reissued": (lambda lease: lease.reissued(lease.footprint, NOW, ready=True), {State.ACTIVE}),
-    "let_go": (lambda lease: lease.let_go(NOW, timedelta(days=7)), {State.ENDING, State.STUCK}),
+    "reissuing": (lambda lease: lease.rotating(NOW + after(60)), {State.ACTIVE}),
+    "reissued": (lambda lease: lease.rotated(lease.footprint, NOW, ready=True), {State.ACTIVE}),
+    "let_go": (lambda lease: lease.force_ended(NOW, timedelta(days=7)), {State.ENDING, State.STUCK}),
     "ending": (lambda lease: lease.ending(Cause.REVOKED, NOW, NOW), set(State) - {State.ENDED}),
     "looked_at_again": (lambda lease: lease.looked_at_again(NOW), {State.ENDING, State.STUCK}),
     "proving": (lambda lease: lease.proving(NOW), {State.ACTIVE}),
-    "put_off": (lambda lease: lease.put_off(NOW, "x", 0.5, 0.0), {State.ENDING, State.STUCK}),
-    "given_up": (lambda lease: lease.given_up(NOW, "x", 0.5), {State.ENDING, State.STUCK}),
+    "put_off": (lambda lease: lease.postponed(NOW, "x", 0.5, 0.0), {State.ENDING, State.STUCK}),
+    "given_up": (lambda lease: lease.stuck_at_once(NOW, "x", 0.5), {State.ENDING, State.STUCK}),
     "failed": (lambda lease: lease.failed(NOW, "x", 0.5), {State.ENDING, State.STUCK}),
     "ended": (lambda lease: lease.ended(NOW, after(1)), {State.ENDING, State.STUCK}),
 }
@@ -169,16 +169,16 @@ def test_a_lease_is_stuck_after_eight_failures() -> None:
 
 def test_a_lease_that_is_given_up_is_stuck_at_once() -> None:
     """Tried again within the hour or so, and stuck still when that fails."""
-    lease = ENDING.given_up(NOW, "poisoned", 0.5)
+    lease = ENDING.stuck_at_once(NOW, "poisoned", 0.5)
     assert (State.STUCK, "poisoned", timedelta(hours=1)) == (lease.state, lease.last_error, lease.due_at - NOW)
     assert State.STUCK is lease.failed(NOW, "x", 0.5).state
 
 
 def test_the_pause_that_azure_asks_for_is_kept() -> None:
     """A shorter one does not hurry, and it is no failed attempt."""
-    put_off = [ENDING.put_off(NOW, "x", 0.0, asked) for asked in (120.0, 1.0, 0.0)]
-    assert [120.0, 15.0, 15.0] == [(lease.due_at - NOW).total_seconds() for lease in put_off]
-    assert {(0, State.ENDING)} == {(lease.attempts, lease.state) for lease in put_off}
+    postponed = [ENDING.postponed(NOW, "x", 0.0, asked) for asked in (120.0, 1.0, 0.0)]
+    assert [120.0, 15.0, 15.0] == [(lease.due_at - NOW).total_seconds() for lease in postponed]
+    assert {(0, State.ENDING)} == {(lease.attempts, lease.state) for lease in postponed}
 
 
 def test_an_ended_lease_is_due_when_its_record_may_go() -> None:
@@ -195,10 +195,10 @@ def test_nobody_is_said_to_hold_a_lease_that_has_ended() -> None:
 
 def test_a_lease_that_gets_a_fresh_secret_may_have_several_until_it_is_sure() -> None:
     """And absence is not believed before its worker has given up."""
-    begun = ACTIVE.reissuing(NOW + after(60))
-    assert (True, 1, NOW + after(60)) == (begun.footprint.several, begun.reissues, begun.made_by)
-    done = begun.reissued(ACTIVE.footprint, NOW, ready=False)
-    assert (False, None, NOW) == (done.footprint.several, done.reissuing_until, done.made_by)
+    begun = ACTIVE.rotating(NOW + after(60))
+    assert (True, 1, NOW + after(60)) == (begun.footprint.maybe_more_secrets, begun.rotations, begun.made_by)
+    done = begun.rotated(ACTIVE.footprint, NOW, ready=False)
+    assert (False, None, NOW) == (done.footprint.maybe_more_secrets, done.rotating_until, done.made_by)
     assert begun.due_at == ACTIVE.due_at == done.due_at
 
 
@@ -212,7 +212,7 @@ def test_a_lease_is_handed_out_unless_its_own_worker_says_that_it_failed() -> No
 
 def test_a_lease_that_is_let_go_keeps_its_last_error() -> None:
     """It is read by whoever wonders what became of it."""
-    gone = replace(STUCK, last_error="azure_scope_locked").let_go(NOW, timedelta(days=7))
+    gone = replace(STUCK, last_error="azure_scope_locked").force_ended(NOW, timedelta(days=7))
     assert (State.ENDED, "azure_scope_locked", NOW + timedelta(days=7)) == (gone.state, gone.last_error, gone.due_at)
 
 
@@ -220,7 +220,7 @@ def test_a_lease_that_is_let_go_keeps_its_last_error() -> None:
 def test_only_an_end_is_put_off(lease: Lease) -> None:
     """Nothing else waits for Azure's leave."""
     with pytest.raises(IllegalMove):
-        lease.put_off(NOW, "x", 0.0, 60.0)
+        lease.postponed(NOW, "x", 0.0, 60.0)
 
 
 def test_a_lease_is_being_ended_while_whoever_ends_it_gives_signs_of_life() -> None:
@@ -232,8 +232,8 @@ def test_a_lease_is_being_ended_while_whoever_ends_it_gives_signs_of_life() -> N
     done = [
         held.failed(NOW, "x", 0.5),
         held.looked_at_again(later),
-        held.put_off(NOW, "x", 0.5, 0),
-        held.given_up(NOW, "x", 0.5),
+        held.postponed(NOW, "x", 0.5, 0),
+        held.stuck_at_once(NOW, "x", 0.5),
     ]
     for other in (ACTIVE, replace(held, ending_held=False), *done, ENDED):
         assert not other.is_being_ended(NOW)

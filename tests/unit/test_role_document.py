@@ -63,11 +63,11 @@ targets: some.SearchStrategy[Target] = some.one_of(principals, secrets)
 def roles(draw: some.DrawFn) -> Role:
     """Any role that could have been written."""
     most = draw(some.integers(MIN_TTL, MAX_TTL))
-    several = some.frozensets(identities, max_size=4)
+    maybe_more_secrets = some.frozensets(identities, max_size=4)
     return Role(
         name=WEB,
         target=draw(targets),
-        bounds=Bounds(draw(several), draw(several), draw(some.frozensets(names, max_size=4))),
+        bounds=Bounds(draw(maybe_more_secrets), draw(maybe_more_secrets), draw(some.frozensets(names, max_size=4))),
         ttl=draw(some.integers(MIN_TTL, most)),
         max_ttl=most,
         renewable=draw(some.booleans()),

@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from shared.cloud.single_flight import SingleFlight
-from shared.core.urgency import Urgency, answering_by, current, done_by
+from shared.resilience.priority import Priority, answer_deadline, current, limit_deadline
+from shared.resilience.single_flight import SingleFlight
 
 
 class Work:
@@ -105,8 +105,8 @@ async def test_the_background_run_is_joined_by_those_who_wait() -> None:
 async def test_the_end_of_whoever_asks_first_is_not_the_works() -> None:
     """Others wait for it who have more time."""
 
-    async def work() -> Urgency:
+    async def work() -> Priority:
         return current()
 
-    with done_by(0.0), answering_by(0.0):
-        assert Urgency() == await SingleFlight(work, "work").outcome()
+    with answer_deadline(0.0), limit_deadline(0.0):
+        assert Priority() == await SingleFlight(work, "work").outcome()

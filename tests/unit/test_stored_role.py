@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from shared.core import role_rules
-from shared.core.decision import Denied, decide
+from shared.core.access.decide import Denied, decide
 from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
 from shared.core.role import ApplicationSecretTarget, Bounds, Role, ServicePrincipalTarget, UnknownTarget

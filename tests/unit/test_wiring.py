@@ -11,23 +11,23 @@ import pytest
 
 import shared
 from shared import wiring
-from shared.broker.resume import Resumption
-from shared.cloud.arm import Arm
-from shared.cloud.census import AzureCensus
-from shared.cloud.entra import EntraVerifier
-from shared.cloud.graph import Graph
-from shared.cloud.queues import StorageRevocations
-from shared.core.batch import Batch
+from shared.broker.ending.resume import Resumption
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.entra.verifier import EntraVerifier
+from shared.cloud.graph.directory import Graph
+from shared.cloud.inventory import AzureLists
+from shared.cloud.storage.queues import StorageRevocations
 from shared.core.errors import Misconfigured
 from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
-from shared.core.issuer import Issuer
+from shared.core.message import Batch
 from shared.core.names import LeaseId, ObjectId
-from shared.core.outages import Outages, Service
-from shared.core.patience import Patience
 from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
-from shared.issuers.application_secret import ApplicationSecretIssuer
-from shared.issuers.service_principal import ServicePrincipalIssuer
-from shared.wiring import LazyRevocations, LazyVerifier, Parts, challenge_of
+from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
+from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.kinds.kind import Issuer
+from shared.resilience.outages import Outages, Service
+from shared.resilience.retry import Retry
+from shared.wiring import Composition, LazyRevocations, LazyVerifier, challenge_of
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock
 from tests.fakes.queue import MemoryRevocations
@@ -52,30 +52,30 @@ HEAVY = (
 def test_a_first_build_that_failed_is_tried_again() -> None:
     """A setting that is mended is seen, and nothing half-built is kept."""
     environment: dict[str, str] = {}
-    parts = Parts(environment)
+    composition = Composition(environment)
     with pytest.raises(Misconfigured):
-        _ = parts.broker
+        _ = composition.broker
     environment.update(LEAST)
-    assert parts.broker.outside.timing.settle == 180
+    assert composition.broker.ports.timing.settle == 180
 
 
 def test_what_is_built_is_kept() -> None:
     """One of everything."""
-    parts = Parts(LEAST)
-    assert parts.broker is parts.broker
-    assert parts.broker.outside is parts.outside
+    composition = Composition(LEAST)
+    assert composition.broker is composition.broker
+    assert composition.broker.ports is composition.ports
 
 
 def test_the_broker_is_protected_from_its_own_roles() -> None:
     """Its identities and its function app."""
-    protected = Parts({**LEAST, **PLATFORM}).outside.protected
+    protected = Composition({**LEAST, **PLATFORM}).ports.protected
     assert protected.identities == {CLIENT, OTHER}
     assert [scope.rpartition("/")[2] for scope in protected.scopes] == ["leasehold-app"]
 
 
 def test_the_challenge_says_where_to_get_a_token_and_for_what() -> None:
     """As Azure's own services word theirs."""
-    assert challenge_of(Parts(LEAST).settings) == (
+    assert challenge_of(Composition(LEAST).settings) == (
         f'Bearer realm="leasehold", authorization_uri="https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/authorize", '
         f'resource_id="api://{OTHER}"'
     )
@@ -83,22 +83,22 @@ def test_the_challenge_says_where_to_get_a_token_and_for_what() -> None:
 
 async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     """One of each kind, for both."""
-    parts = Parts(LEAST)
+    composition = Composition(LEAST)
     made: list[tuple[Target, Footprint, type[Issuer]]] = [
         (principal_target(), ServicePrincipalFootprint("u", ()), ServicePrincipalIssuer),
         (secret_target(), ApplicationSecretFootprint(guid(1), "s"), ApplicationSecretIssuer),
     ]
     for target, footprint, kind in made:
-        issuer = parts.outside.issuers.for_target(target)
+        issuer = composition.ports.issuers.for_target(target)
         assert isinstance(issuer, kind)
-        assert issuer is parts.outside.issuers.for_footprint(footprint)
-        assert {type(each) for each in parts.issuers.makers} == {type}
-        assert issuer is parts.outside.issuers.for_target(role(target).target)
-    assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(parts.issuers.makers)
-    assert isinstance(parts.application_secrets, ApplicationSecretIssuer)
-    assert parts.application_secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
-    await parts.client.aclose()
-    await parts.transport.close()
+        assert issuer is composition.ports.issuers.for_footprint(footprint)
+        assert {type(each) for each in composition.issuers.makers} == {type}
+        assert issuer is composition.ports.issuers.for_target(role(target).target)
+    assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(composition.issuers.makers)
+    assert isinstance(composition.application_secrets, ApplicationSecretIssuer)
+    assert composition.application_secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
+    await composition.client.aclose()
+    await composition.transport.close()
 
 
 @pytest.mark.parametrize("client", [None, CLIENT, OTHER])
@@ -107,23 +107,23 @@ async def test_tables_and_queue_are_reached_with_one_identity(client: str | None
     identity = {"AzureWebJobsStorage__accountName": "leasehold1"} | (
         {"AzureWebJobsStorage__clientId": client} if client else {}
     )
-    parts = Parts({name: value for name, value in LEAST.items() if name != "AzureWebJobsStorage"} | identity)
-    assert isinstance(parts.revocations, StorageRevocations)
-    assert parts.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
-    assert parts.tables.url == "https://leasehold1.table.core.windows.net"
-    assert (parts.storage_credential is parts.credential) is (client != OTHER)
-    await parts.storage_credential.close()
-    await parts.transport.close()
+    composition = Composition({name: value for name, value in LEAST.items() if name != "AzureWebJobsStorage"} | identity)
+    assert isinstance(composition.revocations, StorageRevocations)
+    assert composition.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
+    assert composition.tables.url == "https://leasehold1.table.core.windows.net"
+    assert (composition.storage_credential is composition.credential) is (client != OTHER)
+    await composition.storage_credential.close()
+    await composition.transport.close()
 
 
 async def test_the_queue_is_made_when_there_is_something_to_queue() -> None:
     """And kept."""
-    parts = Parts(LEAST)
-    revocations = parts.outside.revocations
+    composition = Composition(LEAST)
+    revocations = composition.ports.revocations
     assert isinstance(revocations, LazyRevocations)
-    assert "revocations" not in vars(parts)
+    assert "revocations" not in vars(composition)
     assert revocations.maker() is revocations.maker()
-    await parts.transport.close()
+    await composition.transport.close()
 
 
 async def test_what_is_made_late_is_asked_all_the_same() -> None:
@@ -140,7 +140,7 @@ def test_azures_libraries_do_not_tell_of_every_call(caplog: pytest.LogCaptureFix
     libraries = ("azure", "httpx", "httpcore", "msal")
     for name in libraries:
         logging.getLogger(name).setLevel(logging.NOTSET)
-    assert Parts(LEAST).outside.timing.settle == 180
+    assert Composition(LEAST).ports.timing.settle == 180
     for name in (*libraries, "azure.core.pipeline.policies.http_logging_policy"):
         assert logging.getLogger(name).getEffectiveLevel() == logging.WARNING
 
@@ -159,7 +159,7 @@ def test_indexing_imports_none_of_azures_libraries() -> None:
 
 def test_a_sweep_needs_storage_alone() -> None:
     """Until something is due."""
-    found = imported_by(f"from shared.wiring import Parts\nParts({LEAST!r}).outside")
+    found = imported_by(f"from shared.wiring import Composition\nComposition({LEAST!r}).ports")
     assert found <= {"azure.data", "aiohttp"}
 
 
@@ -178,46 +178,46 @@ def test_indexing_reads_no_setting() -> None:
 
 async def test_every_part_is_wired_to_what_the_settings_say() -> None:
     """Each service at its own address, each kind of connection for what it is meant."""
-    parts = Parts(LEAST)
-    assert isinstance(parts.revocations, StorageRevocations)
-    assert "http://127.0.0.1:10001/devstoreaccount1/revocations" == parts.revocations._client.url
-    assert "http://127.0.0.1:10002/devstoreaccount1" == parts.tables.url
-    assert parts.probe.client is parts.fresh_client is not parts.client
-    assert ("https://login.microsoftonline.com", TENANT) == (parts.probe.authority, parts.probe.tenant_id)
-    assert "https://graph.microsoft.com/.default" == parts.probe.scope
-    assert isinstance(parts.verifier, EntraVerifier)
-    assert isinstance(parts.census, AzureCensus)
-    assert parts.outside.census() is parts.census
-    assert [Graph, Arm, Patience] == [type(each) for each in (parts.graph, parts.arm, parts.patience)]
-    assert "https://graph.microsoft.com/v1.0" == parts.graph_calls.base_url
-    minting = parts.service_principals
+    composition = Composition(LEAST)
+    assert isinstance(composition.revocations, StorageRevocations)
+    assert "http://127.0.0.1:10001/devstoreaccount1/revocations" == composition.revocations._client.url
+    assert "http://127.0.0.1:10002/devstoreaccount1" == composition.tables.url
+    assert composition.probe.client is composition.fresh_client is not composition.client
+    assert ("https://login.microsoftonline.com", TENANT) == (composition.probe.authority, composition.probe.tenant_id)
+    assert "https://graph.microsoft.com/.default" == composition.probe.scope
+    assert isinstance(composition.verifier, EntraVerifier)
+    assert isinstance(composition.inventory, AzureLists)
+    assert composition.ports.inventory() is composition.inventory
+    assert [Graph, Arm, Retry] == [type(each) for each in (composition.graph, composition.arm, composition.retry)]
+    assert "https://graph.microsoft.com/v1.0" == composition.graph_calls.base_url
+    minting = composition.service_principals
     assert isinstance(minting, ServicePrincipalIssuer)
-    assert (parts.graph, parts.arm) == (minting.directory, minting.authorization)
-    assert (parts.probe, parts.patience) == (minting.probe, minting.patience)
-    assert isinstance(parts.outages, Outages)
-    assert parts.outside.outages is parts.outages
-    assert parts.identities == [parts.credential]
-    assert {} == parts.outside.refused()
-    for client in (parts.client, parts.fresh_client):
+    assert (composition.graph, composition.arm) == (minting.directory, minting.authorization)
+    assert (composition.probe, composition.retry) == (minting.probe, minting.retry)
+    assert isinstance(composition.outages, Outages)
+    assert composition.ports.outages is composition.outages
+    assert composition.identities == [composition.credential]
+    assert {} == composition.ports.refused()
+    for client in (composition.client, composition.fresh_client):
         await client.aclose()
-    await parts.transport.close()
+    await composition.transport.close()
 
 
 def test_a_service_that_answers_again_has_what_waited_for_it_taken_up() -> None:
     """By the worker that knew of the outage."""
-    parts = Parts(LEAST)
-    assert isinstance(parts.resumption, Resumption)
+    composition = Composition(LEAST)
+    assert isinstance(composition.resumption, Resumption)
     told: list[str] = []
-    vars(parts)["resumption"] = lambda: told.append("taken up")
-    parts.outages.note(Service.GRAPH, answered=False)
+    vars(composition)["resumption"] = lambda: told.append("taken up")
+    composition.outages.note(Service.GRAPH, answered=False)
     assert [] == told
-    parts.outages.note(Service.GRAPH, answered=True)
+    composition.outages.note(Service.GRAPH, answered=True)
     assert ["taken up"] == told
 
 
 async def test_the_worker_s_broker_is_the_one_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """For those who call and for the timers alike."""
-    parts = Parts(LEAST)
-    monkeypatch.setattr(wiring, "_parts", parts)
-    assert await wiring.broker() is parts.broker
-    assert await wiring.outside() is parts.outside
+    composition = Composition(LEAST)
+    monkeypatch.setattr(wiring, "_parts", composition)
+    assert await wiring.broker() is composition.broker
+    assert await wiring.ports() is composition.ports

@@ -1,0 +1,77 @@
+"""What is due: leases whose ``due_at`` has come, and those that their role's generation has overtaken, whatever it says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from shared.broker.ports import Ports
+from shared.core.generation import Generation
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId, RoleName
+
+LATE = timedelta(minutes=5)
+"""A lease that has been due for so long is overdue: sweeps come each minute."""
+
+
+async def all_due(ports: Ports, at_most: int) -> list[LeaseId]:
+    """So many of them at most, each once. Raises ``Upstream``.
+
+    A death between a generation's rise and its message loses nothing: whoever looks here finds what it has overtaken.
+    """
+    found: dict[LeaseId, None] = {}
+    async for lease_id in _each(ports):
+        found[lease_id] = None
+        if len(found) == at_most:
+            break
+    return list(found)
+
+
+async def overtaken(ports: Ports, generation: Generation) -> AsyncIterator[LeaseId]:
+    """Those of one role; notes that it is finished when there are none. Raises ``Upstream``.
+
+    A lease that is opened under an earlier generation after this look is seen by its own worker, or by the sweep once its hold
+    has lapsed.
+    """
+    none = True
+    async for lease_id in ports.leases.overtaken(generation):
+        none = False
+        yield lease_id
+    if none and not generation.is_finished:
+        await ports.generations.finish(generation)
+
+
+async def _each(ports: Ports) -> AsyncIterator[LeaseId]:
+    async for lease_id in ports.leases.due(ports.now()):
+        yield lease_id
+    for generation in (await ports.generations.all()).values():
+        if not generation.is_finished:
+            async for lease_id in overtaken(ports, generation):
+                yield lease_id
+
+
+async def overdue(ports: Ports, at_most: int) -> list[LeaseId]:
+    """So many at most of the leases that have been due for ``LATE``. Raises ``Upstream``."""
+    found: list[LeaseId] = []
+    async for lease_id in ports.leases.due(ports.now() - LATE):
+        found.append(lease_id)
+        if len(found) == at_most:
+            break
+    return found
+
+
+class Ages:
+    """The generations of the roles of some leases, each read once: they only grow, so what was overtaken stays so."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._known: dict[RoleName, int] = {}
+
+    async def overtakes(self, lease: Lease) -> bool:
+        """Whether the lease is due for no other reason than that its role was revoked. Raises ``Upstream``."""
+        role = lease.id.role
+        if lease.due_at <= self._ports.now() or lease.state not in {State.PLANNED, State.ACTIVE}:
+            return False
+        if role not in self._known:
+            self._known[role] = (await self._ports.generations.get(role)).number
+        return lease.is_overtaken(self._known[role])

@@ -1,0 +1,213 @@
+"""The sweep: looks at every lease that is due, and at no other.
+
+Due are: active leases past their end, those that their role's generation has overtaken, leases whose worker died while making
+or ending them, failed attempts to end one whose pause is over, and ended ones past their retention.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.broker.ending.due import Ages, all_due, overdue
+from shared.broker.ending.enqueue import FEW, enqueue, not_queued
+from shared.broker.ending.resume import probe_outage
+from shared.broker.ending.undo import claim, undo
+from shared.broker.ports import Ports
+from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
+from shared.core.footprint import principals_of
+from shared.core.lease import Cause, Lease, State
+from shared.core.message import Batch
+from shared.core.names import LeaseId
+from shared.resilience.priority import in_background
+from shared.resilience.tasks import all_of, both
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 16
+"""Leases worked on side by side. Each makes several calls at once in turn; Graph limits writes per application."""
+_APART = 0.1
+"""Seconds between the beginnings of two: several times what one keeps the processor for, which callers need as well. Sixteen
+in 1.6 s are still more than Graph's limit lets end."""
+_TOLD = 100
+"""Overdue leases that are noted."""
+_AT_MOST = 5000
+"""Leases that one sweep takes up; the next one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one sweep did. ``ended``: leases that ended; ``undone``: of unfinished or failed issues; ``stuck``: not ended in
+    too many attempts; ``remaining``: due, and not ended now; ``pruned``: records forgotten.
+    """
+
+    ended: int = 0
+    undone: int = 0
+    stuck: int = 0
+    remaining: int = 0
+    pruned: int = 0
+
+
+async def sweep(ports: Ports, request_id: str) -> Summary:
+    """One sweep, here and now; what it does not get to in its time is left to the queue.
+
+    Two at once do no harm. Raises ``Upstream`` only when the store cannot be read at all.
+    """
+    due = await all_due(ports, _AT_MOST)
+    work = _Round(ports, request_id, due, seconds=ports.timing.asked_sweep)
+    results = await _with_a_look(ports, request_id, work)
+    if work.left:
+        await enqueue(ports, await not_queued(ports, work.left))
+    return await _noted(ports, _summary(results), due)
+
+
+async def sweep_on_time(ports: Ports, request_id: str, *, few: int = FEW) -> Summary:
+    """The timer's sweep: ends a few itself, and leaves more to the queue. Raises as ``sweep``."""
+    due = mine = await all_due(ports, _AT_MOST)
+    if len(due) > few:
+        fresh = await not_queued(ports, due)
+        mine = fresh if len(fresh) <= few else await enqueue(ports, fresh)
+        # What has waited since an earlier sweep may wait for nobody: a few of those are ended here each time.
+        waited = sorted(set(due).difference(fresh))
+        mine = [*mine, *waited[: max(0, few - len(mine))]]
+    results = await _with_a_look(ports, request_id, _Round(ports, request_id, mine, seconds=ports.timing.sweep))
+    results["remaining"] += len(due) - len(mine)
+    return await _noted(ports, _summary(results), due)
+
+
+async def _with_a_look(ports: Ports, request_id: str, work: _Round) -> Counter[str]:
+    """The round's results, and beside it what waits for Azure to answer is given a chance to go on."""
+    words, looked = await both(work.run(), probe_outage(ports, request_id))
+    return Counter([*words, *([_word(looked)] if looked else [])])
+
+
+async def end_due(ports: Ports, request_id: str, batch: Batch) -> Summary:
+    """Ends those of a message's leases that are due; the others are somebody else's, or have ended.
+
+    A lease that fails is due again later by itself. Raises ``Upstream`` only when nothing could be done at all.
+    """
+    # From here on each lease's own hold says that it is being worked on: if this worker dies, the next sweep takes it up.
+    await ports.queued_markers.forget(batch.id)
+    results = Counter(await _Round(ports, request_id, batch.leases, seconds=ports.timing.sweep).run())
+    if results["unread"] == len(batch.leases):
+        raise Unreachable("no lease of the batch could be read")
+    return _summary(results)
+
+
+async def end_here(ports: Ports, request_id: str, due: Sequence[LeaseId]) -> Summary:
+    """Ends those of the leases that are due, here and now. Raises nothing: what fails is due again later."""
+    return _summary(Counter(await _Round(ports, request_id, due, seconds=ports.timing.sweep).run()))
+
+
+def _summary(results: Counter[str]) -> Summary:
+    return Summary(
+        ended=results["ended"],
+        undone=results["undone"],
+        stuck=results["stuck"],
+        remaining=results["remaining"] + results["unread"],
+        pruned=results["pruned"],
+    )
+
+
+async def _noted(ports: Ports, summary: Summary, due: Sequence[LeaseId]) -> Summary:
+    await ports.run_history.swept(
+        ports.now(),
+        {"ended": summary.ended, "undone": summary.undone, "stuck": summary.stuck, "remaining": summary.remaining},
+        await overdue(ports, _TOLD) if due else (),
+    )
+    return summary
+
+
+class _Round:
+    """The leases of one sweep, worked on by a few hands. After so many ``seconds`` none is taken up any more."""
+
+    def __init__(self, ports: Ports, request_id: str, due: Sequence[LeaseId], *, seconds: float) -> None:
+        self.left: list[LeaseId] = []
+        self._ports = ports
+        self._request_id = request_id
+        self._hands = min(_AT_ONCE, len(due))
+        self._due = iter(due)
+        self._results: list[str] = []
+        self._ages = Ages(ports)
+        self._stop_at = ports.within(seconds)
+
+    async def run(self) -> list[str]:
+        """One word for each lease that was this round's to look at."""
+        with in_background():
+            await all_of(*(self._hand(number * _APART) for number in range(self._hands)))
+        return self._results
+
+    async def _hand(self, pause: float) -> None:
+        if pause:
+            await self._ports.clock.sleep(pause)
+        for lease_id in self._due:
+            if self._ports.clock.monotonic() >= self._stop_at:
+                self._results.append("remaining")
+                self.left.append(lease_id)
+                continue
+            if word := await self._look_at(lease_id):
+                self._results.append(word)
+
+    async def _look_at(self, lease_id: LeaseId) -> str | None:
+        """``None`` for what is somebody else's by now, or not due."""
+        try:
+            lease = await self._ports.leases.get(lease_id)
+        except Upstream:
+            log.warning("the sweep could not read lease %s", lease_id, exc_info=True)
+            return "unread"
+        except Unreadable as unreadable:
+            # One bad record must not keep the others waiting. It stays due, and ``status`` tells of it.
+            log.error("%s", unreadable)  # noqa: TRY400 - its frames say no more
+            return "remaining"
+        except Exception:
+            log.exception("the sweep cannot read lease %s", lease_id)
+            return "remaining"
+        return await self._deal_with(lease) if lease is not None else None
+
+    async def _deal_with(self, lease: Lease) -> str | None:
+        try:
+            revoked = await self._ages.overtakes(lease)
+            if lease.due_at > self._ports.now() and not revoked:
+                return None
+            return (
+                await self._prune(lease)
+                if lease.state is State.ENDED
+                else await self._end(lease, cause_of(lease, revoked=revoked))
+            )
+        except LostRace:
+            return None
+        except Upstream:
+            log.warning("the sweep could not deal with lease %s", lease.id, exc_info=True)
+            return "remaining"
+        except Exception:
+            log.exception("the sweep failed on lease %s", lease.id)
+            return "remaining"
+
+    async def _prune(self, lease: Lease) -> str:
+        # First: the lease's record is what tells whom it has made.
+        if made := principals_of(lease.footprint):
+            await self._ports.leased.forget(made)
+        await self._ports.leases.remove(lease)
+        return "pruned"
+
+    async def _end(self, lease: Lease, cause: Cause) -> str:
+        async with await claim(self._ports, lease, cause) as lock:
+            ended = await undo(self._ports, lock, request_id=self._request_id, within=self._ports.timing.sweep_undo)
+        return _word(ended)
+
+
+def cause_of(lease: Lease, *, revoked: bool) -> Cause:
+    """Why a lease that is due ends, unless it is ending already. ``revoked``: its role's generation has overtaken it."""
+    if revoked:
+        return Cause.REVOKED
+    return Cause.UNFINISHED if lease.state is State.PLANNED else Cause.EXPIRED
+
+
+def _word(lease: Lease) -> str:
+    if lease.state is State.STUCK:
+        return "stuck"
+    if lease.state is not State.ENDED:
+        return "remaining"
+    return "undone" if lease.cause in {Cause.UNFINISHED, Cause.FAILED} else "ended"

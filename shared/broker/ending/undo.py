@@ -1,0 +1,113 @@
+"""Taking a credential back: the one path by which every lease ends, whoever began it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.ports import Ports
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.errors import LostRace, Misconfigured, Throttled, Uncertain, Upstream
+from shared.core.lease import Cause, Lease, State
+from shared.resilience.priority import answer_deadline
+
+log = logging.getLogger(__name__)
+
+
+async def claim(ports: Ports, lease: Lease, cause: Cause) -> LeaseLock:
+    """Moves the lease to ENDING, held by this worker. Raises ``LostRace``, also when another is ending it; ``Upstream``."""
+    if lease.is_being_ended(ports.now()):
+        raise LostRace("another worker is ending it")
+    lock = LeaseLock(ports, lease)
+    await lock.move(lambda it: it.ending(cause, ports.now(), lock.until()))
+    return lock
+
+
+async def undo(
+    ports: Ports,
+    lock: LeaseLock,
+    *,
+    request_id: str,
+    within: float,
+    young: bool | None = None,
+    maker: bool = False,
+    otherwise_due: datetime | None = None,
+) -> Lease:
+    """Undoes the footprint of a claimed lease; gives the lease as it then stands.
+
+    ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), when something was absent that may
+    only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``).
+    Whoever tries before the lease is due says when it was (``otherwise_due``): if Azure does not answer, it is so again. Raises
+    ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    """
+    fresh = ports.now() < _settled(ports, lock.lease)
+    being_made = not maker and ports.now() < lock.lease.made_by
+    until = ports.within(within)
+    try:
+        with answer_deadline(until):
+            found_all = await _undo(ports, lock, until, young=fresh if young is None else young)
+    except (Upstream, Misconfigured) as failure:
+        if otherwise_due is not None and isinstance(failure, Uncertain):
+            return await postpone(ports, lock, failure.brief(), (otherwise_due - ports.now()).total_seconds())
+        return await _failed(ports, lock, failure, request_id)
+    if being_made or (fresh and not found_all):
+        return await lock.release(lambda lease: lease.looked_at_again(_settled(ports, lease)))
+    if ports.now() >= lock.lease.due_at:
+        # This worker has stood still for longer than its hold: is the lease still its own?
+        await lock.move(lambda lease: lease.locked_until(lock.until()))
+    # Told before it is moved: a death in between tells it twice rather than never. Nobody else comes in between: the lease is
+    # held, and whoever finds it so leaves it alone.
+    await ports.audit.record(_event(ports, lock.lease, Outcome.DONE, request_id))
+    return await lock.release(lambda lease: lease.ended(ports.now(), ports.timing.retention))
+
+
+async def _undo(ports: Ports, lock: LeaseLock, deadline: float, *, young: bool) -> bool:
+    issuer = ports.issuers.for_footprint(lock.lease.footprint)
+    located = await issuer.locate(lock.lease.footprint, young=young, deadline=deadline)
+    if located != lock.lease.footprint:
+        await lock.move(lambda lease: lease.knowing(located))
+    return await issuer.undo(located, young=young, deadline=deadline, again=_again(ports, lock), note=lock.note)
+
+
+async def _failed(ports: Ports, lock: LeaseLock, failure: Upstream | Misconfigured, request_id: str) -> Lease:
+    log.warning("lease %s could not be ended: %s", lock.lease.id, failure)
+    await ports.audit.record(_event(ports, lock.lease, Outcome.FAILED, request_id, failure))
+    if isinstance(failure, Throttled):
+        return await postpone(ports, lock, failure.brief(), failure.retry_after or 0.0)
+    if lock.lease.on_last_attempt:
+        await ports.audit.record(replace(_event(ports, lock.lease, Outcome.FAILED, request_id, failure), operation="stuck"))
+    lease = await lock.release(lambda lease: lease.failed(ports.now(), failure.brief(), ports.ids.jitter()))
+    if lease.state is State.STUCK:
+        log.error("lease %s is stuck after %d attempts: %s", lease.id, lease.attempts, failure)
+    return lease
+
+
+async def postpone(ports: Ports, lock: LeaseLock, error: str, wait: float) -> Lease:
+    """Leaves a claimed lease to a later attempt, in ``wait`` seconds or more; this one has not failed. Raises as ``move``."""
+    return await lock.release(lambda it: it.postponed(ports.now(), error, ports.ids.jitter(), wait))
+
+
+def _settled(ports: Ports, lease: Lease) -> datetime:
+    return lease.made_by + timedelta(seconds=ports.timing.settle)
+
+
+def _again(ports: Ports, lock: LeaseLock) -> bool:
+    """Whether an earlier attempt may have deleted something just now."""
+    return lock.undone_by is not None and ports.now() < lock.undone_by
+
+
+def _event(
+    ports: Ports, lease: Lease, outcome: Outcome, request_id: str, failure: Upstream | Misconfigured | None = None
+) -> AuditEvent:
+    return AuditEvent(
+        at=ports.now(),
+        operation="end",
+        outcome=outcome,
+        request_id=request_id,
+        code=failure.stable_code if failure else "",
+        reason=f"{lease.cause}: {failure.brief()}" if failure else str(lease.cause or ""),
+        role=lease.id.role,
+        lease=lease.id,
+    )

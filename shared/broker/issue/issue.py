@@ -1,0 +1,249 @@
+"""Issuing a credential under a new lease."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from shared.broker.access import role_and_generation
+from shared.broker.applications import look_again_at
+from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.ending.undo import undo
+from shared.broker.issue.admission import admit
+from shared.broker.ports import Actor, Ports
+from shared.broker.reconcile.definitions import read_again_of
+from shared.broker.rules import require_current, withhold_faults
+from shared.core.credential import Credential
+from shared.core.errors import (
+    DefinitionGone,
+    Fault,
+    Forbidden,
+    Interrupted,
+    LeaseholdError,
+    LostRace,
+    Malformed,
+    Refused,
+    Rejected,
+    RoleOutdated,
+    Throttled,
+    Unreadable,
+)
+from shared.core.footprint import Footprint, combined, principals_of
+from shared.core.idempotency_key import IdempotencyKey
+from shared.core.lease import Cause, Holder, Lease, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.role import MIN_TTL, Role
+from shared.core.target_digest import target_digest
+from shared.kinds.kind import Issuer, Order
+from shared.resilience.priority import in_background, limit_deadline
+from shared.resilience.tasks import both
+
+log = logging.getLogger(__name__)
+
+SECRET_SLACK = timedelta(minutes=10)
+"""How much longer than its lease a secret may live by Entra's clock: what minting takes, and what clocks differ."""
+_LAST_CALL = timedelta(seconds=30)
+"""How long a call to Azure that has begun in time may still take."""
+_TRIES = 3
+"""To take a failed lease over from whoever moved it: only a hold's renewal may come in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRequest:
+    """What the caller asks for. ``ttl`` in seconds, ``None`` for the role's."""
+
+    role: RoleName
+    ttl: int | None = None
+    reason: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A lease in state ACTIVE, and its credential. The secret is nowhere else."""
+
+    lease: Lease
+    credential: Credential
+
+
+async def issue(
+    ports: Ports, actor: Actor, wanted: IssueRequest, *, key: IdempotencyKey | None = None, deadline: float | None = None
+) -> Issued:
+    """Raises ``Forbidden``, ``NotFound``, ``RoleOutdated``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``,
+    and what the issuer refuses before it makes anything (``Conflict``).
+
+    Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
+    lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
+    """
+    role, generation = await role_and_generation(ports, actor.caller, wanted.role)
+    require_current(ports, actor.caller, role)
+    order, planned = _plan(ports, actor, wanted, role, key)
+    planned = replace(planned, generation=generation)
+    if deadline is not None:
+        order = replace(order, deadline=min(order.deadline, deadline))
+    async with LeaseLock(ports, await ports.leases.open(planned, key)) as lock:
+        await _look_again(ports, lock, role)
+        attempt = _Attempt(ports, actor, order, lock, planned.footprint, planned.footprint)
+        try:
+            return await attempt.carry_out()
+        except LostRace as lost:
+            await attempt.clean_up()
+            raise Interrupted from lost
+        except Rejected as refused:
+            # Refused before anything was made.
+            await lock.forget()
+            await _look_at_role(ports, actor, role, refused)
+            withhold_faults(actor.caller, refused)
+            raise
+        except Throttled:
+            await attempt.leave()
+            raise
+        except LeaseholdError as failure:
+            await attempt.clean_up()
+            await _look_at_role(ports, actor, role, failure)
+            raise
+
+
+async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: LeaseholdError) -> None:
+    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain."""
+    if isinstance(failure, DefinitionGone):
+        await read_again_of(ports, actor.id, role)
+    elif isinstance(failure, Refused | RoleOutdated):
+        await look_again_at(ports, actor.id, role)
+
+
+def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: IdempotencyKey | None) -> tuple[Order, Lease]:
+    now, caller = ports.now(), actor.caller
+    ttl = _ttl(role, wanted)
+    longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
+    lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
+    order = Order(lease_id, role.target, now + longest + SECRET_SLACK, ports.within(ports.timing.mint))
+    lease = Lease(
+        id=lease_id,
+        type=role.type,
+        state=State.PLANNED,
+        holder=Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name),
+        footprint=ports.issuers.for_target(role.target).plan(order),
+        planned_at=now,
+        issued_at=now,
+        expires_at=now + timedelta(seconds=ttl),
+        max_expires_at=now + longest,
+        due_at=now + timedelta(seconds=ports.timing.lease_lock),
+        made_by=now + timedelta(seconds=ports.timing.mint) + _LAST_CALL,
+        ttl=ttl,
+        max_ttl=role.max_ttl,
+        renewable=role.renewable,
+        metadata=wanted.metadata,
+        reason=wanted.reason,
+        key=key.digest if key else "",
+        target_digest=target_digest(role.target),
+    )
+    return order, lease
+
+
+def _ttl(role: Role, wanted: IssueRequest) -> int:
+    ttl = role.ttl if wanted.ttl is None else wanted.ttl
+    if not MIN_TTL <= ttl <= role.max_ttl:
+        message = f"expected {MIN_TTL} to {role.max_ttl} seconds"
+        raise Malformed(Fault("ttl", message), code="ttl_out_of_range")
+    return ttl
+
+
+async def _look_again(ports: Ports, lock: LeaseLock, role: Role) -> None:
+    """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is seen
+    here.
+    """
+    found, generation = await both(ports.roles.get(role.name), ports.generations.get(role.name))
+    if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
+        await lock.forget()
+        raise Forbidden if found is None else Interrupted
+    if role.max_leases is None:
+        return
+    try:
+        await admit(ports, lock.lease, role.max_leases, since=generation.number)
+    except (Rejected, Interrupted, Unreadable):
+        await lock.forget()
+        raise
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One go at minting; knows what it has learned when it fails half-way."""
+
+    ports: Ports
+    actor: Actor
+    order: Order
+    lock: LeaseLock
+    planned: Footprint
+    learned: Footprint
+
+    @property
+    def issuer(self) -> Issuer:
+        return self.ports.issuers.for_target(self.order.target)
+
+    async def carry_out(self) -> Issued:
+        with limit_deadline(self.ports.within(self.ports.timing.throttled)):
+            minted = await self.issuer.mint(self.order, self.learned, self._note)
+        # Before the credential leaves: what it signs in as must never be taken for a caller.
+        await self.ports.leased.note(principals_of(minted.footprint), self.order.lease_id)
+        lease = await self.lock.release(lambda it: it.knowing(minted.footprint).activated(self.ports.now(), ready=minted.ready))
+        told = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(lease.id.role))
+        if lease.is_overtaken(generation.number):
+            raise LostRace("the role was revoked")
+        return Issued(lease, minted.credential)
+
+    async def leave(self) -> None:
+        """To the sweep, ending already: deleting would be throttled as well, and the caller is to come back, not to wait."""
+        try:
+            if await self._claimed() is None:
+                await self.clean_up()
+        except LeaseholdError:
+            log.warning("lease %s is left to the sweep as it stands", self.order.lease_id, exc_info=True)
+
+    async def clean_up(self) -> None:
+        """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
+        try:
+            # What the next caller is waiting for goes first.
+            with in_background():
+                await self._end()
+        except LeaseholdError:
+            log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
+
+    async def _end(self) -> None:
+        within = self.ports.timing.inline_undo
+        if (lease := await self._claimed()) is None:
+            # Ended already, by someone who may not have met all that was made here.
+            await self.issuer.undo(self.learned, young=True, deadline=self.ports.within(within))
+            return
+        # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
+        young = None if self.learned != self.planned else False
+        async with LeaseLock(self.ports, lease) as lock:
+            await undo(self.ports, lock, request_id=self.actor.id, within=within, young=young, maker=True)
+
+    async def _claimed(self) -> Lease | None:
+        """The lease, ending and told what was learned here; ``None`` when it has ended.
+
+        Whoever has moved it meanwhile may know less, and is relieved of it.
+        """
+        lock = self.lock
+        for _ in range(_TRIES):
+            try:
+                return await lock.release(self._failed)
+            except LostRace:
+                stored = await self.ports.leases.get(self.order.lease_id)
+                if stored is None or not stored.state.is_live:
+                    return None
+                if stored.state is State.ACTIVE and stored.rotations:
+                    raise LostRace("a repeat of the request hands it out") from None
+                lock = LeaseLock(self.ports, stored)
+        raise LostRace
+
+    def _failed(self, lease: Lease) -> Lease:
+        learned = combined(self.learned, lease.footprint)
+        return lease.knowing(learned).ending(Cause.FAILED, self.ports.now(), self.lock.until())
+
+    def _note(self, footprint: Footprint) -> None:
+        self.learned = footprint

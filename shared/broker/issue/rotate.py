@@ -1,0 +1,158 @@
+"""A fresh secret for an active lease, whose former one then stops working: what a repeated issue answers with.
+
+One at a time: whoever begins says in the lease until when it will be done, and the others wait. The former secret works until
+the fresh one is proven, or given up: that takes longer than the turn that makes it. At any line the worker may die: from the
+first write on the lease says that there may be several secrets, and all of them go when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.broker.applications import look_again_at
+from shared.broker.issue.issue import SECRET_SLACK, Issued
+from shared.broker.ports import Actor, Ports
+from shared.broker.rules import require_same_target, withhold_faults
+from shared.core.credential import Credential
+from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
+from shared.core.footprint import Footprint, in_doubt, principals_of
+from shared.core.lease import Lease, State
+from shared.core.role import Role
+from shared.kinds.kind import Issuer, SecretOrder
+from shared.resilience.tasks import both, stop
+
+log = logging.getLogger(__name__)
+
+_USED_OF_A_ROTATION = 2
+"""No call begins in a turn's second half."""
+_TRIES = 5
+"""To store the secret: only renewals may come in between, and they are the same caller's."""
+
+
+def is_under_way(ports: Ports, lease: Lease) -> bool:
+    """Whether another worker is making a fresh secret, as far as is known."""
+    return lease.rotating_until is not None and lease.rotating_until > ports.now()
+
+
+async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_until: float) -> Issued:
+    """For an active lease on which nobody is at work. ``prove_until`` is on the monotonic clock.
+
+    Raises ``Conflict`` when the role grants something else by now, ``RoleOutdated`` when its application is another lease's,
+    ``LostRace`` when somebody else came first or the lease has ended, ``Upstream`` when the secret cannot be made; a secret of
+    its own making is then removed, at the latest with the lease.
+    """
+    said = require_same_target(lease, role)
+    young = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
+    order = SecretOrder(
+        lease.id, lease.max_expires_at + SECRET_SLACK, young, ports.within(ports.timing.rotation / _USED_OF_A_ROTATION)
+    )
+    marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
+    rotation = _Rotation(ports, actor, order, said, lease, marked, prove_until if role.target.ready == "token" else None)
+    try:
+        return await rotation.carry_out()
+    except LeaseholdError as failure:
+        if await rotation.give_up() and isinstance(failure, Upstream):
+            # What it would have added a secret to was taken back meanwhile.
+            raise LostRace("the lease has ended") from failure
+        if isinstance(failure, RoleOutdated):
+            await look_again_at(ports, actor.id, role)
+            withhold_faults(actor.caller, failure)
+        raise
+
+
+def _rotation_ends(ports: Ports) -> datetime:
+    return ports.now() + timedelta(seconds=ports.timing.rotation)
+
+
+@dataclass(slots=True)
+class _Rotation:
+    """One worker's turn. ``said`` is for the audit trail; ``before`` and ``lease`` are the lease as it was found, and as it was
+    marked. ``prove_until`` is ``None`` where nobody wants the secret tried out.
+    """
+
+    ports: Ports
+    actor: Actor
+    order: SecretOrder
+    said: str
+    before: Lease
+    lease: Lease
+    prove_until: float | None
+    learned: Footprint | None = field(default=None)
+
+    @property
+    def issuer(self) -> Issuer:
+        return self.ports.issuers.for_footprint(self.lease.footprint)
+
+    async def carry_out(self) -> Issued:
+        # Again, for leases that an older version has issued: it noted nobody.
+        await self.ports.leased.note(principals_of(self.lease.footprint), self.lease.id)
+        minted = await self.issuer.credential(self.order, self.lease.footprint, self._note)
+        ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
+        alone = await self.issuer.remove_former(self.order, self.before.footprint, keeping=minted.footprint)
+        # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
+        told = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
+        _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(self.lease.id.role))
+        if self.lease.is_overtaken(generation.number):
+            raise LostRace("the role was revoked")
+        # Who took over from a worker that gave no sign of life cannot know what that one may still make.
+        footprint = in_doubt(minted.footprint, maybe_more_secrets=not alone)
+        lease = await self._store(lambda it: it.rotated(footprint, max(self.before.made_by, self.ports.now()), ready=ready))
+        return Issued(lease, minted.credential)
+
+    async def _prove(self, credential: Credential, until: float) -> bool:
+        """Takes longer than a turn, which is renewed for as long; a worker that dies meanwhile keeps the next one no longer."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            ready = await self.issuer.prove(credential, deadline=until)
+        finally:
+            await stop(beating, log, f"keeping the turn on lease {self.lease.id}")
+        await self._renew()
+        self.order = replace(self.order, deadline=self.ports.within(self.ports.timing.rotation / _USED_OF_A_ROTATION))
+        return ready
+
+    async def _beat(self) -> None:
+        while True:
+            await self.ports.clock.sleep(self.ports.timing.rotation / 3)
+            try:
+                await self._renew()
+            except LostRace:
+                return
+            except Upstream:
+                log.warning("the turn on lease %s could not be renewed", self.lease.id, exc_info=True)
+
+    async def _renew(self) -> None:
+        """Raises ``LostRace`` unless it is still this worker's."""
+        self.lease = await self._store(lambda it: it.proving(_rotation_ends(self.ports)))
+
+    async def give_up(self) -> bool:
+        """As far as possible at once; what stays goes with the lease. Whether that is known to have ended meanwhile."""
+        try:
+            if self.learned is not None:
+                await self.issuer.remove_former(self.order, in_doubt(self.learned, maybe_more_secrets=False))
+            try:
+                await self._store(Lease.rotation_given_up)
+            except LostRace:
+                stored = await self.ports.leases.get(self.lease.id)
+                return stored is None or stored.state is not State.ACTIVE
+        except LeaseholdError:
+            log.warning("lease %s may have a secret more until it ends", self.lease.id, exc_info=True)
+        return False
+
+    async def _store(self, change: Callable[[Lease], Lease]) -> Lease:
+        """Raises ``LostRace`` unless it is still this worker's turn on an active lease."""
+        stored: Lease | None = self.lease
+        for _ in range(_TRIES):
+            if stored is None or stored.state is not State.ACTIVE or stored.rotations != self.lease.rotations:
+                break
+            try:
+                return await self.ports.leases.swap(change(stored), former=stored)
+            except LostRace:
+                stored = await self.ports.leases.get(self.lease.id)
+        raise LostRace
+
+    def _note(self, footprint: Footprint) -> None:
+        self.learned = footprint

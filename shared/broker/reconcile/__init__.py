@@ -1,0 +1,1 @@
+"""Reconciling Azure with the leases."""

@@ -1,0 +1,196 @@
+"""Reconciling Azure with the leases: orphans are removed, leases whose objects somebody else deleted are ended."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.broker.applications import look_again
+from shared.broker.counting import count_all
+from shared.broker.ending.undo import claim, undo
+from shared.broker.ports import Actor, Ports
+from shared.broker.reconcile.definitions import read_again
+from shared.broker.reconcile.drift import Drift, Orphan, OrphanType, find_drift
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller
+from shared.core.errors import LostRace, Upstream
+from shared.core.footprint import ServicePrincipalFootprint
+from shared.core.lease import Cause, Lease, State
+from shared.core.names import LeaseId
+from shared.resilience.priority import in_background
+from shared.resilience.tasks import all_of
+
+log = logging.getLogger(__name__)
+
+_OPERATION = "reconcile"
+_AT_ONCE = 4
+"""Things worked on side by side. Issues and the sweep come first: Graph limits writes per application."""
+_ALIGNED = 5000
+"""Leases whose rows one run brings into today's form; the next one goes on."""
+_SECONDS = 100.0
+"""After that nothing further is taken up; the next run goes on. With the minute for finding, and another for the last, a run is
+over before the platform ends an HTTP request, after 230 s."""
+
+
+class Result(StrEnum):
+    """What became of something that was found."""
+
+    WOULD_REMOVE = "would_remove"
+    WOULD_END = "would_end"
+    REMOVED = "removed"
+    ENDED = "ended"
+    """A lease that had nothing left to stand on; or one that is ending, where Azure is slow."""
+    FAILED = "failed"
+    LEFT = "left"
+    """For the next run: time is up, or another worker has moved the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found, in Azure's own ids, and what became of it."""
+
+    kind: OrphanType
+    lease: LeaseId
+    name: str
+    result: Result
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """One run. ``unread`` are places that could not be read this time."""
+
+    findings: tuple[Finding, ...]
+    unread: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Findings by their results, and places not read."""
+        found = Counter(str(each.result) for each in self.findings)
+        told = (Result.REMOVED, Result.ENDED, Result.FAILED, Result.LEFT)
+        return {result.value: found[result] for result in told} | {"unread": len(self.unread)}
+
+
+async def reconcile(ports: Ports, request_id: str, *, actor: Actor | None = None, dry_run: bool = False) -> Reconciliation:
+    """One run; a dry one only reads. Two at once do no harm. Without ``actor`` it is the timer's.
+
+    Raises ``Upstream`` when storage, or what the broker owns, cannot be read at all.
+    """
+    with in_background():
+        return await _reconcile(ports, request_id, actor.caller if actor else None, dry_run=dry_run)
+
+
+async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dry_run: bool) -> Reconciliation:
+    if not dry_run:
+        await ports.leases.align(_ALIGNED)
+    drift = await find_drift(ports)
+    if dry_run:
+        done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))
+        await ports.audit.record(_event(ports, request_id, caller, reason=f"dry run: {len(done.findings)} found"))
+        return done
+    await count_all(ports, drift.unreadable)
+    await read_again(ports, request_id, drift.unread)
+    await look_again(ports, request_id, drift.unread)
+    done = Reconciliation(await _Round(ports, request_id, caller, drift).run(), tuple(drift.unread))
+    counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
+    await ports.run_history.reconciled(ports.now(), done.counts)
+    await ports.audit.record(_event(ports, request_id, caller, reason=counts))
+    return done
+
+
+def _would(drift: Drift) -> Iterator[Finding]:
+    for orphan in drift.orphans:
+        yield Finding(orphan.kind, orphan.lease, orphan.name, Result.WOULD_REMOVE)
+    for lease in drift.vanished:
+        yield Finding(OrphanType.LEASE, lease.id, lease.id, Result.WOULD_END)
+
+
+class _Round:
+    """What one run has found, worked on by a few hands."""
+
+    def __init__(self, ports: Ports, request_id: str, caller: Caller | None, drift: Drift) -> None:
+        self._ports = ports
+        self._request_id = request_id
+        self._caller = caller
+        self._work: Iterator[Orphan | Lease] = iter([*drift.orphans, *drift.vanished])
+        self._findings: list[Finding] = []
+        self._stop_at = ports.within(_SECONDS)
+
+    async def run(self) -> tuple[Finding, ...]:
+        await all_of(*(self._hand() for _ in range(_AT_ONCE)))
+        return tuple(self._findings)
+
+    async def _hand(self) -> None:
+        for item in self._work:
+            if self._ports.clock.monotonic() >= self._stop_at:
+                self._findings.append(_finding(item, Result.LEFT))
+                continue
+            self._findings.append(await self._deal_with(item))
+
+    async def _deal_with(self, item: Orphan | Lease) -> Finding:
+        try:
+            return _finding(item, await (self._remove(item) if isinstance(item, Orphan) else self._end(item)))
+        except LostRace:
+            return _finding(item, Result.LEFT)
+        except Upstream as failure:
+            log.warning("reconciliation %s: %s: %s", self._request_id, _finding(item, Result.FAILED).name, failure)
+            return _finding(item, Result.FAILED, failure.brief())
+
+    async def _remove(self, orphan: Orphan) -> Result:
+        # Told before it is done: a death in between tells it twice rather than never.
+        await self._tell(orphan)
+        try:
+            await self._undo(orphan)
+        except Upstream as failure:
+            await self._tell(orphan, failure)
+            raise
+        return Result.REMOVED
+
+    async def _undo(self, orphan: Orphan) -> None:
+        deadline = self._ports.within(self._ports.timing.sweep_undo)
+        issuer, footprint = self._ports.issuers.for_footprint(orphan.footprint), orphan.footprint
+        if isinstance(footprint, ServicePrincipalFootprint) and orphan.kind is OrphanType.APPLICATION:
+            footprint = await issuer.locate(footprint, young=False, deadline=deadline)
+        await issuer.undo(footprint, young=False, deadline=deadline)
+
+    async def _end(self, lease: Lease) -> Result:
+        async with await claim(self._ports, lease, Cause.VANISHED) as lock:
+            within = self._ports.timing.sweep_undo
+            ended = await undo(self._ports, lock, request_id=self._request_id, within=within)
+        return Result.ENDED if ended.state is State.ENDED else Result.LEFT
+
+    async def _tell(self, orphan: Orphan, failure: Upstream | None = None) -> None:
+        said = f"{orphan.kind} {orphan.name}"
+        event = _event(self._ports, self._request_id, self._caller, reason=said, lease=orphan.lease, failure=failure)
+        await self._ports.audit.record(event)
+
+
+def _finding(item: Orphan | Lease, result: Result, error: str = "") -> Finding:
+    if isinstance(item, Orphan):
+        return Finding(item.kind, item.lease, item.name, result, error)
+    return Finding(OrphanType.LEASE, item.id, item.id, result, error)
+
+
+def _event(
+    ports: Ports,
+    request_id: str,
+    caller: Caller | None,
+    *,
+    reason: str,
+    lease: LeaseId | None = None,
+    failure: Upstream | None = None,
+) -> AuditEvent:
+    return AuditEvent(
+        at=ports.now(),
+        operation=_OPERATION,
+        outcome=Outcome.FAILED if failure else Outcome.DONE,
+        request_id=request_id,
+        code=failure.stable_code if failure else "",
+        reason=f"{reason}: {failure.brief()}" if failure else reason,
+        caller=caller,
+        role=lease.role if lease else "",
+        lease=lease or "",
+    )

@@ -1,0 +1,222 @@
+"""Azure Resource Manager: role assignments and role definitions, as the issuers ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from azure.core.exceptions import (
+    AzureError,
+    DeserializationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.core.rest import HttpRequest
+from azure.mgmt.authorization.v2022_04_01.aio import AuthorizationManagementClient
+from azure.mgmt.authorization.v2022_04_01.models import RoleAssignment, RoleAssignmentCreateParameters, RoleDefinition
+
+from shared.cloud.arm.limits import ArmRateLimit
+from shared.cloud.limits import RateLimiters
+from shared.cloud.repeating import Repeating
+from shared.cloud.upstream import Refusal, parsed
+from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
+from shared.core.definition import Definition, Permission
+from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
+from shared.core.footprint import Assignment
+from shared.core.names import ObjectId, Scope, on_the_wire
+from shared.core.ports.inventory import FoundAssignment
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline.transport import AsyncHttpTransport
+
+_CONDITION_VERSION = "2.0"
+"""The only one: https://learn.microsoft.com/azure/role-based-access-control/conditions-format."""
+_PERMISSIONS = "2022-04-01"
+_MANAGEMENT_GROUPS = "2020-05-01"
+"""https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants"""
+_BAD_REQUEST = 400
+_FORBIDDEN = 403
+
+
+class Arm:
+    """Satisfies ``Authorization``. ``endpoint`` is the cloud's, such as ``https://management.azure.com``.
+
+    Any method may raise ``Upstream``; each makes one call, and a list one a page. The SDK is told not to retry: that belongs
+    to ``shared.resilience.retry``. (Below it, aiohttp sends a request again if the kept connection that it took was dead.)
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credential: AsyncTokenCredential,
+        transport: AsyncHttpTransport[Any, Any],
+        limiters: RateLimiters,
+    ) -> None:
+        origin = self._origin = endpoint.rstrip("/")
+        self._client = AuthorizationManagementClient(
+            credential,
+            subscription_id="",  # in the path of no operation that is used here
+            base_url=origin,
+            credential_scopes=[f"{origin}/.default"],
+            transport=Repeating(credential, f"{origin}/.default").over(transport),
+            per_call_policies=[ArmRateLimit(limiters)],
+            retry_total=0,
+            permit_redirects=False,
+        )
+
+    async def assign(
+        self,
+        assignment: Assignment,
+        definition_id: str,
+        principal: ObjectId,
+        condition: str | None,
+        description: str | None = None,
+    ) -> None:
+        """Makes the assignment; one of the same name for the same principal is success.
+
+        Raises ``AlreadyExists`` when the same assignment exists under another name.
+        """
+        wanted = RoleAssignmentCreateParameters(
+            role_definition_id=definition_id,
+            principal_id=principal,
+            # Without it Azure asks the directory, which may not know a fresh principal for minutes (PrincipalNotFound).
+            principal_type="ServicePrincipal",
+            condition=condition,
+            condition_version=_CONDITION_VERSION if condition is not None else None,
+            description=description,
+        )
+        with _upstream():
+            await self._client.role_assignments.create(on_the_wire(assignment.scope), assignment.name, wanted)
+
+    async def unassign(self, assignment: Assignment) -> None:
+        """Deletes it. Raises ``Absent`` when it (204), or its scope (404), is gone; ``Locked`` when a lock protects it.
+
+        A second call when it is forbidden: it may be gone all the same.
+        """
+        try:
+            with _upstream():
+                deleted = await self._client.role_assignments.delete(on_the_wire(assignment.scope), assignment.name)
+        except Refused as refused:
+            # Where the broker's grant has a condition on the assignment to be deleted, deleting one that is gone is forbidden:
+            # nothing is there that could meet the condition.
+            if refused.status == _FORBIDDEN and not await self._is_assigned(assignment):
+                raise Absent(refused.cause, status=refused.status, azure_code=refused.azure_code) from refused
+            raise
+        if deleted is None:
+            raise Absent(f"no role assignment {assignment.name}", status=204)
+
+    async def _is_assigned(self, assignment: Assignment) -> bool:
+        try:
+            with _upstream():
+                await self._client.role_assignments.get(on_the_wire(assignment.scope), assignment.name)
+        except Absent:
+            return False
+        return True
+
+    async def assigned_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """The assignments at exactly this scope. Azure lists those above it as well."""
+        listed = self._client.role_assignments.list_for_scope(on_the_wire(scope), filter="atScope()")
+        with _upstream():
+            return tuple([_found(each) async for each in listed if str(each.scope).casefold() == scope.key])
+
+    async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
+        """The role definitions with this name, in any case, that can be assigned at the scope."""
+        quoted = role_name.replace("'", "''")
+        found = self._client.role_definitions.list(on_the_wire(scope), filter=f"roleName eq '{quoted}'")
+        with _upstream():
+            # As the service itself compares.
+            return tuple(
+                [_definition(each) async for each in found if (each.role_name or "").casefold() == role_name.casefold()]
+            )
+
+    async def definition_names_at(self, scope: Scope) -> tuple[str, ...]:
+        """The names of all role definitions that can be assigned at the scope: several hundred. A call a page."""
+        found = self._client.role_definitions.list(on_the_wire(scope))
+        with _upstream():
+            return tuple([each.role_name async for each in found if each.role_name])
+
+    async def definition(self, definition_id: str) -> Definition:
+        """The role definition with this full id. Raises ``Absent``."""
+        with _upstream():
+            return _definition(await self._client.role_definitions.get_by_id(on_the_wire(definition_id)))
+
+    async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
+        """What the broker itself may do there. A call a page."""
+        path = f"/{on_the_wire(scope)}/providers/Microsoft.Authorization/permissions?api-version={_PERMISSIONS}"
+        return tuple([_permission(each) async for each in self._listed(path)])
+
+    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
+        """The ids, in lower case, of the subscriptions that the management group holds, directly or not. A call a page."""
+        path = f"/{on_the_wire(scope)}/descendants?api-version={_MANAGEMENT_GROUPS}"
+        kinds = ("/subscriptions", "microsoft.management/managementgroups/subscriptions")
+        found = [each async for each in self._listed(path) if str(each.get("type")).lower() in kinds]
+        return frozenset(str(each.get("name")).lower() for each in found)
+
+    async def _listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
+        """The items of a list that the SDK's own methods do not reach."""
+        following: str | None = path
+        while following is not None:
+            with _upstream():
+                answer = await self._client._send_request(HttpRequest("GET", following))  # noqa: SLF001 - the documented way
+                answer.raise_for_status()
+                document = parsed(answer.text())
+            if not isinstance(document, dict) or not isinstance(document.get("value"), list):
+                raise Unavailable("the answer lists nothing")
+            for item in document["value"]:
+                yield item
+            following = self._following(document.get("nextLink"))
+
+    def _following(self, link: object) -> str | None:
+        """The path of the next page. It must be Resource Manager's own: the token goes there."""
+        if not link:
+            return None
+        if not str(link).startswith(f"{self._origin}/"):
+            raise Unavailable("the next page is somewhere else")
+        return str(link).removeprefix(self._origin)
+
+
+def _definition(found: RoleDefinition) -> Definition:
+    permissions = (
+        Permission(*(tuple(each or ()) for each in (it.actions, it.not_actions, it.data_actions, it.not_data_actions)))
+        for it in found.permissions or ()
+    )
+    return Definition(str(found.id), str(found.role_name), tuple(permissions), tuple(found.assignable_scopes or ()))
+
+
+def _permission(found: Mapping[str, Any]) -> Permission:
+    fields = ("actions", "notActions", "dataActions", "notDataActions")
+    return Permission(*(tuple(str(each) for each in found.get(name) or ()) for name in fields))
+
+
+def _found(found: RoleAssignment) -> FoundAssignment:
+    return FoundAssignment(
+        Assignment(Scope(str(found.scope)), str(found.name)),
+        ObjectId(str(found.principal_id).lower()),
+        found.description or "",
+        ObjectId(str(found.created_by).lower()),
+        found.created_on,
+    )
+
+
+@contextmanager
+def _upstream() -> Iterator[None]:
+    """Turns the SDK's errors into the broker's."""
+    try:
+        yield
+    except HttpResponseError as answered:
+        raise _failure(answered) from answered
+    except (ServiceRequestError, ServiceResponseError) as silence:
+        raise Unreachable(f"{type(silence).__name__} from Resource Manager: {silence}") from silence
+    except (AzureError, DeserializationError) as unreadable:
+        raise Unavailable(f"{type(unreadable).__name__} from Resource Manager") from unreadable
+
+
+def _failure(error: HttpResponseError) -> Upstream:
+    answer, status = error.response, error.status_code
+    if answer is None or status is None or status < _BAD_REQUEST:
+        return Unavailable(f"{type(error).__name__} from Resource Manager", status=status)
+    headers: Mapping[str, str] = getattr(answer, "headers", {})
+    return Refusal.read(status, headers, parsed(answer.text())).as_error(RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES)

@@ -1,0 +1,1 @@
+"""Entra ID: callers' tokens, and the broker's own identity."""

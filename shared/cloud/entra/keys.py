@@ -1,0 +1,210 @@
+"""A tenant's issuers and signing keys, as Entra ID publishes them: read, kept, and read again when they are old or amiss.
+
+Rules of https://learn.microsoft.com/entra/identity-platform/signing-key-rollover: several keys are valid at once, their order
+means nothing, they may change at any time, and an unknown key id is a reason to look again, but seldom.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import RSAAlgorithm
+from jwt.exceptions import PyJWTError
+
+from shared.cloud.upstream import parsed
+from shared.core.errors import Unavailable, Unreachable, Upstream
+from shared.core.names import ObjectId
+from shared.core.ports.system import Clock
+from shared.resilience.single_flight import SingleFlight
+from shared.resilience.tasks import all_of
+
+_METADATA = ("/.well-known/openid-configuration", "/v2.0/.well-known/openid-configuration")
+"""Of version 1 and version 2 tokens. Which of them a caller brings is the broker's application registration's choice."""
+_SHORTEST_KEY = 2048
+_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+"""Seconds for a request: a caller waits for it when there are no keys yet."""
+
+type Why = Literal["issuer", "key"]
+
+
+class Unknown(Exception):
+    """The tenant has no such issuer, or that issuer no such key."""
+
+    def __init__(self, what: Why) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """Ages in seconds."""
+
+    fresh: float = 3600.0
+    """Keys younger than this are not read again unless one is missing."""
+    usable: float = 25 * 3600.0
+    """Older ones are not trusted any more, even if Entra ID cannot be reached."""
+    pause: float = 10.0
+    """Between two readings for the sake of a missing key, whoever asks for whichever."""
+    longest_pause: float = 300.0
+    """A key id that a reading did not bring causes the next one after ``pause``, then after twice that, and so on to this."""
+    most_missing: int = 256
+    """Missing key ids that are remembered; then the one asked for longest ago is forgotten."""
+    pause_after_failure: float = 10.0
+    """A reading that failed is not repeated before this, as long as there are keys to go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Miss:
+    """When a reading was last begun for a key id, and how long it may not cause another."""
+
+    at: float
+    pause: float
+
+
+type Published = Mapping[str, Mapping[str, RSAPublicKey]]
+"""Keys by issuer and key id."""
+
+
+@dataclass(slots=True)
+class TenantKeys:
+    """The keys of one tenant. ``authority`` is Entra ID's address, without the tenant."""
+
+    authority: str
+    tenant: ObjectId
+    client: httpx.AsyncClient
+    clock: Clock
+    policy: KeyPolicy = field(default_factory=KeyPolicy)
+    _published: Published | None = None
+    _read_at: float = 0.0
+    _looked_at: float = -math.inf
+    """When a reading was last begun for the sake of a missing key."""
+    _missing: dict[str, _Miss] = field(default_factory=dict)
+    _failure: Upstream | None = None
+    _failed_at: float = 0.0
+    _reading: SingleFlight[None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reading = SingleFlight(self._read, f"reading the keys of tenant {self.tenant}")
+
+    async def find(self, issuer: str, kid: str) -> RSAPublicKey:
+        """The key by which this issuer signs. Raises ``Unknown``, and ``Upstream`` when that cannot be told."""
+        published = self._usable()
+        if published is None:
+            await self._reading.outcome()
+            if not self._holds(kid):
+                self._note_look(kid)
+        elif issuer in published and kid not in published[issuer]:
+            await self._look_for(kid)
+        elif self._age() > self.policy.fresh and not self._failed_lately():
+            self._reading.in_background()
+        return self._pick(issuer, kid)
+
+    def _usable(self) -> Published | None:
+        return self._published if self._age() <= self.policy.usable else None
+
+    def _age(self) -> float:
+        return self.clock.monotonic() - self._read_at
+
+    def _failed_lately(self) -> bool:
+        return self._failure is not None and self.clock.monotonic() - self._failed_at < self.policy.pause_after_failure
+
+    def _holds(self, kid: str) -> bool:
+        return any(kid in keys for keys in (self._published or {}).values())
+
+    async def _look_for(self, kid: str) -> None:
+        """Reads the keys again, unless that was done a moment ago, or has not brought this key lately."""
+        if self._reading.is_under_way:
+            await self._reading.outcome()
+        elif self._failure is not None and self._failed_lately():
+            raise self._failure.with_traceback(None)
+        elif self._may_look_for(kid):
+            self._note_look(kid)
+            await self._reading.outcome()
+
+    def _may_look_for(self, kid: str) -> bool:
+        now, miss = self.clock.monotonic(), self._missing.get(kid)
+        return now - self._looked_at >= self.policy.pause and (miss is None or now - miss.at >= miss.pause)
+
+    def _note_look(self, kid: str) -> None:
+        former = self._missing.pop(kid, None)
+        pause = min(2 * former.pause, self.policy.longest_pause) if former else self.policy.pause
+        self._looked_at = self.clock.monotonic()
+        self._missing[kid] = _Miss(self._looked_at, pause)
+        if len(self._missing) > self.policy.most_missing:
+            del self._missing[next(iter(self._missing))]
+
+    def _pick(self, issuer: str, kid: str) -> RSAPublicKey:
+        of_issuer = (self._published or {}).get(issuer)
+        if of_issuer is None:
+            raise Unknown("issuer")
+        if kid not in of_issuer:
+            raise Unknown("key")
+        return of_issuer[kid]
+
+    async def _read(self) -> None:
+        try:
+            published = await self._fetched()
+        except Upstream as failure:
+            self._failure, self._failed_at = failure, self.clock.monotonic()
+            raise
+        self._published, self._read_at, self._failure = published, self.clock.monotonic(), None
+
+    async def _fetched(self) -> Published:
+        described = await all_of(*(self._issuer(path) for path in _METADATA))
+        addresses = sorted({address for _, address in described})
+        listed = dict(zip(addresses, await all_of(*map(self._document, addresses)), strict=True))
+        issuers = frozenset(issuer for issuer, _ in described)
+        published = {issuer: self._keys(listed[address], issuers) for issuer, address in described}
+        if not all(published.values()):
+            raise Unavailable(f"Entra ID publishes no usable keys for tenant {self.tenant}")
+        return published
+
+    async def _issuer(self, path: str) -> tuple[str, str]:
+        """An issuer, and where its keys are."""
+        metadata = await self._document(f"{self.authority}/{self.tenant}{path}")
+        issuer, address = metadata.get("issuer"), metadata.get("jwks_uri")
+        if not isinstance(issuer, str) or self.tenant not in issuer.split("/"):
+            raise Unavailable(f"the metadata at {path} is not that of tenant {self.tenant}")
+        if not isinstance(address, str) or not address.startswith("https://"):
+            raise Unavailable(f"the metadata at {path} names no address for keys")
+        return issuer, address
+
+    async def _document(self, address: str) -> dict[str, Any]:
+        try:
+            answer = await self.client.get(address, timeout=_TIMEOUT)
+        except httpx.RequestError as silence:
+            raise Unreachable(f"{type(silence).__name__} from {address}") from silence
+        if not answer.is_success:
+            raise Unavailable(f"no document at {address}", status=answer.status_code)
+        document = parsed(answer.content)
+        if not isinstance(document, dict):
+            raise Unavailable(f"no JSON object at {address}")
+        return document
+
+    def _keys(self, document: dict[str, Any], issuers: frozenset[str]) -> dict[str, RSAPublicKey]:
+        listed = document.get("keys")
+        entries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        found = ((each.get("kid"), _signing_key(each)) for each in entries if self._is_ours(each, issuers))
+        return {kid: key for kid, key in found if isinstance(kid, str) and key is not None}
+
+    def _is_ours(self, entry: dict[str, Any], issuers: frozenset[str]) -> bool:
+        """Keys may say for which issuer they are: one of personal accounts must not vouch for a tenant's."""
+        issuer = entry.get("issuer")
+        return issuer is None or (isinstance(issuer, str) and issuer.replace("{tenantid}", self.tenant) in issuers)
+
+
+def _signing_key(entry: dict[str, Any]) -> RSAPublicKey | None:
+    """The public key in a JSON Web Key; ``None`` when it is no RSA key of at least 2048 bits that signs with RS256."""
+    signs = entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig" and entry.get("alg", "RS256") == "RS256"
+    if not signs:
+        return None
+    try:
+        key = RSAAlgorithm.from_jwk(entry)
+    except (PyJWTError, ValueError, TypeError):
+        return None
+    return key if isinstance(key, RSAPublicKey) and key.key_size >= _SHORTEST_KEY else None

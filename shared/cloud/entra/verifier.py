@@ -1,0 +1,237 @@
+"""Verifies Entra ID access tokens: from the text that a caller sent to the ``Caller`` that the broker decides about.
+
+Claims and their meaning: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference. What has not been
+verified is called so until its signature has been checked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.types import Options
+
+from shared.cloud.entra import unverified_token
+from shared.cloud.entra.keys import KeyPolicy, TenantKeys, Unknown
+from shared.cloud.entra.unverified_token import Claims, Unreadable
+from shared.core.caller import Caller, CallerType
+from shared.core.errors import Unauthenticated
+from shared.core.names import ObjectId, Unparsable
+from shared.core.ports.system import Clock
+from shared.core.secret import Secret
+
+_ALGORITHM = "RS256"
+_TYPES = {"jwt", "at+jwt", "application/at+jwt"}
+"""What a bearer token's ``typ`` may be, in any case (RFC 7519, 5.1; RFC 9068, 2.1): a proof-of-possession token has another."""
+_SCOPE = "access"
+"""The one scope of the broker's API. A token in a user's name carries it, so the user's consent was for this API."""
+_LONGEST_NAME = 128
+_LONGEST_KID = 256
+"""Entra ID's have 27 to 43 characters."""
+_LEEWAY = 60.0
+"""Seconds by which Entra's clock and this one may differ."""
+_NAME_CLAIMS = ("preferred_username", "name", "app_displayname")
+_MALFORMED = "The access token is malformed."
+_NOT_SIGNED = "The access token is not signed by a key of its issuer."
+_NO_ISSUER = "The access token's issuer is not trusted by this broker."
+_NO_AUDIENCE = "The access token is for another audience than this broker."
+_EXPIRED = "The access token has expired."
+_TOO_EARLY = "The access token is not valid yet."
+_NO_LIFETIME = "The access token's lifetime is missing or malformed."
+_NO_IDENTITY = "The access token does not say who the caller is: it has no oid claim."
+_TWO_CLIENTS = "The access token names two different clients."
+_NO_CLIENT = "The token does not say which client asked for it: it is no access token."
+_NO_SCOPE = f"The access token does not carry the scope {_SCOPE} of this broker."
+_NOT_APP = "The access token is neither a user's, with a scope, nor an application's."
+_BOUND = "The access token is bound to a key; this broker takes bearer tokens alone."
+
+_SIGNATURE_ONLY: Options = {
+    "verify_signature": True,
+    "enforce_minimum_key_length": True,
+    # The claims are checked below: by the broker's clock, and without taking a text for a number.
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+
+
+class EntraVerifier:
+    """Satisfies ``Verifier``.
+
+    ``authority`` is Entra ID's address, such as ``https://login.microsoftonline.com``; ``tenants`` are those whose tokens are
+    taken, the broker's own first; ``audiences`` what their ``aud`` may be: the broker's client id (version 2) and its
+    identifier URI (version 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        authority: str,
+        tenants: Sequence[ObjectId],
+        audiences: Collection[str],
+        client: httpx.AsyncClient,
+        clock: Clock,
+        policy: KeyPolicy | None = None,
+    ) -> None:
+        origin = authority.rstrip("/")
+        self._keys = {each: TenantKeys(origin, each, client, clock, policy or KeyPolicy()) for each in tenants}
+        self._home = tenants[0]
+        self._audiences = frozenset(audiences)
+        self._clock = clock
+
+    async def verify(self, token: str) -> Caller:
+        """Raises ``Unauthenticated`` for a token that is not good, ``Upstream`` when the keys cannot be had."""
+        unverified = _read_unverified(token)
+        kid = _kid_of_unverified(unverified.header)
+        tenant = self._tenant(unverified.claims)
+        issuer = _text(unverified.claims, "iss") or ""
+        _check_signature(token, await self._key(tenant, issuer, kid))
+        claims = unverified.claims
+        self._check_audience(claims)
+        _check_lifetime(claims, self._clock.now().timestamp())
+        _check_unbound(claims)
+        caller = _caller(claims, tenant, Secret(token).fingerprint())
+        return replace(caller, at_home=tenant == self._home)
+
+    def _tenant(self, unverified: Claims) -> ObjectId:
+        try:
+            tenant = ObjectId.parse(_text(unverified, "tid") or "")
+        except Unparsable:
+            _refuse(_NO_ISSUER)
+        return tenant if tenant in self._keys else _refuse(_NO_ISSUER)
+
+    async def _key(self, tenant: ObjectId, issuer: str, kid: str) -> RSAPublicKey:
+        try:
+            return await self._keys[tenant].find(issuer, kid)
+        except Unknown as unknown:
+            raise Unauthenticated(_NO_ISSUER if unknown.what == "issuer" else _NOT_SIGNED) from unknown
+
+    def _check_audience(self, claims: Claims) -> None:
+        if _text(claims, "aud") not in self._audiences:
+            _refuse(_NO_AUDIENCE)
+
+
+def _read_unverified(token: str) -> unverified_token.UnverifiedToken:
+    try:
+        return unverified_token.read(token)
+    except Unreadable as wrong:
+        raise Unauthenticated(_MALFORMED) from wrong
+
+
+def _kid_of_unverified(header: Claims) -> str:
+    """The id of the key that the token says it is signed by, once its header is one that could be good."""
+    kid = _text(header, "kid")
+    if header.get("alg") != _ALGORITHM or not kid or len(kid) > _LONGEST_KID:
+        _refuse(_NOT_SIGNED)
+    if "typ" in header and (_text(header, "typ") or "").lower() not in _TYPES:
+        _refuse(_MALFORMED)
+    return kid
+
+
+def _check_signature(token: str, key: RSAPublicKey) -> None:
+    try:
+        jwt.decode(token, key, algorithms=[_ALGORITHM], options=_SIGNATURE_ONLY)
+    except jwt.PyJWTError as wrong:
+        raise Unauthenticated(_NOT_SIGNED) from wrong
+
+
+def _check_unbound(claims: Claims) -> None:
+    """RFC 7800: whoever presents a token with ``cnf`` has to prove a key, which nobody asks for here."""
+    if "cnf" in claims:
+        _refuse(_BOUND)
+
+
+def _check_lifetime(claims: Claims, now: float) -> None:
+    end = _instant(claims, "exp")
+    if end is None:
+        _refuse(_NO_LIFETIME)
+    if now >= end + _LEEWAY:
+        _refuse(_EXPIRED)
+    start = _instant(claims, "nbf")
+    if start is not None and now < start - _LEEWAY:
+        _refuse(_TOO_EARLY)
+
+
+def _instant(claims: Claims, name: str) -> float | None:
+    """POSIX seconds, a fraction allowed; ``None`` when the claim is absent. Anything else is refused."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(_NO_LIFETIME)
+    try:
+        instant = float(value)
+    except OverflowError:
+        _refuse(_NO_LIFETIME)
+    return instant if math.isfinite(instant) else _refuse(_NO_LIFETIME)
+
+
+def _caller(claims: Claims, tenant: ObjectId, fingerprint: str) -> Caller:
+    return Caller(
+        object_id=_object_id(claims),
+        tenant_id=tenant,
+        kind=_kind(claims),
+        token_fingerprint=fingerprint,
+        app_id=_client_id(claims),
+        name=_name(claims),
+        app_roles=_roles(claims),
+    )
+
+
+def _kind(claims: Claims) -> CallerType:
+    """Only a user's token has scopes; without them it is an application's, and says so where it says anything."""
+    scopes = _text(claims, "scp")
+    if scopes is not None:
+        return CallerType.USER if _SCOPE in scopes.split(" ") else _refuse(_NO_SCOPE)
+    return CallerType.APPLICATION if _text(claims, "idtyp") in {None, "app"} else _refuse(_NOT_APP)
+
+
+def _object_id(claims: Claims) -> ObjectId:
+    """``oid``. ``sub`` never stands in for it: a user's differs from client to client."""
+    try:
+        return ObjectId.parse(_text(claims, "oid") or "")
+    except Unparsable as wrong:
+        raise Unauthenticated(_NO_IDENTITY) from wrong
+
+
+def _client_id(claims: Claims) -> ObjectId:
+    """``appid`` of version 1, ``azp`` of version 2: an ID token has neither."""
+    named = [text for claim in ("appid", "azp") if (text := _text(claims, claim)) is not None]
+    try:
+        clients = {ObjectId.parse(each) for each in named}
+    except Unparsable as wrong:
+        raise Unauthenticated(_MALFORMED) from wrong
+    if len(clients) > 1:
+        _refuse(_TWO_CLIENTS)
+    return clients.pop() if clients else _refuse(_NO_CLIENT)
+
+
+def _name(claims: Claims) -> str | None:
+    """For people who read the audit trail; nothing is decided by it."""
+    names = (_text(claims, claim) for claim in _NAME_CLAIMS)
+    printable = ("".join(filter(str.isprintable, name))[:_LONGEST_NAME] for name in names if name)
+    return next((name for name in printable if name), None)
+
+
+def _roles(claims: Claims) -> frozenset[str]:
+    listed = claims.get("roles")
+    return frozenset(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else frozenset()
+
+
+def _text(claims: Claims, name: str) -> str | None:
+    """A claim of the wrong type counts as absent."""
+    value = claims.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _refuse(why: str) -> NoReturn:
+    raise Unauthenticated(why)

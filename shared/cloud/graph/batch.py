@@ -1,0 +1,223 @@
+"""Graph's ``$batch``: deletions that nobody waits for, from however many tasks, up to 20 in one request.
+
+Each item counts against Graph's limits as if it had been sent alone; what is saved is requests, and their latency.
+https://learn.microsoft.com/graph/json-batching. Items name no dependencies: within one lease each step is awaited before the
+next begins, so what meets in a batch may be done in any order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeIs
+
+import httpx
+
+from shared.cloud.upstream import parsed
+from shared.core.errors import Absent, AlreadyExists, IdentityRefused, Refused, Throttled, Unavailable, Upstream
+from shared.core.ports.system import Clock
+from shared.resilience import priority
+from shared.resilience.rate_limit import RateLimiter
+
+BATCH = "/$batch"
+MOST = 20
+"""Requests in a batch (same source)."""
+_LINGER = 0.02
+"""Seconds for which a deletion waits for company."""
+_APART = 0.02
+"""Seconds between two successes that are told: about what a lease's next steps keep the processor for. Told all at once, those
+that came together would go on together, and keep the worker from its callers meanwhile."""
+_FAILED_DEPENDENCY = 424
+_UNAUTHORIZED = 401
+
+type Exchange = Callable[[str, str, Mapping[str, Any] | None], Awaitable[httpx.Response]]
+"""Sends one request (method, path, body) and gives whatever is answered. Raises ``Upstream`` when nothing is."""
+type Failure = Callable[[httpx.Response], Upstream]
+"""What an answer that is no success means."""
+type Renewed = Callable[[httpx.Response, httpx.Response], Awaitable[bool]]
+"""Given a batch and an item's answer: whether that lacked a good token and another can be had. Raises ``IdentityRefused``."""
+type Told = httpx.Response | Upstream
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    """One deletion. The result is the permit under which it was sent, and what was told of it."""
+
+    path: str
+    deadline: float
+    told: asyncio.Future[tuple[int, Told]]
+
+
+@dataclass(slots=True)
+class Batches:
+    """Collects deletions and sends them. ``limiter`` is that of Graph's writes."""
+
+    clock: Clock
+    limiter: RateLimiter
+    exchange: Exchange
+    failure: Failure
+    renewed: Renewed
+    _waiting: list[_Item] = field(default_factory=list)
+    _collecting: asyncio.Task[None] | None = None
+    _sending: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def delete(self, path: str) -> httpx.Response:
+        """Its answer, a success. Raises ``Upstream``, as if it had been sent alone."""
+        item = _Item(path, priority.current().deadline, asyncio.get_running_loop().create_future())
+        self._waiting.append(item)
+        if self._collecting is None:
+            self._collecting = asyncio.create_task(self._collect())
+        permit, told = await item.told
+        if isinstance(told, httpx.Response):
+            if told.is_success:
+                return told
+            told = self._meaning(told)
+        if isinstance(told, Throttled | Unavailable):
+            self.limiter.note(permit, told)
+        raise told
+
+    def _meaning(self, answer: httpx.Response) -> Upstream:
+        if answer.status_code == _FAILED_DEPENDENCY:
+            # It names none: so says a batch that was given up as a whole.
+            return Unavailable("the batch was given up", status=_FAILED_DEPENDENCY)
+        return self.failure(answer)
+
+    async def _collect(self) -> None:
+        try:
+            # Of nobody's urgency but its own: this task is of the context of whoever came first.
+            with priority.in_background():
+                while self._waiting:
+                    await self.clock.sleep(_LINGER)
+                    await self._send_some()
+        finally:
+            self._collecting = None
+
+    async def _send_some(self) -> None:
+        some = self._some()
+        if not some:
+            return
+        soonest = min(item.deadline for item in some)
+        try:
+            permit = await self.limiter.acquire(len(some), deadline=soonest)
+        except Throttled as refused:
+            _give_up(some, self.clock.monotonic(), refused)
+            return
+        some = [item for item in some if not item.told.done()]
+        self._waiting = [item for item in self._waiting if item not in some]
+        if some:
+            sending = asyncio.create_task(self._send(some, permit))
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+
+    def _some(self) -> list[_Item]:
+        self._waiting = [item for item in self._waiting if not item.told.done()]
+        return self._waiting[:MOST]
+
+    async def _send(self, items: Sequence[_Item], permit: int) -> None:
+        try:
+            told = await self._told(items)
+        except Upstream as failure:
+            told = [_again(failure) for _ in items]
+        except Exception as defect:  # noqa: BLE001 - whoever waits for an answer must hear of it
+            for item in items:
+                _tell(item, defect)
+            return
+        successes: list[tuple[_Item, Told]] = []
+        for item, each in zip(items, told, strict=True):
+            if _is_success(each):
+                successes.append((item, each))
+            else:
+                _tell(item, (permit, each))
+        for number, (item, each) in enumerate(successes):
+            if number:
+                await self.clock.sleep(_APART)
+            _tell(item, (permit, each))
+
+    async def _told(self, items: Sequence[_Item], *, repeated: bool = False) -> Sequence[Told]:
+        if len(items) == 1:
+            return [await self.exchange("DELETE", items[0].path, None)]
+        asked = [{"id": str(number), "method": "DELETE", "url": item.path} for number, item in enumerate(items)]
+        batch = await self.exchange("POST", BATCH, {"requests": asked})
+        if not batch.is_success:
+            return [_of_all(self.failure(batch)) for _ in items]
+        found = dict(_alone(each) for each in _listed(batch))
+        told = [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
+        return await self._mended(items, told, batch, repeated=repeated)
+
+    async def _mended(
+        self, items: Sequence[_Item], told: Sequence[Told], batch: httpx.Response, *, repeated: bool
+    ) -> Sequence[Told]:
+        """The same, with the items that lacked a good token asked once more under another: the batch itself may be let in."""
+        refused = {number: each for number, each in enumerate(told) if _lacks_a_good_token(each)}
+        answers = [*refused.values(), *(each for each in told if isinstance(each, httpx.Response))]
+        try:
+            if not answers or not await self.renewed(batch, answers[0]):
+                return told
+            if repeated:
+                raise IdentityRefused("another token was refused, too", status=_UNAUTHORIZED)
+            anew = await self._told([items[number] for number in refused], repeated=True)
+        except Upstream as failure:
+            anew = [_again(failure) for _ in refused]
+        mended = dict(zip(refused, anew, strict=True))
+        return [mended.get(number, each) for number, each in enumerate(told)]
+
+
+def _lacks_a_good_token(told: Told) -> TypeIs[httpx.Response]:
+    return isinstance(told, httpx.Response) and told.status_code == _UNAUTHORIZED
+
+
+def _is_success(told: Told) -> bool:
+    return isinstance(told, httpx.Response) and told.is_success
+
+
+def _give_up(items: Sequence[_Item], now: float, refused: Throttled) -> None:
+    """The budget refuses for the sake of those that may wait the shortest; the others stay where they are."""
+    wait = refused.retry_after or 0.0
+    soonest = min(item.deadline for item in items)
+    for item in items:
+        if item.deadline <= max(soonest, now + wait):
+            _tell(item, Throttled(refused.cause, retry_after=wait))
+
+
+def _tell(item: _Item, what: tuple[int, Told] | Exception) -> None:
+    """Unless its task was cancelled meanwhile."""
+    if item.told.done():
+        return
+    if isinstance(what, Exception):
+        item.told.set_exception(what)
+    else:
+        item.told.set_result(what)
+
+
+def _of_all(failure: Upstream) -> Upstream:
+    """That there is no such batch, or that there is one already, would say nothing of what it was to delete."""
+    if isinstance(failure, Absent | AlreadyExists):
+        return Refused(failure.cause, status=failure.status, azure_code=failure.azure_code)
+    return failure
+
+
+def _again(failure: Upstream) -> Upstream:
+    """The same failure, for one more task to raise."""
+    return type(failure)(failure.cause, status=failure.status, azure_code=failure.azure_code)
+
+
+def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
+    """What can be read of the answer: an item that is missing there may have been carried out or not."""
+    document = parsed(batch.content)
+    listed = document.get("responses") if isinstance(document, dict) else None
+    return [each for each in listed if _is_answer(each)] if isinstance(listed, list) else ()
+
+
+def _is_answer(each: Any) -> bool:
+    return isinstance(each, dict) and isinstance(each.get("id"), str) and isinstance(each.get("status"), int)
+
+
+def _alone(each: Mapping[str, Any]) -> tuple[str, httpx.Response]:
+    """Id and answer of one item, as if it had been answered alone."""
+    headers = each.get("headers")
+    told = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+    # The body comes parsed; what describes how it would have been sent does not describe this one.
+    kept = {name: value for name, value in told.items() if not name.lower().startswith(("content-", "transfer-"))}
+    body = each.get("body")
+    return each["id"], httpx.Response(each["status"], headers=kept, **({} if body is None else {"json": body}))

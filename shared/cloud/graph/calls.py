@@ -1,0 +1,154 @@
+"""One call to Microsoft Graph: authenticated by Graph's SDK, its failures turned into the broker's errors, its answer read.
+
+Calls go through the SDK's request adapter but past its generated models and builders, which cost seconds to import. No
+middleware of the SDK's is installed: retrying belongs to ``shared.resilience.retry``, and Graph redirects none of these calls.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+from kiota_abstractions.method import Method
+from kiota_abstractions.native_response_handler import NativeResponseHandler
+from kiota_abstractions.request_information import RequestInformation
+from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
+from kiota_http.middleware.options import ResponseHandlerOption
+from kiota_http.observability_options import ObservabilityOptions
+from msgraph_core import BaseGraphRequestAdapter  # type: ignore[import-untyped] # Graph's SDK says nothing of its types
+
+from shared.cloud.graph.batch import BATCH, Batches
+from shared.cloud.limits import RateLimiters
+from shared.cloud.repeating import Repeating, Told, bearer_of
+from shared.cloud.upstream import Refusal, parsed
+from shared.core.azure_codes import GRAPH, GRAPH_STATUSES
+from shared.core.errors import Unavailable, Unreachable, Upstream
+from shared.core.names import ObjectId, Unparsable
+from shared.core.ports.system import Ids
+from shared.resilience import priority
+from shared.resilience.outages import Service
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+
+class GraphCalls:
+    """Graph at ``endpoint``, which is the cloud's own, such as ``https://graph.microsoft.com``."""
+
+    def __init__(
+        self, endpoint: str, credential: AsyncTokenCredential, client: httpx.AsyncClient, ids: Ids, limiters: RateLimiters
+    ) -> None:
+        origin = endpoint.rstrip("/")
+        self.base_url = f"{origin}/v1.0"
+        self._ids = ids
+        self._limiters = limiters
+        self._batches = Batches(limiters.clock, limiters.of_graph("DELETE"), self._exchange, _failure, self._renewed)
+        self._repeating = Repeating(credential, f"{origin}/.default")
+        authentication = AzureIdentityAuthenticationProvider(
+            credential,
+            scopes=[f"{origin}/.default"],
+            # Were this empty, the token would go to any host.
+            allowed_hosts=[urlsplit(origin).hostname or "nowhere.invalid"],
+            is_cae_enabled=False,
+        )
+        self._adapter = BaseGraphRequestAdapter(authentication, http_client=client)
+        self._adapter.base_url = self.base_url
+        self._adapter.observability_options = ObservabilityOptions(include_euii_attributes=False)
+
+    async def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """One call to ``path`` below ``base_url``, when its budget allows; the answer if it is a success. Raises ``Upstream``.
+
+        A deletion that nobody waits for goes out with others in a batch.
+        """
+        if method == "DELETE" and priority.current().background:
+            return await self._batches.delete(path)
+        return await self._limiters.of_graph(method).run(lambda: self._successful(method, path, body, headers))
+
+    async def _successful(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    ) -> httpx.Response:
+        answer = await self._exchange(method, path, body, headers)
+        if answer.is_success:
+            return answer
+        raise _failure(answer)
+
+    async def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """The answer, whatever it is, but for a 401 that another token mends. Raises ``Unreachable`` when there is none."""
+        return await self._repeating.send(lambda: self._sent(method, path, body, headers), _told)
+
+    async def _sent(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    ) -> httpx.Response:
+        request = self._request(method, path, body, headers or {})
+        try:
+            answer: httpx.Response = await self._adapter.send_primitive_async(request, "bytes", None)
+        except httpx.RequestError as silence:
+            self._limiters.outages.note(Service.GRAPH, answered=False)
+            raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
+        self._limiters.outages.note(Service.GRAPH, answered=not answer.is_server_error)
+        return answer
+
+    async def _renewed(self, batch: httpx.Response, item: httpx.Response) -> bool:
+        """Whether an item of the batch was 401 and there is another token now. Raises ``IdentityRefused``."""
+        told = Told(_refusal(item), bearer_of(batch.request.headers.get("Authorization")))
+        return await self._repeating.is_to_be_repeated(told)
+
+    def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+    ) -> RequestInformation:
+        request = RequestInformation(Method(method))
+        request.url = f"{self.base_url}{path}"
+        request.headers.add("Accept", "application/json")
+        # Graph logs it beside its own id for the call, and answers with it.
+        request.headers.add("client-request-id", self._ids.guid())
+        for name, value in headers.items():
+            request.headers.add(name, value)
+        if body is not None:
+            request.set_stream_content(json.dumps(body).encode(), "application/json")
+        request.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
+        return request
+
+
+def document_of(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object in a successful answer. Without one nobody knows what has happened: ``Unavailable``."""
+    document = parsed(answer.content)
+    if not isinstance(document, dict):
+        raise Unavailable("the answer holds no JSON object", status=answer.status_code)
+    return document
+
+
+def text_in(document: Mapping[str, Any], field: str) -> str:
+    """A text field of an answer. Raises ``Unavailable`` when it is missing."""
+    value = document.get(field)
+    if not isinstance(value, str) or not value:
+        raise Unavailable(f"the answer has no {field}")
+    return value
+
+
+def object_id_in(document: Mapping[str, Any], field: str) -> ObjectId:
+    """A GUID field of an answer. Raises ``Unavailable`` when it is none."""
+    try:
+        return ObjectId.parse(text_in(document, field))
+    except Unparsable as wrong:
+        raise Unavailable(f"the answer's {field} is no GUID") from wrong
+
+
+def _told(answer: httpx.Response) -> Told:
+    sent = answer.request
+    proves = not sent.url.path.endswith(BATCH)
+    return Told(_refusal(answer), bearer_of(sent.headers.get("Authorization")), proves)
+
+
+def _failure(answer: httpx.Response) -> Upstream:
+    return _refusal(answer).as_error(GRAPH, GRAPH_STATUSES)
+
+
+def _refusal(answer: httpx.Response) -> Refusal:
+    return Refusal.read(answer.status_code, answer.headers, None if answer.is_success else parsed(answer.content))

@@ -1,0 +1,179 @@
+"""The census of what leases may have left: lists from Microsoft Graph and Azure Resource Manager.
+
+Calls for one run, with pages of 999 in Graph: one for the broker's own object id; one for each page of objects that it owns, of
+applications in the recycle bin, and of service principals there; one for each existing application that a role names. In
+Resource Manager: one for each page of assignments at or above each scope that a role names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from shared.cloud.arm.authorization import Arm
+from shared.cloud.graph.calls import GraphCalls, document_of, object_id_in
+from shared.core.definition import Definition
+from shared.core.errors import Absent, Unavailable
+from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId, Scope
+from shared.core.ports.inventory import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.resilience.retry import SAFE_TO_REPEAT, Retry
+
+_PAGE: Final = 999
+"""The most that Graph gives: https://learn.microsoft.com/graph/paging."""
+_GROUPS_AT_ONCE: Final = 20
+"""https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups"""
+_PATIENCE: Final = 60.0
+"""Seconds for which one read is repeated: nobody waits for it."""
+_OWNED: Final = "id,appId,displayName,uniqueName,tags,createdDateTime,passwordCredentials"
+_BINNED: Final = {
+    "application": "id,appId,displayName,uniqueName,tags,deletedDateTime",
+    "servicePrincipal": "id,appId,displayName,deletedDateTime",
+}
+
+
+class AzureLists:
+    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. Reads are repeated while that may help."""
+
+    def __init__(self, calls: GraphCalls, arm: Arm, client_id: ObjectId, retry: Retry) -> None:
+        self._calls = calls
+        self._arm = arm
+        self._own = f"/servicePrincipals(appId='{client_id}')"
+        self._retry = retry
+
+    async def identity(self) -> ObjectId:
+        """One call."""
+        return object_id_in(await self._get(f"{self._own}?$select=id"), "id")
+
+    async def owned(self) -> AsyncIterator[DirectoryObject]:
+        """https://learn.microsoft.com/graph/api/serviceprincipal-list-ownedobjects. A call a page."""
+        async for item in self._pages(f"{self._own}/ownedObjects?$select={_OWNED}&$top={_PAGE}"):
+            kind = str(item.get("@odata.type", "")).rpartition(".")[2]
+            if kind in _BINNED:
+                yield _object(kind, item, "createdDateTime")
+
+    async def recycled(self) -> AsyncIterator[DirectoryObject]:
+        """https://learn.microsoft.com/graph/api/directory-deleteditems-list. A call a page, for each of the two kinds.
+
+        The documents ask for ``Application.Read.All``: without it Graph may refuse.
+        """
+        for kind, names in _BINNED.items():
+            path = f"/directory/deletedItems/microsoft.graph.{kind}?$select={names}&$top={_PAGE}"
+            async for item in self._pages(path):
+                yield _object(kind, item, "deletedDateTime")
+
+    async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
+        """One call."""
+        try:
+            held = _listed(await self._get(f"/applications/{application}?$select=passwordCredentials"), "passwordCredentials")
+        except Absent:
+            return ()
+        return tuple(
+            FoundSecret(object_id_in(each, "keyId"), _text(each, "displayName"), _instant(each.get("startDateTime")))
+            for each in held
+        )
+
+    async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """A call a page."""
+        try:
+            return await self._retry.call(lambda: self._arm.assigned_at(scope), on=SAFE_TO_REPEAT, deadline=self._soon())
+        except Absent:
+            return ()
+
+    async def definition(self, definition_id: str) -> Definition:
+        """One call."""
+        return await self._retry.call(lambda: self._arm.definition(definition_id), on=SAFE_TO_REPEAT, deadline=self._soon())
+
+    async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
+        """A call for each 20 groups. Of no groups for a principal that is not there."""
+        found: list[str] = []
+        path = f"/servicePrincipals/{principal}/checkMemberGroups"
+        for first in range(0, len(among), _GROUPS_AT_ONCE):
+            asked = {"groupIds": list(among[first : first + _GROUPS_AT_ONCE])}
+            try:
+                answer = await self._send("POST", path, asked)
+            except Absent:
+                return ()
+            found += [str(each).lower() for each in _held(answer, "value")]
+        return tuple(group for group in among if group in found)
+
+    async def stands(self, footprint: Footprint) -> bool:
+        """Two calls; one for a secret."""
+        match footprint:
+            case ServicePrincipalFootprint():
+                return await self._application_stands(footprint)
+            case ApplicationSecretFootprint():
+                return footprint.key_id in {each.key_id for each in await self.secrets_on(footprint.application_id)}
+
+    async def _application_stands(self, footprint: ServicePrincipalFootprint) -> bool:
+        try:
+            path = f"/applications/{footprint.application_id}?$select=passwordCredentials"
+            secrets = _listed(await self._get(path), "passwordCredentials")
+            await self._get(f"/servicePrincipals/{footprint.principal_id}?$select=id")
+        except Absent:
+            return False
+        return bool(secrets)
+
+    async def _pages(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
+        following: str | None = path
+        while following is not None:
+            document = await self._get(following)
+            for item in _listed(document, "value"):
+                yield item
+            following = self._following(document)
+
+    def _following(self, document: Mapping[str, Any]) -> str | None:
+        """The path of the next page. It must be Graph's own: the token goes there."""
+        link = document.get("@odata.nextLink")
+        if link is None:
+            return None
+        if not str(link).startswith(f"{self._calls.base_url}/"):
+            raise Unavailable("the next page is somewhere else")
+        return str(link).removeprefix(self._calls.base_url)
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return await self._send("GET", path)
+
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        answer = await self._retry.call(lambda: self._calls.send(method, path, body), on=SAFE_TO_REPEAT, deadline=self._soon())
+        return document_of(answer)
+
+    def _soon(self) -> float:
+        return self._retry.clock.monotonic() + _PATIENCE
+
+
+def _object(kind: str, item: Mapping[str, Any], instant: str) -> DirectoryObject:
+    object_id, app_id, name = object_id_in(item, "id"), object_id_in(item, "appId"), _text(item, "displayName")
+    if kind != "application":
+        return FoundPrincipal(object_id, app_id, name, _instant(item.get("deletedDateTime")))
+    tags = tuple(str(tag) for tag in item.get("tags") or ())
+    has_secret = bool(item.get("passwordCredentials", True))
+    return FoundApplication(
+        object_id, app_id, _text(item, "uniqueName"), name, tags, _instant(item.get(instant)), has_secret=has_secret
+    )
+
+
+def _listed(document: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    return [each for each in _held(document, field) if isinstance(each, dict)]
+
+
+def _held(document: Mapping[str, Any], field: str) -> list[Any]:
+    """A list in an answer: without one, nobody knows what there is."""
+    found = document.get(field)
+    if not isinstance(found, list):
+        raise Unavailable(f"the answer lists no {field}")
+    return found
+
+
+def _text(document: Mapping[str, Any], field: str) -> str:
+    value = document.get(field)
+    return value if isinstance(value, str) else ""
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

@@ -1,0 +1,254 @@
+"""The audit trail and the sweep's journal, on Table Storage. Satisfies ``Audit`` and ``RunHistory`` of ``shared.core.ports``.
+
+Events lie in partitions a day, in the order of time; nothing ever changes or deletes one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.lenient import readable
+from shared.cloud.storage.audit_place import NO_CURSOR, Place, after, partition, start
+from shared.cloud.storage.lease_rows import instant_key, instant_of
+from shared.cloud.storage.table_operations import Row, put
+from shared.cloud.storage.tables import Table, chunked, joined, quoted
+from shared.cloud.system import SystemClock
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller, CallerType
+from shared.core.errors import Malformed, Refused, Unreadable
+from shared.core.forms import AUDIT_EVENT, COUNT, RUN
+from shared.core.lease import State
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.page import Page
+from shared.core.ports.run_history import Count, Noted, Run
+from shared.core.ports.system import Clock, Ids
+
+_BAD_REQUEST = 400
+_DAY = timedelta(days=1)
+_PARTITIONS = 31
+_SECONDS = 10.0
+"""How much one reading takes at most: it must not slow everybody down."""
+_JOURNAL = ("journal", "sweep")
+_RECONCILED = ("journal", "reconcile")
+_COUNTED = ("journal", "count")
+_UNREADABLE = "unreadable_event"
+
+
+class TableAudit:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "audit", clock: Clock | None = None) -> None:
+        self._table = Table(service, name)
+        self._ids = ids
+        self._clock = clock or SystemClock()
+
+    async def record(self, event: AuditEvent) -> None:
+        """One insert."""
+        await self._table.keep(_row(event, self._ids))
+
+    async def read(self, query: AuditQuery) -> Page[AuditEvent]:
+        """Range reads, a day after the other, until the page is full, a month is read, or ten seconds are over.
+
+        So a page may be short, or empty, and have a cursor all the same: where the next one begins.
+        """
+        place, end = start(query), self._clock.monotonic() + _SECONDS
+        found: list[Row] = []
+        for _ in range(_PARTITIONS):
+            async for rows, token in self._pages(query, place):
+                found += rows
+                if len(found) > query.limit:
+                    return _page(found[: query.limit], after(found[query.limit - 1]))
+                if token is not None and self._clock.monotonic() >= end:
+                    return _page(found, str(replace(place, token=token)))
+            if place.day >= query.until.date():
+                return _page(found, None)
+            place = Place(place.day + _DAY)
+            if self._clock.monotonic() >= end:
+                break
+        return _page(found, str(place))
+
+    async def _pages(self, query: AuditQuery, place: Place) -> AsyncIterator[tuple[list[Row], Mapping[str, str] | None]]:
+        first = instant_key(query.since)
+        begin = f"RowKey gt {quoted(place.key)}" if place.key > first else f"RowKey ge '{first}'"
+        bounds = f"PartitionKey eq '{partition(place.day)}' and {begin} and RowKey lt '{instant_key(query.until)}'"
+        try:
+            async for page in self._table.pages(f"{bounds}{_matching(query)}", limit=query.limit + 1, token=place.token):
+                yield page
+        except Refused as refused:
+            if place.token is None or refused.status != _BAD_REQUEST:
+                raise
+            raise Malformed(NO_CURSOR) from refused
+
+
+def _page(rows: Iterable[Row], cursor: str | None) -> Page[AuditEvent]:
+    return Page(tuple(_event(each) for each in rows), cursor)
+
+
+class TableRunHistory:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
+        self._table = Table(service, name)
+
+    async def noted(self) -> Noted:
+        """One range read."""
+        rows = {row["RowKey"]: row async for row in self._table.scan(f"PartitionKey eq '{_JOURNAL[0]}'")}
+        sweep, reconciliation, count = (rows.get(key) for _, key in (_JOURNAL, _RECONCILED, _COUNTED))
+        overdue = readable(_overdue, sweep) if sweep is not None else None
+        return Noted(_run(sweep), _run(reconciliation), _count(count), overdue or ())
+
+    async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
+        """One write."""
+        await self._note(_JOURNAL, at, summary, Overdue=json.dumps(list(overdue)))
+
+    async def last_sweep(self) -> Run | None:
+        """One point read."""
+        return _run(await self._table.read(*_JOURNAL))
+
+    async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
+        """One write."""
+        await self._note(_RECONCILED, at, summary)
+
+    async def last_reconciliation(self) -> Run | None:
+        """One point read."""
+        return _run(await self._table.read(*_RECONCILED))
+
+    async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int], **more: str) -> None:
+        row = _key(place) | RUN.stamp | {"At": at.isoformat(), "Summary": json.dumps(dict(summary)), **more}
+        await self._table.write([put(row)])
+
+    async def counted(self, count: Count) -> None:
+        """One write."""
+        listed = [[role, state, number] for (role, state), number in count.leases.items()]
+        told = chunked("Leases", json.dumps(listed)) | chunked("Unreadable", json.dumps(count.unreadable))
+        row = _key(_COUNTED) | COUNT.stamp | {"At": count.at.isoformat(), **told}
+        await self._table.write([put(row)])
+
+    async def last_count(self) -> Count | None:
+        """One point read."""
+        return _count(await self._table.read(*_COUNTED))
+
+    async def reachable(self) -> bool:
+        """One point read; raises ``Upstream`` when storage does not answer."""
+        await self._table.read(*_JOURNAL)
+        return True
+
+
+def _run(row: Row | None) -> Run | None:
+    """Of one that cannot be read nothing is known: as if it had not run. The next run writes the row anew."""
+    return readable(_readable_run, row) if row is not None else None
+
+
+def _readable_run(row: Row) -> Run:
+    with RUN.reading(row):
+        summary = {str(name): int(number) for name, number in json.loads(row["Summary"]).items()}
+        return datetime.fromisoformat(row["At"]).astimezone(UTC), summary
+
+
+def _overdue(row: Row) -> tuple[LeaseId, ...]:
+    with RUN.reading(row):
+        # Version 0.1 noted none.
+        return tuple(LeaseId.parse(each) for each in json.loads(row.get("Overdue") or "[]"))
+
+
+def _count(row: Row | None) -> Count | None:
+    """As ``_run``: whoever needs a count counts."""
+    return readable(_readable_count, row) if row is not None else None
+
+
+def _readable_count(row: Row) -> Count:
+    with COUNT.reading(row):
+        listed = json.loads(joined("Leases", row))
+        leases = {(RoleName(role), State(state)): int(number) for role, state, number in listed}
+        unreadable = tuple(LeaseId.parse(each) for each in json.loads(joined("Unreadable", row) or "[]"))
+        return Count(datetime.fromisoformat(row["At"]).astimezone(UTC), leases, unreadable)
+
+
+def _key(place: tuple[str, str]) -> dict[str, str]:
+    partition, row = place
+    return {"PartitionKey": partition, "RowKey": row}
+
+
+def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
+    caller = event.caller
+    told: dict[str, Any] = {
+        "PartitionKey": partition(event.at),
+        "RowKey": f"{instant_key(event.at)}_{ids.ulid(event.at)}",
+        **AUDIT_EVENT.stamp,
+        "At": event.at.isoformat(),
+        "Operation": event.operation,
+        "Outcome": event.outcome.value,
+        "Code": event.code,
+        "Reason": event.reason[:1024],
+        "Request": event.request_id,
+        "ClientRequest": event.client_request_id,
+        "Role": event.role,
+        "Lease": event.lease,
+    }
+    if caller is not None:
+        told |= {
+            "Caller": caller.object_id,
+            "Tenant": caller.tenant_id,
+            "Client": caller.app_id or "",
+            "Name": caller.name or "",
+            "Kind": caller.kind.value,
+            "AppRoles": json.dumps(sorted(caller.app_roles)),
+            "Token": caller.token_fingerprint,
+        }
+    return told
+
+
+def _event(row: Row) -> AuditEvent:
+    """One that cannot be read is told as such: nothing is missing from the trail unsaid."""
+    return readable(_readable_event, row) or AuditEvent(
+        at=instant_of(str(row["RowKey"])),
+        operation=_UNREADABLE,
+        outcome=Outcome.FAILED,
+        request_id="",
+        code=Unreadable.code,
+        reason=f"the event {row['RowKey']} of {row['PartitionKey']} cannot be read by this version of the broker",
+    )
+
+
+def _readable_event(row: Row) -> AuditEvent:
+    with AUDIT_EVENT.reading(row):
+        return _told(row)
+
+
+def _told(row: Row) -> AuditEvent:
+    return AuditEvent(
+        at=datetime.fromisoformat(row["At"]),
+        operation=row["Operation"],
+        outcome=Outcome(row["Outcome"]),
+        request_id=row.get("Request", ""),
+        code=row.get("Code", ""),
+        reason=row.get("Reason", ""),
+        caller=_caller(row) if "Caller" in row else None,
+        role=row.get("Role", ""),
+        lease=row.get("Lease", ""),
+        client_request_id=row.get("ClientRequest", ""),
+    )
+
+
+def _caller(row: Row) -> Caller:
+    return Caller(
+        object_id=ObjectId(row["Caller"]),
+        tenant_id=ObjectId(row["Tenant"]),
+        kind=CallerType(row["Kind"]),
+        token_fingerprint=row.get("Token", ""),
+        app_id=ObjectId(row["Client"]) if row.get("Client") else None,
+        name=row.get("Name") or None,
+        app_roles=frozenset(json.loads(row.get("AppRoles", "[]"))),
+    )
+
+
+def _matching(query: AuditQuery) -> str:
+    wanted = {"Caller": query.caller, "Role": query.role, "Lease": query.lease}
+    return "".join(f" and {name} eq {quoted(value)}" for name, value in wanted.items() if value)

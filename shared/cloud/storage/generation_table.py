@@ -1,0 +1,77 @@
+"""The store of roles' generations, on Table Storage. Satisfies ``shared.core.ports.Generations``.
+
+A row a role that was ever revoked, beside the roles and in a partition of their own: a role's deletion leaves it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.lenient import readable
+from shared.cloud.storage.table_operations import Row, update
+from shared.cloud.storage.tables import Table, etag_of
+from shared.core.errors import LostRace, Uncertain
+from shared.core.forms import GENERATION
+from shared.core.generation import Generation
+from shared.core.names import RoleName
+
+_PARTITION = "generation"
+_TRIES = 5
+"""To raise it: only the note that an earlier rise is finished may come in between without raising it itself."""
+
+
+class TableGenerations:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
+        self._table = Table(service, name)
+
+    async def get(self, role: RoleName) -> Generation:
+        """One point read."""
+        row = await self._table.read(_PARTITION, role)
+        return _generation(row) if row is not None else Generation(role)
+
+    async def all(self) -> Mapping[RoleName, Generation]:
+        """One range read."""
+        found = [readable(_generation, row) async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'")]
+        return {each.role: each for each in found if each is not None}
+
+    async def advance(self, role: RoleName) -> Generation:
+        """A point read and a conditional write."""
+        for _ in range(_TRIES):
+            former = await self.get(role)
+            raised = replace(former, number=former.number + 1)
+            try:
+                return replace(raised, version=await self._write(raised))
+            except (LostRace, Uncertain):
+                # Whoever has raised it since the read above, be it this very write, has done so within this call.
+                stored = await self.get(role)
+                if stored.number > former.number:
+                    return stored
+        raise Uncertain(f"the generation of role {role} could not be raised")
+
+    async def finish(self, generation: Generation) -> None:
+        """One conditional write."""
+        with suppress(LostRace):
+            await self._write(replace(generation, finished=generation.number))
+
+    async def _write(self, generation: Generation) -> str:
+        row: dict[str, Any] = {
+            "PartitionKey": _PARTITION,
+            "RowKey": generation.role,
+            **GENERATION.stamp,
+            "Number": generation.number,
+            "Finished": generation.finished,
+        }
+        (version,) = await self._table.write([update(row, generation.version)])
+        return version
+
+
+def _generation(row: Row) -> Generation:
+    with GENERATION.reading(row):
+        return Generation(RoleName(str(row["RowKey"])), int(row["Number"]), int(row["Finished"]), etag_of(row))

@@ -1,0 +1,114 @@
+"""Reading what ``shared.cloud.storage.lease_rows`` writes, in every form that was ever written. Raises ``Unreadable``, nothing else.
+
+A field that a row lacks has its default, and a field that is not known is passed over. Some fields have none: the state of a
+lease, its holder, when it expires and is due, what it has made. A lease that lacks one of these cannot be read: a default might
+end it wrongly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from shared.cloud.storage.lease_rows import indexed_id, key_key
+from shared.cloud.storage.table_operations import Row
+from shared.cloud.storage.tables import etag_of, joined
+from shared.core import ownership
+from shared.core.footprint import Footprint, read_footprint
+from shared.core.forms import IDEMPOTENCY_KEY, LEASE, LEASE_INDEX, form_of
+from shared.core.idempotency_key import IdempotencyKey
+from shared.core.lease import Cause, Holder, Lease, LeaseView, State
+from shared.core.names import LeaseId, ObjectId
+
+WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
+"""The properties of a lease's row that tell whether it can be read. ``Own`` takes a fraction of the four."""
+
+
+def read_key(row: Row) -> IdempotencyKey:
+    """A caller's key. Without its fingerprint it stands for no request that anybody can make."""
+    with IDEMPOTENCY_KEY.reading(row):
+        return IdempotencyKey(
+            digest=str(row["RowKey"]).removeprefix(key_key("")),
+            fingerprint=str(row.get("Fingerprint", "")),
+            lease_id=LeaseId.parse(row["LeaseId"]),
+            until=datetime.fromisoformat(row["Until"]),
+            version=etag_of(row),
+        )
+
+
+def read_indexed(row: Row) -> LeaseView:
+    """What an index row tells of its lease."""
+    with LEASE_INDEX.reading(row):
+        return _view(json.loads(row["View"]))
+
+
+def read_told(row: Row) -> LeaseView:
+    """The same, of the lease's own row."""
+    with LEASE.reading(row):
+        return _view(json.loads(row["View"]))
+
+
+def read_lease(row: Row) -> Lease:
+    """The lease, of its own row."""
+    with LEASE.reading(row):
+        return _lease(row)
+
+
+def read_made(row: Row) -> tuple[LeaseId, Footprint]:
+    """The lease and what it has made, of a row that was read with ``WHOLE``. All of it can be read if this can."""
+    with LEASE.reading(row):
+        return indexed_id(row["RowKey"]), _lease(row).footprint
+
+
+def _lease(row: Row) -> Lease:
+    view, own = _view(json.loads(row["View"])), json.loads(joined("Own", row))
+    due_at = datetime.fromisoformat(own["due_at"])
+    return Lease(
+        **{each.name: getattr(view, each.name) for each in fields(view)},
+        footprint=read_footprint(own["footprint"]),
+        planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
+        due_at=due_at,
+        made_by=_instant(own, "made_by") or due_at,
+        max_ttl=own.get("max_ttl", view.ttl),
+        reason=own.get("reason", ""),
+        ended_at=_instant(own, "ended_at"),
+        key=own.get("key", ""),
+        handed_out=own.get("handed_out", False),
+        ending_held=own.get("ending_held", False),
+        rotations=own.get("reissues", 0),
+        rotating_until=_instant(own, "reissuing_until"),
+        target_digest=own.get("target_digest", ""),
+        undone_by=_instant(own, "undone_by"),
+        form=form_of(row),
+        version=etag_of(row),
+    )
+
+
+def _view(kept: Mapping[str, Any]) -> LeaseView:
+    lease_id, expires_at = LeaseId.parse(kept["id"]), datetime.fromisoformat(kept["expires_at"])
+    issued_at = _instant(kept, "issued_at") or ownership.opened_at(lease_id)
+    object_id, tenant_id, app_id, name, *_ = kept["holder"]
+    return LeaseView(
+        id=lease_id,
+        type=kept["type"],
+        state=State(kept["state"]),
+        holder=Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name),
+        issued_at=issued_at,
+        expires_at=expires_at,
+        max_expires_at=_instant(kept, "max_expires_at") or expires_at,
+        ttl=kept.get("ttl", int((expires_at - issued_at).total_seconds())),
+        renewable=kept.get("renewable", False),
+        ready=kept.get("ready", False),
+        metadata=kept.get("metadata", {}),
+        cause=Cause(cause) if (cause := kept.get("cause")) else None,
+        attempts=kept.get("attempts", 0),
+        last_error=kept.get("last_error", ""),
+        generation=kept.get("generation", 0),
+    )
+
+
+def _instant(kept: Mapping[str, Any], name: str) -> datetime | None:
+    return datetime.fromisoformat(text) if (text := kept.get(name)) else None

@@ -1,0 +1,189 @@
+"""Leases as rows. A lease lives in the partition of its shard, in five rows that one transaction writes.
+
+``lease_<id>`` (the lease), ``due_<instant>_<id>`` (when somebody must look at it), and what listings read, the newest first:
+``holder_<object id>_~<age>_<id>``, ``role_<role>_~<age>_<id>`` and ``all_~<age>_<id>``. When the lease ends, those three move
+behind ``past_``. Every lease has exactly one due row until it is forgotten. One that was issued under a caller's key has
+``key_<digest>`` beside it, until the key is given to another lease.
+
+Form 1, of version 0.1, has two index rows, ``holder_<object id>_<id>`` and ``role_<role>_<id>``, whatever the lease's state;
+they sort before those of today in the same index. Its own row lacks ``Form``, also when that version has written it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from shared.cloud.storage.tables import chunked
+from shared.core.footprint import write_footprint
+from shared.core.forms import DUE, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
+from shared.core.idempotency_key import IdempotencyKey
+from shared.core.lease import Lease, LeaseView
+from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
+
+_INSTANT = "%Y%m%dT%H%M%S"
+
+
+def lease_key(lease_id: str) -> str:
+    """The key of the lease's own row."""
+    return f"lease_{lease_id}"
+
+
+def due_key(lease: Lease) -> str:
+    """Sorts by instant."""
+    return f"due_{instant_key(lease.due_at)}_{lease.id}"
+
+
+def instant_key(instant: datetime) -> str:
+    """UTC to the millisecond, in a form that sorts."""
+    return f"{instant.astimezone(UTC):{_INSTANT}}{instant.microsecond // 1000:03d}Z"
+
+
+def instant_of(row_key: str) -> datetime:
+    """The instant that a key begins with, as ``instant_key`` writes it; the beginning of time when it does not."""
+    try:
+        return datetime.strptime(f"{row_key[:18]}000+0000", f"{_INSTANT}%f%z")
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def key_key(digest: str) -> str:
+    """The key of the row of a caller's key."""
+    return f"key_{digest}"
+
+
+def due_id(row_key: str) -> LeaseId:
+    """The lease that a due row is about."""
+    return LeaseId(row_key.rpartition("_")[2])
+
+
+PARTITIONS = tuple(f"{number:02d}" for number in range(SHARDS))
+"""Over which leases are spread."""
+TODAYS = "~"
+"""What the key of an index row of today has behind its index."""
+ALL = "all_"
+"""The index of all leases."""
+
+
+def holder_index(holder: ObjectId) -> str:
+    """The index of a holder's leases."""
+    return f"holder_{holder}_"
+
+
+def role_index(role: RoleName) -> str:
+    """The index of a role's leases."""
+    return f"role_{role}_"
+
+
+def past_of(index: str) -> str:
+    """Where the rows of that index are once their leases have ended."""
+    return f"past_{index}"
+
+
+def index_key(index: str, lease_id: LeaseId) -> str:
+    """A lease's key in an index."""
+    return f"{index}{TODAYS}{lease_id.age}_{lease_id}"
+
+
+def index_keys(lease: LeaseView) -> tuple[str, ...]:
+    """The keys of the rows that listings read."""
+    indexes = (holder_index(lease.holder.object_id), role_index(lease.id.role), ALL)
+    live = lease.state.is_live
+    return tuple(index_key(index if live else past_of(index), lease.id) for index in indexes)
+
+
+def every_index_key(lease: LeaseView) -> tuple[str, ...]:
+    """Whatever an older version may have left, and what today's may have written, in any state."""
+    indexes = (holder_index(lease.holder.object_id), role_index(lease.id.role))
+    todays = (index_key(place, lease.id) for index in (*indexes, ALL) for place in (index, past_of(index)))
+    return (*(f"{index}{lease.id}" for index in indexes), *todays)
+
+
+def indexed_id(row_key: str) -> LeaseId:
+    """The lease that an index row is about."""
+    return LeaseId(row_key.rpartition("_")[2])
+
+
+def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
+    """The lease's own row. ``write_id`` lets a writer whose answer was lost recognise its own write."""
+    own = {
+        "footprint": write_footprint(lease.footprint),
+        "planned_at": lease.planned_at.isoformat(),
+        "due_at": lease.due_at.isoformat(),
+        "made_by": lease.made_by.isoformat(),
+        "max_ttl": lease.max_ttl,
+        "reason": lease.reason,
+        "ended_at": lease.ended_at.isoformat() if lease.ended_at else None,
+        "key": lease.key,
+        "handed_out": lease.handed_out,
+        "ending_held": lease.ending_held,
+        "reissues": lease.rotations,
+        "reissuing_until": lease.rotating_until.isoformat() if lease.rotating_until else None,
+        "target_digest": lease.target_digest,
+        "undone_by": lease.undone_by.isoformat() if lease.undone_by else None,
+    }
+    return {
+        "PartitionKey": lease.id.shard,
+        "RowKey": lease_key(lease.id),
+        "State": lease.state.value,
+        **LEASE.stamp,
+        "View": view_text(lease),
+        "Write": write_id,
+        **chunked("Own", json.dumps(own)),
+    }
+
+
+def index_rows(lease: Lease) -> list[dict[str, Any]]:
+    """The rows that listings read."""
+    told = {
+        **LEASE_INDEX.stamp,
+        "State": lease.state.value,
+        "Role": lease.id.role,
+        "Generation": lease.generation,
+        "View": view_text(lease),
+    }
+    return [{"PartitionKey": lease.id.shard, "RowKey": key, **told} for key in index_keys(lease)]
+
+
+def due_row(lease: Lease) -> dict[str, Any]:
+    """A key, and nothing else that anybody reads: whatever its form, the lease is looked at."""
+    return {"PartitionKey": lease.id.shard, "RowKey": due_key(lease), **DUE.stamp}
+
+
+def key_row(key: IdempotencyKey) -> dict[str, Any]:
+    """A caller's key, and the lease that it stands for."""
+    return {
+        "PartitionKey": key.shard,
+        "RowKey": key_key(key.digest),
+        **IDEMPOTENCY_KEY.stamp,
+        "LeaseId": key.lease_id,
+        "Fingerprint": key.fingerprint,
+        "Until": key.until.isoformat(),
+    }
+
+
+def view_text(lease: LeaseView) -> str:
+    """What may be told of a lease, as it is kept: far from the 32,768 characters of a property, whatever its metadata says."""
+    holder = lease.holder
+    # Escaped, a character beyond ASCII would take up to twelve.
+    return json.dumps(
+        ensure_ascii=False,
+        obj={
+            "id": lease.id,
+            "type": lease.type,
+            "state": lease.state,
+            "holder": [holder.object_id, holder.tenant_id, holder.app_id, holder.name],
+            "issued_at": lease.issued_at.isoformat(),
+            "expires_at": lease.expires_at.isoformat(),
+            "max_expires_at": lease.max_expires_at.isoformat(),
+            "ttl": lease.ttl,
+            "renewable": lease.renewable,
+            "ready": lease.ready,
+            "metadata": dict(lease.metadata),
+            "cause": lease.cause,
+            "attempts": lease.attempts,
+            "last_error": lease.last_error,
+            "generation": lease.generation,
+        },
+    )

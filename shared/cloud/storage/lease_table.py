@@ -1,0 +1,257 @@
+"""The store of leases, on Table Storage. Satisfies ``shared.core.ports.Leases``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from itertools import compress
+
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.lenient import readable
+from shared.cloud.storage.lease_alignment import ALIGNED, Alignment, standing
+from shared.cloud.storage.lease_index import LIVE, newest, newest_of_unaligned
+from shared.cloud.storage.lease_reader import WHOLE, read_key, read_lease, read_made
+from shared.cloud.storage.lease_rows import (
+    PARTITIONS,
+    due_id,
+    due_key,
+    due_row,
+    index_keys,
+    index_rows,
+    indexed_id,
+    instant_key,
+    key_key,
+    key_row,
+    lease_key,
+    lease_row,
+    past_of,
+    role_index,
+    view_text,
+)
+from shared.cloud.storage.stuck_index import StuckIndex
+from shared.cloud.storage.table_operations import Operation, create, delete, put, update
+from shared.cloud.storage.tables import Table, between, etag_of
+from shared.core.errors import LostRace, Uncertain, Unreadable
+from shared.core.footprint import Footprint
+from shared.core.generation import Generation
+from shared.core.idempotency_key import IdempotencyKey
+from shared.core.lease import FORM, Lease, LeaseView, State
+from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
+from shared.core.ports.leases import LeaseQuery, Room
+from shared.core.ports.page import Page
+from shared.core.ports.system import Ids
+from shared.resilience.tasks import all_of
+
+_FEW = 100
+_TAKES_ROOM = " and ".join(f"State ne '{state}'" for state in (State.ENDING, State.STUCK, State.ENDED))
+"""As ACTIVE and PLANNED leases do, and those of a state that this version does not know."""
+
+
+class TableLeases:
+    """See the module."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "leases") -> None:
+        self._table = Table(service, name, born=[ALIGNED])
+        self._alignment = Alignment(self._table)
+        self._stuck = StuckIndex(self._table)
+        self._ids = ids
+
+    async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
+        """One transaction: five inserts, and the key's row where there is one."""
+        write_id = self._ids.guid()
+        rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
+        operations = [create(row) for row in rows]
+        if key is not None:
+            operations.append(update(key_row(key), key.version))
+        return await self._commit(lease, write_id, operations)
+
+    async def find_key(self, digest: str) -> IdempotencyKey | None:
+        """One point read."""
+        row = await self._table.read(shard_of(digest), key_key(digest))
+        return read_key(row) if row is not None else None
+
+    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves."""
+        write_id = self._ids.guid()
+        stood, stand = await standing(self._table, former), index_keys(lease)
+        operations = [update(lease_row(lease, write_id), former.version)]
+        if due_key(lease) != due_key(former):
+            operations += [delete(due_row(former)), create(due_row(lease))]
+        operations += [delete({"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
+        if stood != stand or view_text(lease) != view_text(former):
+            operations += [put(row) for row in index_rows(lease)]
+        if lease.state is State.STUCK and (former.state is not State.STUCK or former.form != FORM):
+            await self._stuck.note(lease.id)
+        swapped = await self._commit(replace(lease, form=FORM), write_id, operations)
+        if former.state is State.STUCK and lease.state is State.ENDED:
+            await self._stuck.forget(lease.id)
+        return swapped
+
+    async def get(self, lease_id: LeaseId) -> Lease | None:
+        """One point read."""
+        row = await self._table.read(lease_id.shard, lease_key(lease_id))
+        return read_lease(row) if row is not None else None
+
+    async def remove(self, lease: Lease) -> None:
+        """One transaction: five deletes, and the key's row if it still stands for this lease."""
+        key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)
+        operations = [delete(key | {"RowKey": lease_key(lease.id)}, lease.version)]
+        found = await self._key_of(lease)
+        if found is not None and found.lease_id == lease.id:
+            operations.append(delete(key | {"RowKey": key_key(lease.key)}, found.version))
+        operations += [delete(key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
+        try:
+            await self._table.write(operations)
+        except LostRace:
+            if await self.get(lease.id) is not None:
+                raise
+
+    async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+        """Sixteen range reads at once; where nothing is due they read no row."""
+        until = f"due_{instant_key(now)}~"
+        conditions = [f"PartitionKey eq '{shard}' and RowKey ge 'due_' and RowKey lt '{until}'" for shard in PARTITIONS]
+        scans = [self._table.scan(condition, select=["RowKey"]) for condition in conditions]
+        firsts = await asyncio.gather(*(anext(scan, None) for scan in scans))
+        for first, scan in zip(firsts, scans, strict=True):
+            if first is not None:
+                yield due_id(first["RowKey"])
+                async for row in scan:
+                    yield due_id(row["RowKey"])
+
+    async def list(self, query: LeaseQuery) -> Page[LeaseView]:
+        """Sixteen range reads at once, merged the newest first; as many more for those that have ended. See ``lease_index``."""
+        of_all = query.role is None and query.holder is None
+        read = newest if not of_all or await self._alignment.is_done() else newest_of_unaligned
+        found = await read(self._table, query, PARTITIONS)
+        shown = tuple(found[: query.limit])
+        return Page(shown, shown[-1].id if len(found) > query.limit else None)
+
+    async def align(self, at_most: int) -> int:
+        """Range reads over the whole table; for each lease that is to be changed, point reads and a transaction.
+
+        Hints of leases that are no longer stuck go as well.
+        """
+        async for ids in self._stuck.pages(_FEW):
+            over = await all_of(*map(self._is_over, ids))
+            for lease_id in compress(ids, over):
+                await self._stuck.forget(lease_id)
+        return await self._alignment.run(at_most, self)
+
+    async def stuck(self, at_most: int) -> tuple[LeaseView, ...]:
+        """One range read, and a point read for each lease that it tells of. Before all rows are aligned, as in ``list``."""
+        if not await self._alignment.is_done():
+            return (await self.list(LeaseQuery(state=State.STUCK, limit=at_most))).items
+        found: list[LeaseView] = []
+        async for ids in self._stuck.pages(at_most):
+            rows = await all_of(*(self._table.read(each.shard, lease_key(each)) for each in ids))
+            leases = (readable(read_lease, row) for row in rows if row is not None)
+            found += [lease for lease in leases if lease is not None and lease.state is State.STUCK]
+            if len(found) >= at_most:
+                break
+        return tuple(found[:at_most])
+
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
+        """Sixteen range reads at once over the role's index."""
+        # Rows of before there were generations lack the property, and meet no comparison.
+        wanted = f"{LIVE} and Generation ge {since}" if since else LIVE
+        conditions = [f"{between(shard, role_index(role))} and {wanted}" for shard in PARTITIONS]
+        counts = await asyncio.gather(*(self._count(condition, at_most + 1) for condition in conditions))
+        return min(sum(counts), at_most + 1)
+
+    async def count_few(self, role: RoleName, at_most: int) -> int | None:
+        """One range read, and fifteen more at once unless that has found twice its share: ids are spread evenly."""
+        first, *others = [f"{between(shard, role_index(role))} and {LIVE}" for shard in PARTITIONS]
+        share = 2 * at_most // SHARDS
+        found = await self._count(first, share + 1)
+        if found > share:
+            return None
+        total = found + sum(await asyncio.gather(*(self._count(condition, at_most + 1) for condition in others)))
+        return total if total <= at_most else None
+
+    async def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
+        """Range reads over the leases' own rows, one partition after the other, in small pages."""
+        for shard in PARTITIONS:
+            async for row in self._table.scan(between(shard, lease_key("")), select=list(WHOLE), limit=_FEW):
+                yield readable(read_made, row) or (indexed_id(row["RowKey"]), None)
+
+    async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
+        """Range reads over the role's index, one partition after the other."""
+        wanted = f"(State eq '{State.PLANNED}' or State eq '{State.ACTIVE}')"
+        for shard in PARTITIONS:
+            condition = f"{between(shard, role_index(generation.role))} and {wanted}"
+            # Small pages: the first lease is found soon, and nobody keeps the processor for long.
+            async for row in self._table.scan(condition, select=["RowKey", "Generation"], limit=_FEW):
+                if (row.get("Generation") or 0) < generation.number:
+                    yield indexed_id(row["RowKey"])
+
+    async def room_taken(self, role: RoleName, acquire: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
+        """Sixteen range reads at once over the role's index."""
+        wanted = f"{_TAKES_ROOM} and Generation ge {since}" if since else _TAKES_ROOM
+        reads = (self._room(f"{between(shard, role_index(role))} and {wanted}", acquire, at_most) for shard in PARTITIONS)
+        rooms = await asyncio.gather(*reads)
+        return Room(sum(room.taken for room in rooms), frozenset().union(*(room.planned for room in rooms)))
+
+    async def count(self) -> Mapping[tuple[RoleName, State], int]:
+        """Reads every row of the role index, and of those whose leases have ended, one partition after the other."""
+        found: Counter[tuple[RoleName, State]] = Counter()
+        for shard in PARTITIONS:
+            found.update(await self._inventory(shard))
+        return found
+
+    async def _key_of(self, lease: Lease) -> IdempotencyKey | None:
+        """The key under which it was issued; one that cannot be read is left where it is."""
+        with suppress(Unreadable):
+            return await self.find_key(lease.key) if lease.key else None
+        return None
+
+    async def _is_over(self, lease_id: LeaseId) -> bool:
+        """Whether it has ended, or is gone. What cannot be read may be neither."""
+        with suppress(Unreadable):
+            lease = await self.get(lease_id)
+            return lease is None or lease.state is State.ENDED
+        return False
+
+    async def _commit(self, lease: Lease, write_id: str, operations: Sequence[Operation]) -> Lease:
+        """The lease with its new version. A write that fails may still be this very one, its first answer lost."""
+        try:
+            version, *_ = await self._table.write(operations)
+        except (LostRace, Uncertain):
+            row = await self._table.read(lease.id.shard, lease_key(lease.id))
+            if row is None or row.get("Write") != write_id:
+                raise
+            return replace(lease, version=etag_of(row))
+        return replace(lease, version=version)
+
+    async def _count(self, condition: str, at_most: int) -> int:
+        count = 0
+        async for _ in self._table.scan(condition, select=["RowKey"], limit=at_most):
+            count += 1
+            if count == at_most:
+                break
+        return count
+
+    async def _room(self, condition: str, acquire: frozenset[LeaseId], at_most: int) -> Room:
+        active, planned = 0, set[LeaseId]()
+        async for row in self._table.scan(condition, select=["RowKey", "State"]):
+            lease_id = indexed_id(row["RowKey"])
+            if row.get("State") != State.PLANNED:
+                active += 1
+            elif lease_id in acquire:
+                planned.add(lease_id)
+            if active + len(planned) == at_most:
+                break
+        return Room(active + len(planned), frozenset(planned))
+
+    async def _inventory(self, shard: str) -> Counter[tuple[RoleName, State]]:
+        found: Counter[tuple[RoleName, State]] = Counter()
+        for index in ("role_", past_of("role_")):
+            async for row in self._table.scan(between(shard, index), select=["RowKey", "State"]):
+                # One of another state is a later version's: it is counted among those that cannot be read.
+                if row.get("State") in State:
+                    found[indexed_id(row["RowKey"]).role, State(row["State"])] += 1
+        return found

@@ -1,0 +1,74 @@
+"""The queue of leases to be ended, on Azure Queue Storage. Satisfies ``shared.core.ports.Revocations``.
+
+The Functions host takes the messages from there itself; the broker only ever puts some in.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import AsyncHttpTransport
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient
+
+from shared.cloud.repeating import STORAGE, Repeating
+from shared.cloud.storage.tables import translated
+from shared.core.message import QUEUE, WAITS, Batch, Message, write_message
+
+_HEAD_START = 2
+"""Seconds until a message can be taken, so that its ticket is written by then."""
+_PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+"""Seconds; left alone, the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
+
+
+def connect(
+    connection_string: str = "",
+    *,
+    endpoint: str = "",
+    credential: AsyncTokenCredential | None = None,
+    transport: AsyncHttpTransport[Any, Any],
+    retry_total: int = 3,
+) -> QueueClient:
+    """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
+    options: dict[str, Any] = {
+        # As host.json says it: ``messageEncoding``.
+        "message_encode_policy": TextBase64EncodePolicy(),
+        "transport": transport,
+        "retry_total": retry_total,
+        **_PAUSES,
+    }
+    if connection_string:
+        return QueueClient.from_connection_string(connection_string, QUEUE, **options)
+    if credential is not None:
+        options["transport"] = Repeating(credential, STORAGE).over(transport)
+    return QueueClient(endpoint, QUEUE, credential, **options)
+
+
+class StorageRevocations:
+    """See the module."""
+
+    def __init__(self, client: QueueClient) -> None:
+        self._client = client
+
+    async def send(self, message: Message) -> None:
+        """One request; makes the queue when it is that which is missing. Raises ``Upstream`` when storage fails."""
+        try:
+            try:
+                await self._send(message)
+            except ResourceNotFoundError:
+                await self._create()
+                await self._send(message)
+        except AzureError as error:
+            raise translated(error, "queue storage") from error
+
+    async def _create(self) -> None:
+        with suppress(ResourceExistsError):
+            await self._client.create_queue()
+
+    async def _send(self, message: Message) -> None:
+        seconds = int(WAITS.total_seconds())
+        hidden = _HEAD_START if isinstance(message, Batch) else 0
+        await self._client.send_message(write_message(message), visibility_timeout=hidden, time_to_live=seconds)

@@ -1,0 +1,49 @@
+"""A caller's key for one issue: by it a repeat of the request finds the lease of the first.
+
+What is kept says nothing of what the caller wrote: digests alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from shared.core.caller import Caller
+from shared.core.names import LeaseId, RoleName, shard_of
+
+KEPT = timedelta(hours=24)
+"""For how long a key stands for its lease. Leases are kept for longer: at least a day beyond their end."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A key as it is kept, beside its lease. ``version`` is the stored row's ETag, empty before it is stored."""
+
+    digest: str
+    fingerprint: str
+    """Of what was asked for: the same key with another body is a mistake."""
+    lease_id: LeaseId
+    until: datetime
+    version: str = ""
+
+    @property
+    def shard(self) -> str:
+        """The partition that holds it, and the lease beside it."""
+        return shard_of(self.digest)
+
+
+def digest_of(caller: Caller, role: RoleName, key: str) -> str:
+    """What names the key: bound to the caller and the role, so that nobody meets another's."""
+    return _hash([caller.tenant_id, caller.object_id, role, key])
+
+
+def fingerprint_of(ttl: int | None, reason: str, metadata: Mapping[str, str]) -> str:
+    """What was asked for, however it was written."""
+    return _hash([ttl, reason, sorted(metadata.items())])
+
+
+def _hash(parts: list[object]) -> str:
+    return sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""The port to the audit trail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.core.audit import AuditEvent
+from shared.core.names import ObjectId
+from shared.core.ports.page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which events to read. Times in UTC, ``since`` included, ``until`` not."""
+
+    since: datetime
+    until: datetime
+    caller: ObjectId | None = None
+    role: str | None = None
+    lease: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class Audit(Protocol):
+    """The audit trail."""
+
+    async def record(self, event: AuditEvent) -> None:
+        """Returns when the event is durable."""
+        ...
+
+    async def read(self, query: AuditQuery) -> Page[AuditEvent]:
+        """Events in the order of time. Raises ``Malformed`` for a cursor that is not one of its own."""
+        ...

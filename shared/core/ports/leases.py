@@ -1,0 +1,124 @@
+"""The port to the store of leases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.core.footprint import Footprint
+from shared.core.generation import Generation
+from shared.core.idempotency_key import IdempotencyKey
+from shared.core.lease import Lease, LeaseView, State
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports.page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseQuery:
+    """Which leases to list: ``live`` are those that have not ended. ``cursor`` is the last id of the page before: what is older
+    than that comes next, be the lease itself still among them or not.
+    """
+
+    role: RoleName | None = None
+    holder: ObjectId | None = None
+    tenant: ObjectId | None = None
+    """The holder's. An object id means something within its tenant alone."""
+    state: State | None = None
+    live: bool = False
+    limit: int = 100
+    cursor: LeaseId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many leases of a role take room, and which of those that were admitted are PLANNED still."""
+
+    taken: int
+    planned: frozenset[LeaseId]
+
+
+class Leases(Protocol):
+    """The store of leases. Each write is one transaction over the lease and its index rows.
+
+    A row that is damaged, or a later version's, is ``Unreadable`` to whoever asks for it, and is left out where many are read.
+
+    ``open`` and ``swap`` give the lease back with its new version. Both may be repeated after a lost answer: a write that this
+    very call has made already counts as made. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``.
+    """
+
+    async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
+        """Stores a new lease, and with it the key that stands for it: a new one, or one that replaces its former version.
+
+        The key's shard is the lease's. Raises ``LostRace`` when another lease has the id, or the key.
+        """
+        ...
+
+    async def find_key(self, digest: str) -> IdempotencyKey | None:
+        """The key of that digest, be it past its time."""
+        ...
+
+    async def swap(self, lease: Lease, *, former: Lease) -> Lease:
+        """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not."""
+        ...
+
+    async def get(self, lease_id: LeaseId) -> Lease | None:
+        """One lease."""
+        ...
+
+    async def remove(self, lease: Lease) -> None:
+        """Forgets an ended lease, with all its rows and the key that stands for it.
+
+        One that is gone already is no error; a changed one is ``LostRace``.
+        """
+        ...
+
+    def due(self, now: datetime) -> AsyncIterator[LeaseId]:
+        """The ids of those with ``due_at`` up to now, oldest first within each partition. Reads nothing else."""
+        ...
+
+    async def list(self, query: LeaseQuery) -> Page[LeaseView]:
+        """Leases, the newest first (``LeaseId.age``). A role or a holder reads only that one's index rows.
+
+        Of live ones no row of one that has ended is read.
+        """
+        ...
+
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
+        """How many leases of the role have not ended, of the generation ``since`` or later; stops counting past ``at_most``."""
+        ...
+
+    async def count_few(self, role: RoleName, at_most: int) -> int | None:
+        """How many leases of the role have not ended; ``None`` when there are more, which a small part of them tells."""
+        ...
+
+    def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
+        """Of every lease that is not forgotten, ended ones as well; ``None`` for one that cannot be read. Reads every lease."""
+        ...
+
+    def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
+        """The ids of the role's planned and active leases of an earlier generation. Reads the role's index rows."""
+        ...
+
+    async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
+        """Counts those of the role's leases that are ACTIVE, and the admitted ones that are PLANNED, of ``since`` or later.
+
+        May stop counting at ``at_most``: ``planned`` is complete only below that.
+        """
+        ...
+
+    async def align(self, at_most: int) -> int:
+        """Brings up to so many leases whose index rows are an older version's, or belie them, into today's form.
+
+        Gives how many were not as they should be. Forgets index rows of leases that are gone. Reads every row.
+        """
+        ...
+
+    async def stuck(self, at_most: int) -> tuple[LeaseView, ...]:
+        """So many of the leases that are STUCK, the newest first. Where none is, one read that finds nothing."""
+        ...
+
+    async def count(self) -> Mapping[tuple[RoleName, State], int]:
+        """How many leases there are, by role and state. Reads every lease's index row."""
+        ...

@@ -1,0 +1,1 @@
+"""The kind application_secret: a secret on an application that stays."""

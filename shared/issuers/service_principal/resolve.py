@@ -1,0 +1,144 @@
+"""What a service principal role names, looked up when the role is written: can it be issued, and what would it give?
+
+Calls for R role assignments at S scopes and G groups: R+S+G at once, one more for each custom role that a management group may
+hold, one for each management group, and one for each scope where a name is not found. All of them read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from shared.core.definition import ASSIGN, UNASSIGN, Definition, allows, read_at
+from shared.core.errors import Absent, Fault, Malformed, OutOfReach, Refused
+from shared.core.names import ObjectId, Scope
+from shared.core.role import AzureRole, ServicePrincipalTarget
+from shared.kinds.calls import Authorization, Directory
+from shared.resilience.tasks import all_of, both
+
+_GONE = "Azure has no such scope"
+_OUT_OF_REACH = "Azure shows the broker no such subscription or management group"
+_UNREADABLE = "the broker may read neither what is there nor what it may do there; its grant does not reach this scope"
+_NO_DEFINITION = "there is no such role definition, or the broker may not read it"
+
+
+@dataclass(slots=True)
+class Resolving:
+    """One document. ``protected`` are scopes that nothing above may reach."""
+
+    directory: Directory
+    authorization: Authorization
+    protected: tuple[Scope, ...]
+    wanted: ServicePrincipalTarget
+    faults: list[Fault] = field(default_factory=list)
+    _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of all definitions, by the keys of the scopes where one was missed."""
+    _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> ServicePrincipalTarget:
+        """The target with every definition's id and powers. Raises ``Malformed`` with each fault; ``Upstream``."""
+        wanted = self.wanted
+        scopes = list({role.scope.key: role.scope for role in wanted.azure_roles}.values())
+        (misplaced, found), closed = await both(
+            both(
+                all_of(*(self._misplaced(scope) for scope in scopes)),
+                all_of(*(self._definition(role) for role in wanted.azure_roles)),
+            ),
+            all_of(*(self._closed(group) for group in wanted.azure_groups)),
+        )
+        wrong = {scope.key: why for scope, why in zip(scopes, misplaced, strict=True) if why}
+        definitions = [each if isinstance(each, Definition) else None for each in found]
+        for index, (role, each) in enumerate(zip(wanted.azure_roles, found, strict=True)):
+            path = f"azure_roles[{index}]"
+            if why := wrong.get(role.scope.key):
+                self.faults.append(Fault(f"{path}.scope", why))
+            elif not isinstance(each, Definition):
+                self.faults.append(Fault(f"{path}.{'role_id' if role.role_id else 'role_name'}", each))
+        self.faults += _twice(wanted, definitions)
+        self.faults += [Fault(f"azure_groups[{index}].object_id", why) for index, why in enumerate(closed) if why]
+        if self.faults:
+            raise Malformed(*self.faults, code="unresolvable")
+        pairs = zip(wanted.azure_roles, definitions, strict=True)
+        return replace(wanted, azure_roles=tuple(_resolved(role, each) for role, each in pairs if each))
+
+    async def _misplaced(self, scope: Scope) -> str:
+        """Why the broker cannot assign a role here; empty when it can, as far as its permissions tell."""
+        try:
+            held = await self.authorization.permissions_at(scope)
+            if scope.subscription_id is None and self.protected:
+                below = await self.authorization.subscriptions_below(scope)
+                if any(each.subscription_id in below for each in self.protected):
+                    return "the management group holds the broker's own resources"
+        except Absent:
+            return _GONE
+        except OutOfReach:
+            return _OUT_OF_REACH
+        except Refused:
+            return _UNREADABLE
+        missing = [action for action in (ASSIGN, UNASSIGN) if not allows(held, action)]
+        return f"the broker may not do {' and '.join(missing)} here" if missing else ""
+
+    async def _definition(self, role: AzureRole) -> Definition | str:
+        """The one definition that is meant, or what is wrong."""
+        try:
+            if role.role_id is None:
+                return await self._named(role.role_name or "", role.scope)
+            found = await self.authorization.definition(read_at(role.role_id, role.scope))
+            return (
+                found if await self._is_assignable(found, role.scope) else "this custom role cannot be assigned at this scope"
+            )
+        except Refused:
+            return _NO_DEFINITION
+
+    async def _named(self, name: str, scope: Scope) -> Definition | str:
+        """Found in any case; where only blanks differ, wherever they stand, the names that may be meant are told."""
+        found = await self.authorization.definitions_named(name, scope)
+        meant = [] if found else [each for each in await self._names_at(scope) if _bare(each) == _bare(name)]
+        if meant:
+            return f"there is no role definition of this name here; the blanks differ from {' and '.join(map(repr, meant))}"
+        return _only(found)
+
+    async def _names_at(self, scope: Scope) -> tuple[str, ...]:
+        """Asked for once, however many names are missed there: the list is long."""
+        async with self._listing:
+            if scope.key not in self._names:
+                self._names[scope.key] = await self.authorization.definition_names_at(scope)
+        return self._names[scope.key]
+
+    async def _is_assignable(self, found: Definition, scope: Scope) -> bool:
+        if found.is_assignable_at(scope):
+            return True
+        # Perhaps by a management group: Azure lists at a scope what can be assigned there.
+        listed = await self.authorization.definitions_named(found.name, scope)
+        return found.guid in {each.guid for each in listed}
+
+    async def _closed(self, group: ObjectId) -> str:
+        """Why the broker cannot put members into the group; empty when it can."""
+        try:
+            return (await self.directory.read_group(group)).why_closed
+        except Absent:
+            return "there is no such group"
+        except Refused:
+            return "the broker may not read groups: it lacks the permission for Microsoft Graph that roles with groups take"
+
+
+def _resolved(role: AzureRole, found: Definition) -> AzureRole:
+    return replace(role, definition_id=role.role_id or found.id, powers=found.powers, gone=False)
+
+
+def _bare(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def _only(found: tuple[Definition, ...]) -> Definition | str:
+    return found[0] if len(found) == 1 else f"{len(found)} role definitions have this name at this scope"
+
+
+def _twice(target: ServicePrincipalTarget, definitions: Iterable[Definition | None]) -> list[Fault]:
+    """Azure refuses a second assignment of one role to one principal at one scope, whatever its condition."""
+    wanted = [
+        (role.scope.key, found.guid if found else "") for role, found in zip(target.azure_roles, definitions, strict=True)
+    ]
+    message = "the same role is assigned at the same scope already"
+    return [Fault(f"azure_roles[{index}]", message) for index, each in enumerate(wanted) if each[1] and each in wanted[:index]]

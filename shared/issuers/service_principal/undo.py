@@ -1,0 +1,135 @@
+"""Taking back what a lease with a service principal of its own has made, and doubting what is absent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from shared.core.errors import Absent, OutOfReach, Refused, Uncertain, Upstream
+from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId
+from shared.kinds.calls import Authorization, Directory
+from shared.resilience.retry import SAFE_TO_REPEAT, Retry
+from shared.resilience.tasks import all_of
+
+_ABSENCE_PATIENCE = 10.0
+"""Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
+_BIN_PATIENCE = 30.0
+"""Seconds by which the recycle bin is at most behind the deletions that fill it: Graph's replicas are seconds behind."""
+_FORBIDDEN = 403
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How long to ask again for what is absent."""
+
+    retry: Retry
+    young: bool
+    deadline: float
+
+    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, seconds: float = _ABSENCE_PATIENCE) -> T:
+        """The call's result. Absence is doubted while the object is young, or when the caller is ``sure`` it is there."""
+        if not (self.young or sure):
+            return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
+        soon = min(self.deadline, self.retry.clock.monotonic() + seconds)
+        return await self.retry.call(call, on=(*SAFE_TO_REPEAT, Absent), deadline=soon)
+
+
+@dataclass(slots=True)
+class Undoing:
+    """One pass over a footprint. Goes on after a failure, and remembers the first."""
+
+    directory: Directory
+    authorization: Authorization
+    look: Look
+    footprint: ServicePrincipalFootprint
+    again: bool
+    note: Callable[[Footprint], None]
+    failure: Upstream | None = None
+    found_all: bool = True
+
+    async def run(self) -> bool:
+        """Whether it met everything. Raises the first failure, when all has been tried."""
+        made = self.footprint
+        await all_of(*(self._gone(self._unassign(each), unmade=each.name in made.unmade) for each in made.assignments))
+        if (principal := made.principal_id) is not None:
+            leave = self.directory.remove_member
+            await all_of(*(self._gone(partial(leave, each, principal), unmade=each in made.unmade) for each in made.groups))
+        await self._remove_objects()
+        if self.failure is not None:
+            raise self.failure
+        return self.found_all and made.principal_id is not None and made.application_id is not None
+
+    async def _remove_objects(self) -> None:
+        made, binned = self.footprint, list[tuple[ObjectId, bool]]()
+        for object_id, delete in (
+            (made.principal_id, self.directory.delete_principal),
+            (made.application_id, self.directory.delete_application),
+        ):
+            if object_id is not None and object_id not in made.purged:
+                binned.append((object_id, await self._gone(partial(delete, object_id))))
+        if made.purge:
+            for object_id, met in binned:
+                await self._purge(object_id, was_there=met)
+
+    def _unassign(self, assignment: Assignment) -> Callable[[], Awaitable[None]]:
+        async def unassign() -> None:
+            try:
+                await self.authorization.unassign(assignment)
+            except Refused as refused:
+                # Nothing is known of the assignment: the lease is not over, and says where an operator has to look.
+                if isinstance(refused, OutOfReach) or refused.status == _FORBIDDEN:
+                    refused.where = assignment.scope
+                raise
+
+        return unassign
+
+    async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False) -> bool:
+        """Deletes one thing and says whether it was there, as far as is known. What is ``unmade`` is not missed."""
+        attempt = Attempt(delete)
+        look = replace(self.look, young=False) if unmade else self.look
+        try:
+            await look.at(attempt.make)
+        except Absent:
+            self.found_all = self.found_all and unmade
+            return attempt.may_have_worked
+        except Upstream as failure:
+            self.failure = self.failure or failure
+            return False
+        return True
+
+    async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
+        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind.
+
+        Of what an earlier attempt may have deleted nobody knows whether that one purged it as well: it is asked for until no
+        replica of the bin can be behind any more.
+        """
+        seconds = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
+        try:
+            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there or self.again, seconds=seconds)
+        except Absent as absent:
+            if was_there:
+                self.failure = self.failure or absent
+        except Upstream as failure:
+            self.failure = self.failure or failure
+        else:
+            self.footprint = replace(self.footprint, purged=(*self.footprint.purged, object_id))
+            self.note(self.footprint)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Tries one call, as often as it is told to. ``may_have_worked`` unless Azure has said no, for certain, to every try."""
+
+    call: Callable[[], Awaitable[None]]
+    may_have_worked: bool = False
+
+    async def make(self) -> None:
+        """One try. Raises what the call raises."""
+        before, self.may_have_worked = self.may_have_worked, True
+        try:
+            await self.call()
+        except Upstream as failure:
+            self.may_have_worked = before or isinstance(failure, Uncertain)
+            raise

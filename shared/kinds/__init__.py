@@ -1,0 +1,1 @@
+"""What a kind of credential is, and what its issuers call."""

@@ -1,0 +1,115 @@
+"""The secrets of one lease on one application: a fresh one beside the former, and the former ones' removal.
+
+Both kinds of credential have them; all carry the lease's id as their display name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.core.directory import NewSecret
+from shared.core.errors import Absent, Upstream
+from shared.core.names import ObjectId
+from shared.resilience.retry import SAFE_TO_REPEAT, TRANSIENT, Retry
+
+_ABSENCE_PATIENCE = 10.0
+"""Seconds for which a young secret that is absent is asked for again."""
+_DOUBT_PAUSE = 0.5
+
+
+class Secrets(Protocol):
+    """The calls to Microsoft Graph that concern an application's secrets. Every method may raise ``Upstream``."""
+
+    async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
+        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another. Raises ``Absent``."""
+        ...
+
+    async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
+        """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
+        ...
+
+    async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
+        """Raises ``Absent`` when there is no such secret, or no such application."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSecrets:
+    """See the module. ``young``: the newest of them may be too fresh for all of Azure's replicas to know."""
+
+    secrets: Secrets
+    retry: Retry
+    application_id: ObjectId
+    display_name: str
+    young: bool
+    deadline: float
+
+    async def add(self, end: datetime) -> NewSecret:
+        """One more, which Entra refuses after ``end``. A lost answer is not asked for again.
+
+        While the lease is young, that there is no such application is doubted: a replica may not have heard of it.
+        """
+        return await self.retry.call_in_time(
+            lambda: self.secrets.add_secret(self.application_id, self.display_name, end),
+            on=(*TRANSIENT, Absent) if self.young else TRANSIENT,
+            deadline=self.deadline,
+        )
+
+    async def named(self) -> tuple[ObjectId, ...]:
+        """Those that Entra lists. Raises ``Absent`` when there is no such application."""
+        # A list that comes too late may hold the secret of whoever works on the lease by then.
+        return await self.retry.call_in_time(
+            lambda: self.secrets.secrets_named(self.application_id, self.display_name),
+            on=SAFE_TO_REPEAT,
+            deadline=self.deadline,
+        )
+
+    async def remove_former(self, known: ObjectId | None, *, maybe_more_secrets: bool, keep: ObjectId | None) -> bool:
+        """Removes the known one, and where there may be others those as well; says whether it is sure that none is left."""
+        listed = maybe_more_secrets or known is None
+        found = {known, *(await self.named() if listed else ())} - {None, keep}
+        found_all = await self.remove_all(each for each in found if each is not None)
+        # Nothing but time tells whether a list is complete.
+        return found_all and not listed
+
+    async def remove_all(self, key_ids: Iterable[ObjectId]) -> bool:
+        """Removes them one after the other, for Entra takes one change of an application at a time; whether all were there.
+
+        A failure keeps none of the others; it is raised in the end.
+        """
+        failure, found_all = None, True
+        for key_id in sorted(key_ids):
+            try:
+                found_all = await self._remove(key_id) and found_all
+            except Upstream as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return found_all
+
+    async def _remove(self, key_id: ObjectId) -> bool:
+        try:
+            await self._removed(key_id, on=SAFE_TO_REPEAT, deadline=self.deadline)
+        except Absent:
+            return self.young and await self._was_late(key_id)
+        return True
+
+    async def _was_late(self, key_id: ObjectId) -> bool:
+        """Whether a secret that was missed came to light after all, and was removed.
+
+        Counted from when it was first missed: what came before that, waiting for a turn perhaps, was no doubt.
+        """
+        clock = self.retry.clock
+        await clock.sleep(_DOUBT_PAUSE)
+        soon = min(self.deadline, clock.monotonic() + _ABSENCE_PATIENCE)
+        try:
+            await self._removed(key_id, on=(*SAFE_TO_REPEAT, Absent), deadline=soon)
+        except Absent:
+            return False
+        return True
+
+    async def _removed(self, key_id: ObjectId, *, on: tuple[type[Upstream], ...], deadline: float) -> None:
+        await self.retry.call(lambda: self.secrets.remove_secret(self.application_id, key_id), on=on, deadline=deadline)

@@ -1,0 +1,45 @@
+"""Tasks that run side by side and end together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+
+async def both[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
+    """``all_of`` for two of different kinds."""
+    first, second = await asyncio.gather(one, other, return_exceptions=True)
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, BaseException):
+        raise second
+    return first, second
+
+
+async def all_of[T](*work: Awaitable[T]) -> list[T]:
+    """Runs everything to its end at once, then raises the first failure: nothing is left under way."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def to_its_end[T](work: Awaitable[T]) -> T:
+    """Its result. Who is cancelled meanwhile waits for the end of the work all the same, and is cancelled then."""
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
+async def stop(work: asyncio.Task[None], log: logging.Logger, what: str) -> None:
+    """Ends work that nobody awaits, and waits until it has ended. If it broke before, the log says so of ``what``."""
+    work.cancel()
+    # Gathered: that the task which waits here is cancelled meanwhile must not be taken for the end of the other.
+    (result,) = await asyncio.gather(work, return_exceptions=True)
+    if isinstance(result, Exception):
+        log.error("%s broke", what, exc_info=result)

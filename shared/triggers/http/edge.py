@@ -1,0 +1,231 @@
+"""The one edge around every HTTP call: request id, authentication, errors as problems, the audit of refusals, a log line."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import azure.functions as func
+
+from shared.broker.leased_callers import Admission
+from shared.broker.ports import Actor, Ports
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller
+from shared.core.errors import LeaseholdError, Malformed, Misconfigured, Rejected, Unauthenticated, Upstream
+from shared.core.names import LeaseId, RoleName, Unparsable
+from shared.core.ports.system import Clock
+from shared.triggers import safe_log
+from shared.triggers.broker import PROBLEMS, Broker, GetBroker
+from shared.triggers.http import requests
+from shared.triggers.http.problem import problem
+from shared.triggers.http.reply import Reply
+
+log = logging.getLogger(__name__)
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_LONGEST_TOKEN = 16 * 1024
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LONGEST_REASON = 512
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRequest:
+    """A request by a verified caller."""
+
+    http: func.HttpRequest
+    broker: Broker
+    actor: Actor
+
+    @property
+    def ports(self) -> Ports:
+        """What the verbs work with."""
+        return self.broker.ports
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return self.actor.caller
+
+
+@dataclass(slots=True)
+class UnverifiedRequest:
+    """What is known of a request so far. ``operation`` is empty for calls that are not audited."""
+
+    http: func.HttpRequest
+    route: str
+    operation: str
+    request_id: str
+    client_request_id: str = ""
+    """The caller's own id for the request, for the caller to find it by: anybody may send any."""
+    broker: Broker | None = None
+    caller: Caller | None = None
+
+
+type Handler = Callable[[UnverifiedRequest], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """See the module."""
+
+    get_broker: GetBroker
+    clock: Clock = field(repr=False)
+
+    async def answer(self, unverified: UnverifiedRequest, handle: Handler) -> func.HttpResponse:
+        """Whatever happens, an answer. Each refused or failed request that names an operation leaves one audit event."""
+        began = self.clock.monotonic()
+        reply = await self._reply(unverified, handle)
+        milliseconds = (self.clock.monotonic() - began) * 1000
+        caller = unverified.caller.object_id if unverified.caller else "-"
+        log.info(
+            "%s %d%s %.0f ms caller=%s request=%s",
+            *(
+                unverified.route,
+                reply.status,
+                f" {reply.code}" if reply.code else "",
+                milliseconds,
+                caller,
+                unverified.request_id,
+            ),
+        )
+        return _dressed(reply, unverified)
+
+    async def _reply(self, unverified: UnverifiedRequest, handle: Handler) -> Reply:
+        try:
+            return await handle(unverified)
+        except LeaseholdError as error:
+            return await self._refused(unverified, error)
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is must not reach the host's own log
+            return await self._refused(unverified, error)
+
+    async def _refused(self, unverified: UnverifiedRequest, error: Exception) -> Reply:
+        told = error if isinstance(error, LeaseholdError) else LeaseholdError(audit_reason=type(error).__name__)
+        _log(unverified, error)
+        await self._audit(unverified, told)
+        return problem(
+            told,
+            request_id=unverified.request_id,
+            docs_url=await self._docs_url(unverified),
+            challenge=unverified.broker.challenge if unverified.broker else "",
+            token_sent="authorization" in unverified.http.headers,
+        )
+
+    async def _docs_url(self, unverified: UnverifiedRequest) -> str:
+        """Where problems are explained; by its path alone as long as the broker cannot be built."""
+        try:
+            broker = unverified.broker or await self.get_broker()
+        except Exception:  # noqa: BLE001 - whatever it is has been told, or will be when a call needs the broker
+            return PROBLEMS
+        return broker.explained_at()
+
+    async def _audit(self, unverified: UnverifiedRequest, error: LeaseholdError) -> None:
+        if not unverified.operation or unverified.broker is None:
+            return
+        try:
+            await unverified.broker.ports.audit.record(_event(unverified, error, unverified.broker.ports))
+        except Exception as failure:  # noqa: BLE001 - a refusal stands, whether or not it could be written down
+            log.error("request %s: its refusal could not be audited: %s", unverified.request_id, safe_log.of(failure))  # noqa: TRY400 - a traceback's text is not known to be free of secrets
+
+
+async def authenticated(
+    edge: Edge,
+    unverified: UnverifiedRequest,
+    handle: Callable[[VerifiedRequest], Awaitable[Reply]],
+    query: tuple[str, ...],
+    *,
+    beside: bool,
+) -> Reply:
+    """Verifies the caller, admits it, looks at the query's names, and hands over.
+
+    A call that only reads, or reads first and waits for the admission there (``beside``), begins meanwhile. Whatever comes of
+    it, whoever is not admitted is told that alone.
+    """
+    broker = unverified.broker = await edge.get_broker()
+    unverified.caller = await broker.verifier.verify(bearer(unverified.http))
+    admission = Admission(broker.ports.leased, unverified.caller)
+    actor = Actor(unverified.caller, unverified.request_id, unverified.client_request_id)
+    try:
+        if not beside:
+            await admission.granted()
+        requests.known_query(unverified.http, query)
+        ports = replace(broker.ports, admitted=admission.granted)
+        return await handle(VerifiedRequest(unverified.http, replace(broker, ports=ports), actor))
+    finally:
+        await admission.granted()
+
+
+def bearer(request: func.HttpRequest) -> str:
+    """The token that was sent. Raises ``Unauthenticated``."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated(audit_reason="no token")
+    match = _BEARER.fullmatch(header.strip()) if len(header) <= _LONGEST_TOKEN else None
+    if match is None:
+        raise Unauthenticated(audit_reason="not a bearer token")
+    return match[1]
+
+
+def client_request_id(request: func.HttpRequest) -> str:
+    """What the caller calls the request, if it is a sane id; else empty."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else ""
+
+
+def _dressed(reply: Reply, unverified: UnverifiedRequest) -> func.HttpResponse:
+    headers = {
+        "Content-Type": reply.content_type,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "x-request-id": unverified.request_id,
+        **({"x-client-request-id": unverified.client_request_id} if unverified.client_request_id else {}),
+        **reply.headers,
+    }
+    if unverified.http.method == "HEAD":
+        # As GET, its length too, without the content: RFC 9110, 9.3.2.
+        headers["Content-Length"] = str(len(reply.body))
+        return func.HttpResponse(b"", status_code=reply.status, headers=headers)
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=headers)
+
+
+def _event(unverified: UnverifiedRequest, error: LeaseholdError, ports: Ports) -> AuditEvent:
+    # Whoever has not shown who it is may write any name into a path: its refusal tells of no lease and of no role.
+    lease = _named(unverified, "id", LeaseId.parse) if unverified.caller else None
+    role = (_named(unverified, "role", RoleName.parse) if unverified.caller else None) or (lease.role if lease else None)
+    return AuditEvent(
+        at=ports.now(),
+        operation=unverified.operation,
+        outcome=Outcome.REFUSED if isinstance(error, Rejected) else Outcome.FAILED,
+        request_id=unverified.request_id,
+        client_request_id=unverified.client_request_id,
+        code=error.stable_code,
+        reason=_reason(error),
+        caller=unverified.caller,
+        role=role or "",
+        lease=lease or "",
+    )
+
+
+def _reason(error: LeaseholdError) -> str:
+    # A caller may have put anything into the names of its fields.
+    if isinstance(error, Malformed) and error.faults:
+        return "; ".join(fault.message for fault in error.faults)[:_LONGEST_REASON]
+    return error.brief() if isinstance(error, Upstream) else error.audit_reason[:_LONGEST_REASON]
+
+
+def _named[T](unverified: UnverifiedRequest, parameter: str, parse: Callable[[str], T]) -> T | None:
+    try:
+        return parse(unverified.http.route_params.get(parameter, ""))
+    except Unparsable:
+        return None
+
+
+def _log(unverified: UnverifiedRequest, error: Exception) -> None:
+    """A refusal is in the log line and the audit trail; what failed is told with its causes."""
+    if isinstance(error, Rejected):
+        return
+    if isinstance(error, LeaseholdError) and not isinstance(error, Misconfigured):
+        log.warning("request %s: %s", unverified.request_id, safe_log.of(error))
+        return
+    log.error("request %s: %s", unverified.request_id, safe_log.with_frames(error))

@@ -1,0 +1,109 @@
+"""Declaring HTTP calls: each becomes a function of its own, wrapped by the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import azure.functions as func
+
+from shared.triggers.http.edge import (
+    Edge,
+    Handler,
+    UnverifiedRequest,
+    VerifiedRequest,
+    authenticated,
+    client_request_id,
+)
+from shared.triggers.http.reply import Reply
+
+type _Bound = Callable[[Edge], Handler]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call. ``name`` is the function's; ``operation`` is the audit trail's, empty when it is not audited."""
+
+    name: str
+    methods: tuple[str, ...]
+    path: str
+    operation: str
+    query: tuple[str, ...]
+    bound: _Bound
+
+    def title(self, method: str) -> str:
+        """As the log calls it when it is called so."""
+        return f"{method if method in self.taken else '*'} /{self.path}"
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """The methods that lead here: HEAD wherever GET does (RFC 9110, 9.1). The Functions host does not see to it."""
+        return (*self.methods, "HEAD") if "GET" in self.methods else self.methods
+
+
+class Api:
+    """A group of calls. ``root`` is put before every path."""
+
+    def __init__(self, root: str = "api/v1") -> None:
+        self.root = root
+        self.routes: list[Route] = []
+
+    def call(
+        self, method: str, path: str, *, operation: str, query: tuple[str, ...] = (), reads_first: bool = False
+    ) -> Callable[[Callable[[VerifiedRequest], Awaitable[Reply]]], None]:
+        """A call that takes a verified caller. The handler's name is the function's.
+
+        ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``.
+        """
+        beside = method == "GET" or reads_first
+
+        def declare(handle: Callable[[VerifiedRequest], Awaitable[Reply]]) -> None:
+            def bound(edge: Edge) -> Handler:
+                return lambda unverified: authenticated(edge, unverified, handle, query, beside=beside)
+
+            self._add(handle.__name__, (method,), path, bound, operation=operation, query=query)
+
+        return declare
+
+    def open(self, method: str, path: str) -> Callable[[Callable[[Edge, UnverifiedRequest], Awaitable[Reply]]], None]:
+        """A call that anybody may make. It is not audited, and its query is not looked at. No method: any."""
+
+        def declare(handle: Callable[[Edge, UnverifiedRequest], Awaitable[Reply]]) -> None:
+            def bound(edge: Edge) -> Handler:
+                return lambda unverified: handle(edge, unverified)
+
+            self._add(handle.__name__, (method,) if method else (), path, bound)
+
+        return declare
+
+    def _add(
+        self,
+        name: str,
+        methods: tuple[str, ...],
+        path: str,
+        bound: _Bound,
+        *,
+        operation: str = "",
+        query: tuple[str, ...] = (),
+    ) -> None:
+        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, query, bound))
+
+    def blueprint(self, edge: Edge) -> func.Blueprint:
+        """The functions, ready to be registered with an app."""
+        blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
+        for route in self.routes:
+            _register(blueprint, route, edge)
+        return blueprint
+
+
+def _register(blueprint: func.Blueprint, route: Route, edge: Edge) -> None:
+    handle = route.bound(edge)
+
+    async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        title = route.title(req.method)
+        unverified = UnverifiedRequest(req, title, route.operation, context.invocation_id, client_request_id(req))
+        return await edge.answer(unverified, handle)
+
+    function.__name__ = function.__qualname__ = route.name
+    declared = blueprint.route(route.path, methods=list(route.taken) or None, auth_level=func.AuthLevel.ANONYMOUS)(function)
+    blueprint.function_name(route.name)(declared)

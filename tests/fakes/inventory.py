@@ -1,0 +1,119 @@
+"""The census of an Azure in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from shared.core.definition import Definition
+from shared.core.errors import Absent
+from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.names import ObjectId, Scope
+from shared.core.ports.inventory import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from tests.fakes.calls import Calls
+from tests.fakes.cloud_state import Application, CloudState, Principal
+
+STRANGER = ObjectId("eeeeeeee-0000-4000-8000-000000000000")
+"""Whoever has made what the broker has not."""
+
+
+@dataclass(slots=True)
+class FakeInventory:
+    """Satisfies ``AzureInventory``. ``strange``: objects and assignments that somebody else has made."""
+
+    calls: Calls
+    state: CloudState
+    broker: ObjectId
+    strange: set[object] = field(default_factory=set)
+    ageless: set[object] = field(default_factory=set)
+    """What Azure tells no time of."""
+
+    async def identity(self) -> ObjectId:
+        """See the port."""
+        return await self.calls.through("inventory.identity", lambda: self.broker)
+
+    async def owned(self) -> AsyncIterator[DirectoryObject]:
+        """See the port."""
+        for item in await self.calls.through("inventory.owned", self._owned):
+            yield item
+
+    async def recycled(self) -> AsyncIterator[DirectoryObject]:
+        """See the port."""
+        for item in await self.calls.through("inventory.discarded", self._discarded):
+            yield item
+
+    async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
+        """See the port."""
+        return await self.calls.through("inventory.secrets_on", lambda: self._secrets(application), application)
+
+    async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """See the port."""
+        return await self.calls.through("inventory.assignments_at", lambda: self._assignments(scope), scope)
+
+    async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
+        """See the port."""
+        found = lambda: tuple(group for group in among if self.state.shows_member(group, principal))  # noqa: E731
+        return await self.calls.through("inventory.groups_of", found, principal)
+
+    async def stands(self, footprint: Footprint) -> bool:
+        """See the port."""
+        return await self.calls.through("inventory.stands", lambda: self._stands(footprint))
+
+    def _owned(self) -> list[DirectoryObject]:
+        everything: list[Application | Principal] = [*self.state.shown_applications(), *self.state.shown_principals()]
+        return [self._found(item, item.object_id) for item in everything if self._is_own(item)]
+
+    def _is_own(self, item: Application | Principal) -> bool:
+        # The furniture is somebody else's; unique names are empty there.
+        return bool(item.unique_name) and item.object_id not in self.strange
+
+    def _discarded(self) -> list[DirectoryObject]:
+        items = [self._found(item, ("bin", item.object_id)) for item in self.state.shown_in_bin()]
+        return sorted(items, key=lambda item: isinstance(item, FoundPrincipal))
+
+    async def definition(self, definition_id: str) -> Definition:
+        """See the port."""
+        return await self.calls.through("inventory.definition", lambda: self.state.definition(definition_id), definition_id)
+
+    def _found(self, item: Application | Principal, key: object) -> DirectoryObject:
+        since = None if item.object_id in self.ageless else self.state.made_at(key)
+        if isinstance(item, Principal):
+            return FoundPrincipal(item.object_id, item.app_id, item.unique_name, since)
+        wanted = item.wanted
+        name, tags = (wanted.display_name, wanted.tags) if wanted else ("", ())
+        return FoundApplication(item.object_id, item.app_id, item.unique_name, name, tags, since, has_secret=bool(item.secrets))
+
+    def _secrets(self, application: ObjectId) -> tuple[FoundSecret, ...]:
+        try:
+            held = self.state.shown_secrets(self.state.shown_application(application))
+        except Absent:
+            return ()
+        return tuple(FoundSecret(key_id, kept.display_name, self.state.made_at(key_id)) for key_id, kept in held.items())
+
+    def _assignments(self, scope: Scope) -> tuple[FoundAssignment, ...]:
+        return tuple(
+            FoundAssignment(
+                found,
+                granted.principal,
+                granted.description,
+                STRANGER if found in self.strange else self.broker,
+                self.state.made_at(found),
+            )
+            for found, granted in self.state.assignments.items()
+            if found.scope == scope and self.state.is_seen(found)
+        )
+
+    def _stands(self, footprint: Footprint) -> bool:
+        match footprint:
+            case ServicePrincipalFootprint():
+                return self._stands_alone(footprint)
+            case ApplicationSecretFootprint():
+                return footprint.key_id in {each.key_id for each in self._secrets(footprint.application_id)}
+
+    def _stands_alone(self, footprint: ServicePrincipalFootprint) -> bool:
+        try:
+            application = self.state.shown_application(footprint.application_id or ObjectId(""))
+        except Absent:
+            return False
+        principals = {each.object_id for each in self.state.shown_principals()}
+        return bool(self.state.shown_secrets(application)) and footprint.principal_id in principals
