@@ -34,7 +34,7 @@ _BINNED: Final = {
 
 
 class AzureLists:
-    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. Reads are repeated while that may help."""
+    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. Repeats reads while that may help."""
 
     def __init__(self, calls: GraphCalls, arm: Arm, client_id: ObjectId, retry: Retry) -> None:
         self._calls = calls

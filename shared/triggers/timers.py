@@ -1,4 +1,4 @@
-"""The timer that sweeps."""
+"""The timers: one sweeps, one reconciles. Their schedules are app settings, which the host reads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import azure.functions as func
 
 from shared.broker.ending.sweep import sweep_on_time
+from shared.broker.reconcile.reconcile import reconcile
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
 
@@ -17,19 +18,30 @@ class SweepFailed(Exception):
     """Marks the invocation as failed, for the platform's own metrics. The cause is in the log before it."""
 
 
+class ReconcileFailed(Exception):
+    """The same for a reconciliation."""
+
+
 def blueprint(get_ports: GetPorts) -> func.Blueprint:
-    """One function; its schedule is an app setting, read by the host."""
+    """Two functions."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
 
     @functions.function_name("sweep")
     @functions.timer_trigger(arg_name="timer", schedule="%LEASEHOLD_SWEEP_SCHEDULE%", run_on_startup=False, use_monitor=True)
-    async def on_time(timer: func.TimerRequest, context: func.Context) -> None:
-        await run(get_ports, context.invocation_id, late=timer.past_due)
+    async def sweep_now(timer: func.TimerRequest, context: func.Context) -> None:
+        await run_sweep(get_ports, context.invocation_id, late=timer.past_due)
+
+    @functions.function_name("reconcile")
+    @functions.timer_trigger(
+        arg_name="timer", schedule="%LEASEHOLD_RECONCILE_SCHEDULE%", run_on_startup=False, use_monitor=True
+    )
+    async def reconcile_now(timer: func.TimerRequest, context: func.Context) -> None:
+        await run_reconciliation(get_ports, context.invocation_id, late=timer.past_due)
 
     return functions
 
 
-async def run(get_ports: GetPorts, request_id: str, *, late: bool = False) -> None:
+async def run_sweep(get_ports: GetPorts, request_id: str, *, late: bool = False) -> None:
     """One sweep, under an id of its own. Raises ``SweepFailed``."""
     with safe_log.failing_as(SweepFailed, log, f"sweep {request_id}"):
         summary = await sweep_on_time(await get_ports(), request_id)
@@ -38,3 +50,11 @@ async def run(get_ports: GetPorts, request_id: str, *, late: bool = False) -> No
         *(request_id, " (late)" if late else ""),
         *(summary.ended, summary.undone, summary.stuck, summary.remaining, summary.pruned),
     )
+
+
+async def run_reconciliation(get_ports: GetPorts, request_id: str, *, late: bool = False) -> None:
+    """One reconciliation, under an id of its own. Raises ``ReconcileFailed``."""
+    with safe_log.failing_as(ReconcileFailed, log, f"reconciliation {request_id}"):
+        done = await reconcile(await get_ports(), request_id)
+    counts = " ".join(f"{name}={count}" for name, count in done.counts.items())
+    log.info("reconciliation %s%s: %s", request_id, " (late)" if late else "", counts)

@@ -223,7 +223,7 @@ async def test_a_defect_in_keeping_a_turn_is_logged(caplog: pytest.LogCaptureFix
     on = Instances(1)
     on.calls.fail("locks.take", RuntimeError("a defect"), nth=2)  # type: ignore[arg-type]
     await on.change(lasting=LASTS)
-    assert f"keeping the turn at application {EXISTING} broke" in caplog.text
+    assert f"the heartbeat of the lock on application {EXISTING} broke" in caplog.text
 
 
 async def test_a_change_that_fails_gives_its_turn_back() -> None:
@@ -280,4 +280,4 @@ async def test_nothing_is_kept_of_a_line_that_has_gone() -> None:
     """Memory does not grow with the applications that were ever changed."""
     on = Instances(1)
     await asyncio.gather(*(on.change() for _ in range(5)))
-    assert {} == on.workers[0]._lines
+    assert {} == on.workers[0]._waiters

@@ -13,7 +13,7 @@ import azure.functions as func
 from shared.core.caller import Caller
 from shared.core.errors import LeaseholdError, Unauthenticated
 from shared.triggers.broker import Broker
-from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http import groups
 from shared.triggers.http.edge import Edge
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, World
 
@@ -109,9 +109,8 @@ class App:
     def __post_init__(self) -> None:
         edge = Edge(self.get_broker, self.world.clock)
         app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-        for module in (leases, configuration, operator, contract):
-            app.register_functions(module.api.blueprint(edge))
-        app.register_functions(contract.rest.blueprint(edge))
+        for group in (*groups.GROUPS, groups.rest):
+            app.register_functions(group.blueprint(edge))
         # The host tries them in the order of their names, whatever their routes.
         self.functions = sorted((_indexed(each) for each in app.get_functions()), key=lambda each: each.name.lower())
 

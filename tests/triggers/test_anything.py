@@ -10,17 +10,12 @@ from typing import Any
 import pytest
 
 import shared
-from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http import groups
 from shared.triggers.http.routes import Route
 from tests.fakes.world import role, world
 from tests.triggers.app import App
 
-ROUTES: list[Route] = [
-    *leases.api.routes,
-    *configuration.api.routes,
-    *operator.api.routes,
-    *contract.api.routes,
-]
+ROUTES = groups.routes()
 EXPLAINED = frozenset(
     re.findall("^## `?([a-z_]+)`?$", (Path(shared.__file__).parents[1] / "docs" / "problems.md").read_text(), re.MULTILINE)
 )

@@ -15,17 +15,11 @@ from shared.broker.reconcile.reconcile import Result
 from shared.core.audit import Outcome
 from shared.core.lease import State
 from shared.core.role import DEFAULT_TTL, MAX_AZURE_GROUPS, MAX_AZURE_ROLES, TYPE_NAMES
-from shared.triggers.http import configuration, contract, leases, operator, requests
-from shared.triggers.http.routes import Route
+from shared.triggers.http import groups, requests
 from tests.fakes.world import role, secret_target, world
 from tests.triggers.app import App
 
-ROUTES: list[Route] = [
-    *leases.api.routes,
-    *configuration.api.routes,
-    *operator.api.routes,
-    *contract.api.routes,
-]
+ROUTES = groups.routes()
 CONTRACT: dict[str, Any] = json.loads((Path(shared.__file__).parents[1] / "docs" / "openapi.json").read_text(encoding="utf-8"))
 SCHEMAS: dict[str, Any] = CONTRACT["components"]["schemas"]
 
@@ -251,7 +245,7 @@ async def test_an_unknown_path_is_a_problem_too(app: App, path: str) -> None:
 
 def test_the_call_for_every_other_path_is_tried_last() -> None:
     """The host goes by the functions' names."""
-    (last,) = contract.rest.routes
+    (last,) = groups.rest.routes
     assert all(route.name.lower() < last.name.lower() for route in ROUTES)
     assert last.path == "api/{*rest}"
 

@@ -10,12 +10,12 @@ import pytest
 from shared.core.caller import CallerType
 from shared.core.errors import Absent, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.names import LeaseId
-from shared.triggers.http import configuration, leases, operator
+from shared.triggers.http import groups
 from shared.triggers.http.routes import Route
 from tests.fakes.world import ADMINISTRATOR, ALICE, WATCHER, guid
 from tests.triggers.app import App
 
-ROUTES = [each for module in (leases, configuration, operator) for each in module.api.routes if each.operation]
+ROUTES = [each for each in groups.routes() if each.operation]
 PEOPLE = [("alice.token.x", ALICE), ("admin.token.x", ADMINISTRATOR), ("watcher.token.x", WATCHER)]
 READING = {
     "get",

@@ -12,7 +12,7 @@ from azure.functions.timer import TimerRequest
 
 from shared.broker.ports import Ports
 from shared.core.errors import Unreachable
-from shared.triggers import reconcile_timer
+from shared.triggers import timers
 from tests.fakes.world import ADMINISTRATOR
 from tests.triggers.app import App, Invocation
 
@@ -80,16 +80,14 @@ async def test_status_tells_of_the_last_run(app: App) -> None:
 def timer_of(app: App) -> Any:
     """The function, as the host indexes it."""
     functions = func.FunctionApp()
-    functions.register_functions(reconcile_timer.blueprint(_wired(app)))
-    (function,) = functions.get_functions()
-    return function
+    functions.register_functions(timers.blueprint(_get_ports(app)))
+    return next(each for each in functions.get_functions() if each.get_function_name() == "reconcile")
 
 
 def test_its_schedule_is_an_app_setting(app: App) -> None:
     """Read by the host, not at import."""
     function = timer_of(app)
     (binding,) = json.loads(function.get_function_json())["bindings"]
-    assert function.get_function_name() == "reconcile"
     assert (binding["type"], binding["schedule"]) == ("timerTrigger", "%LEASEHOLD_RECONCILE_SCHEDULE%")
     assert (binding["runOnStartup"], binding["useMonitor"]) == (False, True)
 
@@ -108,14 +106,14 @@ async def test_the_timer_removes_what_nobody_leases(app: App, caplog: pytest.Log
 async def test_a_run_that_fails_is_a_failed_invocation(app: App, caplog: pytest.LogCaptureFixture) -> None:
     """The platform's metrics show it; the cause is in the log."""
     app.world.calls.fail("inventory.owned", Unreachable("Graph gave no answer"))
-    with pytest.raises(reconcile_timer.ReconcileFailed) as failed:
-        await reconcile_timer.run(_wired(app), "r-1")
+    with pytest.raises(timers.ReconcileFailed) as failed:
+        await timers.run_reconciliation(_get_ports(app), "r-1")
     assert failed.value.__suppress_context__
     assert "reconciliation r-1 failed: Unreachable" in caplog.text
 
 
-def _wired(app: App) -> Any:
-    async def get_broker() -> Ports:
+def _get_ports(app: App) -> Any:
+    async def get_ports() -> Ports:
         return app.world.ports
 
-    return get_broker
+    return get_ports

@@ -19,20 +19,18 @@ from tests.triggers.app import App, Invocation
 def timer_of(app: App) -> Any:
     """The function, as the host indexes it."""
 
-    async def get_broker() -> Ports:
+    async def get_ports() -> Ports:
         return app.world.ports
 
     functions = func.FunctionApp()
-    functions.register_functions(timers.blueprint(get_broker))
-    (function,) = functions.get_functions()
-    return function
+    functions.register_functions(timers.blueprint(get_ports))
+    return next(each for each in functions.get_functions() if each.get_function_name() == "sweep")
 
 
 def test_the_schedule_is_an_app_setting(app: App) -> None:
     """Read by the host, not at import."""
     function = timer_of(app)
     (binding,) = json.loads(function.get_function_json())["bindings"]
-    assert function.get_function_name() == "sweep"
     assert (binding["type"], binding["schedule"]) == ("timerTrigger", "%LEASEHOLD_SWEEP_SCHEDULE%")
     assert (binding["runOnStartup"], binding["useMonitor"]) == (False, True)
 
@@ -52,7 +50,7 @@ async def test_a_sweep_that_fails_is_a_failed_invocation(app: App, caplog: pytes
     """The platform's metrics show it; the cause is in the log."""
     app.world.calls.fail("leases.due", Unreachable("tables gave no answer"))
     with pytest.raises(timers.SweepFailed) as failed:
-        await timers.run(_ports(app), "r-1")
+        await timers.run_sweep(_ports(app), "r-1")
     assert failed.value.__suppress_context__
     assert "sweep r-1 failed: Unreachable" in caplog.text
 
@@ -60,16 +58,16 @@ async def test_a_sweep_that_fails_is_a_failed_invocation(app: App, caplog: pytes
 async def test_a_misconfigured_sweep_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
     """In the log."""
 
-    async def unwired() -> Ports:
+    async def misconfigured() -> Ports:
         raise Misconfigured("LEASEHOLD_CLIENT_ID: is required")
 
     with pytest.raises(timers.SweepFailed):
-        await timers.run(unwired, "r-1")
+        await timers.run_sweep(misconfigured, "r-1")
     assert "LEASEHOLD_CLIENT_ID: is required" in caplog.text
 
 
 def _ports(app: App) -> Any:
-    async def get_broker() -> Ports:
+    async def get_ports() -> Ports:
         return app.world.ports
 
-    return get_broker
+    return get_ports

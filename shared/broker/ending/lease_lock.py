@@ -1,9 +1,8 @@
-"""Holding a lease while working on it, so that the sweep takes over if, and only if, this worker dies."""
+"""The lock on one lease: no sweep takes the lease up while a worker that is alive holds it. If it dies, the next sweep does."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -11,28 +10,27 @@ from types import TracebackType
 from typing import Self
 
 from shared.broker.ports import Ports
-from shared.core.errors import LostRace, Upstream
+from shared.core.errors import LostRace
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease
-from shared.resilience.tasks import stop
-
-log = logging.getLogger(__name__)
+from shared.resilience.heartbeat import Heartbeat
 
 
 class LeaseLock:
-    """A stored lease that this worker moves. Within ``async with`` its ``due_at`` is kept ahead of the clock.
+    """A stored lease that this worker moves. Within ``async with`` a heartbeat keeps its ``due_at`` ahead of the clock.
 
-    Every write goes through ``move``; one that finds the row changed raises ``LostRace``, and so does every later one.
+    Every write goes through ``move``. If another worker has changed the row, ``move`` raises ``LostRace``, and so does every
+    later one.
     """
 
     def __init__(self, ports: Ports, lease: Lease) -> None:
         self._ports = ports
         self.undone_by = lease.undone_by
-        """Of the attempts to end the lease before this hold."""
+        """Of the attempts to end the lease before this lock."""
         self._lease = lease
         self._noted: Footprint | None = None
         self._writing = asyncio.Lock()
-        self._beating: asyncio.Task[None] | None = None
+        self._heartbeat: Heartbeat | None = None
 
     @property
     def lease(self) -> Lease:
@@ -40,7 +38,7 @@ class LeaseLock:
         return self._lease
 
     def until(self) -> datetime:
-        """The instant up to which a hold taken now lasts."""
+        """The instant up to which a lock that is taken or renewed now lasts."""
         return self._ports.now() + timedelta(seconds=self._ports.timing.lease_lock)
 
     def note(self, footprint: Footprint) -> None:
@@ -57,7 +55,7 @@ class LeaseLock:
             return self._lease
 
     async def release(self, change: Callable[[Lease], Lease]) -> Lease:
-        """The last move: the lease is no longer kept ahead."""
+        """The last move: after it nobody keeps the lease's ``due_at`` ahead."""
         await self._stop()
         return await self.move(change)
 
@@ -68,7 +66,12 @@ class LeaseLock:
             await self._ports.leases.remove(self._lease)
 
     async def __aenter__(self) -> Self:
-        self._beating = asyncio.create_task(self._beat())
+        self._heartbeat = Heartbeat(
+            self._ports.clock,
+            self._ports.timing.lease_lock / 3,
+            lambda: self.move(lambda lease: lease.locked_until(self.until())),
+            f"the lock on lease {self._lease.id}",
+        )
         return self
 
     async def __aexit__(
@@ -76,23 +79,6 @@ class LeaseLock:
     ) -> None:
         await self._stop()
 
-    async def _beat(self) -> None:
-        while True:
-            await self._ports.clock.sleep(self._ports.timing.lease_lock / 3)
-            try:
-                await self.move(lambda lease: lease.locked_until(self.until()))
-            except LostRace:
-                return
-            except Upstream:
-                log.warning("the hold on lease %s could not be renewed", self._lease.id, exc_info=True)
-
     async def _stop(self) -> None:
-        if (beating := self._beating) is not None:
-            try:
-                async with self._writing:
-                    pass  # a renewal that is under way comes to its end
-            finally:
-                # Also when this task itself is cancelled: nothing may go on holding the lease.
-                beating.cancel()
-                self._beating = None
-            await stop(beating, log, f"keeping the hold on lease {self._lease.id}")
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()

@@ -7,7 +7,6 @@ first write on the lease says that there may be several secrets, and all of them
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,8 @@ from shared.core.footprint import Footprint, in_doubt, principals_of
 from shared.core.lease import Lease, State
 from shared.core.role import Role
 from shared.kinds.kind import Issuer, SecretOrder
-from shared.resilience.tasks import both, stop
+from shared.resilience.heartbeat import Heartbeat
+from shared.resilience.tasks import both
 
 log = logging.getLogger(__name__)
 
@@ -105,24 +105,15 @@ class _Rotation:
 
     async def _prove(self, credential: Credential, until: float) -> bool:
         """Takes longer than a turn, which is renewed for as long; a worker that dies meanwhile keeps the next one no longer."""
-        beating = asyncio.create_task(self._beat())
+        what = f"the rotation on lease {self.lease.id}"
+        heartbeat = Heartbeat(self.ports.clock, self.ports.timing.rotation / 3, self._renew, what)
         try:
             ready = await self.issuer.prove(credential, deadline=until)
         finally:
-            await stop(beating, log, f"keeping the turn on lease {self.lease.id}")
+            await heartbeat.stop()
         await self._renew()
         self.order = replace(self.order, deadline=self.ports.within(self.ports.timing.rotation / _USED_OF_A_ROTATION))
         return ready
-
-    async def _beat(self) -> None:
-        while True:
-            await self.ports.clock.sleep(self.ports.timing.rotation / 3)
-            try:
-                await self._renew()
-            except LostRace:
-                return
-            except Upstream:
-                log.warning("the turn on lease %s could not be renewed", self.lease.id, exc_info=True)
 
     async def _renew(self) -> None:
         """Raises ``LostRace`` unless it is still this worker's."""

@@ -1,6 +1,6 @@
-"""The store of turns at changing an application, on Table Storage. Satisfies ``LockStore`` of ``shared.issuers.application_secret.lock``.
+"""The store of application locks, on Table Storage. Satisfies ``LockStore`` of the kind ``application_secret``.
 
-A row is there while an application is being changed: one insert to take a turn, one delete to give it back.
+A row is there while a worker holds the lock: one insert takes it, one delete releases it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Mints a client secret on an existing application, and removes it. Two calls to mint, one to undo.
 
-The application stays, others put secrets on it as well, and it can hold only so many. So whoever changes it waits for its turn
-(``shared.issuers.application_secret.lock``), and counts what the application holds before it adds to it. Where room is scarce it counts once more
-within its turn, a third call: nobody else of the broker's adds one between that count and the secret.
+The application stays, others put secrets on it as well, and it can hold only so many. So a worker that changes it takes the
+application's lock (``lock.py``), and counts what the application holds before it adds a secret. Where room is scarce it counts
+once more under the lock, a third call: no other worker of the broker adds a secret between that count and its own.
 """
 
 from __future__ import annotations

@@ -1,0 +1,40 @@
+"""Every group of calls: one line each. And the call for every path that none of them takes."""
+
+from __future__ import annotations
+
+from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http.edge import Edge, UnverifiedRequest
+from shared.triggers.http.problem import MethodNotAllowed, NoSuchCall
+from shared.triggers.http.reply import Reply
+from shared.triggers.http.routes import Api, Route
+
+GROUPS: tuple[Api, ...] = (
+    leases.api,
+    configuration.api,
+    operator.api,
+    contract.api,
+)
+rest = Api("api")
+
+
+# The host tries functions in the order of their names, whatever their routes: this one must come last.
+# https://github.com/Azure/azure-functions-host/issues/9876
+@rest.open("", "{*rest}")
+async def zz_any_other(edge: Edge, unverified: UnverifiedRequest) -> Reply:  # noqa: ARG001 - every open call's arguments
+    """No such call, or not with this method."""
+    path = f"{rest.root}/{unverified.http.route_params.get('rest', '')}"
+    allowed = sorted({method for route in routes() if _fits(route, path) for method in route.taken})
+    raise MethodNotAllowed(*allowed) if allowed else NoSuchCall
+
+
+def routes() -> tuple[Route, ...]:
+    """Every call that has a path of its own."""
+    return tuple(route for group in GROUPS for route in group.routes)
+
+
+def _fits(route: Route, path: str) -> bool:
+    given = path.strip("/").split("/")
+    known = route.path.split("/")
+    return len(given) == len(known) and all(
+        expected.startswith("{") or expected == part.lower() for expected, part in zip(known, given, strict=True)
+    )
