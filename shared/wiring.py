@@ -108,8 +108,8 @@ class Composition:
             self.ports,
             LazyVerifier(lambda: self.verifier),
             challenge_of(settings),
-            settings.docs_url,
-            settings.public_url,
+            settings.callers.docs_url,
+            settings.callers.public_url,
         )
 
     @cached_property
@@ -134,11 +134,11 @@ class Composition:
             issuers=self.issuers,
             revocations=LazyRevocations(lambda: self.revocations),
             queued_markers=TableQueuedMarkers(tables),
-            timing=Timing(lease_lock=settings.hold, settle=settings.settle, retention=settings.retention),
-            protected=Protected(settings.protected_identities, settings.protected_scopes),
+            timing=Timing(lease_lock=settings.leases.lock, settle=settings.leases.settle, retention=settings.leases.retention),
+            protected=Protected(settings.protection.identities, settings.protection.scopes),
             warnings=settings.warnings,
             generations=TableGenerations(tables),
-            tenants=frozenset(settings.allowed_tenants),
+            tenants=frozenset(settings.callers.allowed_tenants),
             leased=TableLeasedPrincipals(tables),
             inventory=lambda: self.inventory,
             outages=self.outages,
@@ -170,7 +170,7 @@ class Composition:
     def storage_credential(self) -> HeldTokens:
         """The identity that storage is reached with: the broker's own, unless the host's settings name another."""
         client_id = self.settings.storage.client_id
-        if client_id in {None, self.settings.client_id}:
+        if client_id in {None, self.settings.azure.client_id}:
             return self.credential
         return self._identity(client_id)
 
@@ -180,9 +180,9 @@ class Composition:
         from shared.cloud.entra.verifier import EntraVerifier
 
         return EntraVerifier(
-            authority=self.settings.authority,
-            tenants=self.settings.allowed_tenants,
-            audiences=self.settings.audiences,
+            authority=self.settings.azure.authority,
+            tenants=self.settings.callers.allowed_tenants,
+            audiences=self.settings.callers.audiences,
             client=self.client,
             clock=self.clock,
         )
@@ -206,8 +206,8 @@ class Composition:
 
         return ServicePrincipalIssuer(
             *(self.graph, self.arm, self.probe, self.retry),
-            self.settings.tenant_id,
-            self.settings.protected_scopes,
+            self.settings.azure.tenant_id,
+            self.settings.protection.scopes,
         )
 
     @cached_property
@@ -218,10 +218,10 @@ class Composition:
         from shared.issuers.application_secret.lock import ApplicationLock
 
         locks = ApplicationLock(TableApplicationLocks(self.tables, self.ids), self.clock, self.ids)
-        settings = self.settings
+        azure = self.settings.azure
         return ApplicationSecretIssuer(
             *(self.graph, locks, self.probe, self.retry),
-            *(settings.tenant_id, settings.client_id, settings.protected_identities),
+            *(azure.tenant_id, azure.client_id, self.settings.protection.identities),
         )
 
     @cached_property
@@ -229,14 +229,14 @@ class Composition:
         """Reads what leases may have left."""
         from shared.cloud.inventory import AzureLists
 
-        return AzureLists(self.graph_calls, self.arm, self.settings.client_id, self.retry)
+        return AzureLists(self.graph_calls, self.arm, self.settings.azure.client_id, self.retry)
 
     @cached_property
     def arm(self) -> Arm:
         """Azure Resource Manager."""
         from shared.cloud.arm.authorization import Arm
 
-        return Arm(self.settings.arm_endpoint, self.credential, self.transport, self.limiters)
+        return Arm(self.settings.azure.arm_endpoint, self.credential, self.transport, self.limiters)
 
     @cached_property
     def graph(self) -> Graph:
@@ -250,15 +250,15 @@ class Composition:
         """Calls to Microsoft Graph."""
         from shared.cloud.graph.calls import GraphCalls
 
-        return GraphCalls(self.settings.graph_endpoint, self.credential, self.client, self.ids, self.limiters)
+        return GraphCalls(self.settings.azure.graph_endpoint, self.credential, self.client, self.ids, self.limiters)
 
     @cached_property
     def probe(self) -> TokenProbe:
         """Tries fresh secrets out, by asking for a token for Graph."""
         from shared.cloud.entra.probe import TokenProbe
 
-        scope = f"{self.settings.graph_endpoint}/.default"
-        return TokenProbe(self.fresh_client, self.clock, self.settings.authority, self.settings.tenant_id, scope)
+        scope = f"{self.settings.azure.graph_endpoint}/.default"
+        return TokenProbe(self.fresh_client, self.clock, self.settings.azure.authority, self.settings.azure.tenant_id, scope)
 
     @cached_property
     def limiters(self) -> RateLimiters:
@@ -288,7 +288,7 @@ class Composition:
     @cached_property
     def credential(self) -> HeldTokens:
         """The broker's own identity."""
-        return self._identity(self.settings.client_id)
+        return self._identity(self.settings.azure.client_id)
 
     def _identity(self, client_id: ObjectId) -> HeldTokens:
         from shared.cloud.entra.identity import broker_credential
@@ -327,8 +327,8 @@ def _quieten_libraries() -> None:
 
 def challenge_of(settings: Settings) -> str:
     """What a 401 says in ``WWW-Authenticate``: where to get a token, and for what, as Azure's own services say it."""
-    sign_in = f"{settings.authority}/{settings.tenant_id}/oauth2/v2.0/authorize"
-    return f'Bearer realm="leasehold", authorization_uri="{sign_in}", resource_id="{settings.audiences[0]}"'
+    sign_in = f"{settings.azure.authority}/{settings.azure.tenant_id}/oauth2/v2.0/authorize"
+    return f'Bearer realm="leasehold", authorization_uri="{sign_in}", resource_id="{settings.callers.audiences[0]}"'
 
 
 _parts = Composition(os.environ)  # noqa: TID251 - the one place where the environment is taken; it is read at the first call

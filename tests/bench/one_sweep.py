@@ -26,7 +26,8 @@ from shared.wiring import Composition
 
 async def _main(*, alone: bool) -> None:
     composition, sent = Composition(os.environ), Counter[str]()
-    services = {composition.settings.graph_endpoint: "graph", composition.settings.arm_endpoint: "arm"}
+    azure = composition.settings.azure
+    services = {azure.graph_endpoint: "graph", azure.arm_endpoint: "arm"}
 
     def counted(send: Any) -> Any:
         async def counting(transport: Any, request: Any, **options: Any) -> Any:

@@ -28,6 +28,7 @@ from shared.cloud.storage.audit_table import TableAudit
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
+from shared.settings.reader import PREFIX
 from shared.triggers import queues
 
 PRODUCT = INFRA.parent / "shared"
@@ -68,15 +69,15 @@ def test_the_broker_starts_with_the_settings_it_is_given(app: Snapshot) -> None:
     """Every required setting is there, every value is one that the broker takes."""
     found = settings.load(app.settings)
 
-    assert (TENANT, (AUDIENCE,), CLIENT) == (found.tenant_id, found.audiences, found.client_id)
+    assert (TENANT, (AUDIENCE,), CLIENT) == (found.azure.tenant_id, found.callers.audiences, found.azure.client_id)
 
 
 @pytest.mark.parametrize("snapshot", ["app", "full"])
 def test_every_setting_that_the_broker_knows_is_set(snapshot: str) -> None:
     """None is forgotten, and none is named that the broker would refuse."""
-    given = {name for name in read(snapshot).settings if name.startswith(settings.PREFIX)}
+    given = {name for name in read(snapshot).settings if name.startswith(PREFIX)}
 
-    assert settings._KNOWN == given
+    assert settings.known() == given
 
 
 def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot) -> None:
@@ -139,7 +140,7 @@ def test_storage_is_named_by_its_addresses_alone(snapshot: str) -> None:
 
 def test_the_brokers_own_identity_and_application_are_protected(app: Snapshot) -> None:
     """By object id and by client id."""
-    found = settings.load(app.settings).protected_identities
+    found = settings.load(app.settings).protection.identities
 
     assert {AUDIENCE, CLIENT, PRINCIPAL, APPLICATION, APPLICATION_PRINCIPAL} == found
 
@@ -147,7 +148,7 @@ def test_the_brokers_own_identity_and_application_are_protected(app: Snapshot) -
 def test_the_brokers_own_resource_group_is_protected(plain: Snapshot, app: Snapshot) -> None:
     """No role may be given on it or below it."""
     assert GROUP_ID == plain.settings["LEASEHOLD_PROTECTED_SCOPES"]
-    assert GROUP_ID in settings.load(app.settings).protected_scopes
+    assert GROUP_ID in settings.load(app.settings).protection.scopes
 
 
 def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:

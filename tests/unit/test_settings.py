@@ -9,7 +9,14 @@ import pytest
 from shared.core.errors import Misconfigured
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
-from shared.settings import Settings, Storage, load, own_resource
+from shared.settings import Settings, known, load
+from shared.settings.azure import Azure
+from shared.settings.callers import Callers
+from shared.settings.leases import Leases
+from shared.settings.protection import Protection, own_resource
+from shared.settings.reader import Reader
+from shared.settings.schedules import Schedules
+from shared.settings.storage import Storage
 
 TENANT, CLIENT, OTHER = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "123")
 LEAST = {
@@ -30,20 +37,18 @@ PLATFORM = {
 def test_the_least_is_enough() -> None:
     """Everything else has its default."""
     assert load({**LEAST, "PATH": "/bin"}) == Settings(
+        schedules=Schedules(sweep="0 * * * * *", reconcile="0 17 * * * *"),
+        callers=Callers(allowed_tenants=(ObjectId(TENANT),), audiences=(f"api://{OTHER}", OTHER), docs_url=""),
+        azure=Azure(
+            tenant_id=ObjectId(TENANT),
+            client_id=ObjectId(CLIENT),
+            authority="https://login.microsoftonline.com",
+            graph_endpoint="https://graph.microsoft.com",
+            arm_endpoint="https://management.azure.com",
+        ),
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
-        tenant_id=ObjectId(TENANT),
-        allowed_tenants=(ObjectId(TENANT),),
-        audiences=(f"api://{OTHER}", OTHER),
-        client_id=ObjectId(CLIENT),
-        authority="https://login.microsoftonline.com",
-        graph_endpoint="https://graph.microsoft.com",
-        arm_endpoint="https://management.azure.com",
-        docs_url="",
-        protected_scopes=(),
-        protected_identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}),
-        retention=timedelta(days=7),
-        hold=20,
-        settle=180,
+        protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
+        leases=Leases(retention=timedelta(days=7), lock=20, settle=180),
     )
 
 
@@ -67,14 +72,14 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
         }
     )
-    assert settings.allowed_tenants == (ObjectId(TENANT), ObjectId(OTHER))
-    assert settings.audiences == ("api://leasehold", OTHER)
-    assert settings.authority == "https://login.microsoftonline.us"
-    assert (settings.graph_endpoint, settings.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
-    assert settings.protected_scopes == (Scope(scope),)
-    assert settings.protected_identities == {TENANT, CLIENT, OTHER}
-    assert (settings.retention, settings.hold, settings.settle) == (timedelta(days=30), 2.5, 1)
-    assert settings.docs_url == "https://docs.example/problems"
+    assert settings.callers.allowed_tenants == (ObjectId(TENANT), ObjectId(OTHER))
+    assert settings.callers.audiences == ("api://leasehold", OTHER)
+    assert settings.azure.authority == "https://login.microsoftonline.us"
+    assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
+    assert settings.protection.scopes == (Scope(scope),)
+    assert settings.protection.identities == {TENANT, CLIENT, OTHER}
+    assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
+    assert settings.callers.docs_url == "https://docs.example/problems"
 
 
 def test_reports_every_fault_at_once() -> None:
@@ -118,7 +123,7 @@ def test_reports_every_fault_at_once() -> None:
 )
 def test_the_apps_address_is_the_operators_else_the_platforms(given: dict[str, str], expected: str) -> None:
     """With plain HTTP on this machine alone."""
-    assert load({**LEAST, **given}).public_url == expected
+    assert load({**LEAST, **given}).callers.public_url == expected
 
 
 @pytest.mark.parametrize(
@@ -259,7 +264,7 @@ def test_no_fault_shows_a_connection_string() -> None:
 def test_protects_the_function_app_itself() -> None:
     """Where the platform tells which it is."""
     own = f"/subscriptions/{TENANT}/resourceGroups/leasehold/providers/Microsoft.Web/sites/leasehold-app"
-    assert load({**LEAST, **PLATFORM}).protected_scopes == (Scope(own),)
+    assert load({**LEAST, **PLATFORM}).protection.scopes == (Scope(own),)
 
 
 def test_takes_the_subscription_from_the_settings_where_the_platform_is_silent() -> None:
@@ -283,7 +288,7 @@ def test_elsewhere_there_is_no_function_app_to_protect(missing: str) -> None:
 @pytest.mark.parametrize("group", ["Größe-東京", "лизинг", "リース_(1)"])
 def test_protects_the_function_app_in_a_group_of_any_name(group: str) -> None:
     """And no other."""
-    (own,) = load({**LEAST, **PLATFORM, "WEBSITE_RESOURCE_GROUP": group}).protected_scopes
+    (own,) = load({**LEAST, **PLATFORM, "WEBSITE_RESOURCE_GROUP": group}).protection.scopes
     assert own == f"/subscriptions/{TENANT}/resourceGroups/{group}/providers/Microsoft.Web/sites/leasehold-app"
 
 
@@ -303,13 +308,13 @@ def test_an_app_that_cannot_tell_its_subscription_must_be_told_what_to_protect()
     listed = f"/subscriptions/{TENANT}/resourceGroups/leasehold"
     with pytest.raises(Misconfigured, match="PROTECTED_SCOPES: is required"):
         load({**LEAST, **part})
-    assert (listed,) == load({**LEAST, **part, "LEASEHOLD_PROTECTED_SCOPES": listed}).protected_scopes
+    assert (listed,) == load({**LEAST, **part, "LEASEHOLD_PROTECTED_SCOPES": listed}).protection.scopes
 
 
 @pytest.mark.parametrize(("audience", "found"), [(OTHER, True), (f"api://{OTHER}/x", True), ("https://contoso.example", False)])
 def test_protects_the_application_that_callers_ask_tokens_for(audience: str, *, found: bool) -> None:
     """When the audience tells its client id."""
-    assert (ObjectId(OTHER) in load({**LEAST, "LEASEHOLD_AUDIENCE": audience}).protected_identities) is found
+    assert (ObjectId(OTHER) in load({**LEAST, "LEASEHOLD_AUDIENCE": audience}).protection.identities) is found
 
 
 @pytest.mark.parametrize(
@@ -317,17 +322,41 @@ def test_protects_the_application_that_callers_ask_tokens_for(audience: str, *, 
 )
 def test_the_brokers_own_tenant_is_always_let_in(listed: str, expected: tuple[str, ...]) -> None:
     """And comes first."""
-    assert expected == load(LEAST | {"LEASEHOLD_ALLOWED_TENANTS": listed}).allowed_tenants
+    assert expected == load(LEAST | {"LEASEHOLD_ALLOWED_TENANTS": listed}).callers.allowed_tenants
 
 
 @pytest.mark.parametrize(
     ("name", "field", "least", "most"),
-    [("RETENTION_DAYS", "retention", 1, 365), ("HOLD_SECONDS", "hold", 1, 300), ("SETTLE_SECONDS", "settle", 1, 3600)],
+    [("RETENTION_DAYS", "retention", 1, 365), ("HOLD_SECONDS", "lock", 1, 300), ("SETTLE_SECONDS", "settle", 1, 3600)],
 )
 def test_a_number_is_taken_from_its_least_to_its_most(name: str, field: str, least: int, most: int) -> None:
     """Both included, nothing beyond."""
-    found = [getattr(load({**LEAST, f"LEASEHOLD_{name}": str(number)}), field) for number in (least, most)]
+    found = [getattr(load({**LEAST, f"LEASEHOLD_{name}": str(number)}).leases, field) for number in (least, most)]
     assert [least, most] == [each.days if isinstance(each, timedelta) else each for each in found]
     for beyond in (least - 0.001, most + 0.001):
         with pytest.raises(Misconfigured, match=f"LEASEHOLD_{name}: expected a number from {least} to {most}$"):
             load({**LEAST, f"LEASEHOLD_{name}": f"{beyond:.3f}"})
+
+
+def test_a_section_asks_for_its_settings_whatever_their_values() -> None:
+    """Else a setting would be known in one deployment and refused in another."""
+    everything = {
+        **{name: LEAST.get(name, "") for name in known()},
+        **PLATFORM,
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "LEASEHOLD_PUBLIC_URL": "https://gateway.example",
+        "LEASEHOLD_PROTECTED_SCOPES": f"/subscriptions/{TENANT}",
+    }
+    reader = Reader(everything)
+    Settings.read(reader)
+    assert known() == reader.asked
+    reader.finish()
+
+
+def test_a_fault_of_a_setting_that_two_sections_share_is_told_once() -> None:
+    """The broker's tenant, its client id and its audience are each asked for twice."""
+    with pytest.raises(Misconfigured) as raised:
+        load({**LEAST, "LEASEHOLD_TENANT_ID": "x", "LEASEHOLD_CLIENT_ID": "y", "LEASEHOLD_AUDIENCE": "api://a b"})
+    assert ["LEASEHOLD_TENANT_ID", "LEASEHOLD_AUDIENCE", "LEASEHOLD_CLIENT_ID"] == [
+        each.partition(":")[0] for each in str(raised.value).split("; ")
+    ]

@@ -1,0 +1,57 @@
+"""The app settings, read once. Each section names its settings, and reads them, in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from shared.settings.azure import Azure
+from shared.settings.callers import Callers
+from shared.settings.leases import Leases
+from shared.settings.protection import Protection
+from shared.settings.reader import Reader
+from shared.settings.schedules import Schedules
+from shared.settings.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the deployment says."""
+
+    schedules: Schedules
+    callers: Callers
+    azure: Azure
+    storage: Storage
+    protection: Protection
+    leases: Leases
+    warnings: tuple[str, ...] = ()
+    """What an operator should mend though the broker can run with it, a sentence each."""
+
+    @classmethod
+    def read(cls, reader: Reader) -> Self:
+        """Faults are told in the order of these lines."""
+        return cls(
+            schedules=Schedules.read(reader),
+            callers=Callers.read(reader),
+            azure=Azure.read(reader),
+            storage=Storage.read(reader),
+            protection=Protection.read(reader),
+            leases=Leases.read(reader),
+            warnings=tuple(reader.warnings),
+        )
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Raises ``Misconfigured`` that names every fault."""
+    reader = Reader(environment)
+    settings = Settings.read(reader)
+    reader.finish()
+    return settings
+
+
+def known() -> frozenset[str]:
+    """The names of all settings of the broker: those for which the sections ask, whatever the environment."""
+    reader = Reader({})
+    Settings.read(reader)
+    return frozenset(reader.asked)
