@@ -10,7 +10,7 @@ from shared.triggers.http.edge import Edge
 edge = Edge(wiring.broker, wiring.clock)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for group in (*groups.GROUPS, groups.rest):
+for group in groups.with_the_rest():
     app.register_functions(group.blueprint(edge))
 app.register_functions(timers.blueprint(wiring.ports))
 app.register_functions(queues.blueprint(wiring.ports))

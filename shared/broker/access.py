@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shared.broker.ports import Ports
-from shared.core.access.decide import Denied, decide
+from shared.core.access.decide import Allowed, Denied, decide
+from shared.core.access.gate import Capability, Lacking, gate
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, NotFound
 from shared.core.lease import Lease, LeaseView
@@ -12,16 +13,16 @@ from shared.core.role import Role
 from shared.resilience.tasks import both
 
 
-def require_admin(caller: Caller) -> None:
-    """Raises ``Forbidden`` unless the caller may configure and operate the broker."""
-    if not caller.is_admin:
-        raise Forbidden("This takes the app role Leasehold.Admin.", code="admin_required")
+def require(caller: Caller, path: str, capability: Capability) -> None:
+    """Raises ``Forbidden`` unless the gate allows it."""
+    decision = gate(caller, path, capability)
+    if isinstance(decision, Lacking):
+        raise Forbidden(decision.sentence, code=decision.code)
 
 
-def require_auditor(caller: Caller) -> None:
-    """Raises ``Forbidden`` unless the caller may read everything that happened."""
-    if not caller.is_auditor:
-        raise Forbidden("This takes the app role Leasehold.Auditor or Leasehold.Admin.", code="auditor_required")
+def allows(caller: Caller, path: str, capability: Capability) -> bool:
+    """Whether the gate allows it."""
+    return isinstance(gate(caller, path, capability), Allowed)
 
 
 async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> Role:
@@ -43,11 +44,10 @@ async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> t
     return role, generation.number
 
 
-async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, *, reading: bool = False) -> Lease:
-    """The lease, if the caller holds it or is an admin; an auditor may read it. Raises ``NotFound``."""
+async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability: Capability) -> Lease:
+    """The lease, if the caller holds it, or has the capability on any lease. Raises ``NotFound``."""
     lease, _ = await both(ports.leases.get(lease_id), ports.admitted())
-    may = caller.is_auditor if reading else caller.is_admin
-    if lease is None or not (may or holds(caller, lease)):
+    if lease is None or not (allows(caller, f"leases/{lease_id}", capability) or holds(caller, lease)):
         reason = "no such lease" if lease is None else "another caller's lease"
         raise NotFound("There is no such lease, or it is not yours.", code="lease_not_found", audit_reason=reason)
     return lease

@@ -1,11 +1,10 @@
-"""Writing and reading roles. For admins."""
+"""Writing and reading roles."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from shared.broker import rules
-from shared.broker.access import require_admin
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
 from shared.core.closed_application import require_open
@@ -22,9 +21,8 @@ async def put_role(
 ) -> Role:
     """Checks the document, looks its names up in Azure, and stores it unless it is a dry run.
 
-    ``expected`` as in ``Roles.put``. Raises ``Forbidden``, ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
+    ``expected`` as in ``Roles.put``. Raises ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
     """
-    require_admin(actor.caller)
     role = read_role(name, document)
     _refuse_other_tenants(ports, role)
     _refuse_protected(ports, role)
@@ -42,28 +40,25 @@ async def put_role(
     return stored
 
 
-async def get_role(ports: Ports, actor: Actor, name: RoleName) -> Role:
-    """Raises ``Forbidden``, ``NotFound``."""
-    require_admin(actor.caller)
+async def get_role(ports: Ports, name: RoleName) -> Role:
+    """Raises ``NotFound``."""
     role = await ports.roles.get(name)
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     return role
 
 
-async def list_roles(ports: Ports, actor: Actor) -> tuple[Role, ...]:
-    """Raises ``Forbidden``."""
-    require_admin(actor.caller)
+async def list_roles(ports: Ports) -> tuple[Role, ...]:
+    """Every role, by name."""
     return await ports.roles.list()
 
 
 async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: str | None, revoking: bool) -> Revoking | None:
     """Forgets the role, and with ``revoking`` ends its leases as ``revoke_role`` does, also when it is repeated.
 
-    Raises ``Forbidden``, ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is
+    Raises ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is
     not asked for.
     """
-    require_admin(actor.caller)
     if not revoking and await _has_leases(ports, name):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     gone = await ports.roles.delete(name, expected=expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.broker.access import lease_for, require_admin
+from shared.broker.access import lease_for, require
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import revoke
@@ -25,13 +25,13 @@ async def revoke_as_operator(ports: Ports, actor: Actor, lease_id: LeaseId, *, f
     Raises ``NotFound`` for a lease that the caller may not even see, ``Forbidden`` for one of its own, ``Conflict`` when others
     keep moving the lease, ``Upstream`` (storage).
     """
-    await lease_for(ports, actor.caller, lease_id)
-    require_admin(actor.caller)
+    await lease_for(ports, actor.caller, lease_id, "write")
+    require(actor.caller, f"leases/{lease_id}", "write")
     if not force:
         return await revoke(ports, actor, lease_id)
     for _ in range(_TRIES):
         try:
-            return await _end(ports, actor, await lease_for(ports, actor.caller, lease_id))
+            return await _end(ports, actor, await lease_for(ports, actor.caller, lease_id, "write"))
         except LostRace:
             continue
     raise Conflict("The lease is being changed by others; try again.", code="lease_busy")

@@ -24,7 +24,7 @@ async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | 
     if increment is not None and increment < MIN_TTL:
         raise Malformed(Fault("increment", f"expected at least {MIN_TTL} seconds"), code="ttl_out_of_range")
     for _ in range(_TRIES):
-        lease = await lease_for(ports, actor.caller, lease_id)
+        lease = await lease_for(ports, actor.caller, lease_id, "renew")
         role, generation = await role_and_generation(ports, actor.caller, lease.id.role)
         said = _require_renewable(ports, lease.under(generation), role)
         try:

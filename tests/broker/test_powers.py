@@ -46,7 +46,7 @@ async def test_a_definition_that_gives_roles_is_refused(*, dry_run: bool) -> Non
     with pytest.raises(Malformed) as caught:
         await put(scene, dry_run=dry_run)
     assert ("gives_roles", "azure_roles[0].role_name") == (caught.value.stable_code, caught.value.faults[0].path)
-    assert () == await list_roles(scene.ports, ADMIN)
+    assert () == await list_roles(scene.ports)
 
 
 async def test_one_that_assigns_identities_is_taken_and_told() -> None:

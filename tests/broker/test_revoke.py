@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from shared.broker.revoke import revoke, revoke_role
+from shared.broker.revoke import revoke
 from shared.core.caller import Caller
-from shared.core.errors import Forbidden, Interrupted, NotFound, Refused, Throttled, Unavailable
+from shared.core.errors import Interrupted, NotFound, Refused, Throttled, Unavailable
 from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, World, request, role, world
 
 
 @pytest.fixture
@@ -159,12 +159,6 @@ async def test_a_lost_race_never_leaves_it(scene: World, ordinal: int) -> None:
     """Whoever is faster ends it: the answer is the lease as it then stands."""
     scene.calls.meanwhile(len(scene.calls.made) + ordinal, lambda: revoked(scene))
     assert State.ENDED is (await revoked(scene)).state
-
-
-async def test_only_an_admin_revokes_a_role(scene: World) -> None:
-    """Holders revoke their own leases."""
-    with pytest.raises(Forbidden):
-        await revoke_role(scene.ports, request(), WEB)
 
 
 @pytest.mark.parametrize(("later", "again"), [(45.0, True), (90.0, False)])

@@ -67,7 +67,7 @@ def _is_of(lease_id: LeaseId, thing: Thing) -> bool:
 async def test_every_role_is_read_as_it_was_written(scene: Scene) -> None:
     """Field by field, with what was looked up."""
     kept = {row["RowKey"]: json.loads(row["Document0"]) for row in await scene.rows("roles") if row["PartitionKey"] == "role"}
-    found = {role.name: role for role in await list_roles(scene.ports, ADMIN)}
+    found = {role.name: role for role in await list_roles(scene.ports)}
     assert set(DOCUMENTS) == set(found) == set(kept)
     for name, role in found.items():
         assert {key: value for key, value in kept[name].items() if key != "resolved"} == write_role(role)
@@ -186,7 +186,7 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     """Whatever stands in it: the others are listed, decided on, issued from and reconciled; it can be deleted."""
     row = {"PartitionKey": "role", "RowKey": "damaged"} | ({"Document0": text} if text else {})
     await scene.service.get_table_client("roles").create_entity(row)
-    assert {*DOCUMENTS, "damaged"} == {role.name for role in await list_roles(scene.ports, ADMIN)}
+    assert {*DOCUMENTS, "damaged"} == {role.name for role in await list_roles(scene.ports)}
     assert "web" in {role.name for role in await may_issue(scene.ports, request())}
     assert ["damaged"] == [*(await status(scene.ports, ADMIN)).unreadable_roles]
     assert () == (await reconcile(scene.ports, "r")).unread
@@ -194,4 +194,4 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     with pytest.raises(Unreadable):
         await issue(scene.ports, ADMIN, IssueRequest(RoleName("damaged")))
     await delete_role(scene.ports, ADMIN, RoleName("damaged"), expected=None, revoking=False)
-    assert set(DOCUMENTS) == {role.name for role in await list_roles(scene.ports, ADMIN)}
+    assert set(DOCUMENTS) == {role.name for role in await list_roles(scene.ports)}

@@ -17,21 +17,21 @@ from shared.triggers.http.routes import Api
 api = Api()
 
 
-@api.call("GET", "roles", operation="list_roles")
+@api.call("GET", "roles", needs=("roles", "list"), operation="list_roles")
 async def list_roles(request: VerifiedRequest) -> Reply:
     """Every role."""
-    found = await configure.list_roles(request.ports, request.actor)
+    found = await configure.list_roles(request.ports)
     return of_json(200, {"roles": [responses.role(role) for role in found]})
 
 
-@api.call("GET", "roles/{role}", operation="get_role")
+@api.call("GET", "roles/{role}", needs=("roles/{role}", "read"), operation="get_role")
 async def read_role(request: VerifiedRequest) -> Reply:
     """One role, with its entity tag."""
-    role = await configure.get_role(request.ports, request.actor, requests.role_name(request.http))
+    role = await configure.get_role(request.ports, requests.role_name(request.http))
     return of_json(200, responses.role(role), {"ETag": tag_of(role.version)})
 
 
-@api.call("PUT", "roles/{role}", operation="put_role", query=("dry_run",))
+@api.call("PUT", "roles/{role}", needs=("roles/{role}", "write"), operation="put_role", query=("dry_run",))
 async def write_role(request: VerifiedRequest) -> Reply:
     """A role, made or replaced; with ``dry_run`` only checked, against Azure as well."""
     name, dry_run = requests.role_name(request.http), requests.flag(request.http, "dry_run")
@@ -45,13 +45,13 @@ async def write_role(request: VerifiedRequest) -> Reply:
     return of_json(200 if former else 201, responses.role(role, warnings), {"ETag": tag_of(role.version)})
 
 
-@api.call("DELETE", "roles/{role}", operation="delete_role", query=("revoke",))
+@api.call("DELETE", "roles/{role}", needs=("roles/{role}", "delete"), operation="delete_role", query=("revoke",))
 async def delete_role(request: VerifiedRequest) -> Reply:
     """A role's end; with ``revoke`` that of its leases as well."""
     name, revoking = requests.role_name(request.http), requests.flag(request.http, "revoke")
     wanted = conditions(request.http)
     # Only a condition needs a look: a role that is not there is then 404, as without one (RFC 9110, 13.2.1).
-    former = await configure.get_role(request.ports, request.actor, name) if wanted.tags is not None else None
+    former = await configure.get_role(request.ports, name) if wanted.tags is not None else None
     expected = wanted.expected(former.version) if former else None
     begun = await configure.delete_role(request.ports, request.actor, name, expected=expected, revoking=revoking)
     return of_json(202, responses.revoking(begun)) if begun is not None else Reply(204)
@@ -59,7 +59,7 @@ async def delete_role(request: VerifiedRequest) -> Reply:
 
 async def _former(request: VerifiedRequest, name: RoleName) -> Role | None:
     try:
-        return await configure.get_role(request.ports, request.actor, name)
+        return await configure.get_role(request.ports, name)
     except NotFound:
         return None
 

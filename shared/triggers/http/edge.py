@@ -1,4 +1,4 @@
-"""The one edge around every HTTP call: request id, authentication, errors as problems, the audit of refusals, a log line."""
+"""The one edge around every HTTP call: who asks, whether it may, errors as answers, the audit of refusals, a log line."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import azure.functions as func
 
+from shared.broker.access import require
 from shared.broker.leased_callers import Admission
 from shared.broker.ports import Actor, Ports
+from shared.core.access.gate import Capability
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
-from shared.core.errors import LeaseholdError, Malformed, Misconfigured, Rejected, Unauthenticated, Upstream
+from shared.core.errors import LeaseholdError, Malformed, Misconfigured, Rejected, Upstream
 from shared.core.names import LeaseId, RoleName, Unparsable
 from shared.core.ports.system import Clock
 from shared.triggers import safe_log
 from shared.triggers.broker import PROBLEMS, Broker, GetBroker
 from shared.triggers.http import requests
-from shared.triggers.http.problem import problem
+from shared.triggers.http.dialect import NATIVE, Dialect
 from shared.triggers.http.reply import Reply
 
 log = logging.getLogger(__name__)
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
-_LONGEST_TOKEN = 16 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LONGEST_REASON = 512
 
@@ -61,7 +62,31 @@ class UnverifiedRequest:
     """The caller's own id for the request, for the caller to find it by: anybody may send any."""
     broker: Broker | None = None
     caller: Caller | None = None
+    dialect: Dialect = NATIVE
 
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a route declares, and the edge sees to before the handler runs.
+
+    ``needs``: a path and the capability that the caller must have there; ``None`` for a call that any verified caller may make.
+    ``exception``: the gate's refusal is not the last word, for the verb lets others in as well: a lease's holder, or those
+    whom a role's bounds name. ``beside``: the handler's first read may begin while the caller's admission is looked up.
+    """
+
+    needs: tuple[str, Capability] | None = None
+    exception: Literal["holder", "bounds"] | None = None
+    query: tuple[str, ...] = ()
+    beside: bool = False
+
+    def require(self, caller: Caller) -> None:
+        """Raises ``Forbidden`` when the gate's refusal is the last word."""
+        if self.needs is not None and self.exception is None:
+            require(caller, *self.needs)
+
+
+FOR_ANYBODY = Rules()
+"""Of the calls that take no caller."""
 
 type Handler = Callable[[UnverifiedRequest], Awaitable[Reply]]
 
@@ -104,7 +129,7 @@ class Edge:
         told = error if isinstance(error, LeaseholdError) else LeaseholdError(audit_reason=type(error).__name__)
         _log(unverified, error)
         await self._audit(unverified, told)
-        return problem(
+        return unverified.dialect.error_to(
             told,
             request_id=unverified.request_id,
             docs_url=await self._docs_url(unverified),
@@ -133,38 +158,26 @@ async def authenticated(
     edge: Edge,
     unverified: UnverifiedRequest,
     handle: Callable[[VerifiedRequest], Awaitable[Reply]],
-    query: tuple[str, ...],
-    *,
-    beside: bool,
+    rules: Rules,
 ) -> Reply:
-    """Verifies the caller, admits it, looks at the query's names, and hands over.
+    """Verifies the caller, admits it, asks the gate, looks at the query's names, and hands over.
 
-    A call that only reads, or reads first and waits for the admission there (``beside``), begins meanwhile. Whatever comes of
-    it, whoever is not admitted is told that alone.
+    A call that only reads, or reads first and waits for the admission there, begins meanwhile. Whatever comes of it, whoever is
+    not admitted is told that alone.
     """
     broker = unverified.broker = await edge.get_broker()
-    unverified.caller = await broker.verifier.verify(bearer(unverified.http))
+    unverified.caller = await broker.verifier.verify(unverified.dialect.token_from(unverified.http))
     admission = Admission(broker.ports.leased, unverified.caller)
     actor = Actor(unverified.caller, unverified.request_id, unverified.client_request_id)
     try:
-        if not beside:
+        if not rules.beside:
             await admission.granted()
-        requests.known_query(unverified.http, query)
+        rules.require(unverified.caller)
+        requests.known_query(unverified.http, rules.query)
         ports = replace(broker.ports, admitted=admission.granted)
         return await handle(VerifiedRequest(unverified.http, replace(broker, ports=ports), actor))
     finally:
         await admission.granted()
-
-
-def bearer(request: func.HttpRequest) -> str:
-    """The token that was sent. Raises ``Unauthenticated``."""
-    header = request.headers.get("authorization")
-    if header is None:
-        raise Unauthenticated(audit_reason="no token")
-    match = _BEARER.fullmatch(header.strip()) if len(header) <= _LONGEST_TOKEN else None
-    if match is None:
-        raise Unauthenticated(audit_reason="not a bearer token")
-    return match[1]
 
 
 def client_request_id(request: func.HttpRequest) -> str:

@@ -14,22 +14,27 @@ GROUPS: tuple[Api, ...] = (
     operator.api,
     contract.api,
 )
-rest = Api("api")
 
 
-# The host tries functions in the order of their names, whatever their routes: this one must come last.
-# https://github.com/Azure/azure-functions-host/issues/9876
-@rest.open("", "{*rest}")
-async def zz_any_other(edge: Edge, unverified: UnverifiedRequest) -> Reply:  # noqa: ARG001 - every open call's arguments
-    """No such call, or not with this method."""
-    path = f"{rest.root}/{unverified.http.route_params.get('rest', '')}"
-    allowed = sorted({method for route in routes() if _fits(route, path) for method in route.taken})
-    raise MethodNotAllowed(*allowed) if allowed else NoSuchCall
+def with_the_rest(groups: tuple[Api, ...] = GROUPS) -> tuple[Api, ...]:
+    """The groups, and one more with the call for every path that none of them takes."""
+    rest = Api("api")
+
+    # The host tries functions in the order of their names, whatever their routes: this one must come last.
+    # https://github.com/Azure/azure-functions-host/issues/9876
+    @rest.open("", "{*rest}")
+    async def zz_any_other(edge: Edge, unverified: UnverifiedRequest) -> Reply:  # noqa: ARG001 - every open call's arguments
+        """No such call, or not with this method."""
+        path = f"{rest.root}/{unverified.http.route_params.get('rest', '')}"
+        allowed = sorted({method for route in routes(groups) if _fits(route, path) for method in route.taken})
+        raise MethodNotAllowed(*allowed) if allowed else NoSuchCall
+
+    return (*groups, rest)
 
 
-def routes() -> tuple[Route, ...]:
+def routes(groups: tuple[Api, ...] = GROUPS) -> tuple[Route, ...]:
     """Every call that has a path of its own."""
-    return tuple(route for group in GROUPS for route in group.routes)
+    return tuple(route for group in groups for route in group.routes)
 
 
 def _fits(route: Route, path: str) -> bool:

@@ -19,7 +19,14 @@ _LOOK_AGAIN = 15
 """Seconds after which a lease that is ending is worth another look."""
 
 
-@api.call("POST", "roles/{role}/leases", operation="issue", reads_first=True)
+@api.call(
+    "POST",
+    "roles/{role}/leases",
+    needs=("roles/{role}/leases", "issue"),
+    exception="bounds",
+    operation="issue",
+    reads_first=True,
+)
 async def issue_lease(request: VerifiedRequest) -> Reply:
     """A new credential under a new lease, or, when it is asked for again under the same key, under the same lease."""
     role, key = requests.role_name(request.http), requests.idempotency_key(request.http)
@@ -32,7 +39,7 @@ async def issue_lease(request: VerifiedRequest) -> Reply:
     return of_json(201, responses.issued(made), {"Location": responses.lease_path(made.lease)})
 
 
-@api.call("GET", "leases/{id}", operation="read", query=("until",))
+@api.call("GET", "leases/{id}", needs=("leases/{id}", "read"), exception="holder", operation="read", query=("until",))
 async def read_lease(request: VerifiedRequest) -> Reply:
     """One lease, to its holder or an auditor; for whoever waits for its end, 202 until then."""
     lease_id, waiting = requests.lease_id(request.http), requests.until_ended(request.http)
@@ -40,7 +47,14 @@ async def read_lease(request: VerifiedRequest) -> Reply:
     return _ending(request, lease) if waiting else of_json(200, responses.lease(lease))
 
 
-@api.call("GET", "leases", operation="list", query=("role", "holder", "state", "limit", "cursor"))
+@api.call(
+    "GET",
+    "leases",
+    needs=("leases", "list"),
+    exception="holder",
+    operation="list",
+    query=("role", "holder", "state", "limit", "cursor"),
+)
 async def list_leases(request: VerifiedRequest) -> Reply:
     """The caller's own leases; all of them to an auditor."""
     return of_json(
@@ -48,14 +62,14 @@ async def list_leases(request: VerifiedRequest) -> Reply:
     )
 
 
-@api.call("POST", "leases/{id}/renew", operation="renew", reads_first=True)
+@api.call("POST", "leases/{id}/renew", needs=("leases/{id}", "renew"), exception="holder", operation="renew", reads_first=True)
 async def renew_lease(request: VerifiedRequest) -> Reply:
     """A later end."""
     lease_id, increment = requests.lease_id(request.http), requests.increment(requests.body(request.http))
     return of_json(200, responses.lease(await renew(request.ports, request.actor, lease_id, increment)))
 
 
-@api.call("DELETE", "leases/{id}", operation="revoke", reads_first=True)
+@api.call("DELETE", "leases/{id}", needs=("leases/{id}", "revoke"), exception="holder", operation="revoke", reads_first=True)
 async def revoke_lease(request: VerifiedRequest) -> Reply:
     """The end of one lease: at once, or soon when Azure is slow."""
     lease_id = requests.lease_id(request.http)
@@ -63,7 +77,9 @@ async def revoke_lease(request: VerifiedRequest) -> Reply:
     return _ending(request, await revoke(request.ports, request.actor, lease_id))
 
 
-@api.call("POST", "leases/{id}/revoke", operation="revoke", query=("force",))
+@api.call(
+    "POST", "leases/{id}/revoke", needs=("leases/{id}", "write"), exception="holder", operation="revoke", query=("force",)
+)
 async def force_lease(request: VerifiedRequest) -> Reply:
     """The same for operators, who may let go of a lease that cannot be ended."""
     lease_id, force = requests.lease_id(request.http), requests.flag(request.http, "force")
@@ -85,7 +101,7 @@ def _ending(request: VerifiedRequest, lease: Lease) -> Reply:
     return of_json(202, responses.lease(lease), {"Location": again, "Retry-After": str(_LOOK_AGAIN)})
 
 
-@api.call("POST", "roles/{role}/revoke", operation="revoke_role")
+@api.call("POST", "roles/{role}/revoke", needs=("roles/{role}/leases", "revoke"), operation="revoke_role")
 async def revoke_role_leases(request: VerifiedRequest) -> Reply:
     """The end of every lease of a role: in force with the answer, carried out behind it."""
     role = requests.role_name(request.http)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from shared.broker import inspect
-from shared.broker.access import require_admin
 from shared.broker.ending.sweep import sweep
 from shared.broker.reconcile.reconcile import reconcile
 from shared.core.errors import LeaseholdError
@@ -29,13 +28,13 @@ async def health(edge: Edge, unverified: UnverifiedRequest) -> Reply:
     return of_json(200, {"status": "ok"}) if well else of_json(503, {"status": "unavailable"})
 
 
-@api.call("GET", "status", operation="status")
+@api.call("GET", "status", needs=("status", "read"), operation="status")
 async def status(request: VerifiedRequest) -> Reply:
     """Counts, the sweep's lag, what is stuck and what is overdue."""
     return of_json(200, responses.status(await inspect.status(request.ports, request.actor)))
 
 
-@api.call("GET", "whoami", operation="whoami", query=("role",))
+@api.call("GET", "whoami", needs=None, operation="whoami", query=("role",))
 async def whoami(request: VerifiedRequest) -> Reply:
     """The caller as verified, and what it may issue; or whether it may issue from one role."""
     name = requests.asked_role(request.http)
@@ -45,17 +44,22 @@ async def whoami(request: VerifiedRequest) -> Reply:
     return of_json(200, responses.whoami_of_role(request.caller, name, role))
 
 
-@api.call("GET", "audit", operation="audit", query=("from", "to", "caller", "role", "lease", "limit", "cursor"))
+@api.call(
+    "GET",
+    "audit",
+    needs=("audit", "read"),
+    operation="audit",
+    query=("from", "to", "caller", "role", "lease", "limit", "cursor"),
+)
 async def read_audit(request: VerifiedRequest) -> Reply:
     """What happened, in the order of time."""
     query = requests.audit_query(request.http, request.ports.now())
-    return of_json(200, responses.events(await inspect.read_audit(request.ports, request.actor, query)))
+    return of_json(200, responses.events(await inspect.read_audit(request.ports, query)))
 
 
-@api.call("POST", "sweep", operation="sweep")
+@api.call("POST", "sweep", needs=("sweep", "write"), operation="sweep")
 async def run_sweep(request: VerifiedRequest) -> Reply:
     """One sweep, now."""
-    require_admin(request.caller)
     requests.nothing(request.http)
     summary = await sweep(request.ports, request.actor.id)
     counts = ", ".join(f"{name} {count}" for name, count in asdict(summary).items())
@@ -63,10 +67,9 @@ async def run_sweep(request: VerifiedRequest) -> Reply:
     return of_json(200, responses.swept(summary))
 
 
-@api.call("POST", "reconcile", operation="reconcile", query=("dry_run",))
+@api.call("POST", "reconcile", needs=("reconcile", "write"), operation="reconcile", query=("dry_run",))
 async def run_reconciliation(request: VerifiedRequest) -> Reply:
     """One reconciliation, now; with ``dry_run`` only what it would do."""
-    require_admin(request.caller)
     dry_run = requests.flag(request.http, "dry_run")
     requests.nothing(request.http)
     done = await reconcile(request.ports, request.actor.id, actor=request.actor, dry_run=dry_run)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import azure.functions as func
 
+from shared.core.access.gate import Capability
+from shared.triggers.http.dialect import NATIVE, Dialect
 from shared.triggers.http.edge import (
+    FOR_ANYBODY,
     Edge,
     Handler,
+    Rules,
     UnverifiedRequest,
     VerifiedRequest,
     authenticated,
@@ -28,7 +33,7 @@ class Route:
     methods: tuple[str, ...]
     path: str
     operation: str
-    query: tuple[str, ...]
+    rules: Rules
     bound: _Bound
 
     def title(self, method: str) -> str:
@@ -42,26 +47,35 @@ class Route:
 
 
 class Api:
-    """A group of calls. ``root`` is put before every path."""
+    """A group of calls. ``root`` is put before every path; ``dialect`` is the wire's."""
 
-    def __init__(self, root: str = "api/v1") -> None:
+    def __init__(self, root: str = "api/v1", dialect: Dialect = NATIVE) -> None:
         self.root = root
+        self.dialect = dialect
         self.routes: list[Route] = []
 
     def call(
-        self, method: str, path: str, *, operation: str, query: tuple[str, ...] = (), reads_first: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        needs: tuple[str, Capability] | None,
+        operation: str,
+        exception: Literal["holder", "bounds"] | None = None,
+        query: tuple[str, ...] = (),
+        reads_first: bool = False,
     ) -> Callable[[Callable[[VerifiedRequest], Awaitable[Reply]]], None]:
-        """A call that takes a verified caller. The handler's name is the function's.
+        """A call that takes a verified caller. The handler's name is the function's. ``needs``, ``exception``: see ``Rules``.
 
         ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``.
         """
-        beside = method == "GET" or reads_first
+        rules = Rules(needs, exception, query, beside=method == "GET" or reads_first)
 
         def declare(handle: Callable[[VerifiedRequest], Awaitable[Reply]]) -> None:
             def bound(edge: Edge) -> Handler:
-                return lambda unverified: authenticated(edge, unverified, handle, query, beside=beside)
+                return lambda unverified: authenticated(edge, unverified, handle, rules)
 
-            self._add(handle.__name__, (method,), path, bound, operation=operation, query=query)
+            self._add(handle.__name__, (method,), path, bound, operation=operation, rules=rules)
 
         return declare
 
@@ -84,24 +98,25 @@ class Api:
         bound: _Bound,
         *,
         operation: str = "",
-        query: tuple[str, ...] = (),
+        rules: Rules = FOR_ANYBODY,
     ) -> None:
-        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, query, bound))
+        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, bound))
 
     def blueprint(self, edge: Edge) -> func.Blueprint:
         """The functions, ready to be registered with an app."""
         blueprint = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
         for route in self.routes:
-            _register(blueprint, route, edge)
+            _register(blueprint, route, edge, self.dialect)
         return blueprint
 
 
-def _register(blueprint: func.Blueprint, route: Route, edge: Edge) -> None:
+def _register(blueprint: func.Blueprint, route: Route, edge: Edge, dialect: Dialect) -> None:
     handle = route.bound(edge)
 
     async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         title = route.title(req.method)
-        unverified = UnverifiedRequest(req, title, route.operation, context.invocation_id, client_request_id(req))
+        ids = context.invocation_id, client_request_id(req)
+        unverified = UnverifiedRequest(req, title, route.operation, *ids, dialect=dialect)
         return await edge.answer(unverified, handle)
 
     function.__name__ = function.__qualname__ = route.name

@@ -1,0 +1,51 @@
+"""How one wire speaks: where a request carries its token, and how an error looks in an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import azure.functions as func
+
+from shared.core.errors import LeaseholdError, Unauthenticated
+from shared.triggers.http.problem import problem
+from shared.triggers.http.reply import Reply
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_LONGEST_TOKEN = 16 * 1024
+
+
+class ErrorWriter(Protocol):
+    """Turns an error into an answer."""
+
+    def __call__(
+        self, error: LeaseholdError, *, request_id: str, docs_url: str, challenge: str = "", token_sent: bool = False
+    ) -> Reply:
+        """``challenge`` is what a 401 says of where to get a token; ``token_sent``: the request carried one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the edge needs to know of a wire. Every group of calls speaks one."""
+
+    token_from: Callable[[func.HttpRequest], str]
+    """Raises ``Unauthenticated`` when the request carries no token."""
+    error_to: ErrorWriter
+
+
+def bearer(request: func.HttpRequest) -> str:
+    """The token in the ``Authorization`` header. Raises ``Unauthenticated``."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated(audit_reason="no token")
+    match = _BEARER.fullmatch(header.strip()) if len(header) <= _LONGEST_TOKEN else None
+    if match is None:
+        raise Unauthenticated(audit_reason="not a bearer token")
+    return match[1]
+
+
+NATIVE = Dialect(token_from=bearer, error_to=problem)
+"""The broker's own API: a bearer token, and problem details."""

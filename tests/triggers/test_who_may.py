@@ -1,0 +1,137 @@
+"""Every route x every caller: who may call what. A route without a row fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from shared.core.lease import State
+from shared.core.names import LeaseId
+from shared.triggers.http import groups
+from shared.triggers.http.routes import Route
+from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, application, guid
+from tests.support import toy_group
+from tests.triggers.app import Answer, App
+
+ROUTES = groups.routes()
+CALLERS = {
+    "nobody": None,
+    "a stranger": "stranger.token.x",
+    "a caller whom the role names": "bob.token.x",
+    "the lease's holder": "alice.token.x",
+    "an auditor": "watcher.token.x",
+    "an admin": "admin.token.x",
+    "a principal that a lease has made": "leased.token.x",
+    "an admin of another tenant": "abroad.token.x",
+}
+OPEN = (200,) * 8
+ADMINS = (401, 403, 403, 403, 403, 200, 403, 403)
+AUDITORS = (401, 403, 403, 403, 200, 200, 403, 403)
+HOLDERS = (401, 404, 404, 200, 404, 200, 403, 404)
+EXPECTED = {
+    "issue_lease": (401, 403, 201, 201, 403, 201, 403, 403),
+    "read_lease": (401, 404, 404, 200, 200, 200, 403, 404),
+    "list_leases": (401, 200, 200, 200, 200, 200, 403, 200),
+    "renew_lease": HOLDERS,
+    "revoke_lease": HOLDERS,
+    "force_lease": (401, 404, 404, 403, 404, 200, 403, 404),
+    "revoke_role_leases": tuple(202 if status == 200 else status for status in ADMINS),
+    "list_roles": ADMINS,
+    "read_role": ADMINS,
+    "write_role": ADMINS,
+    "delete_role": tuple(202 if status == 200 else status for status in ADMINS),
+    "whoami": (401, 200, 200, 200, 200, 200, 403, 200),
+    "status": AUDITORS,
+    "read_audit": AUDITORS,
+    "run_sweep": ADMINS,
+    "run_reconciliation": ADMINS,
+    "health": OPEN,
+    "openapi": OPEN,
+    "docs": OPEN,
+    "problems": OPEN,
+}
+"""The statuses, in the order of ``CALLERS``."""
+BOTH = [pytest.param(route, who, id=f"{route.name}, {who}") for route in ROUTES for who in CALLERS]
+
+
+@dataclass(slots=True)
+class Scene:
+    """The functions, and Alice's lease of the role ``web``."""
+
+    app: App
+    lease: str
+
+    async def call(self, route: Route, who: str, *, role: str = "web", lease: str = "") -> Answer:
+        """The call, with everything in it that an admin would be served for."""
+        path = "/" + route.path.replace("{role}", role).replace("{id}", lease or self.lease)
+        body = None
+        if route.name == "write_role":
+            body = {"type": "application_secret", "application_object_id": guid(0x200)}
+        query = {"revoke": "true"} if route.name == "delete_role" else None
+        return await self.app.call(route.methods[0], path, token=CALLERS[who], body=body, query=query)
+
+
+@pytest.fixture
+async def scene(app: App) -> Scene:
+    """With every caller known to the verifier."""
+    stranger, leased = application(guid(0x440)), application(guid(0x450))
+    abroad = replace(ADMINISTRATOR, tenant_id=OTHER_TENANT, at_home=False)
+    app.verifier.known |= {"stranger.token.x": stranger, "leased.token.x": leased, "abroad.token.x": abroad}
+    app.world.leased.rows[leased.object_id] = LeaseId("web.00000000000000000000000001")
+    made = await app.call("POST", "/api/v1/roles/web/leases")
+    app.world.calls.made.clear()
+    app.world.audit.events.clear()
+    return Scene(app, made.json["lease"]["id"])
+
+
+def test_every_route_has_a_row() -> None:
+    """And every row a route."""
+    assert set(EXPECTED) == {route.name for route in ROUTES}
+
+
+@pytest.mark.parametrize(("route", "who"), BOTH)
+async def test_every_caller_is_answered_as_the_table_says(scene: Scene, route: Route, who: str) -> None:
+    """Whoever is refused changes nothing, and leaves one event of the refusal, with the code that was answered."""
+    expected = dict(zip(CALLERS, EXPECTED[route.name], strict=True))[who]
+    answer = await scene.call(route, who)
+    assert expected == answer.status, answer.body
+    if expected in {403, 404}:
+        (event,) = scene.app.world.audit.events
+        assert (route.operation, answer.code) == (event.operation, event.code)
+        assert State.ACTIVE is scene.app.world.leases.rows[LeaseId(scene.lease)].state
+
+
+@pytest.mark.parametrize("who", ["a stranger", "a caller whom the role names", "an auditor", "an admin of another tenant"])
+@pytest.mark.parametrize("route", [each for each in ROUTES if "{" in each.path], ids=lambda route: route.name)
+async def test_what_is_forbidden_and_what_does_not_exist_read_alike(scene: Scene, route: Route, who: str) -> None:
+    """But for the request's id."""
+    forbidden = await scene.call(route, who)
+    if forbidden.status not in {403, 404}:
+        return
+    missing = await scene.call(route, who, role="nope", lease="nope.00000000000000000000000001")
+    assert (forbidden.status, forbidden.without_request_id()) == (missing.status, missing.without_request_id())
+
+
+@pytest.mark.parametrize("who", ["a stranger", "an auditor"])
+@pytest.mark.parametrize(
+    "route", [each for each in ROUTES if each.rules.needs and not each.rules.exception], ids=lambda route: route.name
+)
+async def test_the_edge_refuses_before_anything_is_read(scene: Scene, route: Route, who: str) -> None:
+    """But whether a lease has made the caller: the handler does not run."""
+    answer = await scene.call(route, who)
+    if answer.status == 403:
+        assert answer.code in {"admin_required", "auditor_required"}
+        assert {"leased.find", "audit.record"} == set(scene.app.world.calls.names())
+
+
+@pytest.mark.parametrize(("who", "status"), [("nobody", 401), ("a stranger", 403), ("an auditor", 403), ("an admin", 200)])
+async def test_a_new_route_is_one_file_and_one_line(scene: Scene, who: str, status: int) -> None:
+    """It is decided on, audited, and known to the answer for other methods, as any other."""
+    app = App(scene.app.world, scene.app.verifier, groups=(*groups.GROUPS, toy_group.api))
+    answer = await app.call("GET", "/api/v1/toys/bear", token=CALLERS[who])
+    assert status == answer.status
+    if status == 403:
+        assert ("read_toy", "admin_required") == (app.world.audit.events[0].operation, answer.code)
+    other = await app.call("POST", "/api/v1/toys/bear", token=CALLERS[who])
+    assert (405, "GET, HEAD") == (other.status, other.headers["allow"])
