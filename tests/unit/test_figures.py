@@ -30,7 +30,7 @@ from shared.issuers.service_principal import undo
 from shared.kinds import client_secret
 from shared.resilience import rate_limit, retry
 from shared.resilience.rate_limit import Limit
-from shared.triggers.http import edge, leases, problem, requests, responses
+from shared.triggers.http import dialect, edge, leases, problem, requests, responses
 
 _FIGURES: dict[ModuleType, dict[str, object]] = {
     admission: {"_PATIENCE": 30.0, "_PAUSE": 0.05, "_LONGEST_PAUSE": 1.0},
@@ -129,7 +129,8 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_LET_OTHERS": 0.8,
     },
     undo: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0},
-    edge: {"_LONGEST_TOKEN": 16_384, "_LONGEST_REASON": 512},
+    dialect: {"_LONGEST_TOKEN": 16_384},
+    edge: {"_LONGEST_REASON": 512},
     leases: {"_LOOK_AGAIN": 15},
     problem: {"_MOST_FAULTS": 100},
     requests: {
