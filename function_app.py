@@ -2,15 +2,15 @@
 
 import azure.functions as func
 
-from shared import wiring
 from shared.triggers import queues, timers
 from shared.triggers.http import groups
 from shared.triggers.http.edge import Edge
+from shared.wiring import root
 
-edge = Edge(wiring.broker, wiring.clock)
+edge = Edge(root.broker, root.clock)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 for group in groups.with_the_rest():
     app.register_functions(group.blueprint(edge))
-app.register_functions(timers.blueprint(wiring.ports))
-app.register_functions(queues.blueprint(wiring.ports))
+app.register_functions(timers.blueprint(root.ports))
+app.register_functions(queues.blueprint(root.ports))

@@ -10,13 +10,13 @@ from shared.core.errors import LostRace
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.leases import LeaseQuery
-from shared.wiring import Composition
+from shared.wiring.root import Composition
 
 
 async def make_due(stack: Stack, role: str) -> int:
     """All live leases of the role; gives how many. One that waits for its next attempt waits no longer."""
     parts = Composition(stack.environment())
-    async with parts.tables:
+    async with parts.storage.tables:
         count, query = 0, LeaseQuery(role=RoleName(role), limit=1000)
         while True:
             page = await parts.ports.leases.list(query)

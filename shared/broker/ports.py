@@ -52,7 +52,7 @@ class Timing:
     """For how long ended leases are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The stores, the issuers, time and chance."""
 
@@ -60,26 +60,25 @@ class Ports:
     ids: Ids
     leases: Leases
     roles: Roles
+    generations: Generations
+    leased: LeasedPrincipals
     audit: Audit
     run_history: RunHistory
-    issuers: Issuers
-    revocations: Revocations
     queued_markers: QueuedMarkers
+    revocations: Revocations
+    issuers: Issuers
+    inventory: AzureInventory
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
-    warnings: tuple[str, ...] = field(default=(), kw_only=True)
-    """What an operator should mend in the settings though the broker runs with it."""
-    outages: Outages = field(default_factory=Outages, kw_only=True)
-    generations: Generations = field(kw_only=True)
     tenants: frozenset[ObjectId] = frozenset()
     """Those whose callers are let in: what ``bound_tenant_ids`` may name."""
-    leased: LeasedPrincipals = field(kw_only=True)
-    admitted: Callable[[], Awaitable[None]] = field(default=nobody_asks, kw_only=True)
-    """Returns when it is known that the caller may come in: waited for beside the first read that is made for the caller."""
-    inventory: Callable[[], AzureInventory] = field(kw_only=True)
-    """Gives what reads Azure for the reconciliation; made when it is first asked for."""
-    refused: Callable[[], Mapping[str, datetime]] = field(default=dict, kw_only=True)
+    warnings: tuple[str, ...] = ()
+    """What an operator should mend in the settings though the broker runs with it."""
+    outages: Outages = field(default_factory=Outages)
+    refused: Callable[[], Mapping[str, datetime]] = field(default=dict)
     """Gives the services that refuse the broker's own identity to this worker, and since when."""
+    admitted: Callable[[], Awaitable[None]] = field(default=nobody_asks)
+    """Returns when it is known that the caller may come in: waited for beside the first read that is made for the caller."""
 
     def now(self) -> datetime:
         """The wall clock."""

@@ -18,7 +18,7 @@ from shared.cloud.storage.lease_rows import due_row, index_rows, lease_row
 from shared.cloud.storage.tables import Table
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
-from shared.wiring import Composition
+from shared.wiring.root import Composition
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
@@ -42,7 +42,7 @@ async def measure(scale: Scale) -> list[Figure]:
     async with stage() as on:
         await on.make_role(_ROLE, 1, 0)
         composition = Composition(on.stack.environment())
-        async with composition.tables:
+        async with composition.storage.tables:
             await _lives(on, _WARM_UP)
             empty = await _acquire(on, composition.ports)
             size = _size_of(_template(composition.ports))
@@ -127,7 +127,7 @@ def _size_of(lease: Lease) -> int:
 
 
 async def _fill(composition: Composition, count: int) -> None:
-    ports, table = composition.ports, Table(composition.tables, "leases")
+    ports, table = composition.ports, Table(composition.storage.tables, "leases")
     template = _template(ports)
     numbers = iter(range(count))
     while portion := list(itertools.islice(numbers, _PORTION)):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from shared.cloud.storage.tables import Table
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
-from shared.wiring import Composition
+from shared.wiring.root import Composition
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
@@ -58,7 +58,7 @@ def _figures(name: str, taken: Sequence[float]) -> Iterator[Figure]:
 
 async def _fill(on: Stage, count: int) -> None:
     composition = Composition(on.stack.environment())
-    async with composition.tables:
+    async with composition.storage.tables:
         ports = composition.ports
         ids = [LeaseId.of(RoleName(_ROLE), ports.ids.ulid(ports.now())) for _ in range(count)]
         active = (active_lease(each, ports) for each in ids)
@@ -66,7 +66,7 @@ async def _fill(on: Stage, count: int) -> None:
             each.ending(Cause.EXPIRED, each.planned_at, each.planned_at).ended(ports.now(), timedelta(days=7))
             for each in active
         ]
-        await put_there(Table(composition.tables, "leases"), over)
+        await put_there(Table(composition.storage.tables, "leases"), over)
 
 
 async def _round(on: Stage) -> float:

@@ -21,7 +21,7 @@ import httpx
 from shared.broker.ending.sweep import sweep
 from shared.cloud.azure_connections import InTime
 from shared.cloud.graph import batch
-from shared.wiring import Composition
+from shared.wiring.root import Composition
 
 
 async def _main(*, alone: bool) -> None:

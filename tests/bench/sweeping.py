@@ -10,7 +10,7 @@ from shared.broker.ending.sweep import Summary, sweep
 from shared.broker.ports import Ports
 from shared.cloud.storage.tables import Table
 from shared.core.names import LeaseId, RoleName
-from shared.wiring import Composition
+from shared.wiring.root import Composition
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
@@ -30,7 +30,7 @@ async def measure(scale: Scale) -> list[Figure]:
     async with stage(spare_accounts=1) as on:
         figures = await _ended(on, scale.due)
         composition = _parts(on)
-        async with composition.tables:
+        async with composition.storage.tables:
             few = await _idle(composition, _FEW)
             many = await _idle(composition, scale.alive)
     figures += few.figures(_FEW)
@@ -99,6 +99,6 @@ async def _fill(composition: Composition, alive: int) -> None:
     now = ports.now()
     template = active_lease(LeaseId.of(role, ports.ids.ulid(now)), ports)
     leases = [replace(template, id=LeaseId.of(role, ports.ids.ulid(now))) for _ in range(alive - there)]
-    await put_there(Table(composition.tables, "leases"), leases)
+    await put_there(Table(composition.storage.tables, "leases"), leases)
     if (found := sum((await ports.leases.count()).values())) != alive:
         raise NotMeasuredError(f"{found} leases are alive, of {alive}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -23,18 +24,13 @@ from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.kinds.kind import Issuer
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
-from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
-from tests.fakes.generations import MemoryGenerations
 from tests.fakes.inventory import FakeInventory
-from tests.fakes.leased import MemoryLeasedPrincipals
-from tests.fakes.leases import MemoryLeases
 from tests.fakes.loop import StillLoop
-from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
-from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
+from tests.fakes.memory import MemoryBroker
 
 
 def guid(number: int) -> ObjectId:
@@ -108,23 +104,11 @@ class FakeIssuers:
         return self.principals if isinstance(footprint, ServicePrincipalFootprint) else self.secrets
 
 
-@dataclass(slots=True)
-class World:
+@dataclass
+class World(MemoryBroker):
     """One broker and its outside, and what a test sees and commands of it. Make it with ``world``."""
 
-    clock: FakeClock
-    ids: FixedIds
-    calls: Calls
     cloud: CloudState
-    leases: MemoryLeases
-    roles: MemoryRoles
-    audit: MemoryAudit
-    run_history: MemoryRunHistory
-    locks: MemoryApplicationLocks
-    revocations: MemoryRevocations
-    queued_markers: MemoryQueuedMarkers
-    generations: MemoryGenerations
-    leased: MemoryLeasedPrincipals
     ports: Ports = field(init=False)
     issuers: FakeIssuers = field(init=False)
     inventory: FakeInventory = field(init=False)
@@ -139,9 +123,8 @@ class World:
 
     def coworker(self) -> World:
         """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
-        other = replace(self)
+        other = copy(self)
         other.issuers = _issuers(other, self.ports.protected)
-        other.inventory = self.inventory
         other.ports = replace(self.ports, issuers=other.issuers, outages=Outages())
         return other
 
@@ -179,32 +162,18 @@ def world(
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag, REPLICAS.get().on(clock))
     calls.arriving = cloud.arriving
-    made = World(
-        *(clock, ids, calls, cloud, MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryRunHistory(calls)),
-        *(MemoryApplicationLocks(calls), MemoryRevocations(calls), MemoryQueuedMarkers(calls), MemoryGenerations(calls)),
-        MemoryLeasedPrincipals(calls),
-    )
+    made = World(clock, ids, calls, cloud)
     _furnish(cloud)
     for each in roles:
         made.roles.keep(each)
     made.issuers = _issuers(made, protected or Protected())
     made.inventory = FakeInventory(calls, cloud, BROKER)
-    made.ports = Ports(
-        clock,
-        ids,
-        made.leases,
-        made.roles,
-        made.audit,
-        made.run_history,
+    made.ports = made.ports_with(
         made.issuers,
-        made.revocations,
-        made.queued_markers,
-        timing or Timing(),
-        protected or Protected(),
-        generations=made.generations,
+        made.inventory,
+        timing=timing or Timing(),
+        protected=protected or Protected(),
         tenants=frozenset({TENANT, OTHER_TENANT}),
-        leased=made.leased,
-        inventory=lambda: made.inventory,
     )
     return made
 

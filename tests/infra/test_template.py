@@ -23,13 +23,14 @@ from local.snapshots import (
     Snapshot,
     read,
 )
-from shared import settings, wiring
+from shared import settings
 from shared.cloud.storage.audit_table import TableAudit
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
 from shared.settings.reader import PREFIX
 from shared.triggers import queues
+from shared.wiring import root
 
 PRODUCT = INFRA.parent / "shared"
 FILES = sorted([*INFRA.rglob("*.bicep"), *INFRA.rglob("*.bicepparam")])
@@ -163,7 +164,7 @@ def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
 def test_the_queues_are_those_that_the_functions_listen_to(plain: Snapshot) -> None:
     """By the names in their triggers."""
     functions = func.FunctionApp()
-    functions.register_functions(queues.blueprint(wiring.ports))
+    functions.register_functions(queues.blueprint(root.ports))
     bindings = [json.loads(each.get_function_json())["bindings"][0] for each in functions.get_functions()]
     made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/queueServices/queues")}
 

@@ -24,14 +24,10 @@ from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.resilience.retry import Retry
-from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import FakeClock, FixedIds
-from tests.fakes.generations import MemoryGenerations
-from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
-from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
-from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
+from tests.fakes.memory import MemoryBroker
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, FakeIssuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
 
@@ -56,8 +52,8 @@ class WallClock(FakeClock):
         return super().now() + timedelta(seconds=self.astray)
 
 
-@dataclass
-class Stage:
+@dataclass(kw_only=True)
+class Stage(MemoryBroker):
     """One broker and one Azure, and what the machine sees and commands of them."""
 
     opened: Callable[[Calls], MemoryLeases] = MemoryLeases
@@ -65,6 +61,7 @@ class Stage:
     """How the local Azure replicates."""
     clock: WallClock = field(default_factory=WallClock)
     ids: FixedIds = field(default_factory=FixedIds)
+    calls: Calls = field(init=False)
     died: bool = False
     """Whether the last worker did."""
     seen: dict[LeaseId, Lease] = field(default_factory=dict)
@@ -76,13 +73,9 @@ class Stage:
     def __post_init__(self) -> None:
         """Furnishes it, and keeps both roles."""
         self.calls = Calls(self.clock)
+        super().__post_init__()
+        self.leases = self.opened(self.calls)
         self.azure = Azure(self.calls)
-        self.leases, self.roles = self.opened(self.calls), MemoryRoles(self.calls)
-        self.audit, self.run_history = MemoryAudit(self.calls), MemoryRunHistory(self.calls)
-        self.locks = MemoryApplicationLocks(self.calls)
-        self.revocations, self.queued_markers = MemoryRevocations(self.calls), MemoryQueuedMarkers(self.calls)
-        self.generations = MemoryGenerations(self.calls)
-        self.leased = MemoryLeasedPrincipals(self.calls)
         for name in (PRINCIPALS, SECRETS):
             self.configure(name)
         self.before = self.azure.inventory()
@@ -147,13 +140,7 @@ class Stage:
             ServicePrincipalIssuer(graph, arm, probe, retry, tenant),
             ApplicationSecretIssuer(graph, locks, probe, retry, tenant, own, frozenset()),
         )
-        stores = (self.leases, self.roles, self.audit, self.run_history, issuers, self.revocations, self.queued_markers)
-        return Ports(
-            *(self.clock, self.ids, *stores),
-            generations=self.generations,
-            leased=self.leased,
-            inventory=lambda: AzureLists(calls, arm, own, retry),
-        )
+        return self.ports_with(issuers, AzureLists(calls, arm, own, retry))
 
     def orphans(self) -> list[str]:
         """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""

@@ -29,7 +29,7 @@ class Swapped(Machine):
     """The same, whose broker writes a lease down after it has minted."""
 
     def __init__(self) -> None:
-        super().__init__(Stage(OpensLate))
+        super().__init__(Stage(opened=OpensLate))
 
 
 def test_whatever_happens_nothing_is_ever_lost() -> None:

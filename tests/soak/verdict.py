@@ -13,7 +13,7 @@ from pathlib import Path
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.ports.leases import LeaseQuery, Leases
-from shared.wiring import Composition
+from shared.wiring.root import Composition
 from tests.bench.figures import percentile
 from tests.soak.seen import NO_ANSWER, Seen
 from tests.soak.stage import FLUSHED, Stage
@@ -90,7 +90,7 @@ async def orphans(stage: Stage, before: dict[str, set[str]]) -> list[str]:
 async def stored(stage: Stage) -> dict[str, Lease]:
     """Every lease as its record stands, by id. Read past the API, which does not tell when a lease ended, and why."""
     composition = Composition(stage.stack.environment())
-    async with composition.tables:
+    async with composition.storage.tables:
         return {each.id: each async for each in _all(composition.ports.leases)}
 
 

@@ -6,11 +6,11 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import shared
-from shared import wiring
 from shared.broker.ending.resume import Resumption
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.verifier import EntraVerifier
@@ -27,7 +27,10 @@ from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.kinds.kind import Issuer
 from shared.resilience.outages import Outages, Service
 from shared.resilience.retry import Retry
-from shared.wiring import Composition, LazyRevocations, LazyVerifier, challenge_of
+from shared.wiring import root
+from shared.wiring.kinds import IssuersByType
+from shared.wiring.lazy import lazy
+from shared.wiring.root import Composition, challenge_of
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock
 from tests.fakes.queue import MemoryRevocations
@@ -81,6 +84,11 @@ def test_the_challenge_says_where_to_get_a_token_and_for_what() -> None:
     )
 
 
+def behind(part: Any) -> object:
+    """What a part that is made late stands for."""
+    return part._part()
+
+
 async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     """One of each kind, for both."""
     composition = Composition(LEAST)
@@ -90,15 +98,18 @@ async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
     ]
     for target, footprint, kind in made:
         issuer = composition.ports.issuers.for_target(target)
-        assert isinstance(issuer, kind)
+        assert isinstance(behind(issuer), kind)
         assert issuer is composition.ports.issuers.for_footprint(footprint)
-        assert {type(each) for each in composition.issuers.makers} == {type}
         assert issuer is composition.ports.issuers.for_target(role(target).target)
-    assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(composition.issuers.makers)
-    assert isinstance(composition.application_secrets, ApplicationSecretIssuer)
-    assert composition.application_secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
-    await composition.client.aclose()
-    await composition.transport.close()
+    issuers = composition.ports.issuers
+    assert isinstance(issuers, IssuersByType)
+    assert {type(each) for each in issuers.by_type} == {type}
+    assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(issuers.by_type)
+    secrets = behind(issuers.for_target(secret_target()))
+    assert isinstance(secrets, ApplicationSecretIssuer)
+    assert secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
+    await composition.azure.client.aclose()
+    await composition.azure.transport.close()
 
 
 @pytest.mark.parametrize("client", [None, CLIENT, OTHER])
@@ -108,30 +119,49 @@ async def test_tables_and_queue_are_reached_with_one_identity(client: str | None
         {"AzureWebJobsStorage__clientId": client} if client else {}
     )
     composition = Composition({name: value for name, value in LEAST.items() if name != "AzureWebJobsStorage"} | identity)
-    assert isinstance(composition.revocations, StorageRevocations)
-    assert composition.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
-    assert composition.tables.url == "https://leasehold1.table.core.windows.net"
-    assert (composition.storage_credential is composition.credential) is (client != OTHER)
-    await composition.storage_credential.close()
-    await composition.transport.close()
+    storage, azure = composition.storage, composition.azure
+    assert isinstance(storage.revocations, StorageRevocations)
+    assert storage.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
+    assert storage.tables.url == "https://leasehold1.table.core.windows.net"
+    assert (storage.credential is azure.credential) is (client != OTHER)
+    await storage.credential.close()
+    await azure.transport.close()
 
 
 async def test_the_queue_is_made_when_there_is_something_to_queue() -> None:
     """And kept."""
     composition = Composition(LEAST)
     revocations = composition.ports.revocations
-    assert isinstance(revocations, LazyRevocations)
-    assert "revocations" not in vars(composition)
-    assert revocations.maker() is revocations.maker()
-    await composition.transport.close()
+    assert "revocations" not in vars(composition.storage)
+    assert behind(revocations) is behind(revocations) is composition.storage.revocations
+    await composition.azure.transport.close()
 
 
 async def test_what_is_made_late_is_asked_all_the_same() -> None:
     """The verifier its question, the queue its message."""
-    assert ALICE == await LazyVerifier(FakeVerifier).verify("alice.token.x")
+    assert ALICE == await lazy(FakeVerifier).verify("alice.token.x")
     queue, message = MemoryRevocations(Calls(FakeClock())), Batch(guid(3), (LeaseId.parse(f"web.{'0' * 26}"),))
-    await LazyRevocations(lambda: queue).send(message)
+    await lazy(lambda: queue).send(message)
     assert [message] == queue.messages()
+
+
+async def test_what_is_made_late_is_made_once_and_again_only_where_that_failed() -> None:
+    """A part whose making raises is not given up."""
+    tries: list[int] = []
+
+    def make() -> FakeVerifier:
+        tries.append(len(tries))
+        if tries == [0]:
+            raise Misconfigured("not yet")
+        return FakeVerifier()
+
+    verifier = lazy(make)
+    assert [] == tries
+    with pytest.raises(Misconfigured):
+        await verifier.verify("alice.token.x")
+    for _ in range(2):
+        assert ALICE == await verifier.verify("alice.token.x")
+    assert [0, 1] == tries
 
 
 def test_azures_libraries_do_not_tell_of_every_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -159,7 +189,7 @@ def test_indexing_imports_none_of_azures_libraries() -> None:
 
 def test_a_sweep_needs_storage_alone() -> None:
     """Until something is due."""
-    found = imported_by(f"from shared.wiring import Composition\nComposition({LEAST!r}).ports")
+    found = imported_by(f"from shared.wiring.root import Composition\nComposition({LEAST!r}).ports")
     assert found <= {"azure.data", "aiohttp"}
 
 
@@ -179,28 +209,30 @@ def test_indexing_reads_no_setting() -> None:
 async def test_every_part_is_wired_to_what_the_settings_say() -> None:
     """Each service at its own address, each kind of connection for what it is meant."""
     composition = Composition(LEAST)
-    assert isinstance(composition.revocations, StorageRevocations)
-    assert "http://127.0.0.1:10001/devstoreaccount1/revocations" == composition.revocations._client.url
-    assert "http://127.0.0.1:10002/devstoreaccount1" == composition.tables.url
-    assert composition.probe.client is composition.fresh_client is not composition.client
-    assert ("https://login.microsoftonline.com", TENANT) == (composition.probe.authority, composition.probe.tenant_id)
-    assert "https://graph.microsoft.com/.default" == composition.probe.scope
-    assert isinstance(composition.verifier, EntraVerifier)
-    assert isinstance(composition.inventory, AzureLists)
-    assert composition.ports.inventory() is composition.inventory
-    assert [Graph, Arm, Retry] == [type(each) for each in (composition.graph, composition.arm, composition.retry)]
-    assert "https://graph.microsoft.com/v1.0" == composition.graph_calls.base_url
-    minting = composition.service_principals
+    azure, storage = composition.azure, composition.storage
+    assert isinstance(storage.revocations, StorageRevocations)
+    assert "http://127.0.0.1:10001/devstoreaccount1/revocations" == storage.revocations._client.url
+    assert "http://127.0.0.1:10002/devstoreaccount1" == storage.tables.url
+    assert azure.probe.client is azure.fresh_client is not azure.client
+    assert ("https://login.microsoftonline.com", TENANT) == (azure.probe.authority, azure.probe.tenant_id)
+    assert "https://graph.microsoft.com/.default" == azure.probe.scope
+    assert isinstance(azure.verifier, EntraVerifier)
+    assert behind(composition.broker.verifier) is azure.verifier
+    assert isinstance(azure.inventory, AzureLists)
+    assert behind(composition.ports.inventory) is azure.inventory
+    assert [Graph, Arm, Retry] == [type(each) for each in (azure.graph, azure.arm, azure.retry)]
+    assert "https://graph.microsoft.com/v1.0" == azure.graph_calls.base_url
+    minting = behind(composition.ports.issuers.for_target(principal_target()))
     assert isinstance(minting, ServicePrincipalIssuer)
-    assert (composition.graph, composition.arm) == (minting.directory, minting.authorization)
-    assert (composition.probe, composition.retry) == (minting.probe, minting.retry)
+    assert (azure.graph, azure.arm) == (minting.directory, minting.authorization)
+    assert (azure.probe, azure.retry) == (minting.probe, minting.retry)
     assert isinstance(composition.outages, Outages)
-    assert composition.ports.outages is composition.outages
-    assert composition.identities == [composition.credential]
+    assert composition.ports.outages is composition.outages is azure.outages
+    assert azure.identities == [azure.credential]
     assert {} == composition.ports.refused()
-    for client in (composition.client, composition.fresh_client):
+    for client in (azure.client, azure.fresh_client):
         await client.aclose()
-    await composition.transport.close()
+    await azure.transport.close()
 
 
 def test_a_service_that_answers_again_has_what_waited_for_it_taken_up() -> None:
@@ -218,6 +250,6 @@ def test_a_service_that_answers_again_has_what_waited_for_it_taken_up() -> None:
 async def test_the_worker_s_broker_is_the_one_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """For those who call and for the timers alike."""
     composition = Composition(LEAST)
-    monkeypatch.setattr(wiring, "_parts", composition)
-    assert await wiring.broker() is composition.broker
-    assert await wiring.ports() is composition.ports
+    monkeypatch.setattr(root, "_parts", composition)
+    assert await root.broker() is composition.broker
+    assert await root.ports() is composition.ports

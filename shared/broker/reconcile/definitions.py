@@ -71,7 +71,7 @@ async def _read(ports: Ports, definition_id: str, places: Iterable[str], unread:
     failure: Upstream | None = None
     for place in places:
         try:
-            return _Found((await ports.inventory().definition(place)).powers)
+            return _Found((await ports.inventory.definition(place)).powers)
         except DefinitionGone:
             return _Found(None)
         except Absent:

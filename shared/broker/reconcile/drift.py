@@ -82,7 +82,7 @@ class Drift:
 
 async def find_drift(ports: Ports) -> Drift:
     """Raises ``Upstream`` when storage, or what the broker owns, cannot be read."""
-    roles, inventory, places = await ports.roles.list(), ports.inventory(), Places()
+    roles, inventory, places = await ports.roles.list(), ports.inventory, Places()
     for role in roles:
         places.point(role)
     # A role may point elsewhere by now, or be gone: what its leases have left is where they were.

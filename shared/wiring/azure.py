@@ -1,0 +1,140 @@
+"""Graph, Resource Manager and Entra ID: the connections to them, who asks, how much and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.cloud.limits import RateLimiters
+from shared.core.names import ObjectId
+from shared.core.ports.inventory import AzureInventory
+from shared.core.ports.system import Clock, Ids
+from shared.core.ports.verifier import Verifier
+from shared.resilience.outages import Outages
+from shared.resilience.retry import Retry
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+    from shared.cloud.azure_connections import InTime
+
+    from shared.cloud.arm.authorization import Arm
+    from shared.cloud.entra.identity import HeldTokens
+    from shared.cloud.entra.probe import TokenProbe
+    from shared.cloud.graph.calls import GraphCalls
+    from shared.cloud.graph.directory import Graph
+
+# ruff: noqa: PLC0415 - see the package
+
+
+@dataclass(eq=False)
+class AzureParts:
+    """Every part that speaks to Azure's own services, each made at most once."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    outages: Outages
+    identities: list[HeldTokens] = field(default_factory=list, init=False)
+    """Those that have been needed so far: the broker's own, and storage's where it is another."""
+
+    def refused(self) -> Mapping[str, datetime]:
+        """The services that refuse the broker's identities to this worker, and since when."""
+        return {scope: at for each in self.identities for scope, at in each.refused.items()}
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Verifies callers' tokens."""
+        from shared.cloud.entra.verifier import EntraVerifier
+
+        return EntraVerifier(
+            authority=self.settings.azure.authority,
+            tenants=self.settings.callers.allowed_tenants,
+            audiences=self.settings.callers.audiences,
+            client=self.client,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def inventory(self) -> AzureInventory:
+        """Reads what leases may have left."""
+        from shared.cloud.inventory import AzureLists
+
+        return AzureLists(self.graph_calls, self.arm, self.settings.azure.client_id, self.retry)
+
+    @cached_property
+    def arm(self) -> Arm:
+        """Azure Resource Manager."""
+        from shared.cloud.arm.authorization import Arm
+
+        return Arm(self.settings.azure.arm_endpoint, self.credential, self.transport, self.limiters)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Microsoft Graph."""
+        from shared.cloud.graph.directory import Graph
+
+        return Graph(self.graph_calls)
+
+    @cached_property
+    def graph_calls(self) -> GraphCalls:
+        """Calls to Microsoft Graph."""
+        from shared.cloud.graph.calls import GraphCalls
+
+        return GraphCalls(self.settings.azure.graph_endpoint, self.credential, self.client, self.ids, self.limiters)
+
+    @cached_property
+    def probe(self) -> TokenProbe:
+        """Tries fresh secrets out, by asking for a token for Graph."""
+        from shared.cloud.entra.probe import TokenProbe
+
+        azure = self.settings.azure
+        scope = f"{azure.graph_endpoint}/.default"
+        return TokenProbe(self.fresh_client, self.clock, azure.authority, azure.tenant_id, scope)
+
+    @cached_property
+    def limiters(self) -> RateLimiters:
+        """How much the worker may ask of Graph and Resource Manager, for all its work together."""
+        return RateLimiters(self.clock, self.outages)
+
+    @cached_property
+    def retry(self) -> Retry:
+        """How calls to Azure are repeated."""
+        return Retry(self.clock, self.ids)
+
+    @cached_property
+    def credential(self) -> HeldTokens:
+        """The broker's own identity."""
+        return self.identity(self.settings.azure.client_id)
+
+    def identity(self, client_id: ObjectId) -> HeldTokens:
+        """The managed identity with that client id."""
+        from shared.cloud.entra.identity import broker_credential
+
+        made = broker_credential(client_id, transport=self.transport, clock=self.clock)
+        self.identities.append(made)
+        return made
+
+    @cached_property
+    def client(self) -> httpx.AsyncClient:
+        """Connections to Graph and Entra ID."""
+        from shared.cloud.connections import httpx_client
+
+        return httpx_client()
+
+    @cached_property
+    def fresh_client(self) -> httpx.AsyncClient:
+        """A connection of its own for each call to Entra ID."""
+        from shared.cloud.connections import httpx_client
+
+        return httpx_client(kept=0)
+
+    @cached_property
+    def transport(self) -> InTime:
+        """Connections for Azure's own clients."""
+        from shared.cloud.connections import azure_transport
+
+        return azure_transport()

@@ -1,0 +1,135 @@
+"""What the app works with: the broker, for callers, and its ports, for timers and queues."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.broker.ports import Ports, Timing
+from shared.cloud.system import SystemClock, SystemIds
+from shared.core.ports.system import Clock, Ids
+from shared.core.protection import Protected
+from shared.resilience.outages import Outages
+from shared.settings import Settings, load
+from shared.triggers.broker import Broker
+from shared.wiring.azure import AzureParts
+from shared.wiring.kinds import issuers
+from shared.wiring.lazy import lazy
+from shared.wiring.storage import StorageParts
+
+if TYPE_CHECKING:
+    from shared.broker.ending.resume import Resumption
+
+# ruff: noqa: PLC0415 - see the package
+
+
+@dataclass(eq=False)
+class Composition:
+    """Every part of one worker's broker, each made at most once."""
+
+    environment: Mapping[str, str]
+    clock: Clock = field(default_factory=SystemClock)
+    ids: Ids = field(default_factory=SystemIds)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises ``Misconfigured``."""
+        return load(self.environment)
+
+    @cached_property
+    def azure(self) -> AzureParts:
+        """What speaks to Azure. Raises ``Misconfigured``."""
+        return AzureParts(self.settings, self.clock, self.ids, self.outages)
+
+    @cached_property
+    def storage(self) -> StorageParts:
+        """What speaks to storage. Raises ``Misconfigured``."""
+        return StorageParts(self.settings, self.azure)
+
+    @cached_property
+    def outages(self) -> Outages:
+        """Which services do not answer; when one does again, what has waited for it is taken up."""
+        return Outages(lambda: self.resumption())  # noqa: PLW0108 - made when it is first called
+
+    @cached_property
+    def resumption(self) -> Resumption:
+        """Takes up what has waited."""
+        from shared.broker.ending.resume import Resumption
+
+        return Resumption(self.ports)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """Raises ``Misconfigured``."""
+        from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+        from shared.cloud.storage.generation_table import TableGenerations
+        from shared.cloud.storage.lease_table import TableLeases
+        from shared.cloud.storage.leased_table import TableLeasedPrincipals
+        from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
+        from shared.cloud.storage.role_table import TableRoles
+
+        _quieten_libraries()
+        settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
+        leases, protection = settings.leases, settings.protection
+        return Ports(
+            clock=self.clock,
+            ids=self.ids,
+            leases=TableLeases(tables, self.ids),
+            roles=TableRoles(tables, self.ids),
+            generations=TableGenerations(tables),
+            leased=TableLeasedPrincipals(tables),
+            audit=TableAudit(tables, self.ids, clock=self.clock),
+            run_history=TableRunHistory(tables),
+            queued_markers=TableQueuedMarkers(tables),
+            revocations=lazy(lambda: storage.revocations),
+            issuers=issuers(azure, storage),
+            inventory=lazy(lambda: azure.inventory),
+            timing=Timing(lease_lock=leases.lock, settle=leases.settle, retention=leases.retention),
+            protected=Protected(protection.identities, protection.scopes),
+            tenants=frozenset(settings.callers.allowed_tenants),
+            warnings=settings.warnings,
+            outages=self.outages,
+            refused=azure.refused,
+        )
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Raises ``Misconfigured``."""
+        callers, azure = self.settings.callers, self.azure
+        return Broker(
+            ports=self.ports,
+            verifier=lazy(lambda: azure.verifier),
+            challenge=challenge_of(self.settings),
+            docs_url=callers.docs_url,
+            public_url=callers.public_url,
+        )
+
+
+def _quieten_libraries() -> None:
+    """The SDKs tell of every call at level INFO, headers and all: most of an issue's own time, and nothing that is missed."""
+    for name in ("azure", "httpx", "httpcore", "msal"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def challenge_of(settings: Settings) -> str:
+    """What a 401 says in ``WWW-Authenticate``: where to get a token, and for what, as Azure's own services say it."""
+    sign_in = f"{settings.azure.authority}/{settings.azure.tenant_id}/oauth2/v2.0/authorize"
+    return f'Bearer realm="leasehold", authorization_uri="{sign_in}", resource_id="{settings.callers.audiences[0]}"'
+
+
+_parts = Composition(os.environ)  # noqa: TID251 - the one place where the environment is taken; it is read at the first call
+clock = _parts.clock
+
+
+async def broker() -> Broker:
+    """The worker's broker. Raises ``Misconfigured``, and tries again at the next call."""
+    return _parts.broker
+
+
+async def ports() -> Ports:
+    """The same for the sweep, which has no callers to verify. Raises ``Misconfigured``."""
+    return _parts.ports

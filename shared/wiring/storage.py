@@ -1,0 +1,55 @@
+"""Table Storage and the queue: the connections to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shared.core.ports.queue import Revocations
+from shared.settings import Settings
+from shared.wiring.azure import AzureParts
+
+if TYPE_CHECKING:
+    from azure.data.tables.aio import TableServiceClient
+
+    from shared.cloud.entra.identity import HeldTokens
+
+# ruff: noqa: PLC0415 - see the package
+
+
+@dataclass(eq=False)
+class StorageParts:
+    """The connections to storage, each made at most once."""
+
+    settings: Settings
+    azure: AzureParts
+
+    @cached_property
+    def tables(self) -> TableServiceClient:
+        """The connection to Table Storage."""
+        from shared.cloud.storage.tables import connect
+
+        storage = self.settings.storage
+        if storage.connection_string is not None:
+            return connect(storage.connection_string.reveal())
+        return connect(endpoint=storage.table_endpoint, credential=self.credential)
+
+    @cached_property
+    def revocations(self) -> Revocations:
+        """The connection to the queue."""
+        from shared.cloud.storage.queues import StorageRevocations, connect
+
+        storage, transport = self.settings.storage, self.azure.transport
+        if storage.connection_string is not None:
+            return StorageRevocations(connect(storage.connection_string.reveal(), transport=transport))
+        credential = self.credential
+        return StorageRevocations(connect(endpoint=storage.queue_endpoint, credential=credential, transport=transport))
+
+    @cached_property
+    def credential(self) -> HeldTokens:
+        """The identity that storage is reached with: the broker's own, unless the host's settings name another."""
+        client_id = self.settings.storage.client_id
+        if client_id is None or client_id == self.settings.azure.client_id:
+            return self.azure.credential
+        return self.azure.identity(client_id)

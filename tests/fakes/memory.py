@@ -1,0 +1,57 @@
+"""All that one broker keeps, in memory, and the ports of a broker over it. A new port is told here and in the wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.broker.ports import Ports
+from shared.core.ports.inventory import AzureInventory
+from shared.kinds.kind import Issuers
+from tests.fakes.application_locks import MemoryApplicationLocks
+from tests.fakes.calls import Calls
+from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.generations import MemoryGenerations
+from tests.fakes.leased import MemoryLeasedPrincipals
+from tests.fakes.leases import MemoryLeases
+from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
+from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
+
+
+@dataclass
+class MemoryBroker:
+    """Its stores, time and chance. All calls to the outside go through ``calls``."""
+
+    clock: FakeClock
+    ids: FixedIds
+    calls: Calls
+
+    def __post_init__(self) -> None:
+        """Keeps nothing yet."""
+        self.leases = MemoryLeases(self.calls)
+        self.roles = MemoryRoles(self.calls)
+        self.audit = MemoryAudit(self.calls)
+        self.run_history = MemoryRunHistory(self.calls)
+        self.locks = MemoryApplicationLocks(self.calls)
+        self.revocations = MemoryRevocations(self.calls)
+        self.queued_markers = MemoryQueuedMarkers(self.calls)
+        self.generations = MemoryGenerations(self.calls)
+        self.leased = MemoryLeasedPrincipals(self.calls)
+
+    def ports_with(self, issuers: Issuers, inventory: AzureInventory, **more: Any) -> Ports:
+        """Those of a worker with these issuers, and with more of ``Ports`` than its defaults."""
+        return Ports(
+            clock=self.clock,
+            ids=self.ids,
+            leases=self.leases,
+            roles=self.roles,
+            audit=self.audit,
+            run_history=self.run_history,
+            revocations=self.revocations,
+            queued_markers=self.queued_markers,
+            generations=self.generations,
+            leased=self.leased,
+            issuers=issuers,
+            inventory=inventory,
+            **more,
+        )
