@@ -19,9 +19,9 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
-    from shared.cloud.azure_connections import InTime
 
     from shared.cloud.arm.authorization import Arm
+    from shared.cloud.azure_connections import InTime
     from shared.cloud.entra.identity import HeldTokens
     from shared.cloud.entra.probe import TokenProbe
     from shared.cloud.graph.calls import GraphCalls

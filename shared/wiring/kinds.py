@@ -54,5 +54,9 @@ def application_secrets(azure: AzureParts, storage: StorageParts) -> Issuer:
     from shared.issuers.application_secret.lock import ApplicationLock
 
     locks = ApplicationLock(TableApplicationLocks(storage.tables, azure.ids), azure.clock, azure.ids)
-    tenant, own, protected = azure.settings.azure.tenant_id, azure.settings.azure.client_id, azure.settings.protection.identities
+    tenant, own, protected = (
+        azure.settings.azure.tenant_id,
+        azure.settings.azure.client_id,
+        azure.settings.protection.identities,
+    )
     return ApplicationSecretIssuer(azure.graph, locks, azure.probe, azure.retry, tenant, own, protected)

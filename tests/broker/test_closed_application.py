@@ -72,7 +72,7 @@ async def test_an_application_that_the_broker_may_not_change_is_refused_when_the
         *(caught.value.stable_code, fault.path),
         *("owner" in fault.message, "permission" in fault.message),
     )
-    assert ((), {}) == (await list_roles(scene.ports, ADMIN), scene.cloud.applications[EXISTING].secrets)
+    assert ((), {}) == (await list_roles(scene.ports), scene.cloud.applications[EXISTING].secrets)
 
 
 async def test_whether_the_broker_owns_the_application_is_one_call_and_nothing_is_tried() -> None:
@@ -217,7 +217,7 @@ async def test_an_application_is_looked_at_once_however_many_roles_name_it() -> 
     await reconcile(scene.ports, "r")
     assert 1 == len(scene.calls.named("applications.is_denied"))
     assert {OTHER: ["application_object_id"], WEB: ["application_object_id"]} == await outdated(scene)
-    (kept,) = [each.target for each in await list_roles(scene.ports, ADMIN) if each.name == OTHER]
+    (kept,) = [each.target for each in await list_roles(scene.ports) if each.name == OTHER]
     assert secret_target(ready="token", closed="denied", owned=False) == kept
 
 

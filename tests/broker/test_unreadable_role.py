@@ -61,8 +61,8 @@ async def test_whoami_tells_of_the_others(scene: World) -> None:
 
 async def test_it_is_listed_and_read_as_far_as_it_goes(scene: World) -> None:
     """By its name, and with the version by which it may be written again."""
-    assert ["bad", "web"] == [each.name for each in await list_roles(scene.ports, ADMIN)]
-    found = await get_role(scene.ports, ADMIN, BAD)
+    assert ["bad", "web"] == [each.name for each in await list_roles(scene.ports)]
+    found = await get_role(scene.ports, BAD)
     assert (True, True) == (bool(found.version), "type" in write_role(found))
 
 
@@ -130,7 +130,7 @@ async def test_status_tells_which_it_is(scene: World, caller: Any, *, why: bool)
 
 async def test_it_is_written_over(scene: World) -> None:
     """Then it issues again."""
-    former = await get_role(scene.ports, ADMIN, BAD)
+    former = await get_role(scene.ports, BAD)
     await put_role(scene.ports, ADMIN, BAD, write_role(role(name=BAD)), expected=former.version)
     assert State.ACTIVE is (await issued(scene, role=BAD)).lease.state
     assert {} == (await status(scene.ports, ADMIN)).unreadable_roles
@@ -139,4 +139,4 @@ async def test_it_is_written_over(scene: World) -> None:
 async def test_it_is_deleted(scene: World) -> None:
     """With its leases, as any other."""
     await delete_role(scene.ports, ADMIN, BAD, expected=None, revoking=True)
-    assert ["web"] == [each.name for each in await list_roles(scene.ports, ADMIN)]
+    assert ["web"] == [each.name for each in await list_roles(scene.ports)]

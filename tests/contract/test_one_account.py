@@ -174,8 +174,8 @@ async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(stora
             kept = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
             rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in kept]
     partitions = {partition for partition, _ in rows["roles"]}
-    assert {"admission", "application", "generation", "run_history", "role", "waiting"} == partitions
-    assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "run_history"}
+    assert {"admission", "application", "generation", "journal", "role", "waiting"} == partitions
+    assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
     assert {f"{START:%Y%m%d}"} == {partition for partition, _ in rows["audit"]}
     kinds = {(partition if partition.isalpha() else "shard", row.partition("_")[0]) for partition, row in rows["leases"]}
     of_leases = {"all", "due", "holder", "key", "lease", "minted", "role"}

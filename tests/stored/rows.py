@@ -56,7 +56,7 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
         case "leases":
             return _LEASES.get(key.partition("_")[0], _INDEX)
         case "roles":
-            return _JOURNAL[key] if partition == "run_history" else _ROLES[partition]
+            return _JOURNAL[key] if partition == "journal" else _ROLES[partition]
         case _:
             return forms.AUDIT_EVENT, audit_table._readable_event
 

@@ -74,7 +74,7 @@ async def test_a_store_from_before_is_taken_up_where_it_was_left(name: str, stor
     """Its roles decide, its leases are listed, renewed, repeated under their keys and ended; none of it is taken for drift."""
     async with on_the_store(storage_connection, STORES[name]) as scene:
         ports, kept = scene.ports, scene.kept
-        assert set(kept.documents) == {role.name for role in await list_roles(ports, ADMIN)}
+        assert set(kept.documents) == {role.name for role in await list_roles(ports)}
         assert "everything" in {role.name for role in await may_issue(ports, request(ALICE))}
         listed = [each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items]
         assert sorted(kept.leases.values(), key=lambda each: each.age) == listed

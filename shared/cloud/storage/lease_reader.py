@@ -1,4 +1,4 @@
-"""Reading what ``shared.cloud.storage.lease_rows`` writes, in every form that was ever written. Raises ``Unreadable``, nothing else.
+"""Reading what ``lease_rows`` writes, in every form that was ever written. Raises ``Unreadable``, nothing else.
 
 A field that a row lacks has its default, and a field that is not known is passed over. Some fields have none: the state of a
 lease, its holder, when it expires and is due, what it has made. A lease that lacks one of these cannot be read: a default might
