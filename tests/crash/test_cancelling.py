@@ -124,11 +124,11 @@ _DEFECTS: dict[str, tuple[type, str, object, Callable[[], object]]] = {
     ),
     "a turn is not given back": (
         ApplicationLock,
-        "turn",
+        "holding",
         _never_gives_back,
         lambda: walk(OPERATIONS["revoke, application secret"], each_call_once),
     ),
-    "a place in line is kept": (ApplicationLock, "_acquired", _keeps_the_line, lambda: walk_crowd(CROWDS[0])),
+    "a place in line is kept": (ApplicationLock, "_waited", _keeps_the_line, lambda: walk_crowd(CROWDS[0])),
     "a hold goes on": (
         LeaseLock,
         "__aexit__",

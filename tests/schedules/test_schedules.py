@@ -98,23 +98,23 @@ def test_a_planted_defect_is_found() -> None:
 
 
 def _verbs_of_the_broker() -> Iterator[Callable[..., object]]:
-    for module in pkgutil.iter_modules(shared.broker.__path__):
-        for _, each in inspect.getmembers(import_module(f"shared.broker.{module.name}"), inspect.iscoroutinefunction):
+    for module in pkgutil.walk_packages(shared.broker.__path__, "shared.broker."):
+        for _, each in inspect.getmembers(import_module(module.name), inspect.iscoroutinefunction):
             takes = list(inspect.signature(each).parameters)
-            if not each.__name__.startswith("_") and takes[:1] == ["outside"] and {"request", "request_id"} & {*takes}:
+            if not each.__name__.startswith("_") and takes[:1] == ["ports"] and {"actor", "request_id"} & {*takes}:
                 yield each
 
 
-_ONLY_READ = {"read_lease", "list_leases", "status", "may_issue", "role_if_issuable", "read_audit", "get_role", "list_roles"}
+_ONLY_READ = {"read_lease", "list_leases", "status", "may_issue", "role_if_issuable"}
 _PART_OF_A_VERB = {
-    "reissue": "of a repeat",
-    "take_back": "of whatever ends a lease",
+    "rotate": "of a repeat",
+    "undo": "of whatever ends a lease",
     "read_again": "of the reconciliation",
     "look_again": "of the reconciliation",
     "look_again_at": "of an issue",
     "read_again_of": "of an issue",
     "end_here": "of a recall",
-    "look": "of a sweep",
+    "probe_outage": "of a sweep",
 }
 
 
