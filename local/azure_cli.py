@@ -91,7 +91,7 @@ def main() -> int:
     """Installs azure-cli where it is missing and runs the check; pytest's exit code."""
     executable = os.environ.get(EXECUTABLE_VARIABLE) or str(install())
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/local/test_azure_cli.py"],
+        [sys.executable, "-m", "pytest", "-q", "tests/local/sdk/test_azure_cli.py"],
         cwd=_ROOT,
         env={**os.environ, EXECUTABLE_VARIABLE: executable},
         check=False,

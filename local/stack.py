@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from local.children import Child, ChildError, free_ports
-from local.cloud.sample import BROKER, deployed_settings, furnish, furnish_with_groups
-from local.cloud.server import LocalCloud, Settings, running
+from local.cloud.control.sample import BROKER, deployed_settings, furnish, furnish_with_groups
+from local.cloud.local_cloud import LocalCloud, Settings, running
 from local.host.process import ROOT, FunctionHost
 from local.storage.storage import Azurite
 from local.visitor import Visitor

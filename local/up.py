@@ -13,7 +13,7 @@ import httpx
 
 from local import sample
 from local.children import ChildError
-from local.cloud.hosts import NAMES
+from local.cloud.services import names
 from local.host.process import ROOT
 from local.stack import Ports, Stack
 from local.storage.storage import NotInstalledError
@@ -89,7 +89,7 @@ def named() -> str:
 Azure's clients come here unchanged, once the machine's hosts file has this line and they trust the CA bundle
 (SSL_CERT_FILE and REQUESTS_CA_BUNDLE name it):
 
-  127.0.0.1 {" ".join(NAMES)}
+  127.0.0.1 {" ".join(name for name in names() if "*" not in name)}
 """
 
 

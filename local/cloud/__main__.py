@@ -8,7 +8,7 @@ import contextlib
 import signal
 from pathlib import Path
 
-from local.cloud.server import LocalCloud, Settings
+from local.cloud.local_cloud import LocalCloud, Settings
 
 
 def main() -> None:

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import random
-import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
-from local.cloud.consistency import Consistency, Ghosts
-from local.cloud.faults import Faults
-from local.cloud.ledger import Ledger
-from local.cloud.state import Directory
-from local.cloud.tokens import Tokens
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+from local.cloud.conditions.consistency import Consistency, Ghosts
+from local.cloud.conditions.faults import Faults
+from local.cloud.engine.clock import Clock
+from local.cloud.engine.ledger import Ledger
+from local.cloud.engine.tokens import Tokens
+from local.cloud.tenant.directory import Directory
+from local.cloud.tenant.resources import ResourceTree
 
 _FIRST = uuid.UUID("5f0c2a1e-7d3b-4a86-9c41-2e6b8f9d0a17")
-
-
-@dataclass(slots=True)
-class Clock:
-    """The local cloud's own time: the machine's, moved forward on demand."""
-
-    source: Callable[[], float] = time.time
-    ahead: float = 0.0
-
-    def now(self) -> float:
-        """POSIX seconds."""
-        return self.source() + self.ahead
 
 
 @dataclass(slots=True)
@@ -44,6 +29,7 @@ class World:
     chance: random.Random = field(init=False)
     """What object ids are drawn from: the same calls in the same order make the same ids."""
     directory: Directory = field(default_factory=Directory)
+    tree: ResourceTree = field(default_factory=ResourceTree)
     consistency: Consistency = field(init=False)
     ghosts: Ghosts = field(init=False)
     """What has ended, and not for everybody yet."""
@@ -55,6 +41,7 @@ class World:
     """Ids of further tenants. They publish keys, and hold nothing: the control API makes tokens of theirs."""
     origins: dict[str, str] = field(default_factory=dict)
     """Origins (lower case, without a slash) at which Microsoft's applications, by client id, can be reached locally."""
+    _states: dict[type[Any], Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Gives the parts that go by it this world's clock and chance."""
@@ -69,11 +56,18 @@ class World:
         self.clock.ahead = 0.0
         self.chance.seed(self.seed)
         self.directory = Directory()
+        self.tree = ResourceTree()
+        self._states.clear()
         self.consistency.configure(self.consistency.profile.name, seed=self.seed, speed=self.consistency.speed)
         self.faults.replace([])
         self.ledger.clear()
         self.tokens.reset()
         self.other_tenants.clear()
+
+    def of[T](self, kind: type[T]) -> T:
+        """What a service keeps here, one instance of each kind: empty when it is first asked for, and after ``reset``."""
+        state: T = self._states.setdefault(kind, kind())
+        return state
 
     def guid(self) -> str:
         """A fresh object id, from the world's own chance."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import httpx
 
-from local.cloud import first_party, provision
-from local.cloud.dispatch import handle
+from local.cloud.control import first_party, provision
+from local.cloud.engine.dispatch import handle
+from local.cloud.engine.wire import Call
 from local.cloud.entra.service import Entra
-from local.cloud.state import Application, Password
-from local.cloud.wire import Call
+from local.cloud.tenant.directory import Application, Password
 from local.cloud.world import World, new_world
 from local.stack import Stack
 from shared.cloud.entra.probe import TokenProbe

@@ -19,7 +19,7 @@ from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Up
 from shared.core.names import ObjectId
 from tests.cloud.scripted import Bearer, Scripted
 from tests.fakes.clock import FakeClock, FixedIds
-from tests.local.parity import Record, load
+from tests.local.parity.records import Record, load
 
 ANY = ObjectId("eeeeeeee-0000-4000-8000-000000000001")
 NEW = NewApplication("name", "name", "AzureADMyOrg", (), "")

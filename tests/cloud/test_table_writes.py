@@ -19,7 +19,7 @@ from shared.cloud.storage.tables import Table, connect, etag_of
 from shared.core.errors import LostRace, Unavailable, Unreachable
 from tests.cloud.test_repeating import Answer
 from tests.cloud.test_table_rest import Tokens, Wire
-from tests.local.parity import load
+from tests.local.parity.records import load
 
 
 class Colour(StrEnum):

@@ -69,10 +69,10 @@ class Hand:
 
 def age(stage: Stage) -> None:
     """Everything in the local Azure is two hours older."""
-    directory = stage.stack.cloud.world.directory
-    for application in directory.applications.values():
+    world = stage.stack.cloud.world
+    for application in world.directory.applications.values():
         application.created -= _OLD
-    for assignment in directory.role_assignments.values():
+    for assignment in world.tree.role_assignments.values():
         assignment.created -= _OLD
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.cloud.consistency import Consistency, Fact, Observer
+from local.cloud.conditions.consistency import Consistency, Fact, Observer
 from shared.core import ownership
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from local.cloud.consistency import Consistency
+from local.cloud.conditions.consistency import Consistency
 from shared.broker.ports import Actor, Ports, Timing
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
 from shared.core.definition import Powers

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.cloud.server import Settings, running
+from local.cloud.local_cloud import Settings, running
 from local.snapshots import INFRA
 
 _PERMISSIONS = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"]

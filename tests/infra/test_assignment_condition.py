@@ -6,7 +6,7 @@ import pytest
 
 from local.snapshots import INFRA, read
 from local.snapshots import PRINCIPAL as BROKER_PRINCIPAL
-from tests.local.arm_calls import (
+from tests.local.arm.calls import (
     ACCESS_ADMIN,
     BLOB_READER,
     CONTRIBUTOR,
@@ -112,7 +112,7 @@ def test_refuses_another_scope(azure: Azure) -> None:
 
 def _deletion(azure: Azure, principal: str, role: str, principal_type: str = "ServicePrincipal") -> int:
     name = azure.grant(principal, role, GROUP)
-    azure.world.directory.role_assignments[name].principal_type = principal_type
+    azure.world.tree.role_assignments[name].principal_type = principal_type
     return azure.call("DELETE", assignment(GROUP, name), by=BROKER_PRINCIPAL).status
 
 

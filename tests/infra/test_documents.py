@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.package import APP, ARCHIVE
-from local.cloud.deployment import graph_permissions
+from local.cloud.control.deployment import graph_permissions
 from local.snapshots import INFRA
 from shared import settings
 from shared.core.azure_codes import GRAPH, RESOURCE_MANAGER

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.application import changes
-from local.cloud import deployment
+from local.cloud.control import deployment
 from tests.infra.conftest import Tenant
 
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"

@@ -20,13 +20,13 @@ def _run(azure: Azure, command: str) -> None:
     """As Resource Manager takes it: with 409 ``ScopeLocked`` while a lock is in the way."""
     world = azure.world
     group = Scope.of(f"/subscriptions/{world.subscription_id}/resourceGroups/leasehold")
-    held = [each for each in world.directory.role_assignments.values() if each.principal_id == azure.broker.object_id]
+    held = [each for each in world.tree.role_assignments.values() if each.principal_id == azure.broker.object_id]
     if command == "lock delete":
-        world.directory.locks.clear()
+        world.tree.locks.clear()
     elif command == "role assignment delete":
         for each in held:
             locks.check(world, Scope.of(each.scope), "delete", each.scope)
-            del world.directory.role_assignments[each.name]
+            del world.tree.role_assignments[each.name]
     else:
         locks.check_tree(world, group)
         assert [] == held
@@ -35,7 +35,7 @@ def _run(azure: Azure, command: str) -> None:
 def test_the_documented_commands_meet_no_lock() -> None:
     """In their order, on what a deployment has made: nothing is refused, and no right is left when the identity goes."""
     azure = Azure(Calls(FakeClock()))
-    assert azure.world.directory.locks
+    assert azure.world.tree.locks
     assert {"lock delete", "role assignment delete", "group delete"} == set(_commands())
 
     for command in _commands():

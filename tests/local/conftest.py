@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from local.cloud import first_party
-from local.cloud.deployment import graph_permissions
-from local.cloud.sample import furnish
+from local.cloud.control import first_party
+from local.cloud.control.deployment import graph_permissions
+from local.cloud.control.sample import furnish
 from local.cloud.world import World, new_world
 
 
@@ -57,7 +57,7 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    from local.cloud.server import Settings, running  # noqa: PLC0415 - tests of one service need no server
+    from local.cloud.local_cloud import Settings, running  # noqa: PLC0415 - tests of one service need no server
 
     with running(Settings(state_dir=tmp_path_factory.mktemp("cloud"))) as cloud:
         yield cloud.control_url, cloud.ca_bundle

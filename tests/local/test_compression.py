@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from local.cloud import compression
+from local.cloud.engine import compression
 from tests.local.conftest import Cloud
 
 APPLICATIONS = "/v1.0/applications"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.cloud.consistency import TYPICAL, Consistency
-from local.cloud.wire import InputError
+from local.cloud.conditions.consistency import TYPICAL, Consistency
+from local.cloud.engine.errors import InputError
 
 
 @dataclass

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.cloud.consistency import Consistency
+from local.cloud.conditions.consistency import Consistency
+from local.cloud.engine.clock import Clock
 from local.cloud.graph.service import Graph
-from local.cloud.world import Clock, World, new_world
-from tests.local.arm_calls import GROUP, STORE, Azure, assignment, outcome
-from tests.local.entra_calls import App, aadsts, add_certificate, asserting, certified, grant, key_pair, post, register
-from tests.local.graph_calls import Client, Tenant, error, ids
+from local.cloud.world import World, new_world
+from tests.local.arm.calls import GROUP, STORE, Azure, assignment, outcome
+from tests.local.entra.calls import App, aadsts, add_certificate, asserting, certified, grant, key_pair, post, register
+from tests.local.graph.calls import Client, Tenant, error, ids
 from tests.local.ticking import Ticking
 
 PROFILES = ["typical", "scattered"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from local.cloud.faults import Answer, Delay, Faults
-from local.cloud.wire import InputError
+from local.cloud.conditions.faults import Faults
+from local.cloud.engine.effects import Answer, Delay
+from local.cloud.engine.errors import InputError
 
 
 def _faults(*rules: dict[str, Any]) -> Faults:

@@ -7,10 +7,10 @@ from typing import Any
 import jwt
 import pytest
 
-from local.cloud.dispatch import handle
-from local.cloud.identity.service import ManagedIdentity
-from local.cloud.state import Identity
-from local.cloud.wire import Call, Reply
+from local.cloud.engine.dispatch import handle
+from local.cloud.engine.wire import Call, Reply
+from local.cloud.imds.service import ManagedIdentity
+from local.cloud.tenant.directory import Identity
 from local.cloud.world import World
 
 ARM = "https://management.azure.com/"

@@ -9,9 +9,9 @@ import pytest
 
 from local import snapshots
 from local.cloud.arm import builtin_roles
-from local.cloud.deployment import graph_permissions
-from local.cloud.first_party import GRAPH as GRAPH_APP
-from local.cloud.state import RoleAssignment
+from local.cloud.control.deployment import graph_permissions
+from local.cloud.tenant.first_party import GRAPH as GRAPH_APP
+from local.cloud.tenant.resources import RoleAssignment
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock
 from tests.machine.azure import ARM, GRAPH, Azure
@@ -28,7 +28,7 @@ def _azure(*, groups: bool = False) -> Azure:
 
 
 def _held(azure: Azure) -> list[RoleAssignment]:
-    return [each for each in azure.world.directory.role_assignments.values() if each.principal_id == azure.broker.object_id]
+    return [each for each in azure.world.tree.role_assignments.values() if each.principal_id == azure.broker.object_id]
 
 
 def _permissions(azure: Azure) -> set[str]:
@@ -114,7 +114,7 @@ def test_each_grant_is_needed(group: str) -> None:
     assert (403, 403) == (_assigns(azure, group, builtin_roles.ALL[0].name), _assigns(azure, group, kind="User"))
     for each in _held(azure):
         if each.scope.endswith(f"/{group}"):
-            del azure.world.directory.role_assignments[each.name]
+            del azure.world.tree.role_assignments[each.name]
 
     assert 403 == _assigns(azure, group)
 
@@ -140,9 +140,7 @@ def test_the_broker_lives_in_a_group_of_its_own_and_locked() -> None:
     assert str(azure.broker.resource_id).endswith(
         "/resourceGroups/leasehold/providers/Microsoft.ManagedIdentity/userAssignedIdentities/leasehold-broker"
     )
-    assert [("CanNotDelete", True)] == [
-        (each.level, each.scope.endswith(ACCOUNT)) for each in azure.world.directory.locks.values()
-    ]
+    assert [("CanNotDelete", True)] == [(each.level, each.scope.endswith(ACCOUNT)) for each in azure.world.tree.locks.values()]
     assert 403 == _assigns(azure, "leasehold")
 
 

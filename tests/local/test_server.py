@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.cloud.certificates import trust
-from local.cloud.server import LocalCloud, Settings, running
+from local.cloud.engine.certificates import trust
+from local.cloud.local_cloud import LocalCloud, Settings, running
 from tests.local.conftest import Cloud
 
 

@@ -17,7 +17,7 @@ from local.children import Child, ChildError, free_ports, listens
 from local.host.process import ROOT
 from local.stack import Ports, Stack
 from local.visitor import Broker, Visitor
-from tests.local.hosting import APP, DEADLINE
+from tests.local.host.hosting import APP, DEADLINE
 
 APP_SETTINGS = {"TICK_SCHEDULE": "0 0 0 1 1 *", "QUEUE": "jobs"}
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from local.host.process import FunctionHost
 from tests.local.conftest import Cloud
-from tests.local.hosting import DEADLINE, hosting
+from tests.local.host.hosting import DEADLINE, hosting
 
 BODY = b'{"name": "value"}'
 OFFERS = {

@@ -15,17 +15,17 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.core.rest._http_response_impl_async import AsyncHttpResponseImpl
 from azure.core.utils import case_insensitive_dict
 
-from local.cloud import first_party, hosts, inventory
-from local.cloud.arm.service import Arm
-from local.cloud.dispatch import handle
+from local.cloud.control import first_party, inventory
+from local.cloud.control.sample import BROKER, furnish
+from local.cloud.engine import hosts
+from local.cloud.engine.dispatch import handle
+from local.cloud.engine.effects import Answer, Effect
+from local.cloud.engine.service import Service
+from local.cloud.engine.wire import Call, Reply
 from local.cloud.entra import claims
 from local.cloud.entra.resources import resolve
-from local.cloud.entra.service import Entra
-from local.cloud.faults import Answer, Effect
-from local.cloud.graph.service import Graph
-from local.cloud.sample import BROKER, furnish
-from local.cloud.state import Application, Group, Identity
-from local.cloud.wire import Call, Reply, Service
+from local.cloud.services import AZURE
+from local.cloud.tenant.directory import Application, Group, Identity
 from local.cloud.world import World, new_world
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import START
@@ -48,7 +48,7 @@ class Azure:
 
     calls: Calls
     world: World = field(default_factory=new_world)
-    services: dict[str, Service] = field(init=False)
+    services: dict[str, Service[World]] = field(init=False)
     groups: bool = True
     """Whether the broker may do what roles with groups need."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,8 +61,8 @@ class Azure:
         self.world.clock.source = lambda: START.timestamp() + clock.monotonic() - 1000.0
         first_party.settle(self.world)
         furnish(self.world, groups=self.groups)
-        named: list[Service] = [Entra(), Graph(), Arm(), hosts.KeyVault()]
-        self.services = {service.name: service for service in named}
+        made = [service() for service in AZURE]
+        self.services = {service.name: service for service in made if service.endpoint.tls}
 
     @property
     def broker(self) -> Identity:
@@ -82,7 +82,7 @@ class Azure:
 
     def inventory(self) -> dict[str, Any]:
         """All there is in it."""
-        return inventory.of(self.world)
+        return inventory.of(self.world, self.services.values())
 
     def token(self, resource: str) -> str:
         """The broker's, for the resource: good for a while, then another."""
@@ -106,7 +106,7 @@ class Azure:
             self.death.set()
             raise
 
-    def _answer(self, service: Service, call: Call) -> Reply:
+    def _answer(self, service: Service[World], call: Call) -> Reply:
         effect: Effect | None = self.world.faults.strike(service.name, call.method, call.path)
         if isinstance(effect, Answer):
             return service.finish(self.world, call, _told(service, effect))
@@ -125,7 +125,7 @@ class Azure:
         return handle(self.world, hosts.choose(self.services, call), call)[1].status
 
 
-def _told(service: Service, effect: Answer) -> Reply:
+def _told(service: Service[World], effect: Answer) -> Reply:
     reply = service.error(effect.status, effect.code, "A fault of the machine's.")
     wait = {} if effect.retry_after is None else {"retry-after": f"{effect.retry_after:g}"}
     return Reply(reply.status, reply.body, {**reply.headers, **wait})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from local.cloud.state import Application
+from local.cloud.tenant.directory import Application
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from tests.machine.azure import ARM, GRAPH, Azure
 

@@ -13,8 +13,9 @@ from local.cloud.arm.scopes import Scope, lineage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud.state import Group, RoleAssignment, RoleDefinition
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
+    from local.cloud.tenant.directory import Group
+    from local.cloud.tenant.resources import RoleAssignment, RoleDefinition
     from local.cloud.world import World
 
 
@@ -59,7 +60,7 @@ def assigned_to(world: World, principal_id: str) -> Iterator[RoleAssignment]:
     """The assignments of this principal and of the groups that it is in, at any scope; those removed just now as well."""
     holders = {principal_id.lower(), *memberships(world, principal_id)}
     for holder in holders:
-        yield from world.directory.role_assignments.of(holder)
+        yield from world.tree.role_assignments.of(holder)
     yield from (item for item in world.ghosts.of("assignment") if item.principal_id.lower() in holders)
 
 
@@ -96,7 +97,7 @@ def definition_of(world: World, assignment: RoleAssignment) -> RoleDefinition | 
 
 def find_definition(world: World, name: str) -> RoleDefinition | None:
     """The role with this GUID, built in or custom."""
-    return builtin_roles.BY_NAME.get(name.lower()) or world.directory.role_definitions.get(name.lower())
+    return builtin_roles.BY_NAME.get(name.lower()) or world.tree.role_definitions.get(name.lower())
 
 
 def grants(definition: RoleDefinition, action: str, *, data: bool) -> bool:

@@ -12,8 +12,8 @@ from local.cloud.arm.requests import instant, is_guid, only
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
     from local.cloud.arm.scopes import Scope
-    from local.cloud.state import RoleAssignment
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
+    from local.cloud.tenant.resources import RoleAssignment
 
 _TYPES = {name.lower(): name for name in ("User", "Group", "ServicePrincipal", "ForeignGroup", "Device")}
 _WITH_PRINCIPAL_TYPE = "2018-01-01"

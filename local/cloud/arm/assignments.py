@@ -11,8 +11,8 @@ from local.cloud.arm.conditions import Circumstances
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.requests import is_guid, query
 from local.cloud.arm.scopes import Scope, lineage, require
-from local.cloud.state import RoleAssignment
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
+from local.cloud.tenant.resources import RoleAssignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def put(request: Request) -> Reply:
     asked = wanted(request)
     _check_role(request, asked)
     principal_type = _checked_type(request.world, asked)
-    known = request.world.directory.role_assignments.get(name)
+    known = request.world.tree.role_assignments.get(name)
     if known is None:
         _check_new(request, asked)
         return Reply(201, render(_create(request, name, asked, principal_type), request, scope, fresh=True))
@@ -66,7 +66,7 @@ def delete(request: Request) -> Reply:
     if assignment is None:
         return Reply(204)
     body = render(assignment, request, scope)
-    del request.world.directory.role_assignments[assignment.name]
+    del request.world.tree.role_assignments[assignment.name]
     request.world.consistency.ended("assignment", assignment.name, shown=assignment)
     return Reply(200, body)
 
@@ -88,7 +88,7 @@ def listing(request: Request) -> Reply:
     )
     found = [
         item
-        for item in world.directory.role_assignments.values()
+        for item in world.tree.role_assignments.values()
         if (item.scope.casefold() in above or scope.contains(Scope.of(item.scope))) and (narrows is None or narrows(item))
     ]
     return paged(request, found, lambda item: render(item, request, scope))
@@ -111,7 +111,7 @@ def _name(request: Request) -> str:
 
 
 def _found(request: Request) -> RoleAssignment | None:
-    assignment = request.world.directory.role_assignments.get(request.call.params["name"].lower())
+    assignment = request.world.tree.role_assignments.get(request.call.params["name"].lower())
     return assignment if assignment is not None and Scope.of(assignment.scope).key == request.scope.key else None
 
 
@@ -211,7 +211,7 @@ def _check_same(known: RoleAssignment, scope: Scope, asked: Wanted) -> None:
 
 
 def _check_new(request: Request, asked: Wanted) -> None:
-    assignments, scope = request.world.directory.role_assignments, request.scope
+    assignments, scope = request.world.tree.role_assignments, request.scope
     for item in assignments.of(asked.principal_id):
         if Scope.of(item.scope).key == scope.key and role_guid(item.role_definition_id) == asked.role:
             raise errors.refusal(409, "RoleAssignmentExists", "The role assignment already exists.")
@@ -230,7 +230,7 @@ def _quota(request: Request) -> int:
 
 def _used(request: Request) -> int:
     """A subscription's count includes its groups and resources; a management group counts alone."""
-    assignments, scope = request.world.directory.role_assignments, request.scope
+    assignments, scope = request.world.tree.role_assignments, request.scope
     if len(assignments) < _quota(request):
         return 0
     root = Scope.of(f"/subscriptions/{scope.subscription}") if scope.subscription else None
@@ -258,7 +258,7 @@ def _create(request: Request, name: str, asked: Wanted, principal_type: str) -> 
         description=asked.description,
         delegated_managed_identity=asked.delegated_managed_identity,
     )
-    request.world.directory.role_assignments[name] = assignment
+    request.world.tree.role_assignments[name] = assignment
     request.world.consistency.wrote("assignment", name)
     return assignment
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from local.cloud.arm import errors
 from local.cloud.arm.metadata import authority_of
 from local.cloud.arm.requests import Caller
-from local.cloud.tokens import TokenRefused
+from local.cloud.engine.tokens import TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.cloud.arm.settings import Settings
-    from local.cloud.wire import Call, Refusal
+    from local.cloud.engine.wire import Call, Refusal
     from local.cloud.world import World
 
 AUDIENCES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local.cloud.arm.builtin_role import HEALTH, SEEING, role
-from local.cloud.state import RoleDefinition
+from local.cloud.tenant.resources import RoleDefinition
 
 _VAULTS = (
     *SEEING,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.cloud.state import RoleDefinition
+from local.cloud.tenant.resources import RoleDefinition
 
 _CREATED = 1422914109.8806423
 """The instant at which Azure's oldest built-in roles say they were made."""

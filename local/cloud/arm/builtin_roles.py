@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from local.cloud.arm.builtin_data_roles import MESSAGING, SECURITY, STORAGE
 from local.cloud.arm.builtin_role import role
 from local.cloud.arm.builtin_workload_roles import OBSERVING, WORKLOADS
-from local.cloud.state import RoleDefinition
+from local.cloud.tenant.resources import RoleDefinition
 
 _CONTRIBUTOR_EXCEPT = (
     "Microsoft.Authorization/*/Delete",

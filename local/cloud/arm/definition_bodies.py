@@ -9,11 +9,11 @@ from local.cloud.arm import errors
 from local.cloud.arm.assignment_bodies import role_prefix
 from local.cloud.arm.requests import instant, only
 from local.cloud.arm.scopes import Scope
-from local.cloud.state import RoleDefinition
+from local.cloud.tenant.resources import RoleDefinition
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
 
 _WITH_DATA = "2018-01-01"
 _FIELDS = ("actions", "notActions", "dataActions", "notDataActions")

@@ -10,13 +10,13 @@ from local.cloud.arm.definition_bodies import parse, permissions, render
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.requests import is_guid, query
 from local.cloud.arm.scopes import ROOT, Scope, lineage, require
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.cloud.arm.requests import Request
-    from local.cloud.state import RoleDefinition
+    from local.cloud.tenant.resources import RoleDefinition
 
 _READ = "Microsoft.Authorization/roleDefinitions/read"
 _WRITE = "Microsoft.Authorization/roleDefinitions/write"
@@ -52,7 +52,7 @@ def listing(request: Request) -> Reply:
     reaches = _below(request.scope) if "atscopeandbelow()" in text.lower() else _nowhere
     found = [
         item
-        for item in (*request.world.directory.role_definitions.values(), *builtin_roles.ALL)
+        for item in (*request.world.tree.role_definitions.values(), *builtin_roles.ALL)
         if any(Scope.of(scope).key in above or reaches(scope) for scope in item.assignable_scopes)
         and (narrows is None or narrows(item))
     ]
@@ -70,10 +70,10 @@ def put(request: Request) -> Reply:
     definition = parse(request, name)
     _check_linked(request, definition)
     _check_unique(request, definition)
-    known = request.world.directory.role_definitions.get(name)
+    known = request.world.tree.role_definitions.get(name)
     if known is not None:
         definition.created, definition.created_by = known.created, known.created_by
-    request.world.directory.role_definitions[name] = definition
+    request.world.tree.role_definitions[name] = definition
     return Reply(201, render(definition, request, fresh=True))
 
 
@@ -85,17 +85,17 @@ def delete(request: Request) -> Reply:
     locks.check(request.world, request.scope, "delete", request.call.path)
     if name in builtin_roles.BY_NAME:
         raise errors.refusal(400, "InvalidRoleDefinitionType", "A built-in role cannot be deleted.")
-    definition = request.world.directory.role_definitions.get(name)
+    definition = request.world.tree.role_definitions.get(name)
     if definition is None:
         return Reply(204)
-    assignments = request.world.directory.role_assignments.values()
+    assignments = request.world.tree.role_assignments.values()
     if any(item.role_definition_id.lower().endswith(name) for item in assignments):
         raise errors.refusal(
             400,
             "RoleDefinitionHasAssignments",
             "There are existing role assignments referencing role (code: RoleDefinitionHasAssignments).",
         )
-    del request.world.directory.role_definitions[name]
+    del request.world.tree.role_definitions[name]
     return Reply(200, render(definition, request))
 
 
@@ -143,7 +143,7 @@ def _check_linked(request: Request, definition: RoleDefinition) -> None:
 def _check_unique(request: Request, definition: RoleDefinition) -> None:
     if definition.name in builtin_roles.BY_NAME:
         raise errors.refusal(409, "RoleDefinitionExists", "A role definition with this ID already exists.")
-    customs = request.world.directory.role_definitions
+    customs = request.world.tree.role_definitions
     named = (item for item in (*customs.values(), *builtin_roles.ALL) if item.name != definition.name)
     if any(item.role_name.lower() == definition.role_name.lower() for item in named):
         raise errors.refusal(

@@ -13,13 +13,13 @@ from local.cloud.arm import errors, locks
 from local.cloud.arm.filters import paged
 from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, require
-from local.cloud.state import FederatedCredential
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
+from local.cloud.tenant.directory import FederatedCredential
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.state import ServicePrincipal
-    from local.cloud.wire import Json, Refusal
+    from local.cloud.engine.wire import Json, Refusal
+    from local.cloud.tenant.directory import ServicePrincipal
 
 _PARENT = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _NESTED = "userAssignedIdentities/federatedIdentityCredentials"
@@ -151,7 +151,7 @@ def _check_room(request: Request, holder: ServicePrincipal, wanted: FederatedCre
 
 
 def _begin(request: Request, holder: ServicePrincipal) -> None:
-    if request.settings.crowding.meets(request.world, holder.id, request.settings.busy_seconds):
+    if request.settings.crowding.meets(request.world.consistency, holder.id, request.settings.busy_seconds):
         raise errors.refusal(
             409,
             "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from local.cloud.arm import errors
 from local.cloud.arm.requests import query
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
 
 type Test[T] = Callable[[T], bool]
 

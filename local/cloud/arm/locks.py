@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal, cast
 from local.cloud.arm import errors
 from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, lineage, require
-from local.cloud.state import Lock
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
+from local.cloud.tenant.resources import Lock
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
     from local.cloud.world import World
 
 _FORBIDDING = {"delete": ("CanNotDelete", "ReadOnly"), "write": ("ReadOnly",)}
@@ -24,7 +24,7 @@ _LEVELS = {"cannotdelete": "CanNotDelete", "readonly": "ReadOnly"}
 
 def check(world: World, scope: Scope, operation: Literal["delete", "write"], target: str) -> None:
     """Raises 409 ScopeLocked when a lock here or above forbids the operation on ``target``, an id at or in ``scope``."""
-    if not world.directory.locks:
+    if not world.tree.locks:
         return
     above = frozenset(lineage(world, scope))
     locked = [lock.scope for lock in _forbidding(world, operation) if lock.scope.casefold() in above]
@@ -41,7 +41,7 @@ def check_tree(world: World, scope: Scope) -> None:
 
 
 def _forbidding(world: World, operation: str) -> list[Lock]:
-    return [lock for lock in world.directory.locks.values() if lock.level in _FORBIDDING[operation]]
+    return [lock for lock in world.tree.locks.values() if lock.level in _FORBIDDING[operation]]
 
 
 def put(request: Request) -> Reply:
@@ -58,8 +58,8 @@ def put(request: Request) -> Reply:
     if level is None or not isinstance(properties, dict):
         raise errors.refusal(400, "LockLevelInvalid", "The lock level must be 'CanNotDelete' or 'ReadOnly'.")
     lock = Lock(name, scope.path, cast('Literal["CanNotDelete", "ReadOnly"]', level), properties.get("notes"))
-    known = _key(scope, name) in request.world.directory.locks
-    request.world.directory.locks[_key(scope, name)] = lock
+    known = _key(scope, name) in request.world.tree.locks
+    request.world.tree.locks[_key(scope, name)] = lock
     return Reply(200 if known else 201, _render(lock))
 
 
@@ -83,7 +83,7 @@ def delete(request: Request) -> Reply:
     lock = _find(request.world, scope, name)
     if lock is None:
         return Reply(204)
-    locks = request.world.directory.locks
+    locks = request.world.tree.locks
     del locks[next(key for key, value in locks.items() if value is lock)]
     return Reply(200)
 
@@ -96,7 +96,7 @@ def listing(request: Request) -> Reply:
     above = frozenset(lineage(request.world, scope))
     found = [
         _render(lock)
-        for lock in request.world.directory.locks.values()
+        for lock in request.world.tree.locks.values()
         if lock.scope.casefold() in above or scope.contains(Scope.of(lock.scope))
     ]
     return Reply(200, {"value": found})
@@ -106,7 +106,7 @@ def _find(world: World, scope: Scope, name: str) -> Lock | None:
     return next(
         (
             lock
-            for lock in world.directory.locks.values()
+            for lock in world.tree.locks.values()
             if lock.name.casefold() == name.casefold() and lock.scope.casefold() == scope.key
         ),
         None,

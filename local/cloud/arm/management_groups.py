@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from local.cloud.arm.filters import paged
 from local.cloud.arm.scopes import Scope, lineage, require
-from local.cloud.state import Resource
+from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.wire import Json, Reply
+    from local.cloud.engine.wire import Json, Reply
 
 _READ = "Microsoft.Management/managementGroups/descendants/read"
 _GROUPS = "/providers/microsoft.management/managementgroups/"
@@ -26,7 +26,7 @@ def descendants(request: Request) -> Reply:
     require(request.world, scope)
     world = request.world
     own = Resource(f"/subscriptions/{world.subscription_id}", "Microsoft.Resources/subscriptions", "")
-    known = {own.id.casefold(): own, **world.directory.resources}
+    known = {own.id.casefold(): own, **world.tree.resources}
     below = [item for key, item in known.items() if _is_container(key) and scope.key in _above(request, item)]
     return paged(request, below, _render)
 

@@ -9,7 +9,7 @@ from local.cloud.arm.requests import query
 
 if TYPE_CHECKING:
     from local.cloud.arm.settings import Settings
-    from local.cloud.wire import Call, Json
+    from local.cloud.engine.wire import Call, Json
 
 _PUBLIC = "management.azure.com"
 _AS_OBJECT = "2022-09-01"

@@ -8,7 +8,7 @@ from local.cloud.arm import assignments, definitions, errors, federated, locks, 
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Operation
-    from local.cloud.wire import Call
+    from local.cloud.engine.wire import Call
 
 _PAGED = ("$skiptoken",)
 _TAKEN: dict[Operation, tuple[str, ...]] = {

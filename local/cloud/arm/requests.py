@@ -12,7 +12,7 @@ from local.cloud.arm import errors
 from local.cloud.arm.access import Verdict, decide
 from local.cloud.arm.conditions import Circumstances
 from local.cloud.arm.scopes import Scope
-from local.cloud.wire import Call, Json, Reply
+from local.cloud.engine.wire import Call, Json, Reply
 
 if TYPE_CHECKING:
     from local.cloud.arm.settings import Settings

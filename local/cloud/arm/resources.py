@@ -9,12 +9,12 @@ from local.cloud.arm.filters import paged
 from local.cloud.arm.regions import check as check_region
 from local.cloud.arm.requests import only
 from local.cloud.arm.scopes import Scope, require
-from local.cloud.state import Resource
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
+from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
     from local.cloud.world import World
 
 _GROUP_TYPE = "Microsoft.Resources/resourceGroups"
@@ -35,7 +35,7 @@ def list_groups(request: Request) -> Reply:
     """The resource groups of a subscription that the caller may read."""
     root = Scope.of(f"/subscriptions/{request.call.params['subscription']}")
     require(request.world, root)
-    groups = [item for item in request.world.directory.resources.values() if item.type.lower() == _GROUP_TYPE.lower()]
+    groups = [item for item in request.world.tree.resources.values() if item.type.lower() == _GROUP_TYPE.lower()]
     readable = [item for item in groups if root.contains(Scope.of(item.id)) and _may_read(request, item)]
     return paged(request, readable, _render)
 
@@ -45,14 +45,14 @@ def get_group(request: Request) -> Reply:
     scope = _group(request)
     request.require(f"{_GROUPS}/read", scope)
     require(request.world, scope)
-    return Reply(200, _render(request.world.directory.resources[scope.key]))
+    return Reply(200, _render(request.world.tree.resources[scope.key]))
 
 
 def head_group(request: Request) -> Reply:
     """204 when it exists, 404 without a body when not."""
     scope = _group(request)
     request.require(f"{_GROUPS}/read", scope)
-    return Reply(204 if scope.key in request.world.directory.resources else 404)
+    return Reply(204 if scope.key in request.world.tree.resources else 404)
 
 
 def put_group(request: Request) -> Reply:
@@ -71,7 +71,7 @@ def put_group(request: Request) -> Reply:
     tags = body.get("tags") or {}
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise errors.refusal(400, "InvalidRequestContent", "The request content was invalid: the tags are no texts.")
-    resources = request.world.directory.resources
+    resources = request.world.tree.resources
     known = resources.get(scope.key)
     if known is not None and _region(known.location) != _region(location):
         raise errors.refusal(
@@ -108,7 +108,7 @@ def get_resource(request: Request) -> Reply:
         raise errors.not_implemented(f"{request.call.method} {request.call.path}")
     request.require(f"{resource.type}/read", scope)
     require(request.world, scope)
-    known = request.world.directory.resources.get(scope.key)
+    known = request.world.tree.resources.get(scope.key)
     if known is None:
         raise errors.resource_not_found(f"{resource.type}/{resource.name}", scope.group)
     return Reply(200, _render(known))
@@ -120,7 +120,7 @@ def list_resources(request: Request) -> Reply:
     require(request.world, scope)
     inside = (
         item
-        for item in request.world.directory.resources.values()
+        for item in request.world.tree.resources.values()
         if scope.contains(Scope.of(item.id)) and Scope.of(item.id).resource is not None
     )
     return paged(request, [item for item in inside if _may_read(request, item)], _render)
@@ -175,14 +175,14 @@ def _may_read(request: Request, item: Resource) -> bool:
 
 def _remove_tree(world: World, scope: Scope) -> None:
     """What is in a group goes with it: resources, their identities, role assignments and locks."""
-    directory = world.directory
-    for key in [key for key, item in directory.resources.items() if scope.contains(Scope.of(item.id))]:
-        del directory.resources[key]
-    for name in [name for name, item in directory.role_assignments.items() if scope.contains(Scope.of(item.scope))]:
-        del directory.role_assignments[name]
-    for key in [key for key, item in directory.locks.items() if scope.contains(Scope.of(item.scope))]:
-        del directory.locks[key]
-    for principal in directory.service_principals.values():
+    tree = world.tree
+    for key in [key for key, item in tree.resources.items() if scope.contains(Scope.of(item.id))]:
+        del tree.resources[key]
+    for name in [name for name, item in tree.role_assignments.items() if scope.contains(Scope.of(item.scope))]:
+        del tree.role_assignments[name]
+    for key in [key for key, item in tree.locks.items() if scope.contains(Scope.of(item.scope))]:
+        del tree.locks[key]
+    for principal in world.directory.service_principals.values():
         if principal.resource_id and principal.deleted is None and scope.contains(Scope.of(principal.resource_id)):
             principal.deleted = world.clock.now()
 

@@ -118,7 +118,7 @@ def _above(world: World, key: str) -> str:
 
 def _group_above(world: World, key: str, naming: str) -> str:
     at_top = key == _MANAGEMENT_GROUPS + world.tenant_id
-    resource = world.directory.resources.get(key)
+    resource = world.tree.resources.get(key)
     name = resource.properties.get(naming) if resource else None
     return ROOT if at_top else _MANAGEMENT_GROUPS + str(name or world.tenant_id).casefold()
 
@@ -130,10 +130,7 @@ def require(world: World, scope: Scope) -> None:
         _require_management_group(world, scope, management_group)
     if subscription is not None and not exists_subscription(world, subscription):
         raise errors.subscription_not_found(subscription)
-    if (
-        group is not None
-        and f"/subscriptions/{subscription}/resourcegroups/{group}".casefold() not in world.directory.resources
-    ):
+    if group is not None and f"/subscriptions/{subscription}/resourcegroups/{group}".casefold() not in world.tree.resources:
         raise errors.group_not_found(group)
     _require_resource(world, scope)
 
@@ -141,19 +138,19 @@ def require(world: World, scope: Scope) -> None:
 def exists_subscription(world: World, subscription: str) -> bool:
     """Whether this subscription is one of the local cloud's."""
     is_own = subscription.lower() == world.subscription_id.lower()
-    return is_own or f"/subscriptions/{subscription}".lower() in world.directory.resources
+    return is_own or f"/subscriptions/{subscription}".lower() in world.tree.resources
 
 
 def _require_management_group(world: World, scope: Scope, name: str) -> None:
-    if name.lower() != world.tenant_id.lower() and scope.key not in world.directory.resources:
+    if name.lower() != world.tenant_id.lower() and scope.key not in world.tree.resources:
         raise errors.gateway_refusal(404, "NotFound", f"'{scope.path}' not found")
 
 
 def _require_resource(world: World, scope: Scope) -> None:
     """Azure looks at the top resource only: what is nested in it is its provider's affair."""
     resource = scope.resource
-    if resource is None or scope.key in world.directory.resources:
+    if resource is None or scope.key in world.tree.resources:
         return
     top = "/".join(scope.key.split("/")[: -resource.nesting]) if resource.nesting else scope.key
-    if top not in world.directory.resources:
+    if top not in world.tree.resources:
         raise errors.resource_not_found(resource.root, scope.group)

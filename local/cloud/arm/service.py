@@ -5,14 +5,13 @@ from __future__ import annotations
 import random
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-from local.cloud import compression
 from local.cloud.arm import (
     assignments,
     definitions,
     errors,
     federated,
+    inventory,
     locks,
     management_groups,
     metadata,
@@ -25,10 +24,11 @@ from local.cloud.arm.authentication import authenticate
 from local.cloud.arm.requests import Operation, Request
 from local.cloud.arm.settings import Settings
 from local.cloud.arm.throttle import Throttle
-from local.cloud.wire import Call, Handler, Refusal, Reply, Route
-
-if TYPE_CHECKING:
-    from local.cloud.world import World
+from local.cloud.engine import compression
+from local.cloud.engine.service import Endpoint
+from local.cloud.engine.wire import Call, Handler, Json, Refusal, Reply, Route
+from local.cloud.tenant.first_party import ARM
+from local.cloud.world import World
 
 _AUTHORIZATION = "{scope:path}/providers/Microsoft.Authorization"
 _SUBSCRIPTION = "/subscriptions/{subscription}"
@@ -83,6 +83,12 @@ class Arm:
     """Azure Resource Manager of one local cloud. ``settings`` may be changed at any time."""
 
     name = "arm"
+    endpoint = Endpoint(
+        hosts=("management.azure.com", "management.core.windows.net"),
+        paths=("subscriptions", "providers", "tenants", "metadata"),
+        audience=ARM,
+        skips_empty_segments=True,
+    )
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
@@ -94,6 +100,15 @@ class Arm:
             *(Route(method, template, self._entered(operation, template)) for method, template, operation in _OPERATIONS),
             *(Route(method, "{path:path}", self._entered(_unknown)) for method in _METHODS),
         )
+
+    @property
+    def limits(self) -> Settings:
+        """Quotas, throttling and page size."""
+        return self.settings
+
+    def state(self, world: World) -> Json:
+        """Role assignments and locks."""
+        return inventory.of(world.tree)
 
     def error(self, status: int, code: str, message: str) -> Reply:
         """An error in Azure Resource Manager's shape."""
@@ -125,7 +140,7 @@ class Arm:
         versions.check(world, call, None)
         return Reply(200, metadata.render(call, self.settings))
 
-    def _entered(self, operation: Operation, template: str = "") -> Handler:
+    def _entered(self, operation: Operation, template: str = "") -> Handler[World]:
         """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
         kind = next((kind for prefix, kind in _TYPES.items() if template.startswith(prefix)), None)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from local.cloud.crowding import Crowding
+from local.cloud.conditions.crowding import Crowding
+from local.cloud.engine.errors import InputError
+from local.cloud.engine.wire import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,16 @@ class Limits:
     reads: Bucket = Bucket(250, 25)
     writes: Bucket = Bucket(200, 10)
     deletes: Bucket = Bucket(200, 10)
+
+
+_COUNTS = (
+    "assignments_per_subscription",
+    "assignments_per_management_group",
+    "custom_roles",
+    "federated_per_identity",
+    "page_size",
+)
+_SETTABLE = (*_COUNTS, "busy_seconds")
 
 
 @dataclass(slots=True)
@@ -49,3 +63,30 @@ class Settings:
     """Base URL of Entra ID in the ``WWW-Authenticate`` of a 401; ``None`` for the origin that was called."""
     display_name: str = "Local"
     """The subscription's name."""
+
+    def as_json(self) -> Json:
+        """Every limit that the control API may set, by name."""
+        return {name: getattr(self, name) for name in _SETTABLE} | {"throttling": self.limits is not None}
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raises ``InputError`` for an unknown name or a value that does not fit."""
+        for name, value in settings.items():
+            if name == "throttling":
+                fits = isinstance(value, bool)
+            elif name == "busy_seconds":
+                fits = value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
+            elif name in _COUNTS:
+                fits = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            else:
+                raise InputError(f"unknown limit {name}: one of {', '.join([*_SETTABLE, 'throttling'])}")
+            if not fits:
+                raise InputError(f"limit {name} cannot be {value!r}")
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Sets limits from JSON; raises ``InputError``, and sets none, as ``check`` does."""
+        self.check(settings)
+        for name, value in settings.items():
+            if name == "throttling":
+                self.limits = Limits() if value else None
+            else:
+                setattr(self, name, value)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from local.cloud.arm import errors
 from local.cloud.arm.access import assigned_to
 from local.cloud.arm.scopes import Scope, exists_subscription, lineage
-from local.cloud.wire import Reply
+from local.cloud.engine.wire import Reply
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.wire import Json
+    from local.cloud.engine.wire import Json
 
 _READ = "Microsoft.Resources/subscriptions/read"
 
@@ -63,7 +63,7 @@ def locations(request: Request) -> Reply:
 
 
 def _names(request: Request) -> list[str]:
-    resources = request.world.directory.resources.values()
+    resources = request.world.tree.resources.values()
     others = [item.id.split("/")[2] for item in resources if item.id.lower().startswith("/subscriptions/")]
     return list(dict.fromkeys(name.lower() for name in (request.world.subscription_id, *others)))
 
@@ -74,7 +74,7 @@ def _touches(request: Request, held: Scope, name: str) -> bool:
 
 
 def _render(request: Request, name: str) -> Json:
-    known = request.world.directory.resources.get(f"/subscriptions/{name}".casefold())
+    known = request.world.tree.resources.get(f"/subscriptions/{name}".casefold())
     shown = (known.properties if known else {}).get("displayName", request.settings.display_name)
     return {
         "id": f"/subscriptions/{name}",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from local.cloud.arm import errors
 
 if TYPE_CHECKING:
-    from local.cloud.wire import Call
+    from local.cloud.engine.wire import Call
     from local.cloud.world import World
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-[a-z]+)?$")

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from cryptography import x509
 
+from local.cloud.engine.tokens import TokenRefused
 from local.cloud.entra.errors import refuse
-from local.cloud.first_party import TOKEN_EXCHANGE
-from local.cloud.tokens import TokenRefused
+from local.cloud.entra.state import TrustedIssuers
+from local.cloud.tenant.first_party import TOKEN_EXCHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jwt.types import Options
 
+    from local.cloud.engine.wire import Call, Refusal
     from local.cloud.entra.clients import Client
-    from local.cloud.state import Certificate, FederatedCredential
-    from local.cloud.wire import Call, Refusal
+    from local.cloud.tenant.directory import Certificate, FederatedCredential
     from local.cloud.world import World
 
 KIND = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -231,7 +232,7 @@ def _own(world: World, call: Call, assertion: str, claims: Mapping[str, Any]) ->
 
 
 def _foreign(world: World, call: Call, assertion: str, claims: Mapping[str, Any]) -> None:
-    published = world.directory.issuers.get(str(claims["iss"]))
+    published = world.of(TrustedIssuers).keys.get(str(claims["iss"]))
     if published is None:
         text = f"Request to External OIDC endpoint failed: the keys of '{claims['iss']}' cannot be read."
         raise refuse(world, call, 400, "invalid_request", 50166, text)

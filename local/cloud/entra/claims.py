@@ -11,11 +11,11 @@ import secrets
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from local.cloud.first_party import AZURE_CLI
+from local.cloud.tenant.first_party import AZURE_CLI
 
 if TYPE_CHECKING:
     from local.cloud.entra.resources import Resource
-    from local.cloud.state import AppRoleAssignment, ServicePrincipal, User
+    from local.cloud.tenant.directory import AppRoleAssignment, ServicePrincipal, User
     from local.cloud.world import World
 
 type Proof = Literal["0", "1", "2"]

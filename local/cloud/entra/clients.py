@@ -1,21 +1,25 @@
-"""The client of a token request: an application with its service principal, and its proof of who it is."""
+"""The client of a token request: an application with its service principal, as the replica that answers knows them."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus
 
-from local.cloud.entra import assertions, errors
+from local.cloud.entra import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from local.cloud.consistency import Ghosts
-    from local.cloud.entra.claims import Proof
-    from local.cloud.state import Application, Certificate, FederatedCredential, Password, Registered, ServicePrincipal
-    from local.cloud.wire import Call
+    from local.cloud.conditions.consistency import Ghosts
+    from local.cloud.engine.wire import Call
+    from local.cloud.tenant.directory import (
+        Application,
+        Certificate,
+        FederatedCredential,
+        Password,
+        Registered,
+        ServicePrincipal,
+    )
     from local.cloud.world import World
 
 
@@ -56,31 +60,6 @@ class Client:
         return (item for holder, item in self.ghosts.of(kind) if holder in own)
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """Who has signed in, and how."""
-
-    principal: ServicePrincipal
-    proof: Proof
-    federated: bool = False
-    """Whether by another issuer's word."""
-
-
-def authenticate(world: World, call: Call, form: Mapping[str, str]) -> SignIn:
-    """The client that sent this form and how it proved itself; raises ``Refusal``."""
-    client_id, secret = _basic(call) or (form.get("client_id"), form.get("client_secret"))
-    if not client_id:
-        raise errors.missing(world, call, "client_id")
-    client = find(world, call, client_id.lower())
-    assertion = form.get("client_assertion")
-    if assertion and form.get("client_assertion_type") == assertions.KIND:
-        return SignIn(client.principal, "2", assertions.check(world, call, client, assertion))
-    if not secret:
-        raise errors.no_credential(world, call)
-    _check_secret(world, call, client, secret)
-    return SignIn(client.principal, "1")
-
-
 def find(world: World, call: Call, client_id: str) -> Client:
     """The client with this id, if this replica knows it and it is enabled; raises ``Refusal``."""
     application, ahead = _known(world, "application", world.directory.application_of(client_id), client_id)
@@ -110,25 +89,3 @@ def _enabled(world: World, principal: ServicePrincipal) -> bool:
     if disabled and not world.ghosts.holds("enabled", principal.id):
         return False
     return world.consistency.sees("entra", "enabled", principal.id)
-
-
-def _basic(call: Call) -> tuple[str, str] | None:
-    """Client id and secret from HTTP Basic, each form-encoded first (RFC 6749, 2.3.1)."""
-    scheme, _, encoded = call.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:
-        return None
-    return unquote_plus(client_id), unquote_plus(secret)
-
-
-def _check_secret(world: World, call: Call, client: Client, secret: str) -> None:
-    now = world.clock.now()
-    same = [found for found in client.passwords() if found.secret == secret]
-    seen = [found for found in same if world.consistency.sees("entra", "secret", found.key_id)]
-    if not seen:
-        raise errors.wrong_secret(world, call, client.app_id)
-    if not any(found.start <= now < found.end for found in seen):
-        raise errors.expired_secret(world, call, client.app_id)

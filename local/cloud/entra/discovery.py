@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from local.cloud.engine.tokens import issuers_of
+from local.cloud.engine.wire import Call, Reply
 from local.cloud.entra import errors
 from local.cloud.entra.token import check_tenant
-from local.cloud.tokens import issuers_of
-from local.cloud.wire import Call, Reply
 
 if TYPE_CHECKING:
     from local.cloud.world import World

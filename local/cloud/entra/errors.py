@@ -10,7 +10,7 @@ import datetime as dt
 import uuid
 from typing import TYPE_CHECKING
 
-from local.cloud.wire import Call, Refusal, Reply
+from local.cloud.engine.wire import Call, Refusal, Reply
 
 if TYPE_CHECKING:
     from local.cloud.world import World

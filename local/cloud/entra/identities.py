@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from local.cloud.engine.errors import InputError
+from local.cloud.engine.tokens import issuers_of
 from local.cloud.entra import claims
-from local.cloud.tokens import issuers_of
-from local.cloud.wire import InputError
 
 if TYPE_CHECKING:
     from local.cloud.entra.resources import Resource
-    from local.cloud.state import Identity
+    from local.cloud.tenant.directory import Identity
     from local.cloud.world import World
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from local.cloud import first_party
+from local.cloud.tenant import first_party
 
 if TYPE_CHECKING:
-    from local.cloud.state import Application, ServicePrincipal
+    from local.cloud.tenant.directory import Application, ServicePrincipal
     from local.cloud.world import World
 
 

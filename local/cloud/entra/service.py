@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from local.cloud.engine.service import REST, Endpoint
+from local.cloud.engine.wire import Call, Reply, Route
 from local.cloud.entra import discovery, token
-from local.cloud.wire import Call, Reply, Route
+from local.cloud.world import World
 
-if TYPE_CHECKING:
-    from local.cloud.world import World
+_ENDPOINT = Endpoint(
+    hosts=("login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net"),
+    paths=(REST,),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Entra:
     """``login.microsoftonline.com``."""
 
     name: str = "entra"
-    routes: tuple[Route, ...] = (
+    endpoint: Endpoint = _ENDPOINT
+    routes: tuple[Route[World], ...] = (
         Route("POST", "/{tenant}/oauth2/v2.0/token", token.version_2),
         Route("POST", "/{tenant}/oauth2/token", token.version_1),
         Route("GET", "/common/discovery/instance", discovery.instance),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from local.cloud.engine.wire import Call, Refusal, Reply
 from local.cloud.entra import claims, errors
-from local.cloud.entra.clients import authenticate
+from local.cloud.entra.authentication import authenticate
 from local.cloud.entra.resources import Resource, resolve
-from local.cloud.first_party import TOKEN_EXCHANGE
-from local.cloud.wire import Call, Refusal, Reply
+from local.cloud.tenant.first_party import TOKEN_EXCHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.cloud.entra.clients import SignIn
-    from local.cloud.state import ServicePrincipal
+    from local.cloud.entra.authentication import SignIn
+    from local.cloud.tenant.directory import ServicePrincipal
     from local.cloud.world import World
 
 _ELSEWHERE = {

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local.cloud.engine.tokens import TokenRefused
 from local.cloud.graph import errors
-from local.cloud.tokens import TokenRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from local.cloud.wire import Call
+    from local.cloud.engine.wire import Call
     from local.cloud.world import World
 
 OWNED = "Application.ReadWrite.OwnedBy"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from local.cloud.graph import access, bodies, errors, names, objects, queries, users
 from local.cloud.graph.request import done, identifier
 from local.cloud.graph.service_principals import addressed
-from local.cloud.state import AppRoleAssignment, ServicePrincipal, User
+from local.cloud.tenant.directory import AppRoleAssignment, ServicePrincipal, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json, Reply
 
 type Holder = ServicePrincipal | User
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, certificates, errors, filters, objects, owners, passwords, queries, schema
+from local.cloud.graph import access, bodies, certificates, clients, errors, objects, owners, passwords, schema
 from local.cloud.graph.instants import written
 from local.cloud.graph.request import done, misfit, text
-from local.cloud.state import Application
+from local.cloud.tenant.directory import Application
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json, Reply
 
 _NAME = 256
 _PERSONAL = {"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
@@ -23,46 +21,13 @@ _AUDIENCES = {"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosof
 
 def addressed(request: Request) -> Application:
     """The application that the path names by id, by client id or by unique name, or 404."""
-    params = request.call.params
-    if "app_id" in params:
-        app_id = request.guid("app_id")
-        return objects.existing(request, request.directory.application_of(app_id), app_id, Application)
-    if "unique_name" in params:
+    if "unique_name" in request.call.params:
         name = request.param("unique_name")
         return objects.existing(request, request.directory.applications.named(name), name, Application)
-    object_id = request.guid("id")
-    return objects.existing(request, request.directory.applications.get(object_id), object_id, Application)
+    return clients.addressed(request, Application, request.directory.applications)
 
 
-def listed(request: Request) -> Reply:
-    """``GET /applications``."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return queries.many(request, bodies.APPLICATION, _candidates(request))
-
-
-def counted(request: Request) -> Reply:
-    """``GET /applications/$count``."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return queries.count(request, bodies.APPLICATION, _candidates(request))
-
-
-def _candidates(request: Request) -> Iterable[Application]:
-    """All that live, or the one with the client id that the filter asks for."""
-    app_id = filters.wanted_app_id(request.call.query.get("$filter"))
-    if app_id is None:
-        return objects.living(request, Application, request.directory.applications)
-    return objects.by_app_id(request, Application, request.directory.application_of(app_id), app_id)
-
-
-def read(request: Request) -> Reply:
-    """``GET /applications/{id}``."""
-    return queries.one(request, bodies.APPLICATION, readable(request))
-
-
-def readable(request: Request) -> Application:
-    """The application that the path names, if the caller may read it."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return addressed(request)
+READS = clients.Reads(Application, bodies.APPLICATION, lambda directory: directory.applications, addressed)
 
 
 def create(request: Request) -> Reply:

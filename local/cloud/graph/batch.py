@@ -10,17 +10,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from local.cloud.dispatch import addressed, handle
-from local.cloud.faults import Answer, Delay
+from local.cloud.engine.dispatch import addressed, handle
+from local.cloud.engine.effects import Answer, Delay
+from local.cloud.engine.ledger import Entry
+from local.cloud.engine.wire import Call, Reply, read_query
 from local.cloud.graph import errors, names
-from local.cloud.ledger import Entry
-from local.cloud.wire import Call, Reply, read_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.cloud.engine.service import Service
+    from local.cloud.engine.wire import Json
     from local.cloud.graph.access import Caller
-    from local.cloud.wire import Json, Service
     from local.cloud.world import World
 
 MOST = 20
@@ -29,7 +30,7 @@ _PARTS = {"id", "method", "url", "headers", "body", "dependsOn"}
 _FAILED = 400
 
 
-def answer(world: World, call: Call, caller: Caller, service: Service) -> Reply:
+def answer(world: World, call: Call, caller: Caller, service: Service[World]) -> Reply:
     """The replies to all requests of the batch; refuses a batch that is malformed as a whole."""
     items = _items(call)
     replies: dict[str, Reply] = {}
@@ -40,7 +41,7 @@ def answer(world: World, call: Call, caller: Caller, service: Service) -> Reply:
     return Reply(200, body, {"Content-Type": "application/json"})
 
 
-def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service) -> Reply:
+def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service[World]) -> Reply:
     call = addressed(service, _call(outer, item))
     needed = [str(name).lower() for name in item.get("dependsOn") or ()]
     if any(name not in replies or replies[name].status >= _FAILED for name in needed):
@@ -52,7 +53,7 @@ def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping
     return reply
 
 
-def _struck(world: World, call: Call, service: Service) -> tuple[str, Reply]:
+def _struck(world: World, call: Call, service: Service[World]) -> tuple[str, Reply]:
     """The outcome of a request under the faults in force; an answer that never comes is a 504 within the batch."""
     effect = world.faults.strike(service.name, call.method, call.path)
     if isinstance(effect, Answer):

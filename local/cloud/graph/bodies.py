@@ -7,18 +7,18 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.cloud import first_party
 from local.cloud.graph import schema
 from local.cloud.graph.instants import written
 from local.cloud.graph.queries import Kind
-from local.cloud.state import Application, Group, ServicePrincipal, User
+from local.cloud.tenant import first_party
+from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from local.cloud.engine.wire import Json
     from local.cloud.graph.request import Request
-    from local.cloud.state import AppRoleAssignment, Certificate, FederatedCredential, Password
-    from local.cloud.wire import Json
+    from local.cloud.tenant.directory import AppRoleAssignment, Certificate, FederatedCredential, Password
 
 
 def _filled(defaults: Mapping[str, Any], properties: Mapping[str, Any]) -> Json:

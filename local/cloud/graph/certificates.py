@@ -10,12 +10,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from local.cloud.graph import errors, instants
-from local.cloud.state import Certificate
+from local.cloud.tenant.directory import Certificate
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json
     from local.cloud.graph.request import Request
-    from local.cloud.state import Application, ServicePrincipal
-    from local.cloud.wire import Json
+    from local.cloud.tenant.directory import Application, ServicePrincipal
 
 
 def replace(request: Request, holder: Application | ServicePrincipal, sent: object) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from local.cloud.wire import Call
+    from local.cloud.engine.wire import Call
 
 _FEW = 20
 _BASE = tuple(

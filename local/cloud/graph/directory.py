@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from local.cloud.engine.wire import Reply
 from local.cloud.graph import access, errors, memberships, names, objects, queries
 from local.cloud.graph.request import identifiers, texts
-from local.cloud.state import Application, Group, ServicePrincipal, User
-from local.cloud.wire import Reply
+from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json
 
 _IDS = 1_000
 """https://learn.microsoft.com/graph/api/directoryobject-getbyids."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from local.cloud.graph import access, bodies, errors, names, queries, schema
 from local.cloud.graph.applications import addressed, changeable
 from local.cloud.graph.request import done, misfit, text
-from local.cloud.state import FederatedCredential
+from local.cloud.tenant.directory import FederatedCredential
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.state import Application
-    from local.cloud.wire import Json, Reply
+    from local.cloud.tenant.directory import Application
 
 RESOURCE = "FederatedIdentityCredential"
 MOST = 600

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import access, bodies, errors, memberships, objects, queries, schema
 from local.cloud.graph.request import done, misfit, reference, referenced, text, texts
-from local.cloud.state import Group, ServicePrincipal
+from local.cloud.tenant.directory import Group, ServicePrincipal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json, Reply
 
 _NAME = 256
 _NICKNAME = 64

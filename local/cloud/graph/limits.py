@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.crowding import Crowding
+from local.cloud.conditions.crowding import Crowding
+from local.cloud.engine.errors import InputError
+from local.cloud.engine.wire import Refusal
 from local.cloud.graph import errors
-from local.cloud.wire import InputError, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from local.cloud.world import World
 
 
@@ -71,14 +74,18 @@ class Limits:
     _crowding: Crowding = field(default_factory=Crowding)
     _buckets: dict[tuple[str, str], Bucket] = field(default_factory=dict)
 
-    def configure(self, settings: dict[str, Any]) -> None:
-        """Sets limits from JSON; raises ``InputError`` for an unknown name or a value that is not a number or ``null``."""
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Raises ``InputError`` for an unknown name or a value that is not a number or ``null``."""
         known = {item.name for item in fields(self) if not item.name.startswith("_")}
         for name, value in settings.items():
             if name not in known:
                 raise InputError(f"unknown limit {name}: one of {', '.join(sorted(known))}")
             if not _fits(name, value):
                 raise InputError(f"limit {name} cannot be {value!r}")
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Sets limits from JSON; raises ``InputError``, and sets none, as ``check`` does."""
+        self.check(settings)
         for name, value in settings.items():
             setattr(self, name, value)
         self._buckets.clear()
@@ -89,7 +96,7 @@ class Limits:
 
     def begin_change(self, world: World, object_id: str) -> None:
         """Refuses a change of an object that is being changed."""
-        if self._crowding.meets(world, object_id, self.busy_seconds):
+        if self._crowding.meets(world.consistency, object_id, self.busy_seconds):
             raise crowded()
 
     def check_objects(self, world: World) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import access, bodies, errors, names, objects, queries
 from local.cloud.graph.request import identifiers
-from local.cloud.state import Group, User
+from local.cloud.tenant.directory import Group, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local.cloud.engine.wire import Reply
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Reply
     from local.cloud.world import World
 
 _CHECKED = 20

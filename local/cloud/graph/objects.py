@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from local.cloud.graph import errors, names, types
 from local.cloud.graph.request import misfit
-from local.cloud.state import Application, Group, ServicePrincipal, User
+from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json
     from local.cloud.graph.request import Request
-    from local.cloud.state import Directory
-    from local.cloud.wire import Json
+    from local.cloud.tenant.directory import Directory
 
 type DirectoryObject = Application | ServicePrincipal | Group | User
 

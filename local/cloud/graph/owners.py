@@ -8,9 +8,9 @@ from local.cloud.graph import access, errors, memberships, objects, queries
 from local.cloud.graph.request import done, referenced
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Reply
     from local.cloud.graph.request import Request
-    from local.cloud.state import Application, Group, ServicePrincipal
-    from local.cloud.wire import Reply
+    from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 
 type Owned = Application | ServicePrincipal | Group
 

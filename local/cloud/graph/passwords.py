@@ -6,15 +6,15 @@ import math
 import string
 from typing import TYPE_CHECKING
 
+from local.cloud.engine.wire import Refusal
 from local.cloud.graph import bodies, errors, instants, names, objects, types
 from local.cloud.graph.request import done
-from local.cloud.state import Application, Password
-from local.cloud.wire import Refusal
+from local.cloud.tenant.directory import Application, Password
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.state import ServicePrincipal
-    from local.cloud.wire import Json, Reply
+    from local.cloud.tenant.directory import ServicePrincipal
     from local.cloud.world import World
 
 DEFAULT_YEARS = 2

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import access, errors, names, objects, queries
 from local.cloud.graph.request import done, misfit, text
-from local.cloud.state import PermissionGrant, ServicePrincipal, User
+from local.cloud.tenant.directory import PermissionGrant, ServicePrincipal, User
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json, Reply
 
 _RESOURCE = "OAuth2PermissionGrant"
 _PROPERTIES = {"clientId", "consentType", "principalId", "resourceId", "scope"}

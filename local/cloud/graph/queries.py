@@ -11,12 +11,12 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from local.cloud.engine.wire import Json, Reply
 from local.cloud.graph import errors, filters, names, schema, types
-from local.cloud.wire import Json, Reply
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Call
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Call
 
 PAGE = 100
 MOST = 999

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from local.cloud.graph import access, bodies, errors, memberships, names, objects, permission_grants, queries
 from local.cloud.graph.request import done
 from local.cloud.graph.service_principals import in_use
-from local.cloud.state import Application, Group, ServicePrincipal, User
+from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from local.cloud.engine.wire import Reply
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Reply
 
 KEPT = 30 * 86_400.0
 """Seconds until what was deleted is gone: https://learn.microsoft.com/graph/api/resources/directory."""

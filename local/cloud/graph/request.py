@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local.cloud.engine.wire import Json, Reply
 from local.cloud.graph import errors, names
 from local.cloud.graph.types import GUID_TEXT
-from local.cloud.wire import Json, Reply
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Call
     from local.cloud.graph.access import Caller
     from local.cloud.graph.limits import Limits
-    from local.cloud.state import Directory
-    from local.cloud.wire import Call
+    from local.cloud.tenant.directory import Directory
     from local.cloud.world import World
 
 type Handler = Callable[["Request"], Reply]

@@ -24,10 +24,10 @@ from local.cloud.graph import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from local.cloud.engine.wire import Reply
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Handler, Request
-    from local.cloud.state import Application, Group, ServicePrincipal
-    from local.cloud.wire import Reply
+    from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 
 
 class Row(NamedTuple):
@@ -106,18 +106,18 @@ def _functions(*paths: str) -> tuple[Row, ...]:
 
 
 _APPLICATIONS: tuple[Row, ...] = (
-    Row("GET", "/applications", applications.listed, queries.LIST),
+    Row("GET", "/applications", applications.READS.listed, queries.LIST),
     Row("POST", "/applications", applications.create),
-    Row("GET", "/applications/$count", applications.counted, queries.COUNT),
+    Row("GET", "/applications/$count", applications.READS.counted, queries.COUNT),
     Row("PATCH", _NAMED, applications.upsert),
     *_below(_APPLICATION, [Row("PATCH", "", applications.update)]),
     *_below(
         (*_APPLICATION, _NAMED),
         [
-            Row("GET", "", applications.read, queries.ONE),
+            Row("GET", "", applications.READS.read, queries.ONE),
             Row("DELETE", "", applications.delete),
             *_secrets(applications.changeable),
-            *_owners(applications.readable, applications.changeable, owners.looked_up_and_added),
+            *_owners(applications.READS.readable, applications.changeable, owners.looked_up_and_added),
             Row("GET", _FEDERATED, federated.listed, queries.LIST),
             Row("POST", _FEDERATED, federated.create),
             *_below(
@@ -133,18 +133,18 @@ _APPLICATIONS: tuple[Row, ...] = (
 )
 
 _SERVICE_PRINCIPALS: tuple[Row, ...] = (
-    Row("GET", "/servicePrincipals", service_principals.listed, queries.LIST),
+    Row("GET", "/servicePrincipals", service_principals.READS.listed, queries.LIST),
     Row("POST", "/servicePrincipals", service_principals.create),
-    Row("GET", "/servicePrincipals/$count", service_principals.counted, queries.COUNT),
+    Row("GET", "/servicePrincipals/$count", service_principals.READS.counted, queries.COUNT),
     Row("PATCH", "/servicePrincipals(appId='{app_id}')", service_principals.upsert),
     *_below(
         _PRINCIPAL,
         [
-            Row("GET", "", service_principals.read, queries.ONE),
+            Row("GET", "", service_principals.READS.read, queries.ONE),
             Row("PATCH", "", service_principals.update),
             Row("DELETE", "", service_principals.delete),
             *_secrets(service_principals.changeable),
-            *_owners(service_principals.readable, service_principals.changeable, owners.looked_up_and_added),
+            *_owners(service_principals.READS.readable, service_principals.changeable, owners.looked_up_and_added),
             Row("GET", "/ownedObjects", service_principals.owned_objects, queries.MIXED),
             Row("GET", "/appRoleAssignments", app_roles.held, queries.LIST),
             Row("POST", "/appRoleAssignments", app_roles.hold),

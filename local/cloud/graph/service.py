@@ -9,20 +9,24 @@ from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from local.cloud import compression
-from local.cloud.graph import access, batch, costs, errors, instants, queries
+from local.cloud.engine import compression
+from local.cloud.engine.service import Endpoint
+from local.cloud.engine.wire import Call, Json, Reply, Route
+from local.cloud.graph import access, batch, costs, errors, instants, inventory, queries
 from local.cloud.graph.limits import Limits
 from local.cloud.graph.request import Request
 from local.cloud.graph.routes import TABLE
-from local.cloud.wire import Call, Reply, Route
+from local.cloud.tenant.first_party import GRAPH
+from local.cloud.world import World
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Handler as RouteHandler
     from local.cloud.graph.request import Handler
-    from local.cloud.wire import Handler as RouteHandler
-    from local.cloud.world import World
 
 VERSIONS = ("v1.0", "beta")
 """Both show the same resources, in the shape of v1.0."""
+
+_ENDPOINT = Endpoint(hosts=("graph.microsoft.com",), paths=VERSIONS, audience=GRAPH, skips_empty_segments=True)
 
 _SHOW_USAGE = 0.8
 """Above this share of a limit, replies tell it: https://learn.microsoft.com/graph/throttling-limits."""
@@ -33,11 +37,12 @@ _SERVER = {"DataCenter": "Local", "Slice": "E", "Ring": "5", "ScaleUnit": "000",
 
 @dataclass(slots=True)
 class Graph:
-    """Satisfies ``local.cloud.wire.Service``. ``limits`` may be changed while the cloud runs."""
+    """``graph.microsoft.com``. ``limits`` may be changed while the cloud runs."""
 
     limits: Limits = field(default_factory=Limits)
     name: str = field(default="graph", init=False)
-    routes: tuple[Route, ...] = field(init=False)
+    endpoint: Endpoint = field(default=_ENDPOINT, init=False)
+    routes: tuple[Route[World], ...] = field(init=False)
     _chance: random.Random = field(default_factory=lambda: random.Random(0), init=False)
     """What request ids are drawn from; object ids have the world's own."""
 
@@ -48,7 +53,7 @@ class Graph:
             (method, "/{rest:path}", self._around(_missing, queries.LIST))
             for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
         ]
-        batched: list[tuple[str, str, RouteHandler]] = [("POST", "/$batch", self._batch)]
+        batched: list[tuple[str, str, RouteHandler[World]]] = [("POST", "/$batch", self._batch)]
         table = [*batched, *handled, *rest]
         self.routes = tuple(Route(method, f"/{version}{path}", to) for version in VERSIONS for method, path, to in table)
 
@@ -72,7 +77,11 @@ class Graph:
             headers["x-ms-resource-unit"] = str(costs.units(call))
         return replace(reply, body=_identified(world, reply, request_id, client_id), headers=headers | _typed(reply))
 
-    def _around(self, handler: Handler, options: frozenset[str]) -> RouteHandler:
+    def state(self, world: World) -> Json:
+        """Directory objects and what belongs to them."""
+        return inventory.of(world.directory)
+
+    def _around(self, handler: Handler, options: frozenset[str]) -> RouteHandler[World]:
         def handle(world: World, call: Call) -> Reply:
             caller = access.identify(world, call)
             call = _plain(call)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, certificates, errors, filters, objects, owners, passwords, queries, schema
+from local.cloud.graph import access, bodies, certificates, clients, errors, objects, owners, passwords, queries, schema
 from local.cloud.graph.request import done, text
-from local.cloud.state import Application, Group, ServicePrincipal
+from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json, Reply
 
 _FOREIGN = "When using this permission, the backing application of the service principal being created must in the local tenant"
 """The service's own wording, said as well when its replica has not seen the application yet:
@@ -21,42 +21,10 @@ https://github.com/hashicorp/terraform-provider-azuread/issues/581."""
 
 def addressed(request: Request) -> ServicePrincipal:
     """The service principal that the path names by id or by client id, or 404."""
-    if "app_id" in request.call.params:
-        app_id = request.guid("app_id")
-        return objects.existing(request, request.directory.principal_of(app_id), app_id, ServicePrincipal)
-    object_id = request.guid("id")
-    found = request.directory.service_principals.get(object_id)
-    return objects.existing(request, found, object_id, ServicePrincipal)
+    return clients.addressed(request, ServicePrincipal, request.directory.service_principals)
 
 
-def listed(request: Request) -> Reply:
-    """``GET /servicePrincipals``."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return queries.many(request, bodies.SERVICE_PRINCIPAL, _candidates(request))
-
-
-def counted(request: Request) -> Reply:
-    """``GET /servicePrincipals/$count``."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return queries.count(request, bodies.SERVICE_PRINCIPAL, _candidates(request))
-
-
-def _candidates(request: Request) -> Iterable[ServicePrincipal]:
-    app_id = filters.wanted_app_id(request.call.query.get("$filter"))
-    if app_id is None:
-        return objects.living(request, ServicePrincipal, request.directory.service_principals)
-    return objects.by_app_id(request, ServicePrincipal, request.directory.principal_of(app_id), app_id)
-
-
-def read(request: Request) -> Reply:
-    """``GET /servicePrincipals/{id}``."""
-    return queries.one(request, bodies.SERVICE_PRINCIPAL, readable(request))
-
-
-def readable(request: Request) -> ServicePrincipal:
-    """The service principal that the path names, if the caller may read it."""
-    request.caller.require(access.READ_APPLICATIONS)
-    return addressed(request)
+READS = clients.Reads(ServicePrincipal, bodies.SERVICE_PRINCIPAL, lambda directory: directory.service_principals, addressed)
 
 
 def create(request: Request) -> Reply:

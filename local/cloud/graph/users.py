@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from local.cloud.graph import access, bodies, errors, names, objects, queries, schema
 from local.cloud.graph.request import done, misfit, text
-from local.cloud.state import User
+from local.cloud.tenant.directory import User
 
 if TYPE_CHECKING:
+    from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
-    from local.cloud.wire import Json, Reply
 
 _NAME = 256
 _NICKNAME = 64

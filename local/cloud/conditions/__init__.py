@@ -1,0 +1,1 @@
+"""What goes wrong, as Azure lets it: late replication, faults on demand, changes that meet."""

@@ -1,0 +1,15 @@
+"""What is in the tenant, as the control API lists it: enough for a test to assert that nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from local.cloud.engine.service import HoldsState, Service
+from local.cloud.engine.wire import Json
+from local.cloud.world import World
+
+
+def of(world: World, services: Iterable[Service[World]]) -> Json:
+    """What all these services hold, in one object."""
+    kept = [service.state(world) for service in services if isinstance(service, HoldsState)]
+    return {name: listed for part in kept for name, listed in part.items()}

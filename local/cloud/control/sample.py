@@ -1,0 +1,66 @@
+"""The sample that every local cloud starts with: a small tenant around one broker."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from local import snapshots
+from local.cloud.control import deployment, provision
+
+if TYPE_CHECKING:
+    from local.cloud.tenant.directory import Application, ServicePrincipal
+    from local.cloud.world import World
+
+BROKER = "leasehold"
+
+
+def furnish(world: World, *, groups: bool = False) -> None:
+    """Fills a world that holds Microsoft's own applications and nothing else.
+
+    The broker may do what one that is deployed may, over the resource groups ``app`` and ``data``; with ``groups`` what one
+    may whose roles use ``azure_groups``.
+    """
+    for name in ("app", "data"):
+        provision.resource_group(world, name)
+    api, principal = _broker_api(world)
+    broker = provision.identity(world, BROKER, "user_assigned", deployment.identity_id(world))
+    for permission in deployment.graph_permissions(groups=groups):
+        provision.app_role(world, provision.holder(world, broker.object_id), permission)
+    deployment.place(world, deployment.ids(world, broker, api, principal))
+    _people(world)
+    provision.application(world, "legacy", owners=[broker.object_id])
+    provision.group(world, "readers")
+
+
+furnish_with_groups = partial(furnish, groups=True)
+
+
+def deployed_settings(world: World) -> dict[str, str]:
+    """The settings of the function app that a deployment of this world's broker would make."""
+    directory = world.directory
+    api, principal = directory.application_of(directory.broker_app_id), directory.principal_of(directory.broker_app_id)
+    if api is None or principal is None:
+        raise LookupError("the world has no broker")
+    known = deployment.ids(world, directory.identities[BROKER], api, principal)
+    return snapshots.read("app", known).settings
+
+
+def _broker_api(world: World) -> tuple[Application, ServicePrincipal]:
+    """The API that callers of the broker ask tokens for, registered as ``infra/entra.sh`` does it."""
+    given = deployment.application()
+    api, principal = provision.application(world, given["displayName"], given)
+    # Groups are no right of the API's: here tokens name them, so that callers with groups can be tried out.
+    api.properties |= {"identifierUris": [f"api://{api.app_id}"], "groupMembershipClaims": "SecurityGroup"}
+    world.directory.broker_app_id = api.app_id
+    return api, principal
+
+
+def _people(world: World) -> None:
+    admin = provision.identity(world, "admin", "application")
+    provision.app_role(world, provision.holder(world, admin.object_id), "Leasehold.Admin")
+    auditor = provision.identity(world, "auditor", "application")
+    provision.app_role(world, provision.holder(world, auditor.object_id), "Leasehold.Auditor")
+    provision.identity(world, "vm-web", "system_assigned")
+    provision.identity(world, "fn-orders", "user_assigned")
+    provision.identity(world, "stranger", "user_assigned")

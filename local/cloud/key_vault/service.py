@@ -1,0 +1,32 @@
+"""Key Vault as the server sees it: its names, which answer that there is no Key Vault yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from local.cloud.engine.service import Endpoint
+from local.cloud.engine.wire import Call, Json, Reply, Route
+from local.cloud.world import World
+
+_ENDPOINT = Endpoint(hosts=("*.vault.azure.net",))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVault:
+    """``*.vault.azure.net``."""
+
+    name: str = "key_vault"
+    endpoint: Endpoint = _ENDPOINT
+    routes: tuple[Route[World], ...] = ()
+
+    def error(self, status: int, code: str, message: str) -> Reply:
+        """Key Vault's shape."""
+        return Reply(status, {"error": {"code": code, "message": message}})
+
+    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+        """Nothing to add."""
+        return reply
+
+    def state(self, world: World) -> Json:
+        """No secret can be stored."""
+        return {"vault_secrets": []}

@@ -1,0 +1,26 @@
+"""The list of services. Add one here: a folder with a class that is a ``local.cloud.engine.service.Service``, and its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from local.cloud.arm.service import Arm
+from local.cloud.engine.service import Service
+from local.cloud.entra.service import Entra
+from local.cloud.graph.service import Graph
+from local.cloud.imds.service import ManagedIdentity
+from local.cloud.key_vault.service import KeyVault
+from local.cloud.world import World
+
+AZURE: tuple[Callable[[], Service[World]], ...] = (
+    Entra,
+    Graph,
+    Arm,
+    KeyVault,
+    ManagedIdentity,
+)
+
+
+def names() -> list[str]:
+    """Every name in the public cloud that some service answers to; one with ``*`` stands for all below it."""
+    return [name for service in AZURE for name in service().endpoint.hosts]
