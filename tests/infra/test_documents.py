@@ -22,7 +22,12 @@ from tests.triggers.app import App
 ROOT = INFRA.parent
 DEPLOY = ROOT / "docs" / "deploy.md"
 THREATS = ROOT / "docs" / "threat-model.md"
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "local" / "COVERAGE.md"]
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "local" / "COVERAGE.md",
+    ROOT / "tests" / "README.md",
+]
 
 
 def _named(pattern: str) -> list[str]:
@@ -72,6 +77,14 @@ def test_every_test_that_is_called_as_witness_exists(name: str) -> None:
 def test_every_file_that_is_pointed_at_exists(path: str) -> None:
     """In any document; with ``*`` it is a pattern."""
     assert any(ROOT.glob(path))
+
+
+def test_the_map_of_the_tests_has_every_folder() -> None:
+    """``tests/README.md``: a folder that is not there is one that nobody finds."""
+    folders = {path.parent.relative_to(ROOT / "tests").as_posix() for path in (ROOT / "tests").rglob("*.py")} - {"."}
+    mapped = set(re.findall(r"^\| `tests/([\w/]+)/`", (ROOT / "tests" / "README.md").read_text(), re.MULTILINE))
+
+    assert {folder for folder in folders if folder.count("/") < 2} == mapped
 
 
 async def test_the_logic_apps_action_makes_one_lease_however_often_it_posts() -> None:
