@@ -101,9 +101,10 @@ def _put(cloud: Cloud, title: str, endpoint: str = "library", **options: Any) ->
 
 def test_it_has_a_port_and_is_found_by_path_and_by_name(library: Cloud) -> None:
     """The certificate covers its names as well."""
-    named = {"headers": {"host": "one.library.example"}, "extensions": {"sni_hostname": "one.library.example"}}
+    name = "one.library.example"
     statuses = [_put(library, "own"), _put(library, "shared", "all_tls")]
-    reply = library.http.get(f"{library.endpoints['all_tls']}/nothing", **named)
+    url = f"{library.endpoints['all_tls']}/nothing"
+    reply = library.http.get(url, headers={"host": name}, extensions={"sni_hostname": name})
     assert ([201, 201], 501, "NotImplemented") == (statuses, reply.status_code, reply.json()["library"])
 
 
