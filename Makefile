@@ -15,7 +15,7 @@ python := .venv/bin/python
 # Node brings certificate authorities of its own; this makes it trust the machine's as well.
 npm := PATH="$(CURDIR)/.venv/bin:$$PATH" NODE_USE_SYSTEM_CA=1 .venv/bin/npm --loglevel=error --no-fund --no-audit --no-update-notifier
 
-.PHONY: help setup up demo test check bench soak schedules mutation lock package snapshots azure-cli-check
+.PHONY: help setup up demo test check bench soak schedules mutation lock package contract snapshots azure-cli-check
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -30,12 +30,13 @@ demo: setup ## one lease's life, told step by step
 test: setup ## the whole test suite
 	@$(python) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
-check: $(venv) ## format, lint, types, layers, sizes: what CI runs before the tests
+check: $(venv) ## format, lint, types, layers, sizes, contract: what CI runs before the tests
 	@.venv/bin/ruff format --check --quiet . || { echo 'run: .venv/bin/ruff format'; exit 1; }
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 	@$(python) -m tests.check_sizes
+	@$(python) -m infra.contract --check
 
 bench: setup ## measure
 	@exec $(python) -m tests.bench
@@ -65,6 +66,9 @@ lock: ## resolve the dependencies anew: requirements*.txt and the storage emulat
 
 package: $(venv) ## the app with its libraries for Azure's Linux, as build/leasehold.zip
 	@exec $(python) -m infra.package
+
+contract: $(venv) ## docs/openapi.json anew, from what the code declares
+	@exec $(python) -m infra.contract
 
 snapshots: $(venv) ## work out anew what infra/ comes down to (needs the Bicep compiler)
 	@exec $(python) -m tests.infra.compiler

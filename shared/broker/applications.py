@@ -11,6 +11,7 @@ from shared.core.audit import AuditEvent, Outcome
 from shared.core.closed_application import closed
 from shared.core.errors import Malformed, PreconditionFailed, Upstream
 from shared.core.names import ObjectId
+from shared.core.ports.documents import Version
 from shared.core.role import ApplicationSecretTarget, Role
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ async def _looked_at(ports: Ports, target: ApplicationSecretTarget, unread: list
 
 async def _note(ports: Ports, request_id: str, role: Role, target: ApplicationSecretTarget) -> None:
     try:
-        await ports.roles.put(role.with_target(target), expected=role.version)
+        await ports.roles.put(role.with_target(target), expected=Version(role.version))
     except PreconditionFailed:
         return  # written meanwhile, and so looked at anew
     why = "; ".join(fault.message for fault in closed(target)) or "the broker may make secrets on it, as far as is known"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from shared.broker import rules
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
@@ -11,19 +9,16 @@ from shared.core.closed_application import require_open
 from shared.core.errors import Conflict, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
+from shared.core.ports.documents import ANY, Expect
 from shared.core.role import Role
-from shared.core.role_document import read_role
 from shared.resilience.priority import limit_deadline
 
 
-async def put_role(
-    ports: Ports, actor: Actor, name: RoleName, document: Any, *, expected: str | None, dry_run: bool = False
-) -> Role:
-    """Checks the document, looks its names up in Azure, and stores it unless it is a dry run.
+async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False) -> Role:
+    """Checks the role, looks its names up in Azure, and stores it unless it is a dry run.
 
-    ``expected`` as in ``Roles.put``. Raises ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
+    Raises ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
     """
-    role = read_role(name, document)
     _refuse_other_tenants(ports, role)
     _refuse_protected(ports, role)
     with limit_deadline(ports.within(ports.timing.throttled)):
@@ -36,13 +31,18 @@ async def put_role(
         return role
     stored = await ports.roles.put(role, expected=expected)
     warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, stored))
-    await ports.audit.record(actor.done(ports, "put_role", role=name, reason=warned))
+    await ports.audit.record(actor.done(ports, "put_role", role=role.name, reason=warned))
     return stored
+
+
+async def find_role(ports: Ports, name: RoleName) -> Role | None:
+    """The role, if there is one."""
+    return await ports.roles.get(name)
 
 
 async def get_role(ports: Ports, name: RoleName) -> Role:
     """Raises ``NotFound``."""
-    role = await ports.roles.get(name)
+    role = await find_role(ports, name)
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     return role
@@ -53,7 +53,7 @@ async def list_roles(ports: Ports) -> tuple[Role, ...]:
     return await ports.roles.list()
 
 
-async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: str | None, revoking: bool) -> Revoking | None:
+async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: Expect = ANY, revoking: bool) -> Revoking | None:
     """Forgets the role, and with ``revoking`` ends its leases as ``revoke_role`` does, also when it is repeated.
 
     Raises ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is

@@ -28,12 +28,13 @@ from shared.core.role import (
 )
 from shared.core.role_rules import RULES
 
-_MAX_BOUND = 256
-_MAX_CONDITION = 8192
-_MAX_LIVE = 1_000_000
+MAX_BOUND = 256
+MAX_TAGS = 16
+MAX_CONDITION = 8192
+MAX_LIVE = 1_000_000
 _ROLE_ID_MARK = "/providers/microsoft.authorization/roledefinitions/"
 _TYPES = ("service_principal", "application_secret")
-_AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
+AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
 
 
 def read_role(name: RoleName, document: Any) -> Role:
@@ -52,7 +53,7 @@ def read_role(name: RoleName, document: Any) -> Role:
         ttl=ttl,
         max_ttl=max_ttl,
         renewable=reader.flag("renewable", default=True),
-        max_leases=reader.whole("max_leases", least=1, most=_MAX_LIVE),
+        max_leases=reader.whole("max_leases", least=1, most=MAX_LIVE),
     )
     _follow_rules(reader, role)
     reader.finish()
@@ -110,8 +111,8 @@ def _read_service_principal(reader: Reader) -> ServicePrincipalTarget:
     return ServicePrincipalTarget(
         azure_roles=reader.items("azure_roles", _azure_role, most=MAX_AZURE_ROLES),
         azure_groups=reader.items("azure_groups", _azure_group, most=MAX_AZURE_GROUPS),
-        tags=reader.items("tags", _tag, most=16),
-        sign_in_audience=reader.choice("sign_in_audience", _AUDIENCES, default=_AUDIENCES[0]),
+        tags=reader.items("tags", _tag, most=MAX_TAGS),
+        sign_in_audience=reader.choice("sign_in_audience", AUDIENCES, default=AUDIENCES[0]),
         permanently_delete=reader.flag("permanently_delete", default=True),
         ready="token" if reader.choice("ready", ("none", "token"), default="none") == "token" else "none",
     )
@@ -145,7 +146,7 @@ def _azure_role(value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
 
 
 def _condition(reader: Reader) -> str | None:
-    text = reader.text("condition", longest=_MAX_CONDITION, lines=True)
+    text = reader.text("condition", longest=MAX_CONDITION, lines=True)
     try:
         return None if text is None else condition(text)
     except Unparsable as wrong:
@@ -189,10 +190,10 @@ def _app_role(value: Any, path: str, faults: list[Fault]) -> str | None:
 def _bounds(reader: Reader) -> Bounds:
     identity = parsed_item(ObjectId.parse)
     return Bounds(
-        frozenset(reader.items("bound_service_principal_ids", identity, most=_MAX_BOUND)),
-        frozenset(reader.items("bound_application_ids", identity, most=_MAX_BOUND)),
-        frozenset(reader.items("bound_app_roles", _app_role, most=_MAX_BOUND)),
-        frozenset(reader.items("bound_tenant_ids", identity, most=_MAX_BOUND)),
+        frozenset(reader.items("bound_service_principal_ids", identity, most=MAX_BOUND)),
+        frozenset(reader.items("bound_application_ids", identity, most=MAX_BOUND)),
+        frozenset(reader.items("bound_app_roles", _app_role, most=MAX_BOUND)),
+        frozenset(reader.items("bound_tenant_ids", identity, most=MAX_BOUND)),
     )
 
 

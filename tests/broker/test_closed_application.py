@@ -14,6 +14,7 @@ from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.errors import Absent, Malformed, PreconditionFailed, Refused, RoleOutdated, Unavailable
 from shared.core.names import RoleName
+from shared.core.role_document import read_role
 from tests.broker.scenes import AZURE, issued
 from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, WATCHER, WEB, World, request, role, secret_target, world
 
@@ -28,7 +29,7 @@ async def put(scene: World, **more: Any) -> Any:
         "application_object_id": EXISTING,
         "bound_service_principal_ids": [ALICE.object_id],
     }
-    return await put_role(scene.ports, ADMIN, WEB, document, expected=None, **more)
+    return await put_role(scene.ports, ADMIN, read_role(WEB, document), **more)
 
 
 def lose(scene: World) -> None:

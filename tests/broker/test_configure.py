@@ -9,8 +9,10 @@ from shared.broker.revoke import Revoking
 from shared.core.audit import Outcome
 from shared.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Unavailable
 from shared.core.lease import State
+from shared.core.ports.documents import ABSENT, ANY, Expect, Version
 from shared.core.protection import Protected
 from shared.core.role import ServicePrincipalTarget
+from shared.core.role_document import read_role
 from tests.broker.scenes import issued, swept
 from tests.fakes.world import (
     ADMINISTRATOR,
@@ -30,9 +32,9 @@ DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_
 ADMIN = request(ADMINISTRATOR)
 
 
-async def put(scene: World, document: Any = DOCUMENT, expected: str | None = None, **more: Any) -> Any:
+async def put(scene: World, document: Any = DOCUMENT, expected: Expect = ANY, **more: Any) -> Any:
     """An admin writes the role."""
-    return await put_role(scene.ports, ADMIN, WEB, document, expected=expected, **more)
+    return await put_role(scene.ports, ADMIN, read_role(WEB, document), expected=expected, **more)
 
 
 async def test_a_role_is_stored_with_what_its_names_mean_today() -> None:
@@ -95,13 +97,13 @@ async def test_a_protected_target_is_not_even_looked_up() -> None:
 async def test_versions_are_honoured() -> None:
     """Nobody overwrites what another has written meanwhile."""
     scene = world()
-    first = await put(scene, expected="")
+    first = await put(scene, expected=ABSENT)
     with pytest.raises(PreconditionFailed):
-        await put(scene, expected="")
-    second = await put(scene, expected=first.version)
+        await put(scene, expected=ABSENT)
+    second = await put(scene, expected=Version(first.version))
     with pytest.raises(PreconditionFailed):
-        await delete_role(scene.ports, ADMIN, WEB, expected=first.version, revoking=False)
-    assert await delete_role(scene.ports, ADMIN, WEB, expected=second.version, revoking=False) is None
+        await delete_role(scene.ports, ADMIN, WEB, expected=Version(first.version), revoking=False)
+    assert await delete_role(scene.ports, ADMIN, WEB, expected=Version(second.version), revoking=False) is None
 
 
 async def test_a_role_that_is_not_there_is_told() -> None:
@@ -111,7 +113,7 @@ async def test_a_role_that_is_not_there_is_told() -> None:
         await get_role(scene.ports, WEB)
     assert "role_not_found" == caught.value.stable_code
     with pytest.raises(NotFound):
-        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=False)
+        await delete_role(scene.ports, ADMIN, WEB, revoking=False)
 
 
 async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
@@ -120,9 +122,9 @@ async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
     for _ in range(3):
         await issued(scene)
     with pytest.raises(Conflict) as caught:
-        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=False)
+        await delete_role(scene.ports, ADMIN, WEB, revoking=False)
     assert "role_has_leases" == caught.value.stable_code
-    assert Revoking(3, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
+    assert Revoking(3, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, revoking=True)
     told = [(event.operation, event.outcome, event.role, event.caller) for event in scene.audit.events[-2:]]
     assert [(name, Outcome.DONE, WEB, ADMINISTRATOR) for name in ("revoke_role", "delete_role")] == told
     await swept(scene, after=300)
@@ -134,7 +136,7 @@ async def test_a_role_whose_leases_have_ended_is_deleted() -> None:
     scene = world(role(ttl=60))
     await issued(scene)
     await swept(scene, after=60)
-    assert await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=False) is None
+    assert await delete_role(scene.ports, ADMIN, WEB, revoking=False) is None
 
 
 async def test_what_is_not_recorded_is_an_error() -> None:
@@ -151,12 +153,12 @@ async def test_a_repeated_deletion_ends_the_leases_that_a_dead_worker_left() -> 
     lease = (await issued(scene)).lease
     scene.calls.fail("generations.advance", Unavailable())
     with pytest.raises(Unavailable):
-        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
-    assert Revoking(1, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
+        await delete_role(scene.ports, ADMIN, WEB, revoking=True)
+    assert Revoking(1, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, revoking=True)
     await swept(scene)
     assert State.ENDED is scene.leases.rows[lease.id].state
     with pytest.raises(NotFound):
-        await delete_role(scene.ports, ADMIN, WEB, expected=None, revoking=True)
+        await delete_role(scene.ports, ADMIN, WEB, revoking=True)
 
 
 async def test_a_definition_is_found_by_its_name_in_any_case() -> None:
@@ -197,5 +199,5 @@ async def test_deleting_what_is_not_there_says_so(*, revoking: bool) -> None:
     """By its own code."""
     scene = world()
     with pytest.raises(NotFound) as caught:
-        await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
+        await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=revoking)
     assert ("role_not_found", "There is no role web.") == (caught.value.stable_code, caught.value.detail)

@@ -309,7 +309,7 @@ async def test_an_activation_whose_answer_was_lost_is_undone(scene: World) -> No
 
 async def delete(scene: World, *, revoking: bool) -> None:
     """An admin deletes the role."""
-    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=revoking)
+    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=revoking)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from shared.broker.revoke import revoke
 from shared.core.errors import Malformed, RoleOutdated
 from shared.core.lease import State
 from shared.core.names import ObjectId, RoleName
+from shared.core.role_document import read_role
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.cloud_state import Application
 from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, WEB, World, guid, request, role, secret_target, world
@@ -27,7 +28,7 @@ async def put(scene: World, application: ObjectId) -> None:
     """An administrator writes such a role."""
     document = {"type": "application_secret", "application_object_id": application}
     bounds = {"bound_service_principal_ids": [ALICE.object_id]}
-    await put_role(scene.ports, request(ADMINISTRATOR), SECRETS, document | bounds, expected=None)
+    await put_role(scene.ports, request(ADMINISTRATOR), read_role(SECRETS, document | bounds))
 
 
 async def test_an_application_that_a_lease_made_is_no_target() -> None:

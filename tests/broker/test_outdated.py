@@ -14,6 +14,7 @@ from shared.core.errors import Fault, Forbidden, RoleOutdated, Unreadable
 from shared.core.lease import State
 from shared.core.names import RoleName
 from shared.core.protection import Protected
+from shared.core.role_document import read_role
 from shared.core.stored_role import store_role
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, ALICE, SCOPES, WATCHER, WEB, World, request, role, world
@@ -100,9 +101,9 @@ async def test_an_outdated_role_is_written_again_or_deleted(name: RoleName) -> N
     made = scene()
     document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
     bound = document | {"bound_service_principal_ids": [ALICE.object_id]}
-    await put_role(made.ports, ADMIN, name, bound, expected=None)
+    await put_role(made.ports, ADMIN, read_role(name, bound))
     await issued(made, role=name)
     other = scene()
-    await delete_role(other.ports, ADMIN, name, expected=None, revoking=False)
+    await delete_role(other.ports, ADMIN, name, revoking=False)
     found = await status(other.ports, ADMIN)
     assert name not in {*found.outdated, *found.unreadable_roles}

@@ -15,6 +15,7 @@ from shared.core.errors import Absent, DefinitionGone, Malformed, OutOfReach, Re
 from shared.core.names import RoleName, Scope
 from shared.core.protection import Protected
 from shared.core.role import AzureRole, ServicePrincipalTarget
+from shared.core.role_document import read_role
 from tests.broker.scenes import issued
 from tests.fakes.world import ADMINISTRATOR, DEFINITION, READS, SCOPES, WEB, World, request, role, world
 
@@ -30,7 +31,7 @@ async def put(scene: World, scope: Scope = SCOPES[0], **more: Any) -> Any:
         "azure_roles": assigned,
         "bound_service_principal_ids": [request().caller.object_id],
     }
-    return await put_role(scene.ports, ADMIN, WEB, document, expected=None, **more)
+    return await put_role(scene.ports, ADMIN, read_role(WEB, document), **more)
 
 
 def allow(scene: World, *actions: str, data: tuple[str, ...] = ()) -> None:

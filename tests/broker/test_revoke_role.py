@@ -279,7 +279,7 @@ async def test_poison_shows_them_as_stuck(scene: World) -> None:
 
 async def test_a_generation_outlives_its_role(scene: World) -> None:
     """A role that is made again under the name does not take back what was revoked."""
-    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=True)
     scene.roles.keep(role())
     with pytest.raises(Conflict):
         await renew(scene.ports, request(), next(iter(scene.leases.rows)), None)
@@ -289,7 +289,7 @@ async def test_a_generation_outlives_its_role(scene: World) -> None:
 async def test_a_revoked_role_may_be_deleted_at_once(scene: World) -> None:
     """What is to end anyway keeps no role."""
     await revoked(scene)
-    assert await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=False) is None
+    assert await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=False) is None
 
 
 async def test_a_recall_of_a_role_that_nobody_has_revoked_finds_nothing(scene: World) -> None:

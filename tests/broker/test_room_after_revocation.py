@@ -62,7 +62,7 @@ async def test_a_role_that_was_deleted_with_its_leases_is_filled_anew() -> None:
     """One that is made again under the name has all of its room."""
     scene = capped(2)
     await at_once(2, scene.ports)
-    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+    await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=True)
     scene.roles.keep(role(max_leases=2))
     served, refused = await at_once(5, scene.ports)
     assert (2, 3) == (len(served), len(refused))

@@ -16,6 +16,7 @@ from shared.core.errors import Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Bounds
+from shared.core.role_document import read_role
 from tests.broker.scenes import issued
 from tests.fakes.world import ADMINISTRATOR, ALICE, OTHER_TENANT, SCOPES, TENANT, WATCHER, guid, request, role, world
 
@@ -77,7 +78,7 @@ WHO = {"bound_service_principal_ids": [ALICE.object_id]}
 async def test_refuses_tenants_that_mean_nothing(bounds: dict[str, Any], path: str) -> None:
     """Alone, none, no id, or one whose callers are never let in."""
     with pytest.raises(Malformed) as caught:
-        await put_role(world().ports, request(ADMINISTRATOR), RoleName("web"), {**DOCUMENT, **bounds}, expected=None)
+        await put_role(world().ports, request(ADMINISTRATOR), read_role(RoleName("web"), {**DOCUMENT, **bounds}))
     assert [path] == [fault.path for fault in caught.value.faults]
 
 
@@ -85,7 +86,7 @@ async def test_tenants_are_kept() -> None:
     """The broker's own may be named as well."""
     scene = world()
     document = {**DOCUMENT, **WHO, "bound_tenant_ids": [OTHER_TENANT.upper(), TENANT, TENANT]}
-    await put_role(scene.ports, request(ADMINISTRATOR), RoleName("web"), document, expected=None)
+    await put_role(scene.ports, request(ADMINISTRATOR), read_role(RoleName("web"), document))
     stored = await scene.ports.roles.get(RoleName("web"))
     assert stored is not None
     assert {TENANT, OTHER_TENANT} == stored.bounds.tenant_ids

@@ -9,7 +9,7 @@ from shared.broker.issue.issue import Issued
 from shared.broker.ports import Actor
 from shared.core.errors import LeaseholdError, Refused, Throttled
 from shared.core.lease import State
-from shared.core.role_document import write_role
+from shared.core.role_document import read_role, write_role
 from shared.resilience.priority import current
 from shared.resilience.rate_limit import Limit, RateLimiter
 from tests.broker.scenes import AZURE, issued, stored, swept
@@ -71,7 +71,7 @@ async def test_a_role_is_written_within_a_minute_or_not_at_all(scene: World) -> 
     seen: list[float] = []
     scene.calls.watch = lambda call: seen.append(current().deadline) if call.service in AZURE else None
     now = scene.clock.monotonic()
-    await put_role(scene.ports, Actor(ADMINISTRATOR, "r"), WEB, write_role(role()), expected=None)
+    await put_role(scene.ports, Actor(ADMINISTRATOR, "r"), read_role(WEB, write_role(role())))
     assert {now + 60} == set(seen)
 
 

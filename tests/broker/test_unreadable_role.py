@@ -17,6 +17,7 @@ from shared.broker.revoke import revoke, revoke_role
 from shared.core.errors import Conflict, Forbidden, LeaseholdError, Unreadable
 from shared.core.lease import State
 from shared.core.names import RoleName
+from shared.core.ports.documents import Version
 from shared.core.role_document import write_role
 from shared.core.stored_role import store_role
 from tests.broker.scenes import issued, stored, swept
@@ -131,12 +132,12 @@ async def test_status_tells_which_it_is(scene: World, caller: Any, *, why: bool)
 async def test_it_is_written_over(scene: World) -> None:
     """Then it issues again."""
     former = await get_role(scene.ports, BAD)
-    await put_role(scene.ports, ADMIN, BAD, write_role(role(name=BAD)), expected=former.version)
+    await put_role(scene.ports, ADMIN, role(name=BAD), expected=Version(former.version))
     assert State.ACTIVE is (await issued(scene, role=BAD)).lease.state
     assert {} == (await status(scene.ports, ADMIN)).unreadable_roles
 
 
 async def test_it_is_deleted(scene: World) -> None:
     """With its leases, as any other."""
-    await delete_role(scene.ports, ADMIN, BAD, expected=None, revoking=True)
+    await delete_role(scene.ports, ADMIN, BAD, revoking=True)
     assert ["web"] == [each.name for each in await list_roles(scene.ports)]

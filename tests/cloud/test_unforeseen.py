@@ -35,7 +35,7 @@ from shared.core.directory import NewApplication
 from shared.core.footprint import Assignment
 from shared.core.message import Batch
 from shared.core.ports.audit import AuditQuery
-from shared.core.ports.documents import Admissions
+from shared.core.ports.documents import ANY, Admissions
 from shared.core.ports.leases import LeaseQuery
 from shared.core.secret import Secret
 from shared.resilience.retry import Retry
@@ -198,8 +198,8 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "leases.footprints": lambda it: _all(TableLeases(it, FixedIds()).footprints()),
     "roles.get": lambda it: TableRoles(it, FixedIds()).get(WEB),
     "roles.list": lambda it: TableRoles(it, FixedIds()).list(),
-    "roles.put": lambda it: TableRoles(it, FixedIds()).put(ROLE, expected=None),
-    "roles.delete": lambda it: TableRoles(it, FixedIds()).delete(WEB, expected=None),
+    "roles.put": lambda it: TableRoles(it, FixedIds()).put(ROLE, expected=ANY),
+    "roles.delete": lambda it: TableRoles(it, FixedIds()).delete(WEB, expected=ANY),
     "roles.admissions": lambda it: TableRoles(it, FixedIds()).admissions(WEB),
     "roles.admit": lambda it: TableRoles(it, FixedIds()).admit(WEB, frozenset(), former=Admissions()),
     "audit.record": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),

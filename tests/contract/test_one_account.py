@@ -24,6 +24,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.message import Batch
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
+from shared.core.ports.documents import ABSENT, ANY
 from shared.core.ports.run_history import Count
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
@@ -83,7 +84,7 @@ def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Deed]:
     lock = LockRecord(EXISTING, "me", START, "")
     event = AuditEvent(START, "issue", Outcome.DONE, EXISTING, role=SAME, lease=opened.id)
     return [
-        ("roles", lambda: asyncio.gather(*(account.roles.put(role(name=name), expected="") for name in NAMES))),
+        ("roles", lambda: asyncio.gather(*(account.roles.put(role(name=name), expected=ABSENT) for name in NAMES))),
         ("admissions", lambda: asyncio.gather(*(_admit(account, name) for name in NAMES))),
         ("generations", lambda: asyncio.gather(*(account.generations.advance(name) for name in NAMES))),
         ("locks", lambda: account.locks.take(lock, former=None)),
@@ -103,7 +104,7 @@ def unmade(account: Account, opened: Lease) -> list[Deed]:
         ("generations", lambda: _finish(account)),
         ("locks", lambda: _give_back(account)),
         ("queued_markers", lambda: account.queued_markers.forget(EXISTING)),
-        ("roles", lambda: asyncio.gather(*(account.roles.delete(name, expected=None) for name in NAMES))),
+        ("roles", lambda: asyncio.gather(*(account.roles.delete(name, expected=ANY) for name in NAMES))),
         ("leased", lambda: account.leased.forget({EXISTING})),
         ("leases", lambda: _end(account, opened.id)),
         ("leases", lambda: _forget(account, opened.id)),

@@ -16,6 +16,7 @@ from shared.core.caller import Caller, CallerType
 from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unavailable, Unreachable
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.audit import AuditQuery
+from shared.core.ports.documents import ABSENT, ANY, Version
 from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
 from tests.contract.stores import LOSSES, Stores
 from tests.fakes.clock import START
@@ -27,14 +28,14 @@ WEEK = AuditQuery(START, START + timedelta(days=7))
 async def test_no_role_is_found_where_there_is_none(stores: Stores) -> None:
     """Before the first write there may not even be a table."""
     assert (None, ()) == (await stores.roles.get(WEB), await stores.roles.list())
-    assert not await stores.roles.delete(WEB, expected=None)
+    assert not await stores.roles.delete(WEB, expected=ANY)
 
 
 @pytest.mark.parametrize("target", [None, secret_target(ready="token")])
 async def test_a_role_reads_back_as_it_was_put(stores: Stores, target: object) -> None:
     """With a version."""
     wanted = role(target, max_leases=7)  # type: ignore[arg-type]  # a target or none
-    stored = await stores.roles.put(wanted, expected=None)
+    stored = await stores.roles.put(wanted, expected=ANY)
     assert replace(wanted, version=stored.version) == stored == await stores.roles.get(WEB)
     assert stored.version
 
@@ -45,53 +46,54 @@ async def test_the_largest_role_reads_back(stores: Stores) -> None:
     long = AzureRole(SCOPES[0], "Reader", condition=condition, definition_id=DEFINITION)
     short = replace(long, condition=None)
     wanted = (long,) * 4 + (short,) * (MAX_AZURE_ROLES - 4)
-    stored = await stores.roles.put(role(ServicePrincipalTarget(wanted)), expected=None)
+    stored = await stores.roles.put(role(ServicePrincipalTarget(wanted)), expected=ANY)
     assert stored == await stores.roles.get(WEB)
 
 
 async def test_roles_are_listed_by_name(stores: Stores) -> None:
     """All of them."""
     for name in ("b", "a-2", "a"):
-        await stores.roles.put(role(name=RoleName(name)), expected=None)
+        await stores.roles.put(role(name=RoleName(name)), expected=ANY)
     assert ["a", "a-2", "b"] == [each.name for each in await stores.roles.list()]
 
 
 async def test_a_role_is_only_put_over_the_version_that_is_expected(stores: Stores) -> None:
     """None, any, or exactly that."""
-    first = await stores.roles.put(role(), expected="")
-    second = await stores.roles.put(role(ttl=60), expected=first.version)
-    for expected in ("", first.version):
+    first = await stores.roles.put(role(), expected=ABSENT)
+    second = await stores.roles.put(role(ttl=60), expected=Version(first.version))
+    for expected in (ABSENT, Version(first.version)):
         with pytest.raises(PreconditionFailed):
             await stores.roles.put(role(ttl=120), expected=expected)
-    third = await stores.roles.put(role(ttl=180), expected=None)
+    third = await stores.roles.put(role(ttl=180), expected=ANY)
     assert (third, 3) == (await stores.roles.get(WEB), len({first.version, second.version, third.version}))
 
 
 async def test_a_role_that_is_gone_is_not_put_over_a_version(stores: Stores) -> None:
     """It would come back."""
-    first = await stores.roles.put(role(), expected="")
-    await stores.roles.delete(WEB, expected=None)
+    first = await stores.roles.put(role(), expected=ABSENT)
+    await stores.roles.delete(WEB, expected=ANY)
     with pytest.raises(PreconditionFailed):
-        await stores.roles.put(role(), expected=first.version)
+        await stores.roles.put(role(), expected=Version(first.version))
     assert await stores.roles.get(WEB) is None
 
 
 async def test_a_role_is_deleted_once(stores: Stores) -> None:
     """And only at the version that is expected."""
-    first = await stores.roles.put(role(), expected=None)
-    second = await stores.roles.put(role(ttl=60), expected=None)
+    first = await stores.roles.put(role(), expected=ANY)
+    second = await stores.roles.put(role(ttl=60), expected=ANY)
     with pytest.raises(PreconditionFailed):
-        await stores.roles.delete(WEB, expected=first.version)
-    assert await stores.roles.delete(WEB, expected=second.version)
-    assert not await stores.roles.delete(WEB, expected=None)
+        await stores.roles.delete(WEB, expected=Version(first.version))
+    assert await stores.roles.delete(WEB, expected=Version(second.version))
+    assert not await stores.roles.delete(WEB, expected=ANY)
     assert await stores.roles.get(WEB) is None
 
 
 async def test_of_five_who_put_over_one_version_one_wins(stores: Stores) -> None:
     """Compare and swap."""
-    first = await stores.roles.put(role(), expected="")
+    first = await stores.roles.put(role(), expected=ABSENT)
     results = await asyncio.gather(
-        *(stores.roles.put(role(ttl=60 + number), expected=first.version) for number in range(5)), return_exceptions=True
+        *(stores.roles.put(role(ttl=60 + number), expected=Version(first.version)) for number in range(5)),
+        return_exceptions=True,
     )
     assert 4 == sum(isinstance(result, PreconditionFailed) for result in results)
 
@@ -100,10 +102,10 @@ async def test_of_five_who_put_over_one_version_one_wins(stores: Stores) -> None
 async def test_a_role_whose_answer_was_lost_counts_as_put(tables: Stores, loss: Exception) -> None:
     """The repeat meets its own work."""
     assert tables.line is not None
-    await tables.roles.put(role(name=RoleName("first")), expected="")
+    await tables.roles.put(role(name=RoleName("first")), expected=ABSENT)
     tables.line.loss = loss
     tables.line.losing = True
-    stored = await tables.roles.put(role(), expected="")
+    stored = await tables.roles.put(role(), expected=ABSENT)
     assert (stored, False) == (await tables.roles.get(WEB), tables.line.losing)
 
 
@@ -282,7 +284,7 @@ async def test_a_deletion_that_meets_another_change_looks_again(
     tables: Stores, monkeypatch: pytest.MonkeyPatch, *, gone: bool
 ) -> None:
     """Deleted is deleted, by whomever; what was changed instead is not what was to be deleted."""
-    await tables.roles.put(role(), expected="")
+    await tables.roles.put(role(), expected=ABSENT)
     write = Table.write
 
     async def beaten(table: Table, operations: Sequence[Operation]) -> Any:
@@ -292,10 +294,10 @@ async def test_a_deletion_that_meets_another_change_looks_again(
 
     monkeypatch.setattr(Table, "write", beaten)
     if gone:
-        assert await tables.roles.delete(WEB, expected=None)
+        assert await tables.roles.delete(WEB, expected=ANY)
     else:
         with pytest.raises(PreconditionFailed):
-            await tables.roles.delete(WEB, expected=None)
+            await tables.roles.delete(WEB, expected=ANY)
 
 
 @pytest.mark.parametrize("kept", [True, False])

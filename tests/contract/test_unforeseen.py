@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.names import RoleName
+from shared.core.ports.documents import ABSENT, ANY
 from tests.contract.stores import Stores, lease
 from tests.fakes.clock import START
 from tests.fakes.world import WEB, role
@@ -19,8 +20,8 @@ class UnforeseenError(Exception):
 
 WRITES: dict[str, Callable[[Stores, int], Awaitable[object]]] = {
     "a lease": lambda stores, number: stores.leases.open(lease(number)),
-    "a role": lambda stores, number: stores.roles.put(role(name=RoleName(f"r-{number}")), expected=""),
-    "a role's deletion": lambda stores, _: stores.roles.delete(WEB, expected=None),
+    "a role": lambda stores, number: stores.roles.put(role(name=RoleName(f"r-{number}")), expected=ABSENT),
+    "a role's deletion": lambda stores, _: stores.roles.delete(WEB, expected=ANY),
     "a generation": lambda stores, _: stores.generations.advance(WEB),
     "an event": lambda stores, _: stores.audit.record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
 }
@@ -31,7 +32,7 @@ async def test_a_bug_behind_a_write_comes_out(tables: Stores, write: Callable[[S
     """The SDK's own retries do not hide it either."""
     assert tables.line is not None
     await write(tables, 1)  # so that the table is there
-    await tables.roles.put(role(), expected=None)
+    await tables.roles.put(role(), expected=ANY)
     tables.line.loss = UnforeseenError()
     tables.line.losing = True
     with pytest.raises(UnforeseenError):

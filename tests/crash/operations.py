@@ -10,6 +10,7 @@ from shared.broker.configure import delete_role, put_role
 from shared.core.errors import Refused
 from shared.core.lease import State
 from shared.core.role import Role, ServicePrincipalTarget, Target
+from shared.core.role_document import read_role
 from tests.crash import test_reconcile
 from tests.crash.scenarios import fan_outs, forced, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
@@ -130,14 +131,14 @@ def putting(kind: str) -> Deed:
     """An admin writes the role, of that type from now on."""
 
     async def put(world: World) -> Role:
-        return await put_role(world.ports, request(ADMINISTRATOR), WEB, DOCUMENTS[kind] | BOUND, expected=None)
+        return await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, DOCUMENTS[kind] | BOUND))
 
     return put
 
 
 async def deleting(world: World) -> None:
     """An admin deletes the role, which has no leases."""
-    await delete_role(world.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=False)
+    await delete_role(world.ports, request(ADMINISTRATOR), WEB, revoking=False)
 
 
 def at_once(world: World) -> None:

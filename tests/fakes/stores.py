@@ -12,7 +12,7 @@ from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
 from shared.core.forms import ROLE
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
-from shared.core.ports.documents import Admissions
+from shared.core.ports.documents import ABSENT, ANY, Admissions, Expect, Version
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Count, Noted, Run
 from shared.core.role import Role
@@ -30,21 +30,21 @@ class MemoryRoles:
         self._admissions: dict[RoleName, Admissions] = {}
         self._versions = Versions()
 
-    async def get(self, name: RoleName) -> Role | None:
+    async def get(self, name: str) -> Role | None:
         """See the port."""
-        return await self._calls.through("roles.get", lambda: self._get(name), name)
+        return await self._calls.through("roles.get", lambda: self._get(RoleName(name)), name)
 
     async def list(self) -> tuple[Role, ...]:
         """See the port."""
         return await self._calls.through("roles.list", self._list)
 
-    async def put(self, role: Role, *, expected: str | None) -> Role:
+    async def put(self, role: Role, *, expected: Expect) -> Role:
         """See the port."""
         return await self._calls.through("roles.put", lambda: self.keep(role, expected=expected), role)
 
-    async def delete(self, name: RoleName, *, expected: str | None) -> bool:
+    async def delete(self, name: str, *, expected: Expect) -> bool:
         """See the port."""
-        return await self._calls.through("roles.delete", lambda: self._delete(name, expected), name)
+        return await self._calls.through("roles.delete", lambda: self._delete(RoleName(name), expected), name)
 
     async def admissions(self, role: RoleName) -> Admissions:
         """See the port."""
@@ -59,7 +59,7 @@ class MemoryRoles:
             raise LostRace
         self._admissions[role] = Admissions(leases, self._versions.following(("admissions", role)))
 
-    def keep(self, role: Role, *, expected: str | None = None) -> Role:
+    def keep(self, role: Role, *, expected: Expect = ANY) -> Role:
         """Puts it without a call: how a test sets the scene."""
         self._require(role.name, expected)
         return self.keep_document(role.name, store_role(role))
@@ -87,16 +87,16 @@ class MemoryRoles:
     def _list(self) -> tuple[Role, ...]:
         return tuple(map(self._restored, sorted(self._documents)))
 
-    def _delete(self, name: RoleName, expected: str | None) -> bool:
+    def _delete(self, name: RoleName, expected: Expect) -> bool:
         if name not in self._documents:
             return False
         self._require(name, expected)
         del self._documents[name]
         return True
 
-    def _require(self, name: RoleName, expected: str | None) -> None:
-        version = self._documents[name][1] if name in self._documents else ""
-        if expected not in {None, version}:
+    def _require(self, name: RoleName, expected: Expect) -> None:
+        stands = Version(self._documents[name][1]) if name in self._documents else ABSENT
+        if expected not in {ANY, stands}:
             raise PreconditionFailed
 
 

@@ -120,7 +120,7 @@ class Machine(RuleBasedStateMachine):
         """An administrator may remove the role, and its leases with it; and writes it, with another ttl."""
         if removed:
             actor = request(ADMINISTRATOR)
-            self.stage.do(lambda ports: delete_role(ports, actor, role, expected=None, revoking=True), death)
+            self.stage.do(lambda ports: delete_role(ports, actor, role, revoking=True), death)
         self.stage.configure(role, ttl)
 
     @invariant()

@@ -20,6 +20,7 @@ from shared.core.errors import LeaseholdError, LostRace
 from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.role_document import read_role
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
@@ -84,7 +85,7 @@ class Stage(MemoryBroker):
     def configure(self, name: RoleName, ttl: int = TTL) -> None:
         """An administrator writes the role."""
         document = self._documents()[name] | {"ttl": ttl, "max_ttl": MAX_TTL}
-        self.do(lambda ports: put_role(ports, request(ADMINISTRATOR), name, document, expected=None))
+        self.do(lambda ports: put_role(ports, request(ADMINISTRATOR), read_role(name, document)))
 
     def _documents(self) -> dict[RoleName, dict[str, Any]]:
         bounds = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}

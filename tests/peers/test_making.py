@@ -16,6 +16,7 @@ from shared.core.errors import AmbiguousRefusal, ConcurrentChange, Malformed, Re
 from shared.core.lease import State
 from shared.core.protection import Protected
 from shared.core.role import Target
+from shared.core.role_document import read_role
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import require_nothing_left
 from tests.fakes.world import (
@@ -167,7 +168,7 @@ async def test_a_role_that_targets_the_broker_itself_is_refused(own: object) -> 
     made: World = world(protected=Protected(frozenset({own})))  # type: ignore[arg-type]  # both are object ids
     document = {"type": "application_secret", "application_object_id": EXISTING}
     with pytest.raises(Malformed) as refused:
-        await put_role(made.ports, request(ADMINISTRATOR), WEB, document, expected=None)
+        await put_role(made.ports, request(ADMINISTRATOR), read_role(WEB, document))
     assert "protected_target" == refused.value.stable_code
 
 

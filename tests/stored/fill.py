@@ -32,6 +32,7 @@ from shared.core.application_lock import LockRecord
 from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
+from shared.core.role_document import read_role
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
 from tests.stored.stage import HERE, TABLES, RunningClock, world_over
@@ -104,7 +105,7 @@ async def fill_account(service: TableServiceClient) -> Filling:
 async def _fill(filling: Filling) -> None:
     ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
     for name, document in DOCUMENTS.items():
-        await put_role(ports, request(ADMINISTRATOR), RoleName(name), document, expected=None)
+        await put_role(ports, request(ADMINISTRATOR), read_role(RoleName(name), document))
     await _what_is_over(filling)
     await filling.issue("ending", "locked")
     cloud.locked_scopes.add(SCOPES[7])

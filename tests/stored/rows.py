@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from shared.cloud.storage import application_lock_table, audit_table, generation_table, queued_marker_table, role_table
+from shared.cloud.storage import (
+    application_lock_table,
+    audit_table,
+    document_table,
+    generation_table,
+    queued_marker_table,
+    role_table,
+)
 from shared.cloud.storage.lease_reader import read_indexed, read_key, read_lease
 from shared.core import forms
 from shared.core.forms import StoredType
@@ -36,7 +43,7 @@ _LEASES: dict[str, tuple[StoredType, Reader]] = {
 }
 _INDEX = (forms.LEASE_INDEX, read_indexed)
 _ROLES: dict[str, tuple[StoredType, Reader]] = {
-    "role": (forms.ROLE, role_table._role),
+    "role": (forms.ROLE, lambda row: document_table.restored(role_table.ROLES, row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
     "application": (forms.APPLICATION_LOCK, application_lock_table._readable_turn),

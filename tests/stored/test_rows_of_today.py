@@ -17,6 +17,7 @@ from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
 from shared.core.names import RoleName
+from shared.core.role_document import read_role
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, request
 from tests.stored.stage import DOCUMENTS, Scene
 
@@ -91,7 +92,7 @@ def strange_in(table: str, rows: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("name", ["web", "legacy", "locked", "grouped"])
 async def test_roles_are_written_as_the_old_reader_knows_them(scene: Scene, name: str) -> None:
     """A document without a new field is stored without one."""
-    await put_role(scene.ports, request(ADMINISTRATOR), RoleName(f"new-{name}"), DOCUMENTS[name], expected=None)
+    await put_role(scene.ports, request(ADMINISTRATOR), read_role(RoleName(f"new-{name}"), DOCUMENTS[name]))
     rows = await scene.rows("roles")
     assert f"new-{name}" in {row["RowKey"] for row in rows}
     assert [] == strange_in("roles", rows)

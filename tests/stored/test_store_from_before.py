@@ -25,7 +25,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role, ServicePrincipalTarget
-from shared.core.role_document import write_role
+from shared.core.role_document import read_role, write_role
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, DEFINITION, EXISTING, WATCHER, WEB, request
 from tests.stored.stage import DOCUMENTS, FOLDER, LEASES, Scene
@@ -93,7 +93,7 @@ async def test_a_role_that_breaks_a_rule_of_today_stands_in_nobodys_way(scene: S
     assert () == (await reconcile(scene.ports, "r")).unread
     renewed = await renew(scene.ports, request(), LEASES["tagged"], None)
     assert State.ENDED is (await revoke(scene.ports, request(), renewed.id)).state
-    await put_role(scene.ports, ADMIN, RoleName("tagged"), DOCUMENTS["tagged"] | {"tags": ["team"]}, expected=None)
+    await put_role(scene.ports, ADMIN, read_role(RoleName("tagged"), DOCUMENTS["tagged"] | {"tags": ["team"]}))
     await issue(scene.ports, request(), IssueRequest(RoleName("tagged")))
 
 
@@ -193,5 +193,5 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     await issue(scene.ports, request(), IssueRequest(WEB))
     with pytest.raises(Unreadable):
         await issue(scene.ports, ADMIN, IssueRequest(RoleName("damaged")))
-    await delete_role(scene.ports, ADMIN, RoleName("damaged"), expected=None, revoking=False)
+    await delete_role(scene.ports, ADMIN, RoleName("damaged"), revoking=False)
     assert set(DOCUMENTS) == {role.name for role in await list_roles(scene.ports)}

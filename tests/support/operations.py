@@ -20,7 +20,7 @@ from shared.core.lease import Lease
 from shared.core.message import Batch
 from shared.core.names import LeaseId
 from shared.core.role import Role, Target
-from shared.core.role_document import write_role
+from shared.core.role_document import read_role, write_role
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, secret_target, world
 
 type Deed = Callable[[World], Awaitable[object]]
@@ -193,12 +193,12 @@ async def reconciling(world: World) -> Reconciliation:
 async def changing_the_role(world: World) -> Role:
     """An administrator writes it anew, with another target."""
     document = write_role(role(OTHER_TARGET, ttl=LASTS, max_ttl=2 * LASTS))
-    return await put_role(world.ports, request(ADMINISTRATOR), WEB, document, expected=None)
+    return await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, document))
 
 
 async def deleting_the_role(world: World) -> Revoking | None:
     """An administrator deletes it with its leases."""
-    return await delete_role(world.ports, request(ADMINISTRATOR), WEB, expected=None, revoking=True)
+    return await delete_role(world.ports, request(ADMINISTRATOR), WEB, revoking=True)
 
 
 async def revoking_the_role(world: World) -> Revoking:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.routes import Api
+from shared.triggers.http.shape import TEXT, Answer, Field, Record
 
-api = Api()
+api = Api("toys")
+TOY = Record[str]("Toy", "A toy.", Field("toy", TEXT, lambda it: it, "Its name."))
 
 
-@api.call("GET", "toys/{toy}", needs=("toys/{toy}", "read"), operation="read_toy")
+@api.call("GET", "toys/{toy}", needs=("toys/{toy}", "read"), operation="read_toy", answers=(Answer(200, "The toy.", TOY),))
 async def read_toy(request: VerifiedRequest) -> Reply:
     """Read a toy."""
-    return of_json(200, {"toy": request.http.route_params["toy"]})
+    return of_json(200, TOY.write(request.http.route_params["toy"]))

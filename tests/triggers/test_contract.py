@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 import shared
+from infra import contract
 from shared.broker.reconcile import drift
 from shared.broker.reconcile.reconcile import Result
 from shared.core.audit import Outcome
 from shared.core.lease import State
 from shared.core.role import DEFAULT_TTL, MAX_AZURE_GROUPS, MAX_AZURE_ROLES, TYPE_NAMES
-from shared.triggers.http import groups, requests
+from shared.kinds.fragment import Fragment
+from shared.triggers.http import groups, issuing, requests
 from tests.fakes.world import role, secret_target, world
+from tests.support import toy_group
 from tests.triggers.app import App
 
 ROUTES = groups.routes()
@@ -31,6 +34,31 @@ def operations() -> dict[str, tuple[str, str, dict[str, Any]]]:
         for path, methods in CONTRACT["paths"].items()
         for method, call in methods.items()
     }
+
+
+def test_the_contract_is_what_the_code_declares() -> None:
+    """``make contract`` writes it."""
+    assert contract.written(contract.Contract().document()) == contract.FILE.read_text(encoding="utf-8")
+
+
+def test_a_new_route_brings_its_part_of_the_contract() -> None:
+    """From what stands beside its handler."""
+    document = contract.Contract((*groups.GROUPS, toy_group.api)).document()
+    call = document["paths"]["/api/v1/toys/{toy}"]["get"]
+    assert ("read_toy", "Read a toy.", ["toys"]) == (call["operationId"], call["summary"], call["tags"])
+    assert {"toy"} == set(document["components"]["schemas"]["Toy"]["properties"])
+    assert {"200", "400", "401", "403", "500", "503", "504"} == set(call["responses"])
+
+
+def test_a_new_kind_of_credential_brings_its_part_of_the_contract() -> None:
+    """Its roles, its credential, and its name wherever kinds are named."""
+    told = {"properties": {"whistle": {"type": "string"}}, "required": ["whistle"]}
+    toy = Fragment("toy", "ToyRole", "A toy.", {"colour": {"type": "string"}}, ("colour",), told)
+    schemas = contract.Contract(kinds=(*contract.KINDS, toy)).document()["components"]["schemas"]
+    assert {"type", "colour"} == set(schemas["ToyRole"]["required"])
+    assert "toy" in schemas["Lease"]["properties"]["type"]["enum"]
+    assert "#/components/schemas/ToyRole" == schemas["Role"]["discriminator"]["mapping"]["toy"]
+    assert ["toy"] == schemas["Credential"]["oneOf"][-1]["properties"]["type"]["enum"]
 
 
 def test_the_contract_lists_every_call_and_no_other() -> None:
@@ -73,7 +101,7 @@ def test_the_contracts_idempotency_key_is_the_codes() -> None:
     """The same characters, and as many."""
     written = CONTRACT["components"]["parameters"]["IdempotencyKey"]["schema"]["pattern"]
     for text in ("a", "!~", "x" * 128, "", " ", "a b", "\u00e9", "x" * 129, "a\x7f"):
-        assert bool(re.fullmatch(written, text)) == bool(requests._IDEMPOTENCY_KEY.fullmatch(text)), text
+        assert bool(re.fullmatch(written, text)) == bool(issuing._IDEMPOTENCY_KEY.fullmatch(text)), text
 
 
 def test_every_reference_leads_somewhere() -> None:

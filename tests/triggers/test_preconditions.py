@@ -6,6 +6,7 @@ import azure.functions as func
 import pytest
 
 from shared.core.errors import Malformed, PreconditionFailed
+from shared.core.ports.documents import ABSENT, ANY, Expect, Version
 from shared.triggers.http.preconditions import Conditions, conditions, tag_of
 
 
@@ -49,15 +50,15 @@ def test_headers_that_say_something_else_are_malformed(headers: dict[str, str], 
 @pytest.mark.parametrize(
     ("wanted", "former", "expected"),
     [
-        (Conditions(), None, None),
-        (Conditions(), "v1", None),
-        (Conditions(frozenset()), "v1", "v1"),
-        (Conditions(frozenset({tag_of("v1"), tag_of("v0")})), "v1", "v1"),
-        (Conditions(must_be_new=True), None, ""),
+        (Conditions(), None, ANY),
+        (Conditions(), "v1", ANY),
+        (Conditions(frozenset()), "v1", Version("v1")),
+        (Conditions(frozenset({tag_of("v1"), tag_of("v0")})), "v1", Version("v1")),
+        (Conditions(must_be_new=True), None, ABSENT),
     ],
 )
 def test_a_condition_that_holds_tells_the_store_what_to_expect(
-    wanted: Conditions, former: str | None, expected: str | None
+    wanted: Conditions, former: str | None, expected: Expect
 ) -> None:
     """The version there is, none at all, or whatever it finds."""
     assert expected == wanted.expected(former)

@@ -17,7 +17,9 @@ from shared.core.errors import Caution, Fault, Forbidden
 from shared.core.lease import Holder, State
 from shared.core.ports.page import Page
 from shared.core.secret import Secret
-from shared.triggers.http import responses
+from shared.triggers.http import audit, leases, operator, responses, whoami
+from shared.triggers.http.problem import FAULT
+from shared.triggers.http.shape import time
 from tests.contract.stores import lease as sample
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, TENANT, WEB, guid, role
@@ -29,9 +31,9 @@ TOLD = {
     "type": "service_principal",
     "state": "planned",
     "holder": {"object_id": ALICE.object_id, "tenant_id": TENANT, "name": "it's \u00e9"},
-    "issued_at": responses.time(START),
-    "expires_at": responses.time(START + timedelta(seconds=900)),
-    "max_expires_at": responses.time(START + timedelta(hours=4)),
+    "issued_at": time(START),
+    "expires_at": time(START + timedelta(seconds=900)),
+    "max_expires_at": time(START + timedelta(hours=4)),
     "renewable": True,
     "ttl": 900,
     "metadata": {"run": "7"},
@@ -41,14 +43,14 @@ TOLD = {
 
 def test_times_are_in_utc_to_the_millisecond() -> None:
     """RFC 3339."""
-    assert "2030-01-31T12:00:00.000Z" == responses.time(datetime(2030, 1, 31, 12, tzinfo=UTC))
+    assert "2030-01-31T12:00:00.000Z" == time(datetime(2030, 1, 31, 12, tzinfo=UTC))
     east = timezone(timedelta(hours=2))
-    assert "2030-01-31T10:00:00.123Z" == responses.time(datetime(2030, 1, 31, 12, microsecond=123_456, tzinfo=east))
+    assert "2030-01-31T10:00:00.123Z" == time(datetime(2030, 1, 31, 12, microsecond=123_456, tzinfo=east))
 
 
 def test_a_lease_tells_everything_but_its_footprint() -> None:
     """Attempts and the last error where there are any."""
-    assert TOLD == responses.lease(LEASE)
+    assert TOLD == responses.LEASE.write(LEASE)
     failed = replace(LEASE, state=State.STUCK, attempts=3, last_error="azure_refused: X", ready=True, renewable=False)
     assert TOLD | {
         "state": "stuck",
@@ -56,17 +58,17 @@ def test_a_lease_tells_everything_but_its_footprint() -> None:
         "last_error": "azure_refused: X",
         "ready": "ready",
         "renewable": False,
-    } == responses.lease(failed)
+    } == responses.LEASE.write(failed)
     holder = Holder(ALICE.object_id, TENANT, guid(7), "")
-    assert {"object_id": ALICE.object_id, "tenant_id": TENANT, "app_id": guid(7)} == responses.lease(
+    assert {"object_id": ALICE.object_id, "tenant_id": TENANT, "app_id": guid(7)} == responses.LEASE.write(
         replace(LEASE, holder=holder)
     )["holder"]
 
 
 def test_a_listing_says_how_it_goes_on() -> None:
     """Or that it does not."""
-    assert {"leases": [TOLD], "next": "c"} == responses.leases(Page((LEASE,), "c"))
-    assert {"leases": [], "next": None} == responses.leases(Page((), None))
+    assert {"leases": [TOLD], "next": "c"} == leases.LEASES.write(Page((LEASE,), "c"))
+    assert {"leases": [], "next": None} == leases.LEASES.write(Page((), None))
 
 
 def test_an_issue_hands_out_lease_and_credential() -> None:
@@ -79,11 +81,11 @@ def test_an_issue_hands_out_lease_and_credential() -> None:
         "client_secret": "s",
         "object_id": guid(2),
         "secret_id": guid(3),
-        "expires_at": responses.time(LEASE.expires_at),
+        "expires_at": time(LEASE.expires_at),
     }
-    assert {"lease": TOLD, "credential": told} == responses.issued(Issued(LEASE, credential))
+    assert {"lease": TOLD, "credential": told} == responses.ISSUED.write(Issued(LEASE, credential))
     within = replace(credential, subscription_id=guid(4))
-    assert told | {"subscription_id": guid(4)} == responses.issued(Issued(LEASE, within))["credential"]
+    assert told | {"subscription_id": guid(4)} == responses.ISSUED.write(Issued(LEASE, within))["credential"]
 
 
 def test_a_role_is_told_with_its_name_and_with_warnings_if_there_are_any() -> None:
@@ -106,22 +108,22 @@ def test_whoami_tells_the_caller_and_its_roles() -> None:
     }
     terms = {"type": "service_principal", "ttl": 900, "max_ttl": 14_400}
     listed = [{"name": "web", **terms}]
-    assert {"caller": verified, "auth_roles": [], "roles": listed} == responses.whoami(ALICE, [role()])
-    assert {"caller": verified, "role": "web", "may_issue": True, **terms} == responses.whoami_of_role(ALICE, WEB, role())
+    assert {"caller": verified, "auth_roles": [], "roles": listed} == whoami.STANDING.write((ALICE, [role()]))
+    assert {"caller": verified, "role": "web", "may_issue": True, **terms} == whoami.ROLE_STANDING.write((ALICE, WEB, role()))
     refused = {"caller": verified, "role": "web", "may_issue": False, "detail": Forbidden.sentence}
-    assert refused == responses.whoami_of_role(ALICE, WEB, None)
+    assert refused == whoami.ROLE_STANDING.write((ALICE, WEB, None))
 
 
 def test_faults_are_told_with_paths_of_256_characters_at_most() -> None:
     """A caller may have sent any name."""
-    assert [{"path": "p" * 256, "message": "m"}] == responses.errors([Fault("p" * 257, "m")])
+    assert [{"path": "p" * 256, "message": "m"}] == [FAULT.write(Fault("p" * 257, "m"))]
 
 
 def test_an_event_tells_what_it_knows() -> None:
     """What is empty is left out."""
-    bare = {"at": responses.time(START), "operation": "sweep", "outcome": "done", "request_id": "r"}
+    bare = {"at": time(START), "operation": "sweep", "outcome": "done", "request_id": "r"}
     event = AuditEvent(START, "sweep", Outcome.DONE, "r")
-    assert {"events": [bare], "next": None} == responses.events(Page((event,), None))
+    assert {"events": [bare], "next": None} == audit.EVENTS.write(Page((event,), None))
     full = AuditEvent(
         START,
         "issue",
@@ -142,7 +144,7 @@ def test_an_event_tells_what_it_knows() -> None:
     }
     told: dict[str, Any] = bare | {"operation": "issue", "outcome": "refused", "client_request_id": "c", "code": "forbidden"}
     told |= {"reason": "because", "caller": caller, "role": "web", "lease": LEASE.id}
-    assert {"events": [told], "next": "x"} == responses.events(Page((full,), "x"))
+    assert {"events": [told], "next": "x"} == audit.EVENTS.write(Page((full,), "x"))
     named = replace(full, caller=ALICE)
     assert (
         caller
@@ -152,21 +154,21 @@ def test_an_event_tells_what_it_knows() -> None:
             "name": "alice",
             "token_fingerprint": ALICE.token_fingerprint,
         }
-        == responses.events(Page((named,), None))["events"][0]["caller"]
+        == audit.EVENTS.write(Page((named,), None))["events"][0]["caller"]
     )
 
 
 def test_what_was_done_to_many_is_told_in_numbers() -> None:
     """A revocation, a sweep."""
-    assert {"revoking": 3, "as_of": responses.time(START)} == responses.revoking(Revoking(3, START))
-    assert {"ended": 1, "undone": 2, "stuck": 3, "remaining": 4} == responses.swept(Summary(1, 2, 3, 4, 5))
+    assert {"revoking": 3, "as_of": time(START)} == responses.REVOKING.write(Revoking(3, START))
+    assert {"ended": 1, "undone": 2, "stuck": 3, "remaining": 4} == operator.SWEPT.write(Summary(1, 2, 3, 4, 5))
 
 
 def test_a_reconciliation_tells_its_first_thousand_findings_and_how_many_there_are() -> None:
     """Each by what it is, whose, and what became of it."""
     found = Finding(OrphanType.ASSIGNMENT, LEASE.id, "n", Result.FAILED, "azure_refused")
     told = {"kind": "assignment", "lease": LEASE.id, "name": "n", "result": "failed", "error": "azure_refused"}
-    done = responses.reconciled(Reconciliation((found,), ("somewhere",)), dry_run=False)
+    done = operator.RECONCILED.write((Reconciliation((found,), ("somewhere",)), False))
     assert {"dry_run": False, "found": 1, "findings": [told], "unread": ["somewhere"]} == done
-    many = responses.reconciled(Reconciliation((found,) * 1001, ()), dry_run=True)
+    many = operator.RECONCILED.write((Reconciliation((found,) * 1001, ()), True))
     assert (True, 1001, 1000, []) == (many["dry_run"], many["found"], len(many["findings"]), many["unread"])

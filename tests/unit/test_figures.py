@@ -30,7 +30,7 @@ from shared.issuers.service_principal import undo
 from shared.kinds import client_secret
 from shared.resilience import rate_limit, retry
 from shared.resilience.rate_limit import Limit
-from shared.triggers.http import dialect, edge, leases, problem, requests, responses
+from shared.triggers.http import audit, dialect, edge, issuing, leases, operator, problem, requests
 
 _FIGURES: dict[ModuleType, dict[str, object]] = {
     admission: {"_PATIENCE": 30.0, "_PAUSE": 0.05, "_LONGEST_PAUSE": 1.0},
@@ -111,7 +111,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "MAX_AZURE_ROLES": 32,
         "MAX_AZURE_GROUPS": 32,
     },
-    role_document: {"_MAX_BOUND": 256, "_MAX_CONDITION": 8192, "_MAX_LIVE": 1_000_000},
+    role_document: {"MAX_BOUND": 256, "MAX_CONDITION": 8192, "MAX_LIVE": 1_000_000, "MAX_TAGS": 16},
     role_rules: {"LONGEST_PERSONAL": 53},
     application_secret: {
         "_COUNTING": 5.0,
@@ -129,22 +129,14 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_LET_OTHERS": 0.8,
     },
     undo: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0},
+    audit: {"_AUDIT_SPAN": timedelta(days=1), "_LONGEST_SPAN": timedelta(days=31)},
     dialect: {"_LONGEST_TOKEN": 16_384},
     edge: {"_LONGEST_REASON": 512},
+    issuing: {"_PAIRS": 16, "_KEY": 64, "_VALUE": 256},
     leases: {"_LOOK_AGAIN": 15},
     problem: {"_MOST_FAULTS": 100},
-    requests: {
-        "MAX_BODY": 65_536,
-        "MAX_PAGE": 1000,
-        "_REASON": 512,
-        "_PAIRS": 16,
-        "_KEY": 64,
-        "_VALUE": 256,
-        "_CURSOR": 1024,
-        "_AUDIT_SPAN": timedelta(days=1),
-        "_LONGEST_SPAN": timedelta(days=31),
-    },
-    responses: {"_MOST_FINDINGS": 1000},
+    requests: {"MAX_BODY": 65_536, "MAX_PAGE": 1000},
+    operator: {"_MOST_FINDINGS": 1000},
 }
 
 

@@ -10,6 +10,7 @@ from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.definition import Powers, read_at
 from shared.core.errors import Absent, DefinitionGone, PreconditionFailed, Refused, Upstream
+from shared.core.ports.documents import Version
 from shared.core.role import AzureRole, Role, ServicePrincipalTarget
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def _now(role: AzureRole, found: _Found | None) -> AzureRole:
 
 async def _note(ports: Ports, request_id: str, role: Role, target: ServicePrincipalTarget) -> None:
     try:
-        await ports.roles.put(role.with_target(target), expected=role.version)
+        await ports.roles.put(role.with_target(target), expected=Version(role.version))
     except PreconditionFailed:
         return  # written meanwhile, and so looked up anew
     changed = [text for now, before in zip(target.azure_roles, _roles(role), strict=True) if (text := _told(now, before))]

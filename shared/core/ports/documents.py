@@ -1,14 +1,55 @@
-"""The ports to the stores of what an administrator configures: roles, and what is kept beside each role."""
+"""The ports to the stores of what an administrator configures: documents such as roles, and what is kept beside each role."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from shared.core.generation import Generation
 from shared.core.names import LeaseId, RoleName
 from shared.core.role import Role
+
+
+class Standing(Enum):
+    """What stands in the store before a write, where that is no version."""
+
+    ANY = "any"
+    """Whatever stands there, or nothing."""
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """That version of the document, as its ``version`` says it, and no other."""
+
+    tag: str
+
+
+type Expect = Standing | Version
+"""What a write is made on condition of."""
+ANY, ABSENT = Standing.ANY, Standing.ABSENT
+
+
+class Documents[T](Protocol):
+    """A store of documents of one type, each with a name."""
+
+    async def get(self, name: str) -> T | None:
+        """One of them."""
+        ...
+
+    async def list(self) -> tuple[T, ...]:
+        """All of them, by name."""
+        ...
+
+    async def put(self, document: T, *, expected: Expect) -> T:
+        """Stores it, and gives it with its new version. Raises ``PreconditionFailed`` when something else stands there."""
+        ...
+
+    async def delete(self, name: str, *, expected: Expect) -> bool:
+        """Forgets it; says whether it was there. Raises ``PreconditionFailed`` when something else stands there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +60,8 @@ class Admissions:
     version: str = ""
 
 
-class Roles(Protocol):
-    """The store of roles."""
-
-    async def get(self, name: RoleName) -> Role | None:
-        """One role."""
-        ...
-
-    async def list(self) -> tuple[Role, ...]:
-        """All of them, by name."""
-        ...
-
-    async def put(self, role: Role, *, expected: str | None) -> Role:
-        """Stores it: ``expected`` is the version to replace, ``""`` for none may exist, ``None`` for any.
-
-        Raises ``PreconditionFailed``.
-        """
-        ...
-
-    async def delete(self, name: RoleName, *, expected: str | None) -> bool:
-        """Forgets it; says whether it was there. Raises ``PreconditionFailed``."""
-        ...
+class RoleAdmissions(Protocol):
+    """What only roles have: who was admitted to one with ``max_leases``."""
 
     async def admissions(self, role: RoleName) -> Admissions:
         """Which of the role's leases are admitted and being made. They are kept whether or not there is such a role."""
@@ -48,6 +70,10 @@ class Roles(Protocol):
     async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
         """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not."""
         ...
+
+
+class Roles(Documents[Role], RoleAdmissions, Protocol):
+    """The store of roles."""
 
 
 class Generations(Protocol):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from shared.triggers.http import configuration, contract, leases, operator
+from shared.triggers.http import audit, configuration, contract, issuing, leases, operator, whoami
 from shared.triggers.http.edge import Edge, UnverifiedRequest
 from shared.triggers.http.problem import MethodNotAllowed, NoSuchCall
 from shared.triggers.http.reply import Reply
 from shared.triggers.http.routes import Api, Route
 
 GROUPS: tuple[Api, ...] = (
+    issuing.api,
     leases.api,
     configuration.api,
+    whoami.api,
+    audit.api,
     operator.api,
     contract.api,
 )
@@ -18,7 +21,7 @@ GROUPS: tuple[Api, ...] = (
 
 def with_the_rest(groups: tuple[Api, ...] = GROUPS) -> tuple[Api, ...]:
     """The groups, and one more with the call for every path that none of them takes."""
-    rest = Api("api")
+    rest = Api("", "api")
 
     # The host tries functions in the order of their names, whatever their routes: this one must come last.
     # https://github.com/Azure/azure-functions-host/issues/9876

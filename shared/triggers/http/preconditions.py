@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13): a role's version as an entity tag, ``If-Match`` and ``If-None-Match: *``."""
+"""Conditional requests (RFC 9110, 13): a document's version as an entity tag, ``If-Match`` and ``If-None-Match: *``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from hashlib import sha256
 import azure.functions as func
 
 from shared.core.errors import Fault, Malformed, PreconditionFailed
+from shared.core.ports.documents import ABSENT, ANY, Expect, Version
+from shared.triggers.http.shape import TEXT, Parameter
 
 _TAGS = re.compile(r'\s*"[!\x23-\x7e]*"\s*(?:,\s*"[!\x23-\x7e]*"\s*)*')
 _TAG = re.compile(r'"[!\x23-\x7e]*"')
+
+IF_NONE_MATCH = Parameter("If-None-Match", {"const": "*"}, "Make only what does not exist.")
+
+
+def if_match(description: str) -> Parameter:
+    """The header, with what it is good for in this call."""
+    return Parameter("If-Match", TEXT.schema, description)
 
 
 def tag_of(version: str) -> str:
@@ -26,20 +35,20 @@ class Conditions:
     tags: frozenset[str] | None = None
     must_be_new: bool = False
 
-    def expected(self, former: str | None) -> str | None:
-        """What the store is to expect, given the version there is: as ``Roles.put`` takes it.
+    def expected(self, former: str | None) -> Expect:
+        """What the store is to expect, given the version there is.
 
         Raises ``PreconditionFailed``.
         """
         if self.must_be_new:
             if former is not None:
                 raise PreconditionFailed("There is one already.")
-            return ""
+            return ABSENT
         if self.tags is None:
-            return None
+            return ANY
         if former is None or (self.tags and tag_of(former) not in self.tags):
             raise PreconditionFailed
-        return former
+        return Version(former)
 
 
 def conditions(request: func.HttpRequest) -> Conditions:

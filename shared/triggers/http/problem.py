@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from shared.core import errors
-from shared.core.errors import LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
+from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
 from shared.triggers.http.reply import Reply, encoded
+from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
 CONTENT_TYPE = "application/problem+json"
 _MOST_FAULTS = 100
@@ -99,21 +99,39 @@ def meaning_of(kind: type[LeaseholdError]) -> Meaning:
     return next(MEANINGS[each] for each in kind.__mro__ if each in MEANINGS)
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error, and where it is explained."""
+
+    error: LeaseholdError
+    request_id: str
+    docs_url: str
+
+
+FAULT = Record[Fault]("", "", Field("path", TEXT, lambda it: it.path[:256]), Field("message", TEXT, lambda it: it.message))
+PROBLEM = Record[Problem](
+    "Problem",
+    "RFC 9457.",
+    Field(
+        "type",
+        Value({"type": "string", "format": "uri-reference"}),
+        lambda it: f"{it.docs_url}#{it.error.stable_code}",
+        "Leads to an explanation: absolute, unless nobody has told the broker its address.",
+    ),
+    Field("title", TEXT, lambda it: it.error.sentence, "What kind of problem."),
+    Field("status", WHOLE, lambda it: meaning_of(type(it.error)).status, "The HTTP status."),
+    Field("code", TEXT, lambda it: it.error.stable_code, "Stable."),
+    Field("detail", TEXT, lambda it: _detail(it.error), "This case."),
+    Field("request_id", TEXT, lambda it: it.request_id, "For the operator."),
+    Field("errors", Items(FAULT), lambda it: _faults(it.error), "Every fault of bad input.", optional=True),
+)
+
+
 def problem(error: LeaseholdError, *, request_id: str, docs_url: str, challenge: str = "", token_sent: bool = False) -> Reply:
     """The answer to a request that ended so. ``challenge`` is what a 401's ``WWW-Authenticate`` says."""
-    status = meaning_of(type(error)).status
-    document: dict[str, Any] = {
-        "type": f"{docs_url}#{error.stable_code}",
-        "title": error.sentence,
-        "status": status,
-        "code": error.stable_code,
-        "detail": _detail(error),
-        "request_id": request_id,
-    }
-    if isinstance(error, Rejected) and error.faults:
-        document["errors"] = _faults(error)
+    document = PROBLEM.write(Problem(error, request_id, docs_url))
     headers = _headers(error, challenge, token_sent=token_sent)
-    return Reply(status, encoded(document), CONTENT_TYPE, headers, code=error.stable_code)
+    return Reply(document["status"], encoded(document), CONTENT_TYPE, headers, code=error.stable_code)
 
 
 def _detail(error: LeaseholdError) -> str:
@@ -123,11 +141,11 @@ def _detail(error: LeaseholdError) -> str:
     return error.sentence if isinstance(error, Malformed) and error.faults else error.detail
 
 
-def _faults(error: Rejected) -> list[dict[str, str]]:
-    shown = [{"path": fault.path[:256], "message": fault.message} for fault in error.faults[:_MOST_FAULTS]]
-    if (more := len(error.faults) - _MOST_FAULTS) > 0:
-        shown.append({"path": "", "message": f"and {more} more"})
-    return shown
+def _faults(error: LeaseholdError) -> tuple[Fault, ...]:
+    """Those of a refusal, up to a hundred, and how many more there are."""
+    faults = error.faults if isinstance(error, Rejected) else ()
+    more = len(faults) - _MOST_FAULTS
+    return (*faults[:_MOST_FAULTS], *((Fault("", f"and {more} more"),) if more > 0 else ()))
 
 
 def _headers(error: LeaseholdError, challenge: str, *, token_sent: bool) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import azure.functions as func
 
@@ -21,8 +21,29 @@ from shared.triggers.http.edge import (
     client_request_id,
 )
 from shared.triggers.http.reply import Reply
+from shared.triggers.http.shape import Answer, Body, Entry, Parameter, Record
 
 type _Bound = Callable[[Edge], Handler]
+
+
+class Told:
+    """What the contract says of a call beside its path. ``doc``: the handler's docstring, a summary and a description.
+
+    ``fails``: the statuses of problems beside those that every such call may answer; ``schemas``: those that no answer names.
+    """
+
+    def __init__(
+        self,
+        doc: str | None,
+        query: tuple[Entry[Any], ...] = (),
+        headers: tuple[Parameter, ...] = (),
+        body: Body | None = None,
+        answers: tuple[Answer, ...] = (),
+        fails: tuple[int, ...] = (),
+        schemas: tuple[Record[Any], ...] = (),
+    ) -> None:
+        self.doc, self.query, self.headers, self.body = doc or "", query, headers, body
+        self.answers, self.fails, self.schemas = answers, fails, schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +55,7 @@ class Route:
     path: str
     operation: str
     rules: Rules
+    told: Told
     bound: _Bound
 
     def title(self, method: str) -> str:
@@ -47,9 +69,10 @@ class Route:
 
 
 class Api:
-    """A group of calls. ``root`` is put before every path; ``dialect`` is the wire's."""
+    """A group of calls. ``tag`` is its name in the contract, ``root`` is put before every path; ``dialect`` is the wire's."""
 
-    def __init__(self, root: str = "api/v1", dialect: Dialect = NATIVE) -> None:
+    def __init__(self, tag: str, root: str = "api/v1", dialect: Dialect = NATIVE) -> None:
+        self.tag = tag
         self.root = root
         self.dialect = dialect
         self.routes: list[Route] = []
@@ -62,31 +85,41 @@ class Api:
         needs: tuple[str, Capability] | None,
         operation: str,
         exception: Literal["holder", "bounds"] | None = None,
-        query: tuple[str, ...] = (),
         reads_first: bool = False,
+        query: tuple[Entry[Any], ...] = (),
+        headers: tuple[Parameter, ...] = (),
+        body: Body | None = None,
+        answers: tuple[Answer, ...] = (),
+        fails: tuple[int, ...] = (),
+        schemas: tuple[Record[Any], ...] = (),
     ) -> Callable[[Callable[[VerifiedRequest], Awaitable[Reply]]], None]:
         """A call that takes a verified caller. The handler's name is the function's. ``needs``, ``exception``: see ``Rules``.
 
-        ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``.
+        ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``. The rest is
+        for the contract: see ``Told``.
         """
-        rules = Rules(needs, exception, query, beside=method == "GET" or reads_first)
+        rules = Rules(needs, exception, tuple(each.name for each in query), beside=method == "GET" or reads_first)
 
         def declare(handle: Callable[[VerifiedRequest], Awaitable[Reply]]) -> None:
             def bound(edge: Edge) -> Handler:
                 return lambda unverified: authenticated(edge, unverified, handle, rules)
 
-            self._add(handle.__name__, (method,), path, bound, operation=operation, rules=rules)
+            told = Told(handle.__doc__, query, headers, body, answers, fails, schemas)
+            self._add(handle.__name__, (method,), path, told, bound, operation=operation, rules=rules)
 
         return declare
 
-    def open(self, method: str, path: str) -> Callable[[Callable[[Edge, UnverifiedRequest], Awaitable[Reply]]], None]:
+    def open(
+        self, method: str, path: str, *, answers: tuple[Answer, ...] = ()
+    ) -> Callable[[Callable[[Edge, UnverifiedRequest], Awaitable[Reply]]], None]:
         """A call that anybody may make. It is not audited, and its query is not looked at. No method: any."""
 
         def declare(handle: Callable[[Edge, UnverifiedRequest], Awaitable[Reply]]) -> None:
             def bound(edge: Edge) -> Handler:
                 return lambda unverified: handle(edge, unverified)
 
-            self._add(handle.__name__, (method,) if method else (), path, bound)
+            told = Told(handle.__doc__, answers=answers)
+            self._add(handle.__name__, (method,) if method else (), path, told, bound)
 
         return declare
 
@@ -95,12 +128,13 @@ class Api:
         name: str,
         methods: tuple[str, ...],
         path: str,
+        told: Told,
         bound: _Bound,
         *,
         operation: str = "",
         rules: Rules = FOR_ANYBODY,
     ) -> None:
-        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, bound))
+        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, told, bound))
 
     def blueprint(self, edge: Edge) -> func.Blueprint:
         """The functions, ready to be registered with an app."""

@@ -1,0 +1,128 @@
+"""Roles in the contract: what all of them have, and what each kind of credential adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from shared.core.names import ROLE_NAME
+from shared.core.role import DEFAULT_TTL
+from shared.core.role_document import MAX_BOUND, MAX_LIVE
+from shared.kinds.fragment import Fragment, several
+from shared.triggers.http.responses import CAUTION
+from shared.triggers.http.shape import DURATION, ID, WHOLE
+
+_NAME = {"type": "string", "pattern": f"^{ROLE_NAME}$"}
+_APP_ROLE = {"type": "string", "minLength": 1, "maxLength": 256}
+_LIMITS = "60 seconds to 30 days"
+COMMON: dict[str, Any] = {
+    "name": _NAME | {"description": "Given in answers; taken in a PUT when it is the path's."},
+    "ttl": {
+        **DURATION,
+        "default": DEFAULT_TTL,
+        "description": f"Lifetime of a lease unless its caller asks for another. {_LIMITS}.",
+    },
+    "max_ttl": {
+        **DURATION,
+        "description": f"The longest a lease may live, renewals included. {_LIMITS}; 4 hours unless `ttl` is longer.",
+    },
+    "renewable": {"type": "boolean", "default": True, "description": "Whether leases can be renewed, up to `max_ttl`."},
+    "max_leases": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_LIVE,
+        "description": "How many leases there may be at once; left out for any number. One that is ending takes no room.",
+    },
+    "ready": {
+        "type": "string",
+        "enum": ["none", "token"],
+        "default": "none",
+        "description": "`token`: the credential is tried out against Entra ID before it is handed over, twenty sign-ins at"
+        " least; what is not proven in time is handed over as `pending`.",
+    },
+    "bound_service_principal_ids": several(ID.schema, MAX_BOUND, "Object ids of callers that may issue."),
+    "bound_application_ids": several(ID.schema, MAX_BOUND, "Client ids of applications that may issue as themselves."),
+    "bound_app_roles": several(
+        _APP_ROLE, MAX_BOUND, "Entra app roles of which a caller needs one, each named whole: a * is refused."
+    ),
+    "bound_tenant_ids": several(
+        ID.schema,
+        MAX_BOUND,
+        "Tenants of which a caller may be, among LEASEHOLD_ALLOWED_TENANTS; without it the broker's own alone. Another bound_"
+        " field must stand beside it.",
+    ),
+    "warnings": {
+        "type": "array",
+        "items": {"$ref": f"#/components/schemas/{CAUTION.name}"},
+        "description": "In the answer to a PUT, when there are any; ignored in a PUT.",
+    },
+}
+UNREADABLE: dict[str, Any] = {
+    "type": "object",
+    "description": "A stored role that this broker cannot read: it was written by another version, or damaged. It can be"
+    " written again, and deleted.",
+    "properties": {
+        "name": _NAME,
+        "type": {"const": "unknown"},
+        "ttl": WHOLE.schema,
+        "max_ttl": WHOLE.schema,
+        "max_leases": WHOLE.schema,
+        **{field: {"type": "array", "items": {"type": "string"}} for field in COMMON if field.startswith("bound_")},
+        "renewable": {"type": "boolean"},
+    },
+    "required": ["name", "type", "ttl", "max_ttl", "renewable"],
+    "additionalProperties": False,
+}
+
+
+def role_schemas(kinds: Iterable[Fragment]) -> dict[str, Any]:
+    """Of all kinds together, by the names under which the contract tells of them."""
+    kinds = tuple(kinds)
+    mapping = {each.type: f"#/components/schemas/{each.name}" for each in kinds}
+    role = {
+        "description": "What to mint, for whom, for how long. Every `bound_` kind that is present must match, any value within"
+        " a kind does; without any kind only admins may issue.",
+        "oneOf": [{"$ref": place} for place in mapping.values()],
+        "discriminator": {"propertyName": "type", "mapping": mapping},
+    }
+    found = {"Role": role, "UnreadableRole": UNREADABLE, "Credential": _credential(kinds)}
+    for each in kinds:
+        found |= {each.name: _of_kind(each), **each.schemas}
+    return found
+
+
+def _of_kind(kind: Fragment) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": kind.description,
+        "properties": COMMON | {"type": {"const": kind.type}, **kind.properties},
+        "required": ["type", *kind.required],
+        "additionalProperties": False,
+    }
+
+
+def _credential(kinds: tuple[Fragment, ...]) -> dict[str, Any]:
+    """Kinds whose credentials look alike share one description."""
+    looks: list[Any] = []
+    for each in kinds:
+        if each.credential not in looks:
+            looks.append(each.credential)
+    described = [
+        look
+        | {
+            "type": "object",
+            "properties": look["properties"]
+            | {
+                "type": {
+                    "type": "string",
+                    "enum": [each.type for each in kinds if each.credential == look],
+                    "description": "The role's type.",
+                },
+                "expires_at": {"type": "string", "format": "date-time", "description": "The lease's end."},
+            },
+            "required": [*look["required"], "type", "expires_at"],
+            "additionalProperties": False,
+        }
+        for look in looks
+    ]
+    return described[0] if len(described) == 1 else {"oneOf": described}

@@ -1,0 +1,64 @@
+"""What roles of this kind look like, for the contract."""
+
+from __future__ import annotations
+
+from shared.core.role import MAX_AZURE_GROUPS, MAX_AZURE_ROLES
+from shared.core.role_document import AUDIENCES, MAX_CONDITION, MAX_TAGS
+from shared.kinds.fragment import CLIENT_SECRET, Fragment, several
+
+_TEXT = {"type": "string"}
+_GROUP = {
+    "type": "object",
+    "properties": {"object_id": {"type": "string", "format": "uuid"}},
+    "required": ["object_id"],
+    "additionalProperties": False,
+}
+_AZURE_ROLE = {
+    "type": "object",
+    "description": "By name or by id.",
+    "properties": {
+        "scope": _TEXT | {"description": "Where it is assigned: a resource id."},
+        "role_name": _TEXT | {"description": "The definition's name, in any case; it must match exactly one at the scope."},
+        "role_id": _TEXT | {"description": "The definition's id."},
+        "condition": _TEXT
+        | {"maxLength": MAX_CONDITION, "description": "An ABAC condition, in version 2.0 of Azure's language."},
+    },
+    "required": ["scope"],
+    "additionalProperties": False,
+    "oneOf": [{"required": ["role_name"]}, {"required": ["role_id"]}],
+}
+FRAGMENT = Fragment(
+    type="service_principal",
+    name="ServicePrincipalRole",
+    description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or both.",
+    properties={
+        "azure_roles": several(
+            {"$ref": "#/components/schemas/AzureRole"}, MAX_AZURE_ROLES, "Role assignments that every minted principal gets."
+        ),
+        "azure_groups": several(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
+        "credential": {"const": "secret", "default": "secret", "description": "What it signs in with."},
+        "pool": {
+            "type": "object",
+            "description": "Principals are made when they are asked for.",
+            "properties": {"size": {"const": 0}},
+            "additionalProperties": False,
+        },
+        "tags": several(
+            _TEXT | {"minLength": 1, "maxLength": 256}, MAX_TAGS, "On the application, beside `leasehold`; each once."
+        ),
+        "sign_in_audience": {
+            "type": "string",
+            "enum": list(AUDIENCES),
+            "default": AUDIENCES[0],
+            "description": "As Entra ID has it. With personal accounts the role's name has at most 53 characters.",
+        },
+        "permanently_delete": {
+            "type": "boolean",
+            "default": True,
+            "description": "Also out of the recycle bin when a lease ends.",
+        },
+    },
+    required=(),
+    credential=CLIENT_SECRET,
+    schemas={"AzureRole": _AZURE_ROLE},
+)

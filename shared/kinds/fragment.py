@@ -1,0 +1,46 @@
+"""What a kind of credential adds to the contract: the fields of its roles, and what is handed out. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+type JsonSchema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One kind's. ``name`` is its roles' among the contract's schemas; ``schemas`` are others that its fields refer to."""
+
+    type: str
+    name: str
+    description: str
+    properties: JsonSchema
+    required: tuple[str, ...]
+    credential: Mapping[str, Any]
+    schemas: JsonSchema = field(default_factory=dict)
+
+
+def several(item: JsonSchema, most: int, description: str) -> dict[str, Any]:
+    """A list that may be left out, and is not empty when it is there."""
+    return {"type": "array", "minItems": 1, "maxItems": most, "items": item, "description": description}
+
+
+def _id(description: str) -> dict[str, Any]:
+    return {"type": "string", "format": "uuid", "description": description}
+
+
+CLIENT_SECRET: dict[str, Any] = {
+    "description": "What OAuth's client credentials flow takes.",
+    "properties": {
+        "tenant_id": _id("Where to sign in."),
+        "client_id": _id("Of the application."),
+        "client_secret": {"type": "string", "description": "The secret."},
+        "object_id": _id("Of the service principal, where there is one.") | {"type": ["string", "null"]},
+        "secret_id": _id("What names the secret."),
+        "subscription_id": _id("When all of the role's scopes lie in one."),
+    },
+    "required": ["tenant_id", "client_id", "client_secret", "object_id", "secret_id"],
+}
+"""The credential of every kind that hands a client secret out."""

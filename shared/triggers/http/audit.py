@@ -1,0 +1,115 @@
+"""The call that reads the audit trail."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import azure.functions as func
+
+from shared.broker import inspect
+from shared.core.audit import AuditEvent, Outcome
+from shared.core.caller import Caller
+from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
+from shared.core.parsing import Reader
+from shared.core.ports.audit import AuditQuery
+from shared.core.ports.page import Page
+from shared.triggers.http import requests
+from shared.triggers.http.edge import VerifiedRequest
+from shared.triggers.http.reply import Reply, of_json
+from shared.triggers.http.responses import CALLER_FIELDS, part_of
+from shared.triggers.http.routes import Api
+from shared.triggers.http.shape import ID, INSTANT, TEXT, Answer, Field, Record, parsed, text, word
+
+api = Api("operators")
+_AUDIT_SPAN = timedelta(days=1)
+_LONGEST_SPAN = timedelta(days=31)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def instant(written: str) -> datetime:
+    """A time as RFC 3339 writes it, in UTC. Raises ``Unparsable``, also where UTC has no such year."""
+    expected = "expected a time such as 2030-01-31T12:00:00Z; a + in a query is written %2B"
+    if _INSTANT.fullmatch(written) is None:
+        raise Unparsable(expected)
+    try:
+        return datetime.fromisoformat(written.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Unparsable(expected) from None
+
+
+FROM = parsed(
+    *("from", INSTANT.schema, instant), "The first instant; a day before `to` unless given, and at most 31 days before it."
+)
+TO = parsed("to", INSTANT.schema, instant, "The instant after the last; now unless given.")
+CALLER = parsed("caller", ID.schema, ObjectId.parse, "By this object id only.")
+ROLE = parsed("role", TEXT.schema, RoleName.parse, "About this role only.")
+LEASE = parsed("lease", TEXT.schema, LeaseId.parse, "About this lease only.")
+CURSOR = text("cursor", "`next` of the part before.", longest=1024, schema=TEXT.schema)
+
+
+def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
+    """Which events to read: those of the last day unless ``from`` or ``to`` say otherwise."""
+    reader = Reader(dict(request.params))
+    until = TO.of(reader) or now
+    since = FROM.of(reader) or max(until, _EARLIEST + _AUDIT_SPAN) - _AUDIT_SPAN
+    if since >= until:
+        reader.fault("from", "is not before to")
+    elif until - since > _LONGEST_SPAN:
+        reader.fault("from", f"is more than {_LONGEST_SPAN.days} days before to, which is now unless given")
+    query = AuditQuery(
+        since=since,
+        until=until,
+        caller=CALLER.of(reader),
+        role=ROLE.of(reader),
+        lease=LEASE.of(reader),
+        limit=requests.LIMIT.of(reader),
+        cursor=CURSOR.of(reader),
+    )
+    requests.finish(reader)
+    return query
+
+
+EVENT = Record[AuditEvent](
+    "Event",
+    "One event of the audit trail.",
+    Field("at", INSTANT, lambda it: it.at, "When."),
+    Field("operation", TEXT, lambda it: it.operation, "What."),
+    Field("outcome", word(*Outcome), lambda it: it.outcome, "How it went."),
+    Field("request_id", TEXT, lambda it: it.request_id, "By which request."),
+    Field(
+        *("client_request_id", TEXT, lambda it: it.client_request_id),
+        "What the caller called the request, in `x-request-id`.",
+        optional=True,
+    ),
+    Field("code", TEXT, lambda it: it.code, "The problem's code.", optional=True),
+    Field("reason", TEXT, lambda it: it.reason, "Why.", optional=True),
+    Field("role", TEXT, lambda it: it.role, "The role.", optional=True),
+    Field("lease", TEXT, lambda it: it.lease, "The lease.", optional=True),
+    Field(
+        "caller",
+        Record[Caller]("", "Who.", *CALLER_FIELDS, Field("token_fingerprint", TEXT, lambda it: it.token_fingerprint)),
+        lambda it: it.caller,
+        optional=True,
+    ),
+)
+EVENTS: Record[Page[AuditEvent]] = part_of("events", EVENT)
+
+
+@api.call(
+    "GET",
+    "audit",
+    needs=("audit", "read"),
+    operation="audit",
+    query=(FROM, TO, CALLER, ROLE, LEASE, requests.LIMIT, CURSOR),
+    answers=(Answer(200, "A part of it, in the order of time.", EVENTS),),
+)
+async def read_audit(request: VerifiedRequest) -> Reply:
+    """Read the audit trail.
+
+    For auditors and admins. The last day unless `from` or `to` says otherwise; at most 31 days. One request looks at 31 days of
+    the trail, and for ten seconds, at most: a page may be short or empty and have a `next` all the same.
+    """
+    query = audit_query(request.http, request.ports.now())
+    return of_json(200, EVENTS.write(await inspect.read_audit(request.ports, query)))

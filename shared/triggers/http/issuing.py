@@ -1,0 +1,123 @@
+"""The call that issues a credential."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import azure.functions as func
+
+from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.core.errors import Fault, Malformed
+from shared.core.names import RoleName
+from shared.core.parsing import Reader
+from shared.core.plain_text import UNSEEN, is_plain
+from shared.triggers.http import requests
+from shared.triggers.http.edge import VerifiedRequest
+from shared.triggers.http.reply import Reply, of_json
+from shared.triggers.http.responses import ISSUED, lease_path
+from shared.triggers.http.routes import Api
+from shared.triggers.http.shape import DURATION, TEXT, Answer, Body, Entry, Parameter, text
+
+api = Api("leases")
+_PAIRS, _KEY, _VALUE = 16, 64, 256
+
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "Chosen by the caller for one issue, and bound to the caller and the role. It stands for the lease for 24 hours: being made"
+    " (a repeat waits for it), active, or ended. An issue that failed leaves its key free.",
+    component="IdempotencyKey",
+)
+_IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY.schema["pattern"])
+
+
+def idempotency_key(request: func.HttpRequest) -> str | None:
+    """The caller's key for this issue, as opaque as it was sent; ``None`` without one. Raises ``Malformed``."""
+    key: str | None = request.headers.get("idempotency-key")
+    if key is not None and _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise Malformed(Fault("Idempotency-Key", "expected 1 to 128 visible ASCII characters, without blanks"))
+    return key
+
+
+def _metadata(reader: Reader, field: str) -> dict[str, str]:
+    value = reader.take(field)
+    if not reader.has(field):
+        return {}
+    if not isinstance(value, dict) or len(value) > _PAIRS:
+        reader.fault(field, f"expected an object of at most {_PAIRS} texts")
+        return {}
+    for key, each in value.items():
+        _check_pair(reader, field, key, each)
+    return value
+
+
+def _check_pair(reader: Reader, field: str, key: str, value: Any) -> None:
+    if not 0 < len(key) <= _KEY or not is_plain(key):
+        reader.fault(field, f"expected keys of 1 to {_KEY} characters without {UNSEEN}")
+    elif not isinstance(value, str) or len(value) > _VALUE or not is_plain(value):
+        reader.fault(f"{field}.{key}", f"expected a text of at most {_VALUE} characters without {UNSEEN}")
+
+
+TTL = Entry("ttl", DURATION, requests.seconds, "60 seconds to the role's `max_ttl`. Left out: the role's `ttl`.")
+DELIVERY = Entry(
+    "delivery",
+    {"type": "string", "enum": ["response"], "default": "response"},
+    lambda reader, field: reader.choice(field, ("response",), default="response"),
+    "How the credential is delivered.",
+)
+REASON = text(*("reason", "Why, for the audit trail: without control, bidirectional or invisible characters."), longest=512)
+METADATA = Entry(
+    "metadata",
+    {
+        "type": "object",
+        "maxProperties": _PAIRS,
+        "propertyNames": {"minLength": 1, "maxLength": _KEY},
+        "additionalProperties": {"type": "string", "maxLength": _VALUE},
+    },
+    _metadata,
+    f"Kept with the lease: at most {_PAIRS} pairs.",
+)
+ASK = Body("Ask", "What is asked for; every field may be left out.", TTL, DELIVERY, REASON, METADATA)
+
+
+def issue_request(role: RoleName, document: Any) -> IssueRequest:
+    """What the caller of an issue asks for. Whether the role allows the ttl is the broker's to say."""
+    reader = Reader(document)
+    DELIVERY.of(reader)
+    found = IssueRequest(role, TTL.of(reader), REASON.of(reader) or "", METADATA.of(reader))
+    reader.finish()
+    return found
+
+
+@api.call(
+    "POST",
+    "roles/{role}/leases",
+    needs=("roles/{role}/leases", "issue"),
+    exception="bounds",
+    operation="issue",
+    reads_first=True,
+    headers=(IDEMPOTENCY_KEY,),
+    body=ASK,
+    answers=(
+        Answer(
+            *(201, "The lease, active, and its credential.", ISSUED),
+            {"Location": {"description": "The lease's path.", "schema": TEXT.schema}},
+        ),
+    ),
+    fails=(404, 409, 410, 429, 502),
+)
+async def issue_lease(request: VerifiedRequest) -> Reply:
+    """Issue a credential.
+
+    The secret is in this answer and nowhere else. When it fails, whatever was made is taken back. Under an `Idempotency-Key` a
+    repeat is answered with the same lease and a fresh secret, and the former secret is removed: for a caller whose answer was
+    lost.
+    """
+    role, key = requests.role_name(request.http), idempotency_key(request.http)
+    asked = issue_request(role, requests.body(request.http))
+    made = await (
+        issue(request.ports, request.actor, asked) if key is None else issue_once(request.ports, request.actor, asked, key)
+    )
+    return of_json(201, ISSUED.write(made), {"Location": lease_path(made.lease)})
