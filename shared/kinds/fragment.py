@@ -22,7 +22,7 @@ class Fragment:
     schemas: JsonSchema = field(default_factory=dict)
 
 
-def several(item: JsonSchema, most: int, description: str) -> dict[str, Any]:
+def list_of(item: JsonSchema, most: int, description: str) -> dict[str, Any]:
     """A list that may be left out, and is not empty when it is there."""
     return {"type": "array", "minItems": 1, "maxItems": most, "items": item, "description": description}
 

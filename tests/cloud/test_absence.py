@@ -47,7 +47,7 @@ GONE: Answer = lambda: refused(404, "Request_ResourceNotFound")  # noqa: E731 - 
 
 
 @dataclass(frozen=True)
-class Ask:
+class Question:
     """One call. ``before`` are the answers to what it asks first; ``absent`` is its result when the last says 404."""
 
     call: Callable[[Graph], Awaitable[object]]
@@ -59,29 +59,29 @@ async def _principal_of(graph: Graph) -> object:
     return (await graph.read_application(APPLICATION)).principal_id
 
 
-READS: dict[str, Ask] = {
-    "find_application": Ask(lambda graph: graph.find_application(NAME)),
-    "find_principal": Ask(lambda graph: graph.find_principal(CLIENT)),
-    "read_group": Ask(lambda graph: graph.read_group(GROUP)),
-    "credentials_of": Ask(lambda graph: graph.credentials_of(APPLICATION)),
-    "secrets_named": Ask(lambda graph: graph.secrets_named(APPLICATION, NAME)),
-    "read_application": Ask(lambda graph: graph.read_application(APPLICATION)),
-    "is_owner": Ask(lambda graph: graph.is_owner(APPLICATION, CLIENT)),
-    "read_application's principal": Ask(_principal_of, absent=None, before=(lambda: found(id=APPLICATION, appId=CLIENT),)),
-    "remove_secret's second look": Ask(
+READS: dict[str, Question] = {
+    "find_application": Question(lambda graph: graph.find_application(NAME)),
+    "find_principal": Question(lambda graph: graph.find_principal(CLIENT)),
+    "read_group": Question(lambda graph: graph.read_group(GROUP)),
+    "credentials_of": Question(lambda graph: graph.credentials_of(APPLICATION)),
+    "secrets_named": Question(lambda graph: graph.secrets_named(APPLICATION, NAME)),
+    "read_application": Question(lambda graph: graph.read_application(APPLICATION)),
+    "is_owner": Question(lambda graph: graph.is_owner(APPLICATION, CLIENT)),
+    "read_application's principal": Question(_principal_of, absent=None, before=(lambda: found(id=APPLICATION, appId=CLIENT),)),
+    "remove_secret's second look": Question(
         lambda graph: graph.remove_secret(APPLICATION, KEY), before=(lambda: refused(400, "Request_BadRequest"),)
     ),
 }
-DELETIONS: dict[str, Ask] = {
-    "delete_application": Ask(lambda graph: graph.delete_application(APPLICATION)),
-    "delete_principal": Ask(lambda graph: graph.delete_principal(PRINCIPAL)),
-    "purge": Ask(lambda graph: graph.purge(APPLICATION)),
-    "remove_member": Ask(lambda graph: graph.remove_member(GROUP, PRINCIPAL)),
-    "remove_secret": Ask(lambda graph: graph.remove_secret(APPLICATION, KEY)),
+DELETIONS: dict[str, Question] = {
+    "delete_application": Question(lambda graph: graph.delete_application(APPLICATION)),
+    "delete_principal": Question(lambda graph: graph.delete_principal(PRINCIPAL)),
+    "purge": Question(lambda graph: graph.purge(APPLICATION)),
+    "remove_member": Question(lambda graph: graph.remove_member(GROUP, PRINCIPAL)),
+    "remove_secret": Question(lambda graph: graph.remove_secret(APPLICATION, KEY)),
 }
 
 
-def _answering(service: Scripted, ask: Ask, answer: Answer) -> None:
+def _answering(service: Scripted, ask: Question, answer: Answer) -> None:
     service.will(*(first() for first in ask.before), *(answer() for _ in range(OFTEN)))
 
 

@@ -8,7 +8,7 @@ from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.table_rest import Tables
 from shared.cloud.storage.tables import connect
 from tests.contract.stores import Stores, in_memory, on_tables
-from tests.contract.wires import Wire, Wired
+from tests.contract.wires import OverAWire, Wire
 from tests.fakes.clock import FixedIds
 
 
@@ -36,7 +36,7 @@ async def tables(storage_connection: str) -> AsyncIterator[Stores]:
 
 
 @pytest.fixture
-async def wired(storage_connection: str) -> AsyncIterator[Wired]:
+async def over_a_wire(storage_connection: str) -> AsyncIterator[OverAWire]:
     """Leases over a wire that counts and dies."""
     wire = Wire()
     async with (

@@ -116,7 +116,7 @@ async def test_a_turn_that_is_gone_cannot_be_renewed(locks: LockStore) -> None:
 
 
 @pytest.fixture
-async def wired(storage_connection: str) -> AsyncIterator[tuple[TableApplicationLocks, LossyLine]]:
+async def over_a_wire(storage_connection: str) -> AsyncIterator[tuple[TableApplicationLocks, LossyLine]]:
     """Table Storage alone, over a wire that can lose an answer."""
     line = LossyLine()
     options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
@@ -126,10 +126,10 @@ async def wired(storage_connection: str) -> AsyncIterator[tuple[TableApplication
 
 @LOSSES
 async def test_a_turn_whose_answer_was_lost_is_ones_own(
-    wired: tuple[TableApplicationLocks, LossyLine], loss: Exception
+    over_a_wire: tuple[TableApplicationLocks, LossyLine], loss: Exception
 ) -> None:
     """A read tells that the row is the very one: taken and renewed all the same."""
-    locks, line = wired
+    locks, line = over_a_wire
     line.loss = loss
     await locks.release(await locks.take(MINE, former=None))  # makes the table
     line.losing = True
@@ -139,9 +139,9 @@ async def test_a_turn_whose_answer_was_lost_is_ones_own(
     assert renewed == await locks.get(EXISTING)
 
 
-async def test_a_turn_given_back_with_its_answer_lost_is_free(wired: tuple[TableApplicationLocks, LossyLine]) -> None:
+async def test_a_turn_given_back_with_its_answer_lost_is_free(over_a_wire: tuple[TableApplicationLocks, LossyLine]) -> None:
     """Whoever gave it back is told of the silence, and need not do anything about it."""
-    locks, line = wired
+    locks, line = over_a_wire
     taken = await locks.take(MINE, former=None)
     line.losing = True
     with pytest.raises(Unreachable):
@@ -149,9 +149,9 @@ async def test_a_turn_given_back_with_its_answer_lost_is_free(wired: tuple[Table
     assert await locks.get(EXISTING) is None
 
 
-async def test_a_bug_behind_a_turn_that_was_taken_comes_out(wired: tuple[TableApplicationLocks, LossyLine]) -> None:
+async def test_a_bug_behind_a_turn_that_was_taken_comes_out(over_a_wire: tuple[TableApplicationLocks, LossyLine]) -> None:
     """Only a lost answer is looked after."""
-    locks, line = wired
+    locks, line = over_a_wire
     await locks.release(await locks.take(MINE, former=None))
     line.losing, line.loss = True, ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):

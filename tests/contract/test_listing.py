@@ -18,7 +18,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.leases import LeaseQuery, Leases
 from tests.contract.stores import Stores, lease
-from tests.contract.wires import Wired, keys
+from tests.contract.wires import OverAWire, keys
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import ALICE, BOB, OTHER_TENANT, TENANT, WEB
 
@@ -98,9 +98,9 @@ async def test_ended_leases_are_told_page_by_page(stores: Stores, query: LeaseQu
         assert [each.id for each in reversed(expected)] == found
 
 
-async def test_a_listing_of_live_leases_reads_no_row_of_one_that_has_ended(wired: Wired) -> None:
+async def test_a_listing_of_live_leases_reads_no_row_of_one_that_has_ended(over_a_wire: OverAWire) -> None:
     """However many there are: of everybody's, of a role, of a holder; nor does a count."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     kept = await leases.open(opened_at(99))
     for minute in range(20):
         await end(leases, await leases.open(opened_at(minute)))
@@ -113,9 +113,9 @@ async def test_a_listing_of_live_leases_reads_no_row_of_one_that_has_ended(wired
     assert 1 == wire.rows
 
 
-async def test_the_rows_of_a_lease_that_ends_move_and_go_with_it(wired: Wired) -> None:
+async def test_the_rows_of_a_lease_that_ends_move_and_go_with_it(over_a_wire: OverAWire) -> None:
     """Nothing of it stays among the live ones, and nothing at all once it is forgotten."""
-    leases, _, around = wired
+    leases, _, around = over_a_wire
     opened = await leases.open(opened_at(1))
     assert 5 == len(await keys(around))
     ended = await end(leases, opened)
@@ -135,9 +135,9 @@ STEPS: dict[str, Step] = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("sends", [False, True], ids=["before", "after"])
-async def test_wherever_the_process_dies_lease_and_index_rows_agree(wired: Wired, step: str, *, sends: bool) -> None:
+async def test_wherever_the_process_dies_lease_and_index_rows_agree(over_a_wire: OverAWire, step: str, *, sends: bool) -> None:
     """At each request of opening, ending and forgetting a lease; done again, it is done."""
-    leases, wire, around = wired
+    leases, wire, around = over_a_wire
     apart = TableLeases(around, FixedIds())
     for number in range(1, 6):
         one = await apart.open(opened_at(number * 10))

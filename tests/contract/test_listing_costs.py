@@ -16,7 +16,7 @@ from shared.core.lease import State
 from shared.core.ports.leases import LeaseQuery
 from tests.contract.stores import lease, neighbours
 from tests.contract.test_listing import OTHER, QUERIES, opened_at
-from tests.contract.wires import Wired
+from tests.contract.wires import OverAWire
 from tests.fakes.world import ALICE, BOB, WEB
 
 LIVE = LeaseQuery(live=True)
@@ -40,10 +40,10 @@ def shares(asked: Sequence[str], *, past: bool) -> set[int]:
     ],
 )
 async def test_each_range_is_asked_for_twice_its_share_of_a_page(
-    wired: Wired, query: LeaseQuery, live: set[int], past: set[int]
+    over_a_wire: OverAWire, query: LeaseQuery, live: set[int], past: set[int]
 ) -> None:
     """And for eight rows at least; where live leases may become past ones meanwhile, the live are read at once."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     await leases.open(opened_at(1))
     await leases.list(LIVE)
     wire.forget()
@@ -53,10 +53,10 @@ async def test_each_range_is_asked_for_twice_its_share_of_a_page(
 
 @pytest.mark.parametrize(("query", "first", "later"), [*zip(QUERIES, (16, 16, 16, 32), (16, 32, 32, 32), strict=True)])
 async def test_a_page_of_live_leases_costs_a_request_for_each_range(
-    wired: Wired, query: LeaseQuery, first: int, later: int
+    over_a_wire: OverAWire, query: LeaseQuery, first: int, later: int
 ) -> None:
     """One a partition; what an older version has written lies in another range wherever today's is not read from its start."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     made = await leases.open(opened_at(1))
     await leases.list(LIVE)
     wire.forget()
@@ -68,9 +68,9 @@ async def test_a_page_of_live_leases_costs_a_request_for_each_range(
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_a_later_page_reads_no_row_of_a_former_one(wired: Wired, query: LeaseQuery) -> None:
+async def test_a_later_page_reads_no_row_of_a_former_one(over_a_wire: OverAWire, query: LeaseQuery) -> None:
     """It begins in storage where that one ended."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     made = [await leases.open(opened_at(minute)) for minute in range(20)]
     for asked in (replace(query, live=True), query):
         wire.forget()
@@ -80,18 +80,18 @@ async def test_a_later_page_reads_no_row_of_a_former_one(wired: Wired, query: Le
 
 
 @pytest.mark.parametrize("read", [newest, newest_of_unaligned])
-async def test_one_lease_more_than_a_page_holds_tells_that_there_are_others(wired: Wired, read: Any) -> None:
+async def test_one_lease_more_than_a_page_holds_tells_that_there_are_others(over_a_wire: OverAWire, read: Any) -> None:
     """And no second one; where there are no more than the page holds, all of them."""
-    leases, _, around = wired
+    leases, _, around = over_a_wire
     made = [(await leases.open(opened_at(minute))).id for minute in range(20)]
     for limit, expected in ((1, 2), (3, 4), (19, 20), (20, 20)):
         found = await read(Table(around, "leases"), LeaseQuery(limit=limit), PARTITIONS)
         assert made[::-1][:expected] == [each.id for each in found]
 
 
-async def test_pages_before_all_rows_are_aligned_go_on_where_the_former_one_ended(wired: Wired) -> None:
+async def test_pages_before_all_rows_are_aligned_go_on_where_the_former_one_ended(over_a_wire: OverAWire) -> None:
     """The newest first, each once."""
-    leases, _, around = wired
+    leases, _, around = over_a_wire
     made = [(await leases.open(opened_at(minute))).id for minute in range(7)]
     found, query = list[str](), LeaseQuery(limit=2)
     for _ in range(9):
@@ -103,9 +103,9 @@ async def test_pages_before_all_rows_are_aligned_go_on_where_the_former_one_ende
     assert made[::-1] == found
 
 
-async def test_before_all_rows_are_aligned_a_role_and_a_holder_read_their_own_alone(wired: Wired) -> None:
+async def test_before_all_rows_are_aligned_a_role_and_a_holder_read_their_own_alone(over_a_wire: OverAWire) -> None:
     """Only who asks for everybody's reads every lease."""
-    leases, wire, around = wired
+    leases, wire, around = over_a_wire
     made = [await leases.open(opened_at(minute, OTHER if minute % 2 else WEB, ALICE.object_id)) for minute in range(6)]
     made.append(await leases.open(opened_at(6, OTHER, BOB.object_id)))
     await around.get_table_client("leases").delete_entity("aligned", "leases")
@@ -115,9 +115,9 @@ async def test_before_all_rows_are_aligned_a_role_and_a_holder_read_their_own_al
         assert expected == wire.rows
 
 
-async def test_a_count_reads_one_row_past_its_bound_in_each_partition(wired: Wired) -> None:
+async def test_a_count_reads_one_row_past_its_bound_in_each_partition(over_a_wire: OverAWire) -> None:
     """However many leases there are."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     for each in neighbours(12):
         await leases.open(each)
     wire.forget()

@@ -15,7 +15,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.ports.leases import Leases
 from tests.contract.stores import Stores, lease
-from tests.contract.wires import Wired, keys
+from tests.contract.wires import OverAWire, keys
 from tests.fakes.clock import START, FixedIds
 
 
@@ -61,9 +61,9 @@ async def test_stuck_leases_are_told_from_then_until_they_end(stores: Stores) ->
     assert ["azure_refused"] * 3 == [each.last_error for each in await stores.leases.stuck(100)]
 
 
-async def test_where_none_is_stuck_one_request_says_so(wired: Wired) -> None:
+async def test_where_none_is_stuck_one_request_says_so(over_a_wire: OverAWire) -> None:
     """However many leases there are."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     for number in range(20):
         await ending(leases, number)
     await told(leases)
@@ -72,9 +72,9 @@ async def test_where_none_is_stuck_one_request_says_so(wired: Wired) -> None:
     assert (1, 0) == (wire.requests, wire.rows)
 
 
-async def test_what_is_told_is_read_and_no_more(wired: Wired) -> None:
+async def test_what_is_told_is_read_and_no_more(over_a_wire: OverAWire) -> None:
     """A page of hints, and the leases that it tells of."""
-    leases, wire, _ = wired
+    leases, wire, _ = over_a_wire
     made = [await stuck(leases, number) for number in range(5)]
     await told(leases)
     wire.forget()
@@ -82,9 +82,9 @@ async def test_what_is_told_is_read_and_no_more(wired: Wired) -> None:
     assert 3 == wire.requests
 
 
-async def test_hints_of_leases_that_are_stuck_no_more_hide_none_behind_them(wired: Wired) -> None:
+async def test_hints_of_leases_that_are_stuck_no_more_hide_none_behind_them(over_a_wire: OverAWire) -> None:
     """Whether they have ended or are gone; the next reconciliation forgets those hints, and no others."""
-    leases, _, around = wired
+    leases, _, around = over_a_wire
     made = [await stuck(leases, number) for number in range(6)]
     for one in made[4:]:
         await leases.remove(one)
@@ -98,9 +98,9 @@ async def test_hints_of_leases_that_are_stuck_no_more_hide_none_behind_them(wire
     assert left == await told(leases, 2)
 
 
-async def test_a_lease_that_ends_takes_its_hint_with_it(wired: Wired) -> None:
+async def test_a_lease_that_ends_takes_its_hint_with_it(over_a_wire: OverAWire) -> None:
     """One that was never stuck has none, and its end costs one transaction."""
-    leases, wire, around = wired
+    leases, wire, around = over_a_wire
     one, other = await stuck(leases, 1), await ending(leases, 2)
     await leases.swap(over(one), former=one)
     assert not [key for key in await keys(around) if key.startswith("stuck_")]
@@ -110,9 +110,9 @@ async def test_a_lease_that_ends_takes_its_hint_with_it(wired: Wired) -> None:
 
 
 @pytest.mark.parametrize("sends", [False, True], ids=["before", "after"])
-async def test_wherever_the_process_dies_what_is_stuck_is_told_and_nothing_else(wired: Wired, *, sends: bool) -> None:
+async def test_wherever_the_process_dies_what_is_stuck_is_told_and_nothing_else(over_a_wire: OverAWire, *, sends: bool) -> None:
     """At each request of becoming stuck and of ending then; the next reconciliation leaves no hint that is not needed."""
-    leases, wire, around = wired
+    leases, wire, around = over_a_wire
     apart = TableLeases(around, FixedIds())
     for number in range(1, 5):
         one, other = await ending(apart, number), await stuck(apart, 10 + number)

@@ -61,7 +61,7 @@ class Line(InTime):
         return answer
 
 
-type Wired = tuple[TableLeases, Wire, TableServiceClient]
+type OverAWire = tuple[TableLeases, Wire, TableServiceClient]
 """The store over such a wire, and the way around it."""
 
 

@@ -66,9 +66,9 @@ def delete(request: Request) -> Reply:
     request.caller.require_change(item.owners)
     request.limits.begin_change(request.world, item.id)
     principal = request.directory.principal_of(item.app_id)
-    objects.discarded(request, item)
+    objects.recycled(request, item)
     if principal is not None:
-        objects.discarded(request, principal)
+        objects.recycled(request, principal)
     return done()
 
 

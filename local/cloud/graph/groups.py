@@ -86,7 +86,7 @@ def update(request: Request) -> Reply:
 
 def delete(request: Request) -> Reply:
     """``DELETE /groups/{id}``; groups of the security kind can be restored like any other here."""
-    objects.discarded(request, changeable(request))
+    objects.recycled(request, changeable(request))
     return done()
 
 

@@ -34,7 +34,7 @@ def wrote(request: Request, item: DirectoryObject) -> None:
         request.world.consistency.wrote("principal", item.id)
 
 
-def discarded(request: Request, item: DirectoryObject) -> None:
+def recycled(request: Request, item: DirectoryObject) -> None:
     """Puts the object into the recycle bin; the other services, and Graph's other replicas, hear of it later."""
     consistency = request.world.consistency
     item.deleted = request.now

@@ -66,7 +66,7 @@ def delete(request: Request) -> Reply:
     """``DELETE /servicePrincipals/{id}``: to the recycle bin."""
     item = changeable(request)
     request.limits.begin_change(request.world, item.id)
-    objects.discarded(request, item)
+    objects.recycled(request, item)
     return done()
 
 

@@ -91,7 +91,7 @@ def update(request: Request) -> Reply:
 def delete(request: Request) -> Reply:
     """``DELETE /users/{id}``: to the recycle bin."""
     request.caller.require_administration(access.CHANGE_USERS)
-    objects.discarded(request, addressed(request))
+    objects.recycled(request, addressed(request))
     return done()
 
 

@@ -17,7 +17,7 @@ from shared.cloud.storage.table_operations import Operation, Row, create, delete
 from shared.cloud.storage.tables import Table, chunked, etag_of, joined
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
 from shared.core.forms import StoredType, form_of
-from shared.core.ports.documents import ANY, Expect, Standing, Version
+from shared.core.ports.documents import ANY, Expect, Presence, Version
 from shared.core.ports.system import Ids
 
 
@@ -100,9 +100,9 @@ def _put(row: dict[str, Any], expected: Expect) -> Operation:
     match expected:
         case Version(tag):
             return update(row, tag)
-        case Standing.ABSENT:
+        case Presence.ABSENT:
             return create(row)
-        case Standing.ANY:
+        case Presence.ANY:
             return put(row)
 
 

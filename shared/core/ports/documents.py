@@ -12,7 +12,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.role import Role
 
 
-class Standing(Enum):
+class Presence(Enum):
     """What stands in the store before a write, where that is no version."""
 
     ANY = "any"
@@ -27,9 +27,9 @@ class Version:
     tag: str
 
 
-type Expect = Standing | Version
+type Expect = Presence | Version
 """What a write is made on condition of."""
-ANY, ABSENT = Standing.ANY, Standing.ABSENT
+ANY, ABSENT = Presence.ANY, Presence.ABSENT
 
 
 class Documents[T](Protocol):

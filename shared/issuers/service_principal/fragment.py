@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.core.role import MAX_AZURE_GROUPS, MAX_AZURE_ROLES
 from shared.core.role_document import AUDIENCES, MAX_CONDITION, MAX_TAGS
-from shared.kinds.fragment import CLIENT_SECRET, Fragment, several
+from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
 
 _TEXT = {"type": "string"}
 _GROUP = {
@@ -32,10 +32,10 @@ FRAGMENT = Fragment(
     name="ServicePrincipalRole",
     description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or both.",
     properties={
-        "azure_roles": several(
+        "azure_roles": list_of(
             {"$ref": "#/components/schemas/AzureRole"}, MAX_AZURE_ROLES, "Role assignments that every minted principal gets."
         ),
-        "azure_groups": several(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
+        "azure_groups": list_of(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
         "credential": {"const": "secret", "default": "secret", "description": "What it signs in with."},
         "pool": {
             "type": "object",
@@ -43,7 +43,7 @@ FRAGMENT = Fragment(
             "properties": {"size": {"const": 0}},
             "additionalProperties": False,
         },
-        "tags": several(
+        "tags": list_of(
             _TEXT | {"minLength": 1, "maxLength": 256}, MAX_TAGS, "On the application, beside `leasehold`; each once."
         ),
         "sign_in_audience": {
