@@ -33,9 +33,9 @@ async def read_lease(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:
 
 async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[LeaseView]:
     """All leases for whoever may list them, else the caller's own. Raises ``Forbidden`` when another's are asked for."""
-    everybodys = allows(actor.caller, "leases", "list")
+    everybodys = allows(actor.caller, "leases/{id}", "list")
     if query.holder is not None and query.holder != actor.caller.object_id:
-        require(actor.caller, "leases", "list")
+        require(actor.caller, "leases/{id}", "list")
     if not everybodys:
         query = replace(query, holder=actor.caller.object_id, tenant=actor.caller.tenant_id)
     # What a role's generation has overtaken is told as ending, whatever its row says.

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import azure.functions as func
 import pytest
 
+from shared.core.errors import LeaseholdError
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.triggers.http import groups
-from shared.triggers.http.routes import Route
+from shared.triggers.http.dialect import Dialect
+from shared.triggers.http.edge import VerifiedRequest
+from shared.triggers.http.reply import Reply, of_json
+from shared.triggers.http.routes import Api, Route
 from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, application, guid
 from tests.support import toy_group
 from tests.triggers.app import Answer, App
@@ -135,3 +140,26 @@ async def test_a_new_route_is_one_file_and_one_line(scene: Scene, who: str, stat
         assert ("read_toy", "admin_required") == (app.world.audit.events[0].operation, answer.code)
     other = await app.call("POST", "/api/v1/toys/bear", token=CALLERS[who])
     assert (405, "GET, HEAD") == (other.status, other.headers["allow"])
+
+
+def _token_of_a_toy(request: func.HttpRequest) -> str:
+    return str(request.headers.get("x-toy-token", ""))
+
+
+def _error_to_a_toy(error: LeaseholdError, _: func.HttpRequest, *, request_id: str, docs_url: str, challenge: str) -> Reply:
+    return of_json(418, {"broken": [error.stable_code], "at": request_id and docs_url and challenge})
+
+
+async def test_a_group_may_speak_another_dialect(scene: Scene) -> None:
+    """Its token comes from elsewhere and its errors look otherwise; who may do what, and the audit, stay as they are."""
+    toys = Api("toys", "toys/v1", Dialect(_token_of_a_toy, _error_to_a_toy))
+
+    @toys.call("GET", "toys/{toy}", needs=("toys/{toy}", "read"), operation="read_toy")
+    async def play(request: VerifiedRequest) -> Reply:
+        return of_json(200, {"played by": request.caller.object_id})
+
+    app = App(scene.app.world, scene.app.verifier, groups=(*groups.GROUPS, toys))
+    served = await app.call("GET", "/toys/v1/toys/bear", token=None, headers={"X-Toy-Token": "admin.token.x"})
+    refused = await app.call("GET", "/toys/v1/toys/bear", token="admin.token.x", headers={"X-Toy-Token": "bob.token.x"})
+    assert (200, 418, ["admin_required"]) == (served.status, refused.status, refused.json["broken"])
+    assert ["admin_required"] == [event.code for event in app.world.audit.events]

@@ -1,7 +1,7 @@
 """The gate: whether a caller has a capability on a path of the API. Pure. The edge asks it before a handler runs.
 
-A path is a route's own (``roles/{role}``), or one with its names filled in (``leases/web.01...``). What depends on more than
-the path stands in the verbs, as an exception to the gate's refusal: a lease's holder, and a role's bounds.
+A path is a route's own (``leases/{id}``: any lease), or one with its names filled in (``leases/web.01...``). What depends on
+more than the path stands in the verbs, as an exception to the gate's refusal: a lease's holder, and a role's bounds.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ class ErrorWriter(Protocol):
     """Turns an error into an answer."""
 
     def __call__(
-        self, error: LeaseholdError, *, request_id: str, docs_url: str, challenge: str = "", token_sent: bool = False
+        self, error: LeaseholdError, request: func.HttpRequest, /, *, request_id: str, docs_url: str, challenge: str
     ) -> Reply:
-        """``challenge`` is what a 401 says of where to get a token; ``token_sent``: the request carried one."""
+        """``docs_url`` explains problems; ``challenge`` is what a 401 says of where to get a token, empty when unknown."""
         ...
 
 
@@ -47,5 +47,10 @@ def bearer(request: func.HttpRequest) -> str:
     return match[1]
 
 
-NATIVE = Dialect(token_from=bearer, error_to=problem)
+def _as_problem(error: LeaseholdError, request: func.HttpRequest, *, request_id: str, docs_url: str, challenge: str) -> Reply:
+    sent = "authorization" in request.headers
+    return problem(error, request_id=request_id, docs_url=docs_url, challenge=challenge, token_sent=sent)
+
+
+NATIVE = Dialect(token_from=bearer, error_to=_as_problem)
 """The broker's own API: a bearer token, and problem details."""

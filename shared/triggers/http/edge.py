@@ -131,10 +131,10 @@ class Edge:
         await self._audit(unverified, told)
         return unverified.dialect.error_to(
             told,
+            unverified.http,
             request_id=unverified.request_id,
             docs_url=await self._docs_url(unverified),
             challenge=unverified.broker.challenge if unverified.broker else "",
-            token_sent="authorization" in unverified.http.headers,
         )
 
     async def _docs_url(self, unverified: UnverifiedRequest) -> str:

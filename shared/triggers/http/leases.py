@@ -103,7 +103,7 @@ def lease_query(request: func.HttpRequest) -> LeaseQuery:
 @api.call(
     "GET",
     "leases",
-    needs=("leases", "list"),
+    needs=("leases/{id}", "list"),
     exception="holder",
     operation="list",
     query=(OF_ROLE, OF_HOLDER, STATE, requests.LIMIT, CURSOR),

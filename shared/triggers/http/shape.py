@@ -59,11 +59,16 @@ class Record[T]:
 
     def __init__(self, name: str, description: str, *fields: Field[T]) -> None:
         self.name, self.description, self.fields = name, description, fields
+        self._steps = [(each.name, each.of, each.shape.write, each.optional) for each in fields]
 
     def write(self, value: T) -> dict[str, Any]:
         """The object, with its fields in the order of their declaration."""
-        found = ((each, each.of(value)) for each in self.fields)
-        return {each.name: each.shape.write(it) for each, it in found if it or not each.optional}
+        document: dict[str, Any] = {}
+        for name, of, write, optional in self._steps:
+            found = of(value)
+            if found or not optional:
+                document[name] = found if write is _as_it_is else write(found)
+        return document
 
 
 class Entry[T]:
