@@ -54,7 +54,7 @@ RETIRED = frozenset(
         "Journal",
         "journal",
         "Ask",
-        "Presence",
+        "Standing",
         "CallerKind",
         "TakesTurns",
         "several",
