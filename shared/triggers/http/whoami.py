@@ -35,7 +35,7 @@ ISSUABLE = Record[Role](
     Field("max_ttl", WHOLE, lambda it: it.max_ttl, _MAX_TTL),
 )
 STANDING = Record[tuple[Caller, Iterable[Role]]](
-    "Presence",
+    "Standing",
     "What the broker thinks of the caller.",
     Field("caller", CALLER, lambda it: it[0]),
     Field("auth_roles", Items(TEXT), lambda _: (), "The auth roles that the caller matches."),
