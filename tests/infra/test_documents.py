@@ -29,6 +29,8 @@ DOCUMENTS = [
     ROOT / "tests" / "README.md",
 ]
 
+LONGEST_LINE = 120
+
 
 def _named(pattern: str) -> list[str]:
     return sorted({match for document in DOCUMENTS for match in re.findall(pattern, document.read_text())})
@@ -144,6 +146,15 @@ def test_headings_that_are_linked_to_exist(document: Path) -> None:
     missing = [anchor for name, anchor in links if anchor not in _anchors(document.parent / name if name else document)]
 
     assert [] == missing
+
+
+@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.name != "CHANGELOG.md"], ids=lambda path: path.name)
+def test_running_text_has_lines_of_at_most_120_characters(document: Path) -> None:
+    """Tables, code blocks and lines with an address may be longer."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    running = [line for line in text.splitlines() if not line.startswith("|") and "://" not in line]
+
+    assert [] == [line for line in running if len(line) > LONGEST_LINE]
 
 
 def _anchors(document: Path) -> set[str]:
