@@ -29,7 +29,7 @@ var containerName = 'packages'
 @description('As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.')
 var tableNames = ['leases', 'roles', 'audit']
 
-@description('As shared/core/batch.py names them: leases to be ended, and messages about them that failed too often.')
+@description('As shared/core/message.py names them: leases to be ended, and messages about them that failed too often.')
 var queueNames = ['revocations', 'revocations-poison']
 
 // Least of what the Functions host and the broker do:
