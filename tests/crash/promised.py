@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.broker.revoke import Revoking
-from shared.core.errors import Pending
+from shared.core.errors import Conflict, Pending
 from tests.fakes.world import World
 from tests.model.judge import Answer, require_as_promised
 from tests.model.model import Machine
@@ -47,8 +47,9 @@ def require_promised(
 
 
 def _tells_nothing(verb: str, answer: Answer, *, failing: bool) -> bool:
-    """Whoever has waited for a worker that stands still has done nothing."""
-    return (failing and verb in _TELL_NOTHING) or isinstance(answer.refusal, Pending)
+    """A caller that was told to try again has learned nothing: another worker stands still, or moves the lease."""
+    busy = isinstance(answer.refusal, Conflict) and answer.refusal.stable_code == "lease_busy"
+    return (failing and verb in _TELL_NOTHING) or isinstance(answer.refusal, Pending) or busy
 
 
 def _in_the_model(world: World, start: Machine, deed: Deed, answer: Answer) -> tuple[str, Answer]:

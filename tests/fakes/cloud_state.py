@@ -323,6 +323,11 @@ class CloudState:
             self._in_entra(principal, client_id) for principal in principals
         )
 
+    def holds(self, client_id: ObjectId, secret: Secret) -> bool:
+        """Whether an application has this secret, whatever the replicas have heard of that."""
+        held = (each for app in self.applications.values() if app.app_id == client_id for each in app.secrets.values())
+        return any(each.text == secret.reveal() and each.end > self.clock.truth() for each in held)
+
     def _in_entra(self, item: Application | Principal, client_id: ObjectId) -> bool:
         return item.app_id == client_id and self._seen(item.object_id, "entra")
 

@@ -118,14 +118,14 @@ def _told(world: World, lease: Lease) -> Told:
 
 
 def _who_signs_in(world: World, answers: Sequence[Answer]) -> str:
-    """The workers whose callers got a secret that works, of those that it is one lease's."""
+    """The workers whose callers got a secret that works once all replicas know it, of those that are one lease's."""
     keyed = [
         (worker, answer.value)
         for worker, answer in zip(WORKERS, answers, strict=False)
         if isinstance(answer.value, Issued) and world.leases.rows[answer.value.lease.id].key
     ]
     given = ((worker, issued.credential) for worker, issued in keyed)
-    return "".join(worker for worker, each in given if world.cloud.signs_in(each.client_id, each.client_secret))
+    return "".join(worker for worker, each in given if world.cloud.holds(each.client_id, each.client_secret))
 
 
 def _fits(model: Machine, seen: Machine, answers: Sequence[Answer]) -> bool:
