@@ -5,3 +5,7 @@ process.stdin.on("error", () => process.kill(process.pid, "SIGTERM"));
 process.stdin.resume();
 // Waiting for that must not keep a process alive that has nothing else to do.
 process.stdin.unref();
+// Azurite listens a moment before it handles SIGTERM. Whoever stops it in that moment gets an orderly end as well.
+process.once("SIGTERM", () => {
+  if (process.listenerCount("SIGTERM") === 0) process.exit(0);
+});
