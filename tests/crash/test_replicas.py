@@ -10,7 +10,8 @@ import pytest
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.core.lease import Cause, State
-from tests.crash.walk import Blow, live, require_nothing_left, require_owned, settle, strike
+from tests.crash.test_clock import DEEDS, HOUR, astray, require_over
+from tests.crash.walk import Blow, length, live, require_nothing_left, require_owned, settle, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import REPLICAS, WEB, Replicas, World, principal_target, request, role, world
 from tests.support.operations import TARGETS, only, revoking, with_lease
@@ -42,6 +43,17 @@ def test_what_a_dead_worker_has_deleted_is_purged_although_the_recycle_bin_is_be
         struck.run(lambda: live(struck, revoking))  # noqa: B023 - run at once
         require_owned(struck)
         require_nothing_left(struck)
+
+
+def test_what_is_made_for_a_lease_that_has_ended_meanwhile_is_purged_although_the_recycle_bin_is_behind() -> None:
+    """Its maker's clock is an hour late, a sweep has ended the lease, and nobody looks again but the maker."""
+    for seed in (4, 9):
+        REPLICAS.set(Replicas("scattered", seed))
+        for name in ("issue", "issue once"):
+            scenario = DEEDS[name](TARGETS["service principal"])
+            for ordinal in range(1, length(scenario) + 1):
+                made, _ = astray(scenario, ordinal, HOUR, swept=True)
+                require_over(made)
 
 
 def test_what_has_just_ended_is_no_orphan() -> None:

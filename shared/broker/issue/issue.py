@@ -213,15 +213,18 @@ class _Attempt:
             log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
 
     async def _end(self) -> None:
-        within = self.ports.timing.inline_undo
         if (lease := await self._claimed()) is None:
-            # Ended already, by someone who may not have met all that was made here.
-            await self.issuer.undo(self.learned, young=True, deadline=self.ports.within(within))
+            # Ended already, by a worker that may not have found all that was made here, and has deleted the rest just now.
+            # No other worker looks again before the reconciliation: so this one is as patient as a sweep.
+            deadline = self.ports.within(self.ports.timing.sweep_undo)
+            await self.issuer.undo(self.learned, young=True, deadline=deadline, again=True)
             return
         # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
         young = None if self.learned != self.planned else False
         async with LeaseLock(self.ports, lease) as lock:
-            await undo(self.ports, lock, request_id=self.actor.id, within=within, young=young, maker=True)
+            await undo(
+                self.ports, lock, request_id=self.actor.id, within=self.ports.timing.inline_undo, young=young, maker=True
+            )
 
     async def _claimed(self) -> Lease | None:
         """The lease, ending and told what was learned here; ``None`` when it has ended.
