@@ -7,26 +7,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from shared.broker.ports import Ports
-from shared.core.audit import AuditEvent, Outcome
+from shared.broker.reconcile.stored_roles import note
 from shared.core.closed_application import closed
-from shared.core.errors import Malformed, PreconditionFailed, Upstream
+from shared.core.errors import Malformed, Upstream
 from shared.core.names import ObjectId
-from shared.core.ports.documents import Version
 from shared.core.role import ApplicationSecretTarget, Role
 
 log = logging.getLogger(__name__)
 
 _READ = "read_application"
-
-
-async def look_again(ports: Ports, request_id: str, unread: list[str]) -> None:
-    """Notes in each role whether a secret can be made on its application; the calls of writing the role, once an application.
-
-    Adds to ``unread`` what it cannot read. A role whose application is closed is refused from then on by ``rules.broken_by``,
-    until it is open again. Raises ``Upstream`` when storage fails.
-    """
-    # One that was read leniently would not be written back as it was.
-    await _renew(ports, request_id, [role for role in await ports.roles.list() if not role.outdated], unread)
 
 
 async def look_again_at(ports: Ports, request_id: str, role: Role) -> None:
@@ -35,12 +24,17 @@ async def look_again_at(ports: Ports, request_id: str, role: Role) -> None:
     Raises nothing: what cannot be read or noted now is the next reconciliation's.
     """
     try:
-        await _renew(ports, request_id, [role], [])
+        await look_again(ports, request_id, [role], [])
     except Upstream:
         log.warning("the application of role %s could not be noted", role.name, exc_info=True)
 
 
-async def _renew(ports: Ports, request_id: str, roles: Iterable[Role], unread: list[str]) -> None:
+async def look_again(ports: Ports, request_id: str, roles: Iterable[Role], unread: list[str]) -> None:
+    """Notes in each role whether a secret can be made on its application; the calls of writing the role, once an application.
+
+    Adds to ``unread`` what it cannot read. A role whose application is closed is refused from then on by ``rules.broken_by``,
+    until it is open again. Raises ``Upstream`` when storage fails.
+    """
     known: dict[ObjectId, ApplicationSecretTarget | None] = {}
     for role in roles:
         target = role.target
@@ -70,10 +64,5 @@ async def _looked_at(ports: Ports, target: ApplicationSecretTarget, unread: list
 
 
 async def _note(ports: Ports, request_id: str, role: Role, target: ApplicationSecretTarget) -> None:
-    try:
-        await ports.roles.put(role.with_target(target), expected=Version(role.version))
-    except PreconditionFailed:
-        return  # written meanwhile, and so looked at anew
     why = "; ".join(fault.message for fault in closed(target)) or "the broker may make secrets on it, as far as is known"
-    reason = f"{target.application_object_id}: {why}"
-    await ports.audit.record(AuditEvent(ports.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name))
+    await note(ports, request_id, role.with_target(target), _READ, f"{target.application_object_id}: {why}")

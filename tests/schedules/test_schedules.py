@@ -109,6 +109,7 @@ _ONLY_READ = {"read_lease", "list_leases", "status", "may_issue", "role_if_issua
 _PART_OF_A_VERB = {
     "rotate": "of a repeat",
     "undo": "of whatever ends a lease",
+    "note": "of the reconciliation, and of an issue",
     "read_again": "of the reconciliation",
     "look_again": "of the reconciliation",
     "look_again_at": "of an issue",

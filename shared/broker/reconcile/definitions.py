@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.broker.ports import Ports
-from shared.core.audit import AuditEvent, Outcome
+from shared.broker.reconcile.stored_roles import note
 from shared.core.definition import Powers, read_at
-from shared.core.errors import Absent, DefinitionGone, PreconditionFailed, Refused, Upstream
-from shared.core.ports.documents import Version
+from shared.core.errors import Absent, DefinitionGone, Refused, Upstream
 from shared.core.role import AzureRole, Role, ServicePrincipalTarget
 
 log = logging.getLogger(__name__)
@@ -25,29 +24,23 @@ class _Found:
     powers: Powers | None
 
 
-async def read_again(ports: Ports, request_id: str, unread: list[str]) -> None:
-    """Notes in each role what its definitions allow now; one call for each definition, and more only where it cannot be told.
-
-    Adds to ``unread`` what it cannot read. A role whose definitions have become worse is refused from then on by
-    ``rules.broken_by``. Raises ``Upstream`` when storage fails.
-    """
-    # One that was read leniently would not be written back as it was.
-    roles = [role for role in await ports.roles.list() if not role.outdated]
-    await _renew(ports, request_id, roles, unread)
-
-
 async def read_again_of(ports: Ports, request_id: str, role: Role) -> None:
     """The same of one role that was just read, from which nothing could be issued because a definition is gone.
 
     Raises nothing: what cannot be read or noted now is the next reconciliation's.
     """
     try:
-        await _renew(ports, request_id, [role], [])
+        await read_again(ports, request_id, [role], [])
     except Upstream:
         log.warning("the definitions of role %s could not be noted", role.name, exc_info=True)
 
 
-async def _renew(ports: Ports, request_id: str, roles: Sequence[Role], unread: list[str]) -> None:
+async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unread: list[str]) -> None:
+    """Notes in each role what its definitions allow now; one call for each definition, and more only where it cannot be told.
+
+    Adds to ``unread`` what it cannot read. A role whose definitions have become worse is refused from then on by
+    ``rules.broken_by``. Raises ``Upstream`` when storage fails.
+    """
     known = {
         definition_id: found
         for definition_id, places in _places(roles).items()
@@ -95,15 +88,8 @@ def _now(role: AzureRole, found: _Found | None) -> AzureRole:
 
 
 async def _note(ports: Ports, request_id: str, role: Role, target: ServicePrincipalTarget) -> None:
-    try:
-        await ports.roles.put(role.with_target(target), expected=Version(role.version))
-    except PreconditionFailed:
-        return  # written meanwhile, and so looked up anew
     changed = [text for now, before in zip(target.azure_roles, _roles(role), strict=True) if (text := _told(now, before))]
-    if changed:
-        reason = "; ".join(changed)
-        event = AuditEvent(ports.now(), _READ, Outcome.DONE, request_id, reason=reason, role=role.name)
-        await ports.audit.record(event)
+    await note(ports, request_id, role.with_target(target), _READ, "; ".join(changed))
 
 
 def _roles(role: Role) -> tuple[AzureRole, ...]:

@@ -14,6 +14,7 @@ from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again
 from shared.broker.reconcile.drift import Drift, Orphan, OrphanType, find_drift
+from shared.broker.reconcile.stored_roles import to_look_at
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.errors import LostRace, Upstream
@@ -92,8 +93,10 @@ async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dr
         await ports.audit.record(_event(ports, request_id, caller, reason=f"dry run: {len(done.findings)} found"))
         return done
     await count_all(ports, drift.unreadable)
-    await read_again(ports, request_id, drift.unread)
-    await look_again(ports, request_id, drift.unread)
+    # Each of the two notes something in roles of its own type alone.
+    roles = await to_look_at(ports)
+    await read_again(ports, request_id, roles, drift.unread)
+    await look_again(ports, request_id, roles, drift.unread)
     done = Reconciliation(await _Round(ports, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     await ports.run_history.reconciled(ports.now(), done.counts)

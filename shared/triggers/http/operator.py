@@ -187,7 +187,7 @@ def _counts[K: str](found: Mapping[K, int]) -> dict[str, int]:
 async def status(request: VerifiedRequest) -> Reply:
     """How is the broker doing?
 
-    For auditors and admins. Counts every lease: not for probes.
+    For auditors and admins. Leases are told as the last reconciliation has counted them.
     """
     return of_json(200, STATUS.write(await inspect.status(request.ports, request.actor)))
 
