@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from infra.contract_roles import role_schemas
+from shared.broker.reconcile.drift import LEASE
 from shared.core.errors import Unauthenticated
-from shared.issuers.application_secret.fragment import FRAGMENT as APPLICATION_SECRET
-from shared.issuers.service_principal.fragment import FRAGMENT as SERVICE_PRINCIPAL
 from shared.kinds.fragment import Fragment
 from shared.triggers.http import groups, problem, requests
-from shared.triggers.http.responses import CAUTION, KIND
+from shared.triggers.http.responses import CAUTION, FOUND, KIND
 from shared.triggers.http.routes import Api, Route
 from shared.triggers.http.shape import Answer, Body, Entry, Field, Items, Parameter, Record, Shape, Value
+from shared.wiring.kinds import KINDS
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "openapi.json"
-KINDS = (SERVICE_PRINCIPAL, APPLICATION_SECRET)
 TITLE = {
     "title": "Leasehold API",
     "version": "1",
@@ -76,9 +75,9 @@ _REF = "#/components/{}/{}"
 class Contract:
     """The document of these groups and kinds, gathered piece by piece."""
 
-    def __init__(self, apis: Iterable[Api] = groups.GROUPS, kinds: Iterable[Fragment] = KINDS) -> None:
+    def __init__(self, apis: Iterable[Api] = groups.GROUPS, kinds: Iterable[Fragment] | None = None) -> None:
         self._apis = tuple(apis)
-        self._kinds = tuple(kinds)
+        self._kinds = tuple(each.fragment for each, _ in KINDS) if kinds is None else tuple(kinds)
         self._schemas: dict[str, Any] = dict(role_schemas(self._kinds))
         self._parameters: dict[str, Any] = {}
 
@@ -188,6 +187,8 @@ class Contract:
     def _value(self, value: Value) -> Mapping[str, Any]:
         if value is KIND:
             return {"type": "string", "enum": [each.type for each in self._kinds]}
+        if value is FOUND:
+            return {"type": "string", "enum": [*(kind for each in self._kinds for kind in each.found), LEASE]}
         return value.schema
 
     def _record(self, record: Record[Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from shared.core.names import ROLE_NAME
 from shared.core.role import DEFAULT_TTL
-from shared.core.role_document import MAX_BOUND, MAX_LIVE
 from shared.kinds.fragment import Fragment, list_of
+from shared.kinds.role_document import MAX_BOUND, MAX_LIVE
 from shared.triggers.http.responses import CAUTION
 from shared.triggers.http.shape import DURATION, ID, WHOLE
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from shared.broker import rules
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
-from shared.core.closed_application import require_open
 from shared.core.errors import Conflict, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
@@ -22,11 +21,12 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
     _refuse_other_tenants(ports, role)
     _refuse_protected(ports, role)
     with limit_deadline(ports.within(ports.timing.throttled)):
-        role = role.with_target(await ports.issuers.for_target(role.target).resolve(role.target))
+        role = role.with_target(await ports.kinds.of(role).issuer.resolve(role.target))
     _refuse_protected(ports, role)
-    if faults := gives_roles(role.target):
+    if faults := gives_roles(ports.kinds.of(role).schema.azure_roles(role.target)):
         raise Malformed(*faults, code="gives_roles")
-    require_open(role.target)
+    if (closed := rules.closed(ports, role)) is not None:
+        raise closed
     if dry_run:
         return role
     stored = await ports.roles.put(role, expected=expected)
@@ -83,5 +83,5 @@ def _refuse_other_tenants(ports: Ports, role: Role) -> None:
 
 
 def _refuse_protected(ports: Ports, role: Role) -> None:
-    if faults := ports.protected.faults(role.target):
+    if faults := rules.protected(ports, role):
         raise Malformed(*faults, code="protected_target")

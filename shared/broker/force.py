@@ -9,7 +9,6 @@ from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import revoke
 from shared.core.errors import Conflict, LostRace
-from shared.core.footprint import remains
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 
@@ -52,7 +51,7 @@ async def _end(ports: Ports, actor: Actor, lease: Lease) -> Lease:
 
 async def _tell(ports: Ports, actor: Actor, lease: Lease) -> None:
     """Before it is let go: a death in between tells it twice rather than never."""
-    names = remains(lease.footprint)
+    names = ports.kinds.of(lease.footprint).schema.remains(lease.footprint)
     cause = lease.last_error or "not everything was found yet"
     for first in range(0, len(names), _TOLD_AT_ONCE):
         told = "; ".join(names[first : first + _TOLD_AT_ONCE])

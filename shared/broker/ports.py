@@ -19,7 +19,7 @@ from shared.core.ports.queue import QueuedMarkers, Revocations
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
-from shared.kinds.kind import Issuers
+from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
 
 
@@ -66,7 +66,7 @@ class Ports:
     run_history: RunHistory
     queued_markers: QueuedMarkers
     revocations: Revocations
-    issuers: Issuers
+    kinds: Kinds
     inventory: AzureInventory
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)

@@ -40,7 +40,7 @@ def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:
     """Gives what the audit trail is to say beside. Raises ``Conflict``."""
     if lease.state is not State.ACTIVE or lease.expires_at <= ports.now():
         raise Conflict(f"The lease is {'expired' if lease.state is State.ACTIVE else lease.state}.", code="lease_not_active")
-    said = require_same_target(lease, role)
+    said = require_same_target(ports, lease, role)
     if not (lease.renewable and role.renewable):
         raise Conflict("The role's leases are not renewable.", code="not_renewable")
     return said

@@ -6,29 +6,49 @@ from collections.abc import Mapping
 
 from shared.broker.ports import Ports
 from shared.core.caller import Caller
-from shared.core.closed_application import closed, not_owned
-from shared.core.errors import Caution, Conflict, Fault, Rejected, RoleOutdated, Unreadable
-from shared.core.given_powers import assigns_identities, gives_roles, gone
+from shared.core.errors import Caution, Conflict, Fault, Malformed, Rejected, RoleOutdated, Unreadable
+from shared.core.given_powers import gives_roles, gone
 from shared.core.lease import Lease
 from shared.core.names import RoleName
-from shared.core.role import Role, ServicePrincipalTarget
-from shared.core.target_digest import target_digest
+from shared.core.role import Role
+from shared.kinds.target_digest import target_digest
+
+
+def protected(ports: Ports, role: Role) -> tuple[Fault, ...]:
+    """How the role would reach what is the broker's own. Asks nothing of Azure."""
+    kind = ports.kinds.find(role.type)
+    return kind.schema.faults(role.target, ports.protected) if kind is not None else ()
 
 
 def broken_by(ports: Ports, role: Role) -> tuple[Fault, ...]:
     """What of today's rules and settings a stored role breaks. Asks nothing of Azure."""
-    target = role.target
-    return (*role.outdated, *ports.protected.faults(target), *gives_roles(target), *gone(target), *closed(target))
+    kind = ports.kinds.find(role.type)
+    azure_roles = kind.schema.azure_roles(role.target) if kind is not None else ()
+    refusal = closed(ports, role)
+    return (
+        *role.outdated,
+        *protected(ports, role),
+        *gives_roles(azure_roles),
+        *gone(azure_roles),
+        *(refusal.faults if refusal is not None else ()),
+    )
+
+
+def closed(ports: Ports, role: Role) -> Malformed | None:
+    """Why the broker can mint nothing there, as far as it is known. Asks nothing of Azure."""
+    kind = ports.kinds.find(role.type)
+    return kind.schema.closed(role.target) if kind is not None else None
 
 
 def cautions(ports: Ports, role: Role) -> tuple[Caution, ...]:
     """What whoever writes the role should know of it. Asks nothing of Azure."""
-    return (*ports.protected.warnings(role.target), *assigns_identities(role.target), *not_owned(role.target))
+    kind = ports.kinds.find(role.type)
+    return kind.schema.warnings(role.target, ports.protected) if kind is not None else ()
 
 
-def untried(role: Role) -> tuple[Caution, ...]:
+def untried(ports: Ports, role: Role) -> tuple[Caution, ...]:
     """What looking at Azure cannot tell of a role."""
-    if not isinstance(role.target, ServicePrincipalTarget) or not role.target.azure_roles:
+    if not ports.kinds.of(role).schema.azure_roles(role.target):
         return ()
     message = "the broker's permissions allow these assignments; the conditions of its own grants were not evaluated"
     return (Caution("azure_roles", "grant_condition_not_evaluated", message),)
@@ -60,13 +80,13 @@ def unreadable(roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
     return {role.name: role.outdated for role in roles if role.is_unreadable}
 
 
-def require_same_target(lease: Lease, role: Role) -> str:
-    """Raises ``Conflict`` when the role grants something else than the lease was issued for, or cannot be read.
+def require_same_target(ports: Ports, lease: Lease, role: Role) -> str:
+    """Raises ``Conflict`` if the role grants something else than the lease was issued for, or cannot be read.
 
-    Gives what the audit trail is to say of a lease that does not tell, being from before that was kept; else nothing.
+    Returns what the audit trail is to say of a lease that does not tell, because it is from before that was kept; else nothing.
     """
     if not lease.target_digest and not role.is_unreadable:
         return "the lease does not tell what its role granted"
-    if lease.target_digest != target_digest(role.target):
+    if lease.target_digest != target_digest(ports.kinds, role.target):
         raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
     return ""

@@ -15,7 +15,6 @@ from shared.cloud.arm.authorization import Arm
 from shared.cloud.graph.calls import GraphCalls, document_of, object_id_in
 from shared.core.definition import Definition
 from shared.core.errors import Absent, Unavailable
-from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
@@ -98,19 +97,12 @@ class AzureLists:
             found += [str(each).lower() for each in _held(answer, "value")]
         return tuple(group for group in among if group in found)
 
-    async def stands(self, footprint: Footprint) -> bool:
-        """Two calls; one for a secret."""
-        match footprint:
-            case ServicePrincipalFootprint():
-                return await self._application_stands(footprint)
-            case ApplicationSecretFootprint():
-                return footprint.key_id in {each.key_id for each in await self.secrets_on(footprint.application_id)}
-
-    async def _application_stands(self, footprint: ServicePrincipalFootprint) -> bool:
+    async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
+        """Two calls."""
         try:
-            path = f"/applications/{footprint.application_id}?$select=passwordCredentials"
-            secrets = _listed(await self._get(path), "passwordCredentials")
-            await self._get(f"/servicePrincipals/{footprint.principal_id}?$select=id")
+            found = await self._get(f"/applications/{application}?$select=passwordCredentials")
+            secrets = _listed(found, "passwordCredentials")
+            await self._get(f"/servicePrincipals/{principal}?$select=id")
         except Absent:
             return False
         return bool(secrets)

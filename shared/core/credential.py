@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Protocol
 
-from shared.core.names import ObjectId
 from shared.core.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class ClientSecretCredential:
-    """A client secret of a service principal: what OAuth's client credentials flow takes."""
+class Credential(Protocol):
+    """One credential, as its kind says it."""
 
-    type: str
-    tenant_id: ObjectId
-    client_id: ObjectId
-    client_secret: Secret
-    object_id: ObjectId | None
-    """The service principal's object id; ``None`` where it is not known (a secret on an existing application)."""
-    secret_id: ObjectId
-    subscription_id: ObjectId | None = None
+    @property
+    def type(self) -> str:
+        """The name of the kind."""
+        ...
 
-
-type Credential = ClientSecretCredential
+    def fields(self) -> Mapping[str, str | Secret | None]:
+        """What the caller reads, by its public names. A field that is ``None`` is told as such."""
+        ...

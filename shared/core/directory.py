@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 
+PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
+"""Values of ``signInAudience`` with which personal Microsoft accounts may sign in: Graph has rules of its own for these."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewApplication:

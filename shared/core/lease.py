@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from shared.core.footprint import Footprint, in_doubt
+from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.names import LeaseId, ObjectId
 
@@ -131,6 +131,8 @@ class Lease(LeaseView):
     """Whether it was ever active, so that its credential may have reached the caller."""
     ending_held: bool = False
     """Whether, up to ``due_at``, a worker is at work ending it. One that only waits for its next attempt is nobody's."""
+    maybe_more_secrets: bool = False
+    """Whether there may be other secrets of the lease than the one that its footprint names."""
     rotations: int = 0
     """How often a fresh secret was begun; whose number this is may store its secret."""
     rotating_until: datetime | None = None
@@ -173,18 +175,24 @@ class Lease(LeaseView):
         """ACTIVE, about to get a fresh secret: from now on there may be several, made by then."""
         self._require(State.ACTIVE)
         made_by = max(self.made_by, until)
-        footprint = in_doubt(self.footprint)
-        return replace(self, footprint=footprint, made_by=made_by, rotations=self.rotations + 1, rotating_until=until)
+        return replace(self, maybe_more_secrets=True, made_by=made_by, rotations=self.rotations + 1, rotating_until=until)
 
     def proving(self, until: datetime) -> Lease:
         """ACTIVE, while the fresh secret is tried out beside the former one: its worker gives a sign of life by then."""
         self._require(State.ACTIVE)
         return replace(self, made_by=max(self.made_by, until), rotating_until=until)
 
-    def rotated(self, footprint: Footprint, made_by: datetime, *, ready: bool) -> Lease:
+    def rotated(self, footprint: Footprint, made_by: datetime, *, ready: bool, maybe_more_secrets: bool) -> Lease:
         """ACTIVE, with the fresh secret."""
         self._require(State.ACTIVE)
-        return replace(self, footprint=footprint, made_by=made_by, ready=ready, rotating_until=None)
+        return replace(
+            self,
+            footprint=footprint,
+            maybe_more_secrets=maybe_more_secrets,
+            made_by=made_by,
+            ready=ready,
+            rotating_until=None,
+        )
 
     def rotation_given_up(self) -> Lease:
         """ACTIVE, and the attempt is over: what it has left behind is not known."""

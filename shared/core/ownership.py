@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
+from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.names import LeaseId, Unparsable
-from shared.core.role import MAX_AZURE_ROLES
 
 TAG = "leasehold"
 """On every application that is made for a lease."""

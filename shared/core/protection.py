@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shared.core.azure_role import AzureRole
 from shared.core.errors import Caution, Fault
 from shared.core.names import ObjectId, Scope
-from shared.core.role import ApplicationSecretTarget, AzureRole, ServicePrincipalTarget, Target, UnknownTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,28 +17,21 @@ class Protected:
     identities: frozenset[ObjectId] = frozenset()
     scopes: tuple[Scope, ...] = ()
 
-    def faults(self, target: Target) -> tuple[Fault, ...]:
-        """What is wrong with a role that would mint this."""
-        match target:
-            case ServicePrincipalTarget():
-                return tuple(
-                    Fault(f"azure_roles[{index}].scope", why)
-                    for index, role in enumerate(target.azure_roles)
-                    if (why := self._reached(role))
-                )
-            case ApplicationSecretTarget():
-                found = {target.application_object_id, target.app_id, target.principal_id}
-                message = "a role may not target the broker's own application or identity"
-                return (Fault("application_object_id", message),) if found & self.identities else ()
-            case UnknownTarget():
-                return ()
+    def faults(self, azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
+        """What is wrong with a role that would make these assignments."""
+        return tuple(
+            Fault(f"azure_roles[{index}].scope", why) for index, role in enumerate(azure_roles) if (why := self._reached(role))
+        )
 
-    def warnings(self, target: Target) -> tuple[Caution, ...]:
-        """What a role may do that whoever writes it should know of."""
-        roles = target.azure_roles if isinstance(target, ServicePrincipalTarget) else ()
+    def is_own(self, *ids: ObjectId | None) -> bool:
+        """Whether one of these is the broker's own application or identity."""
+        return not self.identities.isdisjoint(each for each in ids if each is not None)
+
+    def warnings(self, azure_roles: Iterable[AzureRole]) -> tuple[Caution, ...]:
+        """What a role with these assignments may do that whoever writes it should know of."""
         return tuple(
             Caution(f"azure_roles[{index}].scope", "reads_protected", f"the role reads what is protected: {below[0]}")
-            for index, role in enumerate(roles)
+            for index, role in enumerate(azure_roles)
             if role.powers is not None and role.powers.only_reads and (below := self._below(role.scope))
         )
 

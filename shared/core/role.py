@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
-from shared.core.definition import Powers
 from shared.core.errors import Fault
-from shared.core.names import ObjectId, RoleName, Scope
+from shared.core.names import ObjectId, RoleName
 
 MIN_TTL = 60
 """Seconds. Nothing shorter is worth minting: Azure needs part of it to take notice."""
 DEFAULT_TTL = 900
 DEFAULT_MAX_TTL = 4 * 3600
 MAX_TTL = 30 * 86400
-MAX_AZURE_ROLES = 32
-MAX_AZURE_GROUPS = 32
-
-PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
 
 type Ready = Literal["none", "token"]
-type Closed = Literal["", "marked", "denied"]
-"""Why no secret may be made on an application: it carries the broker's mark, or Entra ID does not let the broker change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,78 +35,26 @@ class Bounds:
         return bool(self.service_principal_ids or self.application_ids or self.app_roles)
 
 
-@dataclass(frozen=True, slots=True)
-class AzureRole:
-    """One role assignment that every minted principal gets.
-
-    It was written with a ``role_name`` or a ``role_id``; ``definition_id`` is the full resource id that it came down to when
-    the role was written, so that issuing looks nothing up.
-    """
-
-    scope: Scope
-    role_name: str | None = None
-    role_id: str | None = None
-    condition: str | None = None
-    definition_id: str = ""
-    powers: Powers | None = None
-    """What the definition allowed when it was last read; ``None`` in roles that were stored before that was kept."""
-    gone: bool = False
-    """Whether the definition was not there any more when it was last looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePrincipalTarget:
-    """A new application and service principal a lease, with these assignments and memberships."""
-
-    azure_roles: tuple[AzureRole, ...] = ()
-    azure_groups: tuple[ObjectId, ...] = ()
-    tags: tuple[str, ...] = ()
-    sign_in_audience: str = "AzureADMyOrg"
-    permanently_delete: bool = True
-    ready: Ready = "none"
+class Target(Protocol):
+    """What a role mints, as its kind of credential says it: frozen, and compared by value. Only the kind looks into it."""
 
     @property
-    def takes_personal_accounts(self) -> bool:
-        """Whether personal Microsoft accounts may sign in to what is minted: Graph has rules of its own for these."""
-        return self.sign_in_audience in PERSONAL_AUDIENCES
+    def type(self) -> str:
+        """The name of the kind."""
+        ...
 
-
-def common_subscription(scopes: Iterable[Scope]) -> ObjectId | None:
-    """The subscription in which all of them lie; ``None`` when they lie in several or in none."""
-    found = {scope.subscription_id for scope in scopes}
-    return found.pop() if len(found) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationSecretTarget:
-    """A new secret a lease on an existing application.
-
-    ``app_id`` and ``principal_id`` (of its service principal here, if it has one) were read when the role was written.
-    """
-
-    application_object_id: ObjectId
-    ready: Ready = "none"
-    app_id: ObjectId | None = None
-    principal_id: ObjectId | None = None
-    closed: Closed = ""
-    """As it was when the application was last looked at; empty when nothing is known against it."""
-    owned: bool = True
-    """Whether the broker owned it then; roles that were stored before that was looked at do not say."""
+    @property
+    def ready(self) -> Ready:
+        """Whether the credential is tried out before it is handed out, and how."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownTarget:
     """Of a stored role whose document says nothing that this broker can mint: it is from another version, or damaged."""
 
+    type: ClassVar[str] = "unknown"
     ready: Ready = "none"
-
-
-type Target = ServicePrincipalTarget | ApplicationSecretTarget | UnknownTarget
-
-TYPE_NAMES: dict[type[Target], str] = {
-    ServicePrincipalTarget: "service_principal",
-    ApplicationSecretTarget: "application_secret",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +76,8 @@ class Role:
 
     @property
     def type(self) -> str:
-        """The target's name in documents and leases."""
-        return TYPE_NAMES.get(type(self.target), "unknown")
+        """The name of its kind of credential, in documents and leases."""
+        return self.target.type
 
     @property
     def is_unreadable(self) -> bool:

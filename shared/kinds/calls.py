@@ -1,19 +1,18 @@
-"""The calls to Azure that minting a service principal takes, as the issuer asks for them."""
+"""The calls to Azure that issuers make, as they ask for them. ``shared.cloud`` satisfies the protocols."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, FoundGroup, NewApplication
+from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
-from shared.core.secret import Secret
 from shared.kinds.client_secret import Secrets
 
 
 class Directory(Secrets, Protocol):
-    """The calls to Microsoft Graph that this issuer makes. Every method may raise ``Upstream``; one call each."""
+    """The calls to Microsoft Graph that issuers make. Every method may raise ``Upstream``; one call each."""
 
     async def upsert_application(self, application: NewApplication) -> ApplicationIds:
         """Registers it, or finds the one of that unique name (a second call)."""
@@ -60,7 +59,7 @@ class Directory(Secrets, Protocol):
 
 
 class Authorization(Protocol):
-    """The calls to Azure Resource Manager that this issuer makes. Every method may raise ``Upstream``; one call each."""
+    """The calls to Azure Resource Manager that issuers make. Every method may raise ``Upstream``; one call each."""
 
     async def assign(
         self,
@@ -98,9 +97,21 @@ class Authorization(Protocol):
         ...
 
 
-class Probe(Protocol):
-    """Tries a credential out."""
+class Applications(Secrets, Protocol):
+    """The calls to Microsoft Graph for secrets on an existing application. Every method may raise ``Upstream``."""
 
-    async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
-        """Whether Entra takes it dependably before ``deadline``."""
+    async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
+        """How many credentials the application holds, whoever made them. Raises ``Absent``."""
+        ...
+
+    async def read_application(self, application_id: ObjectId) -> ExistingApplication:
+        """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        ...
+
+    async def is_owner(self, application_id: ObjectId, app_id: ObjectId) -> bool:
+        """Whether the service principal of this client id owns the application. Raises ``Absent``."""
+        ...
+
+    async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
+        """Whether Entra ID forbids the broker to change the application's secrets; ``no_key`` is none's. Raises ``Absent``."""
         ...

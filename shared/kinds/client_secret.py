@@ -1,11 +1,11 @@
-"""The secrets of one lease on one application: a fresh one beside the former, and the former ones' removal.
+"""Client secrets: the credential that several kinds hand out, and the secrets of one lease on one application.
 
-Both kinds of credential have them; all carry the lease's id as their display name.
+A lease's secrets all carry its id as their display name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,11 +13,45 @@ from typing import Protocol
 from shared.core.directory import NewSecret
 from shared.core.errors import Absent, Upstream
 from shared.core.names import ObjectId
+from shared.core.secret import Secret
 from shared.resilience.retry import SAFE_TO_REPEAT, TRANSIENT, Retry
 
 _ABSENCE_PATIENCE = 10.0
-"""Seconds for which a young secret that is absent is asked for again."""
+"""Seconds for which a fresh secret that is absent is asked for again."""
 _DOUBT_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecretCredential:
+    """A client secret of a service principal: what OAuth's client credentials flow takes. Satisfies ``Credential``."""
+
+    type: str
+    tenant_id: ObjectId
+    client_id: ObjectId
+    client_secret: Secret
+    object_id: ObjectId | None
+    """The service principal's object id; ``None`` where it is not known (a secret on an existing application)."""
+    secret_id: ObjectId
+    subscription_id: ObjectId | None = None
+
+    def fields(self) -> Mapping[str, str | Secret | None]:
+        """The subscription only where there is one."""
+        told: dict[str, str | Secret | None] = {
+            "tenant_id": self.tenant_id,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "object_id": self.object_id,
+            "secret_id": self.secret_id,
+        }
+        return told | ({"subscription_id": self.subscription_id} if self.subscription_id is not None else {})
+
+
+class Probe(Protocol):
+    """Tries a client secret out."""
+
+    async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
+        """Whether Entra takes it dependably before ``deadline``, on the monotonic clock."""
+        ...
 
 
 class Secrets(Protocol):
@@ -38,23 +72,23 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LeaseSecrets:
-    """See the module. ``young``: the newest of them may be too fresh for all of Azure's replicas to know."""
+    """See the module. ``fresh``: the newest of them may be too fresh for all of Azure's replicas to know."""
 
     secrets: Secrets
     retry: Retry
     application_id: ObjectId
     display_name: str
-    young: bool
+    fresh: bool
     deadline: float
 
     async def add(self, end: datetime) -> NewSecret:
         """One more, which Entra refuses after ``end``. A lost answer is not asked for again.
 
-        While the lease is young, that there is no such application is doubted: a replica may not have heard of it.
+        While the lease is fresh, that there is no such application is doubted: a replica may not have heard of it.
         """
         return await self.retry.call_in_time(
             lambda: self.secrets.add_secret(self.application_id, self.display_name, end),
-            on=(*TRANSIENT, Absent) if self.young else TRANSIENT,
+            on=(*TRANSIENT, Absent) if self.fresh else TRANSIENT,
             deadline=self.deadline,
         )
 
@@ -67,9 +101,9 @@ class LeaseSecrets:
             deadline=self.deadline,
         )
 
-    async def remove_former(self, known: ObjectId | None, *, maybe_more_secrets: bool, keep: ObjectId | None) -> bool:
+    async def remove_former(self, known: ObjectId | None, *, maybe_more: bool, keep: ObjectId | None) -> bool:
         """Removes the known one, and where there may be others those as well; says whether it is sure that none is left."""
-        listed = maybe_more_secrets or known is None
+        listed = maybe_more or known is None
         found = {known, *(await self.named() if listed else ())} - {None, keep}
         found_all = await self.remove_all(each for each in found if each is not None)
         # Nothing but time tells whether a list is complete.
@@ -94,7 +128,7 @@ class LeaseSecrets:
         try:
             await self._removed(key_id, on=SAFE_TO_REPEAT, deadline=self.deadline)
         except Absent:
-            return self.young and await self._was_late(key_id)
+            return self.fresh and await self._was_late(key_id)
         return True
 
     async def _was_late(self, key_id: ObjectId) -> bool:

@@ -19,6 +19,8 @@ class Fragment:
     properties: JsonSchema
     required: tuple[str, ...]
     credential: Mapping[str, Any]
+    found: tuple[str, ...]
+    """What a reconciliation may find of the kind: the types of its candidates."""
     schemas: JsonSchema = field(default_factory=dict)
 
 

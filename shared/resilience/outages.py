@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-from shared.core.footprint import Footprint, ServicePrincipalFootprint
 
 
 class Service(StrEnum):
@@ -37,12 +35,6 @@ class Outages:
         """Whether there is any."""
         return bool(self._down)
 
-    def concern(self, footprint: Footprint) -> bool:
-        """Whether undoing it would ask a service that is known not to answer."""
-        return not self._down.isdisjoint(_asked_by(footprint))
-
-
-def _asked_by(footprint: Footprint) -> set[Service]:
-    if isinstance(footprint, ServicePrincipalFootprint) and footprint.assignments:
-        return {Service.GRAPH, Service.RESOURCE_MANAGER}
-    return {Service.GRAPH}
+    def concern(self, services: Iterable[Service]) -> bool:
+        """Whether one of these services is known not to answer."""
+        return not self._down.isdisjoint(services)

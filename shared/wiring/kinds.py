@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
-from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
-from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
-from shared.kinds.kind import Issuer
+from shared.issuers.application_secret.schema import ApplicationSecretSchema
+from shared.issuers.service_principal.schema import ServicePrincipalSchema
+from shared.kinds.kind import Issuer, Kind, Schema
+from shared.kinds.registry import Kinds
 from shared.wiring.azure import AzureParts
 from shared.wiring.lazy import lazy
 from shared.wiring.storage import StorageParts
@@ -15,36 +16,13 @@ from shared.wiring.storage import StorageParts
 # ruff: noqa: PLC0415 - see the package
 
 
-@dataclass(frozen=True, slots=True)
-class IssuersByType:
-    """Satisfies ``Issuers``."""
-
-    by_type: Mapping[type[Target | Footprint], Issuer]
-
-    def for_target(self, target: Target) -> Issuer:
-        """See the protocol."""
-        return self.by_type[type(target)]
-
-    def for_footprint(self, footprint: Footprint) -> Issuer:
-        """See the protocol."""
-        return self.by_type[type(footprint)]
-
-
-def issuers(azure: AzureParts, storage: StorageParts) -> IssuersByType:
-    """Of every kind. Each issuer is made when something of its kind is first met."""
-    kinds: tuple[tuple[type[Target], type[Footprint], Issuer], ...] = (
-        (ServicePrincipalTarget, ServicePrincipalFootprint, lazy(lambda: service_principals(azure))),
-        (ApplicationSecretTarget, ApplicationSecretFootprint, lazy(lambda: application_secrets(azure, storage))),
-    )
-    return IssuersByType({each: issuer for target, footprint, issuer in kinds for each in (target, footprint)})
-
-
-def service_principals(azure: AzureParts) -> Issuer:
+def service_principals(azure: AzureParts, _storage: StorageParts) -> Issuer:
     """Makes service principals."""
     from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 
+    inventory = lazy(lambda: azure.inventory)
     tenant, protected = azure.settings.azure.tenant_id, azure.settings.protection.scopes
-    return ServicePrincipalIssuer(azure.graph, azure.arm, azure.probe, azure.retry, tenant, protected)
+    return ServicePrincipalIssuer(azure.graph, azure.arm, inventory, azure.probe, azure.retry, tenant, protected)
 
 
 def application_secrets(azure: AzureParts, storage: StorageParts) -> Issuer:
@@ -53,10 +31,24 @@ def application_secrets(azure: AzureParts, storage: StorageParts) -> Issuer:
     from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
     from shared.issuers.application_secret.lock import ApplicationLock
 
-    locks = ApplicationLock(TableApplicationLocks(storage.tables, azure.ids), azure.clock, azure.ids)
-    tenant, own, protected = (
-        azure.settings.azure.tenant_id,
-        azure.settings.azure.client_id,
-        azure.settings.protection.identities,
+    return ApplicationSecretIssuer(
+        applications=azure.graph,
+        locks=ApplicationLock(TableApplicationLocks(storage.tables, azure.ids), azure.clock, azure.ids),
+        inventory=lazy(lambda: azure.inventory),
+        probe=azure.probe,
+        retry=azure.retry,
+        tenant_id=azure.settings.azure.tenant_id,
+        client_id=azure.settings.azure.client_id,
+        protected=azure.settings.protection.identities,
     )
-    return ApplicationSecretIssuer(azure.graph, locks, azure.probe, azure.retry, tenant, own, protected)
+
+
+KINDS: tuple[tuple[Schema, Callable[[AzureParts, StorageParts], Issuer]], ...] = (
+    (ServicePrincipalSchema(), service_principals),
+    (ApplicationSecretSchema(), application_secrets),
+)
+
+
+def kinds(azure: AzureParts, storage: StorageParts) -> Kinds:
+    """Of every kind. Each issuer is made when something of its kind is first met."""
+    return Kinds(*(Kind(schema, partial(make, azure, storage)) for schema, make in KINDS))

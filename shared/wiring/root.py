@@ -13,11 +13,12 @@ from shared.broker.ports import Ports, Timing
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
+from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
 from shared.settings import Settings, load
 from shared.triggers.broker import Broker
 from shared.wiring.azure import AzureParts
-from shared.wiring.kinds import issuers
+from shared.wiring.kinds import kinds
 from shared.wiring.lazy import lazy
 from shared.wiring.storage import StorageParts
 
@@ -63,6 +64,11 @@ class Composition:
         return Resumption(self.ports)
 
     @cached_property
+    def kinds(self) -> Kinds:
+        """The kinds of credential. Raises ``Misconfigured``."""
+        return kinds(self.azure, self.storage)
+
+    @cached_property
     def ports(self) -> Ports:
         """Raises ``Misconfigured``."""
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
@@ -78,15 +84,15 @@ class Composition:
         return Ports(
             clock=self.clock,
             ids=self.ids,
-            leases=TableLeases(tables, self.ids),
-            roles=TableRoles(tables, self.ids),
+            leases=TableLeases(tables, self.ids, self.kinds),
+            roles=TableRoles(tables, self.ids, self.kinds),
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
             audit=TableAudit(tables, self.ids, clock=self.clock),
             run_history=TableRunHistory(tables),
             queued_markers=TableQueuedMarkers(tables),
             revocations=lazy(lambda: storage.revocations),
-            issuers=issuers(azure, storage),
+            kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             timing=Timing(lease_lock=leases.lock, settle=leases.settle, retention=leases.retention),
             protected=Protected(protection.identities, protection.scopes),

@@ -23,6 +23,7 @@ from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
 from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
+from tests.support.kinds import SCHEMAS
 
 TITLE = "Scale: many leases alive (no replication delays)"
 _ROLE = "alive"
@@ -122,7 +123,7 @@ def _template(ports: Ports) -> Lease:
 
 
 def _size_of(lease: Lease) -> int:
-    rows = [lease_row(lease, "0" * 36), due_row(lease), *index_rows(lease)]
+    rows = [lease_row(SCHEMAS, lease, "0" * 36), due_row(lease), *index_rows(lease)]
     return sum(len(json.dumps(row)) + _OVERHEAD for row in rows)
 
 

@@ -13,9 +13,11 @@ from shared.cloud.storage.lease_rows import due_row, index_rows, lease_row
 from shared.cloud.storage.table_operations import create
 from shared.cloud.storage.tables import Table
 from shared.cloud.system import SystemIds
-from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, Scope
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from tests.support.kinds import SCHEMAS
 
 _TOGETHER = 20
 """Leases a transaction: five rows each, and Table Storage takes a hundred."""
@@ -31,7 +33,7 @@ async def put_there(table: Table, leases: Sequence[Lease]) -> None:
 
     async def write_some() -> None:
         for some in portions:
-            rows = [(lease_row(each, ids.guid()), due_row(each), *index_rows(each)) for each in some]
+            rows = [(lease_row(SCHEMAS, each, ids.guid()), due_row(each), *index_rows(each)) for each in some]
             await table.write([create(row) for row in itertools.chain.from_iterable(rows)])
 
     await asyncio.gather(*(write_some() for _ in range(_AT_ONCE)))

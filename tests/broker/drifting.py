@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from shared.broker.reconcile.drift import OrphanType
 from shared.broker.reconcile.reconcile import Reconciliation, Result, reconcile
 from shared.core.directory import NewApplication
 from shared.core.names import LeaseId
@@ -40,9 +39,9 @@ async def orphaned(made: World) -> LeaseId:
     return lease.id
 
 
-def results(done: Reconciliation) -> list[tuple[OrphanType, Result]]:
+def results(done: Reconciliation) -> list[tuple[str, Result]]:
     """What was found, and what became of it."""
-    return [(each.kind, each.result) for each in done.findings]
+    return [(each.type, each.result) for each in done.findings]
 
 
 def lookalike(made: World, unique_name: str, display_name: str, *tags: str) -> None:

@@ -14,9 +14,8 @@ from shared.broker.renew import renew
 from shared.core.errors import Conflict
 from shared.core.lease import State
 from shared.core.names import ObjectId, Scope
-from shared.core.role import ServicePrincipalTarget, Target, UnknownTarget
-from shared.core.stored_role import store_role
-from shared.core.target_digest import target_digest
+from shared.core.role import Target, UnknownTarget
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.broker.scenes import stored, swept
 from tests.fakes.calls import Call
 from tests.fakes.world import (
@@ -32,6 +31,8 @@ from tests.fakes.world import (
     secret_target,
     world,
 )
+from tests.support.kinds import digest_of as target_digest
+from tests.support.kinds import store_role
 
 ONE, TWO = principal_target(roles=2).azure_roles
 OTHER_DEFINITION = DEFINITION[:-36] + guid(4)
@@ -182,7 +183,7 @@ async def test_a_role_that_changes_while_a_repeat_waits_is_met_as_it_is_then() -
 
 def test_a_target_is_told_apart_from_every_other() -> None:
     """No two of them have one digest."""
-    targets = [BASE, secret_target(), *CHANGED.values()]
+    targets: list[Target] = [BASE, secret_target(), *CHANGED.values()]
     assert len({target_digest(each) for each in targets}) == len(targets) - 1  # the one of another type is in it twice
     assert {target_digest(BASE)} == {target_digest(each) for each in SAME.values()}
 

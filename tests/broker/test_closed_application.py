@@ -14,9 +14,9 @@ from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.errors import Absent, Malformed, PreconditionFailed, Refused, RoleOutdated, Unavailable
 from shared.core.names import RoleName
-from shared.core.role_document import read_role
 from tests.broker.scenes import AZURE, issued
 from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, WATCHER, WEB, World, request, role, secret_target, world
+from tests.support.kinds import read_role
 
 ADMIN = request(ADMINISTRATOR)
 OTHER = RoleName("other")

@@ -11,8 +11,7 @@ from shared.core.errors import Conflict, Malformed, NotFound, PreconditionFailed
 from shared.core.lease import State
 from shared.core.ports.documents import ABSENT, ANY, Expect, Version
 from shared.core.protection import Protected
-from shared.core.role import ServicePrincipalTarget
-from shared.core.role_document import read_role
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.broker.scenes import issued, swept
 from tests.fakes.world import (
     ADMINISTRATOR,
@@ -26,6 +25,7 @@ from tests.fakes.world import (
     role,
     world,
 )
+from tests.support.kinds import read_role
 
 ANOTHER, THIRD = (DEFINITION[:-2] + end for end in ("a1", "a2"))
 DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}

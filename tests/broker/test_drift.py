@@ -9,14 +9,15 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.ports import Timing
-from shared.broker.reconcile.azure_state import Places, read_azure_state
-from shared.broker.reconcile.drift import OrphanType, find_drift
+from shared.broker.reconcile.drift import find_drift
 from shared.broker.reconcile.reconcile import Result
 from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.ports.documents import ANY
+from shared.issuers.service_principal.survey import ServicePrincipalSurvey
+from shared.kinds.kind import Places
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, swept
 from tests.fakes.calls import Call
@@ -110,7 +111,7 @@ async def test_the_grace_is_what_an_issue_may_take_and_twice_what_may_be_unseen(
     made = scene(timing=Timing(settle=3600))
     await orphaned(made)
     made.clock.jump(seconds)
-    assert found == len([each for each in (await find_drift(made.ports)).orphans if each.kind is OrphanType.APPLICATION])
+    assert found == len([each for each in (await find_drift(made.ports)).orphans if each.type == "application"])
 
 
 @pytest.mark.parametrize(("seconds", "known"), [(0, True), (599, True), (600, False)])
@@ -137,7 +138,7 @@ async def test_a_run_compares_for_a_minute(seconds: float, found: int) -> None:
 
     made.calls.watch = slow
     drift = await find_drift(made.ports)
-    assert found == len([each for each in drift.orphans if each.kind is OrphanType.APPLICATION])
+    assert found == len([each for each in drift.orphans if each.type == "application"])
     assert (found == 0) == ("applications: not all of it in one run" in drift.unread)
 
 
@@ -152,7 +153,7 @@ async def test_every_place_that_was_not_compared_in_time_is_named(monkeypatch: p
     unseen = LeaseId.of(WEB, "0" * 26)
     made.leases.rows[unseen] = replace(lease, id=unseen)
     drift = await find_drift(made.ports)
-    places = ("leases", "applications", "assignments", "secrets", "recycle bin")
+    places = ("leases", "applications", "secrets", "assignments", "recycle bin")
     assert ([f"{place}: not all of it in one run" for place in places], []) == (drift.unread, drift.orphans)
 
 
@@ -164,7 +165,7 @@ async def test_what_replicas_still_show_of_a_lease_that_has_just_ended_is_no_orp
     await swept(made, after=6 * HOUR)
     made.cloud.applications[EXISTING].secrets.update(secrets)
     assert [] == results(await reconciled(made, after=180))
-    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=1))
+    assert [("application_secret", Result.REMOVED)] == results(await reconciled(made, after=1))
 
 
 async def test_the_walk_of_the_bin_begins_where_chance_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +217,9 @@ async def test_what_is_nobodys_in_the_recycle_bin_is_not_kept() -> None:
     await deleted_by_hand(made)
     for item in made.cloud.bin.values():
         item.unique_name = "somebody's"
-    assert [] == (await read_azure_state(made.inventory, Places())).recycled
+    survey = ServicePrincipalSurvey(made.inventory, Places(), made.ids)
+    await survey.run()
+    assert [] == survey.recycled
 
 
 async def test_a_read_lease_is_read_once() -> None:

@@ -6,8 +6,8 @@ from shared.broker.force import revoke_as_operator
 from shared.broker.inspect import status
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, NotFound
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import ATTEMPTS_UNTIL_STUCK, Cause, Lease, State
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, SCOPES, WATCHER, World, principal_target, request, role, world
 

@@ -29,16 +29,18 @@ from shared.core.errors import (
     Unreachable,
     Upstream,
 )
-from shared.core.footprint import Footprint, ServicePrincipalFootprint
+from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import RoleName
 from shared.core.role import Bounds
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.kind import Order
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import require_nothing_left, require_owned, sweep_once
 from tests.fakes.calls import Call, Died
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WEB, World, principal_target, request, role, secret_target, world
+from tests.support.kinds import as_client_secret
 
 UPSTREAM: list[Upstream] = [
     Throttled(),
@@ -76,7 +78,8 @@ async def test_a_lease_is_active_and_its_credential_works(scene: World) -> None:
         lease.expires_at,
         lease.max_expires_at,
     )
-    assert scene.cloud.signs_in(given.credential.client_id, given.credential.client_secret)
+    credential = as_client_secret(given.credential)
+    assert scene.cloud.signs_in(credential.client_id, credential.client_secret)
 
 
 async def test_the_audit_trail_tells_of_it(scene: World) -> None:
@@ -108,7 +111,7 @@ async def test_the_lease_stands_with_its_whole_footprint_before_anything_is_made
     given = await issued(scene)
     assert isinstance(given.lease.footprint, ServicePrincipalFootprint)
     # Names come from the lease's id alone.
-    expected = scene.issuers.principals.plan(Order(given.lease.id, principal_target(), START, 0.0))
+    expected = scene.issuers.principals.plan(Order(given.lease.id, given.lease.holder, principal_target(), START, 0.0))
     assert [expected] * 6 == planned
 
 

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.core.errors import Interrupted, LostRace, Throttled, Unavailable, Unreachable
-from shared.core.footprint import in_doubt
 from shared.core.lease import State
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.calls import Call
 from tests.fakes.world import World, principal_target, role, world
+from tests.support.kinds import as_principal
 
 
 async def sweeping_while(scene: World, work: asyncio.Task[object]) -> None:
@@ -140,7 +141,7 @@ async def test_what_is_noted_is_stored_with_whatever_is_stored_next(way: str) ->
     scene = world(role())
     await issued(scene)
     async with await held(scene) as hold:
-        noted = in_doubt(hold.lease.footprint)
+        noted = replace(as_principal(hold.lease.footprint), unmade=("somewhere",))
         assert noted != stored(scene).footprint
         hold.note(noted)
         await (hold.move(lambda lease: lease) if way == "move" else scene.clock.sleep(10))

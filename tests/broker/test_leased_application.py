@@ -11,10 +11,10 @@ from shared.broker.revoke import revoke
 from shared.core.errors import Malformed, RoleOutdated
 from shared.core.lease import State
 from shared.core.names import ObjectId, RoleName
-from shared.core.role_document import read_role
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.cloud_state import Application
 from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, WEB, World, guid, request, role, secret_target, world
+from tests.support.kinds import read_role
 
 SECRETS = RoleName("secrets")
 LEASE_NAME = f"leasehold-other.{'0' * 26}"

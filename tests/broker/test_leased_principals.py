@@ -10,11 +10,12 @@ from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest
 from shared.broker.leased_callers import Admission
 from shared.core.errors import LeaseholdError, Unavailable
-from shared.core.footprint import ServicePrincipalFootprint, principals_of
 from shared.core.lease import State
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Died
 from tests.fakes.world import ALICE, WEB, World, request, role, secret_target, world
+from tests.support.kinds import as_client_secret
 
 DAY = 24 * 3600
 
@@ -23,7 +24,8 @@ async def test_whom_a_lease_has_made_is_noted_before_anybody_has_the_credential(
     """By both ids, and before the lease is active: from then on a repeat may hand it out."""
     scene = world(role())
     made = await issued(scene)
-    assert {made.credential.object_id, made.credential.client_id} == set(scene.leased.rows)
+    credential = as_client_secret(made.credential)
+    assert {credential.object_id, credential.client_id} == set(scene.leased.rows)
     assert {made.lease.id} == set(scene.leased.rows.values())
     assert scene.calls.names().index("leased.note") < scene.calls.names().index("leases.swap")
 
@@ -83,7 +85,9 @@ def test_wherever_a_worker_dies_no_credential_is_out_whose_principal_is_not_know
             scene.calls.revive()
             scene.clock.jump(60)
             made = _lives(scene)
-        assert made is None or {made.credential.object_id, made.credential.client_id} <= set(scene.leased.rows)
+        if made is not None:
+            credential = as_client_secret(made.credential)
+            assert {credential.object_id, credential.client_id} <= set(scene.leased.rows)
     assert count > 10
 
 
@@ -113,7 +117,7 @@ async def test_a_sweep_that_dies_in_between_forgets_the_rest_next_time() -> None
 
 async def test_a_lease_that_knows_nobody_forgets_nobody() -> None:
     """Nothing was made of it."""
-    assert frozenset() == principals_of(ServicePrincipalFootprint("u"))
+    assert frozenset() == ServicePrincipalSchema().principals(ServicePrincipalFootprint("u"))
 
 
 async def test_issuing_reads_and_writes_six_times_beside_azure() -> None:

@@ -9,7 +9,6 @@ from shared.broker.ending.enqueue import TOGETHER, enqueue
 from shared.broker.ending.poison import poison
 from shared.broker.ending.sweep import sweep
 from shared.broker.ports import Timing
-from shared.broker.reconcile.drift import OrphanType
 from shared.broker.reconcile.reconcile import Result, reconcile
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.errors import Refused, Unavailable
@@ -133,7 +132,7 @@ async def test_a_reconciliation_finds_an_assignment_behind_somebody_elses() -> N
     made.cloud.assignments.clear()
     made.cloud.assignments.update({Assignment(SCOPES[0], str(guid(0x998))): theirs, **standing})
     done = await reconciled(made, after=3 * HOUR)
-    assert OrphanType.ASSIGNMENT in {each.kind for each in done.findings}
+    assert "assignment" in {each.type for each in done.findings}
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.3, 0.6, 0.9])
@@ -148,7 +147,7 @@ async def test_the_walk_of_the_bin_passes_over_what_is_too_young(jitter: float, 
     await orphaned(binned)
     await deleted_by_hand(binned)
     found = await reconcile(binned.ports, "run", dry_run=True)
-    assert 6 == len([each for each in found.findings if each.kind is OrphanType.RECYCLED])
+    assert 6 == len([each for each in found.findings if each.type == "recycled"])
 
 
 async def test_a_reconciliation_looks_into_the_bin_behind_somebody_elses() -> None:
@@ -160,7 +159,7 @@ async def test_a_reconciliation_looks_into_the_bin_behind_somebody_elses() -> No
     made.cloud.bin = {theirs.object_id: theirs, **made.cloud.bin}
     made.clock.jump(3 * HOUR)
     found = await reconcile(made.ports, "run", dry_run=True)
-    assert 2 == len([each for each in found.findings if each.kind is OrphanType.RECYCLED])
+    assert 2 == len([each for each in found.findings if each.type == "recycled"])
 
 
 async def test_so_many_due_leases_are_found_as_were_asked_for() -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from shared.broker.force import revoke_as_operator
-from shared.broker.reconcile.drift import OrphanType
 from shared.broker.reconcile.reconcile import Result
 from shared.broker.revoke import revoke
 from shared.core.errors import OutOfReach, Refused
@@ -68,7 +67,7 @@ async def test_reconciliation_looks_where_leases_were_that_are_not_forgotten() -
     elsewhere = principal_target(roles=2, groups=0)
     made.roles.keep(role(replace(elsewhere, azure_roles=elsewhere.azure_roles[1:])))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(OrphanType.ASSIGNMENT, Result.REMOVED)] == results(done)
+    assert [("assignment", Result.REMOVED)] == results(done)
     assert (given.lease.id, {}) == (done.findings[0].lease, made.cloud.assignments)
 
 
@@ -83,7 +82,7 @@ async def test_a_secret_is_found_on_an_application_that_no_role_names_any_more()
     held.update(kept)
     made.roles.keep(role(principal_target(roles=1, groups=0)))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(done)
+    assert [("application_secret", Result.REMOVED)] == results(done)
     assert (given.lease.id, {}) == (done.findings[0].lease, held)
 
 
@@ -106,7 +105,7 @@ async def test_memberships_are_found_in_groups_that_no_role_names_any_more(*, go
     before = len(made.calls.made)
     done = await reconciled(made, after=2 * HOUR)
     left = {call.about[0] for call in made.calls.made[before:] if call.name == "directory.remove_member"}
-    assert ([(OrphanType.APPLICATION, Result.REMOVED)], set(GROUPS[:2]), []) == (results(done), left, made.leftovers())
+    assert ([("application", Result.REMOVED)], set(GROUPS[:2]), []) == (results(done), left, made.leftovers())
 
 
 async def test_a_role_that_is_gone_hides_nothing_of_its_leases() -> None:

@@ -10,14 +10,15 @@ from shared.broker.configure import list_roles, put_role
 from shared.broker.inspect import status
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
+from shared.core.azure_role import AzureRole
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
 from shared.core.errors import Absent, DefinitionGone, Malformed, OutOfReach, Refused, RoleOutdated, Unavailable
 from shared.core.names import RoleName, Scope
 from shared.core.protection import Protected
-from shared.core.role import AzureRole, ServicePrincipalTarget
-from shared.core.role_document import read_role
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.broker.scenes import issued
 from tests.fakes.world import ADMINISTRATOR, DEFINITION, READS, SCOPES, WEB, World, request, role, world
+from tests.support.kinds import read_role
 
 ADMIN = request(ADMINISTRATOR)
 SUBSCRIPTION = Scope.parse("/".join(SCOPES[0].split("/")[:3]))

@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.ports import Timing
-from shared.broker.reconcile.drift import OrphanType
 from shared.broker.reconcile.reconcile import Result, reconcile
 from shared.core import ownership
 from shared.core.errors import Refused, Throttled, Unavailable
 from shared.core.footprint import Assignment
 from shared.core.lease import State
 from shared.core.names import LeaseId
-from shared.core.role import ServicePrincipalTarget, Target
+from shared.core.role import Target
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.cloud_state import Granted
@@ -32,6 +32,7 @@ from tests.fakes.world import (
     role,
     world,
 )
+from tests.support.kinds import as_client_secret
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -53,7 +54,7 @@ async def test_what_a_lost_record_has_left_is_removed_after_the_grace() -> None:
     assert () == (await reconciled(made, after=HOUR - 60)).findings
     made.calls.made.clear()
     done = await reconciled(made, after=120)
-    assert [(OrphanType.APPLICATION, Result.REMOVED)] == results(done)
+    assert [("application", Result.REMOVED)] == results(done)
     assert lease_id == done.findings[0].lease
     assert [] == made.leftovers()
     undone = [call.name for call in made.calls.made if call.service in {"authorization", "directory"}]
@@ -67,7 +68,7 @@ async def test_a_secret_of_a_lost_record_is_removed() -> None:
     made.cloud.add_secret(EXISTING, "by hand", made.clock.now())
     made.cloud.add_secret(EXISTING, LONG_AGO, made.clock.now())
     done = await reconciled(made, after=2 * HOUR)
-    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(done)
+    assert [("application_secret", Result.REMOVED)] == results(done)
     assert {"by hand", LONG_AGO} == {thing.owner for thing in made.leftovers()}
 
 
@@ -78,7 +79,7 @@ async def test_a_secret_that_came_back_is_removed_while_its_record_is_kept() -> 
     await swept(made, after=6 * HOUR + 1)
     made.cloud.add_secret(EXISTING, lease.id, made.clock.now())
     assert State.ENDED is stored(made).state
-    assert [(OrphanType.APPLICATION_SECRET, Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
+    assert [("application_secret", Result.REMOVED)] == results(await reconciled(made, after=2 * HOUR))
     assert [] == made.leftovers()
 
 
@@ -96,7 +97,7 @@ async def test_the_assignments_of_a_vanished_principal_are_removed() -> None:
     strangers = Assignment(SCOPES[0], guid(0x900))
     made.cloud.assign(strangers, Granted(DEFINITION, guid(0x901), None, "by hand"))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(OrphanType.ASSIGNMENT, Result.REMOVED)] * 2 == results(done)
+    assert [("assignment", Result.REMOVED)] * 2 == results(done)
     assert {lease_id} == {each.lease for each in done.findings}
     assert [strangers] == list(made.cloud.assignments)
 
@@ -115,7 +116,7 @@ async def test_a_lease_whose_objects_somebody_deleted_ends(what: str) -> None:
     else:
         application.secrets.clear()
     assert () == (await reconciled(made, after=60)).findings
-    assert [(OrphanType.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
+    assert [("lease", Result.ENDED)] == results(await reconciled(made, after=300))
     assert (State.ENDED, "vanished") == (stored(made).state, stored(made).cause)
     assert [] == [thing for thing in made.leftovers() if thing.kind != "binned"]
     assert ("end", "done") in made.audit.told()
@@ -126,7 +127,7 @@ async def test_a_lease_whose_secret_somebody_removed_ends() -> None:
     made = scene(TARGETS[1])
     await issued(made)
     made.cloud.applications[EXISTING].secrets.clear()
-    assert [(OrphanType.LEASE, Result.ENDED)] == results(await reconciled(made, after=300))
+    assert [("lease", Result.ENDED)] == results(await reconciled(made, after=300))
     assert "vanished" == stored(made).cause
 
 
@@ -156,7 +157,7 @@ async def test_a_lease_that_is_renewed_meanwhile_is_left_for_the_next_run() -> N
     await reconciled(made, dry_run=True)
     reads = len(made.calls.made) - length - 1
     made.calls.meanwhile(len(made.calls.made) + reads + 1, renewed)
-    assert [(OrphanType.LEASE, Result.LEFT)] == results(await reconciled(made))
+    assert [("lease", Result.LEFT)] == results(await reconciled(made))
     assert State.ACTIVE is stored(made).state
 
 
@@ -201,7 +202,7 @@ async def test_a_removal_that_fails_is_told_and_tried_again() -> None:
     await orphaned(made)
     made.calls.fail("directory.delete_application", Refused("no", status=403, azure_code="Authorization_RequestDenied"))
     done = await reconciled(made, after=2 * HOUR)
-    assert [(OrphanType.APPLICATION, Result.FAILED)] == results(done)
+    assert [("application", Result.FAILED)] == results(done)
     assert "azure_refused: Authorization_RequestDenied" == done.findings[0].error
     assert ("reconcile", "failed") in made.audit.told()
     await reconciled(made, after=HOUR)
@@ -216,11 +217,11 @@ async def test_a_place_that_cannot_be_read_keeps_no_other_waiting(call: str) -> 
     made = world(role(TARGETS[0]), role(TARGETS[1], name=WEB.parse("secret")))
     await orphaned(made)
     made.clock.jump(2 * HOUR)
-    made.inventory.strange |= {(await issued(made)).credential.object_id}
+    made.inventory.strange |= {as_client_secret((await issued(made)).credential).object_id}
     made.clock.jump(200)
     made.calls.fail(call, Unavailable("no answer"), times=9)
     done = await reconciled(made)
-    assert (OrphanType.APPLICATION, Result.REMOVED) in results(done)
+    assert ("application", Result.REMOVED) in results(done)
     assert done.unread
 
 

@@ -18,6 +18,7 @@ from shared.core.role import Target
 from tests.broker.scenes import stored, swept
 from tests.fakes.calls import Died
 from tests.fakes.world import ALICE, BOB, EXISTING_APP_ID, WEB, World, principal_target, request, role, secret_target, world
+from tests.support.kinds import as_client_secret
 
 TARGETS: dict[str, Target] = {"service principal": principal_target(), "application secret": secret_target()}
 DAY = 86400.0
@@ -36,7 +37,8 @@ async def once(scene: World, key: str = "k", by: Caller = ALICE, **ask: Any) -> 
 
 def works(scene: World, answer: Issued) -> bool:
     """Whether Entra takes the answer's secret."""
-    return scene.cloud.signs_in(answer.credential.client_id, answer.credential.client_secret)
+    credential = as_client_secret(answer.credential)
+    return scene.cloud.signs_in(credential.client_id, credential.client_secret)
 
 
 async def test_a_repeat_at_once_meets_a_replica_that_knows_nothing_yet(target: Target) -> None:
@@ -55,10 +57,9 @@ async def test_a_repeat_gets_the_same_lease_with_a_fresh_secret(target: Target) 
     scene.clock.jump(200)
     second = await once(scene)
     assert first.lease.id == second.lease.id
-    assert (first.credential.client_id, first.credential.object_id, first.credential.subscription_id) == (
-        *(second.credential.client_id, second.credential.object_id, second.credential.subscription_id),
-    )
-    assert first.credential.secret_id != second.credential.secret_id
+    was, now = as_client_secret(first.credential), as_client_secret(second.credential)
+    assert (was.client_id, was.object_id, was.subscription_id) == (now.client_id, now.object_id, now.subscription_id)
+    assert was.secret_id != now.secret_id
     assert (False, True) == (works(scene, first), works(scene, second))
     assert [("issue", "done"), ("reissue", "done")] == scene.audit.told()
 
@@ -107,7 +108,7 @@ async def test_a_repeat_finds_its_application_when_the_role_names_another() -> N
     scene.leases.rows[lease.id] = replace(lease, target_digest="")
     scene.roles.keep(role(principal_target()))
     answer = await once(scene)
-    assert (EXISTING_APP_ID, True) == (answer.credential.client_id, works(scene, answer))
+    assert (EXISTING_APP_ID, True) == (as_client_secret(answer.credential).client_id, works(scene, answer))
 
 
 async def test_another_body_under_the_same_key_is_refused() -> None:
@@ -306,7 +307,7 @@ async def test_a_former_secret_that_is_gone_is_no_obstacle(target: Target) -> No
         app.secrets.clear()
     answer = await once(scene)
     assert works(scene, answer)
-    assert stored(scene).footprint.maybe_more_secrets
+    assert stored(scene).maybe_more_secrets
 
 
 async def test_a_lease_that_was_reissued_ends_like_any_other(target: Target) -> None:
@@ -365,7 +366,7 @@ async def test_a_worker_that_wakes_after_its_turn_spares_the_secret_of_the_next(
     for app in scene.cloud.applications.values():
         app.secrets.clear()
     await once(scene)
-    assert stored(scene).footprint.maybe_more_secrets
+    assert stored(scene).maybe_more_secrets
     others: list[Issued] = []
 
     async def frozen() -> None:

@@ -10,9 +10,9 @@ import pytest
 from shared.broker.revoke import revoke
 from shared.core.caller import Caller
 from shared.core.errors import Interrupted, NotFound, Refused, Throttled, Unavailable
-from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, World, request, role, world
 
@@ -169,7 +169,7 @@ async def test_an_attempt_soon_after_another_is_told_so(
     told: list[bool] = []
     undo = ServicePrincipalIssuer.undo
 
-    async def noting(issuer: ServicePrincipalIssuer, footprint: Footprint, **more: Any) -> bool:
+    async def noting(issuer: ServicePrincipalIssuer, footprint: ServicePrincipalFootprint, **more: Any) -> bool:
         told.append(more["again"])
         return await undo(issuer, footprint, **more)
 

@@ -19,6 +19,7 @@ from shared.core.secret import Secret
 from tests.fakes.calls import Call
 from tests.fakes.cloud import FakeProbe
 from tests.fakes.world import WEB, World, principal_target, request, role, secret_target, world
+from tests.support.kinds import as_client_secret
 
 TARGETS: dict[str, Target] = {
     "service principal": principal_target(ready="token"),
@@ -52,7 +53,7 @@ def proof_takes(scene: World, seconds: float, then: Callable[[], Awaitable[objec
     probe = Slow(scene.calls, scene.cloud)
     principals, secrets = scene.issuers.principals, scene.issuers.secrets
     scene.issuers = replace(scene.issuers, principals=replace(principals, probe=probe), secrets=replace(secrets, probe=probe))
-    scene.ports = replace(scene.ports, issuers=scene.issuers)
+    scene.ports = replace(scene.ports, kinds=scene.issuers.kinds())
 
 
 def secrets_that_work(scene: World) -> list[str]:
@@ -73,8 +74,8 @@ async def test_both_secrets_live_until_the_new_one_is_proven(scene: World) -> No
     scene.calls.watch = watch
     second = await once(scene)
     assert [2] == seen
-    assert [second.credential.client_secret.reveal()] == secrets_that_work(scene)
-    assert first.credential.secret_id != second.credential.secret_id
+    assert [as_client_secret(second.credential).client_secret.reveal()] == secrets_that_work(scene)
+    assert as_client_secret(first.credential).secret_id != as_client_secret(second.credential).secret_id
     assert second.lease.ready
 
 
@@ -95,7 +96,7 @@ async def test_a_proof_may_take_longer_than_a_turn(scene: World, *, trouble: boo
     assert other.lease.ready
     assert 160 <= scene.clock.monotonic() - began < 170
     last = max(one, other, key=lambda answer: answer.lease.rotations)
-    assert [last.credential.client_secret.reveal()] == secrets_that_work(scene)
+    assert [as_client_secret(last.credential).client_secret.reveal()] == secrets_that_work(scene)
 
 
 async def test_a_secret_that_is_not_proven_in_time_is_handed_out_as_pending(scene: World) -> None:
@@ -107,7 +108,7 @@ async def test_a_secret_that_is_not_proven_in_time_is_handed_out_as_pending(scen
     answer = await once(scene)
     assert not answer.lease.ready
     assert 190 == pytest.approx(scene.clock.monotonic() - began, abs=1)
-    assert [answer.credential.client_secret.reveal()] == secrets_that_work(scene)
+    assert [as_client_secret(answer.credential).client_secret.reveal()] == secrets_that_work(scene)
 
 
 async def test_a_worker_that_dies_while_proving_keeps_the_next_for_a_turn_at_most(scene: World) -> None:
@@ -123,7 +124,7 @@ async def test_a_worker_that_dies_while_proving_keeps_the_next_for_a_turn_at_mos
     began = scene.clock.monotonic()
     answer = await once(scene)
     assert scene.clock.monotonic() - began <= 65
-    assert [answer.credential.client_secret.reveal()] == secrets_that_work(scene)
+    assert [as_client_secret(answer.credential).client_secret.reveal()] == secrets_that_work(scene)
 
 
 async def test_a_lease_that_ends_while_its_new_secret_is_proven_hands_none_out(scene: World) -> None:

@@ -9,8 +9,8 @@ import pytest
 from shared.broker.ending.sweep import Summary
 from shared.broker.ports import Timing
 from shared.core.errors import Misconfigured, Refused, Throttled, Unavailable
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, State
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import Blow, strike
 from tests.fakes.calls import Call, Died

@@ -16,9 +16,9 @@ from shared.core.errors import Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Bounds
-from shared.core.role_document import read_role
 from tests.broker.scenes import issued
 from tests.fakes.world import ADMINISTRATOR, ALICE, OTHER_TENANT, SCOPES, TENANT, WATCHER, guid, request, role, world
+from tests.support.kinds import read_role
 
 
 def abroad(caller: Caller) -> Caller:

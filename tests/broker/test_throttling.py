@@ -9,12 +9,12 @@ from shared.broker.issue.issue import Issued
 from shared.broker.ports import Actor
 from shared.core.errors import LeaseholdError, Refused, Throttled
 from shared.core.lease import State
-from shared.core.role_document import read_role, write_role
 from shared.resilience.priority import current
 from shared.resilience.rate_limit import Limit, RateLimiter
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.calls import Call
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, world
+from tests.support.kinds import read_role, write_role
 
 STEPS = ["directory.upsert_application", "directory.create_principal", "directory.add_secret", "authorization.assign"]
 

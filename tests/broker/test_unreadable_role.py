@@ -18,10 +18,9 @@ from shared.core.errors import Conflict, Forbidden, LeaseholdError, Unreadable
 from shared.core.lease import State
 from shared.core.names import RoleName
 from shared.core.ports.documents import Version
-from shared.core.role_document import write_role
-from shared.core.stored_role import store_role
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, WATCHER, WEB, World, request, role, world
+from tests.support.kinds import store_role, write_role
 
 ADMIN, BAD = request(ADMINISTRATOR), RoleName("bad")
 GOOD = store_role(role(name=BAD))

@@ -14,9 +14,9 @@ from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.limits import RateLimiters
 from shared.core.errors import Absent
-from shared.core.footprint import ApplicationSecretFootprint, ServicePrincipalFootprint
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.resilience.retry import Retry
-from tests.cloud.absence import OFTEN, is_no_absence
+from tests.cloud.absence import OFTEN, is_no_absence, secret_stands
 from tests.cloud.graph_answers import APPLICATION, CLIENT, ENDPOINT, GROUP, KEY, NAME, PRINCIPAL, found
 from tests.cloud.scripted import Bearer, Scripted, Step, refused
 from tests.fakes.clock import FakeClock, FixedIds
@@ -117,7 +117,6 @@ async def test_graphs_404_is_an_absence(graph: Graph, service: Scripted, name: s
         assert ask.absent == await ask.call(graph)
 
 
-OF_A_PRINCIPAL = ServicePrincipalFootprint(NAME, (), application_id=APPLICATION, app_id=CLIENT, principal_id=PRINCIPAL)
 OF_A_SECRET = ApplicationSecretFootprint(APPLICATION, NAME, key_id=KEY)
 
 
@@ -133,11 +132,13 @@ class Look:
 LOOKS: dict[str, Look] = {
     "secrets_on": Look(lambda inventory: inventory.secrets_on(APPLICATION), ()),
     "groups_of": Look(lambda inventory: inventory.groups_of(PRINCIPAL, (GROUP,)), ()),
-    "an application stands": Look(lambda inventory: inventory.stands(OF_A_PRINCIPAL), absent=False),
+    "an application stands": Look(lambda inventory: inventory.stands(APPLICATION, PRINCIPAL), absent=False),
     "its principal stands": Look(
-        lambda inventory: inventory.stands(OF_A_PRINCIPAL), False, (lambda: found(passwordCredentials=[{"keyId": KEY}]),)
+        lambda inventory: inventory.stands(APPLICATION, PRINCIPAL),
+        False,
+        (lambda: found(passwordCredentials=[{"keyId": KEY}]),),
     ),
-    "a secret stands": Look(lambda inventory: inventory.stands(OF_A_SECRET), absent=False),
+    "a secret stands": Look(lambda inventory: secret_stands(inventory, OF_A_SECRET), absent=False),
 }
 
 

@@ -21,8 +21,9 @@ from shared.cloud.arm.authorization import Arm, _definition, _found, _permission
 from shared.cloud.limits import RateLimiters
 from shared.core.definition import Definition, Permission
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
-from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
 from shared.core.ports.inventory import FoundAssignment
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema
 from shared.resilience.outages import Outages
 from tests.cloud.scripted import Bearer
 from tests.cloud.test_repeating import Service
@@ -150,5 +151,6 @@ async def test_silence_is_noted_as_an_outage_whichever_way_it_came(silence: Exce
     arm = Arm("https://arm.example", Bearer(), service, limiters)
     with pytest.raises(Unreachable):
         await arm.assigned_at(SCOPES[0])
-    assert limiters.outages.concern(ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),)))
+    asked = ServicePrincipalSchema().services(ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),)))
+    assert limiters.outages.concern(asked)
     assert [] == told

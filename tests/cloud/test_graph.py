@@ -11,18 +11,8 @@ from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.limits import RateLimiters
 from shared.core.directory import ExistingApplication, HeldCredentials
-from shared.core.errors import (
-    Absent,
-    AmbiguousRefusal,
-    Full,
-    NotReplicated,
-    Refused,
-    Unavailable,
-    Unreachable,
-    Upstream,
-)
-from shared.issuers.application_secret.issuer import Applications
-from shared.kinds.calls import Directory
+from shared.core.errors import Absent, AmbiguousRefusal, Full, NotReplicated, Refused, Unavailable, Unreachable, Upstream
+from shared.kinds.calls import Applications, Directory
 from shared.resilience.outages import Outages
 from tests.cloud.graph_answers import (
     APPLICATION,

@@ -14,16 +14,7 @@ from shared.cloud.graph.batch import _alone
 from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.limits import RateLimiters
-from shared.core.errors import (
-    Absent,
-    ConcurrentChange,
-    Misconfigured,
-    Refused,
-    Throttled,
-    Unavailable,
-    Unreachable,
-    Upstream,
-)
+from shared.core.errors import Absent, ConcurrentChange, Misconfigured, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId
 from shared.resilience.priority import in_background, limit_deadline
 from tests.cloud.graph_answers import ENDPOINT, GROUP, PRINCIPAL

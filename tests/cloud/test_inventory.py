@@ -12,10 +12,12 @@ from shared.cloud.limits import RateLimiters
 from shared.core import ownership
 from shared.core.directory import ApplicationIds, NewApplication
 from shared.core.errors import Refused, Throttled, Unavailable
-from shared.core.footprint import ApplicationSecretFootprint, Assignment, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.ports.inventory import AzureInventory, DirectoryObject, FoundApplication, FoundPrincipal
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.resilience.retry import Retry
+from tests.cloud.absence import secret_stands
 from tests.cloud.graph_answers import APPLICATION, CLIENT, ENDPOINT, PRINCIPAL, found
 from tests.cloud.scripted import Bearer, Scripted, refused
 from tests.cloud.stage import Stage
@@ -84,10 +86,9 @@ async def test_lists_what_the_broker_owns_and_nothing_else(stage: Stage) -> None
 async def test_an_application_whose_secret_is_gone_says_so(stage: Stage) -> None:
     """A lease on it has nothing to stand on."""
     application, principal, key_id = await made(stage)
-    footprint = ServicePrincipalFootprint(NAME, (), (), True, application.object_id, application.app_id, principal)
-    assert await census_of(stage).stands(footprint)
+    assert await census_of(stage).stands(application.object_id, principal)
     await stage.graph.remove_secret(application.object_id, key_id)
-    assert not await census_of(stage).stands(footprint)
+    assert not await census_of(stage).stands(application.object_id, principal)
     (its,) = [item async for item in census_of(stage).owned() if item.object_id == application.object_id]
     assert isinstance(its, FoundApplication)
     assert not its.has_secret
@@ -96,11 +97,10 @@ async def test_an_application_whose_secret_is_gone_says_so(stage: Stage) -> None
 async def test_what_somebody_deleted_does_not_stand(stage: Stage) -> None:
     """The service principal alone, or the application."""
     application, principal, _ = await made(stage)
-    footprint = ServicePrincipalFootprint(NAME, (), (), True, application.object_id, application.app_id, principal)
     await stage.graph.delete_principal(principal)
-    assert not await census_of(stage).stands(footprint)
+    assert not await census_of(stage).stands(application.object_id, principal)
     await stage.graph.delete_application(application.object_id)
-    assert not await census_of(stage).stands(footprint)
+    assert not await census_of(stage).stands(application.object_id, principal)
 
 
 @pytest.mark.usefixtures("groups")
@@ -122,8 +122,8 @@ async def test_lists_the_secrets_of_an_application(stage: Stage) -> None:
     (secret,) = await census_of(stage).secrets_on(application.object_id)
     assert (secret.key_id, secret.display_name, is_now(secret.since)) == (key_id, LEASE, True)
     assert () == await census_of(stage).secrets_on(NOBODY)
-    assert await census_of(stage).stands(ApplicationSecretFootprint(application.object_id, LEASE, key_id))
-    assert not await census_of(stage).stands(ApplicationSecretFootprint(application.object_id, LEASE, NOBODY))
+    assert await secret_stands(census_of(stage), ApplicationSecretFootprint(application.object_id, LEASE, key_id))
+    assert not await secret_stands(census_of(stage), ApplicationSecretFootprint(application.object_id, LEASE, NOBODY))
 
 
 async def test_lists_the_assignments_at_a_scope_alone(stage: Stage) -> None:

@@ -18,6 +18,7 @@ from shared.core.forms import LEASE
 from shared.core.lease import Cause, Lease
 from tests.contract.stores import lease
 from tests.fakes.clock import START
+from tests.support.kinds import SCHEMAS
 
 NEWER = {"key", "handed_out", "ending_held", "reissues", "reissuing_until", "target_digest", "undone_by"}
 """What the first version did not write."""
@@ -31,7 +32,7 @@ class Stored(dict[str, Any]):
 
 def stored(kept: Lease) -> Stored:
     """The row of a lease."""
-    return Stored(lease_row(kept, "write-1"))
+    return Stored(lease_row(SCHEMAS, kept, "write-1"))
 
 
 def test_a_row_says_everything_of_its_lease() -> None:
@@ -42,7 +43,7 @@ def test_a_row_says_everything_of_its_lease() -> None:
     ending = repeated.ending(Cause.REVOKED, later, later + timedelta(seconds=20))
     stuck = ending.failed(later, "azure_refused: X", 0.5).stuck_at_once(later, "azure_refused: X", 0.5)
     for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7))):
-        assert replace(each, version='W/"1"') == read_lease(stored(each))
+        assert replace(each, version='W/"1"') == read_lease(SCHEMAS, stored(each))
 
 
 def own_of(row: Stored) -> dict[str, Any]:
@@ -92,9 +93,9 @@ UNREADABLE = {
 def test_what_would_be_ended_wrongly_is_not_read_at_all(how: str) -> None:
     """Every reader of it says so: whatever a default made of the lease would be acted on."""
     with pytest.raises(Unreadable):
-        read_lease(UNREADABLE[how])
+        read_lease(SCHEMAS, UNREADABLE[how])
     with pytest.raises(Unreadable):
-        read_made(UNREADABLE[how])
+        read_made(SCHEMAS, UNREADABLE[how])
 
 
 def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over() -> None:
@@ -102,8 +103,8 @@ def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over()
     kept = {"id", "type", "state", "holder", "expires_at"}
     least = with_view(ROW, surprise=1, **{name: ... for name in json.loads(ROW["View"]) if name not in kept})
     rest = (name for name in own_of(ROW) if name not in {"footprint", "due_at"})
-    found = read_lease(with_own(least, surprise=1, **dict.fromkeys(rest, ...)))
-    whole = read_lease(ROW)
+    found = read_lease(SCHEMAS, with_own(least, surprise=1, **dict.fromkeys(rest, ...)))
+    whole = read_lease(SCHEMAS, ROW)
     assert (whole.id, whole.holder, whole.footprint, whole.due_at) == (found.id, found.holder, found.footprint, found.due_at)
     assert (whole.expires_at, found.due_at, False, {}, "") == (
         *(found.max_expires_at, found.made_by, found.renewable, found.metadata, found.key),
@@ -120,7 +121,7 @@ def test_a_row_of_the_first_version_is_read_with_defaults() -> None:
     view = json.loads(row["View"])
     row["View"] = json.dumps({name: value for name, value in view.items() if name != "generation"})
     row.pop("Form", None)
-    found = read_lease(row)
+    found = read_lease(SCHEMAS, row)
     assert ("", False, False, 0, None, "", None, 0, 1) == (
         *(found.key, found.handed_out, found.ending_held, found.rotations, found.rotating_until),
         *(found.target_digest, found.undone_by, found.generation, found.form),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shared.core.errors import Absent, Uncertain
-from shared.core.footprint import ApplicationSecretFootprint, Assignment, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint, ApplicationSecretSchema
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema
 from shared.resilience.priority import in_background
 from tests.cloud.stage import Stage
 from tests.fakes.world import guid
@@ -14,7 +16,7 @@ from tests.fakes.world import guid
 @pytest.mark.parametrize("effect", [{"status": 500}, {"status": 503}, "drop_after_effect"], ids=str)
 async def test_graph_is_down_until_it_answers_again(stage: Stage, effect: object) -> None:
     """A batch's call like any other; a refusal is an answer."""
-    asked = ApplicationSecretFootprint(guid(1), "x")
+    asked = ApplicationSecretSchema().services(ApplicationSecretFootprint(guid(1), "x"))
     for background in (False, True):
         stage.trouble("graph", effect)
         with pytest.raises(Uncertain):
@@ -36,8 +38,8 @@ async def _delete(stage: Stage, *, background: bool) -> None:
 @pytest.mark.parametrize("effect", [{"status": 500}, {"status": 503}, "drop_after_effect"], ids=str)
 async def test_resource_manager_is_down_until_it_answers_again(stage: Stage, effect: object) -> None:
     """It concerns leases that have assignments."""
-    assignment = Assignment(stage.scope, guid(2))
-    asked, other = ServicePrincipalFootprint("u", (assignment,)), ServicePrincipalFootprint("u")
+    assignment, services = Assignment(stage.scope, guid(2)), ServicePrincipalSchema().services
+    asked, other = (services(ServicePrincipalFootprint("u", placed)) for placed in ((assignment,), ()))
     stage.trouble("arm", effect, times=2)
     with pytest.raises(Uncertain):
         await stage.arm.unassign(assignment)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from shared.core.azure_role import AzureRole
 from shared.core.errors import Malformed
 from shared.core.names import ObjectId, Scope
-from shared.core.role import AzureRole, ServicePrincipalTarget
 from shared.issuers.service_principal.resolve import Resolving
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.cloud.stage import Stage
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"

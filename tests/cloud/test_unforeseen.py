@@ -44,6 +44,7 @@ from tests.cloud.scripted import Bearer
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.world import DEFINITION, SCOPES, WEB, guid, role
+from tests.support.kinds import SCHEMAS
 
 KEY = "a2V5a2V5a2V5"
 STORAGE = f"DefaultEndpointsProtocol=http;AccountName=a;AccountKey={KEY};TableEndpoint=http://x/a;QueueEndpoint=http://y/a"
@@ -147,7 +148,7 @@ CENSUS: dict[str, Callable[[AzureLists], Awaitable[object]]] = {
     "assignments_at": lambda inventory: inventory.assignments_at(SCOPES[0]),
     "definition": lambda inventory: inventory.definition(DEFINITION),
     "groups_of": lambda inventory: inventory.groups_of(PRINCIPAL, (GROUP,)),
-    "stands": lambda inventory: inventory.stands(lease().footprint),
+    "stands": lambda inventory: inventory.stands(PRINCIPAL, PRINCIPAL),
 }
 
 
@@ -189,27 +190,27 @@ async def test_a_bug_amid_the_broker_s_own_sign_in_comes_out(clock: FakeClock) -
 ROLE, LEASE, TURN = role(), replace(lease(), version='W/"1"'), LockRecord(guid(1), "holder", START, 'W/"1"')
 type Service = TableServiceClient
 TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
-    "leases.open": lambda it: TableLeases(it, FixedIds()).open(LEASE),
-    "leases.swap": lambda it: TableLeases(it, FixedIds()).swap(LEASE, former=LEASE),
-    "leases.get": lambda it: TableLeases(it, FixedIds()).get(LEASE.id),
-    "leases.remove": lambda it: TableLeases(it, FixedIds()).remove(LEASE),
-    "leases.due": lambda it: _all(TableLeases(it, FixedIds()).due(START)),
-    "leases.list": lambda it: TableLeases(it, FixedIds()).list(LeaseQuery()),
-    "leases.footprints": lambda it: _all(TableLeases(it, FixedIds()).footprints()),
-    "roles.get": lambda it: TableRoles(it, FixedIds()).get(WEB),
-    "roles.list": lambda it: TableRoles(it, FixedIds()).list(),
-    "roles.put": lambda it: TableRoles(it, FixedIds()).put(ROLE, expected=ANY),
-    "roles.delete": lambda it: TableRoles(it, FixedIds()).delete(WEB, expected=ANY),
-    "roles.admissions": lambda it: TableRoles(it, FixedIds()).admissions(WEB),
-    "roles.admit": lambda it: TableRoles(it, FixedIds()).admit(WEB, frozenset(), former=Admissions()),
+    "leases.open": lambda it: TableLeases(it, FixedIds(), SCHEMAS).open(LEASE),
+    "leases.swap": lambda it: TableLeases(it, FixedIds(), SCHEMAS).swap(LEASE, former=LEASE),
+    "leases.get": lambda it: TableLeases(it, FixedIds(), SCHEMAS).get(LEASE.id),
+    "leases.remove": lambda it: TableLeases(it, FixedIds(), SCHEMAS).remove(LEASE),
+    "leases.due": lambda it: _all(TableLeases(it, FixedIds(), SCHEMAS).due(START)),
+    "leases.list": lambda it: TableLeases(it, FixedIds(), SCHEMAS).list(LeaseQuery()),
+    "leases.footprints": lambda it: _all(TableLeases(it, FixedIds(), SCHEMAS).footprints()),
+    "roles.get": lambda it: TableRoles(it, FixedIds(), SCHEMAS).get(WEB),
+    "roles.list": lambda it: TableRoles(it, FixedIds(), SCHEMAS).list(),
+    "roles.put": lambda it: TableRoles(it, FixedIds(), SCHEMAS).put(ROLE, expected=ANY),
+    "roles.delete": lambda it: TableRoles(it, FixedIds(), SCHEMAS).delete(WEB, expected=ANY),
+    "roles.admissions": lambda it: TableRoles(it, FixedIds(), SCHEMAS).admissions(WEB),
+    "roles.admit": lambda it: TableRoles(it, FixedIds(), SCHEMAS).admit(WEB, frozenset(), former=Admissions()),
     "audit.record": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
     "audit.read": lambda it: TableAudit(it, FixedIds(), clock=FakeClock()).read(AuditQuery(START, START + timedelta(hours=1))),
     "run_history.swept": lambda it: TableRunHistory(it).swept(START, {}),
     "run_history.last_sweep": lambda it: TableRunHistory(it).last_sweep(),
     "run_history.reachable": lambda it: TableRunHistory(it).reachable(),
     "run_history.noted": lambda it: TableRunHistory(it).noted(),
-    "leases.stuck": lambda it: TableLeases(it, FixedIds()).stuck(1),
-    "leases.align": lambda it: TableLeases(it, FixedIds()).align(1),
+    "leases.stuck": lambda it: TableLeases(it, FixedIds(), SCHEMAS).stuck(1),
+    "leases.align": lambda it: TableLeases(it, FixedIds(), SCHEMAS).align(1),
     "generations.get": lambda it: TableGenerations(it).get(WEB),
     "generations.advance": lambda it: TableGenerations(it).advance(WEB),
     "queued_markers.note": lambda it: TableQueuedMarkers(it).note(Batch(guid(1), (LEASE.id,)), START),

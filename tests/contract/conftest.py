@@ -10,6 +10,7 @@ from shared.cloud.storage.tables import connect
 from tests.contract.stores import Stores, in_memory, on_tables
 from tests.contract.wires import OverAWire, Wire
 from tests.fakes.clock import FixedIds
+from tests.support.kinds import SCHEMAS
 
 
 @pytest.fixture(params=["memory", "tables"])
@@ -43,4 +44,4 @@ async def over_a_wire(storage_connection: str) -> AsyncIterator[OverAWire]:
         Tables.from_connection_string(storage_connection, transport=wire.line, retry_total=0) as service,
         connect(storage_connection) as around,
     ):
-        yield TableLeases(service, FixedIds()), wire, around
+        yield TableLeases(service, FixedIds(), SCHEMAS), wire, around

@@ -18,19 +18,21 @@ from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.role_table import TableRoles
 from shared.cloud.storage.table_rest import Tables
-from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.audit import Audit
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.leases import Leases
 from shared.core.ports.run_history import RunHistory
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, guid
+from tests.support.kinds import SCHEMAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,12 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
     line, ids = LossyLine(), FixedIds()
     options: dict[str, Any] = {"transport": line, "retry_backoff_factor": 0.01}
     async with Tables.from_connection_string(connection, **options) as service:
-        stores = (TableLeases(service, ids), TableRoles(service, ids), TableAudit(service, ids), TableRunHistory(service))
+        stores = (
+            TableLeases(service, ids, SCHEMAS),
+            TableRoles(service, ids, SCHEMAS),
+            TableAudit(service, ids),
+            TableRunHistory(service),
+        )
         yield Stores(*stores, TableGenerations(service), line)
 
 

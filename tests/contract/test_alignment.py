@@ -16,13 +16,14 @@ from shared.core.names import LeaseId
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
 from tests.stored.test_index_rows import write_as_before
+from tests.support.kinds import SCHEMAS
 
 
 @pytest.fixture
 async def service(storage_connection: str) -> AsyncIterator[TableServiceClient]:
     """Storage in which it is not noted that all rows are as they should be."""
     async with connect(storage_connection) as made:
-        await TableLeases(made, FixedIds()).open(lease(99))
+        await TableLeases(made, FixedIds(), SCHEMAS).open(lease(99))
         await leases_of(made).delete_entity("aligned", "leases")
         yield made
 
@@ -45,7 +46,7 @@ async def is_noted(service: TableServiceClient) -> bool:
 
 async def active(service: TableServiceClient, number: int = 1) -> Lease:
     """A lease in nobody's hands."""
-    store = TableLeases(service, FixedIds())
+    store = TableLeases(service, FixedIds(), SCHEMAS)
     opened = await store.open(lease(number))
     return await store.swap(opened.activated(START, ready=True), former=opened)
 
@@ -67,7 +68,7 @@ async def test_a_run_mends_so_many_and_notes_when_nothing_is_left(service: Table
     """It tells how many it met, those that it left as well."""
     for number in range(1, 4):
         await left_behind(service, number)
-    store = TableLeases(service, FixedIds())
+    store = TableLeases(service, FixedIds(), SCHEMAS)
     assert (3, False) == (await store.align(2), await is_noted(service))
     assert (1, True) == (await store.align(2), await is_noted(service))
     assert 0 == await store.align(2)
@@ -76,7 +77,7 @@ async def test_a_run_mends_so_many_and_notes_when_nothing_is_left(service: Table
 async def test_a_lease_from_before_is_mended_and_that_is_noted_by_the_same_run(service: TableServiceClient) -> None:
     """Nothing is left to do then."""
     made = await active_as_before(service)
-    store = TableLeases(service, FixedIds())
+    store = TableLeases(service, FixedIds(), SCHEMAS)
     assert (1, True) == (await store.align(9), await is_noted(service))
     assert {*index_keys(made)} == await row_keys(service, made.id)
 
@@ -87,7 +88,7 @@ async def test_the_rows_of_a_lease_of_today_are_mended_too(service: TableService
     key = {"PartitionKey": made.id.shard}
     await table.create_entity(key | {"RowKey": f"{role_index(made.id.role)}{made.id}", "View": "{}"})
     await table.delete_entity(made.id.shard, index_key(role_index(made.id.role), made.id))
-    store = TableLeases(service, FixedIds())
+    store = TableLeases(service, FixedIds(), SCHEMAS)
     assert (1, True) == (await store.align(9), await is_noted(service))
     assert {*index_keys(made)} == await row_keys(service, made.id)
 
@@ -121,7 +122,7 @@ class Moved(TableLeases):
 async def test_a_lease_that_moved_meanwhile_is_left_as_it_is(service: TableServiceClient) -> None:
     """The move has brought its rows into today's form: nothing is left to do, and nobody writes."""
     made = await active_as_before(service)
-    store = Moved(service, FixedIds())
+    store = Moved(service, FixedIds(), SCHEMAS)
     store.before_get = True
     assert (1, True) == (await store.align(9), await is_noted(service))
     assert store.moved == await store.get(made.id)
@@ -130,7 +131,7 @@ async def test_a_lease_that_moved_meanwhile_is_left_as_it_is(service: TableServi
 async def test_a_run_that_loses_to_another_notes_nothing(service: TableServiceClient) -> None:
     """The next one looks again."""
     await active_as_before(service)
-    store = Moved(service, FixedIds())
+    store = Moved(service, FixedIds(), SCHEMAS)
     store.before_swap = True
     assert (1, False) == (await store.align(9), await is_noted(service))
     assert (0, True) == (await store.align(9), await is_noted(service))

@@ -24,6 +24,7 @@ from shared.core.ports.documents import ANY
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, WEB, role
+from tests.support.kinds import SCHEMAS
 
 
 class DeadLine(InTime):
@@ -44,7 +45,7 @@ async def opened(connection: str, dead: int, error: type[ServiceRequestError] = 
     """Whether a lease is stored over such a wire."""
     line = DeadLine()
     async with Tables.from_connection_string(connection, transport=line) as service:
-        store = TableLeases(service, FixedIds())
+        store = TableLeases(service, FixedIds(), SCHEMAS)
         line.dead, line.error = dead, error
         made = await store.open(lease())
         return made == await store.get(made.id)
@@ -58,9 +59,9 @@ async def test_a_write_that_met_a_dead_connection_is_sent_again(storage_connecti
 
 FORMER = role(name=RoleName("former"))
 WRITES: dict[str, Callable[[TableServiceClient], Awaitable[object]]] = {
-    "a lease": lambda it: TableLeases(it, FixedIds()).open(lease()),
-    "a role": lambda it: TableRoles(it, FixedIds()).put(role(), expected=ANY),
-    "a role's deletion": lambda it: TableRoles(it, FixedIds()).delete(FORMER.name, expected=ANY),
+    "a lease": lambda it: TableLeases(it, FixedIds(), SCHEMAS).open(lease()),
+    "a role": lambda it: TableRoles(it, FixedIds(), SCHEMAS).put(role(), expected=ANY),
+    "a role's deletion": lambda it: TableRoles(it, FixedIds(), SCHEMAS).delete(FORMER.name, expected=ANY),
     "a generation": lambda it: TableGenerations(it).advance(WEB),
     "a turn": lambda it: TableApplicationLocks(it, FixedIds()).take(LockRecord(EXISTING, "me", START), former=None),
     "an event": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),
@@ -74,7 +75,7 @@ async def test_a_write_that_storage_never_takes_is_uncertain(
     """After a few tries; that it can be read, and nothing is found there, does not make it a success."""
     line = DeadLine()
     async with Tables.from_connection_string(storage_connection, transport=line) as service:
-        await TableRoles(service, FixedIds()).put(FORMER, expected=ANY)
+        await TableRoles(service, FixedIds(), SCHEMAS).put(FORMER, expected=ANY)
         line.dead = 99
         with pytest.raises(Uncertain):
             await write(service)

@@ -14,6 +14,7 @@ from shared.core.forms import StoredType
 from shared.core.ports.documents import ABSENT, ANY, Documents, Version
 from tests.fakes.clock import FixedIds
 from tests.fakes.world import role
+from tests.support.kinds import SCHEMAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ async def test_documents_of_a_new_type_are_kept_beside_the_others(storage_connec
     """By their names, each under the version it was given, and never among those of another type."""
     async with connect(storage_connection) as service:
         notes: Documents[Note] = TableDocuments(service, FixedIds(), NOTES)
-        roles = TableRoles(service, FixedIds())
+        roles = TableRoles(service, FixedIds(), SCHEMAS)
         await roles.put(role(), expected=ABSENT)
         first = await notes.put(Note("web", "x" * 40_000), expected=ABSENT)
         second = await notes.put(Note("api", "b"), expected=ANY)

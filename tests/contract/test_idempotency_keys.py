@@ -50,7 +50,7 @@ async def test_a_lease_that_was_reissued_reads_back(stores: Stores) -> None:
     life: list[Callable[[Lease], Lease]] = [
         lambda it: it.activated(START, ready=True),
         lambda it: it.rotating(START + timedelta(seconds=60)),
-        lambda it: it.rotated(it.footprint, START, ready=False),
+        lambda it: it.rotated(it.footprint, START, ready=False, maybe_more_secrets=True),
         lambda it: it.ending(Cause.REVOKED, START, START),
         lambda it: it.force_ended(START, timedelta(days=7)),
     ]

@@ -2,26 +2,23 @@ from __future__ import annotations
 
 import pytest
 
-from shared.core.footprint import ApplicationSecretFootprint, ServicePrincipalFootprint
 from shared.core.role import Target
-from tests.fakes.cloud_state import Thing
-from tests.fakes.world import principal_target, secret_target, world
+from shared.core.secret import Secret
+from tests.fakes.world import principal_target, world
 from tests.issuers.orders import Job
+from tests.support.every_kind import EVERY_KIND, kinds_for
+from tests.support.kinds import names_in
 
-TARGETS: dict[str, Target] = {"service principal": principal_target(3, 2), "application secret": secret_target()}
+TARGETS: dict[str, Target] = {name: each.target for name, each in EVERY_KIND.items()} | {
+    "service principal": principal_target(3, 2)
+}
 
 
 @pytest.fixture(params=TARGETS)
 def job(request: pytest.FixtureRequest) -> Job:
     """One order of each kind, in a world of its own."""
-    return Job(world(), TARGETS[request.param])
-
-
-def named(thing: Thing, footprint: ServicePrincipalFootprint | ApplicationSecretFootprint) -> bool:
-    """Whether the footprint leads to the object."""
-    if isinstance(footprint, ApplicationSecretFootprint):
-        return thing.owner == footprint.display_name
-    return thing.owner in {footprint.unique_name, *(each.name for each in footprint.assignments)}
+    target = TARGETS[request.param]
+    return Job(world(kinds=kinds_for(target)), target)
 
 
 async def test_planning_is_repeatable_and_touches_nothing(job: Job) -> None:
@@ -32,20 +29,21 @@ async def test_planning_is_repeatable_and_touches_nothing(job: Job) -> None:
 
 async def test_the_plan_covers_everything_that_is_made(job: Job) -> None:
     """Before the first effect it names each object."""
-    planned = job.footprint
+    planned = names_in(job.world.ports.kinds, job.footprint)
     await job.mint()
     assert job.world.leftovers()
-    assert [] == [thing for thing in job.world.leftovers() if not named(thing, planned)]
+    assert [] == [thing for thing in job.world.leftovers() if thing.owner not in planned]
 
 
 async def test_minting_only_adds_to_the_footprint(job: Job) -> None:
     """Whatever is noted says the same as the plan, and more."""
     planned = job.footprint
-    minted = await job.mint()
-    assert minted.footprint == job.noted[-1]
-    for note in [*job.noted, minted.footprint]:
-        said = {name: value for name in planned.__dataclass_fields__ if (value := getattr(planned, name)) not in {None, ()}}
-        assert said == {name: getattr(note, name) for name in said}
+    await job.mint()
+    assert job.footprint == job.noted[-1]
+    write = job.kind.schema.write_footprint
+    for note in job.noted:
+        said = {name: value for name, value in write(planned).items() if value not in (None, [])}
+        assert said == {name: write(note)[name] for name in said}
 
 
 async def test_undo_from_the_final_footprint_leaves_nothing(job: Job) -> None:
@@ -100,6 +98,6 @@ async def test_undo_leaves_other_leases_alone(job: Job) -> None:
 
 async def test_the_secret_is_in_the_credential_and_nowhere_else(job: Job) -> None:
     """Not in a footprint, a note or a text of any of them."""
-    minted = await job.mint()
-    secret = minted.credential.client_secret.reveal()
-    assert secret not in repr([minted, job.noted, job.order, job.world.calls.made])
+    credential = await job.mint()
+    for secret in (each.reveal() for each in credential.fields().values() if isinstance(each, Secret)):
+        assert secret not in repr([credential, job.noted, job.order, job.world.calls.made])

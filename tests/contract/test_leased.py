@@ -16,6 +16,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.world import guid
+from tests.support.kinds import SCHEMAS
 
 ONE, OTHER = (LeaseId.of(lease().id.role, f"{number:026d}") for number in (1, 2))
 PRINCIPAL, APPLICATION, STRANGER = guid(0x700), guid(0x701), guid(0x702)
@@ -68,4 +69,4 @@ async def test_the_leases_beside_them_are_read_as_before(connection: str | None)
         await _share(MemoryLeases(calls), MemoryLeasedPrincipals(calls))
         return
     async with connect(connection) as service:
-        await _share(TableLeases(service, FixedIds()), TableLeasedPrincipals(service))
+        await _share(TableLeases(service, FixedIds(), SCHEMAS), TableLeasedPrincipals(service))

@@ -9,11 +9,12 @@ from itertools import pairwise, product
 import pytest
 
 from shared.core.errors import LostRace, Unreachable
-from shared.core.footprint import Assignment, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
 from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.leases import LeaseQuery
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.contract.stores import LOSSES, Stores, lease, neighbours
 from tests.fakes.clock import START
 from tests.fakes.world import ALICE, BOB, SCOPES, WEB

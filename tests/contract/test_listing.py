@@ -21,6 +21,7 @@ from tests.contract.stores import Stores, lease
 from tests.contract.wires import OverAWire, keys
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import ALICE, BOB, OTHER_TENANT, TENANT, WEB
+from tests.support.kinds import SCHEMAS
 
 OTHER = RoleName("app")
 """Sorts before ``web``."""
@@ -138,7 +139,7 @@ STEPS: dict[str, Step] = {
 async def test_wherever_the_process_dies_lease_and_index_rows_agree(over_a_wire: OverAWire, step: str, *, sends: bool) -> None:
     """At each request of opening, ending and forgetting a lease; done again, it is done."""
     leases, wire, around = over_a_wire
-    apart = TableLeases(around, FixedIds())
+    apart = TableLeases(around, FixedIds(), SCHEMAS)
     for number in range(1, 6):
         one = await apart.open(opened_at(number * 10))
         one = await apart.swap(one.ending(Cause.REVOKED, START, START), former=one)

@@ -29,6 +29,7 @@ from shared.core.ports.run_history import Count
 from tests.contract.stores import lease
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, role
+from tests.support.kinds import SCHEMAS
 
 SAME = RoleName.parse(EXISTING)
 """A role may be called like an application's id, a message's, or a word of the broker's own."""
@@ -149,13 +150,13 @@ def of(service: TableServiceClient) -> Account:
     """All stores of one storage account."""
     ids = FixedIds()
     return Account(
-        TableRoles(service, ids),
+        TableRoles(service, ids, SCHEMAS),
         TableGenerations(service),
         TableApplicationLocks(service, ids),
         TableQueuedMarkers(service),
         TableRunHistory(service),
         TableAudit(service, ids),
-        TableLeases(service, ids),
+        TableLeases(service, ids, SCHEMAS),
         TableLeasedPrincipals(service),
     )
 

@@ -12,12 +12,13 @@ from shared.cloud.storage.audit_place import Place
 from shared.cloud.storage.table_operations import Operation
 from shared.cloud.storage.tables import Table
 from shared.core.audit import AuditEvent, Outcome
+from shared.core.azure_role import MAX_AZURE_ROLES, AzureRole
 from shared.core.caller import Caller, CallerType
 from shared.core.errors import LostRace, Malformed, PreconditionFailed, Unavailable, Unreachable
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.documents import ABSENT, ANY, Version
-from shared.core.role import MAX_AZURE_ROLES, AzureRole, ServicePrincipalTarget
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.contract.stores import LOSSES, Stores
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, DEFINITION, SCOPES, TENANT, WEB, role, secret_target

@@ -17,6 +17,7 @@ from shared.core.ports.leases import Leases
 from tests.contract.stores import Stores, lease
 from tests.contract.wires import OverAWire, keys
 from tests.fakes.clock import START, FixedIds
+from tests.support.kinds import SCHEMAS
 
 
 def stuck_at_once(one: Lease) -> Lease:
@@ -113,7 +114,7 @@ async def test_a_lease_that_ends_takes_its_hint_with_it(over_a_wire: OverAWire) 
 async def test_wherever_the_process_dies_what_is_stuck_is_told_and_nothing_else(over_a_wire: OverAWire, *, sends: bool) -> None:
     """At each request of becoming stuck and of ending then; the next reconciliation leaves no hint that is not needed."""
     leases, wire, around = over_a_wire
-    apart = TableLeases(around, FixedIds())
+    apart = TableLeases(around, FixedIds(), SCHEMAS)
     for number in range(1, 5):
         one, other = await ending(apart, number), await stuck(apart, 10 + number)
         for move, lost in ((stuck_at_once(one), one), (over(other), other)):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from shared.broker.configure import delete_role, put_role
 from shared.core.errors import Refused
 from shared.core.lease import State
-from shared.core.role import Role, ServicePrincipalTarget, Target
-from shared.core.role_document import read_role
+from shared.core.role import Role, Target
+from shared.kinds.role_document import read_role
 from tests.crash import test_reconcile
 from tests.crash.scenarios import fan_outs, forced, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
-from tests.fakes.world import ADMINISTRATOR, ALICE, EXISTING, GROUPS, SCOPES, WEB, World, request, world
+from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, world
+from tests.support.every_kind import EVERY_KIND, document_of, kinds_for, name_of
 from tests.support.operations import (
     TARGETS,
     Deed,
@@ -30,14 +30,6 @@ from tests.support.operations import (
     with_lease,
 )
 
-DOCUMENTS: dict[str, dict[str, Any]] = {
-    "service principal": {
-        "type": "service_principal",
-        "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}],
-        "azure_groups": [{"object_id": GROUPS[0]}],
-    },
-    "application secret": {"type": "application_secret", "application_object_id": EXISTING},
-}
 BOUND = {"bound_service_principal_ids": [ALICE.object_id]}
 _TOLD = {
     "issue": "issue",
@@ -64,7 +56,7 @@ class Operation:
 
 
 def all_operations() -> Iterator[tuple[str, Operation]]:
-    """By name, for both types of role."""
+    """By name, for every kind."""
     for kind, target in TARGETS.items():
         for operation in (*_on_leases(target), *_configurations(kind, target), *_reconciliations(target)):
             yield f"{operation.scenario.name}, {kind}", operation
@@ -83,7 +75,8 @@ def _on_leases(target: Target) -> Iterator[Operation]:
 
 def _configurations(kind: str, target: Target) -> Iterator[Operation]:
     other = next(name for name in TARGETS if name != kind)
-    yield Operation(Scenario("put role", world, putting(kind)), "put_role", configured(putting(kind), kind))
+    empty = Scenario("put role", lambda: world(kinds=kinds_for(target)), putting(kind))
+    yield Operation(empty, "put_role", configured(putting(kind), kind))
     change = Scenario("change role", lambda: with_lease(target, age=60), putting(other))
     yield Operation(change, "put_role", configured(putting(other), other))
     yield Operation(Scenario("delete role", lambda: fresh(target), deleting), "delete_role", configured(deleting, ""))
@@ -105,8 +98,7 @@ def _reconciliations(target: Target) -> Iterator[Operation]:
 def withstanding(target: Target) -> World:
     """A lease that Azure has refused to undo once."""
     made = with_lease(target, age=200)
-    for name in ("directory.delete_application", "applications.remove_secret"):
-        made.calls.fail(name, Refused())
+    made.calls.fail(EVERY_KIND[name_of(target.type)].undoes, Refused())
     made.run(lambda: live(made, revoking))
     return made
 
@@ -131,7 +123,8 @@ def putting(kind: str) -> Deed:
     """An admin writes the role, of that type from now on."""
 
     async def put(world: World) -> Role:
-        return await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, DOCUMENTS[kind] | BOUND))
+        document = document_of(kind) | BOUND
+        return await put_role(world.ports, request(ADMINISTRATOR), read_role(world.ports.kinds, WEB, document))
 
     return put
 
@@ -174,7 +167,7 @@ def configured(again: Deed, kind: str, *, ends_all: bool = False) -> Callable[[W
         require_owned(world)
         world.run(lambda: live(world, again))
         kept = world.run(lambda: world.ports.roles.get(WEB))
-        assert kind == _kind_of(kept)
+        assert kind == (name_of(kept.type) if kept else "")
         if ends_all:
             generation = world.generations.rows[WEB].number
             assert not any(lease.under(generation).state is State.ACTIVE for lease in world.leases.rows.values())
@@ -183,9 +176,3 @@ def configured(again: Deed, kind: str, *, ends_all: bool = False) -> Callable[[W
         require_nothing_left(world)
 
     return rest
-
-
-def _kind_of(role: Role | None) -> str:
-    if role is None:
-        return ""
-    return "service principal" if isinstance(role.target, ServicePrincipalTarget) else "application secret"

@@ -18,6 +18,7 @@ from tests.crash.ways import require_ends_told
 from tests.fakes.calls import Died
 from tests.fakes.clock import START
 from tests.fakes.world import World, role, world
+from tests.support.every_kind import kinds_for, works
 from tests.support.operations import TARGETS, Deed, issuing, issuing_once, renewing, revoking, sweeping
 
 HOUR = 3600.0
@@ -35,7 +36,7 @@ type Report = Callable[[str, object], None]
 
 def fresh(target: Target, lag: float = 0.0) -> World:
     """A role whose leases last for longer than the clock is wrong."""
-    return world(role(target, ttl=TTL, max_ttl=2 * TTL), lag=lag)
+    return world(role(target, ttl=TTL, max_ttl=2 * TTL), lag=lag, kinds=kinds_for(target))
 
 
 def with_lease(target: Target, deed: Deed = issuing, age: float = 60.0) -> World:
@@ -88,8 +89,7 @@ def require_kept(world: World, alive: set[LeaseId], answers: list[object]) -> No
         sweep_once(world)
         require_owned(world)
         assert alive == active(world)
-        given = [answer.credential for answer in answers if isinstance(answer, Issued)]
-        assert all(world.cloud.signs_in(each.client_id, each.client_secret) for each in given)
+        assert all(works(world, answer.credential) for answer in answers if isinstance(answer, Issued))
 
 
 def require_over(world: World) -> None:

@@ -8,13 +8,13 @@ import pytest
 from shared.broker.configure import put_role
 from shared.core.errors import Unavailable
 from shared.core.lease import State
-from shared.core.role_document import read_role, write_role
 from tests.crash.promised import frozen_then_swept, require_promised
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned
 from tests.fakes.calls import Call, Died
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role
 from tests.model.judge import Answer, answer_of, start_of
+from tests.support.kinds import read_role, write_role
 from tests.support.operations import (
     TARGETS,
     Deed,

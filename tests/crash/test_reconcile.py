@@ -82,6 +82,7 @@ def deleted(target: Target) -> World:
     secrets = world.cloud.applications[EXISTING].secrets
     for key_id in [key for key, kept in secrets.items() if kept.display_name == only(world)]:
         del secrets[key_id]
+    world.cloud.elsewhere.clear()
     world.clock.jump(240)
     return world
 

@@ -12,13 +12,14 @@ from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, blows, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
+from tests.support.every_kind import EVERY_KIND, WITH_SECRETS
 from tests.support.operations import TARGETS
 
 LOOKUPS = ("directory.find_application", "directory.find_principal", "directory.secrets_named", "applications.secrets_named")
 """The calls by which a worker learns what a dead one has made."""
 DELETIONS = (
-    *("authorization.unassign", "directory.remove_member", "directory.delete_principal", "directory.delete_application"),
-    *("directory.purge", "directory.remove_secret", "applications.remove_secret"),
+    *("authorization.unassign", "directory.remove_member", "directory.delete_principal"),
+    *("directory.purge", "directory.remove_secret", *(each.undoes for each in EVERY_KIND.values())),
 )
 """The calls whose answer may be that there is nothing to delete."""
 NOES: dict[str, Callable[[], Upstream]] = {
@@ -70,7 +71,7 @@ def _forbid(world: World, calls: tuple[str, ...], error: Callable[[], Upstream])
         world.calls.fail(name, error(), times=10_000)
 
 
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("kind", WITH_SECRETS)
 def test_the_walk_meets_leases_that_cannot_be_looked_for(kind: str) -> None:
     """It would say nothing if no lease waited for an answer: after a death amid an issue, one does, and says that it failed."""
     scenario = next(each for each in scenarios(TARGETS[kind]) if each.name == "issue")

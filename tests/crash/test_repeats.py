@@ -15,6 +15,8 @@ from tests.crash.test_races import done_while_interrupted
 from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World, request
+from tests.support.every_kind import WITH_SECRETS
+from tests.support.kinds import as_client_secret
 from tests.support.operations import (
     TARGETS,
     Deed,
@@ -46,7 +48,7 @@ def walk(name: str, kind: str, lag: float) -> Scenario:
 WALKS = [
     pytest.param(walk(name, kind, lag), id=f"{name}, {kind}, lag {lag:.0f} s")
     for name in MAKE
-    for kind in TARGETS
+    for kind in WITH_SECRETS
     for lag in (0.0, 3.0)
 ]
 
@@ -74,7 +76,7 @@ def require_one_answer(world: World, answer: Issued, answered: set[str]) -> None
 
     One whose own answer from Azure was lost is known to nobody; it may stay until the lease ends.
     """
-    text = answer.credential.client_secret.reveal()
+    text = as_client_secret(answer.credential).client_secret.reveal()
     for _ in range(2):
         world.clock.jump(25)
         sweep_once(world)
@@ -98,7 +100,7 @@ def test_a_caller_that_repeats_gets_one_lease_and_one_secret(
         answered = set(alive(world))
 
         async def once(world: World, answered: set[str] = answered) -> None:
-            answered.add((await issuing_once(world)).credential.client_secret.reveal())
+            answered.add(as_client_secret((await issuing_once(world)).credential).client_secret.reveal())
 
         strike(world, once, blow, error())
         require_owned(world)
@@ -109,7 +111,7 @@ def test_a_caller_that_repeats_gets_one_lease_and_one_secret(
     assert count >= length(scenario) > 0
 
 
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("kind", WITH_SECRETS)
 def test_a_repeat_that_dies_after_one_that_died_leaves_nothing(kind: str, record_property: Report) -> None:
     """Strays of both are found: the lease knows that there may be several."""
     count = 0
@@ -143,7 +145,7 @@ def test_a_repeat_that_is_interrupted_at_any_call_leaves_nothing(scenario: Scena
         require_nothing_left(world)
 
 
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("kind", WITH_SECRETS)
 def test_a_renewal_in_between_costs_a_repeat_nothing(kind: str) -> None:
     """It moves the lease, and not its secret."""
     scenario = Scenario("repeat", lambda: with_answer_lost(TARGETS[kind], age=60), issuing_once)
@@ -151,12 +153,12 @@ def test_a_renewal_in_between_costs_a_repeat_nothing(kind: str) -> None:
         world = done_while_interrupted(scenario, ordinal, renewing)
         assert 1 == [event.operation for event in world.audit.events].count("reissue")
         assert 1 == len(alive(world))
-        assert not world.leases.rows[only(world)].footprint.maybe_more_secrets
+        assert not world.leases.rows[only(world)].maybe_more_secrets
 
 
 @pytest.mark.parametrize("latency", [0.0, 0.3, 2.0])
 @pytest.mark.parametrize("count", [2, 3, 12])
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("kind", WITH_SECRETS)
 @pytest.mark.parametrize("name", MAKE)
 def test_many_at_once_share_one_lease_and_the_last_secret_lives(name: str, kind: str, count: int, latency: float) -> None:
     """Each secret works at the moment of its answer; in the end exactly one is left, one of those that were answered."""
@@ -167,7 +169,9 @@ def test_many_at_once_share_one_lease_and_the_last_secret_lives(name: str, kind:
     async def one() -> None:
         with suppress(Pending):
             answer = await issuing_once(world)
-            assert answer.credential.client_secret.reveal() in alive(world), "the secret was removed before it was answered"
+            assert as_client_secret(answer.credential).client_secret.reveal() in alive(world), (
+                "the secret was removed before it was answered"
+            )
             answers.append(answer)
 
     async def all_of_them() -> None:
@@ -176,7 +180,7 @@ def test_many_at_once_share_one_lease_and_the_last_secret_lives(name: str, kind:
     world.run(all_of_them)
     assert 1 == len({answer.lease.id for answer in answers}) == len(world.leases.rows)
     assert count == len(answers) or latency == 2.0
-    assert [answers[-1].credential.client_secret.reveal()] == alive(world)
+    assert [as_client_secret(answers[-1].credential).client_secret.reveal()] == alive(world)
     require_owned(world)
     require_nothing_left(world)
 

@@ -14,6 +14,7 @@ from tests.fakes.calls import Died
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import World
 from tests.model.judge import Answer, answer_of, start_of
+from tests.support.kinds import names_in
 from tests.support.operations import Deed, sweeping
 
 _TOO_MANY = 40
@@ -99,14 +100,9 @@ def sweep_once(world: World) -> None:
 def require_owned(world: World) -> None:
     """No object is in Azure without a lease that has not ended and whose footprint names it."""
     live = [lease for lease in world.leases.rows.values() if lease.state.is_live]
-    named = {name for lease in live for name in _names(lease.footprint)}
+    named = {name for lease in live for name in names_in(world.ports.kinds, lease.footprint)}
     orphans = [thing for thing in world.leftovers() if thing.owner not in named]
     assert [] == orphans, f"without a live lease: {orphans}"
-
-
-def _names(footprint: object) -> set[str]:
-    names = {getattr(footprint, "unique_name", ""), getattr(footprint, "display_name", "")}
-    return names | {each.name for each in getattr(footprint, "assignments", ())}
 
 
 def settle(world: World, *, pause: float = 60.0) -> int:

@@ -107,6 +107,8 @@ class CloudState:
     """Of groups; one that is not here is an ordinary security group."""
     reaches_all: bool = False
     """Whether the broker may change applications that it does not own."""
+    elsewhere: dict[Thing, Any] = field(default_factory=dict)
+    """What there is in a service of a kind that a test brings, and what that knows of it."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
@@ -344,6 +346,7 @@ class CloudState:
         yield from (Thing("binned", each.unique_name) for each in self.bin.values())
         for group, members in self.groups.items():
             yield from (Thing("membership", names[member], group) for member in members)
+        yield from self.elsewhere
 
     def _discard(self, principal: ObjectId) -> None:
         for group, members in self.groups.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from shared.core.definition import Definition
 from shared.core.errors import Absent
-from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
 from tests.fakes.calls import Calls
@@ -55,9 +54,9 @@ class FakeInventory:
         found = lambda: tuple(group for group in among if self.state.shows_member(group, principal))  # noqa: E731
         return await self.calls.through("inventory.groups_of", found, principal)
 
-    async def stands(self, footprint: Footprint) -> bool:
+    async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
         """See the port."""
-        return await self.calls.through("inventory.stands", lambda: self._stands(footprint))
+        return await self.calls.through("inventory.stands", lambda: self._stands(application, principal))
 
     def _owned(self) -> list[DirectoryObject]:
         everything: list[Application | Principal] = [*self.state.shown_applications(), *self.state.shown_principals()]
@@ -103,17 +102,10 @@ class FakeInventory:
             if found.scope == scope and self.state.is_seen(found)
         )
 
-    def _stands(self, footprint: Footprint) -> bool:
-        match footprint:
-            case ServicePrincipalFootprint():
-                return self._stands_alone(footprint)
-            case ApplicationSecretFootprint():
-                return footprint.key_id in {each.key_id for each in self._secrets(footprint.application_id)}
-
-    def _stands_alone(self, footprint: ServicePrincipalFootprint) -> bool:
+    def _stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
         try:
-            application = self.state.shown_application(footprint.application_id or ObjectId(""))
+            found = self.state.shown_application(application or ObjectId(""))
         except Absent:
             return False
         principals = {each.object_id for each in self.state.shown_principals()}
-        return bool(self.state.shown_secrets(application)) and footprint.principal_id in principals
+        return bool(self.state.shown_secrets(found)) and principal in principals

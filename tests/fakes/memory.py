@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.broker.ports import Ports
 from shared.core.ports.inventory import AzureInventory
-from shared.kinds.kind import Issuers
+from shared.kinds.registry import Kinds
 from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
@@ -38,8 +38,8 @@ class MemoryBroker:
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
 
-    def ports_with(self, issuers: Issuers, inventory: AzureInventory, **more: Any) -> Ports:
-        """Those of a worker with these issuers, and with more of ``Ports`` than its defaults."""
+    def ports_with(self, kinds: Kinds, inventory: AzureInventory, **more: Any) -> Ports:
+        """Those of a worker with these kinds of credential, and with more of ``Ports`` than its defaults."""
         return Ports(
             clock=self.clock,
             ids=self.ids,
@@ -51,7 +51,7 @@ class MemoryBroker:
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,
-            issuers=issuers,
+            kinds=kinds,
             inventory=inventory,
             **more,
         )

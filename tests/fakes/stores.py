@@ -16,15 +16,18 @@ from shared.core.ports.documents import ABSENT, ANY, Admissions, Expect, Version
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Count, Noted, Run
 from shared.core.role import Role
-from shared.core.stored_role import restore_role, store_role
+from shared.kinds.registry import Kinds
+from shared.kinds.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
 from tests.fakes.versions import Versions
+from tests.support.kinds import SCHEMAS
 
 
 class MemoryRoles:
     """Satisfies ``Roles``. Keeps documents, as the real store does."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, kinds: Kinds = SCHEMAS) -> None:
+        self.kinds = kinds
         self._calls = calls
         self._documents: dict[RoleName, tuple[object, str, int]] = {}
         self._admissions: dict[RoleName, Admissions] = {}
@@ -62,7 +65,7 @@ class MemoryRoles:
     def keep(self, role: Role, *, expected: Expect = ANY) -> Role:
         """Puts it without a call: how a test sets the scene."""
         self._require(role.name, expected)
-        return self.keep_document(role.name, store_role(role))
+        return self.keep_document(role.name, store_role(self.kinds, role))
 
     def keep_document(self, name: RoleName, document: object, form: int = ROLE.written) -> Role:
         """Puts whatever may stand in storage, without a call."""
@@ -82,7 +85,7 @@ class MemoryRoles:
 
     def _restored(self, name: RoleName) -> Role:
         document, version, form = self._documents[name]
-        return restore_role(name, document, version, form=form)
+        return restore_role(self.kinds, name, document, version, form=form)
 
     def _list(self) -> tuple[Role, ...]:
         return tuple(map(self._restored, sorted(self._documents)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -12,16 +12,19 @@ from typing import Any
 
 from local.cloud.conditions.consistency import Consistency
 from shared.broker.ports import Actor, Ports, Timing
+from shared.core.azure_role import AzureRole
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
 from shared.core.definition import Powers
-from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.protection import Protected
-from shared.core.role import ApplicationSecretTarget, AzureRole, Bounds, Role, ServicePrincipalTarget, Target
+from shared.core.role import Bounds, Role, Target
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
+from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
-from shared.kinds.kind import Issuer
+from shared.issuers.service_principal.schema import ServicePrincipalSchema, ServicePrincipalTarget
+from shared.kinds.kind import Kind
+from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
 from tests.fakes.calls import Calls
@@ -89,19 +92,23 @@ def role(target: Target | None = None, name: RoleName = WEB, **more: Any) -> Rol
 
 
 @dataclass(frozen=True, slots=True)
-class FakeIssuers:
-    """Satisfies ``Issuers`` with the product's own."""
+class Issuers:
+    """The product's own, for tests that look into one of them."""
 
     principals: ServicePrincipalIssuer
     secrets: ApplicationSecretIssuer
 
-    def for_target(self, target: Target) -> Issuer:
-        """By the target's type."""
-        return self.principals if isinstance(target, ServicePrincipalTarget) else self.secrets
+    def kinds(self, *more: Kind) -> Kinds:
+        """The product's kinds with these issuers, and more."""
+        return Kinds(
+            Kind(ServicePrincipalSchema(), lambda: self.principals),
+            Kind(ApplicationSecretSchema(), lambda: self.secrets),
+            *more,
+        )
 
-    def for_footprint(self, footprint: Footprint) -> Issuer:
-        """By the footprint's type."""
-        return self.principals if isinstance(footprint, ServicePrincipalFootprint) else self.secrets
+
+type MakeKind = Callable[[Calls, CloudState], Kind]
+"""Makes a kind of credential that a test brings, for a world with these."""
 
 
 @dataclass
@@ -109,8 +116,9 @@ class World(MemoryBroker):
     """One broker and its outside, and what a test sees and commands of it. Make it with ``world``."""
 
     cloud: CloudState
+    make_kinds: tuple[MakeKind, ...] = ()
     ports: Ports = field(init=False)
-    issuers: FakeIssuers = field(init=False)
+    issuers: Issuers = field(init=False)
     inventory: FakeInventory = field(init=False)
 
     def leftovers(self) -> list[Thing]:
@@ -125,7 +133,7 @@ class World(MemoryBroker):
         """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
         other = copy(self)
         other.issuers = _issuers(other, self.ports.protected)
-        other.ports = replace(self.ports, issuers=other.issuers, outages=Outages())
+        other.ports = replace(self.ports, kinds=_kinds(other), outages=Outages())
         return other
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -156,20 +164,26 @@ REPLICAS: ContextVar[Replicas] = ContextVar("replicas", default=_AT_ONCE)
 
 
 def world(
-    *roles: Role, lag: float = 0.0, latency: float = 0.0, timing: Timing | None = None, protected: Protected | None = None
+    *roles: Role,
+    lag: float = 0.0,
+    latency: float = 0.0,
+    timing: Timing | None = None,
+    protected: Protected | None = None,
+    kinds: Iterable[MakeKind] = (),
 ) -> World:
-    """A furnished world in which these roles are kept."""
+    """A furnished world in which these roles are kept, with these kinds of credential beside the product's own."""
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag, REPLICAS.get().on(clock))
     calls.arriving = cloud.arriving
-    made = World(clock, ids, calls, cloud)
+    made = World(clock, ids, calls, cloud, tuple(kinds))
     _furnish(cloud)
+    made.inventory = FakeInventory(calls, cloud, BROKER)
+    made.issuers = _issuers(made, protected or Protected())
+    made.roles.kinds = _kinds(made)
     for each in roles:
         made.roles.keep(each)
-    made.issuers = _issuers(made, protected or Protected())
-    made.inventory = FakeInventory(calls, cloud, BROKER)
     made.ports = made.ports_with(
-        made.issuers,
+        made.roles.kinds,
         made.inventory,
         timing=timing or Timing(),
         protected=protected or Protected(),
@@ -185,12 +199,16 @@ def _furnish(cloud: CloudState) -> None:
     cloud.principals[EXISTING_PRINCIPAL] = Principal(EXISTING_PRINCIPAL, EXISTING_APP_ID, "")
 
 
-def _issuers(made: World, protected: Protected) -> FakeIssuers:
+def _kinds(made: World) -> Kinds:
+    return made.issuers.kinds(*(make(made.calls, made.cloud) for make in made.make_kinds))
+
+
+def _issuers(made: World, protected: Protected) -> Issuers:
     retry, probe = Retry(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
     directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
     applications = FakeApplications(made.calls, made.cloud)
     locks = ApplicationLock(made.locks, made.clock, made.ids)
-    return FakeIssuers(
-        ServicePrincipalIssuer(directory, authorization, probe, retry, TENANT),
-        ApplicationSecretIssuer(applications, locks, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
+    return Issuers(
+        ServicePrincipalIssuer(directory, authorization, made.inventory, probe, retry, TENANT),
+        ApplicationSecretIssuer(applications, locks, made.inventory, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
     )

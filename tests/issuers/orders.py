@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shared.broker.issue.mint import Minting
+from shared.core.credential import Credential
 from shared.core.footprint import Footprint
+from shared.core.lease import Holder
 from shared.core.names import LeaseId
 from shared.core.role import Target
-from shared.kinds.kind import Issuer, Minted, Order
-from tests.fakes.world import WEB, World, principal_target, world
+from shared.kinds.kind import Issuer, Kind, Order
+from tests.fakes.world import ALICE, WEB, World, principal_target, world
 
 
 def order(world: World, target: Target, *, seconds: float = 180.0) -> Order:
     """For a new lease of that target, with so much time."""
     now = world.clock.now()
     lease_id = LeaseId.of(WEB, world.ids.ulid(now))
-    return Order(lease_id, target, now + timedelta(hours=1), world.ports.within(seconds))
+    holder = Holder(ALICE.object_id, ALICE.tenant_id, ALICE.app_id, ALICE.name)
+    return Order(lease_id, holder, target, now + timedelta(hours=1), world.ports.within(seconds))
 
 
 @dataclass(slots=True)
@@ -35,21 +39,26 @@ class Job:
         self.footprint = self.issuer.plan(self.order)
 
     @property
-    def issuer(self) -> Issuer:
+    def kind(self) -> Kind:
         """By the target's type."""
-        return self.world.issuers.for_target(self.target)
+        return self.world.ports.kinds.of(self.target)
 
-    async def mint(self) -> Minted:
-        """Keeps the footprint at its best."""
-        minted = await self.issuer.mint(self.order, self.footprint, self._note)
-        self.footprint = minted.footprint
-        return minted
+    @property
+    def issuer(self) -> Issuer:
+        """The kind's."""
+        return self.kind.issuer
 
-    async def undo(self, *, young: bool = False, seconds: float = 60.0, again: bool = False) -> bool:
+    async def mint(self) -> Credential:
+        """As the broker does. Keeps the footprint at its best."""
+        return await Minting(self.kind, self.order, self.footprint, self._note).run()
+
+    async def undo(self, *, fresh: bool = False, seconds: float = 60.0, maybe_more: bool = False, again: bool = False) -> bool:
         """Locates what is not known, then undoes; keeps what is noted."""
         deadline = self.world.ports.within(seconds)
-        self.footprint = await self.issuer.locate(self.footprint, young=young, deadline=deadline)
-        return await self.issuer.undo(self.footprint, young=young, deadline=deadline, again=again, note=self._note)
+        self.footprint = await self.issuer.locate(self.footprint, fresh=fresh, deadline=deadline)
+        return await self.issuer.undo(
+            self.footprint, fresh=fresh, deadline=deadline, maybe_more=maybe_more, again=again, note=self._note
+        )
 
     def _note(self, footprint: Footprint) -> None:
         self.noted.append(footprint)

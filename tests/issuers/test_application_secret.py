@@ -20,16 +20,15 @@ from shared.core.errors import (
     Unreachable,
     Upstream,
 )
-from shared.core.footprint import ApplicationSecretFootprint
 from shared.core.names import ObjectId
 from shared.core.protection import Protected
-from shared.core.role import ApplicationSecretTarget
 from shared.issuers.application_secret.issuer import MOST_CREDENTIALS, SCARCE
 from shared.issuers.application_secret.lock import LASTS as TURN_LASTS
-from shared.kinds.kind import SecretOrder
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint, ApplicationSecretTarget
 from tests.fakes.cloud_state import StoredSecret
 from tests.fakes.world import EXISTING, EXISTING_APP_ID, EXISTING_PRINCIPAL, TENANT, guid, secret_target, world
 from tests.issuers.orders import Job
+from tests.support.kinds import as_client_secret
 
 
 def job(*, lag: float = 0.0, ready: str = "none") -> Job:
@@ -50,7 +49,7 @@ async def test_minting_takes_two_calls_and_undoing_one() -> None:
 async def test_the_credential_says_what_the_caller_needs() -> None:
     """Of the application that is there already."""
     one = job()
-    credential = (await one.mint()).credential
+    credential = as_client_secret(await one.mint())
     ((key_id, kept),) = one.world.cloud.applications[EXISTING].secrets.items()
     assert ("application_secret", TENANT, EXISTING_APP_ID, EXISTING_PRINCIPAL, key_id, kept.text) == (
         credential.type,
@@ -60,7 +59,7 @@ async def test_the_credential_says_what_the_caller_needs() -> None:
         credential.secret_id,
         credential.client_secret.reveal(),
     )
-    assert (one.order.secret_end, one.order.lease_id) == (kept.end, kept.display_name)
+    assert (one.order.credential_end, one.order.lease_id) == (kept.end, kept.display_name)
 
 
 @pytest.mark.parametrize("error", [Throttled(), ConcurrentChange()])
@@ -127,12 +126,12 @@ async def test_undo_succeeds_when_the_application_is_gone() -> None:
     assert await one.undo()
 
 
-@pytest.mark.parametrize(("young", "met"), [(True, True), (False, False)])
-async def test_absence_of_a_young_secret_is_doubted(*, young: bool, met: bool) -> None:
+@pytest.mark.parametrize(("fresh", "met"), [(True, True), (False, False)])
+async def test_absence_of_a_young_secret_is_doubted(*, fresh: bool, met: bool) -> None:
     """Made a moment ago, it may not be visible yet."""
     one = job(lag=5.0)
     await one.mint()
-    assert met is await one.undo(young=young)
+    assert met is await one.undo(fresh=fresh)
 
 
 async def test_a_young_secret_that_stays_away_was_not_met() -> None:
@@ -140,7 +139,7 @@ async def test_a_young_secret_that_stays_away_was_not_met() -> None:
     one = job()
     await one.mint()
     one.world.calls.fail("applications.remove_secret", Absent(), times=1000)
-    assert not await one.undo(young=True)
+    assert not await one.undo(fresh=True)
     looks = [call.began for call in one.world.calls.named("applications.remove_secret")]
     assert looks[1] - looks[0] >= 0.5
 
@@ -159,7 +158,7 @@ async def test_a_young_secret_is_doubted_from_when_it_was_first_missed() -> None
             await one.world.clock.sleep(1)
 
     began = one.world.clock.monotonic()
-    met, _ = await asyncio.gather(one.undo(young=True), renewing())
+    met, _ = await asyncio.gather(one.undo(fresh=True), renewing())
     assert (True, []) == (met, one.world.leftovers())
 
 
@@ -169,12 +168,6 @@ async def test_no_secret_is_made_after_the_orders_time() -> None:
     with pytest.raises(Unreachable):
         await one.mint()
     assert [] == one.world.calls.named("applications")
-
-
-@pytest.mark.parametrize(("ready", "expected"), [("none", False), ("token", True)])
-async def test_a_credential_is_tried_out_when_the_role_says_so(ready: str, *, expected: bool) -> None:
-    """Else nobody waits."""
-    assert expected is (await job(ready=ready).mint()).ready
 
 
 async def test_resolving_reads_the_application() -> None:
@@ -208,18 +201,15 @@ async def test_a_role_that_was_never_resolved_is_a_defect() -> None:
     one = Job(world(), ApplicationSecretTarget(EXISTING))
     with pytest.raises(TypeError, match="never resolved"):
         await one.mint()
-    assert isinstance(one.footprint, ApplicationSecretFootprint)
     assert [] == one.world.leftovers()
 
 
 async def test_refuses_what_is_not_its_own() -> None:
-    """Targets and footprints of the other kind are a defect."""
+    """Targets of the other kind are a defect."""
     one = job()
     other = one.world.issuers.principals
     with pytest.raises(TypeError, match="not a service principal target"):
         other.plan(one.order)
-    with pytest.raises(TypeError, match="not a service principal's footprint"):
-        await other.undo(one.footprint, young=False, deadline=0)
 
 
 # Head-room
@@ -229,7 +219,7 @@ def furnished(one: Job, secrets: int = 0, certificates: int = 0, audience: str =
     """The application holds so much already, none of it the broker's."""
     application = one.world.cloud.applications[EXISTING]
     for number in range(secrets):
-        application.secrets[guid(0x5000 + number)] = StoredSecret("somebody's", one.order.secret_end, "text")
+        application.secrets[guid(0x5000 + number)] = StoredSecret("somebody's", one.order.credential_end, "text")
     application.certificates, application.sign_in_audience = certificates, audience
 
 
@@ -300,7 +290,7 @@ async def test_an_application_that_fills_up_while_one_waits_is_told_in_ones_turn
 
 
 async def _added(one: Job) -> None:
-    one.world.cloud.add_secret(EXISTING, "another's", one.order.secret_end)
+    one.world.cloud.add_secret(EXISTING, "another's", one.order.credential_end)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
@@ -319,7 +309,7 @@ async def test_two_who_want_the_last_room_do_not_both_get_it() -> None:
     furnished(one, 1, audience="PersonalMicrosoftAccount")
     one.world.calls.latency = 0.3
     results = await asyncio.gather(one.mint(), Job(one.world, one.target).mint(), return_exceptions=True)
-    assert ["Conflict", "Minted"] == sorted(type(result).__name__ for result in results)
+    assert ["ClientSecretCredential", "Conflict"] == sorted(type(result).__name__ for result in results)
     assert 2 == len(one.world.cloud.applications[EXISTING].secrets)
 
 
@@ -371,12 +361,10 @@ async def test_a_turn_that_does_not_come_in_time_is_azure_busy() -> None:
 async def test_where_there_may_be_several_secrets_all_are_removed_and_none_is_sure_to_be_the_last() -> None:
     """A worker that died may have asked for one that comes late: only time tells."""
     one = job()
-    minted = await one.mint()
-    assert isinstance(minted.footprint, ApplicationSecretFootprint)
-    one.world.cloud.add_secret(EXISTING, one.order.lease_id, one.order.secret_end)
-    one.world.cloud.add_secret(EXISTING, "another lease's", one.order.secret_end)
-    one.footprint = replace(minted.footprint, maybe_more_secrets=True)
-    assert not await one.undo(young=True)
+    await one.mint()
+    one.world.cloud.add_secret(EXISTING, one.order.lease_id, one.order.credential_end)
+    one.world.cloud.add_secret(EXISTING, "another lease's", one.order.credential_end)
+    assert not await one.undo(fresh=True, maybe_more=True)
     assert ["another lease's"] == [thing.owner for thing in one.world.leftovers()]
 
 
@@ -393,7 +381,6 @@ async def test_a_fresh_secret_finds_the_application_full() -> None:
     one = job()
     await one.mint()
     one.world.calls.fail("applications.add_secret", Full())
-    order = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, deadline=one.order.deadline)
     with pytest.raises(Conflict) as caught:
-        await one.issuer.credential(order, one.footprint, one.noted.append)
+        await one.issuer.credential(replace(one.order, rotating=True), one.footprint, lambda _: None)
     assert "application_full" == caught.value.stable_code

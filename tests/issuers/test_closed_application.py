@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.core.role import ApplicationSecretTarget
+from shared.issuers.application_secret.schema import ApplicationSecretTarget
 from tests.fakes.world import BROKER_APP_ID, EXISTING, secret_target, world
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from shared.core.errors import Absent, Malformed, Refused, Throttled, Unavailable, Unreachable, Upstream
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.role import Target
-from shared.kinds.kind import SecretOrder
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from shared.kinds.kind import Order
 from tests.fakes.world import EXISTING, principal_target, secret_target, world
 from tests.issuers.orders import Job
 
@@ -30,28 +29,27 @@ TARGETS: dict[str, Target] = {"principal": principal_target(2, 1), "secret": sec
 
 
 async def _undo(job: Job) -> object:
-    return await job.undo(young=False, seconds=60.0)
+    return await job.undo(fresh=False, seconds=60.0)
 
 
 async def _undo_unknown(job: Job) -> object:
     """Of a worker that died before it had learnt any id."""
     job.footprint = job.issuer.plan(job.order)
-    return await job.undo(young=False, seconds=60.0)
+    return await job.undo(fresh=False, seconds=60.0)
 
 
 async def _undo_without_principal(job: Job) -> object:
     assert isinstance(job.footprint, ServicePrincipalFootprint)
     job.footprint = replace(job.footprint, principal_id=None)
-    return await job.undo(young=False, seconds=60.0)
+    return await job.undo(fresh=False, seconds=60.0)
 
 
 async def _retire(job: Job) -> object:
-    return await job.issuer.remove_former(_secret_order(job), job.footprint)
+    return await job.issuer.remove_former(_secret_order(job), job.footprint, maybe_more=False)
 
 
 async def _retire_several(job: Job) -> object:
-    maybe_more_secrets: Any = replace(job.footprint, maybe_more_secrets=True)
-    return await job.issuer.remove_former(_secret_order(job), maybe_more_secrets)
+    return await job.issuer.remove_former(_secret_order(job), job.footprint, maybe_more=True)
 
 
 async def _reissue(job: Job) -> object:
@@ -67,9 +65,8 @@ async def _resolve_unowned(job: Job) -> object:
     return await job.issuer.resolve(job.target)
 
 
-def _secret_order(job: Job) -> SecretOrder:
-    deadline = job.world.ports.within(60.0)
-    return SecretOrder(job.order.lease_id, job.order.secret_end, young=False, deadline=deadline)
+def _secret_order(job: Job) -> Order:
+    return replace(job.order, deadline=job.world.ports.within(60.0), rotating=True)
 
 
 _RESOLVING = (_resolve, _resolve_unowned)
@@ -151,7 +148,7 @@ async def test_a_young_secret_that_was_missed_once_and_cannot_be_looked_for_agai
     job.world.calls.fail(name, Absent("not yet", status=404))
     job.world.calls.fail(name, NOES[no](), times=_ALWAYS)
     with pytest.raises(Upstream) as failure:
-        await job.issuer.remove_former(replace(_secret_order(job), young=True), job.footprint)
+        await job.issuer.remove_former(replace(_secret_order(job), fresh=True), job.footprint, maybe_more=False)
     assert type(NOES[no]()) is type(failure.value)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from shared.core.azure_role import AzureRole
 from shared.core.definition import ASSIGN, Permission
 from shared.core.directory import FoundGroup
 from shared.core.errors import Absent, Malformed, OutOfReach, Refused, Throttled, Unavailable, Upstream
 from shared.core.names import Scope
-from shared.core.role import ApplicationSecretTarget, AzureRole, ServicePrincipalTarget
+from shared.issuers.application_secret.schema import ApplicationSecretTarget
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, World, world
 
 NAMED = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader"),))

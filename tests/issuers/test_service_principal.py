@@ -1,36 +1,34 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from shared.core.errors import (
-    Absent,
-    Malformed,
-    NotReplicated,
-    Refused,
-    Throttled,
-    Unavailable,
-    Unreachable,
-    Upstream,
-)
-from shared.core.footprint import Assignment, ServicePrincipalFootprint
-from shared.core.role import AzureRole, ServicePrincipalTarget
-from shared.kinds.kind import SecretOrder, unheard
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.core.azure_role import AzureRole
+from shared.core.errors import Absent, Malformed, NotReplicated, Refused, Throttled, Unavailable, Unreachable, Upstream
+from shared.core.footprint import Assignment
+from shared.core.role import Target
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
 from tests.fakes.world import (
     DEFINITION,
     GROUPS,
     SCOPES,
     SUBSCRIPTION,
     TENANT,
+    WEB,
     World,
     guid,
     principal_target,
+    request,
+    role,
     secret_target,
     world,
 )
 from tests.issuers.orders import Job, order
 from tests.issuers.orders import principal_job as job
+from tests.support.kinds import as_client_secret, as_principal
 
 SIZES = [(0, 1), (1, 0), (1, 1), (2, 3), (8, 8)]
 CLOUD = ("directory", "authorization")
@@ -100,7 +98,7 @@ def test_assignment_names_differ_from_lease_to_lease_and_role_to_role() -> None:
 async def test_the_credential_says_what_the_caller_needs() -> None:
     """And its secret is the one that Graph told."""
     one = job(2, 1)
-    credential = (await one.mint()).credential
+    credential = as_client_secret(await one.mint())
     (principal,) = [each for each in one.world.cloud.principals.values() if each.unique_name]
     (application,) = [each for each in one.world.cloud.applications.values() if each.wanted]
     ((key_id, kept),) = application.secrets.items()
@@ -121,7 +119,7 @@ async def test_the_secret_ends_when_the_order_says() -> None:
     one = job()
     await one.mint()
     ends = [kept.end for app in one.world.cloud.applications.values() for kept in app.secrets.values()]
-    assert [one.order.secret_end] == ends
+    assert [one.order.credential_end] == ends
 
 
 async def test_the_application_is_registered_as_the_role_says() -> None:
@@ -214,12 +212,16 @@ async def test_no_step_begins_after_the_orders_time() -> None:
     assert ["directory.upsert_application", "directory.create_principal", "directory.add_secret"] == cloud_calls(one.world)
 
 
+@pytest.mark.parametrize("make", [principal_target, secret_target])
 @pytest.mark.parametrize(("ready", "expected"), [("none", False), ("token", True)])
-async def test_a_credential_is_tried_out_when_the_role_says_so(ready: str, *, expected: bool) -> None:
+async def test_a_credential_is_tried_out_when_the_role_says_so(
+    make: Callable[..., Target], ready: str, *, expected: bool
+) -> None:
     """Else nobody waits."""
-    one = job(ready=ready)
-    assert expected is (await one.mint()).ready
-    assert int(expected) == len(one.world.calls.named("probe.signs_in"))
+    made = world(role(make(ready=ready)))
+    answer = await issue(made.ports, request(), IssueRequest(WEB))
+    assert expected is answer.lease.ready
+    assert int(expected) == len(made.calls.named("probe.signs_in"))
 
 
 async def test_locating_makes_no_call_when_all_ids_are_known() -> None:
@@ -227,7 +229,7 @@ async def test_locating_makes_no_call_when_all_ids_are_known() -> None:
     one = job()
     await one.mint()
     before = len(one.world.calls.made)
-    await one.issuer.locate(one.footprint, young=True, deadline=2000)
+    await one.issuer.locate(one.footprint, fresh=True, deadline=2000)
     assert before == len(one.world.calls.made)
 
 
@@ -235,11 +237,10 @@ async def test_locating_finds_what_the_names_lead_to() -> None:
     """From the plan alone."""
     one = job()
     planned = one.footprint
-    minted = await one.mint()
-    found = await one.issuer.locate(planned, young=False, deadline=2000)
+    await one.mint()
+    found = await one.issuer.locate(planned, fresh=False, deadline=2000)
     # The secret goes with its application: nobody looks for it.
-    assert isinstance(minted.footprint, ServicePrincipalFootprint)
-    assert replace(minted.footprint, secret_id=None) == found
+    assert replace(as_principal(one.footprint), secret_id=None) == found
 
 
 async def test_locating_an_application_without_principal_finds_half() -> None:
@@ -248,7 +249,7 @@ async def test_locating_an_application_without_principal_finds_half() -> None:
     planned = one.footprint
     await one.mint()
     one.world.cloud.principals.clear()
-    found = await one.issuer.locate(planned, young=False, deadline=2000)
+    found = await one.issuer.locate(planned, fresh=False, deadline=2000)
     assert isinstance(found, ServicePrincipalFootprint)
     assert (True, None) == (found.app_id is not None, found.principal_id)
 
@@ -301,13 +302,11 @@ async def test_another_lease_s_assignment_is_never_taken_over() -> None:
 
 
 async def test_refuses_what_is_not_its_own() -> None:
-    """Targets and footprints of the other kind are a defect, told at once."""
+    """Targets of the other kind are a defect, told at once."""
     one = job()
     other = world().issuers.secrets
     with pytest.raises(TypeError, match="not an application secret"):
         other.plan(one.order)
-    with pytest.raises(TypeError, match="not an application secret"):
-        await other.undo(one.footprint, young=False, deadline=0)
     with pytest.raises(TypeError, match="not a service principal target"):
         one.issuer.plan(replace(one.order, target=secret_target()))
 
@@ -315,7 +314,6 @@ async def test_refuses_what_is_not_its_own() -> None:
 async def test_a_lease_whose_application_is_unknown_gets_no_secret() -> None:
     """No active lease is without one: that is a defect, told before anything is asked of Azure."""
     one = job()
-    asked = SecretOrder(one.order.lease_id, one.order.secret_end, young=False, deadline=one.order.deadline)
     with pytest.raises(TypeError, match="application is known"):
-        await one.issuer.credential(asked, one.footprint, unheard)
+        await one.issuer.credential(replace(one.order, rotating=True), one.footprint, lambda _: None)
     assert [] == one.world.calls.made

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from shared.core.errors import Absent, AmbiguousRefusal, Locked, Refused, Unreachable
-from shared.core.footprint import ServicePrincipalFootprint
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import SCOPES
 from tests.issuers.orders import Job
 from tests.issuers.orders import principal_job as job
@@ -96,7 +96,7 @@ async def test_absence_of_what_is_young_is_doubted() -> None:
     """Made a moment ago and not visible for five seconds: found and deleted."""
     one = job(1, 1, lag=5.0)
     await one.mint()
-    assert await one.undo(young=True)
+    assert await one.undo(fresh=True)
     assert [] == one.world.leftovers()
 
 
@@ -104,7 +104,7 @@ async def test_absence_of_what_is_young_is_told_as_not_met() -> None:
     """After ten seconds a look; whoever asked comes again."""
     one = job(1, 0)
     began = one.world.clock.monotonic()
-    assert not await one.undo(young=True)
+    assert not await one.undo(fresh=True)
     assert 0 < one.world.clock.monotonic() - began <= 60
 
 
@@ -158,7 +158,7 @@ async def test_what_azure_has_refused_for_certain_is_not_looked_for(call: str) -
     with pytest.raises(Refused):
         await one.mint()
     began = one.world.clock.monotonic()
-    assert await one.undo(young=True)
+    assert await one.undo(fresh=True)
     assert (began, []) == (one.world.clock.monotonic(), one.world.leftovers())
 
 
@@ -171,7 +171,7 @@ async def test_what_may_have_been_made_before_it_was_refused_is_looked_for(call:
     with pytest.raises(Refused):
         await one.mint()
     began = one.world.clock.monotonic()
-    assert not await one.undo(young=True)
+    assert not await one.undo(fresh=True)
     assert one.world.clock.monotonic() - began > 5
 
 
@@ -183,7 +183,7 @@ async def test_one_refusal_says_nothing_of_the_others(lost: int) -> None:
         one.world.calls.fail(call, Refused("no", status=403), nth=1 + lost)
     with pytest.raises(Refused):
         await one.mint()
-    assert await one.undo(young=True)
+    assert await one.undo(fresh=True)
     assert [] == one.world.leftovers()
 
 
@@ -242,7 +242,7 @@ async def hidden() -> Job:
 
 async def test_an_application_does_not_take_an_unknown_principal_into_the_bin(hidden: Job) -> None:
     """Who deletes the application deletes its principal, which nobody could remove from the bin: it is named before."""
-    assert await hidden.undo(young=True)
+    assert await hidden.undo(fresh=True)
     assert [] == hidden.world.leftovers()
 
 
@@ -251,7 +251,7 @@ async def test_an_application_whose_principal_cannot_be_made_has_none(hidden: Jo
     """Azure says so: the application goes."""
     hidden.world.cloud.principals.clear()
     hidden.world.calls.fail("directory.create_principal", no, times=1000)
-    assert not await hidden.undo(young=True)
+    assert not await hidden.undo(fresh=True)
     assert [] == hidden.world.leftovers()
 
 
@@ -259,7 +259,7 @@ async def test_a_defect_while_a_principal_is_made_is_not_taken_for_a_no(hidden: 
     """Its id would be lost."""
     hidden.world.calls.fail("directory.create_principal", RuntimeError("a defect"))  # type: ignore[arg-type]
     with pytest.raises(RuntimeError):
-        await hidden.undo(young=True)
+        await hidden.undo(fresh=True)
     assert [] != hidden.world.leftovers()
 
 

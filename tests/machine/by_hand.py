@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from local.cloud.tenant.directory import Application
-from shared.core.footprint import Footprint, ServicePrincipalFootprint
+from shared.core.footprint import Footprint
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.machine.azure import ARM, GRAPH, Azure
 
 type Vandal = Callable[[Azure, Footprint], None]
@@ -56,8 +58,10 @@ def remove_secret(azure: Azure, footprint: Footprint) -> None:
     """Every secret of the lease's."""
     if isinstance(footprint, ServicePrincipalFootprint):
         found, name = _application(azure, footprint), None
-    else:
+    elif isinstance(footprint, ApplicationSecretFootprint):
         found, name = azure.legacy, footprint.display_name
+    else:
+        return
     for secret in list(found.passwords.values()) if found else []:
         if found and name in (None, secret.display_name):
             body = f'{{"keyId": "{secret.key_id}"}}'.encode()

@@ -15,12 +15,12 @@ from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
 from shared.core.caller import Caller
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, RoleName
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import VANDALS
-from tests.machine.stage import PRINCIPALS, SECRETS, Blow, Deed, Stage
+from tests.machine.stage import ROLES, Blow, Deed, Stage
 
 _SWEEP_INTERVAL = timedelta(seconds=60)
 _A_WEEK = 8 * 86400.0
@@ -34,7 +34,7 @@ _EFFECTS = st.one_of(
     st.sampled_from(["drop_after_effect", "timeout"]),
 )
 
-ROLES = st.sampled_from([PRINCIPALS, SECRETS])
+PICKED = st.sampled_from(ROLES)
 CALLERS = st.sampled_from([ALICE, BOB])
 PICKS = st.integers(0, 3)
 DEATHS = st.none() | st.tuples(st.integers(1, 30), st.booleans())
@@ -51,15 +51,15 @@ class Machine(RuleBasedStateMachine):
         """Leases whose credential has reached a caller."""
         self.swept_at: datetime | None = None
         """When a sweep last came to its end, on the wall clock as it has been since."""
-        for role in (PRINCIPALS, SECRETS):
+        for role in ROLES:
             self.issue_or_repeat(role, ALICE, "one", None)
 
-    @rule(role=ROLES, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
+    @rule(role=PICKED, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
     def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: Blow | None) -> None:
         """A caller asks once."""
         self._take(lambda ports: issue(ports, request(caller), IssueRequest(role, ttl)), death)
 
-    @rule(role=ROLES, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
+    @rule(role=PICKED, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
     def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: Blow | None) -> None:
         """A caller asks under a key, for the first time or again."""
         self._take(lambda ports: issue_once(ports, request(caller), IssueRequest(role), key), death)
@@ -115,7 +115,7 @@ class Machine(RuleBasedStateMachine):
         """The other timer's work."""
         self.stage.do(lambda ports: reconcile(ports, "reconcile"), death)
 
-    @rule(role=ROLES, removed=st.booleans(), ttl=st.sampled_from([300, 600, 3600]), death=DEATHS)
+    @rule(role=PICKED, removed=st.booleans(), ttl=st.sampled_from([300, 600, 3600]), death=DEATHS)
     def reconfigure(self, role: RoleName, *, removed: bool, ttl: int, death: Blow | None) -> None:
         """An administrator may remove the role, and its leases with it; and writes it, with another ttl."""
         if removed:
@@ -151,6 +151,7 @@ class Machine(RuleBasedStateMachine):
             self.stage.clock.jump(_LONGEST_WAIT)
             self.stage.do(lambda ports: reconcile(ports, "reconcile"))
         assert self.stage.before == self.stage.azure.inventory()
+        assert [] == [*self.stage.elsewhere.things()]
         self._require_told()
         self.stage.clock.jump(_A_WEEK)
         self.stage.do(lambda ports: sweep(ports, "sweep"))

@@ -17,23 +17,28 @@ from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.limits import RateLimiters
 from shared.core.errors import LeaseholdError, LostRace
-from shared.core.footprint import Footprint, ServicePrincipalFootprint
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.role_document import read_role
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.kinds.role_document import read_role
 from shared.resilience.retry import Retry
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.cloud_state import CloudState
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.memory import MemoryBroker
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, FakeIssuers, request
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, Issuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
+from tests.support.every_kind import EVERY_KIND, document_of
+from tests.support.kinds import names_in
 
 PRINCIPALS = RoleName.parse("web")
 SECRETS = RoleName.parse("legacy")
+MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.kinds}
+"""Roles of the kinds that tests bring, and the names of these. What they make is in no Azure."""
+ROLES = (PRINCIPALS, SECRETS, *MORE)
 TTL, MAX_TTL = 600, 7200
 
 type Blow = tuple[int, bool]
@@ -72,12 +77,13 @@ class Stage(MemoryBroker):
     the reconciliation alone finds it."""
 
     def __post_init__(self) -> None:
-        """Furnishes it, and keeps both roles."""
+        """Furnishes it, and keeps a role of each kind."""
         self.calls = Calls(self.clock)
         super().__post_init__()
         self.leases = self.opened(self.calls)
         self.azure = Azure(self.calls)
-        for name in (PRINCIPALS, SECRETS):
+        self.elsewhere = CloudState(self.clock, self.ids)
+        for name in ROLES:
             self.configure(name)
         self.before = self.azure.inventory()
         self.azure.world.consistency.configure(self.profile, seed=1)
@@ -85,14 +91,17 @@ class Stage(MemoryBroker):
     def configure(self, name: RoleName, ttl: int = TTL) -> None:
         """An administrator writes the role."""
         document = self._documents()[name] | {"ttl": ttl, "max_ttl": MAX_TTL}
-        self.do(lambda ports: put_role(ports, request(ADMINISTRATOR), read_role(name, document)))
+        self.do(lambda ports: put_role(ports, request(ADMINISTRATOR), read_role(ports.kinds, name, document)))
 
     def _documents(self) -> dict[RoleName, dict[str, Any]]:
         bounds = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
         scope = f"/subscriptions/{self.azure.world.subscription_id}/resourceGroups/data"
         roles = [{"role_name": "Reader", "scope": scope}]
         groups = [{"object_id": self.azure.readers.id}]
-        return {
+        more: dict[RoleName, dict[str, Any]] = {
+            role: {**bounds, **document_of(name), "ready": "token"} for role, name in MORE.items()
+        }
+        return more | {
             PRINCIPALS: bounds | {"type": "service_principal", "azure_roles": roles, "azure_groups": groups},
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
@@ -136,17 +145,19 @@ class Stage(MemoryBroker):
     def _ports(self, calls: GraphCalls, arm: Arm, probe: TokenProbe) -> Ports:
         retry, graph = Retry(self.clock, self.ids), Graph(calls)
         tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
-        locks = ApplicationLock(self.locks, self.clock, self.ids)
-        issuers = FakeIssuers(
-            ServicePrincipalIssuer(graph, arm, probe, retry, tenant),
-            ApplicationSecretIssuer(graph, locks, probe, retry, tenant, own, frozenset()),
+        locks, inventory = ApplicationLock(self.locks, self.clock, self.ids), AzureLists(calls, arm, own, retry)
+        product = Issuers(
+            ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant),
+            ApplicationSecretIssuer(graph, locks, inventory, probe, retry, tenant, own, frozenset()),
         )
-        return self.ports_with(issuers, AzureLists(calls, arm, own, retry))
+        more = (make for name in MORE.values() for make in EVERY_KIND[name].kinds)
+        self.kinds = self.roles.kinds = product.kinds(*(make(self.calls, self.elsewhere) for make in more))
+        return self.ports_with(self.kinds, inventory)
 
     def orphans(self) -> list[str]:
         """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""
         live = [lease.footprint for lease in self.leases.rows.values() if lease.state.is_live]
-        named = {name for footprint in live for name in names(footprint)}
+        named = {name for footprint in live for name in names_in(self.kinds, footprint)}
         unknown = [(kind, found) for kind, found in self.things() if not named & found]
         return [f"{kind} {found}" for kind, found in unknown if not (kind == "deleted_items" and self.binned & found)]
 
@@ -162,7 +173,8 @@ class Stage(MemoryBroker):
         members = {member for group in now["groups"] for member in group["members"]}
         former = {member for group in self.before["groups"] for member in group["members"]}
         found += [("member", {member} | self._of_principal(member)) for member in sorted(members - former)]
-        return [(kind, known | self._of_client(known)) for kind, known in found]
+        others = [(thing.kind, {thing.owner}) for thing in self.elsewhere.things()]
+        return [(kind, known | self._of_client(known)) for kind, known in found] + others
 
     def _of_principal(self, object_id: str) -> set[str]:
         found = self.azure.world.directory.service_principals.get(object_id)
@@ -176,12 +188,3 @@ class Stage(MemoryBroker):
 
 _KINDS = ("applications", "deleted_items", "service_principals", "secrets", "role_assignments")
 _TELLING = {"object_id", "client_id", "unique_name", "name", "display_name", "holder_id"}
-
-
-def names(footprint: Footprint) -> set[str]:
-    """All by which a footprint knows what it stands for."""
-    if isinstance(footprint, ServicePrincipalFootprint):
-        ids = {footprint.application_id, footprint.app_id, footprint.principal_id, footprint.secret_id}
-        known = {str(each) for each in ids if each}
-        return known | {footprint.unique_name} | {each.name for each in footprint.assignments}
-    return {footprint.display_name}

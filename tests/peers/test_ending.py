@@ -11,9 +11,9 @@ import pytest
 from shared.broker.issue.issue import Issued
 from shared.broker.revoke import revoke
 from shared.core.errors import Absent, Locked, Refused, Unavailable
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Lease, State
 from shared.core.role import Target
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.world import EXISTING, GROUPS, SCOPES, World, principal_target, request, role, secret_target, world
 from tests.peers.deaths import looked_after

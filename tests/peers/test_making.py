@@ -16,7 +16,6 @@ from shared.core.errors import AmbiguousRefusal, ConcurrentChange, Malformed, Re
 from shared.core.lease import State
 from shared.core.protection import Protected
 from shared.core.role import Target
-from shared.core.role_document import read_role
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import require_nothing_left
 from tests.fakes.world import (
@@ -33,6 +32,7 @@ from tests.fakes.world import (
 )
 from tests.issuers.orders import Job
 from tests.peers.deaths import died_after
+from tests.support.kinds import read_role
 from tests.triggers.app import App
 
 

@@ -182,6 +182,7 @@ def digest(schedule: Schedule) -> int:
         sorted(map(repr, world.cloud.assignments.items())),
         sorted(map(repr, world.cloud.bin.values())),
         sorted((group, sorted(members)) for group, members in world.cloud.groups.items()),
+        sorted(map(repr, world.cloud.elsewhere.items())),
     )
     workers = (sorted(schedule.histories.items()), sorted(schedule.dead), sorted(schedule.waiting().items()))
     # Whoever goes on without being stopped is not stopped by the next choice either: who was last is part of it.

@@ -29,13 +29,13 @@ from shared.broker.revoke import revoke, revoke_role
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.tables import connect
 from shared.core.application_lock import LockRecord
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.role_document import read_role
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
 from tests.stored.stage import HERE, TABLES, RunningClock, world_over
+from tests.support.kinds import read_role
 
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
 

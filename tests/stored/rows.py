@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from shared.cloud.storage import (
@@ -18,6 +19,7 @@ from shared.core import forms
 from shared.core.forms import StoredType
 from shared.core.message import read_message
 from tests.stored.stage import TABLES, KeptStore
+from tests.support.kinds import SCHEMAS
 
 type Reader = Callable[[Any], object]
 
@@ -34,7 +36,7 @@ def _by_its_key(row: Mapping[str, Any]) -> object:
 
 
 _LEASES: dict[str, tuple[StoredType, Reader]] = {
-    "lease": (forms.LEASE, read_lease),
+    "lease": (forms.LEASE, partial(read_lease, SCHEMAS)),
     "due": (forms.DUE, _by_its_key),
     "key": (forms.IDEMPOTENCY_KEY, read_key),
     "minted": (forms.LEASED_PRINCIPAL, lambda row: row["LeaseId"]),
@@ -43,7 +45,7 @@ _LEASES: dict[str, tuple[StoredType, Reader]] = {
 }
 _INDEX = (forms.LEASE_INDEX, read_indexed)
 _ROLES: dict[str, tuple[StoredType, Reader]] = {
-    "role": (forms.ROLE, lambda row: document_table.restored(role_table.ROLES, row)),
+    "role": (forms.ROLE, lambda row: document_table.restored(role_table.roles_of(SCHEMAS), row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
     "application": (forms.APPLICATION_LOCK, application_lock_table._readable_turn),

@@ -40,6 +40,7 @@ from shared.issuers.application_secret.lock import ApplicationLock
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.cloud_state import Application, CloudState, Granted, Principal, StoredSecret
 from tests.fakes.world import SCOPES, World, world
+from tests.support.kinds import SCHEMAS
 
 HERE = Path(__file__).parent
 TABLES = ("audit", "leases", "roles")
@@ -170,14 +171,14 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         made.ports,
         clock=clock,
         ids=ids,
-        leases=TableLeases(service, ids),
-        roles=TableRoles(service, ids),
+        leases=TableLeases(service, ids, SCHEMAS),
+        roles=TableRoles(service, ids, SCHEMAS),
         audit=TableAudit(service, ids),
         run_history=TableRunHistory(service),
         queued_markers=TableQueuedMarkers(service),
         generations=TableGenerations(service),
         leased=TableLeasedPrincipals(service),
-        issuers=made.issuers,
+        kinds=made.issuers.kinds(),
     )
     return made
 

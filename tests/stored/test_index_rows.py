@@ -21,6 +21,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, request
 from tests.stored.stage import LEASES, Scene
+from tests.support.kinds import SCHEMAS
 
 ADMIN = request(ADMINISTRATOR)
 NEWEST = sorted(LEASES.values(), key=lambda each: each.ulid, reverse=True)
@@ -150,7 +151,7 @@ async def test_what_the_older_version_leaves_beside_todays_rows_is_mended(scene:
 
 async def write_as_before(table: Any, lease: Lease) -> None:
     """As 983a077 stores a lease that it has moved: without ``Form``, with its own index rows beside the others."""
-    row = {name: value for name, value in lease_row(lease, "w").items() if name != "Form"}
+    row = {name: value for name, value in lease_row(SCHEMAS, lease, "w").items() if name != "Form"}
     await table.update_entity(_plain(row), mode="replace")
     told = index_rows(lease)[0]
     for key in (f"holder_{lease.holder.object_id}_{lease.id}", f"role_{lease.id.role}_{lease.id}"):

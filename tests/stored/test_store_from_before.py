@@ -17,18 +17,21 @@ from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.reconcile.reconcile import Result, reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
-from shared.core import ownership, role_rules
+from shared.core import ownership
 from shared.core.errors import Fault, Gone, RoleOutdated, Unreadable
-from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.footprint import Footprint
 from shared.core.lease import State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
-from shared.core.role import Role, ServicePrincipalTarget
-from shared.core.role_document import read_role, write_role
+from shared.core.role import Role
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema, ServicePrincipalTarget
+from shared.kinds import role_rules
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, DEFINITION, EXISTING, WATCHER, WEB, request
 from tests.stored.stage import DOCUMENTS, FOLDER, LEASES, Scene
+from tests.support.kinds import read_role, write_role
 
 ADMIN, LEGACY = request(ADMINISTRATOR), RoleName("legacy")
 LIVE = ("live", "keyed", "live_secret", "keyed_secret", "tagged")
@@ -42,8 +45,8 @@ def a_rule_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(role.target, ServicePrincipalTarget) and len(set(role.target.tags)) < len(role.target.tags):
             yield Fault("tags", "names a tag twice")
 
-    others = [rule for rule in role_rules.RULES if rule is not role_rules._repeats_no_tag]
-    monkeypatch.setattr("shared.core.role_document.RULES", (*others, plain))
+    monkeypatch.setattr("shared.kinds.role_document.RULES", (*role_rules.RULES, plain))
+    monkeypatch.setattr(ServicePrincipalSchema, "rules", lambda *_: ())
 
 
 def secret_of(footprint: Footprint) -> str | None:
@@ -53,6 +56,8 @@ def secret_of(footprint: Footprint) -> str | None:
             return footprint.secret_id
         case ApplicationSecretFootprint():
             return footprint.key_id
+        case _:
+            raise TypeError(footprint.type)
 
 
 def of_leases(scene: Scene, *names: str) -> list[Thing]:

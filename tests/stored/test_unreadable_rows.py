@@ -24,6 +24,7 @@ from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, BOB, EXISTING, WEB, request
 from tests.stored.stage import STORES, Scene, on_the_store
+from tests.support.kinds import SCHEMAS
 
 ADMIN = request(ADMINISTRATOR)
 LATER_FORM: Mapping[str, Any] = {"Form": 9}
@@ -146,7 +147,7 @@ async def tells_events(scene: Scene) -> None:
 async def lists_without_the_mark(scene: Scene) -> None:
     """By the leases' own rows, when what says that their index rows are in order is a later version's."""
     await scene.service.get_table_client("leases").upsert_entity({"PartitionKey": "aligned", "RowKey": "leases", **LATER_FORM})
-    listed = await TableLeases(scene.service, scene.ports.ids).list(LeaseQuery())
+    listed = await TableLeases(scene.service, scene.ports.ids, SCHEMAS).list(LeaseQuery())
     assert scene.kept.leases["capped"] in {each.id for each in listed.items}
     assert not {each.id for each in listed.items} & {scene.kept.leases[what] for what in ("keyed", "live")}
 

@@ -20,15 +20,13 @@ from shared.core.lease import Lease
 from shared.core.message import Batch
 from shared.core.names import LeaseId
 from shared.core.role import Role, Target
-from shared.core.role_document import read_role, write_role
-from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, secret_target, world
+from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, world
+from tests.support.every_kind import EVERY_KIND, kinds_for
+from tests.support.kinds import read_role, write_role
 
 type Deed = Callable[[World], Awaitable[object]]
 
-TARGETS: dict[str, Target] = {
-    "service principal": principal_target(roles=2, groups=1, ready="token"),
-    "application secret": secret_target(ready="token"),
-}
+TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
 OTHER_TARGET = principal_target(roles=1, groups=0)
 """What the role is changed to."""
 LASTS = 300
@@ -48,7 +46,7 @@ class Verb:
 
 def fresh(target: Target, lag: float = 0.0) -> World:
     """A role and nothing else."""
-    return world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag)
+    return world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag, kinds=kinds_for(target))
 
 
 def with_lease(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:

@@ -14,12 +14,17 @@ from infra import contract
 from shared.broker.reconcile import drift
 from shared.broker.reconcile.reconcile import Result
 from shared.core.audit import Outcome
+from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.lease import State
-from shared.core.role import DEFAULT_TTL, MAX_AZURE_GROUPS, MAX_AZURE_ROLES, TYPE_NAMES
+from shared.core.role import DEFAULT_TTL
+from shared.issuers.application_secret.survey import LeaseSecret
+from shared.issuers.service_principal.schema import MAX_AZURE_GROUPS
+from shared.issuers.service_principal.survey import OwnApplication, OwnAssignment, Recycled
 from shared.kinds.fragment import Fragment
 from shared.triggers.http import groups, issuing, requests
+from shared.wiring.kinds import KINDS
 from tests.fakes.world import role, secret_target, world
-from tests.support import toy_group
+from tests.support import kinds, toy_group
 from tests.triggers.app import App
 
 ROUTES = groups.routes()
@@ -53,12 +58,14 @@ def test_a_new_route_brings_its_part_of_the_contract() -> None:
 def test_a_new_kind_of_credential_brings_its_part_of_the_contract() -> None:
     """Its roles, its credential, and its name wherever kinds are named."""
     told = {"properties": {"whistle": {"type": "string"}}, "required": ["whistle"]}
-    toy = Fragment("toy", "ToyRole", "A toy.", {"colour": {"type": "string"}}, ("colour",), told)
-    schemas = contract.Contract(kinds=(*contract.KINDS, toy)).document()["components"]["schemas"]
+    toy = Fragment("toy", "ToyRole", "A toy.", {"colour": {"type": "string"}}, ("colour",), told, ("toy_in_a_box",))
+    schemas = contract.Contract(kinds=(*(schema.fragment for schema, _ in KINDS), toy)).document()["components"]["schemas"]
     assert {"type", "colour"} == set(schemas["ToyRole"]["required"])
     assert "toy" in schemas["Lease"]["properties"]["type"]["enum"]
     assert "#/components/schemas/ToyRole" == schemas["Role"]["discriminator"]["mapping"]["toy"]
     assert ["toy"] == schemas["Credential"]["oneOf"][-1]["properties"]["type"]["enum"]
+    finding = schemas["Reconciliation"]["properties"]["findings"]["items"]["properties"]
+    assert ["toy_in_a_box", "lease"] == finding["kind"]["enum"][-2:]
 
 
 def test_the_contract_lists_every_call_and_no_other() -> None:
@@ -86,10 +93,11 @@ def test_the_contracts_words_and_limits_are_the_codes() -> None:
     """Where the code says them in one place."""
     principal, lease = SCHEMAS["ServicePrincipalRole"]["properties"], SCHEMAS["Lease"]["properties"]
     assert set(lease["state"]["enum"]) == set(State)
-    assert set(lease["type"]["enum"]) == set(TYPE_NAMES.values())
+    assert set(lease["type"]["enum"]) == {kind.type for kind in kinds.SCHEMAS}
     assert set(SCHEMAS["Event"]["properties"]["outcome"]["enum"]) == set(Outcome)
     finding = SCHEMAS["Reconciliation"]["properties"]["findings"]["items"]["properties"]
-    assert set(finding["kind"]["enum"]) == set(drift.OrphanType)
+    seen = (OwnApplication, OwnAssignment, Recycled, LeaseSecret)
+    assert set(finding["kind"]["enum"]) == {drift.LEASE, *(each.type for each in seen)}
     assert set(finding["result"]["enum"]) == set(Result)
     assert principal["ttl"]["default"] == DEFAULT_TTL
     assert principal["azure_roles"]["maxItems"] == MAX_AZURE_ROLES

@@ -8,21 +8,21 @@ from typing import Any
 
 from shared.broker.ending.sweep import Summary
 from shared.broker.issue.issue import Issued
-from shared.broker.reconcile.drift import OrphanType
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result
 from shared.broker.revoke import Revoking
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.credential import ClientSecretCredential
 from shared.core.errors import Caution, Fault, Forbidden
 from shared.core.lease import Holder, State
 from shared.core.ports.page import Page
 from shared.core.secret import Secret
+from shared.kinds.client_secret import ClientSecretCredential
 from shared.triggers.http import audit, leases, operator, responses, whoami
 from shared.triggers.http.problem import FAULT
 from shared.triggers.http.shape import time
 from tests.contract.stores import lease as sample
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, TENANT, WEB, guid, role
+from tests.support.kinds import SCHEMAS
 
 LEASE = replace(sample(), metadata={"run": "7"})
 TOLD = {
@@ -90,9 +90,9 @@ def test_an_issue_hands_out_lease_and_credential() -> None:
 
 def test_a_role_is_told_with_its_name_and_with_warnings_if_there_are_any() -> None:
     """Its document is as it was written."""
-    plain = responses.role(role())
+    plain = responses.role(SCHEMAS, role())
     assert ("web", False) == (plain["name"], "warnings" in plain)
-    warned = responses.role(role(), [Caution("a", "b", "c")])
+    warned = responses.role(SCHEMAS, role(), [Caution("a", "b", "c")])
     assert plain | {"warnings": [{"path": "a", "code": "b", "message": "c"}]} == warned
 
 
@@ -166,7 +166,7 @@ def test_what_was_done_to_many_is_told_in_numbers() -> None:
 
 def test_a_reconciliation_tells_its_first_thousand_findings_and_how_many_there_are() -> None:
     """Each by what it is, whose, and what became of it."""
-    found = Finding(OrphanType.ASSIGNMENT, LEASE.id, "n", Result.FAILED, "azure_refused")
+    found = Finding("assignment", LEASE.id, "n", Result.FAILED, "azure_refused")
     told = {"kind": "assignment", "lease": LEASE.id, "name": "n", "result": "failed", "error": "azure_refused"}
     done = operator.RECONCILED.write((Reconciliation((found,), ("somewhere",)), False))
     assert {"dry_run": False, "found": 1, "findings": [told], "unread": ["somewhere"]} == done

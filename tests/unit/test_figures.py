@@ -22,12 +22,13 @@ from shared.cloud.entra import identity, keys, probe, unverified_token, verifier
 from shared.cloud.entra.keys import KeyPolicy
 from shared.cloud.graph import batch
 from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
-from shared.core import condition, idempotency_key, lease, message, names, role, role_document, role_rules
+from shared.core import azure_role, condition, idempotency_key, lease, message, names, role
 from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
 from shared.issuers.service_principal import issuer as service_principal
+from shared.issuers.service_principal import schema as service_principal_schema
 from shared.issuers.service_principal import undo
-from shared.kinds import client_secret
+from shared.kinds import client_secret, kind, role_document
 from shared.resilience import rate_limit, retry
 from shared.resilience.rate_limit import Limit
 from shared.triggers.http import audit, dialect, edge, issuing, leases, operator, problem, requests
@@ -39,7 +40,6 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_LAST_CALL": timedelta(seconds=30),
         "_TOLD_WITHIN": timedelta(minutes=10),
         "_PAGE": 1000,
-        "_MOST_SUSPECTS": 200,
         "_SECONDS": 60.0,
     },
     enqueue: {"FEW": 32, "TOGETHER": 16, "_AT_ONCE": 4},
@@ -108,11 +108,11 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "DEFAULT_TTL": 900,
         "DEFAULT_MAX_TTL": 14_400,
         "MAX_TTL": 2_592_000,
-        "MAX_AZURE_ROLES": 32,
-        "MAX_AZURE_GROUPS": 32,
     },
-    role_document: {"MAX_BOUND": 256, "MAX_CONDITION": 8192, "MAX_LIVE": 1_000_000, "MAX_TAGS": 16},
-    role_rules: {"LONGEST_PERSONAL": 53},
+    kind: {"SUSPECTS": 200},
+    azure_role: {"MAX_AZURE_ROLES": 32},
+    role_document: {"MAX_BOUND": 256, "MAX_LIVE": 1_000_000},
+    service_principal_schema: {"MAX_AZURE_GROUPS": 32, "MAX_CONDITION": 8192, "MAX_TAGS": 16, "LONGEST_PERSONAL": 53},
     application_secret: {
         "_COUNTING": 5.0,
         "MOST_CREDENTIALS": 600,

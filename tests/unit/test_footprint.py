@@ -8,18 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.core.footprint import (
-    ApplicationSecretFootprint,
-    Assignment,
-    Footprint,
-    ServicePrincipalFootprint,
-    combined,
-    read_footprint,
-    remains,
-    write_footprint,
-)
+from shared.core.footprint import Assignment, Footprint
 from shared.core.names import ObjectId
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from shared.kinds.registry import UnknownKind
 from tests.fakes.world import EXISTING, GROUPS, SCOPES, guid
+from tests.support.kinds import SCHEMAS
 
 identities = some.none() | some.uuids().map(lambda value: ObjectId(str(value)))
 assignments = some.builds(Assignment, some.sampled_from(SCOPES), some.uuids().map(str))
@@ -33,22 +28,21 @@ footprints: some.SearchStrategy[Footprint] = some.builds(
     identities,
     identities,
     identities,
-    some.booleans(),
     some.lists(some.uuids().map(str)).map(tuple),
     some.lists(some.uuids().map(lambda value: ObjectId(str(value)))).map(tuple),
-) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities, some.booleans())
+) | some.builds(ApplicationSecretFootprint, some.just(EXISTING), some.text(min_size=1), identities)
 
 
 @given(footprints)
 def test_a_footprint_reads_back_from_json(footprint: Footprint) -> None:
     """Nothing is lost on the way through storage."""
-    assert footprint == read_footprint(json.loads(json.dumps(write_footprint(footprint))))
+    assert footprint == SCHEMAS.read_footprint(json.loads(json.dumps(SCHEMAS.write_footprint(footprint))))
 
 
 def test_a_footprint_of_a_later_version_is_refused() -> None:
     """Undoing half of it would be worse than waiting."""
-    with pytest.raises(ValueError, match="from a later version"):
-        read_footprint({"type": "database_user"})
+    with pytest.raises(UnknownKind, match="from a later version"):
+        SCHEMAS.read_footprint({"type": "database_user"})
 
 
 def test_a_stored_footprint_reads_for_ever() -> None:
@@ -66,7 +60,7 @@ def test_a_stored_footprint_reads_for_ever() -> None:
     expected = ServicePrincipalFootprint(
         "leasehold-web.01", (Assignment(SCOPES[0], "n"),), (GROUPS[0],), purge=True, application_id=guid(5)
     )
-    assert expected == read_footprint(stored)
+    assert expected == SCHEMAS.read_footprint(stored)
 
 
 def test_two_footprints_of_a_lease_combine_to_what_either_knows() -> None:
@@ -74,15 +68,7 @@ def test_two_footprints_of_a_lease_combine_to_what_either_knows() -> None:
     one = ServicePrincipalFootprint("x", purge=False, application_id=guid(1), app_id=guid(2))
     other = ServicePrincipalFootprint("x", purge=False, principal_id=guid(3))
     expected = ServicePrincipalFootprint("x", (), (), purge=False, application_id=guid(1), app_id=guid(2), principal_id=guid(3))
-    assert [expected, expected] == [combined(one, other), combined(other, one)]
-
-
-@pytest.mark.parametrize("doubtful", [0, 1])
-def test_that_there_may_be_several_secrets_is_never_forgotten(doubtful: int) -> None:
-    """Whichever of the two knows it."""
-    pair = [ApplicationSecretFootprint(EXISTING, "x", guid(1)), ApplicationSecretFootprint(EXISTING, "x", guid(1))]
-    pair[doubtful] = replace(pair[doubtful], maybe_more_secrets=True)
-    assert combined(*pair).maybe_more_secrets
+    assert [expected, expected] == [SCHEMAS.combined(one, other), SCHEMAS.combined(other, one)]
 
 
 @pytest.mark.parametrize("knowing", [0, 1])
@@ -91,7 +77,12 @@ def test_what_is_gone_or_was_never_made_is_not_forgotten(knowing: int, what: dic
     """Whichever of the two knows it."""
     pair = [ServicePrincipalFootprint("x"), ServicePrincipalFootprint("x")]
     pair[knowing] = replace(pair[knowing], **what)
-    assert combined(*pair) == pair[knowing]
+    assert SCHEMAS.combined(*pair) == pair[knowing]
+
+
+def remains(footprint: Footprint) -> tuple[str, ...]:
+    """What an operator reads of it."""
+    return SCHEMAS.of(footprint).schema.remains(footprint)
 
 
 def test_what_remains_is_told_by_name() -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import ATTEMPTS_UNTIL_STUCK, Cause, Holder, IllegalMove, Lease, State
 from shared.core.names import LeaseId
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.clock import START
 from tests.fakes.world import ALICE, TENANT
 
@@ -47,7 +47,7 @@ MOVES: dict[str, tuple[Callable[[Lease], Lease], set[State]]] = {
     "activated": (lambda lease: lease.activated(NOW, ready=False), {State.PLANNED}),
     "renewed": (lambda lease: lease.renewed(NOW + after(60)), {State.ACTIVE}),
     "reissuing": (lambda lease: lease.rotating(NOW + after(60)), {State.ACTIVE}),
-    "reissued": (lambda lease: lease.rotated(lease.footprint, NOW, ready=True), {State.ACTIVE}),
+    "reissued": (lambda lease: lease.rotated(lease.footprint, NOW, ready=True, maybe_more_secrets=False), {State.ACTIVE}),
     "let_go": (lambda lease: lease.force_ended(NOW, timedelta(days=7)), {State.ENDING, State.STUCK}),
     "ending": (lambda lease: lease.ending(Cause.REVOKED, NOW, NOW), set(State) - {State.ENDED}),
     "looked_at_again": (lambda lease: lease.looked_at_again(NOW), {State.ENDING, State.STUCK}),
@@ -196,9 +196,9 @@ def test_nobody_is_said_to_hold_a_lease_that_has_ended() -> None:
 def test_a_lease_that_gets_a_fresh_secret_may_have_several_until_it_is_sure() -> None:
     """And absence is not believed before its worker has given up."""
     begun = ACTIVE.rotating(NOW + after(60))
-    assert (True, 1, NOW + after(60)) == (begun.footprint.maybe_more_secrets, begun.rotations, begun.made_by)
-    done = begun.rotated(ACTIVE.footprint, NOW, ready=False)
-    assert (False, None, NOW) == (done.footprint.maybe_more_secrets, done.rotating_until, done.made_by)
+    assert (True, 1, NOW + after(60)) == (begun.maybe_more_secrets, begun.rotations, begun.made_by)
+    done = begun.rotated(ACTIVE.footprint, NOW, ready=False, maybe_more_secrets=False)
+    assert (False, None, NOW) == (done.maybe_more_secrets, done.rotating_until, done.made_by)
     assert begun.due_at == ACTIVE.due_at == done.due_at
 
 

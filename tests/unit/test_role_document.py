@@ -7,23 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from shared.core.azure_role import AzureRole, common_subscription
 from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.plain_text import is_plain
-from shared.core.role import (
-    MAX_TTL,
-    MIN_TTL,
-    ApplicationSecretTarget,
-    AzureRole,
-    Bounds,
-    Role,
-    ServicePrincipalTarget,
-    Target,
-    common_subscription,
-)
-from shared.core.role_document import read_role, write_role
-from shared.core.stored_role import restore_role, store_role
+from shared.core.role import MAX_TTL, MIN_TTL, Bounds, Role, Target
+from shared.issuers.application_secret.schema import ApplicationSecretTarget
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, WEB, guid
+from tests.support.kinds import read_role, restore_role, store_role, write_role
 
 DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
 SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id": EXISTING}
@@ -63,11 +55,11 @@ targets: some.SearchStrategy[Target] = some.one_of(principals, secrets)
 def roles(draw: some.DrawFn) -> Role:
     """Any role that could have been written."""
     most = draw(some.integers(MIN_TTL, MAX_TTL))
-    maybe_more_secrets = some.frozensets(identities, max_size=4)
+    identity_sets = some.frozensets(identities, max_size=4)
     return Role(
         name=WEB,
         target=draw(targets),
-        bounds=Bounds(draw(maybe_more_secrets), draw(maybe_more_secrets), draw(some.frozensets(names, max_size=4))),
+        bounds=Bounds(draw(identity_sets), draw(identity_sets), draw(some.frozensets(names, max_size=4))),
         ttl=draw(some.integers(MIN_TTL, most)),
         max_ttl=most,
         renewable=draw(some.booleans()),

@@ -9,8 +9,8 @@ from dataclasses import asdict
 
 import pytest
 
-from shared.core.credential import ClientSecretCredential
 from shared.core.secret import Secret
+from shared.kinds.client_secret import ClientSecretCredential
 from tests.fakes.world import guid
 
 TEXT = "hunter2~very~secret"

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.core import role_rules
 from shared.core.access.decide import Denied, decide
 from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
-from shared.core.role import ApplicationSecretTarget, Bounds, Role, ServicePrincipalTarget, UnknownTarget
-from shared.core.role_document import read_role, write_role
-from shared.core.stored_role import restore_role, store_role
+from shared.core.role import Bounds, Role, UnknownTarget
+from shared.issuers.application_secret.schema import ApplicationSecretTarget
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
+from shared.kinds import role_rules
 from tests.fakes.world import ALICE, GROUPS, SCOPES, TENANT, WEB, application, guid, principal_target, role, secret_target
+from tests.support.kinds import read_role, restore_role, store_role, write_role
 
 anything: some.SearchStrategy[Any] = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False) | some.text(),
@@ -34,7 +35,7 @@ def no_tags(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(judged.target, ServicePrincipalTarget) and judged.target.tags:
             yield Fault("tags", "are not taken any more")
 
-    monkeypatch.setattr("shared.core.role_document.RULES", (*role_rules.RULES, without_tags))
+    monkeypatch.setattr("shared.kinds.role_document.RULES", (*role_rules.RULES, without_tags))
 
 
 def test_what_keeps_the_rules_is_not_outdated() -> None:

@@ -18,17 +18,18 @@ from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.storage.queues import StorageRevocations
 from shared.core.errors import Misconfigured
-from shared.core.footprint import ApplicationSecretFootprint, Footprint, ServicePrincipalFootprint
+from shared.core.footprint import Footprint
 from shared.core.message import Batch
 from shared.core.names import LeaseId, ObjectId
-from shared.core.role import ApplicationSecretTarget, ServicePrincipalTarget, Target
+from shared.core.role import Target
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint, ApplicationSecretTarget
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.kinds.kind import Issuer
 from shared.resilience.outages import Outages, Service
 from shared.resilience.retry import Retry
 from shared.wiring import root
-from shared.wiring.kinds import IssuersByType
 from shared.wiring.lazy import lazy
 from shared.wiring.root import Composition, challenge_of
 from tests.fakes.calls import Calls
@@ -96,16 +97,14 @@ async def test_every_kind_of_target_and_footprint_has_its_issuer() -> None:
         (principal_target(), ServicePrincipalFootprint("u", ()), ServicePrincipalIssuer),
         (secret_target(), ApplicationSecretFootprint(guid(1), "s"), ApplicationSecretIssuer),
     ]
+    kinds = composition.ports.kinds
     for target, footprint, kind in made:
-        issuer = composition.ports.issuers.for_target(target)
-        assert isinstance(behind(issuer), kind)
-        assert issuer is composition.ports.issuers.for_footprint(footprint)
-        assert issuer is composition.ports.issuers.for_target(role(target).target)
-    issuers = composition.ports.issuers
-    assert isinstance(issuers, IssuersByType)
-    assert {type(each) for each in issuers.by_type} == {type}
-    assert {ServicePrincipalTarget, ApplicationSecretTarget} < set(issuers.by_type)
-    secrets = behind(issuers.for_target(secret_target()))
+        issuer = kinds.of(target).issuer
+        assert isinstance(issuer, kind)
+        assert issuer is kinds.of(footprint).issuer
+        assert issuer is kinds.of(role(target)).issuer
+    assert {ServicePrincipalTarget.type, ApplicationSecretTarget.type} == {each.type for each in kinds}
+    secrets = kinds.of(secret_target()).issuer
     assert isinstance(secrets, ApplicationSecretIssuer)
     assert secrets.protected == {ObjectId(CLIENT), ObjectId(OTHER)}
     await composition.azure.client.aclose()
@@ -222,7 +221,7 @@ async def test_every_part_is_wired_to_what_the_settings_say() -> None:
     assert behind(composition.ports.inventory) is azure.inventory
     assert [Graph, Arm, Retry] == [type(each) for each in (azure.graph, azure.arm, azure.retry)]
     assert "https://graph.microsoft.com/v1.0" == azure.graph_calls.base_url
-    minting = behind(composition.ports.issuers.for_target(principal_target()))
+    minting = composition.ports.kinds.of(principal_target()).issuer
     assert isinstance(minting, ServicePrincipalIssuer)
     assert (azure.graph, azure.arm) == (minting.directory, minting.authorization)
     assert (azure.probe, azure.retry) == (minting.probe, minting.retry)

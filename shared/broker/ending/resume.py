@@ -87,7 +87,11 @@ async def _any_waiting(ports: Ports) -> Lease | None:
     waiting = [lease_id async for lease_id in _waiting(ports)]
     for _ in range(min(_PICKS, len(waiting))):
         lease = await ports.leases.get(waiting[int(ports.ids.jitter() * len(waiting))])
-        if lease is not None and _waits(lease, ports) and ports.outages.concern(lease.footprint):
+        if (
+            lease is not None
+            and _waits(lease, ports)
+            and ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
+        ):
             return lease
     return None
 

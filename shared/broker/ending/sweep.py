@@ -17,7 +17,6 @@ from shared.broker.ending.resume import probe_outage
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Ports
 from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
-from shared.core.footprint import principals_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.message import Batch
 from shared.core.names import LeaseId
@@ -187,7 +186,7 @@ class _Round:
 
     async def _prune(self, lease: Lease) -> str:
         # First: the lease's record is what tells whom it has made.
-        if made := principals_of(lease.footprint):
+        if made := self._ports.kinds.of(lease.footprint).schema.principals(lease.footprint):
             await self._ports.leased.forget(made)
         await self._ports.leases.remove(lease)
         return "pruned"

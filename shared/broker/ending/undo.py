@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ports import Ports
@@ -14,6 +15,17 @@ from shared.core.lease import Cause, Lease, State
 from shared.resilience.priority import answer_deadline
 
 log = logging.getLogger(__name__)
+
+
+class Maker(Enum):
+    """Who has made what is to be undone: so it is known what its absence means."""
+
+    MAYBE_ANOTHER = auto()
+    """Another worker may still be at it, up to the lease's ``made_by``."""
+    THIS_WORKER = auto()
+    """This worker, which has stopped."""
+    THIS_WORKER_MADE_NOTHING = auto()
+    """This worker, which has learned no id: most likely nothing is there, and nobody waits for it to appear."""
 
 
 async def claim(ports: Ports, lease: Lease, cause: Cause) -> LeaseLock:
@@ -31,23 +43,22 @@ async def undo(
     *,
     request_id: str,
     within: float,
-    young: bool | None = None,
-    maker: bool = False,
+    maker: Maker = Maker.MAYBE_ANOTHER,
     otherwise_due: datetime | None = None,
 ) -> Lease:
-    """Undoes the footprint of a claimed lease; gives the lease as it then stands.
+    """Undoes the footprint of a claimed lease. Returns the lease as it then stands.
 
-    ENDED when nothing is left; ENDING or STUCK when Azure refused (due again later), when something was absent that may
-    only not have replicated yet, or when somebody else may be at work making it, who is not the caller (``maker``).
-    Whoever tries before the lease is due says when it was (``otherwise_due``): if Azure does not answer, it is so again. Raises
-    ``LostRace`` when another worker took over, ``Upstream`` when storage fails.
+    It is ENDED if nothing is left. It is ENDING or STUCK, and due again later, if Azure refused, if something was absent that
+    may only not have replicated yet, or if another worker may still be making it. A worker that tries before the lease is due
+    says when it was due (``otherwise_due``): if Azure does not answer, the lease is due then again. Raises ``LostRace`` if
+    another worker has taken the lease over, ``Upstream`` if storage fails.
     """
     fresh = ports.now() < _settled(ports, lock.lease)
-    being_made = not maker and ports.now() < lock.lease.made_by
+    being_made = maker is Maker.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
     until = ports.within(within)
     try:
         with answer_deadline(until):
-            found_all = await _undo(ports, lock, until, young=fresh if young is None else young)
+            found_all = await _undo(ports, lock, until, fresh=fresh and maker is not Maker.THIS_WORKER_MADE_NOTHING)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain):
             return await postpone(ports, lock, failure.brief(), (otherwise_due - ports.now()).total_seconds())
@@ -55,20 +66,27 @@ async def undo(
     if being_made or (fresh and not found_all):
         return await lock.release(lambda lease: lease.looked_at_again(_settled(ports, lease)))
     if ports.now() >= lock.lease.due_at:
-        # This worker has stood still for longer than its hold: is the lease still its own?
+        # This worker has stood still for longer than its lock lasts: is the lease still its own?
         await lock.move(lambda lease: lease.locked_until(lock.until()))
-    # Told before it is moved: a death in between tells it twice rather than never. Nobody else comes in between: the lease is
-    # held, and whoever finds it so leaves it alone.
+    # Audited before it is moved: a death in between audits it twice rather than never. No other worker comes in between: the
+    # lease is locked, and a worker that finds it locked leaves it alone.
     await ports.audit.record(_event(ports, lock.lease, Outcome.DONE, request_id))
     return await lock.release(lambda lease: lease.ended(ports.now(), ports.timing.retention))
 
 
-async def _undo(ports: Ports, lock: LeaseLock, deadline: float, *, young: bool) -> bool:
-    issuer = ports.issuers.for_footprint(lock.lease.footprint)
-    located = await issuer.locate(lock.lease.footprint, young=young, deadline=deadline)
+async def _undo(ports: Ports, lock: LeaseLock, deadline: float, *, fresh: bool) -> bool:
+    issuer = ports.kinds.of(lock.lease.footprint).issuer
+    located = await issuer.locate(lock.lease.footprint, fresh=fresh, deadline=deadline)
     if located != lock.lease.footprint:
         await lock.move(lambda lease: lease.knowing(located))
-    return await issuer.undo(located, young=young, deadline=deadline, again=_again(ports, lock), note=lock.note)
+    return await issuer.undo(
+        located,
+        fresh=fresh,
+        deadline=deadline,
+        maybe_more=lock.lease.maybe_more_secrets,
+        again=_again(ports, lock),
+        note=lock.note,
+    )
 
 
 async def _failed(ports: Ports, lock: LeaseLock, failure: Upstream | Misconfigured, request_id: str) -> Lease:

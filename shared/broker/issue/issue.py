@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.broker.access import role_and_generation
-from shared.broker.applications import look_again_at
 from shared.broker.ending.lease_lock import LeaseLock
-from shared.broker.ending.undo import undo
+from shared.broker.ending.undo import Maker, undo
 from shared.broker.issue.admission import admit
+from shared.broker.issue.mint import Minting
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again_of
+from shared.broker.reconcile.watched import look_again_at
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.credential import Credential
 from shared.core.errors import (
@@ -30,13 +31,12 @@ from shared.core.errors import (
     Throttled,
     Unreadable,
 )
-from shared.core.footprint import Footprint, combined, principals_of
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.role import MIN_TTL, Role
-from shared.core.target_digest import target_digest
-from shared.kinds.kind import Issuer, Order
+from shared.kinds.kind import Order
+from shared.kinds.target_digest import target_digest
 from shared.resilience.priority import in_background, limit_deadline
 from shared.resilience.tasks import both
 
@@ -85,15 +85,15 @@ async def issue(
         order = replace(order, deadline=min(order.deadline, deadline))
     async with LeaseLock(ports, await ports.leases.open(planned, key)) as lock:
         await _look_again(ports, lock, role)
-        attempt = _Attempt(ports, actor, order, lock, planned.footprint, planned.footprint)
+        attempt = _Attempt(ports, actor, lock, Minting(ports.kinds.of(role), order, planned.footprint))
         try:
             return await attempt.carry_out()
         except LostRace as lost:
             await attempt.clean_up()
             raise Interrupted from lost
         except Rejected as refused:
-            # Refused before anything was made.
-            await lock.forget()
+            # Refused before anything was made, or once something was prepared that the credential cannot be added to.
+            await (lock.forget() if attempt.has_made_nothing else attempt.clean_up())
             await _look_at_role(ports, actor, role, refused)
             withhold_faults(actor.caller, refused)
             raise
@@ -119,13 +119,14 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: Ide
     ttl = _ttl(role, wanted)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
-    order = Order(lease_id, role.target, now + longest + SECRET_SLACK, ports.within(ports.timing.mint))
+    holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
+    order = Order(lease_id, holder, role.target, now + longest + SECRET_SLACK, ports.within(ports.timing.mint))
     lease = Lease(
         id=lease_id,
         type=role.type,
         state=State.PLANNED,
-        holder=Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name),
-        footprint=ports.issuers.for_target(role.target).plan(order),
+        holder=holder,
+        footprint=ports.kinds.of(role).issuer.plan(order),
         planned_at=now,
         issued_at=now,
         expires_at=now + timedelta(seconds=ttl),
@@ -138,7 +139,7 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: Ide
         metadata=wanted.metadata,
         reason=wanted.reason,
         key=key.digest if key else "",
-        target_digest=target_digest(role.target),
+        target_digest=target_digest(ports.kinds, role.target),
     )
     return order, lease
 
@@ -170,30 +171,32 @@ async def _look_again(ports: Ports, lock: LeaseLock, role: Role) -> None:
 
 @dataclass(slots=True)
 class _Attempt:
-    """One go at minting; knows what it has learned when it fails half-way."""
+    """One go at issuing."""
 
     ports: Ports
     actor: Actor
-    order: Order
     lock: LeaseLock
-    planned: Footprint
-    learned: Footprint
-
-    @property
-    def issuer(self) -> Issuer:
-        return self.ports.issuers.for_target(self.order.target)
+    minting: Minting
 
     async def carry_out(self) -> Issued:
+        kind, order = self.minting.kind, self.minting.order
         with limit_deadline(self.ports.within(self.ports.timing.throttled)):
-            minted = await self.issuer.mint(self.order, self.learned, self._note)
+            credential = await self.minting.run()
+        ready = order.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
+        learned = self.minting.learned
         # Before the credential leaves: what it signs in as must never be taken for a caller.
-        await self.ports.leased.note(principals_of(minted.footprint), self.order.lease_id)
-        lease = await self.lock.release(lambda it: it.knowing(minted.footprint).activated(self.ports.now(), ready=minted.ready))
+        await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
+        lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
         told = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
         _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
-        return Issued(lease, minted.credential)
+        return Issued(lease, credential)
+
+    @property
+    def has_made_nothing(self) -> bool:
+        """Whether no id was learned: if anything was made, its answer was lost."""
+        return self.minting.learned == self.minting.planned
 
     async def leave(self) -> None:
         """To the sweep, ending already: deleting would be throttled as well, and the caller is to come back, not to wait."""
@@ -201,7 +204,7 @@ class _Attempt:
             if await self._claimed() is None:
                 await self.clean_up()
         except LeaseholdError:
-            log.warning("lease %s is left to the sweep as it stands", self.order.lease_id, exc_info=True)
+            log.warning("lease %s is left to the sweep as it stands", self.lock.lease.id, exc_info=True)
 
     async def clean_up(self) -> None:
         """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
@@ -210,33 +213,31 @@ class _Attempt:
             with in_background():
                 await self._end()
         except LeaseholdError:
-            log.warning("lease %s is left to the sweep", self.order.lease_id, exc_info=True)
+            log.warning("lease %s is left to the sweep", self.lock.lease.id, exc_info=True)
 
     async def _end(self) -> None:
         if (lease := await self._claimed()) is None:
             # Ended already, by a worker that may not have found all that was made here, and has deleted the rest just now.
             # No other worker looks again before the reconciliation: so this one is as patient as a sweep.
             deadline = self.ports.within(self.ports.timing.sweep_undo)
-            await self.issuer.undo(self.learned, young=True, deadline=deadline, again=True)
+            await self.minting.kind.issuer.undo(self.minting.learned, fresh=True, deadline=deadline, again=True)
             return
-        # With no id learned there is most likely nothing, and nobody is kept waiting for it to appear.
-        young = None if self.learned != self.planned else False
+        maker = Maker.THIS_WORKER_MADE_NOTHING if self.has_made_nothing else Maker.THIS_WORKER
         async with LeaseLock(self.ports, lease) as lock:
-            await undo(
-                self.ports, lock, request_id=self.actor.id, within=self.ports.timing.inline_undo, young=young, maker=True
-            )
+            within = self.ports.timing.inline_undo
+            await undo(self.ports, lock, request_id=self.actor.id, within=within, maker=maker)
 
     async def _claimed(self) -> Lease | None:
-        """The lease, ending and told what was learned here; ``None`` when it has ended.
+        """The lease, ending, with what was learned here; ``None`` if it has ended.
 
-        Whoever has moved it meanwhile may know less, and is relieved of it.
+        Another worker that has moved it meanwhile may know less, and is relieved of it.
         """
         lock = self.lock
         for _ in range(_TRIES):
             try:
                 return await lock.release(self._failed)
             except LostRace:
-                stored = await self.ports.leases.get(self.order.lease_id)
+                stored = await self.ports.leases.get(self.lock.lease.id)
                 if stored is None or not stored.state.is_live:
                     return None
                 if stored.state is State.ACTIVE and stored.rotations:
@@ -245,8 +246,5 @@ class _Attempt:
         raise LostRace
 
     def _failed(self, lease: Lease) -> Lease:
-        learned = combined(self.learned, lease.footprint)
+        learned = self.ports.kinds.combined(self.minting.learned, lease.footprint)
         return lease.knowing(learned).ending(Cause.FAILED, self.ports.now(), self.lock.until())
-
-    def _note(self, footprint: Footprint) -> None:
-        self.learned = footprint

@@ -12,16 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.broker.applications import look_again_at
 from shared.broker.issue.issue import SECRET_SLACK, Issued
 from shared.broker.ports import Actor, Ports
+from shared.broker.reconcile.watched import look_again_at
 from shared.broker.rules import require_same_target, withhold_faults
 from shared.core.credential import Credential
 from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
-from shared.core.footprint import Footprint, in_doubt, principals_of
+from shared.core.footprint import Footprint
 from shared.core.lease import Lease, State
+from shared.core.names import ObjectId
 from shared.core.role import Role
-from shared.kinds.kind import Issuer, SecretOrder
+from shared.kinds.kind import Kind, Order
 from shared.resilience.heartbeat import Heartbeat
 from shared.resilience.tasks import both
 
@@ -45,10 +46,16 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
     ``LostRace`` when somebody else came first or the lease has ended, ``Upstream`` when the secret cannot be made; a secret of
     its own making is then removed, at the latest with the lease.
     """
-    said = require_same_target(lease, role)
-    young = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
-    order = SecretOrder(
-        lease.id, lease.max_expires_at + SECRET_SLACK, young, ports.within(ports.timing.rotation / _USED_OF_A_ROTATION)
+    said = require_same_target(ports, lease, role)
+    fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
+    order = Order(
+        lease.id,
+        lease.holder,
+        role.target,
+        lease.max_expires_at + SECRET_SLACK,
+        ports.within(ports.timing.rotation / _USED_OF_A_ROTATION),
+        rotating=True,
+        fresh=fresh,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
     rotation = _Rotation(ports, actor, order, said, lease, marked, prove_until if role.target.ready == "token" else None)
@@ -76,39 +83,50 @@ class _Rotation:
 
     ports: Ports
     actor: Actor
-    order: SecretOrder
+    order: Order
     said: str
     before: Lease
     lease: Lease
     prove_until: float | None
-    learned: Footprint | None = field(default=None)
+    learned: ObjectId | None = field(default=None)
 
     @property
-    def issuer(self) -> Issuer:
-        return self.ports.issuers.for_footprint(self.lease.footprint)
+    def kind(self) -> Kind:
+        return self.ports.kinds.of(self.lease.footprint)
 
     async def carry_out(self) -> Issued:
         # Again, for leases that an older version has issued: it noted nobody.
-        await self.ports.leased.note(principals_of(self.lease.footprint), self.lease.id)
-        minted = await self.issuer.credential(self.order, self.lease.footprint, self._note)
+        await self.ports.leased.note(self.kind.schema.principals(self.lease.footprint), self.lease.id)
+        minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
         ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
-        alone = await self.issuer.remove_former(self.order, self.before.footprint, keeping=minted.footprint)
+        alone = await self.kind.issuer.remove_former(
+            self.order,
+            self.before.footprint,
+            maybe_more=self.before.maybe_more_secrets,
+            keeping=minted.credential_id,
+        )
         # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
         told = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
         _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(self.lease.id.role))
         if self.lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         # Who took over from a worker that gave no sign of life cannot know what that one may still make.
-        footprint = in_doubt(minted.footprint, maybe_more_secrets=not alone)
-        lease = await self._store(lambda it: it.rotated(footprint, max(self.before.made_by, self.ports.now()), ready=ready))
+        footprint = self._holding(minted.credential_id)
+        made_by = max(self.before.made_by, self.ports.now())
+        lease = await self._store(lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone))
         return Issued(lease, minted.credential)
+
+    def _holding(self, credential_id: ObjectId | None) -> Footprint:
+        """The lease's footprint with that credential."""
+        footprint = self.lease.footprint
+        return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
 
     async def _prove(self, credential: Credential, until: float) -> bool:
         """Takes longer than a turn, which is renewed for as long; a worker that dies meanwhile keeps the next one no longer."""
         what = f"the rotation on lease {self.lease.id}"
         heartbeat = Heartbeat(self.ports.clock, self.ports.timing.rotation / 3, self._renew, what)
         try:
-            ready = await self.issuer.prove(credential, deadline=until)
+            ready = await self.kind.issuer.prove(credential, deadline=until)
         finally:
             await heartbeat.stop()
         await self._renew()
@@ -123,7 +141,7 @@ class _Rotation:
         """As far as possible at once; what stays goes with the lease. Whether that is known to have ended meanwhile."""
         try:
             if self.learned is not None:
-                await self.issuer.remove_former(self.order, in_doubt(self.learned, maybe_more_secrets=False))
+                await self.kind.issuer.remove_former(self.order, self._holding(self.learned), maybe_more=False)
             try:
                 await self._store(Lease.rotation_given_up)
             except LostRace:
@@ -145,5 +163,5 @@ class _Rotation:
                 stored = await self.ports.leases.get(self.lease.id)
         raise LostRace
 
-    def _note(self, footprint: Footprint) -> None:
-        self.learned = footprint
+    def _note(self, credential_id: ObjectId) -> None:
+        self.learned = credential_id

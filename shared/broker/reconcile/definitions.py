@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from shared.broker.ports import Ports
 from shared.broker.reconcile.stored_roles import note
+from shared.core.azure_role import AzureRole
 from shared.core.definition import Powers, read_at
 from shared.core.errors import Absent, DefinitionGone, Refused, Upstream
-from shared.core.role import AzureRole, Role, ServicePrincipalTarget
+from shared.core.role import Role
 
 log = logging.getLogger(__name__)
 
@@ -43,19 +44,20 @@ async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unrea
     """
     known = {
         definition_id: found
-        for definition_id, places in _places(roles).items()
+        for definition_id, places in _places(ports, roles).items()
         if (found := await _read(ports, definition_id, places, unread)) is not None
     }
     for role in roles:
-        now = tuple(_now(each, known.get(each.definition_id)) for each in _roles(role))
-        if isinstance(role.target, ServicePrincipalTarget) and now != role.target.azure_roles:
-            await _note(ports, request_id, role, replace(role.target, azure_roles=now))
+        before = _roles(ports, role)
+        now = tuple(_now(each, known.get(each.definition_id)) for each in before)
+        if now != before:
+            await _note(ports, request_id, role, before, now)
 
 
-def _places(roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
+def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
     """For each definition the ids under which it can be read: one for each scope where a role assigns it."""
     found: dict[str, dict[str, None]] = {}
-    for each in (each for role in roles for each in _roles(role)):
+    for each in (each for role in roles for each in _roles(ports, role)):
         found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.scope)] = None
     return found
 
@@ -87,13 +89,15 @@ def _now(role: AzureRole, found: _Found | None) -> AzureRole:
     return replace(role, powers=found.powers or role.powers, gone=role.gone or found.powers is None)
 
 
-async def _note(ports: Ports, request_id: str, role: Role, target: ServicePrincipalTarget) -> None:
-    changed = [text for now, before in zip(target.azure_roles, _roles(role), strict=True) if (text := _told(now, before))]
+async def _note(ports: Ports, request_id: str, role: Role, before: tuple[AzureRole, ...], now: tuple[AzureRole, ...]) -> None:
+    changed = [text for new, old in zip(now, before, strict=True) if (text := _told(new, old))]
+    target = ports.kinds.of(role).schema.with_azure_roles(role.target, now)
     await note(ports, request_id, role.with_target(target), _READ, "; ".join(changed))
 
 
-def _roles(role: Role) -> tuple[AzureRole, ...]:
-    return role.target.azure_roles if isinstance(role.target, ServicePrincipalTarget) else ()
+def _roles(ports: Ports, role: Role) -> tuple[AzureRole, ...]:
+    kind = ports.kinds.find(role.type)
+    return kind.schema.azure_roles(role.target) if kind is not None else ()
 
 
 def _told(now: AzureRole, before: AzureRole) -> str:

@@ -8,17 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.broker.applications import look_again
 from shared.broker.counting import count_all
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again
-from shared.broker.reconcile.drift import Drift, Orphan, OrphanType, find_drift
+from shared.broker.reconcile.drift import LEASE, Drift, Orphan, find_drift
 from shared.broker.reconcile.stored_roles import to_look_at
+from shared.broker.reconcile.watched import look_again
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.errors import LostRace, Upstream
-from shared.core.footprint import ServicePrincipalFootprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.resilience.priority import in_background
@@ -53,7 +52,7 @@ class Result(StrEnum):
 class Finding:
     """One thing that was found, in Azure's own ids, and what became of it."""
 
-    kind: OrphanType
+    type: str
     lease: LeaseId
     name: str
     result: Result
@@ -106,9 +105,9 @@ async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dr
 
 def _would(drift: Drift) -> Iterator[Finding]:
     for orphan in drift.orphans:
-        yield Finding(orphan.kind, orphan.lease, orphan.name, Result.WOULD_REMOVE)
+        yield Finding(orphan.type, orphan.lease, orphan.name, Result.WOULD_REMOVE)
     for lease in drift.vanished:
-        yield Finding(OrphanType.LEASE, lease.id, lease.id, Result.WOULD_END)
+        yield Finding(LEASE, lease.id, lease.id, Result.WOULD_END)
 
 
 class _Round:
@@ -154,10 +153,10 @@ class _Round:
 
     async def _undo(self, orphan: Orphan) -> None:
         deadline = self._ports.within(self._ports.timing.sweep_undo)
-        issuer, footprint = self._ports.issuers.for_footprint(orphan.footprint), orphan.footprint
-        if isinstance(footprint, ServicePrincipalFootprint) and orphan.kind is OrphanType.APPLICATION:
-            footprint = await issuer.locate(footprint, young=False, deadline=deadline)
-        await issuer.undo(footprint, young=False, deadline=deadline)
+        issuer, footprint = self._ports.kinds.of(orphan.footprint).issuer, orphan.footprint
+        if orphan.is_whole:
+            footprint = await issuer.locate(footprint, fresh=False, deadline=deadline)
+        await issuer.undo(footprint, fresh=False, deadline=deadline)
 
     async def _end(self, lease: Lease) -> Result:
         async with await claim(self._ports, lease, Cause.VANISHED) as lock:
@@ -166,15 +165,15 @@ class _Round:
         return Result.ENDED if ended.state is State.ENDED else Result.LEFT
 
     async def _tell(self, orphan: Orphan, failure: Upstream | None = None) -> None:
-        said = f"{orphan.kind} {orphan.name}"
+        said = f"{orphan.type} {orphan.name}"
         event = _event(self._ports, self._request_id, self._caller, reason=said, lease=orphan.lease, failure=failure)
         await self._ports.audit.record(event)
 
 
 def _finding(item: Orphan | Lease, result: Result, error: str = "") -> Finding:
     if isinstance(item, Orphan):
-        return Finding(item.kind, item.lease, item.name, result, error)
-    return Finding(OrphanType.LEASE, item.id, item.id, result, error)
+        return Finding(item.type, item.lease, item.name, result, error)
+    return Finding(LEASE, item.id, item.id, result, error)
 
 
 def _event(

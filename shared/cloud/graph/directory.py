@@ -10,7 +10,15 @@ from urllib.parse import quote
 
 from shared.cloud.graph.calls import GraphCalls, document_of, object_id_in, text_in
 from shared.core import ownership
-from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
+from shared.core.directory import (
+    PERSONAL_AUDIENCES,
+    ApplicationIds,
+    ExistingApplication,
+    FoundGroup,
+    HeldCredentials,
+    NewApplication,
+    NewSecret,
+)
 from shared.core.errors import (
     Absent,
     AlreadyExists,
@@ -22,7 +30,6 @@ from shared.core.errors import (
     Upstream,
 )
 from shared.core.names import ObjectId
-from shared.core.role import PERSONAL_AUDIENCES
 from shared.core.secret import Secret
 
 _CREATED = 201

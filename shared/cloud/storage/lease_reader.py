@@ -17,11 +17,12 @@ from shared.cloud.storage.lease_rows import indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
-from shared.core.footprint import Footprint, read_footprint
+from shared.core.footprint import Footprint
 from shared.core.forms import IDEMPOTENCY_KEY, LEASE, LEASE_INDEX, form_of
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId
+from shared.kinds.registry import Kinds
 
 WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
 """The properties of a lease's row that tell whether it can be read. ``Own`` takes a fraction of the four."""
@@ -51,30 +52,32 @@ def read_told(row: Row) -> LeaseView:
         return _view(json.loads(row["View"]))
 
 
-def read_lease(row: Row) -> Lease:
+def read_lease(kinds: Kinds, row: Row) -> Lease:
     """The lease, of its own row."""
     with LEASE.reading(row):
-        return _lease(row)
+        return _lease(kinds, row)
 
 
-def read_made(row: Row) -> tuple[LeaseId, Footprint]:
+def read_made(kinds: Kinds, row: Row) -> tuple[LeaseId, Footprint]:
     """The lease and what it has made, of a row that was read with ``WHOLE``. All of it can be read if this can."""
     with LEASE.reading(row):
-        return indexed_id(row["RowKey"]), _lease(row).footprint
+        return indexed_id(row["RowKey"]), _lease(kinds, row).footprint
 
 
-def _lease(row: Row) -> Lease:
+def _lease(kinds: Kinds, row: Row) -> Lease:
     view, own = _view(json.loads(row["View"])), json.loads(joined("Own", row))
     due_at = datetime.fromisoformat(own["due_at"])
     return Lease(
         **{each.name: getattr(view, each.name) for each in fields(view)},
-        footprint=read_footprint(own["footprint"]),
+        footprint=kinds.read_footprint(own["footprint"]),
         planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
         due_at=due_at,
         made_by=_instant(own, "made_by") or due_at,
         max_ttl=own.get("max_ttl", view.ttl),
         reason=own.get("reason", ""),
         ended_at=_instant(own, "ended_at"),
+        # Stored with the footprint, where every version has it.
+        maybe_more_secrets=own["footprint"].get("several", False),
         key=own.get("key", ""),
         handed_out=own.get("handed_out", False),
         ending_held=own.get("ending_held", False),

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.cloud.storage.tables import chunked
-from shared.core.footprint import write_footprint
 from shared.core.forms import DUE, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
+from shared.kinds.registry import Kinds
 
 _INSTANT = "%Y%m%dT%H%M%S"
 
@@ -105,10 +105,10 @@ def indexed_id(row_key: str) -> LeaseId:
     return LeaseId(row_key.rpartition("_")[2])
 
 
-def lease_row(lease: Lease, write_id: str) -> dict[str, Any]:
+def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
     """The lease's own row. ``write_id`` lets a writer whose answer was lost recognise its own write."""
     own = {
-        "footprint": write_footprint(lease.footprint),
+        "footprint": kinds.write_footprint(lease.footprint) | {"several": lease.maybe_more_secrets},
         "planned_at": lease.planned_at.isoformat(),
         "due_at": lease.due_at.isoformat(),
         "made_by": lease.made_by.isoformat(),

@@ -34,7 +34,7 @@ from shared.cloud.storage.lease_rows import (
     view_text,
 )
 from shared.cloud.storage.stuck_index import StuckIndex
-from shared.cloud.storage.table_operations import Operation, create, delete, put, update
+from shared.cloud.storage.table_operations import Operation, Row, create, delete, put, update
 from shared.cloud.storage.tables import Table, between, etag_of
 from shared.core.errors import LostRace, Uncertain, Unreadable
 from shared.core.footprint import Footprint
@@ -45,6 +45,7 @@ from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
 from shared.core.ports.leases import LeaseQuery, Room
 from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
+from shared.kinds.registry import Kinds
 from shared.resilience.tasks import all_of
 
 _FEW = 100
@@ -55,16 +56,17 @@ _TAKES_ROOM = " and ".join(f"State ne '{state}'" for state in (State.ENDING, Sta
 class TableLeases:
     """See the module."""
 
-    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "leases") -> None:
+    def __init__(self, service: TableServiceClient, ids: Ids, kinds: Kinds, name: str = "leases") -> None:
         self._table = Table(service, name, born=[ALIGNED])
         self._alignment = Alignment(self._table)
         self._stuck = StuckIndex(self._table)
         self._ids = ids
+        self._kinds = kinds
 
     async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
         """One transaction: five inserts, and the key's row where there is one."""
         write_id = self._ids.guid()
-        rows = [lease_row(lease, write_id), due_row(lease), *index_rows(lease)]
+        rows = [lease_row(self._kinds, lease, write_id), due_row(lease), *index_rows(lease)]
         operations = [create(row) for row in rows]
         if key is not None:
             operations.append(update(key_row(key), key.version))
@@ -79,7 +81,7 @@ class TableLeases:
         """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves."""
         write_id = self._ids.guid()
         stood, stand = await standing(self._table, former), index_keys(lease)
-        operations = [update(lease_row(lease, write_id), former.version)]
+        operations = [update(lease_row(self._kinds, lease, write_id), former.version)]
         if due_key(lease) != due_key(former):
             operations += [delete(due_row(former)), create(due_row(lease))]
         operations += [delete({"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
@@ -95,7 +97,7 @@ class TableLeases:
     async def get(self, lease_id: LeaseId) -> Lease | None:
         """One point read."""
         row = await self._table.read(lease_id.shard, lease_key(lease_id))
-        return read_lease(row) if row is not None else None
+        return self._read(row) if row is not None else None
 
     async def remove(self, lease: Lease) -> None:
         """One transaction: five deletes, and the key's row if it still stands for this lease."""
@@ -149,7 +151,7 @@ class TableLeases:
         found: list[LeaseView] = []
         async for ids in self._stuck.pages(at_most):
             rows = await all_of(*(self._table.read(each.shard, lease_key(each)) for each in ids))
-            leases = (readable(read_lease, row) for row in rows if row is not None)
+            leases = (readable(self._read, row) for row in rows if row is not None)
             found += [lease for lease in leases if lease is not None and lease.state is State.STUCK]
             if len(found) >= at_most:
                 break
@@ -177,7 +179,13 @@ class TableLeases:
         """Range reads over the leases' own rows, one partition after the other, in small pages."""
         for shard in PARTITIONS:
             async for row in self._table.scan(between(shard, lease_key("")), select=list(WHOLE), limit=_FEW):
-                yield readable(read_made, row) or (indexed_id(row["RowKey"]), None)
+                yield readable(self._read_made, row) or (indexed_id(row["RowKey"]), None)
+
+    def _read(self, row: Row) -> Lease:
+        return read_lease(self._kinds, row)
+
+    def _read_made(self, row: Row) -> tuple[LeaseId, Footprint]:
+        return read_made(self._kinds, row)
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """Range reads over the role's index, one partition after the other."""

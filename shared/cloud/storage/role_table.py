@@ -15,24 +15,29 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.documents import Admissions
 from shared.core.ports.system import Ids
 from shared.core.role import Role
-from shared.core.stored_role import restore_role, store_role
+from shared.kinds.registry import Kinds
+from shared.kinds.stored_role import restore_role, store_role
 
 _ADMISSIONS = "admission"
-ROLES = DocumentType[Role](
-    partition="role",
-    form=ROLE,
-    name_of=lambda role: role.name,
-    store=store_role,
-    restore=lambda name, stored, version, form: restore_role(RoleName(name), stored, version, form=form),
-    with_version=lambda role, version: replace(role, version=version),
-)
+
+
+def roles_of(kinds: Kinds) -> DocumentType[Role]:
+    """How roles are kept that mint these kinds of credentials."""
+    return DocumentType[Role](
+        partition="role",
+        form=ROLE,
+        name_of=lambda role: role.name,
+        store=lambda role: store_role(kinds, role),
+        restore=lambda name, stored, version, form: restore_role(kinds, RoleName(name), stored, version, form=form),
+        with_version=lambda role, version: replace(role, version=version),
+    )
 
 
 class TableRoles(TableDocuments[Role]):
     """Roles as documents, and beside them who was admitted to each, in a partition of its own."""
 
-    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "roles") -> None:
-        super().__init__(service, ids, ROLES, name)
+    def __init__(self, service: TableServiceClient, ids: Ids, kinds: Kinds, name: str = "roles") -> None:
+        super().__init__(service, ids, roles_of(kinds), name)
 
     async def admissions(self, role: RoleName) -> Admissions:
         """One point read."""

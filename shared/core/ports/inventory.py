@@ -9,7 +9,7 @@ from typing import Protocol
 
 from shared.core import ownership
 from shared.core.definition import Definition
-from shared.core.footprint import Assignment, Footprint
+from shared.core.footprint import Assignment
 from shared.core.names import LeaseId, ObjectId, Scope
 
 
@@ -102,6 +102,6 @@ class AzureInventory(Protocol):
         """Those of these groups in which the principal is, directly or not. One call for each 20 groups."""
         ...
 
-    async def stands(self, footprint: Footprint) -> bool:
-        """Whether everything that makes the credential work is still in the directory. Two calls, or one for a secret."""
+    async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
+        """Whether the application has a secret, and the service principal is there. Two calls."""
         ...

@@ -18,4 +18,5 @@ FRAGMENT = Fragment(
     },
     required=("application_object_id",),
     credential=CLIENT_SECRET,
+    found=("application_secret",),
 )

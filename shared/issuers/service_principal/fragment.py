@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.core.role import MAX_AZURE_GROUPS, MAX_AZURE_ROLES
-from shared.core.role_document import AUDIENCES, MAX_CONDITION, MAX_TAGS
+from shared.core.azure_role import MAX_AZURE_ROLES
+from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_CONDITION, MAX_TAGS
 from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
 
 _TEXT = {"type": "string"}
@@ -60,5 +60,6 @@ FRAGMENT = Fragment(
     },
     required=(),
     credential=CLIENT_SECRET,
+    found=("application", "recycled", "assignment"),
     schemas={"AzureRole": _AZURE_ROLE},
 )

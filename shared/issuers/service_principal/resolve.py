@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from shared.core.azure_role import AzureRole
 from shared.core.definition import ASSIGN, UNASSIGN, Definition, allows, read_at
 from shared.core.errors import Absent, Fault, Malformed, OutOfReach, Refused
 from shared.core.names import ObjectId, Scope
-from shared.core.role import AzureRole, ServicePrincipalTarget
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from shared.kinds.calls import Authorization, Directory
 from shared.resilience.tasks import all_of, both
 

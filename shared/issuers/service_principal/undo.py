@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.core.errors import Absent, OutOfReach, Refused, Uncertain, Upstream
-from shared.core.footprint import Assignment, Footprint, ServicePrincipalFootprint
+from shared.core.footprint import Assignment
 from shared.core.names import ObjectId
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.calls import Authorization, Directory
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of
@@ -25,12 +26,12 @@ class Look:
     """How long to ask again for what is absent."""
 
     retry: Retry
-    young: bool
+    fresh: bool
     deadline: float
 
     async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, seconds: float = _ABSENCE_PATIENCE) -> T:
-        """The call's result. Absence is doubted while the object is young, or when the caller is ``sure`` it is there."""
-        if not (self.young or sure):
+        """The call's result. Absence is doubted while the object is fresh, or when the caller is ``sure`` it is there."""
+        if not (self.fresh or sure):
             return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
         soon = min(self.deadline, self.retry.clock.monotonic() + seconds)
         return await self.retry.call(call, on=(*SAFE_TO_REPEAT, Absent), deadline=soon)
@@ -45,7 +46,7 @@ class Undoing:
     look: Look
     footprint: ServicePrincipalFootprint
     again: bool
-    note: Callable[[Footprint], None]
+    note: Callable[[ServicePrincipalFootprint], None]
     failure: Upstream | None = None
     found_all: bool = True
 
@@ -88,7 +89,7 @@ class Undoing:
     async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False) -> bool:
         """Deletes one thing and says whether it was there, as far as is known. What is ``unmade`` is not missed."""
         attempt = Attempt(delete)
-        look = replace(self.look, young=False) if unmade else self.look
+        look = replace(self.look, fresh=False) if unmade else self.look
         try:
             await look.at(attempt.make)
         except Absent:

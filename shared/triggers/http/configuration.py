@@ -8,7 +8,7 @@ from shared.broker import configure, rules
 from shared.core.errors import Fault, Malformed
 from shared.core.names import RoleName
 from shared.core.ports.documents import ANY
-from shared.core.role_document import read_role as read_document
+from shared.kinds.role_document import read_role as read_document
 from shared.triggers.http import requests, responses
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.preconditions import IF_NONE_MATCH, conditions, if_match, tag_of
@@ -30,7 +30,8 @@ async def list_roles(request: VerifiedRequest) -> Reply:
 
     For admins.
     """
-    return of_json(200, ROLES.write([responses.role(role) for role in await configure.list_roles(request.ports)]))
+    found = await configure.list_roles(request.ports)
+    return of_json(200, ROLES.write([responses.role(request.ports.kinds, role) for role in found]))
 
 
 @api.call(
@@ -47,7 +48,7 @@ async def read_role(request: VerifiedRequest) -> Reply:
     For admins.
     """
     role = await configure.get_role(request.ports, requests.role_name(request.http))
-    return of_json(200, responses.role(role), {"ETag": tag_of(role.version)})
+    return of_json(200, responses.role(request.ports.kinds, role), {"ETag": tag_of(role.version)})
 
 
 DRY_RUN = flag("dry_run", "Check, against Azure as well, and change nothing.")
@@ -80,12 +81,12 @@ async def write_role(request: VerifiedRequest) -> Reply:
     name, dry_run = requests.role_name(request.http), requests.asked(request.http, DRY_RUN)
     wanted, former = conditions(request.http), await configure.find_role(request.ports, name)
     expected = wanted.expected(former.version if former else None)
-    role = read_document(name, _unnamed(name, requests.body(request.http)))
+    role = read_document(request.ports.kinds, name, _unnamed(name, requests.body(request.http)))
     role = await configure.put_role(request.ports, request.actor, role, expected=expected, dry_run=dry_run)
     warnings = rules.cautions(request.ports, role)
     if dry_run:
-        return of_json(200, responses.role(role, (*warnings, *rules.untried(role))))
-    return of_json(200 if former else 201, responses.role(role, warnings), {"ETag": tag_of(role.version)})
+        return of_json(200, responses.role(request.ports.kinds, role, (*warnings, *rules.untried(request.ports, role))))
+    return of_json(200 if former else 201, responses.role(request.ports.kinds, role, warnings), {"ETag": tag_of(role.version)})
 
 
 REVOKE = flag("revoke", "End the role's live leases as well.")

@@ -10,7 +10,6 @@ from typing import Any
 from shared.broker import inspect
 from shared.broker.ending.sweep import Summary, sweep
 from shared.broker.inspect import Status
-from shared.broker.reconcile.drift import OrphanType
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result, reconcile
 from shared.core.errors import LeaseholdError
 from shared.triggers import safe_log
@@ -18,7 +17,7 @@ from shared.triggers.http import requests
 from shared.triggers.http.edge import Edge, UnverifiedRequest, VerifiedRequest, log
 from shared.triggers.http.problem import FAULT
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import LEASE
+from shared.triggers.http.responses import FOUND, LEASE
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import (
     COUNTS,
@@ -229,8 +228,8 @@ FINDING = Record[Finding](
     "One thing that was found.",
     Field(
         "kind",
-        word(*OrphanType),
-        lambda it: it.kind,
+        FOUND,
+        lambda it: it.type,
         "What it is; `recycled` is something in the recycle bin, `lease` a lease whose objects are gone.",
     ),
     Field("lease", TEXT, lambda it: it.lease, "The lease that it was made for."),

@@ -15,7 +15,9 @@ from shared.core.lease import Holder, LeaseView, State
 from shared.core.names import LEASE_ID, ROLE_NAME
 from shared.core.ports.page import Page
 from shared.core.role import Role
-from shared.core.role_document import write_role
+from shared.core.secret import Secret
+from shared.kinds.registry import Kinds
+from shared.kinds.role_document import write_role
 from shared.triggers.http.shape import (
     ID,
     INSTANT,
@@ -37,6 +39,8 @@ from shared.triggers.http.shape import (
 ROOT = "/api/v1"
 KIND = Value({"type": "string", "enum": "kinds"})
 """The name of a kind of credential: the contract puts the kinds there are in the place of the word."""
+FOUND = Value({"type": "string", "enum": "found"})
+"""What a reconciliation has found: a lease, or what the kinds may find."""
 HOLDER = Record[Holder](
     "Holder",
     "Whom it was issued to.",
@@ -133,19 +137,9 @@ def lease_path(lease: LeaseView) -> str:
 
 
 def credential(made: Credential, expires_at: datetime) -> dict[str, Any]:
-    """What was handed out, and until when it works. The one place where a secret is written out."""
-    document: dict[str, Any] = {
-        "type": made.type,
-        "tenant_id": made.tenant_id,
-        "client_id": made.client_id,
-        "client_secret": made.client_secret.reveal(),
-        "object_id": made.object_id,
-        "secret_id": made.secret_id,
-        "expires_at": time(expires_at),
-    }
-    if made.subscription_id is not None:
-        document["subscription_id"] = made.subscription_id
-    return document
+    """What was handed out, and until when it works. The one place where a secret is revealed."""
+    fields = {name: value.reveal() if isinstance(value, Secret) else value for name, value in made.fields().items()}
+    return {"type": made.type, **fields, "expires_at": time(expires_at)}
 
 
 ISSUED = Record[Issued](
@@ -156,7 +150,7 @@ ISSUED = Record[Issued](
 )
 
 
-def role(found: Role, warnings: Iterable[Caution] = ()) -> dict[str, Any]:
+def role(kinds: Kinds, found: Role, warnings: Iterable[Caution] = ()) -> dict[str, Any]:
     """A role, by its name; when it was written just now, with what its writer should know of it."""
     told = [CAUTION.write(each) for each in warnings]
-    return {"name": found.name, **write_role(found), **({"warnings": told} if told else {})}
+    return {"name": found.name, **write_role(kinds, found), **({"warnings": told} if told else {})}

@@ -1,0 +1,208 @@
+"""What a role on an existing application mints, and what a lease of it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from shared.core.azure_role import AzureRole
+from shared.core.errors import Caution, Fault, Malformed
+from shared.core.names import ObjectId, RoleName
+from shared.core.parsing import Reader
+from shared.core.protection import Protected
+from shared.core.role import Ready
+from shared.kinds.client_secret import ClientSecretCredential
+from shared.kinds.kind import Places, Watched
+from shared.kinds.lenient import identity, ready
+from shared.resilience.outages import Service
+
+if TYPE_CHECKING:
+    from shared.kinds.fragment import Fragment
+
+FIELD = "application_object_id"
+MARKED = "the application was made for a lease, and goes when that ends"
+_DENIED = (
+    "the broker may not change this application: make the broker's service principal an owner of it, "
+    "or grant the broker a permission that reaches it, and write the role again"
+)
+_NOT_OWNED = "the broker does not own the application: a secret can be made only while another permission of it allows that"
+
+type Closed = Literal["", "marked", "denied"]
+"""Why no secret may be made on an application: it carries the broker's mark, or Entra ID does not let the broker change it."""
+
+_REFUSALS: Mapping[Closed, tuple[str, str]] = {"marked": ("protected_target", MARKED), "denied": ("unresolvable", _DENIED)}
+"""The code, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSecretTarget:
+    """A new secret a lease on an existing application.
+
+    ``app_id`` and ``principal_id`` (of its service principal here, if it has one) were read when the role was written.
+    """
+
+    type: ClassVar[str] = "application_secret"
+    application_object_id: ObjectId
+    ready: Ready = "none"
+    app_id: ObjectId | None = None
+    principal_id: ObjectId | None = None
+    closed: Closed = ""
+    """As it was when the application was last looked at; empty when nothing is known against it."""
+    owned: bool = True
+    """Whether the broker owned it then; roles that were stored before that was looked at do not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationSecretFootprint:
+    """A secret on an application that stays. ``display_name`` finds it while its key id is not known."""
+
+    type: ClassVar[str] = "application_secret"
+    application_id: ObjectId
+    display_name: str
+    key_id: ObjectId | None = None
+
+
+class ApplicationSecretSchema:
+    """Satisfies ``Schema``. It assigns no roles."""
+
+    type = ApplicationSecretTarget.type
+
+    @property
+    def fragment(self) -> Fragment:
+        """See the protocol, as for the other methods."""
+        from shared.issuers.application_secret.fragment import FRAGMENT  # noqa: PLC0415 - only the contract wants it
+
+        return FRAGMENT
+
+    def read(self, reader: Reader) -> ApplicationSecretTarget:
+        """Two fields."""
+        object_id = reader.parsed(FIELD, ObjectId.parse, required=True)
+        wanted = reader.choice("ready", ("none", "token"), default="none")
+        return ApplicationSecretTarget(object_id or ObjectId(""), ready="token" if wanted == "token" else "none")
+
+    def write(self, target: ApplicationSecretTarget) -> dict[str, Any]:
+        """Two fields."""
+        return {FIELD: target.application_object_id, "ready": target.ready}
+
+    def rules(self, name: RoleName, target: ApplicationSecretTarget) -> Iterator[Fault]:  # noqa: ARG002 - the protocol's
+        """None."""
+        yield from ()
+
+    def keep(self, target: ApplicationSecretTarget) -> dict[str, Any]:
+        """The ids that a credential names, and how the application stood."""
+        return {
+            "app_id": target.app_id,
+            "principal_id": target.principal_id,
+            "closed": target.closed,
+            "owned": target.owned,
+        }
+
+    def kept(self, target: ApplicationSecretTarget, stored: Mapping[str, Any]) -> ApplicationSecretTarget:
+        """The same."""
+        found = stored.get("closed")
+        return replace(
+            target,
+            app_id=identity(stored.get("app_id")),
+            principal_id=identity(stored.get("principal_id")),
+            closed=next((each for each in _REFUSALS if each == found), ""),
+            owned=stored.get("owned") is not False,
+        )
+
+    def restore(self, document: Mapping[str, Any]) -> ApplicationSecretTarget | None:
+        """``None`` without an application."""
+        application = identity(document.get(FIELD))
+        return ApplicationSecretTarget(application, ready(document)) if application else None
+
+    def unresolved(self, target: ApplicationSecretTarget) -> Iterator[Fault]:
+        """An application whose client id is not known."""
+        if target.app_id is None:
+            yield Fault(FIELD, "was never looked up in Azure; write the role again")
+
+    def granted(self, target: ApplicationSecretTarget) -> Mapping[str, Any]:
+        """The application."""
+        return {FIELD: target.application_object_id}
+
+    def azure_roles(self, target: ApplicationSecretTarget) -> tuple[AzureRole, ...]:  # noqa: ARG002 - the protocol's
+        """None."""
+        return ()
+
+    def with_azure_roles(
+        self,
+        target: ApplicationSecretTarget,
+        azure_roles: tuple[AzureRole, ...],  # noqa: ARG002 - there are none
+    ) -> ApplicationSecretTarget:
+        """As it is."""
+        return target
+
+    def faults(self, target: ApplicationSecretTarget, protected: Protected) -> tuple[Fault, ...]:
+        """The broker's own application, by any of its ids."""
+        if not protected.is_own(target.application_object_id, target.app_id, target.principal_id):
+            return ()
+        return (Fault(FIELD, "a role may not target the broker's own application or identity"),)
+
+    def closed(self, target: ApplicationSecretTarget) -> Malformed | None:
+        """By what was last found."""
+        if not target.closed:
+            return None
+        code, message = _REFUSALS[target.closed]
+        return Malformed(Fault(FIELD, message), code=code)
+
+    def watched(self, target: ApplicationSecretTarget) -> Watched:
+        """The application: it is somebody's own, and changes after the role was written."""
+        return Watched("application", target.application_object_id, "read_application")
+
+    def warnings(self, target: ApplicationSecretTarget, protected: Protected) -> tuple[Caution, ...]:  # noqa: ARG002 - the protocol's
+        """That the broker needs more than to own the application, which it does not, and that nothing else tells beforehand."""
+        return () if target.owned or target.closed else (Caution(FIELD, "not_an_owner", _NOT_OWNED),)
+
+    def places(self, target: ApplicationSecretTarget) -> Places:
+        """The application."""
+        return Places(applications=(target.application_object_id,))
+
+    def places_of(self, footprint: ApplicationSecretFootprint) -> Places:
+        """The same of a lease."""
+        return Places(applications=(footprint.application_id,))
+
+    def write_footprint(self, footprint: ApplicationSecretFootprint) -> dict[str, Any]:
+        """Every field by its name."""
+        return {
+            "application_id": footprint.application_id,
+            "display_name": footprint.display_name,
+            "key_id": footprint.key_id,
+        }
+
+    def read_footprint(self, stored: Mapping[str, Any]) -> ApplicationSecretFootprint:
+        """The same."""
+        key_id = stored.get("key_id")
+        return ApplicationSecretFootprint(
+            ObjectId(stored["application_id"]), stored["display_name"], ObjectId(key_id) if key_id else None
+        )
+
+    def can_hold_credential(self, footprint: ApplicationSecretFootprint) -> bool:  # noqa: ARG002 - the protocol's
+        """From the beginning: the application is there."""
+        return True
+
+    def with_credential(self, footprint: ApplicationSecretFootprint, credential_id: ObjectId) -> ApplicationSecretFootprint:
+        """The secret's key id."""
+        return replace(footprint, key_id=credential_id)
+
+    def complete(
+        self,
+        credential: ClientSecretCredential,
+        footprint: ApplicationSecretFootprint,  # noqa: ARG002 - it learns nothing more
+    ) -> ClientSecretCredential:
+        """As it is."""
+        return credential
+
+    def principals(self, footprint: ApplicationSecretFootprint) -> frozenset[ObjectId]:  # noqa: ARG002 - the protocol's
+        """None: the application is somebody's own, and may be a caller."""
+        return frozenset()
+
+    def remains(self, footprint: ApplicationSecretFootprint) -> tuple[str, ...]:
+        """The secret."""
+        return (f"secret {footprint.display_name} on application {footprint.application_id}",)
+
+    def services(self, footprint: ApplicationSecretFootprint) -> frozenset[Service]:  # noqa: ARG002 - the protocol's
+        """Graph alone."""
+        return frozenset({Service.GRAPH})

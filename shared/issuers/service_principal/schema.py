@@ -1,0 +1,369 @@
+"""What a service principal role mints, and what a lease of it leaves: as documents, as stored, and as they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from shared.core import ownership
+from shared.core.azure_role import MAX_AZURE_ROLES, AzureRole
+from shared.core.condition import condition
+from shared.core.definition import Powers
+from shared.core.directory import PERSONAL_AUDIENCES
+from shared.core.errors import Caution, Fault, Malformed
+from shared.core.footprint import Assignment
+from shared.core.given_powers import assigns_identities
+from shared.core.names import ObjectId, RoleName, Scope, Unparsable
+from shared.core.parsing import Reader, text_item
+from shared.core.protection import Protected
+from shared.core.role import Ready
+from shared.kinds.client_secret import ClientSecretCredential
+from shared.kinds.kind import Places, Watched
+from shared.kinds.lenient import identity, listed, mapping, parsed, ready, text, texts
+from shared.resilience.outages import Service
+
+if TYPE_CHECKING:
+    from shared.kinds.fragment import Fragment
+
+MAX_AZURE_GROUPS = 32
+LONGEST_PERSONAL = 53
+MAX_TAGS = 16
+MAX_CONDITION = 8192
+_ROLE_ID_MARK = "/providers/microsoft.authorization/roledefinitions/"
+AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePrincipalTarget:
+    """A new application and service principal a lease, with these assignments and memberships."""
+
+    type: ClassVar[str] = "service_principal"
+    azure_roles: tuple[AzureRole, ...] = ()
+    azure_groups: tuple[ObjectId, ...] = ()
+    tags: tuple[str, ...] = ()
+    sign_in_audience: str = "AzureADMyOrg"
+    permanently_delete: bool = True
+    ready: Ready = "none"
+
+    @property
+    def takes_personal_accounts(self) -> bool:
+        """Whether personal Microsoft accounts may sign in to what is minted: Graph has rules of its own for these."""
+        return self.sign_in_audience in PERSONAL_AUDIENCES
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePrincipalFootprint:
+    """An application of the lease's own. The ids are ``None`` until Azure has told them; ``unique_name`` finds them."""
+
+    type: ClassVar[str] = "service_principal"
+    unique_name: str
+    assignments: tuple[Assignment, ...] = ()
+    groups: tuple[ObjectId, ...] = ()
+    purge: bool = True
+    """Whether to delete it from the recycle bin as well."""
+    application_id: ObjectId | None = None
+    app_id: ObjectId | None = None
+    principal_id: ObjectId | None = None
+    secret_id: ObjectId | None = None
+    """The key id of the secret that was handed out last."""
+    unmade: tuple[str, ...] = ()
+    """Names of assignments, and groups, of which the worker that made the rest knows that it has made nothing there."""
+    purged: tuple[ObjectId, ...] = ()
+    """Principal and application, where an attempt to undo has emptied the recycle bin of them already."""
+
+
+class ServicePrincipalSchema:
+    """Satisfies ``Schema``."""
+
+    type = ServicePrincipalTarget.type
+
+    @property
+    def fragment(self) -> Fragment:
+        """See the protocol, as for the other methods."""
+        from shared.issuers.service_principal.fragment import FRAGMENT  # noqa: PLC0415 - only the contract wants it
+
+        return FRAGMENT
+
+    def read(self, reader: Reader) -> ServicePrincipalTarget:
+        """A field that is left out has its default."""
+        reader.choice("credential", ("secret",), default="secret")
+        _read_pool(reader)
+        if not reader.has("azure_roles") and not reader.has("azure_groups"):
+            reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
+        return ServicePrincipalTarget(
+            azure_roles=reader.items("azure_roles", _azure_role, most=MAX_AZURE_ROLES),
+            azure_groups=reader.items("azure_groups", _azure_group, most=MAX_AZURE_GROUPS),
+            tags=reader.items("tags", _tag, most=MAX_TAGS),
+            sign_in_audience=reader.choice("sign_in_audience", AUDIENCES, default=AUDIENCES[0]),
+            permanently_delete=reader.flag("permanently_delete", default=True),
+            ready="token" if reader.choice("ready", ("none", "token"), default="none") == "token" else "none",
+        )
+
+    def write(self, target: ServicePrincipalTarget) -> dict[str, Any]:
+        """A field that is empty is left out."""
+        document: dict[str, Any] = {
+            "credential": "secret",
+            "ready": target.ready,
+            "sign_in_audience": target.sign_in_audience,
+            "permanently_delete": target.permanently_delete,
+        }
+        if target.azure_roles:
+            document["azure_roles"] = [_write_azure_role(role) for role in target.azure_roles]
+        if target.azure_groups:
+            document["azure_groups"] = [{"object_id": group} for group in target.azure_groups]
+        if target.tags:
+            document["tags"] = list(target.tags)
+        return document
+
+    def rules(self, name: RoleName, target: ServicePrincipalTarget) -> Iterator[Fault]:
+        """Each group and tag once, and a display name that Graph takes."""
+        if len(set(target.azure_groups)) < len(target.azure_groups):
+            yield Fault("azure_groups", "names a group twice")
+        # Graph takes no value twice, and the broker's own tag is on every application.
+        tags = [ownership.TAG, *(tag.casefold() for tag in target.tags)]
+        for index, tag in enumerate(tags[1:]):
+            if tag in tags[: index + 1]:
+                yield Fault(f"tags[{index}]", "is on the application already: a tag may not repeat")
+        # Where personal accounts may sign in, Graph takes display names of 90 characters; ours hold a role's name and 37 more.
+        # https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation
+        if target.takes_personal_accounts and len(name) > LONGEST_PERSONAL:
+            message = f"takes personal accounts, for which a role's name has at most {LONGEST_PERSONAL} characters"
+            yield Fault("sign_in_audience", message)
+
+    def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
+        """Of each assignment: its definition, what that allows, and whether it is gone."""
+        roles = target.azure_roles
+        return {
+            "definition_ids": [role.definition_id for role in roles],
+            "powers": [_write_powers(role.powers) for role in roles],
+            "gone": [role.gone for role in roles],
+        }
+
+    def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
+        """What was stored of an assignment counts by its place; a place that is missing stays unresolved."""
+        count = len(target.azure_roles)
+        ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
+        powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
+        gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
+        each = zip(target.azure_roles, ids, powers, gone, strict=True)
+        roles = (replace(role, definition_id=found, powers=known, gone=lost) for role, found, known, lost in each)
+        return replace(target, azure_roles=tuple(roles))
+
+    def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
+        """``None`` when one of its parts cannot be read: what is kept of a target is all of it."""
+        azure_roles = [_restored_role(mapping(each)) for each in listed(document.get("azure_roles"))]
+        azure_groups = [identity(mapping(each).get("object_id")) for each in listed(document.get("azure_groups"))]
+        if None in azure_roles or None in azure_groups:
+            return None
+        return ServicePrincipalTarget(
+            tuple(each for each in azure_roles if each),
+            tuple(each for each in azure_groups if each),
+            tuple(texts(document.get("tags", [])) or ()),
+            text(document.get("sign_in_audience")) or "AzureADMyOrg",
+            document.get("permanently_delete", True) is True,
+            ready(document),
+        )
+
+    def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
+        """Assignments without a definition."""
+        for index, role in enumerate(target.azure_roles):
+            if not role.definition_id:
+                yield Fault(f"azure_roles[{index}]", "was never looked up in Azure; write the role again")
+
+    def granted(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
+        """Definitions as they were resolved, scopes, conditions, groups, audience; in no order.
+
+        Neither tags nor ``ready`` nor ``permanently_delete`` count: they change nothing in what the credential may do.
+        """
+        granted: dict[str, Any] = {"sign_in_audience": target.sign_in_audience}
+        if target.azure_roles:
+            granted["azure_roles"] = sorted(map(_assigned, target.azure_roles))
+        if target.azure_groups:
+            granted["azure_groups"] = sorted(target.azure_groups)
+        return granted
+
+    def azure_roles(self, target: ServicePrincipalTarget) -> tuple[AzureRole, ...]:
+        """All of them."""
+        return target.azure_roles
+
+    def with_azure_roles(self, target: ServicePrincipalTarget, azure_roles: tuple[AzureRole, ...]) -> ServicePrincipalTarget:
+        """In their order."""
+        return replace(target, azure_roles=azure_roles)
+
+    def faults(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Fault, ...]:
+        """By the scopes of its assignments."""
+        return protected.faults(target.azure_roles)
+
+    def closed(self, target: ServicePrincipalTarget) -> Malformed | None:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return None
+
+    def watched(self, target: ServicePrincipalTarget) -> Watched | None:  # noqa: ARG002 - the protocol's
+        """Nothing: the definitions of its assignments are looked at apart."""
+        return None
+
+    def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
+        """What it reads of the broker's own, and whose identity it can take on."""
+        return (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
+
+    def places(self, target: ServicePrincipalTarget) -> Places:
+        """Scopes and groups."""
+        return Places(tuple(each.scope for each in target.azure_roles), target.azure_groups)
+
+    def places_of(self, footprint: ServicePrincipalFootprint) -> Places:
+        """The same of a lease."""
+        return Places(tuple(each.scope for each in footprint.assignments), footprint.groups)
+
+    def write_footprint(self, footprint: ServicePrincipalFootprint) -> dict[str, Any]:
+        """Every field by its name."""
+        return {
+            "unique_name": footprint.unique_name,
+            "assignments": [{"scope": each.scope, "name": each.name} for each in footprint.assignments],
+            "groups": list(footprint.groups),
+            "purge": footprint.purge,
+            "application_id": footprint.application_id,
+            "app_id": footprint.app_id,
+            "principal_id": footprint.principal_id,
+            "secret_id": footprint.secret_id,
+            "unmade": list(footprint.unmade),
+            "purged": list(footprint.purged),
+        }
+
+    def read_footprint(self, stored: Mapping[str, Any]) -> ServicePrincipalFootprint:
+        """Rows of the first version lack what follows the secret's id, and the id."""
+        return ServicePrincipalFootprint(
+            stored["unique_name"],
+            tuple(Assignment(Scope(each["scope"]), each["name"]) for each in stored["assignments"]),
+            tuple(ObjectId(group) for group in stored["groups"]),
+            stored.get("purge", True),
+            _known(stored.get("application_id")),
+            _known(stored.get("app_id")),
+            _known(stored.get("principal_id")),
+            _known(stored.get("secret_id")),
+            tuple(stored.get("unmade", ())),
+            tuple(ObjectId(each) for each in stored.get("purged", ())),
+        )
+
+    def can_hold_credential(self, footprint: ServicePrincipalFootprint) -> bool:
+        """As soon as there is an application: a secret needs no service principal."""
+        return footprint.application_id is not None and footprint.app_id is not None
+
+    def with_credential(self, footprint: ServicePrincipalFootprint, credential_id: ObjectId) -> ServicePrincipalFootprint:
+        """The secret's key id."""
+        return replace(footprint, secret_id=credential_id)
+
+    def complete(self, credential: ClientSecretCredential, footprint: ServicePrincipalFootprint) -> ClientSecretCredential:
+        """The secret may be there before the service principal."""
+        return replace(credential, object_id=footprint.principal_id)
+
+    def principals(self, footprint: ServicePrincipalFootprint) -> frozenset[ObjectId]:
+        """The service principal's object id and the application's client id."""
+        return frozenset(each for each in (footprint.principal_id, footprint.app_id) if each is not None)
+
+    def remains(self, footprint: ServicePrincipalFootprint) -> tuple[str, ...]:
+        """Application, principal, memberships, assignments; not those that were certainly never made."""
+        principal = (f"service principal {footprint.principal_id}",) if footprint.principal_id else ()
+        application = f"application {footprint.application_id or ''} ({footprint.unique_name})".replace("  ", " ")
+        unmade = footprint.unmade
+        groups = (f"membership in group {each}" for each in footprint.groups if each not in unmade)
+        assigned = (f"role assignment {each.name} at {each.scope}" for each in footprint.assignments if each.name not in unmade)
+        return (application, *principal, *groups, *assigned)
+
+    def services(self, footprint: ServicePrincipalFootprint) -> frozenset[Service]:
+        """Resource Manager only where it has assignments."""
+        return frozenset((Service.GRAPH, *((Service.RESOURCE_MANAGER,) if footprint.assignments else ())))
+
+
+def _read_pool(reader: Reader) -> None:
+    if reader.has("pool"):
+        pool = Reader(reader.take("pool"), reader.at("pool"), reader.faults)
+        if pool.has("size") and pool.take("size") != 0:
+            pool.fault("size", "expected 0: principals are made when they are asked for")
+        pool.done()
+
+
+def _azure_role(value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
+    before = len(faults)
+    reader = Reader(value, path, faults)
+    name = reader.text("role_name")
+    role_id = reader.parsed("role_id", _role_definition)
+    scope = reader.parsed("scope", Scope.parse, required=True)
+    under = _condition(reader)
+    if reader.has("role_name") == reader.has("role_id"):
+        reader.fault("", "expected either role_name or role_id")
+    reader.done()
+    return AzureRole(scope, name, role_id, under) if scope and len(faults) == before else None
+
+
+def _condition(reader: Reader) -> str | None:
+    text = reader.text("condition", longest=MAX_CONDITION, lines=True)
+    try:
+        return None if text is None else condition(text)
+    except Unparsable as wrong:
+        reader.fault("condition", str(wrong))
+        return None
+
+
+def _role_definition(text: str) -> str:
+    head, mark, name = text.lower().rpartition(_ROLE_ID_MARK)
+    if not mark:
+        raise Unparsable("expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}")
+    if head:
+        Scope.parse(head)
+    ObjectId.parse(name)
+    return text
+
+
+def _azure_group(value: Any, path: str, faults: list[Fault]) -> ObjectId | None:
+    reader = Reader(value, path, faults)
+    object_id = reader.parsed("object_id", ObjectId.parse, required=True)
+    reader.done()
+    return object_id
+
+
+def _tag(value: Any, path: str, faults: list[Fault]) -> str | None:
+    tag = text_item(value, path, faults)
+    if tag is not None and any(character.isspace() for character in tag):
+        faults.append(Fault(path, "a tag has no blanks"))
+        return None
+    return tag
+
+
+def _write_azure_role(role: AzureRole) -> dict[str, str]:
+    named = {"role_name": role.role_name, "role_id": role.role_id, "scope": role.scope, "condition": role.condition}
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def _restored_role(document: Mapping[str, Any]) -> AzureRole | None:
+    scope = parsed(Scope.parse, document.get("scope"))
+    role_name, role_id, under = (text(document.get(field)) for field in ("role_name", "role_id", "condition"))
+    return AzureRole(scope, role_name, role_id, under) if scope else None
+
+
+def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
+    return None if powers is None else asdict(powers) | {"gives_roles": list(powers.gives_roles)}
+
+
+def _powers(value: Any) -> Powers | None:
+    stored = mapping(value)
+    if not stored:
+        return None
+    gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
+    return Powers(gives, stored.get("assigns_identities") is True, stored.get("only_reads") is True)
+
+
+def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
+    """So many: what is too much is left out, what is missing is ``otherwise``."""
+    some = list(found)[:count]
+    return some + [otherwise] * (count - len(some))
+
+
+def _assigned(role: AzureRole) -> list[str]:
+    """A definition is the same below whichever scope it is named; its GUID is its name."""
+    definition = role.definition_id.rpartition("/")[2].lower()
+    return [definition, role.scope.lower(), *([role.condition] if role.condition is not None else [])]
+
+
+def _known(stored: str | None) -> ObjectId | None:
+    return ObjectId(stored) if stored else None

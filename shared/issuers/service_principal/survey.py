@@ -1,0 +1,229 @@
+"""What there is in Azure of leases with a service principal of their own. Reads only.
+
+What is taken for the broker's own:
+
+* an application that the broker's identity owns, and that carries unique name, display name and tag; with it its service
+  principal, its memberships in groups that roles or leases name, and the assignments whose names its lease's id determines;
+* a role assignment that the broker's identity made, whose description names the lease and whose name the lease's id determines;
+* an object in the recycle bin that is called after a lease which this broker's own records know: it does not tell who made it,
+  and another broker's is called alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+from shared.core import ownership
+from shared.core.footprint import Assignment
+from shared.core.lease import Lease
+from shared.core.names import LeaseId, ObjectId, Scope
+from shared.core.ports.inventory import AzureInventory, DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal
+from shared.core.ports.system import Ids
+from shared.core.role import Role
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
+from shared.kinds.kind import Places
+from shared.kinds.survey import Candidate, Reading
+
+
+@dataclass(slots=True)
+class ServicePrincipalSurvey:
+    """Satisfies ``Survey``. An entry for each marked object that the broker owns, in the bin or not, and each assignment."""
+
+    inventory: AzureInventory
+    places: Places
+    ids: Ids
+    reading: Reading = field(default_factory=Reading)
+    identity: ObjectId = field(default_factory=lambda: ObjectId(""))
+    applications: dict[LeaseId, FoundApplication] = field(default_factory=dict)
+    principals: dict[ObjectId, ObjectId] = field(default_factory=dict)
+    """Object ids, by client id."""
+    recycled: list[DirectoryObject] = field(default_factory=list)
+    assignments: list[FoundAssignment] = field(default_factory=list)
+
+    @property
+    def unread(self) -> Sequence[str]:
+        """Places that could not be read this time."""
+        return self.reading.unread
+
+    def shows(self, lease_id: LeaseId) -> bool:
+        """An application with a secret, and its service principal."""
+        application = self.applications.get(lease_id)
+        return application is not None and application.has_secret and application.app_id in self.principals
+
+    async def run(self) -> Mapping[str, Sequence[Candidate]]:
+        """Raises ``Upstream`` when what the broker owns cannot be read."""
+        self.identity = await self.inventory.identity()
+        async for item in self.inventory.owned():
+            if isinstance(item, FoundPrincipal):
+                self.principals[item.app_id] = item.object_id
+            elif (lease_id := item.lease) is not None:
+                self.applications[lease_id] = item
+        await self.reading.try_to("the recycle bin", self._look_into_bin())
+        for scope in self.places.scopes:
+            await self.reading.try_to(scope, self._look_at(scope))
+        return {
+            "applications": [OwnApplication(self, *each) for each in self.applications.items()],
+            "assignments": [OwnAssignment(self, each) for each in self.assignments if self._is_own(each)],
+            "recycle bin": self._recycled(),
+        }
+
+    async def _look_into_bin(self) -> None:
+        ours = set[ObjectId]()
+        async for item in self.inventory.recycled():
+            if isinstance(item, FoundApplication) and item.lease is not None:
+                ours.add(item.app_id)
+                self.recycled.append(item)
+            elif isinstance(item, FoundPrincipal) and (item.app_id in ours or ownership.lease_named(item.display_name)):
+                self.recycled.append(item)
+
+    async def _look_at(self, scope: Scope) -> None:
+        self.assignments += await self.inventory.assignments_at(scope)
+
+    def _is_own(self, found: FoundAssignment) -> bool:
+        return found.lease is not None and found.made_by == self.identity
+
+    def _recycled(self) -> list[Candidate]:
+        applications = {item.app_id: item for item in self.recycled if isinstance(item, FoundApplication)}
+        # What stays there meets every run: each begins elsewhere, so that none of it hides the rest for ever.
+        first = int(self.ids.jitter() * len(self.recycled))
+        turned = [*self.recycled[first:], *self.recycled[:first]]
+        named = ((item, _lease_of(item, applications)) for item in turned)
+        return [Recycled(item, lease_id) for item, lease_id in named if lease_id is not None]
+
+    def held(self, lease_id: LeaseId, principal: ObjectId | None) -> tuple[Assignment, ...]:
+        """The assignments of that principal whose names the lease's id determines, whoever made them."""
+        return tuple(
+            each.assignment
+            for each in self.assignments
+            if each.principal == principal and ownership.is_assignment_of(lease_id, each.assignment.name)
+        )
+
+
+def _lease_of(item: DirectoryObject, applications: Mapping[ObjectId, FoundApplication]) -> LeaseId | None:
+    if isinstance(item, FoundApplication):
+        return item.lease
+    application = applications.get(item.app_id)
+    return application.lease if application is not None else ownership.lease_named(item.display_name)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnApplication:
+    """An application that the broker owns. Satisfies ``Candidate``, like the two that follow."""
+
+    survey: ServicePrincipalSurvey
+    lease: LeaseId
+    found: FoundApplication
+    type: ClassVar[str] = "application"
+    is_proof: ClassVar[bool] = True
+    is_whole: ClassVar[bool] = True
+    goes_with: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """Its object id."""
+        return self.found.object_id
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was made."""
+        return self.found.since
+
+    async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint:
+        """With its principal, and that one's assignments and memberships."""
+        survey, principal = self.survey, self.survey.principals.get(self.found.app_id)
+        groups = tuple[ObjectId, ...]()
+        if principal is not None and survey.places.groups:
+            groups = await survey.inventory.groups_of(principal, survey.places.groups)
+        return ServicePrincipalFootprint(
+            self.found.unique_name,
+            survey.held(self.lease, principal),
+            groups,
+            _is_to_be_purged(lease, role, otherwise=True),
+            self.found.object_id,
+            self.found.app_id,
+            principal,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAssignment:
+    """A role assignment that the broker made."""
+
+    survey: ServicePrincipalSurvey
+    found: FoundAssignment
+    type: ClassVar[str] = "assignment"
+    is_proof: ClassVar[bool] = True
+    is_whole: ClassVar[bool] = False
+
+    @property
+    def lease(self) -> LeaseId:
+        """By its description and its name."""
+        return self.found.lease or LeaseId("")
+
+    @property
+    def name(self) -> str:
+        """Its resource id."""
+        placed = self.found.assignment
+        return f"{placed.scope}/providers/Microsoft.Authorization/roleAssignments/{placed.name}"
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was made."""
+        return self.found.since
+
+    @property
+    def goes_with(self) -> str:
+        """Its lease's application, if its principal is that one's."""
+        application = self.survey.applications.get(self.lease)
+        if application is None:
+            return ""
+        held = self.survey.held(self.lease, self.survey.principals.get(application.app_id))
+        return application.object_id if self.found.assignment in held else ""
+
+    async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint:  # noqa: ARG002 - the protocol's
+        """The assignment alone."""
+        return ServicePrincipalFootprint(ownership.unique_name(self.lease), (self.found.assignment,))
+
+
+@dataclass(frozen=True, slots=True)
+class Recycled:
+    """An application or a service principal in the recycle bin."""
+
+    item: DirectoryObject
+    lease: LeaseId
+    type: ClassVar[str] = "recycled"
+    is_proof: ClassVar[bool] = False
+    is_whole: ClassVar[bool] = False
+    goes_with: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        """Its object id."""
+        return self.item.object_id
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was deleted."""
+        return self.item.since
+
+    async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint | None:
+        """``None`` where nobody wants it purged."""
+        if not _is_to_be_purged(lease, role, otherwise=False):
+            return None
+        if isinstance(self.item, FoundApplication):
+            return ServicePrincipalFootprint(self.item.unique_name, application_id=self.item.object_id, app_id=self.item.app_id)
+        return ServicePrincipalFootprint(
+            ownership.unique_name(self.lease), app_id=self.item.app_id, principal_id=self.item.object_id
+        )
+
+
+def _is_to_be_purged(lease: Lease | None, role: Role | None, *, otherwise: bool) -> bool:
+    """As its lease says; else as its role says today; else ``otherwise``."""
+    if lease is not None and isinstance(lease.footprint, ServicePrincipalFootprint):
+        return lease.footprint.purge
+    if role is not None and isinstance(role.target, ServicePrincipalTarget):
+        return role.target.permanently_delete
+    return otherwise

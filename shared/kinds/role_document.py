@@ -1,0 +1,106 @@
+"""Roles as JSON documents: how the API reads and writes them. How they are kept is ``shared.kinds.stored_role``.
+
+A rule that one field breaks by itself stands where the field is read. One about the whole role stands in
+``shared.kinds.role_rules`` or, if it is about what one kind of credential mints, in that kind's schema.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from shared.core.errors import Fault
+from shared.core.names import ObjectId, RoleName
+from shared.core.parsing import Reader, parsed_item, text_item
+from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, MAX_TTL, MIN_TTL, Bounds, Role
+from shared.kinds.kind import Kind
+from shared.kinds.registry import Kinds
+from shared.kinds.role_rules import RULES
+
+MAX_BOUND = 256
+MAX_LIVE = 1_000_000
+
+
+def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
+    """The role that a caller wrote, not yet resolved. Raises ``Malformed`` with every fault, those of all rules included."""
+    reader = Reader(document)
+    kind = _kind(kinds, reader)
+    target = kind.schema.read(reader)
+    asked = reader.duration("ttl", least=MIN_TTL, most=MAX_TTL)
+    max_ttl = reader.duration("max_ttl", least=MIN_TTL, most=MAX_TTL) or max(DEFAULT_MAX_TTL, asked or 0)
+    ttl = asked or min(DEFAULT_TTL, max_ttl)
+    if ttl > max_ttl:
+        reader.fault("ttl", f"is longer than max_ttl, which is {max_ttl} seconds")
+    role = Role(
+        name=name,
+        target=target,
+        bounds=_bounds(reader),
+        ttl=ttl,
+        max_ttl=max_ttl,
+        renewable=reader.flag("renewable", default=True),
+        max_leases=reader.whole("max_leases", least=1, most=MAX_LIVE),
+    )
+    _follow_rules(reader, role, kind)
+    reader.finish()
+    return role
+
+
+def _kind(kinds: Kinds, reader: Reader) -> Kind:
+    if not reader.has("type"):
+        reader.fault("type", "is required")
+    first, *others = kinds
+    named = reader.choice("type", (first.type, *(each.type for each in others)), default=first.type)
+    return kinds.find(named) or first
+
+
+def _follow_rules(reader: Reader, role: Role, kind: Kind) -> None:
+    """A field that could not be read is not judged: what is left of it would be told by wrong places."""
+    unread = {_field(fault) for fault in reader.faults}
+    broken = chain(*(rule(role) for rule in RULES), kind.schema.rules(role.name, role.target))
+    reader.faults += [fault for fault in broken if _field(fault) not in unread]
+
+
+def _field(fault: Fault) -> str:
+    return fault.path.partition(".")[0].partition("[")[0]
+
+
+def write_role(kinds: Kinds, role: Role) -> dict[str, Any]:
+    """The public document: what ``read_role`` would read back."""
+    document: dict[str, Any] = {
+        "type": role.type,
+        "ttl": role.ttl,
+        "max_ttl": role.max_ttl,
+        "renewable": role.renewable,
+    }
+    if role.max_leases is not None:
+        document["max_leases"] = role.max_leases
+    kind = kinds.find(role.type)
+    return document | _write_bounds(role.bounds) | (kind.schema.write(role.target) if kind is not None else {})
+
+
+def _app_role(value: Any, path: str, faults: list[Fault]) -> str | None:
+    text = text_item(value, path, faults)
+    if text is not None and "*" in text:
+        faults.append(Fault(path, "an app role is named whole: * stands for nothing here"))
+        return None
+    return text
+
+
+def _bounds(reader: Reader) -> Bounds:
+    identity = parsed_item(ObjectId.parse)
+    return Bounds(
+        frozenset(reader.items("bound_service_principal_ids", identity, most=MAX_BOUND)),
+        frozenset(reader.items("bound_application_ids", identity, most=MAX_BOUND)),
+        frozenset(reader.items("bound_app_roles", _app_role, most=MAX_BOUND)),
+        frozenset(reader.items("bound_tenant_ids", identity, most=MAX_BOUND)),
+    )
+
+
+def _write_bounds(bounds: Bounds) -> dict[str, Any]:
+    constraints = {
+        "bound_service_principal_ids": bounds.service_principal_ids,
+        "bound_application_ids": bounds.application_ids,
+        "bound_app_roles": bounds.app_roles,
+        "bound_tenant_ids": bounds.tenant_ids,
+    }
+    return {name: sorted(values) for name, values in constraints.items() if values}

@@ -1,0 +1,88 @@
+"""Roles as they are kept: the public document, plus ``resolved``, what was looked up in Azure when the role was written.
+
+A stored document is read leniently. It may be from another version of the broker, which had other rules and other fields, and
+one that cannot be read must not keep the others from being listed, decided on or reconciled: whatever stands there, a role
+comes of it. What today's rules find wrong with it is told in ``Role.outdated``.
+
+Nothing is made wider by that: a role is open to nobody but administrators when any of its bounds cannot be read.
+
+An older version reads these documents strictly. So a new public field is written only where it differs from its default, and
+what is looked up goes into ``resolved``, of which every version reads what it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shared.core.errors import Fault, Malformed
+from shared.core.forms import PROPERTY, ROLE
+from shared.core.names import ObjectId, RoleName
+from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, Bounds, Role, Target, UnknownTarget
+from shared.kinds.lenient import mapping, texts, whole
+from shared.kinds.registry import Kinds
+from shared.kinds.role_document import read_role, write_role
+
+_BOUNDS = ("bound_service_principal_ids", "bound_application_ids", "bound_app_roles", "bound_tenant_ids")
+
+
+def store_role(kinds: Kinds, role: Role) -> dict[str, Any]:
+    """The document that is kept. Raises ``UnknownKind``: a role of an unknown type is read, and never written."""
+    return write_role(kinds, role) | {"resolved": kinds.of(role).schema.keep(role.target)}
+
+
+def restore_role(kinds: Kinds, name: RoleName, stored: Any, version: str, *, form: int = ROLE.written) -> Role:
+    """The role that was kept. Raises nothing: ``stored`` may be anything that a JSON text says.
+
+    Of a form that this version does not know nothing is believed, whom it lets in least of all.
+    """
+    if not ROLE.knows({PROPERTY: form}):
+        fault = Fault("", f"is stored in form {form}, and this version of the broker reads up to form {ROLE.newest}")
+        return Role(name, UnknownTarget(), version=version, outdated=(fault,))
+    document = mapping(stored)
+    public = {key: value for key, value in document.items() if key != "resolved"}
+    faults: tuple[Fault, ...] = ()
+    try:
+        role = read_role(kinds, name, public)
+    except Malformed as malformed:
+        role, faults = _read_leniently(kinds, name, public), malformed.faults
+    if (kind := kinds.find(role.type)) is not None:
+        target = kind.schema.kept(role.target, mapping(document.get("resolved")))
+        role, faults = role.with_target(target), (*faults, *kind.schema.unresolved(target))
+    return replace(role, version=version, outdated=faults)
+
+
+def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -> Role:
+    """Each field as it stands if it has the right shape, else its default."""
+    max_ttl = whole(document.get("max_ttl")) or DEFAULT_MAX_TTL
+    return Role(
+        name=name,
+        target=_target(kinds, document),
+        bounds=_bounds(document),
+        ttl=min(whole(document.get("ttl")) or DEFAULT_TTL, max_ttl),
+        max_ttl=max_ttl,
+        renewable=document.get("renewable", True) is True,
+        max_leases=whole(document.get("max_leases")),
+    )
+
+
+def _bounds(document: Mapping[str, Any]) -> Bounds:
+    """Nobody's, unless every one of them can be read: each takes callers away, so none may be passed over."""
+    named = {field for field in document if field.startswith("bound_")}
+    lists = [texts(document.get(field, [])) for field in _BOUNDS]
+    if not named <= set(_BOUNDS) or any(found is None for found in lists):
+        return Bounds()
+    principals, applications, app_roles, tenants = (found or () for found in lists)
+    return Bounds(
+        frozenset(ObjectId(each.lower()) for each in principals),
+        frozenset(ObjectId(each.lower()) for each in applications),
+        frozenset(app_roles),
+        frozenset(ObjectId(each.lower()) for each in tenants),
+    )
+
+
+def _target(kinds: Kinds, document: Mapping[str, Any]) -> Target:
+    kind = kinds.find(document.get("type"))
+    target: Target | None = kind.schema.restore(document) if kind is not None else None
+    return target if target is not None else UnknownTarget()
