@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 import pytest
 
 from shared.core.role import Target
 from shared.core.secret import Secret
+from tests.contract.on_azure import ROLES, job_on_azure
 from tests.fakes.world import principal_target, world
 from tests.issuers.orders import Job
 from tests.support.every_kind import EVERY_KIND, kinds_for
@@ -14,28 +18,36 @@ TARGETS: dict[str, Target] = {name: each.target for name, each in EVERY_KIND.ite
 }
 
 
-@pytest.fixture(params=TARGETS)
-def job(request: pytest.FixtureRequest) -> Job:
+IN_MEMORY, ON_AZURE = "in memory", "on the local Azure"
+WHERE = [*((IN_MEMORY, name) for name in TARGETS), *((ON_AZURE, name) for name in ROLES)]
+
+
+@pytest.fixture(params=WHERE, ids=", ".join)
+async def job(request: pytest.FixtureRequest) -> AsyncIterator[Job[Any]]:
     """One order of each kind, in a world of its own."""
-    target = TARGETS[request.param]
-    return Job(world(kinds=kinds_for(target)), target)
+    where, name = request.param
+    if where == IN_MEMORY:
+        yield Job(world(kinds=kinds_for(TARGETS[name])), TARGETS[name])
+    else:
+        async with job_on_azure(ROLES[name]) as made:
+            yield made
 
 
-async def test_planning_is_repeatable_and_touches_nothing(job: Job) -> None:
+async def test_planning_is_repeatable_and_touches_nothing(job: Job[Any]) -> None:
     """The same order, the same names."""
     assert job.footprint == job.issuer.plan(job.order)
     assert [] == job.world.calls.made
 
 
-async def test_the_plan_covers_everything_that_is_made(job: Job) -> None:
+async def test_the_plan_covers_everything_that_is_made(job: Job[Any]) -> None:
     """Before the first effect it names each object."""
     planned = names_in(job.world.ports.kinds, job.footprint)
     await job.mint()
     assert job.world.leftovers()
-    assert [] == [thing for thing in job.world.leftovers() if thing.owner not in planned]
+    assert [] == [thing for thing in job.world.leftovers() if not planned & job.world.names_of(thing)]
 
 
-async def test_minting_only_adds_to_the_footprint(job: Job) -> None:
+async def test_minting_only_adds_to_the_footprint(job: Job[Any]) -> None:
     """Whatever is noted says the same as the plan, and more."""
     planned = job.footprint
     await job.mint()
@@ -46,14 +58,14 @@ async def test_minting_only_adds_to_the_footprint(job: Job) -> None:
         assert said == {name: write(note)[name] for name in said}
 
 
-async def test_undo_from_the_final_footprint_leaves_nothing(job: Job) -> None:
+async def test_undo_from_the_final_footprint_leaves_nothing(job: Job[Any]) -> None:
     """And says that it met everything."""
     await job.mint()
     assert await job.undo()
     assert [] == job.world.leftovers()
 
 
-async def test_undo_from_the_plan_alone_leaves_nothing(job: Job) -> None:
+async def test_undo_from_the_plan_alone_leaves_nothing(job: Job[Any]) -> None:
     """The worker died with what it had learned."""
     planned = job.footprint
     await job.mint()
@@ -62,12 +74,12 @@ async def test_undo_from_the_plan_alone_leaves_nothing(job: Job) -> None:
     assert [] == job.world.leftovers()
 
 
-async def test_undo_of_nothing_succeeds(job: Job) -> None:
+async def test_undo_of_nothing_succeeds(job: Job[Any]) -> None:
     """And says that it did not meet everything."""
     assert not await job.undo()
 
 
-async def test_undo_twice_succeeds(job: Job) -> None:
+async def test_undo_twice_succeeds(job: Job[Any]) -> None:
     """The second time there is nothing."""
     await job.mint()
     await job.undo()
@@ -86,7 +98,7 @@ async def test_minting_twice_is_undone_once() -> None:
     assert [] == job.world.leftovers()
 
 
-async def test_undo_leaves_other_leases_alone(job: Job) -> None:
+async def test_undo_leaves_other_leases_alone(job: Job[Any]) -> None:
     """Each undoes its own."""
     other = Job(job.world, job.target)
     await other.mint()
@@ -96,7 +108,7 @@ async def test_undo_leaves_other_leases_alone(job: Job) -> None:
     assert before == job.world.leftovers()
 
 
-async def test_the_secret_is_in_the_credential_and_nowhere_else(job: Job) -> None:
+async def test_the_secret_is_in_the_credential_and_nowhere_else(job: Job[Any]) -> None:
     """Not in a footprint, a note or a text of any of them."""
     credential = await job.mint()
     for secret in (each.reveal() for each in credential.fields().values() if isinstance(each, Secret)):

@@ -125,6 +125,10 @@ class World(MemoryBroker):
         """What is in Azure beside the furniture."""
         return sorted(self.cloud.things(), key=repr)
 
+    def names_of(self, leftover: Thing) -> frozenset[str]:
+        """By which a footprint may know it."""
+        return frozenset({leftover.owner})
+
     def guarding(self, *scopes: Scope) -> ServicePrincipalIssuer:
         """The issuer of a broker that protects these."""
         return replace(self.issuers.principals, protected=scopes)

@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Protocol
 
 from shared.broker.issue.mint import Minting
+from shared.broker.ports import Ports
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
 from shared.core.lease import Holder
 from shared.core.names import LeaseId
 from shared.core.role import Target
 from shared.kinds.kind import Issuer, Kind, Order
+from tests.fakes.calls import Calls
 from tests.fakes.world import ALICE, WEB, World, principal_target, world
 
 
-def order(world: World, target: Target, *, seconds: float = 180.0) -> Order:
+class Around(Protocol):
+    """A broker and the cloud around it: on fakes, or on the local Azure."""
+
+    @property
+    def ports(self) -> Ports:
+        """Of one worker."""
+        ...
+
+    @property
+    def calls(self) -> Calls:
+        """Those to the outside."""
+        ...
+
+    def leftovers(self) -> Sequence[Hashable]:
+        """What is in Azure beside what was there at first."""
+        ...
+
+    def names_of(self, leftover: Any) -> frozenset[str]:
+        """By which a footprint may know it."""
+        ...
+
+
+def order(world: Around, target: Target, *, seconds: float = 180.0) -> Order:
     """For a new lease of that target, with so much time."""
-    now = world.clock.now()
-    lease_id = LeaseId.of(WEB, world.ids.ulid(now))
+    now = world.ports.now()
+    lease_id = LeaseId.of(WEB, world.ports.ids.ulid(now))
     holder = Holder(ALICE.object_id, ALICE.tenant_id, ALICE.app_id, ALICE.name)
     return Order(lease_id, holder, target, now + timedelta(hours=1), world.ports.within(seconds))
 
 
 @dataclass(slots=True)
-class Job:
+class Job[W: Around = World]:
     """One order, carried out by hand."""
 
-    world: World
+    world: W
     target: Target
     seconds: float = 180.0
     noted: list[Footprint] = field(default_factory=list)

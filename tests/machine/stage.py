@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,16 +123,22 @@ class Stage(MemoryBroker):
             self.seen.update(self.leases.rows)
 
     async def _life(self, deed: Deed) -> object:
-        async with client_of(self.azure) as client:
-            graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, limiters := RateLimiters(self.clock))
-            arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), limiters)
-            probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
+        async with self.worker() as ports:
             try:
-                return await self._until_death(deed(self._ports(graph, arm, probe)))
+                return await self._until_death(deed(ports))
             except LostRace:
                 raise AssertionError("a lost race left the broker") from None
             except LeaseholdError as refusal:
                 return refusal
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Ports]:
+        """One worker of the broker: the product's own adapters and issuers, on this Azure."""
+        async with client_of(self.azure) as client:
+            graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, limiters := RateLimiters(self.clock))
+            arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), limiters)
+            probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
+            yield self._ports(graph, arm, probe)
 
     async def _until_death(self, deed: Awaitable[object]) -> object:
         """What the deed gives. The loop's end cancels what a dead worker leaves, none of whose calls gets through any more."""
