@@ -93,7 +93,9 @@ class FixedIds:
     @property
     def _random(self) -> Random:
         worker = WORKER.get()
-        return self._drawn.setdefault(worker, Random(f"{self._seed} {worker}" if worker else self._seed))
+        if worker not in self._drawn:
+            self._drawn[worker] = Random(f"{self._seed} {worker}" if worker else self._seed)
+        return self._drawn[worker]
 
     def ulid(self, now: datetime) -> str:
         """48 bits of milliseconds, 80 bits of chance."""

@@ -30,6 +30,8 @@ class MemoryRoles:
         self.kinds = kinds
         self._calls = calls
         self._documents: dict[RoleName, tuple[object, str, int]] = {}
+        self._read: dict[tuple[Kinds, RoleName, str], Role] = {}
+        """Each version is read once: walks read the same one thousands of times."""
         self._admissions: dict[RoleName, Admissions] = {}
         self._versions = Versions()
 
@@ -85,7 +87,10 @@ class MemoryRoles:
 
     def _restored(self, name: RoleName) -> Role:
         document, version, form = self._documents[name]
-        return restore_role(self.kinds, name, document, version, form=form)
+        key = (self.kinds, name, version)
+        if key not in self._read:
+            self._read[key] = restore_role(self.kinds, name, document, version, form=form)
+        return self._read[key]
 
     def _list(self) -> tuple[Role, ...]:
         return tuple(map(self._restored, sorted(self._documents)))
