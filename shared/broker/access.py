@@ -54,5 +54,6 @@ async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability:
 
 
 def holds(caller: Caller, lease: LeaseView) -> bool:
-    """Whether the credential was issued to this caller."""
-    return (caller.object_id, caller.tenant_id) == (lease.holder.object_id, lease.holder.tenant_id)
+    """Whether the credential was issued to this caller, or is prepared for it."""
+    holder = lease.holder
+    return holder is not None and (caller.object_id, caller.tenant_id) == (holder.object_id, holder.tenant_id)

@@ -63,7 +63,7 @@ async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: E
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     gone = await ports.roles.delete(name, expected=expected)
     # A deletion whose worker died has taken the role, and may not have got to its leases.
-    if not gone and not (revoking and await ports.leases.count_live(name, at_most=1)):
+    if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     # Gone first: an issue that is under way either sees that, or its lease is revoked here.
     begun = await revoke_role(ports, actor, name) if revoking else None

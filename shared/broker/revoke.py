@@ -54,7 +54,7 @@ def _is_out_of_reach(ports: Ports, lease: Lease) -> bool:
 
 async def _as_it_stands(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:
     lease = await lease_for(ports, actor.caller, lease_id, "revoke")
-    return await revoke(ports, actor, lease_id) if lease.state in {State.PLANNED, State.ACTIVE} else lease
+    return await revoke(ports, actor, lease_id) if lease.state.is_open else lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ FIRST = 1
 
 @dataclass(frozen=True, slots=True)
 class StoredType:
-    """One kind of row. This version reads its forms up to ``newest``, and writes ``written``."""
+    """One kind of row. This version reads its forms up to ``newest``. It writes ``written``, and a later form only if the row
+    needs it.
+    """
 
     name: str
     newest: int = FIRST
@@ -31,8 +33,12 @@ class StoredType:
 
     @property
     def stamp(self) -> dict[str, int]:
-        """The property that each row of this kind is written with."""
-        return {PROPERTY: self.written}
+        """The property that each row of this kind is written with, unless it needs a later form."""
+        return self.stamp_of(self.written)
+
+    def stamp_of(self, form: int) -> dict[str, int]:
+        """The property that a row is written with which needs that form."""
+        return {PROPERTY: form}
 
     def knows(self, row: Mapping[str, Any]) -> bool:
         """Whether this version reads the form of the row."""
@@ -56,8 +62,12 @@ def form_of(row: Mapping[str, Any]) -> int:
     return form if isinstance(form, int) else 0
 
 
-LEASE = StoredType("lease", newest=2, written=2)
-"""The second form says that the index rows of the lease lie where they sort by age. Those of the first lie elsewhere."""
+LEASE = StoredType("lease", newest=3, written=2)
+"""The second form says that the index rows of the lease lie where they sort by age. Those of the first lie elsewhere.
+
+The third holds what no earlier version knows: a lease that is pooled or prepared, that has no holder, that was claimed from a
+pool and sorts by its claim, or that ends for a cause of these. Every other lease is written in the second.
+"""
 LEASE_INDEX = StoredType("index row")
 DUE = StoredType("due row")
 IDEMPOTENCY_KEY = StoredType("idempotency key")

@@ -72,8 +72,8 @@ class Survey(Protocol):
         """What was seen, by place, in the order in which it is to be judged. Raises ``Upstream`` if nothing can be told."""
         ...
 
-    def shows(self, lease_id: LeaseId) -> bool:
-        """Whether what was seen has all that an active lease's credential needs."""
+    def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
+        """Whether what was seen has all that the lease's credential needs, and the credential itself if the lease has one."""
         ...
 
 

@@ -59,9 +59,10 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.list", lambda: self._list(query), query)
 
-    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0, pooled: bool = False) -> int:
         """See the port."""
-        return await self._calls.through("leases.count_live", lambda: self._count_live(role, at_most, since), role)
+        count = lambda: self._count_live(role, at_most, since, pooled=pooled)  # noqa: E731
+        return await self._calls.through("leases.count_live", count, role)
 
     async def count_few(self, role: RoleName, at_most: int) -> int | None:
         """See the port."""
@@ -144,14 +145,15 @@ class MemoryLeases:
         return tuple(lease.id for lease in sorted(due, key=lambda lease: (lease.id.shard, lease.due_at, lease.id)))
 
     def _list(self, query: LeaseQuery) -> Page[LeaseView]:
-        newest = sorted(self.rows.values(), key=lambda each: (each.id.age, each.id))
+        newest = sorted(self.rows.values(), key=lambda each: (each.place.age, each.id))
         found = [_view(lease) for lease in newest if _matches(lease, query)]
         shown = tuple(found[: query.limit])
-        return Page(shown, shown[-1].id if len(found) > query.limit else None)
+        return Page(shown, shown[-1].place if len(found) > query.limit else None)
 
-    def _count_live(self, role: RoleName, at_most: int, since: int) -> int:
+    def _count_live(self, role: RoleName, at_most: int, since: int, *, pooled: bool = False) -> int:
         of_role = (lease for lease in self.rows.values() if lease.id.role == role and lease.generation >= since)
-        return min(sum(lease.state.is_live for lease in of_role), at_most + 1)
+        counted = sum(lease.state.is_somebodys or (pooled and lease.state is State.POOLED) for lease in of_role)
+        return min(counted, at_most + 1)
 
     def _overtaken(self, generation: Generation) -> tuple[LeaseId, ...]:
         of_role = (lease for lease in self.rows.values() if lease.id.role == generation.role)
@@ -161,7 +163,8 @@ class MemoryLeases:
         of_role = (lease for lease in self.rows.values() if lease.id.role == role and lease.generation >= since)
         states = {lease.id: lease.state for lease in of_role}
         planned = frozenset(lease_id for lease_id in admitted if states.get(lease_id) is State.PLANNED)
-        return Room(len(planned) + sum(state is State.ACTIVE for state in states.values()), planned)
+        taken = sum(state in {State.ACTIVE, State.PREPARED} for state in states.values())
+        return Room(len(planned) + taken, planned)
 
     def _inventory(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())
@@ -170,11 +173,11 @@ class MemoryLeases:
 def _matches(lease: Lease, query: LeaseQuery) -> bool:
     wanted = (
         query.role in {None, lease.id.role},
-        query.holder in {None, lease.holder.object_id},
-        query.tenant in {None, lease.holder.tenant_id},
+        query.holder in {None, lease.holder.object_id if lease.holder else ""},
+        query.tenant in {None, lease.holder.tenant_id if lease.holder else ""},
         query.state in {None, lease.state},
-        lease.state.is_live or not query.live,
-        query.cursor is None or (lease.id.age, lease.id) > (query.cursor.age, query.cursor),
+        lease.state.is_somebodys or not query.live,
+        query.cursor is None or lease.place.age > query.cursor.age,
     )
     return all(wanted)
 

@@ -338,8 +338,8 @@ class BadgeSurvey:
             if (lease_id := ownership.lease_named(name)) is not None:
                 self.found.append(FoundBadge(lease_id, name, door, badge.since))
 
-    def shows(self, lease_id: LeaseId) -> bool:
-        """Its badge."""
+    def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
+        """Its badge, which is all there is of its credential."""
         return lease_id in {each.lease for each in self.found}
 
 

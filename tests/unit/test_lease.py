@@ -41,10 +41,12 @@ ACTIVE = PLANNED.activated(NOW, ready=True)
 ENDING = ACTIVE.ending(Cause.EXPIRED, NOW, NOW + after(20))
 STUCK = replace(ENDING, state=State.STUCK, attempts=ATTEMPTS_UNTIL_STUCK)
 ENDED = ENDING.ended(NOW, timedelta(days=7))
-BY_STATE = {lease.state: lease for lease in (PLANNED, ACTIVE, ENDING, STUCK, ENDED)}
+POOLED = PLANNED.pooled(NOW, NOW + after(7 * 86400), ready=True)
+PREPARED = PLANNED.prepared(NOW, NOW + after(900))
+BY_STATE = {lease.state: lease for lease in (PLANNED, POOLED, PREPARED, ACTIVE, ENDING, STUCK, ENDED)}
 
 MOVES: dict[str, tuple[Callable[[Lease], Lease], set[State]]] = {
-    "activated": (lambda lease: lease.activated(NOW, ready=False), {State.PLANNED}),
+    "activated": (lambda lease: lease.activated(NOW, ready=False), {State.PLANNED, State.PREPARED}),
     "renewed": (lambda lease: lease.renewed(NOW + after(60)), {State.ACTIVE}),
     "reissuing": (lambda lease: lease.rotating(NOW + after(60)), {State.ACTIVE}),
     "reissued": (lambda lease: lease.rotated(lease.footprint, NOW, ready=True, maybe_more_secrets=False), {State.ACTIVE}),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from shared.broker.ports import Ports
 from shared.core.generation import Generation
-from shared.core.lease import Lease, State
+from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
 
 LATE = timedelta(minutes=5)
@@ -70,7 +70,7 @@ class Ages:
     async def overtakes(self, lease: Lease) -> bool:
         """Whether the lease is due for no other reason than that its role was revoked. Raises ``Upstream``."""
         role = lease.id.role
-        if lease.due_at <= self._ports.now() or lease.state not in {State.PLANNED, State.ACTIVE}:
+        if lease.due_at <= self._ports.now() or not lease.state.is_open:
             return False
         if role not in self._known:
             self._known[role] = (await self._ports.generations.get(role)).number

@@ -1,7 +1,8 @@
 """The sweep: looks at every lease that is due, and at no other.
 
 Due are: active leases past their end, those that their role's generation has overtaken, leases whose worker died while making
-or ending them, failed attempts to end one whose pause is over, and ended ones past their retention.
+or ending them, leases that nobody has collected or claimed from a pool in time, failed attempts to end one whose pause is over,
+and ended ones past their retention.
 """
 
 from __future__ import annotations
@@ -197,11 +198,13 @@ class _Round:
         return _word(ended)
 
 
+_CAUSES = {State.PLANNED: Cause.UNFINISHED, State.POOLED: Cause.DRAINED, State.PREPARED: Cause.UNCOLLECTED}
+"""Why a lease ends that has stayed in a state for too long."""
+
+
 def cause_of(lease: Lease, *, revoked: bool) -> Cause:
     """Why a lease that is due ends, unless it is ending already. ``revoked``: its role's generation has overtaken it."""
-    if revoked:
-        return Cause.REVOKED
-    return Cause.UNFINISHED if lease.state is State.PLANNED else Cause.EXPIRED
+    return Cause.REVOKED if revoked else _CAUSES.get(lease.state, Cause.EXPIRED)
 
 
 def _word(lease: Lease) -> str:

@@ -119,8 +119,7 @@ class _Repeatable:
             raise Conflict(told, code="idempotency_key_reused")
 
     def _require_not_over(self, lease: Lease) -> None:
-        over = lease.state not in {State.PLANNED, State.ACTIVE}
-        if over or (lease.state is State.ACTIVE and lease.expires_at <= self.ports.now()):
+        if not lease.state.is_open or (lease.state is State.ACTIVE and lease.expires_at <= self.ports.now()):
             raise Gone(f"The lease {lease.id}, for which this key stands, has ended.", code="lease_ended")
 
     async def _relieve(self, lease: Lease) -> None:
@@ -140,4 +139,4 @@ class _Repeatable:
 
 def _came_to_nothing(lease: Lease) -> bool:
     """Whether it ends without ever having been handed out: a key that stands for it is free again."""
-    return lease.state not in {State.PLANNED, State.ACTIVE} and not lease.handed_out
+    return not lease.state.is_open and not lease.handed_out

@@ -50,7 +50,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
         lease.id,
-        lease.holder,
+        lease.known_holder,
         role.target,
         lease.max_expires_at + SECRET_SLACK,
         ports.within(ports.timing.rotation / _USED_OF_A_ROTATION),

@@ -7,7 +7,7 @@ more, and what once has no live lease never has one again. What a kind takes for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
@@ -17,7 +17,8 @@ from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Unreadable
 from shared.core.footprint import Footprint
-from shared.core.lease import Lease, State
+from shared.core.lease import Lease, LeaseView, State
+from shared.core.life import STANDING
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
@@ -126,7 +127,7 @@ class _Comparison:
         self._orphans: dict[str, Orphan] = {}
         """By their names."""
         self._vanished: list[Lease] = []
-        self._active: set[LeaseId] = set()
+        self._standing: set[LeaseId] = set()
         self._read: dict[LeaseId, Lease | None] = {}
         """Leases as they were when first asked for, after Azure."""
         self._stop_at = ports.within(_SECONDS)
@@ -148,18 +149,25 @@ class _Comparison:
             yield from (each for each in row if each is not None)
 
     async def _suspects(self) -> Mapping[str, list[LeaseId]]:
-        """Notes the active leases. Returns those that their kind's survey does not show, by kind."""
+        """Notes the leases whose objects must be there. Returns those that their kind's survey does not show, by kind."""
         surveys = {kind.type: survey for kind, survey in self._surveys}
         suspects: dict[str, list[LeaseId]] = {kind.type: [] for kind, _ in self._surveys}
-        query = LeaseQuery(state=State.ACTIVE, limit=_PAGE)
+        for state in STANDING:
+            async for view in self._all_in(state):
+                self._standing.add(view.id)
+                is_active = view.state is State.ACTIVE
+                if view.type in surveys and not surveys[view.type].shows(view.id, with_credential=is_active):
+                    suspects[view.type].append(view.id)
+        return suspects
+
+    async def _all_in(self, state: State) -> AsyncIterator[LeaseView]:
+        query = LeaseQuery(state=state, limit=_PAGE)
         while True:
             page = await self._ports.leases.list(query)
             for view in page.items:
-                self._active.add(view.id)
-                if view.type in surveys and not surveys[view.type].shows(view.id):
-                    suspects[view.type].append(view.id)
+                yield view
             if page.cursor is None:
-                return suspects
+                return
             query = replace(query, cursor=LeaseId(page.cursor))
 
     async def _check(self, lease_id: LeaseId) -> None:
@@ -168,7 +176,7 @@ class _Comparison:
             lease = await self._ports.leases.get(lease_id)
         except Unreadable:
             return
-        if lease is None or lease.state is not State.ACTIVE:
+        if lease is None or lease.state not in STANDING:
             return
         settled = lease.made_by + timedelta(seconds=self._ports.timing.settle)
         if settled < self._ports.now() and not await self._ports.kinds.of(lease.footprint).issuer.stands(lease.footprint):
@@ -186,7 +194,7 @@ class _Comparison:
 
     async def _is_over(self, lease_id: LeaseId, since: datetime | None) -> bool:
         """Whether it is old enough, by its own time, and its lease is not live. A lease that cannot be read may be."""
-        if since is None or since >= self._made_before or lease_id in self._active:
+        if since is None or since >= self._made_before or lease_id in self._standing:
             return False
         try:
             lease = await self._lease(lease_id)

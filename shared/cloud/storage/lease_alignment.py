@@ -30,7 +30,7 @@ _INDEXES = ("all_", "holder_", "past_", "role_")
 
 async def standing(table: Table, lease: Lease) -> tuple[str, ...]:
     """The keys of the index rows that the lease has: known of today's form, else looked up, a point read each."""
-    if lease.form == FORM:
+    if lease.form >= FORM:
         return index_keys(lease)
     keys = every_index_key(lease)
     rows = await all_of(*(table.read(lease.id.shard, key) for key in keys))
@@ -94,7 +94,7 @@ class Alignment:
                 await self._table.write([delete({"PartitionKey": lease_id.shard, "RowKey": key}) for key in sorted(keys)])
                 return True
             former = replace(lease, form=1)
-            if lease.form == FORM and {*await standing(self._table, former)} == {*index_keys(lease)}:
+            if lease.form >= FORM and {*await standing(self._table, former)} == {*index_keys(lease)}:
                 return True  # it moved between the two looks
             if not _is_in_hands(lease):
                 await leases.swap(lease, former=former)
@@ -105,7 +105,7 @@ class Alignment:
 def _called_for(row: Row) -> frozenset[str]:
     """The keys of the index rows that a lease's own row calls for: none, where an older version has written it."""
     told = read_told(row)
-    return frozenset(index_keys(told)) if form_of(row) == FORM else frozenset()
+    return frozenset(index_keys(told)) if form_of(row) >= FORM else frozenset()
 
 
 def _is_in_hands(lease: Lease) -> bool:

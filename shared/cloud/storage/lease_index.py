@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 
 from shared.cloud.lenient import readable
 from shared.cloud.storage.lease_reader import read_indexed, read_told
-from shared.cloud.storage.lease_rows import ALL, TODAYS, holder_index, index_key, indexed_id, past_of, role_index
+from shared.cloud.storage.lease_rows import ALL, TODAYS, behind, holder_index, indexed_id, past_of, role_index
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import Table, Token, past
 from shared.core.lease import LeaseView, State
 from shared.core.ports.leases import LeaseQuery
 from shared.resilience.tasks import all_of
 
-LIVE = f"State ne '{State.ENDED}'"
+UNENDED = f"State ne '{State.ENDED}'"
+LIVE = f"{UNENDED} and State ne '{State.POOLED}'"
+"""Of callers: what is pooled is nobody's yet."""
 _SELECT = ["RowKey", "Form", "View"]
 _FEWEST = 8
 """Rows to ask a range for at least: an answer with a few more of them costs no more."""
@@ -44,26 +46,34 @@ async def newest(table: Table, query: LeaseQuery, shards: Sequence[str]) -> list
 
 async def newest_of_unaligned(table: Table, query: LeaseQuery, shards: Sequence[str]) -> list[LeaseView]:
     """The same, of all leases, where some have no row in the index of all: reads every lease's own row."""
-    found: list[tuple[_Order, Row]] = []
+    found: list[tuple[_Order, LeaseView]] = []
     count = query.limit + 1
     for shard in shards:
         condition = f"PartitionKey eq '{shard}' and RowKey ge 'lease_' and RowKey lt '{past('lease_')}'{_state(query)}"
         async for row in table.scan(condition, select=_SELECT):
-            if _fits(row, query) and readable(read_told, row) is not None:
-                found.append((_order(row), row))
+            view = readable(read_told, row)
+            if view is not None and _is_behind(view.place.age, query) and _is_of_tenant(view, query):
+                found.append(((view.place.age, view.id, True), view))
             if len(found) > 4 * count:
                 found = heapq.nsmallest(count, found, key=lambda each: each[0])
-    return [read_told(row) for _, row in heapq.nsmallest(count, found, key=lambda each: each[0])]
+    return [view for _, view in heapq.nsmallest(count, found, key=lambda each: each[0])]
 
 
 def _fits(row: Row, query: LeaseQuery) -> bool:
-    lease_id = indexed_id(row["RowKey"])
-    behind = query.cursor is None or (lease_id.age, lease_id) > (query.cursor.age, query.cursor)
-    if query.tenant is None or not behind:
-        return behind
+    is_behind = _is_behind(_age(row), query)
+    if query.tenant is None or not is_behind:
+        return is_behind
     # The index knows object ids alone: what is of another tenant is passed over.
     view = readable(read_indexed, row)
-    return view is not None and view.holder.tenant_id == query.tenant
+    return view is not None and _is_of_tenant(view, query)
+
+
+def _is_behind(age: str, query: LeaseQuery) -> bool:
+    return query.cursor is None or age > query.cursor.age
+
+
+def _is_of_tenant(view: LeaseView, query: LeaseQuery) -> bool:
+    return query.tenant is None or (view.holder is not None and view.holder.tenant_id == query.tenant)
 
 
 async def _merged(runs: Sequence[_Run], count: int) -> list[LeaseView]:
@@ -155,7 +165,7 @@ def _gone(query: LeaseQuery) -> Iterator[str]:
 
 
 def _behind(index: str, query: LeaseQuery) -> str:
-    start = f"RowKey gt '{index_key(index, query.cursor)}'" if query.cursor else f"RowKey ge '{index}{TODAYS}'"
+    start = f"RowKey gt '{behind(index, query.cursor)}'" if query.cursor else f"RowKey ge '{index}{TODAYS}'"
     return f"{start} and RowKey lt '{past(index)}'"
 
 
@@ -172,5 +182,10 @@ def _is_todays(row: Row) -> bool:
 
 
 def _order(row: Row) -> _Order:
-    lease_id = indexed_id(row["RowKey"])
-    return lease_id.age, lease_id, _is_todays(row)
+    return _age(row), indexed_id(row["RowKey"]), _is_todays(row)
+
+
+def _age(row: Row) -> str:
+    """Where the lease of an index row stands: by the row's key, or in form 1 by the lease's id."""
+    _, todays, rest = str(row["RowKey"]).partition(TODAYS)
+    return rest.partition("_")[0] if todays else indexed_id(row["RowKey"]).age

@@ -8,7 +8,7 @@ end it wrongly.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -85,6 +85,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         rotating_until=_instant(own, "reissuing_until"),
         target_digest=own.get("target_digest", ""),
         undone_by=_instant(own, "undone_by"),
+        ready_at=_instant(own, "ready_at"),
         form=form_of(row),
         version=etag_of(row),
     )
@@ -93,12 +94,11 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
 def _view(kept: Mapping[str, Any]) -> LeaseView:
     lease_id, expires_at = LeaseId.parse(kept["id"]), datetime.fromisoformat(kept["expires_at"])
     issued_at = _instant(kept, "issued_at") or ownership.opened_at(lease_id)
-    object_id, tenant_id, app_id, name, *_ = kept["holder"]
     return LeaseView(
         id=lease_id,
         type=kept["type"],
         state=State(kept["state"]),
-        holder=Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name),
+        holder=_holder(kept["holder"]) if kept["holder"] is not None else None,
         issued_at=issued_at,
         expires_at=expires_at,
         max_expires_at=_instant(kept, "max_expires_at") or expires_at,
@@ -110,7 +110,13 @@ def _view(kept: Mapping[str, Any]) -> LeaseView:
         attempts=kept.get("attempts", 0),
         last_error=kept.get("last_error", ""),
         generation=kept.get("generation", 0),
+        claim=kept.get("claim", ""),
     )
+
+
+def _holder(kept: Sequence[Any]) -> Holder:
+    object_id, tenant_id, app_id, name, *_ = kept
+    return Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name)
 
 
 def _instant(kept: Mapping[str, Any], name: str) -> datetime | None:

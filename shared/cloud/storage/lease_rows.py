@@ -7,6 +7,8 @@ behind ``past_``. Every lease has exactly one due row until it is forgotten. One
 
 Form 1, of version 0.1, has two index rows, ``holder_<object id>_<id>`` and ``role_<role>_<id>``, whatever the lease's state;
 they sort before those of today in the same index. Its own row lacks ``Form``, also when that version has written it anew.
+
+A lease without a holder has no row in a holder's index. One that was claimed from a pool has the age of its claim.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from typing import Any
 from shared.cloud.storage.tables import chunked
 from shared.core.forms import DUE, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
 from shared.core.idempotency_key import IdempotencyKey
-from shared.core.lease import Lease, LeaseView
+from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
 from shared.kinds.registry import Kinds
 
 _INSTANT = "%Y%m%dT%H%M%S"
+_STATES_OF_FORM_3 = {State.POOLED, State.PREPARED}
+_CAUSES_OF_FORM_3 = {Cause.UNCOLLECTED, Cause.DRAINED}
 
 
 def lease_key(lease_id: str) -> str:
@@ -81,28 +85,43 @@ def past_of(index: str) -> str:
     return f"past_{index}"
 
 
-def index_key(index: str, lease_id: LeaseId) -> str:
-    """A lease's key in an index."""
-    return f"{index}{TODAYS}{lease_id.age}_{lease_id}"
+def index_key(index: str, lease_id: LeaseId, place: LeaseId | None = None) -> str:
+    """A lease's key in an index. ``place``: where it stands by age, if its id does not say that."""
+    return f"{index}{TODAYS}{(place or lease_id).age}_{lease_id}"
+
+
+def behind(index: str, place: LeaseId) -> str:
+    """Greater than the key of the lease that stands there, and than no other lease's that is older."""
+    return f"{index}{TODAYS}{place.age}_{TODAYS}"
 
 
 def index_keys(lease: LeaseView) -> tuple[str, ...]:
     """The keys of the rows that listings read."""
-    indexes = (holder_index(lease.holder.object_id), role_index(lease.id.role), ALL)
     live = lease.state.is_live
-    return tuple(index_key(index if live else past_of(index), lease.id) for index in indexes)
+    return tuple(index_key(index if live else past_of(index), lease.id, lease.place) for index in (*_indexes(lease), ALL))
 
 
 def every_index_key(lease: LeaseView) -> tuple[str, ...]:
     """Whatever an older version may have left, and what today's may have written, in any state."""
-    indexes = (holder_index(lease.holder.object_id), role_index(lease.id.role))
-    todays = (index_key(place, lease.id) for index in (*indexes, ALL) for place in (index, past_of(index)))
+    indexes = _indexes(lease)
+    todays = (index_key(each, lease.id, lease.place) for index in (*indexes, ALL) for each in (index, past_of(index)))
     return (*(f"{index}{lease.id}" for index in indexes), *todays)
+
+
+def _indexes(lease: LeaseView) -> tuple[str, ...]:
+    of_holder = (holder_index(lease.holder.object_id),) if lease.holder is not None else ()
+    return (*of_holder, role_index(lease.id.role))
 
 
 def indexed_id(row_key: str) -> LeaseId:
     """The lease that an index row is about."""
     return LeaseId(row_key.rpartition("_")[2])
+
+
+def form_of_lease(lease: LeaseView) -> int:
+    """The oldest form that can hold the lease: a version that does not know that form could not read the lease."""
+    is_new = lease.state in _STATES_OF_FORM_3 or lease.cause in _CAUSES_OF_FORM_3 or lease.holder is None or lease.claim
+    return LEASE.newest if is_new else LEASE.written
 
 
 def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
@@ -123,11 +142,13 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
         "target_digest": lease.target_digest,
         "undone_by": lease.undone_by.isoformat() if lease.undone_by else None,
     }
+    if lease.ready_at is not None:
+        own["ready_at"] = lease.ready_at.isoformat()
     return {
         "PartitionKey": lease.id.shard,
         "RowKey": lease_key(lease.id),
         "State": lease.state.value,
-        **LEASE.stamp,
+        **LEASE.stamp_of(form_of_lease(lease)),
         "View": view_text(lease),
         "Write": write_id,
         **chunked("Own", json.dumps(own)),
@@ -166,6 +187,8 @@ def key_row(key: IdempotencyKey) -> dict[str, Any]:
 def view_text(lease: LeaseView) -> str:
     """What may be told of a lease, as it is kept: far from the 32,768 characters of a property, whatever its metadata says."""
     holder = lease.holder
+    # Only where there was one: other leases are written as they ever were.
+    claim = {"claim": lease.claim} if lease.claim else {}
     # Escaped, a character beyond ASCII would take up to twelve.
     return json.dumps(
         ensure_ascii=False,
@@ -173,7 +196,7 @@ def view_text(lease: LeaseView) -> str:
             "id": lease.id,
             "type": lease.type,
             "state": lease.state,
-            "holder": [holder.object_id, holder.tenant_id, holder.app_id, holder.name],
+            "holder": [holder.object_id, holder.tenant_id, holder.app_id, holder.name] if holder is not None else None,
             "issued_at": lease.issued_at.isoformat(),
             "expires_at": lease.expires_at.isoformat(),
             "max_expires_at": lease.max_expires_at.isoformat(),
@@ -185,5 +208,6 @@ def view_text(lease: LeaseView) -> str:
             "attempts": lease.attempts,
             "last_error": lease.last_error,
             "generation": lease.generation,
+            **claim,
         },
     )

@@ -14,13 +14,14 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lenient import readable
 from shared.cloud.storage.lease_alignment import ALIGNED, Alignment, standing
-from shared.cloud.storage.lease_index import LIVE, newest, newest_of_unaligned
+from shared.cloud.storage.lease_index import LIVE, UNENDED, newest, newest_of_unaligned
 from shared.cloud.storage.lease_reader import WHOLE, read_key, read_lease, read_made
 from shared.cloud.storage.lease_rows import (
     PARTITIONS,
     due_id,
     due_key,
     due_row,
+    form_of_lease,
     index_keys,
     index_rows,
     indexed_id,
@@ -41,6 +42,7 @@ from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import FORM, Lease, LeaseView, State
+from shared.core.life import OPEN
 from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
 from shared.core.ports.leases import LeaseQuery, Room
 from shared.core.ports.page import Page
@@ -49,8 +51,9 @@ from shared.kinds.registry import Kinds
 from shared.resilience.tasks import all_of
 
 _FEW = 100
-_TAKES_ROOM = " and ".join(f"State ne '{state}'" for state in (State.ENDING, State.STUCK, State.ENDED))
-"""As ACTIVE and PLANNED leases do, and those of a state that this version does not know."""
+_TAKES_ROOM = " and ".join(f"State ne '{state}'" for state in (State.POOLED, State.ENDING, State.STUCK, State.ENDED))
+"""As ACTIVE, PREPARED and PLANNED leases do, and those of a state that this version does not know."""
+_IS_OPEN = " or ".join(f"State eq '{state}'" for state in OPEN)
 
 
 class TableLeases:
@@ -87,9 +90,9 @@ class TableLeases:
         operations += [delete({"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
         if stood != stand or view_text(lease) != view_text(former):
             operations += [put(row) for row in index_rows(lease)]
-        if lease.state is State.STUCK and (former.state is not State.STUCK or former.form != FORM):
+        if lease.state is State.STUCK and (former.state is not State.STUCK or former.form < FORM):
             await self._stuck.note(lease.id)
-        swapped = await self._commit(replace(lease, form=FORM), write_id, operations)
+        swapped = await self._commit(replace(lease, form=form_of_lease(lease)), write_id, operations)
         if former.state is State.STUCK and lease.state is State.ENDED:
             await self._stuck.forget(lease.id)
         return swapped
@@ -131,7 +134,7 @@ class TableLeases:
         read = newest if not of_all or await self._alignment.is_done() else newest_of_unaligned
         found = await read(self._table, query, PARTITIONS)
         shown = tuple(found[: query.limit])
-        return Page(shown, shown[-1].id if len(found) > query.limit else None)
+        return Page(shown, shown[-1].place if len(found) > query.limit else None)
 
     async def align(self, at_most: int) -> int:
         """Range reads over the whole table; for each lease that is to be changed, point reads and a transaction.
@@ -157,10 +160,11 @@ class TableLeases:
                 break
         return tuple(found[:at_most])
 
-    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0, pooled: bool = False) -> int:
         """Sixteen range reads at once over the role's index."""
+        live = UNENDED if pooled else LIVE
         # Rows of before there were generations lack the property, and meet no comparison.
-        wanted = f"{LIVE} and Generation ge {since}" if since else LIVE
+        wanted = f"{live} and Generation ge {since}" if since else live
         conditions = [f"{between(shard, role_index(role))} and {wanted}" for shard in PARTITIONS]
         counts = await asyncio.gather(*(self._count(condition, at_most + 1) for condition in conditions))
         return min(sum(counts), at_most + 1)
@@ -189,9 +193,8 @@ class TableLeases:
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """Range reads over the role's index, one partition after the other."""
-        wanted = f"(State eq '{State.PLANNED}' or State eq '{State.ACTIVE}')"
         for shard in PARTITIONS:
-            condition = f"{between(shard, role_index(generation.role))} and {wanted}"
+            condition = f"{between(shard, role_index(generation.role))} and ({_IS_OPEN})"
             # Small pages: the first lease is found soon, and nobody keeps the processor for long.
             async for row in self._table.scan(condition, select=["RowKey", "Generation"], limit=_FEW):
                 if (row.get("Generation") or 0) < generation.number:

@@ -17,8 +17,8 @@ from shared.core.ports.page import Page
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which leases to list: ``live`` are those that have not ended. ``cursor`` is the last id of the page before: what is older
-    than that comes next, be the lease itself still among them or not.
+    """Which leases to list: ``live`` are those that have not ended, but for pooled ones. ``cursor`` is the place of the last
+    lease of the page before (``LeaseView.place``): what is older comes next, be the lease itself still among them or not.
     """
 
     role: RoleName | None = None
@@ -79,18 +79,21 @@ class Leases(Protocol):
         ...
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
-        """Leases, the newest first (``LeaseId.age``). A role or a holder reads only that one's index rows.
+        """Leases, the newest first (by the age of ``LeaseView.place``). A role or a holder reads only that one's index rows.
 
         Of live ones no row of one that has ended is read.
         """
         ...
 
-    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0) -> int:
-        """How many leases of the role have not ended, of the generation ``since`` or later; stops counting past ``at_most``."""
+    async def count_live(self, role: RoleName, at_most: int, *, since: int = 0, pooled: bool = False) -> int:
+        """How many leases of the role have not ended, of the generation ``since`` or later; stops counting past ``at_most``.
+
+        Those that are POOLED are nobody's, and count only if ``pooled`` says so.
+        """
         ...
 
     async def count_few(self, role: RoleName, at_most: int) -> int | None:
-        """How many leases of the role have not ended; ``None`` when there are more, which a small part of them tells."""
+        """How many leases of the role have not ended, pooled ones left out; ``None`` when a small part tells of more."""
         ...
 
     def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
@@ -98,11 +101,11 @@ class Leases(Protocol):
         ...
 
     def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
-        """The ids of the role's planned and active leases of an earlier generation. Reads the role's index rows."""
+        """The ids of the role's leases of an earlier generation that nobody ends yet. Reads the role's index rows."""
         ...
 
     async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
-        """Counts those of the role's leases that are ACTIVE, and the admitted ones that are PLANNED, of ``since`` or later.
+        """Counts the role's leases that are ACTIVE or PREPARED, and the admitted ones that are PLANNED, of ``since`` or later.
 
         May stop counting at ``at_most``: ``planned`` is complete only below that.
         """

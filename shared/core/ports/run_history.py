@@ -20,8 +20,8 @@ class Count:
     unreadable: tuple[LeaseId, ...] = ()
 
     def live(self, role: RoleName) -> int:
-        """Those of the role that had not ended."""
-        return sum(count for (name, state), count in self.leases.items() if name == role and state.is_live)
+        """Those of the role that had not ended, but for pooled ones."""
+        return sum(count for (name, state), count in self.leases.items() if name == role and state.is_somebodys)
 
 
 type Run = tuple[datetime, Mapping[str, int]]

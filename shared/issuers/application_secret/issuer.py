@@ -185,8 +185,10 @@ class ApplicationSecretIssuer:
         return found_all and bool(found) and not maybe_more
 
     async def stands(self, footprint: ApplicationSecretFootprint) -> bool:
-        """One call."""
-        return footprint.key_id in {each.key_id for each in await self.inventory.secrets_on(footprint.application_id)}
+        """One call. Without a credential nothing was made that could be gone."""
+        return footprint.key_id is None or footprint.key_id in {
+            each.key_id for each in await self.inventory.secrets_on(footprint.application_id)
+        }
 
     def survey(self, places: Places) -> ApplicationSecretSurvey:
         """The secrets of every application."""

@@ -36,9 +36,9 @@ class ApplicationSecretSurvey:
         """Places that could not be read this time."""
         return self.reading.unread
 
-    def shows(self, lease_id: LeaseId) -> bool:
-        """A secret of its name."""
-        return lease_id in self.named
+    def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
+        """A secret of its name: the broker makes nothing else."""
+        return not with_credential or lease_id in self.named
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """Raises nothing: what cannot be read is noted."""

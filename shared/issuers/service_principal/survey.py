@@ -48,10 +48,12 @@ class ServicePrincipalSurvey:
         """Places that could not be read this time."""
         return self.reading.unread
 
-    def shows(self, lease_id: LeaseId) -> bool:
-        """An application with a secret, and its service principal."""
+    def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
+        """An application, with a secret if the lease has one, and its service principal."""
         application = self.applications.get(lease_id)
-        return application is not None and application.has_secret and application.app_id in self.principals
+        if application is None or application.app_id not in self.principals:
+            return False
+        return application.has_secret or not with_credential
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """Raises ``Upstream`` when what the broker owns cannot be read."""

@@ -79,7 +79,7 @@ OF_ROLE = parsed("role", TEXT.schema, RoleName.parse, "Of this role only.")
 OF_HOLDER = parsed("holder", ID.schema, ObjectId.parse, "Of this caller only, by object id.")
 STATE = parsed(
     *("state", {"type": "string", "enum": [*State, _ALL]}, _state),
-    "In this state only; `all` in any. Without it those that have not ended.",
+    "In this state only; `all` in any. Without it those that have not ended, but for pooled ones.",
 )
 CURSOR = parsed("cursor", TEXT.schema, _lease_cursor, "`next` of the part before.")
 LEASES: Record[Page[LeaseView]] = part_of("leases", LEASE)

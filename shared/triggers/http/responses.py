@@ -59,9 +59,10 @@ LEASE = Record[LeaseView](
         "state",
         word(*State),
         lambda it: it.state,
-        "Where it is in its life: being made, in use, being taken back, that failing repeatedly, over.",
+        "Where it is in its life: being made; in a pool, held by nobody; made, to be collected; in use; being taken back; that"
+        " failing repeatedly; over.",
     ),
-    Field("holder", HOLDER, lambda it: it.holder),
+    Field("holder", HOLDER, lambda it: it.holder, "Left out as long as nobody holds it.", optional=True),
     Field("issued_at", INSTANT, lambda it: it.issued_at, "When its time began."),
     Field("expires_at", INSTANT, lambda it: it.expires_at, "When it ends."),
     Field("max_expires_at", INSTANT, lambda it: it.max_expires_at, "The latest to which it can be renewed."),
