@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.ending.undo import claim
 from shared.core.errors import Interrupted, LostRace, Throttled, Unavailable, Unreachable
-from shared.core.lease import State
+from shared.core.lease import Cause, State
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.calls import Call
 from tests.fakes.world import World, principal_target, role, world
@@ -116,8 +117,8 @@ async def test_a_throttled_worker_that_wakes_after_its_lease_has_ended_undoes_wh
 
 
 async def held(scene: World) -> LeaseLock:
-    """A hold on the only lease."""
-    return LeaseLock(scene.ports, stored(scene))
+    """A hold on the only lease, which is being ended."""
+    return await claim(scene.ports, stored(scene), Cause.REVOKED)
 
 
 async def test_a_hold_that_has_lost_stays_lost() -> None:
@@ -163,7 +164,7 @@ async def test_a_lease_that_someone_else_moved_is_not_forgotten_and_that_is_no_e
     """Whoever moved it is ending it."""
     scene = world(role())
     await issued(scene)
-    hold = await held(scene)
+    hold = LeaseLock(scene.ports, stored(scene))
     await scene.leases.swap(stored(scene), former=stored(scene))
     await hold.forget()
     assert State.ACTIVE is stored(scene).state

@@ -11,7 +11,7 @@ from shared.core.lease import State
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
 from tests.crash import test_reconcile
-from tests.crash.scenarios import fan_outs, forced, scenarios
+from tests.crash.scenarios import fan_outs, forced, lives, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, world
@@ -41,6 +41,14 @@ _TOLD = {
     "message": "end",
     "repeat": "reissue",
     "repeat at once": "reissue",
+    "claim": "issue",
+    "collect": "issue",
+    "revoke pooled": "revoke",
+    "revoke prepared": "revoke",
+    "revoke queued": "revoke",
+    "revoke role pooled": "revoke_role",
+    "reconcile pooled": "reconcile",
+    "reconcile prepared": "reconcile",
 }
 _HOURS = 4
 """Reconciliations after which an orphan is past its grace and removed."""
@@ -67,6 +75,8 @@ def _on_leases(target: Target) -> Iterator[Operation]:
         yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
     for scenario in fan_outs(target):
         yield Operation(scenario, _TOLD.get(scenario.name, ""), when_tickets_are_over)
+    for scenario in lives(target):
+        yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
     for scenario in forced(target):
         yield Operation(scenario, "revoke", at_once)
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)

@@ -5,20 +5,32 @@ from __future__ import annotations
 from shared.core.role import Target
 from tests.crash.walk import Scenario
 from tests.support.operations import (
+    claiming,
+    claiming_to_collect,
+    collecting,
     fanning_out,
+    filling,
     forcing,
     fresh,
     issuing,
     issuing_once,
     overdue,
+    pooled,
+    prepared,
+    preparing,
     queued,
     recalled,
     recalling_all,
+    reconciling,
     renewing,
     revoking,
+    revoking_as_admin,
+    revoking_the_role,
     sweeping,
     taking_messages,
     taking_poison,
+    taking_up,
+    waiting,
     with_answer_lost,
     with_lease,
 )
@@ -54,6 +66,28 @@ def forced(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("force revoke", lambda: with_lease(target, lag, age=200), forcing),
         Scenario("force revoke at once", lambda: with_lease(target, lag), forcing),
         Scenario("force revoke of a repeat", lambda: with_answer_lost(target, lag, age=200), forcing),
+    ]
+
+
+def lives(target: Target, lag: float = 0.0) -> list[Scenario]:
+    """What becomes of leases that are pooled, prepared or queued: made, handed out, ended, compared with Azure."""
+    over = 1000.0
+    return [
+        Scenario("fill", lambda: fresh(target, lag), filling),
+        Scenario("prepare", lambda: fresh(target, lag), preparing),
+        Scenario("claim", lambda: pooled(target, lag, age=60), claiming),
+        Scenario("claim to collect", lambda: pooled(target, lag, age=60), claiming_to_collect),
+        Scenario("collect", lambda: prepared(target, lag, age=60), collecting),
+        Scenario("take up", lambda: waiting(target, lag, age=60), taking_up),
+        Scenario("revoke pooled", lambda: pooled(target, lag, age=60), revoking_as_admin),
+        Scenario("revoke prepared", lambda: prepared(target, lag, age=60), revoking),
+        Scenario("revoke queued", lambda: waiting(target, lag, age=60), revoking),
+        Scenario("revoke role pooled", lambda: pooled(target, lag, age=60), revoking_the_role),
+        Scenario("reconcile pooled", lambda: pooled(target, lag, age=60), reconciling),
+        Scenario("reconcile prepared", lambda: prepared(target, lag, age=60), reconciling),
+        Scenario("sweep pooled", lambda: pooled(target, lag, age=over), sweeping),
+        Scenario("sweep prepared", lambda: prepared(target, lag, age=over), sweeping),
+        Scenario("sweep queued", lambda: waiting(target, lag, age=over), sweeping),
     ]
 
 

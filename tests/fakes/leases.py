@@ -12,6 +12,7 @@ from shared.core.footprint import Footprint
 from shared.core.generation import Generation
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
+from shared.core.life import STANDING
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.leases import LeaseQuery, Room
 from shared.core.ports.page import Page
@@ -177,6 +178,7 @@ def _matches(lease: Lease, query: LeaseQuery) -> bool:
         query.tenant in {None, lease.holder.tenant_id if lease.holder else ""},
         query.state in {None, lease.state},
         lease.state.is_somebodys or not query.live,
+        lease.state in STANDING or not query.standing,
         query.cursor is None or lease.place.age > query.cursor.age,
     )
     return all(wanted)

@@ -21,6 +21,7 @@ from shared.core.message import Batch
 from shared.core.names import LeaseId
 from shared.core.role import Role, Target
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, world
+from tests.support import pooling
 from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.kinds import read_role, write_role
 
@@ -204,6 +205,67 @@ async def revoking_the_role(world: World) -> Revoking:
     return await revoke_role(world.ports, request(ADMINISTRATOR), WEB)
 
 
+async def filling(world: World) -> Lease:
+    """A worker makes a lease for the role's pool."""
+    return await pooling.fill(world.ports, WEB)
+
+
+async def preparing(world: World) -> Lease:
+    """A worker prepares a lease that Alice collects later."""
+    return await pooling.prepare(world.ports, request(), WEB)
+
+
+async def claiming(world: World) -> Issued:
+    """Alice is handed out a lease of the pool."""
+    return await pooling.claim(world.ports, request(), WEB)
+
+
+async def claiming_to_collect(world: World) -> Lease:
+    """Alice is given a lease of the pool, and collects it later."""
+    return await pooling.claim_to_collect(world.ports, request(), WEB)
+
+
+async def collecting(world: World) -> Issued:
+    """Alice collects the lease that is prepared for her."""
+    return await pooling.collect(world.ports, request(), first(world))
+
+
+async def taking_up(world: World) -> Lease:
+    """A worker takes the message of the lease that Alice waits for."""
+    return await pooling.take_up(world.ports, first(world))
+
+
+async def revoking_as_admin(world: World) -> Lease:
+    """An administrator revokes the lease, be it Alice's or nobody's."""
+    return await revoke(world.ports, request(ADMINISTRATOR), first(world))
+
+
+def pooled(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A role with one lease in its pool, of that age in seconds."""
+    return _made_by(filling, target, lag, age)
+
+
+def prepared(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A role with one lease that Alice has not collected yet."""
+    return _made_by(preparing, target, lag, age)
+
+
+def waiting(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
+    """A role with one lease that waits for a worker to take its message."""
+    return _made_by(lambda world: pooling.enqueue(world.ports, request(), WEB), target, lag, age)
+
+
+def _made_by(deed: Deed, target: Target, lag: float, age: float) -> World:
+    made = fresh(target, lag)
+
+    async def work() -> object:
+        return await deed(made)
+
+    made.run(work)
+    made.clock.jump(age)
+    return made
+
+
 VERBS = (
     Verb("issue", issuing, issue),
     Verb("issue under a key", issuing_once, issue_once, "fresh"),
@@ -222,3 +284,13 @@ VERBS = (
     Verb("revoke role", revoking_the_role, revoke_role),
 )
 """Each verb of the broker, as the model (``tests.model``) names it."""
+
+LIVES = (
+    Verb("fill", filling, pooling.fill, "fresh"),
+    Verb("prepare", preparing, pooling.prepare, "fresh"),
+    Verb("claim", claiming, pooling.claim, "pooled"),
+    Verb("claim to collect", claiming_to_collect, pooling.claim_to_collect, "pooled"),
+    Verb("collect", collecting, pooling.collect, "prepared"),
+    Verb("take up", taking_up, pooling.take_up, "waiting"),
+)
+"""What happens to leases that are pooled, prepared or queued: by the tests alone, until the broker has verbs for it."""

@@ -97,7 +97,7 @@ def test_a_page_has_from_one_to_a_thousand_entries(limit: str) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ({"state": "gone"}, "expected one of planned, active, ending, stuck, ended, all"),
+        ({"state": "gone"}, "expected one of planned, pooled, prepared, active, ending, stuck, ended, all"),
         ({"cursor": "x"}, "is not a cursor of this listing"),
     ],
 )

@@ -7,7 +7,7 @@ more, and what once has no live lease never has one again. What a kind takes for
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
@@ -17,7 +17,7 @@ from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Unreadable
 from shared.core.footprint import Footprint
-from shared.core.lease import Lease, LeaseView, State
+from shared.core.lease import Lease, State
 from shared.core.life import STANDING
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.ports.audit import AuditQuery
@@ -152,22 +152,16 @@ class _Comparison:
         """Notes the leases whose objects must be there. Returns those that their kind's survey does not show, by kind."""
         surveys = {kind.type: survey for kind, survey in self._surveys}
         suspects: dict[str, list[LeaseId]] = {kind.type: [] for kind, _ in self._surveys}
-        for state in STANDING:
-            async for view in self._all_in(state):
+        query = LeaseQuery(standing=True, limit=_PAGE)
+        while True:
+            page = await self._ports.leases.list(query)
+            for view in page.items:
                 self._standing.add(view.id)
                 is_active = view.state is State.ACTIVE
                 if view.type in surveys and not surveys[view.type].shows(view.id, with_credential=is_active):
                     suspects[view.type].append(view.id)
-        return suspects
-
-    async def _all_in(self, state: State) -> AsyncIterator[LeaseView]:
-        query = LeaseQuery(state=state, limit=_PAGE)
-        while True:
-            page = await self._ports.leases.list(query)
-            for view in page.items:
-                yield view
             if page.cursor is None:
-                return
+                return suspects
             query = replace(query, cursor=LeaseId(page.cursor))
 
     async def _check(self, lease_id: LeaseId) -> None:

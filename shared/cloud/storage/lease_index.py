@@ -17,12 +17,14 @@ from shared.cloud.storage.lease_rows import ALL, TODAYS, behind, holder_index, i
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import Table, Token, past
 from shared.core.lease import LeaseView, State
+from shared.core.life import STANDING
 from shared.core.ports.leases import LeaseQuery
 from shared.resilience.tasks import all_of
 
 UNENDED = f"State ne '{State.ENDED}'"
 LIVE = f"{UNENDED} and State ne '{State.POOLED}'"
 """Of callers: what is pooled is nobody's yet."""
+_STANDING = f"({' or '.join(f"State eq '{state}'" for state in STANDING)})"
 _SELECT = ["RowKey", "Form", "View"]
 _FEWEST = 8
 """Rows to ask a range for at least: an answer with a few more of them costs no more."""
@@ -135,7 +137,7 @@ def _wants_live(query: LeaseQuery) -> bool:
 
 
 def _wants_past(query: LeaseQuery) -> bool:
-    return query.state is State.ENDED or (query.state is None and not query.live)
+    return query.state is State.ENDED or (query.state is None and not query.live and not query.standing)
 
 
 def _index_of(query: LeaseQuery) -> str:
@@ -174,7 +176,9 @@ def _of_role(query: LeaseQuery) -> str:
 
 
 def _state(query: LeaseQuery) -> str:
-    return f" and State eq '{query.state}'" if query.state else f" and {LIVE}" if query.live else ""
+    if query.state:
+        return f" and State eq '{query.state}'"
+    return f" and {_STANDING}" if query.standing else f" and {LIVE}" if query.live else ""
 
 
 def _is_todays(row: Row) -> bool:

@@ -17,8 +17,9 @@ from shared.core.ports.page import Page
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which leases to list: ``live`` are those that have not ended, but for pooled ones. ``cursor`` is the place of the last
-    lease of the page before (``LeaseView.place``): what is older comes next, be the lease itself still among them or not.
+    """Which leases to list: ``live`` are those that have not ended, but for pooled ones; ``standing`` are those whose objects
+    must be there (``STANDING``). ``cursor`` is the place of the last lease of the page before (``LeaseView.place``): what is
+    older comes next, be the lease itself still among them or not.
     """
 
     role: RoleName | None = None
@@ -27,6 +28,7 @@ class LeaseQuery:
     """The holder's. An object id means something within its tenant alone."""
     state: State | None = None
     live: bool = False
+    standing: bool = False
     limit: int = 100
     cursor: LeaseId | None = None
 

@@ -1,0 +1,237 @@
+"""Leases that are pooled, prepared or queued, made and handed out by the tests: no verb of the broker does that yet.
+
+The operations use the moves of ``Lease``, and the product's minting, lock, admission and stores. They keep the order of writes
+that every verb keeps: intent, effect, activation, audit, answer. Where one fails, the sweep does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+
+from shared.broker.access import role_and_generation
+from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.issue.admission import admit
+from shared.broker.issue.issue import SECRET_SLACK, Issued
+from shared.broker.ports import Actor, Ports
+from shared.broker.rules import require_same_target
+from shared.core.errors import Conflict, Gone, Interrupted, LeaseholdError, LostRace, Pending
+from shared.core.lease import Cause, Holder, Lease, State
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports.leases import LeaseQuery
+from shared.core.role import Role
+from shared.kinds.kind import Order
+from shared.kinds.target_digest import target_digest
+from shared.resilience.tasks import both
+from tests.fakes.world import ADMINISTRATOR, BROKER, TENANT, request
+
+MAX_AGE = timedelta(seconds=900)
+"""Of a pooled lease."""
+COLLECT_WITHIN = timedelta(seconds=600)
+MESSAGE_LIVES = timedelta(seconds=600)
+_LAST_CALL = timedelta(seconds=30)
+_NOBODY = Holder(BROKER, TENANT)
+"""For whom a kind makes what nobody holds yet."""
+
+
+async def fill(ports: Ports, role: RoleName) -> Lease:
+    """Makes a lease for the role's pool: POOLED. Raises what an issue raises."""
+    found, generation = await role_and_generation(ports, request(ADMINISTRATOR).caller, role)
+    planned = _planned(ports, found, generation, None)
+    async with _at_work(ports, LeaseLock(ports, await ports.leases.open(planned))) as lock:
+        await _look_again(ports, lock, found)
+        await _make(ports, lock, found)
+        now = ports.now()
+        return await lock.release(lambda it: it.pooled(now, now + MAX_AGE, ready=True))
+
+
+async def prepare(ports: Ports, actor: Actor, role: RoleName) -> Lease:
+    """Makes a lease that its holder collects later: PREPARED."""
+    found, generation = await role_and_generation(ports, actor.caller, role)
+    planned = _planned(ports, found, generation, _holder(actor))
+    async with _at_work(ports, LeaseLock(ports, await ports.leases.open(planned))) as lock:
+        return await _prepare(ports, lock, found)
+
+
+async def enqueue(ports: Ports, actor: Actor, role: RoleName) -> Lease:
+    """Opens a lease that a worker makes who takes its message: PLANNED, and nobody has a lock on it."""
+    found, generation = await role_and_generation(ports, actor.caller, role)
+    planned = _planned(ports, found, generation, _holder(actor))
+    return await ports.leases.open(planned.queued(ports.now() + MESSAGE_LIVES))
+
+
+async def take_up(ports: Ports, lease_id: LeaseId) -> Lease:
+    """The worker that takes the message of a queued lease prepares it."""
+    lease = await ports.leases.get(lease_id)
+    if lease is None or not lease.is_queued or lease.due_at <= ports.now():
+        raise Gone("Nobody waits for this lease any more.", code="lease_ended")
+    found, _ = await role_and_generation(ports, request(ADMINISTRATOR).caller, lease_id.role)
+    lock = LeaseLock(ports, lease)
+    try:
+        await lock.move(lambda it: it.taken_up(lock.until(), _given_up_by(ports)))
+    except LostRace as lost:
+        raise Interrupted from lost
+    async with _at_work(ports, lock):
+        return await _prepare(ports, lock, found)
+
+
+async def claim(ports: Ports, actor: Actor, role: RoleName) -> Issued:
+    """Hands out a lease of the role's pool, with its credential: ACTIVE."""
+    found, generation = await role_and_generation(ports, actor.caller, role)
+    async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
+        await _look_again(ports, lock, found)
+        return await _hand_out(ports, actor, lock, found)
+
+
+async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
+    """Gives a lease of the role's pool to a holder who collects it later: PREPARED."""
+    found, generation = await role_and_generation(ports, actor.caller, role)
+    async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
+        return await _prepare(ports, lock, found)
+
+
+async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
+    """Hands out the credential of a PREPARED lease: ACTIVE. ``Pending`` as long as another worker may be making one."""
+    (found, generation), lease = await both(
+        role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id)
+    )
+    if lease is None or not lease.under(generation).state.is_open:
+        raise Gone("The lease has ended.", code="lease_ended")
+    if lease.state is State.ACTIVE:
+        raise Gone("The credential was collected.", code="credential_collected")
+    if lease.state is not State.PREPARED or (lease.rotating_until is not None and lease.rotating_until > ports.now()):
+        raise Pending
+    require_same_target(ports, lease, found)
+    lock = LeaseLock(ports, lease)
+    try:
+        await lock.move(lambda it: it.collecting(_given_up_by(ports)))
+    except LostRace as lost:
+        raise Pending from lost
+    try:
+        return await _hand_out(ports, actor, lock, found)
+    except LostRace as lost:
+        raise Interrupted from lost
+    except LeaseholdError:
+        with suppress(LeaseholdError):
+            await lock.move(Lease.rotation_given_up)
+        raise
+
+
+async def _claimed(ports: Ports, actor: Actor, role: Role, generation: int) -> LeaseLock:
+    """Of the pooled leases the first that nobody else claims. Raises ``Conflict`` if there is none."""
+    page = await ports.leases.list(LeaseQuery(role=role.name, state=State.POOLED))
+    for view in page.items:
+        lease = await ports.leases.get(view.id)
+        if lease is None or lease.state is not State.POOLED or lease.due_at <= ports.now() or lease.is_overtaken(generation):
+            continue
+        lock, now = LeaseLock(ports, lease), ports.now()
+        claim = ports.ids.ulid(now)
+        with suppress(LostRace):
+            await lock.move(
+                lambda it: it.claimed(
+                    claim, _holder(actor), generation, now=now, until=lock.until(), made_by=_given_up_by(ports)
+                )
+            )
+            return lock
+    raise Conflict("The pool is empty.", code="pool_empty")
+
+
+@asynccontextmanager
+async def _at_work(ports: Ports, lock: LeaseLock) -> AsyncIterator[LeaseLock]:
+    """Holds the lease. If the work fails, the lease is ending, and the sweep undoes it."""
+    async with lock:
+        try:
+            yield lock
+        except LeaseholdError as failure:
+            with suppress(LeaseholdError):
+                now = ports.now()
+                await lock.release(lambda it: it.ending(Cause.FAILED, now, now))
+            if isinstance(failure, LostRace):
+                raise Interrupted from failure
+            raise
+
+
+async def _prepare(ports: Ports, lock: LeaseLock, role: Role) -> Lease:
+    await _look_again(ports, lock, role)
+    await _make(ports, lock, role)
+    now = ports.now()
+    return await lock.release(lambda it: it.prepared(now, now + COLLECT_WITHIN))
+
+
+async def _make(ports: Ports, lock: LeaseLock, role: Role) -> None:
+    """Everything but the credential."""
+    kind = ports.kinds.of(role)
+    lock.note(made := await kind.issuer.prepare(_order(ports, role, lock.lease), lock.lease.footprint, lock.note))
+    await ports.leased.note(kind.schema.principals(made), lock.lease.id)
+
+
+async def _hand_out(ports: Ports, actor: Actor, lock: LeaseLock, role: Role) -> Issued:
+    kind, before = ports.kinds.of(role), lock.lease
+    order, learned = _order(ports, role, before), before.footprint
+
+    def note(credential_id: ObjectId) -> None:
+        nonlocal learned
+        learned = kind.schema.with_credential(before.footprint, credential_id)
+        lock.note(learned)
+
+    minted = await kind.issuer.credential(order, before.footprint, note)
+    if before.maybe_more_secrets:
+        await kind.issuer.remove_former(order, before.footprint, maybe_more=True, keeping=minted.credential_id)
+    credential = kind.schema.complete(minted.credential, learned)
+    ready = role.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
+    lease = await lock.release(lambda it: it.knowing(learned).activated(ports.now(), ready=ready))
+    told = actor.done(ports, "issue", role=lease.id.role, lease=lease.id)
+    _, generation = await both(ports.audit.record(told), ports.generations.get(lease.id.role))
+    if lease.is_overtaken(generation.number):
+        raise LostRace("the role was revoked")
+    return Issued(lease, credential)
+
+
+async def _look_again(ports: Ports, lock: LeaseLock, role: Role) -> None:
+    """As an issue does, now that the lease stands."""
+    found, generation = await both(ports.roles.get(role.name), ports.generations.get(role.name))
+    if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
+        raise Interrupted
+    if role.max_leases is not None and lock.lease.holder is not None:
+        await admit(ports, lock.lease, role.max_leases, since=generation.number)
+
+
+def _holder(actor: Actor) -> Holder:
+    caller = actor.caller
+    return Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
+
+
+def _given_up_by(ports: Ports) -> datetime:
+    return ports.now() + timedelta(seconds=ports.timing.mint) + _LAST_CALL
+
+
+def _order(ports: Ports, role: Role, lease: Lease) -> Order:
+    end = ports.now() + timedelta(seconds=role.max_ttl) + SECRET_SLACK
+    holder, deadline = lease.holder or _NOBODY, ports.within(ports.timing.mint)
+    return Order(lease.id, holder, role.target, end, deadline, rotating=lease.maybe_more_secrets)
+
+
+def _planned(ports: Ports, role: Role, generation: int, holder: Holder | None) -> Lease:
+    now, kind = ports.now(), ports.kinds.of(role)
+    lease_id = LeaseId.of(role.name, ports.ids.ulid(now))
+    end = now + timedelta(seconds=role.max_ttl) + SECRET_SLACK
+    order = Order(lease_id, holder or _NOBODY, role.target, end, ports.within(ports.timing.mint))
+    return Lease(
+        id=lease_id,
+        type=role.type,
+        state=State.PLANNED,
+        holder=holder,
+        footprint=kind.issuer.plan(order),
+        planned_at=now,
+        issued_at=now,
+        expires_at=now + timedelta(seconds=role.ttl),
+        max_expires_at=now + timedelta(seconds=role.max_ttl),
+        due_at=now + timedelta(seconds=ports.timing.lease_lock),
+        made_by=_given_up_by(ports),
+        ttl=role.ttl,
+        max_ttl=role.max_ttl,
+        renewable=role.renewable,
+        target_digest=target_digest(ports.kinds, role.target),
+        generation=generation,
+    )
