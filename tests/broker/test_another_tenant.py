@@ -42,7 +42,7 @@ async def test_a_namesakes_leases_take_no_room_on_a_page() -> None:
     scene = world(role())
     lease = (await issued(scene)).lease
     for ulid in ("0" * 26, "7" + "z" * 25):
-        theirs = replace(lease, id=LeaseId.of(WEB, ulid), holder=replace(lease.holder, tenant_id=NAMESAKE.tenant_id))
+        theirs = replace(lease, id=LeaseId.of(WEB, ulid), holder=replace(lease.known_holder, tenant_id=NAMESAKE.tenant_id))
         scene.leases.rows[theirs.id] = theirs
     page = await list_leases(scene.ports, request(), LeaseQuery(limit=1))
     assert [lease.id] == [each.id for each in page.items]

@@ -57,7 +57,7 @@ async def test_asking_for_another_holders_leases_takes_an_auditor(scene: World) 
 
 async def test_a_lease_is_read_by_its_holder_and_by_auditors(scene: World) -> None:
     """To others there is none."""
-    bobs = next(lease for lease in scene.leases.rows.values() if lease.holder.object_id == BOB.object_id)
+    bobs = next(lease for lease in scene.leases.rows.values() if lease.known_holder.object_id == BOB.object_id)
     found = [await read_lease(scene.ports, request(caller), bobs.id) for caller in (BOB, WATCHER, ADMINISTRATOR)]
     assert [bobs] * 3 == found
     with pytest.raises(NotFound):

@@ -69,7 +69,7 @@ async def test_a_lease_is_active_and_its_credential_works(scene: World) -> None:
     assert lease == stored(scene)
     assert (State.ACTIVE, ALICE.object_id, "deploy", {"run": "7"}) == (
         lease.state,
-        lease.holder.object_id,
+        lease.known_holder.object_id,
         lease.reason,
         lease.metadata,
     )
@@ -111,7 +111,7 @@ async def test_the_lease_stands_with_its_whole_footprint_before_anything_is_made
     given = await issued(scene)
     assert isinstance(given.lease.footprint, ServicePrincipalFootprint)
     # Names come from the lease's id alone.
-    expected = scene.issuers.principals.plan(Order(given.lease.id, given.lease.holder, principal_target(), START, 0.0))
+    expected = scene.issuers.principals.plan(Order(given.lease.id, given.lease.known_holder, principal_target(), START, 0.0))
     assert [expected] * 6 == planned
 
 

@@ -189,7 +189,7 @@ async def test_a_listing_tells_what_fits_the_newest_first(stores: Stores) -> Non
         expected = [
             told(each)
             for each in made
-            if role in {None, each.id.role} and holder in {None, each.holder.object_id} and state in {None, each.state}
+            if role in {None, each.id.role} and holder in {None, each.known_holder.object_id} and state in {None, each.state}
         ]
         found = await stores.leases.list(LeaseQuery(role=role, holder=holder, state=state))
         assert expected == list(found.items), (role, holder, state)
@@ -200,7 +200,7 @@ async def test_a_listing_of_live_leases_has_those_that_have_not_ended(stores: St
     made = await furnished(stores)
     ending = await stores.leases.swap(made[0].ending(Cause.EXPIRED, LATER, LATER), former=made[0])
     ended = await stores.leases.swap(ending.ended(LATER, timedelta(days=7)), former=ending)
-    for query in (LeaseQuery(), LeaseQuery(role=ended.id.role), LeaseQuery(holder=ended.holder.object_id)):
+    for query in (LeaseQuery(), LeaseQuery(role=ended.id.role), LeaseQuery(holder=ended.known_holder.object_id)):
         everything = (await stores.leases.list(query)).items
         live = (await stores.leases.list(replace(query, live=True))).items
         assert [each for each in everything if each.id != ended.id] == list(live)
@@ -366,8 +366,8 @@ async def test_a_holders_leases_are_those_of_its_tenant(stores: Stores) -> None:
     """An object id may mean somebody else in another one: pages go past what is not of the tenant."""
     for number in range(12):
         made = lease(number)
-        tenant = made.holder.tenant_id if number % 2 else BOB.object_id
-        await stores.leases.open(replace(made, holder=replace(made.holder, tenant_id=tenant)))
+        tenant = made.known_holder.tenant_id if number % 2 else BOB.object_id
+        await stores.leases.open(replace(made, holder=replace(made.known_holder, tenant_id=tenant)))
     query, seen = LeaseQuery(holder=ALICE.object_id, tenant=ALICE.tenant_id, limit=2), list[LeaseId]()
     for _ in range(4):
         page = await stores.leases.list(query)

@@ -191,6 +191,6 @@ async def test_behind_a_page_of_a_namesakes_leases_a_holders_own_are_found(store
     own = [await stores.leases.open(opened_at(minute)) for minute in minutes[:2]]
     for minute in minutes[2:]:
         made = opened_at(minute)
-        await stores.leases.open(replace(made, holder=replace(made.holder, tenant_id=OTHER_TENANT)))
+        await stores.leases.open(replace(made, holder=replace(made.known_holder, tenant_id=OTHER_TENANT)))
     mine = LeaseQuery(holder=ALICE.object_id, tenant=TENANT, limit=10)
     assert [each.id for each in reversed(own)] == await ids(stores.leases, mine)

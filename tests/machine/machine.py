@@ -183,7 +183,9 @@ class Machine(RuleBasedStateMachine):
 
 
 def _holder(lease: Lease) -> Caller:
-    return next(each for each in (ALICE, BOB) if each.object_id == lease.holder.object_id)
+    """Who may do something with it: an administrator, as long as nobody holds it."""
+    holder = lease.holder
+    return ADMINISTRATOR if holder is None else next(each for each in (ALICE, BOB) if each.object_id == holder.object_id)
 
 
 def _own(lease: Lease) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from shared.broker.configure import put_role
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.ending.sweep import sweep
 from shared.broker.issue.idempotent import issue_once
-from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
@@ -35,6 +35,7 @@ from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
 from tests.stored.stage import HERE, TABLES, RunningClock, world_over
+from tests.support import pooling
 from tests.support.kinds import read_role
 
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
@@ -88,6 +89,11 @@ class Filling:
             self.leases[what] = made.lease.id
         self.keys[what] = (role, key)
 
+    async def keep(self, what: str, making: Awaitable[Lease | Issued]) -> None:
+        """A lease that is made so."""
+        made = await making
+        self.leases[what] = (made.lease if isinstance(made, Issued) else made).id
+
     async def move(self, what: str, change: Callable[[Lease], Lease]) -> None:
         """As a worker that died behind this write leaves it."""
         found = await self.world.ports.leases.get(self.leases[what])
@@ -100,6 +106,47 @@ async def fill_account(service: TableServiceClient) -> Filling:
     filling = Filling(service, world_over(service, RunningClock()))
     await _fill(filling)
     return filling
+
+
+async def fill_with_lives(service: TableServiceClient) -> Filling:
+    """The same, and leases that no version before the third form of a lease can read."""
+    filling = Filling(service, world_over(service, RunningClock()))
+    for name in ("web", "legacy"):
+        await put_role(filling.world.ports, request(ADMINISTRATOR), read_role(RoleName(name), DOCUMENTS[name]))
+    await _what_nobody_took(filling)
+    await _fill(filling)
+    await _what_waits(filling)
+    return filling
+
+
+async def _what_nobody_took(filling: Filling) -> None:
+    """A lease that was pooled for too long, and one that was not collected."""
+    ports = filling.world.ports
+    await filling.keep("drained", pooling.fill(ports, RoleName("web")))
+    await filling.keep("uncollected", pooling.prepare(ports, request(), RoleName("web")))
+    filling.world.clock.jump(1000)
+    await sweep(ports, "s")
+
+
+async def _what_waits(filling: Filling) -> None:
+    """Leases in a pool, claimed from it, prepared, being collected, being made for a pool, in a queue."""
+    ports, web, legacy = filling.world.ports, RoleName("web"), RoleName("legacy")
+    await filling.keep("unclaimed", pooling.fill(ports, web))
+    await filling.keep("claimed", pooling.claim(ports, request(), web))
+    assert filling.leases.pop("unclaimed") == filling.leases["claimed"]
+    await filling.keep("unclaimed", pooling.fill(ports, web))
+    await filling.keep("claimed_to_collect", pooling.claim_to_collect(ports, request(), web))
+    assert filling.leases.pop("unclaimed") == filling.leases["claimed_to_collect"]
+    await filling.keep("pooled", pooling.fill(ports, web))
+    await filling.keep("prepared", pooling.prepare(ports, request(), web))
+    await filling.keep("prepared_secret", pooling.prepare(ports, request(), legacy))
+    await filling.keep("collecting", pooling.prepare(ports, request(), legacy))
+    until = ports.now() + timedelta(seconds=60)
+    await filling.move("collecting", lambda lease: lease.collecting(until))
+    await filling.keep("queued", pooling.enqueue(ports, request(), web))
+    await filling.keep("filling", pooling.enqueue(ports, request(), web))
+    await filling.move("filling", lambda lease: replace(lease, holder=None))
+    filling.world.clock.jump(1)
 
 
 async def _fill(filling: Filling) -> None:
@@ -202,7 +249,7 @@ async def fill(name: str) -> None:
     folder = HERE / f"written_by_{name}"
     folder.mkdir()
     async with Azurite() as storage, connect(storage.connection_string) as service:
-        filling = await fill_account(service)
+        filling = await fill_with_lives(service)
         for table in TABLES:
             rows = [dict(row) async for row in service.get_table_client(table).list_entities()]
             _write(folder / f"{table}.json", rows)

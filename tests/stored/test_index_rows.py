@@ -54,7 +54,7 @@ async def expected(scene: Scene, query: LeaseQuery, *newer: LeaseId) -> list[Lea
 def _fits(lease: Lease, query: LeaseQuery) -> bool:
     return (
         query.role in {None, lease.id.role}
-        and query.holder in {None, lease.holder.object_id}
+        and query.holder in {None, lease.known_holder.object_id}
         and (lease.state.is_live or not query.live)
         and query.state in {None, lease.state}
     )
@@ -154,7 +154,7 @@ async def write_as_before(table: Any, lease: Lease) -> None:
     row = {name: value for name, value in lease_row(SCHEMAS, lease, "w").items() if name != "Form"}
     await table.update_entity(_plain(row), mode="replace")
     told = index_rows(lease)[0]
-    for key in (f"holder_{lease.holder.object_id}_{lease.id}", f"role_{lease.id.role}_{lease.id}"):
+    for key in (f"holder_{lease.known_holder.object_id}_{lease.id}", f"role_{lease.id.role}_{lease.id}"):
         kept = {"PartitionKey": lease.id.shard, "RowKey": key, "State": told["State"], "View": told["View"]}
         await table.upsert_entity(_plain(kept))
 

@@ -93,9 +93,7 @@ async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
 async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
     """Hands out the credential of a PREPARED lease: ACTIVE. ``Pending`` as long as another worker may be making one."""
-    (found, generation), lease = await both(
-        role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id)
-    )
+    (found, generation), lease = await both(role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id))
     if lease is None or not lease.under(generation).state.is_open:
         raise Gone("The lease has ended.", code="lease_ended")
     if lease.state is State.ACTIVE:
@@ -125,16 +123,18 @@ async def _claimed(ports: Ports, actor: Actor, role: Role, generation: int) -> L
         lease = await ports.leases.get(view.id)
         if lease is None or lease.state is not State.POOLED or lease.due_at <= ports.now() or lease.is_overtaken(generation):
             continue
-        lock, now = LeaseLock(ports, lease), ports.now()
-        claim = ports.ids.ulid(now)
         with suppress(LostRace):
-            await lock.move(
-                lambda it: it.claimed(
-                    claim, _holder(actor), generation, now=now, until=lock.until(), made_by=_given_up_by(ports)
-                )
-            )
-            return lock
+            return await _take(ports, actor, lease, generation)
     raise Conflict("The pool is empty.", code="pool_empty")
+
+
+async def _take(ports: Ports, actor: Actor, lease: Lease, generation: int) -> LeaseLock:
+    """One attempt. The swap alone decides who has the lease."""
+    lock, now = LeaseLock(ports, lease), ports.now()
+    claim, holder = ports.ids.ulid(now), _holder(actor)
+    made_by = _given_up_by(ports)
+    await lock.move(lambda it: it.claimed(claim, holder, generation, now=now, until=lock.until(), made_by=made_by))
+    return lock
 
 
 @asynccontextmanager
