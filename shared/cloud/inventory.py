@@ -84,6 +84,10 @@ class AzureLists:
         """One call."""
         return await self._retry.call(lambda: self._arm.definition(definition_id), on=SAFE_TO_REPEAT, deadline=self._soon())
 
+    async def descendants(self, scope: Scope) -> frozenset[str]:
+        """A call a page."""
+        return await self._retry.call(lambda: self._arm.descendants(scope), on=SAFE_TO_REPEAT, deadline=self._soon())
+
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
         """A call for each 20 groups. Of no groups for a principal that is not there."""
         found: list[str] = []

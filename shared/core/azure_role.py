@@ -28,6 +28,8 @@ class AzureRole:
     """What the definition allowed when it was last read; ``None`` in roles that were stored before that was kept."""
     gone: bool = False
     """Whether the definition was not there any more when it was last looked for."""
+    reaches_protected: bool = False
+    """Whether the scope reached what is protected by what management groups held when that was last looked at."""
 
 
 def common_subscription(scopes: Iterable[Scope]) -> ObjectId | None:

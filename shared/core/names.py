@@ -140,6 +140,11 @@ class Scope(str):
         segments = self.split("/")
         return ObjectId(segments[2].lower()) if segments[1].lower() == "subscriptions" else None
 
+    @property
+    def is_management_group(self) -> bool:
+        """Whether it is one: all other scopes lie in a subscription."""
+        return self.subscription_id is None
+
     def within(self, other: Scope) -> bool:
         """Whether it is the other scope or lies below it, by their ids alone: what a management group holds is not told."""
         return self.key == other.key or self.key.startswith(other.key + "/")

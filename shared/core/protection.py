@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.core.azure_role import AzureRole
@@ -35,10 +35,34 @@ class Protected:
             if role.powers is not None and role.powers.only_reads and (below := self._below(role.scope))
         )
 
+    def groups_to_ask(self, scope: Scope) -> tuple[Scope, ...]:
+        """The management groups whose descendants tell whether the scope reaches what is protected.
+
+        By its id alone nobody can tell in which management groups a subscription lies.
+        """
+        if not self.scopes:
+            return ()
+        asked = [scope] if scope.is_management_group else []
+        return (*asked, *(each for each in self.scopes if each.is_management_group and each.key != scope.key))
+
+    def reached_through(self, scope: Scope, descendants: Mapping[str, Iterable[str]]) -> str:
+        """Why the scope may not be assigned at; empty where it may.
+
+        ``descendants`` are ids of what each of ``groups_to_ask`` holds, directly or not, by its key.
+        """
+        if any(each.within(Scope(held)) for each in self.scopes for held in descendants.get(scope.key, ())):
+            return "the management group holds the broker's own resources"
+        groups = (each for each in self.scopes if each.is_management_group)
+        if any(scope.within(Scope(held)) for group in groups for held in descendants.get(group.key, ())):
+            return "lies in a management group that is protected"
+        return ""
+
     def _reached(self, role: AzureRole) -> str:
         """Why the role may not be assigned there: empty where it may, and where its definition was not read yet."""
         if any(role.scope.within(scope) for scope in self.scopes):
             return "a role may not reach the broker's own resources"
+        if role.reaches_protected:
+            return "reaches the broker's own resources through a management group"
         below = self._below(role.scope)
         if not below or role.powers is None or role.powers.only_reads:
             return ""

@@ -92,8 +92,8 @@ class Authorization(Protocol):
         """What the broker itself may do there; the conditions of its grants are not looked at. A call a page."""
         ...
 
-    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
-        """The ids of the subscriptions that the management group holds, directly or not. A call a page."""
+    async def descendants(self, scope: Scope) -> frozenset[str]:
+        """The ids, in lower case, of all that the management group holds, directly or not. A call a page."""
         ...
 
 

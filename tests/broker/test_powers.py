@@ -12,7 +12,17 @@ from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
 from shared.core.azure_role import AzureRole
 from shared.core.definition import ASSIGN, ASSIGN_IDENTITY, Permission
-from shared.core.errors import Absent, DefinitionGone, Malformed, OutOfReach, Refused, RoleOutdated, Unavailable
+from shared.core.errors import (
+    Absent,
+    DefinitionGone,
+    LeaseholdError,
+    Malformed,
+    OutOfReach,
+    Refused,
+    RoleOutdated,
+    Unavailable,
+    Upstream,
+)
 from shared.core.names import RoleName, Scope
 from shared.core.protection import Protected
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
@@ -111,11 +121,10 @@ async def test_a_definition_that_became_better_lets_the_role_issue_again() -> No
 
 
 async def test_a_role_from_before_is_looked_at_as_well() -> None:
-    """What its definitions allow was not kept then: it has not changed, as far as anybody knows."""
+    """By the hourly reconciliation, if nobody issues from it before: it has not changed, as far as anybody knows."""
     before = ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader", definition_id=DEFINITION),))
     scene = world(role(before))
     allow(scene, ASSIGN)
-    await issued(scene)
     await reconcile(scene.ports, "r")
     with pytest.raises(RoleOutdated):
         await issued(scene)
@@ -262,3 +271,83 @@ async def test_while_azure_is_down_no_second_place_is_tried() -> None:
     scene.calls.fail("inventory.definition", Unavailable("x", status=503), times=50)
     await reconcile(scene.ports, "r")
     assert 1 == len(scene.calls.named("inventory.definition"))
+
+
+MANAGEMENT_GROUP = Scope.parse("/providers/Microsoft.Management/managementGroups/All")
+
+
+def never_read(scope: Scope) -> ServicePrincipalTarget:
+    """As a version has stored it that did not look at definitions."""
+    return ServicePrincipalTarget((AzureRole(scope, "Reader", definition_id=DEFINITION),))
+
+
+@pytest.mark.parametrize(
+    ("scope", "actions", "why"),
+    [
+        (SCOPES[0], ("Microsoft.Authorization/roleAssignments/write",), "roleAssignments"),
+        (SUBSCRIPTION, ("*",), "protected"),
+        (MANAGEMENT_GROUP, ("*/read",), "management group"),
+    ],
+    ids=["gives roles", "above what is protected", "a management group that holds what is protected"],
+)
+async def test_a_role_from_before_a_rule_is_looked_at_before_anything_is_issued_from_it(
+    scope: Scope, actions: tuple[str, ...], why: str
+) -> None:
+    """Nothing has to be reconciled first; the status then names it."""
+    scene = world(role(never_read(scope)), protected=Protected(scopes=(SCOPES[1],)))
+    scene.cloud.below = {MANAGEMENT_GROUP.key: {SUBSCRIPTION.key}}
+    allow(scene, *actions)
+    for _ in range(2):
+        with pytest.raises(RoleOutdated) as caught:
+            await issued(scene)
+        assert why in caught.value.audit_reason
+    assert [] == scene.leftovers()
+    assert 1 == scene.calls.names().count("inventory.definition")
+    assert [WEB] == list((await status(scene.ports, ADMIN)).outdated)
+
+
+async def test_a_harmless_role_from_before_a_rule_is_looked_at_once() -> None:
+    """The look is stored."""
+    scene = world(role(never_read(SCOPES[0])))
+    allow(scene, "*/read")
+    for _ in range(2):
+        await issued(scene)
+    assert 1 == scene.calls.names().count("inventory.definition")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [(Refused("x", status=403), Refused), (Unavailable("x", status=503), Unavailable), (Absent("x", status=404), RoleOutdated)],
+    ids=["refused", "trouble that passes", "at no scope"],
+)
+async def test_nothing_is_issued_from_a_role_from_before_a_rule_that_cannot_be_looked_at(
+    trouble: Upstream, told: type[LeaseholdError]
+) -> None:
+    """It may break the rule."""
+    scene = world(role(never_read(SCOPES[0])))
+    scene.calls.fail("inventory.definition", trouble, times=1000)
+    with pytest.raises(told):
+        await issued(scene)
+    assert [] == scene.leftovers()
+
+
+async def test_a_role_reaches_what_is_protected_once_a_management_group_holds_it() -> None:
+    """The hourly reconciliation looks again, both ways; what cannot be read changes nothing."""
+    kept = ServicePrincipalTarget((AzureRole(MANAGEMENT_GROUP, "Reader", definition_id=DEFINITION, powers=READS),))
+    scene = world(role(kept), protected=Protected(scopes=(SCOPES[1],)))
+    await reconcile(scene.ports, "r")
+    await issued(scene)
+    scene.cloud.below = {MANAGEMENT_GROUP.key: {SUBSCRIPTION.key}}
+    await reconcile(scene.ports, "r")
+    with pytest.raises(RoleOutdated):
+        await issued(scene)
+    assert [WEB] == list((await status(scene.ports, ADMIN)).outdated)
+    scene.calls.fail("inventory.descendants", OutOfReach("x", status=403))
+    assert MANAGEMENT_GROUP in (await reconcile(scene.ports, "r")).unread
+    with pytest.raises(RoleOutdated):
+        await issued(scene)
+    scene.cloud.below = {}
+    await reconcile(scene.ports, "r")
+    await issued(scene)
+    reasons = [event.reason for event in scene.audit.events if event.operation == "read_definitions"]
+    assert [f"{MANAGEMENT_GROUP} reaches what is protected", f"{MANAGEMENT_GROUP} does not reach what is protected"] == reasons

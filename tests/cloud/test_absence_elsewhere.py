@@ -70,7 +70,7 @@ async def test_resource_manager_that_does_not_answer_says_nothing(stage: Stage, 
 async def test_a_list_that_is_not_answered_is_not_empty(stage: Stage, answer: str) -> None:
     """A management group of which nobody knows what it holds may hold what is protected."""
     stage.trouble("arm", ARMS_NOES[answer], OFTEN)
-    await is_no_absence(lambda: stage.arm.subscriptions_below(_ABOVE), frozenset())
+    await is_no_absence(lambda: stage.arm.descendants(_ABOVE), frozenset())
     await is_no_absence(lambda: stage.arm.permissions_at(stage.scope), ())
 
 

@@ -56,10 +56,10 @@ LISTS: dict[str, tuple[Callable[[Arm], Awaitable[object]], list[dict[str, object
         [{"actions": ["a"]}, {"actions": ["b"]}],
         (Permission(("a",)), Permission(("b",))),
     ),
-    "subscriptions": (
-        lambda arm: arm.subscriptions_below(GROUP),
+    "descendants": (
+        lambda arm: arm.descendants(GROUP),
         [{"type": "/subscriptions", "name": guid(1).upper()}, {"type": "/subscriptions", "name": guid(2)}],
-        {guid(1), guid(2)},
+        {f"/subscriptions/{guid(1)}", f"/subscriptions/{guid(2)}"},
     ),
 }
 EACH_LIST = pytest.mark.parametrize(("call", "items", "expected"), LISTS.values(), ids=LISTS)
@@ -121,8 +121,8 @@ async def test_a_list_that_is_refused_is_told_as_such(
     assert failure is type(refused.value)
 
 
-async def test_the_subscriptions_of_a_management_group_are_told_and_nothing_else() -> None:
-    """Azure lists the groups below it as well, and spells the type in two ways."""
+async def test_the_subscriptions_and_groups_of_a_management_group_are_told_and_nothing_else() -> None:
+    """Azure spells the type of subscriptions in two ways."""
     kinds = [
         "Microsoft.Management/managementGroups",
         "/subscriptions",
@@ -130,7 +130,11 @@ async def test_the_subscriptions_of_a_management_group_are_told_and_nothing_else
         None,
     ]
     listed = [{"type": kind, "name": guid(number)} for number, kind in enumerate(kinds)]
-    assert {guid(1), guid(2)} == await arm_over(Paged((200, {"value": listed}, {}))).subscriptions_below(GROUP)
+    assert {
+        f"/providers/microsoft.management/managementgroups/{guid(0)}",
+        f"/subscriptions/{guid(1)}",
+        f"/subscriptions/{guid(2)}",
+    } == await arm_over(Paged((200, {"value": listed}, {}))).descendants(GROUP)
 
 
 async def test_a_redirect_of_resource_managers_is_not_followed() -> None:

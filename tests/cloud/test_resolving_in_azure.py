@@ -74,7 +74,8 @@ async def test_a_management_group_that_holds_the_broker(stage: Stage) -> None:
     """Though it may assign roles there."""
     root = f"{GROUPS}/{stage.cloud.document['tenant_id']}"
     stage.cloud.control("POST", "role-assignments", {"identity": "leasehold", "role": "Owner", "scope": root})
-    assert {stage.cloud.document["subscription_id"]} == await stage.arm.subscriptions_below(Scope.parse(root))
+    subscription = f"/subscriptions/{stage.cloud.document['subscription_id']}"
+    assert subscription in await stage.arm.descendants(Scope.parse(root))
     assert "azure_roles[0].scope" == await fault(stage, AzureRole(Scope.parse(root), "Reader"))
 
 

@@ -125,7 +125,7 @@ ARM: dict[str, Callable[[Arm], Awaitable[object]]] = {
     "definition_names_at": lambda arm: arm.definition_names_at(SCOPES[0]),
     "definition": lambda arm: arm.definition(DEFINITION),
     "permissions_at": lambda arm: arm.permissions_at(SCOPES[0]),
-    "subscriptions_below": lambda arm: arm.subscriptions_below(SCOPES[0]),
+    "descendants": lambda arm: arm.descendants(SCOPES[0]),
 }
 
 

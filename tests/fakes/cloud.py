@@ -119,9 +119,9 @@ class FakeAuthorization:
         """See the port."""
         return await self.calls.through("authorization.permissions_at", lambda: self.state.permissions_at(scope), scope)
 
-    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
+    async def descendants(self, scope: Scope) -> frozenset[str]:
         """See the port."""
-        return await self.calls.through("authorization.subscriptions_below", lambda: frozenset(self.state.below), scope)
+        return await self.calls.through("authorization.descendants", lambda: self.state.descendants(scope), scope)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ class CloudState:
     """Of every definition."""
     reach: tuple[Permission, ...] = (Permission(("Microsoft.Authorization/*",)),)
     """What the broker itself may do, wherever."""
-    below: set[str] = field(default_factory=set)
-    """The subscriptions below every management group."""
+    below: dict[str, set[str]] = field(default_factory=dict)
+    """What each management group holds: keys of scopes, by the group's."""
     kinds: dict[ObjectId, FoundGroup] = field(default_factory=dict)
     """Of groups; one that is not here is an ordinary security group."""
     reaches_all: bool = False
@@ -133,6 +133,10 @@ class CloudState:
             raise DefinitionGone(f"no definition {definition_id}", status=404)
         permissions = self.permissions.get(known_id, (Permission(("*/read",)),))
         return Definition(known_id, name, permissions, self.assignable_scopes)
+
+    def descendants(self, group: Scope) -> frozenset[str]:
+        """What the management group holds."""
+        return frozenset(self.below.get(group.key, ()))
 
     def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
         """What the broker may do there."""

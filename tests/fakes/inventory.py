@@ -49,6 +49,10 @@ class FakeInventory:
         """See the port."""
         return await self.calls.through("inventory.assignments_at", lambda: self._assignments(scope), scope)
 
+    async def descendants(self, scope: Scope) -> frozenset[str]:
+        """See the port."""
+        return await self.calls.through("inventory.descendants", lambda: self.state.descendants(scope), scope)
+
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
         """See the port."""
         found = lambda: tuple(group for group in among if self.state.shows_member(group, principal))  # noqa: E731

@@ -100,10 +100,10 @@ async def test_a_management_group_may_not_hold_what_is_protected(below: str) -> 
     group = Scope.parse("/providers/Microsoft.Management/managementGroups/all")
     target = ServicePrincipalTarget(azure_roles=(AzureRole(group, "Reader"),))
     scene = world()
-    scene.cloud.below = {SCOPES[1].subscription_id or ""} if below == "held" else set()
+    scene.cloud.below = {group.key: {f"/subscriptions/{SCOPES[1].subscription_id}"}} if below == "held" else {}
     guarded = scene.guarding(SCOPES[1])
     if below == "unreadable":
-        scene.calls.fail("authorization.subscriptions_below", Refused("x", status=403))
+        scene.calls.fail("authorization.descendants", Refused("x", status=403))
     if below == "elsewhere":
         await guarded.resolve(target)
     else:
@@ -111,6 +111,53 @@ async def test_a_management_group_may_not_hold_what_is_protected(below: str) -> 
             await guarded.resolve(target)
         assert ["azure_roles[0].scope"] == [fault.path for fault in caught.value.faults]
     await scene.issuers.principals.resolve(target)
+
+
+TOP, MIDDLE, OTHER = (
+    Scope.parse(f"/providers/Microsoft.Management/managementGroups/{name}") for name in ("top", "Middle", "other")
+)
+
+
+@pytest.mark.parametrize(
+    ("scope", "protected", "refused"),
+    [
+        (TOP, MIDDLE, True),
+        (OTHER, MIDDLE, False),
+        (SCOPES[0], MIDDLE, True),
+        (SCOPES[0], OTHER, False),
+        (TOP, SCOPES[1], True),
+    ],
+    ids=[
+        "above a protected management group",
+        "beside it",
+        "in a subscription below it",
+        "in a subscription elsewhere",
+        "above a protected subscription",
+    ],
+)
+async def test_nothing_above_or_below_a_protected_management_group_is_taken(
+    scope: Scope, protected: Scope, *, refused: bool
+) -> None:
+    """What lies in which is known from Azure alone."""
+    scene = world()
+    subscription = f"/subscriptions/{SCOPES[0].subscription_id}"
+    scene.cloud.below = {TOP.key: {MIDDLE.key, subscription}, MIDDLE.key: {subscription}}
+    target = ServicePrincipalTarget(azure_roles=(AzureRole(scope, "Reader"),))
+    if refused:
+        with pytest.raises(Malformed) as caught:
+            await scene.guarding(protected).resolve(target)
+        assert ["azure_roles[0].scope"] == [fault.path for fault in caught.value.faults]
+    else:
+        await scene.guarding(protected).resolve(target)
+
+
+async def test_a_protected_management_group_that_cannot_be_read_lets_nothing_through() -> None:
+    """Whether a scope lies in it is then not known."""
+    scene = world()
+    scene.calls.fail("authorization.descendants", Refused("x", status=403))
+    with pytest.raises(Malformed, match=MIDDLE) as caught:
+        await scene.guarding(MIDDLE).resolve(ServicePrincipalTarget(azure_roles=(AzureRole(SCOPES[0], "Reader"),)))
+    assert ["azure_roles[0].scope"] == [fault.path for fault in caught.value.faults]
 
 
 async def test_groups_that_the_broker_may_not_read_are_refused() -> None:

@@ -13,7 +13,7 @@ from shared.broker.ending.undo import Maker, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.mint import Minting
 from shared.broker.ports import Actor, Ports
-from shared.broker.reconcile.definitions import read_again_of
+from shared.broker.reconcile.definitions import read_again_of, read_for_the_first_time, was_never_read
 from shared.broker.reconcile.watched import look_again_at
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.credential import Credential
@@ -78,7 +78,12 @@ async def issue(
     lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
     """
     role, generation = await role_and_generation(ports, actor.caller, wanted.role)
+    if was_never_read(ports, role):
+        await read_for_the_first_time(ports, actor.id, role)
+        role, generation = await role_and_generation(ports, actor.caller, wanted.role)
     require_current(ports, actor.caller, role)
+    if was_never_read(ports, role):
+        raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
     order, planned = _plan(ports, actor, wanted, role, key)
     planned = replace(planned, generation=generation)
     if deadline is not None:

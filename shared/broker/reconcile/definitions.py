@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shared.broker.ports import Ports
@@ -36,22 +36,73 @@ async def read_again_of(ports: Ports, request_id: str, role: Role) -> None:
         log.warning("the definitions of role %s could not be noted", role.name, exc_info=True)
 
 
-async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unread: list[str]) -> None:
-    """Notes in each role what its definitions allow now; one call for each definition, and more only where it cannot be told.
+def was_never_read(ports: Ports, role: Role) -> bool:
+    """Whether a version has stored the role that did not look at what its definitions allow, nor into management groups."""
+    return not role.outdated and any(each.powers is None and not each.gone for each in _roles(ports, role))
 
-    Adds to ``unread`` what it cannot read. A role whose definitions have become worse is refused from then on by
-    ``rules.broken_by``. Raises ``Upstream`` when storage fails.
+
+async def read_for_the_first_time(ports: Ports, request_id: str, role: Role) -> None:
+    """Notes in the role what its definitions allow: nobody has looked yet, and it may break a rule of today.
+
+    Raises ``Upstream`` when storage fails or something cannot be read.
     """
+    await _read_again(ports, request_id, [role], _raise)
+
+
+async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unread: list[str]) -> None:
+    """Notes in each role what its definitions allow now, and whether it reaches what is protected.
+
+    One call for each definition, more only where it cannot be told; one for each management group that tells of a scope.
+    Adds to ``unread`` what it cannot read. A role that has become worse is refused from then on by ``rules.broken_by``.
+    Raises ``Upstream`` when storage fails.
+    """
+
+    def note_unread(place: str, failure: Upstream) -> None:
+        log.warning("%s could not be read: %s", place, failure)
+        unread.append(place)
+
+    await _read_again(ports, request_id, roles, note_unread)
+
+
+type OnFailure = Callable[[str, Upstream], None]
+"""Called with what could not be read, and why."""
+
+
+def _raise(_place: str, failure: Upstream) -> None:
+    raise failure
+
+
+async def _read_again(ports: Ports, request_id: str, roles: Sequence[Role], on_failure: OnFailure) -> None:
     known = {
         definition_id: found
         for definition_id, places in _places(ports, roles).items()
-        if (found := await _read(ports, definition_id, places, unread)) is not None
+        if (found := await _read(ports, definition_id, places, on_failure)) is not None
     }
+    reached = await _reached(ports, roles, on_failure)
     for role in roles:
         before = _roles(ports, role)
-        now = tuple(_now(each, known.get(each.definition_id)) for each in before)
+        now = tuple(_now(each, known.get(each.definition_id), reaches=reached.get(each.scope.key)) for each in before)
         if now != before:
             await _note(ports, request_id, role, before, now)
+
+
+async def _reached(ports: Ports, roles: Sequence[Role], on_failure: OnFailure) -> Mapping[str, bool]:
+    """By the keys of scopes, whether each reaches what is protected; not those of which it cannot be told."""
+    scopes = {each.scope.key: each.scope for role in roles for each in _roles(ports, role)}
+    groups = {group.key: group for scope in scopes.values() for group in ports.protected.groups_to_ask(scope)}
+    held: dict[str, frozenset[str]] = {}
+    for key, group in groups.items():
+        try:
+            held[key] = await ports.inventory.descendants(group)
+        except Absent:
+            held[key] = frozenset()
+        except Upstream as failure:
+            on_failure(group, failure)
+    return {
+        key: bool(ports.protected.reached_through(scope, held))
+        for key, scope in scopes.items()
+        if (asked := ports.protected.groups_to_ask(scope)) and all(group.key in held for group in asked)
+    }
 
 
 def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
@@ -62,7 +113,7 @@ def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
     return found
 
 
-async def _read(ports: Ports, definition_id: str, places: Iterable[str], unread: list[str]) -> _Found | None:
+async def _read(ports: Ports, definition_id: str, places: Iterable[str], on_failure: OnFailure) -> _Found | None:
     """``None`` when it cannot be told, and nothing changes. A scope that is gone or out of reach says nothing of the others."""
     failure: Upstream | None = None
     for place in places:
@@ -77,13 +128,17 @@ async def _read(ports: Ports, definition_id: str, places: Iterable[str], unread:
             if not isinstance(met, Refused):
                 break  # what ails Azure ails it everywhere
     if failure is not None:
-        log.warning("%s could not be read: %s", definition_id, failure)
-        unread.append(definition_id)
+        on_failure(definition_id, failure)
     return None
 
 
-def _now(role: AzureRole, found: _Found | None) -> AzureRole:
-    """One that was gone stays so until the role is written again: whoever makes it anew does not choose what is leased."""
+def _now(role: AzureRole, found: _Found | None, *, reaches: bool | None) -> AzureRole:
+    """One that was gone stays so until the role is written again: whoever makes it anew does not choose what is leased.
+
+    ``None`` where it cannot be told.
+    """
+    if reaches is not None:
+        role = replace(role, reaches_protected=reaches)
     if found is None:
         return role
     return replace(role, powers=found.powers or role.powers, gone=role.gone or found.powers is None)
@@ -101,7 +156,9 @@ def _roles(ports: Ports, role: Role) -> tuple[AzureRole, ...]:
 
 
 def _told(now: AzureRole, before: AzureRole) -> str:
-    """What the audit trail says of a definition; empty where it has not changed, or was never read before."""
+    """What the audit trail says of an assignment; empty where it has not changed, or was never read before."""
+    if now.reaches_protected != before.reaches_protected:
+        return f"{now.scope} {'reaches' if now.reaches_protected else 'does not reach'} what is protected"
     if now.gone:
         return "" if before.gone else f"{now.definition_id} is gone"
     if now.powers is None or before.powers is None or now.powers == before.powers:

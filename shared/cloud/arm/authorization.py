@@ -148,12 +148,13 @@ class Arm:
         path = f"/{on_the_wire(scope)}/providers/Microsoft.Authorization/permissions?api-version={_PERMISSIONS}"
         return tuple([_permission(each) async for each in self._listed(path)])
 
-    async def subscriptions_below(self, scope: Scope) -> frozenset[str]:
-        """The ids, in lower case, of the subscriptions that the management group holds, directly or not. A call a page."""
+    async def descendants(self, scope: Scope) -> frozenset[str]:
+        """The ids, in lower case, of all that the management group holds, directly or not. A call a page.
+
+        Those are subscriptions and management groups.
+        """
         path = f"/{on_the_wire(scope)}/descendants?api-version={_MANAGEMENT_GROUPS}"
-        kinds = ("/subscriptions", "microsoft.management/managementgroups/subscriptions")
-        found = [each async for each in self._listed(path) if str(each.get("type")).lower() in kinds]
-        return frozenset(str(each.get("name")).lower() for each in found)
+        return frozenset([held async for each in self._listed(path) if (held := _descendant(each))])
 
     async def _listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
         """The items of a list that the SDK's own methods do not reach."""
@@ -176,6 +177,18 @@ class Arm:
         if not str(link).startswith(f"{self._origin}/"):
             raise Unavailable("the next page is somewhere else")
         return str(link).removeprefix(self._origin)
+
+
+def _descendant(found: Mapping[str, Any]) -> str:
+    """Its id, by its type and name; empty for what is neither. Azure spells the type of subscriptions in two ways."""
+    name = str(found.get("name")).lower()
+    match str(found.get("type")).lower().rpartition("/")[2]:
+        case "subscriptions":
+            return f"/subscriptions/{name}"
+        case "managementgroups":
+            return f"/providers/microsoft.management/managementgroups/{name}"
+        case _:
+            return ""
 
 
 def _definition(found: RoleDefinition) -> Definition:

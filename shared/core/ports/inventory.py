@@ -98,6 +98,10 @@ class AzureInventory(Protocol):
         """The role definition with this full id, as it is today. Raises ``Absent``."""
         ...
 
+    async def descendants(self, scope: Scope) -> frozenset[str]:
+        """The ids, in lower case, of all that the management group holds, directly or not. Raises ``Absent``."""
+        ...
+
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
         """Those of these groups in which the principal is, directly or not. One call for each 20 groups."""
         ...

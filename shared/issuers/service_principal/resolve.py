@@ -1,7 +1,8 @@
 """What a service principal role names, looked up when the role is written: can it be issued, and what would it give?
 
 Calls for R role assignments at S scopes and G groups: R+S+G at once, one more for each custom role that a management group may
-hold, one for each management group, and one for each scope where a name is not found. All of them read.
+hold, one for each management group that it names or that is protected, and one for each scope where a name is not found. All of
+them read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.definition import ASSIGN, UNASSIGN, Definition, allows, read_at
 from shared.core.errors import Absent, Fault, Malformed, OutOfReach, Refused
 from shared.core.names import ObjectId, Scope
+from shared.core.protection import Protected
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from shared.kinds.calls import Authorization, Directory
 from shared.resilience.tasks import all_of, both
@@ -35,6 +37,8 @@ class Resolving:
     faults: list[Fault] = field(default_factory=list)
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Of all definitions, by the keys of the scopes where one was missed."""
+    _held: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The descendants of management groups, by the groups' keys."""
     _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> ServicePrincipalTarget:
@@ -67,10 +71,8 @@ class Resolving:
         """Why the broker cannot assign a role here; empty when it can, as far as its permissions tell."""
         try:
             held = await self.authorization.permissions_at(scope)
-            if scope.subscription_id is None and self.protected:
-                below = await self.authorization.subscriptions_below(scope)
-                if any(each.subscription_id in below for each in self.protected):
-                    return "the management group holds the broker's own resources"
+            if why := await self._reached(scope):
+                return why
         except Absent:
             return _GONE
         except OutOfReach:
@@ -79,6 +81,20 @@ class Resolving:
             return _UNREADABLE
         missing = [action for action in (ASSIGN, UNASSIGN) if not allows(held, action)]
         return f"the broker may not do {' and '.join(missing)} here" if missing else ""
+
+    async def _reached(self, scope: Scope) -> str:
+        """Why the scope reaches what is protected; empty where it does not. Raises ``Refused`` for a scope out of reach."""
+        protected = Protected(scopes=self.protected)
+        for group in protected.groups_to_ask(scope):
+            try:
+                async with self._listing:
+                    if group.key not in self._held:
+                        self._held[group.key] = await self.authorization.descendants(group)
+            except Refused:
+                if group.key == scope.key:
+                    raise
+                return f"whether it lies in {group}, which is protected, cannot be read"
+        return protected.reached_through(scope, self._held)
 
     async def _definition(self, role: AzureRole) -> Definition | str:
         """The one definition that is meant, or what is wrong."""
@@ -125,7 +141,7 @@ class Resolving:
 
 
 def _resolved(role: AzureRole, found: Definition) -> AzureRole:
-    return replace(role, definition_id=role.role_id or found.id, powers=found.powers, gone=False)
+    return replace(role, definition_id=role.role_id or found.id, powers=found.powers, gone=False, reaches_protected=False)
 
 
 def _bare(name: str) -> str:

@@ -132,12 +132,13 @@ class ServicePrincipalSchema:
             yield Fault("sign_in_audience", message)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """Of each assignment: its definition, what that allows, and whether it is gone."""
+        """Of each assignment: its definition, what that allows, whether it is gone, whether it reaches what is protected."""
         roles = target.azure_roles
         return {
             "definition_ids": [role.definition_id for role in roles],
             "powers": [_write_powers(role.powers) for role in roles],
             "gone": [role.gone for role in roles],
+            "reaches_protected": [role.reaches_protected for role in roles],
         }
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
@@ -146,8 +147,12 @@ class ServicePrincipalSchema:
         ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
         powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
         gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
-        each = zip(target.azure_roles, ids, powers, gone, strict=True)
-        roles = (replace(role, definition_id=found, powers=known, gone=lost) for role, found, known, lost in each)
+        reaching = _as_many(count, [each is True for each in listed(stored.get("reaches_protected"))], otherwise=False)
+        each = zip(target.azure_roles, ids, powers, gone, reaching, strict=True)
+        roles = (
+            replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches)
+            for role, found, known, lost, reaches in each
+        )
         return replace(target, azure_roles=tuple(roles))
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
