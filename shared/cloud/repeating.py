@@ -1,12 +1,12 @@
-"""What a service answers 401 is repeated once, with another token of the broker's own identity: for every service alike.
+"""If a service answers 401, the call is made once more with another token of the broker's own identity.
 
-A client of Azure's SDK gets it with its transport (``Repeating.over``), Graph's calls use ``Repeating.send``.
+The rule holds for every service. A client of Azure's SDK follows it through its transport (``Repeating.over``). Graph's calls
+ask ``Repeating.is_to_be_repeated``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -33,36 +33,26 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """As much of an answer as matters here. ``token`` is the one that the request carried."""
+    """The parts of an answer that matter here. ``token`` is the token that the request carried."""
 
     refusal: Refusal
     token: str
     proves: bool = True
-    """Whether a success tells that the token was taken; a batch is answered before its parts are."""
+    """Whether a success proves that the service accepted the token. A batch is answered before its items are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repeating:
-    """Calls to one service, whose tokens are for ``scope``. A credential that holds no tokens is left alone."""
+    """Calls to one service, whose tokens are for ``scope``. Calls with a credential that holds no tokens are not repeated."""
 
     credential: AsyncTokenCredential
     scope: str
 
-    async def send[Answer](self, once: Callable[[], Awaitable[Answer]], told: Callable[[Answer], Told]) -> Answer:
-        """The answer, the second if the first was 401. ``once`` takes its token from the credential each time.
+    async def is_to_be_repeated(self, told: Told, *, repeated: bool = False) -> bool:
+        """Returns whether the answer was 401 and the credential holds another token now. ``repeated``: it answers a repeat.
 
-        Raises ``IdentityRefused`` when there is no other token, or that is refused as well.
+        Raises ``IdentityRefused`` if there is no other token, or if a repeat was answered 401 as well.
         """
-        answer = await once()
-        if not await self.is_to_be_repeated(told(answer)):
-            return answer
-        answer = await once()
-        if await self.is_to_be_repeated(told(answer)):
-            raise _refused(told(answer))
-        return answer
-
-    async def is_to_be_repeated(self, told: Told) -> bool:
-        """Whether it was 401 and there is another token now. Raises ``IdentityRefused`` when there is none."""
         tokens, status = self.credential, told.refusal.status
         if not isinstance(tokens, HeldTokens):
             return False
@@ -70,53 +60,50 @@ class Repeating:
             if told.proves and status < _SERVER_ERROR and status != _TOO_MANY:
                 tokens.was_taken(told.token, self.scope)
             return False
-        if await tokens.replace(told.token, self.scope) is None:
-            raise _refused(told)
+        if await tokens.replace(told.token, self.scope) is None or repeated:
+            raise told.refusal.as_a(IdentityRefused)
         return True
 
     def over(self, transport: AsyncHttpTransport[Any, Any]) -> AsyncHttpTransport[Any, Any]:
-        """The transport for a client of Azure's SDK that signs in with the credential."""
+        """Returns the transport for a client of Azure's SDK that signs in with the credential."""
         return _Transport(self, transport) if isinstance(self.credential, HeldTokens) else transport
 
 
 def bearer_of(authorization: str | None) -> str:
-    """The token in such a header."""
+    """Returns the token in an ``Authorization`` header."""
     return (authorization or "").removeprefix(_SCHEME)
 
 
-def _refused(told: Told) -> IdentityRefused:
-    return told.refusal.as_a(IdentityRefused)
-
-
 class _Transport(AsyncHttpTransport[Any, Any]):
-    """Sends what another transport sends, with the token that holds now: the SDK's clients keep former ones in memory."""
+    """Sends requests over another transport, each with the token that holds now: the SDK's clients keep older ones."""
 
     def __init__(self, repeating: Repeating, transport: AsyncHttpTransport[Any, Any]) -> None:
         self._repeating = repeating
         self._transport = transport
 
     async def send(self, request: Any, **options: Any) -> Any:
-        """One request, or two."""
+        """Sends the request, and sends it once more if it ``is_to_be_repeated``. Returns the last answer."""
         if not request.headers.get("Authorization", "").startswith(_SCHEME):
             return await self._transport.send(request, **options)
-
-        async def once() -> Any:
+        repeated = False
+        while True:
             token = await self._repeating.credential.get_token(self._repeating.scope)
             request.headers["Authorization"] = f"{_SCHEME}{token.token}"
-            return await self._transport.send(request, **options)
-
-        return await self._repeating.send(once, lambda answer: _told(request, answer))
+            answer = await self._transport.send(request, **options)
+            if not await self._repeating.is_to_be_repeated(_told(request, answer), repeated=repeated):
+                return answer
+            repeated = True
 
     async def open(self) -> None:
-        """The other one's."""
+        """Opens the other transport."""
         await self._transport.open()
 
     async def close(self) -> None:
-        """The other one's."""
+        """Closes the other transport."""
         await self._transport.close()
 
     async def sleep(self, duration: float) -> None:
-        """The other one's."""
+        """Sleeps as the other transport does."""
         await self._transport.sleep(duration)
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The calls to Azure that issuers make, as they ask for them. ``shared.cloud`` satisfies the protocols."""
+"""The calls to Azure that issuers make. ``shared.cloud`` satisfies the protocols."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from shared.kinds.client_secret import Secrets
 
 
 class Directory(Secrets, Protocol):
-    """The calls to Microsoft Graph that issuers make. Every method may raise ``Upstream``; one call each."""
+    """The calls to Microsoft Graph that issuers make. Every method may raise ``Upstream``, and makes one call."""
 
     async def upsert_application(self, application: NewApplication) -> ApplicationIds:
-        """Registers it, or finds the one of that unique name (a second call)."""
+        """Registers the application, or finds the one of that unique name with a second call."""
         ...
 
     async def create_principal(self, app_id: ObjectId) -> ObjectId:
-        """The object id of the application's service principal, made or found (a second call).
+        """Makes the application's service principal, or finds it with a second call. Returns its object id.
 
         Raises ``AmbiguousRefusal`` while the application is not known everywhere.
         """
         ...
 
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
-        """Puts the principal into the group; being in it already is success."""
+        """Puts the principal into the group. If it is in the group already, that is success."""
         ...
 
     async def find_application(self, unique_name: str) -> ApplicationIds:
@@ -38,28 +38,28 @@ class Directory(Secrets, Protocol):
         ...
 
     async def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
-        """Raises ``Absent`` when it is not in the group, or there is no such group."""
+        """Takes the principal out of the group. Raises ``Absent`` if it is not in the group, or if there is no such group."""
         ...
 
     async def delete_principal(self, principal: ObjectId) -> None:
-        """Into the recycle bin. Raises ``Absent``."""
+        """Moves the principal to the recycle bin. Raises ``Absent``."""
         ...
 
     async def delete_application(self, application: ObjectId) -> None:
-        """Into the recycle bin, with its service principal. Raises ``Absent``."""
+        """Moves the application to the recycle bin, with its service principal. Raises ``Absent``."""
         ...
 
     async def purge(self, object_id: ObjectId) -> None:
-        """Out of the recycle bin, for good. Raises ``Absent``."""
+        """Deletes an object from the recycle bin, for good. Raises ``Absent``."""
         ...
 
     async def read_group(self, group: ObjectId) -> FoundGroup:
-        """What kind of group it is. Raises ``Absent``."""
+        """Returns the kind of group. Raises ``Absent``."""
         ...
 
 
 class Authorization(Protocol):
-    """The calls to Azure Resource Manager that issuers make. Every method may raise ``Upstream``; one call each."""
+    """The calls to Resource Manager that issuers make. Every method may raise ``Upstream``, and makes one call."""
 
     async def assign(
         self,
@@ -69,31 +69,31 @@ class Authorization(Protocol):
         condition: str | None,
         description: str | None = None,
     ) -> None:
-        """Makes the assignment; one of the same name for the same principal is success."""
+        """Makes the assignment. If there is one of the same name for the same principal, that is success."""
         ...
 
     async def unassign(self, assignment: Assignment) -> None:
-        """Deletes it. Raises ``Absent`` when it, or its scope, is gone."""
+        """Deletes the assignment. Raises ``Absent`` if the assignment, or its scope, is gone."""
         ...
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
-        """The role definitions with exactly this name that can be assigned at the scope."""
+        """Returns the role definitions with exactly this name that can be assigned at the scope."""
         ...
 
     async def definition_names_at(self, scope: Scope) -> tuple[str, ...]:
-        """The names of all role definitions that can be assigned at the scope."""
+        """Returns the names of all role definitions that can be assigned at the scope."""
         ...
 
     async def definition(self, definition_id: str) -> Definition:
-        """The role definition with this full id. Raises ``Absent``."""
+        """Returns the role definition with this full id. Raises ``Absent``."""
         ...
 
     async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
-        """What the broker itself may do there; the conditions of its grants are not looked at. A call a page."""
+        """Returns what the broker itself may do there, without the conditions of its grants. Makes a call a page."""
         ...
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
-        """The ids, in lower case, of all that the management group holds, directly or not. A call a page."""
+        """Returns the ids, in lower case, of all that the management group holds, directly or not. Makes a call a page."""
         ...
 
 
@@ -101,17 +101,20 @@ class Applications(Secrets, Protocol):
     """The calls to Microsoft Graph for secrets on an existing application. Every method may raise ``Upstream``."""
 
     async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
-        """How many credentials the application holds, whoever made them. Raises ``Absent``."""
+        """Returns the numbers of the application's credentials, whoever has made them. Raises ``Absent``."""
         ...
 
     async def read_application(self, application_id: ObjectId) -> ExistingApplication:
-        """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        """Makes two calls: for the application, and for its service principal here. Raises ``Absent``."""
         ...
 
     async def is_owner(self, application_id: ObjectId, app_id: ObjectId) -> bool:
-        """Whether the service principal of this client id owns the application. Raises ``Absent``."""
+        """Returns whether the service principal of this client id owns the application. Raises ``Absent``."""
         ...
 
     async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
-        """Whether Entra ID forbids the broker to change the application's secrets; ``no_key`` is none's. Raises ``Absent``."""
+        """Returns whether Entra ID forbids the broker to change the application's secrets. Raises ``Absent``.
+
+        ``no_key`` is the id of no secret.
+        """
         ...

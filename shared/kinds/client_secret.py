@@ -23,19 +23,19 @@ _DOUBT_PAUSE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ClientSecretCredential:
-    """A client secret of a service principal: what OAuth's client credentials flow takes. Satisfies ``Credential``."""
+    """A client secret of a service principal, for OAuth's client credentials flow. Satisfies ``Credential``."""
 
     type: str
     tenant_id: ObjectId
     client_id: ObjectId
     client_secret: Secret
     object_id: ObjectId | None
-    """The service principal's object id; ``None`` where it is not known (a secret on an existing application)."""
+    """The service principal's object id; ``None`` if it is not known (for a secret on an existing application)."""
     secret_id: ObjectId
     subscription_id: ObjectId | None = None
 
     def fields(self) -> Mapping[str, str | Secret | None]:
-        """The subscription only where there is one."""
+        """Returns the subscription only if there is one."""
         told: dict[str, str | Secret | None] = {
             "tenant_id": self.tenant_id,
             "client_id": self.client_id,
@@ -47,10 +47,10 @@ class ClientSecretCredential:
 
 
 class Probe(Protocol):
-    """Tries a client secret out."""
+    """Proves a client secret."""
 
     async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
-        """Whether Entra takes it dependably before ``deadline``, on the monotonic clock."""
+        """Returns whether Entra accepts the secret dependably before ``deadline``, on the monotonic clock."""
         ...
 
 
@@ -58,21 +58,21 @@ class Secrets(Protocol):
     """The calls to Microsoft Graph that concern an application's secrets. Every method may raise ``Upstream``."""
 
     async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
-        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another. Raises ``Absent``."""
+        """Adds a secret that Entra refuses after ``end``. Not repeatable: each call adds another. Raises ``Absent``."""
         ...
 
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
-        """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
+        """Returns the key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
         ...
 
     async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
-        """Raises ``Absent`` when there is no such secret, or no such application."""
+        """Removes a secret. Raises ``Absent`` if there is no such secret, or no such application."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseSecrets:
-    """See the module. ``fresh``: the newest of them may be too fresh for all of Azure's replicas to know."""
+    """See the module. If ``fresh``, some of Azure's replicas may not know the newest secret yet."""
 
     secrets: Secrets
     retry: Retry
@@ -82,37 +82,42 @@ class LeaseSecrets:
     deadline: float
 
     async def add(self, end: datetime) -> NewSecret:
-        """One more, which Entra refuses after ``end``. A lost answer is not asked for again.
+        """Adds one more secret, which Entra refuses after ``end``. If the answer is lost, does not repeat the call.
 
-        While the lease is fresh, that there is no such application is doubted: a replica may not have heard of it.
+        If the lease is fresh, the absence of the application is doubted: a replica may not know it yet.
         """
-        return await self.retry.call_in_time(
+        return await self.retry.call(
             lambda: self.secrets.add_secret(self.application_id, self.display_name, end),
             on=(*TRANSIENT, Absent) if self.fresh else TRANSIENT,
             deadline=self.deadline,
+            in_time=True,
         )
 
     async def named(self) -> tuple[ObjectId, ...]:
-        """Those that Entra lists. Raises ``Absent`` when there is no such application."""
-        # A list that comes too late may hold the secret of whoever works on the lease by then.
-        return await self.retry.call_in_time(
+        """Returns the key ids that Entra lists. Raises ``Absent`` if there is no such application."""
+        # A list that comes too late may hold the secret of another worker that holds the lease by then.
+        return await self.retry.call(
             lambda: self.secrets.secrets_named(self.application_id, self.display_name),
             on=SAFE_TO_REPEAT,
             deadline=self.deadline,
+            in_time=True,
         )
 
     async def remove_former(self, known: ObjectId | None, *, maybe_more: bool, keep: ObjectId | None) -> bool:
-        """Removes the known one, and where there may be others those as well; says whether it is sure that none is left."""
+        """Removes the ``known`` secret and, if there are ``maybe_more``, all others but ``keep``.
+
+        Returns whether none is certainly left.
+        """
         listed = maybe_more or known is None
         found = {known, *(await self.named() if listed else ())} - {None, keep}
         found_all = await self.remove_all(each for each in found if each is not None)
-        # Nothing but time tells whether a list is complete.
+        # A list may lack a secret that a replica does not know yet.
         return found_all and not listed
 
     async def remove_all(self, key_ids: Iterable[ObjectId]) -> bool:
-        """Removes them one after the other, for Entra takes one change of an application at a time; whether all were there.
+        """Removes secrets one after the other: Entra takes one change of an application at a time.
 
-        A failure keeps none of the others; it is raised in the end.
+        Returns whether all were there. After a failure, removes the others all the same, and raises the first failure then.
         """
         failure, found_all = None, True
         for key_id in sorted(key_ids):
@@ -132,9 +137,9 @@ class LeaseSecrets:
         return True
 
     async def _was_late(self, key_id: ObjectId) -> bool:
-        """Whether a secret that was missed came to light after all, and was removed.
+        """Looks again for a secret that was absent. Returns whether it was there after all, and was removed.
 
-        Counted from when it was first missed: what came before that, waiting for a turn perhaps, was no doubt.
+        The time to look counts from the first absence. The time before that was spent otherwise: waiting for a lock, perhaps.
         """
         clock = self.retry.clock
         await clock.sleep(_DOUBT_PAUSE)

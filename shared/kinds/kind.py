@@ -1,7 +1,7 @@
-"""What a kind of credential is: a ``Schema``, which is pure, and an ``Issuer``, which acts on Azure, joined in a ``Kind``.
+"""A kind of credential: a ``Schema``, which is pure, and an ``Issuer``, which acts on Azure, joined in a ``Kind``.
 
-``shared.issuers`` has one package or file for each kind; tests bring kinds of their own. A kind that needs no new service is
-added by its file and one line in ``shared.wiring``.
+``shared.issuers`` has a package or a file for each kind. Tests bring kinds of their own. A kind that needs no new service takes
+its file and one line in ``shared.wiring``.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ if TYPE_CHECKING:
     from shared.kinds.fragment import Fragment
 
 SUSPECTS = 200
-"""Of each kind, in one reconciliation."""
+"""For each kind, in one reconciliation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where in Azure a role points, or a lease has been."""
+    """The places in Azure to which a role points, or in which a lease has made something."""
 
     scopes: tuple[Scope, ...] = ()
     groups: tuple[ObjectId, ...] = ()
     applications: tuple[ObjectId, ...] = ()
-    """Existing ones, which hold secrets of leases."""
+    """Existing applications, which hold secrets of leases."""
     others: tuple[str, ...] = ()
-    """What only the kind can name: a server, say."""
+    """Places that only the kind can name: a server, for example."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Somebody's own object on which a role's leases depend, so that it is looked at again from time to time."""
+    """An object that the broker has not made, on which a role's leases depend. It is looked at again from time to time."""
 
     type: str
-    """In one word: ``application``."""
+    """One word: ``application``."""
     name: str
-    """In Azure's own ids."""
+    """A name made of Azure's own ids."""
     operation: str
-    """What the audit trail calls a look that has found something else than the one before."""
+    """The operation in the audit trail, if a look has found something else than the look before."""
 
 
 class Schema(Protocol):
-    """How a kind's targets and footprints are read, written and judged. Pure; asks nothing of Azure.
+    """Reads, writes and judges a kind's targets and footprints. Pure: it does not call Azure.
 
-    ``Any`` stands for the kind's own target and footprint: each method is given what this kind has made, and nothing else.
+    ``Any`` stands for the kind's own target and footprint: each method gets those that this kind has made, and no others.
     """
 
     @property
@@ -72,180 +72,180 @@ class Schema(Protocol):
         ...
 
     def read(self, reader: Reader) -> Any:
-        """The target that a caller's document asks for, not yet resolved. Notes every fault in the reader."""
+        """Reads the target from a caller's document. It is not resolved yet. Notes every fault in the reader."""
         ...
 
     def write(self, target: Any) -> dict[str, Any]:
-        """The public document's part: what ``read`` would read back."""
+        """Returns the kind's part of the public document, which ``read`` reads back."""
         ...
 
     def rules(self, name: RoleName, target: Any) -> Iterator[Fault]:
-        """What is wrong with the target as a whole. A rule may be added at any time: it counts for what is written later."""
+        """Yields faults of the target as a whole. A rule may be added at any time: it holds for what is written later."""
         ...
 
     def keep(self, target: Any) -> dict[str, Any]:
-        """What was looked up when the role was written, to be stored beside the public document."""
+        """Returns what was looked up when the role was written, to be stored beside the public document."""
         ...
 
     def kept(self, target: Any, stored: Mapping[str, Any]) -> Any:
-        """The target with what ``keep`` wrote, or a version of it: whatever cannot be read stays unresolved. Raises nothing."""
+        """Returns the target with what ``keep`` has written. What cannot be read stays unresolved. Raises nothing."""
         ...
 
     def restore(self, document: Mapping[str, Any]) -> Any | None:
-        """The target in a stored public document that today's rules refuse; ``None`` if it says nothing that can be minted."""
+        """Reads the target from a stored document that today's rules refuse. Returns ``None`` if nothing can be minted."""
         ...
 
     def unresolved(self, target: Any) -> Iterator[Fault]:
-        """What was never looked up, by the paths of the document: nothing is issued from such a target."""
+        """Yields what was never looked up, by the paths of the document. Nothing is issued from such a target."""
         ...
 
     def granted(self, target: Any) -> Mapping[str, Any]:
-        """What the credential may do, as JSON: two targets that grant the same give the same.
+        """Returns what the credential may do, as JSON. Two targets that grant the same have the same JSON.
 
-        A field joins only if it is there: a later version, which knows more fields, must give the same.
+        An absent field is left out: a later version, which knows more fields, must return the same.
         """
         ...
 
     def azure_roles(self, target: Any) -> tuple[AzureRole, ...]:
-        """The role assignments that the credential gets."""
+        """Returns the role assignments that the credential gets."""
         ...
 
     def with_azure_roles(self, target: Any, azure_roles: tuple[AzureRole, ...]) -> Any:
-        """The target with these in place of its own: the same assignments, read again."""
+        """Returns the target with these in place of its own: the same assignments, read again."""
         ...
 
     def faults(self, target: Any, protected: Protected) -> tuple[Fault, ...]:
-        """Why no role may mint this: it would reach what is the broker's own."""
+        """Returns why no role may mint this: it would reach the broker's own resources."""
         ...
 
     def closed(self, target: Any) -> Malformed | None:
-        """Why nothing can be minted, by what ``resolve`` last found; ``None`` if nothing is known against it."""
+        """Returns why nothing can be minted, by what ``resolve`` has last found. ``None`` if nothing is known against it."""
         ...
 
     def watched(self, target: Any) -> Watched | None:
-        """What ``resolve`` is to look at again, now and then; ``None`` if nothing."""
+        """Returns the object that ``resolve`` is to look at again now and then, or ``None``."""
         ...
 
     def warnings(self, target: Any, protected: Protected) -> tuple[Caution, ...]:
-        """What a role may do that its writer should know of."""
+        """Returns what a role may do and its author should know."""
         ...
 
     def places(self, target: Any) -> Places:
-        """Where the role points."""
+        """Returns the places to which the role points."""
         ...
 
     def places_of(self, footprint: Any) -> Places:
-        """Where the lease has been."""
+        """Returns the places in which the lease may have made something."""
         ...
 
     def write_footprint(self, footprint: Any) -> dict[str, Any]:
-        """As JSON."""
+        """Returns the footprint as JSON."""
         ...
 
     def read_footprint(self, stored: Mapping[str, Any]) -> Any:
-        """What ``write_footprint`` wrote, in this version or an earlier one."""
+        """Reads what ``write_footprint`` of this or an earlier version has written."""
         ...
 
     def can_hold_credential(self, footprint: Any) -> bool:
-        """Whether so much has been made that the credential can be added."""
+        """Returns whether enough was made to add the credential."""
         ...
 
     def with_credential(self, footprint: Any, credential_id: ObjectId) -> Any:
-        """The footprint with the id of the credential that was handed out last."""
+        """Returns the footprint with the id of the credential that was handed out last."""
         ...
 
     def complete(self, credential: Any, footprint: Any) -> Any:
-        """The credential with what the footprint has learned since it was added."""
+        """Returns the credential with what the footprint has learned since the credential was added."""
         ...
 
     def principals(self, footprint: Any) -> frozenset[ObjectId]:
-        """Object ids and application ids of what the lease has made and a caller could be, as far as they are known."""
+        """Returns the known object ids and application ids of principals that the lease has made. None may be a caller."""
         ...
 
     def remains(self, footprint: Any) -> tuple[str, ...]:
-        """What an operator looks for if it could not be undone: names and ids, no secret among them."""
+        """Returns what an operator looks for if it could not be undone: names and ids, and no secret."""
         ...
 
     def services(self, footprint: Any) -> frozenset[Service]:
-        """Whom undoing it asks."""
+        """Returns the services that undoing it calls."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to mint, for which lease. Times in UTC; ``deadline`` on the monotonic clock: no call to Azure begins later."""
+    """What to mint, for which lease. Times are in UTC. ``deadline`` is on the monotonic clock: no call begins later."""
 
     lease_id: LeaseId
     holder: Holder
     target: Target
     credential_end: datetime
-    """Until when the credential may work at the very latest."""
+    """The credential must not work longer than until then."""
     deadline: float
     rotating: bool = False
-    """Whether the lease has a credential already, which this one is to replace."""
+    """Whether the lease has a credential already, which the new one is to replace."""
     fresh: bool = False
-    """While it is rotating: what the footprint names may be too young for all of Azure's replicas to know."""
+    """If ``rotating``: some of Azure's replicas may not know the footprint's objects yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A credential, and the id by which it is removed again; ``None`` if it goes with what holds it."""
+    """A credential, and the id by which it is removed; ``None`` if it goes with the object that holds it."""
 
     credential: Credential
     credential_id: ObjectId | None = None
 
 
 def unheard(_footprint: Footprint) -> None:
-    """For ``undo`` where no lease stands that could keep what it notes."""
+    """For ``undo`` without a lease that could store its notes."""
 
 
 class Issuer(Protocol):
-    """Makes one kind of credential and takes it back. Any method may be called again after it died half-way.
+    """Makes one kind of credential and undoes it. If a worker dies half-way, another may call any method again.
 
     ``Any`` as in ``Schema``.
     """
 
     async def resolve(self, target: Any) -> Any:
-        """The target with what its names mean in Azure today. Raises ``Malformed`` with each that means nothing."""
+        """Returns the target with what its names mean in Azure today. Raises ``Malformed`` with each that means nothing."""
         ...
 
     def plan(self, order: Order) -> Any:
-        """Names everything that the next two will make. Touches nothing."""
+        """Names everything that ``prepare`` and ``credential`` will make. Makes no call."""
         ...
 
     async def prepare(self, order: Order, footprint: Any, note: Callable[[Any], None]) -> Any:
-        """Makes everything but the credential, and gives the footprint that knows all of it. Idempotent.
+        """Makes everything but the credential. Returns the footprint that knows all of it. Idempotent.
 
-        Calls ``note`` with a footprint that says more whenever Azure has told that something was made: as long as it is equal
-        to the plan, whoever undoes it takes what is absent for never made. Raises ``Upstream`` if it cannot be done; nothing is
-        then under way any more. Raises ``Rejected`` only if nothing at all was begun.
+        Whenever Azure has answered that something was made, calls ``note`` with a footprint that knows more. As long as the
+        footprint equals the plan, undo takes absent objects for never made. Raises ``Upstream`` if it cannot be done: then no
+        call is under way any more. Raises ``Rejected`` only if nothing was begun.
         """
         ...
 
     async def credential(self, order: Order, footprint: Any, note: Callable[[ObjectId], None]) -> Minted:
-        """Adds a credential beside those that there are, untried. Calls ``note`` as soon as its id is known.
+        """Adds a credential beside the others, and does not prove it. Calls ``note`` as soon as its id is known.
 
-        The footprint can hold one. If the order is ``rotating``, an answer that is lost is not asked for again: that would make
-        one more. Raises ``Upstream``; ``Conflict`` or ``RoleOutdated`` if none may be added, with nothing made.
+        The footprint can hold a credential. If the order is ``rotating`` and an answer is lost, the call is not repeated: that
+        would make one more. Raises ``Upstream``. Raises ``Conflict`` or ``RoleOutdated`` if none may be added.
         """
         ...
 
     async def prove(self, credential: Any, *, deadline: float) -> bool:
-        """Whether the credential is seen to work dependably before ``deadline``, on the monotonic clock. Changes nothing."""
+        """Returns whether the credential works dependably before ``deadline``, on the monotonic clock. Changes nothing."""
         ...
 
     async def remove_former(self, order: Order, footprint: Any, *, maybe_more: bool, keeping: ObjectId | None = None) -> bool:
-        """Removes the credential that the footprint names and, if there may be more, the lease's others; not the one to keep.
+        """Removes the credential that the footprint names and, if there are ``maybe_more``, the lease's others but ``keeping``.
 
-        Returns whether it is certain that no other is left. Tries all of them, then raises the first ``Upstream``.
+        Returns whether certainly no other is left. Tries all of them, then raises the first ``Upstream``.
         """
         ...
 
     async def locate(self, footprint: Any, *, fresh: bool, deadline: float) -> Any:
-        """The footprint with the ids of what its names lead to, to be stored before anything is deleted.
+        """Returns the footprint with the ids that its names lead to, to be stored before anything is deleted.
 
-        Makes no call if it knows them all. What is ``fresh`` may be hidden: it is then made, to learn its id, where its name
-        leads whoever comes after a death to it.
+        If the footprint knows all ids, makes no call. A ``fresh`` object may be hidden. Then the object is made, to learn its
+        id, if another worker could find it again by its name.
         """
         ...
 
@@ -259,40 +259,40 @@ class Issuer(Protocol):
         again: bool = False,
         note: Callable[[Any], None] = unheard,
     ) -> bool:
-        """Deletes all of it. Returns whether it found everything that the footprint names.
+        """Deletes everything that the footprint names. Returns whether it has found everything.
 
-        Absence is success. What is ``fresh`` may be absent only because Azure's replicas do not know it yet: what is absent is
-        then asked for again for some seconds. ``maybe_more``: there may be other credentials of the lease than the one that the
-        footprint names. ``again``: an earlier attempt may have deleted some of it just now, so that the recycle bin may not
-        know of it yet. Calls ``note`` with a footprint that says what is gone for good: the next attempt need not look for it.
-        Tries every part, then raises the first ``Upstream``.
+        Absence is success. If the lease is ``fresh``, Azure's replicas may not know an object yet: an absent object is looked
+        for again for some seconds. ``maybe_more``: there may be other credentials of the lease than the one that the footprint
+        names. ``again``: an earlier attempt may have deleted objects just now, and the recycle bin may not have them yet. Calls
+        ``note`` with a footprint that says what is gone for good: the next attempt need not look for that. Tries every part,
+        then raises the first ``Upstream``.
         """
         ...
 
     async def stands(self, footprint: Any) -> bool:
-        """Whether everything is still there that makes the credential work. Reads only."""
+        """Returns whether everything that the credential needs is still there. Reads only."""
         ...
 
     def survey(self, places: Places) -> Survey:
-        """What there is in Azure that may be of leases of this kind. Reads only, once it is run."""
+        """Returns a survey of what leases of this kind may have left in Azure. It reads only, and only when it is run."""
         ...
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of credential. The issuer is made when it is first needed: it brings Azure's libraries."""
+    """One kind of credential. The issuer is made when it is first needed, because it imports Azure's libraries."""
 
     schema: Schema
     make_issuer: Callable[[], Issuer] = field(repr=False)
     suspects: int = SUSPECTS
-    """Active leases of the kind that one reconciliation looks at more closely because its survey does not show them."""
+    """One reconciliation looks more closely at so many active leases that the kind's survey does not show."""
 
     @property
     def type(self) -> str:
-        """Its name."""
+        """The kind's name."""
         return self.schema.type
 
     @cached_property
     def issuer(self) -> Issuer:
-        """Made once."""
+        """The issuer, made once."""
         return self.make_issuer()

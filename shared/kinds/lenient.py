@@ -1,4 +1,4 @@
-"""Reading what is stored, leniently: a value of the wrong shape counts as one that is not there. Nothing here raises."""
+"""Reads stored values leniently: a value of the wrong shape counts as absent. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from shared.core.role import Ready
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """An object, or an empty one."""
+    """Returns an object, or an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def listed(value: Any) -> list[Any]:
-    """A list, or an empty one."""
+    """Returns a list, or an empty one."""
     return value if isinstance(value, list) else []
 
 
 def texts(value: Any) -> list[str] | None:
-    """A list of texts."""
+    """Returns a list of texts."""
     return value if isinstance(value, list) and all(isinstance(each, str) for each in value) else None
 
 
 def text(value: Any) -> str | None:
-    """A text."""
+    """Returns a text."""
     return value if isinstance(value, str) else None
 
 
 def whole(value: Any) -> int | None:
-    """A whole number above zero."""
+    """Returns a whole number above zero."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def parsed[T](parse: Callable[[str], T], value: Any) -> T | None:
-    """A text that ``parse`` takes."""
+    """Returns what ``parse`` makes of a text."""
     try:
         return parse(value) if isinstance(value, str) else None
     except Unparsable:
@@ -43,10 +43,10 @@ def parsed[T](parse: Callable[[str], T], value: Any) -> T | None:
 
 
 def identity(value: Any) -> ObjectId | None:
-    """A GUID."""
+    """Returns a GUID."""
     return parsed(ObjectId.parse, value)
 
 
 def ready(document: Mapping[str, Any]) -> Ready:
-    """How a credential is tried out before it is handed out."""
+    """Returns how a credential is proven before it is handed out."""
     return "token" if document.get("ready") == "token" else "none"

@@ -19,7 +19,7 @@ class Typed(Protocol):
 
 
 class UnknownKind(LookupError):
-    """Of another version of the broker: this one has no such kind."""
+    """The kind is another version's: this version of the broker has none of that name."""
 
 
 class Kinds:
@@ -32,22 +32,22 @@ class Kinds:
         return iter(self._kinds.values())
 
     def find(self, name: object) -> Kind | None:
-        """The kind of that name; ``None`` if there is none."""
+        """Returns the kind of that name, or ``None`` if there is none."""
         return self._kinds.get(name) if isinstance(name, str) else None
 
     def of(self, thing: Typed) -> Kind:
-        """The kind of a role, a lease, a target or a footprint. Raises ``UnknownKind``."""
+        """Returns the kind of a role, a lease, a target or a footprint. Raises ``UnknownKind``."""
         try:
             return self._kinds[thing.type]
         except KeyError:
             raise UnknownKind(f"no kind {thing.type!r}: it is from another version of the broker") from None
 
     def write_footprint(self, footprint: Footprint) -> dict[str, Any]:
-        """As JSON, tagged with ``type``. Raises ``UnknownKind``."""
+        """Returns the footprint as JSON, with its ``type``. Raises ``UnknownKind``."""
         return {"type": footprint.type, **self.of(footprint).schema.write_footprint(footprint)}
 
     def read_footprint(self, stored: Mapping[str, Any]) -> Footprint:
-        """What ``write_footprint`` wrote. Raises ``UnknownKind``."""
+        """Reads what ``write_footprint`` has written. Raises ``UnknownKind``."""
         kind = self.find(stored["type"])
         if kind is None:
             raise UnknownKind(f"a footprint of type {stored['type']!r} is from a later version of the broker")
@@ -55,6 +55,6 @@ class Kinds:
         return footprint
 
     def combined(self, one: Footprint, other: Footprint) -> Footprint:
-        """Of two footprints of one lease: what either of them knows. If both know something, the first has the last word."""
+        """Returns what either of two footprints of one lease knows. If both know a field, the first counts."""
         known = {key: value for key, value in self.write_footprint(one).items() if value not in (None, [])}
         return self.read_footprint(self.write_footprint(other) | known)

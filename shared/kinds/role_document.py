@@ -1,7 +1,7 @@
-"""Roles as JSON documents: how the API reads and writes them. How they are kept is ``shared.kinds.stored_role``.
+"""Roles as JSON documents, as the API reads and writes them. ``shared.kinds.stored_role`` reads and writes stored roles.
 
-A rule that one field breaks by itself stands where the field is read. One about the whole role stands in
-``shared.kinds.role_rules`` or, if it is about what one kind of credential mints, in that kind's schema.
+A rule about one field stands where the field is read. A rule about the whole role stands in ``shared.kinds.role_rules`` or, if
+it is about what one kind of credential mints, in that kind's schema.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_LIVE = 1_000_000
 
 
 def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
-    """The role that a caller wrote, not yet resolved. Raises ``Malformed`` with every fault, those of all rules included."""
+    """Reads a role that a caller has written. It is not resolved yet. Raises ``Malformed`` with the faults of all rules."""
     reader = Reader(document)
     kind = _kind(kinds, reader)
     target = kind.schema.read(reader)
@@ -54,7 +54,7 @@ def _kind(kinds: Kinds, reader: Reader) -> Kind:
 
 
 def _follow_rules(reader: Reader, role: Role, kind: Kind) -> None:
-    """A field that could not be read is not judged: what is left of it would be told by wrong places."""
+    """Adds the faults of the rules. A field that could not be read is not judged: the places of its parts would be wrong."""
     unread = {_field(fault) for fault in reader.faults}
     broken = chain(*(rule(role) for rule in RULES), kind.schema.rules(role.name, role.target))
     reader.faults += [fault for fault in broken if _field(fault) not in unread]
@@ -65,7 +65,7 @@ def _field(fault: Fault) -> str:
 
 
 def write_role(kinds: Kinds, role: Role) -> dict[str, Any]:
-    """The public document: what ``read_role`` would read back."""
+    """Returns the public document, which ``read_role`` reads back."""
     document: dict[str, Any] = {
         "type": role.type,
         "ttl": role.ttl,

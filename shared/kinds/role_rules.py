@@ -1,7 +1,7 @@
-"""What a role must keep to as a whole, whatever it mints. Pure: what only Azure knows is asked when a role is written.
+"""Rules about a role as a whole, whatever it mints. Pure: Azure is asked apart, when a role is written.
 
-A rule may be added at any time. It counts for what is written from then on; a role that was stored before and breaks it goes
-on being read, and is told to be outdated when somebody issues from it (``shared.kinds.stored_role``).
+A rule may be added at any time. It holds for roles that are written from then on. If a role that was stored before breaks it,
+the role is still read, but is outdated: nothing is issued from it (``shared.kinds.stored_role``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from shared.core.errors import Fault
 from shared.core.role import Role
 
 type Rule = Callable[[Role], Iterator[Fault]]
-"""Gives what is wrong, by the paths of the document. The target is not resolved yet, and a field with a fault of its own may
-be missing from it."""
+"""Yields faults, by the paths of the document. The target is not resolved yet. It may lack a field that has a fault of its
+own."""
 
 
 def _says_who_beside_the_tenant(role: Role) -> Iterator[Fault]:

@@ -1,13 +1,13 @@
-"""Roles as they are kept: the public document, plus ``resolved``, what was looked up in Azure when the role was written.
+"""Stored roles: the public document, and in ``resolved`` what was looked up in Azure when the role was written.
 
-A stored document is read leniently. It may be from another version of the broker, which had other rules and other fields, and
-one that cannot be read must not keep the others from being listed, decided on or reconciled: whatever stands there, a role
-comes of it. What today's rules find wrong with it is told in ``Role.outdated``.
+A stored document is read leniently. It may be from another version of the broker, with other rules and other fields. A document
+that cannot be read must not keep other roles from being listed, decided on or reconciled. So any document makes a role, and
+``Role.outdated`` has the faults that today's rules find.
 
-Nothing is made wider by that: a role is open to nobody but administrators when any of its bounds cannot be read.
+That lets no further caller in: if any bound of a role cannot be read, only administrators may use the role.
 
-An older version reads these documents strictly. So a new public field is written only where it differs from its default, and
-what is looked up goes into ``resolved``, of which every version reads what it knows.
+An older version reads these documents strictly. So a new public field is written only if it differs from its default. What is
+looked up goes into ``resolved``, of which every version reads what it knows.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _BOUNDS = ("bound_service_principal_ids", "bound_application_ids", "bound_app_ro
 
 
 def store_role(kinds: Kinds, role: Role) -> dict[str, Any]:
-    """The document that is kept. Raises ``UnknownKind``: a role of an unknown type is read, and never written."""
+    """Returns the document to store. Raises ``UnknownKind``: a role of an unknown type is read, and never written."""
     return write_role(kinds, role) | {"resolved": kinds.of(role).schema.keep(role.target)}
 
 
 def restore_role(kinds: Kinds, name: RoleName, stored: Any, version: str, *, form: int = ROLE.written) -> Role:
-    """The role that was kept. Raises nothing: ``stored`` may be anything that a JSON text says.
+    """Returns the stored role. Raises nothing: ``stored`` may be any JSON value.
 
-    Of a form that this version does not know nothing is believed, whom it lets in least of all.
+    If this version does not know the form, it believes nothing in the document, its bounds least of all.
     """
     if not ROLE.knows({PROPERTY: form}):
         fault = Fault("", f"is stored in form {form}, and this version of the broker reads up to form {ROLE.newest}")
@@ -54,7 +54,7 @@ def restore_role(kinds: Kinds, name: RoleName, stored: Any, version: str, *, for
 
 
 def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -> Role:
-    """Each field as it stands if it has the right shape, else its default."""
+    """Reads each field as it stands if it has the right shape. Otherwise the field has its default."""
     max_ttl = whole(document.get("max_ttl")) or DEFAULT_MAX_TTL
     return Role(
         name=name,
@@ -68,7 +68,7 @@ def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -
 
 
 def _bounds(document: Mapping[str, Any]) -> Bounds:
-    """Nobody's, unless every one of them can be read: each takes callers away, so none may be passed over."""
+    """Reads the bounds. If any of them cannot be read, returns none: each takes callers away, so none may be left out."""
     named = {field for field in document if field.startswith("bound_")}
     lists = [texts(document.get(field, [])) for field in _BOUNDS]
     if not named <= set(_BOUNDS) or any(found is None for found in lists):

@@ -1,4 +1,4 @@
-"""What a kind's issuer has seen in Azure that may be of leases: the broker judges it."""
+"""What a kind's issuer has found in Azure that leases may have left. The broker judges it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 
 class Candidate(Protocol):
-    """Something that is called after a lease. ``name`` says in Azure's own ids what it is."""
+    """An object in Azure that is named after a lease. ``name`` is made of Azure's own ids."""
 
     @property
     def type(self) -> str:
-        """What it is, in one word of the kind's: ``application``, ``assignment``."""
+        """What the object is, in one word of the kind's: ``application``, ``assignment``."""
         ...
 
     @property
     def lease(self) -> LeaseId:
-        """The lease that it is called after."""
+        """The lease that it is named after."""
         ...
 
     @property
@@ -37,31 +37,31 @@ class Candidate(Protocol):
 
     @property
     def since(self) -> datetime | None:
-        """When it was made; ``None`` if Azure does not tell."""
+        """When it was made; ``None`` if Azure does not say."""
         ...
 
     @property
     def is_proof(self) -> bool:
-        """Whether its marks prove that this broker has made it. If not, its lease must be one that the records know."""
+        """Whether its marks prove that this broker has made it. If not, it is the broker's only if its lease is known."""
         ...
 
     @property
     def goes_with(self) -> str:
-        """The name of another candidate, seen before, whose footprint takes this one along; empty if none does."""
+        """The name of an earlier candidate whose footprint includes this one; empty if there is none."""
         ...
 
     @property
     def is_whole(self) -> bool:
-        """Whether its footprint stands for all of its lease, so that what its names lead to goes as well."""
+        """Whether its footprint stands for all of its lease. If so, undoing it also looks for what its names lead to."""
         ...
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> Footprint | None:
-        """How it is undone, given the lease's record and its role, as far as they are there; ``None`` if it is to stay."""
+        """Returns the footprint to undo, or ``None`` if the object is to stay. The lease and the role may be missing."""
         ...
 
 
 class Survey(Protocol):
-    """One look around. Nothing is read before ``run``."""
+    """One survey. Nothing is read before ``run``."""
 
     @property
     def unread(self) -> Sequence[str]:
@@ -69,17 +69,17 @@ class Survey(Protocol):
         ...
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
-        """What was seen, by place, in the order in which it is to be judged. Raises ``Upstream`` if nothing can be told."""
+        """Returns what was found, by place, in the order in which to judge it. Raises ``Upstream`` if nothing can be read."""
         ...
 
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
-        """Whether what was seen has all that the lease's credential needs, and the credential itself if the lease has one."""
+        """Returns whether all that the lease's credential needs was found, and the credential if the lease has one."""
         ...
 
 
 @dataclass(slots=True)
 class Reading:
-    """Places that are read one after the other: one that cannot be read now does not keep the others waiting."""
+    """Reads places one after the other. If one cannot be read now, the others are read all the same."""
 
     unread: list[str] = field(default_factory=list)
 

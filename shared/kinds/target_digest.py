@@ -1,4 +1,4 @@
-"""What a role grants, as a digest: by it a lease knows whether its role still grants what the lease was issued for."""
+"""A digest of what a role grants. With it, a lease shows whether its role still grants what the lease was issued for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from shared.kinds.registry import Kinds
 
 
 def target_digest(kinds: Kinds, target: Target) -> str:
-    """64 hexadecimal digits, of what the kind's schema says that the target grants.
+    """Returns 64 hexadecimal digits, computed from what the target grants by its kind's schema.
 
-    What changes nothing in what the credential may do does not count, nor how something was written. A field joins only where
-    it is there, so that a later version, which knows more fields, computes the same.
+    Fields that change nothing in what the credential may do do not count. An absent field does not count either, so a later
+    version, which knows more fields, computes the same digest.
     """
     kind = kinds.find(target.type)
     granted = {"type": kind.type, **kind.schema.granted(target)} if kind is not None else {}

@@ -1,4 +1,4 @@
-"""A heartbeat: says again and again that a worker is alive, for as long as the worker holds a lock."""
+"""A heartbeat: renews a lock again and again, for as long as the worker that holds it is alive."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 class Heartbeat:
     """Calls ``renew`` every ``seconds``, from now until ``stop``, or until another worker has taken the lock over.
 
-    ``renew`` raises ``LostRace`` when another worker has. If it raises ``Upstream``, the next beat tries again. ``what`` is
-    the lock's name in the log.
+    If another worker has taken the lock over, ``renew`` raises ``LostRace``. If ``renew`` raises ``Upstream``, the next beat
+    tries again. ``what`` is the lock's name in the log.
     """
 
     def __init__(self, clock: Clock, seconds: float, renew: Callable[[], Awaitable[object]], what: str) -> None:
@@ -34,9 +34,9 @@ class Heartbeat:
             return
         try:
             async with self._renewing:
-                pass  # a renewal under way ends first: nobody could tell whether one that was cut off is stored
+                pass  # a renewal under way ends first: if it were cut off, nobody would know whether it is stored
         finally:
-            # If the caller is cancelled while it waits, the lock must not be held any longer either.
+            # If the caller is cancelled while it waits, the heartbeat must end too.
             beating.cancel()
             self._beating = None
         await stop(beating, log, f"the heartbeat of {self._what}")

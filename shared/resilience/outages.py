@@ -1,4 +1,4 @@
-"""Which of Azure's services did not answer this worker's last call to them."""
+"""The services of Azure's that did not answer this worker's last call to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Service(StrEnum):
-    """What taking a lease back asks."""
+    """The services that undoing a lease calls."""
 
     GRAPH = "Graph"
     RESOURCE_MANAGER = "Resource Manager"
@@ -16,14 +16,14 @@ class Service(StrEnum):
 
 @dataclass(slots=True)
 class Outages:
-    """What one worker knows. A service of which it knows nothing is taken for being there."""
+    """What one worker knows of outages. It assumes that a service answers until a call was not answered."""
 
     recovered: Callable[[], None] = lambda: None
-    """Called when one answers again."""
+    """Called when a service answers again."""
     _down: set[Service] = field(default_factory=set)
 
     def note(self, service: Service, *, answered: bool) -> None:
-        """A call's outcome: any answer below 500 is one, a refusal or a request to wait as well."""
+        """Takes in a call's outcome. Any answer below 500 is an answer, also a refusal or a request to wait."""
         if not answered:
             self._down.add(service)
         elif service in self._down:
@@ -32,9 +32,9 @@ class Outages:
 
     @property
     def known(self) -> bool:
-        """Whether there is any."""
+        """Returns whether any service is known not to answer."""
         return bool(self._down)
 
     def concern(self, services: Iterable[Service]) -> bool:
-        """Whether one of these services is known not to answer."""
+        """Returns whether one of these services is known not to answer."""
         return not self._down.isdisjoint(services)

@@ -1,7 +1,7 @@
-"""How urgent the work under way is: whether somebody waits for it, and until when it may wait for Azure's limits.
+"""The priority of the work under way: whether a caller waits for it, and until when it may wait for Azure's limits.
 
-It is carried by a context variable, which every task inherits from the one that started it: what lies between the verb that
-knows and the budget that asks (issuers, patience, adapters) need not hand it on.
+A context variable carries the priority, and every task inherits it from the task that has started it. So a verb sets it, a
+rate limiter asks for it, and issuers, retry and adapters in between need not hand it on.
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Priority:
-    """``deadline``: on the monotonic clock; a wait for Azure's limits that would end later is not begun."""
+    """The priority of some work. Deadlines are on the monotonic clock."""
 
     background: bool = False
-    """Nobody waits for it: whatever somebody waits for goes first."""
+    """No caller waits for the work. Interactive work goes first."""
     deadline: float = math.inf
+    """A wait for Azure's limits that would end later is not begun."""
     answer_deadline: float = math.inf
-    """On the monotonic clock; what was not answered by then is not waited for much longer."""
+    """A call waits for its answer until then, or a moment longer."""
 
 
 _current: ContextVar[Priority] = ContextVar("urgency")
 
 
 def current() -> Priority:
-    """Of the work that asks. By default somebody waits, and waits for as long as Azure says."""
+    """Returns the priority of the work that asks. By default a caller waits, and waits for as long as Azure asks."""
     return _current.get(Priority())
 
 
 @contextmanager
 def in_background() -> Iterator[None]:
-    """What is done within goes last. A caller's own bound is no concern of it."""
+    """Work within goes last. A deadline that was set outside does not hold within."""
     with _set(Priority(background=True)):
         yield
 
 
 @contextmanager
 def for_everybody() -> Iterator[None]:
-    """What is done within is not only its first caller's: nobody's bound is a concern of it."""
+    """Work within is done for several callers: no caller's deadline or background priority holds within."""
     with _set(Priority()):
         yield
 
 
 @contextmanager
 def limit_deadline(instant: float) -> Iterator[None]:
-    """What is done within waits for Azure's limits up to this instant at most; an earlier one that holds already stays."""
+    """Work within waits for Azure's limits until this instant at most. If an earlier deadline holds already, it stays."""
     now = current()
     with _set(replace(now, deadline=min(now.deadline, instant))):
         yield
@@ -56,7 +57,7 @@ def limit_deadline(instant: float) -> Iterator[None]:
 
 @contextmanager
 def answer_deadline(instant: float) -> Iterator[None]:
-    """A call that is made within waits for its answer up to this instant, or a moment; an earlier one that holds stays."""
+    """A call within waits for its answer until this instant, or a moment longer. An earlier deadline stays."""
     now = current()
     with _set(replace(now, answer_deadline=min(now.answer_deadline, instant))):
         yield

@@ -1,8 +1,8 @@
-"""A budget: how many calls one worker may make to a service, kept within the service's limit, for all its work together.
+"""A rate limiter: keeps all calls of one worker to a service within the service's limit.
 
-A token bucket that starts at the published limit. Being told to wait (429, or 503) empties it, halves its refill and
-closes it for as long as the service says, for every call; the refill then recovers slowly. Whoever waits is served in turn:
-callers before background work, which is never passed over for ever.
+It is a token bucket that starts at the published limit. An answer that asks to wait (429 or 503) empties the bucket, halves
+its refill, and closes it to every call for as long as the service asks. The refill then recovers slowly. Calls that wait are
+served in order. Interactive calls go before background calls; after nine of them, one background call goes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.core.errors import Throttled, Unavailable
@@ -23,11 +24,11 @@ _LEAST_SHARE = 0.1
 _RECOVERY_SECONDS = 150.0
 """From nothing to the whole limit again: as long as the time over which Graph counts its writes."""
 _RESERVE = 0.1
-"""The share of the bucket that is left to callers, for a burst of theirs. There is none after the budget was lowered."""
+"""The share of the bucket that background calls leave to a burst of interactive ones. A lowered bucket has no reserve."""
 _TURNS = 9
-"""Calls for callers to one for background work while both wait."""
+"""Interactive calls to one background call while both wait."""
 _LEAST_WAIT = 1.0
-"""Seconds that whoever is refused is told to wait at least."""
+"""A refused call is asked to wait at least so many seconds."""
 _SHORTEST_SLEEP = 0.001
 _SERVICE_UNAVAILABLE = 503
 
@@ -42,7 +43,7 @@ class Limit:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Somebody who waits for so many calls. The result is the permit."""
+    """Somebody who waits for a permit for ``count`` calls. ``granted`` results in the permit."""
 
     count: int
     priority: Priority
@@ -50,7 +51,7 @@ class _Waiting:
 
 
 class RateLimiter:
-    """See the module. ``name`` says in errors whose limit it is."""
+    """See the module. ``name`` names the limit in errors."""
 
     def __init__(self, name: str, limit: Limit, clock: Clock) -> None:
         self._name = name
@@ -62,30 +63,39 @@ class RateLimiter:
         self._permit = 0
         self._server: asyncio.Task[None] | None = None
 
-    async def run[T](self, call: Callable[[], Awaitable[T]]) -> T:
-        """The call's result, made when it is its turn.
+    @asynccontextmanager
+    async def permit(self) -> AsyncIterator[None]:
+        """Waits until one call may be made. Within, the caller makes it. If the call is throttled, ``note`` hears of it.
 
-        Raises what it raises, and ``Throttled`` without making it when its turn would come later than its urgency allows.
+        Raises ``Throttled`` as ``acquire`` does.
         """
         permit = await self.acquire()
         try:
-            return await call()
+            yield
         except (Throttled, Unavailable) as told:
             self.note(permit, told)
             raise
 
     async def acquire(self, count: int = 1, *, deadline: float = math.inf) -> int:
-        """Returns a permit when that many calls may be made. Raises ``Throttled`` as ``run`` does."""
+        """Waits until ``count`` calls may be made. Returns the permit for them.
+
+        Raises ``Throttled`` if that would be later than ``deadline``, or than the deadline of the priority in force.
+        """
         asked = priority.current()
         asked = Priority(asked.background, min(asked.deadline, deadline))
-        self._refuse_if_late(count, asked)
+        now = self._clock.monotonic()
+        queues = (self._callers, self._background) if asked.background else (self._callers,)
+        ahead = sum(each.count for queue in queues for each in queue if not each.granted.done())
+        instant = self._bucket.open_at(count, now, reserved=asked.background, ahead=ahead)
+        if now < instant and asked.deadline < instant:
+            raise self._refusal(instant - now)
         waiting = _Waiting(count, asked, asyncio.get_running_loop().create_future())
         (self._background if asked.background else self._callers).append(waiting)
         self._serve_soon()
         return await waiting.granted
 
     def note(self, permit: int, told: Throttled | Unavailable) -> None:
-        """The service's answer to a call under this permit. Calls that were under way together lower the budget once."""
+        """Takes in a service's answer to a call under this permit. Calls that were under way together lower the rate once."""
         if isinstance(told, Throttled):
             self._bucket.close_until(self._clock.monotonic() + (told.retry_after or 0.0))
         elif told.status != _SERVICE_UNAVAILABLE:
@@ -95,19 +105,11 @@ class RateLimiter:
             self._bucket.lower(self._clock.monotonic())
         self._serve_soon()
 
-    def _refuse_if_late(self, count: int, asked: Priority) -> None:
-        now = self._clock.monotonic()
-        queues = (self._callers, self._background) if asked.background else (self._callers,)
-        ahead = sum(each.count for queue in queues for each in queue if not each.granted.done())
-        instant = self._bucket.open_at(count, now, reserved=asked.background, ahead=ahead)
-        if now < instant and asked.deadline < instant:
-            raise self._refusal(instant - now)
-
     def _refusal(self, seconds: float) -> Throttled:
         return Throttled(f"no call is sent before the limit of {self._name} allows it", retry_after=seconds)
 
     def _serve_soon(self) -> None:
-        """Serves whom it can now; for the others it sets the alarm anew."""
+        """Serves all that can be served now, and sets the alarm for the others anew."""
         if self._server is not None:
             self._server.cancel()
             self._server = None
@@ -122,7 +124,7 @@ class RateLimiter:
         self._server = None
 
     def _served(self, now: float) -> float | None:
-        """Serves all whose turn it is; the instant of the next turn, ``None`` when nobody waits."""
+        """Serves all that can be served. Returns the instant at which the next can be, or ``None`` if nobody waits."""
         instant = self._serve(now)
         return self._serve(now) if self._drop_late(now) else instant
 
@@ -147,11 +149,14 @@ class RateLimiter:
         return self._background[0] if self._background else None
 
     def _background_is_due(self) -> bool:
-        """Callers went first for long enough, whether they had to wait or not."""
+        """Whether enough interactive calls in a row went first, whether they had to wait or not."""
         return bool(self._background) and self._served_in_a_row >= _TURNS * self._background[0].count
 
     def _drop_late(self, now: float) -> bool:
-        """Whether anybody was dropped: the service has been closed, or others went first, for longer than they may wait."""
+        """Refuses those whose deadline comes before the service is open again. Returns whether there were any.
+
+        Since they began to wait, the service was closed, or other calls went first.
+        """
         opens = self._bucket.open_at(0, now)
         late = [
             each for each in (*self._callers, *self._background) if not each.granted.done() and each.priority.deadline < opens
@@ -162,7 +167,7 @@ class RateLimiter:
 
 
 class _Bucket:
-    """The tokens. ``_share`` of the limit is in force at ``_lowered_at``; it grows from there."""
+    """The tokens. ``_share`` is the share of the limit that was in force at ``_lowered_at``. It grows from that instant on."""
 
     def __init__(self, limit: Limit, now: float) -> None:
         self._limit = limit
@@ -172,33 +177,33 @@ class _Bucket:
         self._at = now
 
     def open_at(self, count: int, now: float, *, reserved: bool = False, ahead: int = 0) -> float:
-        """The instant from which so many may be taken, with as many ahead; never before the service is open again.
+        """Returns the instant from which ``count`` tokens can be taken, after ``ahead`` others were.
 
-        ``reserved``: and the reserve is left.
+        It is never before the service is open again. If ``reserved``, the reserve is left untouched.
         """
         self._fill(now)
-        # After being throttled the bucket is empty, and filling it for a burst that may come would hold up what is there.
+        # A throttled bucket is empty. To fill a reserve for a burst that may come would hold up the calls that wait now.
         reserve = _RESERVE * self._limit.size * max(0.0, 2 * self._share_at(now) - 1) if reserved else 0.0
-        # More than the bucket holds is never there at once.
+        # The bucket never has more than its size at once.
         missing = min(count + reserve, self._limit.size) + ahead - self._level if count else 0.0
         start = max(now, self._at)
         return start + missing / self._rate(now) if missing > 0 else start
 
     def take(self, count: int, now: float) -> None:
-        """So many tokens less."""
+        """Takes ``count`` tokens out."""
         self._fill(now)
         self._level -= count
 
     def close_until(self, instant: float) -> None:
-        """Empty, and closed up to then."""
+        """Empties the bucket, and closes it until ``instant``."""
         self._level = min(self._level, 0.0)
         self._at = max(self._at, instant)
 
     def lower(self, now: float) -> None:
-        """Half of the refill that is in force; empty."""
+        """Halves the refill in force, and empties the bucket."""
         self._share = max(_LEAST_SHARE, self._share_at(now) / 2)
         self.close_until(now)
-        # Waiting tells nothing: it recovers from when calls are made again.
+        # While nothing is sent, nothing shows that the service takes more: the refill recovers from when it is open again.
         self._lowered_at = self._at
 
     def _fill(self, now: float) -> None:

@@ -11,9 +11,9 @@ from shared.core.ports.system import Clock, Ids
 from shared.resilience import priority
 
 TRANSIENT: tuple[type[Upstream], ...] = (Throttled, NotReplicated, ConcurrentChange)
-"""Nothing has happened, and soon the same call will do."""
+"""The call had no effect, and the same call will soon succeed."""
 SAFE_TO_REPEAT: tuple[type[Upstream], ...] = (*TRANSIENT, Uncertain)
-"""The same for calls that may be made twice: something may have happened, and once more does no harm."""
+"""For calls that do no harm when they are made twice: an uncertain call may have had its effect."""
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
@@ -21,17 +21,27 @@ _LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Repeats calls with growing, jittered pauses; obeys ``Retry-After``."""
+    """Repeats calls after growing, jittered pauses. Obeys ``Retry-After``."""
 
     clock: Clock
     ids: Ids
 
-    async def call[T](self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], deadline: float) -> T:
-        """The call's result. Raises what it raised last when it is not among ``on``, or when waiting would take too long.
+    async def call[T](
+        self,
+        call: Callable[[], Awaitable[T]],
+        *,
+        on: tuple[type[Upstream], ...],
+        deadline: float,
+        in_time: bool = False,
+    ) -> T:
+        """Returns the call's result. While it raises one of ``on`` and a next try can begin before ``deadline``, repeats it.
 
-        Whoever repeats what is throttled also bounds how long the call may wait for its budget. A wait for Azure's limits is
-        besides bounded by the urgency of the work (``shared.resilience.priority``).
+        Raises what the last try raised. If ``in_time``, the first try must begin before ``deadline`` too: else raises
+        ``Unreachable``. If ``on`` has ``Throttled``, the call waits for the rate limiter until ``deadline`` at most. The
+        deadline of the priority in force (``shared.resilience.priority``) bounds every wait for Azure's limits too.
         """
+        if in_time and self.clock.monotonic() >= deadline:
+            raise Unreachable("the time for this operation is used up")
         bound = deadline if Throttled in on else math.inf
         pause = _FIRST_PAUSE
         while True:
@@ -45,12 +55,6 @@ class Retry:
                     raise
             await self.clock.sleep(rest)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def call_in_time[T](self, call: Callable[[], Awaitable[T]], *, on: tuple[type[Upstream], ...], deadline: float) -> T:
-        """The same for a step that must not even begin after ``deadline``; raises ``Unreachable`` then."""
-        if self.clock.monotonic() >= deadline:
-            raise Unreachable("the time for this operation is used up")
-        return await self.call(call, on=on, deadline=deadline)
 
     def _rest(self, error: Upstream, pause: float) -> float:
         asked = error.retry_after if isinstance(error, Throttled) else None

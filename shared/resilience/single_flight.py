@@ -1,4 +1,4 @@
-"""Work that many ask for at the same time and that is done once."""
+"""Work that many callers ask for at the same time, and that is done once for all of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from shared.resilience.priority import for_everybody
 
 
 class SingleFlight[T]:
-    """Runs ``work`` when asked; whoever asks while it runs gets the same outcome.
+    """Runs ``work`` when it is asked for. A caller that asks while it runs gets the same outcome.
 
-    A caller that gives up does not stop the work: the others still wait for it. ``name`` is for the log.
+    If a caller gives up, the work goes on: other callers still wait for it. ``name`` is for the log.
     """
 
     def __init__(self, work: Callable[[], Awaitable[T]], name: str) -> None:
@@ -22,15 +22,15 @@ class SingleFlight[T]:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it runs now."""
+        """Returns whether the work runs now."""
         return self._under_way is not None
 
     async def outcome(self) -> T:
-        """Its result. Raises what it raised."""
+        """Returns the result of the work. Raises what the work raised."""
         return await asyncio.shield(self._started())
 
     def in_background(self) -> None:
-        """Starts it, unless it runs already, and does not wait. A failure goes to the log."""
+        """Starts the work unless it runs already, and does not wait. A failure goes to the log."""
         self._started()
 
     def _started(self) -> asyncio.Task[T]:

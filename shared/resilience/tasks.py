@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 
 
 async def both[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
-    """``all_of`` for two of different kinds."""
+    """``all_of`` for two awaitables of different types."""
     first, second = await asyncio.gather(one, other, return_exceptions=True)
     if isinstance(first, BaseException):
         raise first
@@ -18,7 +18,7 @@ async def both[A, B](one: Awaitable[A], other: Awaitable[B]) -> tuple[A, B]:
 
 
 async def all_of[T](*work: Awaitable[T]) -> list[T]:
-    """Runs everything to its end at once, then raises the first failure: nothing is left under way."""
+    """Runs everything side by side, and waits for the end of all. Then raises the first failure: nothing is left under way."""
     results = await asyncio.gather(*work, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -27,7 +27,7 @@ async def all_of[T](*work: Awaitable[T]) -> list[T]:
 
 
 async def to_its_end[T](work: Awaitable[T]) -> T:
-    """Its result. Who is cancelled meanwhile waits for the end of the work all the same, and is cancelled then."""
+    """Returns the result of the work. If the caller is cancelled meanwhile, it is cancelled only when the work has ended."""
     working = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(working)
@@ -37,9 +37,9 @@ async def to_its_end[T](work: Awaitable[T]) -> T:
 
 
 async def stop(work: asyncio.Task[None], log: logging.Logger, what: str) -> None:
-    """Ends work that nobody awaits, and waits until it has ended. If it broke before, the log says so of ``what``."""
+    """Cancels work that nobody awaits, and waits until it has ended. If it broke before, the log says so of ``what``."""
     work.cancel()
-    # Gathered: that the task which waits here is cancelled meanwhile must not be taken for the end of the other.
+    # ``gather`` tells the two apart: the end of the work, and a cancellation of the task that waits here.
     (result,) = await asyncio.gather(work, return_exceptions=True)
     if isinstance(result, Exception):
         log.error("%s broke", what, exc_info=result)

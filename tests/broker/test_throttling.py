@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 
@@ -104,10 +105,9 @@ def limited(scene: World, limiter: RateLimiter) -> None:
     through = scene.calls.through
 
     async def within[T](name: str, effect: object, *about: object) -> object:
-        async def call() -> object:
-            return await through(name, effect, *about)  # type: ignore[arg-type]
-
-        return await limiter.run(call) if name.startswith("directory.") else await call()
+        async with limiter.permit() if name.startswith("directory.") else nullcontext():
+            result: object = await through(name, effect, *about)  # type: ignore[arg-type]
+        return result
 
     object.__setattr__(directory, "calls", _Limited(within))
 

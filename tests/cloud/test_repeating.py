@@ -371,16 +371,28 @@ async def test_who_is_busy_or_in_trouble_has_not_taken_the_token(held: HeldToken
     assert taken == (not held.refused)
 
 
-async def test_a_call_that_was_refused_twice_is_not_made_a_third_time(held: HeldTokens) -> None:
+class AcceptingOthers(Service):
+    """Refuses these calls, and has accepted another call with each of their tokens: so there would be a third token."""
+
+    def __init__(self, held: HeldTokens, scope: str) -> None:
+        super().__init__(set(), (204, b""))
+        self._held, self._scope = held, scope
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """As ``Service``."""
+        self._held.was_taken(request.headers["Authorization"].removeprefix("Bearer "), self._scope)
+        return await super().send(request, **options)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """As ``Service``."""
+        self._held.was_taken(request.headers["authorization"].removeprefix("Bearer "), self._scope)
+        return super().answer(request)
+
+
+@pytest.mark.parametrize(("call", "scope"), [(_graph, SCOPE), (_arm, "https://arm.example/.default")])
+async def test_a_call_that_was_refused_twice_is_not_made_a_third_time(held: HeldTokens, call: Call, scope: str) -> None:
     """Though somebody else's call has been taken meanwhile, so that there would be a third token."""
-    asked: list[str] = []
-
-    async def once() -> Told:
-        token = (await held.get_token(SCOPE)).token
-        held.was_taken(token, SCOPE)
-        asked.append(token)
-        return Told(Refusal(401), token)
-
+    service = AcceptingOthers(held, scope)
     with pytest.raises(IdentityRefused):
-        await Repeating(held, SCOPE).send(once, lambda told: told)
-    assert ["token 1", "token 2"] == asked
+        await call(held, service)
+    assert ["token 1", "token 2"] == service.seen

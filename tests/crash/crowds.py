@@ -52,7 +52,12 @@ def in_line_for_a_budget() -> Crowd:
     """One call a second."""
     clock = FakeClock()
     limiter = RateLimiter("a service", Limit(1, 1), clock)
-    return Crowd(clock, lambda _: limiter.run(lambda: clock.sleep(0.1)))
+
+    async def call(_: int) -> None:
+        async with limiter.permit():
+            await clock.sleep(0.1)
+
+    return Crowd(clock, call)
 
 
 def waiting_for_shared_work() -> Crowd:

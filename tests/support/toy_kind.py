@@ -256,10 +256,11 @@ class BadgeIssuer:
 
     async def prepare(self, order: Order, footprint: BadgeFootprint, note: Callable[[BadgeFootprint], None]) -> BadgeFootprint:
         """One call."""
-        number = await self.retry.call_in_time(
+        number = await self.retry.call(
             lambda: self.doors.let_in(footprint.name, footprint.door, order.holder.object_id),
             on=SAFE_TO_REPEAT,
             deadline=order.deadline,
+            in_time=True,
         )
         made = replace(footprint, number=number)
         note(made)

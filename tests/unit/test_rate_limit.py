@@ -70,7 +70,9 @@ def limiter(clock: FakeClock) -> RateLimiter:
 async def spent(limiter: RateLimiter, service: Service, name: str = "", *, background: bool = False) -> str:
     """One call within the budget."""
     with in_background() if background else nullcontext():
-        return await limiter.run(service.call(name))
+        async with limiter.permit():
+            result = await service.call(name)()
+    return result
 
 
 async def spent_all(limiter: RateLimiter, service: Service, count: int, name: str = "", *, background: bool = False) -> None:
@@ -358,7 +360,7 @@ async def test_background_work_far_back_in_the_queue_is_refused_at_once(limiter:
     others = asyncio.ensure_future(spent_all(limiter, service, 10, background=True))
     await service.clock.sleep(0.1)
     with in_background(), limit_deadline(service.clock.monotonic() + 9), pytest.raises(Throttled) as refused:
-        await limiter.run(service.call("late"))
+        await spent(limiter, service, "late")
     assert 10.4 <= (refused.value.retry_after or 0) < 12
     await asyncio.gather(callers, others)
 

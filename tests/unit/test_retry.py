@@ -107,7 +107,7 @@ async def test_a_step_of_an_issue_is_not_begun_late(clock: FakeClock, retry: Ret
     """Nothing is made any more once others may believe that everything was."""
     call = Answers(clock, [])
     with pytest.raises(Unreachable):
-        await retry.call_in_time(call, on=SAFE_TO_REPEAT, deadline=1000)
+        await retry.call(call, on=SAFE_TO_REPEAT, deadline=1000, in_time=True)
     assert [] == call.asked
 
 

@@ -1,8 +1,8 @@
-"""Graph's ``$batch``: deletions that nobody waits for, from however many tasks, up to 20 in one request.
+"""Graph's ``$batch``: sends background deletions together, up to 20 in one request, whichever tasks make them.
 
-Each item counts against Graph's limits as if it had been sent alone; what is saved is requests, and their latency.
-https://learn.microsoft.com/graph/json-batching. Items name no dependencies: within one lease each step is awaited before the
-next begins, so what meets in a batch may be done in any order.
+Each item counts against Graph's limits as if it had been sent alone. A batch saves requests and their latency. Items name no
+dependencies: within one lease each step is awaited before the next begins, so Graph may carry out a batch in any order.
+https://learn.microsoft.com/graph/json-batching
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ BATCH = "/$batch"
 MOST = 20
 """Requests in a batch (same source)."""
 _LINGER = 0.02
-"""Seconds for which a deletion waits for company."""
+"""Seconds for which a deletion waits for others."""
 _APART = 0.02
-"""Seconds between two successes that are told: about what a lease's next steps keep the processor for. Told all at once, those
-that came together would go on together, and keep the worker from its callers meanwhile."""
+"""Seconds between two successes that callers learn of: about the processor time of a lease's next steps. If all callers learned
+of their successes at once, their next steps would keep the processor from interactive calls."""
 _FAILED_DEPENDENCY = 424
 _UNAUTHORIZED = 401
 
 type Exchange = Callable[[str, str, Mapping[str, Any] | None], Awaitable[httpx.Response]]
-"""Sends one request (method, path, body) and gives whatever is answered. Raises ``Upstream`` when nothing is."""
+"""Sends one request (method, path, body) and returns the answer, whatever it is. Raises ``Upstream`` if there is none."""
 type Failure = Callable[[httpx.Response], Upstream]
-"""What an answer that is no success means."""
+"""Returns the error that an answer without success means."""
 type Renewed = Callable[[httpx.Response, httpx.Response], Awaitable[bool]]
-"""Given a batch and an item's answer: whether that lacked a good token and another can be had. Raises ``IdentityRefused``."""
+"""Given a batch and an item's answer, returns whether the item was 401 and there is another token now.
+
+Raises ``IdentityRefused``.
+"""
 type Told = httpx.Response | Upstream
 
 
 @dataclass(eq=False, slots=True)
 class _Item:
-    """One deletion. The result is the permit under which it was sent, and what was told of it."""
+    """One deletion. ``told`` results in the permit under which it was sent, and the answer or the failure."""
 
     path: str
     deadline: float
@@ -51,7 +54,7 @@ class _Item:
 
 @dataclass(slots=True)
 class Batches:
-    """Collects deletions and sends them. ``limiter`` is that of Graph's writes."""
+    """Collects deletions and sends them together. ``limiter`` is the rate limiter of Graph's writes."""
 
     clock: Clock
     limiter: RateLimiter
@@ -63,7 +66,7 @@ class Batches:
     _sending: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def delete(self, path: str) -> httpx.Response:
-        """Its answer, a success. Raises ``Upstream``, as if it had been sent alone."""
+        """Returns the answer to the deletion, a success. Raises ``Upstream``, as if the deletion had been sent alone."""
         item = _Item(path, priority.current().deadline, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
         if self._collecting is None:
@@ -79,13 +82,13 @@ class Batches:
 
     def _meaning(self, answer: httpx.Response) -> Upstream:
         if answer.status_code == _FAILED_DEPENDENCY:
-            # It names none: so says a batch that was given up as a whole.
+            # No item names a dependency: Graph answers this if it has given up the batch as a whole.
             return Unavailable("the batch was given up", status=_FAILED_DEPENDENCY)
         return self.failure(answer)
 
     async def _collect(self) -> None:
         try:
-            # Of nobody's urgency but its own: this task is of the context of whoever came first.
+            # This task inherits the priority of the first deletion, which must not hold for the others.
             with priority.in_background():
                 while self._waiting:
                     await self.clock.sleep(_LINGER)
@@ -94,12 +97,12 @@ class Batches:
             self._collecting = None
 
     async def _send_some(self) -> None:
-        some = self._some()
+        self._waiting = [item for item in self._waiting if not item.told.done()]
+        some = self._waiting[:MOST]
         if not some:
             return
-        soonest = min(item.deadline for item in some)
         try:
-            permit = await self.limiter.acquire(len(some), deadline=soonest)
+            permit = await self.limiter.acquire(len(some), deadline=min(item.deadline for item in some))
         except Throttled as refused:
             _give_up(some, self.clock.monotonic(), refused)
             return
@@ -110,16 +113,12 @@ class Batches:
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
 
-    def _some(self) -> list[_Item]:
-        self._waiting = [item for item in self._waiting if not item.told.done()]
-        return self._waiting[:MOST]
-
     async def _send(self, items: Sequence[_Item], permit: int) -> None:
         try:
             told = await self._told(items)
         except Upstream as failure:
             told = [_again(failure) for _ in items]
-        except Exception as defect:  # noqa: BLE001 - whoever waits for an answer must hear of it
+        except Exception as defect:  # noqa: BLE001 - a caller that waits must hear of it
             for item in items:
                 _tell(item, defect)
             return
@@ -148,7 +147,10 @@ class Batches:
     async def _mended(
         self, items: Sequence[_Item], told: Sequence[Told], batch: httpx.Response, *, repeated: bool
     ) -> Sequence[Told]:
-        """The same, with the items that lacked a good token asked once more under another: the batch itself may be let in."""
+        """Sends the items that were answered 401 once more with another token. Returns all answers.
+
+        Graph may accept the token of a batch and refuse its items.
+        """
         refused = {number: each for number, each in enumerate(told) if _lacks_a_good_token(each)}
         answers = [*refused.values(), *(each for each in told if isinstance(each, httpx.Response))]
         try:
@@ -172,7 +174,7 @@ def _is_success(told: Told) -> bool:
 
 
 def _give_up(items: Sequence[_Item], now: float, refused: Throttled) -> None:
-    """The budget refuses for the sake of those that may wait the shortest; the others stay where they are."""
+    """Refuses the items whose deadline comes too soon for the rate limiter. The others stay in the queue."""
     wait = refused.retry_after or 0.0
     soonest = min(item.deadline for item in items)
     for item in items:
@@ -181,7 +183,7 @@ def _give_up(items: Sequence[_Item], now: float, refused: Throttled) -> None:
 
 
 def _tell(item: _Item, what: tuple[int, Told] | Exception) -> None:
-    """Unless its task was cancelled meanwhile."""
+    """Hands an item its result, unless its task was cancelled meanwhile."""
     if item.told.done():
         return
     if isinstance(what, Exception):
@@ -191,33 +193,35 @@ def _tell(item: _Item, what: tuple[int, Told] | Exception) -> None:
 
 
 def _of_all(failure: Upstream) -> Upstream:
-    """That there is no such batch, or that there is one already, would say nothing of what it was to delete."""
+    """Returns the failure of each item, given the failure of its batch.
+
+    If Graph answers that the batch is absent, or exists already, the item may still be there: ``Refused``.
+    """
     if isinstance(failure, Absent | AlreadyExists):
         return Refused(failure.cause, status=failure.status, azure_code=failure.azure_code)
     return failure
 
 
 def _again(failure: Upstream) -> Upstream:
-    """The same failure, for one more task to raise."""
+    """Returns a copy of the failure, for one more task to raise."""
     return type(failure)(failure.cause, status=failure.status, azure_code=failure.azure_code)
 
 
 def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
-    """What can be read of the answer: an item that is missing there may have been carried out or not."""
+    """Returns the answers that can be read. An item without one may have been carried out or not."""
     document = parsed(batch.content)
     listed = document.get("responses") if isinstance(document, dict) else None
-    return [each for each in listed if _is_answer(each)] if isinstance(listed, list) else ()
-
-
-def _is_answer(each: Any) -> bool:
-    return isinstance(each, dict) and isinstance(each.get("id"), str) and isinstance(each.get("status"), int)
+    if not isinstance(listed, list):
+        return ()
+    answers = [each for each in listed if isinstance(each, dict)]
+    return [each for each in answers if isinstance(each.get("id"), str) and isinstance(each.get("status"), int)]
 
 
 def _alone(each: Mapping[str, Any]) -> tuple[str, httpx.Response]:
-    """Id and answer of one item, as if it had been answered alone."""
+    """Returns the id and the answer of one item, as if Graph had answered it alone."""
     headers = each.get("headers")
     told = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
-    # The body comes parsed; what describes how it would have been sent does not describe this one.
+    # The body comes parsed. Headers that describe its encoding do not describe the body that is made of it here.
     kept = {name: value for name, value in told.items() if not name.lower().startswith(("content-", "transfer-"))}
     body = each.get("body")
     return each["id"], httpx.Response(each["status"], headers=kept, **({} if body is None else {"json": body}))

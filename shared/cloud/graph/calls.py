@@ -1,7 +1,7 @@
-"""One call to Microsoft Graph: authenticated by Graph's SDK, its failures turned into the broker's errors, its answer read.
+"""Calls to Microsoft Graph: signed in by Graph's SDK. Failures become the broker's errors, and answers are read.
 
-Calls go through the SDK's request adapter but past its generated models and builders, which cost seconds to import. No
-middleware of the SDK's is installed: retrying belongs to ``shared.resilience.retry``, and Graph redirects none of these calls.
+Calls use the SDK's request adapter. They do not use its generated models and builders, which take seconds to import. None of
+the SDK's middleware is installed: ``shared.resilience.retry`` decides on repeats, and Graph redirects none of these calls.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class GraphCalls:
-    """Graph at ``endpoint``, which is the cloud's own, such as ``https://graph.microsoft.com``."""
+    """Graph at ``endpoint``, which depends on the cloud: ``https://graph.microsoft.com``, for example."""
 
     def __init__(
         self, endpoint: str, credential: AsyncTokenCredential, client: httpx.AsyncClient, ids: Ids, limiters: RateLimiters
@@ -61,44 +61,41 @@ class GraphCalls:
     async def send(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """One call to ``path`` below ``base_url``, when its budget allows; the answer if it is a success. Raises ``Upstream``.
+        """Makes one call to ``path`` below ``base_url``, when the rate limiter permits it. Returns the answer of a success.
 
-        A deletion that nobody waits for goes out with others in a batch.
+        A background deletion goes out with others in a batch. Raises ``Upstream``.
         """
         if method == "DELETE" and priority.current().background:
             return await self._batches.delete(path)
-        return await self._limiters.of_graph(method).run(lambda: self._successful(method, path, body, headers))
-
-    async def _successful(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
-    ) -> httpx.Response:
-        answer = await self._exchange(method, path, body, headers)
-        if answer.is_success:
-            return answer
-        raise _failure(answer)
+        async with self._limiters.of_graph(method).permit():
+            answer = await self._exchange(method, path, body, headers)
+            if not answer.is_success:
+                raise _failure(answer)
+        return answer
 
     async def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:
-        """The answer, whatever it is, but for a 401 that another token mends. Raises ``Unreachable`` when there is none."""
-        return await self._repeating.send(lambda: self._sent(method, path, body, headers), _told)
+        """Sends a request, and once more with another token if the answer was 401. Returns the answer, whatever it is.
 
-    async def _sent(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
-    ) -> httpx.Response:
-        request = self._request(method, path, body, headers or {})
-        try:
-            answer: httpx.Response = await self._adapter.send_primitive_async(request, "bytes", None)
-        except httpx.RequestError as silence:
-            self._limiters.outages.note(Service.GRAPH, answered=False)
-            raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
-        self._limiters.outages.note(Service.GRAPH, answered=not answer.is_server_error)
-        return answer
+        Raises ``Unreachable`` if there is no answer, ``IdentityRefused`` if no token was accepted.
+        """
+        repeated = False
+        while True:
+            request = self._request(method, path, body, headers or {})
+            try:
+                answer: httpx.Response = await self._adapter.send_primitive_async(request, "bytes", None)
+            except httpx.RequestError as silence:
+                self._limiters.outages.note(Service.GRAPH, answered=False)
+                raise Unreachable(f"{type(silence).__name__} from Graph: {silence}") from silence
+            self._limiters.outages.note(Service.GRAPH, answered=not answer.is_server_error)
+            if not await self._repeating.is_to_be_repeated(_told(answer, by=answer, proves=path != BATCH), repeated=repeated):
+                return answer
+            repeated = True
 
     async def _renewed(self, batch: httpx.Response, item: httpx.Response) -> bool:
-        """Whether an item of the batch was 401 and there is another token now. Raises ``IdentityRefused``."""
-        told = Told(_refusal(item), bearer_of(batch.request.headers.get("Authorization")))
-        return await self._repeating.is_to_be_repeated(told)
+        """Returns whether an item of the batch was 401 and there is another token now. Raises ``IdentityRefused``."""
+        return await self._repeating.is_to_be_repeated(_told(item, by=batch))
 
     def _request(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
@@ -106,7 +103,7 @@ class GraphCalls:
         request = RequestInformation(Method(method))
         request.url = f"{self.base_url}{path}"
         request.headers.add("Accept", "application/json")
-        # Graph logs it beside its own id for the call, and answers with it.
+        # Graph logs this id beside its own id for the call, and sends it back.
         request.headers.add("client-request-id", self._ids.guid())
         for name, value in headers.items():
             request.headers.add(name, value)
@@ -117,7 +114,7 @@ class GraphCalls:
 
 
 def document_of(answer: httpx.Response) -> dict[str, Any]:
-    """The JSON object in a successful answer. Without one nobody knows what has happened: ``Unavailable``."""
+    """Returns the JSON object in a successful answer. Raises ``Unavailable`` if there is none: the effect is unknown."""
     document = parsed(answer.content)
     if not isinstance(document, dict):
         raise Unavailable("the answer holds no JSON object", status=answer.status_code)
@@ -125,7 +122,7 @@ def document_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 def text_in(document: Mapping[str, Any], field: str) -> str:
-    """A text field of an answer. Raises ``Unavailable`` when it is missing."""
+    """Returns a text field of an answer. Raises ``Unavailable`` if it is missing."""
     value = document.get(field)
     if not isinstance(value, str) or not value:
         raise Unavailable(f"the answer has no {field}")
@@ -133,17 +130,16 @@ def text_in(document: Mapping[str, Any], field: str) -> str:
 
 
 def object_id_in(document: Mapping[str, Any], field: str) -> ObjectId:
-    """A GUID field of an answer. Raises ``Unavailable`` when it is none."""
+    """Returns a GUID field of an answer. Raises ``Unavailable`` if it is no GUID."""
     try:
         return ObjectId.parse(text_in(document, field))
     except Unparsable as wrong:
         raise Unavailable(f"the answer's {field} is no GUID") from wrong
 
 
-def _told(answer: httpx.Response) -> Told:
-    sent = answer.request
-    proves = not sent.url.path.endswith(BATCH)
-    return Told(_refusal(answer), bearer_of(sent.headers.get("Authorization")), proves)
+def _told(answer: httpx.Response, *, by: httpx.Response, proves: bool = True) -> Told:
+    """``by`` is the answer to the request that carried the token: of an item's answer, that is its batch's."""
+    return Told(_refusal(answer), bearer_of(by.request.headers.get("Authorization")), proves)
 
 
 def _failure(answer: httpx.Response) -> Upstream:

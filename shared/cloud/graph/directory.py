@@ -43,14 +43,14 @@ _MAY_BE_TOO_EARLY = {(400, "Request_BadRequest"), (403, "Authorization_RequestDe
 class Graph:
     """Satisfies ``Directory`` and ``Applications``.
 
-    Any method may raise ``Upstream``; each makes one call, unless its docstring says otherwise.
+    Any method may raise ``Upstream``. Each makes one call, unless its docstring says otherwise.
     """
 
     def __init__(self, calls: GraphCalls) -> None:
         self._calls = calls
 
     async def upsert_application(self, application: NewApplication) -> ApplicationIds:
-        """Registers it; a second call when one of that unique name is there already."""
+        """Registers the application. If there is one of that unique name already, makes a second call."""
         body: dict[str, Any] = {
             "displayName": application.display_name,
             "signInAudience": application.sign_in_audience,
@@ -58,7 +58,7 @@ class Graph:
             "notes": application.notes,
         }
         if application.sign_in_audience in PERSONAL_AUDIENCES:
-            # https://learn.microsoft.com/graph/api/resources/apiapplication: no other version is taken with these.
+            # https://learn.microsoft.com/graph/api/resources/apiapplication: with these, Graph accepts no other version.
             body["api"] = {"requestedAccessTokenVersion": 2}
         path = _application_named(application.unique_name)
         answer = await self._calls.send("PATCH", path, body, {"Prefer": "create-if-missing"})
@@ -67,38 +67,42 @@ class Graph:
         return await _present(self.find_application(application.unique_name))
 
     async def create_principal(self, app_id: ObjectId) -> ObjectId:
-        """The service principal's object id; a second call when there is one already.
+        """Returns the service principal's object id. If there is one already, makes a second call.
 
-        Raises ``AmbiguousRefusal`` while the application is not known everywhere.
+        Raises ``AmbiguousRefusal`` while some replicas do not know the application.
         """
         try:
             return object_id_in(document_of(await self._calls.send("POST", "/servicePrincipals", {"appId": app_id})), "id")
         except AlreadyExists:
             return await _present(self.find_principal(app_id))
         except Refused as refused:
-            # Until the application has been replicated Graph says 400, and to holders of Application.ReadWrite.OwnedBy a
-            # misleading 403, both with the codes of any other bad request or missing permission.
+            # Until the application has been replicated, Graph answers 400, or a misleading 403 to holders of
+            # Application.ReadWrite.OwnedBy. Both have the codes of any other bad request or missing permission.
             # https://github.com/hashicorp/terraform-provider-azuread/issues/581
             if (refused.status, refused.azure_code) in _MAY_BE_TOO_EARLY:
                 raise _as_a(AmbiguousRefusal, refused) from refused
             raise
 
     async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
-        """A new secret that Entra refuses after ``end``. Not repeatable: each call makes another."""
+        """Adds a secret that Entra refuses after ``end``. Not repeatable: each call adds another."""
         wanted = {"displayName": display_name, "endDateTime": f"{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         path = f"/applications/{application_id}/addPassword"
         document = document_of(await self._calls.send("POST", path, {"passwordCredential": wanted}))
         return NewSecret(object_id_in(document, "keyId"), Secret(text_in(document, "secretText")))
 
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
-        """Puts the principal into the group. A second call when it may be in it already: no code of Graph's says so."""
+        """Puts the principal into the group. If it may be in there already, makes a second call: no code of Graph's says so."""
         reference = {"@odata.id": f"{self._calls.base_url}/directoryObjects/{principal}"}
         try:
             await self._calls.send("POST", f"/groups/{group}/members/$ref", reference)
         except Absent:
             raise
         except Refused as refused:
-            if refused.status != _BAD_REQUEST or not await self._is_member(group, principal):
+            if refused.status != _BAD_REQUEST:
+                raise
+            path = f"/servicePrincipals/{principal}/checkMemberGroups"
+            found = document_of(await self._calls.send("POST", path, {"groupIds": [group]})).get("value")
+            if not isinstance(found, list) or group not in [str(each).lower() for each in found]:
                 raise
 
     async def find_application(self, unique_name: str) -> ApplicationIds:
@@ -110,23 +114,23 @@ class Graph:
         return object_id_in(await self._get(f"/servicePrincipals(appId='{app_id}')?$select=id"), "id")
 
     async def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
-        """Raises ``Absent`` when it is not in the group, or there is no such group."""
+        """Takes the principal out of the group. Raises ``Absent`` if it is not in the group, or if there is no such group."""
         await self._calls.send("DELETE", f"/groups/{group}/members/{principal}/$ref")
 
     async def delete_principal(self, principal: ObjectId) -> None:
-        """Into the recycle bin. Raises ``Absent``."""
+        """Moves the principal to the recycle bin. Raises ``Absent``."""
         await self._calls.send("DELETE", f"/servicePrincipals/{principal}")
 
     async def delete_application(self, application: ObjectId) -> None:
-        """Into the recycle bin, with its service principal. Raises ``Absent``."""
+        """Moves the application to the recycle bin, with its service principal. Raises ``Absent``."""
         await self._calls.send("DELETE", f"/applications/{application}")
 
     async def purge(self, object_id: ObjectId) -> None:
-        """Out of the recycle bin, for good. Raises ``Absent``."""
+        """Deletes an object from the recycle bin, for good. Raises ``Absent``."""
         await self._calls.send("DELETE", f"/directory/deletedItems/{object_id}")
 
     async def read_group(self, group: ObjectId) -> FoundGroup:
-        """What kind of group it is. Raises ``Absent``."""
+        """Returns the kind of group. Raises ``Absent``."""
         fields = "securityEnabled,mailEnabled,groupTypes,isAssignableToRole,onPremisesSyncEnabled"
         found = await self._get(f"/groups/{group}?$select={fields}")
         return FoundGroup(
@@ -138,22 +142,22 @@ class Graph:
         )
 
     async def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
-        """How many secrets and certificates the application holds. Raises ``Absent``."""
+        """Returns the numbers of secrets and certificates of the application. Raises ``Absent``."""
         fields = f"signInAudience,passwordCredentials,keyCredentials,{_MARKS}"
         document = await self._get(f"/applications/{application_id}?$select={fields}")
         secrets, certificates = (_listed(document, name) for name in ("passwordCredentials", "keyCredentials"))
         return HeldCredentials(len(secrets), len(certificates), text_in(document, "signInAudience"), _is_marked(document))
 
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
-        """The key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
+        """Returns the key ids of the application's secrets with exactly this display name. Raises ``Absent``."""
         held = await self._secrets(application_id)
         return tuple(object_id_in(each, "keyId") for each in held if each.get("displayName") == display_name)
 
     async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
-        """Raises ``Absent`` when there is no such secret, or no such application.
+        """Removes a secret. Raises ``Absent`` if there is no such secret, or no such application.
 
-        Graph answers 400 for a secret that is not there, and no code tells it from other mistakes: a second call looks. It may
-        be there after all, when the replica that was to remove it has not heard of it yet: that is ``NotReplicated``.
+        If there is no such secret, Graph answers 400, as for other mistakes: a second call reads the secrets. If the secret is
+        there after all, raises ``NotReplicated``: the replica that was asked to remove it does not know it yet.
         """
         try:
             await self._calls.send("POST", f"/applications/{application_id}/removePassword", {"keyId": key_id})
@@ -166,7 +170,7 @@ class Graph:
             raise _as_a(NotReplicated if key_id in held else Absent, refused) from refused
 
     async def read_application(self, application_id: ObjectId) -> ExistingApplication:
-        """Two calls: the application, and its service principal here. Raises ``Absent``."""
+        """Makes two calls: for the application, and for its service principal here. Raises ``Absent``."""
         document = await self._get(f"/applications/{application_id}?$select=id,appId,{_MARKS}")
         ids = _application_ids(document)
         found = ExistingApplication(ids.object_id, ids.app_id, None, _is_marked(document))
@@ -176,7 +180,7 @@ class Graph:
             return found
 
     async def is_owner(self, application_id: ObjectId, app_id: ObjectId) -> bool:
-        """Whether one page of the application's owners names the service principal of this client id. Raises ``Absent``.
+        """Returns whether one page of the application's owners has the service principal of this client id. Raises ``Absent``.
 
         https://learn.microsoft.com/graph/api/application-list-owners
         """
@@ -185,10 +189,10 @@ class Graph:
         return app_id in [str(each.get("appId")).lower() for each in owners]
 
     async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
-        """Whether Entra ID forbids the broker to change the application's secrets. Raises ``Absent``.
+        """Returns whether Entra ID forbids the broker to change the application's secrets. Raises ``Absent``.
 
-        Only Entra ID knows all that may allow it: owners, permissions, directory roles over one application alone. So it is
-        asked to remove a secret that nobody has, which changes nothing.
+        Only Entra ID knows all that may allow it: owners, permissions, directory roles over one application alone. So this call
+        asks to remove a secret that does not exist, which changes nothing.
         """
         try:
             await self._calls.send("POST", f"/applications/{application_id}/removePassword", {"keyId": no_key})
@@ -199,11 +203,6 @@ class Graph:
         except Refused as refused:
             return refused.status == _FORBIDDEN
         return False
-
-    async def _is_member(self, group: ObjectId, principal: ObjectId) -> bool:
-        path = f"/servicePrincipals/{principal}/checkMemberGroups"
-        found = document_of(await self._calls.send("POST", path, {"groupIds": [group]})).get("value")
-        return isinstance(found, list) and group in [str(each).lower() for each in found]
 
     async def _secrets(self, application_id: ObjectId) -> list[dict[str, Any]]:
         document = await self._get(f"/applications/{application_id}?$select=passwordCredentials")
@@ -224,7 +223,7 @@ def _is_marked(document: Mapping[str, Any]) -> bool:
 
 
 async def _present[T](found: Awaitable[T]) -> T:
-    """What Graph has just said to be there: that this replica does not find it passes by itself."""
+    """Returns an object that Graph has just said to be there. If a replica does not find it, raises ``NotReplicated``."""
     try:
         return await found
     except Absent as absent:

@@ -1,8 +1,8 @@
 """Mints a client secret on an existing application, and removes it. Two calls to mint, one to undo.
 
 The application stays, others put secrets on it as well, and it can hold only so many. So a worker that changes it takes the
-application's lock (``lock.py``), and counts what the application holds before it adds a secret. Where room is scarce it counts
-once more under the lock, a third call: no other worker of the broker adds a secret between that count and its own.
+application's lock (``lock.py``), and counts what the application holds before it adds a secret. If room is scarce, the worker
+counts once more under the lock, with a third call: no other worker of the broker adds a secret between that count and its own.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from shared.kinds.kind import Minted, Order, Places, unheard
 from shared.resilience.retry import SAFE_TO_REPEAT, TRANSIENT, Retry
 
 _COUNTING = 5.0
-"""Seconds within which a count that was not answered is asked for again while others wait for their turn."""
+"""Seconds for which an uncertain count is repeated under the lock, while other calls wait for the lock."""
 MOST_CREDENTIALS = 600
-"""Secrets and certificates together, others' included. Entra ID limits an object's size, which about 600 of them were reported
-to reach (https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469), and all collections of an application together
+"""Secrets and certificates together, others' included. Entra ID limits an object's size: by report, 600 of them reach the limit
+(https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469). It also limits all collections of an application together
 to about 1,000 items (https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation)."""
 MOST_FOR_PERSONAL_ACCOUNTS = 2
-"""Secrets, where personal Microsoft accounts may sign in (same source)."""
+"""Secrets of an application to which personal Microsoft accounts may sign in (same source)."""
 SCARCE = 50
-"""With room for no more than so many, others of the broker's may have filled it while one waited for its turn."""
+"""If there is room for so many or fewer, other workers may fill it while this one waits for the lock."""
 
 
 type Note = Callable[[ApplicationSecretFootprint], None]
@@ -64,31 +64,28 @@ class ApplicationSecretIssuer:
     protected: frozenset[ObjectId]
 
     async def resolve(self, target: ApplicationSecretTarget) -> ApplicationSecretTarget:
-        """Three calls, and a fourth where the broker does not own the application. Refuses the broker's own.
+        """Makes three calls, and a fourth if the broker does not own the application. Refuses the broker's own application.
 
-        Tells in ``closed`` and ``owned`` whether the broker can make secrets there, as far as it can be known.
+        ``closed`` and ``owned`` of the result say whether the broker can make secrets there, as far as that can be known.
         """
         try:
-            return await self._looked_at(target)
+            found = await self.applications.read_application(target.application_object_id)
+            if {found.object_id, found.app_id, found.principal_id} & self.protected:
+                raise Malformed(Fault(FIELD, "a role may not target the broker's own application"), code="protected_target")
+            known = replace(target, app_id=found.app_id, principal_id=found.principal_id, closed="", owned=True)
+            if found.marked:
+                return replace(known, closed="marked")
+            if await self._owns(found.object_id):
+                return known
+            denied = await self.applications.is_denied(found.object_id, ObjectId(self.retry.ids.guid()))
+            return replace(known, closed="denied" if denied else "", owned=False)
         except Absent as absent:
             raise Malformed(Fault(FIELD, "there is no such application"), code="unresolvable") from absent
         except Refused as refused:
             raise Malformed(Fault(FIELD, "the broker may not read this application"), code="unresolvable") from refused
 
-    async def _looked_at(self, target: ApplicationSecretTarget) -> ApplicationSecretTarget:
-        found = await self.applications.read_application(target.application_object_id)
-        if {found.object_id, found.app_id, found.principal_id} & self.protected:
-            raise Malformed(Fault(FIELD, "a role may not target the broker's own application"), code="protected_target")
-        known = replace(target, app_id=found.app_id, principal_id=found.principal_id, closed="", owned=True)
-        if found.marked:
-            return replace(known, closed="marked")
-        if await self._owns(found.object_id):
-            return known
-        denied = await self.applications.is_denied(found.object_id, ObjectId(self.retry.ids.guid()))
-        return replace(known, closed="denied" if denied else "", owned=False)
-
     async def _owns(self, application_id: ObjectId) -> bool:
-        """Not as far as is known, where the broker may not read owners."""
+        """Returns whether the broker owns the application. If the broker may not read owners, returns ``False``."""
         try:
             return await self.applications.is_owner(application_id, self.client_id)
         except Absent:
@@ -97,7 +94,7 @@ class ApplicationSecretIssuer:
             return False
 
     def plan(self, order: Order) -> ApplicationSecretFootprint:
-        """The lease's id is the secret's display name: so one whose key id was never learned is found again."""
+        """Plans a secret whose display name is the lease's id: so a secret whose key id was never learned is found again."""
         return ApplicationSecretFootprint(_target(order).application_object_id, display_name=order.lease_id)
 
     async def prepare(
@@ -106,24 +103,26 @@ class ApplicationSecretIssuer:
         footprint: ApplicationSecretFootprint,
         note: Note,  # noqa: ARG002 - there is nothing to tell
     ) -> ApplicationSecretFootprint:
-        """Nothing: the application is there already."""
+        """Makes nothing: the application is there already."""
         return footprint
 
     async def credential(self, order: Order, footprint: ApplicationSecretFootprint, note: Callable[[ObjectId], None]) -> Minted:
-        """Two calls, a third where room is scarce. Three if it replaces another, of which the first two read the application.
+        """Makes two calls, and a third if room is scarce. To replace a secret, makes three: the first two read the application.
 
-        An answer that is lost is not asked for again: that would make a second secret. Raises ``Conflict``
-        (``application_full``) if there is no room for another, ``RoleOutdated`` if a lease made the application: the role may
-        be from before that was looked at.
+        If the answer is lost, the call is not repeated: that would make a second secret. Raises ``Conflict``
+        (``application_full``) if there is no room for another. Raises ``RoleOutdated`` if a lease has made the application: an
+        older version may have stored the role without that check.
         """
         if order.rotating:
             return await self._replacement(order, footprint, note)
         target = _target(order)
         if target.app_id is None:
             raise TypeError(f"{order.lease_id}: the role was never resolved")
-        scarce = await self._is_scarce(order, footprint)
-        secret = await self.retry.call_in_time(
-            lambda: self._add(order, footprint, counting=scarce), on=TRANSIENT, deadline=order.deadline
+        room = await self.retry.call(
+            lambda: self._room(footprint.application_id), on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True
+        )
+        secret = await self.retry.call(
+            lambda: self._add(order, footprint, counting=room <= SCARCE), on=TRANSIENT, deadline=order.deadline, in_time=True
         )
         note(secret.key_id)
         return self._minted(target.app_id, target.principal_id, secret)
@@ -131,7 +130,10 @@ class ApplicationSecretIssuer:
     async def _replacement(
         self, order: Order, footprint: ApplicationSecretFootprint, note: Callable[[ObjectId], None]
     ) -> Minted:
-        """The role may name another application by now: the footprint's is read. Whether there is room Entra ID says itself."""
+        """Adds a secret beside the former one. The role may name another application by now: the footprint's counts.
+
+        Entra ID itself refuses the secret if there is no room.
+        """
         found = await self.retry.call(
             lambda: self.applications.read_application(footprint.application_id), on=SAFE_TO_REPEAT, deadline=order.deadline
         )
@@ -142,13 +144,13 @@ class ApplicationSecretIssuer:
         return self._minted(found.app_id, found.principal_id, secret)
 
     async def prove(self, credential: ClientSecretCredential, *, deadline: float) -> bool:
-        """By signing in."""
+        """Signs in with the credential."""
         return await self.probe.signs_in(credential.client_id, credential.client_secret, deadline=deadline)
 
     async def remove_former(
         self, order: Order, footprint: ApplicationSecretFootprint, *, maybe_more: bool, keeping: ObjectId | None = None
     ) -> bool:
-        """One call, or one to list them and one for each."""
+        """Makes one call, or one to list the secrets and one for each."""
         secrets = self._secrets(footprint, fresh=order.fresh, deadline=order.deadline)
         return await secrets.remove_former(footprint.key_id, maybe_more=maybe_more, keep=keeping)
 
@@ -159,7 +161,7 @@ class ApplicationSecretIssuer:
         fresh: bool,  # noqa: ARG002 - the protocol's
         deadline: float,  # noqa: ARG002
     ) -> ApplicationSecretFootprint:
-        """Nothing to learn ahead: the display name leads to the secret for as long as it exists."""
+        """Learns nothing ahead: the display name leads to the secret for as long as the secret exists."""
         return footprint
 
     async def undo(
@@ -181,29 +183,23 @@ class ApplicationSecretIssuer:
         except Absent:
             return True
         found_all = await secrets.remove_all({*found, *([footprint.key_id] if footprint.key_id else [])})
-        # Of several, nothing but time tells whether the list is complete.
+        # If there may be several secrets, the list may lack one that a replica does not know yet.
         return found_all and bool(found) and not maybe_more
 
     async def stands(self, footprint: ApplicationSecretFootprint) -> bool:
-        """One call. Without a credential nothing was made that could be gone."""
+        """Makes one call. Without a credential, the lease has made nothing that could be gone."""
         return footprint.key_id is None or footprint.key_id in {
             each.key_id for each in await self.inventory.secrets_on(footprint.application_id)
         }
 
     def survey(self, places: Places) -> ApplicationSecretSurvey:
-        """The secrets of every application."""
+        """Surveys the secrets of every application."""
         return ApplicationSecretSurvey(self.inventory, places)
 
-    async def _is_scarce(self, order: Order, made: ApplicationSecretFootprint) -> bool:
-        room = await self.retry.call_in_time(
-            lambda: self._room(made.application_id), on=SAFE_TO_REPEAT, deadline=order.deadline
-        )
-        return room <= SCARCE
-
     async def _room(self, application_id: ObjectId) -> int:
-        """For how many more secrets there is room. Raises ``Conflict`` (``application_full``) when there is none.
+        """Returns for how many more secrets there is room. Raises ``Conflict`` (``application_full``) if there is none.
 
-        ``RoleOutdated`` where a lease made the application: the role may be from before that was looked at.
+        Raises ``RoleOutdated`` if a lease has made the application: an older version may have stored the role unchecked.
         """
         held = await self.applications.credentials_of(application_id)
         _require_unmarked(held.marked)
@@ -213,22 +209,20 @@ class ApplicationSecretIssuer:
         return room
 
     async def _add(self, order: Order, made: ApplicationSecretFootprint, *, counting: bool) -> NewSecret:
-        """One attempt, under the lock: no other worker waits for the pauses between two."""
+        """Makes one attempt under the lock. Between two attempts, other workers can have the lock."""
         async with self.locks.holding(made.application_id, deadline=order.deadline):
             if counting:
-                await self._recount(made.application_id, order.deadline)
+                soon = min(order.deadline, self.retry.clock.monotonic() + _COUNTING)
+                await self.retry.call(lambda: self._room(made.application_id), on=(Uncertain,), deadline=soon)
             try:
-                return await self.retry.call_in_time(
+                return await self.retry.call(
                     lambda: self.applications.add_secret(made.application_id, made.display_name, order.credential_end),
                     on=(),
                     deadline=order.deadline,
+                    in_time=True,
                 )
             except Full as full:
                 raise _full() from full
-
-    async def _recount(self, application_id: ObjectId, deadline: float) -> None:
-        soon = min(deadline, self.retry.clock.monotonic() + _COUNTING)
-        await self.retry.call(lambda: self._room(application_id), on=(Uncertain,), deadline=soon)
 
     def _secrets(self, footprint: ApplicationSecretFootprint, *, fresh: bool, deadline: float) -> LeaseSecrets:
         locked = _UnderLock(self.applications, self.locks, deadline)
@@ -248,14 +242,14 @@ class ApplicationSecretIssuer:
 
 @dataclass(frozen=True, slots=True)
 class _UnderLock:
-    """An application's secrets, each change under the application's lock. Satisfies ``Secrets``."""
+    """Changes an application's secrets, each change under the application's lock. Satisfies ``Secrets``."""
 
     applications: Applications
     locks: LocksApplications
     deadline: float
 
     async def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
-        """Raises ``Conflict`` (``application_full``) as well."""
+        """Adds a secret. Raises ``Conflict`` (``application_full``) as well."""
         async with self.locks.holding(application_id, deadline=self.deadline):
             try:
                 return await self.applications.add_secret(application_id, display_name, end)
@@ -263,11 +257,11 @@ class _UnderLock:
                 raise _full() from full
 
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
-        """Reading takes no lock."""
+        """Reads without the lock."""
         return await self.applications.secrets_named(application_id, display_name)
 
     async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
-        """Raises ``Absent``."""
+        """Removes a secret. Raises ``Absent``."""
         async with self.locks.holding(application_id, deadline=self.deadline):
             await self.applications.remove_secret(application_id, key_id)
 

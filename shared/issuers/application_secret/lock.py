@@ -110,7 +110,7 @@ class ApplicationLock:
                 del self._waiters[application_id]
 
     async def _waited(self, waiters: _Waiters, deadline: float) -> bool:
-        """Whether it was this call's turn in time. The first to come is the first to be served."""
+        """Waits for this worker's own lock. Returns whether it was acquired in time. First come, first served."""
         if waiters.waiting == 1:
             return await waiters.lock.acquire()
         acquiring = asyncio.ensure_future(waiters.lock.acquire())
@@ -124,7 +124,7 @@ class ApplicationLock:
         finally:
             alarm.cancel()
             acquiring.cancel()
-        # Without another await: a call that is cancelled at one would keep its place.
+        # No await may follow here: a call that is cancelled at an await would keep the lock.
         return acquiring.done()
 
     async def _acquire(self, application_id: ObjectId, deadline: float) -> LockRecord:
@@ -142,7 +142,7 @@ class ApplicationLock:
             former = await self.locks.get(application_id)
 
     async def _take(self, record: LockRecord, former: LockRecord | None) -> LockRecord:
-        """If the call is cancelled meanwhile, it releases what it has got: the next one would wait until the deadline."""
+        """Takes the lock. If the call is cancelled meanwhile, releases the lock: the next call would wait for the deadline."""
         taking = asyncio.ensure_future(self.locks.take(record, former=former))
         try:
             return await asyncio.shield(taking)
@@ -152,7 +152,7 @@ class ApplicationLock:
             raise
 
     def until(self) -> datetime:
-        """The instant up to which a lock that is taken or renewed now lasts."""
+        """Returns the instant until which a lock that is taken or renewed now lasts."""
         return self.clock.now() + timedelta(seconds=self.lasts)
 
 
@@ -169,7 +169,7 @@ class _Takeover:
     since: float = 0.0
 
     def is_over(self, lock: LockRecord) -> bool:
-        """Whether its deadline is past, or nobody has renewed it for as long as it lasts."""
+        """Returns whether the lock's deadline is past, or whether nobody has renewed it for as long as a lock lasts."""
         now = self.locking.clock.monotonic()
         if lock.version != self.seen:
             self.seen, self.since = lock.version, now
@@ -186,7 +186,7 @@ class _HeldLock:
         self._heartbeat = Heartbeat(locking.clock, locking.lasts / 3, self._renew, what)
 
     async def release(self) -> None:
-        """Lets the next one in. If storage fails, the next one waits for the deadline."""
+        """Releases the lock for the next worker. If storage fails, the next worker waits for the deadline."""
         await self._heartbeat.stop()
         try:
             await self._locking.locks.release(self._record)

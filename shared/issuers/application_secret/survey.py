@@ -1,7 +1,7 @@
-"""What there is in Azure of leases with a secret on an existing application. Reads only.
+"""Surveys what leases with a secret on an existing application have left in Azure. Reads only.
 
-A secret there that is called after a lease is the broker's own only if its records know the lease: it does not tell who made
-it, and another broker's is called alike.
+A secret that is named after a lease is the broker's own only if its records know the lease. The secret does not show which
+broker has made it, and another broker names its secrets in the same way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.kinds.survey import Candidate, Reading
 
 @dataclass(slots=True)
 class ApplicationSecretSurvey:
-    """Satisfies ``Survey``. An entry for each secret that is called after a lease."""
+    """Satisfies ``Survey``. Finds each secret that is named after a lease."""
 
     inventory: AzureInventory
     places: Places
@@ -37,11 +37,11 @@ class ApplicationSecretSurvey:
         return self.reading.unread
 
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
-        """A secret of its name: the broker makes nothing else."""
+        """Returns whether there is a secret of the lease's name: the broker makes nothing else."""
         return not with_credential or lease_id in self.named
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
-        """Raises nothing: what cannot be read is noted."""
+        """Reads the secrets of every application. Raises nothing: an application that cannot be read is noted."""
         for application in self.places.applications:
             await self.reading.try_to(f"application {application}", self._look_at(application))
         return {"secrets": self.secrets}
@@ -55,7 +55,7 @@ class ApplicationSecretSurvey:
 
 @dataclass(frozen=True, slots=True)
 class LeaseSecret:
-    """A secret on an existing application that is called after a lease. Satisfies ``Candidate``."""
+    """A secret on an existing application that is named after a lease. Satisfies ``Candidate``."""
 
     lease: LeaseId
     application: ObjectId
@@ -67,14 +67,14 @@ class LeaseSecret:
 
     @property
     def name(self) -> str:
-        """Its key id, and where it is."""
+        """The secret's key id, and its application."""
         return f"{self.found.key_id} of application {self.application}"
 
     @property
     def since(self) -> datetime | None:
-        """When it began to work."""
+        """When the secret began to work."""
         return self.found.since
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> ApplicationSecretFootprint:  # noqa: ARG002 - the protocol's
-        """The secret."""
+        """Returns the footprint of the secret."""
         return ApplicationSecretFootprint(self.application, self.found.display_name, self.found.key_id)

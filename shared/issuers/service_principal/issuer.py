@@ -1,7 +1,8 @@
 """Mints an application and service principal of the lease's own, with a client secret, and deletes them.
 
-Calls for R role assignments and G groups: 3+R+G to mint, R+G+4 to undo (R+G+2 without purging). To mint, three in a row: the
-application; its principal; all assignments and memberships at once. The secret is added beside the last two.
+With R role assignments and G groups, minting takes 3+R+G calls, and undoing R+G+4 (R+G+2 without purging). Minting takes three
+calls in a row: the application, its principal, and then all assignments and memberships at once. The secret is added beside
+the last two.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of
 
 _DOUBT = 45.0
-"""Seconds for which Graph's no about an object made a moment ago is doubted: longer, and a wrong role keeps its callers waiting
-for as long as they may wait."""
+"""Seconds for which a refusal by Graph is doubted if the object was made a moment ago. If they were more, the callers of a
+wrong role would wait for all of their time."""
 
 type Note = Callable[[ServicePrincipalFootprint], None]
 
@@ -47,11 +48,11 @@ class ServicePrincipalIssuer:
     protected: tuple[Scope, ...] = ()
 
     async def resolve(self, target: ServicePrincipalTarget) -> ServicePrincipalTarget:
-        """Looks every role definition, scope and group up, all at once."""
+        """Looks up every role definition, scope and group, all at once."""
         return await Resolving(self.directory, self.authorization, self.protected, target).run()
 
     def plan(self, order: Order) -> ServicePrincipalFootprint:
-        """Unique name and assignment names come from the lease's id alone, so a repeat finds its own work."""
+        """Derives the unique name and the assignments' names from the lease's id alone: so a repeat finds its own work."""
         target = _target(order)
         assignments = tuple(
             Assignment(role.scope, ownership.assignment_name(order.lease_id, index))
@@ -65,11 +66,13 @@ class ServicePrincipalIssuer:
         )
 
     async def prepare(self, order: Order, footprint: ServicePrincipalFootprint, note: Note) -> ServicePrincipalFootprint:
-        """Application; then its principal; then all assignments and memberships at once."""
+        """Makes the application, then its principal, then all assignments and memberships at once."""
         target = _target(order)
         made = replace(footprint, unmade=(*(each.name for each in footprint.assignments), *footprint.groups))
         wanted = _new_application(order, made, target)
-        application = await self._repeat(order, lambda: self.directory.upsert_application(wanted))
+        application = await self.retry.call(
+            lambda: self.directory.upsert_application(wanted), on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True
+        )
         made = replace(made, application_id=application.object_id, app_id=application.app_id)
         note(made)
         principal = await self._repeat_on_fresh(order, lambda: self.directory.create_principal(application.app_id))
@@ -79,7 +82,7 @@ class ServicePrincipalIssuer:
         return made
 
     async def credential(self, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]) -> Minted:
-        """One call. If nobody has a secret of the lease yet, one made twice does no harm: both go with the application."""
+        """Makes one call. If no secret of the lease is in use yet, a second one does no harm: both go with the application."""
         application_id, app_id = _known(footprint.application_id), _known(footprint.app_id)
         if order.rotating:
             secret = await self._secrets(application_id, order).add(order.credential_end)
@@ -100,21 +103,21 @@ class ServicePrincipalIssuer:
         return Minted(credential, secret.key_id)
 
     async def prove(self, credential: ClientSecretCredential, *, deadline: float) -> bool:
-        """By signing in."""
+        """Signs in with the credential."""
         return await self.probe.signs_in(credential.client_id, credential.client_secret, deadline=deadline)
 
     async def remove_former(
         self, order: Order, footprint: ServicePrincipalFootprint, *, maybe_more: bool, keeping: ObjectId | None = None
     ) -> bool:
-        """One call, or one to list them and one for each."""
+        """Makes one call, or one to list the secrets and one for each."""
         secrets = self._secrets(_known(footprint.application_id), order)
         return await secrets.remove_former(footprint.secret_id, maybe_more=maybe_more, keep=keeping)
 
     async def locate(self, footprint: ServicePrincipalFootprint, *, fresh: bool, deadline: float) -> ServicePrincipalFootprint:
-        """By the unique name, then by the client id.
+        """Looks the application up by its unique name, and the principal by the client id.
 
-        If a ``fresh`` application shows no principal, the principal is made: it may be there all the same, and whoever deletes
-        the application takes it along into the recycle bin, where nobody could name it.
+        If a ``fresh`` application shows no principal, the principal is made. It may exist all the same. Whoever deletes the
+        application would take it along into the recycle bin, where nothing could name it.
         """
         found, look = footprint, Look(self.retry, fresh, deadline)
         if found.app_id is None:
@@ -137,20 +140,20 @@ class ServicePrincipalIssuer:
         again: bool = False,
         note: Note = unheard,
     ) -> bool:
-        """Assignments first: they cut off access tokens that are out already. Then memberships, principal, application, bin."""
+        """Deletes the assignments first, because that cuts off access tokens in use. See ``Undoing``."""
         look = Look(self.retry, fresh, deadline)
         return await Undoing(self.directory, self.authorization, look, footprint, again, note).run()
 
     async def stands(self, footprint: ServicePrincipalFootprint) -> bool:
-        """Two calls."""
+        """Makes two calls."""
         return await self.inventory.stands(footprint.application_id, footprint.principal_id)
 
     def survey(self, places: Places) -> ServicePrincipalSurvey:
-        """What the broker owns, the recycle bin, and the assignments at every scope."""
+        """Surveys what the broker owns, the recycle bin, and the assignments at every scope."""
         return ServicePrincipalSurvey(self.inventory, places, self.retry.ids)
 
     async def _principal_of(self, app_id: ObjectId, look: Look) -> ObjectId | None:
-        """``None`` when there is none."""
+        """Returns the principal's object id, or ``None`` if there is no principal. See ``locate``."""
         try:
             return await look.at(lambda: self.directory.find_principal(app_id))
         except Absent:
@@ -164,13 +167,15 @@ class ServicePrincipalIssuer:
     def _secrets(self, application_id: ObjectId, order: Order) -> LeaseSecrets:
         return LeaseSecrets(self.directory, self.retry, application_id, order.lease_id, order.fresh, order.deadline)
 
-    async def _repeat[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
-        return await self.retry.call_in_time(call, on=SAFE_TO_REPEAT, deadline=order.deadline)
-
     async def _repeat_on_fresh[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
-        """For calls about an object made a moment ago: that Graph does not know it yet passes by itself, or is the truth."""
+        """For a call about an object that was made a moment ago. Graph may not know the object yet, or may be right."""
         doubt = min(order.deadline, self.retry.clock.monotonic() + _DOUBT)
-        return await self._repeat(order, lambda: self.retry.call(call, on=(Absent, AmbiguousRefusal), deadline=doubt))
+        return await self.retry.call(
+            lambda: self.retry.call(call, on=(Absent, AmbiguousRefusal), deadline=doubt),
+            on=SAFE_TO_REPEAT,
+            deadline=order.deadline,
+            in_time=True,
+        )
 
     async def _give(
         self,
@@ -180,13 +185,16 @@ class ServicePrincipalIssuer:
         principal: ObjectId,
         note: Note,
     ) -> None:
-        """All at once. If that fails, notes of which of them Azure has said for certain that they were not made."""
+        """Makes all assignments and memberships at once. If one fails, notes those that certainly were not made."""
         pairs = zip(made.assignments, target.azure_roles, strict=True)
         assigned = {each.name: self._assigning(order, each, role, principal) for each, role in pairs}
         joined = {group: Attempt(partial(self.directory.add_member, group, principal)) for group in made.groups}
         try:
             await all_of(
-                *(self._repeat(order, each.make) for each in assigned.values()),
+                *(
+                    self.retry.call(each.make, on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True)
+                    for each in assigned.values()
+                ),
                 *(self._repeat_on_fresh(order, each.make) for each in joined.values()),
             )
         except Upstream:

@@ -1,8 +1,8 @@
-"""What a service principal role names, looked up when the role is written: can it be issued, and what would it give?
+"""Looks up what a service principal role names, when the role is written: can it be issued, and what would it give?
 
-Calls for R role assignments at S scopes and G groups: R+S+G at once, one more for each custom role that a management group may
-hold, one for each management group that it names or that is protected, and one for each scope where a name is not found. All of
-them read.
+With R role assignments at S scopes and G groups, this makes R+S+G calls at once. It makes one more for each custom role that a
+management group may hold, one for each management group that the role names or that is protected, and one for each scope at
+which a name is not found. All of them only read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_DEFINITION = "there is no such role definition, or the broker may not read i
 
 @dataclass(slots=True)
 class Resolving:
-    """One document. ``protected`` are scopes that nothing above may reach."""
+    """Resolves one document. ``protected`` are the scopes that no role may reach."""
 
     directory: Directory
     authorization: Authorization
@@ -36,13 +36,13 @@ class Resolving:
     wanted: ServicePrincipalTarget
     faults: list[Fault] = field(default_factory=list)
     _names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of all definitions, by the keys of the scopes where one was missed."""
+    """The names of all definitions, by the keys of the scopes at which one was not found."""
     _held: dict[str, frozenset[str]] = field(default_factory=dict)
     """The descendants of management groups, by the groups' keys."""
     _listing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> ServicePrincipalTarget:
-        """The target with every definition's id and powers. Raises ``Malformed`` with each fault; ``Upstream``."""
+        """Returns the target with every definition's id and powers. Raises ``Malformed`` with each fault, or ``Upstream``."""
         wanted = self.wanted
         scopes = list({role.scope.key: role.scope for role in wanted.azure_roles}.values())
         (misplaced, found), closed = await both(
@@ -68,7 +68,7 @@ class Resolving:
         return replace(wanted, azure_roles=tuple(_resolved(role, each) for role, each in pairs if each))
 
     async def _misplaced(self, scope: Scope) -> str:
-        """Why the broker cannot assign a role here; empty when it can, as far as its permissions tell."""
+        """Returns why the broker cannot assign a role here. Empty if it can, as far as its permissions show."""
         try:
             held = await self.authorization.permissions_at(scope)
             if why := await self._reached(scope):
@@ -97,7 +97,7 @@ class Resolving:
         return protected.reached_through(scope, self._held)
 
     async def _definition(self, role: AzureRole) -> Definition | str:
-        """The one definition that is meant, or what is wrong."""
+        """Returns the one definition that the role names, or what is wrong."""
         try:
             if role.role_id is None:
                 return await self._named(role.role_name or "", role.scope)
@@ -109,15 +109,15 @@ class Resolving:
             return _NO_DEFINITION
 
     async def _named(self, name: str, scope: Scope) -> Definition | str:
-        """Found in any case; where only blanks differ, wherever they stand, the names that may be meant are told."""
+        """Returns the definition of this name, in any case. If only blanks differ, returns the names that may be meant."""
         found = await self.authorization.definitions_named(name, scope)
         meant = [] if found else [each for each in await self._names_at(scope) if _bare(each) == _bare(name)]
         if meant:
             return f"there is no role definition of this name here; the blanks differ from {' and '.join(map(repr, meant))}"
-        return _only(found)
+        return found[0] if len(found) == 1 else f"{len(found)} role definitions have this name at this scope"
 
     async def _names_at(self, scope: Scope) -> tuple[str, ...]:
-        """Asked for once, however many names are missed there: the list is long."""
+        """Returns the names of all definitions there. The list is long, and read once, however many names are missing."""
         async with self._listing:
             if scope.key not in self._names:
                 self._names[scope.key] = await self.authorization.definition_names_at(scope)
@@ -126,12 +126,12 @@ class Resolving:
     async def _is_assignable(self, found: Definition, scope: Scope) -> bool:
         if found.is_assignable_at(scope):
             return True
-        # Perhaps by a management group: Azure lists at a scope what can be assigned there.
+        # A management group in its scopes may hold this scope. Azure lists at a scope the definitions to assign there.
         listed = await self.authorization.definitions_named(found.name, scope)
         return found.guid in {each.guid for each in listed}
 
     async def _closed(self, group: ObjectId) -> str:
-        """Why the broker cannot put members into the group; empty when it can."""
+        """Returns why the broker cannot put members into the group. Empty if it can."""
         try:
             return (await self.directory.read_group(group)).why_closed
         except Absent:
@@ -148,12 +148,8 @@ def _bare(name: str) -> str:
     return "".join(name.split()).casefold()
 
 
-def _only(found: tuple[Definition, ...]) -> Definition | str:
-    return found[0] if len(found) == 1 else f"{len(found)} role definitions have this name at this scope"
-
-
 def _twice(target: ServicePrincipalTarget, definitions: Iterable[Definition | None]) -> list[Fault]:
-    """Azure refuses a second assignment of one role to one principal at one scope, whatever its condition."""
+    """Returns a fault for each repeated assignment. Azure refuses a second of one role at one scope, whatever its condition."""
     wanted = [
         (role.scope.key, found.guid if found else "") for role, found in zip(target.azure_roles, definitions, strict=True)
     ]

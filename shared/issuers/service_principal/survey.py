@@ -1,12 +1,13 @@
-"""What there is in Azure of leases with a service principal of their own. Reads only.
+"""Surveys what leases with a service principal of their own have left in Azure. Reads only.
 
-What is taken for the broker's own:
+These objects count as the broker's own:
 
-* an application that the broker's identity owns, and that carries unique name, display name and tag; with it its service
-  principal, its memberships in groups that roles or leases name, and the assignments whose names its lease's id determines;
-* a role assignment that the broker's identity made, whose description names the lease and whose name the lease's id determines;
-* an object in the recycle bin that is called after a lease which this broker's own records know: it does not tell who made it,
-  and another broker's is called alike.
+* An application that the broker's identity owns, with unique name, display name and tag. With it go its service principal, its
+  memberships in groups that roles or leases name, and the assignments whose names come from its lease's id.
+* A role assignment that the broker's identity has made, whose description names the lease and whose name comes from the lease's
+  id.
+* An object in the recycle bin that is named after a lease, if this broker's records know the lease. The object does not show
+  which broker has made it, and another broker names its objects in the same way.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from shared.kinds.survey import Candidate, Reading
 
 @dataclass(slots=True)
 class ServicePrincipalSurvey:
-    """Satisfies ``Survey``. An entry for each marked object that the broker owns, in the bin or not, and each assignment."""
+    """Satisfies ``Survey``. Finds each marked object that the broker owns, in the bin or not, and each assignment."""
 
     inventory: AzureInventory
     places: Places
@@ -49,14 +50,14 @@ class ServicePrincipalSurvey:
         return self.reading.unread
 
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
-        """An application, with a secret if the lease has one, and its service principal."""
+        """Returns whether there is an application, with a secret if the lease has one, and its service principal."""
         application = self.applications.get(lease_id)
         if application is None or application.app_id not in self.principals:
             return False
         return application.has_secret or not with_credential
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
-        """Raises ``Upstream`` when what the broker owns cannot be read."""
+        """Reads all places. Raises ``Upstream`` if the objects that the broker owns cannot be read."""
         self.identity = await self.inventory.identity()
         async for item in self.inventory.owned():
             if isinstance(item, FoundPrincipal):
@@ -89,14 +90,14 @@ class ServicePrincipalSurvey:
 
     def _recycled(self) -> list[Candidate]:
         applications = {item.app_id: item for item in self.recycled if isinstance(item, FoundApplication)}
-        # What stays there meets every run: each begins elsewhere, so that none of it hides the rest for ever.
+        # Objects that stay in the bin come up in every run. Each run begins elsewhere, or they would hide the rest for ever.
         first = int(self.ids.jitter() * len(self.recycled))
         turned = [*self.recycled[first:], *self.recycled[:first]]
         named = ((item, _lease_of(item, applications)) for item in turned)
         return [Recycled(item, lease_id) for item, lease_id in named if lease_id is not None]
 
     def held(self, lease_id: LeaseId, principal: ObjectId | None) -> tuple[Assignment, ...]:
-        """The assignments of that principal whose names the lease's id determines, whoever made them."""
+        """Returns the principal's assignments whose names come from the lease's id, whoever has made them."""
         return tuple(
             each.assignment
             for each in self.assignments
@@ -134,7 +135,7 @@ class OwnApplication:
         return self.found.since
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint:
-        """With its principal, and that one's assignments and memberships."""
+        """Returns a footprint with the application's principal, and with the principal's assignments and memberships."""
         survey, principal = self.survey, self.survey.principals.get(self.found.app_id)
         groups = tuple[ObjectId, ...]()
         if principal is not None and survey.places.groups:
@@ -162,7 +163,7 @@ class OwnAssignment:
 
     @property
     def lease(self) -> LeaseId:
-        """By its description and its name."""
+        """The lease in the assignment's description and name."""
         return self.found.lease or LeaseId("")
 
     @property
@@ -178,7 +179,7 @@ class OwnAssignment:
 
     @property
     def goes_with(self) -> str:
-        """Its lease's application, if its principal is that one's."""
+        """The lease's application, if the assignment is to the application's principal."""
         application = self.survey.applications.get(self.lease)
         if application is None:
             return ""
@@ -186,7 +187,7 @@ class OwnAssignment:
         return application.object_id if self.found.assignment in held else ""
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint:  # noqa: ARG002 - the protocol's
-        """The assignment alone."""
+        """Returns the footprint of the assignment alone."""
         return ServicePrincipalFootprint(ownership.unique_name(self.lease), (self.found.assignment,))
 
 
@@ -212,7 +213,7 @@ class Recycled:
         return self.item.since
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint | None:
-        """``None`` where nobody wants it purged."""
+        """Returns ``None`` if neither the lease nor the role wants the object purged."""
         if not _is_to_be_purged(lease, role, otherwise=False):
             return None
         if isinstance(self.item, FoundApplication):
@@ -223,7 +224,7 @@ class Recycled:
 
 
 def _is_to_be_purged(lease: Lease | None, role: Role | None, *, otherwise: bool) -> bool:
-    """As its lease says; else as its role says today; else ``otherwise``."""
+    """Returns what the lease says. Without a lease, returns what the role says today. Without a role, ``otherwise``."""
     if lease is not None and isinstance(lease.footprint, ServicePrincipalFootprint):
         return lease.footprint.purge
     if role is not None and isinstance(role.target, ServicePrincipalTarget):

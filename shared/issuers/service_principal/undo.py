@@ -1,4 +1,4 @@
-"""Taking back what a lease with a service principal of its own has made, and doubting what is absent."""
+"""Deletes what a lease with a service principal of its own has made, and doubts what is absent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from shared.core.errors import Absent, OutOfReach, Refused, Uncertain, Upstream
-from shared.core.footprint import Assignment
 from shared.core.names import ObjectId
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.calls import Authorization, Directory
@@ -15,22 +14,22 @@ from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of
 
 _ABSENCE_PATIENCE = 10.0
-"""Seconds for which something absent is asked for again. Graph's reads are seconds behind its writes, not minutes."""
+"""Seconds for which an absent object is looked for again. Graph's reads are seconds behind its writes, not minutes."""
 _BIN_PATIENCE = 30.0
-"""Seconds by which the recycle bin is at most behind the deletions that fill it: Graph's replicas are seconds behind."""
+"""Seconds by which the recycle bin is at most behind the deletions. Graph's replicas are seconds behind."""
 _FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How long to ask again for what is absent."""
+    """How long an absent object is looked for again."""
 
     retry: Retry
     fresh: bool
     deadline: float
 
     async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, seconds: float = _ABSENCE_PATIENCE) -> T:
-        """The call's result. Absence is doubted while the object is fresh, or when the caller is ``sure`` it is there."""
+        """Returns the call's result. Absence is doubted if the object is fresh, or if the caller is ``sure`` of it."""
         if not (self.fresh or sure):
             return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
         soon = min(self.deadline, self.retry.clock.monotonic() + seconds)
@@ -39,7 +38,7 @@ class Look:
 
 @dataclass(slots=True)
 class Undoing:
-    """One pass over a footprint. Goes on after a failure, and remembers the first."""
+    """One pass over a footprint. It goes on after a failure, and keeps the first."""
 
     directory: Directory
     authorization: Authorization
@@ -51,43 +50,38 @@ class Undoing:
     found_all: bool = True
 
     async def run(self) -> bool:
-        """Whether it met everything. Raises the first failure, when all has been tried."""
-        made = self.footprint
-        await all_of(*(self._gone(self._unassign(each), unmade=each.name in made.unmade) for each in made.assignments))
+        """Deletes the assignments, the memberships, the principal and the application, and purges the last two from the bin.
+
+        Returns whether everything was found. Raises the first failure after everything was tried.
+        """
+        made, binned = self.footprint, list[tuple[ObjectId, bool]]()
+        await all_of(
+            *(
+                self._gone(partial(self.authorization.unassign, each), unmade=each.name in made.unmade, where=each.scope)
+                for each in made.assignments
+            )
+        )
         if (principal := made.principal_id) is not None:
             leave = self.directory.remove_member
             await all_of(*(self._gone(partial(leave, each, principal), unmade=each in made.unmade) for each in made.groups))
-        await self._remove_objects()
-        if self.failure is not None:
-            raise self.failure
-        return self.found_all and made.principal_id is not None and made.application_id is not None
-
-    async def _remove_objects(self) -> None:
-        made, binned = self.footprint, list[tuple[ObjectId, bool]]()
         for object_id, delete in (
-            (made.principal_id, self.directory.delete_principal),
+            (principal, self.directory.delete_principal),
             (made.application_id, self.directory.delete_application),
         ):
             if object_id is not None and object_id not in made.purged:
                 binned.append((object_id, await self._gone(partial(delete, object_id))))
         if made.purge:
-            for object_id, met in binned:
-                await self._purge(object_id, was_there=met)
+            for object_id, found in binned:
+                await self._purge(object_id, was_there=found)
+        if self.failure is not None:
+            raise self.failure
+        return self.found_all and principal is not None and made.application_id is not None
 
-    def _unassign(self, assignment: Assignment) -> Callable[[], Awaitable[None]]:
-        async def unassign() -> None:
-            try:
-                await self.authorization.unassign(assignment)
-            except Refused as refused:
-                # Nothing is known of the assignment: the lease is not over, and says where an operator has to look.
-                if isinstance(refused, OutOfReach) or refused.status == _FORBIDDEN:
-                    refused.where = assignment.scope
-                raise
+    async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False, where: str = "") -> bool:
+        """Deletes one thing. Returns whether it was there, as far as is known. ``where`` is an assignment's scope.
 
-        return unassign
-
-    async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False) -> bool:
-        """Deletes one thing and says whether it was there, as far as is known. What is ``unmade`` is not missed."""
+        If the thing is ``unmade``, its absence is no reason to look again.
+        """
         attempt = Attempt(delete)
         look = replace(self.look, fresh=False) if unmade else self.look
         try:
@@ -96,15 +90,18 @@ class Undoing:
             self.found_all = self.found_all and unmade
             return attempt.may_have_worked
         except Upstream as failure:
+            if where and isinstance(failure, Refused) and (isinstance(failure, OutOfReach) or failure.status == _FORBIDDEN):
+                # Nothing is known of the assignment: the lease is not over, and an operator has to look at the scope.
+                failure.where = where
             self.failure = self.failure or failure
             return False
         return True
 
     async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
-        """What was deleted just now must be in the bin: that it is absent there only means that the bin is behind.
+        """Deletes an object from the recycle bin. If it ``was_there`` until just now, its absence means that the bin is behind.
 
-        Of what an earlier attempt may have deleted nobody knows whether that one purged it as well: it is asked for until no
-        replica of the bin can be behind any more.
+        An earlier attempt may have deleted the object, and may have purged it too. Then this one looks for it until no replica
+        of the bin can be behind any more.
         """
         seconds = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
         try:
@@ -121,13 +118,13 @@ class Undoing:
 
 @dataclass(slots=True)
 class Attempt:
-    """Tries one call, as often as it is told to. ``may_have_worked`` unless Azure has said no, for certain, to every try."""
+    """One call, which may be tried several times. It ``may_have_worked`` unless Azure has certainly refused every try."""
 
     call: Callable[[], Awaitable[None]]
     may_have_worked: bool = False
 
     async def make(self) -> None:
-        """One try. Raises what the call raises."""
+        """Tries once. Raises what the call raises."""
         before, self.may_have_worked = self.may_have_worked, True
         try:
             await self.call()
