@@ -1,7 +1,7 @@
-"""The connections of Azure's own clients. They cost 0.2 s to import: ``shared.cloud.connections`` does, when they are wanted.
+"""The connections of Azure's own clients. Importing them takes 0.2 s: ``shared.cloud.connections`` does it on demand.
 
-What speaks a service's protocol itself sends a ``PlainRequest``. That goes straight to the connections: the library's own
-request and answer took a third of the processor's time of a read.
+Code that speaks a service's protocol itself sends a ``PlainRequest``. A plain request goes straight to the connections: the
+library's own requests and answers took a third of the processor time of a read.
 """
 
 from __future__ import annotations
@@ -25,30 +25,27 @@ from shared.cloud.connections import CONNECT_SECONDS, READ_SECONDS, PlainAnswer,
 
 
 class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it lazily, without a type
-    """Waits no longer than the work that asks."""
+    """Waits no longer for an answer than the work may that needs the answer."""
 
     def __init__(self, *, read_seconds: float = READ_SECONDS) -> None:
         super().__init__(
             connection_timeout=CONNECT_SECONDS,
             read_timeout=read_seconds,
-            # Told to heed the environment, aiohttp looks it up at every request, for a proxy and for a .netrc, in a thread
-            # each: an eighth of the time that an issue takes apart from waiting for Azure.
+            # With this, aiohttp looks a proxy and a .netrc up for each request, in a thread each. That takes an eighth of the
+            # time of an issue, apart from waiting for Azure.
             use_env_settings=bool(getproxies().keys() - {"no"}),
         )
         self._read_seconds = read_seconds
 
     async def send(self, request: Any, **options: Any) -> Any:
-        """The answer to a request of the library's, or to a plain one. Raises ``AzureError`` where there is none."""
+        """Returns the answer to a request of the library's, or to a plain one. Raises ``AzureError`` if there is none."""
         seconds = seconds_left(self._read_seconds)
-        if isinstance(request, PlainRequest):
-            return await self._plainly(request, seconds)
-        return await super().send(request, **{"read_timeout": seconds, **options})
-
-    async def _plainly(self, request: PlainRequest, seconds: float) -> PlainAnswer:
+        if not isinstance(request, PlainRequest):
+            return await super().send(request, **{"read_timeout": seconds, **options})
         if self.session is None:
             await self.open()
         with _as_the_library_says():
-            # Left early, by a failure or a cancellation, the connection is closed and not kept.
+            # If a failure or a cancellation leaves this block early, the connection is closed and not kept.
             async with self.session.request(
                 request.method,
                 request.url,
@@ -63,7 +60,7 @@ class InTime(AioHttpTransport):  # type: ignore[misc]  # azure-core loads it laz
 
 @contextmanager
 def _as_the_library_says() -> Iterator[None]:
-    """Names failures as ``AioHttpTransport`` does: whoever sends tells by them whether a request may have arrived."""
+    """Names failures as ``AioHttpTransport`` does. By their names, callers decide whether a request may have arrived."""
     try:
         yield
     except aiohttp.ClientPayloadError as error:

@@ -48,7 +48,7 @@ _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "role": (forms.ROLE, lambda row: document_table.restored(role_table.roles_of(SCHEMAS), row)),
     "generation": (forms.GENERATION, generation_table._generation),
     "admission": (forms.ADMISSIONS, role_table._admitted),
-    "application": (forms.APPLICATION_LOCK, application_lock_table._readable_turn),
+    "application": (forms.APPLICATION_LOCK, application_lock_table._record),
     "waiting": (forms.QUEUED_MARKER, queued_marker_table._marker),
 }
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {

@@ -1,6 +1,6 @@
 """The store of application locks, on Table Storage. Satisfies ``LockStore`` of the kind ``application_secret``.
 
-A row is there while a worker holds the lock: one insert takes it, one delete releases it.
+While a worker holds the lock, its row is there. One insert takes the lock, and one delete releases it.
 """
 
 from __future__ import annotations
@@ -32,45 +32,37 @@ class TableApplicationLocks:
         self._ids = ids
 
     async def take(self, lock: LockRecord, *, former: LockRecord | None) -> LockRecord:
-        """One write; a read more when it fails, for it may be this very one, its first answer lost."""
+        """Makes one write. If that fails, makes one read: the row may be this very one, and the answer was lost."""
         write_id = self._ids.guid()
+        until = lock.until.isoformat()
+        row = _key(lock) | APPLICATION_LOCK.stamp | {"Holder": lock.holder, "Until": until, "Write": write_id}
         try:
-            return replace(lock, version=await self._write(_row(lock, write_id), former))
+            (version,) = await self._table.write([update(row, former.version if former else "")])
         except (LostRace, Uncertain):
             stored = await self._table.read(_PARTITION, lock.application_id)
             if stored is None or stored.get("Write") != write_id:
                 raise
-            return replace(lock, version=etag_of(stored))
+            version = etag_of(stored)
+        return replace(lock, version=version)
 
     async def get(self, application_id: ObjectId) -> LockRecord | None:
-        """One point read."""
+        """Makes one point read. A record that cannot be read has the last of all deadlines, and is over if it never changes."""
         row = await self._table.read(_PARTITION, application_id)
-        return _turn(application_id, row) if row is not None else None
+        if row is None:
+            return None
+        return readable(_record, row) or LockRecord(application_id, "", datetime.max.replace(tzinfo=UTC), etag_of(row))
 
     async def release(self, lock: LockRecord) -> None:
-        """One conditional delete."""
+        """Makes one conditional delete."""
         with suppress(LostRace):
             await self._table.write([delete(_key(lock), lock.version)])
-
-    async def _write(self, row: Row, former: LockRecord | None) -> str:
-        (version,) = await self._table.write([update(row, former.version if former else "")])
-        return version
 
 
 def _key(lock: LockRecord) -> dict[str, Any]:
     return {"PartitionKey": _PARTITION, "RowKey": lock.application_id}
 
 
-def _row(lock: LockRecord, write_id: str) -> dict[str, Any]:
-    return _key(lock) | APPLICATION_LOCK.stamp | {"Holder": lock.holder, "Until": lock.until.isoformat(), "Write": write_id}
-
-
-def _turn(application_id: ObjectId, row: Row) -> LockRecord:
-    """One that cannot be read has no deadline that this worker knows: it is over when it stays as it is."""
-    return readable(_readable_turn, row) or LockRecord(application_id, "", datetime.max.replace(tzinfo=UTC), etag_of(row))
-
-
-def _readable_turn(row: Row) -> LockRecord:
+def _record(row: Row) -> LockRecord:
     with APPLICATION_LOCK.reading(row):
         until = datetime.fromisoformat(row["Until"]).astimezone(UTC)
         return LockRecord(ObjectId(row["RowKey"]), str(row["Holder"]), until, etag_of(row))

@@ -1,4 +1,4 @@
-"""Where a reading of the audit trail goes on: a day, and what of it has been read. As a text it is the cursor."""
+"""The place at which a reading of the audit trail goes on: a day, and a place in that day. As a text it is the cursor."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _DRIFT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """In the partition of ``day``, behind the row ``key``, or where storage's own ``token`` says."""
+    """A place in the partition of ``day``: after the row ``key``, or at storage's own ``token``."""
 
     day: date
     key: str = ""
     token: Mapping[str, str] | None = None
 
     def __str__(self) -> str:
-        """The cursor."""
+        """Returns the cursor."""
         if self.token is None:
             return f"{partition(self.day)}.{self.key}"
         return f"{partition(self.day)}:{urlsafe_b64encode(json.dumps(dict(self.token)).encode()).decode()}"
 
 
 def partition(day: date) -> str:
-    """The partition in which a day's events lie."""
+    """Returns the partition of a day's events."""
     return f"{day.year:04d}{day.month:02d}{day.day:02d}"
 
 
 def after(row: Row) -> str:
-    """The cursor behind a row that was read."""
+    """Returns the cursor of the place after a row."""
     return f"{row['PartitionKey']}.{row['RowKey']}"
 
 
 def start(query: AuditQuery) -> Place:
-    """Where to begin. Raises ``Malformed`` for a cursor that is none, or that lies outside of the query's span.
+    """Returns the place to begin at. Raises ``Malformed`` if the cursor is none, or if it lies outside the query's span.
 
-    A span that is counted from now has moved on since the page before, by no more than a day.
+    A span that is counted from now has moved on since the page before, by at most a day.
     """
     since, until = query.since.date(), query.until.date()
     if not query.cursor:
@@ -68,7 +68,7 @@ def _read(cursor: str) -> Place | None:
 
 
 def _token(text: str | None) -> Mapping[str, str] | None:
-    """Storage's own, which may lack the row. Raises ``ValueError`` for another document."""
+    """Returns storage's own token, which may lack the row. Raises ``ValueError`` for another document."""
     if text is None:
         return None
     token = json.loads(urlsafe_b64decode(text))

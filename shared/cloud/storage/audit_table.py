@@ -1,6 +1,6 @@
 """The audit trail and the sweep's journal, on Table Storage. Satisfies ``Audit`` and ``RunHistory`` of ``shared.core.ports``.
 
-Events lie in partitions a day, in the order of time; nothing ever changes or deletes one.
+Each day has a partition, in which events lie in the order of time. Nothing changes or deletes an event.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BAD_REQUEST = 400
 _DAY = timedelta(days=1)
 _PARTITIONS = 31
 _SECONDS = 10.0
-"""How much one reading takes at most: it must not slow everybody down."""
+"""One reading takes at most so long: it must not slow other calls down."""
 _JOURNAL = ("journal", "sweep")
 _RECONCILED = ("journal", "reconcile")
 _COUNTED = ("journal", "count")
@@ -50,13 +50,13 @@ class TableAudit:
         self._clock = clock or SystemClock()
 
     async def record(self, event: AuditEvent) -> None:
-        """One insert."""
+        """Makes one insert."""
         await self._table.keep(_row(event, self._ids))
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
-        """Range reads, a day after the other, until the page is full, a month is read, or ten seconds are over.
+        """Makes range reads day by day, until the page is full, a month is read, or ten seconds are over.
 
-        So a page may be short, or empty, and have a cursor all the same: where the next one begins.
+        So a page that is short, or empty, may have a cursor to the next page all the same.
         """
         place, end = start(query), self._clock.monotonic() + _SECONDS
         found: list[Row] = []
@@ -98,26 +98,26 @@ class TableRunHistory:
         self._table = Table(service, name)
 
     async def noted(self) -> Noted:
-        """One range read."""
+        """Makes one range read."""
         rows = {row["RowKey"]: row async for row in self._table.scan(f"PartitionKey eq '{_JOURNAL[0]}'")}
         sweep, reconciliation, count = (rows.get(key) for _, key in (_JOURNAL, _RECONCILED, _COUNTED))
         overdue = readable(_overdue, sweep) if sweep is not None else None
         return Noted(_run(sweep), _run(reconciliation), _count(count), overdue or ())
 
     async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
-        """One write."""
+        """Makes one write."""
         await self._note(_JOURNAL, at, summary, Overdue=json.dumps(list(overdue)))
 
     async def last_sweep(self) -> Run | None:
-        """One point read."""
+        """Makes one point read."""
         return _run(await self._table.read(*_JOURNAL))
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
-        """One write."""
+        """Makes one write."""
         await self._note(_RECONCILED, at, summary)
 
     async def last_reconciliation(self) -> Run | None:
-        """One point read."""
+        """Makes one point read."""
         return _run(await self._table.read(*_RECONCILED))
 
     async def _note(self, place: tuple[str, str], at: datetime, summary: Mapping[str, int], **more: str) -> None:
@@ -125,24 +125,24 @@ class TableRunHistory:
         await self._table.write([put(row)])
 
     async def counted(self, count: Count) -> None:
-        """One write."""
+        """Makes one write."""
         listed = [[role, state, number] for (role, state), number in count.leases.items()]
         told = chunked("Leases", json.dumps(listed)) | chunked("Unreadable", json.dumps(count.unreadable))
         row = _key(_COUNTED) | COUNT.stamp | {"At": count.at.isoformat(), **told}
         await self._table.write([put(row)])
 
     async def last_count(self) -> Count | None:
-        """One point read."""
+        """Makes one point read."""
         return _count(await self._table.read(*_COUNTED))
 
     async def reachable(self) -> bool:
-        """One point read; raises ``Upstream`` when storage does not answer."""
+        """Makes one point read. Raises ``Upstream`` if storage does not answer."""
         await self._table.read(*_JOURNAL)
         return True
 
 
 def _run(row: Row | None) -> Run | None:
-    """Of one that cannot be read nothing is known: as if it had not run. The next run writes the row anew."""
+    """Returns the run in a row, or ``None`` if it cannot be read, as if there had been no run. The next run writes it anew."""
     return readable(_readable_run, row) if row is not None else None
 
 
@@ -154,12 +154,12 @@ def _readable_run(row: Row) -> Run:
 
 def _overdue(row: Row) -> tuple[LeaseId, ...]:
     with RUN.reading(row):
-        # Version 0.1 noted none.
+        # Version 0.1 noted no overdue leases.
         return tuple(LeaseId.parse(each) for each in json.loads(row.get("Overdue") or "[]"))
 
 
 def _count(row: Row | None) -> Count | None:
-    """As ``_run``: whoever needs a count counts."""
+    """As ``_run``. If there is no count, a caller that needs one counts."""
     return readable(_readable_count, row) if row is not None else None
 
 
@@ -206,7 +206,7 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
 
 
 def _event(row: Row) -> AuditEvent:
-    """One that cannot be read is told as such: nothing is missing from the trail unsaid."""
+    """Returns the event in a row. If it cannot be read, returns an event that says so: the trail hides no gap."""
     return readable(_readable_event, row) or AuditEvent(
         at=instant_of(str(row["RowKey"])),
         operation=_UNREADABLE,
@@ -219,22 +219,18 @@ def _event(row: Row) -> AuditEvent:
 
 def _readable_event(row: Row) -> AuditEvent:
     with AUDIT_EVENT.reading(row):
-        return _told(row)
-
-
-def _told(row: Row) -> AuditEvent:
-    return AuditEvent(
-        at=datetime.fromisoformat(row["At"]),
-        operation=row["Operation"],
-        outcome=Outcome(row["Outcome"]),
-        request_id=row.get("Request", ""),
-        code=row.get("Code", ""),
-        reason=row.get("Reason", ""),
-        caller=_caller(row) if "Caller" in row else None,
-        role=row.get("Role", ""),
-        lease=row.get("Lease", ""),
-        client_request_id=row.get("ClientRequest", ""),
-    )
+        return AuditEvent(
+            at=datetime.fromisoformat(row["At"]),
+            operation=row["Operation"],
+            outcome=Outcome(row["Outcome"]),
+            request_id=row.get("Request", ""),
+            code=row.get("Code", ""),
+            reason=row.get("Reason", ""),
+            caller=_caller(row) if "Caller" in row else None,
+            role=row.get("Role", ""),
+            lease=row.get("Lease", ""),
+            client_request_id=row.get("ClientRequest", ""),
+        )
 
 
 def _caller(row: Row) -> Caller:

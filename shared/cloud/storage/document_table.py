@@ -1,7 +1,7 @@
 """A store of documents of one type, on Table Storage. Satisfies ``shared.core.ports.documents.Documents``.
 
-All documents of a type share one partition of the table ``roles``: they are few, and listing them is one range read. A new type
-is a ``DocumentType`` and one line in the composition.
+All documents of a type share one partition of the table ``roles``. They are few, and listing them is one range read. A new
+type takes a ``DocumentType`` and one line in the composition.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from shared.core.ports.system import Ids
 
 @dataclass(frozen=True, slots=True)
 class DocumentType[T]:
-    """How documents of a type are kept: their partition, their names, and what is stored of one."""
+    """How documents of a type are stored: their partition, their names, and the JSON of each."""
 
     partition: str
     form: StoredType
     name_of: Callable[[T], str]
     store: Callable[[T], Any]
-    """As JSON."""
+    """Returns what ``json.dumps`` takes."""
     restore: Callable[[str, Any, str, int], T]
-    """The document from its name, what was stored (``None`` if it is damaged), its version and its form. Raises nothing."""
+    """Returns the document, given its name, what was stored (``None`` if that is damaged), its version and its form.
+
+    Raises nothing.
+    """
     with_version: Callable[[T, str], T]
 
 
@@ -44,17 +47,17 @@ class TableDocuments[T]:
         self._kept = kept
 
     async def get(self, name: str) -> T | None:
-        """One point read."""
+        """Makes one point read."""
         row = await self._table.read(self._kept.partition, name)
         return restored(self._kept, row) if row is not None else None
 
     async def list(self) -> tuple[T, ...]:
-        """One range read."""
+        """Makes one range read."""
         rows = self._table.scan(f"PartitionKey eq '{self._kept.partition}'")
         return tuple([restored(self._kept, row) async for row in rows])
 
     async def put(self, document: T, *, expected: Expect) -> T:
-        """One write; conditional unless anything may stand there."""
+        """Makes one write. It is conditional unless ``expected`` is ``ANY``."""
         write_id, name = self._ids.guid(), self._kept.name_of(document)
         row: dict[str, Any] = {
             "PartitionKey": self._kept.partition,
@@ -66,7 +69,7 @@ class TableDocuments[T]:
         try:
             (version,) = await self._table.write([_put(row, expected)])
         except (LostRace, Uncertain) as error:
-            # The write may be this very one, its first answer lost.
+            # The stored row may be this very one: the answer to the first write was lost.
             stored = await self._table.read(self._kept.partition, name)
             if stored is not None and stored.get("Write") == write_id:
                 return self._kept.with_version(document, etag_of(stored))
@@ -76,7 +79,7 @@ class TableDocuments[T]:
         return self._kept.with_version(document, version)
 
     async def delete(self, name: str, *, expected: Expect) -> bool:
-        """A read and a conditional delete."""
+        """Makes a read and a conditional delete."""
         row = await self._table.read(self._kept.partition, name)
         if row is None:
             return False
@@ -92,8 +95,12 @@ class TableDocuments[T]:
 
 
 def restored[T](of: DocumentType[T], row: Row) -> T:
-    """The document that a row holds. Raises nothing."""
-    return of.restore(str(row["RowKey"]), _document(row), etag_of(row), form_of(row))
+    """Returns the document in a row. Raises nothing: a damaged row must not keep other documents from being read."""
+    try:
+        stored = json.loads(joined("Document", row))
+    except (ValueError, RecursionError):
+        stored = None
+    return of.restore(str(row["RowKey"]), stored, etag_of(row), form_of(row))
 
 
 def _put(row: dict[str, Any], expected: Expect) -> Operation:
@@ -104,11 +111,3 @@ def _put(row: dict[str, Any], expected: Expect) -> Operation:
             return create(row)
         case Presence.ANY:
             return put(row)
-
-
-def _document(row: Row) -> Any:
-    """``None`` when it is damaged: nothing that concerns one document alone may keep the others from being read."""
-    try:
-        return json.loads(joined("Document", row))
-    except (ValueError, RecursionError):
-        return None

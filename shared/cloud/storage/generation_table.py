@@ -1,6 +1,6 @@
 """The store of roles' generations, on Table Storage. Satisfies ``shared.core.ports.Generations``.
 
-A row a role that was ever revoked, beside the roles and in a partition of their own: a role's deletion leaves it alone.
+Each role that was ever revoked has a row, in a partition beside the roles. The deletion of a role leaves the row.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from shared.core.names import RoleName
 
 _PARTITION = "generation"
 _TRIES = 5
-"""To raise it: only the note that an earlier rise is finished may come in between without raising it itself."""
+"""To raise the number. Of all other writes, only the note that an earlier rise is finished leaves the number as it is."""
 
 
 class TableGenerations:
@@ -32,31 +32,31 @@ class TableGenerations:
         self._table = Table(service, name)
 
     async def get(self, role: RoleName) -> Generation:
-        """One point read."""
+        """Makes one point read."""
         row = await self._table.read(_PARTITION, role)
         return _generation(row) if row is not None else Generation(role)
 
     async def all(self) -> Mapping[RoleName, Generation]:
-        """One range read."""
+        """Makes one range read."""
         found = [readable(_generation, row) async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'")]
         return {each.role: each for each in found if each is not None}
 
     async def advance(self, role: RoleName) -> Generation:
-        """A point read and a conditional write."""
+        """Makes a point read and a conditional write."""
         for _ in range(_TRIES):
             former = await self.get(role)
             raised = replace(former, number=former.number + 1)
             try:
                 return replace(raised, version=await self._write(raised))
             except (LostRace, Uncertain):
-                # Whoever has raised it since the read above, be it this very write, has done so within this call.
+                # If the number has risen since the read above, by this very write or another's, it has risen within this call.
                 stored = await self.get(role)
                 if stored.number > former.number:
                     return stored
         raise Uncertain(f"the generation of role {role} could not be raised")
 
     async def finish(self, generation: Generation) -> None:
-        """One conditional write."""
+        """Makes one conditional write."""
         with suppress(LostRace):
             await self._write(replace(generation, finished=generation.number))
 

@@ -1,7 +1,7 @@
-"""Bringing index rows that an older version has written, or left behind, into today's form.
+"""Brings index rows that an older version has written, or left behind, into today's form.
 
-Each lease's rows are changed by one transaction, which loses to whoever moves the lease: a death in between leaves the rest
-for the next run. Until a run has found nothing left to do, some leases have no row in the index of all.
+One transaction changes the rows of one lease. It fails if another worker moves the lease meanwhile. If this worker dies in
+between, the next run does the rest. Until a run has found nothing to do, some leases have no row in the index of all leases.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from shared.core.ports.leases import Leases
 from shared.resilience.tasks import all_of
 
 ALIGNED: Row = {"PartitionKey": "aligned", "RowKey": "leases", **ALIGNED_MARK.stamp}
-"""Stands there once every lease has today's rows: from the beginning in a table that this version has made."""
+"""This row is there once every lease has today's rows. A table that this version has made has it from the beginning."""
 _INDEXES = ("all_", "holder_", "past_", "role_")
 
 
 async def standing(table: Table, lease: Lease) -> tuple[str, ...]:
-    """The keys of the index rows that the lease has: known of today's form, else looked up, a point read each."""
+    """Returns the keys of the lease's index rows. For a lease of an older form, makes a point read for each key."""
     if lease.form >= FORM:
         return index_keys(lease)
     keys = every_index_key(lease)
@@ -38,14 +38,14 @@ async def standing(table: Table, lease: Lease) -> tuple[str, ...]:
 
 
 class Alignment:
-    """Of one table of leases."""
+    """The alignment of one table of leases."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._done = False
 
     async def is_done(self) -> bool:
-        """Whether every lease has today's rows. A point read, until it is so."""
+        """Returns whether every lease has today's rows. Makes a point read until that is so."""
         if not self._done:
             row = await self._table.read(ALIGNED["PartitionKey"], ALIGNED["RowKey"])
             self._done = row is not None and ALIGNED_MARK.knows(row)
@@ -64,9 +64,9 @@ class Alignment:
         return met
 
     async def _amiss(self, shard: str) -> list[tuple[LeaseId, frozenset[str]]]:
-        """The leases of a partition whose index rows are not what their own rows call for, and the keys of those rows.
+        """Returns the leases of a partition whose index rows are not those that the leases call for, and the rows' keys.
 
-        What a lease that cannot be read calls for is not known: its index rows stay as they are.
+        Nobody knows the rows that an unreadable lease calls for: its index rows stay as they are.
         """
         wanted: dict[LeaseId, frozenset[str]] = {}
         unreadable: set[LeaseId] = set()
@@ -88,14 +88,14 @@ class Alignment:
         try:
             lease = await leases.get(lease_id)
         except Unreadable:
-            return True  # there is nothing that this version could do
+            return True  # this version can do nothing for it
         with suppress(LostRace):
             if lease is None:
                 await self._table.write([delete({"PartitionKey": lease_id.shard, "RowKey": key}) for key in sorted(keys)])
                 return True
             former = replace(lease, form=1)
             if lease.form >= FORM and {*await standing(self._table, former)} == {*index_keys(lease)}:
-                return True  # it moved between the two looks
+                return True  # the lease moved between the two reads
             if not _is_in_hands(lease):
                 await leases.swap(lease, former=former)
                 return True
@@ -103,11 +103,11 @@ class Alignment:
 
 
 def _called_for(row: Row) -> frozenset[str]:
-    """The keys of the index rows that a lease's own row calls for: none, where an older version has written it."""
+    """Returns the keys of the index rows that a lease's own row calls for: none, if an older version has written the row."""
     told = read_told(row)
     return frozenset(index_keys(told)) if form_of(row) >= FORM else frozenset()
 
 
 def _is_in_hands(lease: Lease) -> bool:
-    """Whether a worker may be at it, which would lose: its own next write brings the rows into today's form."""
+    """Returns whether a worker may hold the lease and would lose a race. The worker's next write aligns the rows itself."""
     return lease.state in {State.PLANNED, State.ENDING} or lease.ending_held or lease.rotating_until is not None

@@ -1,7 +1,7 @@
-"""Whom leases have made, on Table Storage. Satisfies ``shared.core.ports.leased.LeasedPrincipals``.
+"""The principals that leases have made, on Table Storage. Satisfies ``shared.core.ports.leased.LeasedPrincipals``.
 
-A row ``minted_<id>`` for each object id and each application id, in table ``leases``, in the partition of the id's own hash:
-whoever calls brings the id and not the lease.
+Each object id and each application id has a row ``minted_<id>`` in the table ``leases``. The row lies in the partition of the
+id's own hash, because a caller shows the id and not the lease.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class TableLeasedPrincipals:
         self._table = Table(service, name)
 
     async def note(self, ids: Collection[ObjectId], lease_id: LeaseId) -> None:
-        """One write an id, side by side."""
+        """Makes one write an id, side by side."""
         rows = [_key(each) | LEASED_PRINCIPAL.stamp | {"LeaseId": lease_id} for each in ids]
         await all_of(*(self._table.write([put(row)]) for row in rows))
 
     async def find(self, ids: Collection[ObjectId]) -> LeaseId | None:
-        """One point read an id, side by side."""
+        """Makes one point read an id, side by side."""
         keys = [_key(each) for each in ids]
         rows = await all_of(*(self._table.read(key["PartitionKey"], key["RowKey"]) for key in keys))
-        # That there is a row says it all, whatever its form: one that does not name its lease keeps the principal out as well.
+        # Any row keeps the principal out, whatever its form, even if it does not name its lease.
         return next((LeaseId(str(row.get("LeaseId", ""))) for row in rows if row is not None), None)
 
     async def forget(self, ids: Collection[ObjectId]) -> None:
-        """One delete an id, side by side."""
+        """Makes one delete an id, side by side."""
         await all_of(*(self._delete(each) for each in ids))
 
     async def _delete(self, each: ObjectId) -> None:

@@ -1,4 +1,4 @@
-"""Which leases wait in the queue, on Table Storage. Satisfies ``shared.core.ports.QueuedMarkers``."""
+"""The markers of leases that wait in the queue, on Table Storage. Satisfies ``shared.core.ports.QueuedMarkers``."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _PARTITION = "waiting"
 
 
 class TableQueuedMarkers:
-    """See the module. A row a message, beside the sweep's journal: hundreds at most, and none at rest."""
+    """See the module. Each message has a row, beside the sweep's journal: hundreds at most, and none at rest."""
 
     def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
         self._table = Table(service, name)
 
     async def note(self, batch: Batch, until: datetime) -> None:
-        """One insert."""
+        """Makes one insert."""
         told = QUEUED_MARKER.stamp | {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
         await self._table.keep({"PartitionKey": _PARTITION, "RowKey": batch.id, **told})
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
-        """One range read, and a delete for each that has lapsed, or cannot be read: its leases are queued once more."""
+        """Makes one range read, and deletes each marker that has lapsed or cannot be read: its leases are queued once more."""
         found: set[LeaseId] = set()
         async for row in self._table.scan(f"PartitionKey eq '{_PARTITION}'"):
             marker = readable(_marker, row)
@@ -42,13 +42,13 @@ class TableQueuedMarkers:
         return frozenset(found)
 
     async def forget(self, batch_id: str) -> None:
-        """One delete."""
+        """Makes one delete."""
         with suppress(LostRace):
             await self._table.write([delete({"PartitionKey": _PARTITION, "RowKey": batch_id})])
 
 
 def _marker(row: Row) -> tuple[frozenset[LeaseId], datetime]:
-    """The leases that wait, and until when."""
+    """Returns the leases that wait, and the instant at which the marker lapses."""
     with QUEUED_MARKER.reading(row):
         leases = frozenset(LeaseId.parse(each) for each in json.loads(row["Leases"]))
         return leases, datetime.fromisoformat(row["Until"]).astimezone(UTC)

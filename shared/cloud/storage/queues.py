@@ -1,6 +1,6 @@
 """The queue of leases to be ended, on Azure Queue Storage. Satisfies ``shared.core.ports.Revocations``.
 
-The Functions host takes the messages from there itself; the broker only ever puts some in.
+The broker puts messages in. The Functions host takes them out.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from shared.cloud.storage.tables import translated
 from shared.core.message import QUEUE, WAITS, Batch, Message, write_message
 
 _HEAD_START = 2
-"""Seconds until a message can be taken, so that its ticket is written by then."""
+"""Seconds until a message can be taken: its marker is written by then."""
 _PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
-"""Seconds; left alone, the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
+"""Seconds. By default the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
 
 
 def connect(
@@ -32,9 +32,12 @@ def connect(
     transport: AsyncHttpTransport[Any, Any],
     retry_total: int = 3,
 ) -> QueueClient:
-    """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
+    """Returns a client for a connection string (the emulator's), or for an endpoint and an identity.
+
+    The client connects at its first call.
+    """
     options: dict[str, Any] = {
-        # As host.json says it: ``messageEncoding``.
+        # host.json has the same: ``messageEncoding``.
         "message_encode_policy": TextBase64EncodePolicy(),
         "transport": transport,
         "retry_total": retry_total,
@@ -54,19 +57,16 @@ class StorageRevocations:
         self._client = client
 
     async def send(self, message: Message) -> None:
-        """One request; makes the queue when it is that which is missing. Raises ``Upstream`` when storage fails."""
+        """Makes one request. If the queue is missing, makes the queue first. Raises ``Upstream`` if storage fails."""
         try:
             try:
                 await self._send(message)
             except ResourceNotFoundError:
-                await self._create()
+                with suppress(ResourceExistsError):
+                    await self._client.create_queue()
                 await self._send(message)
         except AzureError as error:
             raise translated(error, "queue storage") from error
-
-    async def _create(self) -> None:
-        with suppress(ResourceExistsError):
-            await self._client.create_queue()
 
     async def _send(self, message: Message) -> None:
         seconds = int(WAITS.total_seconds())

@@ -22,7 +22,7 @@ _ADMISSIONS = "admission"
 
 
 def roles_of(kinds: Kinds) -> DocumentType[Role]:
-    """How roles are kept that mint these kinds of credentials."""
+    """Returns how roles for these kinds of credentials are stored."""
     return DocumentType[Role](
         partition="role",
         form=ROLE,
@@ -34,18 +34,18 @@ def roles_of(kinds: Kinds) -> DocumentType[Role]:
 
 
 class TableRoles(TableDocuments[Role]):
-    """Roles as documents, and beside them who was admitted to each, in a partition of its own."""
+    """Roles as documents, and in a partition of their own the leases that were admitted to each role."""
 
     def __init__(self, service: TableServiceClient, ids: Ids, kinds: Kinds, name: str = "roles") -> None:
         super().__init__(service, ids, roles_of(kinds), name)
 
     async def admissions(self, role: RoleName) -> Admissions:
-        """One point read."""
+        """Makes one point read."""
         row = await self._table.read(_ADMISSIONS, role)
         return _admitted(row) if row is not None else Admissions()
 
     async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
-        """One write, conditional."""
+        """Makes one conditional write."""
         listed = chunked("Leases", json.dumps(sorted(leases)))
         row = {"PartitionKey": _ADMISSIONS, "RowKey": role, **ADMISSIONS.stamp, **listed}
         await self._table.write([update(row, former.version)])

@@ -1,7 +1,8 @@
-"""Which leases are stuck, in one partition: read whenever somebody asks how the broker is doing, and nearly always empty.
+"""An index of the leases that are stuck, in one partition. ``GET /status`` reads it; it is nearly always empty.
 
-A row there is a hint, and the lease itself is the truth. It is written before a lease becomes stuck and deleted after the lease
-has ended: a death in between leaves a hint too many, which the reconciliation removes, and never one too few.
+A row is a hint, and the lease itself is the truth. The hint is written before a lease becomes stuck, and deleted after the
+lease has ended. If the worker dies in between, there is a hint too many, which the reconciliation removes, and never one too
+few.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ _PARTITION = "stuck"
 
 
 class StuckIndex:
-    """Of one table of leases."""
+    """The index of one table of leases."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     async def note(self, lease_id: LeaseId) -> None:
-        """One write. Raises ``Upstream``."""
+        """Makes one write. Raises ``Upstream``."""
         await self._table.write([put({**_row(lease_id), **STUCK_HINT.stamp})])
 
     async def forget(self, lease_id: LeaseId) -> None:
-        """One delete. What cannot be deleted stays for the reconciliation."""
+        """Makes one delete. A hint that cannot be deleted stays for the reconciliation."""
         with suppress(LostRace, Upstream):
             await self._table.write([delete(_row(lease_id))])
 
     async def pages(self, size: int) -> AsyncIterator[list[LeaseId]]:
-        """The leases with a hint, the newest first, so many at a time. Raises ``Upstream``."""
+        """Yields the leases with a hint, the newest first, ``size`` at a time. Raises ``Upstream``."""
         async for rows, _ in self._table.pages(f"PartitionKey eq '{_PARTITION}'", select=["RowKey"], limit=size):
             yield [indexed_id(row["RowKey"]) for row in rows]
 

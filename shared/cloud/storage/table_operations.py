@@ -1,4 +1,4 @@
-"""What can be done to one row of Table Storage: an operation of a transaction, or a write of its own."""
+"""Operations on one row of Table Storage: each is a part of a transaction, or a write of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Final, Literal
 type Row = Mapping[str, Any]
 
 ANY: Final = "*"
-"""As ETag: whatever version there is, as long as there is one."""
+"""As an ETag: any version, as long as the row is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row's. ``method`` is the one of its request; ``etag`` the version that must stand, empty where it may be missing."""
+    """``method`` is that of the HTTP request. ``etag`` is the version that must be stored; empty, the row may be missing."""
 
     method: Literal["POST", "PUT", "DELETE"]
     row: Row
@@ -22,20 +22,20 @@ class Operation:
 
 
 def create(row: Row) -> Operation:
-    """The row, which must not be there."""
+    """Inserts the row, which must not be there."""
     return Operation("POST", row)
 
 
 def put(row: Row) -> Operation:
-    """The row, whether it is there or not. Its former properties go."""
+    """Writes the row, whether it is there or not. Its former properties go."""
     return Operation("PUT", row)
 
 
 def update(row: Row, etag: str) -> Operation:
-    """The row instead of that version of it; where that is empty, the row, which must not be there."""
+    """Replaces that version of the row. If ``etag`` is empty, inserts the row, which must not be there."""
     return Operation("PUT", row, etag) if etag else create(row)
 
 
 def delete(key: Row, etag: str = ANY) -> Operation:
-    """No row instead of that version of it, or of any."""
+    """Deletes that version of the row, or any."""
     return Operation("DELETE", key, etag)

@@ -1,8 +1,8 @@
-"""Table Storage's REST protocol, spoken over a client's own connections, without the layers of the client library above them.
+"""Table Storage's REST protocol, spoken over a client's own connections, past the other layers of the client library.
 
-Those take more than half of the processor's time that a read costs, and a listing makes sixteen; they write and read a
-transaction as a mail message, which took half of what an issue costs. What is not plainly answered here is asked again through
-the library, which repeats, waits and names what is wrong.
+Those layers take more than half of the processor time of a read, and a listing makes sixteen reads. They write and read a
+transaction as a mail message, which took half of the processor time of an issue. If an answer here is no plain success, the
+caller asks again through the library, which repeats, waits, and names the failure.
 https://learn.microsoft.com/rest/api/storageservices/table-service-rest-api
 """
 
@@ -34,38 +34,38 @@ from shared.core.errors import Unavailable
 
 type Entity = Mapping[str, Any]
 type Authorize = Callable[[str, str], Awaitable[str]]
-"""From a path and a date to the header ``Authorization``."""
+"""Given a path and a date, returns the header ``Authorization``."""
 
 _CLOCK, _IDS = SystemClock(), SystemIds()
 _OK, _ACCEPTED, _DONE, _NOT_FOUND = 200, 202, 204, 404
 _CONTINUED = {"PartitionKey": "x-ms-continuation-NextPartitionKey", "RowKey": "x-ms-continuation-NextRowKey"}
 _OF_STORAGE = ("odata.metadata", "odata.etag", "Timestamp")
-"""What an answer has beside a row's own properties."""
+"""Names in an answer that are no properties of the row's own."""
 NOT_THERE = frozenset({"ResourceNotFound", "EntityNotFound", "TableNotFound"})
-"""The codes of a 404 that is storage's own word on a row, or a table. Any other 404 says nothing of either.
+"""The codes with which storage itself says that a row or a table is not there. Any other 404 proves nothing.
 https://learn.microsoft.com/rest/api/storageservices/table-service-error-codes"""
 _PROTOCOL = {"Accept": "application/json;odata=minimalmetadata", "DataServiceVersion": "3.0"}
 _QUIET = {"Prefer": "return-no-content"}
-"""An insert would be answered with its row."""
+"""Without it, the answer to an insert would hold the row."""
 _PART = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 _ETAG = re.compile(rb"(?i)\r\netag: *([^\r\n]+)")
 
 
 class Found(dict[str, Any]):
-    """A row as the client library would give it: its own properties, and the version in ``metadata``."""
+    """A row as the client library returns it: its own properties, and the version in ``metadata``."""
 
     metadata: Mapping[str, str]
 
     @classmethod
     def of(cls, entity: Entity) -> Self:
-        """A row of an answer."""
+        """Returns a row of an answer."""
         found = cls((name, value) for name, value in entity.items() if name not in _OF_STORAGE)
         found.metadata = {"etag": str(entity.get("odata.etag", ""))}
         return found
 
 
 class Tables(TableServiceClient):
-    """The client library's, which keeps the connections that it is given for what goes past its layers as well."""
+    """The client library's client. It shows the connections that it was given, for calls past its layers."""
 
     def __init__(self, endpoint: str, *, transport: AsyncHttpTransport[Any, Any], **options: Any) -> None:
         super().__init__(endpoint, transport=transport, **options)
@@ -74,10 +74,10 @@ class Tables(TableServiceClient):
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Of one table."""
+    """Calls to one table."""
 
     service: str
-    """Its address."""
+    """The account's address."""
     table: str
     version: str
     transport: AsyncHttpTransport[Any, Any]
@@ -85,22 +85,28 @@ class Rest:
 
     @classmethod
     def of(cls, service: TableServiceClient, name: str) -> Self | None:
-        """Over the connections of a client; ``None`` for one that does not show them, or whose credential is not known here."""
+        """Returns the calls to a table over a client's connections.
+
+        Returns ``None`` if the client does not show its connections, or if its credential is of a kind not known here.
+        """
         if not isinstance(service, Tables) or (authorize := _authorizing(service.credential)) is None:
             return None
         return cls(service.url.rstrip("/"), name, service.api_version, service.connections, authorize)
 
     async def row(self, partition: str, row: str) -> tuple[bool, Found | None]:
-        """Whether it was answered, and the row, ``None`` where it or the table is not there. Raises ``Unavailable``."""
+        """Returns whether storage has answered, and the row: ``None`` if the row or the table is not there.
+
+        Raises ``Unavailable`` if the answer cannot be read.
+        """
         answered, answer = await self._get(self._at({"PartitionKey": partition, "RowKey": row}))
         return answered, Found.of(_object(answer)) if answer is not None else None
 
     async def page(
         self, condition: str, select: list[str] | None, limit: int, token: Mapping[str, str] | None
     ) -> tuple[bool, list[Found], Mapping[str, str] | None]:
-        """Whether it was answered, at most so many rows, and where the next begin; a table that is not there has none.
+        """Returns whether storage has answered, at most ``limit`` rows, and the token of the next page.
 
-        Raises ``Unavailable``.
+        A table that is not there has no rows. Raises ``Unavailable`` if the answer cannot be read.
         """
         wanted = f"$filter={quote(condition)}&$top={limit}" + (f"&$select={','.join(select)}" if select else "")
         following = "".join(f"&Next{name}={quote(value)}" for name, value in (token or {}).items() if value)
@@ -115,12 +121,15 @@ class Rest:
         return True, rows, {name: value for name, value in more.items() if value} or None
 
     async def write(self, operations: Sequence[Operation]) -> list[str] | None:
-        """One transaction. The rows' new ETags (of a deleted one, nothing), or ``None`` where storage has not done it.
+        """Makes one transaction. Returns the rows' new ETags (of a deleted row, none), or ``None`` if storage has not done it.
 
-        Raises ``AzureError`` where there was no answer, ``Unavailable`` where it cannot be read: it may have been done.
+        Raises ``AzureError`` if there is no answer, ``Unavailable`` if the answer cannot be read: storage may have done it.
         """
         if len(operations) == 1:
-            return await self._alone(operations[0])
+            (alone,) = operations
+            headers = {"Content-Type": "application/json", **_condition(alone)}
+            answer = await self._send(alone.method, self._target(alone), headers=headers, content=_json(alone))
+            return _told_of(operations, [answer.headers.get("ETag", "")]) if answer.status_code == _DONE else None
         batch, changes = f"batch_{_IDS.guid()}", f"changeset_{_IDS.guid()}"
         change_set = _multipart(changes, [self._part(each) for each in operations])
         whole = _multipart(batch, [f"Content-Type: multipart/mixed; boundary={changes}\r\n\r\n{change_set}"])
@@ -135,13 +144,8 @@ class Rest:
         versions = [found[1].decode() if (found := _ETAG.search(each)) else "" for each in told]
         return _told_of(operations, versions)
 
-    async def _alone(self, operation: Operation) -> list[str] | None:
-        headers = {"Content-Type": "application/json", **_condition(operation)}
-        answer = await self._send(operation.method, self._target(operation), headers=headers, content=_json(operation))
-        return _told_of([operation], [answer.headers.get("ETag", "")]) if answer.status_code == _DONE else None
-
     def _part(self, operation: Operation) -> str:
-        """A request within a transaction."""
+        """Returns a request within a transaction."""
         content = _json(operation)
         of_content = {"Content-Type": "application/json", "Content-Length": len(content)} if content else {}
         headers = {"x-ms-version": self.version, **_PROTOCOL, **_condition(operation), **of_content}
@@ -182,7 +186,7 @@ class Rest:
 
 
 def _told_of(operations: Sequence[Operation], versions: list[str]) -> list[str]:
-    """The versions, one of each row that is there now: without it the next write could not be conditional."""
+    """Returns the versions. Each row that is there now must have one, for the next write to be conditional."""
     if len(operations) != len(versions):
         raise _garbled()
     if not all(version or each.method == "DELETE" for each, version in zip(operations, versions, strict=True)):
@@ -198,7 +202,7 @@ def _object(answer: PlainAnswer) -> Mapping[str, Any]:
 
 
 def _garbled() -> Unavailable:
-    """A proxy's page, say. The library would raise anything at all."""
+    """For an answer that storage has not written: a proxy's page, for example. The library would raise anything at all."""
     return Unavailable("table storage: an answer that cannot be read", status=_OK)
 
 
@@ -217,7 +221,7 @@ def _condition(operation: Operation) -> dict[str, str]:
 
 
 def _json(operation: Operation) -> str:
-    """In ASCII. Texts, whole numbers and truth values need no type beside them; what is ``None`` is not kept."""
+    """Returns the row in ASCII. Texts, whole numbers and truth values need no type beside them. ``None`` is not stored."""
     if operation.method == "DELETE":
         return ""
     return json.dumps({name: value for name, value in operation.row.items() if value is not None})
@@ -225,7 +229,13 @@ def _json(operation: Operation) -> str:
 
 def _authorizing(credential: object) -> Authorize | None:
     if isinstance(credential, AzureNamedKeyCredential):
-        return _with_key(credential)
+
+        async def with_key(path: str, date: str) -> str:
+            """Shared Key Lite: https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key."""
+            account, key = credential.named_key
+            return _signed(account, key, path, date)
+
+        return with_key
     if get_token := getattr(credential, "get_token", None):
 
         async def with_token(_path: str, _date: str) -> str:
@@ -236,22 +246,9 @@ def _authorizing(credential: object) -> Authorize | None:
     return None
 
 
-def _with_key(credential: AzureNamedKeyCredential) -> Authorize:
-    """By Shared Key Lite.
-
-    https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
-    """
-
-    async def with_key(path: str, date: str) -> str:
-        account, key = credential.named_key
-        return _signed(account, key, path, date)
-
-    return with_key
-
-
 @lru_cache(maxsize=64)
 def _signed(account: str, key: str, path: str, date: str) -> str:
-    """Kept, because reads that are made together have the same path and date."""
+    """Returns a signature. It is cached, because reads that are made together have the same path and date."""
     signature = hmac.digest(b64decode(key), f"{date}\n/{account}{path}".encode(), sha256)
     return f"SharedKeyLite {account}:{b64encode(signature).decode()}"
 

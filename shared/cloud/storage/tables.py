@@ -1,8 +1,8 @@
-"""Azure Table Storage: one connection a worker, its failures as the broker's errors, tables made when they are first missed."""
+"""Azure Table Storage. Failures become the broker's errors. A table is made when it is first missed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from azure.core import MatchConditions
@@ -27,10 +27,10 @@ from shared.cloud.storage.table_rest import NOT_THERE, Rest, Tables
 from shared.core.errors import AlreadyExists, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 
 type Token = Mapping[str, str]
-"""Where a listing goes on."""
+"""The place at which a listing goes on."""
 
 CHUNK: Final = 30_000
-"""Characters a property: Table Storage takes 64 KiB of UTF-16 a string.
+"""Characters a property. Table Storage takes 64 KiB of UTF-16 a string.
 https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model"""
 _PAGE = 1000
 _OPTIONS: Final[dict[str, Any]] = {
@@ -38,10 +38,10 @@ _OPTIONS: Final[dict[str, Any]] = {
     "retry_backoff_factor": 0.2,
     "retry_backoff_max": 2,
 }
-"""Seconds and counts. A repeat of a write is recognised by its write id."""
+"""Seconds and counts. A repeated write is recognised by its write id."""
 _DEAD_CONNECTIONS = 2
-"""Times that a write is sent again when the kept connection that it took turns out dead; the SDK repeats no POST, and every
-write that inserts or is a transaction is one."""
+"""A write is sent again so many times if the kept connection that it took was dead. The SDK repeats no POST, and every insert
+and every transaction is a POST."""
 _READ_SECONDS = 20.0
 """Storage answers in milliseconds or is in trouble."""
 
@@ -53,7 +53,10 @@ def connect(
     credential: AsyncTokenCredential | None = None,
     transport: AsyncHttpTransport[Any, Any] | None = None,
 ) -> TableServiceClient:
-    """A client for a connection string (the emulator's), or for an endpoint with an identity. Connects at the first call."""
+    """Returns a client for a connection string (the emulator's), or for an endpoint and an identity.
+
+    The client connects at its first call.
+    """
     transport = transport or azure_transport(read_seconds=_READ_SECONDS)
     if connection_string:
         return Tables.from_connection_string(connection_string, transport=transport, **_OPTIONS)
@@ -63,17 +66,17 @@ def connect(
 
 
 class Table:
-    """One table. Every method raises ``Upstream`` when storage fails."""
+    """One table. Every method raises ``Upstream`` if storage fails."""
 
     def __init__(self, service: TableServiceClient, name: str, *, born: Sequence[Row] = ()) -> None:
-        """``born``: rows that the table begins with if it is made here."""
+        """``born``: the first rows of the table, if it is made here."""
         self._client: TableClient = service.get_table_client(name)
         self._name = name
         self._born = born
         self._rest = Rest.of(service, name)
 
     async def read(self, partition: str, row: str) -> Row | None:
-        """One row with its metadata (``etag_of``), ``None`` when it, or the table, is not there."""
+        """Returns one row with its metadata (``etag_of``), or ``None`` if the row or the table is not there."""
         if self._rest is not None:
             answered, found = await self._rest.row(partition, row)
             if answered:
@@ -86,62 +89,67 @@ class Table:
             raise translated(error) from error
 
     async def write(self, operations: Sequence[Operation]) -> list[str]:
-        """One transaction over one partition; gives the rows' new ETags. Raises ``LostRace`` when a condition fails, with
-        nothing written.
+        """Makes one transaction over one partition, and the table if it is missing. Returns the rows' new ETags.
+
+        Raises ``LostRace`` if a condition fails. Then nothing is written.
         """
-        return await self._made(lambda: self._write(operations))
+        try:
+            try:
+                return await self._sent(operations)
+            except HttpResponseError as error:
+                if _code(error) != TableErrorCode.TABLE_NOT_FOUND:
+                    raise
+            await self._create()
+            return await self._sent(operations)
+        except AzureError as error:
+            raise translated(error) from error
 
     async def keep(self, row: Row) -> None:
-        """Adds the row. One that is there already is this very one, its first answer lost; any other refusal is a failure."""
+        """Adds the row. If a row is there already, it is this very row, and the answer to its first write was lost.
+
+        Raises ``Unavailable`` if the row is refused and is not there.
+        """
         try:
             await self.write([create(row)])
         except LostRace as lost:
             if await self.read(row["PartitionKey"], row["RowKey"]) is None:
                 raise Unavailable("table storage: a row that was not kept") from lost
 
-    async def _write(self, operations: Sequence[Operation]) -> list[str]:
-        if self._rest is not None and (done := await self._rest.write(operations)) is not None:
-            return done
-        parts = await self._client.submit_transaction([_of_library(each) for each in operations])
-        return [str(part.get("etag", "")) for part in parts]
+    async def _sent(self, operations: Sequence[Operation]) -> list[str]:
+        """Sends the transaction, and sends it again if the kept connection that it took was dead."""
+        dead = 0
+        while True:
+            try:
+                if self._rest is not None and (done := await self._rest.write(operations)) is not None:
+                    return done
+                parts = await self._client.submit_transaction([_of_library(each) for each in operations])
+                return [str(part.get("etag", "")) for part in parts]
+            except ServiceRequestTimeoutError:
+                raise
+            except ServiceRequestError:
+                if dead == _DEAD_CONNECTIONS:
+                    raise
+                dead += 1
 
-    def scan(self, condition: str, *, select: list[str] | None = None, limit: int | None = None) -> AsyncIterator[Row]:
-        """Rows in the order of their keys, for an OData condition; fetches no more than ``limit`` a request."""
-        return self._scan(condition, select, limit or _PAGE)
-
-    async def _scan(self, condition: str, select: list[str] | None, limit: int) -> AsyncIterator[Row]:
-        async for rows, _ in self.pages(condition, select=select, limit=limit):
+    async def scan(self, condition: str, *, select: list[str] | None = None, limit: int | None = None) -> AsyncIterator[Row]:
+        """Yields the rows that match an OData condition, in the order of their keys. Reads at most ``limit`` a request."""
+        async for rows, _ in self.pages(condition, select=select, limit=limit or _PAGE):
             for row in rows:
                 yield row
 
     async def page(
         self, condition: str, *, select: list[str] | None, limit: int, token: Token | None = None
     ) -> tuple[list[Row], Token | None]:
-        """At most so many rows in the order of their keys, and the token behind them, ``None`` at the end.
+        """Returns at most ``limit`` rows in the order of their keys, and the token of the next page, ``None`` at the end.
 
-        A page may hold nothing and not be the last: storage looks at rows for five seconds a page, whatever it finds.
+        A page without rows need not be the last: storage reads rows for five seconds a page, whatever it finds.
         https://learn.microsoft.com/rest/api/storageservices/query-timeout-and-pagination
         """
         limit = min(limit, _PAGE)
         if self._rest is not None:
-            answered, found, following = await self._rest.page(condition, select, limit, token)
+            answered, rows, following = await self._rest.page(condition, select, limit, token)
             if answered:
-                return list(found), following
-        return await self._page(condition, select, limit, token)
-
-    async def pages(
-        self, condition: str, *, select: list[str] | None = None, limit: int, token: Token | None = None
-    ) -> AsyncIterator[tuple[list[Row], Token | None]]:
-        """The same page by page, each with the token behind it."""
-        while True:
-            rows, token = await self.page(condition, select=select, limit=limit, token=token)
-            yield rows, token
-            if token is None:
-                return
-
-    async def _page(
-        self, condition: str, select: list[str] | None, limit: int, token: Token | None
-    ) -> tuple[list[Row], Token | None]:
+                return list(rows), following
         found = self._client.query_entities(condition, select=select, results_per_page=limit)
         pages = found.by_page(continuation_token=dict(token) if token else None)  # type: ignore[arg-type]  # it is a dict here
         try:
@@ -152,18 +160,15 @@ class Table:
                 raise translated(error) from error
         return [], None
 
-    async def _made[T](self, write: Callable[[], Awaitable[T]]) -> T:
-        """The write's result, after making the table if that is what is missing."""
-        try:
-            try:
-                return await _sent(write)
-            except HttpResponseError as error:
-                if _code(error) != TableErrorCode.TABLE_NOT_FOUND:
-                    raise
-            await self._create()
-            return await _sent(write)
-        except AzureError as error:
-            raise translated(error) from error
+    async def pages(
+        self, condition: str, *, select: list[str] | None = None, limit: int, token: Token | None = None
+    ) -> AsyncIterator[tuple[list[Row], Token | None]]:
+        """Yields the pages, each with the token of the next."""
+        while True:
+            rows, token = await self.page(condition, select=select, limit=limit, token=token)
+            yield rows, token
+            if token is None:
+                return
 
     async def _create(self) -> None:
         try:
@@ -174,26 +179,15 @@ class Table:
             await self._client.upsert_entity(dict(row))
 
 
-async def _sent[T](write: Callable[[], Awaitable[T]]) -> T:
-    for _ in range(_DEAD_CONNECTIONS):
-        try:
-            return await write()
-        except ServiceRequestTimeoutError:
-            raise
-        except ServiceRequestError:
-            continue
-    return await write()
-
-
 def translated(error: AzureError, service: str = "table storage") -> Upstream | LostRace:
-    """Storage's failure as the broker's. By status and code, never by text."""
+    """Returns storage's failure as the broker's. Status and code decide, never the text."""
     if not isinstance(error, HttpResponseError) or error.status_code is None:
         return Unreachable(f"{service}: {error}")
     status, code = error.status_code, _code(error)
     if status == 412 or code in _RACES:  # noqa: PLR2004 - the HTTP status of a failed condition
         return LostRace(f"{service}: {code}")
     kinds: dict[int, type[Upstream]] = {404: Unavailable, 409: AlreadyExists, 429: Throttled, 503: Throttled}
-    # What failed although its status is none of a refusal could not be read.
+    # A failure whose status is no refusal's is an answer that could not be read.
     kind = kinds.get(status, Refused if status in range(400, 500) else Unavailable)
     return kind(f"{service}: {_said(error)}", status=status, azure_code=code)
 
@@ -207,12 +201,12 @@ _RACES = {
 
 
 def _is_not_there(error: AzureError) -> bool:
-    """Whether storage itself says that there is no such row, or no such table."""
+    """Returns whether storage itself says that there is no such row, or no such table."""
     return isinstance(error, ResourceNotFoundError) and _code(error) in NOT_THERE
 
 
 def _of_library(operation: Operation) -> tuple[str, Row, Mapping[str, Any]]:
-    # It takes ``str`` itself and none of its subclasses.
+    # The library takes ``str`` itself, and none of its subclasses.
     row = {name: str(value) if isinstance(value, str) else value for name, value in operation.row.items()}
     verb = {"POST": "create", "DELETE": "delete"}.get(operation.method) or ("update" if operation.etag else "upsert")
     options: dict[str, Any] = {"mode": UpdateMode.REPLACE} if operation.method == "PUT" else {}
@@ -222,7 +216,7 @@ def _of_library(operation: Operation) -> tuple[str, Row, Mapping[str, Any]]:
 
 
 def _code(error: HttpResponseError) -> str:
-    """From the SDK's own attribute, which transactions and some refusals have, or from the header that all the others have."""
+    """Returns the code in the SDK's attribute, which transactions and some refusals have, or in the header of all others."""
     headers = getattr(error.response, "headers", {})
     code = getattr(error, "error_code", None) or headers.get("x-ms-error-code") or ""
     return str(getattr(code, "value", code))
@@ -233,33 +227,33 @@ def _said(error: HttpResponseError) -> str:
 
 
 def etag_of(row: Row) -> str:
-    """The version of a row that was read."""
+    """Returns the version of a row that was read."""
     return str(getattr(row, "metadata")["etag"])  # noqa: B009 - the SDK's entity is a dict with an attribute
 
 
 def between(partition: str, prefix: str, *, after: str = "") -> str:
-    """The condition for the rows of a partition whose key begins with ``prefix``, those behind the key ``after`` only."""
+    """Returns the condition for the rows of a partition whose keys begin with ``prefix`` and come after ``after``."""
     start = f"RowKey gt '{after}'" if after else f"RowKey ge '{prefix}'"
     return f"PartitionKey eq '{partition}' and {start} and RowKey lt '{past(prefix)}'"
 
 
 def past(prefix: str) -> str:
-    """The least key that is greater than every key with this prefix."""
+    """Returns the least key that is greater than every key with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def quoted(text: str) -> str:
-    """A text as an OData literal."""
+    """Returns a text as an OData literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def chunked(name: str, text: str) -> dict[str, str]:
-    """A long text spread over numbered properties."""
+    """Spreads a long text over numbered properties."""
     return {f"{name}{index}": text[at : at + CHUNK] for index, at in enumerate(range(0, len(text), CHUNK))}
 
 
 def joined(name: str, row: Row) -> str:
-    """What ``chunked`` spread."""
+    """Returns the text that ``chunked`` has spread."""
     parts: list[str] = []
     while (part := row.get(f"{name}{len(parts)}")) is not None:
         parts.append(str(part))
