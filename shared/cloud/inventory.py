@@ -1,8 +1,9 @@
-"""The census of what leases may have left: lists from Microsoft Graph and Azure Resource Manager.
+"""Lists what leases may have left in Azure, from Microsoft Graph and Azure Resource Manager.
 
-Calls for one run, with pages of 999 in Graph: one for the broker's own object id; one for each page of objects that it owns, of
-applications in the recycle bin, and of service principals there; one for each existing application that a role names. In
-Resource Manager: one for each page of assignments at or above each scope that a role names.
+One run makes these calls to Graph: one for the broker's own object id; one for each page of objects that the broker owns, of
+applications in the recycle bin, and of service principals there; one for each existing application that a role names. A page
+has 999 objects. To Resource Manager, a run makes one call for each page of assignments at or above each scope that a role
+names.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from shared.core.ports.inventory import DirectoryObject, FoundApplication, Found
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 
 _PAGE: Final = 999
-"""The most that Graph gives: https://learn.microsoft.com/graph/paging."""
+"""The largest page of Graph's: https://learn.microsoft.com/graph/paging."""
 _GROUPS_AT_ONCE: Final = 20
 """https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups"""
 _PATIENCE: Final = 60.0
-"""Seconds for which one read is repeated: nobody waits for it."""
+"""Seconds for which one read is repeated. No caller waits for it."""
 _OWNED: Final = "id,appId,displayName,uniqueName,tags,createdDateTime,passwordCredentials"
 _BINNED: Final = {
     "application": "id,appId,displayName,uniqueName,tags,deletedDateTime",
@@ -33,7 +34,7 @@ _BINNED: Final = {
 
 
 class AzureLists:
-    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. Repeats reads while that may help."""
+    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. A read that may succeed is repeated."""
 
     def __init__(self, calls: GraphCalls, arm: Arm, client_id: ObjectId, retry: Retry) -> None:
         self._calls = calls
@@ -42,20 +43,20 @@ class AzureLists:
         self._retry = retry
 
     async def identity(self) -> ObjectId:
-        """One call."""
+        """Makes one call."""
         return object_id_in(await self._get(f"{self._own}?$select=id"), "id")
 
     async def owned(self) -> AsyncIterator[DirectoryObject]:
-        """https://learn.microsoft.com/graph/api/serviceprincipal-list-ownedobjects. A call a page."""
+        """Makes a call a page. https://learn.microsoft.com/graph/api/serviceprincipal-list-ownedobjects."""
         async for item in self._pages(f"{self._own}/ownedObjects?$select={_OWNED}&$top={_PAGE}"):
             kind = str(item.get("@odata.type", "")).rpartition(".")[2]
             if kind in _BINNED:
                 yield _object(kind, item, "createdDateTime")
 
     async def recycled(self) -> AsyncIterator[DirectoryObject]:
-        """https://learn.microsoft.com/graph/api/directory-deleteditems-list. A call a page, for each of the two kinds.
+        """Makes a call a page, for each of the two kinds. https://learn.microsoft.com/graph/api/directory-deleteditems-list.
 
-        The documents ask for ``Application.Read.All``: without it Graph may refuse.
+        By its documents, Graph may refuse without the permission ``Application.Read.All``.
         """
         for kind, names in _BINNED.items():
             path = f"/directory/deletedItems/microsoft.graph.{kind}?$select={names}&$top={_PAGE}"
@@ -63,7 +64,7 @@ class AzureLists:
                 yield _object(kind, item, "deletedDateTime")
 
     async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
-        """One call."""
+        """Makes one call."""
         try:
             held = _listed(await self._get(f"/applications/{application}?$select=passwordCredentials"), "passwordCredentials")
         except Absent:
@@ -74,14 +75,14 @@ class AzureLists:
         )
 
     async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
-        """A call a page."""
+        """Makes a call a page."""
         try:
             return await self._retry.call(lambda: self._arm.assigned_at(scope), on=SAFE_TO_REPEAT, deadline=self._soon())
         except Absent:
             return ()
 
     async def definition(self, definition_id: str) -> Definition:
-        """One call."""
+        """Makes one call."""
         return await self._retry.call(lambda: self._arm.definition(definition_id), on=SAFE_TO_REPEAT, deadline=self._soon())
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
@@ -89,7 +90,7 @@ class AzureLists:
         return await self._retry.call(lambda: self._arm.descendants(scope), on=SAFE_TO_REPEAT, deadline=self._soon())
 
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
-        """A call for each 20 groups. Of no groups for a principal that is not there."""
+        """Makes a call for each 20 groups. Returns no groups if the principal is not there."""
         found: list[str] = []
         path = f"/servicePrincipals/{principal}/checkMemberGroups"
         for first in range(0, len(among), _GROUPS_AT_ONCE):
@@ -102,7 +103,7 @@ class AzureLists:
         return tuple(group for group in among if group in found)
 
     async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
-        """Two calls."""
+        """Makes two calls."""
         try:
             found = await self._get(f"/applications/{application}?$select=passwordCredentials")
             secrets = _listed(found, "passwordCredentials")
@@ -120,7 +121,7 @@ class AzureLists:
             following = self._following(document)
 
     def _following(self, document: Mapping[str, Any]) -> str | None:
-        """The path of the next page. It must be Graph's own: the token goes there."""
+        """Returns the path of the next page. The page must be Graph's own, because the token goes there."""
         link = document.get("@odata.nextLink")
         if link is None:
             return None
@@ -155,7 +156,7 @@ def _listed(document: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
 
 
 def _held(document: Mapping[str, Any], field: str) -> list[Any]:
-    """A list in an answer: without one, nobody knows what there is."""
+    """Returns a list in an answer. Raises ``Unavailable`` if there is none: then nobody knows what there is."""
     found = document.get(field)
     if not isinstance(found, list):
         raise Unavailable(f"the answer lists no {field}")

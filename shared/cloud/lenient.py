@@ -1,4 +1,4 @@
-"""Reading rows of which some may be unreadable: one bad row does not keep the others from being read."""
+"""Reads rows of which some may be unreadable: one bad row does not keep the others from being read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def readable[T](read: Callable[[Row], T], row: Row) -> T | None:
-    """What ``read`` makes of the row; ``None``, and a line in the log, when that raises ``Unreadable``."""
+    """Returns what ``read`` makes of the row. If that raises ``Unreadable``, writes a log line and returns ``None``."""
     try:
         return read(row)
     except Unreadable as unreadable:

@@ -1,4 +1,4 @@
-"""The machine's clock and chance. Nothing else in the broker reads the one or draws the other."""
+"""The machine's clock and random numbers. Nothing else in the broker reads the clock or draws a random number."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ class SystemClock:
     """Satisfies ``Clock``."""
 
     def now(self) -> datetime:
-        """The wall clock, in UTC, cut to the millisecond."""
+        """Returns the wall clock's instant in UTC, cut to the millisecond."""
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
-        """Seconds since some instant; never jumps."""
+        """Returns the seconds since some instant. They never jump."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Lets others work meanwhile."""
+        """Sleeps, and lets other tasks work."""
         await asyncio.sleep(seconds)
 
 
 class SystemIds:
-    """Satisfies ``Ids``. All of it comes from the operating system's generator: a lease's id must not be guessable."""
+    """Satisfies ``Ids``. All randomness is the operating system's: nobody must be able to guess a lease's id."""
 
     def ulid(self, now: datetime) -> str:
-        """48 bits of milliseconds and 80 of chance, in lower-case Crockford base 32 (https://github.com/ulid/spec)."""
+        """Returns 48 bits of milliseconds and 80 random bits, in lower-case Crockford base 32 (https://github.com/ulid/spec)."""
         number = (now - _EPOCH) // _MILLISECOND << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(_ULID_LENGTH)))
 
     def guid(self) -> str:
-        """A random GUID (version 4)."""
+        """Returns a random GUID (version 4)."""
         return str(UUID(int=secrets.randbits(128), version=4))
 
     def jitter(self) -> float:
-        """A number in [0, 1)."""
+        """Returns a random number in [0, 1)."""
         return secrets.randbelow(_JITTER_STEPS) / _JITTER_STEPS

@@ -1,4 +1,4 @@
-"""How a refusal of Azure's becomes one of the broker's own errors: by status and error code, never by message text."""
+"""Turns Azure's refusals into the broker's own errors. Status and error code decide, never the text of the message."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shared.core.errors import Throttled, Unavailable, Upstream
 
 _LONGEST_TEXT = 500
 _LONGEST_WAIT = 3600.0
-"""Seconds. Azure has not been seen to ask for more than some minutes; a mistake must not keep the broker still for days."""
+"""Seconds. Azure asks for some minutes at most. A mistake of Azure's must not stop the broker for days."""
 _SECONDS = re.compile(r"\s*-?\d{1,9}(\.\d+)?\s*(,\s*-?\d{1,9}(\.\d+)?\s*)*", re.ASCII)
 _UNAVAILABLE = 503
 
 
 def parsed(text: str | bytes) -> Any:
-    """The JSON document of an answer's body; ``None`` where it is none, as a proxy's page."""
+    """Returns the JSON document in an answer's body, or ``None`` if there is none: in a proxy's page, for example."""
     try:
         return json.loads(text)
     except ValueError:
@@ -30,7 +30,7 @@ def parsed(text: str | bytes) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What an answer says that is no success. ``finer`` are the codes within ``details``; the text is for the log alone."""
+    """The content of an answer without success. ``finer`` are the codes within ``details``. ``text`` is for the log alone."""
 
     status: int
     code: str = ""
@@ -41,7 +41,7 @@ class Refusal:
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: Any) -> Refusal:
-        """From an answer whose body, parsed, is in the shape that Graph and Azure Resource Manager share, or is not."""
+        """Reads an answer. ``body`` is the parsed body, if possible in the shape that Graph and Resource Manager share."""
         error = body.get("error") if isinstance(body, dict) else None
         error = error if isinstance(error, dict) else {}
         details = error.get("details")
@@ -55,17 +55,16 @@ class Refusal:
         )
 
     def as_error(self, known: Codes, statuses: Statuses = NOT_FOUND_IS_ABSENT) -> Upstream:
-        """The error to raise. ``known`` and ``statuses`` are the service's tables in ``shared.core.azure_codes``."""
+        """Returns the error to raise. ``known`` and ``statuses`` are the service's tables in ``shared.core.azure_codes``."""
         kind = meaning(self.status, (self.code, *self.finer), known, statuses)
         postponed = kind is Unavailable and self.status == _UNAVAILABLE and self.retry_after is not None
-        return self._throttled() if kind is Throttled or postponed else self.as_a(kind)
+        if kind is Throttled or postponed:
+            return Throttled(self._cause(), status=self.status, azure_code=self.code, retry_after=self.retry_after)
+        return self.as_a(kind)
 
     def as_a[Kind: Upstream](self, kind: type[Kind]) -> Kind:
-        """An error of this kind that carries status, code, and for the log the text."""
+        """Returns an error of this kind with the status and the code, and with the text for the log."""
         return kind(self._cause(), status=self.status, azure_code=self.code)
-
-    def _throttled(self) -> Throttled:
-        return Throttled(self._cause(), status=self.status, azure_code=self.code, retry_after=self.retry_after)
 
     def _cause(self) -> str:
         finer = f" [{', '.join(self.finer)}]" if self.finer else ""
@@ -74,11 +73,10 @@ class Refusal:
 
 
 def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After``: seconds, or a date (RFC 9110, 10.2.3), counted from the answer's own ``Date``.
+    """Returns the seconds in ``Retry-After``, an hour at most. A date (RFC 9110, 10.2.3) counts from the answer's ``Date``.
 
-    Graph has been seen to send fractions of seconds (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877) and
-    lists (https://github.com/microsoftgraph/msgraph-sdk-python/issues/1159): of those the longest counts. Never more than
-    an hour.
+    Graph also sends fractions of seconds (https://github.com/microsoftgraph/microsoft-graph-docs/issues/3877) and lists
+    (https://github.com/microsoftgraph/msgraph-sdk-python/issues/1159). Of a list, the longest time counts.
     """
     value = headers.get("retry-after") or headers.get("Retry-After") or ""
     if _SECONDS.fullmatch(value):

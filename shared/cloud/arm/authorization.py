@@ -44,8 +44,8 @@ _FORBIDDEN = 403
 class Arm:
     """Satisfies ``Authorization``. ``endpoint`` is the cloud's, such as ``https://management.azure.com``.
 
-    Any method may raise ``Upstream``; each makes one call, and a list one a page. The SDK is told not to retry: that belongs
-    to ``shared.resilience.retry``. (Below it, aiohttp sends a request again if the kept connection that it took was dead.)
+    Any method may raise ``Upstream``. Each makes one call, and a list makes one a page. The SDK does not retry:
+    ``shared.resilience.retry`` decides on that. (aiohttp sends a request again if the kept connection that it took was dead.)
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Arm:
         origin = self._origin = endpoint.rstrip("/")
         self._client = AuthorizationManagementClient(
             credential,
-            subscription_id="",  # in the path of no operation that is used here
+            subscription_id="",  # no operation that is used here has it in its path
             base_url=origin,
             credential_scopes=[f"{origin}/.default"],
             transport=Repeating(credential, f"{origin}/.default").over(transport),
@@ -75,14 +75,14 @@ class Arm:
         condition: str | None,
         description: str | None = None,
     ) -> None:
-        """Makes the assignment; one of the same name for the same principal is success.
+        """Makes the assignment. If there is one of the same name for the same principal, that is success.
 
-        Raises ``AlreadyExists`` when the same assignment exists under another name.
+        Raises ``AlreadyExists`` if the same assignment exists under another name.
         """
         wanted = RoleAssignmentCreateParameters(
             role_definition_id=definition_id,
             principal_id=principal,
-            # Without it Azure asks the directory, which may not know a fresh principal for minutes (PrincipalNotFound).
+            # Without it, Azure asks the directory, which may not know a fresh principal for minutes (PrincipalNotFound).
             principal_type="ServicePrincipal",
             condition=condition,
             condition_version=_CONDITION_VERSION if condition is not None else None,
@@ -92,16 +92,16 @@ class Arm:
             await self._client.role_assignments.create(on_the_wire(assignment.scope), assignment.name, wanted)
 
     async def unassign(self, assignment: Assignment) -> None:
-        """Deletes it. Raises ``Absent`` when it (204), or its scope (404), is gone; ``Locked`` when a lock protects it.
+        """Deletes the assignment. If Azure forbids that, makes a second call: the assignment may be gone all the same.
 
-        A second call when it is forbidden: it may be gone all the same.
+        Raises ``Absent`` if the assignment (204) or its scope (404) is gone, ``Locked`` if a lock protects it.
         """
         try:
             with _upstream():
                 deleted = await self._client.role_assignments.delete(on_the_wire(assignment.scope), assignment.name)
         except Refused as refused:
-            # Where the broker's grant has a condition on the assignment to be deleted, deleting one that is gone is forbidden:
-            # nothing is there that could meet the condition.
+            # If the broker's grant has a condition on the assignment to be deleted, Azure forbids the deletion of one that is
+            # gone: there is nothing that could meet the condition.
             if refused.status == _FORBIDDEN and not await self._is_assigned(assignment):
                 raise Absent(refused.cause, status=refused.status, azure_code=refused.azure_code) from refused
             raise
@@ -117,47 +117,47 @@ class Arm:
         return True
 
     async def assigned_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
-        """The assignments at exactly this scope. Azure lists those above it as well."""
+        """Returns the assignments at exactly this scope. Azure lists those above it as well."""
         listed = self._client.role_assignments.list_for_scope(on_the_wire(scope), filter="atScope()")
         with _upstream():
             return tuple([_found(each) async for each in listed if str(each.scope).casefold() == scope.key])
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
-        """The role definitions with this name, in any case, that can be assigned at the scope."""
+        """Returns the role definitions with this name, in any case, that can be assigned at the scope."""
         quoted = role_name.replace("'", "''")
         found = self._client.role_definitions.list(on_the_wire(scope), filter=f"roleName eq '{quoted}'")
         with _upstream():
-            # As the service itself compares.
+            # Azure compares names without regard to case, too.
             return tuple(
                 [_definition(each) async for each in found if (each.role_name or "").casefold() == role_name.casefold()]
             )
 
     async def definition_names_at(self, scope: Scope) -> tuple[str, ...]:
-        """The names of all role definitions that can be assigned at the scope: several hundred. A call a page."""
+        """Returns the names of all role definitions that can be assigned at the scope: several hundred. Makes a call a page."""
         found = self._client.role_definitions.list(on_the_wire(scope))
         with _upstream():
             return tuple([each.role_name async for each in found if each.role_name])
 
     async def definition(self, definition_id: str) -> Definition:
-        """The role definition with this full id. Raises ``Absent``."""
+        """Returns the role definition with this full id. Raises ``Absent``."""
         with _upstream():
             return _definition(await self._client.role_definitions.get_by_id(on_the_wire(definition_id)))
 
     async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
-        """What the broker itself may do there. A call a page."""
+        """Returns what the broker itself may do there. Makes a call a page."""
         path = f"/{on_the_wire(scope)}/providers/Microsoft.Authorization/permissions?api-version={_PERMISSIONS}"
         return tuple([_permission(each) async for each in self._listed(path)])
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
-        """The ids, in lower case, of all that the management group holds, directly or not. A call a page.
+        """Returns the ids, in lower case, of all that the management group holds, directly or not. Makes a call a page.
 
-        Those are subscriptions and management groups.
+        It holds subscriptions and management groups.
         """
         path = f"/{on_the_wire(scope)}/descendants?api-version={_MANAGEMENT_GROUPS}"
         return frozenset([held async for each in self._listed(path) if (held := _descendant(each))])
 
     async def _listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """The items of a list that the SDK's own methods do not reach."""
+        """Yields the items of a list that the SDK has no method for."""
         following: str | None = path
         while following is not None:
             with _upstream():
@@ -171,7 +171,7 @@ class Arm:
             following = self._following(document.get("nextLink"))
 
     def _following(self, link: object) -> str | None:
-        """The path of the next page. It must be Resource Manager's own: the token goes there."""
+        """Returns the path of the next page. The page must be Resource Manager's own, because the token goes there."""
         if not link:
             return None
         if not str(link).startswith(f"{self._origin}/"):

@@ -1,4 +1,4 @@
-"""The step of Resource Manager's client at which every call waits for its budget, whichever operation makes it."""
+"""The step in Resource Manager's client at which every call waits for its rate limiter."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SERVER_ERROR = 500
 
 
 class ArmRateLimit(AsyncHTTPPolicy[Any, Any]):
-    """Raises ``Throttled`` for a call that is not sent; looks at each answer for being told to wait."""
+    """Raises ``Throttled`` if a call cannot be sent in time. If an answer asks to wait, the rate limiter hears of it."""
 
     def __init__(self, limiters: RateLimiters) -> None:
         super().__init__()
         self._limiters = limiters
 
     async def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """See the class."""
+        """Sends one request, when the rate limiter permits it."""
         asked = request.http_request
         limiter = self._limiters.of_arm(asked.method, urlsplit(asked.url).path)
         permit = await limiter.acquire()

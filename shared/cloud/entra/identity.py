@@ -1,8 +1,8 @@
-"""The broker's own identity: a managed identity, named by its client id, and the tokens that it holds.
+"""The broker's own identity: a managed identity, named by its client id, and its tokens.
 
-azure-identity keeps tokens but asks once for every caller that meets an empty cache, and once again for each when a token is
-half-way through its life. ``HeldTokens`` asks once for all, and renews behind their backs. A token may be good by its dates and
-refused all the same, when the key that signed it was withdrawn: it is replaced as soon as a service says so (``replace``).
+azure-identity caches tokens. But if the cache is empty, or a token is half-way through its life, it asks once for each caller.
+``HeldTokens`` asks once for all callers, and renews tokens in the background. If the key that signed a token was withdrawn,
+services refuse the token although it has not expired. It is replaced as soon as a service refuses it (``replace``).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import AioHttpTransport
 
 _MARGIN = 300.0
-"""Seconds before its end at which a token is no longer handed out: a call takes time, and clocks differ."""
+"""A token is not handed out in its last seconds: a call takes time, and clocks differ."""
 _RENEWAL_PAUSE = 30.0
 """Seconds between attempts to renew a token that still works."""
 _ANEW = "{}"
-"""Claims that ask for nothing: azure-identity looks for no token in its cache when it is given any."""
+"""Claims that ask for nothing. If azure-identity is given any claims, it does not look in its cache."""
 _BEING_UPDATED = (404, 410)
-"""How the machine's endpoint answers meanwhile:
+"""The machine's endpoint answers so while it is updated:
 https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#error-handling"""
 _RETRIES = 2
-"""Azure's endpoint on the machine itself is allowed a hiccup; the rest of the patience is the broker's own."""
+"""For Azure's endpoint on the machine itself. Further repeats are the broker's decision."""
 
 
 def broker_credential(client_id: str, *, transport: AioHttpTransport, clock: Clock) -> HeldTokens:
-    """The managed identity with this client id, wherever Functions offers it. Nothing else is tried.
+    """Returns the managed identity with this client id, and tries nothing else.
 
     (``DefaultAzureCredential`` would: it could find a developer's own login.)
     """
@@ -56,12 +56,12 @@ class _Held:
     renew_at: float = 0.0
     end: float = 0.0
     withdrawn: str = ""
-    """The token that was refused last; the endpoint or azure-identity may still have it."""
+    """The token that was refused last. The endpoint or azure-identity may still return it."""
     replaced_at: float = -_RENEWAL_PAUSE
     taken: bool = False
-    """Whether a service has taken the token since it replaced another."""
+    """Whether a service has accepted the token since it replaced another."""
     refused_since: datetime | None = None
-    """Since when services have refused a token that was fresh."""
+    """The instant since which services have refused a fresh token."""
 
 
 class HeldTokens:
@@ -80,10 +80,10 @@ class HeldTokens:
         *scopes: str,
         claims: str | None = None,
         tenant_id: str | None = None,
-        enable_cae: bool = False,  # noqa: ARG002 - part of the protocol; a managed identity has no use for it
+        enable_cae: bool = False,  # noqa: ARG002 - part of the protocol, and of no use to a managed identity
         **_: Any,
     ) -> AccessToken:
-        """A token that lasts for five minutes at least. ``claims`` (a challenge's) asks for a fresh one."""
+        """Returns a token that lasts for five minutes at least. With ``claims`` (a challenge's), asks for a fresh one."""
         if claims is not None:
             return await self._ask(scopes, claims=claims, tenant_id=tenant_id)
         held = self._of(scopes)
@@ -96,9 +96,9 @@ class HeldTokens:
         return held.token
 
     async def replace(self, refused: str, *scopes: str) -> str | None:
-        """Another token for these scopes, after a service has answered 401 to ``refused``.
+        """Returns another token for these scopes, after a service has answered 401 to ``refused``.
 
-        ``None`` when there is none to try: the one that was asked for last is refused as well, and was so a moment ago.
+        Returns ``None`` if there is no other to try: the token that was asked for last was refused a moment ago.
         """
         held, now = self._of(scopes), self._clock.now()
         if held.token is not None:
@@ -115,19 +115,19 @@ class HeldTokens:
         return fresh
 
     def was_taken(self, token: str, *scopes: str) -> None:
-        """Notes that a service has answered something else than 401."""
+        """Notes that a service has not answered 401 to this token."""
         held = self._held.get(scopes)
         if held is not None and held.token is not None and held.token.token == token:
             held.taken, held.refused_since = True, None
 
     @property
     def refused(self) -> Mapping[str, datetime]:
-        """The services that refuse the identity, by the scopes of their tokens, and since when."""
+        """The scopes of the services that refuse the identity, each with the instant since which it does."""
         since = {" ".join(scopes): held.refused_since for scopes, held in self._held.items()}
         return {scope: at for scope, at in since.items() if at is not None}
 
     async def close(self) -> None:
-        """Closes what the credential holds."""
+        """Closes the credential."""
         await self._credential.close()
 
     async def __aenter__(self) -> Self:
@@ -148,7 +148,7 @@ class HeldTokens:
         anew = held.withdrawn != ""
         token = await (self._ask(scopes, claims=_ANEW) if anew else self._ask(scopes))
         if not anew and token.token == held.withdrawn:
-            # It was refused while this was under way.
+            # The token was refused while this one was asked for.
             token = await self._ask(scopes, claims=_ANEW)
         now = self._clock.now().timestamp()
         held.token = token
@@ -164,19 +164,14 @@ class HeldTokens:
 
 
 def token_failure(error: AzureError) -> LeaseholdError:
-    """What it means that a managed identity got no token. Nothing has reached the service that the token was for."""
+    """Returns the error to raise if a managed identity got no token. The service that the token was for has heard nothing."""
     answered = _answer_behind(error)
-    if answered is not None and answered.status_code is not None:
-        return _by_answer(answered, answered.status_code)
-    if _is_silence(error) or _is_silence(error.__cause__):
-        return Unreachable(f"no token: {error.message}")
-    return Misconfigured(f"no token: {error.message}")
-
-
-def _by_answer(error: HttpResponseError, status: int) -> LeaseholdError:
-    cause = f"no token: {error.message}"
+    if answered is None or answered.status_code is None:
+        silent = _is_silence(error) or _is_silence(error.__cause__)
+        return (Unreachable if silent else Misconfigured)(f"no token: {error.message}")
+    cause, status = f"no token: {answered.message}", answered.status_code
     if status == 429:  # noqa: PLR2004 - Too Many Requests
-        return Throttled(cause, status=status, retry_after=seconds_to_wait(getattr(error.response, "headers", {})))
+        return Throttled(cause, status=status, retry_after=seconds_to_wait(getattr(answered.response, "headers", {})))
     if status >= 500 or status in _BEING_UPDATED:  # noqa: PLR2004 - a server's error
         return Unavailable(cause, status=status)
     return Misconfigured(cause)

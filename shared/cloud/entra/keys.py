@@ -1,7 +1,7 @@
-"""A tenant's issuers and signing keys, as Entra ID publishes them: read, kept, and read again when they are old or amiss.
+"""A tenant's issuers and signing keys, as Entra ID publishes them. They are kept, and read again when they are old.
 
-Rules of https://learn.microsoft.com/entra/identity-platform/signing-key-rollover: several keys are valid at once, their order
-means nothing, they may change at any time, and an unknown key id is a reason to look again, but seldom.
+By https://learn.microsoft.com/entra/identity-platform/signing-key-rollover, several keys are valid at once, their order means
+nothing, and they may change at any time. An unknown key id is a reason to read the keys again, but rarely.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from shared.resilience.single_flight import SingleFlight
 from shared.resilience.tasks import all_of
 
 _METADATA = ("/.well-known/openid-configuration", "/v2.0/.well-known/openid-configuration")
-"""Of version 1 and version 2 tokens. Which of them a caller brings is the broker's application registration's choice."""
+"""For tokens of version 1 and version 2. The broker's application registration decides which of them callers get."""
 _SHORTEST_KEY = 2048
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-"""Seconds for a request: a caller waits for it when there are no keys yet."""
+"""Seconds for a request. While there are no keys, a caller waits for it."""
 
 type Why = Literal["issuer", "key"]
 
 
 class Unknown(Exception):
-    """The tenant has no such issuer, or that issuer no such key."""
+    """The tenant has no such issuer, or the issuer has no such key."""
 
     def __init__(self, what: Why) -> None:
         super().__init__(what)
@@ -45,22 +45,22 @@ class KeyPolicy:
     """Ages in seconds."""
 
     fresh: float = 3600.0
-    """Keys younger than this are not read again unless one is missing."""
+    """Younger keys are not read again unless one is missing."""
     usable: float = 25 * 3600.0
-    """Older ones are not trusted any more, even if Entra ID cannot be reached."""
+    """Older keys are not trusted, even if Entra ID cannot be reached."""
     pause: float = 10.0
-    """Between two readings for the sake of a missing key, whoever asks for whichever."""
+    """Between two readings for missing keys, whichever keys are missing."""
     longest_pause: float = 300.0
-    """A key id that a reading did not bring causes the next one after ``pause``, then after twice that, and so on to this."""
+    """If a key id stays missing, it causes another reading after ``pause``, then after twice that, and so on up to this."""
     most_missing: int = 256
-    """Missing key ids that are remembered; then the one asked for longest ago is forgotten."""
+    """So many missing key ids are remembered. Then the one that was asked for longest ago is forgotten."""
     pause_after_failure: float = 10.0
-    """A reading that failed is not repeated before this, as long as there are keys to go on with."""
+    """While there are usable keys, a reading that failed is not repeated before this."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Miss:
-    """When a reading was last begun for a key id, and how long it may not cause another."""
+    """When a key id last caused a reading, and for how long it may not cause another."""
 
     at: float
     pause: float
@@ -82,7 +82,7 @@ class TenantKeys:
     _published: Published | None = None
     _read_at: float = 0.0
     _looked_at: float = -math.inf
-    """When a reading was last begun for the sake of a missing key."""
+    """When a missing key last caused a reading."""
     _missing: dict[str, _Miss] = field(default_factory=dict)
     _failure: Upstream | None = None
     _failed_at: float = 0.0
@@ -92,7 +92,7 @@ class TenantKeys:
         self._reading = SingleFlight(self._read, f"reading the keys of tenant {self.tenant}")
 
     async def find(self, issuer: str, kid: str) -> RSAPublicKey:
-        """The key by which this issuer signs. Raises ``Unknown``, and ``Upstream`` when that cannot be told."""
+        """Returns the key with which this issuer signs. Raises ``Unknown``, or ``Upstream`` if the keys cannot be read."""
         published = self._usable()
         if published is None:
             await self._reading.outcome()
@@ -117,18 +117,15 @@ class TenantKeys:
         return any(kid in keys for keys in (self._published or {}).values())
 
     async def _look_for(self, kid: str) -> None:
-        """Reads the keys again, unless that was done a moment ago, or has not brought this key lately."""
+        """Reads the keys again, unless they were read a moment ago, or this key was looked for in vain a while ago."""
+        now, miss = self.clock.monotonic(), self._missing.get(kid)
         if self._reading.is_under_way:
             await self._reading.outcome()
         elif self._failure is not None and self._failed_lately():
             raise self._failure.with_traceback(None)
-        elif self._may_look_for(kid):
+        elif now - self._looked_at >= self.policy.pause and (miss is None or now - miss.at >= miss.pause):
             self._note_look(kid)
             await self._reading.outcome()
-
-    def _may_look_for(self, kid: str) -> bool:
-        now, miss = self.clock.monotonic(), self._missing.get(kid)
-        return now - self._looked_at >= self.policy.pause and (miss is None or now - miss.at >= miss.pause)
 
     def _note_look(self, kid: str) -> None:
         former = self._missing.pop(kid, None)
@@ -165,7 +162,7 @@ class TenantKeys:
         return published
 
     async def _issuer(self, path: str) -> tuple[str, str]:
-        """An issuer, and where its keys are."""
+        """Returns an issuer, and the address of its keys."""
         metadata = await self._document(f"{self.authority}/{self.tenant}{path}")
         issuer, address = metadata.get("issuer"), metadata.get("jwks_uri")
         if not isinstance(issuer, str) or self.tenant not in issuer.split("/"):
@@ -193,13 +190,13 @@ class TenantKeys:
         return {kid: key for kid, key in found if isinstance(kid, str) and key is not None}
 
     def _is_ours(self, entry: dict[str, Any], issuers: frozenset[str]) -> bool:
-        """Keys may say for which issuer they are: one of personal accounts must not vouch for a tenant's."""
+        """Returns whether a key may be used here. A key may name its issuer: a personal account's is no tenant's."""
         issuer = entry.get("issuer")
         return issuer is None or (isinstance(issuer, str) and issuer.replace("{tenantid}", self.tenant) in issuers)
 
 
 def _signing_key(entry: dict[str, Any]) -> RSAPublicKey | None:
-    """The public key in a JSON Web Key; ``None`` when it is no RSA key of at least 2048 bits that signs with RS256."""
+    """Returns the public key in a JSON Web Key, or ``None`` if it is no RSA key of at least 2048 bits that signs with RS256."""
     signs = entry.get("kty") == "RSA" and entry.get("use", "sig") == "sig" and entry.get("alg", "RS256") == "RS256"
     if not signs:
         return None

@@ -17,8 +17,8 @@ from shared.core.secret import Secret
 
 _ROUNDS = 2
 _TRIES = 10
-"""A round: so many sign-ins one after the other, ended by its first no. One success proves nothing: the next call may meet a
-replica that has not heard of the application (AADSTS700016), and three in a row were wrong for most fresh secrets."""
+"""Sign-ins in a row that make a round. The first refusal ends the round. One success proves nothing: the next call may meet a
+replica that does not know the application yet (AADSTS700016). Most fresh secrets are refused after three successes in a row."""
 _PAUSE = 2.0
 _OK = 200
 _TOO_MANY = 429
@@ -29,16 +29,16 @@ _HOPELESS = _CONDITIONAL_ACCESS | {
     *(7000112, 7000222),  # the application is disabled, the secret has expired
     *(700222, 700226, 700229, 700231, 700236, 7002138),  # assertions that no application takes
 }
-"""AADSTS codes that do not pass by themselves. Every other refusal of something fresh does: the codes "should never be used by
-the client" and change. https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+"""AADSTS codes that stay. Any other refusal of a fresh secret may pass by itself. The codes "should never be used by the
+client" and change. https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenProbe:
-    """Satisfies ``Probe``. ``authority`` is Entra's address, ``scope`` what a token is asked for.
+    """Satisfies ``Probe``. ``authority`` is Entra's address. ``scope`` is the scope of the tokens that it asks for.
 
-    Every try opens a connection and closes it, so that the next may meet another of Entra's front ends: ``client`` is to keep
-    none. The tokens are thrown away.
+    Every try opens a connection and closes it, so that the next try may meet another of Entra's front ends. So ``client`` must
+    keep no connections. The tokens are thrown away.
     """
 
     client: httpx.AsyncClient
@@ -48,10 +48,10 @@ class TokenProbe:
     scope: str
 
     async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
-        """Whether Entra takes it in two whole rounds of ten before ``deadline``. Raises nothing: a probe decides nothing.
+        """Returns whether Entra accepts the secret in two whole rounds of ten before ``deadline``. Raises nothing.
 
-        Two seconds after a no the first round begins again, two seconds after the first whole one the second. The probing stops
-        at the first refusal that does not pass by itself, whose code goes to the log.
+        Two seconds after a refusal, the first round begins again. Two seconds after the first whole round, the second begins.
+        At a refusal that stays, the probing ends, and the code goes to the log.
         """
         rounds = 0
         while True:
@@ -65,7 +65,7 @@ class TokenProbe:
                 return False
 
     async def _round(self, client_id: ObjectId, secret: Secret, deadline: float) -> _Outcome:
-        """Ten tries. One that is neither taken nor refused says nothing, and is made again."""
+        """Makes ten tries. A try that is neither accepted nor refused does not count, and is made again."""
         good = 0
         while good < _TRIES:
             if self.clock.monotonic() >= deadline:
@@ -82,7 +82,7 @@ class TokenProbe:
         return _Outcome.WHOLE
 
     async def _rest(self, seconds: float, deadline: float) -> bool:
-        """Whether there is time for another try after that pause."""
+        """Sleeps, and returns ``True``, if there is time for another try after that pause."""
         if self.clock.monotonic() + seconds >= deadline:
             return False
         await self.clock.sleep(seconds)
@@ -105,7 +105,7 @@ class TokenProbe:
 
 
 class _Outcome(Enum):
-    """Of one round. It is over for good when there is no time or no hope."""
+    """The outcome of one round. ``OVER`` ends the probing: there is no time, or no hope."""
 
     WHOLE = auto()
     BROKEN = auto()
@@ -114,7 +114,7 @@ class _Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """Of one try; none of the three when Entra has said neither yes nor no."""
+    """The outcome of one try. If Entra has said neither yes nor no, none of the three is true."""
 
     good: bool = False
     refused: bool = False
@@ -124,7 +124,7 @@ class _Verdict:
 
 def _judge(answer: httpx.Response, client_id: ObjectId) -> _Verdict:
     if answer.status_code == _OK:
-        # Whatever stands between may answer in Entra's place.
+        # A proxy may answer in Entra's place.
         return _Verdict(good=isinstance(_told(answer).get("access_token"), str))
     if answer.status_code == _TOO_MANY or answer.status_code >= _SERVER_ERROR:
         return _Verdict(retry_after=seconds_to_wait(answer.headers) or 0.0)

@@ -1,7 +1,7 @@
-"""Reads a token's parts before anything of them is verified, and takes one spelling of each token alone.
+"""Reads a token's parts before they are verified, and accepts only one spelling of each token.
 
-Decoders are lenient: padding, foreign characters and spare bits would make other texts of one signed token, each with a
-fingerprint of its own; a name that appears twice is read differently by different parsers.
+Decoders are lenient. With padding, foreign characters and spare bits, one signed token could be written as several texts, each
+with a fingerprint of its own. And if a name appears twice, different parsers read different values.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ type Claims = Mapping[str, Any]
 
 
 class Unreadable(ValueError):
-    """It is no JSON Web Token in compact form (RFC 7519), or not the one spelling of one."""
+    """The text is no JSON Web Token in compact form (RFC 7519), or not the one spelling of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """What a token says of itself. Its signature has not been looked at."""
+    """The content of a token whose signature has not been checked."""
 
     header: Claims
     claims: Claims
 
 
 def read(token: str) -> UnverifiedToken:
-    """Raises ``Unreadable``."""
+    """Reads a token. Raises ``Unreadable``."""
     parts = token.split(".") if len(token) <= LONGEST else []
     if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature: RFC 7515, 7.1
         raise Unreadable
@@ -39,7 +39,7 @@ def read(token: str) -> UnverifiedToken:
 
 
 def _octets(part: str) -> bytes:
-    """What the part encodes, if it is the only text that does (RFC 4648, 3.5; RFC 7515, 2: no padding)."""
+    """Decodes a part, if it is the only text for its octets (RFC 4648, 3.5; RFC 7515, 2: no padding)."""
     try:
         octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError as wrong:
@@ -52,7 +52,7 @@ def _octets(part: str) -> bytes:
 def _object(octets: bytes) -> Claims:
     try:
         found = json.loads(octets.decode(), object_pairs_hook=_without_repeats)
-        # Half a surrogate pair is JSON and no text.
+        # Half a surrogate pair is valid JSON and no valid text.
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as wrong:
         raise Unreadable from wrong

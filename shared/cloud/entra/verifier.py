@@ -1,7 +1,7 @@
-"""Verifies Entra ID access tokens: from the text that a caller sent to the ``Caller`` that the broker decides about.
+"""Verifies Entra ID access tokens: turns the text that a caller has sent into a ``Caller``.
 
-Claims and their meaning: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference. What has not been
-verified is called so until its signature has been checked.
+Claims and their meaning: https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference. Until the signature
+has been checked, the names of variables say ``unverified``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from shared.core.secret import Secret
 
 _ALGORITHM = "RS256"
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
-"""What a bearer token's ``typ`` may be, in any case (RFC 7519, 5.1; RFC 9068, 2.1): a proof-of-possession token has another."""
+"""The types of bearer tokens, in any case (RFC 7519, 5.1; RFC 9068, 2.1). A proof-of-possession token has another ``typ``."""
 _SCOPE = "access"
-"""The one scope of the broker's API. A token in a user's name carries it, so the user's consent was for this API."""
+"""The one scope of the broker's API. A user's token has it if the user has consented to this API."""
 _LONGEST_NAME = 128
 _LONGEST_KID = 256
 """Entra ID's have 27 to 43 characters."""
@@ -67,9 +67,9 @@ _SIGNATURE_ONLY: Options = {
 class EntraVerifier:
     """Satisfies ``Verifier``.
 
-    ``authority`` is Entra ID's address, such as ``https://login.microsoftonline.com``; ``tenants`` are those whose tokens are
-    taken, the broker's own first; ``audiences`` what their ``aud`` may be: the broker's client id (version 2) and its
-    identifier URI (version 1).
+    ``authority`` is Entra ID's address, such as ``https://login.microsoftonline.com``. ``tenants`` are the tenants whose tokens
+    are accepted, the broker's own first. ``audiences`` are the values that ``aud`` may have: the broker's client id
+    (version 2) and its identifier URI (version 1).
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class EntraVerifier:
         self._clock = clock
 
     async def verify(self, token: str) -> Caller:
-        """Raises ``Unauthenticated`` for a token that is not good, ``Upstream`` when the keys cannot be had."""
+        """Returns the caller. Raises ``Unauthenticated`` if the token is not good, ``Upstream`` if the keys cannot be read."""
         unverified = _read_unverified(token)
         kid = _kid_of_unverified(unverified.header)
         tenant = self._tenant(unverified.claims)
@@ -128,7 +128,7 @@ def _read_unverified(token: str) -> unverified_token.UnverifiedToken:
 
 
 def _kid_of_unverified(header: Claims) -> str:
-    """The id of the key that the token says it is signed by, once its header is one that could be good."""
+    """Returns the id of the key that the header names. Raises ``Unauthenticated`` if the header cannot be good."""
     kid = _text(header, "kid")
     if header.get("alg") != _ALGORITHM or not kid or len(kid) > _LONGEST_KID:
         _refuse(_NOT_SIGNED)
@@ -145,7 +145,7 @@ def _check_signature(token: str, key: RSAPublicKey) -> None:
 
 
 def _check_unbound(claims: Claims) -> None:
-    """RFC 7800: whoever presents a token with ``cnf`` has to prove a key, which nobody asks for here."""
+    """By RFC 7800, a caller with a ``cnf`` in its token has to prove that it holds a key. The broker cannot ask for that."""
     if "cnf" in claims:
         _refuse(_BOUND)
 
@@ -162,7 +162,7 @@ def _check_lifetime(claims: Claims, now: float) -> None:
 
 
 def _instant(claims: Claims, name: str) -> float | None:
-    """POSIX seconds, a fraction allowed; ``None`` when the claim is absent. Anything else is refused."""
+    """Returns POSIX seconds, perhaps with a fraction, or ``None`` if the claim is absent. Refuses anything else."""
     if name not in claims:
         return None
     value = claims[name]
@@ -188,7 +188,7 @@ def _caller(claims: Claims, tenant: ObjectId, fingerprint: str) -> Caller:
 
 
 def _kind(claims: Claims) -> CallerType:
-    """Only a user's token has scopes; without them it is an application's, and says so where it says anything."""
+    """Only a user's token has scopes. A token without scopes is an application's, and its ``idtyp``, if any, says so."""
     scopes = _text(claims, "scp")
     if scopes is not None:
         return CallerType.USER if _SCOPE in scopes.split(" ") else _refuse(_NO_SCOPE)
@@ -196,7 +196,7 @@ def _kind(claims: Claims) -> CallerType:
 
 
 def _object_id(claims: Claims) -> ObjectId:
-    """``oid``. ``sub`` never stands in for it: a user's differs from client to client."""
+    """Returns ``oid``. ``sub`` never replaces it: a user has another ``sub`` for each client."""
     try:
         return ObjectId.parse(_text(claims, "oid") or "")
     except Unparsable as wrong:
@@ -204,7 +204,7 @@ def _object_id(claims: Claims) -> ObjectId:
 
 
 def _client_id(claims: Claims) -> ObjectId:
-    """``appid`` of version 1, ``azp`` of version 2: an ID token has neither."""
+    """Returns ``appid`` (version 1) or ``azp`` (version 2). An ID token has neither."""
     named = [text for claim in ("appid", "azp") if (text := _text(claims, claim)) is not None]
     try:
         clients = {ObjectId.parse(each) for each in named}
@@ -216,7 +216,7 @@ def _client_id(claims: Claims) -> ObjectId:
 
 
 def _name(claims: Claims) -> str | None:
-    """For people who read the audit trail; nothing is decided by it."""
+    """Returns a name for readers of the audit trail. Nothing is decided by it."""
     names = (_text(claims, claim) for claim in _NAME_CLAIMS)
     printable = ("".join(filter(str.isprintable, name))[:_LONGEST_NAME] for name in names if name)
     return next((name for name in printable if name), None)
@@ -228,7 +228,7 @@ def _roles(claims: Claims) -> frozenset[str]:
 
 
 def _text(claims: Claims, name: str) -> str | None:
-    """A claim of the wrong type counts as absent."""
+    """Returns a claim. A claim of another type counts as absent."""
     value = claims.get(name)
     return value if isinstance(value, str) else None
 
