@@ -1,4 +1,4 @@
-"""A turn at changing an application, as the store keeps it and issuers speak of it."""
+"""The record of a lock on an application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.core.names import ObjectId
 
 @dataclass(frozen=True, slots=True)
 class LockRecord:
-    """That ``holder`` changes the application now. ``version`` is the stored row's ETag, empty before it is stored."""
+    """``holder`` may change the application now. ``version`` is the stored row's ETag; empty before it is stored."""
 
     application_id: ObjectId
     holder: str

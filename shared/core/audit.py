@@ -10,18 +10,18 @@ from shared.core.caller import Caller
 
 
 class Outcome(StrEnum):
-    """How it went."""
+    """The outcome of an operation."""
 
     DONE = "done"
     REFUSED = "refused"
-    """The caller's doing: nothing was changed."""
+    """The broker has refused the caller. Nothing was changed."""
     FAILED = "failed"
-    """Azure's or the broker's doing."""
+    """Azure or the broker has failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Who did what, when, with what outcome. Holds no secret and no token: only the token's fingerprint."""
+    """An event: caller, operation, time, outcome. It holds no secret and no token, only the token's fingerprint."""
 
     at: datetime
     operation: str
@@ -35,4 +35,4 @@ class AuditEvent:
     role: str = ""
     lease: str = ""
     client_request_id: str = ""
-    """What the caller called the request. Nothing goes by it: anybody may send any."""
+    """The caller's own id for the request. Nothing is decided by it: anybody may send any id."""

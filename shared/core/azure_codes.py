@@ -1,4 +1,4 @@
-"""What Azure's error codes mean, and so what becomes of a call that was refused: by status and code, never by message text.
+"""What Azure's error codes mean. Status and code decide on a refused call, never the text of the message.
 
 ``docs/problems.md`` shows these tables to operators.
 """
@@ -34,7 +34,7 @@ _TOO_MANY = 429
 _SERVER_ERROR = 500
 
 NOT_FOUND_IS_ABSENT: Final[Statuses] = {_NOT_FOUND: Absent}
-"""What a status means to a service of which no more is known."""
+"""The meaning of a status, if no more is known of the service."""
 
 RESOURCE_MANAGER: Final[Codes] = {
     "ResourceGroupNotFound": Absent,
@@ -52,8 +52,8 @@ RESOURCE_MANAGER: Final[Codes] = {
 https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors."""
 
 RESOURCE_MANAGER_STATUSES: Final[Statuses] = {_NOT_FOUND: OutOfReach}
-"""Of answers without a code from the table. A 404 proves an absence only where its code says what is absent: a subscription
-that the broker has lost, and a management group that it may not see, are "not found" as well."""
+"""For answers whose code is not in the table. A 404 proves an absence only if its code names what is absent. Resource Manager
+also answers 404 for a subscription that the broker has lost, and for a management group that it may not see."""
 
 GRAPH: Final[Codes] = {
     "Directory_ConcurrencyViolation": ConcurrentChange,
@@ -66,17 +66,13 @@ GRAPH: Final[Codes] = {
 """https://learn.microsoft.com/graph/errors. Codes within ``details`` count as well."""
 
 GRAPH_STATUSES: Final[Statuses] = {**NOT_FOUND_IS_ABSENT, _CONFLICT: AlreadyExists}
-"""As ``RESOURCE_MANAGER_STATUSES``: the directory is one, and the broker sees all of it."""
+"""As ``RESOURCE_MANAGER_STATUSES``. But here a 404 proves an absence: the broker sees all of its one directory."""
 
 
 def meaning(status: int, codes: Iterable[str], known: Codes, statuses: Statuses) -> type[Upstream]:
-    """What a refusal means: being throttled first, then the first code that is known, then the status."""
+    """Returns the error that a refusal means. 429 decides first, then the first known code, then the status."""
     if status == _TOO_MANY:
         return Throttled
-    told = next((known[code] for code in codes if code in known), None)
-    return told or statuses.get(status) or _by_status(status)
-
-
-def _by_status(status: int) -> type[Upstream]:
     definite = _CLIENT_ERROR <= status < _SERVER_ERROR and status != _REQUEST_TIMEOUT
-    return Refused if definite else Unavailable
+    by_code = next((known[code] for code in codes if code in known), None)
+    return by_code or statuses.get(status) or (Refused if definite else Unavailable)

@@ -13,10 +13,9 @@ MAX_AZURE_ROLES = 32
 
 @dataclass(frozen=True, slots=True)
 class AzureRole:
-    """An assignment as a role's document asks for it.
+    """An assignment that a role's document asks for, by ``role_name`` or by ``role_id``.
 
-    It was written with a ``role_name`` or a ``role_id``; ``definition_id`` is the full resource id that it came down to when
-    the role was written, so that issuing looks nothing up.
+    ``definition_id`` is the definition's full resource id, looked up when the role was written: issuing looks nothing up.
     """
 
     scope: Scope
@@ -25,14 +24,14 @@ class AzureRole:
     condition: str | None = None
     definition_id: str = ""
     powers: Powers | None = None
-    """What the definition allowed when it was last read; ``None`` in roles that were stored before that was kept."""
+    """What the definition allowed when it was last read; ``None`` if an older version has stored the role without it."""
     gone: bool = False
-    """Whether the definition was not there any more when it was last looked for."""
+    """Whether the definition was gone when it was last looked for."""
     reaches_protected: bool = False
-    """Whether the scope reached what is protected by what management groups held when that was last looked at."""
+    """Whether the scope reached a protected one, by what management groups held when that was last looked at."""
 
 
 def common_subscription(scopes: Iterable[Scope]) -> ObjectId | None:
-    """The subscription in which all of them lie; ``None`` when they lie in several or in none."""
+    """Returns the subscription of all scopes, or ``None`` if they lie in several subscriptions or in none."""
     found = {scope.subscription_id for scope in scopes}
     return found.pop() if len(found) == 1 else None

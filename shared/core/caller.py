@@ -12,7 +12,7 @@ AUDITOR = "Leasehold.Auditor"
 
 
 class CallerType(StrEnum):
-    """Who is behind a token."""
+    """The kind of identity behind a token."""
 
     APPLICATION = "application"
     USER = "user"
@@ -20,10 +20,10 @@ class CallerType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Exists only when a token has been verified: nobody else makes one.
+    """A verified caller: only the verification of a token makes one.
 
-    ``app_id`` is the client that asked for the token; for an application it is the caller itself, for a user it is the
-    program that the user signed in with.
+    ``app_id`` is the client that has asked for the token. If the caller is an application, that is the caller itself. If it is
+    a user, that is the program with which the user has signed in.
     """
 
     object_id: ObjectId
@@ -34,14 +34,14 @@ class Caller:
     name: str | None = None
     app_roles: frozenset[str] = frozenset()
     at_home: bool = True
-    """Whether its tenant is the broker's own: in any other, that one's administrators hand app roles out."""
+    """Whether its tenant is the broker's own. In another tenant, other administrators give app roles."""
 
     @property
     def is_admin(self) -> bool:
-        """Holds the Entra app role that has everything."""
+        """Whether it holds the Entra app role that may do everything."""
         return self.at_home and ADMIN in self.app_roles
 
     @property
     def is_auditor(self) -> bool:
-        """Holds an Entra app role that may read leases, status and the audit trail."""
+        """Whether it holds an Entra app role that may read leases, status and the audit trail."""
         return self.is_admin or (self.at_home and AUDITOR in self.app_roles)

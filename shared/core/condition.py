@@ -1,4 +1,4 @@
-"""Whether a text can be the condition of a role assignment: its form alone. Which attributes there are Azure decides.
+"""Checks the form of a text that is to be the condition of a role assignment. Azure decides which attributes there are.
 
 Language: https://learn.microsoft.com/azure/role-based-access-control/conditions-format. A condition is made of comparisons,
 ``ActionMatches{'..'}``, ``SubOperationMatches{'..'}``, ``Exists @..[..]``, joined by ``AND``, ``OR``, ``NOT``, parentheses.
@@ -31,11 +31,11 @@ _OPERATOR = re.compile(
 )
 _JOINS: Final = {"and", "or", "&&", "||"}
 _DEEPEST: Final = 32
-"""Parentheses and negations within one another; nobody writes so many, and a parser must not be led on for ever."""
+"""Parentheses and negations within one another. Nobody writes so many, and a parser must come to an end."""
 
 
 def condition(text: str) -> str:
-    """The text itself. Raises ``Unparsable`` when Azure could not read it as a condition."""
+    """Returns the text itself. Raises ``Unparsable`` if Azure could not read it as a condition."""
     if not text.strip():
         raise Unparsable("a condition is not blank: leave it out where there is none")
     reading = _Reading([*_tokens(text), ("end", "the end")])
@@ -106,7 +106,7 @@ class _Reading:
             self._values()
 
     def _values(self) -> None:
-        """One, or several in braces."""
+        """Reads one value, or several in braces."""
         if not self._took("{"):
             self._value()
             return
@@ -136,5 +136,5 @@ class _Reading:
             raise self.unexpected(wanted)
 
     def unexpected(self, wanted: str) -> Unparsable:
-        """What to raise at this token."""
+        """Returns the error to raise at this token."""
         return Unparsable(f"a condition has {wanted} where this one has {self.tokens[self.at][1][:40]}")

@@ -1,4 +1,4 @@
-"""What a caller gets."""
+"""The credential that a caller gets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.core.secret import Secret
 
 
 class Credential(Protocol):
-    """One credential, as its kind says it."""
+    """One credential of any kind."""
 
     @property
     def type(self) -> str:
@@ -17,5 +17,5 @@ class Credential(Protocol):
         ...
 
     def fields(self) -> Mapping[str, str | Secret | None]:
-        """What the caller reads, by its public names. A field that is ``None`` is told as such."""
+        """Returns the fields by their public names. A field that is ``None`` is shown as ``null``."""
         ...

@@ -1,6 +1,6 @@
 """What a role definition of Azure lets its holder do, as far as the broker judges it. Pure.
 
-Actions have patterns in which ``*`` stands for anything, segments included, and no case counts:
+In the patterns of actions, ``*`` stands for anything, segments included. Upper and lower case are the same:
 https://learn.microsoft.com/azure/role-based-access-control/role-definitions.
 """
 
@@ -23,15 +23,15 @@ GIVING_ROLES: Final = (
     "Microsoft.Authorization/roleAssignmentScheduleRequests/write",
     "Microsoft.Authorization/roleEligibilityScheduleRequests/write",
 )
-"""Whoever may do one of these gives roles to anybody, by one way or another: the last two through Privileged Identity
+"""The holder of one of these actions can give roles to anybody. With the last two, it does so through Privileged Identity
 Management (https://learn.microsoft.com/azure/role-based-access-control/permissions/management-and-governance)."""
 ASSIGN_IDENTITY: Final = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
-"""Whoever may do this and run code on a resource acts as the identity."""
+"""The holder of this action can act as the identity if it may run code on a resource."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One entry of ``permissions``: what is allowed, less what is taken back. A condition on it is not looked at."""
+    """One entry of ``permissions``: allowed actions, less those that are taken back. Its condition is not looked at."""
 
     actions: tuple[str, ...] = ()
     not_actions: tuple[str, ...] = ()
@@ -39,34 +39,34 @@ class Permission:
     not_data_actions: tuple[str, ...] = ()
 
     def covers(self, action: str) -> bool:
-        """Whether it allows this action."""
+        """Returns whether the entry allows this action."""
         allowed = any(_allowing(pattern).fullmatch(action) for pattern in self.actions)
         return allowed and not any(_expression(pattern).fullmatch(action) for pattern in self.not_actions)
 
     @property
     def only_reads(self) -> bool:
-        """Whether it allows nothing but to read what Resource Manager tells."""
+        """Returns whether the entry allows nothing but to read from Resource Manager."""
         return not self.data_actions and all(action.casefold().endswith("/read") for action in self.actions)
 
 
 def read_at(definition_id: str, scope: Scope) -> str:
-    """Under which id to read a definition that is assigned at the scope.
+    """Returns the id under which to read a definition that is assigned at the scope.
 
-    The broker's rights are over the scope, and seldom over the subscription or the tenant that the id begins with. An id that
-    begins with another place stays as it is: it cannot be assigned there.
+    The broker's rights are over the scope, and rarely over the subscription or the tenant that the id begins with. An id that
+    begins with another place stays as it is: the definition cannot be assigned at the scope.
     """
     head, mark, rest = definition_id.rpartition("/providers/")
     return f"{scope}{mark}{rest}" if not head or scope.within(Scope(head)) else definition_id
 
 
 def allows(permissions: Iterable[Permission], action: str) -> bool:
-    """Whether one of them does: what one entry takes back another may give."""
+    """Returns whether one of the entries allows the action. One entry may give what another takes back."""
     return any(permission.covers(action) for permission in permissions)
 
 
 @dataclass(frozen=True, slots=True)
 class Powers:
-    """What the broker keeps of a definition. ``gives_roles`` are those of ``GIVING_ROLES`` that it allows."""
+    """What the broker stores of a definition. ``gives_roles`` are those of ``GIVING_ROLES`` that it allows."""
 
     gives_roles: tuple[str, ...] = ()
     assigns_identities: bool = False
@@ -75,7 +75,7 @@ class Powers:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A role definition: its full id, its name for people, where it may be assigned."""
+    """A role definition: its full id, its name for people, and the scopes at which it may be assigned."""
 
     id: str
     name: str
@@ -84,12 +84,12 @@ class Definition:
 
     @property
     def guid(self) -> str:
-        """What is the same whichever scope the id begins with."""
+        """Returns the GUID, which is the same whichever scope the id begins with."""
         return self.id.rpartition("/")[2].lower()
 
     @property
     def powers(self) -> Powers:
-        """What is judged."""
+        """Returns what the broker judges."""
         return Powers(
             tuple(action for action in GIVING_ROLES if allows(self.permissions, action)),
             allows(self.permissions, ASSIGN_IDENTITY),
@@ -97,14 +97,14 @@ class Definition:
         )
 
     def is_assignable_at(self, scope: Scope) -> bool:
-        """Whether its scopes say so by themselves: what lies in a management group only Azure knows."""
+        """Returns whether its scopes alone allow it. Only Azure knows what lies in a management group."""
         key = scope.key + "/"
         return any(key.startswith(each.casefold().rstrip("/") + "/") for each in self.assignable_scopes)
 
 
 @lru_cache(maxsize=4096)
 def _allowing(pattern: str) -> re.Pattern[str]:
-    """A star that is a segment may stand for none: so Managed Identity Operator, with ``.../*/assign/action``, assigns."""
+    """A star that is a whole segment may stand for no segment: Managed Identity Operator has ``.../*/assign/action``."""
     return re.compile(_expression(pattern).pattern.replace("/.*/", "/(?:.*/)?"), re.IGNORECASE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Directory objects as issuers and Azure's clients speak of them."""
+"""Directory objects, as issuers and the calls to Graph pass them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from shared.core.names import ObjectId
 from shared.core.secret import Secret
 
 PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"})
-"""Values of ``signInAudience`` with which personal Microsoft accounts may sign in: Graph has rules of its own for these."""
+"""Values of ``signInAudience`` that admit personal Microsoft accounts. Graph has rules of its own for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewApplication:
-    """What to register. ``unique_name`` makes the registration repeatable."""
+    """An application to register. ``unique_name`` makes the registration repeatable."""
 
     unique_name: str
     display_name: str
@@ -32,7 +32,7 @@ class ApplicationIds:
 
 @dataclass(frozen=True, slots=True)
 class FoundGroup:
-    """What decides whether the broker can put a service principal into a group.
+    """The properties that decide whether the broker can put a service principal into a group.
 
     https://learn.microsoft.com/graph/api/group-post-members and https://learn.microsoft.com/graph/api/resources/group.
     """
@@ -45,7 +45,7 @@ class FoundGroup:
 
     @property
     def why_closed(self) -> str:
-        """Why it cannot, in words for whoever wrote the role; empty when it can."""
+        """Why the broker cannot, in words for the role's author; empty if it can."""
         reasons = {
             "a rule decides about the members of this group": "DynamicMembership" in self.types,
             "a Microsoft 365 group takes no service principals": "Unified" in self.types,
@@ -58,7 +58,7 @@ class FoundGroup:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A client secret, as Graph tells it once."""
+    """A client secret. Graph shows its text once."""
 
     key_id: ObjectId
     secret: Secret
@@ -66,9 +66,9 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class HeldCredentials:
-    """How many credentials an application holds, whoever made them, and who may sign in to it (``signInAudience``).
+    """The numbers of an application's credentials, whoever has made them, and its ``signInAudience``.
 
-    ``marked``: whether it carries a mark of a lease's own application, which goes when that lease ends.
+    ``marked``: whether it has a mark of a lease's own application, which is deleted when that lease ends.
     """
 
     secrets: int

@@ -1,7 +1,7 @@
-"""What must vanish when a lease ends: every Azure object that it has made or may have made.
+"""What must vanish when a lease ends: every Azure object that the lease has made or may have made.
 
-A footprint is written before the first effect, and every later version of the broker reads it: fields are added, never renamed
-or given another meaning. Undo uses what stands here and nothing else. What a footprint holds is its kind's own affair.
+A footprint is written before the first effect, and every later version of the broker reads it. So fields are added, and never
+renamed or given another meaning. Undo uses the footprint and nothing else. Each kind decides what its footprints hold.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.core.names import Scope
 
 
 class Footprint(Protocol):
-    """Of one lease, as its kind of credential says it: frozen, and compared by value. Only the kind looks into it."""
+    """The footprint of one lease, of its kind's own class: frozen, and compared by value. Only the kind looks into it."""
 
     @property
     def type(self) -> str:

@@ -12,10 +12,10 @@ from shared.core.names import RoleName
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """Of one role. ``version`` is the stored row's ETag, empty when there is none: then the role has never been revoked.
+    """The generation of one role. ``version`` is the stored row's ETag; empty if the role has never been revoked.
 
-    ``finished``: the generation as of which no overtaken lease was found any more. While it is less than ``number``, somebody
-    must look for some.
+    ``finished``: the generation at which no overtaken lease was left. While it is less than ``number``, sweeps look for
+    overtaken leases.
     """
 
     role: RoleName
@@ -25,5 +25,5 @@ class Generation:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left of what its last rise has overtaken."""
+        """Whether none of the leases that its last rise has overtaken is left."""
         return self.finished >= self.number

@@ -1,7 +1,7 @@
-"""What a role hands on by the definitions that it assigns, as they were when they were last read. Pure.
+"""What the role definitions that a role assigns allow, as they were when they were last read. Pure.
 
-Nobody leases the right to give roles, and nothing is leased by a definition that was deleted: who makes one anew under its name
-would else change what is leased.
+No lease may give its holder the right to give roles. Nothing is leased by a definition that was deleted: otherwise a new
+definition under the same name would change what is leased.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.core.errors import Caution, Fault
 
 
 def gives_roles(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
-    """The definitions that let their holder give roles to anybody, as they were when they were last read."""
+    """Returns a fault for each definition that lets its holder give roles to anybody, as it was when it was last read."""
     return tuple(
         Fault(path, f"the definition allows {', '.join(powers.gives_roles)}: whoever leases it could give roles to anybody")
         for path, powers in _powers(azure_roles)
@@ -23,13 +23,13 @@ def gives_roles(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
 
 
 def gone(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
-    """The definitions that were deleted. The role has to be written again, whatever has their names by now."""
+    """Returns a fault for each definition that was deleted. The role has to be written again, whatever has their names now."""
     message = "the role definition is gone from Azure: write the role again to assign what has this name or id by now"
     return tuple(Fault(path, message) for path, role in _paths(azure_roles) if role.gone)
 
 
 def assigns_identities(azure_roles: Iterable[AzureRole]) -> tuple[Caution, ...]:
-    """Those that let their holder run as any identity that lies in reach."""
+    """Returns a caution for each definition that lets its holder act as any identity in its scope."""
     message = "whoever leases it can put on a resource any user-assigned identity in its scope, and act as that"
     return tuple(
         Caution(path, "assigns_identities", message) for path, powers in _powers(azure_roles) if powers.assigns_identities
@@ -41,8 +41,5 @@ def _powers(azure_roles: Iterable[AzureRole]) -> Iterator[tuple[str, Powers]]:
 
 
 def _paths(azure_roles: Iterable[AzureRole]) -> Iterator[tuple[str, AzureRole]]:
-    return ((f"azure_roles[{index}].{_named_by(role)}", role) for index, role in enumerate(azure_roles))
-
-
-def _named_by(role: AzureRole) -> str:
-    return "role_name" if role.role_id is None else "role_id"
+    for index, role in enumerate(azure_roles):
+        yield f"azure_roles[{index}].{'role_name' if role.role_id is None else 'role_id'}", role

@@ -15,33 +15,33 @@ from shared.core.caller import Caller
 from shared.core.names import LeaseId, RoleName, shard_of
 
 KEPT = timedelta(hours=24)
-"""For how long a key stands for its lease. Leases are kept for longer: at least a day beyond their end."""
+"""A key stands for its lease for so long. Leases are stored for longer: at least a day beyond their end."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A key as it is kept, beside its lease. ``version`` is the stored row's ETag, empty before it is stored."""
+    """A key, stored beside its lease. ``version`` is the stored row's ETag; empty before it is stored."""
 
     digest: str
     fingerprint: str
-    """Of what was asked for: the same key with another body is a mistake."""
+    """The digest of the request. The same key with another request is a mistake."""
     lease_id: LeaseId
     until: datetime
     version: str = ""
 
     @property
     def shard(self) -> str:
-        """The partition that holds it, and the lease beside it."""
+        """The partition of the key and of its lease."""
         return shard_of(self.digest)
 
 
 def digest_of(caller: Caller, role: RoleName, key: str) -> str:
-    """What names the key: bound to the caller and the role, so that nobody meets another's."""
+    """Returns the key's digest, bound to the caller and the role: no caller can use another's key."""
     return _hash([caller.tenant_id, caller.object_id, role, key])
 
 
 def fingerprint_of(ttl: int | None, reason: str, metadata: Mapping[str, str]) -> str:
-    """What was asked for, however it was written."""
+    """Returns the digest of a request, however the request was written."""
     return _hash([ttl, reason, sorted(metadata.items())])
 
 

@@ -17,15 +17,15 @@ from shared.core.forms import FIRST, MESSAGE, PROPERTY
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 
 QUEUE = "revocations"
-"""The queue's name. The platform sets messages that fail too often aside in another, named by ``POISON``."""
+"""The queue's name. The platform moves messages that fail too often to another queue, ``POISON``."""
 POISON = f"{QUEUE}-poison"
 WAITS = timedelta(minutes=30)
-"""For how long a message waits to be taken, and its leases are not queued again meanwhile; then both are forgotten."""
+"""A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some leases, under an id of their own (a GUID)."""
+    """Some leases. ``id`` is a GUID."""
 
     id: str
     leases: tuple[LeaseId, ...]
@@ -33,7 +33,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """A role whose generation was raised: what that has overtaken is to be found and ended. The id is a GUID."""
+    """A role whose generation was raised: the leases that it has overtaken are to be found and ended. ``id`` is a GUID."""
 
     id: str
     role: RoleName
@@ -43,19 +43,19 @@ type Message = Batch | Recall
 
 
 def batches(new_id: Callable[[], str], leases: Iterable[LeaseId], size: int) -> Iterator[Batch]:
-    """The leases in their order, so many together."""
+    """Yields batches of ``together`` leases, in their order."""
     for some in batched(leases, size, strict=False):
         yield Batch(new_id(), some)
 
 
 def write_message(message: Message) -> str:
-    """JSON, at most 100 octets a lease."""
+    """Returns JSON, at most 100 octets a lease."""
     told = {"recall": {"role": message.role}} if isinstance(message, Recall) else {"leases": message.leases}
     return json.dumps({"form": MESSAGE.written, "id": message.id, **told}, separators=(",", ":"))
 
 
 def read_message(text: str) -> Message:
-    """What ``write_message`` wrote. Raises ``Unparsable``, whatever else the text is."""
+    """Reads what ``write_message`` has written. Raises ``Unparsable`` for any other text."""
     try:
         kept: Any = json.loads(text)
     except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 SHARDS = 16
-"""Partitions over which leases are spread. Changing it strands the leases that exist."""
+"""Leases are spread over so many partitions. A change would make stored leases unfindable."""
 
 ROLE_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
 _ROLE = re.compile(ROLE_NAME)
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[^ /%?<>\\]|[^ /%?<>\\][^/%?<>\\]*[^ /%?<>\\]")
 
 
 class Unparsable(ValueError):
-    """The text is not such a name. Its own text says what is expected and may be shown to the caller."""
+    """The text is not such a name. The message says what is expected, and may be shown to the caller."""
 
 
 class RoleName(str):
@@ -38,7 +38,7 @@ class RoleName(str):
 
 
 class LeaseId(str):
-    """``<role>.<ulid>``: says which role it came from, sorts by time within the role, and cannot be guessed."""
+    """``<role>.<ulid>``: names the lease's role, sorts by time within the role, and cannot be guessed."""
 
     __slots__ = ()
 
@@ -52,17 +52,17 @@ class LeaseId(str):
 
     @classmethod
     def of(cls, role: RoleName, ulid: str) -> Self:
-        """The id of a new lease."""
+        """Returns the id of a new lease."""
         return cls.parse(f"{role}.{ulid}")
 
     @property
     def role(self) -> RoleName:
-        """The role it was issued from."""
+        """The role that the lease was issued from."""
         return RoleName(self.partition(".")[0])
 
     @property
     def ulid(self) -> str:
-        """The part that makes it unique: 26 characters."""
+        """The unique part: 26 characters."""
         return self.partition(".")[2]
 
     @property
@@ -77,7 +77,7 @@ class LeaseId(str):
 
 
 def shard_of(text: str) -> str:
-    """The partition for a text that is unlike others: two digits, ``00`` to ``15``."""
+    """Returns the partition for a unique text: two digits, ``00`` to ``15``."""
     return f"{crc32(text.encode()) % SHARDS:02d}"
 
 
@@ -96,7 +96,7 @@ class ObjectId(str):
 
 
 class Scope(str):
-    """Where an Azure role is assigned: a resource id, kept as written, compared without case as Azure does."""
+    """The scope of a role assignment: a resource id, stored as written. ``key`` is compared, without case, as Azure does."""
 
     __slots__ = ()
     MAX_LENGTH = 1024
@@ -131,12 +131,12 @@ class Scope(str):
 
     @property
     def key(self) -> str:
-        """What is alike for all ways to write the same scope."""
+        """The same text for all ways to write the same scope."""
         return self.casefold()
 
     @property
     def subscription_id(self) -> ObjectId | None:
-        """The subscription it lies in; ``None`` for a management group."""
+        """The subscription of the scope; ``None`` for a management group."""
         segments = self.split("/")
         return ObjectId(segments[2].lower()) if segments[1].lower() == "subscriptions" else None
 
@@ -146,12 +146,12 @@ class Scope(str):
         return self.subscription_id is None
 
     def within(self, other: Scope) -> bool:
-        """Whether it is the other scope or lies below it, by their ids alone: what a management group holds is not told."""
+        """Returns whether it is the other scope or lies below it, by their ids alone: not by a management group's content."""
         return self.key == other.key or self.key.startswith(other.key + "/")
 
 
 def on_the_wire(resource_id: str) -> str:
-    """A resource id as the path of a request: percent-encoded, and without the slash that it begins with."""
+    """Returns a resource id as the path of a request: percent-encoded, and without its first slash."""
     return quote(resource_id.removeprefix("/"), safe="/")
 
 

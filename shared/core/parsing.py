@@ -1,4 +1,4 @@
-"""Reading a JSON document strictly: every fault is found at once, unknown fields are faults, nothing is coerced."""
+"""Reads a JSON document strictly: all faults are reported at once, unknown fields are faults, and nothing is coerced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Reader:
-    """One JSON object being read. Readers of nested objects share the list of faults of the first."""
+    """Reads one JSON object. Readers of nested objects share the first reader's list of faults."""
 
     def __init__(self, document: Any, path: str = "", faults: list[Fault] | None = None) -> None:
         self.faults: list[Fault] = faults if faults is not None else []
@@ -26,24 +26,24 @@ class Reader:
             self.faults.append(Fault(path, "expected an object"))
 
     def at(self, field: str) -> str:
-        """The path of a field of this object."""
+        """Returns the path of a field of this object."""
         return f"{self._path}.{field}" if self._path else field
 
     def fault(self, field: str, message: str) -> None:
-        """Records a fault of a field; an empty name means the object itself."""
+        """Notes a fault of a field. An empty name means the object itself."""
         self.faults.append(Fault(self.at(field) if field else self._path, message))
 
     def has(self, field: str) -> bool:
-        """Whether the document has the field, be it null."""
+        """Returns whether the object has the field, even if it is null."""
         return field in self._document
 
     def take(self, field: str) -> Any:
-        """The field's value as it stands, ``None`` when absent; marks it as known."""
+        """Returns the field's value as it stands, or ``None`` if it is absent. The field then counts as known."""
         self._taken.add(field)
         return self._document.get(field)
 
     def text(self, field: str, *, required: bool = False, longest: int = 256, lines: bool = False) -> str | None:
-        """A text of 1 to ``longest`` characters that all show; one with ``lines`` may hold tabs and ends of lines."""
+        """Returns a text of 1 to ``longest`` visible characters. With ``lines``, it may have tabs and ends of lines."""
         value = self.take(field)
         if value is None and not self.has(field):
             if required:
@@ -58,7 +58,7 @@ class Reader:
         return value
 
     def parsed[T](self, field: str, parse: Callable[[str], T], *, required: bool = False) -> T | None:
-        """A text in the form that ``parse`` takes; its ``Unparsable`` becomes the fault."""
+        """Returns what ``parse`` makes of a text. Its ``Unparsable`` becomes the fault."""
         text = self.text(field, required=required, longest=4096)
         if text is None:
             return None
@@ -69,7 +69,7 @@ class Reader:
             return None
 
     def flag(self, field: str, *, default: bool) -> bool:
-        """``true`` or ``false``."""
+        """Returns ``true`` or ``false``."""
         value = self.take(field) if self.has(field) else default
         if not isinstance(value, bool):
             self.fault(field, "expected true or false")
@@ -77,7 +77,7 @@ class Reader:
         return value
 
     def whole(self, field: str, *, least: int, most: int) -> int | None:
-        """A whole number within bounds."""
+        """Returns a whole number within bounds."""
         value = self.take(field)
         if not self.has(field):
             return None
@@ -87,7 +87,7 @@ class Reader:
         return value
 
     def choice(self, field: str, choices: tuple[str, ...], *, default: str) -> str:
-        """One of a few words."""
+        """Returns one of a few words."""
         value = self.take(field) if self.has(field) else default
         if value not in choices or not isinstance(value, str):
             self.fault(field, f"expected one of {', '.join(choices)}")
@@ -95,7 +95,7 @@ class Reader:
         return value
 
     def duration(self, field: str, *, least: int, most: int) -> int | None:
-        """Seconds, from a whole number of seconds or a text such as ``90s``, ``15m``, ``4h``, ``1d``."""
+        """Returns seconds, from a whole number of seconds or a text such as ``90s``, ``15m``, ``4h``, ``1d``."""
         if not self.has(field):
             return None
         seconds = as_seconds(self.take(field))
@@ -107,7 +107,7 @@ class Reader:
         return seconds
 
     def items[T](self, field: str, read: Callable[[Any, str, list[Fault]], T | None], *, most: int) -> tuple[T, ...]:
-        """A list of 1 to ``most`` items, each read with its own path; absent gives an empty tuple."""
+        """Returns a list of 1 to ``most`` items. Each is read with its own path. If the field is absent, the list is empty."""
         value = self.take(field)
         if not self.has(field):
             return ()
@@ -118,20 +118,20 @@ class Reader:
         return tuple(item for item in found if item is not None)
 
     def done(self) -> None:
-        """Makes a fault of every field that nobody has taken."""
+        """Notes a fault for every field that was not taken."""
         for field in self._document:
             if field not in self._taken:
                 self.fault(field, "is not a known field")
 
     def finish(self) -> None:
-        """``done``, then raises ``Malformed`` with all the faults if there is one."""
+        """Calls ``done``, and raises ``Malformed`` if there is a fault, with all faults."""
         self.done()
         if self.faults:
             raise Malformed(*self.faults)
 
 
 def as_seconds(value: Any) -> int | None:
-    """Seconds of a duration as the API writes them; ``None`` when it is not one."""
+    """Returns the seconds of a duration as the API writes it, or ``None`` if it is no duration."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
@@ -140,7 +140,7 @@ def as_seconds(value: Any) -> int | None:
 
 
 def text_item(value: Any, path: str, faults: list[Fault]) -> str | None:
-    """Reads a list's item that is a plain, unpadded text."""
+    """Reads an item of a list that is a plain text without blanks around it."""
     if not isinstance(value, str) or not value or value != value.strip() or len(value) > 256:  # noqa: PLR2004
         faults.append(Fault(path, "expected a text of 1 to 256 characters without surrounding blanks"))
         return None
@@ -151,7 +151,7 @@ def text_item(value: Any, path: str, faults: list[Fault]) -> str | None:
 
 
 def parsed_item[T](parse: Callable[[str], T]) -> Callable[[Any, str, list[Fault]], T | None]:
-    """A reader of list items in the form that ``parse`` takes."""
+    """Returns a reader of list items that ``parse`` accepts."""
 
     def read(value: Any, path: str, faults: list[Fault]) -> T | None:
         if (text := text_item(value, path, faults)) is None:

@@ -1,4 +1,4 @@
-"""Texts that callers send and people read later: what is written is what is seen."""
+"""Texts that callers send and people read later: all of their characters must be visible."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LINES = re.compile(r"[\t\n\r]")
 
 
 def is_plain(text: str) -> bool:
-    """Whether every character of it shows; blanks do."""
+    """Returns whether every character is visible. Blanks count as visible."""
     return _UNSEEN.search(text) is None
 
 
 def is_plain_in_lines(text: str) -> bool:
-    """The same of a text that may have several lines, and tabs."""
+    """Returns whether every character is visible, in a text that may have several lines and tabs."""
     return is_plain(_LINES.sub(" ", text))

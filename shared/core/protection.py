@@ -1,4 +1,4 @@
-"""What no role may target: the broker's own identity, application and resources."""
+"""The targets that no role may have: the broker's own identity, application and resources."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from shared.core.names import ObjectId, Scope
 
 @dataclass(frozen=True, slots=True)
 class Protected:
-    """``identities`` are object ids and client ids; ``scopes`` are resources, protected with all below them."""
+    """``identities`` are object ids and client ids. ``scopes`` are resources, protected with all below them."""
 
     identities: frozenset[ObjectId] = frozenset()
     scopes: tuple[Scope, ...] = ()
 
     def faults(self, azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
-        """What is wrong with a role that would make these assignments."""
+        """Returns the faults of a role with these assignments."""
         return tuple(
             Fault(f"azure_roles[{index}].scope", why) for index, role in enumerate(azure_roles) if (why := self._reached(role))
         )
 
     def is_own(self, *ids: ObjectId | None) -> bool:
-        """Whether one of these is the broker's own application or identity."""
+        """Returns whether one of these is the broker's own application or identity."""
         return not self.identities.isdisjoint(each for each in ids if each is not None)
 
     def warnings(self, azure_roles: Iterable[AzureRole]) -> tuple[Caution, ...]:
-        """What a role with these assignments may do that whoever writes it should know of."""
+        """Returns what a role with these assignments may do and its author should know."""
         return tuple(
             Caution(f"azure_roles[{index}].scope", "reads_protected", f"the role reads what is protected: {below[0]}")
             for index, role in enumerate(azure_roles)
@@ -58,7 +58,7 @@ class Protected:
         return ""
 
     def _reached(self, role: AzureRole) -> str:
-        """Why the role may not be assigned there: empty where it may, and where its definition was not read yet."""
+        """Returns why the role may not be assigned there. Empty if it may, or if its definition was not read yet."""
         if any(role.scope.within(scope) for scope in self.scopes):
             return "a role may not reach the broker's own resources"
         if role.reaches_protected:

@@ -9,7 +9,7 @@ from shared.core.errors import Fault
 from shared.core.names import ObjectId, RoleName
 
 MIN_TTL = 60
-"""Seconds. Nothing shorter is worth minting: Azure needs part of it to take notice."""
+"""Seconds. A shorter lease would be of no use: Azure takes a while until a new object works everywhere."""
 DEFAULT_TTL = 900
 DEFAULT_MAX_TTL = 4 * 3600
 MAX_TTL = 30 * 86400
@@ -19,9 +19,9 @@ type Ready = Literal["none", "token"]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Who may issue. Every kind that is present must match; any value within a kind does. No kind: nobody but an admin.
+    """The callers that may issue. Each kind of bound that is present must match by one value. Without any, only admins may.
 
-    ``tenant_ids`` says whose callers these are, and nothing of who: without it the broker's own tenant's, with it those named.
+    ``tenant_ids`` names the callers' tenants, and no caller. Without it, callers must be of the broker's own tenant.
     """
 
     service_principal_ids: frozenset[ObjectId] = frozenset()
@@ -31,12 +31,12 @@ class Bounds:
 
     @property
     def name_somebody(self) -> bool:
-        """Whether any kind says who; a tenant is not somebody."""
+        """Whether any bound names a caller. A tenant alone names none."""
         return bool(self.service_principal_ids or self.application_ids or self.app_roles)
 
 
 class Target(Protocol):
-    """What a role mints, as its kind of credential says it: frozen, and compared by value. Only the kind looks into it."""
+    """What a role mints, in its kind's own class: frozen, and compared by value. Only the kind looks into it."""
 
     @property
     def type(self) -> str:
@@ -45,13 +45,13 @@ class Target(Protocol):
 
     @property
     def ready(self) -> Ready:
-        """Whether the credential is tried out before it is handed out, and how."""
+        """Whether and how the credential is proven before it is handed out."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownTarget:
-    """Of a stored role whose document says nothing that this broker can mint: it is from another version, or damaged."""
+    """For a stored role from whose document this broker can mint nothing: it is from another version, or damaged."""
 
     type: ClassVar[str] = "unknown"
     ready: Ready = "none"
@@ -59,9 +59,9 @@ class UnknownTarget:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One credential role. Times in seconds; ``version`` is the stored row's ETag, empty before it is stored.
+    """One credential role. Times are in seconds. ``version`` is the stored row's ETag; empty before it is stored.
 
-    ``outdated`` says which of today's rules the document breaks that was stored: no lease is issued until it is written again.
+    ``outdated`` has the faults that today's rules find in the stored document. While there are any, no lease is issued from it.
     """
 
     name: RoleName
@@ -81,9 +81,9 @@ class Role:
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether what it mints cannot be told from what is stored: ``outdated`` says why."""
+        """Whether the stored document does not show what the role mints. ``outdated`` has the reason."""
         return isinstance(self.target, UnknownTarget)
 
     def with_target(self, target: Target) -> Role:
-        """The same role minting something else (or the same, resolved)."""
+        """Returns the role with another target, or with the same target, resolved."""
         return replace(self, target=target)

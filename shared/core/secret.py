@@ -1,4 +1,4 @@
-"""A secret that does not show itself."""
+"""A secret that is not shown by accident."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hashlib import sha256
 
 
 class Secret:
-    """A text that prints as ``***`` wherever it is printed, logged or formatted; only ``reveal`` gives it."""
+    """A text that prints as ``***`` if it is printed, logged or formatted. Only ``reveal`` returns it."""
 
     __slots__ = ("_text",)
 
@@ -14,11 +14,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Returns the text itself."""
         return self._text
 
     def fingerprint(self) -> str:
-        """SHA-256 in hexadecimal, its first 32 digits: enough to recognise it, useless to use it."""
+        """Returns the first 32 digits of its SHA-256: enough to recognise the secret, and of no use to use it."""
         return sha256(self._text.encode()).hexdigest()[:32]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Deciding: who may have what, for how long. Pure."""
+"""Decides whether a caller may issue from a role. Pure."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared.core.caller import Caller, CallerType
-from shared.core.role import Bounds, Role
+from shared.core.role import Role
 
 
 class Constraint(StrEnum):
     """The kinds of constraint on callers, by their names in documents."""
 
     TENANT_IDS = "bound_tenant_ids"
-    """The caller is of another tenant than those named, or than the broker's own where none is named."""
+    """The caller is of none of the named tenants. If none is named, it is not of the broker's own."""
     SERVICE_PRINCIPAL_IDS = "bound_service_principal_ids"
     APPLICATION_IDS = "bound_application_ids"
     APP_ROLES = "bound_app_roles"
     NOBODY = "no_bounds"
-    """The role names no caller at all."""
+    """The role names no caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,24 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """It may not; ``failed`` names the kinds of constraint that did not match, never their content."""
+    """The caller may not. ``failed`` names the kinds of constraint that did not match, never their content."""
 
     failed: tuple[Constraint, ...]
 
     @property
     def reason(self) -> str:
-        """For the audit trail."""
+        """Returns the reason for the audit trail."""
         return "not matched: " + ", ".join(self.failed)
 
 
 def decide(role: Role, caller: Caller) -> Allowed | Denied:
-    """Whether the caller may issue from the role, or renew what it has issued from it."""
+    """Returns whether the caller may issue from the role, or renew a lease that it has issued from it."""
+    bounds = role.bounds
     if caller.is_admin:
         return Allowed()
-    failed = _failed(role.bounds, caller)
-    return Denied(failed) if failed else Allowed()
-
-
-def _failed(bounds: Bounds, caller: Caller) -> tuple[Constraint, ...]:
     if not bounds.name_somebody:
-        return (Constraint.NOBODY,)
-    # An application id names an app-only caller: else every user who can sign in through that client would be let in.
+        return Denied((Constraint.NOBODY,))
+    # An application id names an app-only caller. Otherwise it would admit every user who can sign in through that client.
     app_only = caller.app_id if caller.kind is CallerType.APPLICATION else None
     matched = {
         Constraint.TENANT_IDS: caller.tenant_id in bounds.tenant_ids if bounds.tenant_ids else caller.at_home,
@@ -57,7 +53,8 @@ def _failed(bounds: Bounds, caller: Caller) -> tuple[Constraint, ...]:
         Constraint.APPLICATION_IDS: not bounds.application_ids or app_only in bounds.application_ids,
         Constraint.APP_ROLES: not bounds.app_roles or bool(_folded(bounds.app_roles) & _folded(caller.app_roles)),
     }
-    return tuple(kind for kind, holds in matched.items() if not holds)
+    failed = tuple(kind for kind, holds in matched.items() if not holds)
+    return Denied(failed) if failed else Allowed()
 
 
 def _folded(values: frozenset[str]) -> frozenset[str]:
@@ -65,4 +62,4 @@ def _folded(values: frozenset[str]) -> frozenset[str]:
 
 
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-"""Folds A-Z alone: no other script's letters are taken for one another."""
+"""Folds A-Z alone, and no other script's letters."""

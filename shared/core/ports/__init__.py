@@ -1,1 +1,1 @@
-"""What the broker needs from the outside, as small protocols. ``shared.cloud`` satisfies them; tests bring fakes."""
+"""What the broker needs from outside, as small protocols. ``shared.cloud`` satisfies them. Tests bring fakes."""

@@ -13,7 +13,7 @@ from shared.core.ports.page import Page
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which events to read. Times in UTC, ``since`` included, ``until`` not."""
+    """The events to read. Times are in UTC. ``since`` is included, ``until`` is not."""
 
     since: datetime
     until: datetime
@@ -32,5 +32,5 @@ class Audit(Protocol):
         ...
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
-        """Events in the order of time. Raises ``Malformed`` for a cursor that is not one of its own."""
+        """Returns events in the order of time. Raises ``Malformed`` if the cursor is not one of its own."""
         ...

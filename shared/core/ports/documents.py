@@ -1,4 +1,4 @@
-"""The ports to the stores of what an administrator configures: documents such as roles, and what is kept beside each role."""
+"""The ports to the stores of documents that an administrator writes, such as roles, and of what is stored beside roles."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from shared.core.role import Role
 
 
 class Presence(Enum):
-    """What stands in the store before a write, where that is no version."""
+    """What a write expects in the store, if that is no certain version."""
 
     ANY = "any"
-    """Whatever stands there, or nothing."""
+    """Any document, or none."""
     ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """That version of the document, as its ``version`` says it, and no other."""
+    """That version of the document, as in its ``version``, and no other."""
 
     tag: str
 
 
 type Expect = Presence | Version
-"""What a write is made on condition of."""
+"""The condition of a write."""
 ANY, ABSENT = Presence.ANY, Presence.ABSENT
 
 
@@ -36,39 +36,39 @@ class Documents[T](Protocol):
     """A store of documents of one type, each with a name."""
 
     async def get(self, name: str) -> T | None:
-        """One of them."""
+        """Returns one document."""
         ...
 
     async def list(self) -> tuple[T, ...]:
-        """All of them, by name."""
+        """Returns all documents, by name."""
         ...
 
     async def put(self, document: T, *, expected: Expect) -> T:
-        """Stores it, and gives it with its new version. Raises ``PreconditionFailed`` when something else stands there."""
+        """Stores the document. Returns it with its new version. Raises ``PreconditionFailed`` if the store has another."""
         ...
 
     async def delete(self, name: str, *, expected: Expect) -> bool:
-        """Forgets it; says whether it was there. Raises ``PreconditionFailed`` when something else stands there."""
+        """Deletes the document. Returns whether it was there. Raises ``PreconditionFailed`` if the store has something else."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Admissions:
-    """The leases of a role that were admitted and not seen to be active, or over, since. ``version`` as of a role."""
+    """The leases of a role that were admitted, and have not been seen active or ended since. ``version`` is as a role's."""
 
     leases: frozenset[LeaseId] = frozenset()
     version: str = ""
 
 
 class RoleAdmissions(Protocol):
-    """What only roles have: who was admitted to one with ``max_leases``."""
+    """What only roles have: the leases that were admitted to a role with ``max_leases``."""
 
     async def admissions(self, role: RoleName) -> Admissions:
-        """Which of the role's leases are admitted and being made. They are kept whether or not there is such a role."""
+        """Returns the role's leases that are admitted and being made. They are stored even if there is no such role."""
         ...
 
     async def admit(self, role: RoleName, leases: frozenset[LeaseId], *, former: Admissions) -> None:
-        """Replaces ``former`` if it is still as it was; raises ``LostRace`` when not."""
+        """Replaces ``former``. Raises ``LostRace`` if that has changed."""
         ...
 
 
@@ -80,17 +80,17 @@ class Generations(Protocol):
     """The store of roles' generations."""
 
     async def get(self, role: RoleName) -> Generation:
-        """The role's, be there such a role or not."""
+        """Returns the role's generation, even if there is no such role."""
         ...
 
     async def all(self) -> Mapping[RoleName, Generation]:
-        """Those of all roles that were ever revoked."""
+        """Returns the generations of all roles that were ever revoked."""
         ...
 
     async def advance(self, role: RoleName) -> Generation:
-        """Raises it: when this returns it is higher than when it was called, whoever did it. One write, in force at once."""
+        """Raises the generation with one write, in force at once. A rise by another worker during the call counts too."""
         ...
 
     async def finish(self, generation: Generation) -> None:
-        """Notes that nothing it has overtaken is left; changes nothing if it has been raised since."""
+        """Notes that none of the leases that it has overtaken is left. If it has been raised since, changes nothing."""
         ...

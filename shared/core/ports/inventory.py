@@ -1,4 +1,4 @@
-"""What there is in Azure that may be of leases, as the reconciliation reads it. Reads only."""
+"""What leases may have left in Azure, as the reconciliation reads it. Reads only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.core.names import LeaseId, ObjectId, Scope
 
 @dataclass(frozen=True, slots=True)
 class FoundApplication:
-    """An application. ``since``: when it was made, or put into the recycle bin; ``None`` when Azure does not tell."""
+    """An application. ``since``: when it was made, or moved to the recycle bin; ``None`` if Azure does not say."""
 
     object_id: ObjectId
     app_id: ObjectId
@@ -27,14 +27,14 @@ class FoundApplication:
 
     @property
     def lease(self) -> LeaseId | None:
-        """The lease that it was made for, when it carries the whole mark: unique name, display name and tag."""
+        """The lease that it was made for, if it has the whole mark: unique name, display name and tag."""
         whole = self.unique_name == self.display_name and ownership.TAG in self.tags
         return ownership.lease_named(self.unique_name) if whole else None
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPrincipal:
-    """A service principal; ``since``: when it was put into the recycle bin. Graph tells no more of its age."""
+    """A service principal. ``since``: when it was moved to the recycle bin. Graph shows no other age of it."""
 
     object_id: ObjectId
     app_id: ObjectId
@@ -53,7 +53,7 @@ class FoundSecret:
 
 @dataclass(frozen=True, slots=True)
 class FoundAssignment:
-    """A role assignment at exactly the scope that was asked about. ``made_by`` is the object id of whoever made it."""
+    """A role assignment at exactly the scope that was asked for. ``made_by`` is the object id of its maker."""
 
     assignment: Assignment
     principal: ObjectId
@@ -63,7 +63,7 @@ class FoundAssignment:
 
     @property
     def lease(self) -> LeaseId | None:
-        """The lease that it was made for, when description and name agree on it."""
+        """The lease that it was made for, if description and name agree."""
         lease_id = ownership.lease_described(self.description)
         return lease_id if lease_id and ownership.is_assignment_of(lease_id, self.assignment.name) else None
 
@@ -72,30 +72,30 @@ type DirectoryObject = FoundApplication | FoundPrincipal
 
 
 class AzureInventory(Protocol):
-    """Every method may raise ``Upstream``; a list makes a call a page."""
+    """Reads what there is in Azure. Every method may raise ``Upstream``. A list makes a call a page."""
 
     async def identity(self) -> ObjectId:
-        """The object id of the broker's own service principal. One call."""
+        """Returns the object id of the broker's own service principal. Makes one call."""
         ...
 
     def owned(self) -> AsyncIterator[DirectoryObject]:
-        """The applications and service principals that the broker owns: whatever it has made, and nobody else has."""
+        """Yields the applications and service principals that the broker owns: those that it has made, and no others."""
         ...
 
     def recycled(self) -> AsyncIterator[DirectoryObject]:
-        """Everybody's applications and service principals in the recycle bin that are called like a lease's, or nameless."""
+        """Yields all applications and service principals in the recycle bin that are named like a lease's, or have no name."""
         ...
 
     async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
-        """One call; nothing for an application that is not there."""
+        """Returns the application's secrets; none if it is not there. Makes one call."""
         ...
 
     async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
-        """All of them; nothing for a scope that is not there."""
+        """Returns all assignments at exactly this scope; none if it is not there."""
         ...
 
     async def definition(self, definition_id: str) -> Definition:
-        """The role definition with this full id, as it is today. Raises ``Absent``."""
+        """Returns the role definition with this full id, as it is today. Raises ``Absent``."""
         ...
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
@@ -103,9 +103,9 @@ class AzureInventory(Protocol):
         ...
 
     async def groups_of(self, principal: ObjectId, among: tuple[ObjectId, ...]) -> tuple[ObjectId, ...]:
-        """Those of these groups in which the principal is, directly or not. One call for each 20 groups."""
+        """Returns those of the groups that have the principal as a member, directly or not. Makes a call for each 20 groups."""
         ...
 
     async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
-        """Whether the application has a secret, and the service principal is there. Two calls."""
+        """Returns whether the application has a secret and the service principal is there. Makes two calls."""
         ...

@@ -1,4 +1,4 @@
-"""The port to what is known of the principals that leases have made."""
+"""The port to the store of principals that leases have made."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from shared.core.names import LeaseId, ObjectId
 
 
 class LeasedPrincipals(Protocol):
-    """Whom leases have made, by object id and by application id: for as long as the lease's record is kept."""
+    """The principals that leases have made, by object id and by application id, for as long as the lease's record is stored."""
 
     async def note(self, ids: Collection[ObjectId], lease_id: LeaseId) -> None:
-        """These are of that lease. Repeating it is harmless."""
+        """Notes that the lease has made these principals. Repeating the call is harmless."""
         ...
 
     async def find(self, ids: Collection[ObjectId]) -> LeaseId | None:
-        """The lease that made any of them."""
+        """Returns the lease that has made any of them."""
         ...
 
     async def forget(self, ids: Collection[ObjectId]) -> None:
-        """They may be anybody's again. Absence is no error."""
+        """Forgets these principals. Absence is no error."""
         ...

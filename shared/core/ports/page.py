@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Page[T]:
-    """A part of a listing; ``cursor`` asks for the next, ``None`` at the end."""
+    """A part of a listing. ``cursor`` asks for the next part; ``None`` at the end."""
 
     items: tuple[T, ...]
     cursor: str | None = None

@@ -1,4 +1,4 @@
-"""The ports to the queue of leases that are to end, and to the markers of what waits in it."""
+"""The ports to the queue of leases that are to end, and to the markers of the leases that wait in it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from shared.core.names import LeaseId
 
 
 class Revocations(Protocol):
-    """The queue of leases to be ended. A message may be delivered never, late, or more than once."""
+    """The queue of leases that are to end. A message may be delivered never, late, or more than once."""
 
     async def send(self, message: Message) -> None:
-        """Puts one message there. Storage trouble is ``Throttled``, ``Unavailable`` or ``Unreachable``."""
+        """Puts one message on the queue. Raises ``Throttled``, ``Unavailable`` or ``Unreachable`` if storage fails."""
         ...
 
 
 class QueuedMarkers(Protocol):
-    """Which leases wait in the queue, so that the next sweep does not queue them again. Losing one does no harm."""
+    """Markers of the leases that wait in the queue: the next sweep does not queue them again. A lost marker does no harm."""
 
     async def note(self, batch: Batch, until: datetime) -> None:
-        """Its leases wait until then at the latest. Repeating it changes nothing."""
+        """Notes that the batch's leases wait, until then at the latest. Repeating the call changes nothing."""
         ...
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
-        """The leases that wait; forgets the tickets that have lapsed."""
+        """Returns the leases that wait. Deletes the markers that have lapsed."""
         ...
 
     async def forget(self, batch_id: str) -> None:
-        """Its leases wait no longer. One that is not there is no error."""
+        """Deletes the marker of a batch. Absence is no error."""
         ...

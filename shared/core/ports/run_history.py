@@ -13,24 +13,24 @@ from shared.core.names import LeaseId, RoleName
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many leases there were at that instant, by role and state; and a hundred at most that could not be read."""
+    """The numbers of leases at that instant, by role and state, and at most a hundred leases that could not be read."""
 
     at: datetime
     leases: Mapping[tuple[RoleName, State], int]
     unreadable: tuple[LeaseId, ...] = ()
 
     def live(self, role: RoleName) -> int:
-        """Those of the role that had not ended, but for pooled ones."""
+        """Returns the number of the role's leases that had not ended, without pooled ones."""
         return sum(count for (name, state), count in self.leases.items() if name == role and state.is_somebodys)
 
 
 type Run = tuple[datetime, Mapping[str, int]]
-"""When something last finished, and with what result."""
+"""The instant at which a run finished, and its counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What stands in the journal. ``overdue``: leases that the last sweep has left and that had been due for long."""
+    """The whole history. ``overdue``: leases that the last sweep has left and that had been due for long."""
 
     sweep: Run | None = None
     reconciliation: Run | None = None
@@ -39,18 +39,18 @@ class Noted:
 
 
 class RunHistory(Protocol):
-    """When the sweep and the reconciliation last ran, and what was counted then."""
+    """The last runs of the sweep and of the reconciliation, and the last count."""
 
     async def noted(self) -> Noted:
-        """All of it."""
+        """Returns the whole history."""
         ...
 
     async def swept(self, at: datetime, summary: Mapping[str, int], overdue: Sequence[LeaseId] = ()) -> None:
-        """Notes that a sweep has finished, and which leases are overdue: a hundred at most."""
+        """Notes that a sweep has finished, and the leases that are overdue: a hundred at most."""
         ...
 
     async def last_sweep(self) -> Run | None:
-        """When one last did."""
+        """Returns the last sweep."""
         ...
 
     async def reconciled(self, at: datetime, summary: Mapping[str, int]) -> None:
@@ -58,17 +58,17 @@ class RunHistory(Protocol):
         ...
 
     async def last_reconciliation(self) -> Run | None:
-        """When one last did."""
+        """Returns the last reconciliation."""
         ...
 
     async def counted(self, count: Count) -> None:
-        """Notes how many leases there are."""
+        """Notes the numbers of leases."""
         ...
 
     async def last_count(self) -> Count | None:
-        """The last such note."""
+        """Returns the last count."""
         ...
 
     async def reachable(self) -> bool:
-        """Whether storage answers."""
+        """Returns whether storage answers."""
         ...

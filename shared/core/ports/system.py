@@ -1,4 +1,4 @@
-"""Time and chance, as ports. Nothing else in the broker reads a clock or draws a number."""
+"""Ports to the clock and to random numbers. Nothing else in the broker reads a clock or draws a number."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time. Nothing else in the broker reads it."""
+    """The clock."""
 
     def now(self) -> datetime:
-        """The wall clock, in UTC, to the millisecond."""
+        """Returns the wall clock's instant in UTC, to the millisecond."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some instant; never jumps."""
+        """Returns the seconds since some instant. They never jump."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Lets others work meanwhile."""
+        """Sleeps, and lets other tasks work."""
         ...
 
 
 class Ids(Protocol):
-    """Chance. Nothing else in the broker draws it."""
+    """Random ids and numbers."""
 
     def ulid(self, now: datetime) -> str:
-        """26 lower-case characters that sort by time."""
+        """Returns 26 lower-case characters that sort by time."""
         ...
 
     def guid(self) -> str:
-        """A random GUID."""
+        """Returns a random GUID."""
         ...
 
     def jitter(self) -> float:
-        """A number in [0, 1)."""
+        """Returns a random number in [0, 1)."""
         ...

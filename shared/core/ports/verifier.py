@@ -1,4 +1,4 @@
-"""The port to whatever verifies callers' tokens."""
+"""The port to the verifier of callers' tokens."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ class Verifier(Protocol):
     """Turns a bearer token into a caller."""
 
     async def verify(self, token: str) -> Caller:
-        """Raises ``Unauthenticated`` for a token that is not good, ``Unreachable`` when the keys cannot be had."""
+        """Returns the caller. Raises ``Unauthenticated`` if the token is not good, ``Unreachable`` if there are no keys."""
         ...
