@@ -1,4 +1,4 @@
-"""The app settings, read once. Each section names its settings, and reads them, in a file of its own."""
+"""The app settings, read once. Each section has a file of its own, which names its settings and reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.settings.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the deployment says."""
+    """All sections."""
 
     schedules: Schedules
     callers: Callers
@@ -26,11 +26,11 @@ class Settings:
     protection: Protection
     leases: Leases
     warnings: tuple[str, ...] = ()
-    """What an operator should mend though the broker can run with it, a sentence each."""
+    """Sentences about what an operator should mend, although the broker can run with it."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """Faults are told in the order of these lines."""
+        """Reads every section. Faults are reported in the order of these lines."""
         return cls(
             schedules=Schedules.read(reader),
             callers=Callers.read(reader),
@@ -43,7 +43,7 @@ class Settings:
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """Raises ``Misconfigured`` that names every fault."""
+    """Returns the settings. Raises ``Misconfigured`` with all faults."""
     reader = Reader(environment)
     settings = Settings.read(reader)
     reader.finish()
@@ -51,7 +51,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def known() -> frozenset[str]:
-    """The names of all settings of the broker: those for which the sections ask, whatever the environment."""
+    """Returns the names of all settings of the broker: the sections ask for them, whatever the environment."""
     reader = Reader({})
     Settings.read(reader)
     return frozenset(reader.asked)

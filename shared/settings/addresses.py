@@ -13,7 +13,10 @@ _HOST_NAME = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 
 
 def endpoint(text: str) -> str:
-    """The address of a service, without a slash at its end. Raises ``Unparsable``: plain HTTP is for this machine alone."""
+    """Returns the address of a service, without a slash at its end.
+
+    Raises ``Unparsable``. Plain HTTP is accepted for this machine alone.
+    """
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port
@@ -27,7 +30,7 @@ def endpoint(text: str) -> str:
 
 
 def of_host(name: str) -> str:
-    """The address of the host with that name. Raises ``Unparsable``."""
+    """Returns the address of the host with that name. Raises ``Unparsable``."""
     if _HOST_NAME.fullmatch(name) is None:
         raise Unparsable("expected a host name such as example.net")
     host = urlsplit(f"//{name}").hostname or ""

@@ -1,4 +1,4 @@
-"""Which Azure the broker works in, and as whom."""
+"""The cloud and the tenant in which the broker works, and its identity."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Azure:
 
     tenant_id: ObjectId
     client_id: ObjectId
-    """Of the managed identity that the broker acts as."""
+    """The client id of the managed identity as which the broker acts."""
     authority: str
     graph_endpoint: str
     arm_endpoint: str
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """The endpoints are those of the public cloud where the operator names no others."""
+        """Reads the section. By default, the endpoints are those of the public cloud."""
         return cls(
             tenant_id=own_tenant(reader),
             client_id=own_client(reader),
@@ -33,10 +33,10 @@ class Azure:
 
 
 def own_tenant(reader: Reader) -> ObjectId:
-    """The broker's own."""
+    """Returns the broker's own tenant."""
     return reader.required("TENANT_ID", ObjectId.parse, ObjectId(""))
 
 
 def own_client(reader: Reader) -> ObjectId:
-    """The client id of the managed identity that the broker acts as."""
+    """Returns the client id of the managed identity as which the broker acts."""
     return reader.required("CLIENT_ID", ObjectId.parse, ObjectId(""))

@@ -1,4 +1,4 @@
-"""Who may call the broker, with tokens for whom, and where callers find it."""
+"""Whose tokens the broker accepts, for which audiences, and the addresses of the broker's own pages."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Callers:
     """Addresses have no slash at their end."""
 
     allowed_tenants: tuple[ObjectId, ...]
-    """The broker's own first, whether it is listed or not."""
+    """The broker's own tenant first, whether it is listed or not."""
     audiences: tuple[str, ...]
-    """The listed ones, and the client ids that they are made of."""
+    """The listed audiences, and the client ids that they are made of."""
     docs_url: str = ""
-    """The page that explains problems; empty when the operator names none."""
+    """The page that explains problems; empty if the operator names none."""
     public_url: str = ""
-    """Where callers reach the app, with a path where a gateway adds one; empty when neither operator nor platform says."""
+    """The address at which callers reach the app, with a path if a gateway adds one; empty if nobody names it."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """Takes the app's own address from the platform where the operator names none."""
+        """Reads the section. If the operator names no address of the app, takes the platform's."""
         tenants = (own_tenant(reader), *reader.listed("ALLOWED_TENANTS", ObjectId.parse))
         audiences = listed_audiences(reader)
         return cls(
@@ -41,12 +41,12 @@ class Callers:
 
 
 def listed_audiences(reader: Reader) -> tuple[str, ...]:
-    """What a caller's token must be meant for, one of them."""
+    """Returns the audiences for one of which a caller's token must be."""
     return reader.listed("AUDIENCE", _audience, required=True)
 
 
 def client_ids(audiences: tuple[str, ...]) -> tuple[ObjectId, ...]:
-    """Of audiences that are, or are made of, an application's client id."""
+    """Returns the client ids in the audiences that are, or are made of, an application's client id."""
     found = []
     for audience in audiences:
         try:
@@ -63,10 +63,10 @@ def _audience(text: str) -> str:
 
 
 def _platform_url(reader: Reader) -> str:
-    """The app's own address, by the name that the platform gives it; empty without one.
+    """Returns the app's address, from the host name that the platform sets; empty if it sets none.
 
     ``WEBSITE_HOSTNAME``: https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment. The local host
-    of Azure's tools sets it to ``localhost:7071``, where it speaks plain HTTP.
+    of Azure's tools sets it to ``localhost:7071``, and speaks plain HTTP there.
     """
     name = reader.told("WEBSITE_HOSTNAME")
     try:

@@ -1,4 +1,4 @@
-"""How long leases are locked, believed in and kept."""
+"""Times of leases: how long a lock lasts, how long Azure may take to settle, how long ended leases are stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.settings.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """In seconds unless said otherwise. ``shared.broker.ports.Timing`` says what each is for."""
+    """Numbers are seconds. ``shared.broker.ports.Timing`` explains each."""
 
     retention: timedelta
     lock: float
@@ -19,7 +19,7 @@ class Leases:
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """Each within bounds in which the broker works."""
+        """Reads the section. Each time has bounds within which the broker works."""
         return cls(
             retention=timedelta(days=reader.number("RETENTION_DAYS", 7, least=1, most=365)),
             lock=reader.number("HOLD_SECONDS", 20, least=1, most=300),

@@ -1,4 +1,4 @@
-"""What no role may target: the broker's own identities and resources, and what the operator lists."""
+"""The targets that no role may have: the broker's own identities and resources, and those that the operator lists."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Protection:
     """See ``shared.core.protection``."""
 
     identities: frozenset[ObjectId]
-    """The listed ones, the broker's client id, and that of the application whose audience it takes."""
+    """The listed ones, the broker's client id, and the client id of the application whose audience it accepts."""
     scopes: tuple[Scope, ...]
-    """The listed ones and the function app itself, where the platform tells which it is."""
+    """The listed ones, and the function app itself if the platform says which it is."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """Where the app is deployed and cannot be told, going unprotected is a fault."""
+        """Reads the section. If the app is deployed and nothing names its resource, notes a fault: it would be unprotected."""
         own = (own_client(reader), *client_ids(listed_audiences(reader)))
         return cls(
             identities=frozenset((*own, *reader.listed("PROTECTED_IDENTITIES", ObjectId.parse))),
@@ -47,9 +47,9 @@ def _scopes(reader: Reader) -> tuple[Scope, ...]:
 
 
 def own_resource(environment: Mapping[str, str], subscription: ObjectId | None = None) -> Scope | None:
-    """The function app's own resource id, where the platform tells all of its parts.
+    """Returns the function app's own resource id, if the platform names all of its parts.
 
-    Raises ``Unparsable`` when they make no resource id. ``WEBSITE_OWNER_NAME`` is ``<subscription>+<webspace>``:
+    Raises ``Unparsable`` if the parts make no resource id. ``WEBSITE_OWNER_NAME`` is ``<subscription>+<webspace>``:
     https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
     """
     owner, group, site = (environment.get(name, "") for name in _PLATFORM)

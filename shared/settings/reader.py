@@ -1,4 +1,4 @@
-"""Reads the app settings, strictly: every fault is told, all at once, and a ``LEASEHOLD_`` name that nobody asks for is one."""
+"""Reads the app settings strictly, and reports all faults at once. A ``LEASEHOLD_`` name that nobody asks for is a fault."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PREFIX = "LEASEHOLD_"
 
 @dataclass(slots=True)
 class Reader:
-    """What the sections of the settings ask. Settings are asked for by their names without the prefix.
+    """The sections ask it for settings, by names without the prefix.
 
-    A section asks for every setting of its own, whatever the values of the others: so the reader knows which names there are.
-    Two sections may ask for the same setting; its fault is told once.
+    A section asks for all of its settings, whatever their values: so the reader knows which names there are. If two sections
+    ask for the same setting, its fault is reported once.
     """
 
     environment: Mapping[str, str]
@@ -30,7 +30,7 @@ class Reader:
     _others: list[str] = field(default_factory=list)
 
     def required[T](self, name: str, parse: Callable[[str], T], otherwise: T) -> T:
-        """The value of a setting that must be there; ``otherwise`` beside a fault."""
+        """Returns the value of a setting that must be there. If there is a fault, notes it and returns ``otherwise``."""
         text = self._text(name)
         if not text:
             self.refuse(f"{PREFIX}{name}: is required", required=True)
@@ -39,12 +39,12 @@ class Reader:
         return otherwise if found is None else found
 
     def optional[T](self, name: str, parse: Callable[[str], T]) -> T | None:
-        """The value of a setting; ``None`` when it is not there, and beside a fault."""
+        """Returns the value of a setting. If it is not there, or if there is a fault, returns ``None``."""
         text = self._text(name)
         return self._parsed(name, text, parse) if text else None
 
     def listed[T](self, name: str, parse: Callable[[str], T], *, required: bool = False) -> tuple[T, ...]:
-        """The values of a setting that are separated by commas; at least one where the setting is required."""
+        """Returns the values of a setting, which commas separate. A required setting has at least one."""
         items = [item.strip() for item in self._text(name).split(",") if item.strip()]
         if required and not items:
             self.refuse(f"{PREFIX}{name}: is required", required=True)
@@ -52,25 +52,31 @@ class Reader:
         return tuple(each for each in found if each is not None)
 
     def endpoint(self, name: str, default: str) -> str:
-        """The address of a service, without a slash at its end."""
+        """Returns the address of a service, without a slash at its end."""
         return self.optional(name, endpoint) or default
 
     def number(self, name: str, default: float, *, least: float, most: float) -> float:
-        """A decimal number within these bounds."""
-        return self.optional(name, lambda text: _number(text, least, most)) or default
+        """Returns a decimal number within these bounds."""
+
+        def parse(text: str) -> float:
+            if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) is None or not least <= float(text) <= most:
+                raise Unparsable(f"expected a number from {least:g} to {most:g}")
+            return float(text)
+
+        return self.optional(name, parse) or default
 
     def told(self, name: str) -> str:
-        """What the platform says under a name without the prefix; empty when it says nothing."""
+        """Returns the platform's setting of this name, which has no prefix; empty if there is none."""
         return self.environment.get(name, "").strip()
 
     def refuse(self, fault: str, *, required: bool = False) -> None:
-        """Notes a fault. Those of required settings are told before the others."""
+        """Notes a fault. Faults of required settings are reported first."""
         faults = self._required if required else self._others
         if fault not in faults:
             faults.append(fault)
 
     def finish(self) -> None:
-        """Raises ``Misconfigured`` that names every fault, once every section has read itself."""
+        """Raises ``Misconfigured`` with all faults. To be called when every section has read itself."""
         given = (name for name in sorted(self.environment) if name.upper().startswith(PREFIX))
         unknown = [f"{name}: is not a known setting" for name in given if name not in self.asked]
         if faults := [*unknown, *self._required, *self._others]:
@@ -86,9 +92,3 @@ class Reader:
         except Unparsable as wrong:
             self.refuse(f"{PREFIX}{name}: {wrong}", required=required)
             return None
-
-
-def _number(text: str, least: float, most: float) -> float:
-    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) is None or not least <= float(text) <= most:
-        raise Unparsable(f"expected a number from {least:g} to {most:g}")
-    return float(text)

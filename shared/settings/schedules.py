@@ -10,14 +10,14 @@ from shared.settings.reader import Reader
 
 @dataclass(frozen=True, slots=True)
 class Schedules:
-    """In the words of the Functions host, which reads the same settings and starts no timer without them."""
+    """Cron expressions. The Functions host reads the same settings, and starts no timer without them."""
 
     sweep: str
     reconcile: str
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """Takes what the host will judge as it is."""
+        """Reads the section. The host itself checks the expressions."""
         return cls(
             sweep=reader.required("SWEEP_SCHEDULE", str, ""),
             reconcile=reader.required("RECONCILE_SCHEDULE", str, ""),

@@ -1,4 +1,4 @@
-"""Where tables and queues are."""
+"""The addresses of tables and queues."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PARTS = ("__tableServiceUri", "__queueServiceUri", "__accountName", "__clientId
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Tables and queues are reached by a connection string, or each at an endpoint with an identity.
+    """Tables and queues have one connection string, or an endpoint each and an identity.
 
-    ``client_id`` names the identity; ``None`` stands for the broker's own.
+    ``client_id`` names the identity. ``None`` means the broker's own.
     """
 
     connection_string: Secret | None = None
@@ -31,7 +31,7 @@ class Storage:
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
-        """As the Functions host itself reads it: https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection."""
+        """Reads the section as the Functions host does: https://learn.microsoft.com/azure/azure-functions/functions-reference#configure-an-identity-based-connection."""
         _warn(reader)
         given = {key: reader.told(f"{STORAGE}{key}") for key in ("", *_PARTS)}
         if given[""]:
@@ -70,9 +70,9 @@ def _of(service: str, given: Mapping[str, str]) -> str:
 
 
 def _warn(reader: Reader) -> None:
-    """The Functions host takes an account's name before its addresses, and makes of it addresses in the public cloud.
+    """Warns if an account's name stands beside addresses: the Functions host uses the name, and looks in the public cloud.
 
-    So does ``StorageClientProvider`` in https://github.com/Azure/azure-sdk-for-net.
+    See ``StorageClientProvider`` in https://github.com/Azure/azure-sdk-for-net.
     """
     addresses = [name for name in reader.environment if name.startswith(f"{STORAGE}__") and name.endswith("ServiceUri")]
     if reader.told(f"{STORAGE}__accountName") and any(reader.told(name) for name in addresses):
