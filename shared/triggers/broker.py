@@ -1,4 +1,4 @@
-"""What the triggers are given by the composition root."""
+"""What the composition root gives to the triggers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ PROBLEMS = "/api/v1/problems"
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """What the edge and the calls work with. ``challenge`` is a 401's; ``docs_url`` is empty for the app's own page.
+    """What the edge and the handlers work with. ``challenge`` is the ``WWW-Authenticate`` of a 401.
 
-    ``public_url`` is where callers reach the app, without a slash at its end; empty when nobody has said.
+    ``docs_url`` is empty if the app's own page explains problems. ``public_url`` is the address at which callers reach the app,
+    without a slash at its end. It is empty if nobody has named it.
     """
 
     ports: Ports
@@ -26,13 +27,13 @@ class Broker:
     public_url: str = ""
 
     def explained_at(self) -> str:
-        """The page that explains problems: where the operator says, else the app's own, be it by its path alone."""
+        """Returns the address of the page that explains problems. If the app's address is not known, returns its path alone."""
         return self.docs_url or f"{self.public_url}{PROBLEMS}"
 
     def address(self, path: str) -> str:
-        """A path of the API as a whole address, for clients that follow no other. Raises ``Misconfigured`` when none is known.
+        """Returns the whole address of a path, for clients that follow no other. Raises ``Misconfigured`` if it is not known.
 
-        What a request says of its host is not believed: it would lead a caller, and its token, wherever the sender likes.
+        The host that a request names is not believed: its sender could lead a caller, and the caller's token, anywhere.
         """
         if not self.public_url:
             raise Misconfigured("LEASEHOLD_PUBLIC_URL: is required here, for the platform sets no WEBSITE_HOSTNAME")
@@ -40,6 +41,6 @@ class Broker:
 
 
 type GetBroker = Callable[[], Awaitable[Broker]]
-"""Gives the broker, built at the first call. Raises ``Misconfigured``."""
+"""Returns the broker, which the first call builds. Raises ``Misconfigured``."""
 type GetPorts = Callable[[], Awaitable[Ports]]
-"""The same for a trigger without callers."""
+"""Returns the ports, for a trigger without callers. Raises ``Misconfigured``."""

@@ -1,6 +1,7 @@
-"""The queue of leases to be ended: its messages, and those that failed too often.
+"""The queue of leases to be ended: its messages, and the messages that failed too often.
 
-A message is done unless nothing could be done at all; then the host delivers it again, as often as host.json says.
+A message fails only if nothing could be done for any of its leases. Then the host delivers it again, as often as host.json
+says.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from shared.triggers.broker import GetPorts
 log = logging.getLogger(__name__)
 
 _STORAGE = "AzureWebJobsStorage"
-"""The connection: the host's own storage, which is the broker's."""
+"""The connection. The broker uses the host's own storage."""
 
 type Work = Callable[[Ports, str, Message], Awaitable[None]]
 
 
 class RevocationsFailed(Exception):
-    """Marks the invocation as failed: the host delivers the message again. The cause is in the log before it."""
+    """Marks the invocation as failed: the host delivers the message again. The log has the cause."""
 
 
 def blueprint(get_ports: GetPorts) -> func.Blueprint:
-    """Two functions."""
+    """Returns the two functions of the queues."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
 
     @functions.function_name("revocations")
@@ -49,7 +50,7 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
 
 
 async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:
-    """Deals with one message, under an id of its own. Raises ``RevocationsFailed``."""
+    """Handles one message under an id of its own. Raises ``RevocationsFailed``."""
     said = _read(message)
     if said is None:
         return
@@ -81,10 +82,10 @@ async def give_up(ports: Ports, request_id: str, said: Message) -> None:
 
 
 def _read(message: func.QueueMessage) -> Message | None:
-    """What it says. ``None`` for what is none: nothing can be done with it, now or later, and no lease depends on it."""
+    """Reads a message. If it cannot be read, logs that and returns ``None``: no lease depends on the message."""
     try:
         return read_message(message.get_body().decode())
     except (Unparsable, UnicodeDecodeError):
-        # Not a word of what it says: nobody knows who wrote it.
+        # Its text is not logged: nobody knows who wrote it.
         log.error("message %s cannot be read, and is dropped", message.id)  # noqa: TRY400 - the error's frames say no more
         return None

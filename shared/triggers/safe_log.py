@@ -1,7 +1,7 @@
-"""Telling the log of an exception without repeating what it may quote: texts of others' exceptions can hold secrets.
+"""Logs exceptions without their foreign texts: the text of a library's exception may quote a secret.
 
-An exception's text is told when the broker worded it, or when the interpreter words it from names and types alone. Of every
-other the type is told, and where it was raised.
+The text of an exception is logged if the broker has worded it, or if the interpreter words it from names and types alone. Of
+any other exception, only the type and the place at which it was raised are logged.
 """
 
 from __future__ import annotations
@@ -19,25 +19,29 @@ _TELLING = (LeaseholdError, IllegalMove, OSError, ImportError, AttributeError, N
 
 @contextmanager
 def failing_as(failure: type[Exception], log: logging.Logger, what: str) -> Iterator[None]:
-    """For what no caller waits for: whatever is raised within is told to the log, and ``failure`` is raised in its place.
+    """For work that no caller waits for. If anything is raised within, logs it, and raises ``failure`` in its place.
 
-    The host fails the invocation for that, and would log the text of anything else, whatever is in it.
+    The host then marks the invocation as failed. It would log the text of any other exception, whatever is in it.
     """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - see above
-        log.error("%s failed: %s", what, with_frames(error))  # noqa: TRY400 - told without foreign texts
+        log.error("%s failed: %s", what, with_frames(error))  # noqa: TRY400 - logged without foreign texts
         raise failure from None
 
 
 def of(error: BaseException) -> str:
-    """One line: the exception and, behind it, its causes."""
+    """Returns one line: the exception, followed by its causes."""
     return " <- ".join(_said(each) for each in _chain(error))
 
 
 def with_frames(error: BaseException) -> str:
-    """The same with each one's traceback: files, lines and functions, neither values nor foreign texts."""
-    return "\n".join(f"{_said(each)}\n{_frames(each)}".rstrip() for each in _chain(error))
+    """Returns the exception and its causes with their tracebacks: files, lines and functions, no values, no foreign texts."""
+    lines: list[str] = []
+    for each in _chain(error):
+        frames = traceback.extract_tb(each.__traceback__)
+        lines += [_said(each), *(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)]
+    return "\n".join(lines)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -52,8 +56,3 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _said(error: BaseException) -> str:
     name = type(error).__qualname__
     return f"{name}: {error}" if isinstance(error, _TELLING) and str(error) else name
-
-
-def _frames(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    return "\n".join(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)

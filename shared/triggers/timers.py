@@ -1,4 +1,4 @@
-"""The timers: one sweeps, one reconciles. Their schedules are app settings, which the host reads."""
+"""The timers: one sweeps, and one reconciles. The host reads their schedules from the app settings."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 
 
 class SweepFailed(Exception):
-    """Marks the invocation as failed, for the platform's own metrics. The cause is in the log before it."""
+    """Marks the invocation of a sweep as failed, for the platform's own metrics. The log has the cause."""
 
 
 class ReconcileFailed(Exception):
-    """The same for a reconciliation."""
+    """Marks the invocation of a reconciliation as failed. The log has the cause."""
 
 
 def blueprint(get_ports: GetPorts) -> func.Blueprint:
-    """Two functions."""
+    """Returns the two functions of the timers."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]  # the library leaves its constructor untyped
 
     @functions.function_name("sweep")
@@ -42,7 +42,7 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
 
 
 async def run_sweep(get_ports: GetPorts, request_id: str, *, late: bool = False) -> None:
-    """One sweep, under an id of its own. Raises ``SweepFailed``."""
+    """Sweeps once, under an id of its own. Raises ``SweepFailed``."""
     with safe_log.failing_as(SweepFailed, log, f"sweep {request_id}"):
         summary = await sweep_on_time(await get_ports(), request_id)
     log.info(
@@ -53,7 +53,7 @@ async def run_sweep(get_ports: GetPorts, request_id: str, *, late: bool = False)
 
 
 async def run_reconciliation(get_ports: GetPorts, request_id: str, *, late: bool = False) -> None:
-    """One reconciliation, under an id of its own. Raises ``ReconcileFailed``."""
+    """Reconciles once, under an id of its own. Raises ``ReconcileFailed``."""
     with safe_log.failing_as(ReconcileFailed, log, f"reconciliation {request_id}"):
         done = await reconcile(await get_ports(), request_id)
     counts = " ".join(f"{name}={count}" for name, count in done.counts.items())

@@ -1,4 +1,4 @@
-"""The one edge around every HTTP call: who asks, whether it may, errors as answers, the audit of refusals, a log line."""
+"""The one edge around every HTTP call: it verifies the caller, asks the gate, answers errors, audits refusals, and logs."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ class VerifiedRequest:
 
     @property
     def ports(self) -> Ports:
-        """What the verbs work with."""
+        """The ports for the verbs."""
         return self.broker.ports
 
     @property
     def caller(self) -> Caller:
-        """Who asks."""
+        """The caller."""
         return self.actor.caller
 
 
 @dataclass(slots=True)
 class UnverifiedRequest:
-    """What is known of a request so far. ``operation`` is empty for calls that are not audited."""
+    """A request whose caller is not verified yet. ``operation`` is empty if the call is not audited."""
 
     http: func.HttpRequest
     route: str
     operation: str
     request_id: str
     client_request_id: str = ""
-    """The caller's own id for the request, for the caller to find it by: anybody may send any."""
+    """The caller's own id for the request. Anybody may send any id."""
     broker: Broker | None = None
     caller: Caller | None = None
     dialect: Dialect = NATIVE
@@ -67,11 +67,11 @@ class UnverifiedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a route declares, and the edge sees to before the handler runs.
+    """What a route declares, and the edge enforces before the handler runs.
 
-    ``needs``: a path and the capability that the caller must have there; ``None`` for a call that any verified caller may make.
-    ``exception``: the gate's refusal is not the last word, for the verb lets others in as well: a lease's holder, or those
-    whom a role's bounds name. ``beside``: the handler's first read may begin while the caller's admission is looked up.
+    ``needs``: a path and the capability that the caller must have there; ``None`` if any verified caller may make the call.
+    ``exception``: the gate's refusal is not final, because the verb admits other callers as well: a lease's holder, or the
+    callers that a role's bounds name. ``beside``: the handler's first read may begin while the caller's admission is looked up.
     """
 
     needs: tuple[str, Capability] | None = None
@@ -80,13 +80,13 @@ class Rules:
     beside: bool = False
 
     def require(self, caller: Caller) -> None:
-        """Raises ``Forbidden`` when the gate's refusal is the last word."""
+        """Raises ``Forbidden`` if the gate refuses and the refusal is final."""
         if self.needs is not None and self.exception is None:
             require(caller, *self.needs)
 
 
 FOR_ANYBODY = Rules()
-"""Of the calls that take no caller."""
+"""For calls without a caller."""
 
 type Handler = Callable[[UnverifiedRequest], Awaitable[Reply]]
 
@@ -99,9 +99,12 @@ class Edge:
     clock: Clock = field(repr=False)
 
     async def answer(self, unverified: UnverifiedRequest, handle: Handler) -> func.HttpResponse:
-        """Whatever happens, an answer. Each refused or failed request that names an operation leaves one audit event."""
+        """Returns an answer, whatever happens. Audits each refused or failed request that has an operation, once."""
         began = self.clock.monotonic()
-        reply = await self._reply(unverified, handle)
+        try:
+            reply = await handle(unverified)
+        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is must not reach the host's own log
+            reply = await self._refused(unverified, error)
         milliseconds = (self.clock.monotonic() - began) * 1000
         caller = unverified.caller.object_id if unverified.caller else "-"
         log.info(
@@ -117,14 +120,6 @@ class Edge:
         )
         return _dressed(reply, unverified)
 
-    async def _reply(self, unverified: UnverifiedRequest, handle: Handler) -> Reply:
-        try:
-            return await handle(unverified)
-        except LeaseholdError as error:
-            return await self._refused(unverified, error)
-        except Exception as error:  # noqa: BLE001 - the last resort: whatever it is must not reach the host's own log
-            return await self._refused(unverified, error)
-
     async def _refused(self, unverified: UnverifiedRequest, error: Exception) -> Reply:
         told = error if isinstance(error, LeaseholdError) else LeaseholdError(audit_reason=type(error).__name__)
         _log(unverified, error)
@@ -138,10 +133,10 @@ class Edge:
         )
 
     async def _docs_url(self, unverified: UnverifiedRequest) -> str:
-        """Where problems are explained; by its path alone as long as the broker cannot be built."""
+        """Returns the address of the page that explains problems. While the broker cannot be built, returns its path alone."""
         try:
             broker = unverified.broker or await self.get_broker()
-        except Exception:  # noqa: BLE001 - whatever it is has been told, or will be when a call needs the broker
+        except Exception:  # noqa: BLE001 - the failure was logged, or will be when a call needs the broker
             return PROBLEMS
         return broker.explained_at()
 
@@ -160,10 +155,10 @@ async def authenticated(
     handle: Callable[[VerifiedRequest], Awaitable[Reply]],
     rules: Rules,
 ) -> Reply:
-    """Verifies the caller, admits it, asks the gate, looks at the query's names, and hands over.
+    """Verifies the caller, admits it, asks the gate, checks the query's names, and runs the handler.
 
-    A call that only reads, or reads first and waits for the admission there, begins meanwhile. Whatever comes of it, whoever is
-    not admitted is told that alone.
+    If ``rules.beside``, the handler runs while the admission is looked up, and its first read waits for the admission. Whatever
+    the handler does, a caller that is not admitted gets that refusal.
     """
     broker = unverified.broker = await edge.get_broker()
     unverified.caller = await broker.verifier.verify(unverified.dialect.token_from(unverified.http))
@@ -181,7 +176,7 @@ async def authenticated(
 
 
 def client_request_id(request: func.HttpRequest) -> str:
-    """What the caller calls the request, if it is a sane id; else empty."""
+    """Returns the caller's own id for the request; empty if it is not well formed."""
     given = request.headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else ""
 
@@ -196,14 +191,14 @@ def _dressed(reply: Reply, unverified: UnverifiedRequest) -> func.HttpResponse:
         **reply.headers,
     }
     if unverified.http.method == "HEAD":
-        # As GET, its length too, without the content: RFC 9110, 9.3.2.
+        # As for GET, with its length, but without the content: RFC 9110, 9.3.2.
         headers["Content-Length"] = str(len(reply.body))
         return func.HttpResponse(b"", status_code=reply.status, headers=headers)
     return func.HttpResponse(reply.body, status_code=reply.status, headers=headers)
 
 
 def _event(unverified: UnverifiedRequest, error: LeaseholdError, ports: Ports) -> AuditEvent:
-    # Whoever has not shown who it is may write any name into a path: its refusal tells of no lease and of no role.
+    # A caller that is not verified may write any name into a path: its refusal names no lease and no role.
     lease = _named(unverified, "id", LeaseId.parse) if unverified.caller else None
     role = (_named(unverified, "role", RoleName.parse) if unverified.caller else None) or (lease.role if lease else None)
     return AuditEvent(
@@ -221,7 +216,7 @@ def _event(unverified: UnverifiedRequest, error: LeaseholdError, ports: Ports) -
 
 
 def _reason(error: LeaseholdError) -> str:
-    # A caller may have put anything into the names of its fields.
+    # The names of fields may be anything that the caller has written.
     if isinstance(error, Malformed) and error.faults:
         return "; ".join(fault.message for fault in error.faults)[:_LONGEST_REASON]
     return error.brief() if isinstance(error, Upstream) else error.audit_reason[:_LONGEST_REASON]
@@ -235,7 +230,7 @@ def _named[T](unverified: UnverifiedRequest, parameter: str, parse: Callable[[st
 
 
 def _log(unverified: UnverifiedRequest, error: Exception) -> None:
-    """A refusal is in the log line and the audit trail; what failed is told with its causes."""
+    """Logs a failure with its causes. A refusal is in the log line and the audit trail already."""
     if isinstance(error, Rejected):
         return
     if isinstance(error, LeaseholdError) and not isinstance(error, Misconfigured):

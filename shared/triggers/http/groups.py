@@ -1,4 +1,4 @@
-"""Every group of calls: one line each. And the call for every path that none of them takes."""
+"""All groups of calls, a line each, and the call for every path that no group takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GROUPS: tuple[Api, ...] = (
 
 
 def with_the_rest(groups: tuple[Api, ...] = GROUPS) -> tuple[Api, ...]:
-    """The groups, and one more with the call for every path that none of them takes."""
+    """Returns the groups, and one more with the call for every path that no group takes."""
     rest = Api("", "api")
 
     # The host tries functions in the order of their names, whatever their routes: this one must come last.
@@ -36,7 +36,7 @@ def with_the_rest(groups: tuple[Api, ...] = GROUPS) -> tuple[Api, ...]:
 
 
 def routes(groups: tuple[Api, ...] = GROUPS) -> tuple[Route, ...]:
-    """Every call that has a path of its own."""
+    """Returns every call that has a path of its own."""
     return tuple(route for group in groups for route in group.routes)
 
 

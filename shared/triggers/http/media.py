@@ -1,4 +1,4 @@
-"""What a body is said to be, and what it is: JSON in UTF-8, neither compressed nor in another encoding."""
+"""Checks the media type of a body: it must be JSON in UTF-8, neither compressed nor in another encoding."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _CHARSETS = frozenset((
     *("utf-8", "utf8", "csutf8", "us-ascii", "ascii", "us", "iso646-us", "iso_646.irv:1991", "iso-ir-6"),
     *("ansi_x3.4-1968", "ansi_x3.4-1986", "ibm367", "cp367", "csascii"),
 ))  # fmt: skip
-"""UTF-8 and its part, ASCII, by their names at https://www.iana.org/assignments/character-sets and by others in use."""
+"""Names of UTF-8 and of its part ASCII: those at https://www.iana.org/assignments/character-sets, and others in use."""
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def require_json(request: func.HttpRequest) -> None:
-    """Raises ``UnsupportedMedia`` for a body that is compressed, or that is not said to be JSON in UTF-8."""
+    """Raises ``UnsupportedMedia`` if the body is compressed, or if its headers do not say that it is JSON in UTF-8."""
     codings = request.headers.get("content-encoding", "").lower().split(",")
     if any(each.strip() not in {"", "identity"} for each in codings):
         raise UnsupportedMedia("The body is compressed; send it as it is.", compressed=True)
@@ -34,15 +34,15 @@ def require_json(request: func.HttpRequest) -> None:
 
 
 def _is_utf8(parameter: str, value: str) -> bool:
-    """Whether a parameter of ``Content-Type`` agrees with UTF-8; every one but ``charset`` does."""
-    # Quotes of either kind: clients send the single ones, which no standard knows, as well.
+    """Returns whether a parameter of ``Content-Type`` agrees with UTF-8. Any but ``charset`` does."""
+    # Some clients send single quotes, which no standard knows.
     return parameter.lower() != "charset" or value.strip("\"'").lower() in _CHARSETS
 
 
 def text_of(octets: bytes) -> str:
-    """The text of a body, without a byte order mark.
+    """Returns the text of a body, without a byte order mark.
 
-    Raises ``UnsupportedMedia`` for UTF-16 and UTF-32, ``UnicodeError`` for what is no text at all.
+    Raises ``UnsupportedMedia`` if it is UTF-16 or UTF-32, ``UnicodeError`` if it is no text at all.
     """
     if json.detect_encoding(octets).startswith(("utf-16", "utf-32")) and octets not in _MARKS:
         raise UnsupportedMedia

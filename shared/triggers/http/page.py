@@ -1,4 +1,4 @@
-"""Two small HTML pages without scripts: the contract, and Markdown of the plain kind that docs/problems.md is written in."""
+"""Makes two small HTML pages without scripts: of the contract, and of Markdown as plain as docs/problems.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def page(title: str, content: str) -> str:
-    """A whole document."""
+    """Returns a whole document."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Leasehold: {escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>{content}</body></html>"
@@ -25,16 +25,15 @@ def page(title: str, content: str) -> str:
 
 
 def markdown(title: str, text: str) -> str:
-    """Headings of the second rank, with themselves as anchors, and paragraphs with code in them. The title is given."""
-    blocks = (block.strip() for block in text.split("\n\n"))
-    return page(title, "".join(_block(block) for block in blocks if block and not block.startswith("# ")))
-
-
-def _block(block: str) -> str:
-    if block.startswith("## "):
-        heading = escape(block.removeprefix("## ").strip("` "))
-        return f'<h2 id="{heading}"><code>{heading}</code></h2>'
-    return f"<p>{_inline(block)}</p>"
+    """Returns a page of Markdown: headings of the second rank, which are their own anchors, and paragraphs with code."""
+    content = ""
+    for block in map(str.strip, text.split("\n\n")):
+        if block.startswith("## "):
+            heading = escape(block.removeprefix("## ").strip("` "))
+            content += f'<h2 id="{heading}"><code>{heading}</code></h2>'
+        elif block and not block.startswith("# "):
+            content += f"<p>{_inline(block)}</p>"
+    return page(title, content)
 
 
 def _inline(text: str) -> str:
@@ -42,7 +41,7 @@ def _inline(text: str) -> str:
 
 
 def contract(document: Mapping[str, Any]) -> str:
-    """An OpenAPI document, call by call, then schema by schema."""
+    """Returns a page of an OpenAPI document: all calls, then all schemas."""
     info = document["info"]
     calls = "".join(
         _call(method, path, call) for path, methods in document["paths"].items() for method, call in methods.items()

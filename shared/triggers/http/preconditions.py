@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13): a document's version as an entity tag, ``If-Match`` and ``If-None-Match: *``."""
+"""Conditional requests (RFC 9110, 13): ``If-Match``, ``If-None-Match: *``, and a document's version as an entity tag."""
 
 from __future__ import annotations
 
@@ -19,27 +19,24 @@ IF_NONE_MATCH = Parameter("If-None-Match", {"const": "*"}, "Make only what does 
 
 
 def if_match(description: str) -> Parameter:
-    """The header, with what it is good for in this call."""
+    """Returns the header's declaration, with its description for one call."""
     return Parameter("If-Match", TEXT.schema, description)
 
 
 def tag_of(version: str) -> str:
-    """A strong entity tag. It says nothing of what the store calls the version."""
+    """Returns a strong entity tag. It does not show what the store calls the version."""
     return f'"{sha256(version.encode()).hexdigest()[:32]}"'
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must hold. ``tags`` is empty when any existing version will do, ``None`` without ``If-Match``."""
+    """The conditions of a request. If ``tags`` is empty, any existing version will do. Without ``If-Match`` it is ``None``."""
 
     tags: frozenset[str] | None = None
     must_be_new: bool = False
 
     def expected(self, former: str | None) -> Expect:
-        """What the store is to expect, given the version there is.
-
-        Raises ``PreconditionFailed``.
-        """
+        """Returns the version that the store is to expect, given the present one. Raises ``PreconditionFailed``."""
         if self.must_be_new:
             if former is not None:
                 raise PreconditionFailed("There is one already.")
@@ -52,19 +49,15 @@ class Conditions:
 
 
 def conditions(request: func.HttpRequest) -> Conditions:
-    """Raises ``Malformed`` for a weak tag, for one without quotes, and for both headers at once."""
+    """Reads the conditions. Raises ``Malformed`` if a tag is weak or has no quotes, or if both headers are there."""
     match = request.headers.get("if-match")
     none_match = request.headers.get("if-none-match")
     if match is not None and none_match is not None:
         raise Malformed(Fault("If-None-Match", "is not taken together with If-Match"))
     if none_match is not None and none_match.strip() != "*":
         raise Malformed(Fault("If-None-Match", "expected *"))
-    return Conditions(_tags(match) if match is not None else None, must_be_new=none_match is not None)
-
-
-def _tags(header: str) -> frozenset[str]:
-    if header.strip() == "*":
-        return frozenset()
-    if _TAGS.fullmatch(header) is None:
+    if match is None:
+        return Conditions(must_be_new=none_match is not None)
+    if match.strip() != "*" and _TAGS.fullmatch(match) is None:
         raise Malformed(Fault("If-Match", 'expected * or entity tags in double quotes, without W/, such as "abc"'))
-    return frozenset(_TAG.findall(header))
+    return Conditions(frozenset(_TAG.findall(match)))

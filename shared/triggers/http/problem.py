@@ -16,7 +16,7 @@ _MOST_FAULTS = 100
 
 
 class UnsupportedMedia(Malformed):
-    """There is a body, and it is not declared as JSON in UTF-8, or ``compressed``."""
+    """The body is not declared as JSON in UTF-8, or is ``compressed``."""
 
     code = "unsupported_media_type"
     sentence = "A body must be sent as application/json in UTF-8, without Content-Encoding."
@@ -34,7 +34,7 @@ class NoSuchCall(Rejected):
 
 
 class MethodNotAllowed(Rejected):
-    """The path is known, with other methods."""
+    """The path takes other methods."""
 
     code = "method_not_allowed"
     sentence = "The path does not take this method."
@@ -46,7 +46,7 @@ class MethodNotAllowed(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """An error's status; ``retry_after`` in seconds when trying again makes sense and the error itself says no time."""
+    """The HTTP status of an error. ``retry_after`` is in seconds, for errors worth a retry that name no time themselves."""
 
     status: int
     retry_after: int | None = None
@@ -74,7 +74,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.NotReplicated: Meaning(503, retry_after=15),
     errors.ConcurrentChange: Meaning(503, retry_after=5),
     errors.IdentityRefused: Meaning(503, retry_after=30),
-    # A definite no is in no class that callers repeat by themselves: Logic Apps repeat every 5xx.
+    # Callers must not repeat a definite refusal by themselves, and Logic Apps repeat every 5xx.
     errors.Refused: Meaning(409),
     errors.Absent: Meaning(409),
     errors.DefinitionGone: Meaning(409),
@@ -95,13 +95,13 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
 
 
 def meaning_of(kind: type[LeaseholdError]) -> Meaning:
-    """A kind's own meaning, else its nearest ancestor's."""
+    """Returns a class's own meaning, or its nearest ancestor's."""
     return next(MEANINGS[each] for each in kind.__mro__ if each in MEANINGS)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error, and where it is explained."""
+    """An error, and the address of its explanation."""
 
     error: LeaseholdError
     request_id: str
@@ -128,21 +128,21 @@ PROBLEM = Record[Problem](
 
 
 def problem(error: LeaseholdError, *, request_id: str, docs_url: str, challenge: str = "", token_sent: bool = False) -> Reply:
-    """The answer to a request that ended so. ``challenge`` is what a 401's ``WWW-Authenticate`` says."""
+    """Returns the answer to a request that has failed with this error. ``challenge`` is the ``WWW-Authenticate`` of a 401."""
     document = PROBLEM.write(Problem(error, request_id, docs_url))
     headers = _headers(error, challenge, token_sent=token_sent)
     return Reply(document["status"], encoded(document), CONTENT_TYPE, headers, code=error.stable_code)
 
 
 def _detail(error: LeaseholdError) -> str:
-    """Only a refusal was worded for the caller; what failed is worded for the log."""
+    """Returns a sentence for the caller. Only a refusal's own words are for the caller. Others are for the log."""
     if not isinstance(error, Rejected):
         return error.sentence
     return error.sentence if isinstance(error, Malformed) and error.faults else error.detail
 
 
 def _faults(error: LeaseholdError) -> tuple[Fault, ...]:
-    """Those of a refusal, up to a hundred, and how many more there are."""
+    """Returns up to a hundred faults of a refusal, and then the number of the others."""
     faults = error.faults if isinstance(error, Rejected) else ()
     more = len(faults) - _MOST_FAULTS
     return (*faults[:_MOST_FAULTS], *((Fault("", f"and {more} more"),) if more > 0 else ()))
@@ -153,7 +153,7 @@ def _headers(error: LeaseholdError, challenge: str, *, token_sent: bool) -> dict
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = f"{challenge or 'Bearer'}{_ERROR_ATTRIBUTE if token_sent else ''}"
     if isinstance(error, UnsupportedMedia) and error.compressed:
-        # RFC 9110, 15.5.16: how it would be taken.
+        # RFC 9110, 15.5.16: the encoding that the broker would accept.
         headers["Accept-Encoding"] = "identity"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
@@ -163,7 +163,7 @@ def _headers(error: LeaseholdError, challenge: str, *, token_sent: bool) -> dict
 
 
 _ERROR_ATTRIBUTE = ', error="invalid_token"'
-"""RFC 6750, 3.1: said only when a token was sent."""
+"""RFC 6750, 3.1: for requests that have sent a token."""
 
 
 def _retry_after(error: LeaseholdError) -> int | None:

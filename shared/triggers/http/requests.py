@@ -1,10 +1,10 @@
-"""Reading requests strictly: every fault of a body or a query is found at once, and nothing unknown is let pass."""
+"""Reads requests strictly: all faults of a body or a query are reported at once, and unknown names are refused."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Never
 from urllib.parse import parse_qsl
 
@@ -25,12 +25,15 @@ IN_PATH = {
         Parameter("id", {"type": "string", "pattern": f"^{LEASE_ID}$"}, "A lease's id.", component="id"),
     )
 }
-"""The names in paths, as routes write them."""
+"""The parameters in the paths of routes."""
 NOTHING = Body("", "Nothing, or an empty object.")
 
 
 def body(request: func.HttpRequest) -> Any:
-    """The JSON that was sent; an empty object when nothing was. Raises ``Malformed``, ``TooLarge``, ``UnsupportedMedia``."""
+    """Returns the JSON of the body, or an empty object if there is no body.
+
+    Raises ``Malformed``, ``TooLarge``, ``UnsupportedMedia``.
+    """
     octets = request.get_body()
     if not octets:
         return {}
@@ -54,7 +57,7 @@ def _parsed(text: str) -> Any:
         return {}
     document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     if "\\u" in text:
-        # Half a surrogate pair is JSON and no text: it could not be stored or sent on.
+        # Half a surrogate pair is valid JSON and no valid text: it could not be stored or sent on.
         json.dumps(document, ensure_ascii=False).encode()
     return document
 
@@ -72,7 +75,7 @@ def _no_constant(name: str) -> Never:
 
 
 def asked[T](request: func.HttpRequest, entry: Entry[T]) -> T:
-    """What the query says of one parameter. Raises ``Malformed``."""
+    """Returns one parameter of the query. Raises ``Malformed``."""
     reader = Reader(dict(request.params))
     value = entry.of(reader)
     finish(reader)
@@ -80,7 +83,7 @@ def asked[T](request: func.HttpRequest, entry: Entry[T]) -> T:
 
 
 def seconds(reader: Reader, field: str) -> int | None:
-    """A duration of a body, whatever its length."""
+    """Returns a duration in a body, whatever its length."""
     if not reader.has(field):
         return None
     found = as_seconds(reader.take(field))
@@ -90,17 +93,17 @@ def seconds(reader: Reader, field: str) -> int | None:
 
 
 def nothing(request: func.HttpRequest) -> None:
-    """For a call that takes no fields: an empty body or ``{}``."""
+    """Checks the body of a call without fields: it must be empty, or ``{}``."""
     Reader(body(request)).finish()
 
 
 def role_name(request: func.HttpRequest) -> RoleName:
-    """The role in the path."""
+    """Returns the role in the path."""
     return _in_path(request, "role", RoleName.parse)
 
 
 def lease_id(request: func.HttpRequest) -> LeaseId:
-    """The lease in the path."""
+    """Returns the lease in the path."""
     return _in_path(request, "id", LeaseId.parse)
 
 
@@ -112,27 +115,26 @@ def _in_path[T](request: func.HttpRequest, name: str, parse: Callable[[str], T])
 
 
 def known_query(request: func.HttpRequest, known: tuple[str, ...]) -> None:
-    """Raises ``Malformed`` naming each query parameter that the call does not take, or that is there twice or without a value.
+    """Raises ``Malformed`` with each query parameter that is unknown, or is there twice, or has no value.
 
-    The Functions host leaves those without a value out of ``params``, and joins those of one name: the address tells.
+    The Functions host leaves parameters without a value out of ``params``, and joins those of one name. So the address counts.
     """
     counts = Counter(name for name, _ in parse_qsl(request.url.partition("?")[2], keep_blank_values=True))
-    faults = [Fault(name, wrong) for name in {**request.params, **counts} if (wrong := _wrong(name, request, known, counts))]
+    faults: list[Fault] = []
+    for name in {**request.params, **counts}:
+        if name not in known:
+            faults.append(Fault(name, "is not a known query parameter"))
+        elif counts[name] > 1:
+            faults.append(Fault(name, "appears more than once"))
+        elif name not in request.params and name != "cursor":
+            # Many clients write an empty cursor for the beginning of a listing.
+            faults.append(Fault(name, "has no value"))
     if faults:
         raise Malformed(*faults)
 
 
-def _wrong(name: str, request: func.HttpRequest, known: tuple[str, ...], counts: Mapping[str, int]) -> str:
-    if name not in known:
-        return "is not a known query parameter"
-    if counts.get(name, 0) > 1:
-        return "appears more than once"
-    # Of a listing, no cursor is the beginning, as many clients write it.
-    return "" if name in request.params or name == "cursor" else "has no value"
-
-
 def finish(reader: Reader) -> None:
-    """Unknown names were refused before: here only what was read counts."""
+    """Raises ``Malformed`` with the faults of what was read. Unknown names were refused before."""
     if reader.faults:
         raise Malformed(*reader.faults)
 
