@@ -1,4 +1,4 @@
-"""Which roles and leases a caller gets to see. What is forbidden and what does not exist read alike."""
+"""Decides which roles and leases a caller may see. The answers for "forbidden" and "does not exist" are the same."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from shared.resilience.tasks import both
 
 
 def require(caller: Caller, path: str, capability: Capability) -> None:
-    """Raises ``Forbidden`` unless the gate allows it."""
+    """Raises ``Forbidden`` if the gate refuses."""
     decision = gate(caller, path, capability)
     if isinstance(decision, Lacking):
         raise Forbidden(decision.sentence, code=decision.code)
 
 
 def allows(caller: Caller, path: str, capability: Capability) -> bool:
-    """Whether the gate allows it."""
+    """Returns whether the gate allows it."""
     return isinstance(gate(caller, path, capability), Allowed)
 
 
 async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> Role:
-    """The role, if the caller may issue from it. Raises ``Forbidden``; ``NotFound`` only to an admin."""
+    """Returns the role, if the caller may issue from it. Raises ``Forbidden``, or ``NotFound`` if the caller is an admin."""
     role, _ = await both(ports.roles.get(name), ports.admitted())
     if role is None:
         if caller.is_admin:
@@ -39,13 +39,13 @@ async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> Role
 
 
 async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int]:
-    """The same, and beside it the role's generation. Raises as ``role_for_issuing``."""
+    """Returns the role and its generation. Raises as ``role_for_issuing``."""
     role, generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
     return role, generation.number
 
 
 async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability: Capability) -> Lease:
-    """The lease, if the caller holds it, or has the capability on any lease. Raises ``NotFound``."""
+    """Returns the lease, if the caller holds it, or has the capability on any lease. Raises ``NotFound``."""
     lease, _ = await both(ports.leases.get(lease_id), ports.admitted())
     if lease is None or not (allows(caller, f"leases/{lease_id}", capability) or holds(caller, lease)):
         reason = "no such lease" if lease is None else "another caller's lease"
@@ -54,6 +54,6 @@ async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability:
 
 
 def holds(caller: Caller, lease: LeaseView) -> bool:
-    """Whether the credential was issued to this caller, or is prepared for it."""
+    """Returns whether the credential was issued to this caller, or is prepared for it."""
     holder = lease.holder
     return holder is not None and (caller.object_id, caller.tenant_id) == (holder.object_id, holder.tenant_id)

@@ -1,4 +1,4 @@
-"""Writing and reading roles."""
+"""Writes, reads and deletes roles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.resilience.priority import limit_deadline
 
 
 async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False) -> Role:
-    """Checks the role, looks its names up in Azure, and stores it unless it is a dry run.
+    """Checks the role, looks up its names in Azure, and stores it unless this is a dry run.
 
     Raises ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
     """
@@ -36,12 +36,12 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
 
 
 async def find_role(ports: Ports, name: RoleName) -> Role | None:
-    """The role, if there is one."""
+    """Returns the role, or ``None`` if there is none."""
     return await ports.roles.get(name)
 
 
 async def get_role(ports: Ports, name: RoleName) -> Role:
-    """Raises ``NotFound``."""
+    """Returns the role. Raises ``NotFound``."""
     role = await find_role(ports, name)
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
@@ -49,30 +49,29 @@ async def get_role(ports: Ports, name: RoleName) -> Role:
 
 
 async def list_roles(ports: Ports) -> tuple[Role, ...]:
-    """Every role, by name."""
+    """Returns every role, by name."""
     return await ports.roles.list()
 
 
 async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: Expect = ANY, revoking: bool) -> Revoking | None:
-    """Forgets the role, and with ``revoking`` ends its leases as ``revoke_role`` does, also when it is repeated.
+    """Deletes the role. If ``revoking``, ends its leases as ``revoke_role`` does, also when the call is repeated.
 
-    Raises ``NotFound``, ``PreconditionFailed``, and ``Conflict`` when it has live leases and ``revoking`` is
-    not asked for.
+    Raises ``NotFound``, ``PreconditionFailed``, or ``Conflict`` if the role has live leases and ``revoking`` is ``False``.
     """
     if not revoking and await _has_leases(ports, name):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     gone = await ports.roles.delete(name, expected=expected)
-    # A deletion whose worker died has taken the role, and may not have got to its leases.
+    # If an earlier deletion's worker has died, the role is gone, and its leases may still live.
     if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
         raise NotFound(f"There is no role {name}.", code="role_not_found")
-    # Gone first: an issue that is under way either sees that, or its lease is revoked here.
+    # The role goes first: an issue under way either sees that, or its lease is revoked here.
     begun = await revoke_role(ports, actor, name) if revoking else None
     await ports.audit.record(actor.done(ports, "delete_role", role=name))
     return begun
 
 
 async def _has_leases(ports: Ports, name: RoleName) -> bool:
-    """Whether any is live that was not revoked with the others of the role."""
+    """Returns whether the role has a live lease that was not revoked with the others."""
     generation = await ports.generations.get(name)
     return await ports.leases.count_live(name, at_most=1, since=generation.number) > 0
 

@@ -1,7 +1,4 @@
-"""Whether a caller may come in at all: not if it is a principal that a lease has made.
-
-Else what is leased could outlive its lease by leasing again.
-"""
+"""Refuses callers that are principals made by a lease: otherwise a lease could outlive its end by leasing again."""
 
 from __future__ import annotations
 
@@ -13,15 +10,15 @@ from shared.core.ports.leased import LeasedPrincipals
 
 
 class Admission:
-    """One caller's, to one call. It is looked up from now on, beside whatever else the call reads first."""
+    """The admission of one caller to one call. It is looked up from now on, beside the first reads of the call."""
 
     def __init__(self, leased: LeasedPrincipals, caller: Caller) -> None:
         self._look_up = asyncio.ensure_future(_look_up(leased, caller))
-        # A caller that is gone meanwhile does not ask what came of it.
+        # If the caller is gone meanwhile, nobody takes the exception.
         self._look_up.add_done_callback(lambda it: it.cancelled() or it.exception())
 
     async def granted(self) -> None:
-        """Returns when it is. Raises ``LeasedCaller``, and ``Unavailable`` when that cannot be told."""
+        """Returns when the caller is admitted. Raises ``LeasedCaller``, or ``Unavailable`` if the look-up has failed."""
         await asyncio.shield(self._look_up)
 
 

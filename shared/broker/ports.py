@@ -1,4 +1,4 @@
-"""Everything the verbs need from outside, in one place."""
+"""All that the verbs need from outside, in one place."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ from shared.resilience.outages import Outages
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things may take, in seconds unless said otherwise. Settings may change the last three."""
+    """How long operations may take, in seconds unless said otherwise. Settings may change the last three."""
 
     mint: float = 180.0
-    """After that no call of an issue begins. The platform ends an HTTP request after 230 s."""
+    """No call of an issue begins later. The platform ends an HTTP request after 230 s."""
     throttled: float = 60.0
-    """After that a caller does not wait for Azure's limits any more, but is told when to come back."""
+    """A caller waits so long at most for Azure's limits. Then the answer says when to come back."""
     inline_undo: float = 20.0
-    """How long a caller waits while a failed issue is cleaned up, or a revocation is carried out."""
+    """A caller waits so long at most for the clean-up of a failed issue, or for a revocation."""
     sweep_undo: float = 60.0
-    """The same within a sweep, where nobody waits."""
+    """A sweep, for which no caller waits, works on one lease for so long at most."""
     sweep: float = 110.0
-    """After that a sweep takes up no further lease. Even if Azure lets each of the last one's calls wait for 30 s, which makes
-    three minutes, it ends before the 5 minutes that a function has on every plan."""
+    """A sweep takes up no further lease later. Even if Azure lets each call for the last lease wait for 30 s, which makes three
+    minutes, the sweep ends before the 5 minutes that a function has on every plan."""
     asked_sweep: float = 100.0
-    """The same for a sweep that a caller waits for: with ``sweep_undo``, less than the 230 s of an HTTP request."""
+    """As ``sweep``, if a caller waits for the sweep. With ``sweep_undo``, it is less than the 230 s of an HTTP request."""
     rotation: float = 60.0
-    """Within that a fresh secret for a lease is made or given up; no call of it begins after the first half."""
+    """Within it, a fresh secret for a lease is made or given up. None of its calls begins after the first half."""
     repeat: float = 190.0
-    """How long a repeated request waits for another that is at work on its lease: as long as a mint, and ten seconds more."""
+    """A repeated request waits so long for another that works on its lease: as long as a mint, and ten seconds more."""
     lease_lock: float = 20.0
-    """For how long a lease is held; a worker at work keeps renewing its hold."""
+    """A lease is locked for so long. A worker at work renews its lock again and again."""
     settle: float = 180.0
-    """Age from which absence is believed. The longest replication seen in recorded exchanges took 121 s."""
+    """The age from which absence is believed. The longest replication in recorded exchanges took 121 s."""
     retention: timedelta = field(default=timedelta(days=7))
-    """For how long ended leases are kept."""
+    """Ended leases are stored for so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The stores, the issuers, time and chance."""
+    """The stores, the kinds, the clock and the random ids."""
 
     clock: Clock
     ids: Ids
@@ -71,34 +71,34 @@ class Ports:
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
     tenants: frozenset[ObjectId] = frozenset()
-    """Those whose callers are let in: what ``bound_tenant_ids`` may name."""
+    """The tenants whose callers are admitted: ``bound_tenant_ids`` may name no others."""
     warnings: tuple[str, ...] = ()
-    """What an operator should mend in the settings though the broker runs with it."""
+    """What an operator should mend in the settings, although the broker runs with it."""
     outages: Outages = field(default_factory=Outages)
     refused: Callable[[], Mapping[str, datetime]] = field(default=dict)
-    """Gives the services that refuse the broker's own identity to this worker, and since when."""
+    """Returns the services that refuse the broker's own identity to this worker, each with the instant since which it does."""
     admitted: Callable[[], Awaitable[None]] = field(default=nobody_asks)
-    """Returns when it is known that the caller may come in: waited for beside the first read that is made for the caller."""
+    """Returns when the caller is admitted. A verb waits for it beside its first read for the caller."""
 
     def now(self) -> datetime:
-        """The wall clock."""
+        """Returns the wall clock's instant."""
         return self.clock.now()
 
     def within(self, seconds: float) -> float:
-        """A point that many seconds ahead, on the monotonic clock."""
+        """Returns the instant that many seconds ahead, on the monotonic clock."""
         return self.clock.monotonic() + seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks, under which id; ``client_id`` is what the caller calls the request, empty when it does not say."""
+    """The caller, and the id of its request. ``client_id`` is the caller's own id for the request; empty if there is none."""
 
     caller: Caller
     id: str
     client_id: str = ""
 
     def done(self, ports: Ports, operation: str, *, role: str = "", lease: str = "", reason: str = "") -> AuditEvent:
-        """The event of an operation that this request has carried through."""
+        """Returns the audit event of an operation that this request has completed."""
         return AuditEvent(
             at=ports.now(),
             operation=operation,

@@ -1,4 +1,4 @@
-"""Renewing a lease: the decision is made anew by the role as it is now, and the end moves, never past ``max_expires_at``."""
+"""Renews a lease: decides anew by the role as it is now, and moves the end, but never past ``max_expires_at``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from shared.core.names import LeaseId
 from shared.core.role import MIN_TTL, Role
 
 _TRIES = 3
-"""A renewal races only with another renewal or an end; losing more often than this means that something is wrong."""
+"""A renewal races only with another renewal or an end. If it loses more often than this, something is wrong."""
 
 
 async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | None) -> Lease:
-    """``increment``: seconds from now; ``None`` for what was asked for at first. A lease is never shortened.
+    """Moves the lease's end to ``increment`` seconds from now; ``None`` means the ttl of the issue. Never shortens a lease.
 
     Raises ``NotFound``, ``Forbidden``, ``Malformed``, ``Conflict``, ``Upstream``.
     """
@@ -37,7 +37,7 @@ async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | 
 
 
 def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:
-    """Gives what the audit trail is to say beside. Raises ``Conflict``."""
+    """Returns a remark for the audit trail. Raises ``Conflict``."""
     if lease.state is not State.ACTIVE or lease.expires_at <= ports.now():
         raise Conflict(f"The lease is {'expired' if lease.state is State.ACTIVE else lease.state}.", code="lease_not_active")
     said = require_same_target(ports, lease, role)

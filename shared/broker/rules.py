@@ -1,4 +1,4 @@
-"""Roles as they are today: for roles that were stored before the rules, and for leases that were issued before the role."""
+"""Checks stored roles against today's rules, and leases against today's role."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from shared.kinds.target_digest import target_digest
 
 
 def protected(ports: Ports, role: Role) -> tuple[Fault, ...]:
-    """How the role would reach what is the broker's own. Asks nothing of Azure."""
+    """Returns a fault for each way in which the role would reach the broker's own resources. Does not call Azure."""
     kind = ports.kinds.find(role.type)
     return kind.schema.faults(role.target, ports.protected) if kind is not None else ()
 
 
 def broken_by(ports: Ports, role: Role) -> tuple[Fault, ...]:
-    """What of today's rules and settings a stored role breaks. Asks nothing of Azure."""
+    """Returns a fault for each of today's rules and settings that a stored role breaks. Does not call Azure."""
     kind = ports.kinds.find(role.type)
     azure_roles = kind.schema.azure_roles(role.target) if kind is not None else ()
     refusal = closed(ports, role)
@@ -35,19 +35,19 @@ def broken_by(ports: Ports, role: Role) -> tuple[Fault, ...]:
 
 
 def closed(ports: Ports, role: Role) -> Malformed | None:
-    """Why the broker can mint nothing there, as far as it is known. Asks nothing of Azure."""
+    """Returns why the broker can mint nothing from the role, as far as that is known. Does not call Azure."""
     kind = ports.kinds.find(role.type)
     return kind.schema.closed(role.target) if kind is not None else None
 
 
 def cautions(ports: Ports, role: Role) -> tuple[Caution, ...]:
-    """What whoever writes the role should know of it. Asks nothing of Azure."""
+    """Returns what the role's author should know. Does not call Azure."""
     kind = ports.kinds.find(role.type)
     return kind.schema.warnings(role.target, ports.protected) if kind is not None else ()
 
 
 def untried(ports: Ports, role: Role) -> tuple[Caution, ...]:
-    """What looking at Azure cannot tell of a role."""
+    """Returns what a look at Azure cannot show of a role."""
     if not ports.kinds.of(role).schema.azure_roles(role.target):
         return ()
     message = "the broker's permissions allow these assignments; the conditions of its own grants were not evaluated"
@@ -55,7 +55,7 @@ def untried(ports: Ports, role: Role) -> tuple[Caution, ...]:
 
 
 def require_current(ports: Ports, caller: Caller, role: Role) -> None:
-    """Raises ``RoleOutdated``, which says to administrators alone what is wrong; ``Unreadable``, which says it to the log."""
+    """Raises ``RoleOutdated`` or ``Unreadable``. Only administrators get the faults of an outdated role."""
     if faults := broken_by(ports, role):
         reason = "; ".join(f"{fault.path}: {fault.message}" for fault in faults)
         if role.is_unreadable:
@@ -64,26 +64,26 @@ def require_current(ports: Ports, caller: Caller, role: Role) -> None:
 
 
 def withhold_faults(caller: Caller, refused: Rejected) -> None:
-    """Raises ``RoleOutdated`` in its place where it says what only administrators may know, and the caller is none."""
+    """If the refusal is ``RoleOutdated`` and the caller is no administrator, raises it without its faults."""
     if isinstance(refused, RoleOutdated) and not caller.is_admin:
         raise RoleOutdated(audit_reason=refused.audit_reason) from refused
 
 
 def outdated(ports: Ports, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
-    """The roles that can be read, from which nothing is issued until they are written again, and why."""
+    """Returns the readable roles from which nothing is issued until they are written again, with the reasons."""
     found = {role.name: broken_by(ports, role) for role in roles if not role.is_unreadable}
     return {name: faults for name, faults in found.items() if faults}
 
 
 def unreadable(roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
-    """The roles that cannot be read, and why."""
+    """Returns the roles that cannot be read, with the reasons."""
     return {role.name: role.outdated for role in roles if role.is_unreadable}
 
 
 def require_same_target(ports: Ports, lease: Lease, role: Role) -> str:
-    """Raises ``Conflict`` if the role grants something else than the lease was issued for, or cannot be read.
+    """Raises ``Conflict`` if the role grants something else than the lease was issued for, or if the role cannot be read.
 
-    Returns what the audit trail is to say of a lease that does not tell, because it is from before that was kept; else nothing.
+    An older version stored leases without a digest. For such a lease, returns a remark for the audit trail; otherwise "".
     """
     if not lease.target_digest and not role.is_unreadable:
         return "the lease does not tell what its role granted"

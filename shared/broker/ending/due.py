@@ -1,4 +1,4 @@
-"""What is due: leases whose ``due_at`` has come, and those that their role's generation has overtaken, whatever it says."""
+"""Finds due leases: those whose ``due_at`` has come, and those that their role's generation has overtaken."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
 
 LATE = timedelta(minutes=5)
-"""A lease that has been due for so long is overdue: sweeps come each minute."""
+"""A lease that has been due for so long is overdue: there is a sweep each minute."""
 
 
 async def all_due(ports: Ports, at_most: int) -> list[LeaseId]:
-    """So many of them at most, each once. Raises ``Upstream``.
+    """Returns at most ``at_most`` due leases, each once. Raises ``Upstream``.
 
-    A death between a generation's rise and its message loses nothing: whoever looks here finds what it has overtaken.
+    If a worker dies after it has raised a generation and before it has sent the message, nothing is lost: the leases that the
+    generation has overtaken are found here.
     """
     found: dict[LeaseId, None] = {}
     async for lease_id in _each(ports):
@@ -28,10 +29,10 @@ async def all_due(ports: Ports, at_most: int) -> list[LeaseId]:
 
 
 async def overtaken(ports: Ports, generation: Generation) -> AsyncIterator[LeaseId]:
-    """Those of one role; notes that it is finished when there are none. Raises ``Upstream``.
+    """Yields the leases that a role's generation has overtaken. If there are none, notes that the generation is finished.
 
-    A lease that is opened under an earlier generation after this look is seen by its own worker, or by the sweep once its hold
-    has lapsed.
+    Raises ``Upstream``. If a lease is opened under an earlier generation after this read, its own worker notices, or a sweep
+    does once the lease's lock has lapsed.
     """
     none = True
     async for lease_id in ports.leases.overtaken(generation):
@@ -51,7 +52,7 @@ async def _each(ports: Ports) -> AsyncIterator[LeaseId]:
 
 
 async def overdue(ports: Ports, at_most: int) -> list[LeaseId]:
-    """So many at most of the leases that have been due for ``LATE``. Raises ``Upstream``."""
+    """Returns at most ``at_most`` of the leases that have been due for ``LATE``. Raises ``Upstream``."""
     found: list[LeaseId] = []
     async for lease_id in ports.leases.due(ports.now() - LATE):
         found.append(lease_id)
@@ -61,14 +62,14 @@ async def overdue(ports: Ports, at_most: int) -> list[LeaseId]:
 
 
 class Ages:
-    """The generations of the roles of some leases, each read once: they only grow, so what was overtaken stays so."""
+    """The generations of the roles of some leases, each read once. They only grow: an overtaken lease stays so."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._known: dict[RoleName, int] = {}
 
     async def overtakes(self, lease: Lease) -> bool:
-        """Whether the lease is due for no other reason than that its role was revoked. Raises ``Upstream``."""
+        """Returns whether the lease is due only because its role was revoked. Raises ``Upstream``."""
         role = lease.id.role
         if lease.due_at <= self._ports.now() or not lease.state.is_open:
             return False

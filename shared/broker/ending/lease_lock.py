@@ -1,4 +1,4 @@
-"""The lock on one lease: no sweep takes the lease up while a worker that is alive holds it. If it dies, the next sweep does."""
+"""The lock on one lease. While a live worker holds it, no sweep takes the lease up. If the worker dies, the next sweep does."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from shared.resilience.heartbeat import Heartbeat
 
 
 class LeaseLock:
-    """A stored lease that this worker moves. Within ``async with`` a heartbeat keeps its ``due_at`` ahead of the clock.
+    """A stored lease that this worker moves. Within ``async with``, a heartbeat keeps its ``due_at`` ahead of the clock.
 
     Every write goes through ``move``. If another worker has changed the row, ``move`` raises ``LostRace``, and so does every
-    later one.
+    later move.
     """
 
     def __init__(self, ports: Ports, lease: Lease) -> None:
         self._ports = ports
         self.undone_by = lease.undone_by
-        """Of the attempts to end the lease before this lock."""
+        """The instant by which the attempts to end the lease before this lock are over."""
         self._lease = lease
         self._noted: Footprint | None = None
         self._writing = asyncio.Lock()
@@ -38,11 +38,11 @@ class LeaseLock:
         return self._lease
 
     def until(self) -> datetime:
-        """The instant up to which a lock that is taken or renewed now lasts."""
+        """Returns the instant until which a lock that is taken or renewed now lasts."""
         return self._ports.now() + timedelta(seconds=self._ports.timing.lease_lock)
 
     def note(self, footprint: Footprint) -> None:
-        """What is known of the lease by now: every later move stores it as well."""
+        """Keeps a footprint that knows more: every later move stores it as well."""
         self._noted = footprint
 
     async def move(self, change: Callable[[Lease], Lease]) -> Lease:
@@ -55,12 +55,12 @@ class LeaseLock:
             return self._lease
 
     async def release(self, change: Callable[[Lease], Lease]) -> Lease:
-        """The last move: after it nobody keeps the lease's ``due_at`` ahead."""
+        """Ends the heartbeat, and makes the last move."""
         await self._stop()
         return await self.move(change)
 
     async def forget(self) -> None:
-        """Removes a lease for which nothing was begun. Whoever moved it meanwhile is ending it, and finds nothing."""
+        """Removes a lease for which nothing was made. If another worker has moved it meanwhile, that worker ends it."""
         await self._stop()
         with suppress(LostRace):
             await self._ports.leases.remove(self._lease)

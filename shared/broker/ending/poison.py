@@ -1,4 +1,4 @@
-"""What becomes of the leases of a message that failed too often: stuck, for an operator to see, and tried on, slowly."""
+"""Handles the leases of a message that failed too often: they become stuck. An operator sees them, and sweeps go on trying."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TRIES = 3
 
 
 async def poison(ports: Ports, request_id: str, batch: Batch) -> int:
-    """Moves those that are still due to STUCK; gives how many.
+    """Moves the leases that are still due to STUCK. Returns their number.
 
-    One that has ended, or cannot be read, stays so, and one that is not due is in somebody's hands, or waits for its own next
-    attempt. Raises ``Upstream`` when storage fails; repeating it is harmless.
+    A lease that has ended, or that cannot be read, stays as it is. A lease that is not due is locked by a worker, or waits for
+    its own next attempt. Raises ``Upstream`` if storage fails. Repeating the call is harmless.
     """
     await ports.queued_markers.forget(batch.id)
     ages = Ages(ports)
@@ -45,7 +45,7 @@ async def _give_up(ports: Ports, request_id: str, lease_id: LeaseId, ages: Ages)
         if lease.due_at > ports.now() and not revoked:
             return 0
         cause = lease.cause or cause_of(lease, revoked=revoked)
-        # Told before it is moved: a death in between tells it twice rather than never.
+        # The event comes before the move: if the worker dies in between, there are two events rather than none.
         await ports.audit.record(_event(ports, lease, cause, request_id))
         try:
             stuck = await ports.leases.swap(_stuck(ports, lease, cause), former=lease)

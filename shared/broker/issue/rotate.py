@@ -1,8 +1,9 @@
-"""A fresh secret for an active lease, whose former one then stops working: what a repeated issue answers with.
+"""Makes a fresh secret for an active lease, and removes the former one: a repeated issue answers with the fresh secret.
 
-One at a time: whoever begins says in the lease until when it will be done, and the others wait. The former secret works until
-the fresh one is proven, or given up: that takes longer than the turn that makes it. At any line the worker may die: from the
-first write on the lease says that there may be several secrets, and all of them go when it ends.
+There is one rotation at a time: the worker that begins one writes into the lease until when it lasts, and others wait. The
+former secret works until the fresh one is proven, or given up. To prove a secret takes longer than one rotation lasts, so the
+rotation is renewed meanwhile. The worker may die at any line: from its first write on, the lease says that there may be several
+secrets, and all of them go when it ends.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ from shared.resilience.tasks import both
 log = logging.getLogger(__name__)
 
 _USED_OF_A_ROTATION = 2
-"""No call begins in a turn's second half."""
+"""No call begins in a rotation's second half."""
 _TRIES = 5
-"""To store the secret: only renewals may come in between, and they are the same caller's."""
+"""To store the secret. Only renewals can come in between, and the same caller makes them."""
 
 
 def is_under_way(ports: Ports, lease: Lease) -> bool:
-    """Whether another worker is making a fresh secret, as far as is known."""
+    """Returns whether another worker is making a fresh secret, as far as is known."""
     return lease.rotating_until is not None and lease.rotating_until > ports.now()
 
 
 async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_until: float) -> Issued:
-    """For an active lease on which nobody is at work. ``prove_until`` is on the monotonic clock.
+    """Rotates the secret of an active lease on which no other worker is at work. ``prove_until`` is on the monotonic clock.
 
-    Raises ``Conflict`` when the role grants something else by now, ``RoleOutdated`` when its application is another lease's,
-    ``LostRace`` when somebody else came first or the lease has ended, ``Upstream`` when the secret cannot be made; a secret of
-    its own making is then removed, at the latest with the lease.
+    Raises ``Conflict`` if the role grants something else by now, ``RoleOutdated`` if its application is another lease's,
+    ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
+    that it has made is removed, at the latest with the lease.
     """
     said = require_same_target(ports, lease, role)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
@@ -63,7 +64,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
         return await rotation.carry_out()
     except LeaseholdError as failure:
         if await rotation.give_up() and isinstance(failure, Upstream):
-            # What it would have added a secret to was taken back meanwhile.
+            # The application to which it would have added a secret was deleted meanwhile.
             raise LostRace("the lease has ended") from failure
         if isinstance(failure, RoleOutdated):
             await look_again_at(ports, actor.id, role)
@@ -77,8 +78,9 @@ def _rotation_ends(ports: Ports) -> datetime:
 
 @dataclass(slots=True)
 class _Rotation:
-    """One worker's turn. ``said`` is for the audit trail; ``before`` and ``lease`` are the lease as it was found, and as it was
-    marked. ``prove_until`` is ``None`` where nobody wants the secret tried out.
+    """One worker's rotation. ``said`` is for the audit trail. ``before`` is the lease as found, ``lease`` as last stored.
+
+    If the secret need not be proven, ``prove_until`` is ``None``.
     """
 
     ports: Ports
@@ -95,7 +97,7 @@ class _Rotation:
         return self.ports.kinds.of(self.lease.footprint)
 
     async def carry_out(self) -> Issued:
-        # Again, for leases that an older version has issued: it noted nobody.
+        # An older version has issued leases without this note.
         await self.ports.leased.note(self.kind.schema.principals(self.lease.footprint), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
         ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
@@ -105,24 +107,24 @@ class _Rotation:
             maybe_more=self.before.maybe_more_secrets,
             keeping=minted.credential_id,
         )
-        # Told before it is stored: nothing may come between that and the answer, or the next one's turn begins.
+        # The event comes before the last write: after that write, the next rotation may begin before the answer.
         told = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
         _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(self.lease.id.role))
         if self.lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
-        # Who took over from a worker that gave no sign of life cannot know what that one may still make.
+        # If this rotation has taken over from a silent worker, nobody knows what that worker may still make.
         footprint = self._holding(minted.credential_id)
         made_by = max(self.before.made_by, self.ports.now())
         lease = await self._store(lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone))
         return Issued(lease, minted.credential)
 
     def _holding(self, credential_id: ObjectId | None) -> Footprint:
-        """The lease's footprint with that credential."""
+        """Returns the lease's footprint with that credential."""
         footprint = self.lease.footprint
         return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
 
     async def _prove(self, credential: Credential, until: float) -> bool:
-        """Takes longer than a turn, which is renewed for as long; a worker that dies meanwhile keeps the next one no longer."""
+        """Proves the credential, and renews the rotation meanwhile. If the worker dies, the next need not wait any longer."""
         what = f"the rotation on lease {self.lease.id}"
         heartbeat = Heartbeat(self.ports.clock, self.ports.timing.rotation / 3, self._renew, what)
         try:
@@ -134,11 +136,14 @@ class _Rotation:
         return ready
 
     async def _renew(self) -> None:
-        """Raises ``LostRace`` unless it is still this worker's."""
+        """Renews the rotation. Raises ``LostRace`` unless it is still this worker's."""
         self.lease = await self._store(lambda it: it.proving(_rotation_ends(self.ports)))
 
     async def give_up(self) -> bool:
-        """As far as possible at once; what stays goes with the lease. Whether that is known to have ended meanwhile."""
+        """Removes what it has made, as far as possible at once. The rest goes with the lease.
+
+        Returns whether the lease is known to have ended meanwhile.
+        """
         try:
             if self.learned is not None:
                 await self.kind.issuer.remove_former(self.order, self._holding(self.learned), maybe_more=False)
@@ -152,7 +157,7 @@ class _Rotation:
         return False
 
     async def _store(self, change: Callable[[Lease], Lease]) -> Lease:
-        """Raises ``LostRace`` unless it is still this worker's turn on an active lease."""
+        """Stores the changed lease. Raises ``LostRace`` unless the lease is active and the rotation is still this worker's."""
         stored: Lease | None = self.lease
         for _ in range(_TRIES):
             if stored is None or stored.state is not State.ACTIVE or stored.rotations != self.lease.rotations:
