@@ -1,4 +1,4 @@
-"""Graph, Resource Manager and Entra ID: the connections to them, who asks, how much and how often."""
+"""The parts for Graph, Resource Manager and Entra ID: connections, identity, rate limiters, retry."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class AzureParts:
-    """Every part that speaks to Azure's own services, each made at most once."""
+    """Every part that calls Azure's own services. Each is made at most once."""
 
     settings: Settings
     clock: Clock
     ids: Ids
     outages: Outages
     identities: list[HeldTokens] = field(default_factory=list, init=False)
-    """Those that have been needed so far: the broker's own, and storage's where it is another."""
+    """The identities that were needed so far: the broker's own, and storage's if that is another."""
 
     def refused(self) -> Mapping[str, datetime]:
-        """The services that refuse the broker's identities to this worker, and since when."""
+        """Returns the services that refuse the broker's identities to this worker, each with the time of the first refusal."""
         return {scope: at for each in self.identities for scope, at in each.refused.items()}
 
     @cached_property
@@ -60,7 +60,7 @@ class AzureParts:
 
     @cached_property
     def inventory(self) -> AzureInventory:
-        """Reads what leases may have left."""
+        """Lists what leases may have left."""
         from shared.cloud.inventory import AzureLists
 
         return AzureLists(self.graph_calls, self.arm, self.settings.azure.client_id, self.retry)
@@ -88,7 +88,7 @@ class AzureParts:
 
     @cached_property
     def probe(self) -> TokenProbe:
-        """Tries fresh secrets out, by asking for a token for Graph."""
+        """Proves fresh secrets: it asks for a token for Graph."""
         from shared.cloud.entra.probe import TokenProbe
 
         azure = self.settings.azure
@@ -97,12 +97,12 @@ class AzureParts:
 
     @cached_property
     def limiters(self) -> RateLimiters:
-        """How much the worker may ask of Graph and Resource Manager, for all its work together."""
+        """The rate limiters of Graph and Resource Manager, for all work of this worker."""
         return RateLimiters(self.clock, self.outages)
 
     @cached_property
     def retry(self) -> Retry:
-        """How calls to Azure are repeated."""
+        """Repeats calls to Azure."""
         return Retry(self.clock, self.ids)
 
     @cached_property
@@ -111,7 +111,7 @@ class AzureParts:
         return self.identity(self.settings.azure.client_id)
 
     def identity(self, client_id: ObjectId) -> HeldTokens:
-        """The managed identity with that client id."""
+        """Returns the managed identity with that client id."""
         from shared.cloud.entra.identity import broker_credential
 
         made = broker_credential(client_id, transport=self.transport, clock=self.clock)
@@ -127,7 +127,7 @@ class AzureParts:
 
     @cached_property
     def fresh_client(self) -> httpx.AsyncClient:
-        """A connection of its own for each call to Entra ID."""
+        """Opens a connection for each call to Entra ID."""
         from shared.cloud.connections import httpx_client
 
         return httpx_client(kept=0)

@@ -1,4 +1,4 @@
-"""The kinds of credential that the broker issues, one line each."""
+"""The kinds of credential that the broker issues, a line each."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ KINDS: tuple[tuple[Schema, Callable[[AzureParts, StorageParts], Issuer]], ...] =
 
 
 def kinds(azure: AzureParts, storage: StorageParts) -> Kinds:
-    """Of every kind. Each issuer is made when something of its kind is first met."""
+    """Returns all kinds. Each issuer is made when it is first needed."""
     return Kinds(*(Kind(schema, partial(make, azure, storage)) for schema, make in KINDS))

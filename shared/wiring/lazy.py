@@ -1,4 +1,4 @@
-"""Stands for a part that is made late."""
+"""Stands for a part that is made when it is first needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 
 class _Lazy:
-    """Answers whatever it is asked with what the part answers."""
+    """Passes every attribute on to the part."""
 
     __slots__ = ("_part",)
 
@@ -20,8 +20,8 @@ class _Lazy:
 
 
 def lazy[T](make: Callable[[], T]) -> T:
-    """Stands for what ``make`` returns: one of the broker's protocols, of which only methods are asked.
+    """Returns an object that stands for what ``make`` returns: one of the broker's protocols, with methods alone.
 
-    Calls ``make`` when a method is first asked for, and once; again only where it raised.
+    Calls ``make`` once, when a method is first asked for. If ``make`` raises, the next method calls it again.
     """
     return cast("T", _Lazy(make))

@@ -1,4 +1,4 @@
-"""What the app works with: the broker, for callers, and its ports, for timers and queues."""
+"""The composition: the broker for callers, and its ports for timers and queues."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Composition:
-    """Every part of one worker's broker, each made at most once."""
+    """Every part of one worker's broker. Each is made at most once."""
 
     environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
@@ -38,27 +38,27 @@ class Composition:
 
     @cached_property
     def settings(self) -> Settings:
-        """Raises ``Misconfigured``."""
+        """The settings. Raises ``Misconfigured``."""
         return load(self.environment)
 
     @cached_property
     def azure(self) -> AzureParts:
-        """What speaks to Azure. Raises ``Misconfigured``."""
+        """The parts that call Azure. Raises ``Misconfigured``."""
         return AzureParts(self.settings, self.clock, self.ids, self.outages)
 
     @cached_property
     def storage(self) -> StorageParts:
-        """What speaks to storage. Raises ``Misconfigured``."""
+        """The parts that call storage. Raises ``Misconfigured``."""
         return StorageParts(self.settings, self.azure)
 
     @cached_property
     def outages(self) -> Outages:
-        """Which services do not answer; when one does again, what has waited for it is taken up."""
+        """The services that do not answer. When one answers again, the leases that have waited for it are taken up."""
         return Outages(lambda: self.resumption())  # noqa: PLW0108 - made when it is first called
 
     @cached_property
     def resumption(self) -> Resumption:
-        """Takes up what has waited."""
+        """Takes up the leases that have waited for a service."""
         from shared.broker.ending.resume import Resumption
 
         return Resumption(self.ports)
@@ -70,7 +70,7 @@ class Composition:
 
     @cached_property
     def ports(self) -> Ports:
-        """Raises ``Misconfigured``."""
+        """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
@@ -104,7 +104,7 @@ class Composition:
 
     @cached_property
     def broker(self) -> Broker:
-        """Raises ``Misconfigured``."""
+        """The broker. Raises ``Misconfigured``."""
         callers, azure = self.settings.callers, self.azure
         return Broker(
             ports=self.ports,
@@ -116,13 +116,13 @@ class Composition:
 
 
 def _quieten_libraries() -> None:
-    """The SDKs tell of every call at level INFO, headers and all: most of an issue's own time, and nothing that is missed."""
+    """The SDKs log every call with its headers at level INFO, which took most of an issue's own time. Nobody needs that."""
     for name in ("azure", "httpx", "httpcore", "msal"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def challenge_of(settings: Settings) -> str:
-    """What a 401 says in ``WWW-Authenticate``: where to get a token, and for what, as Azure's own services say it."""
+    """Returns the ``WWW-Authenticate`` of a 401: where to get a token, and for what, in the form of Azure's own services."""
     sign_in = f"{settings.azure.authority}/{settings.azure.tenant_id}/oauth2/v2.0/authorize"
     return f'Bearer realm="leasehold", authorization_uri="{sign_in}", resource_id="{settings.callers.audiences[0]}"'
 
@@ -132,10 +132,10 @@ clock = _parts.clock
 
 
 async def broker() -> Broker:
-    """The worker's broker. Raises ``Misconfigured``, and tries again at the next call."""
+    """Returns the worker's broker. Raises ``Misconfigured``, and tries again at the next call."""
     return _parts.broker
 
 
 async def ports() -> Ports:
-    """The same for the sweep, which has no callers to verify. Raises ``Misconfigured``."""
+    """Returns the ports, for work without callers to verify. Raises ``Misconfigured``."""
     return _parts.ports

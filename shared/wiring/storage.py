@@ -1,4 +1,4 @@
-"""Table Storage and the queue: the connections to them."""
+"""The connections to Table Storage and to the queue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class StorageParts:
-    """The connections to storage, each made at most once."""
+    """The connections to storage. Each is made at most once."""
 
     settings: Settings
     azure: AzureParts
@@ -48,7 +48,7 @@ class StorageParts:
 
     @cached_property
     def credential(self) -> HeldTokens:
-        """The identity that storage is reached with: the broker's own, unless the host's settings name another."""
+        """The identity for storage: the broker's own, unless the host's settings name another."""
         client_id = self.settings.storage.client_id
         if client_id is None or client_id == self.settings.azure.client_id:
             return self.azure.credential

@@ -1,4 +1,4 @@
-"""How one wire speaks: where a request carries its token, and how an error looks in an answer."""
+"""A dialect of HTTP: where a request carries its token, and how an error looks in an answer."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class ErrorWriter(Protocol):
     def __call__(
         self, error: LeaseholdError, request: func.HttpRequest, /, *, request_id: str, docs_url: str, challenge: str
     ) -> Reply:
-        """``docs_url`` explains problems; ``challenge`` is what a 401 says of where to get a token, empty when unknown."""
+        """``docs_url`` explains problems. ``challenge`` is the ``WWW-Authenticate`` of a 401; empty if it is unknown."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What the edge needs to know of a wire. Every group of calls speaks one."""
+    """What the edge needs to know of a dialect. Every group of calls has one."""
 
     token_from: Callable[[func.HttpRequest], str]
-    """Raises ``Unauthenticated`` when the request carries no token."""
+    """Returns the token. Raises ``Unauthenticated`` if the request carries none."""
     error_to: ErrorWriter
 
 
 def bearer(request: func.HttpRequest) -> str:
-    """The token in the ``Authorization`` header. Raises ``Unauthenticated``."""
+    """Returns the token in the ``Authorization`` header. Raises ``Unauthenticated``."""
     header = request.headers.get("authorization")
     if header is None:
         raise Unauthenticated(audit_reason="no token")

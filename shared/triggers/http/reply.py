@@ -1,4 +1,4 @@
-"""An answer, before the edge dresses it."""
+"""An answer, before the edge adds its headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Status, body and what is particular to its headers. ``code`` is a problem's, for the log."""
+    """An answer: status, body, and headers of its own. ``code`` is a problem's code, for the log."""
 
     status: int
     body: bytes = b""
@@ -23,10 +23,10 @@ class Reply:
 
 
 def of_json(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Reply:
-    """A document as JSON."""
+    """Returns an answer with a JSON document."""
     return Reply(status, encoded(document), headers=headers or {})
 
 
 def encoded(document: Any) -> bytes:
-    """JSON without blanks, in ASCII."""
+    """Returns JSON without blanks, in ASCII."""
     return json.dumps(document, separators=(",", ":")).encode()

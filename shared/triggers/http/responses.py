@@ -1,4 +1,4 @@
-"""Answers that more than one group of calls gives: leases, roles, faults, a part of a listing."""
+"""Answers of more than one group of calls: leases, roles, faults, a part of a listing."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from shared.triggers.http.shape import (
 
 ROOT = "/api/v1"
 KIND = Value({"type": "string", "enum": "kinds"})
-"""The name of a kind of credential: the contract puts the kinds there are in the place of the word."""
+"""The name of a kind of credential. In the contract, the existing kinds replace this word."""
 FOUND = Value({"type": "string", "enum": "found"})
-"""What a reconciliation has found: a lease, or what the kinds may find."""
+"""What a reconciliation has found: a lease, or an object of one of the types that kinds find."""
 HOLDER = Record[Holder](
     "Holder",
     "Whom it was issued to.",
@@ -123,22 +123,22 @@ ENDING: dict[str, JsonSchema] = {
     },
     "Retry-After": {"description": "Seconds until another look makes sense.", "schema": TEXT.schema},
 }
-"""The headers of an answer about a lease that has not ended."""
+"""The headers of an answer while a lease has not ended."""
 
 
 def part_of[T](name: str, shape: Shape) -> Record[Page[T]]:
-    """A part of a listing."""
+    """Returns the record of a part of a listing."""
     following = Field[Page[T]]("next", maybe(TEXT), lambda it: it.cursor, "The `cursor` of the next part; null at the end.")
     return Record("", "", Field(name, Items(shape), lambda it: it.items), following)
 
 
 def lease_path(lease: LeaseView) -> str:
-    """Where a lease is found."""
+    """Returns the path of a lease."""
     return f"{ROOT}/leases/{lease.id}"
 
 
 def credential(made: Credential, expires_at: datetime) -> dict[str, Any]:
-    """What was handed out, and until when it works. The one place where a secret is revealed."""
+    """Returns a credential with its end. This is the one place where a secret is revealed."""
     fields = {name: value.reveal() if isinstance(value, Secret) else value for name, value in made.fields().items()}
     return {"type": made.type, **fields, "expires_at": time(expires_at)}
 
@@ -152,6 +152,6 @@ ISSUED = Record[Issued](
 
 
 def role(kinds: Kinds, found: Role, warnings: Iterable[Caution] = ()) -> dict[str, Any]:
-    """A role, by its name; when it was written just now, with what its writer should know of it."""
+    """Returns a role with its name and, if it was just written, with what its author should know."""
     told = [CAUTION.write(each) for each in warnings]
     return {"name": found.name, **write_role(kinds, found), **({"warnings": told} if told else {})}

@@ -1,7 +1,8 @@
-"""How JSON looks on the wire: declared once, and used to read, to write, and to tell of it in the contract.
+"""Declares JSON once: for reading requests, for writing answers, and for the contract.
 
-A ``Record`` writes an answer's object, an ``Entry`` reads a query parameter or a field of a body, and the schemas of both come
-from the same lines. Nothing here makes a document: ``make contract`` does. Plain classes, for a cold start makes them all.
+A ``Record`` writes the object of an answer, and an ``Entry`` reads a query parameter or a field of a body. Their schemas come
+from the same lines. ``make contract`` makes the document, not this module. The classes are plain because a cold start makes
+them all.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ type JsonSchema = Mapping[str, Any]
 
 
 class Shape(Protocol):
-    """What a value looks like."""
+    """The form of a value."""
 
     def write(self, value: Any, /) -> Any:
-        """The value as JSON."""
+        """Returns the value as JSON."""
         ...
 
 
@@ -28,25 +29,25 @@ def _as_it_is(value: Any) -> Any:
 
 
 class Value:
-    """Anything but a record: its schema, and how it is written."""
+    """A value that is no record: its schema, and the function that writes it."""
 
     def __init__(self, schema: JsonSchema, write: Callable[[Any], Any] = _as_it_is) -> None:
         self.schema, self.write = schema, write
 
 
 class Items:
-    """A list of such."""
+    """A list of values of one shape."""
 
     def __init__(self, of: Shape) -> None:
         self.of = of
 
     def write(self, value: Iterable[Any]) -> list[Any]:
-        """Each of them."""
+        """Returns the list as JSON."""
         return [self.of.write(each) for each in value]
 
 
 class Field[T]:
-    """One field of a record. An ``optional`` one is left out when it says nothing."""
+    """One field of a record. If it is ``optional`` and empty, it is left out."""
 
     def __init__(
         self, name: str, shape: Shape, of: Callable[[T], Any], description: str = "", *, optional: bool = False
@@ -55,14 +56,14 @@ class Field[T]:
 
 
 class Record[T]:
-    """An object. One with a name is told of by it, among the contract's schemas."""
+    """An object. If it has a name, the contract's schemas have it under this name."""
 
     def __init__(self, name: str, description: str, *fields: Field[T]) -> None:
         self.name, self.description, self.fields = name, description, fields
         self._steps = [(each.name, each.of, each.shape.write, each.optional) for each in fields]
 
     def write(self, value: T) -> dict[str, Any]:
-        """The object, with its fields in the order of their declaration."""
+        """Returns the object, with its fields in the order of their declaration."""
         document: dict[str, Any] = {}
         for name, of, write, optional in self._steps:
             found = of(value)
@@ -78,19 +79,19 @@ class Entry[T]:
         self.name, self.schema, self.read, self.description = name, schema, read, description
 
     def of(self, reader: Reader) -> T:
-        """What is said; faults stay with the reader."""
+        """Reads the value. Faults stay in the reader."""
         return self.read(reader, self.name)
 
 
 class Parameter:
-    """A name in the path, or a header. ``component``: the name under which several calls refer to it."""
+    """A parameter in the path, or a header. ``component``: the name by which several calls refer to it."""
 
     def __init__(self, name: str, schema: JsonSchema, description: str, component: str = "") -> None:
         self.name, self.schema, self.description, self.component = name, schema, description, component
 
 
 class Body:
-    """What a call takes. ``schema`` where no entries tell it."""
+    """The body of a call. ``schema`` is for a body without entries."""
 
     def __init__(
         self, name: str, description: str, *entries: Entry[Any], schema: JsonSchema | None = None, required: bool = False
@@ -99,7 +100,7 @@ class Body:
 
 
 class Answer:
-    """One answer that is no problem."""
+    """One answer without a problem."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class Answer:
 
 
 def time(instant: datetime) -> str:
-    """RFC 3339, in UTC, to the millisecond."""
+    """Returns an instant as RFC 3339 writes it, in UTC, to the millisecond."""
     return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
@@ -128,28 +129,28 @@ DURATION: JsonSchema = {"oneOf": [{"type": "integer"}, {"type": "string", "patte
 
 
 def maybe(shape: Value) -> Value:
-    """The same, or null."""
+    """Returns the shape of such a value or null."""
     schema = dict(shape.schema)
     return Value(schema | {"type": [schema["type"], "null"]}, lambda it: None if it is None else shape.write(it))
 
 
 def word(*words: str) -> Value:
-    """One of a few texts."""
+    """Returns the shape of one of a few texts."""
     return Value({"type": "string", "enum": list(map(str, words))})
 
 
 def named(schema: str) -> Value:
-    """What the contract tells of under this name, and other code writes."""
+    """Returns a reference to a schema of the contract. Other code writes the value."""
     return Value({"$ref": f"#/components/schemas/{schema}"})
 
 
 def parsed[T](name: str, schema: JsonSchema, parse: Callable[[str], T], description: str) -> Entry[T | None]:
-    """A text in the form that ``parse`` takes, or nothing."""
+    """Returns an entry for a text that ``parse`` accepts, or for nothing."""
     return Entry(name, schema, lambda reader, field: reader.parsed(field, parse), description)
 
 
 def flag(name: str, description: str) -> Entry[bool]:
-    """``true`` or ``false`` in a query, absent for the latter."""
+    """Returns an entry for ``true`` or ``false`` in a query. If it is absent, it is ``false``."""
 
     def read(reader: Reader, field: str) -> bool:
         return reader.choice(field, ("true", "false"), default="false") == "true"
@@ -158,6 +159,6 @@ def flag(name: str, description: str) -> Entry[bool]:
 
 
 def text(name: str, description: str, *, longest: int, schema: JsonSchema | None = None) -> Entry[str | None]:
-    """A text up to so long."""
+    """Returns an entry for a text of up to ``longest`` characters."""
     told = schema or {"type": "string", "minLength": 1, "maxLength": longest}
     return Entry(name, told, lambda reader, field: reader.text(field, longest=longest), description)
