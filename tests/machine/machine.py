@@ -16,11 +16,13 @@ from shared.broker.renew import renew
 from shared.broker.revoke import revoke
 from shared.core.caller import Caller
 from shared.core.lease import Lease, State
+from shared.core.life import WITH_HOLDER
 from shared.core.names import LeaseId, RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import VANDALS
 from tests.machine.stage import ROLES, Blow, Deed, Stage
+from tests.support import pooling
 
 _SWEEP_INTERVAL = timedelta(seconds=60)
 _A_WEEK = 8 * 86400.0
@@ -63,6 +65,37 @@ class Machine(RuleBasedStateMachine):
     def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: Blow | None) -> None:
         """A caller asks under a key, for the first time or again."""
         self._take(lambda ports: issue_once(ports, request(caller), IssueRequest(role), key), death)
+
+    @rule(role=PICKED, death=DEATHS)
+    def fill(self, role: RoleName, death: Blow | None) -> None:
+        """A worker makes a lease for the role's pool."""
+        self.stage.do(lambda ports: pooling.fill(ports, role), death)
+
+    @rule(role=PICKED, caller=CALLERS, to_collect=st.booleans(), death=DEATHS)
+    def claim(self, role: RoleName, caller: Caller, *, to_collect: bool, death: Blow | None) -> None:
+        """A caller is given a lease of the pool, and its credential at once or later."""
+        claim = pooling.claim_to_collect if to_collect else pooling.claim
+        self._take(lambda ports: claim(ports, request(caller), role), death)
+
+    @rule(role=PICKED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
+    def prepare(self, role: RoleName, caller: Caller, *, queued: bool, death: Blow | None) -> None:
+        """A caller asks for a lease that it collects later. A worker prepares it at once, or the lease waits for one."""
+        ask = pooling.enqueue if queued else pooling.prepare
+        self.stage.do(lambda ports: ask(ports, request(caller), role), death)
+
+    @precondition(lambda self: self._in_state(State.PLANNED))
+    @rule(death=DEATHS)
+    def take_up(self, death: Blow | None) -> None:
+        """A worker takes the message of a lease that waits, or comes too late for it."""
+        lease = self._in_state(State.PLANNED)[0]
+        self.stage.do(lambda ports: pooling.take_up(ports, lease.id), death)
+
+    @precondition(lambda self: self._in_state(State.PREPARED))
+    @rule(death=DEATHS)
+    def collect(self, death: Blow | None) -> None:
+        """A holder collects what is prepared for it."""
+        lease = self._in_state(State.PREPARED)[0]
+        self._take(lambda ports: pooling.collect(ports, request(_holder(lease)), lease.id), death)
 
     @precondition(lambda self: self.stage.leases.rows)
     @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]), death=DEATHS)
@@ -136,6 +169,13 @@ class Machine(RuleBasedStateMachine):
         assert len(ids) == len(set(ids))
 
     @invariant()
+    def whatever_is_held_has_a_holder(self) -> None:
+        """And nothing that is in a pool."""
+        rows = self.stage.leases.rows.values()
+        assert all(lease.holder is not None for lease in rows if lease.state in WITH_HOLDER)
+        assert all(lease.holder is None for lease in rows if lease.state is State.POOLED)
+
+    @invariant()
     def no_lease_lives_past_its_end_and_a_sweep(self) -> None:
         """One that had ended when a sweep last ended is no longer alive, and none comes back to life."""
         if self.swept_at is not None:
@@ -161,6 +201,10 @@ class Machine(RuleBasedStateMachine):
         answer = self.stage.do(deed, death)
         if isinstance(answer, Issued):
             self.given.add(answer.lease.id)
+
+    def _in_state(self, state: State) -> list[Lease]:
+        found = (lease for lease in self.stage.leases.rows.values() if lease.state is state)
+        return sorted(found, key=lambda lease: lease.planned_at)
 
     def _picked(self, pick: int) -> Lease:
         rows = sorted(self.stage.leases.rows.values(), key=lambda lease: (not lease.state.is_live, lease.planned_at))

@@ -11,16 +11,20 @@ from tests.fakes.world import World
 from tests.model.judge import Answer, require_as_promised
 from tests.model.model import Machine
 from tests.schedules.explorer import Judge
+from tests.schedules.lives import require_lives
 from tests.support.operations import Verb
 
 _UNTIL_STUCK_IS_TRIED = 5400.0
 
 
-def judged(verbs: tuple[Verb, Verb], start: Machine) -> Judge:
-    """Judges what came of two verbs that began there."""
+def judged(verbs: tuple[Verb, Verb], start: Machine | None) -> Judge:
+    """Judges what came of two verbs that began there: by the model, unless it does not know where they began."""
 
     def judge(world: World, answers: Sequence[Answer], order: Sequence[str]) -> None:
-        require_as_promised(world, start, [verb.name for verb in verbs], answers, order)
+        if start is None:
+            require_lives(world, verbs, answers, order)
+        else:
+            require_as_promised(world, start, [verb.name for verb in verbs], answers, order)
         require_owned(world)
         if any(lease.state is State.STUCK for lease in world.leases.rows.values()):
             world.clock.jump(_UNTIL_STUCK_IS_TRIED)

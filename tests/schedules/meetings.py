@@ -12,6 +12,8 @@ from shared.core.role import Target
 from tests.fakes.world import World
 from tests.model.model import Machine
 from tests.schedules.explorer import Pair
+from tests.schedules.lives import SCENES as LIVES_SCENES
+from tests.schedules.lives import life_meetings
 from tests.support.operations import LASTS, TARGETS, VERBS, Verb, fresh, revoking_the_role, with_answer_lost
 
 _LEFT = 60.0
@@ -19,11 +21,11 @@ _LEFT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Two verbs that meet, and how the world is then, as the model says it."""
+    """Two verbs that meet, and how the world is then, as the model says it; ``None`` where the model does not know it."""
 
     pair: Pair
     verbs: tuple[Verb, Verb]
-    start: Machine
+    start: Machine | None
 
 
 def _live(target: Target) -> World:
@@ -53,7 +55,10 @@ _NEEDS_A_LEASE = {"renew", "revoke", "force", "message", "poison", "repeat"}
 
 
 def meetings() -> Iterator[Meeting]:
-    """Every two of them, one with itself included, for each kind of credential, in each scene that one of them needs."""
+    """Every two of them, one with itself included, for each kind of credential, in each scene that one of them needs.
+
+    And those of leases that are pooled, prepared or queued.
+    """
     for kind, target in TARGETS.items():
         for one, other in combinations_with_replacement(VERBS, 2):
             for scene in sorted({one.scene, other.scene}, key=_URGENT.index):
@@ -64,3 +69,6 @@ def meetings() -> Iterator[Meeting]:
                 name = f"{one.name} + {other.name}, {scene}, {kind}"
                 pair = Pair(name, partial(make, target), (one.deed, other.deed))
                 yield Meeting(pair, (one, other), start)
+        for scene, (one, other) in life_meetings():
+            name = f"{one.name} + {other.name}, {scene}, {kind}"
+            yield Meeting(Pair(name, partial(LIVES_SCENES[scene], target), (one.deed, other.deed)), (one, other), None)

@@ -6,7 +6,7 @@ that every verb keeps: intent, effect, activation, audit, answer. Where one fail
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 
@@ -85,10 +85,14 @@ async def claim(ports: Ports, actor: Actor, role: RoleName) -> Issued:
 
 
 async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
-    """Gives a lease of the role's pool to a holder who collects it later: PREPARED."""
+    """Gives a lease of the role's pool to a holder who collects it later: PREPARED.
+
+    What is made is not made again: if another worker has ended the lease meanwhile, its name would lead to a second one of it.
+    """
     found, generation = await role_and_generation(ports, actor.caller, role)
     async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
-        return await _prepare(ports, lock, found)
+        await _look_again(ports, lock, found)
+        return await _wait(ports, lock)
 
 
 async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
@@ -108,12 +112,13 @@ async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
         raise Pending from lost
     try:
         return await _hand_out(ports, actor, lock, found)
-    except LostRace as lost:
-        raise Interrupted from lost
-    except LeaseholdError:
-        with suppress(LeaseholdError):
-            await lock.move(Lease.rotation_given_up)
+    except LeaseholdError as failure:
+        await _leave(lock, Lease.rotation_given_up if lock.lease.state is State.PREPARED else _as_it_is, failure)
         raise
+
+
+def _as_it_is(lease: Lease) -> Lease:
+    return lease
 
 
 async def _claimed(ports: Ports, actor: Actor, role: Role, generation: int) -> LeaseLock:
@@ -123,8 +128,9 @@ async def _claimed(ports: Ports, actor: Actor, role: Role, generation: int) -> L
         lease = await ports.leases.get(view.id)
         if lease is None or lease.state is not State.POOLED or lease.due_at <= ports.now() or lease.is_overtaken(generation):
             continue
-        with suppress(LostRace):
-            return await _take(ports, actor, lease, generation)
+        if lease.target_digest == target_digest(ports.kinds, role.target):
+            with suppress(LostRace):
+                return await _take(ports, actor, lease, generation)
     raise Conflict("The pool is empty.", code="pool_empty")
 
 
@@ -139,22 +145,38 @@ async def _take(ports: Ports, actor: Actor, lease: Lease, generation: int) -> Le
 
 @asynccontextmanager
 async def _at_work(ports: Ports, lock: LeaseLock) -> AsyncIterator[LeaseLock]:
-    """Holds the lease. If the work fails, the lease is ending, and the sweep undoes it."""
+    """Holds the lease. If the work fails, the lease is ending, and the sweep undoes it.
+
+    Raises ``Interrupted`` where another worker has ended the lease: what Azure said then is of no interest.
+    """
     async with lock:
         try:
             yield lock
         except LeaseholdError as failure:
-            with suppress(LeaseholdError):
-                now = ports.now()
-                await lock.release(lambda it: it.ending(Cause.FAILED, now, now))
-            if isinstance(failure, LostRace):
-                raise Interrupted from failure
+            now = ports.now()
+            await _leave(lock, lambda it: it.ending(Cause.FAILED, now, now), failure)
             raise
+
+
+async def _leave(lock: LeaseLock, change: Callable[[Lease], Lease], failure: LeaseholdError) -> None:
+    """The last move after a failure, as far as it can be stored. Raises ``Interrupted``, as above."""
+    try:
+        await lock.release(change)
+    except LostRace:
+        raise Interrupted from failure
+    except LeaseholdError:
+        pass
+    if isinstance(failure, LostRace):
+        raise Interrupted from failure
 
 
 async def _prepare(ports: Ports, lock: LeaseLock, role: Role) -> Lease:
     await _look_again(ports, lock, role)
     await _make(ports, lock, role)
+    return await _wait(ports, lock)
+
+
+async def _wait(ports: Ports, lock: LeaseLock) -> Lease:
     now = ports.now()
     return await lock.release(lambda it: it.prepared(now, now + COLLECT_WITHIN))
 
@@ -189,7 +211,8 @@ async def _hand_out(ports: Ports, actor: Actor, lock: LeaseLock, role: Role) -> 
 
 
 async def _look_again(ports: Ports, lock: LeaseLock, role: Role) -> None:
-    """As an issue does, now that the lease stands."""
+    """As an issue does, now that the lease stands; and whether it was planned for what its role grants now."""
+    require_same_target(ports, lock.lease, role)
     found, generation = await both(ports.roles.get(role.name), ports.generations.get(role.name))
     if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
         raise Interrupted

@@ -1,0 +1,93 @@
+"""Meetings over leases that are pooled, prepared or queued, and how they are judged.
+
+The sequential model (``tests.model``) does not know these leases. So a schedule is judged by what must hold whatever came
+first: a lease is handed out once, what was handed out works for as long as its lease is told as active, a lease of which an end
+was told is not open, and nothing of before a role's revocation is given to anybody after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations_with_replacement
+
+from shared.broker.issue.issue import Issued
+from shared.broker.revoke import revoke
+from shared.core.audit import Outcome
+from shared.core.errors import LeaseholdError
+from shared.core.lease import Lease, State
+from shared.core.role import Target
+from tests.fakes.world import World
+from tests.model.judge import WORKERS, Answer
+from tests.support.every_kind import is_held
+from tests.support.operations import LIVES, VERBS, Verb, fresh, pooled, prepared, revoking_as_admin, waiting
+
+_AGE = 300.0
+"""Seconds after which absence is believed again, of what a lease had made when it was pooled or prepared."""
+_OVER = 1000.0
+"""Seconds: older than a pooled, prepared or queued lease gets here."""
+SCENES: dict[str, Callable[[Target], World]] = {
+    "fresh": fresh,
+    "pooled": lambda target: pooled(target, age=_AGE),
+    "prepared": lambda target: prepared(target, age=_AGE),
+    "waiting": lambda target: waiting(target, age=_AGE),
+    "too long pooled": lambda target: pooled(target, age=_OVER),
+    "too long prepared": lambda target: prepared(target, age=_OVER),
+    "too long waiting": lambda target: waiting(target, age=_OVER),
+}
+REVOKE = Verb("revoke any", revoking_as_admin, revoke)
+_BY_NAME = {verb.name: verb for verb in VERBS}
+_BESIDE = (REVOKE, *(_BY_NAME[name] for name in ("force", "reconcile", "change role", "delete role", "revoke role")))
+"""What meets each of them."""
+_WHEN_DUE = (REVOKE, *(_BY_NAME[name] for name in ("sweep", "message", "poison")))
+_REVOKES_A_ROLE = {"revoke role", "delete role"}
+_REFUSALS = {
+    *("interrupted", "forbidden", "role_changed", "role_not_found", "lease_not_found", "lease_busy"),
+    *("pool_empty", "lease_ended", "lease_pending", "credential_collected"),
+}
+
+
+def life_meetings() -> Iterator[tuple[str, tuple[Verb, Verb]]]:
+    """A scene, and two verbs that meet there."""
+    for one, other in combinations_with_replacement(LIVES, 2):
+        if one.scene == other.scene:
+            yield one.scene, (one, other)
+    for life in LIVES:
+        for beside in _BESIDE if life.scene != "fresh" else _BESIDE[2:]:
+            yield life.scene, (life, beside)
+        for due in _WHEN_DUE[1:] if life.scene != "fresh" else ():
+            yield f"too long {life.scene}", (life, due)
+    for scene in SCENES:
+        if scene.startswith("too long"):
+            yield from ((scene, pair) for pair in combinations_with_replacement(_WHEN_DUE, 2))
+
+
+def require_lives(world: World, verbs: Sequence[Verb], answers: Sequence[Answer], order: Sequence[str]) -> None:
+    """Right after the two verbs, before any other has come by. ``order``: of the workers, if one was done before the other."""
+    refusals = {_code(answer.refusal) for answer in answers if answer.refusal is not None and not answer.died}
+    assert refusals <= _REFUSALS, f"refused with {refusals - _REFUSALS}"
+    handed_out = [answer.value for answer in answers if isinstance(answer.value, Issued)]
+    assert len(handed_out) == len({each.lease.id for each in handed_out}), "handed out twice"
+    active = {lease.id for lease in world.leases.rows.values() if _told(world, lease) is State.ACTIVE}
+    for each in handed_out:
+        assert each.lease.id not in active or is_held(world, each.credential), "active, and what was handed out does not work"
+    if not any(answer.died for answer in answers):
+        assert active <= {each.lease.id for each in handed_out}, "active, and nobody has got it"
+        issued = {event.lease for event in world.audit.events if (event.operation, event.outcome) == ("issue", Outcome.DONE)}
+        assert active <= issued, "active, and nobody was told"
+    for answer in answers:
+        if isinstance(answer.value, Lease) and not answer.value.state.is_open:
+            assert not _told(world, world.leases.rows[answer.value.id]).is_open, "an end was told, and the lease is open"
+
+    if order:
+        first, second = sorted(zip(WORKERS, verbs, answers, strict=True), key=lambda each: order.index(each[0]))
+        if first[1].name in _REVOKES_A_ROLE and not first[2].died and second[1] in LIVES and second[1].scene != "fresh":
+            assert second[2].value is None, "given to somebody after its role was revoked"
+
+
+def _told(world: World, lease: Lease) -> State:
+    generation = world.generations.rows.get(lease.id.role)
+    return (lease.under(generation.number) if generation else lease).state
+
+
+def _code(refusal: LeaseholdError) -> str:
+    return str(getattr(refusal, "stable_code", refusal.code))
