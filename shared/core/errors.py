@@ -42,6 +42,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
+_SERVER_ERROR = 500
 _LOCKED_SCOPES = re.compile(r"scope\(s\) are locked: '([^']+)")
 """In Resource Manager's sentence, of which nothing but this is read, and only to be told:
 https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-resource-lock."""
@@ -210,6 +211,11 @@ class Throttled(Upstream):
     ) -> None:
         super().__init__(cause, status=status, azure_code=azure_code)
         self.retry_after = retry_after
+
+    def brief(self) -> str:
+        """As of ``Unavailable`` where the service has failed (503): a lease then waits for the service, not for a limit."""
+        failed = self.status is not None and self.status >= _SERVER_ERROR
+        return Unavailable(status=self.status, azure_code=self.azure_code).brief() if failed else super().brief()
 
 
 class NotReplicated(Upstream):

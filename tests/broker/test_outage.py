@@ -11,8 +11,9 @@ import pytest
 from shared.broker.ending.resume import AT_A_GO, Resumption, resume
 from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.revoke import revoke
-from shared.core.errors import LostRace, Refused, Unavailable, Unreachable
+from shared.core.errors import LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.lease import State
+from shared.core.message import WAITS, Batch
 from shared.core.names import LeaseId
 from shared.resilience.outages import Outages, Service
 from tests.broker.scenes import AZURE, issued, stored, swept
@@ -58,7 +59,7 @@ def test_only_the_first_answer_after_an_outage_is_a_recovery() -> None:
     assert [1] == told
 
 
-async def failed(made: World, error: Unavailable | Unreachable | Refused, times: int) -> None:
+async def failed(made: World, error: Upstream, times: int) -> None:
     """So many attempts to end the only lease, each in its time."""
     made.clock.jump(300)
     made.calls.fail("directory.delete_application", error, times=1000)
@@ -83,12 +84,84 @@ async def test_what_waits_only_because_of_the_outage_is_taken_up_at_once(
     assert 0 == await resume(made.ports)
 
 
-async def test_what_azure_has_refused_keeps_its_pause() -> None:
-    """It waits for somebody to mend the cause."""
+@pytest.mark.parametrize("seconds", [0, 1, 600])
+async def test_what_is_due_already_is_taken_up_as_well(seconds: int) -> None:
+    """Its pause has run out while nothing answered: no sweep may come for a minute, or at all."""
     made = world(role())
     await issued(made)
-    await failed(made, Refused(azure_code="Forbidden"), 3)
+    await failed(made, Unreachable(), 1)
+    made.clock.jump((stored(made).due_at - made.clock.now()).total_seconds() + seconds)
+    swaps = len(made.calls.named("leases.swap"))
+    assert 1 == await resume(made.ports)
+    assert swaps == len(made.calls.named("leases.swap"))
+    (batch,) = made.revocations.messages()
+    assert 1 == (await end_due(made.ports, "message", batch)).ended
+    assert (State.ENDED, []) == (stored(made).state, made.leftovers())
+
+
+async def test_what_is_due_and_in_the_queue_is_not_queued_again() -> None:
+    """Its message will be taken; once it was taken in vain, the lease waits like any other."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 1)
+    made.clock.jump(60)
+    assert (1, 0) == (await resume(made.ports), await resume(made.ports))
+    (batch,) = made.revocations.messages()
+    made.calls.fail("directory.delete_application", Unreachable(), times=1000)
+    await end_due(made.ports, "message", batch)
+    made.calls.heal()
+    assert 1 == await resume(made.ports)
+
+
+async def test_a_lease_that_is_not_due_is_queued_again_whatever_waits_there() -> None:
+    """Whoever has taken that message may have found the lease not due, and left it."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    await made.queued_markers.note(Batch("earlier", (stored(made).id,)), made.clock.now() + WAITS)
+    assert 1 == await resume(made.ports)
+
+
+async def test_a_lease_of_a_worker_that_died_ending_it_is_taken_up() -> None:
+    """It is held by nobody once its lock has run out."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 3)
+    only = stored(made)
+    made.leases.rows[only.id] = replace(only, ending_held=True, due_at=made.clock.now())
+    assert 1 == await resume(made.ports)
+
+
+async def test_thousands_that_are_due_are_taken_up_once_each() -> None:
+    """Each go finds those of the one before still due."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Unreachable(), 1)
+    made.clock.jump(60)
+    only, count = stored(made), 450
+    ids = [LeaseId(f"web.{number:026d}") for number in range(count)]
+    made.leases.rows = {each: replace(only, id=each) for each in ids}
+    made.calls.fail("queued_markers.note", Unreachable(), times=1000)
+    assert count == await resume(made.ports)
+    assert sorted(ids) == sorted(each for batch in made.revocations.messages() for each in batch.leases)
+
+
+@pytest.mark.parametrize("error", [Refused(azure_code="Forbidden"), Throttled(status=429, retry_after=600)])
+async def test_what_azure_has_refused_keeps_its_pause(error: Upstream) -> None:
+    """It waits for somebody to mend the cause, or for a limit."""
+    made = world(role())
+    await issued(made)
+    await failed(made, error, 3)
     assert 0 == await resume(made.ports)
+
+
+async def test_what_a_failing_service_has_put_off_is_taken_up_when_it_answers() -> None:
+    """503 with ``Retry-After`` is an outage, with a guess at its end; 429 is a limit."""
+    made = world(role())
+    await issued(made)
+    await failed(made, Throttled(status=503, azure_code="ServiceUnavailable", retry_after=600), 1)
+    assert ("azure_unavailable: ServiceUnavailable", 0) == (stored(made).last_error, stored(made).attempts)
+    assert 1 == await resume(made.ports)
 
 
 async def test_what_a_worker_is_ending_again_is_left_to_it() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass, replace
 
 from shared.broker.ending.enqueue import TOGETHER, enqueue
@@ -84,11 +84,13 @@ async def _tried(ports: Ports, request_id: str) -> Lease | None:
 
 
 async def _any_waiting(ports: Ports) -> Lease | None:
+    """Any of those that are not due: the others are the sweep's own."""
     waiting = [lease_id async for lease_id in _waiting(ports)]
     for _ in range(min(_PICKS, len(waiting))):
         lease = await ports.leases.get(waiting[int(ports.ids.jitter() * len(waiting))])
         if (
             lease is not None
+            and lease.due_at > ports.now()
             and _waits(lease, ports)
             and ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
         ):
@@ -97,32 +99,38 @@ async def _any_waiting(ports: Ports) -> Lease | None:
 
 
 async def resume(ports: Ports) -> int:
-    """Makes due, and leaves to the queue, what has failed to end for want of an answer; gives how many. Stuck ones as well.
+    """Leaves to the queue what has failed to end for want of an answer, due or not, stuck or not; gives how many leases.
 
-    So many at a go, with a pause between. Raises ``Upstream`` when storage fails: what is due by then is the next sweep's.
+    So many at a go, with a pause between. Those that a worker is ending, or that wait in the queue, are left out. Raises
+    ``Upstream`` when storage fails: what is due by then is the next sweep's.
     """
-    count = 0
+    count, queued = 0, set[LeaseId]()
     with in_background():
-        while made := await _one_go(ports):
+        while made := await _one_go(ports, queued):
             count += made
             if made < AT_A_GO:
                 break
             await ports.clock.sleep(_PAUSE)
     if count:
-        log.info("%d leases that waited for Azure to answer are due", count)
+        log.info("%d leases that waited for Azure to answer are in the queue", count)
     return count
 
 
-async def _one_go(ports: Ports) -> int:
-    """A message's worth side by side, and then its message: the first are being ended while the others are made due."""
-    count, waiting = 0, _waiting(ports)
+async def _one_go(ports: Ports, queued: set[LeaseId]) -> int:
+    """A message's worth side by side, and then its message: the first are being ended while the others are made due.
+
+    ``queued`` are those of the goes before, and grows: they are due still until a worker takes their message.
+    """
+    in_queue = await ports.queued_markers.waiting(ports.now())
+    count, waiting = 0, _waiting(ports, queued)
     while count < AT_A_GO:
         some = [lease_id async for lease_id in _first(waiting, min(TOGETHER, AT_A_GO - count))]
         if not some:
             break
-        made = await all_of(*(_make_due(ports, lease_id) for lease_id in some))
+        made = await all_of(*(_make_due(ports, lease_id, in_queue) for lease_id in some))
         due = [lease_id for lease_id, is_due in zip(some, made, strict=True) if is_due]
         await enqueue(ports, due)
+        queued.update(due)
         count += len(due)
     return count
 
@@ -135,24 +143,27 @@ async def _first(waiting: AsyncIterator[LeaseId], many: int) -> AsyncIterator[Le
         yield found
 
 
-async def _waiting(ports: Ports) -> AsyncIterator[LeaseId]:
+async def _waiting(ports: Ports, queued: Container[LeaseId] = ()) -> AsyncIterator[LeaseId]:
     for state in (State.ENDING, State.STUCK):
         query = LeaseQuery(state=state, limit=_PAGE)
         while True:
             page = await ports.leases.list(query)
             for told in page.items:
-                if told.last_error.startswith(_CAUSES):
+                if told.last_error.startswith(_CAUSES) and told.id not in queued:
                     yield told.id
             if page.cursor is None:
                 break
             query = replace(query, cursor=LeaseId(page.cursor))
 
 
-async def _make_due(ports: Ports, lease_id: LeaseId) -> bool:
+async def _make_due(ports: Ports, lease_id: LeaseId, in_queue: Container[LeaseId]) -> bool:
+    """Whether the lease is due now and belongs in the queue. If its pause has run out, it needs no write, and may be there."""
     try:
         lease = await ports.leases.get(lease_id)
         if lease is None or not _waits(lease, ports):
             return False
+        if lease.due_at <= ports.now():
+            return lease_id not in in_queue
         await ports.leases.swap(lease.locked_until(ports.now()), former=lease)
     except (LostRace, Unreadable):
         return False
@@ -160,5 +171,5 @@ async def _make_due(ports: Ports, lease_id: LeaseId) -> bool:
 
 
 def _waits(lease: Lease, ports: Ports) -> bool:
-    now = ports.now()
-    return lease.due_at > now and not lease.is_being_ended(now) and lease.last_error.startswith(_CAUSES)
+    """For nothing but an answer: no worker is at it."""
+    return lease.state.is_live and not lease.is_being_ended(ports.now()) and lease.last_error.startswith(_CAUSES)
