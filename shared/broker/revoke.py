@@ -30,24 +30,25 @@ async def revoke(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:
     try:
         async with await claim(ports, lease, Cause.REVOKED) as lock:
             await ports.audit.record(actor.done(ports, "revoke", role=lease_id.role, lease=lease_id))
-            if _is_out_of_reach(ports, lease):
+            if is_out_of_reach(ports, lease):
                 # Nobody waits for what this worker knows to be out of reach: a sweep tries it.
-                return await _put_off(ports, lock)
+                return await put_off(ports, lock)
             return await undo(ports, lock, request_id=actor.id, within=ports.timing.inline_undo)
     except LostRace:
         # Whoever was faster is ending it, or has only renewed it, or its hold on it, and will lose on the next try.
         return await _as_it_stands(ports, actor, lease_id)
 
 
-async def _put_off(ports: Ports, lock: LeaseLock) -> Lease:
+async def put_off(ports: Ports, lock: LeaseLock) -> Lease:
+    """Leaves a claimed lease, which is out of reach, to the end of the outage. Raises as ``postpone``."""
     lease = await postpone(ports, lock, Uncertain.code, 0.0)
-    if not _is_out_of_reach(ports, lease):
+    if not is_out_of_reach(ports, lease):
         # It has come back meanwhile: whoever took up then what waits did not see this one.
         ports.outages.recovered()
     return lease
 
 
-def _is_out_of_reach(ports: Ports, lease: Lease) -> bool:
+def is_out_of_reach(ports: Ports, lease: Lease) -> bool:
     """Whether this worker knows that a service which the lease's end asks does not answer."""
     return ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
 

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from shared.broker.ending.resume import resume
 from shared.broker.force import revoke_as_operator
 from shared.broker.inspect import status
 from shared.core.caller import Caller
-from shared.core.errors import Forbidden, NotFound
+from shared.core.errors import Forbidden, NotFound, Unreachable
 from shared.core.lease import ATTEMPTS_UNTIL_STUCK, Cause, Lease, State
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from shared.resilience.outages import Service
 from tests.broker.scenes import AZURE, issued, stored, swept
+from tests.fakes.calls import Call
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, SCOPES, WATCHER, World, principal_target, request, role, world
 
 
@@ -112,3 +115,66 @@ async def test_a_lease_that_becomes_stuck_is_told_once_with_its_cause(scene: Wor
         *(event.code, event.reason, event.outcome),
     )
     assert 1 == len((await status(scene.ports, request(ADMINISTRATOR))).stuck)
+
+
+@pytest.mark.parametrize("attempts", [0, 1, ATTEMPTS_UNTIL_STUCK - 1])
+async def test_nobody_waits_for_a_service_that_is_known_to_be_down(scene: World, attempts: int) -> None:
+    """And nothing is let go that was not tried: the outage passes, and the lease is taken up then."""
+    for _ in range(attempts):
+        await swept(scene, after=1400)
+    scene.ports.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    before = len(scene.calls.made)
+    lease = await revoked(scene)
+    assert (State.ENDING, attempts, "azure_unavailable") == (lease.state, lease.attempts, lease.last_error)
+    assert AZURE.isdisjoint(call.service for call in scene.calls.made[before:])
+    assert ("revoke", "done") in scene.audit.told()
+    scene.cloud.locked_scopes.clear()
+    assert 1 == await resume(scene.ports)
+
+
+async def test_a_stuck_lease_is_let_go_after_a_glance_at_a_service_that_is_down(scene: World) -> None:
+    """It may be what the service fails at: an operator's last resort does not wait for it, and works all the same."""
+    await stick(scene)
+    scene.calls.fail("authorization.unassign", Unreachable(), times=10_000)
+    scene.ports.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    began = scene.clock.monotonic()
+    lease = await revoked(scene)
+    assert (State.ENDED, Cause.EXPIRED) == (lease.state, lease.cause)
+    assert scene.clock.monotonic() - began <= 3
+    assert ("force_revoke", "done") in scene.audit.told()
+
+
+async def test_a_stuck_lease_ends_well_if_the_service_answers_again(scene: World) -> None:
+    """That it is down is what the worker knew last."""
+    await stick(scene)
+    scene.cloud.locked_scopes.clear()
+    scene.ports.outages.note(Service.RESOURCE_MANAGER, answered=False)
+    assert (State.ENDED, "", []) == ((lease := await revoked(scene)).state, lease.last_error, scene.leftovers())
+
+
+async def test_a_stuck_lease_is_not_let_go_while_the_service_comes_back(scene: World) -> None:
+    """Two seconds are too little to undo a lease in: that is no failure."""
+    await stick(scene)
+    outages = scene.ports.outages
+    outages.note(Service.RESOURCE_MANAGER, answered=False)
+
+    def answers(call: Call) -> None:
+        if call.service == "authorization":
+            outages.note(Service.RESOURCE_MANAGER, answered=True)
+
+    scene.calls.watch = answers
+    assert State.STUCK is (await revoked(scene)).state
+    assert ("force_revoke", "done") not in scene.audit.told()
+
+
+async def test_a_lease_at_which_a_service_fails_is_let_go(scene: World) -> None:
+    """That nothing answers is known by this very attempt."""
+    await swept(scene, after=1400)
+    outages = scene.ports.outages
+
+    def fails(call: Call) -> None:
+        if call.service == "authorization":
+            outages.note(Service.RESOURCE_MANAGER, answered=False)
+
+    scene.calls.watch = fails
+    assert State.ENDED is (await revoked(scene)).state

@@ -192,7 +192,8 @@ async def force_lease(request: VerifiedRequest) -> Reply:
     """Revoke a lease as an operator.
 
     For admins. As `DELETE`; with `force=true` a lease that has failed to end before is undone once more, and what cannot be
-    undone is let go. The audit trail then names all that may be left behind (`force_revoke`).
+    undone is let go. The audit trail then names all that may be left behind (`force_revoke`). While Azure is known not to
+    answer, only a stuck lease is let go; another one is 202 `ending`, and is ended when Azure answers again.
     """
     lease_id, force = requests.lease_id(request.http), requests.asked(request.http, FORCE)
     requests.nothing(request.http)
