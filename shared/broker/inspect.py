@@ -11,7 +11,7 @@ from datetime import datetime
 from shared.broker import rules
 from shared.broker.access import allows, holds, lease_for, require
 from shared.broker.counting import first_count
-from shared.broker.ending.due import LATE
+from shared.broker.ending.due import LATE, overdue
 from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Allowed, decide
 from shared.core.audit import AuditEvent, Outcome
@@ -21,6 +21,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from shared.core.ports.page import Page
+from shared.core.ports.run_history import Noted
 from shared.core.role import Role
 from shared.resilience.tasks import all_of, both
 
@@ -64,7 +65,8 @@ class Status:
     stuck: tuple[LeaseView, ...]
     """A hundred of them, with their last errors, as they are now."""
     overdue: tuple[LeaseView, ...]
-    """Of those that the last sweep has left: the ones that are live and have been due for five minutes now."""
+    """A hundred at most that are live and have been due for five minutes now. While sweeps come, of those that the last one has
+    left."""
     unreadable_leases: tuple[LeaseId, ...]
     """Of those that the last reconciliation could not read, or the last sweep has left: the ones that cannot be read now."""
     last_reconciliation: datetime | None
@@ -96,7 +98,7 @@ async def status(ports: Ports, actor: Actor) -> Status:
     at, summary = noted.sweep or (None, {})
     lag = (ports.now() - at).total_seconds() if at else None
     reconciled_at, counts = noted.reconciliation or (None, {})
-    overdue, unread = await _left(ports, noted.overdue, count.unreadable)
+    late, unread = await _left(ports, await _overdue(ports, noted), count.unreadable)
     return Status(
         counted_at=count.at,
         by_state=by_state,
@@ -105,7 +107,7 @@ async def status(ports: Ports, actor: Actor) -> Status:
         last_summary=summary,
         sweep_lag=lag,
         stuck=stuck,
-        overdue=overdue,
+        overdue=late,
         unreadable_leases=unread,
         last_reconciliation=reconciled_at,
         last_counts=counts,
@@ -114,6 +116,14 @@ async def status(ports: Ports, actor: Actor) -> Status:
         refused=ports.refused(),
         warnings=ports.warnings,
     )
+
+
+async def _overdue(ports: Ports, noted: Noted) -> Sequence[LeaseId]:
+    """As the last sweep has noted them. If that is so long ago that others may be overdue by now: the store's own."""
+    if noted.sweep is not None and ports.now() < noted.sweep[0] + LATE:
+        return noted.overdue
+    await ports.admitted()
+    return await overdue(ports, _TOLD)
 
 
 async def _left(

@@ -18,7 +18,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Bounds
-from tests.broker.scenes import issued, swept
+from tests.broker.scenes import issued, stored, swept
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world
 
@@ -111,6 +111,54 @@ async def test_status_shows_what_is_overdue_as_it_is_now(scene: World) -> None:
     assert () == (await status(scene.ports, request(WATCHER))).overdue
 
 
+@pytest.mark.parametrize("sweeps", [0, 1])
+async def test_status_looks_for_what_is_overdue_when_no_sweep_comes(scene: World, sweeps: int) -> None:
+    """Its note tells nothing of leases that have become overdue since; and there may never have been one."""
+    for _ in range(sweeps):
+        await sweep(scene.ports, "s")
+    scene.clock.jump(60 + 299)
+    assert () == (await status(scene.ports, request(WATCHER))).overdue
+    scene.clock.jump(1)
+    late = (await status(scene.ports, request(WATCHER))).overdue
+    assert set(scene.leases.rows) == {each.id for each in late}
+    await revoke(scene.ports, request(ADMINISTRATOR), late[0].id)
+    assert {each.id for each in late[1:]} == {each.id for each in (await status(scene.ports, request(WATCHER))).overdue}
+
+
+async def test_status_shows_a_hundred_of_many_that_are_overdue() -> None:
+    """However many there are while no sweep comes."""
+    made = world(role(ttl=60))
+    await issued(made)
+    only = stored(made)
+    made.leases.rows = {each: replace(only, id=each) for each in (LeaseId(f"web.{number:026d}") for number in range(101))}
+    made.clock.jump(3600)
+    assert 100 == len((await status(made.ports, request(WATCHER))).overdue)
+
+
+async def test_status_shows_what_is_to_be_ended_before_what_is_to_be_forgotten() -> None:
+    """Where no sweep comes for long, both are due: what has ended was made a week before, and is not overdue."""
+    made = world(role(ttl=60))
+    await issued(made)
+    only = stored(made)
+    old = LeaseId(f"web.{0:026d}")
+    ended = replace(only, state=State.ENDED, due_at=START)
+    made.leases.rows |= {each: replace(ended, id=each) for each in (LeaseId(f"{old[:-3]}{n:03d}") for n in range(150))}
+    made.clock.jump(3600)
+    assert [only.id] == [each.id for each in (await status(made.ports, request(WATCHER))).overdue]
+
+
+async def test_status_reads_nothing_that_is_due_while_sweeps_come(scene: World) -> None:
+    """It costs the same whatever is due, but for five minutes without a sweep."""
+    await sweep(scene.ports, "s")
+    scene.clock.jump(299)
+    before = scene.calls.names().count("leases.due")
+    await status(scene.ports, request(WATCHER))
+    assert before == scene.calls.names().count("leases.due")
+    scene.clock.jump(1)
+    await status(scene.ports, request(WATCHER))
+    assert before + 1 == scene.calls.names().count("leases.due")
+
+
 async def test_a_lease_is_overdue_from_the_fifth_minute_on() -> None:
     """To the second; and one more than a hundred is not told."""
     made = world(role(ttl=60))
@@ -118,8 +166,8 @@ async def test_a_lease_is_overdue_from_the_fifth_minute_on() -> None:
     (only,) = made.leases.rows.values()
     ids = [LeaseId(f"web.{number:026d}") for number in range(101)]
     made.leases.rows = {each: replace(only, id=each) for each in ids}
-    await made.run_history.swept(made.clock.now(), {}, ids[:3])
     made.clock.jump(359)
+    await made.run_history.swept(made.clock.now(), {}, ids[:3])
     assert () == (await status(made.ports, request(WATCHER))).overdue
     made.clock.jump(1)
     assert ids[:3] == [each.id for each in (await status(made.ports, request(WATCHER))).overdue]

@@ -12,6 +12,8 @@ from shared.core.names import LeaseId, RoleName
 
 LATE = timedelta(minutes=5)
 """A lease that has been due for so long is overdue: there is a sweep each minute."""
+_LOOKED_THROUGH = 5000
+"""``overdue`` reads at most so many keys: as many as one sweep takes up."""
 
 
 async def all_due(ports: Ports, at_most: int) -> list[LeaseId]:
@@ -52,13 +54,16 @@ async def _each(ports: Ports) -> AsyncIterator[LeaseId]:
 
 
 async def overdue(ports: Ports, at_most: int) -> list[LeaseId]:
-    """Returns at most ``at_most`` of the leases that have been due for ``LATE``. Raises ``Upstream``."""
+    """Returns at most ``at_most`` of the leases that have been due for ``LATE``, the newest first. Raises ``Upstream``.
+
+    Ended leases that are to be forgotten are older than leases that are to be ended, and would leave them no room.
+    """
     found: list[LeaseId] = []
     async for lease_id in ports.leases.due(ports.now() - LATE):
         found.append(lease_id)
-        if len(found) == at_most:
+        if len(found) == _LOOKED_THROUGH:
             break
-    return found
+    return sorted(found, key=lambda each: each.age)[:at_most]
 
 
 class Ages:

@@ -117,7 +117,8 @@ STATUS = Record[Status](
         "overdue",
         Items(LEASE),
         lambda it: it.overdue,
-        "Leases that the last sweep has left and that have been due for five minutes and more now: a hundred at most.",
+        "Leases that have been due for five minutes and more now: a hundred at most. While sweeps come each minute, of those "
+        "that the last one has left.",
     ),
     Field(
         "outdated_roles",
