@@ -1,4 +1,4 @@
-"""Checks the form of a text that is to be the condition of a role assignment. Azure decides which attributes there are.
+"""Checks the form of a text that is to be the condition of a role assignment. Azure decides which attributes a provider has.
 
 Language: https://learn.microsoft.com/azure/role-based-access-control/conditions-format. A condition is made of comparisons,
 ``ActionMatches{'..'}``, ``SubOperationMatches{'..'}``, ``Exists @..[..]``, joined by ``AND``, ``OR``, ``NOT``, parentheses.
@@ -13,6 +13,20 @@ from typing import Final
 
 from shared.core.names import Unparsable
 
+_TYPE = r"[a-z0-9]+(?:\.[a-z0-9]+)+(?:/[a-z0-9]+)+"
+"""A provider's: ``Microsoft.Storage/storageAccounts/blobServices/containers``."""
+_OF_A_TYPE = rf"{_TYPE}(?::[^\[\]<>$&']+(?:<\$key_case_sensitive\$>)?|&\$keys\$&)"
+"""A property, ``:name``; the value of a tag, ``/tags:Project<$key_case_sensitive$>``; the keys of tags, ``/tags&$keys$&``."""
+_ATTRIBUTES: Final = {
+    "resource": _OF_A_TYPE,
+    "request": rf"{_OF_A_TYPE}|suboperation",
+    "principal": r"microsoft\.directory/customsecurityattributes/id:[a-z0-9_]+",
+    "environment": rf"utcnow|isprivatelink|{_TYPE}(?::[a-z0-9]+)?",
+}
+"""By where an attribute is found; in any case. ``subOperation`` is how suboperations were written at first. Lists:
+https://learn.microsoft.com/azure/storage/blobs/storage-auth-abac-attributes,
+https://learn.microsoft.com/azure/role-based-access-control/conditions-authorization-actions-attributes."""
+_ATTRIBUTE = re.compile("|".join(rf"@{source}\[(?:{name})\]" for source, name in _ATTRIBUTES.items()), re.IGNORECASE)
 _TOKEN = re.compile(
     r"\s*(?:"
     r"(?P<attribute>@(?:Request|Resource|Principal|Environment)\[[^\]]+\])"
@@ -101,7 +115,7 @@ class _Reading:
 
     def _operand(self) -> None:
         if self.kind == "attribute":
-            self.at += 1
+            self._attribute()
         else:
             self._values()
 
@@ -123,6 +137,8 @@ class _Reading:
     def _attribute(self) -> None:
         if self.kind != "attribute":
             raise self.unexpected("an attribute, such as @Resource[..]")
+        if _ATTRIBUTE.fullmatch(self.tokens[self.at][1]) is None:
+            raise self.unexpected("an attribute such as @Resource[Microsoft.Storage/storageAccounts:name]")
         self.at += 1
 
     def _took(self, wanted: str) -> bool:

@@ -41,7 +41,7 @@ CHANGED: dict[str, Target] = {
     "definition": replace(BASE, azure_roles=(replace(ONE, definition_id=OTHER_DEFINITION), TWO)),
     "scope": replace(BASE, azure_roles=(ONE, replace(TWO, scope=SCOPES[3]))),
     "wider scope": replace(BASE, azure_roles=(ONE, replace(TWO, scope=Scope(SCOPES[1].rpartition("/resourceGroups")[0])))),
-    "condition": replace(BASE, azure_roles=(replace(ONE, condition="@Resource[x] StringEquals 'y'"), TWO)),
+    "condition": replace(BASE, azure_roles=(replace(ONE, condition="@Resource[Contoso.A/b:c] StringEquals 'y'"), TWO)),
     "an assignment less": replace(BASE, azure_roles=(ONE,)),
     "an assignment more": replace(BASE, azure_roles=(ONE, TWO, replace(TWO, scope=SCOPES[3]))),
     "group": replace(BASE, azure_groups=(GROUPS[0], GROUPS[5])),

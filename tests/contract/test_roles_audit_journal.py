@@ -43,7 +43,7 @@ async def test_a_role_reads_back_as_it_was_put(stores: Stores, target: object) -
 
 async def test_the_largest_role_reads_back(stores: Stores) -> None:
     """As many assignments as may be, with conditions as long as a body may hold: more than one property holds."""
-    condition = f"@Resource[a:b] StringEquals '{'\u00e9' * 8162}'"
+    condition = f"@Resource[Contoso.A/b:c] StringEquals '{'\u00e9' * 8152}'"
     long = AzureRole(SCOPES[0], "Reader", condition=condition, definition_id=DEFINITION)
     short = replace(long, condition=None)
     wanted = (long,) * 4 + (short,) * (MAX_AZURE_ROLES - 4)

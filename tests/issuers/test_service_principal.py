@@ -133,7 +133,7 @@ async def test_the_application_is_registered_as_the_role_says() -> None:
 
 async def test_a_condition_goes_with_its_assignment() -> None:
     """And the definition that the role was resolved to; its description names the lease."""
-    role = AzureRole(SCOPES[0], "Reader", condition="@Resource[x] StringEquals 'y'", definition_id=DEFINITION)
+    role = AzureRole(SCOPES[0], "Reader", condition="@Resource[Contoso.A/b:c] StringEquals 'y'", definition_id=DEFINITION)
     one = Job(world(), ServicePrincipalTarget(azure_roles=(role,)))
     await one.mint()
     (granted,) = one.world.cloud.assignments.values()

@@ -102,6 +102,14 @@ async def test_a_role_that_breaks_a_rule_of_today_stands_in_nobodys_way(scene: S
     await issue(scene.ports, request(), IssueRequest(RoleName("tagged")))
 
 
+async def test_a_role_whose_condition_names_no_attribute_issues_nothing(scene: Scene) -> None:
+    """Azure would refuse each issue: ``status`` names it to administrators, and its document reads as it was written."""
+    (fault,) = (await status(scene.ports, ADMIN)).outdated[RoleName("everything")]
+    assert "azure_roles[0].condition" == fault.path
+    with pytest.raises(RoleOutdated):
+        await issue(scene.ports, ADMIN, IssueRequest(RoleName("everything")))
+
+
 @pytest.mark.parametrize("what", LIVE)
 async def test_live_leases_renew(scene: Scene, what: str) -> None:
     """For their holder, up to the end that they were given."""

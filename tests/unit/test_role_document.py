@@ -29,7 +29,7 @@ azure_roles = some.builds(
     some.sampled_from(SCOPES),
     some.just("Reader"),
     some.none(),
-    some.none() | words.map(lambda word: f"@Resource[a:b] StringEquals '{word.translate(_LITERAL)}'"),
+    some.none() | words.map(lambda word: f"@Resource[Contoso.A/b:c] StringEquals '{word.translate(_LITERAL)}'"),
     definition_id=some.just(DEFINITION),
 ) | some.builds(AzureRole, some.sampled_from(SCOPES), some.none(), some.just(DEFINITION), definition_id=some.just(DEFINITION))
 principals = some.builds(
@@ -235,7 +235,7 @@ def test_a_role_tells_its_type() -> None:
     assert ["service_principal", "application_secret"] == names
 
 
-TWO_LINES = "(\r\n\t@Resource[a:b] StringEquals 'x'\n)"
+TWO_LINES = "(\r\n\t@Resource[Contoso.A/b:c] StringEquals 'x'\n)"
 
 
 def test_a_condition_may_have_lines_and_nothing_else_that_does_not_show() -> None:

@@ -102,9 +102,14 @@ OPERATORS = frozenset(
 )
 _BOOLEANS = frozenset({"true", "false"})
 _QUANTIFIED = re.compile(r"^for(any|all)of(any|all)values:(\w+)$")
-_KNOWN = re.compile(r"^(subOperation|Microsoft\.(Authorization/roleAssignments|Storage|KeyVault|Directory|Network)\b.*|"
-                    r"UtcNow|isPrivateLink|isUserPrincipal)", re.IGNORECASE)  # fmt: skip
-"""Attributes that conditions may name; one of another provider is refused with the same error as bad syntax."""
+_PROPERTY = r"(?::[^\[\]<>$&']+(?:<\$key_case_sensitive\$>)?|&\$keys\$&)"
+_NAMES = {
+    "request": rf"microsoft\.(?:authorization/roleassignments|(?:storage|keyvault)(?:/\w+)+){_PROPERTY}|suboperation",
+    "resource": rf"microsoft\.(?:authorization/roleassignments|(?:storage|keyvault)(?:/\w+)+){_PROPERTY}",
+    "principal": r"microsoft\.directory/customsecurityattributes/id:\w+",
+    "environment": r"utcnow|isprivatelink|microsoft\.network/(?:privateendpoints|virtualnetworks/subnets)",
+}
+"""Attributes that conditions may name, by their source; another is refused with the same error as bad syntax."""
 
 
 @lru_cache(maxsize=1024)
@@ -228,7 +233,7 @@ class _Parser:
 
 
 def _attribute(text: str) -> Attribute:
-    source, name = text[1:-1].split("[", 1)
-    if not _KNOWN.match(name):
+    source, name = text[1:-1].lower().split("[", 1)
+    if not re.fullmatch(_NAMES[source], name):
         raise ConditionSyntaxError(f"unknown attribute {name}")
-    return Attribute(source.lower(), name.lower())
+    return Attribute(source, name)
