@@ -197,7 +197,12 @@ class Upstream(LeaseholdError):
     def brief(self) -> str:
         """What a lease's ``last_error`` and the audit trail say: the service's code, never a whole answer."""
         brief = f"{self.code}: {self.azure_code}" if self.azure_code else self.code
-        return f"{brief} at {self.where}" if self.where else brief
+        place = self.place()
+        return f"{brief} at {place}" if place else brief
+
+    def place(self) -> str:
+        """Returns the scope that an operator has to look at; empty if there is none, or none is known."""
+        return self.where
 
 
 class Throttled(Upstream):
@@ -288,10 +293,10 @@ class Locked(Refused):
     code = "azure_scope_locked"
     sentence = "A resource lock forbids this change."
 
-    def brief(self) -> str:
-        """With the scope that is locked, so that whoever reads it knows which lock to lift."""
-        where = _LOCKED_SCOPES.search(self.cause)
-        return f"{super().brief()} at {where[1]}" if where else super().brief()
+    def place(self) -> str:
+        """The scope that has the lock, where Azure has named it: whoever reads it knows which lock to lift."""
+        locked = _LOCKED_SCOPES.search(self.cause)
+        return locked[1] if locked else super().place()
 
 
 class Uncertain(Upstream):

@@ -41,7 +41,8 @@ async def test_a_stuck_lease_is_let_go(scene: World) -> None:
     await stick(scene)
     assert State.STUCK is stored(scene).state
     lease = await revoked(scene)
-    assert (State.ENDED, Cause.EXPIRED, "azure_scope_locked: ScopeLocked") == (lease.state, lease.cause, lease.last_error)
+    error = f"azure_scope_locked: ScopeLocked at {SCOPES[0]}"
+    assert (State.ENDED, Cause.EXPIRED, error) == (lease.state, lease.cause, lease.last_error)
     assert 0 == len((await status(scene.ports, request(ADMINISTRATOR))).stuck)
 
 
@@ -111,7 +112,7 @@ async def test_a_lease_that_becomes_stuck_is_told_once_with_its_cause(scene: Wor
     await swept(scene, after=7200)
     assert stored(scene).attempts > ATTEMPTS_UNTIL_STUCK
     (event,) = [event for event in scene.audit.events if event.operation == "stuck"]
-    assert ("azure_scope_locked", "expired: azure_scope_locked: ScopeLocked", "failed") == (
+    assert ("azure_scope_locked", f"expired: azure_scope_locked: ScopeLocked at {SCOPES[0]}", "failed") == (
         *(event.code, event.reason, event.outcome),
     )
     assert 1 == len((await status(scene.ports, request(ADMINISTRATOR))).stuck)

@@ -9,7 +9,7 @@ import pytest
 from shared.broker.force import revoke_as_operator
 from shared.broker.reconcile.reconcile import Result
 from shared.broker.revoke import revoke
-from shared.core.errors import OutOfReach, Refused
+from shared.core.errors import Locked, OutOfReach, Refused
 from shared.core.lease import Lease, State
 from shared.core.ports.documents import ANY
 from tests.broker.drifting import HOUR, reconciled, results, scene
@@ -33,6 +33,13 @@ UNKNOWN = [
     OutOfReach(status=404),
     Refused(status=403, azure_code="AuthorizationFailed"),
 ]
+REFUSED = [
+    Refused(status=409, azure_code="ReadOnlyDisabledSubscription"),
+    Refused(status=409, azure_code="DisallowedOperation"),
+    Refused(status=409, azure_code="SubscriptionNotRegistered"),
+    Refused(status=400, azure_code="BadRequestFormat"),
+    Locked("the scope is locked", status=409, azure_code="ScopeLocked"),
+]
 
 
 async def revoked(made: World) -> Lease:
@@ -40,7 +47,7 @@ async def revoked(made: World) -> Lease:
     return await revoke(made.ports, request(), stored(made).id)
 
 
-@pytest.mark.parametrize("answer", UNKNOWN, ids=lambda each: f"{each.status} {each.azure_code}")
+@pytest.mark.parametrize("answer", [*UNKNOWN, *REFUSED], ids=lambda each: f"{each.status} {each.azure_code}")
 async def test_a_lease_whose_subscription_is_lost_has_not_ended(answer: Refused) -> None:
     """What can be taken back is; the scope is named, and the lease ends when it is seen again."""
     made = scene(principal_target(roles=1, groups=1))

@@ -14,7 +14,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, World, request, role, world
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, SCOPES, WATCHER, World, request, role, world
 
 
 @pytest.fixture
@@ -81,7 +81,8 @@ async def test_a_refusal_by_azure_leaves_it_ending_with_the_reason(scene: World)
     """It is tried again later, and the caller sees why."""
     scene.calls.fail("authorization.unassign", Refused(azure_code="AuthorizationFailed"))
     lease = await revoked(scene)
-    assert (State.ENDING, 1, "azure_refused: AuthorizationFailed") == (lease.state, lease.attempts, lease.last_error)
+    error = f"azure_refused: AuthorizationFailed at {SCOPES[0]}"
+    assert (State.ENDING, 1, error) == (lease.state, lease.attempts, lease.last_error)
     assert ("end", "failed") == scene.audit.told()[-1]
     await swept(scene, after=60)
     assert (State.ENDED, []) == (stored(scene).state, scene.leftovers())

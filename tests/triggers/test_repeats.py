@@ -100,7 +100,8 @@ async def test_an_operator_lets_go_of_a_lease_that_is_stuck(app: App) -> None:
     forced = await app.call("POST", f"{path}/revoke", token="admin.token.x", query={"force": "true"})
     again = await app.call("POST", f"{path}/revoke", token="admin.token.x", query={"force": "true"})
     assert (unforced.status, unforced.json["state"]) == (202, "stuck")
-    assert (forced.status, forced.json["state"], forced.json["last_error"]) == (200, "ended", Locked.code + ": ScopeLocked")
+    error = f"{Locked.code}: ScopeLocked at {SCOPES[0]}"
+    assert (forced.status, forced.json["state"], forced.json["last_error"]) == (200, "ended", error)
     assert forced.json == again.json
     assert (await app.call("GET", "/api/v1/status", token="admin.token.x")).json["stuck"] == []
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from shared.core.errors import Absent, OutOfReach, Refused, Uncertain, Upstream
+from shared.core.errors import Absent, Refused, Uncertain, Upstream
 from shared.core.names import ObjectId
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.calls import Authorization, Directory
@@ -17,7 +17,6 @@ _ABSENCE_PATIENCE = 10.0
 """Seconds for which an absent object is looked for again. Graph's reads are seconds behind its writes, not minutes."""
 _BIN_PATIENCE = 30.0
 """Seconds by which the recycle bin is at most behind the deletions. Graph's replicas are seconds behind."""
-_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,8 @@ class Undoing:
             self.found_all = self.found_all and unmade
             return attempt.may_have_worked
         except Upstream as failure:
-            if where and isinstance(failure, Refused) and (isinstance(failure, OutOfReach) or failure.status == _FORBIDDEN):
-                # Nothing is known of the assignment: the lease is not over, and an operator has to look at the scope.
+            if isinstance(failure, Refused):
+                # The assignment may stand: the lease is not over, and an operator has to look at the scope.
                 failure.where = where
             self.failure = self.failure or failure
             return False
