@@ -114,7 +114,8 @@ class AzureParts:
         """Returns the managed identity with that client id."""
         from shared.cloud.entra.identity import broker_credential
 
-        made = broker_credential(client_id, transport=self.transport, clock=self.clock)
+        accepted = self.outages.recovered
+        made = broker_credential(client_id, transport=self.transport, clock=self.clock, accepted=accepted)
         self.identities.append(made)
         return made
 

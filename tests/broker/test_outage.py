@@ -11,7 +11,7 @@ import pytest
 from shared.broker.ending.resume import AT_A_GO, Resumption, resume
 from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.revoke import revoke
-from shared.core.errors import LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
+from shared.core.errors import IdentityRefused, LostRace, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.lease import State
 from shared.core.message import WAITS, Batch
 from shared.core.names import LeaseId
@@ -69,10 +69,8 @@ async def failed(made: World, error: Upstream, times: int) -> None:
 
 
 @pytest.mark.parametrize(("times", "state"), [(3, State.ENDING), (8, State.STUCK)])
-@pytest.mark.parametrize("error", [Unavailable(status=503), Unreachable()])
-async def test_what_waits_only_because_of_the_outage_is_taken_up_at_once(
-    error: Unavailable | Unreachable, times: int, state: State
-) -> None:
+@pytest.mark.parametrize("error", [Unavailable(status=503), Unreachable(), IdentityRefused(status=401)])
+async def test_what_waits_only_because_of_the_outage_is_taken_up_at_once(error: Upstream, times: int, state: State) -> None:
     """Through the queue, a stuck one as well: minutes or an hour before its next attempt."""
     made = world(role())
     await issued(made)
@@ -281,6 +279,31 @@ async def test_finding_out_in_vain_is_no_failed_attempt(times: int) -> None:
     after = stored(made)
     assert (before.state, before.attempts) == (after.state, after.attempts)
     assert 0 <= (after.due_at - max(before.due_at, made.clock.now())).total_seconds() <= 5 * 30
+
+
+@pytest.mark.parametrize("times", [3, 8])
+async def test_a_sweep_finds_out_whether_the_identity_is_accepted_again(times: int) -> None:
+    """One lease is tried before its time; in vain that is no failed attempt."""
+    made = world(role())
+    await issued(made)
+    await failed(made, IdentityRefused(status=401), times)
+    refused = {"graph": made.clock.now()}
+    ports = replace(made.ports, refused=lambda: refused)
+    before = stored(made)
+    made.calls.fail("directory.delete_application", IdentityRefused(status=401))
+    assert 0 == (await sweep(ports, "sweep")).ended
+    assert (before.state, before.attempts) == (stored(made).state, stored(made).attempts)
+    made.calls.heal()
+    assert 1 == (await sweep(ports, "sweep")).ended
+    assert (State.ENDED, []) == (stored(made).state, made.leftovers())
+
+
+async def test_no_sweep_tries_what_the_refused_identity_has_left_once_it_is_accepted() -> None:
+    """It has been taken up by then."""
+    made = world(role())
+    await issued(made)
+    await failed(made, IdentityRefused(status=401), 3)
+    assert 0 == (await sweep(made.ports, "sweep")).ended
 
 
 @pytest.mark.parametrize(

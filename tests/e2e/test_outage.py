@@ -80,3 +80,34 @@ async def test_what_waits_goes_on_with_the_next_sweep_when_nobody_calls(stage: S
     await stage.sweep()
     await until(lambda: over(stage, made), SOON)
     assert before == await stage.objects()
+
+
+async def test_what_waits_for_the_identity_to_be_accepted_goes_on_with_the_first_call_that_is(stage: Stage) -> None:
+    """Nobody sweeps: the leases' own next attempts would end them."""
+    before, web = await stage.objects(), await stage.broker("vm-web")
+    made = [await web.must("POST", ISSUE, {}) for _ in range(2)]
+    refusal = {"status": 401, "code": "InvalidAuthenticationToken"}
+    await stage.faults({"service": "graph", "times": None, "effect": refusal})
+    for each in made:
+        reply = await web.call("DELETE", f"leases/{each['lease']['id']}")
+        assert (202, "ending") == (reply.status_code, reply.json()["state"])
+    await stage.faults()
+    issued = await web.must("POST", ISSUE, {})
+    await until(lambda: over(stage, made), SOON)
+    await web.must("DELETE", f"leases/{issued['lease']['id']}")
+    assert before == await stage.objects()
+
+
+async def test_an_operator_who_forces_an_end_does_not_wait_either(stage: Stage) -> None:
+    """And lets nothing go that was not tried."""
+    before, web, admin = await stage.objects(), await stage.broker("vm-web"), await stage.broker("admin")
+    first, second = [await web.must("POST", ISSUE, {}) for _ in range(2)]
+    await stage.faults(DOWN)
+    await web.call("DELETE", f"leases/{first['lease']['id']}")
+    async with asyncio.timeout(AT_ONCE):
+        reply = await admin.call("POST", f"leases/{second['lease']['id']}/revoke?force=true")
+    assert (202, "ending") == (reply.status_code, reply.json()["state"])
+    await stage.faults()
+    await stage.sweep()
+    await until(lambda: over(stage, [first, second]), SOON)
+    assert before == await stage.objects()

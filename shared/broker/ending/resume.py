@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from shared.broker.ending.enqueue import TOGETHER, enqueue
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Ports
-from shared.core.errors import LeaseholdError, LostRace, Uncertain, Unreachable, Unreadable, Upstream
+from shared.core.errors import IdentityRefused, LeaseholdError, LostRace, Uncertain, Unreachable, Unreadable, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.ports.leases import LeaseQuery
@@ -29,7 +29,8 @@ _APART = 5.0
 """Seconds between two looks at what waits, however often a service comes and goes: less than what waits may go on waiting."""
 _PICKS = 3
 _PAGE = 1000
-_CAUSES = (Uncertain.code, Unreachable.code)
+_CAUSES = (Uncertain.code, Unreachable.code, IdentityRefused.code)
+"""An identity that every service refuses is an outage as well: nothing can be done about a lease until it is accepted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -58,12 +59,13 @@ class Resumption:
 
 
 async def probe_outage(ports: Ports, request_id: str) -> Lease | None:
-    """Tries one of the leases that wait for a service which this worker knows to be down, before its time; as it then stands.
+    """Tries one of the leases that wait for a service which this worker knows to be down, or to refuse the broker's identity.
 
-    When it does not answer still, that was no failed attempt, and the lease is due when it was. ``None``: there is no outage,
-    or none waits. Raises nothing.
+    Returns the lease as it then stands. That is before the lease is due; if the service does not answer still, or refuses
+    still, that was no failed attempt, and the lease is due when it was. Returns ``None`` if there is no outage, or no lease
+    waits. Raises nothing.
     """
-    if not ports.outages.known:
+    if not ports.outages.known and not ports.refused():
         return None
     try:
         with in_background():
@@ -88,14 +90,16 @@ async def _any_waiting(ports: Ports) -> Lease | None:
     waiting = [lease_id async for lease_id in _waiting(ports)]
     for _ in range(min(_PICKS, len(waiting))):
         lease = await ports.leases.get(waiting[int(ports.ids.jitter() * len(waiting))])
-        if (
-            lease is not None
-            and lease.due_at > ports.now()
-            and _waits(lease, ports)
-            and ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
-        ):
+        if lease is not None and lease.due_at > ports.now() and _waits(lease, ports) and _would_tell(lease, ports):
             return lease
     return None
+
+
+def _would_tell(lease: Lease, ports: Ports) -> bool:
+    """Whether an attempt to end the lease asks a service that is known to be down, or known to refuse the identity."""
+    if ports.refused() and lease.last_error.startswith(IdentityRefused.code):
+        return True
+    return ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
 
 
 async def resume(ports: Ports) -> int:

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import LostRace, Misconfigured, Throttled, Uncertain, Upstream
+from shared.core.errors import IdentityRefused, LostRace, Misconfigured, Throttled, Uncertain, Upstream
 from shared.core.lease import Cause, Lease, State
 from shared.resilience.priority import answer_deadline
 
@@ -50,8 +50,8 @@ async def undo(
 
     It is ENDED if nothing is left. It is ENDING or STUCK, and due again later, if Azure refused, if something was absent that
     may only not have replicated yet, or if another worker may still be making it. A worker that tries before the lease is due
-    says when it was due (``otherwise_due``): if Azure does not answer, the lease is due then again. Raises ``LostRace`` if
-    another worker has taken the lease over, ``Upstream`` if storage fails.
+    says when it was due (``otherwise_due``): if Azure does not answer, or refuses the broker's identity, the lease is due then
+    again. Raises ``LostRace`` if another worker has taken the lease over, ``Upstream`` if storage fails.
     """
     fresh = ports.now() < _settled(ports, lock.lease)
     being_made = maker is Maker.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
@@ -60,7 +60,7 @@ async def undo(
         with answer_deadline(until):
             found_all = await _undo(ports, lock, until, fresh=fresh and maker is not Maker.THIS_WORKER_MADE_NOTHING)
     except (Upstream, Misconfigured) as failure:
-        if otherwise_due is not None and isinstance(failure, Uncertain):
+        if otherwise_due is not None and isinstance(failure, Uncertain | IdentityRefused):
             return await postpone(ports, lock, failure.brief(), (otherwise_due - ports.now()).total_seconds())
         return await _failed(ports, lock, failure, request_id)
     if being_made or (fresh and not found_all):

@@ -7,7 +7,7 @@ services refuse the token although it has not expired. It is replaced as soon as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -37,14 +37,21 @@ _RETRIES = 2
 """For Azure's endpoint on the machine itself. Further repeats are the broker's decision."""
 
 
-def broker_credential(client_id: str, *, transport: AioHttpTransport, clock: Clock) -> HeldTokens:
+def _nothing() -> None:
+    """For who does not ask."""
+
+
+def broker_credential(
+    client_id: str, *, transport: AioHttpTransport, clock: Clock, accepted: Callable[[], None] = _nothing
+) -> HeldTokens:
     """Returns the managed identity with this client id, and tries nothing else.
 
     (``DefaultAzureCredential`` would: it could find a developer's own login.)
     """
     from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - 0.2 s, on first use
 
-    return HeldTokens(ManagedIdentityCredential(client_id=client_id, transport=transport, retry_total=_RETRIES), clock)
+    credential = ManagedIdentityCredential(client_id=client_id, transport=transport, retry_total=_RETRIES)
+    return HeldTokens(credential, clock, accepted)
 
 
 @dataclass(slots=True)
@@ -70,9 +77,11 @@ class HeldTokens:
     Raises the broker's own errors: ``Throttled``, ``Unavailable``, ``Unreachable``, ``Misconfigured``.
     """
 
-    def __init__(self, credential: AsyncTokenCredential, clock: Clock) -> None:
+    def __init__(self, credential: AsyncTokenCredential, clock: Clock, accepted: Callable[[], None] = _nothing) -> None:
+        """``accepted`` is called when a service takes a token again that has refused fresh ones."""
         self._credential = credential
         self._clock = clock
+        self._accepted = accepted
         self._held: dict[tuple[str, ...], _Held] = {}
 
     async def get_token(
@@ -118,7 +127,10 @@ class HeldTokens:
         """Notes that a service has not answered 401 to this token."""
         held = self._held.get(scopes)
         if held is not None and held.token is not None and held.token.token == token:
+            was_refused = held.refused_since is not None
             held.taken, held.refused_since = True, None
+            if was_refused:
+                self._accepted()
 
     @property
     def refused(self) -> Mapping[str, datetime]:
