@@ -7,7 +7,7 @@ from dataclasses import replace
 from shared.broker.access import lease_for, require
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
-from shared.broker.revoke import is_out_of_reach, put_off, revoke
+from shared.broker.revoke import is_out_of_reach, leave_to_recovery, revoke
 from shared.core.errors import Conflict, LostRace
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -49,7 +49,7 @@ async def _end(ports: Ports, actor: Actor, lease: Lease) -> Lease:
     async with await claim(ports, lease, Cause.REVOKED) as lock:
         if down and lease.state is not State.STUCK:
             await ports.audit.record(actor.done(ports, "revoke", role=lease.id.role, lease=lease.id))
-            return await put_off(ports, lock)
+            return await leave_to_recovery(ports, lock)
         tried = await undo(ports, lock, request_id=actor.id, within=_GLANCE if down else ports.timing.inline_undo)
         # If the service has come back in that short time, the lease is taken up as all others that wait.
         is_back = down and not is_out_of_reach(ports, lease)

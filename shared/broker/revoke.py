@@ -32,14 +32,14 @@ async def revoke(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:
             await ports.audit.record(actor.done(ports, "revoke", role=lease_id.role, lease=lease_id))
             if is_out_of_reach(ports, lease):
                 # Nobody waits for what this worker knows to be out of reach: a sweep tries it.
-                return await put_off(ports, lock)
+                return await leave_to_recovery(ports, lock)
             return await undo(ports, lock, request_id=actor.id, within=ports.timing.inline_undo)
     except LostRace:
         # Whoever was faster is ending it, or has only renewed it, or its hold on it, and will lose on the next try.
         return await _as_it_stands(ports, actor, lease_id)
 
 
-async def put_off(ports: Ports, lock: LeaseLock) -> Lease:
+async def leave_to_recovery(ports: Ports, lock: LeaseLock) -> Lease:
     """Leaves a claimed lease, which is out of reach, to the end of the outage. Raises as ``postpone``."""
     lease = await postpone(ports, lock, Uncertain.code, 0.0)
     if not is_out_of_reach(ports, lease):

@@ -186,27 +186,6 @@ async def test_an_identity_that_is_refused_is_told_so(held: HeldTokens, call: Ca
 
 
 @EACH
-async def test_that_an_identity_is_accepted_again_is_told_once(
-    issuing: Issuing, clock: FakeClock, call: Call, success: tuple[int, bytes]
-) -> None:
-    """When a service takes a token that has refused fresh ones; not after the one repeat that a withdrawn token costs."""
-    told: list[int] = []
-    held, service = HeldTokens(issuing, clock, lambda: told.append(1)), Service({"token 1"}, success)
-    await call(held, service)
-    service.good = {"token 2"}
-    await call(held, service)
-    service.good = set()
-    with pytest.raises(IdentityRefused):
-        await call(held, service)
-    assert told == []
-    clock.jump(30)
-    service.good = {"token 3", "token 4"}
-    await call(held, service)
-    await call(held, service)
-    assert told == [1]
-
-
-@EACH
 async def test_azure_is_not_asked_for_ever_more_tokens(
     held: HeldTokens, issuing: Issuing, clock: FakeClock, call: Call, success: tuple[int, bytes]
 ) -> None:
