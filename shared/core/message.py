@@ -1,4 +1,4 @@
-"""What one message of the queue says: a batch of leases that somebody is to end, or a role whose leases are to be found first.
+"""A message of the queue: a batch of leases to end, or a role whose leases are to be found first.
 
 The queue holds hints and never the truth. A lease that waits in it is due all the while; a message that is lost, late,
 repeated or poisoned moves no lease, and what it named is found again by the sweep.

@@ -1,4 +1,4 @@
-"""What a role on an existing application mints, and what a lease of it leaves."""
+"""The targets and footprints of roles on existing applications: reads, writes and judges them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REFUSALS: Mapping[Closed, tuple[str, str]] = {"marked": ("protected_target", MA
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSecretTarget:
-    """A new secret a lease on an existing application.
+    """Each lease gets a new secret on an existing application.
 
     ``app_id`` and ``principal_id`` (of its service principal here, if it has one) were read when the role was written.
     """
@@ -48,14 +48,14 @@ class ApplicationSecretTarget:
     app_id: ObjectId | None = None
     principal_id: ObjectId | None = None
     closed: Closed = ""
-    """As it was when the application was last looked at; empty when nothing is known against it."""
+    """What the last look at the application has found; empty if nothing is known against it."""
     owned: bool = True
-    """Whether the broker owned it then; roles that were stored before that was looked at do not say."""
+    """Whether the broker owned it then. An older version has stored roles without it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSecretFootprint:
-    """A secret on an application that stays. ``display_name`` finds it while its key id is not known."""
+    """A secret on an application that stays. While its key id is not known, ``display_name`` leads to it."""
 
     type: ClassVar[str] = "application_secret"
     application_id: ObjectId
@@ -90,7 +90,7 @@ class ApplicationSecretSchema:
         yield from ()
 
     def keep(self, target: ApplicationSecretTarget) -> dict[str, Any]:
-        """The ids that a credential names, and how the application stood."""
+        """Returns the ids for a credential, and what the last look at the application has found."""
         return {
             "app_id": target.app_id,
             "principal_id": target.principal_id,
@@ -110,12 +110,12 @@ class ApplicationSecretSchema:
         )
 
     def restore(self, document: Mapping[str, Any]) -> ApplicationSecretTarget | None:
-        """``None`` without an application."""
+        """Returns ``None`` if there is no application."""
         application = identity(document.get(FIELD))
         return ApplicationSecretTarget(application, ready(document)) if application else None
 
     def unresolved(self, target: ApplicationSecretTarget) -> Iterator[Fault]:
-        """An application whose client id is not known."""
+        """Yields a fault if the application's client id is not known."""
         if target.app_id is None:
             yield Fault(FIELD, "was never looked up in Azure; write the role again")
 
@@ -136,24 +136,24 @@ class ApplicationSecretSchema:
         return target
 
     def faults(self, target: ApplicationSecretTarget, protected: Protected) -> tuple[Fault, ...]:
-        """The broker's own application, by any of its ids."""
+        """Refuses the broker's own application, by any of its ids."""
         if not protected.is_own(target.application_object_id, target.app_id, target.principal_id):
             return ()
         return (Fault(FIELD, "a role may not target the broker's own application or identity"),)
 
     def closed(self, target: ApplicationSecretTarget) -> Malformed | None:
-        """By what was last found."""
+        """Returns a refusal by what the last look has found."""
         if not target.closed:
             return None
         code, message = _REFUSALS[target.closed]
         return Malformed(Fault(FIELD, message), code=code)
 
     def watched(self, target: ApplicationSecretTarget) -> Watched:
-        """The application: it is somebody's own, and changes after the role was written."""
+        """Watches the application: it is not the broker's own, and may change after the role was written."""
         return Watched("application", target.application_object_id, "read_application")
 
     def warnings(self, target: ApplicationSecretTarget, protected: Protected) -> tuple[Caution, ...]:  # noqa: ARG002 - the protocol's
-        """That the broker needs more than to own the application, which it does not, and that nothing else tells beforehand."""
+        """Returns a caution if the broker does not own the application: nothing else shows that before an issue fails."""
         return () if target.owned or target.closed else (Caution(FIELD, "not_an_owner", _NOT_OWNED),)
 
     def places(self, target: ApplicationSecretTarget) -> Places:
@@ -165,7 +165,7 @@ class ApplicationSecretSchema:
         return Places(applications=(footprint.application_id,))
 
     def write_footprint(self, footprint: ApplicationSecretFootprint) -> dict[str, Any]:
-        """Every field by its name."""
+        """Writes every field under its name."""
         return {
             "application_id": footprint.application_id,
             "display_name": footprint.display_name,
@@ -180,11 +180,11 @@ class ApplicationSecretSchema:
         )
 
     def can_hold_credential(self, footprint: ApplicationSecretFootprint) -> bool:  # noqa: ARG002 - the protocol's
-        """From the beginning: the application is there."""
+        """Returns ``True``: the application is there from the beginning."""
         return True
 
     def with_credential(self, footprint: ApplicationSecretFootprint, credential_id: ObjectId) -> ApplicationSecretFootprint:
-        """The secret's key id."""
+        """Adds the secret's key id."""
         return replace(footprint, key_id=credential_id)
 
     def complete(
@@ -196,7 +196,7 @@ class ApplicationSecretSchema:
         return credential
 
     def principals(self, footprint: ApplicationSecretFootprint) -> frozenset[ObjectId]:  # noqa: ARG002 - the protocol's
-        """None: the application is somebody's own, and may be a caller."""
+        """Returns none: the application is not the lease's own, and may be a caller."""
         return frozenset()
 
     def remains(self, footprint: ApplicationSecretFootprint) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a service principal role mints, and what a lease of it leaves: as documents, as stored, and as they are judged."""
+"""The targets and footprints of service principal roles: reads, writes and judges them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoft
 
 @dataclass(frozen=True, slots=True)
 class ServicePrincipalTarget:
-    """A new application and service principal a lease, with these assignments and memberships."""
+    """Each lease gets a new application and service principal, with these assignments and memberships."""
 
     type: ClassVar[str] = "service_principal"
     azure_roles: tuple[AzureRole, ...] = ()
@@ -48,29 +48,29 @@ class ServicePrincipalTarget:
 
     @property
     def takes_personal_accounts(self) -> bool:
-        """Whether personal Microsoft accounts may sign in to what is minted: Graph has rules of its own for these."""
+        """Whether personal Microsoft accounts may sign in to the application. Graph has rules of its own for them."""
         return self.sign_in_audience in PERSONAL_AUDIENCES
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePrincipalFootprint:
-    """An application of the lease's own. The ids are ``None`` until Azure has told them; ``unique_name`` finds them."""
+    """An application of the lease's own. An id is ``None`` until Azure has returned it. ``unique_name`` leads to the ids."""
 
     type: ClassVar[str] = "service_principal"
     unique_name: str
     assignments: tuple[Assignment, ...] = ()
     groups: tuple[ObjectId, ...] = ()
     purge: bool = True
-    """Whether to delete it from the recycle bin as well."""
+    """Whether to delete the application from the recycle bin as well."""
     application_id: ObjectId | None = None
     app_id: ObjectId | None = None
     principal_id: ObjectId | None = None
     secret_id: ObjectId | None = None
     """The key id of the secret that was handed out last."""
     unmade: tuple[str, ...] = ()
-    """Names of assignments, and groups, of which the worker that made the rest knows that it has made nothing there."""
+    """Names of assignments, and groups, that the worker has certainly not made, though it has made the rest."""
     purged: tuple[ObjectId, ...] = ()
-    """Principal and application, where an attempt to undo has emptied the recycle bin of them already."""
+    """The principal and the application, if an attempt to undo has purged them from the recycle bin already."""
 
 
 class ServicePrincipalSchema:
@@ -86,7 +86,7 @@ class ServicePrincipalSchema:
         return FRAGMENT
 
     def read(self, reader: Reader) -> ServicePrincipalTarget:
-        """A field that is left out has its default."""
+        """Reads the fields. An absent field has its default."""
         reader.choice("credential", ("secret",), default="secret")
         _read_pool(reader)
         if not reader.has("azure_roles") and not reader.has("azure_groups"):
@@ -101,7 +101,7 @@ class ServicePrincipalSchema:
         )
 
     def write(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """A field that is empty is left out."""
+        """Writes the fields. An empty field is left out."""
         document: dict[str, Any] = {
             "credential": "secret",
             "ready": target.ready,
@@ -117,7 +117,7 @@ class ServicePrincipalSchema:
         return document
 
     def rules(self, name: RoleName, target: ServicePrincipalTarget) -> Iterator[Fault]:
-        """Each group and tag once, and a display name that Graph takes."""
+        """Yields a fault for a repeated group or tag, and for a display name that Graph does not accept."""
         if len(set(target.azure_groups)) < len(target.azure_groups):
             yield Fault("azure_groups", "names a group twice")
         # Graph takes no value twice, and the broker's own tag is on every application.
@@ -132,7 +132,7 @@ class ServicePrincipalSchema:
             yield Fault("sign_in_audience", message)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """Of each assignment: its definition, what that allows, whether it is gone, whether it reaches what is protected."""
+        """Returns each assignment's definition, what that allows, whether it is gone, whether it reaches a protected scope."""
         roles = target.azure_roles
         return {
             "definition_ids": [role.definition_id for role in roles],
@@ -142,7 +142,7 @@ class ServicePrincipalSchema:
         }
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
-        """What was stored of an assignment counts by its place; a place that is missing stays unresolved."""
+        """Joins what was stored by the assignments' places. An assignment whose place is missing stays unresolved."""
         count = len(target.azure_roles)
         ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
         powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
@@ -156,7 +156,7 @@ class ServicePrincipalSchema:
         return replace(target, azure_roles=tuple(roles))
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
-        """``None`` when one of its parts cannot be read: what is kept of a target is all of it."""
+        """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
         azure_roles = [_restored_role(mapping(each)) for each in listed(document.get("azure_roles"))]
         azure_groups = [identity(mapping(each).get("object_id")) for each in listed(document.get("azure_groups"))]
         if None in azure_roles or None in azure_groups:
@@ -171,7 +171,7 @@ class ServicePrincipalSchema:
         )
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
-        """Assignments without a definition."""
+        """Yields a fault for each assignment without a definition."""
         for index, role in enumerate(target.azure_roles):
             if not role.definition_id:
                 yield Fault(f"azure_roles[{index}]", "was never looked up in Azure; write the role again")
@@ -189,15 +189,15 @@ class ServicePrincipalSchema:
         return granted
 
     def azure_roles(self, target: ServicePrincipalTarget) -> tuple[AzureRole, ...]:
-        """All of them."""
+        """Returns all assignments."""
         return target.azure_roles
 
     def with_azure_roles(self, target: ServicePrincipalTarget, azure_roles: tuple[AzureRole, ...]) -> ServicePrincipalTarget:
-        """In their order."""
+        """Returns the target with these assignments, in the same order."""
         return replace(target, azure_roles=azure_roles)
 
     def faults(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Fault, ...]:
-        """By the scopes of its assignments."""
+        """Judges the scopes of the assignments."""
         return protected.faults(target.azure_roles)
 
     def closed(self, target: ServicePrincipalTarget) -> Malformed | None:  # noqa: ARG002 - the protocol's
@@ -209,19 +209,19 @@ class ServicePrincipalSchema:
         return None
 
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
-        """What it reads of the broker's own, and whose identity it can take on."""
+        """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
         return (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
 
     def places(self, target: ServicePrincipalTarget) -> Places:
-        """Scopes and groups."""
+        """Returns scopes and groups."""
         return Places(tuple(each.scope for each in target.azure_roles), target.azure_groups)
 
     def places_of(self, footprint: ServicePrincipalFootprint) -> Places:
-        """The same of a lease."""
+        """Returns the scopes and groups of a lease."""
         return Places(tuple(each.scope for each in footprint.assignments), footprint.groups)
 
     def write_footprint(self, footprint: ServicePrincipalFootprint) -> dict[str, Any]:
-        """Every field by its name."""
+        """Writes every field under its name."""
         return {
             "unique_name": footprint.unique_name,
             "assignments": [{"scope": each.scope, "name": each.name} for each in footprint.assignments],
@@ -251,23 +251,23 @@ class ServicePrincipalSchema:
         )
 
     def can_hold_credential(self, footprint: ServicePrincipalFootprint) -> bool:
-        """As soon as there is an application: a secret needs no service principal."""
+        """Returns whether there is an application: a secret needs no service principal."""
         return footprint.application_id is not None and footprint.app_id is not None
 
     def with_credential(self, footprint: ServicePrincipalFootprint, credential_id: ObjectId) -> ServicePrincipalFootprint:
-        """The secret's key id."""
+        """Adds the secret's key id."""
         return replace(footprint, secret_id=credential_id)
 
     def complete(self, credential: ClientSecretCredential, footprint: ServicePrincipalFootprint) -> ClientSecretCredential:
-        """The secret may be there before the service principal."""
+        """Adds the principal's id: the secret may be there before the principal."""
         return replace(credential, object_id=footprint.principal_id)
 
     def principals(self, footprint: ServicePrincipalFootprint) -> frozenset[ObjectId]:
-        """The service principal's object id and the application's client id."""
+        """Returns the service principal's object id and the application's client id."""
         return frozenset(each for each in (footprint.principal_id, footprint.app_id) if each is not None)
 
     def remains(self, footprint: ServicePrincipalFootprint) -> tuple[str, ...]:
-        """Application, principal, memberships, assignments; not those that were certainly never made."""
+        """Returns application, principal, memberships and assignments, but not those that were certainly never made."""
         principal = (f"service principal {footprint.principal_id}",) if footprint.principal_id else ()
         application = f"application {footprint.application_id or ''} ({footprint.unique_name})".replace("  ", " ")
         unmade = footprint.unmade
@@ -276,7 +276,7 @@ class ServicePrincipalSchema:
         return (application, *principal, *groups, *assigned)
 
     def services(self, footprint: ServicePrincipalFootprint) -> frozenset[Service]:
-        """Resource Manager only where it has assignments."""
+        """Returns Graph, and Resource Manager if there are assignments."""
         return frozenset((Service.GRAPH, *((Service.RESOURCE_MANAGER,) if footprint.assignments else ())))
 
 
@@ -365,7 +365,7 @@ def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
 
 
 def _assigned(role: AzureRole) -> list[str]:
-    """A definition is the same below whichever scope it is named; its GUID is its name."""
+    """Returns an assignment for comparison. A definition's GUID is its name, whatever scope its id begins with."""
     definition = role.definition_id.rpartition("/")[2].lower()
     return [definition, role.scope.lower(), *([role.condition] if role.condition is not None else [])]
 
