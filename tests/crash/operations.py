@@ -43,12 +43,10 @@ _TOLD = {
     "repeat at once": "reissue",
     "claim": "issue",
     "collect": "issue",
-    "revoke pooled": "revoke",
     "revoke prepared": "revoke",
     "revoke queued": "revoke",
     "revoke role pooled": "revoke_role",
     "reconcile pooled": "reconcile",
-    "reconcile prepared": "reconcile",
 }
 _HOURS = 4
 """Reconciliations after which an orphan is past its grace and removed."""
