@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from shared.broker import rules
 from shared.broker.access import allows, holds, lease_for, require
@@ -21,7 +22,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from shared.core.ports.page import Page
-from shared.core.ports.run_history import Noted
+from shared.core.ports.run_history import Noted, RunHistory
 from shared.core.role import Role
 from shared.resilience.tasks import all_of, both
 
@@ -49,6 +50,10 @@ async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[Lea
 
 
 _TOLD = 100
+_LOOK_AGAIN = 15.0
+"""Seconds between two looks for overdue leases, which cost as much as a sweep's that finds nothing."""
+_looks: WeakKeyDictionary[RunHistory, tuple[float, Sequence[LeaseId]]] = WeakKeyDictionary()
+"""What this worker has found last, and until when it does not look again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +124,15 @@ async def status(ports: Ports, actor: Actor) -> Status:
 
 
 async def _overdue(ports: Ports, noted: Noted) -> Sequence[LeaseId]:
-    """As the last sweep has noted them. If that is so long ago that others may be overdue by now: the store's own."""
+    """As the last sweep has noted them. If that is so long ago that others may be overdue by now: as this worker finds them."""
     if noted.sweep is not None and ports.now() < noted.sweep[0] + LATE:
         return noted.overdue
     await ports.admitted()
-    return await overdue(ports, _TOLD)
+    until, found = _looks.get(ports.run_history, (0.0, ()))
+    if ports.clock.monotonic() >= until:
+        found = await overdue(ports, _TOLD)
+        _looks[ports.run_history] = (ports.within(_LOOK_AGAIN), found)
+    return found
 
 
 async def _left(
