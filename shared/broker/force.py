@@ -62,7 +62,7 @@ async def _end(ports: Ports, actor: Actor, lease: Lease) -> Lease:
 
 async def _tell(ports: Ports, actor: Actor, lease: Lease) -> None:
     """Before it is let go: a death in between tells it twice rather than never."""
-    names = ports.kinds.of(lease.footprint).schema.remains(lease.footprint)
+    names = ports.kinds.remains(lease)
     cause = lease.last_error or "not everything was found yet"
     for first in range(0, len(names), _TOLD_AT_ONCE):
         told = "; ".join(names[first : first + _TOLD_AT_ONCE])

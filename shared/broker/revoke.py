@@ -49,8 +49,9 @@ async def leave_to_recovery(ports: Ports, lock: LeaseLock) -> Lease:
 
 
 def is_out_of_reach(ports: Ports, lease: Lease) -> bool:
-    """Whether this worker knows that a service which the lease's end asks does not answer."""
-    return ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
+    """Whether this worker knows of each part that is left that a service which undoing it asks does not answer."""
+    left = ports.kinds.services(lease)
+    return bool(left) and all(ports.outages.concern(services) for services in left)
 
 
 async def _as_it_stands(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:

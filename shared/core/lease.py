@@ -11,7 +11,7 @@ All moves are pure: they return the lease as it should be stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -123,7 +123,8 @@ class LeaseView:
 class Lease(LeaseView):
     """One lease. ``version`` is the stored row's ETag, empty before it is stored."""
 
-    footprint: Footprint
+    parts: tuple[Footprint, ...]
+    """What must vanish when it ends. The first is its kind's own. Each other part is undone by whoever answers for its type."""
     planned_at: datetime
     due_at: datetime
     made_by: datetime
@@ -133,8 +134,8 @@ class Lease(LeaseView):
     reason: str = ""
     """Why the caller wants it, in the caller's words."""
     ended_at: datetime | None = None
-    key: str = ""
-    """The digest of the caller's key under which it was issued, if there was one."""
+    key_digest: str = ""
+    """Of the caller's key under which it was issued, if there was one. A key stands for the lease only if this is its digest."""
     handed_out: bool = False
     """Whether it was ever active, so that its credential may have reached the caller."""
     ending_held: bool = False
@@ -151,9 +152,21 @@ class Lease(LeaseView):
     """By then whatever the attempts to end it have deleted has come to light where it went: in the recycle bin."""
     ready_at: datetime | None = None
     """When its credential, or in a pool what will hold it, was seen to work."""
+    undone: frozenset[int] = frozenset()
+    """The places of the parts that are undone while others are left. Empty once it has ended."""
     form: int = field(default=FORM, compare=False)
     """Of its rows, as they were read. The next write brings those of an older version into today's."""
     version: str = ""
+
+    @property
+    def footprint(self) -> Footprint:
+        """Its kind's own part."""
+        return self.parts[0]
+
+    @property
+    def left(self) -> dict[int, Footprint]:
+        """The parts that are not undone yet, by their places."""
+        return {place: part for place, part in enumerate(self.parts) if place not in self.undone}
 
     def locked_until(self, instant: datetime) -> Lease:
         """Held by a worker until then."""
@@ -161,9 +174,13 @@ class Lease(LeaseView):
         undone_by = instant + _ON_ITS_WAY if self.undone_by is not None else None
         return replace(self, due_at=instant, undone_by=undone_by)
 
-    def knowing(self, footprint: Footprint) -> Lease:
-        """With a footprint that says more. It stays where it is in its life."""
-        return replace(self, footprint=footprint)
+    def knowing(self, footprint: Footprint, place: int = 0) -> Lease:
+        """With a footprint that says more, in place of that part."""
+        return replace(self, parts=(*self.parts[:place], footprint, *self.parts[place + 1 :]))
+
+    def without(self, places: Iterable[int]) -> Lease:
+        """With the parts at these places undone."""
+        return replace(self, undone=self.undone.union(places))
 
     @property
     def is_queued(self) -> bool:
@@ -243,8 +260,7 @@ class Lease(LeaseView):
         """ACTIVE, with the fresh secret."""
         self._step(Event.END_ROTATION)
         return replace(
-            self,
-            footprint=footprint,
+            self.knowing(footprint),
             maybe_more_secrets=maybe_more_secrets,
             made_by=made_by,
             ready=ready,
@@ -320,7 +336,8 @@ class Lease(LeaseView):
         return self.state is State.ENDING and self.attempts + 1 >= ATTEMPTS_UNTIL_STUCK
 
     def _over(self, event: Event, now: datetime, retention: timedelta) -> Lease:
-        return replace(self, state=self._step(event), ended_at=now, due_at=now + retention, ending_held=False)
+        over = replace(self, state=self._step(event), ended_at=now, due_at=now + retention, ending_held=False)
+        return replace(over, undone=frozenset())
 
     def _step(self, event: Event) -> State:
         """The state that follows. Raises ``IllegalMove``."""

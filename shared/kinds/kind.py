@@ -15,32 +15,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from shared.core.azure_role import AzureRole
 from shared.core.credential import Credential
 from shared.core.errors import Caution, Fault, Malformed
-from shared.core.footprint import Footprint
 from shared.core.lease import Holder
-from shared.core.names import LeaseId, ObjectId, RoleName, Scope
+from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Target
-from shared.kinds.survey import Survey
-from shared.resilience.outages import Service
+from shared.kinds.part import PartIssuer, PartSchema, Places
 
 if TYPE_CHECKING:
     from shared.kinds.fragment import Fragment
 
 SUSPECTS = 200
 """For each kind, in one reconciliation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """The places in Azure to which a role points, or in which a lease has made something."""
-
-    scopes: tuple[Scope, ...] = ()
-    groups: tuple[ObjectId, ...] = ()
-    applications: tuple[ObjectId, ...] = ()
-    """Existing applications, which hold secrets of leases."""
-    others: tuple[str, ...] = ()
-    """Places that only the kind can name: a server, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +41,11 @@ class Watched:
     """The operation in the audit trail, if a look has found something else than the look before."""
 
 
-class Schema(Protocol):
+class Schema(PartSchema, Protocol):
     """Reads, writes and judges a kind's targets and footprints. Pure: it does not call Azure.
 
     ``Any`` stands for the kind's own target and footprint: each method gets those that this kind has made, and no others.
     """
-
-    @property
-    def type(self) -> str:
-        """The kind's name, in documents, leases and stored footprints."""
-        ...
 
     @property
     def fragment(self) -> Fragment:
@@ -134,18 +115,6 @@ class Schema(Protocol):
         """Returns the places to which the role points."""
         ...
 
-    def places_of(self, footprint: Any) -> Places:
-        """Returns the places in which the lease may have made something."""
-        ...
-
-    def write_footprint(self, footprint: Any) -> dict[str, Any]:
-        """Returns the footprint as JSON."""
-        ...
-
-    def read_footprint(self, stored: Mapping[str, Any]) -> Any:
-        """Reads what ``write_footprint`` of this or an earlier version has written."""
-        ...
-
     def can_hold_credential(self, footprint: Any) -> bool:
         """Returns whether enough was made to add the credential."""
         ...
@@ -156,18 +125,6 @@ class Schema(Protocol):
 
     def complete(self, credential: Any, footprint: Any) -> Any:
         """Returns the credential with what the footprint has learned since the credential was added."""
-        ...
-
-    def principals(self, footprint: Any) -> frozenset[ObjectId]:
-        """Returns the known object ids and application ids of principals that the lease has made. None may be a caller."""
-        ...
-
-    def remains(self, footprint: Any) -> tuple[str, ...]:
-        """Returns what an operator looks for if it could not be undone: names and ids, and no secret."""
-        ...
-
-    def services(self, footprint: Any) -> frozenset[Service]:
-        """Returns the services that undoing it calls."""
         ...
 
 
@@ -195,11 +152,7 @@ class Minted:
     credential_id: ObjectId | None = None
 
 
-def unheard(_footprint: Footprint) -> None:
-    """For ``undo`` without a lease that could store its notes."""
-
-
-class Issuer(Protocol):
+class Issuer(PartIssuer, Protocol):
     """Makes one kind of credential and undoes it. If a worker dies half-way, another may call any method again.
 
     ``Any`` as in ``Schema``.
@@ -239,42 +192,6 @@ class Issuer(Protocol):
 
         Returns whether certainly no other is left. Tries all of them, then raises the first ``Upstream``.
         """
-        ...
-
-    async def locate(self, footprint: Any, *, fresh: bool, deadline: float) -> Any:
-        """Returns the footprint with the ids that its names lead to, to be stored before anything is deleted.
-
-        If the footprint knows all ids, makes no call. A ``fresh`` object may be hidden. Then the object is made, to learn its
-        id, if another worker could find it again by its name.
-        """
-        ...
-
-    async def undo(
-        self,
-        footprint: Any,
-        *,
-        fresh: bool,
-        deadline: float,
-        maybe_more: bool = False,
-        again: bool = False,
-        note: Callable[[Any], None] = unheard,
-    ) -> bool:
-        """Deletes everything that the footprint names. Returns whether it has found everything.
-
-        Absence is success. If the lease is ``fresh``, Azure's replicas may not know an object yet: an absent object is looked
-        for again for some seconds. ``maybe_more``: there may be other credentials of the lease than the one that the footprint
-        names. ``again``: an earlier attempt may have deleted objects just now, and the recycle bin may not have them yet. Calls
-        ``note`` with a footprint that says what is gone for good: the next attempt need not look for that. Tries every part,
-        then raises the first ``Upstream``.
-        """
-        ...
-
-    async def stands(self, footprint: Any) -> bool:
-        """Returns whether everything that the credential needs is still there. Reads only."""
-        ...
-
-    def survey(self, places: Places) -> Survey:
-        """Returns a survey of what leases of this kind may have left in Azure. It reads only, and only when it is run."""
         ...
 
 

@@ -1,12 +1,17 @@
-"""The kinds of credential that a broker mints."""
+"""The kinds of credential that a broker mints, and what else a lease may leave behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol
 
 from shared.core.footprint import Footprint
+from shared.core.lease import Lease
+from shared.core.names import ObjectId
 from shared.kinds.kind import Kind
+from shared.kinds.part import Part
+from shared.resilience.outages import Service
 
 
 class Typed(Protocol):
@@ -23,13 +28,20 @@ class UnknownKind(LookupError):
 
 
 class Kinds:
-    """A dictionary of kinds, by their names."""
+    """A dictionary of kinds by their names, and one of whoever undoes a part of a lease by the type of the part."""
 
-    def __init__(self, *kinds: Kind) -> None:
+    def __init__(self, *kinds: Kind, parts: Iterable[Part] = ()) -> None:
+        """``parts``: what is no kind of credential, and a lease may have beside its credential."""
         self._kinds = {kind.type: kind for kind in kinds}
+        self._parts: dict[str, Part] = {each.type: each for each in (*kinds, *parts)}
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self._kinds.values())
+
+    @property
+    def parts(self) -> Iterable[Part]:
+        """Everything of which a lease may have a part: the kinds first."""
+        return self._parts.values()
 
     def find(self, name: object) -> Kind | None:
         """Returns the kind of that name, or ``None`` if there is none."""
@@ -42,19 +54,37 @@ class Kinds:
         except KeyError:
             raise UnknownKind(f"no kind {thing.type!r}: it is from another version of the broker") from None
 
+    def part_of(self, footprint: Footprint) -> Part:
+        """Who undoes that part of a lease. Raises ``UnknownKind``."""
+        return self._part(footprint.type)
+
+    def principals(self, lease: Lease) -> frozenset[ObjectId]:
+        """Whatever the lease has made that a caller could be."""
+        return frozenset(chain.from_iterable(self.part_of(each).schema.principals(each) for each in lease.parts))
+
+    def services(self, lease: Lease) -> list[frozenset[Service]]:
+        """For each part that is left of the lease: whom undoing it asks."""
+        return [self.part_of(each).schema.services(each) for each in lease.left.values()]
+
+    def remains(self, lease: Lease) -> tuple[str, ...]:
+        """What an operator looks for if the parts that are left of the lease cannot be undone."""
+        return tuple(chain.from_iterable(self.part_of(each).schema.remains(each) for each in lease.left.values()))
+
     def write_footprint(self, footprint: Footprint) -> dict[str, Any]:
         """Returns the footprint as JSON, with its ``type``. Raises ``UnknownKind``."""
-        return {"type": footprint.type, **self.of(footprint).schema.write_footprint(footprint)}
+        return {"type": footprint.type, **self.part_of(footprint).schema.write_footprint(footprint)}
 
     def read_footprint(self, stored: Mapping[str, Any]) -> Footprint:
         """Reads what ``write_footprint`` has written. Raises ``UnknownKind``."""
-        kind = self.find(stored["type"])
-        if kind is None:
-            raise UnknownKind(f"a footprint of type {stored['type']!r} is from a later version of the broker")
-        footprint: Footprint = kind.schema.read_footprint(stored)
+        footprint: Footprint = self._part(stored["type"]).schema.read_footprint(stored)
         return footprint
 
     def combined(self, one: Footprint, other: Footprint) -> Footprint:
         """Returns what either of two footprints of one lease knows. If both know a field, the first counts."""
         known = {key: value for key, value in self.write_footprint(one).items() if value not in (None, [])}
         return self.read_footprint(self.write_footprint(other) | known)
+
+    def _part(self, name: str) -> Part:
+        if name not in self._parts:
+            raise UnknownKind(f"a footprint of type {name!r} is from a later version of the broker")
+        return self._parts[name]

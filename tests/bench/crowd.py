@@ -56,7 +56,7 @@ def active_lease(lease_id: LeaseId, ports: Ports) -> Lease:
         max_expires_at=later,
         ttl=3600,
         renewable=True,
-        footprint=footprint,
+        parts=(footprint,),
         planned_at=now,
         due_at=later,
         made_by=now,

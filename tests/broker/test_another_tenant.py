@@ -53,4 +53,4 @@ async def test_a_key_is_the_tenants_own() -> None:
     scene = world(role())
     first = await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
     assert digest_of(ALICE, WEB, "k") != digest_of(NAMESAKE, WEB, "k")
-    assert first.lease.key == digest_of(ALICE, WEB, "k")
+    assert first.lease.key_digest == digest_of(ALICE, WEB, "k")

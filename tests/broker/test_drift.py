@@ -17,7 +17,7 @@ from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.ports.documents import ANY
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
-from shared.kinds.kind import Places
+from shared.kinds.part import Places
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, swept
 from tests.fakes.calls import Call

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.storage.lease_reader import read_lease, read_made
+from shared.cloud.storage.lease_reader import read_lease, read_parts
 from shared.cloud.storage.lease_rows import lease_row
 from shared.cloud.storage.tables import joined
 from shared.core import ownership
@@ -38,7 +38,7 @@ def stored(kept: Lease) -> Stored:
 def test_a_row_says_everything_of_its_lease() -> None:
     """At each of its stages."""
     later = START + timedelta(seconds=60)
-    active = replace(lease(), key="k").activated(later, ready=True)
+    active = replace(lease(), key_digest="k").activated(later, ready=True)
     repeated = active.rotating(later).proving(later + timedelta(seconds=5))
     ending = repeated.ending(Cause.REVOKED, later, later + timedelta(seconds=20))
     stuck = ending.failed(later, "azure_refused: X", 0.5).stuck_at_once(later, "azure_refused: X", 0.5)
@@ -97,7 +97,7 @@ def test_what_would_be_ended_wrongly_is_not_read_at_all(how: str) -> None:
     with pytest.raises(Unreadable):
         read_lease(SCHEMAS, UNREADABLE[how])
     with pytest.raises(Unreadable):
-        read_made(SCHEMAS, UNREADABLE[how])
+        read_parts(SCHEMAS, UNREADABLE[how])
 
 
 def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over() -> None:
@@ -109,7 +109,7 @@ def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over()
     whole = read_lease(SCHEMAS, ROW)
     assert (whole.id, whole.holder, whole.footprint, whole.due_at) == (found.id, found.holder, found.footprint, found.due_at)
     assert (whole.expires_at, found.due_at, False, {}, "") == (
-        *(found.max_expires_at, found.made_by, found.renewable, found.metadata, found.key),
+        *(found.max_expires_at, found.made_by, found.renewable, found.metadata, found.key_digest),
     )
     assert ownership.opened_at(whole.id) == found.planned_at == found.issued_at
 
@@ -125,6 +125,6 @@ def test_a_row_of_the_first_version_is_read_with_defaults() -> None:
     row.pop("Form", None)
     found = read_lease(SCHEMAS, row)
     assert ("", False, False, 0, None, "", None, 0, 1) == (
-        *(found.key, found.handed_out, found.ending_held, found.rotations, found.rotating_until),
+        *(found.key_digest, found.handed_out, found.ending_held, found.rotations, found.rotating_until),
         *(found.target_digest, found.undone_by, found.generation, found.form),
     )

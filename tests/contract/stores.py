@@ -103,7 +103,7 @@ def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object
         ttl=900,
         renewable=True,
         metadata={"run": "7", "who": "O'Brien"},
-        footprint=ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),), GROUPS[:1], purge=False, app_id=guid(7)),
+        parts=(ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),), GROUPS[:1], purge=False, app_id=guid(7)),),
         planned_at=START,
         due_at=START + timedelta(seconds=due),
         made_by=START + timedelta(seconds=210),

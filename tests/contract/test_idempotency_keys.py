@@ -23,7 +23,7 @@ def keyed(number: int, version: str = "") -> tuple[Lease, IdempotencyKey]:
     key = IdempotencyKey(DIGEST, "f", LeaseId(""), START + timedelta(days=1), version)
     ids = (LeaseId.of(WEB, f"{each:026d}") for each in range(1000 * number, 1000 * number + 1000))
     lease_id = next(each for each in ids if each.shard == key.shard)
-    return replace(lease(), id=lease_id, key=DIGEST), replace(key, lease_id=lease_id)
+    return replace(lease(), id=lease_id, key_digest=DIGEST), replace(key, lease_id=lease_id)
 
 
 async def test_a_key_that_nobody_used_is_none(stores: Stores) -> None:

@@ -18,7 +18,7 @@ from tests.support.toy_kind import BadgeFootprint, badge
 
 async def test_they_keep_nobody_from_reading_the_others(storage_connection: str) -> None:
     """A reconciliation goes by the footprints that it can read, and names the others; the one lease cannot be read."""
-    theirs = replace(lease(1), type="badge", footprint=BadgeFootprint("n", "north"))
+    theirs = replace(lease(1), type="badge", parts=(BadgeFootprint("n", "north"),))
     async with connect(storage_connection) as service:
         another = TableLeases(service, FixedIds(), world(kinds=(badge,)).ports.kinds)
         for each in (theirs, lease(2)):

@@ -78,7 +78,7 @@ async def test_a_footprint_of_the_largest_role_reads_back(stores: Stores) -> Non
     """Thirty-two assignments at scopes of a thousand characters are more than one property holds."""
     scope = type(SCOPES[0])(SCOPES[0] + "x" * (1024 - len(SCOPES[0])))
     footprint = ServicePrincipalFootprint("u", tuple(Assignment(scope, f"{number:036d}") for number in range(32)))
-    opened = await stores.leases.open(replace(lease(), footprint=footprint))
+    opened = await stores.leases.open(replace(lease(), parts=(footprint,)))
     assert opened == await stores.leases.get(opened.id)
 
 

@@ -143,7 +143,7 @@ def opening() -> tuple[Lease, IdempotencyKey]:
     key = IdempotencyKey(EXISTING, "body", WAITING, LATER)
     numbers = (lease(number, SAME, EXISTING) for number in range(1, 1000))
     opened = next(each for each in numbers if each.id.shard == key.shard)
-    return replace(opened, key=key.digest), replace(key, lease_id=opened.id)
+    return replace(opened, key_digest=key.digest), replace(key, lease_id=opened.id)
 
 
 def of(service: TableServiceClient) -> Account:

@@ -100,7 +100,7 @@ def sweep_once(world: World) -> None:
 def require_owned(world: World) -> None:
     """No object is in Azure without a lease that has not ended and whose footprint names it."""
     live = [lease for lease in world.leases.rows.values() if lease.state.is_live]
-    named = {name for lease in live for name in names_in(world.ports.kinds, lease.footprint)}
+    named = {name for lease in live for part in lease.left.values() for name in names_in(world.ports.kinds, part)}
     orphans = [thing for thing in world.leftovers() if thing.owner not in named]
     assert [] == orphans, f"without a live lease: {orphans}"
 

@@ -105,7 +105,9 @@ class MemoryLeases:
         return self.rows.get(lease_id)
 
     def _footprints(self) -> tuple[tuple[LeaseId, Footprint | None], ...]:
-        return tuple((each.id, None if each.id in self.unreadable else each.footprint) for each in self.rows.values())
+        unread: tuple[Footprint | None, ...] = (None,)
+        found = ((each.id, unread if each.id in self.unreadable else each.parts) for each in self.rows.values())
+        return tuple((lease_id, part) for lease_id, parts in found for part in parts)
 
     def _open(self, lease: Lease, key: IdempotencyKey | None) -> Lease:
         if lease.id in self.rows:
@@ -129,8 +131,8 @@ class MemoryLeases:
         if lease.id in self.rows:
             self._require_unchanged(lease)
             del self.rows[lease.id]
-            if lease.key in self.keys and self.keys[lease.key].lease_id == lease.id:
-                del self.keys[lease.key]
+            if lease.key_digest in self.keys and self.keys[lease.key_digest].lease_id == lease.id:
+                del self.keys[lease.key_digest]
 
     def _require_unchanged(self, lease: Lease) -> None:
         found = self.rows.get(lease.id)

@@ -124,7 +124,7 @@ def _who_signs_in(world: World, answers: Sequence[Answer]) -> str:
     keyed = [
         (worker, answer.value)
         for worker, answer in zip(WORKERS, answers, strict=False)
-        if isinstance(answer.value, Issued) and world.leases.rows[answer.value.lease.id].key
+        if isinstance(answer.value, Issued) and world.leases.rows[answer.value.lease.id].key_digest
     ]
     held = ((worker, given) for worker, given in keyed if is_held(world, given.credential))
     return "".join(worker for worker, given in held if not _was_missed(world, given))

@@ -23,8 +23,9 @@ from shared.core.protection import Protected
 from shared.core.role import Ready, Role
 from shared.core.secret import Secret
 from shared.kinds.fragment import Fragment
-from shared.kinds.kind import Kind, Minted, Order, Places, Watched, unheard
+from shared.kinds.kind import Kind, Minted, Order, Watched
 from shared.kinds.lenient import ready, text
+from shared.kinds.part import Places, unheard
 from shared.kinds.survey import Candidate, Reading
 from shared.resilience.outages import Service
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry

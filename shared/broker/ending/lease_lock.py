@@ -28,7 +28,8 @@ class LeaseLock:
         self.undone_by = lease.undone_by
         """The instant by which the attempts to end the lease before this lock are over."""
         self._lease = lease
-        self._noted: Footprint | None = None
+        self._noted: dict[int, Footprint] = {}
+        self._undone: set[int] = set()
         self._writing = asyncio.Lock()
         self._heartbeat: Heartbeat | None = None
 
@@ -41,17 +42,21 @@ class LeaseLock:
         """Returns the instant until which a lock that is taken or renewed now lasts."""
         return self._ports.now() + timedelta(seconds=self._ports.timing.lease_lock)
 
-    def note(self, footprint: Footprint) -> None:
-        """Keeps a footprint that knows more: every later move stores it as well."""
-        self._noted = footprint
+    def note(self, footprint: Footprint, place: int = 0) -> None:
+        """Keeps a footprint of that part of the lease that knows more: every later move stores it as well."""
+        self._noted[place] = footprint
+
+    def note_undone(self, place: int) -> None:
+        """Keeps that the part is undone while others are left: every later move stores it as well."""
+        self._undone.add(place)
 
     async def move(self, change: Callable[[Lease], Lease]) -> Lease:
         """Stores the changed lease. Raises ``LostRace`` or ``Upstream``."""
         async with self._writing:
-            changed = change(self._lease)
-            if self._noted is not None:
-                changed = changed.knowing(self._noted)
-            self._lease = await self._ports.leases.swap(changed, former=self._lease)
+            known = self._lease.without(self._undone)
+            for place, footprint in self._noted.items():
+                known = known.knowing(footprint, place)
+            self._lease = await self._ports.leases.swap(change(known), former=self._lease)
             return self._lease
 
     async def release(self, change: Callable[[Lease], Lease]) -> Lease:

@@ -99,7 +99,7 @@ def _would_tell(lease: Lease, ports: Ports) -> bool:
     """Whether an attempt to end the lease asks a service that is known to be down, or known to refuse the identity."""
     if ports.refused() and lease.last_error.startswith(IdentityRefused.code):
         return True
-    return ports.outages.concern(ports.kinds.of(lease.footprint).schema.services(lease.footprint))
+    return any(ports.outages.concern(services) for services in ports.kinds.services(lease))
 
 
 async def resume(ports: Ports) -> int:

@@ -187,7 +187,7 @@ class _Round:
 
     async def _prune(self, lease: Lease) -> str:
         # First: the lease's record is what tells whom it has made.
-        if made := self._ports.kinds.of(lease.footprint).schema.principals(lease.footprint):
+        if made := self._ports.kinds.principals(lease):
             await self._ports.leased.forget(made)
         await self._ports.leases.remove(lease)
         return "pruned"

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import partial
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ports import Ports
@@ -46,24 +47,20 @@ async def undo(
     maker: Maker = Maker.MAYBE_ANOTHER,
     otherwise_due: datetime | None = None,
 ) -> Lease:
-    """Undoes the footprint of a claimed lease. Returns the lease as it then stands.
+    """Undoes the parts of a claimed lease that are left. Returns the lease as it then stands.
 
     It is ENDED if nothing is left. It is ENDING or STUCK, and due again later, if Azure refused, if something was absent that
     may only not have replicated yet, or if another worker may still be making it. A worker that tries before the lease is due
     says when it was due (``otherwise_due``): if Azure does not answer, or refuses the broker's identity, the lease is due then
     again. Raises ``LostRace`` if another worker has taken the lease over, ``Upstream`` if storage fails.
     """
-    fresh = ports.now() < _settled(ports, lock.lease)
-    being_made = maker is Maker.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
-    until = ports.within(within)
     try:
-        with answer_deadline(until):
-            found_all = await _undo(ports, lock, until, fresh=fresh and maker is not Maker.THIS_WORKER_MADE_NOTHING)
+        nothing_is_left = await _undo_parts(ports, lock, ports.within(within), maker)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain | IdentityRefused):
             return await postpone(ports, lock, failure.brief(), (otherwise_due - ports.now()).total_seconds())
         return await _failed(ports, lock, failure, request_id)
-    if being_made or (fresh and not found_all):
+    if not nothing_is_left:
         return await lock.release(lambda lease: lease.looked_at_again(_settled(ports, lease)))
     if ports.now() >= lock.lease.due_at:
         # This worker has stood still for longer than its lock lasts: is the lease still its own?
@@ -74,18 +71,60 @@ async def undo(
     return await lock.release(lambda lease: lease.ended(ports.now(), ports.timing.retention))
 
 
-async def _undo(ports: Ports, lock: LeaseLock, deadline: float, *, fresh: bool) -> bool:
-    issuer = ports.kinds.of(lock.lease.footprint).issuer
-    located = await issuer.locate(lock.lease.footprint, fresh=fresh, deadline=deadline)
-    if located != lock.lease.footprint:
-        await lock.move(lambda lease: lease.knowing(located))
+async def _undo_parts(ports: Ports, lock: LeaseLock, until: float, maker: Maker) -> bool:
+    """Undoes each part that is left, from the last to the first. Returns whether none is left.
+
+    A part that cannot be undone holds back no other: each has its share of the time that is left. When all have been tried, the
+    first failure is raised.
+    """
+    fresh = ports.now() < _settled(ports, lock.lease)
+    patient = fresh and maker is not Maker.THIS_WORKER_MADE_NOTHING
+    being_made = maker is Maker.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
+    failures: list[Exception] = []
+    in_doubt = False
+    left = sorted(lock.lease.left)
+    while left:
+        deadline = _share_of(until, ports, len(left))
+        place = left.pop()
+        try:
+            with answer_deadline(deadline):
+                found_all = await _undo(ports, lock, place, deadline, fresh=patient)
+        except LostRace:
+            raise
+        except Exception as failure:  # noqa: BLE001 - it is raised below
+            if failures:
+                log.warning("lease %s: its %s could not be undone: %s", lock.lease.id, lock.lease.parts[place].type, failure)
+            failures.append(failure)
+            continue
+        if being_made or (fresh and not found_all):
+            in_doubt = True
+        elif len(lock.lease.parts) > 1:
+            lock.note_undone(place)
+    if failures:
+        raise failures[0]
+    return not in_doubt
+
+
+def _share_of(until: float, ports: Ports, parts: int) -> float:
+    """By when one of so many parts must be undone, so that the others have as much time."""
+    now = ports.clock.monotonic()
+    return until if parts == 1 else now + (until - now) / parts
+
+
+async def _undo(ports: Ports, lock: LeaseLock, place: int, deadline: float, *, fresh: bool) -> bool:
+    part = lock.lease.parts[place]
+    issuer = ports.kinds.part_of(part).issuer
+    located = await issuer.locate(part, fresh=fresh, deadline=deadline)
+    if located != part:
+        await lock.move(lambda lease: lease.knowing(located, place))
     return await issuer.undo(
         located,
         fresh=fresh,
         deadline=deadline,
-        maybe_more=lock.lease.maybe_more_secrets,
+        # Other secrets are the kind's affair.
+        maybe_more=lock.lease.maybe_more_secrets and place == 0,
         again=_again(ports, lock),
-        note=lock.note,
+        note=partial(lock.note, place=place),
     )
 
 

@@ -131,7 +131,7 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: Ide
         type=role.type,
         state=State.PLANNED,
         holder=holder,
-        footprint=ports.kinds.of(role).issuer.plan(order),
+        parts=(ports.kinds.of(role).issuer.plan(order),),
         planned_at=now,
         issued_at=now,
         expires_at=now + timedelta(seconds=ttl),
@@ -143,7 +143,7 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: Ide
         renewable=role.renewable,
         metadata=wanted.metadata,
         reason=wanted.reason,
-        key=key.digest if key else "",
+        key_digest=key.digest if key else "",
         target_digest=target_digest(ports.kinds, role.target),
     )
     return order, lease

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
 from shared.core.names import ObjectId
-from shared.kinds.kind import Kind, Minted, Order, unheard
+from shared.kinds.kind import Kind, Minted, Order
+from shared.kinds.part import unheard
 
 
 @dataclass(slots=True)

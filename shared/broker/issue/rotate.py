@@ -94,11 +94,11 @@ class _Rotation:
 
     @property
     def kind(self) -> Kind:
-        return self.ports.kinds.of(self.lease.footprint)
+        return self.ports.kinds.of(self.lease)
 
     async def carry_out(self) -> Issued:
         # An older version has issued leases without this note.
-        await self.ports.leased.note(self.kind.schema.principals(self.lease.footprint), self.lease.id)
+        await self.ports.leased.note(self.ports.kinds.principals(self.lease), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
         ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
         alone = await self.kind.issuer.remove_former(

@@ -1,8 +1,9 @@
 """Finding where Azure and the leases have drifted apart. Reads only.
 
-Each kind of credential surveys what there is of its own in Azure; here the broker judges what was seen. Azure is read first
-and the leases after: a lease is stored before anything of it is made. So what was seen has its lease here, or has none any
-more, and what once has no live lease never has one again. What a kind takes for the broker's own stands in its survey.
+Each kind of credential surveys what there is of its own in Azure, and so does whoever answers for another part of leases. Here
+the broker judges what was seen. Azure is read first and the leases after: a lease is stored before anything of it is made. So
+what was seen has its lease here, or has none any more, and what once has no live lease never has one again. What is taken for
+the broker's own is said by each survey.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role
-from shared.kinds.kind import Kind, Places
+from shared.kinds.part import Places
 from shared.kinds.survey import Candidate, Reading, Survey
 
 LEASE = "lease"
@@ -69,7 +70,7 @@ class Drift:
 async def find_drift(ports: Ports) -> Drift:
     """Raises ``Upstream`` if storage, or what the broker owns, cannot be read."""
     roles = await ports.roles.list()
-    gathered = {kind.type: _Gathered() for kind in ports.kinds}
+    gathered = {part.type: _Gathered() for part in ports.kinds.parts}
     for role in roles:
         if (kind := ports.kinds.find(role.type)) is not None:
             gathered[kind.type].add(kind.schema.places(role.target))
@@ -79,10 +80,10 @@ async def find_drift(ports: Ports) -> Drift:
         if footprint is None:
             unreadable.append(lease_id)
         else:
-            kind = ports.kinds.of(footprint)
-            gathered[kind.type].add(kind.schema.places_of(footprint))
-    surveys = [(kind, kind.issuer.survey(gathered[kind.type].places)) for kind in ports.kinds]
-    seen = [await survey.run() for _, survey in surveys]
+            part = ports.kinds.part_of(footprint)
+            gathered[part.type].add(part.schema.places_of(footprint))
+    surveys = {part.type: part.issuer.survey(gathered[part.type].places) for part in ports.kinds.parts}
+    seen = [await survey.run() for survey in surveys.values()]
     drift = await _Comparison(ports, surveys, seen, {role.name: role for role in roles}).run()
     drift.unread[:0] = (f"lease {each}" for each in unreadable)
     return replace(drift, unreadable=tuple(unreadable))
@@ -90,7 +91,7 @@ async def find_drift(ports: Ports) -> Drift:
 
 @dataclass(slots=True)
 class _Gathered:
-    """The places of a kind's roles and leases. Each once, however many name it."""
+    """The places of a type's roles and leases. Each once, however many name it."""
 
     scopes: dict[str, Scope] = field(default_factory=dict)
     """By their keys."""
@@ -115,7 +116,7 @@ class _Comparison:
     def __init__(
         self,
         ports: Ports,
-        surveys: Sequence[tuple[Kind, Survey]],
+        surveys: Mapping[str, Survey],
         seen: Sequence[Mapping[str, Sequence[Candidate]]],
         roles: dict[RoleName, Role],
     ) -> None:
@@ -123,7 +124,7 @@ class _Comparison:
         self._surveys = surveys
         self._seen = seen
         self._roles = roles
-        self._reading = Reading([place for _, survey in surveys for place in survey.unread])
+        self._reading = Reading([place for survey in surveys.values() for place in survey.unread])
         self._orphans: dict[str, Orphan] = {}
         """By their names."""
         self._vanished: list[Lease] = []
@@ -135,7 +136,7 @@ class _Comparison:
 
     async def run(self) -> Drift:
         suspects = await self._suspects()
-        for kind, _ in self._surveys:
+        for kind in self._ports.kinds:
             for lease_id in self._in_time("leases", suspects[kind.type][: kind.suspects]):
                 await self._reading.try_to(f"lease {lease_id}", self._check(lease_id))
         for place, candidates in self._places():
@@ -144,21 +145,20 @@ class _Comparison:
         return Drift([*self._orphans.values()], self._vanished, self._reading.unread)
 
     def _places(self) -> Iterator[tuple[str, Sequence[Candidate]]]:
-        """The first of each kind, then the second of each: a kind that has seen much does not use up the run."""
+        """The first of each survey, then the second of each: one that has seen much does not use up the run."""
         for row in zip_longest(*(places.items() for places in self._seen)):
             yield from (each for each in row if each is not None)
 
     async def _suspects(self) -> Mapping[str, list[LeaseId]]:
         """Notes the leases whose objects must be there. Returns those that their kind's survey does not show, by kind."""
-        surveys = {kind.type: survey for kind, survey in self._surveys}
-        suspects: dict[str, list[LeaseId]] = {kind.type: [] for kind, _ in self._surveys}
+        suspects: dict[str, list[LeaseId]] = {kind.type: [] for kind in self._ports.kinds}
         query = LeaseQuery(standing=True, limit=_PAGE)
         while True:
             page = await self._ports.leases.list(query)
             for view in page.items:
                 self._standing.add(view.id)
                 is_active = view.state is State.ACTIVE
-                if view.type in surveys and not surveys[view.type].shows(view.id, with_credential=is_active):
+                if view.type in suspects and not self._surveys[view.type].shows(view.id, with_credential=is_active):
                     suspects[view.type].append(view.id)
             if page.cursor is None:
                 return suspects
@@ -173,8 +173,14 @@ class _Comparison:
         if lease is None or lease.state not in STANDING:
             return
         settled = lease.made_by + timedelta(seconds=self._ports.timing.settle)
-        if settled < self._ports.now() and not await self._ports.kinds.of(lease.footprint).issuer.stands(lease.footprint):
+        if settled < self._ports.now() and not await self._stands(lease):
             self._vanished.append(lease)
+
+    async def _stands(self, lease: Lease) -> bool:
+        for part in lease.parts:
+            if not await self._ports.kinds.part_of(part).issuer.stands(part):
+                return False
+        return True
 
     async def _judge(self, candidate: Candidate) -> None:
         if candidate.goes_with in self._orphans or not await self._is_over(candidate.lease, candidate.since):

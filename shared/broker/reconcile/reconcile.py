@@ -153,7 +153,7 @@ class _Round:
 
     async def _undo(self, orphan: Orphan) -> None:
         deadline = self._ports.within(self._ports.timing.sweep_undo)
-        issuer, footprint = self._ports.kinds.of(orphan.footprint).issuer, orphan.footprint
+        issuer, footprint = self._ports.kinds.part_of(orphan.footprint).issuer, orphan.footprint
         if orphan.is_whole:
             footprint = await issuer.locate(footprint, fresh=False, deadline=deadline)
         await issuer.undo(footprint, fresh=False, deadline=deadline)

@@ -13,7 +13,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from shared.cloud.storage.lease_rows import indexed_id, key_key
+from shared.cloud.storage.lease_rows import key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
@@ -58,10 +58,9 @@ def read_lease(kinds: Kinds, row: Row) -> Lease:
         return _lease(kinds, row)
 
 
-def read_made(kinds: Kinds, row: Row) -> tuple[LeaseId, Footprint]:
-    """The lease and what it has made, of a row that was read with ``WHOLE``. All of it can be read if this can."""
-    with LEASE.reading(row):
-        return indexed_id(row["RowKey"]), _lease(kinds, row).footprint
+def read_parts(kinds: Kinds, row: Row) -> tuple[Footprint, ...]:
+    """What the lease has made, of a row that was read with ``WHOLE``. All of the lease can be read if this can."""
+    return read_lease(kinds, row).parts
 
 
 def _lease(kinds: Kinds, row: Row) -> Lease:
@@ -69,7 +68,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
     due_at = datetime.fromisoformat(own["due_at"])
     return Lease(
         **{each.name: getattr(view, each.name) for each in fields(view)},
-        footprint=kinds.read_footprint(own["footprint"]),
+        parts=tuple(kinds.read_footprint(each) for each in (own["footprint"], *own.get("other_parts", ()))),
         planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
         due_at=due_at,
         made_by=_instant(own, "made_by") or due_at,
@@ -78,7 +77,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         ended_at=_instant(own, "ended_at"),
         # Stored with the footprint, where every version has it.
         maybe_more_secrets=own["footprint"].get("several", False),
-        key=own.get("key", ""),
+        key_digest=own.get("key", ""),
         handed_out=own.get("handed_out", False),
         ending_held=own.get("ending_held", False),
         rotations=own.get("reissues", 0),
@@ -86,6 +85,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         target_digest=own.get("target_digest", ""),
         undone_by=_instant(own, "undone_by"),
         ready_at=_instant(own, "ready_at"),
+        undone=frozenset(own.get("undone_parts", ())),
         form=form_of(row),
         version=etag_of(row),
     )

@@ -118,10 +118,10 @@ def indexed_id(row_key: str) -> LeaseId:
     return LeaseId(row_key.rpartition("_")[2])
 
 
-def form_of_lease(lease: LeaseView) -> int:
+def form_of_lease(lease: Lease) -> int:
     """The oldest form that can hold the lease: a version that does not know that form could not read the lease."""
     is_new = lease.state in _STATES_OF_FORM_3 or lease.cause in _CAUSES_OF_FORM_3 or lease.holder is None or lease.claim
-    return LEASE.newest if is_new else LEASE.written
+    return LEASE.newest if is_new or len(lease.parts) > 1 else LEASE.written
 
 
 def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
         "max_ttl": lease.max_ttl,
         "reason": lease.reason,
         "ended_at": lease.ended_at.isoformat() if lease.ended_at else None,
-        "key": lease.key,
+        "key": lease.key_digest,
         "handed_out": lease.handed_out,
         "ending_held": lease.ending_held,
         "reissues": lease.rotations,
@@ -144,6 +144,11 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
     }
     if lease.ready_at is not None:
         own["ready_at"] = lease.ready_at.isoformat()
+    if len(lease.parts) > 1:
+        own |= {
+            "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],
+            "undone_parts": sorted(lease.undone),
+        }
     return {
         "PartitionKey": lease.id.shard,
         "RowKey": lease_key(lease.id),

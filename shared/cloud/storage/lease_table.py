@@ -15,7 +15,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.lenient import readable
 from shared.cloud.storage.lease_alignment import ALIGNED, Alignment, standing
 from shared.cloud.storage.lease_index import LIVE, UNENDED, newest, newest_of_unaligned
-from shared.cloud.storage.lease_reader import WHOLE, read_key, read_lease, read_made
+from shared.cloud.storage.lease_reader import WHOLE, read_key, read_lease, read_parts
 from shared.cloud.storage.lease_rows import (
     PARTITIONS,
     due_id,
@@ -108,7 +108,7 @@ class TableLeases:
         operations = [delete(key | {"RowKey": lease_key(lease.id)}, lease.version)]
         found = await self._key_of(lease)
         if found is not None and found.lease_id == lease.id:
-            operations.append(delete(key | {"RowKey": key_key(lease.key)}, found.version))
+            operations.append(delete(key | {"RowKey": key_key(lease.key_digest)}, found.version))
         operations += [delete(key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
         try:
             await self._table.write(operations)
@@ -183,13 +183,14 @@ class TableLeases:
         """Range reads over the leases' own rows, one partition after the other, in small pages."""
         for shard in PARTITIONS:
             async for row in self._table.scan(between(shard, lease_key("")), select=list(WHOLE), limit=_FEW):
-                yield readable(self._read_made, row) or (indexed_id(row["RowKey"]), None)
+                for part in readable(self._read_parts, row) or (None,):
+                    yield indexed_id(row["RowKey"]), part
 
     def _read(self, row: Row) -> Lease:
         return read_lease(self._kinds, row)
 
-    def _read_made(self, row: Row) -> tuple[LeaseId, Footprint]:
-        return read_made(self._kinds, row)
+    def _read_parts(self, row: Row) -> tuple[Footprint, ...]:
+        return read_parts(self._kinds, row)
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """Range reads over the role's index, one partition after the other."""
@@ -217,7 +218,7 @@ class TableLeases:
     async def _key_of(self, lease: Lease) -> IdempotencyKey | None:
         """The key under which it was issued; one that cannot be read is left where it is."""
         with suppress(Unreadable):
-            return await self.find_key(lease.key) if lease.key else None
+            return await self.find_key(lease.key_digest) if lease.key_digest else None
         return None
 
     async def _is_over(self, lease_id: LeaseId) -> bool:

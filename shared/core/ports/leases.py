@@ -99,7 +99,10 @@ class Leases(Protocol):
         ...
 
     def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
-        """Of every lease that is not forgotten, ended ones as well; ``None`` for one that cannot be read. Reads every lease."""
+        """Each part of every lease that is not forgotten, of ended ones as well. Reads every lease.
+
+        ``None`` for a lease that cannot be read.
+        """
         ...
 
     def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:

@@ -21,7 +21,8 @@ from shared.issuers.application_secret.schema import FIELD, MARKED, ApplicationS
 from shared.issuers.application_secret.survey import ApplicationSecretSurvey
 from shared.kinds.calls import Applications
 from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets, Probe
-from shared.kinds.kind import Minted, Order, Places, unheard
+from shared.kinds.kind import Minted, Order
+from shared.kinds.part import Places, unheard
 from shared.resilience.retry import SAFE_TO_REPEAT, TRANSIENT, Retry
 
 _COUNTING = 5.0

@@ -13,8 +13,9 @@ from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Ready
 from shared.kinds.client_secret import ClientSecretCredential
-from shared.kinds.kind import Places, Watched
+from shared.kinds.kind import Watched
 from shared.kinds.lenient import identity, ready
+from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from shared.core.names import LeaseId, ObjectId
 from shared.core.ports.inventory import AzureInventory, FoundSecret
 from shared.core.role import Role
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
-from shared.kinds.kind import Places
+from shared.kinds.part import Places
 from shared.kinds.survey import Candidate, Reading
 
 

@@ -24,7 +24,8 @@ from shared.issuers.service_principal.survey import ServicePrincipalSurvey
 from shared.issuers.service_principal.undo import Attempt, Look, Undoing
 from shared.kinds.calls import Authorization, Directory
 from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets, Probe
-from shared.kinds.kind import Minted, Order, Places, unheard
+from shared.kinds.kind import Minted, Order
+from shared.kinds.part import Places, unheard
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of
 

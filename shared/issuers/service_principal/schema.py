@@ -19,8 +19,9 @@ from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
 from shared.core.role import Ready
 from shared.kinds.client_secret import ClientSecretCredential
-from shared.kinds.kind import Places, Watched
+from shared.kinds.kind import Watched
 from shared.kinds.lenient import identity, listed, mapping, parsed, ready, text, texts
+from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from shared.core.ports.inventory import AzureInventory, DirectoryObject, FoundAp
 from shared.core.ports.system import Ids
 from shared.core.role import Role
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
-from shared.kinds.kind import Places
+from shared.kinds.part import Places
 from shared.kinds.survey import Candidate, Reading
 
 
