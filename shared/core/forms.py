@@ -70,7 +70,10 @@ pool and sorts by its claim, that ends for a cause of these, or that has several
 """
 LEASE_INDEX = StoredType("index row")
 DUE = StoredType("due row")
-IDEMPOTENCY_KEY = StoredType("idempotency key")
+IDEMPOTENCY_KEY = StoredType("idempotency key", newest=2)
+"""The second form points to a lease in another partition, which may not have the key's digest. A reader of the first would take
+any lease that it finds there for the key's own.
+"""
 LEASED_PRINCIPAL = StoredType("leased principal")
 STUCK_HINT = StoredType("hint of a stuck lease")
 ALIGNED = StoredType("mark of aligned index rows")

@@ -1,6 +1,7 @@
 """A caller's key for one issue: by it a repeat of the request finds the lease of the first.
 
-What is kept says nothing of what the caller wrote: digests alone.
+The key is a row of its own, which points to a lease. It stands for the lease only if the lease has its digest. What is stored
+says nothing of what the caller wrote: digests alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ KEPT = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A key, stored beside its lease. ``version`` is the stored row's ETag; empty before it is stored."""
+    """A key, as stored. ``version`` is the stored row's ETag; empty before it is stored."""
 
     digest: str
     fingerprint: str
@@ -31,8 +32,13 @@ class IdempotencyKey:
 
     @property
     def shard(self) -> str:
-        """The partition of the key and of its lease."""
+        """The partition of the key."""
         return shard_of(self.digest)
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it lies in the partition of its lease, so that one transaction can write both."""
+        return self.shard == self.lease_id.shard
 
 
 def digest_of(caller: Caller, role: RoleName, key: str) -> str:

@@ -135,7 +135,7 @@ class Lease(LeaseView):
     """Why the caller wants it, in the caller's words."""
     ended_at: datetime | None = None
     key_digest: str = ""
-    """Of the caller's key under which it was issued, if there was one. A key stands for the lease only if this is its digest."""
+    """Of the caller's key under which it was issued, if there was one. A key of another digest does not stand for the lease."""
     handed_out: bool = False
     """Whether it was ever active, so that its credential may have reached the caller."""
     ending_held: bool = False

@@ -35,6 +35,10 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.open", lambda: self._open(lease, key), lease)
 
+    async def point(self, key: IdempotencyKey) -> IdempotencyKey:
+        """See the port."""
+        return await self._calls.through("leases.point", lambda: self._point(key), key)
+
     async def find_key(self, digest: str) -> IdempotencyKey | None:
         """See the port."""
         return await self._calls.through("leases.find_key", lambda: self.keys.get(digest), digest)
@@ -48,8 +52,15 @@ class MemoryLeases:
         return await self._calls.through("leases.get", lambda: self._get(lease_id), lease_id)
 
     async def remove(self, lease: Lease) -> None:
-        """See the port."""
+        """See the port. Two writes where the key lies in another partition."""
+        found = self.keys.get(lease.key_digest)
+        if found is not None and found.lease_id == lease.id and not found.is_beside:
+            await self._calls.through("leases.forget_key", lambda: self._forget_key(found), found)
         await self._calls.through("leases.remove", lambda: self._remove(lease), lease)
+
+    async def forget_keys(self, now: datetime) -> None:
+        """See the port."""
+        await self._calls.through("leases.forget_keys", lambda: self._forget_keys(now))
 
     async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
         """See the port."""
@@ -113,15 +124,29 @@ class MemoryLeases:
         if lease.id in self.rows:
             raise LostRace
         if key is not None:
-            self._give(key, lease)
+            assert key.is_beside, "the two would lie in different partitions"
+            assert (key.lease_id, key.digest) == (lease.id, lease.key_digest)
+            self._give(key)
         return self._keep(lease)
 
-    def _give(self, key: IdempotencyKey, lease: Lease) -> None:
-        assert key.shard == lease.id.shard, "the two would lie in different partitions"
+    def _point(self, key: IdempotencyKey) -> IdempotencyKey:
+        assert not key.is_beside, "it would be read as if its lease had been written with it"
+        return self._give(key)
+
+    def _give(self, key: IdempotencyKey) -> IdempotencyKey:
         found = self.keys.get(key.digest)
         if key.version != (found.version if found else ""):
             raise LostRace
         self.keys[key.digest] = replace(key, version=self._versions.following(key.digest))
+        return self.keys[key.digest]
+
+    def _forget_key(self, key: IdempotencyKey) -> None:
+        if self.keys.get(key.digest) == key:
+            del self.keys[key.digest]
+
+    def _forget_keys(self, now: datetime) -> None:
+        for key in [each for each in self.keys.values() if not each.is_beside and each.until < now]:
+            self._forget_key(key)
 
     def _swap(self, lease: Lease, former: Lease) -> Lease:
         self._require_unchanged(former)

@@ -110,7 +110,8 @@ def _met(world: World, start: Machine) -> LeaseId | None:
     """The lease that the verbs meet on: the one of the scene, or the one that the key stands for."""
     if start.lease != "none":
         return min(world.leases.rows, default=None)
-    return next((key.lease_id for key in world.leases.keys.values() if key.lease_id in world.leases.rows), None)
+    stored = ((key, world.leases.rows.get(key.lease_id)) for key in world.leases.keys.values())
+    return next((lease.id for key, lease in stored if lease is not None and lease.key_digest == key.digest), None)
 
 
 def _told(world: World, lease: Lease) -> Told:

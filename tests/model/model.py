@@ -159,6 +159,7 @@ def _delete_role(now: Machine, by: By) -> Iterator[Step]:
 RULES: dict[str, Rule] = {
     "issue": _issue,
     "issue under a key": _issue_under_a_key,
+    "issue under a key elsewhere": _issue_under_a_key,
     "repeat": _issue_under_a_key,
     "renew": _renew,
     "revoke": _revoke,

@@ -51,6 +51,8 @@ SCENES: dict[str, tuple[Callable[[Target], World], Machine]] = {
     "revoked": (_revoked, Machine(lease="over")),
 }
 _URGENT = ("fresh", "revoked", "due", "live")
+_OPENS_UNDER_A_KEY = {"issue under a key", "issue under a key elsewhere"}
+"""Where there is a lease under the key, these do what a repeat does."""
 _NEEDS_A_LEASE = {"renew", "revoke", "force", "message", "poison", "repeat"}
 
 
@@ -63,7 +65,7 @@ def meetings() -> Iterator[Meeting]:
         for one, other in combinations_with_replacement(VERBS, 2):
             for scene in sorted({one.scene, other.scene}, key=_URGENT.index):
                 names = {one.name, other.name}
-                if (_NEEDS_A_LEASE if scene == "fresh" else {"issue under a key"}) & names:
+                if (_NEEDS_A_LEASE if scene == "fresh" else _OPENS_UNDER_A_KEY) & names:
                     continue
                 make, start = SCENES[scene]
                 name = f"{one.name} + {other.name}, {scene}, {kind}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.broker.configure import delete_role, put_role
 from shared.broker.ending.enqueue import enqueue
@@ -11,11 +11,13 @@ from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.force import revoke_as_operator
-from shared.broker.issue.idempotent import issue_once
+from shared.broker.issue.idempotent import _Repeatable, issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import Revoking, revoke, revoke_role
+from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
 from shared.core.names import LeaseId
@@ -111,6 +113,26 @@ async def issuing(world: World) -> Issued:
 async def issuing_once(world: World) -> Issued:
     """Alice issues under her key, for the first time or again."""
     return await issue_once(world.ports, request(), IssueRequest(WEB), "alice-1")
+
+
+class _Elsewhere(_Repeatable):
+    """A request whose lease lies in another partition than its key, as a lease does that was made before anybody asked."""
+
+    def _key(self, former: str) -> IdempotencyKey:
+        key = _Repeatable._key(self, former)
+        while key.is_beside:
+            key = replace(key, lease_id=LeaseId.of(self.wanted.role, self.ports.ids.ulid(self.ports.now())))
+        return key
+
+
+async def issue_elsewhere(ports: Ports, actor: Actor, wanted: IssueRequest, key: str) -> Issued:
+    """As ``issue_once``, under a lease in another partition than the key."""
+    return await _Elsewhere.of(ports, actor, wanted, key).run()
+
+
+async def issuing_elsewhere(world: World) -> Issued:
+    """Alice issues under her key, under a lease in another partition than the key."""
+    return await issue_elsewhere(world.ports, request(), IssueRequest(WEB), "alice-1")
 
 
 async def renewing(world: World) -> Lease:
@@ -269,6 +291,7 @@ def _made_by(deed: Deed, target: Target, lag: float, age: float) -> World:
 VERBS = (
     Verb("issue", issuing, issue),
     Verb("issue under a key", issuing_once, issue_once, "fresh"),
+    Verb("issue under a key elsewhere", issuing_elsewhere, issue_once, "fresh"),
     Verb("repeat", issuing_once, issue_once),
     Verb("renew", renewing, renew),
     Verb("revoke", revoking, revoke),

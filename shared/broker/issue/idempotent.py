@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from shared.broker.access import role_and_generation
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.rotate import is_under_way, rotate
+from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
 from shared.core.errors import Conflict, Gone, LeaseholdError, LostRace, Pending, RoleOutdated, Unreadable
 from shared.core.idempotency_key import KEPT, IdempotencyKey, digest_of, fingerprint_of
@@ -15,6 +16,10 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.resilience.tasks import both
 
+_ON_ITS_WAY = 5.0
+"""Seconds after which a request that has stored its key and not its lease is taken for dead: the two follow at once.
+If the request was only slow, it loses the key.
+"""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
 
@@ -39,6 +44,9 @@ class _Repeatable:
     """On the monotonic clock, like the next: the platform ends the request soon after."""
     deadline: float
     pause: float = _FIRST_PAUSE
+    seen: str = ""
+    """The version of a key that was found to stand for no lease, and since when on the monotonic clock."""
+    seen_since: float = 0.0
 
     @classmethod
     def of(cls, ports: Ports, actor: Actor, wanted: IssueRequest, key: str) -> _Repeatable:
@@ -84,8 +92,8 @@ class _Repeatable:
         now = self.ports.now()
         lease_id = LeaseId.of(self.wanted.role, self.ports.ids.ulid(now))
         key = IdempotencyKey(self.digest, self.fingerprint, lease_id, now + KEPT, former)
-        # One transaction writes both, so both lie in one partition: about one id in sixteen does.
-        while key.lease_id.shard != key.shard:
+        # One transaction then writes both, which saves two calls: about one id in sixteen fits.
+        while not key.is_beside:
             key = replace(key, lease_id=LeaseId.of(self.wanted.role, self.ports.ids.ulid(now)))
         return key
 
@@ -100,9 +108,14 @@ class _Repeatable:
             )
             if key is None or key.until <= self.ports.now():
                 return key.version if key else ""
+            lease = await find_lease(self.ports, key)
+            if lease is None and self._may_be_on_its_way(key):
+                await self._wait()
+                continue
+            if lease is None:
+                return key.version
             self._require_same(key)
-            lease = await self.ports.leases.get(key.lease_id)
-            if lease is None or _came_to_nothing(lease.under(generation)):
+            if _came_to_nothing(lease.under(generation)):
                 return key.version
             self._require_not_over(lease.under(generation))
             if lease.state is State.ACTIVE and not is_under_way(self.ports, lease):
@@ -112,6 +125,13 @@ class _Repeatable:
                 await self._relieve(lease)
                 continue
             await self._wait()
+
+    def _may_be_on_its_way(self, key: IdempotencyKey) -> bool:
+        """Whether another request may be about to store the lease to which the key points, or its digest in that lease."""
+        now = self.ports.clock.monotonic()
+        if self.seen != key.version:
+            self.seen, self.seen_since = key.version, now
+        return not key.is_beside and now < self.seen_since + _ON_ITS_WAY
 
     def _require_same(self, key: IdempotencyKey) -> None:
         if key.fingerprint != self.fingerprint:

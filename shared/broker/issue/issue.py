@@ -12,6 +12,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Maker, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.mint import Minting
+from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again_of, read_for_the_first_time, was_never_read
 from shared.broker.reconcile.watched import look_again_at
@@ -88,7 +89,7 @@ async def issue(
     planned = replace(planned, generation=generation)
     if deadline is not None:
         order = replace(order, deadline=min(order.deadline, deadline))
-    async with LeaseLock(ports, await ports.leases.open(planned, key)) as lock:
+    async with LeaseLock(ports, await open_lease(ports, planned, key)) as lock:
         await _look_again(ports, lock, role)
         attempt = _Attempt(ports, actor, lock, Minting(ports.kinds.of(role), order, planned.footprint))
         try:

@@ -86,6 +86,7 @@ async def reconcile(ports: Ports, request_id: str, *, actor: Actor | None = None
 async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dry_run: bool) -> Reconciliation:
     if not dry_run:
         await ports.leases.align(_ALIGNED)
+        await ports.leases.forget_keys(ports.now())
     drift = await find_drift(ports)
     if dry_run:
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))

@@ -3,7 +3,8 @@
 ``lease_<id>`` (the lease), ``due_<instant>_<id>`` (when somebody must look at it), and what listings read, the newest first:
 ``holder_<object id>_~<age>_<id>``, ``role_<role>_~<age>_<id>`` and ``all_~<age>_<id>``. When the lease ends, those three move
 behind ``past_``. Every lease has exactly one due row until it is forgotten. One that was issued under a caller's key has
-``key_<digest>`` beside it, until the key is given to another lease.
+``key_<digest>`` beside it, until the key is given to another lease. The key of a lease that was not made for its caller alone
+may lie in another partition.
 
 Form 1, of version 0.1, has two index rows, ``holder_<object id>_<id>`` and ``role_<role>_<id>``, whatever the lease's state;
 they sort before those of today in the same index. Its own row lacks ``Form``, also when that version has written it anew.
@@ -18,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.cloud.storage.tables import chunked
-from shared.core.forms import DUE, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
+from shared.core.forms import DUE, FIRST, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
@@ -62,6 +63,8 @@ def due_id(row_key: str) -> LeaseId:
     return LeaseId(row_key.rpartition("_")[2])
 
 
+KEY_ELSEWHERE = 2
+"""The form of a key's row whose lease lies in another partition."""
 PARTITIONS = tuple(f"{number:02d}" for number in range(SHARDS))
 """Over which leases are spread."""
 TODAYS = "~"
@@ -178,11 +181,11 @@ def due_row(lease: Lease) -> dict[str, Any]:
 
 
 def key_row(key: IdempotencyKey) -> dict[str, Any]:
-    """A caller's key, and the lease that it stands for."""
+    """A caller's key, and the lease to which it points."""
     return {
         "PartitionKey": key.shard,
         "RowKey": key_key(key.digest),
-        **IDEMPOTENCY_KEY.stamp,
+        **IDEMPOTENCY_KEY.stamp_of(FIRST if key.is_beside else KEY_ELSEWHERE),
         "LeaseId": key.lease_id,
         "Fingerprint": key.fingerprint,
         "Until": key.until.isoformat(),

@@ -17,6 +17,7 @@ from shared.cloud.storage.lease_alignment import ALIGNED, Alignment, standing
 from shared.cloud.storage.lease_index import LIVE, UNENDED, newest, newest_of_unaligned
 from shared.cloud.storage.lease_reader import WHOLE, read_key, read_lease, read_parts
 from shared.cloud.storage.lease_rows import (
+    KEY_ELSEWHERE,
     PARTITIONS,
     due_id,
     due_key,
@@ -75,6 +76,12 @@ class TableLeases:
             operations.append(update(key_row(key), key.version))
         return await self._commit(lease, write_id, operations)
 
+    async def point(self, key: IdempotencyKey) -> IdempotencyKey:
+        """One write."""
+        write_id = self._ids.guid()
+        version = await self._written(write_id, [update(key_row(key) | {"Write": write_id}, key.version)])
+        return replace(key, version=version)
+
     async def find_key(self, digest: str) -> IdempotencyKey | None:
         """One point read."""
         row = await self._table.read(shard_of(digest), key_key(digest))
@@ -103,18 +110,30 @@ class TableLeases:
         return self._read(row) if row is not None else None
 
     async def remove(self, lease: Lease) -> None:
-        """One transaction: five deletes, and the key's row if it still stands for this lease."""
+        """One transaction: five deletes, and the key's row if it still points to this lease.
+
+        If the key's row lies in another partition, it goes before that. After a death in between the lease is still due.
+        """
         key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)
         operations = [delete(key | {"RowKey": lease_key(lease.id)}, lease.version)]
         found = await self._key_of(lease)
         if found is not None and found.lease_id == lease.id:
-            operations.append(delete(key | {"RowKey": key_key(lease.key_digest)}, found.version))
+            forgetting = delete({"PartitionKey": found.shard, "RowKey": key_key(found.digest)}, found.version)
+            if found.is_beside:
+                operations.append(forgetting)
+            else:
+                await self._forget(forgetting)
         operations += [delete(key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
         try:
             await self._table.write(operations)
         except LostRace:
             if await self.get(lease.id) is not None:
                 raise
+
+    async def forget_keys(self, now: datetime) -> None:
+        """Sixteen range reads at once, which find no row as a rule; a write for each that is found."""
+        over = f"Form eq {KEY_ELSEWHERE} and Until lt '{now.isoformat()}'"
+        await all_of(*(self._forget_keys(f"{between(shard, key_key(''))} and {over}") for shard in PARTITIONS))
 
     async def due(self, now: datetime) -> AsyncIterator[LeaseId]:
         """Sixteen range reads at once; where nothing is due they read no row."""
@@ -221,6 +240,15 @@ class TableLeases:
             return await self.find_key(lease.key_digest) if lease.key_digest else None
         return None
 
+    async def _forget_keys(self, condition: str) -> None:
+        async for row in self._table.scan(condition):
+            await self._forget(delete({"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}, etag_of(row)))
+
+    async def _forget(self, deletion: Operation) -> None:
+        """A key; one that was replaced meanwhile stays."""
+        with suppress(LostRace):
+            await self._table.write([deletion])
+
     async def _is_over(self, lease_id: LeaseId) -> bool:
         """Whether it has ended, or is gone. What cannot be read may be neither."""
         with suppress(Unreadable):
@@ -229,15 +257,20 @@ class TableLeases:
         return False
 
     async def _commit(self, lease: Lease, write_id: str, operations: Sequence[Operation]) -> Lease:
-        """The lease with its new version. A write that fails may still be this very one, its first answer lost."""
+        """The lease with its new version. Its own row is the first."""
+        return replace(lease, version=await self._written(write_id, operations))
+
+    async def _written(self, write_id: str, operations: Sequence[Operation]) -> str:
+        """The new version of the first row. A write that fails may still be this very one, its first answer lost."""
         try:
             version, *_ = await self._table.write(operations)
         except (LostRace, Uncertain):
-            row = await self._table.read(lease.id.shard, lease_key(lease.id))
+            first = operations[0].row
+            row = await self._table.read(first["PartitionKey"], first["RowKey"])
             if row is None or row.get("Write") != write_id:
                 raise
-            return replace(lease, version=etag_of(row))
-        return replace(lease, version=version)
+            return etag_of(row)
+        return version
 
     async def _count(self, condition: str, at_most: int) -> int:
         count = 0

@@ -53,7 +53,15 @@ class Leases(Protocol):
     async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
         """Stores a new lease, and with it the key that stands for it: a new one, or one that replaces its former version.
 
-        The key's shard is the lease's. Raises ``LostRace`` when another lease has the id, or the key.
+        The key lies beside the lease, which has its digest. Raises ``LostRace`` when another lease has the id, or the key.
+        """
+        ...
+
+    async def point(self, key: IdempotencyKey) -> IdempotencyKey:
+        """Stores a key alone: a new one, or one that replaces its former version. Returns it with its new version.
+
+        Its lease lies in another partition, and may not be stored, or have the key's digest, before the next write. Raises
+        ``LostRace`` if another request has stored the key meanwhile.
         """
         ...
 
@@ -70,10 +78,14 @@ class Leases(Protocol):
         ...
 
     async def remove(self, lease: Lease) -> None:
-        """Forgets an ended lease, with all its rows and the key that stands for it.
+        """Forgets an ended lease, with all its rows and the key that points to it. A key in another partition goes first.
 
         One that is gone already is no error; a changed one is ``LostRace``.
         """
+        ...
+
+    async def forget_keys(self, now: datetime) -> None:
+        """Forgets keys that are past their time and lie in other partitions than their leases, which may never have come."""
         ...
 
     def due(self, now: datetime) -> AsyncIterator[LeaseId]:
