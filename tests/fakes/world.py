@@ -24,6 +24,7 @@ from shared.issuers.application_secret.schema import ApplicationSecretSchema, Ap
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.schema import ServicePrincipalSchema, ServicePrincipalTarget
 from shared.kinds.kind import Kind
+from shared.kinds.part import Part
 from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
@@ -98,17 +99,20 @@ class Issuers:
     principals: ServicePrincipalIssuer
     secrets: ApplicationSecretIssuer
 
-    def kinds(self, *more: Kind) -> Kinds:
-        """The product's kinds with these issuers, and more."""
+    def kinds(self, *more: Kind, parts: Iterable[Part] = ()) -> Kinds:
+        """The product's kinds with these issuers, and more; and what else a lease may have beside its credential."""
         return Kinds(
             Kind(ServicePrincipalSchema(), lambda: self.principals),
             Kind(ApplicationSecretSchema(), lambda: self.secrets),
             *more,
+            parts=parts,
         )
 
 
 type MakeKind = Callable[[Calls, CloudState], Kind]
 """Makes a kind of credential that a test brings, for a world with these."""
+type MakePart = Callable[[Calls, CloudState], Part]
+"""Makes what a test's leases may have beside their credentials."""
 
 
 @dataclass
@@ -117,6 +121,7 @@ class World(MemoryBroker):
 
     cloud: CloudState
     make_kinds: tuple[MakeKind, ...] = ()
+    make_parts: tuple[MakePart, ...] = ()
     ports: Ports = field(init=False)
     issuers: Issuers = field(init=False)
     inventory: FakeInventory = field(init=False)
@@ -174,12 +179,16 @@ def world(
     timing: Timing | None = None,
     protected: Protected | None = None,
     kinds: Iterable[MakeKind] = (),
+    parts: Iterable[MakePart] = (),
 ) -> World:
-    """A furnished world in which these roles are kept, with these kinds of credential beside the product's own."""
+    """A furnished world in which these roles are kept, with these kinds of credential beside the product's own.
+
+    ``parts``: what leases may have beside their credentials.
+    """
     clock, ids = FakeClock(), FixedIds()
     calls, cloud = Calls(clock, latency), CloudState(clock, ids, lag, REPLICAS.get().on(clock))
     calls.arriving = cloud.arriving
-    made = World(clock, ids, calls, cloud, tuple(kinds))
+    made = World(clock, ids, calls, cloud, tuple(kinds), tuple(parts))
     _furnish(cloud)
     made.inventory = FakeInventory(calls, cloud, BROKER)
     made.issuers = _issuers(made, protected or Protected())
@@ -204,7 +213,8 @@ def _furnish(cloud: CloudState) -> None:
 
 
 def _kinds(made: World) -> Kinds:
-    return made.issuers.kinds(*(make(made.calls, made.cloud) for make in made.make_kinds))
+    kinds = (make(made.calls, made.cloud) for make in made.make_kinds)
+    return made.issuers.kinds(*kinds, parts=[make(made.calls, made.cloud) for make in made.make_parts])
 
 
 def _issuers(made: World, protected: Protected) -> Issuers:
