@@ -17,23 +17,27 @@ from tests.crash.ways import RETENTION
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, world
 from tests.support.every_kind import EVERY_KIND, document_of, kinds_for, name_of
 from tests.support.operations import (
+    LASTS,
     TARGETS,
     Deed,
     deleting_the_role,
     forcing,
     fresh,
     issuing,
+    issuing_elsewhere,
     reconciling,
     revoking,
     revoking_the_role,
     sweeping,
     with_lease,
 )
+from tests.support.toy_part import delivered, delivering, with_lockers
 
 BOUND = {"bound_service_principal_ids": [ALICE.object_id]}
 _TOLD = {
     "issue": "issue",
     "issue once": "issue",
+    "issue once elsewhere": "issue",
     "renew": "renew",
     "revoke": "revoke",
     "revoke at once": "revoke",
@@ -64,7 +68,7 @@ class Operation:
 def all_operations() -> Iterator[tuple[str, Operation]]:
     """By name, for every kind."""
     for kind, target in TARGETS.items():
-        for operation in (*_on_leases(target), *_configurations(kind, target), *_reconciliations(target)):
+        for operation in (*_on_leases(target), *_in_parts(target), *_configurations(kind, target), *_reconciliations(target)):
             yield f"{operation.scenario.name}, {kind}", operation
 
 
@@ -79,6 +83,15 @@ def _on_leases(target: Target) -> Iterator[Operation]:
         yield Operation(scenario, "revoke", at_once)
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
+    yield Operation(Scenario("retention elsewhere", lambda: over(target, issuing_elsewhere), sweeping), "", at_once)
+
+
+def _in_parts(target: Target) -> Iterator[Operation]:
+    yield Operation(Scenario("deliver", lambda: with_lockers(target), delivering), "issue", at_once)
+    yield Operation(Scenario("revoke in parts", lambda: delivered(target, age=60), revoking), "revoke", at_once)
+    yield Operation(Scenario("sweep in parts", lambda: delivered(target, age=LASTS + 1.0), sweeping), "", at_once)
+    refused = Scenario("force revoke of a part", lambda: withstanding_in_part(target), forcing)
+    yield Operation(refused, "", force_ended)
 
 
 def _configurations(kind: str, target: Target) -> Iterator[Operation]:
@@ -111,9 +124,19 @@ def withstanding(target: Target) -> World:
     return made
 
 
-def over(target: Target) -> World:
+def withstanding_in_part(target: Target) -> World:
+    """A lease of which one of two parts was undone, and the other was refused."""
+    made = delivered(target, age=200)
+    made.calls.fail(EVERY_KIND[name_of(target.type)].undoes, Refused())
+    made.run(lambda: live(made, revoking))
+    return made
+
+
+def over(target: Target, issuing: Deed = issuing) -> World:
     """An ended lease whose retention is over."""
-    made = with_lease(target, age=200)
+    made = fresh(target)
+    made.run(lambda: issuing(made))
+    made.clock.jump(200)
     made.run(lambda: revoking(made))
     made.clock.jump(RETENTION.total_seconds())
     return made

@@ -12,6 +12,7 @@ from tests.support.operations import (
     forcing,
     fresh,
     issuing,
+    issuing_elsewhere,
     issuing_once,
     overdue,
     pooled,
@@ -41,6 +42,7 @@ def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("revoke", lambda: with_lease(target, lag, age=60), revoking),
         Scenario("revoke at once", lambda: with_lease(target, lag), revoking),
         Scenario("issue once", lambda: fresh(target, lag), issuing_once),
+        Scenario("issue once elsewhere", lambda: fresh(target, lag), issuing_elsewhere),
         Scenario("repeat", lambda: with_answer_lost(target, lag, age=60), issuing_once),
         Scenario("repeat at once", lambda: with_answer_lost(target, lag), issuing_once),
         Scenario("sweep", lambda: with_lease(target, lag, age=301), sweeping),
@@ -82,6 +84,6 @@ def lives(target: Target, lag: float = 0.0) -> list[Scenario]:
 
 
 def issuing_scenarios(target: Target) -> list[Scenario]:
-    """Every way to be given a credential: without a key, with one, and again under it."""
-    issues = {"issue", "issue once", "repeat"}
+    """Every way to be given a credential: without a key, with one, wherever it lies, and again under it."""
+    issues = {"issue", "issue once", "issue once elsewhere", "repeat"}
     return [scenario for scenario in scenarios(target) if scenario.name in issues]

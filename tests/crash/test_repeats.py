@@ -23,6 +23,7 @@ from tests.support.operations import (
     deleting_the_role,
     forcing_all,
     fresh,
+    issuing_elsewhere,
     issuing_once,
     only,
     renewing,
@@ -51,6 +52,14 @@ WALKS = [
     for kind in WITH_SECRETS
     for lag in (0.0, 3.0)
 ]
+WALKS += [
+    pytest.param(
+        Scenario("first elsewhere", lambda kind=kind: fresh(TARGETS[kind]), issuing_elsewhere),  # type: ignore[misc]
+        id=f"first elsewhere, {kind}",
+    )
+    for kind in WITH_SECRETS
+]
+"""Under a lease in another partition than the key. Whoever repeats does not know where it lies."""
 
 
 def alive(world: World) -> list[str]:
@@ -100,7 +109,9 @@ def test_a_caller_that_repeats_gets_one_lease_and_one_secret(
         answered = set(alive(world))
 
         async def once(world: World, answered: set[str] = answered) -> None:
-            answered.add(as_client_secret((await issuing_once(world)).credential).client_secret.reveal())
+            given = await scenario.deed(world)
+            assert isinstance(given, Issued)
+            answered.add(as_client_secret(given.credential).client_secret.reveal())
 
         strike(world, once, blow, error())
         require_owned(world)

@@ -80,10 +80,14 @@ def require_ends_told(world: World) -> None:
 
 
 def require_forgotten(world: World) -> None:
-    """After the retention the tables hold no lease, no key, no turn and no ticket that anybody would still respect."""
+    """After the retention the tables hold no lease, no key, no turn and no ticket that anybody would still respect.
+
+    A key whose lease never came to be is forgotten by the reconciliation.
+    """
     world.clock.jump(RETENTION.total_seconds())
     sweep_once(world)
     now = world.clock.now()
+    world.run(lambda: world.leases.forget_keys(now))
     assert ({}, {}) == (world.leases.rows, world.leases.keys)
     assert all(lock.until <= now for lock in world.locks.rows.values())
     assert all(until <= now for _, until in world.queued_markers.kept.values())

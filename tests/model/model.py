@@ -101,6 +101,14 @@ def _issue_under_a_key(now: Machine, by: By) -> Iterator[Step]:
         yield Step("issued", replace(now, secret=by.worker))
 
 
+def _issue_elsewhere(now: Machine, by: By) -> Iterator[Step]:
+    for each in _issue_under_a_key(now, by):
+        yield each
+        if by.beside and each.answer == "issued" and now.lease == "active":
+            # It stood still with its own lease opened and nothing made, and another has taken the key meanwhile.
+            yield replace(each, machine=replace(each.machine, others_over=now.others_over + 1))
+
+
 def _renew(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         yield Step("forbidden", now)
@@ -159,7 +167,7 @@ def _delete_role(now: Machine, by: By) -> Iterator[Step]:
 RULES: dict[str, Rule] = {
     "issue": _issue,
     "issue under a key": _issue_under_a_key,
-    "issue under a key elsewhere": _issue_under_a_key,
+    "issue under a key elsewhere": _issue_elsewhere,
     "repeat": _issue_under_a_key,
     "renew": _renew,
     "revoke": _revoke,

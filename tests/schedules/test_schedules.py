@@ -11,6 +11,10 @@ from importlib import import_module
 import pytest
 
 import shared.broker
+from shared.broker.issue import idempotent, issue
+from shared.broker.ports import Ports
+from shared.core.idempotency_key import IdempotencyKey
+from shared.core.lease import Lease
 from tests.model.model import RULES, Done, Machine, ends
 from tests.schedules.explorer import Bound, explore, replay
 from tests.schedules.judge import judged
@@ -56,6 +60,29 @@ def test_verbs_that_stop_each_other_once(names: str, kind: str, record_property:
     cases = _require_none(_named(names, kind), Bound(1))
     record_property("cases", cases)
     assert cases > 5
+
+
+@pytest.mark.parametrize("bound", [Bound(1), Bound(0, deaths=True)])
+@pytest.mark.parametrize("other", ["issue under a key", "issue under a key elsewhere"])
+def test_a_key_is_taken_over_at_any_moment_without_harm(other: str, bound: Bound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for the lease of a key: here time does not pass while a worker is stopped."""
+    monkeypatch.setattr(idempotent, "_ON_ITS_WAY", 0.0)
+    assert _require_none(_named(f"{other} + issue under a key elsewhere", "badge"), bound) > 5
+
+
+def test_a_request_that_does_not_look_whether_it_has_lost_its_key_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedules can say no: it hands out a second lease under the key."""
+
+    async def opened(ports: Ports, lease: Lease, key: IdempotencyKey | None) -> Lease:
+        if key is None or key.is_beside:
+            return await ports.leases.open(lease, key)
+        await ports.leases.point(key)
+        return await ports.leases.open(lease)
+
+    monkeypatch.setattr(idempotent, "_ON_ITS_WAY", 0.0)
+    monkeypatch.setattr(issue, "open_lease", opened)
+    (met,) = _named("issue under a key elsewhere + issue under a key elsewhere", "badge")
+    assert explore(met.pair, Bound(1), judged(met.verbs, met.start), first=True).violations
 
 
 @pytest.mark.parametrize("kind", TARGETS)

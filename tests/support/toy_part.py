@@ -66,7 +66,7 @@ class Lockers:
         """The names of all, and since when they are there."""
         stored = self.cloud.elsewhere
         return await self.calls.through(
-            "lockers.parcels", lambda: {each.owner: since for each, (_, since) in stored.items() if each.kind == "parcel"}
+            "lockers.parcels", lambda: {each.owner: stored[each][1] for each in stored if each.kind == "parcel"}
         )
 
     def _put_in(self, parcel: Thing) -> str:
