@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,12 +15,16 @@ from shared.cloud.storage.lease_rows import lease_row
 from shared.cloud.storage.tables import joined
 from shared.core import ownership
 from shared.core.errors import Unreadable
-from shared.core.forms import LEASE
-from shared.core.lease import Cause, Lease
+from shared.core.forms import LEASE, form_of
+from shared.core.lease import FORM, Cause, Lease
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from tests.contract.stores import lease
 from tests.fakes.clock import START
+from tests.fakes.world import EXISTING
+from tests.stored.stage import STORES
 from tests.support.kinds import SCHEMAS
 
+OTHER_PART = ApplicationSecretFootprint(EXISTING, "web.01")
 NEWER = {"key", "handed_out", "ending_held", "reissues", "reissuing_until", "target_digest", "undone_by"}
 """What the first version did not write."""
 
@@ -42,8 +47,34 @@ def test_a_row_says_everything_of_its_lease() -> None:
     repeated = active.rotating(later).proving(later + timedelta(seconds=5))
     ending = repeated.ending(Cause.REVOKED, later, later + timedelta(seconds=20))
     stuck = ending.failed(later, "azure_refused: X", 0.5).stuck_at_once(later, "azure_refused: X", 0.5)
-    for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7))):
+    several = replace(lease(), parts=(*lease().parts, OTHER_PART))
+    parted = several.ending(Cause.REVOKED, later, later).without([1])
+    for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7)), several, parted):
         assert replace(each, version='W/"1"') == read_lease(SCHEMAS, stored(each))
+
+
+def test_a_row_is_of_the_oldest_form_that_can_hold_its_lease() -> None:
+    """Only several parts need the third: a version that knows two would undo the first part alone."""
+    several = replace(lease(), parts=(*lease().parts, OTHER_PART))
+    assert (2, 3) == (form_of(stored(lease())), form_of(stored(several)))
+    assert several.parts == read_parts(SCHEMAS, stored(several))
+    assert {"other_parts", "undone_parts"} == own_of(stored(several)).keys() - own_of(stored(lease())).keys()
+
+
+@pytest.mark.parametrize("name", [name for name in STORES if name != "983a077"])
+def test_a_lease_of_one_part_is_written_as_ever(name: str) -> None:
+    """Each row that an earlier version has written, read and written again: nothing is added, left out or renamed."""
+    rows = [row for row in STORES[name].read("leases") if row["RowKey"].startswith("lease_") and row["Form"] == FORM]
+    assert rows
+    for row in rows:
+        again = lease_row(SCHEMAS, read_lease(SCHEMAS, Stored(row)), row["Write"])
+        assert row.keys() == again.keys()
+        assert parsed(row) == parsed(again)
+
+
+def parsed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its texts of JSON read."""
+    return {**row, "View": json.loads(row["View"]), "Own0": json.loads(row["Own0"])}
 
 
 def own_of(row: Stored) -> dict[str, Any]:
@@ -83,6 +114,7 @@ UNREADABLE = {
     "half a holder": with_view(ROW, holder=["a"]),
     "another's id": with_view(ROW, id="nobody"),
     "no instant": with_own(ROW, due_at="soon"),
+    "an unknown other part": with_own(ROW, other_parts=[{"type": "database_user"}]),
     "an unknown footprint": with_own(ROW, footprint=FOOTPRINT | {"type": "database_user"}),
     **{
         f"a footprint without {name}": with_own(ROW, footprint={it: value for it, value in FOOTPRINT.items() if it != name})

@@ -135,7 +135,7 @@ def withstanding_in_part(target: Target) -> World:
 def over(target: Target, issuing: Deed = issuing) -> World:
     """An ended lease whose retention is over."""
     made = fresh(target)
-    made.run(lambda: issuing(made))
+    made.run(lambda: live(made, issuing))
     made.clock.jump(200)
     made.run(lambda: revoking(made))
     made.clock.jump(RETENTION.total_seconds())

@@ -31,12 +31,14 @@ from shared.cloud.storage.tables import connect
 from shared.core.application_lock import LockRecord
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
+from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
 from tests.stored.stage import HERE, TABLES, RunningClock, world_over
 from tests.support import pooling
 from tests.support.kinds import read_role
+from tests.support.operations import issue_elsewhere
 
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
 
@@ -82,10 +84,12 @@ class Filling:
         self.leases[what] = made.lease.id
         return made.lease
 
-    async def issue_under(self, what: str, role: str, key: str, times: int = 1) -> None:
+    async def issue_under(
+        self, what: str, role: str, key: str, times: int = 1, issuing: Callable[..., Awaitable[Issued]] = issue_once
+    ) -> None:
         """The same under a key, and so many times in all."""
         for _ in range(times):
-            made = await issue_once(self.world.ports, request(), IssueRequest(RoleName(role)), key)
+            made = await issuing(self.world.ports, request(), IssueRequest(RoleName(role)), key)
             self.leases[what] = made.lease.id
         self.keys[what] = (role, key)
 
@@ -166,6 +170,8 @@ async def _fill(filling: Filling) -> None:
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)
     await filling.issue_under("repeated_secret", "legacy", "run-3", times=2)
+    await filling.issue_under("elsewhere", "web", "run-4", issuing=issue_elsewhere)
+    await _in_parts(filling)
     await _what_workers_left(filling)
     await filling.issue("recalled", "recalled")
     await revoke_role(ports, request(ADMINISTRATOR), RoleName("recalled"))
@@ -193,6 +199,19 @@ async def _what_is_over(filling: Filling) -> None:
     clock.jump(600)
     await revoke(ports, request(), filling.leases["ended"])
     cloud.locked_scopes.clear()
+
+
+async def _in_parts(filling: Filling) -> None:
+    """Leases of two parts; of one lease the second part is undone. No delivery exists yet: the second is another kind's."""
+    ports, cloud = filling.world.ports, filling.world.cloud
+    now = ports.now()
+    for what in ("in_parts", "half_undone"):
+        lease = await filling.issue(what, "web")
+        secret = cloud.add_secret(EXISTING, lease.id, now + timedelta(days=1))
+        more = ApplicationSecretFootprint(EXISTING, lease.id, secret.key_id)
+        await filling.move(what, lambda it, more=more: replace(it, parts=(*it.parts, more)))  # type: ignore[misc]
+    del cloud.applications[EXISTING].secrets[secret.key_id]
+    await filling.move("half_undone", lambda it: it.ending(Cause.REVOKED, now, now).without([1]))
 
 
 async def _what_workers_left(filling: Filling) -> None:
