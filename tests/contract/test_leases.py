@@ -14,11 +14,10 @@ from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.leases import LeaseQuery
-from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.contract.stores import LOSSES, Stores, lease, neighbours
 from tests.fakes.clock import START
-from tests.fakes.world import ALICE, BOB, EXISTING, SCOPES, WEB, guid
+from tests.fakes.world import ALICE, BOB, SCOPES, WEB
 
 OTHER = RoleName("web-2")
 LATER = START + timedelta(seconds=30)
@@ -271,25 +270,6 @@ async def test_what_a_generation_has_overtaken_is_found(stores: Stores) -> None:
     for number, expected in ((0, set()), (1, {active.id}), (2, {active.id, opened[2].id, opened[3].id})):
         found = [each async for each in stores.leases.overtaken(Generation(WEB, number))]
         assert (len(expected), expected) == (len(found), set(found))
-
-
-async def test_a_lease_of_several_parts_reads_back_and_moves(stores: Stores) -> None:
-    """With what is undone of it, until it has ended; whoever looks for what leases have made is given each part."""
-    more = ApplicationSecretFootprint(EXISTING, "a name")
-    wanted = replace(lease(), parts=(*lease().parts, more))
-    current = await stores.leases.open(wanted)
-    assert wanted.parts == current.parts
-    moves: list[Callable[[Lease], Lease]] = [
-        lambda it: it.ending(Cause.REVOKED, START, START).without([1]),
-        lambda it: it.knowing(replace(more, key_id=guid(8)), 1),
-        lambda it: it.failed(START, "azure_refused", 0.5),
-        lambda it: it.ended(START, timedelta(days=7)),
-    ]
-    for change in moves:
-        current = await stores.leases.swap(change(current), former=current)
-        assert current == await stores.leases.get(current.id)
-    assert (replace(more, key_id=guid(8)), frozenset()) == (current.parts[1], current.undone)
-    assert [(current.id, part) for part in current.parts] == [each async for each in stores.leases.footprints()]
 
 
 async def test_the_footprints_of_all_leases_are_read(stores: Stores) -> None:
