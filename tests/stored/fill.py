@@ -30,7 +30,7 @@ from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.tables import connect
 from shared.core.application_lock import LockRecord
 from shared.core.lease import Cause, Lease, State
-from shared.core.names import LeaseId, RoleName
+from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
@@ -205,12 +205,13 @@ async def _in_parts(filling: Filling) -> None:
     """Leases of two parts; of one lease the second part is undone. No delivery exists yet: the second is another kind's."""
     ports, cloud = filling.world.ports, filling.world.cloud
     now = ports.now()
+    secrets: dict[str, ObjectId] = {}
     for what in ("in_parts", "half_undone"):
         lease = await filling.issue(what, "web")
-        secret = cloud.add_secret(EXISTING, lease.id, now + timedelta(days=1))
-        more = ApplicationSecretFootprint(EXISTING, lease.id, secret.key_id)
+        secrets[what] = cloud.add_secret(EXISTING, lease.id, now + timedelta(days=1)).key_id
+        more = ApplicationSecretFootprint(EXISTING, lease.id, secrets[what])
         await filling.move(what, lambda it, more=more: replace(it, parts=(*it.parts, more)))  # type: ignore[misc]
-    del cloud.applications[EXISTING].secrets[secret.key_id]
+    del cloud.applications[EXISTING].secrets[secrets["half_undone"]]
     await filling.move("half_undone", lambda it: it.ending(Cause.REVOKED, now, now).without([1]))
 
 
