@@ -66,7 +66,7 @@ LEASE = StoredType("lease", newest=3, written=2)
 """The second form says that the index rows of the lease lie where they sort by age. Those of the first lie elsewhere.
 
 The third holds what no earlier version knows: a lease that is pooled or prepared, that has no holder, that was claimed from a
-pool and sorts by its claim, that ends for a cause of these, or that has several parts. Every other lease is written in the second.
+pool and sorts by its claim, that ends for a cause of these, or that has several parts. Others are written in the second.
 """
 LEASE_INDEX = StoredType("index row")
 DUE = StoredType("due row")

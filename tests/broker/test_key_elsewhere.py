@@ -12,14 +12,15 @@ from shared.broker.issue import idempotent
 from shared.broker.issue.issue import Issued, IssueRequest
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.revoke import revoke
-from shared.core.errors import Conflict
-from shared.core.idempotency_key import IdempotencyKey
+from shared.core.errors import Conflict, LostRace
+from shared.core.idempotency_key import KEPT, IdempotencyKey, digest_of, fingerprint_of
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from tests.broker.scenes import issued, swept
 from tests.fakes.calls import Died
-from tests.fakes.world import BOB, WEB, World, request, role, world
+from tests.fakes.world import ALICE, BOB, WEB, World, request, role, world
 from tests.support.operations import issue_elsewhere, issuing_elsewhere, issuing_once, only
+from tests.support.pooling import claim, fill
 
 _DAY = 86400.0
 ORDINALS = {"leases.open": 4, "leases.point": 5}
@@ -114,6 +115,33 @@ async def test_a_key_does_not_stand_for_a_lease_that_is_not_its_own(scene: World
     given = await issuing_once(scene)
     assert theirs.lease.id != given.lease.id == key_of(scene).lease_id
     assert scene.leases.rows[theirs.lease.id] == theirs.lease
+
+
+async def test_a_key_that_points_to_a_pooled_lease_stands_for_nothing(scene: World) -> None:
+    """Whoever was about to claim it has died, or is late, and learns from the key that another has it."""
+    pooled = await fill(scene.ports, WEB)
+    until = scene.ports.now() + KEPT
+    key = IdempotencyKey(digest_of(ALICE, WEB, "alice-1"), fingerprint_of(None, "", {}), pooled.id, until)
+    pointing = await scene.leases.point(key)
+    given = await issuing_once(scene)
+    assert pooled.id != given.lease.id == key_of(scene).lease_id
+    assert scene.leases.rows[pooled.id] == pooled
+    with pytest.raises(LostRace):
+        await scene.leases.point(pointing)
+
+
+async def test_a_pooled_lease_that_is_claimed_under_a_key_is_the_repeats(scene: World) -> None:
+    """Its id was there before the key: the key points to it first, and the claim writes the digest into it."""
+    await fill(scene.ports, WEB)
+    pooled = only(scene)
+    key = IdempotencyKey(digest_of(ALICE, WEB, "alice-1"), fingerprint_of(None, "", {}), pooled, scene.ports.now() + KEPT)
+    pointing = await scene.leases.point(key)
+    given = await claim(scene.ports, request(), WEB)
+    await scene.leases.swap(replace(given.lease, key_digest=key.digest), former=given.lease)
+    await scene.leases.point(pointing)
+    again = await issuing_once(scene)
+    assert (pooled, 1) == (again.lease.id, again.lease.rotations)
+    assert [pooled] == [*scene.leases.rows]
 
 
 @pytest.mark.parametrize("name", ["leases.open", "leases.point"])

@@ -135,7 +135,7 @@ async def test_a_repeat_under_a_key_does_not_end_a_queued_lease() -> None:
     key = replace(key, lease_id=LeaseId(f"web.{number:026d}"))
     made = await _queued(scene)
     del scene.leases.rows[made.id]
-    lease = await scene.leases.open(replace(made, id=key.lease_id, key=digest), key)
+    lease = await scene.leases.open(replace(made, id=key.lease_id, key_digest=digest), key)
     with pytest.raises(Pending):
         await issue_once(scene.ports, request(), IssueRequest(WEB), "key-1")
     assert (State.PLANNED, lease.version) == (stored(scene).state, stored(scene).version)

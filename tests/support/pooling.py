@@ -245,7 +245,7 @@ def _planned(ports: Ports, role: Role, generation: int, holder: Holder | None) -
         type=role.type,
         state=State.PLANNED,
         holder=holder,
-        footprint=kind.issuer.plan(order),
+        parts=(kind.issuer.plan(order),),
         planned_at=now,
         issued_at=now,
         expires_at=now + timedelta(seconds=role.ttl),

@@ -183,7 +183,7 @@ class ParcelSurvey:
             if (lease_id := ownership.lease_named(name)) is not None:
                 self.found.append(FoundParcel(lease_id, name, since))
 
-    def shows(self, lease_id: LeaseId) -> bool:
+    def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
         """Its parcel."""
         return lease_id in {each.lease for each in self.found}
 

@@ -32,7 +32,7 @@ PLANNED = Lease(
     max_expires_at=START + timedelta(seconds=3600),
     ttl=900,
     renewable=True,
-    footprint=FOOTPRINT,
+    parts=(FOOTPRINT,),
     planned_at=START,
     due_at=START + timedelta(seconds=20),
     made_by=START + timedelta(seconds=210),

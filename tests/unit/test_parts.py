@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.forms import LEASE
-from shared.core.lease import FORM, Cause
+from shared.core.lease import Cause
 from shared.kinds.registry import Kinds, UnknownKind
 from shared.resilience.outages import Service
 from tests.contract.stores import lease
@@ -40,11 +39,6 @@ def test_what_is_undone_is_left_no_more_and_keeps_its_place() -> None:
     assert {} == ending.without([1]).without([0]).left
     ended = ending.without([1]).ended(START, timedelta(days=7))
     assert (TWO.parts, frozenset()) == (ended.parts, ended.undone)
-
-
-def test_only_several_parts_need_a_newer_form() -> None:
-    """Which is the newest that this version reads."""
-    assert (FORM, LEASE.newest) == (ONE.oldest_form, TWO.oldest_form)
 
 
 def test_whoever_answers_for_a_part_is_found_by_its_type() -> None:
