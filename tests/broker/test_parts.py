@@ -182,8 +182,8 @@ async def test_what_an_operator_lets_go_of_is_the_part_that_is_left() -> None:
     await revoked(world)
     ended = await revoke_as_operator(world.ports, request(ADMINISTRATOR), only(world), force=True)
     assert State.ENDED is ended.state
-    (told,) = [event.reason for event in world.audit.events if event.operation == "force_revoke"]
-    assert told.endswith(f"may be left behind: parcel {ownership.unique_name(ended.id)}")
+    (reason,) = [event.reason for event in world.audit.events if event.operation == "force_revoke"]
+    assert reason.endswith(f"may be left behind: parcel {ownership.unique_name(ended.id)}")
 
 
 async def test_a_part_whose_record_is_lost_is_an_orphan_of_its_own() -> None:

@@ -81,8 +81,8 @@ def test_a_request_that_does_not_look_whether_it_has_lost_its_key_is_noticed(mon
 
     monkeypatch.setattr(idempotent, "_ON_ITS_WAY", 0.0)
     monkeypatch.setattr(issue, "open_lease", opened)
-    (met,) = _named("issue under a key elsewhere + issue under a key elsewhere", "badge")
-    assert explore(met.pair, Bound(1), judged(met.verbs, met.start), first=True).violations
+    (meeting,) = _named("issue under a key elsewhere + issue under a key elsewhere", "badge")
+    assert explore(meeting.pair, Bound(1), judged(meeting.verbs, meeting.start), first=True).violations
 
 
 @pytest.mark.parametrize("kind", TARGETS)

@@ -36,7 +36,7 @@ _LASTS = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class ParcelFootprint:
-    """``number`` is ``None`` until the service has told it; ``name`` finds the parcel."""
+    """``number`` is ``None`` until the service has given it; ``name`` finds the parcel."""
 
     type: ClassVar[str] = "parcel"
     name: str
@@ -126,7 +126,7 @@ class ParcelIssuer:
         if footprint.number is not None:
             return footprint
         try:
-            number = await self._kept_trying(lambda: self.lockers.find(footprint.name), deadline)
+            number = await self._call(lambda: self.lockers.find(footprint.name), deadline)
         except Absent:
             return footprint
         return replace(footprint, number=number)
@@ -143,7 +143,7 @@ class ParcelIssuer:
     ) -> bool:
         """One call."""
         try:
-            await self._kept_trying(lambda: self.lockers.take_out(footprint.name), deadline)
+            await self._call(lambda: self.lockers.take_out(footprint.name), deadline)
         except Absent:
             return False
         return True
@@ -156,7 +156,7 @@ class ParcelIssuer:
         """Every locker."""
         return ParcelSurvey(self.lockers)
 
-    async def _kept_trying[T](self, call: Callable[[], Any], deadline: float) -> Any:
+    async def _call[T](self, call: Callable[[], Any], deadline: float) -> Any:
         return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=deadline)
 
 
