@@ -28,7 +28,7 @@ class UnknownKind(LookupError):
 
 
 class Kinds:
-    """A dictionary of kinds by their names, and one of whoever undoes a part of a lease by the type of the part."""
+    """A dictionary of kinds by their names, and one of what answers for a part of a lease by the type of the part."""
 
     def __init__(self, *kinds: Kind, parts: Iterable[Part] = ()) -> None:
         """``parts``: what is no kind of credential, and a lease may have beside its credential."""
@@ -40,7 +40,7 @@ class Kinds:
 
     @property
     def parts(self) -> Iterable[Part]:
-        """Everything of which a lease may have a part: the kinds first."""
+        """Everything of which a lease may have a part. The kinds come first."""
         return self._parts.values()
 
     def find(self, name: object) -> Kind | None:
@@ -55,19 +55,19 @@ class Kinds:
             raise UnknownKind(f"no kind {thing.type!r}: it is from another version of the broker") from None
 
     def part_of(self, footprint: Footprint) -> Part:
-        """Who undoes that part of a lease. Raises ``UnknownKind``."""
+        """Returns what answers for that part of a lease. Raises ``UnknownKind``."""
         return self._part(footprint.type)
 
     def principals(self, lease: Lease) -> frozenset[ObjectId]:
-        """Whatever the lease has made that a caller could be."""
+        """Returns the known ids of principals that the lease has made, in all of its parts."""
         return frozenset(chain.from_iterable(self.part_of(each).schema.principals(each) for each in lease.parts))
 
     def services(self, lease: Lease) -> list[frozenset[Service]]:
-        """For each part that is left of the lease: whom undoing it asks."""
+        """Returns for each part that is left of the lease the services that undoing it calls."""
         return [self.part_of(each).schema.services(each) for each in lease.left.values()]
 
     def remains(self, lease: Lease) -> tuple[str, ...]:
-        """What an operator looks for if the parts that are left of the lease cannot be undone."""
+        """Returns what an operator looks for if the parts that are left of the lease cannot be undone."""
         return tuple(chain.from_iterable(self.part_of(each).schema.remains(each) for each in lease.left.values()))
 
     def write_footprint(self, footprint: Footprint) -> dict[str, Any]:
