@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from infra.application import changes
@@ -119,6 +120,8 @@ def test_keeps_what_others_have_added(tenant: Tenant) -> None:
         "identifierUris": ["api://other", *app["identifierUris"]],
         "displayName": "Our Leasehold",
     }
+    disabled = [each | {"isEnabled": each["value"] != "Leasehold.Auditor"} for each in app["appRoles"]]
+    tenant.graph(f"applications/{app['id']}", "PATCH", {"appRoles": disabled})
     tenant.graph(f"applications/{app['id']}", "PATCH", theirs)
     authorized = {"preAuthorizedApplications": [client, *app["api"]["preAuthorizedApplications"]]}
     tenant.graph(f"applications/{app['id']}", "PATCH", {"api": theirs["api"] | authorized})
@@ -191,13 +194,21 @@ def test_never_takes_the_command_line_out_on_the_way() -> None:
             assert AZURE_CLI in [each["appId"] for each in body["api"]["preAuthorizedApplications"]]
 
 
-def test_a_new_scope_comes_before_the_client_that_is_authorized_for_it() -> None:
-    """Graph takes a client only for a scope that exists."""
-    first, second = changes({"api": {"acceptMappedClaims": True}}, CLIENT)
+def test_a_new_scope_comes_before_the_client_that_is_authorized_for_it(tenant: Tenant) -> None:
+    """Graph takes a client only for a scope that is there: each change is taken in its turn, and in no other."""
+    app = _waiting(tenant, "unscoped")
+    path = f"applications/{app['id']}"
+    tenant.graph(path, "PATCH", {"api": {"acceptMappedClaims": True}})
 
-    assert [] == first["api"]["preAuthorizedApplications"]
-    assert [AZURE_CLI] == [each["appId"] for each in second["api"]["preAuthorizedApplications"]]
-    assert (True, True) == (first["api"]["acceptMappedClaims"], second["api"]["acceptMappedClaims"])
+    first, second = changes(tenant.graph(path), app["appId"])
+
+    with pytest.raises(httpx.HTTPStatusError, match="400"):
+        tenant.graph(path, "PATCH", second)
+    for body in (first, second):
+        tenant.graph(path, "PATCH", body)
+    api = tenant.graph(path)["api"]
+    assert [AZURE_CLI] == [each["appId"] for each in api["preAuthorizedApplications"]]
+    assert api["acceptMappedClaims"] is True
 
 
 def test_ids_are_the_same_in_any_case() -> None:

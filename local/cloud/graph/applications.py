@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, certificates, clients, errors, objects, owners, passwords, schema
+from local.cloud.graph import access, bodies, certificates, clients, entitlements, errors, objects, owners, passwords, schema
 from local.cloud.graph.instants import written
 from local.cloud.graph.request import done, misfit, text
 from local.cloud.tenant.directory import Application
@@ -138,7 +138,10 @@ def _checked(request: Request, item: Application, body: Json) -> Json:
     tags = [str(tag).casefold() for tag in sent.get("tags") or ()]
     if sent.get("signInAudience", "AzureADMyOrg") not in _AUDIENCES or len(set(tags)) < len(tags):
         raise misfit("tags" if len(set(tags)) < len(tags) else "signInAudience", "Application")
-    _check_personal(objects.merged(item.properties, sent))
+    wanted = objects.merged(item.properties, sent)
+    _check_personal(wanted)
+    if not sent.keys().isdisjoint(("api", "appRoles")):
+        entitlements.check(item.properties, wanted)
     check_uris(request, item, sent.get("identifierUris", []))
     return _normal(sent)
 

@@ -44,6 +44,11 @@ def bad_request(message: str, code: str = "Request_BadRequest") -> Refusal:
     return Refusal(error(400, code, message))
 
 
+def coded(code: str, message: str, target: str) -> Refusal:
+    """400 that names the property at fault, with its finer code at the top as well."""
+    return Refusal(error(400, code, message, details=[{"code": code, "message": message, "target": target}]))
+
+
 def invalid(message: str, reason: str, target: str) -> Refusal:
     """400 that names the property at fault: ``details`` holds the finer code."""
     details = [{"code": reason, "message": message, "target": target}]
