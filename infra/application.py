@@ -7,6 +7,10 @@ clients and claims of other people's stay in their lists.
 ``application.py strangers [OBJECT_ID...]`` reads a list of directory objects (the application, its service principal, lists of
 owners and of federated credentials), and prints what lets anybody act as one: owners other than those named, and credentials.
 
+``application.py settings`` reads the application, and prints what entra.sh does not make and what lets others get tokens by it:
+an app role or a scope with a value of application.json's under another id, addresses that tokens are sent to, and the like.
+An application that entra.sh has made, and nobody has changed, has none of that.
+
 ``application.py trusted`` reads the application and the list of its app roles' holders, and prints whom it lets in: clients
 that need nobody's consent, besides those of application.json, and holders of app roles. Nobody but people can tell whether
 they are meant: whoever had the application before may have left them.
@@ -24,6 +28,19 @@ _AT_BIRTH = ("displayName", "signInAudience")
 """Given when the application is made; whoever changes them later has a reason."""
 _KEYS = ("id", "appId", "name")
 """What tells the entries of Graph's lists apart."""
+_HARMLESS = {"signInAudience": "AzureADMyOrg"}
+_SETTINGS = (
+    "signInAudience",
+    "isFallbackPublicClient",
+    "web.redirectUris",
+    "spa.redirectUris",
+    "publicClient.redirectUris",
+    "web.implicitGrantSettings.enableAccessTokenIssuance",
+    "web.implicitGrantSettings.enableIdTokenIssuance",
+    "api.acceptMappedClaims",
+    "api.knownClientApplications",
+)
+"""What lets somebody else get tokens through the application, or say what stands in them. Each is off unless set."""
 
 
 def merged(there: Any, wanted: Any) -> Any:
@@ -58,7 +75,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def changes(there: dict[str, Any], client_id: str) -> list[dict[str, Any]]:
     """The bodies, in order. A client can be authorized in advance only for a scope that exists: a new scope goes first."""
-    wanted = {name: value for name, value in json.loads(_WANTED.read_text()).items() if name not in _AT_BIRTH}
+    wanted = {name: value for name, value in _wanted(there).items() if name not in _AT_BIRTH}
     wanted["identifierUris"] = [f"api://{client_id}"]
     laid = merged({name: there.get(name) for name in wanted}, wanted)
     differing = {name: laid[name] for name in wanted if laid[name] != there.get(name)}
@@ -70,6 +87,41 @@ def changes(there: dict[str, Any], client_id: str) -> list[dict[str, Any]]:
         return [differing]
     clients = held.get("preAuthorizedApplications") or []
     return [{**differing, "api": {**laid["api"], "preAuthorizedApplications": clients}}, {"api": laid["api"]}]
+
+
+def _wanted(there: dict[str, Any]) -> dict[str, Any]:
+    """application.json, with the ids that its app roles and scopes have there already: Graph takes no value twice in a list."""
+    text = _WANTED.read_text()
+    for wanted, held in zip(_entitlements(json.loads(text)), _entitlements(there), strict=True):
+        ids = {each["value"]: each["id"] for each in held if each.get("value")}
+        for each in wanted:
+            text = text.replace(each["id"], ids.get(each["value"], each["id"]))
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _entitlements(application: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """App roles and scopes."""
+    return application.get("appRoles") or [], (application.get("api") or {}).get("oauth2PermissionScopes") or []
+
+
+def settings(application: dict[str, Any]) -> list[str]:
+    """What entra.sh has not made of the application, and nobody should take unseen, a line each."""
+    roles, scopes = _entitlements(json.loads(_WANTED.read_text()))
+    ids = {each["value"]: each["id"] for each in (*roles, *scopes)}
+    found = [
+        f"{kind} {each['value']} has the id {each['id']}, which is not Leasehold's"
+        for kind, held in zip(("app role", "scope"), _entitlements(application), strict=True)
+        for each in held
+        if not _same(ids.get(each.get("value"), each["id"]), each["id"])
+    ]
+    for path in _SETTINGS:
+        value: Any = application
+        for name in path.split("."):
+            value = (value or {}).get(name)
+        if value and value != _HARMLESS.get(path):
+            found.append(f"{path} is {json.dumps(value)}")
+    return found
 
 
 def strangers(documents: list[dict[str, Any]], expected: set[str]) -> list[str]:
@@ -105,6 +157,8 @@ def main(arguments: list[str]) -> None:
     command, *given = arguments
     if command == "changes":
         lines = [json.dumps(body) for body in changes(json.load(sys.stdin), given[0])]
+    elif command == "settings":
+        lines = settings(json.load(sys.stdin))
     elif command == "trusted":
         application, holders = _documents(sys.stdin.read())
         lines = trusted(application, holders["value"])

@@ -15,12 +15,15 @@ readonly here
 unique_name='leasehold-api'
 made_something=no
 making_principal=no
+accept_settings=no
 
 usage() {
   cat <<'END'
 usage: entra.sh application [--unique-name NAME] [--owner OBJECT_ID]... [--accept-its-owners-and-credentials]
+                            [--accept-its-settings]
            registers the API application with the app roles Leasehold.Admin and Leasehold.Auditor, and its service principal;
-           one that is there already is refused if anybody but you and the owners named here can act as it, unless told so
+           one that is there already is refused if anybody but you and the owners named here can act as it, or if it has
+           settings that this script does not make and that let others get tokens through it, unless told so
        entra.sh permissions --broker OBJECT_ID [--groups]
            gives the broker's identity its permissions in Microsoft Graph; --groups for roles that use azure_groups
        entra.sh assign --principal OBJECT_ID [--role Leasehold.Admin|Leasehold.Auditor] [--unique-name NAME]
@@ -137,12 +140,25 @@ ${found}
 Remove them, name owners that are meant with --owner, or say --accept-its-owners-and-credentials."
 }
 
+# It can also send tokens to an address of theirs, or have app roles and scopes of our names that were made by them.
+refuse_settings() {
+  local app_id=$1 object_id=$2 found
+  found=$(document "applications/${object_id}" | python3 "${here}/application.py" settings)
+  [ -z "$found" ] || fail "there is an application '${unique_name}' (client id ${app_id}) with what this script does not make:
+${found}
+Take it away, or say --accept-its-settings."
+}
+
 # An application that was there may let in whom nobody knows: they are named, each time, and whoever reads it decides.
 tell_whom_it_trusts() {
-  local object_id=$1 principal_id=$2 found
+  local object_id=$1 principal_id=$2 holders found
+  if ! holders=$(document "servicePrincipals/${principal_id}/appRoleAssignedTo?\$top=999"); then
+    printf 'entra.sh: the application stands, but who holds its app roles could not be read: have somebody look who may\n' >&2
+    holders='{"value":[]}'
+  fi
   found=$({
     document "applications/${object_id}"
-    document "servicePrincipals/${principal_id}/appRoleAssignedTo?\$top=999"
+    printf '%s' "$holders"
   } | python3 "${here}/application.py" trusted)
   [ -z "$found" ] || printf 'entra.sh: the application lets these in; take away what is not meant:\n%s\n' "$found" >&2
 }
@@ -158,6 +174,7 @@ application() {
   app_id=$(find_value "${path}?\$select=appId" appId)
   object_id=$(find_value "${path}?\$select=id" id)
   [ "$accept" = yes ] || refuse_strangers "$app_id" "$object_id" "$@"
+  [ "$accept_settings" = yes ] || refuse_settings "$app_id" "$object_id"
   bodies=$(document "applications/${object_id}" | python3 "${here}/application.py" changes "$app_id")
   while read -r body; do
     [ -z "$body" ] || eventually change "applications/${object_id}" "$body"
@@ -228,6 +245,7 @@ main() {
     case $1 in
       --groups) groups=yes ;;
       --accept-its-owners-and-credentials) accept=yes ;;
+      --accept-its-settings) accept_settings=yes ;;
       --broker | --principal | --role | --unique-name | --owner)
         [ $# -ge 2 ] || fail "$1 takes a value"
         case $1 in

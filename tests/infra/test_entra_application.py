@@ -73,6 +73,88 @@ def test_refuses_an_application_that_others_can_act_as(tenant: Tenant, way: Any)
     assert before["appId"] == taken["audience"]
 
 
+def _foreign(name: str, **others: Any) -> dict[str, Any]:
+    """An entry of ours, of the app roles or the scopes, under somebody else's id."""
+    wanted = deployment.application()
+    entries = {each["value"]: each for each in (*wanted["appRoles"], *wanted["api"]["oauth2PermissionScopes"])}
+    found: dict[str, Any] = entries[name] | {"id": OTHER} | others
+    return found
+
+
+ELSEWHERE = ["https://example.net/take"]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "named"),
+    [
+        ({"appRoles": [_foreign("Leasehold.Admin")]}, f"app role Leasehold.Admin has the id {OTHER}"),
+        ({"api": {"oauth2PermissionScopes": [_foreign("access", type="User")]}}, f"scope access has the id {OTHER}"),
+        ({"web": {"redirectUris": ELSEWHERE}}, 'web.redirectUris is ["https://example.net/take"]'),
+        ({"spa": {"redirectUris": ELSEWHERE}}, 'spa.redirectUris is ["https://example.net/take"]'),
+        ({"publicClient": {"redirectUris": ELSEWHERE}}, 'publicClient.redirectUris is ["https://example.net/take"]'),
+        (
+            {"web": {"implicitGrantSettings": {"enableAccessTokenIssuance": True}}},
+            "web.implicitGrantSettings.enableAccessTokenIssuance is true",
+        ),
+        (
+            {"web": {"implicitGrantSettings": {"enableIdTokenIssuance": True}}},
+            "web.implicitGrantSettings.enableIdTokenIssuance is true",
+        ),
+        ({"isFallbackPublicClient": True}, "isFallbackPublicClient is true"),
+        ({"api": {"acceptMappedClaims": True}}, "api.acceptMappedClaims is true"),
+        ({"api": {"knownClientApplications": [CLIENT]}}, f'api.knownClientApplications is ["{CLIENT}"]'),
+        ({"signInAudience": "AzureADMultipleOrgs"}, 'signInAudience is "AzureADMultipleOrgs"'),
+    ],
+)
+def test_refuses_an_application_with_settings_of_somebody_else(
+    tenant: Tenant, theirs: dict[str, Any], named: str, request: pytest.FixtureRequest
+) -> None:
+    """Although nobody owns it, and it has no credential: the setting is named, and nothing is written."""
+    name = f"set-up-{request.node.callspec.indices['theirs']}"
+    app = _waiting(tenant, name)
+    tenant.graph(f"applications/{app['id']}", "PATCH", theirs)
+    before = tenant.graph(f"applications/{app['id']}")
+
+    refused = tenant.run("application", "--unique-name", name, "--accept-its-owners-and-credentials")
+
+    assert (1, "") == (refused.returncode, refused.stdout)
+    assert named in refused.stderr
+    assert 3 == len(refused.stderr.splitlines()), "it names what is foreign alone"
+    assert before == tenant.graph(f"applications/{app['id']}")
+
+
+def test_takes_over_app_roles_and_scopes_of_somebody_else_if_told(tenant: Tenant) -> None:
+    """Each is there once, under their id: in Graph a value stands for one entry. Users cannot consent to the scope any more."""
+    app = _waiting(tenant, "taken-over")
+    role, scope = _foreign("Leasehold.Admin", displayName="x"), _foreign("access", type="User", id=CLIENT)
+    tenant.graph(f"applications/{app['id']}", "PATCH", {"appRoles": [role], "api": {"oauth2PermissionScopes": [scope]}})
+
+    first, second = (tenant.lines("application", "--unique-name", "taken-over", "--accept-its-settings") for _ in range(2))
+
+    found = tenant.graph(f"applications/{app['id']}")
+    assert app["appId"] == first["audience"] == second["audience"]
+    assert [("Leasehold.Admin", OTHER), "Leasehold.Auditor"] == [
+        (found["appRoles"][0]["value"], found["appRoles"][0]["id"]),
+        *[each["value"] for each in found["appRoles"][1:]],
+    ]
+    assert [(CLIENT, "Admin")] == [(each["id"], each["type"]) for each in found["api"]["oauth2PermissionScopes"]]
+    assert [CLIENT] == found["api"]["preAuthorizedApplications"][0]["delegatedPermissionIds"]
+
+
+def test_prints_what_it_has_made_though_nobody_lets_it_read_who_holds_app_roles(tenant: Tenant) -> None:
+    """A sentence says what has not been looked at."""
+    effect = {"status": 403, "code": "Authorization_RequestDenied"}
+    path = "appRoleAssignedTo"
+    tenant.control("POST", "faults", [{"service": "graph", "method": "GET", "path": path, "times": 9, "effect": effect}])
+
+    done = tenant.run("application", "--unique-name", "unread")
+    tenant.control("DELETE", "faults")
+
+    assert (0, 3) == (done.returncode, len(done.stdout.splitlines()))
+    assert "who holds its app roles could not be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_takes_an_application_of_named_owners_and_of_its_own(tenant: Tenant) -> None:
     """Who is signed in is no stranger; nor is who is expected."""
     app = _waiting(tenant, "owned")
