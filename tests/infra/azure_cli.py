@@ -1,10 +1,13 @@
-"""Stands in for the program ``az``: ``cloud show``, ``account show`` and ``rest``, against the local cloud, with a token given.
+"""Stands in for the program ``az``, against the local cloud, with tokens given: ``cloud show``, ``account show``, ``rest``.
 
-The test puts a file of this name into a folder of its own, first on ``PATH``; address, token and authority come by environment.
+What it does of Resource Manager's commands stands in ``resource_cli.py`` beside it.
+
+The test puts a program of this name into a folder of its own, first on ``PATH``; what it must know comes by environment.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -13,6 +16,8 @@ import sys
 import urllib.error
 import urllib.request
 from typing import Any
+
+from tests.infra import resource_cli
 
 _FIRST_OF = re.compile(r"(?P<list>\w+)\[\?(?P<tests>.+)\]\.(?P<field>\w+) \| \[0\]")
 _TEST = re.compile(r"(?P<field>\w+)=='(?P<value>[^']*)'")
@@ -25,28 +30,59 @@ def main(arguments: list[str]) -> int:
         print(settings["FAKE_AZ_GRAPH"] + "/")  # noqa: T201 - a program's output
         return 0
     if arguments[:2] == ["account", "show"]:
-        print({"user.type": "servicePrincipal", "user.name": settings["FAKE_AZ_USER"]}[_options(arguments[2:])["--query"][0]])  # noqa: T201
+        told = {
+            "user.type": "servicePrincipal",
+            "user.name": settings.get("FAKE_AZ_USER"),
+            "tenantId": settings.get("FAKE_AZ_TENANT"),
+        }
+        print(told[_options(arguments[2:])["--query"][0]])  # noqa: T201
         return 0
-    if arguments[:1] != ["rest"]:
-        return _failed(f"not known here: az {' '.join(arguments)}")
-    given = _options(arguments[1:])
-    request = urllib.request.Request(
-        given["--url"][0].replace(" ", "%20"),
-        data=given["--body"][0].encode() if "--body" in given else None,
-        headers=dict(header.split("=", 1) for header in given.get("--headers", [])),
-        method=given["--method"][0].upper(),
-    )
-    request.add_header("Authorization", f"Bearer {settings['FAKE_AZ_TOKEN']}")
+    if arguments[:1] == ["rest"]:
+        return _rest(_options(arguments[1:]))
+    words = list(itertools.takewhile(lambda each: not each.startswith("-"), arguments))
     try:
-        with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=settings["FAKE_AZ_CA"])) as answer:
-            content = answer.read()
+        lines = resource_cli.run(" ".join(words), _options(arguments[len(words) :]), _to_resource_manager)
+    except KeyError as unknown:
+        return _failed(f"{unknown} is not known here: az {' '.join(arguments)}")
     except urllib.error.HTTPError as refused:
-        return _failed(f"{refused.reason}({refused.read().decode()})")
+        return _refused(refused)
+    print("".join(f"{line}\n" for line in lines), end="")  # noqa: T201 - a program's output
+    return 0
+
+
+def _rest(given: dict[str, list[str]]) -> int:
+    try:
+        content = _sent(
+            given["--method"][0].upper(),
+            given["--url"][0].replace("https://graph.microsoft.com", os.environ["FAKE_AZ_GRAPH"]).replace(" ", "%20"),
+            os.environ["FAKE_AZ_TOKEN"],
+            given["--body"][0].encode() if "--body" in given else None,
+            dict(header.split("=", 1) for header in given.get("--headers", [])),
+        )
+    except urllib.error.HTTPError as refused:
+        return _refused(refused)
     if content and "--query" in given:
         print(_found(json.loads(content), given["--query"][0]) or "")  # noqa: T201
     elif content:
         print(content.decode())  # noqa: T201
     return 0
+
+
+def _to_resource_manager(method: str, path: str) -> Any:
+    content = _sent(method, os.environ["FAKE_AZ_ARM"] + path, os.environ["FAKE_AZ_ARM_TOKEN"])
+    return json.loads(content) if content else None
+
+
+def _sent(method: str, url: str, token: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+    request = urllib.request.Request(url, data=body, headers=headers or {}, method=method)
+    request.add_header("Authorization", f"Bearer {token}")
+    trusted = ssl.create_default_context(cafile=os.environ["FAKE_AZ_CA"])
+    with urllib.request.urlopen(request, context=trusted) as answer:
+        return bytes(answer.read())
+
+
+def _refused(why: urllib.error.HTTPError) -> int:
+    return _failed(f"{why.reason}({why.read().decode()})")
 
 
 def _failed(why: str) -> int:
@@ -58,7 +94,7 @@ def _options(arguments: list[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     name = ""
     for argument in arguments:
-        if argument.startswith("--"):
+        if argument.startswith("-"):
             name = argument
             found[name] = []
         else:

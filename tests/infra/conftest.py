@@ -17,7 +17,10 @@ import pytest
 from local.cloud.local_cloud import Settings, running
 from local.snapshots import INFRA
 
-_PERMISSIONS = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "Directory.Read.All"]
+_PERMISSIONS = [
+    *("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All", "DelegatedPermissionGrant.ReadWrite.All"),
+    "Directory.Read.All",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,19 @@ class Tenant:
         return answer.json() if answer.content else None
 
 
+def place_azure_cli(folder: Path) -> None:
+    """The stand-in for ``az``, as a program in this folder."""
+    program = folder / "az"
+    run = f'PYTHONPATH="{INFRA.parent}" exec "{sys.executable}" -m tests.infra.azure_cli "$@"'
+    program.write_text(f"#!/bin/sh\n{run}\n")
+    program.chmod(0o755)
+
+
 @pytest.fixture(scope="module")
 def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     """A local cloud's, with profile ``none``."""
     programs = tmp_path_factory.mktemp("bin")
-    stand_in = programs / "az"
-    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("azure_cli.py")}" "$@"\n')
-    stand_in.chmod(0o755)
+    place_azure_cli(programs)
     waiting = programs / "sleep"
     waiting.write_text(f'#!/bin/sh\necho "$1" >>"{programs}/waited"\n')
     waiting.chmod(0o755)

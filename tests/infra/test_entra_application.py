@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from infra.application import changes
 from local.cloud.control import deployment
+from local.snapshots import INFRA
 from tests.infra.conftest import Tenant
 
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
@@ -216,6 +218,23 @@ def test_keeps_what_others_have_added(tenant: Tenant) -> None:
     assert {"api://other", f"api://{app['appId']}"} == set(found["identifierUris"])
     assert {"other", "access"} == {each["value"] for each in found["api"]["oauth2PermissionScopes"]}
     assert {CLIENT, AZURE_CLI} == {each["appId"] for each in found["api"]["preAuthorizedApplications"]}
+
+
+def test_the_guide_finds_and_removes_what_users_have_consented_to(tenant: Tenant) -> None:
+    """The consents to the broker's scope alone, by the very addresses that the guide gives."""
+    ours = tenant.lines("application", "--unique-name", "consented")["service_principal_object_id"]
+    graph = tenant.graph("servicePrincipals(appId='00000003-0000-0000-c000-000000000000')")["id"]
+    client = {"clientId": _identity(tenant, "admin"), "consentType": "AllPrincipals"}
+    for resource, scope in ((ours, "access"), (graph, "User.Read")):
+        tenant.graph("oauth2PermissionGrants", "POST", client | {"resourceId": resource, "scope": scope})
+    guide = (INFRA.parent / "docs" / "deploy.md").read_text().partition("### Consents of 0.1.0")[2].partition("###")[0]
+    listing, removal = re.findall(r'--url "https://graph.microsoft.com/v1.0/(.+?)"', guide.replace("\\$", "$"))
+
+    (found,) = tenant.graph(listing.replace("<service_principal_object_id>", ours))["value"]
+    tenant.graph(removal.replace("<id>", found["id"]), "DELETE")
+
+    left = tenant.graph("oauth2PermissionGrants")["value"]
+    assert ("access", [graph]) == (found["scope"], [each["resourceId"] for each in left])
 
 
 def test_registering_again_writes_nothing(tenant: Tenant) -> None:
