@@ -351,3 +351,13 @@ async def test_a_role_reaches_what_is_protected_once_a_management_group_holds_it
     await issued(scene)
     reasons = [event.reason for event in scene.audit.events if event.operation == "read_definitions"]
     assert [f"{MANAGEMENT_GROUP} reaches what is protected", f"{MANAGEMENT_GROUP} does not reach what is protected"] == reasons
+
+
+async def test_a_place_that_cannot_be_read_is_named_once() -> None:
+    """A management group of which neither the assignments nor what it holds can be read."""
+    kept = ServicePrincipalTarget((AzureRole(MANAGEMENT_GROUP, "Reader", definition_id=DEFINITION, powers=READS),))
+    scene = world(role(kept), protected=Protected(scopes=(SCOPES[1],)))
+    for call in ("inventory.assignments_at", "inventory.descendants"):
+        scene.calls.fail(call, OutOfReach("x", status=403))
+
+    assert (MANAGEMENT_GROUP,) == (await reconcile(scene.ports, "r")).unread

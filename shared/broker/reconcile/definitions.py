@@ -53,13 +53,14 @@ async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unrea
     """Notes in each role what its definitions allow now, and whether it reaches what is protected.
 
     One call for each definition, more only where it cannot be told; one for each management group that tells of a scope.
-    Adds to ``unread`` what it cannot read. A role that has become worse is refused from then on by ``rules.broken_by``.
-    Raises ``Upstream`` when storage fails.
+    Adds to ``unread`` what it cannot read, unless it stands there already. A role that has become worse is refused from then
+    on by ``rules.broken_by``. Raises ``Upstream`` when storage fails.
     """
 
     def note_unread(place: str, failure: Upstream) -> None:
         log.warning("%s could not be read: %s", place, failure)
-        unread.append(place)
+        if place.casefold() not in {each.casefold() for each in unread}:
+            unread.append(place)
 
     await _read_again(ports, request_id, roles, note_unread)
 
