@@ -8,7 +8,7 @@ import pytest
 
 from tests.local.graph.calls import Client, Tenant, certificate, encoded
 from tests.local.parity.graph_stage import GUID, instant, newer, segments, stage
-from tests.local.parity.records import Record, compare_shape, records
+from tests.local.parity.records import Record, compare_shape, load, records
 from tests.local.ticking import Ticking
 
 TOPICS = (
@@ -48,6 +48,19 @@ def test_answers_as_azure_did(record: Record) -> None:
     """The recorded request, on a tenant in the state that it presupposes, has the recorded outcome in shape."""
     if record.source in UNMATCHED:
         pytest.skip(UNMATCHED[record.source])
+    _check(record)
+
+
+@pytest.mark.parametrize("source", UNMATCHED)
+def test_what_is_not_matched_still_differs(source: str) -> None:
+    """A record leaves the list once the local Graph answers as Azure did."""
+    record = next(record for topic in TOPICS for record in load(topic) if record.source == source)
+
+    with pytest.raises(AssertionError):
+        _check(record)
+
+
+def _check(record: Record) -> None:
     reply = _repeat(record)
     assert record.status == reply.status
     assert [] == compare_shape(record.response_body, reply.body, ignore=newer(record))
