@@ -127,8 +127,8 @@ class Story:
         self._say(
             "The machine still has the secret, and a token that is good for another hour. Azure notices the end bit by bit."
         )
-        said, seconds = await _until(lambda: self._refusal(credential))
-        self._note(f"Entra ID does not take the secret any more, after {seconds:.1f} s: {said}")
+        message, seconds = await _until(lambda: self._refusal(credential))
+        self._note(f"Entra ID does not take the secret any more, after {seconds:.1f} s: {message}")
         reply, more = await _until(lambda: self._read(token, "app", 403))
         self._note(f"Azure refuses the token as well, after {seconds + more:.1f} s: {reply.json()['error']['code']}")
         self._note("In Azure the one takes up to two minutes, the other up to ten.")
@@ -174,9 +174,9 @@ class Story:
         try:
             return (await asyncio.to_thread(client.get_token, _ARM)).token, ""
         except ClientAuthenticationError as refused:
-            said = str(refused.message)
-            hold("AADSTS" in said, said)
-            return "", said[said.index("AADSTS") :].partition(".")[0][:160]
+            message = str(refused.message)
+            hold("AADSTS" in message, message)
+            return "", message[message.index("AADSTS") :].partition(".")[0][:160]
         finally:
             client.close()
 

@@ -45,8 +45,8 @@ class Protocol(HttpToolsProtocol):
     def _head_without_offer(self) -> bytes:
         version = self.parser.get_http_version().encode()
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
-        kept = ((name, _kept(name, value)) for name, value in self.headers if name not in _OFFER)
-        return b"\r\n".join([*lines, *(b"%b: %b" % header for header in kept), b"", b""])
+        stored = ((name, _kept(name, value)) for name, value in self.headers if name not in _OFFER)
+        return b"\r\n".join([*lines, *(b"%b: %b" % header for header in stored), b"", b""])
 
 
 def _parser(protocol: Protocol) -> httptools.HttpRequestParser:

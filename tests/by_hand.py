@@ -20,8 +20,8 @@ async def make_due(stack: Stack, role: str) -> int:
         count, query = 0, LeaseQuery(role=RoleName(role), limit=1000)
         while True:
             page = await parts.ports.leases.list(query)
-            for told in page.items:
-                count += await _end(parts, told.id, parts.ports.now()) if told.state.is_live else 0
+            for result in page.items:
+                count += await _end(parts, result.id, parts.ports.now()) if result.state.is_live else 0
             if page.cursor is None:
                 return count
             query = LeaseQuery(role=RoleName(role), limit=1000, cursor=LeaseId(page.cursor))

@@ -12,6 +12,6 @@ __all__ = ["azurite", "storage_connection"]
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how many ways to die, to lose and to be refused the walks went through."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    told = [dict(report.user_properties).get("cases", 0) for report in reports if isinstance(report, pytest.TestReport)]
-    if total := sum(count for count in told if isinstance(count, int)):
+    result = [dict(report.user_properties).get("cases", 0) for report in reports if isinstance(report, pytest.TestReport)]
+    if total := sum(count for count in result if isinstance(count, int)):
         terminalreporter.write_line(f"crash walks: {total} cases")

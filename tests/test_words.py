@@ -62,8 +62,19 @@ RETIRED = frozenset(
         "Doubtful",
         "furniture",
         "vandals",
+        "young",
+        "maker",
+        "sure",
+        "Blow",
+        "blow",
+        "Deed",
+        "deed",
+        "Stage",
+        "stage",
     }
 )
+VARIABLES = frozenset({"told", "said", "met", "kept"})
+"""As parameters and variables of functions. A function or a field may be called so."""
 MODULES = frozenset(
     {
         "outside",
@@ -85,6 +96,7 @@ MODULES = frozenset(
         "issue_key",
         "decision",
         "vandals",
+        "stage",
     }
 )
 
@@ -108,6 +120,16 @@ def _defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
                 yield name, line
 
 
+def _variables(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    for node in (node for function in functions for node in ast.walk(function)):
+        match node:
+            case ast.arg(arg=name, lineno=line) | ast.Name(id=name, ctx=ast.Store(), lineno=line):
+                yield name, line
+            case ast.ExceptHandler(name=str(name), lineno=line) | ast.MatchAs(name=str(name), lineno=line):
+                yield name, line
+
+
 @pytest.mark.parametrize("folder", ["shared", "local", "tests"])
 def test_no_retired_name_is_defined(folder: str) -> None:
     """As a function, a class, a parameter, a variable or a field."""
@@ -115,8 +137,10 @@ def test_no_retired_name_is_defined(folder: str) -> None:
         f"{path}:{line}: {name}"
         for path in _paths()
         if path.startswith(f"{folder}/")
-        for name, line in _defined(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-        if name in RETIRED
+        for tree in [ast.parse((ROOT / path).read_text(encoding="utf-8"))]
+        for names, retired in ((_defined(tree), RETIRED), (_variables(tree), VARIABLES))
+        for name, line in names
+        if name in retired
     ]
     assert [] == found
 

@@ -26,12 +26,12 @@ async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | 
     for _ in range(_TRIES):
         lease = await lease_for(ports, actor.caller, lease_id, "renew")
         role, generation = await role_and_generation(ports, actor.caller, lease.id.role)
-        said = _require_renewable(ports, lease.under(generation), role)
+        message = _require_renewable(ports, lease.under(generation), role)
         try:
             renewed = await ports.leases.swap(_renewed(ports, lease, role, increment), former=lease)
         except LostRace:
             continue
-        await ports.audit.record(actor.done(ports, "renew", role=lease.id.role, lease=lease.id, reason=said))
+        await ports.audit.record(actor.done(ports, "renew", role=lease.id.role, lease=lease.id, reason=message))
         return renewed
     raise Conflict("The lease is being changed by others; try again.", code="lease_busy")
 
@@ -40,10 +40,10 @@ def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:
     """Returns a remark for the audit trail. Raises ``Conflict``."""
     if lease.state is not State.ACTIVE or lease.expires_at <= ports.now():
         raise Conflict(f"The lease is {'expired' if lease.state is State.ACTIVE else lease.state}.", code="lease_not_active")
-    said = require_same_target(ports, lease, role)
+    message = require_same_target(ports, lease, role)
     if not (lease.renewable and role.renewable):
         raise Conflict("The role's leases are not renewable.", code="not_renewable")
-    return said
+    return message
 
 
 def _renewed(ports: Ports, lease: Lease, role: Role, increment: int | None) -> Lease:

@@ -27,8 +27,8 @@ _POOL = 100
 _KEEP_ALIVE_SECONDS = 60.0
 
 
-def httpx_client(*, kept: int = _POOL) -> httpx.AsyncClient:
-    """Returns a pool that keeps up to ``kept`` connections. If that is 0, every call opens a connection of its own.
+def httpx_client(*, pooled: int = _POOL) -> httpx.AsyncClient:
+    """Returns a pool that keeps up to ``pooled`` connections. If that is 0, every call opens a connection of its own.
 
     The pool stores no cookies: Entra ID's would bind every call to one replica. It follows no redirects: no service that the
     broker calls redirects, and a token must not go anywhere else.
@@ -39,7 +39,7 @@ def httpx_client(*, kept: int = _POOL) -> httpx.AsyncClient:
         # The machine's own certificate authorities, as in the other pool. httpx would read a list twice, at 0.1 s each.
         verify=ssl.create_default_context(),
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=_KEEP_ALIVE_SECONDS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=pooled, keepalive_expiry=_KEEP_ALIVE_SECONDS),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         headers={"User-Agent": "leasehold"},

@@ -48,20 +48,20 @@ class Repeating:
     credential: AsyncTokenCredential
     scope: str
 
-    async def is_to_be_repeated(self, told: Told, *, repeated: bool = False) -> bool:
+    async def is_to_be_repeated(self, result: Told, *, repeated: bool = False) -> bool:
         """Returns whether the answer was 401 and the credential holds another token now. ``repeated``: it answers a repeat.
 
         Raises ``IdentityRefused`` if there is no other token, or if a repeat was answered 401 as well.
         """
-        tokens, status = self.credential, told.refusal.status
+        tokens, status = self.credential, result.refusal.status
         if not isinstance(tokens, HeldTokens):
             return False
         if status != _UNAUTHORIZED:
-            if told.proves and status < _SERVER_ERROR and status != _TOO_MANY:
-                tokens.was_taken(told.token, self.scope)
+            if result.proves and status < _SERVER_ERROR and status != _TOO_MANY:
+                tokens.was_taken(result.token, self.scope)
             return False
-        if await tokens.replace(told.token, self.scope) is None or repeated:
-            raise told.refusal.as_a(IdentityRefused)
+        if await tokens.replace(result.token, self.scope) is None or repeated:
+            raise result.refusal.as_a(IdentityRefused)
         return True
 
     def over(self, transport: AsyncHttpTransport[Any, Any]) -> AsyncHttpTransport[Any, Any]:

@@ -312,8 +312,8 @@ class Lease(LeaseView):
         wait = _STUCK_WAIT if stuck else min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
         wait *= 0.5 + jitter
         due_at = now + timedelta(seconds=wait)
-        told = replace(self, state=state, attempts=attempts, last_error=error, due_at=due_at)
-        return replace(told, undone_by=now + _ON_ITS_WAY, ending_held=False)
+        result = replace(self, state=state, attempts=attempts, last_error=error, due_at=due_at)
+        return replace(result, undone_by=now + _ON_ITS_WAY, ending_held=False)
 
     def stuck_at_once(self, now: datetime, error: str, jitter: float) -> Lease:
         """ENDING -> STUCK at once: tried again slowly. ``jitter`` is in [0, 1)."""

@@ -50,22 +50,22 @@ def batches(new_id: Callable[[], str], leases: Iterable[LeaseId], size: int) -> 
 
 def write_message(message: Message) -> str:
     """Returns JSON, at most 100 octets a lease."""
-    told = {"recall": {"role": message.role}} if isinstance(message, Recall) else {"leases": message.leases}
-    return json.dumps({"form": MESSAGE.written, "id": message.id, **told}, separators=(",", ":"))
+    result = {"recall": {"role": message.role}} if isinstance(message, Recall) else {"leases": message.leases}
+    return json.dumps({"form": MESSAGE.written, "id": message.id, **result}, separators=(",", ":"))
 
 
 def read_message(text: str) -> Message:
     """Reads what ``write_message`` has written. Raises ``Unparsable`` for any other text."""
     try:
-        kept: Any = json.loads(text)
+        stored: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise Unparsable("expected JSON") from None
-    if not isinstance(kept, dict) or not MESSAGE.knows({PROPERTY: kept.get("form", FIRST)}):
+    if not isinstance(stored, dict) or not MESSAGE.knows({PROPERTY: stored.get("form", FIRST)}):
         raise Unparsable(f"expected an object of form {MESSAGE.newest} at most")
-    message_id = ObjectId.parse(_text(kept.get("id")))
-    if isinstance(recall := kept.get("recall"), dict):
+    message_id = ObjectId.parse(_text(stored.get("id")))
+    if isinstance(recall := stored.get("recall"), dict):
         return Recall(message_id, RoleName.parse(_text(recall.get("role"))))
-    return Batch(message_id, tuple(LeaseId.parse(_text(each)) for each in _list(kept.get("leases"))))
+    return Batch(message_id, tuple(LeaseId.parse(_text(each)) for each in _list(stored.get("leases"))))
 
 
 def _text(value: Any) -> str:

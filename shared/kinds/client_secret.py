@@ -36,14 +36,14 @@ class ClientSecretCredential:
 
     def fields(self) -> Mapping[str, str | Secret | None]:
         """Returns the subscription only if there is one."""
-        told: dict[str, str | Secret | None] = {
+        result: dict[str, str | Secret | None] = {
             "tenant_id": self.tenant_id,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             "object_id": self.object_id,
             "secret_id": self.secret_id,
         }
-        return told | ({"subscription_id": self.subscription_id} if self.subscription_id is not None else {})
+        return result | ({"subscription_id": self.subscription_id} if self.subscription_id is not None else {})
 
 
 class Probe(Protocol):

@@ -72,8 +72,8 @@ class RateLimiter:
         permit = await self.acquire()
         try:
             yield
-        except (Throttled, Unavailable) as told:
-            self.note(permit, told)
+        except (Throttled, Unavailable) as result:
+            self.note(permit, result)
             raise
 
     async def acquire(self, count: int = 1, *, deadline: float = math.inf) -> int:
@@ -94,11 +94,11 @@ class RateLimiter:
         self._serve_soon()
         return await waiting.granted
 
-    def note(self, permit: int, told: Throttled | Unavailable) -> None:
+    def note(self, permit: int, result: Throttled | Unavailable) -> None:
         """Takes in a service's answer to a call under this permit. Calls that were under way together lower the rate once."""
-        if isinstance(told, Throttled):
-            self._bucket.close_until(self._clock.monotonic() + (told.retry_after or 0.0))
-        elif told.status != _SERVICE_UNAVAILABLE:
+        if isinstance(result, Throttled):
+            self._bucket.close_until(self._clock.monotonic() + (result.retry_after or 0.0))
+        elif result.status != _SERVICE_UNAVAILABLE:
             return
         if permit == self._permit:
             self._permit += 1

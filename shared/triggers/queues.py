@@ -51,34 +51,34 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
 
 async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:
     """Handles one message under an id of its own. Raises ``RevocationsFailed``."""
-    said = _read(message)
-    if said is None:
+    text = _read(message)
+    if text is None:
         return
-    with safe_log.failing_as(RevocationsFailed, log, f"message {said.id} ({request_id})"):
-        await work(await get_ports(), request_id, said)
+    with safe_log.failing_as(RevocationsFailed, log, f"message {text.id} ({request_id})"):
+        await work(await get_ports(), request_id, text)
 
 
-async def end(ports: Ports, request_id: str, said: Message) -> None:
+async def end(ports: Ports, request_id: str, message: Message) -> None:
     """Ends a message's leases, or begins to end a revoked role's."""
-    if isinstance(said, Recall):
-        count = await recall(ports, request_id, said)
-        log.info("recall of role %s (%s): found=%d", said.role, request_id, count)
+    if isinstance(message, Recall):
+        count = await recall(ports, request_id, message)
+        log.info("recall of role %s (%s): found=%d", message.role, request_id, count)
         return
-    summary = await end_due(ports, request_id, said)
+    summary = await end_due(ports, request_id, message)
     log.info(
         "batch %s (%s) of %d: ended=%d undone=%d stuck=%d remaining=%d pruned=%d",
-        *(said.id, request_id, len(said.leases)),
+        *(message.id, request_id, len(message.leases)),
         *(summary.ended, summary.undone, summary.stuck, summary.remaining, summary.pruned),
     )
 
 
-async def give_up(ports: Ports, request_id: str, said: Message) -> None:
+async def give_up(ports: Ports, request_id: str, message: Message) -> None:
     """Shows a poisoned message's leases to the operator. A revoked role's are found by the next sweep."""
-    if isinstance(said, Recall):
-        log.error("the recall of role %s (%s) failed too often: it is left to the sweep", said.role, request_id)
+    if isinstance(message, Recall):
+        log.error("the recall of role %s (%s) failed too often: it is left to the sweep", message.role, request_id)
         return
-    count = await poison(ports, request_id, said)
-    log.error("batch %s (%s) of %d failed too often: %d leases are stuck", said.id, request_id, len(said.leases), count)
+    count = await poison(ports, request_id, message)
+    log.error("batch %s (%s) of %d failed too often: %d leases are stuck", message.id, request_id, len(message.leases), count)
 
 
 def _read(message: func.QueueMessage) -> Message | None:

@@ -131,7 +131,7 @@ class AzureParts:
         """Opens a connection for each call to Entra ID."""
         from shared.cloud.connections import httpx_client
 
-        return httpx_client(kept=0)
+        return httpx_client(pooled=0)
 
     @cached_property
     def transport(self) -> InTime:

@@ -32,8 +32,8 @@ from tests.bench import (
     revoking,
     sweeping,
 )
+from tests.bench.bench_stack import QUICK, Scale
 from tests.bench.figures import Figure, table
-from tests.bench.stage import QUICK, Scale
 
 type Measure = Callable[[Scale], Awaitable[list[Figure]]]
 

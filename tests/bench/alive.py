@@ -19,10 +19,10 @@ from shared.cloud.storage.tables import Table
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
 from shared.wiring.root import Composition
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 from tests.support.kinds import SCHEMAS
 
 TITLE = "Scale: many leases alive (no replication delays)"
@@ -40,7 +40,7 @@ its runtime is longer than 2**29 - 24 characters."""
 
 async def measure(scale: Scale) -> list[Figure]:
     """Before and after the store is filled; fewer leases than asked for when the emulator cannot hold them."""
-    async with stage() as on:
+    async with bench_stack() as on:
         await on.make_role(_ROLE, 1, 0)
         composition = Composition(on.stack.environment())
         async with composition.storage.tables:
@@ -84,7 +84,7 @@ class _Taken:
         return found
 
 
-async def _acquire(on: Stage, ports: Ports) -> _Taken:
+async def _acquire(on: BenchStack, ports: Ports) -> _Taken:
     with watched() as seen:
         await _idle(ports, seen)
         seen.counts_rows = True
@@ -99,7 +99,7 @@ async def _idle(ports: Ports, seen: Outgoing) -> None:
         raise NotMeasuredError(f"a sweep that should have found nothing due: {summary}")
 
 
-async def _lives(on: Stage, count: int) -> dict[str, list[float]]:
+async def _lives(on: BenchStack, count: int) -> dict[str, list[float]]:
     """So many leases through the API, one after the other; milliseconds by verb."""
     taken: dict[str, list[float]] = {"issue": [], "read": [], "renew": [], "revoke": []}
 

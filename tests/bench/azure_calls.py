@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.figures import Figure, Target
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 
 TITLE = "Calls to Azure, on a warm worker (R role assignments, G groups)"
 _SIZES = ((1, 0), (3, 0), (2, 2), (5, 3))
@@ -19,7 +19,7 @@ _SLOW = (("arm", "/roleAssignments/"), ("graph", r"/members/"))
 async def measure(scale: Scale) -> list[Figure]:  # noqa: ARG001 - it is small at any scale
     """Reads the local cloud's ledger."""
     figures: list[Figure] = []
-    async with stage() as on:
+    async with bench_stack() as on:
         for assignments, groups in _SIZES:
             name = f"r{assignments}g{groups}"
             await on.make_role(name, assignments, groups)
@@ -32,7 +32,7 @@ async def measure(scale: Scale) -> list[Figure]:  # noqa: ARG001 - it is small a
     return figures
 
 
-async def _written(on: Stage) -> list[Figure]:
+async def _written(on: BenchStack) -> list[Figure]:
     """A PUT of a role for twenty resource groups, with answers as slow as Azure's."""
     await on.visitor.control("PUT", "consistency", {"profile": "typical", "seed": 1})
     await on.forget_calls()
@@ -48,7 +48,7 @@ async def _written(on: Stage) -> list[Figure]:
     ]
 
 
-async def _counted(on: Stage, role: str, label: str, to_issue: int, to_revoke: int) -> list[Figure]:
+async def _counted(on: BenchStack, role: str, label: str, to_issue: int, to_revoke: int) -> list[Figure]:
     await on.revoke(await on.issue(role))
     await on.forget_calls()
     lease = await on.issue(role)
@@ -62,7 +62,7 @@ async def _counted(on: Stage, role: str, label: str, to_issue: int, to_revoke: i
     ]
 
 
-async def _delayed(on: Stage, role: str) -> list[Figure]:
+async def _delayed(on: BenchStack, role: str) -> list[Figure]:
     """What slow role assignments and memberships cost: one delay to issue; to revoke, in which they are two steps, two."""
     quick = await _timed(on, role)
     await on.visitor.control(
@@ -82,13 +82,13 @@ async def _delayed(on: Stage, role: str) -> list[Figure]:
     ]
 
 
-async def _timed(on: Stage, role: str) -> tuple[float, float]:
+async def _timed(on: BenchStack, role: str) -> tuple[float, float]:
     """Median seconds of an issue and of a revocation."""
     taken = [await _once(on, role) for _ in range(_REPEATS)]
     return statistics.median(issue for issue, _ in taken), statistics.median(revoke for _, revoke in taken)
 
 
-async def _once(on: Stage, role: str) -> tuple[float, float]:
+async def _once(on: BenchStack, role: str) -> tuple[float, float]:
     began = time.perf_counter()
     lease = await on.issue(role)
     issued = time.perf_counter()

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 from tests.by_hand import make_due
 
 TITLE = "Batches and priority (R=1, G=0; no replication delays)"
@@ -23,36 +23,36 @@ _AT_REST = 5.0
 
 async def measure(scale: Scale) -> list[Figure]:
     """The same sweep twice in a process of its own, with and without batches; then one in the host, with issues beside it."""
-    async with stage() as on:
+    async with bench_stack() as on:
         for role in (_ROLE, _OTHER):
             await on.make_role(role, 1, 0)
         figures = []
         for how in ("alone", "batched"):
             wanted = await _due(on, scale.due)
-            told = await told_by(on, "one_sweep", how, seconds=_SLOWEST)
-            if told["summary"]["ended"] != wanted:
-                raise NotMeasuredError(f"of {wanted} leases: {told}")
-            figures += _figures(how, told, wanted)
+            result = await told_by(on, "one_sweep", how, seconds=_SLOWEST)
+            if result["summary"]["ended"] != wanted:
+                raise NotMeasuredError(f"of {wanted} leases: {result}")
+            figures += _figures(how, result, wanted)
         return figures + await _beside(on, scale.due)
 
 
-async def _due(on: Stage, count: int) -> int:
+async def _due(on: BenchStack, count: int) -> int:
     """Issues that many leases and makes them due."""
     await on.issue_many(_ROLE, count)
     return await make_due(on.stack, _ROLE)
 
 
-def _figures(how: str, told: dict[str, Any], leases: int) -> list[Figure]:
-    sent = told["requests"]
+def _figures(how: str, result: dict[str, Any], leases: int) -> list[Figure]:
+    sent = result["requests"]
     label = {"alone": "without batches", "batched": "with batches"}[how]
     return [
         Figure(f"{label}: requests to Graph, a lease ended", sent["graph"] / leases, "requests/lease"),
         Figure(f"{label}: requests to Resource Manager, a lease ended", sent["arm"] / leases, "requests/lease"),
-        Figure(f"{label}: leases ended, of {leases} that are due", leases / told["seconds"], "leases/s"),
+        Figure(f"{label}: leases ended, of {leases} that are due", leases / result["seconds"], "leases/s"),
     ]
 
 
-async def _beside(on: Stage, count: int) -> list[Figure]:
+async def _beside(on: BenchStack, count: int) -> list[Figure]:
     """Issues in a host at rest, and in the same host while it sweeps."""
     rest, busy = list[float](), list[float]()
     for _ in range(_ROUNDS):
@@ -72,7 +72,7 @@ async def _beside(on: Stage, count: int) -> list[Figure]:
     ]
 
 
-async def _fresh(on: Stage) -> None:
+async def _fresh(on: BenchStack) -> None:
     """A worker with the whole of Azure's limits before it: 200 writes and 200 deletions at once in a subscription, then ten a
     second (https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling). What is
     measured is what the sweep takes of the processor, and not what those limits leave.
@@ -82,7 +82,7 @@ async def _fresh(on: Stage) -> None:
     await on.issue(_OTHER)
 
 
-async def _issued(on: Stage, during: asyncio.Task[Any]) -> Sequence[float]:
+async def _issued(on: BenchStack, during: asyncio.Task[Any]) -> Sequence[float]:
     """Milliseconds of each issue that was begun while the task ran."""
     taken: list[float] = []
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
+from tests.bench.bench_stack import BenchStack, Scale, bench_stack
 from tests.bench.figures import Figure, Target
-from tests.bench.stage import Scale, Stage, stage
 
 TITLE = "Cold start (medians)"
 _ROLE = "cold"
@@ -14,7 +14,7 @@ _ROLE = "cold"
 
 async def measure(scale: Scale) -> list[Figure]:
     """Starts fresh workers over the same storage and cloud."""
-    async with stage() as on:
+    async with bench_stack() as on:
         await on.make_role(_ROLE, 1, 0)
         await on.issue(_ROLE)  # compiles what is not compiled yet
         started = [await _started(on) for _ in range(scale.starts)]
@@ -28,7 +28,7 @@ async def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-async def _started(on: Stage) -> tuple[float, float, float]:
+async def _started(on: BenchStack) -> tuple[float, float, float]:
     """Seconds to index, of the first issue, of the second."""
     host = on.stack.hosts[0]
     await host.stop()

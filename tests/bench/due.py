@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 from tests.by_hand import make_due
 
 TITLE = "Scale: many leases due at once, Graph limited to 3,000 writes in 150 s (no replication delays)"
@@ -44,7 +44,7 @@ class _Issues:
     taken: list[float] = field(default_factory=list)
     failed: int = 0
 
-    async def make(self, on: Stage) -> None:
+    async def make(self, on: BenchStack) -> None:
         """One more, which nobody gives back: it ends long after the measurement."""
         began = time.perf_counter()
         try:
@@ -57,7 +57,7 @@ class _Issues:
 
 async def measure(scale: Scale) -> list[Figure]:
     """Issues, makes all due, limits Graph, and drains."""
-    async with stage() as on:
+    async with bench_stack() as on:
         for name in (_ROLE, _OTHER):
             await on.make_role(name, 1, 0)
         await on.visitor.control("PUT", "limits", {"arm": {"assignments_per_subscription": 2 * scale.due_at_once}})
@@ -78,13 +78,13 @@ async def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-async def _limit(on: Stage) -> None:
+async def _limit(on: BenchStack) -> None:
     """Graph's published rate of writes, from a full bucket on; its resource units as published."""
     limits = {"throttling": True, "writes": _BUCKET, "writes_seconds": _BUCKET / _RATE}
     await on.visitor.control("PUT", "limits", {"graph": limits})
 
 
-async def _drain(on: Stage, meanwhile: _Issues) -> float:
+async def _drain(on: BenchStack, meanwhile: _Issues) -> float:
     """Seconds until the last of them has ended: swept as often as a sweep returns, with an issue now and then."""
     began = time.perf_counter()
     issuing = asyncio.create_task(_issue_now_and_then(on, meanwhile))
@@ -101,13 +101,13 @@ async def _drain(on: Stage, meanwhile: _Issues) -> float:
         await asyncio.gather(issuing, return_exceptions=True)
 
 
-async def _issue_now_and_then(on: Stage, issues: _Issues) -> None:
+async def _issue_now_and_then(on: BenchStack, issues: _Issues) -> None:
     while True:
         await issues.make(on)
         await asyncio.sleep(_ISSUE_EVERY)
 
 
-async def _left(on: Stage) -> int:
+async def _left(on: BenchStack) -> int:
     count, cursor = 0, ""
     while True:
         page = await on.admin.must("GET", f"leases?role={_ROLE}&limit=1000{cursor}")

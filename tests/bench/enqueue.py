@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.figures import Figure
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 
 TITLE = "Fan-out (every call to Azure takes a second longer)"
 _ROLE = "fan-out"
@@ -29,7 +29,7 @@ async def measure(scale: Scale) -> list[Figure]:
 
 
 async def _drained(hosts: int, due: int) -> Figure:
-    async with stage(hosts=hosts, sweep_schedule=_EVERY_FIVE_SECONDS) as on:
+    async with bench_stack(hosts=hosts, sweep_schedule=_EVERY_FIVE_SECONDS) as on:
         count = await _issue(on, due)
         slow = [{"service": service, "path": ".*", "times": None, "effect": {"delay": _DELAY}} for service in _SLOW]
         await on.visitor.control("POST", "faults", slow)
@@ -44,7 +44,7 @@ async def _drained(hosts: int, due: int) -> Figure:
     return Figure(f"{count} due at once, {hosts} host{'s' if hosts > 1 else ''}", most / seconds, "leases/s")
 
 
-async def _issue(on: Stage, due: int) -> int:
+async def _issue(on: BenchStack, due: int) -> int:
     await on.make_role(_ROLE, 1, 0)
 
     async def some() -> None:
@@ -55,7 +55,7 @@ async def _issue(on: Stage, due: int) -> int:
     return due // _AT_ONCE * _AT_ONCE
 
 
-async def _empty(on: Stage) -> None:
+async def _empty(on: BenchStack) -> None:
     """Waits until no lease is live."""
     began = time.perf_counter()
     while left := (await on.admin.must("GET", "leases?limit=1000"))["leases"]:
@@ -64,7 +64,7 @@ async def _empty(on: Stage) -> None:
         await asyncio.sleep(1)
 
 
-async def _ends(on: Stage) -> list[datetime]:
+async def _ends(on: BenchStack) -> list[datetime]:
     """When each lease ended, as the audit trail has it."""
     found: list[datetime] = []
     cursor = ""

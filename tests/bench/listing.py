@@ -10,10 +10,10 @@ from shared.cloud.storage.tables import Table
 from shared.core.lease import Cause
 from shared.core.names import LeaseId, RoleName
 from shared.wiring.root import Composition
+from tests.bench.bench_stack import BenchStack, Scale, bench_stack
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
-from tests.bench.stage import Scale, Stage, stage
 
 TITLE = "A caller's listing, with one live lease, and status, beside leases that have ended (CPU time)"
 _ROLE = "listing"
@@ -28,7 +28,7 @@ _SLOWEST = 300.0
 
 async def measure(scale: Scale) -> list[Figure]:
     """Puts the ended leases there, lets callers come to the function host, and then calls the functions in a process alone."""
-    async with stage() as on:
+    async with bench_stack() as on:
         await on.make_role(_ROLE, 1, 0)
         await on.issue(_ROLE)
         await _fill(on, scale.ended)
@@ -44,7 +44,7 @@ async def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-async def _alone(on: Stage, scale: Scale, function: str) -> list[float]:
+async def _alone(on: BenchStack, scale: Scale, function: str) -> list[float]:
     token = on.admin.token if function == "status" else on.web.token
     taken: list[float] = await told_by(on, "reads", function, str(scale.issues), seconds=_SLOWEST, token=token)
     return taken
@@ -56,7 +56,7 @@ def _figures(name: str, taken: Sequence[float]) -> Iterator[Figure]:
     yield Figure(f"{name}: CPU, p99", percentile(taken, 0.99), "ms")
 
 
-async def _fill(on: Stage, count: int) -> None:
+async def _fill(on: BenchStack, count: int) -> None:
     composition = Composition(on.stack.environment())
     async with composition.storage.tables:
         ports = composition.ports
@@ -69,7 +69,7 @@ async def _fill(on: Stage, count: int) -> None:
         await put_there(Table(composition.storage.tables, "leases"), over)
 
 
-async def _round(on: Stage) -> float:
+async def _round(on: BenchStack) -> float:
     """Megabytes of the worker's process when all callers have come."""
 
     async def come(number: int) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from tests.bench.bench_stack import BenchStack, Scale, bench_stack
 from tests.bench.figures import Figure, Target
-from tests.bench.stage import Scale, Stage, stage
 
 TITLE = "Memory of a worker (resident, with the local function host)"
 _ROLE = "memory"
@@ -15,7 +15,7 @@ _AT_ONCE = 5
 
 async def measure(scale: Scale) -> list[Figure]:
     """Rounds of a hundred leases, some at a time, each issued and revoked."""
-    async with stage() as on:
+    async with bench_stack() as on:
         held = [await on.resident()]
         await on.make_role(_ROLE, 1, 0)
         for _ in range(scale.memory_rounds):
@@ -31,7 +31,7 @@ async def measure(scale: Scale) -> list[Figure]:
     return [*figures, Figure("growth over the second half", growth, "%", Target("<", 5))]
 
 
-async def _round(on: Stage) -> None:
+async def _round(on: BenchStack) -> None:
     async def lease_after_lease() -> None:
         for _ in range(_ROUND // _AT_ONCE):
             await on.revoke(await on.issue(_ROLE))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tests.bench.bench_stack import Scale, bench_stack
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
 from tests.bench.product import Sample
-from tests.bench.stage import Scale, stage
 
 TITLE = "Added by Leasehold to a request (R=1, G=0): wall time with no request to the outside under way, and CPU time"
 _ROLE = "own-cost"
@@ -18,7 +18,7 @@ _WALL = {0.5: 25.0, 0.99: 50.0}
 
 async def measure(scale: Scale) -> list[Figure]:
     """Calls the functions in a process of their own, while the function host rests."""
-    async with stage() as on:
+    async with bench_stack() as on:
         await on.make_role(_ROLE, 1, 0)
         await on.stack.hosts[0].stop()
         samples: dict[str, list[Sample]] = await told_by(on, "product", _ROLE, str(scale.issues), seconds=_SLOWEST)

@@ -8,10 +8,10 @@ import sys
 from typing import Any
 
 from local.host.process import ROOT
-from tests.bench.stage import NotMeasuredError, Stage
+from tests.bench.bench_stack import BenchStack, NotMeasuredError
 
 
-async def told_by(on: Stage, module: str, *arguments: str, seconds: float, token: str = "") -> Any:
+async def told_by(on: BenchStack, module: str, *arguments: str, seconds: float, token: str = "") -> Any:
     """The JSON document that ``python -m tests.bench.<module>`` prints, in a function host's environment and with the token
     of the leases' holder, or another, as ``BENCH_TOKEN``. Raises ``NotMeasuredError`` when it fails, ``TimeoutError``.
     """
@@ -24,11 +24,11 @@ async def told_by(on: Stage, module: str, *arguments: str, seconds: float, token
     )
     try:
         async with asyncio.timeout(seconds):
-            told, complaints = await process.communicate()
+            result, complaints = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode != 0:
         raise NotMeasuredError(complaints.decode(errors="replace"))
-    return json.loads(told)
+    return json.loads(result)

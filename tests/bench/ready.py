@@ -23,8 +23,8 @@ from local.stack import Stack
 from shared.cloud.entra.probe import TokenProbe
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
+from tests.bench.bench_stack import Scale
 from tests.bench.figures import Figure, Target, percentile
-from tests.bench.stage import Scale
 from tests.fakes.clock import FakeClock
 
 TITLE = "Ready: two rounds of ten sign-ins (profile typical)"

@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import Any
 
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.figures import Figure, Target, percentile
 from tests.bench.processes import told_by
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 
 TITLE = "Revocation of a role with many live leases (R=1, G=0; no replication delays)"
 _ROLE, _OTHER = "revoked", "beside"
@@ -23,7 +23,7 @@ _LOOK_FOR = 60.0
 
 async def measure(scale: Scale) -> list[Figure]:
     """Issues them all, then revokes the role while a caller issues one lease after the other from another one."""
-    async with stage() as on:
+    async with bench_stack() as on:
         for name in (_ROLE, _OTHER):
             await on.make_role(name, 1, 0)
         await on.visitor.control("PUT", "limits", {"arm": {"assignments_per_subscription": 2 * scale.revoked}})
@@ -52,7 +52,7 @@ def _told(answer: dict[str, Any]) -> float:
     return float(answer["revoking"] or 0)
 
 
-async def _issued(on: Stage) -> list[float]:
+async def _issued(on: BenchStack) -> list[float]:
     """Milliseconds of each issue, one after the other."""
     taken: list[float] = []
     for _ in range(_SAMPLES):
@@ -62,7 +62,7 @@ async def _issued(on: Stage) -> list[float]:
     return taken
 
 
-async def _first_gone(on: Stage) -> float:
+async def _first_gone(on: BenchStack) -> float:
     """POSIX seconds when the local Azure first removed an assignment."""
     give_up = time.perf_counter() + _LOOK_FOR
     while time.perf_counter() < give_up:

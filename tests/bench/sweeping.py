@@ -11,10 +11,10 @@ from shared.broker.ports import Ports
 from shared.cloud.storage.tables import Table
 from shared.core.names import LeaseId, RoleName
 from shared.wiring.root import Composition
+from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
 from tests.bench.crowd import active_lease, put_there
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
-from tests.bench.stage import NotMeasuredError, Scale, Stage, stage
 from tests.by_hand import make_due
 
 TITLE = "Sweep (no replication delays)"
@@ -27,7 +27,7 @@ _FASTEST = 10.0
 
 async def measure(scale: Scale) -> list[Figure]:
     """Ends leases through the API; counts what goes over the wire of a sweep in this process."""
-    async with stage(spare_accounts=1) as on:
+    async with bench_stack(spare_accounts=1) as on:
         figures = await _ended(on, scale.due)
         composition = _parts(on)
         async with composition.storage.tables:
@@ -37,7 +37,7 @@ async def measure(scale: Scale) -> list[Figure]:
     return figures + many.figures(scale.alive, like=few)
 
 
-async def _ended(on: Stage, count: int) -> list[Figure]:
+async def _ended(on: BenchStack, count: int) -> list[Figure]:
     await on.make_role(_ROLE, 1, 0)
     wanted = await on.issue_many(_ROLE, count)
     due = await make_due(on.stack, _ROLE)
@@ -49,7 +49,7 @@ async def _ended(on: Stage, count: int) -> list[Figure]:
     return [Figure(f"leases ended, of {wanted} that are due", wanted / seconds, "leases/s", Target(">=", _FASTEST))]
 
 
-def _parts(on: Stage) -> Composition:
+def _parts(on: BenchStack) -> Composition:
     """The broker in this process, over a storage account of its own."""
     storage = on.stack.storage
     return Composition(on.stack.environment() | {"AzureWebJobsStorage": storage.connect("spare0")})

@@ -171,8 +171,8 @@ async def test_who_comes_second_asks_again_ever_later_and_for_half_a_minute(monk
 async def test_what_an_admission_costs() -> None:
     """A role without ``max_leases`` pays nothing; with it: a read, the count, a write. A worker's own asks do not compete."""
     calls = {}
-    for name, kept in {"free": role(), "capped": role(max_leases=100)}.items():
-        scene = world(kept)
+    for name, wanted in {"free": role(), "capped": role(max_leases=100)}.items():
+        scene = world(wanted)
         await issued(scene)
         calls[name] = scene.calls.names()
     extra = [call for call in calls["capped"] if call not in calls["free"]]

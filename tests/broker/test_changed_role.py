@@ -150,8 +150,8 @@ async def test_a_lease_from_before_is_renewed_and_repeated_as_before_and_audited
     scene.roles.keep(role(CHANGED["scope"]))
     await renew(scene.ports, request(), stored(scene).id, None)
     await once(scene)
-    told = {event.operation: event.reason for event in scene.audit.events if event.operation in {"renew", "reissue"}}
-    assert dict.fromkeys(("renew", "reissue"), "the lease does not tell what its role granted") == told
+    result = {event.operation: event.reason for event in scene.audit.events if event.operation in {"renew", "reissue"}}
+    assert dict.fromkeys(("renew", "reissue"), "the lease does not tell what its role granted") == result
 
 
 async def test_of_a_lease_that_tells_what_its_role_granted_nothing_is_audited_beside() -> None:

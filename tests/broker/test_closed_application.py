@@ -151,8 +151,8 @@ async def test_an_application_that_is_open_again_is_leased_again(what: str, by: 
     await (reconcile(scene.ports, "r") if by == "reconciliation" else put(scene))
     assert {} == await outdated(scene)
     await issued(scene)
-    told = [each.reason for each in scene.audit.events if each.operation == "read_application"]
-    assert (2 if by == "reconciliation" else 1) == len(told)
+    result = [each.reason for each in scene.audit.events if each.operation == "read_application"]
+    assert (2 if by == "reconciliation" else 1) == len(result)
 
 
 async def test_the_first_issue_that_is_refused_makes_the_status_tell() -> None:
@@ -178,9 +178,9 @@ async def test_a_refusal_that_is_not_the_applications_leaves_the_role_as_it_was(
     await issued(scene)
 
 
-@pytest.mark.parametrize(("caller", "told"), [(ADMINISTRATOR, ["application_object_id"]), (ALICE, [])])
+@pytest.mark.parametrize(("caller", "result"), [(ADMINISTRATOR, ["application_object_id"]), (ALICE, [])])
 async def test_the_first_issue_on_an_application_that_came_to_carry_the_mark_tells_administrators_why(
-    caller: Any, told: list[str]
+    caller: Any, result: list[str]
 ) -> None:
     """Everybody finds it in the audit record, and the status names the role from then on."""
     scene = world()
@@ -188,7 +188,7 @@ async def test_the_first_issue_on_an_application_that_came_to_carry_the_mark_tel
     mark(scene)
     with pytest.raises(RoleOutdated) as caught:
         await issued(scene, request(caller))
-    assert (told, True) == (
+    assert (result, True) == (
         [fault.path for fault in caught.value.faults],
         caught.value.audit_reason.startswith("application_object_id: the application was made for a lease"),
     )
@@ -196,9 +196,9 @@ async def test_the_first_issue_on_an_application_that_came_to_carry_the_mark_tel
     assert {WEB: ()} == (await status(scene.ports, request(WATCHER))).outdated
 
 
-@pytest.mark.parametrize(("caller", "told"), [(ADMINISTRATOR, ["application_object_id"]), (ALICE, [])])
+@pytest.mark.parametrize(("caller", "result"), [(ADMINISTRATOR, ["application_object_id"]), (ALICE, [])])
 async def test_a_repeat_on_an_application_that_came_to_carry_the_mark_tells_administrators_why(
-    caller: Any, told: list[str]
+    caller: Any, result: list[str]
 ) -> None:
     """The lease keeps what it has, and the status names the role from then on."""
     scene = world()
@@ -207,7 +207,7 @@ async def test_a_repeat_on_an_application_that_came_to_carry_the_mark_tells_admi
     mark(scene)
     with pytest.raises(RoleOutdated) as caught:
         await issue_once(scene.ports, request(caller), IssueRequest(WEB), "k")
-    assert told == [fault.path for fault in caught.value.faults]
+    assert result == [fault.path for fault in caught.value.faults]
     assert {WEB: ["application_object_id"]} == await outdated(scene)
 
 
@@ -218,8 +218,8 @@ async def test_an_application_is_looked_at_once_however_many_roles_name_it() -> 
     await reconcile(scene.ports, "r")
     assert 1 == len(scene.calls.named("applications.is_denied"))
     assert {OTHER: ["application_object_id"], WEB: ["application_object_id"]} == await outdated(scene)
-    (kept,) = [each.target for each in await list_roles(scene.ports) if each.name == OTHER]
-    assert secret_target(ready="token", closed="denied", owned=False) == kept
+    (stored,) = [each.target for each in await list_roles(scene.ports) if each.name == OTHER]
+    assert secret_target(ready="token", closed="denied", owned=False) == stored
 
 
 UNKNOWN = {

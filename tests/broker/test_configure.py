@@ -125,8 +125,8 @@ async def test_a_role_with_live_leases_stays_unless_they_go_as_well() -> None:
         await delete_role(scene.ports, ADMIN, WEB, revoking=False)
     assert "role_has_leases" == caught.value.stable_code
     assert Revoking(3, scene.clock.now()) == await delete_role(scene.ports, ADMIN, WEB, revoking=True)
-    told = [(event.operation, event.outcome, event.role, event.caller) for event in scene.audit.events[-2:]]
-    assert [(name, Outcome.DONE, WEB, ADMINISTRATOR) for name in ("revoke_role", "delete_role")] == told
+    result = [(event.operation, event.outcome, event.role, event.caller) for event in scene.audit.events[-2:]]
+    assert [(name, Outcome.DONE, WEB, ADMINISTRATOR) for name in ("revoke_role", "delete_role")] == result
     await swept(scene, after=300)
     assert [] == scene.leftovers()
 

@@ -228,9 +228,9 @@ async def test_a_sweep_that_is_asked_for_works_at_once_and_leaves_the_rest() -> 
     scene = world(role(ttl=60), latency=1.0, timing=Timing(asked_sweep=10))
     await asyncio.gather(*(issued(scene) for _ in range(MANY)))
     scene.clock.jump(61)
-    told = await sweep(scene.ports, "asked")
-    assert (MANY, True) == (told.ended + told.remaining, 0 < told.remaining < MANY)
-    assert told.remaining == sum(len(batch.leases) for batch in scene.revocations.messages())
+    result = await sweep(scene.ports, "asked")
+    assert (MANY, True) == (result.ended + result.remaining, 0 < result.remaining < MANY)
+    assert result.remaining == sum(len(batch.leases) for batch in scene.revocations.messages())
     await deliver(scene)
     assert ({State.ENDED: MANY}, []) == (states(scene), scene.leftovers())
 

@@ -53,12 +53,12 @@ async def test_what_may_be_left_behind_is_audited(scene: World) -> None:
     events = [event for event in scene.audit.events if event.operation == "force_revoke"]
     footprint = stored(scene).footprint
     assert isinstance(footprint, ServicePrincipalFootprint)
-    told = " ".join(event.reason for event in events)
+    result = " ".join(event.reason for event in events)
     assert {ADMINISTRATOR} == {event.caller for event in events}
     assert {"azure_scope_locked"} == {event.code for event in events}
-    assert all(f"{each.name} at {each.scope}" in told for each in footprint.assignments)
-    assert all(str(name) in told for name in (footprint.unique_name, footprint.application_id, footprint.principal_id))
-    assert all(thing.owner in told for thing in scene.leftovers())
+    assert all(f"{each.name} at {each.scope}" in result for each in footprint.assignments)
+    assert all(str(name) in result for name in (footprint.unique_name, footprint.application_id, footprint.principal_id))
+    assert all(thing.owner in result for thing in scene.leftovers())
 
 
 async def test_it_is_tried_once_more_before_it_is_let_go(scene: World) -> None:

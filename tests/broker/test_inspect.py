@@ -229,8 +229,8 @@ async def test_why_a_caller_may_not_issue_is_for_the_audit_trail(scene: World, n
     scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
     assert None is await role_if_issuable(scene.ports, request(), RoleName(name))
     event = scene.audit.events[-1]
-    told = (event.operation, event.outcome, event.code, event.role, event.reason, event.caller)
-    assert ("whoami", Outcome.REFUSED, "forbidden", name, reason, ALICE) == told
+    result = (event.operation, event.outcome, event.code, event.role, event.reason, event.caller)
+    assert ("whoami", Outcome.REFUSED, "forbidden", name, reason, ALICE) == result
 
 
 async def test_a_role_that_one_may_issue_from_leaves_no_event(scene: World) -> None:

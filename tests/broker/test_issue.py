@@ -118,7 +118,7 @@ async def test_the_lease_stands_with_its_whole_footprint_before_anything_is_made
 async def test_the_secret_ends_soon_after_the_lease_at_its_longest(scene: World) -> None:
     """Ten minutes for minting and for clocks that differ."""
     await issued(scene)
-    (end,) = [kept.end for app in scene.cloud.applications.values() for kept in app.secrets.values()]
+    (end,) = [stored.end for app in scene.cloud.applications.values() for stored in app.secrets.values()]
     assert START + timedelta(hours=4, minutes=10) == end
 
 
@@ -126,7 +126,7 @@ async def test_the_secret_of_a_lease_that_is_not_renewable_ends_with_its_ttl() -
     """Not with the longest that the role knows."""
     scene = world(role(renewable=False))
     given = await issued(scene, ttl=120)
-    (end,) = [kept.end for app in scene.cloud.applications.values() for kept in app.secrets.values()]
+    (end,) = [stored.end for app in scene.cloud.applications.values() for stored in app.secrets.values()]
     assert (START + timedelta(seconds=720), given.lease.expires_at) == (end, given.lease.max_expires_at)
 
 
@@ -142,13 +142,13 @@ async def test_a_ttl_beyond_the_roles_bounds_is_refused(scene: World, ttl: int) 
 async def test_a_role_that_is_not_there_and_one_that_is_forbidden_read_alike(scene: World) -> None:
     """Only the audit trail tells them apart."""
     scene.roles.keep(role(bounds=Bounds(frozenset({BOB.object_id}))))
-    told = []
+    result = []
     for name in ("web", "nothing"):
         with pytest.raises(Forbidden) as caught:
             await issued(scene, role=RoleName(name))
-        told.append((caught.value.stable_code, caught.value.detail, caught.value.audit_reason))
-    assert told[0][:2] == told[1][:2]
-    assert ["not matched: bound_service_principal_ids", "no such role"] == [reason for _, _, reason in told]
+        result.append((caught.value.stable_code, caught.value.detail, caught.value.audit_reason))
+    assert result[0][:2] == result[1][:2]
+    assert ["not matched: bound_service_principal_ids", "no such role"] == [reason for _, _, reason in result]
 
 
 async def test_an_admin_is_told_that_there_is_no_such_role(scene: World) -> None:

@@ -245,8 +245,8 @@ async def test_a_roles_revocation_ends_them(make: Make) -> None:
     scene = world(role())
     lease = await make(scene)
     scene.clock.jump(300)
-    told = await revoke_role(scene.ports, ADMIN, WEB)
-    assert (lease.holder is not None) == (told.count == 1)
+    result = await revoke_role(scene.ports, ADMIN, WEB)
+    assert (lease.holder is not None) == (result.count == 1)
     assert State.ENDING is (await read_lease(scene.ports, ADMIN, lease.id)).state
     for ask in (
         pooling.claim(scene.ports, request(), WEB),
@@ -292,8 +292,8 @@ async def test_status_counts_each_state() -> None:
     await in_a_pool(scene)
     await in_a_pool(scene)
     await _prepared(scene)
-    told = await status(scene.ports, ADMIN)
-    assert {State.POOLED: 2, State.PREPARED: 1} == dict(told.by_state)
+    result = await status(scene.ports, ADMIN)
+    assert {State.POOLED: 2, State.PREPARED: 1} == dict(result.by_state)
     assert 1 == (await scene.run_history.last_count()).live(WEB)  # type: ignore[union-attr]  # it was counted just now
 
 

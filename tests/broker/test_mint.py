@@ -24,8 +24,8 @@ async def test_the_credential_is_added_beside_what_is_still_prepared(scene: Worl
     await issued(scene)
     (secret,), (principal,) = (scene.calls.named(f"directory.{name}") for name in ("add_secret", "create_principal"))
     assert secret.began == principal.began
-    kept = scene.ports.kinds.write_footprint(stored(scene).footprint)
-    assert all(kept[name] for name in ("application_id", "app_id", "principal_id", "secret_id"))
+    held = scene.ports.kinds.write_footprint(stored(scene).footprint)
+    assert all(held[name] for name in ("application_id", "app_id", "principal_id", "secret_id"))
 
 
 @pytest.mark.parametrize("name", ["directory.add_secret", "directory.create_principal", "authorization.assign"])

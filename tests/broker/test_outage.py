@@ -47,16 +47,16 @@ async def test_what_asks_another_service_is_ended_all_the_same() -> None:
 
 def test_only_the_first_answer_after_an_outage_is_a_recovery() -> None:
     """Each service by itself."""
-    told: list[int] = []
-    outages = Outages(lambda: told.append(1))
+    result: list[int] = []
+    outages = Outages(lambda: result.append(1))
     outages.note(Service.GRAPH, answered=True)
-    assert [] == told
+    assert [] == result
     outages.note(Service.GRAPH, answered=False)
     outages.note(Service.RESOURCE_MANAGER, answered=True)
-    assert [] == told
+    assert [] == result
     outages.note(Service.GRAPH, answered=True)
     outages.note(Service.GRAPH, answered=True)
-    assert [1] == told
+    assert [1] == result
 
 
 async def failed(made: World, error: Upstream, times: int) -> None:
@@ -330,11 +330,11 @@ async def test_no_sweep_tries_what_is_not_due_while_azure_answers() -> None:
 
 async def test_a_service_that_comes_back_while_a_revocation_is_put_off_is_told_of_again() -> None:
     """Whoever took up what waits did not see this lease yet."""
-    made, told, swaps = world(role()), list[int](), 0
+    made, result, swaps = world(role()), list[int](), 0
     await issued(made)
     made.clock.jump(300)
     outages = made.ports.outages
-    outages.recovered = lambda: told.append(swaps)
+    outages.recovered = lambda: result.append(swaps)
     outages.note(Service.GRAPH, answered=False)
 
     def comes_back(call: Call) -> None:
@@ -345,7 +345,7 @@ async def test_a_service_that_comes_back_while_a_revocation_is_put_off_is_told_o
 
     made.calls.watch = comes_back
     assert State.ENDING is (await revoke(made.ports, request(), stored(made).id)).state
-    assert [2, 2] == told
+    assert [2, 2] == result
 
 
 async def test_what_comes_back_while_others_are_taken_up_is_taken_up_after_them() -> None:

@@ -36,9 +36,9 @@ async def test_nothing_is_issued_from_a_role_that_breaks_a_rule_of_today() -> No
     made = scene()
     with pytest.raises(RoleOutdated) as caught:
         await issued(made, role=OLD)
-    with pytest.raises(RoleOutdated) as told:
+    with pytest.raises(RoleOutdated) as result:
         await issued(made, ADMIN, role=OLD)
-    assert (("role_outdated", ()), FAULTS) == ((caught.value.stable_code, caught.value.faults), told.value.faults)
+    assert (("role_outdated", ()), FAULTS) == ((caught.value.stable_code, caught.value.faults), result.value.faults)
     assert ("surprise: is not a known field", 0) == (caught.value.audit_reason, len(made.leases.rows))
     assert {"roles.get", "generations.get"} == set(made.calls.names())
 
@@ -60,12 +60,12 @@ async def test_one_bad_role_leaves_the_others_alone() -> None:
     assert () == (await reconcile(made.ports, "r")).findings
 
 
-@pytest.mark.parametrize(("caller", "told"), [(ADMINISTRATOR, FAULTS), (WATCHER, ())])
-async def test_status_names_the_outdated_roles(caller: Any, told: Any) -> None:
+@pytest.mark.parametrize(("caller", "result"), [(ADMINISTRATOR, FAULTS), (WATCHER, ())])
+async def test_status_names_the_outdated_roles(caller: Any, result: Any) -> None:
     """An administrator reads what is wrong with each; those that cannot be read stand apart."""
     found = await status(scene().ports, request(caller))
-    assert ([OLD], told) == ([*found.outdated], found.outdated[OLD])
-    assert ([BROKEN], bool(told)) == ([*found.unreadable_roles], bool(found.unreadable_roles[BROKEN]))
+    assert ([OLD], result) == ([*found.outdated], found.outdated[OLD])
+    assert ([BROKEN], bool(result)) == ([*found.unreadable_roles], bool(found.unreadable_roles[BROKEN]))
 
 
 async def test_live_leases_of_an_outdated_role_go_on() -> None:

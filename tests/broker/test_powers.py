@@ -191,11 +191,11 @@ async def test_a_definition_that_was_made_again_is_leased_when_the_role_is_writt
     """And not before, be it under the very same id: whoever writes custom roles does not choose what is leased."""
     scene = world()
     await put(scene)
-    kept, scene.cloud.definitions["Reader"] = scene.cloud.definitions["Reader"], ()
+    stored, scene.cloud.definitions["Reader"] = scene.cloud.definitions["Reader"], ()
     await reconcile(scene.ports, "r")
     await reconcile(scene.ports, "r")
     assert 1 == len([each for each in scene.audit.events if each.operation == "read_definitions"])
-    scene.cloud.definitions["Reader"] = kept
+    scene.cloud.definitions["Reader"] = stored
     await reconcile(scene.ports, "r")
     with pytest.raises(RoleOutdated):
         await issued(scene)
@@ -204,8 +204,8 @@ async def test_a_definition_that_was_made_again_is_leased_when_the_role_is_writt
     await issued(scene)
     await reconcile(scene.ports, "r")
     await issued(scene)
-    told = [each.reason for each in scene.audit.events if each.operation == "read_definitions"]
-    assert [f"{DEFINITION} is gone"] == told
+    result = [each.reason for each in scene.audit.events if each.operation == "read_definitions"]
+    assert [f"{DEFINITION} is gone"] == result
 
 
 async def test_the_audit_trail_tells_of_the_definitions_that_have_changed_and_of_no_other() -> None:
@@ -245,8 +245,8 @@ async def test_a_scope_out_of_sight_hides_no_other_role(answer: str) -> None:
     for names in (("a", "b"), ("b", "a")):
         scene = world()
         for name, scope in zip(names, SCOPES, strict=False):
-            kept = AzureRole(scope, "Reader", definition_id=DEFINITION, powers=READS)
-            scene.roles.keep(role(ServicePrincipalTarget(azure_roles=(kept,)), name=RoleName(name)))
+            stored = AzureRole(scope, "Reader", definition_id=DEFINITION, powers=READS)
+            scene.roles.keep(role(ServicePrincipalTarget(azure_roles=(stored,)), name=RoleName(name)))
         allow(scene, "*")
         scene.calls.fail("inventory.definition", OUT_OF_SIGHT[answer][0])
         done = await reconcile(scene.ports, "r")
@@ -316,25 +316,25 @@ async def test_a_harmless_role_from_before_a_rule_is_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "told"),
+    ("trouble", "result"),
     [(Refused("x", status=403), Refused), (Unavailable("x", status=503), Unavailable), (Absent("x", status=404), RoleOutdated)],
     ids=["refused", "trouble that passes", "at no scope"],
 )
 async def test_nothing_is_issued_from_a_role_from_before_a_rule_that_cannot_be_looked_at(
-    trouble: Upstream, told: type[LeaseholdError]
+    trouble: Upstream, result: type[LeaseholdError]
 ) -> None:
     """It may break the rule."""
     scene = world(role(never_read(SCOPES[0])))
     scene.calls.fail("inventory.definition", trouble, times=1000)
-    with pytest.raises(told):
+    with pytest.raises(result):
         await issued(scene)
     assert [] == scene.leftovers()
 
 
 async def test_a_role_reaches_what_is_protected_once_a_management_group_holds_it() -> None:
     """The hourly reconciliation looks again, both ways; what cannot be read changes nothing."""
-    kept = ServicePrincipalTarget((AzureRole(MANAGEMENT_GROUP, "Reader", definition_id=DEFINITION, powers=READS),))
-    scene = world(role(kept), protected=Protected(scopes=(SCOPES[1],)))
+    stored = ServicePrincipalTarget((AzureRole(MANAGEMENT_GROUP, "Reader", definition_id=DEFINITION, powers=READS),))
+    scene = world(role(stored), protected=Protected(scopes=(SCOPES[1],)))
     await reconcile(scene.ports, "r")
     await issued(scene)
     scene.cloud.below = {MANAGEMENT_GROUP.key: {SUBSCRIPTION.key}}
@@ -355,8 +355,8 @@ async def test_a_role_reaches_what_is_protected_once_a_management_group_holds_it
 
 async def test_a_place_that_cannot_be_read_is_named_once() -> None:
     """A management group of which neither the assignments nor what it holds can be read."""
-    kept = ServicePrincipalTarget((AzureRole(MANAGEMENT_GROUP, "Reader", definition_id=DEFINITION, powers=READS),))
-    scene = world(role(kept), protected=Protected(scopes=(SCOPES[1],)))
+    stored = ServicePrincipalTarget((AzureRole(MANAGEMENT_GROUP, "Reader", definition_id=DEFINITION, powers=READS),))
+    scene = world(role(stored), protected=Protected(scopes=(SCOPES[1],)))
     for call in ("inventory.assignments_at", "inventory.descendants"):
         scene.calls.fail(call, OutOfReach("x", status=403))
 

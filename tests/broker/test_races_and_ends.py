@@ -101,7 +101,7 @@ async def test_a_lease_pruned_between_a_repeats_two_reads_leaves_its_key_free(*,
     second = await issue_once(made.ports, request(), IssueRequest(WEB), "k")
     assert first.lease.id != second.lease.id
     assert [second.lease.id] == [lease.id for lease in made.leases.rows.values()]
-    assert [second.lease.id] == [kept.lease_id for kept in made.leases.keys.values()]
+    assert [second.lease.id] == [stored.lease_id for stored in made.leases.keys.values()]
 
 
 @pytest.mark.parametrize(("late", "state"), [(-0.5, State.ENDING), (0.0, State.ENDED)])

@@ -169,7 +169,7 @@ async def test_a_dry_run_only_reads(target: Target) -> None:
     vanished = (await issued(made)).lease
     made.clock.jump(2 * HOUR)
     for application in made.cloud.applications.values():
-        for key_id in [key for key, kept in application.secrets.items() if kept.display_name == vanished.id]:
+        for key_id in [key for key, secret in application.secrets.items() if secret.display_name == vanished.id]:
             del application.secrets[key_id]
     before, rows = made.leftovers(), dict(made.leases.rows)
     made.calls.made.clear()

@@ -99,9 +99,9 @@ async def test_an_assignment_with_half_a_mark_stays(how: str) -> None:
     """Name, description and maker must all be the broker's own."""
     made = scene()
     name = guid(0x900) if how == "name" else ownership.assignment_name(LONG_AGO, 0)
-    said = "for the web" if how == "description" else ownership.assignment_description(LONG_AGO)
+    message = "for the web" if how == "description" else ownership.assignment_description(LONG_AGO)
     found = Assignment(SCOPES[0], name)
-    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, said))
+    made.cloud.assign(found, Granted(DEFINITION, guid(0x901), None, message))
     made.inventory.strange |= {found} if how == "maker" else set()
     assert () == (await reconciled(made, after=2 * HOUR)).findings
     assert [found] == list(made.cloud.assignments)

@@ -69,12 +69,12 @@ async def test_the_decision_is_made_anew(scene: World) -> None:
 @pytest.mark.parametrize("caller", [BOB, WATCHER])
 async def test_another_callers_lease_reads_like_none(scene: World, caller: object) -> None:
     """Whoever does not hold it cannot tell that it exists."""
-    told = []
+    result = []
     for lease_id in (stored(scene).id, LeaseId("web.00000000000000000000000000")):
         with pytest.raises(NotFound) as caught:
             await renew(scene.ports, replace(request(), caller=caller), lease_id, None)  # type: ignore[arg-type]  # a caller
-        told.append(caught.value.detail)
-    assert told[0] == told[1]
+        result.append(caught.value.detail)
+    assert result[0] == result[1]
 
 
 async def test_an_admin_may_renew_anybodys(scene: World) -> None:

@@ -88,9 +88,9 @@ async def test_the_fresh_secret_ends_soon_after_the_leases_last_possible_end(tar
     await once(scene)
     scene.clock.jump(600)
     answer = await once(scene)
-    kept = [each for app in scene.cloud.applications.values() for each in app.secrets.values()]
+    stored = [each for app in scene.cloud.applications.values() for each in app.secrets.values()]
     latest = answer.lease.max_expires_at
-    assert [True] == [latest < each.end <= latest + timedelta(minutes=10) for each in kept]
+    assert [True] == [latest < each.end <= latest + timedelta(minutes=10) for each in stored]
 
 
 async def test_the_fresh_secret_is_tried_out_where_the_role_says_so() -> None:

@@ -167,18 +167,18 @@ async def test_an_attempt_soon_after_another_is_told_so(
     scene: World, monkeypatch: pytest.MonkeyPatch, later: float, *, again: bool
 ) -> None:
     """What the former has deleted may still be on its way to Azure's replicas: for a minute."""
-    told: list[bool] = []
+    result: list[bool] = []
     undo = ServicePrincipalIssuer.undo
 
     async def noting(issuer: ServicePrincipalIssuer, footprint: ServicePrincipalFootprint, **more: Any) -> bool:
-        told.append(more["again"])
+        result.append(more["again"])
         return await undo(issuer, footprint, **more)
 
     monkeypatch.setattr(ServicePrincipalIssuer, "undo", noting)
     scene.calls.fail("directory.delete_application", Refused())
     await revoked(scene)
     await swept(scene, after=later)
-    assert [False, again] == told
+    assert [False, again] == result
     assert State.ENDED is stored(scene).state
 
 

@@ -85,8 +85,8 @@ async def test_it_is_in_force_before_anything_has_ended(scene: World) -> None:
     """They are told as ending, and cannot be renewed; the other role's stay as they are."""
     await revoked(scene)
     for lease in [*scene.leases.rows.values()]:
-        told = await read_lease(scene.ports, request(), lease.id)
-        assert (State.ACTIVE if lease.id.role == OTHER else State.ENDING) is told.state
+        result = await read_lease(scene.ports, request(), lease.id)
+        assert (State.ACTIVE if lease.id.role == OTHER else State.ENDING) is result.state
     listed = await list_leases(scene.ports, request(), LeaseQuery())
     assert [State.ACTIVE, *[State.ENDING] * 3] == sorted(each.state for each in listed.items)
     ending = await list_leases(scene.ports, request(), LeaseQuery(state=State.ENDING))
@@ -166,15 +166,15 @@ async def test_the_message_begins_at_once_and_leaves_the_rest_to_the_queue() -> 
         await issued(made)
     made.clock.jump(300)
     await revoked(made)
-    (said,) = made.revocations.recalls()
-    assert 40 == await recall(made.ports, "message", said)
+    (message,) = made.revocations.recalls()
+    assert 40 == await recall(made.ports, "message", message)
     assert 16 == sum(lease.state is State.ENDED for lease in made.leases.rows.values())
     assert [16, 8] == [len(batch.leases) for batch in made.revocations.messages()]
     for batch in made.revocations.messages():
         await end_due(made.ports, "message", batch)
     assert ({State.ENDED}, []) == (of(made, WEB), made.leftovers())
     assert {Cause.REVOKED} == {lease.cause for lease in made.leases.rows.values()}
-    assert 0 == await recall(made.ports, "message", said)
+    assert 0 == await recall(made.ports, "message", message)
     assert made.generations.rows[WEB].is_finished
 
 
@@ -185,15 +185,15 @@ async def recalling(count: int, **more: Any) -> tuple[World, int]:
         await issued(made)
     made.clock.jump(300)
     await revoked(made)
-    (said,) = made.revocations.recalls()
-    return made, await recall(made.ports, "message", said)
+    (message,) = made.revocations.recalls()
+    return made, await recall(made.ports, "message", message)
 
 
 async def test_what_a_recall_has_no_time_for_it_leaves_to_another_message() -> None:
     """Of the same role, under an id of its own; the first sixteen end here all the same."""
-    made, met = await recalling(40, timing=Timing(sweep=0.0))
+    made, found = await recalling(40, timing=Timing(sweep=0.0))
     first, second = made.revocations.recalls()
-    assert (16, WEB, True) == (met, second.role, first.id != second.id)
+    assert (16, WEB, True) == (found, second.role, first.id != second.id)
     assert [] == made.revocations.messages()
 
 
@@ -206,9 +206,9 @@ async def test_messages_of_a_recall_are_sent_a_little_apart() -> None:
 
 async def test_a_recall_queues_nothing_that_is_in_the_queue_already() -> None:
     """A message that comes again meets them, and leaves them where they are."""
-    made, met = await recalling(40)
-    (said,) = made.revocations.recalls()
-    assert (40, 24) == (met, await recall(made.ports, "message", said))
+    made, found = await recalling(40)
+    (message,) = made.revocations.recalls()
+    assert (40, 24) == (found, await recall(made.ports, "message", message))
     assert [16, 8] == [len(batch.leases) for batch in made.revocations.messages()]
 
 

@@ -58,7 +58,7 @@ def proof_takes(scene: World, seconds: float, then: Callable[[], Awaitable[objec
 
 def secrets_that_work(scene: World) -> list[str]:
     """The texts of all secrets in Azure."""
-    return [kept.text for each in scene.cloud.applications.values() for kept in each.secrets.values()]
+    return [stored.text for each in scene.cloud.applications.values() for stored in each.secrets.values()]
 
 
 async def test_both_secrets_live_until_the_new_one_is_proven(scene: World) -> None:

@@ -12,7 +12,7 @@ from shared.core.errors import Misconfigured, Refused, Throttled, Unavailable
 from shared.core.lease import Cause, State
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.crash.walk import Blow, strike
+from tests.crash.walk import FaultAt, strike
 from tests.fakes.calls import Call, Died
 from tests.fakes.world import World, request, role, world
 
@@ -142,7 +142,7 @@ async def test_records_are_forgotten_after_their_retention(scene: World) -> None
 def test_a_lease_whose_worker_died_is_undone_when_its_hold_has_lapsed() -> None:
     """Twenty seconds, no sooner: the worker may be at work."""
     scene = world(role(ttl=60))
-    strike(scene, issued, Blow(9, after=True), Died())
+    strike(scene, issued, FaultAt(9, after=True), Died())
     assert (State.PLANNED, True) == (stored(scene).state, bool(scene.leftovers()))
     assert Summary() == scene.run(lambda: swept(scene, after=19))
     scene.run(lambda: swept(scene, after=1))
@@ -152,7 +152,7 @@ def test_a_lease_whose_worker_died_is_undone_when_its_hold_has_lapsed() -> None:
 def test_a_lease_whose_worker_died_before_it_made_anything_has_ended_after_a_second_look() -> None:
     """Absence is believed only when whatever was under way must have become visible."""
     scene = world(role(ttl=60))
-    strike(scene, issued, Blow(4, after=False), Died())
+    strike(scene, issued, FaultAt(4, after=False), Died())
     first = scene.run(lambda: swept(scene, after=20))
     assert (Summary(remaining=1), State.ENDING) == (first, stored(scene).state)
     assert stored(scene).made_by < stored(scene).due_at

@@ -16,7 +16,7 @@ from tests.crash.operations import Operation, all_operations
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, live
 from tests.fakes.world import World, role, world
-from tests.support.operations import TARGETS, Deed
+from tests.support.operations import TARGETS, Action
 
 OPERATIONS = [pytest.param(operation, id=name) for name, operation in all_operations()]
 
@@ -36,7 +36,7 @@ def test_a_bug_at_any_call_comes_out(operation: Operation, record_property: Repo
         caplog.clear()
         world = operation.scenario.make()
         world.calls.fail_at(len(world.calls.made) + ordinal, UnforeseenError(), after=False)
-        if not _comes_out(world, operation.scenario.deed) and not _is_logged(caplog):
+        if not _comes_out(world, operation.scenario.action) and not _is_logged(caplog):
             quiet.append(ordinal)
     record_property("cases", len(calls))
     assert [] == quiet
@@ -46,13 +46,13 @@ def _answered(scenario: Scenario) -> list[int]:
     """The calls of the undisturbed deed, without those that fail anyhow."""
     world = scenario.make()
     before = len(world.calls.made)
-    world.run(lambda: live(world, scenario.deed))
+    world.run(lambda: live(world, scenario.action))
     return [call.ordinal - before for call in world.calls.made[before:] if not call.failed]
 
 
-def _comes_out(world: World, deed: Deed) -> bool:
+def _comes_out(world: World, action: Action) -> bool:
     try:
-        world.run(lambda: _done(world, deed))
+        world.run(lambda: _done(world, action))
     except UnforeseenError:
         return True
     except LeaseholdError:
@@ -60,8 +60,8 @@ def _comes_out(world: World, deed: Deed) -> bool:
     return False
 
 
-async def _done(world: World, deed: Deed) -> None:
-    await deed(world)
+async def _done(world: World, action: Action) -> None:
+    await action(world)
 
 
 def _is_logged(caplog: pytest.LogCaptureFixture) -> bool:
@@ -90,13 +90,13 @@ def test_a_bug_while_a_failure_is_cleaned_up_comes_out(
             made.calls.fail(call, first, times=50)
         return made
 
-    struck = Scenario(name, failing, scenario.deed)
+    struck = Scenario(name, failing, scenario.action)
     quiet = list[int]()
     for ordinal in _answered(struck):
         caplog.clear()
         world = failing()
         world.calls.fail_at(len(world.calls.made) + ordinal, UnforeseenError(), after=False)
-        if not _comes_out(world, scenario.deed) and not _is_logged(caplog):
+        if not _comes_out(world, scenario.action) and not _is_logged(caplog):
             quiet.append(ordinal)
     assert [] == quiet
 
@@ -124,7 +124,7 @@ async def _a_message(world: World) -> None:
     await end_due(world.ports, "message", Batch(world.ids.guid(), (lease.id,)))
 
 
-BESIDE: dict[str, Deed] = {
+BESIDE: dict[str, Action] = {
     "roles.admit": _issuing_with_a_bound,
     "inventory.definition": _issuing_by_a_definition_that_is_gone,
     "leases.list": _sweeping_in_an_outage,

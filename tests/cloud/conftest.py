@@ -8,10 +8,10 @@ import pytest
 
 from shared.cloud.entra.verifier import EntraVerifier
 from shared.cloud.graph.directory import Graph
+from tests.cloud.adapters import Adapters, connected
 from tests.cloud.graph_answers import ENDPOINT, graph_at
 from tests.cloud.key_server import KeyServer
 from tests.cloud.scripted import Bearer, Scripted
-from tests.cloud.stage import Stage, staged
 from tests.cloud.verifying import verifier_of
 from tests.fakes.clock import FakeClock
 from tests.local.conftest import Cloud, _running, cloud, groups
@@ -20,12 +20,12 @@ __all__ = ["_running", "cloud", "groups"]
 
 
 @pytest.fixture
-async def stage(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def adapters(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Adapters]:
     """As the broker's managed identity."""
     identity = cloud.identity("leasehold")
     monkeypatch.setenv("IDENTITY_ENDPOINT", identity["identity_endpoint"])
     monkeypatch.setenv("IDENTITY_HEADER", identity["identity_header"])
-    async with staged(cloud) as opened:
+    async with connected(cloud) as opened:
         yield opened
 
 

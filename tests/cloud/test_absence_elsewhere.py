@@ -29,7 +29,7 @@ from shared.core.message import Batch
 from shared.core.names import Scope
 from shared.kinds.calls import Authorization
 from tests.cloud.absence import OFTEN, is_no_absence
-from tests.cloud.stage import Stage
+from tests.cloud.adapters import Adapters
 from tests.cloud.test_inventory import census_of
 
 _ABOVE = Scope.parse("/providers/Microsoft.Management/managementGroups/above")
@@ -60,42 +60,42 @@ def _definition(made: Assignment) -> str:
 
 @pytest.mark.parametrize("answer", ARMS_NOES)
 @pytest.mark.parametrize("name", ARMS)
-async def test_resource_manager_that_does_not_answer_says_nothing(stage: Stage, name: str, answer: str) -> None:
+async def test_resource_manager_that_does_not_answer_says_nothing(adapters: Adapters, name: str, answer: str) -> None:
     """Whatever the status, if no code says what is absent."""
-    stage.trouble("arm", ARMS_NOES[answer], OFTEN)
-    await is_no_absence(lambda: ARMS[name](stage.arm, Assignment(stage.scope, STANDING)))
+    adapters.trouble("arm", ARMS_NOES[answer], OFTEN)
+    await is_no_absence(lambda: ARMS[name](adapters.arm, Assignment(adapters.scope, STANDING)))
 
 
 @pytest.mark.parametrize("answer", ARMS_NOES)
-async def test_a_list_that_is_not_answered_is_not_empty(stage: Stage, answer: str) -> None:
+async def test_a_list_that_is_not_answered_is_not_empty(adapters: Adapters, answer: str) -> None:
     """A management group of which nobody knows what it holds may hold what is protected."""
-    stage.trouble("arm", ARMS_NOES[answer], OFTEN)
-    await is_no_absence(lambda: stage.arm.descendants(_ABOVE), frozenset())
-    await is_no_absence(lambda: stage.arm.permissions_at(stage.scope), ())
+    adapters.trouble("arm", ARMS_NOES[answer], OFTEN)
+    await is_no_absence(lambda: adapters.arm.descendants(_ABOVE), frozenset())
+    await is_no_absence(lambda: adapters.arm.permissions_at(adapters.scope), ())
 
 
 @pytest.mark.parametrize("answer", ARMS_NOES)
-async def test_a_second_look_that_fails_does_not_make_an_assignment_absent(stage: Stage, answer: str) -> None:
+async def test_a_second_look_that_fails_does_not_make_an_assignment_absent(adapters: Adapters, answer: str) -> None:
     """Where deleting is forbidden, a look tells whether there is anything to delete; here it tells nothing."""
-    stage.trouble("arm", ARMS_NOES["403"])
-    stage.trouble("arm", ARMS_NOES[answer], OFTEN)
-    await is_no_absence(lambda: stage.arm.unassign(Assignment(stage.scope, STANDING)))
+    adapters.trouble("arm", ARMS_NOES["403"])
+    adapters.trouble("arm", ARMS_NOES[answer], OFTEN)
+    await is_no_absence(lambda: adapters.arm.unassign(Assignment(adapters.scope, STANDING)))
 
 
 @pytest.mark.parametrize("answer", ARMS_NOES)
-async def test_a_census_of_assignments_that_is_not_answered_says_nothing(stage: Stage, answer: str) -> None:
+async def test_a_census_of_assignments_that_is_not_answered_says_nothing(adapters: Adapters, answer: str) -> None:
     """A scope that cannot be listed may hold what is the broker's own."""
-    stage.trouble("arm", ARMS_NOES[answer], _MANY)
-    await is_no_absence(lambda: census_of(stage).assignments_at(stage.scope), ())
+    adapters.trouble("arm", ARMS_NOES[answer], _MANY)
+    await is_no_absence(lambda: census_of(adapters).assignments_at(adapters.scope), ())
 
 
-async def test_resource_managers_own_words_are_an_absence(stage: Stage) -> None:
+async def test_resource_managers_own_words_are_an_absence(adapters: Adapters) -> None:
     """204 for a deletion, a code for a role."""
-    made = Assignment(stage.scope, STANDING)
+    made = Assignment(adapters.scope, STANDING)
     with pytest.raises(Absent):
-        await stage.arm.unassign(made)
+        await adapters.arm.unassign(made)
     with pytest.raises(Absent):
-        await stage.arm.definition(_definition(made))
+        await adapters.arm.definition(_definition(made))
 
 
 def _http(kind: type[HttpResponseError], status: int, code: str = "") -> HttpResponseError:

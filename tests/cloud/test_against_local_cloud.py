@@ -24,7 +24,7 @@ from shared.core.errors import (
 )
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
-from tests.cloud.stage import Stage
+from tests.cloud.adapters import Adapters
 
 NEW = NewApplication("leasehold-test.01", "leasehold-test.01", "AzureADMyOrg", ("leasehold", "team:web"), "of a test")
 NOBODY = ObjectId("dddddddd-0000-4000-8000-000000000001")
@@ -36,207 +36,209 @@ def in_an_hour() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-async def made(stage: Stage) -> tuple[ApplicationIds, ObjectId]:
+async def made(adapters: Adapters) -> tuple[ApplicationIds, ObjectId]:
     """An application and its service principal."""
-    application = await stage.graph.upsert_application(NEW)
-    return application, await stage.graph.create_principal(application.app_id)
+    application = await adapters.graph.upsert_application(NEW)
+    return application, await adapters.graph.create_principal(application.app_id)
 
 
-def group(stage: Stage) -> ObjectId:
+def group(adapters: Adapters) -> ObjectId:
     """The sample's group."""
-    groups = stage.cloud.control("GET", "state")["groups"]
+    groups = adapters.cloud.control("GET", "state")["groups"]
     return ObjectId(groups[0]["object_id"])
 
 
-async def soon(stage: Stage, secret: Secret, client_id: ObjectId) -> bool:
+async def soon(adapters: Adapters, secret: Secret, client_id: ObjectId) -> bool:
     """Whether the secret signs in before long."""
-    return await stage.probe.signs_in(client_id, secret, deadline=stage.probe.clock.monotonic() + 20)
+    return await adapters.probe.signs_in(client_id, secret, deadline=adapters.probe.clock.monotonic() + 20)
 
 
 # Graph
 
 
-async def test_an_application_is_made_once_and_found_by_its_name(stage: Stage) -> None:
+async def test_an_application_is_made_once_and_found_by_its_name(adapters: Adapters) -> None:
     """However often it is asked for."""
-    first, again = await stage.graph.upsert_application(NEW), await stage.graph.upsert_application(NEW)
-    assert first == again == await stage.graph.find_application(NEW.unique_name)
+    first, again = await adapters.graph.upsert_application(NEW), await adapters.graph.upsert_application(NEW)
+    assert first == again == await adapters.graph.find_application(NEW.unique_name)
 
 
 @pytest.mark.parametrize("audience", ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount", "AzureADMultipleOrgs"])
-async def test_an_application_is_made_for_every_audience(stage: Stage, audience: str) -> None:
+async def test_an_application_is_made_for_every_audience(adapters: Adapters, audience: str) -> None:
     """With what Graph needs for it."""
     longest = f"leasehold-{'r' * 53}.{'0' * 26}"
-    application = await stage.graph.upsert_application(replace(NEW, sign_in_audience=audience, display_name=longest))
-    assert audience == (await stage.graph.credentials_of(application.object_id)).sign_in_audience
+    application = await adapters.graph.upsert_application(replace(NEW, sign_in_audience=audience, display_name=longest))
+    assert audience == (await adapters.graph.credentials_of(application.object_id)).sign_in_audience
 
 
-async def test_a_service_principal_is_made_once_and_found_by_its_client_id(stage: Stage) -> None:
+async def test_a_service_principal_is_made_once_and_found_by_its_client_id(adapters: Adapters) -> None:
     """However often it is asked for."""
-    application, principal = await made(stage)
-    assert principal == await stage.graph.create_principal(application.app_id)
-    assert principal == await stage.graph.find_principal(application.app_id)
+    application, principal = await made(adapters)
+    assert principal == await adapters.graph.create_principal(application.app_id)
+    assert principal == await adapters.graph.find_principal(application.app_id)
 
 
-async def test_a_service_principal_of_no_application_is_too_early(stage: Stage) -> None:
+async def test_a_service_principal_of_no_application_is_too_early(adapters: Adapters) -> None:
     """So Graph answers also for an application that it has not heard of yet."""
     with pytest.raises((NotReplicated, AmbiguousRefusal)):
-        await stage.graph.create_principal(NOBODY)
+        await adapters.graph.create_principal(NOBODY)
 
 
-async def test_a_secret_is_added_found_and_removed(stage: Stage) -> None:
+async def test_a_secret_is_added_found_and_removed(adapters: Adapters) -> None:
     """And absent afterwards."""
-    application, _ = await made(stage)
-    secret = await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
-    assert (secret.key_id,) == await stage.graph.secrets_named(application.object_id, "lease")
-    await stage.graph.remove_secret(application.object_id, secret.key_id)
-    assert () == await stage.graph.secrets_named(application.object_id, "lease")
+    application, _ = await made(adapters)
+    secret = await adapters.graph.add_secret(application.object_id, "lease", in_an_hour())
+    assert (secret.key_id,) == await adapters.graph.secrets_named(application.object_id, "lease")
+    await adapters.graph.remove_secret(application.object_id, secret.key_id)
+    assert () == await adapters.graph.secrets_named(application.object_id, "lease")
     with pytest.raises(Absent):
-        await stage.graph.remove_secret(application.object_id, secret.key_id)
+        await adapters.graph.remove_secret(application.object_id, secret.key_id)
 
 
-async def test_credentials_are_counted_until_entra_refuses_another(stage: Stage) -> None:
+async def test_credentials_are_counted_until_entra_refuses_another(adapters: Adapters) -> None:
     """Graph's own words for an application without room."""
-    application = await stage.graph.upsert_application(NEW)
-    stage.cloud.control("PUT", "limits", {"graph": {"credentials_per_object": 2}})
+    application = await adapters.graph.upsert_application(NEW)
+    adapters.cloud.control("PUT", "limits", {"graph": {"credentials_per_object": 2}})
     for held in range(2):
-        assert HeldCredentials(held, 0, "AzureADMyOrg", marked=True) == await stage.graph.credentials_of(application.object_id)
-        await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
+        assert HeldCredentials(held, 0, "AzureADMyOrg", marked=True) == await adapters.graph.credentials_of(
+            application.object_id
+        )
+        await adapters.graph.add_secret(application.object_id, "lease", in_an_hour())
     with pytest.raises(Full):
-        await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
+        await adapters.graph.add_secret(application.object_id, "lease", in_an_hour())
 
 
-async def test_secrets_of_no_application_are_absent(stage: Stage) -> None:
+async def test_secrets_of_no_application_are_absent(adapters: Adapters) -> None:
     """Whatever is asked about them."""
     with pytest.raises(Absent):
-        await stage.graph.secrets_named(NOBODY, "lease")
+        await adapters.graph.secrets_named(NOBODY, "lease")
     with pytest.raises(Absent):
-        await stage.graph.remove_secret(NOBODY, NO_KEY)
+        await adapters.graph.remove_secret(NOBODY, NO_KEY)
     with pytest.raises(Absent):
-        await stage.graph.add_secret(NOBODY, "lease", in_an_hour())
+        await adapters.graph.add_secret(NOBODY, "lease", in_an_hour())
 
 
-async def test_an_application_is_read_with_its_service_principal(stage: Stage) -> None:
+async def test_an_application_is_read_with_its_service_principal(adapters: Adapters) -> None:
     """If it has one here."""
-    application = await stage.graph.upsert_application(NEW)
-    assert (await stage.graph.read_application(application.object_id)).principal_id is None
-    principal = await stage.graph.create_principal(application.app_id)
-    found = await stage.graph.read_application(application.object_id)
+    application = await adapters.graph.upsert_application(NEW)
+    assert (await adapters.graph.read_application(application.object_id)).principal_id is None
+    principal = await adapters.graph.create_principal(application.app_id)
+    found = await adapters.graph.read_application(application.object_id)
     assert (application.object_id, application.app_id, principal) == (found.object_id, found.app_id, found.principal_id)
 
 
 @pytest.mark.usefixtures("groups")
-async def test_a_membership_is_given_twice_and_taken_once(stage: Stage) -> None:
+async def test_a_membership_is_given_twice_and_taken_once(adapters: Adapters) -> None:
     """Being in the group already is success; not being in it is absence."""
-    _, principal = await made(stage)
-    readers = group(stage)
+    _, principal = await made(adapters)
+    readers = group(adapters)
     for _ in range(2):
-        await stage.graph.add_member(readers, principal)
-    await stage.graph.remove_member(readers, principal)
+        await adapters.graph.add_member(readers, principal)
+    await adapters.graph.remove_member(readers, principal)
     with pytest.raises(Absent):
-        await stage.graph.remove_member(readers, principal)
+        await adapters.graph.remove_member(readers, principal)
 
 
 @pytest.mark.usefixtures("groups")
-async def test_a_group_that_is_not_there_is_absent(stage: Stage) -> None:
+async def test_a_group_that_is_not_there_is_absent(adapters: Adapters) -> None:
     """And known not to exist."""
-    _, principal = await made(stage)
-    assert "" == (await stage.graph.read_group(group(stage))).why_closed
+    _, principal = await made(adapters)
+    assert "" == (await adapters.graph.read_group(group(adapters))).why_closed
     with pytest.raises(Absent):
-        await stage.graph.read_group(NOBODY)
+        await adapters.graph.read_group(NOBODY)
     with pytest.raises(Absent):
-        await stage.graph.add_member(NOBODY, principal)
+        await adapters.graph.add_member(NOBODY, principal)
 
 
-async def test_nothing_is_left_of_what_is_deleted_and_purged(stage: Stage) -> None:
+async def test_nothing_is_left_of_what_is_deleted_and_purged(adapters: Adapters) -> None:
     """Neither in the directory nor in its recycle bin."""
-    application, principal = await made(stage)
-    await stage.graph.delete_principal(principal)
-    await stage.graph.delete_application(application.object_id)
+    application, principal = await made(adapters)
+    await adapters.graph.delete_principal(principal)
+    await adapters.graph.delete_application(application.object_id)
     for object_id in (principal, application.object_id):
-        await stage.graph.purge(object_id)
+        await adapters.graph.purge(object_id)
         with pytest.raises(Absent):
-            await stage.graph.purge(object_id)
-    state = stage.cloud.control("GET", "state")
+            await adapters.graph.purge(object_id)
+    state = adapters.cloud.control("GET", "state")
     assert principal not in str(state)
     assert application.object_id not in str(state)
 
 
-async def test_deleting_twice_is_absence(stage: Stage) -> None:
+async def test_deleting_twice_is_absence(adapters: Adapters) -> None:
     """The second time."""
-    application, principal = await made(stage)
-    await stage.graph.delete_application(application.object_id)
+    application, principal = await made(adapters)
+    await adapters.graph.delete_application(application.object_id)
     with pytest.raises(Absent):
-        await stage.graph.delete_application(application.object_id)
+        await adapters.graph.delete_application(application.object_id)
     with pytest.raises(Absent):
-        await stage.graph.delete_principal(principal)
+        await adapters.graph.delete_principal(principal)
 
 
-async def test_what_the_broker_does_not_own_is_refused(stage: Stage) -> None:
+async def test_what_the_broker_does_not_own_is_refused(adapters: Adapters) -> None:
     """Its permission is for applications of its own."""
-    others = [each for each in stage.cloud.control("GET", "state")["applications"] if each["display_name"] == "admin"]
+    others = [each for each in adapters.cloud.control("GET", "state")["applications"] if each["display_name"] == "admin"]
     with pytest.raises(Refused) as refused:
-        await stage.graph.delete_application(ObjectId(others[0]["object_id"]))
+        await adapters.graph.delete_application(ObjectId(others[0]["object_id"]))
     assert (403, "Authorization_RequestDenied") == (refused.value.status, refused.value.azure_code)
 
 
-async def test_graph_is_asked_once_for_each_call(stage: Stage) -> None:
+async def test_graph_is_asked_once_for_each_call(adapters: Adapters) -> None:
     """Also when it is throttled: nobody below the broker's patience repeats."""
-    stage.fail("graph", 429, "TooManyRequests", retry_after=7)
+    adapters.fail("graph", 429, "TooManyRequests", retry_after=7)
     with pytest.raises(Throttled) as throttled:
-        await stage.graph.find_principal(NOBODY)
+        await adapters.graph.find_principal(NOBODY)
     assert 7.0 == throttled.value.retry_after
-    assert ["GET 429"] == stage.calls("graph")
+    assert ["GET 429"] == adapters.calls("graph")
 
 
-async def test_graphs_lost_answer_leaves_it_open(stage: Stage) -> None:
+async def test_graphs_lost_answer_leaves_it_open(adapters: Adapters) -> None:
     """The secret has been made; its name leads to it."""
-    application, _ = await made(stage)
-    stage.trouble("graph", "drop_after_effect")
+    application, _ = await made(adapters)
+    adapters.trouble("graph", "drop_after_effect")
     with pytest.raises(Unreachable):
-        await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
-    assert 1 == len(await stage.graph.secrets_named(application.object_id, "lease"))
+        await adapters.graph.add_secret(application.object_id, "lease", in_an_hour())
+    assert 1 == len(await adapters.graph.secrets_named(application.object_id, "lease"))
 
 
-async def test_graph_in_trouble_is_unavailable(stage: Stage) -> None:
+async def test_graph_in_trouble_is_unavailable(adapters: Adapters) -> None:
     """It says so itself."""
-    stage.fail("graph", 500, "InternalServerError")
+    adapters.fail("graph", 500, "InternalServerError")
     with pytest.raises(Unavailable):
-        await stage.graph.find_principal(NOBODY)
+        await adapters.graph.find_principal(NOBODY)
 
 
 # Entra ID
 
 
-async def test_a_fresh_secret_signs_in(stage: Stage) -> None:
+async def test_a_fresh_secret_signs_in(adapters: Adapters) -> None:
     """Three times in a row."""
-    application, _ = await made(stage)
-    secret = await stage.graph.add_secret(application.object_id, "lease", in_an_hour())
-    assert await soon(stage, secret.secret, application.app_id)
+    application, _ = await made(adapters)
+    secret = await adapters.graph.add_secret(application.object_id, "lease", in_an_hour())
+    assert await soon(adapters, secret.secret, application.app_id)
 
 
-async def test_a_wrong_secret_never_signs_in(stage: Stage) -> None:
+async def test_a_wrong_secret_never_signs_in(adapters: Adapters) -> None:
     """It cannot be told from one that is not replicated yet, so the time is used up."""
-    application, _ = await made(stage)
-    until = stage.probe.clock.monotonic() + 0.5
-    assert not await stage.probe.signs_in(application.app_id, Secret("wrong"), deadline=until)
+    application, _ = await made(adapters)
+    until = adapters.probe.clock.monotonic() + 0.5
+    assert not await adapters.probe.signs_in(application.app_id, Secret("wrong"), deadline=until)
 
 
-async def test_a_managed_identitys_token_is_verified(stage: Stage) -> None:
+async def test_a_managed_identitys_token_is_verified(adapters: Adapters) -> None:
     """As an application, by its ids."""
-    identity = stage.cloud.identity("vm-web")
-    caller = await stage.verifier.verify(broker_token(stage, "vm-web"))
+    identity = adapters.cloud.identity("vm-web")
+    caller = await adapters.verifier.verify(broker_token(adapters, "vm-web"))
     found = (caller.object_id, caller.app_id, caller.kind, caller.is_admin)
     assert (identity["object_id"], identity["client_id"], CallerType.APPLICATION, False) == found
 
 
-def broker_token(stage: Stage, name: str, **options: Any) -> str:
+def broker_token(adapters: Adapters, name: str, **options: Any) -> str:
     """An identity's token for the broker."""
-    return stage.cloud.token(name, stage.cloud.document["audience"], **options)
+    return adapters.cloud.token(name, adapters.cloud.document["audience"], **options)
 
 
-async def test_an_administrators_token_says_so(stage: Stage) -> None:
+async def test_an_administrators_token_says_so(adapters: Adapters) -> None:
     """By its app role."""
-    assert (await stage.verifier.verify(broker_token(stage, "admin"))).is_admin
+    assert (await adapters.verifier.verify(broker_token(adapters, "admin"))).is_admin
 
 
 @pytest.mark.parametrize(
@@ -257,15 +259,15 @@ async def test_an_administrators_token_says_so(stage: Stage) -> None:
         {"overrides": {"oid": None}},
     ],
 )
-async def test_a_forged_token_is_refused(stage: Stage, options: dict[str, Any]) -> None:
+async def test_a_forged_token_is_refused(adapters: Adapters, options: dict[str, Any]) -> None:
     """In each of these ways."""
     with pytest.raises(Unauthenticated):
-        await stage.verifier.verify(broker_token(stage, "vm-web", **options))
+        await adapters.verifier.verify(broker_token(adapters, "vm-web", **options))
 
 
-async def test_a_hundred_first_callers_cost_entra_four_requests(stage: Stage) -> None:
+async def test_a_hundred_first_callers_cost_entra_four_requests(adapters: Adapters) -> None:
     """Two descriptions, two lists of keys."""
-    token = broker_token(stage, "vm-web")
-    stage.cloud.control("DELETE", "calls")
-    await asyncio.gather(*(stage.verifier.verify(token) for _ in range(100)))
-    assert ["GET 200"] * 4 == stage.calls("entra")
+    token = broker_token(adapters, "vm-web")
+    adapters.cloud.control("DELETE", "calls")
+    await asyncio.gather(*(adapters.verifier.verify(token) for _ in range(100)))
+    assert ["GET 200"] * 4 == adapters.calls("entra")

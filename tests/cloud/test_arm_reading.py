@@ -144,8 +144,8 @@ class Silent(Service):
 @pytest.mark.parametrize("silence", [ServiceRequestError("no way there"), ServiceResponseError("no answer")], ids=str)
 async def test_silence_is_noted_as_an_outage_whichever_way_it_came(silence: Exception) -> None:
     """The next answer is a recovery."""
-    told: list[str] = []
-    limiters = RateLimiters(FakeClock(), Outages(lambda: told.append("there again")))
+    result: list[str] = []
+    limiters = RateLimiters(FakeClock(), Outages(lambda: result.append("there again")))
     service = Silent({"bearer-of-tests"}, (200, b""))
     service.silence = silence
     arm = Arm("https://arm.example", Bearer(), service, limiters)
@@ -153,4 +153,4 @@ async def test_silence_is_noted_as_an_outage_whichever_way_it_came(silence: Exce
         await arm.assigned_at(SCOPES[0])
     asked = ServicePrincipalSchema().services(ServicePrincipalFootprint("u", (Assignment(SCOPES[0], "n"),)))
     assert limiters.outages.concern(asked)
-    assert [] == told
+    assert [] == result

@@ -196,9 +196,9 @@ def test_a_place_that_storage_names_is_found_again(token: dict[str, str]) -> Non
 )
 async def test_a_cursor_lies_within_the_span(audit: TableAudit, days: Days, cursor: str) -> None:
     """Or a request could begin wherever it likes."""
-    with pytest.raises(Malformed) as told:
+    with pytest.raises(Malformed) as result:
         await audit.read(replace(MONTH, cursor=cursor))
-    assert ["cursor"] == [each.path for each in told.value.faults]
+    assert ["cursor"] == [each.path for each in result.value.faults]
     assert days.asked == []
 
 

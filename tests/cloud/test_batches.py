@@ -70,29 +70,29 @@ async def deleted(wire: Wire) -> list[object]:
 @pytest.mark.parametrize("bug", ["exchange", "failure", "renewal", "repetition"])
 async def test_a_bug_amid_a_batch_comes_out_to_each_that_waits_for_it(bug: str) -> None:
     """As it is, and not as Graph's failure: nobody waits for ever."""
-    told = await deleted(Wire(bug=bug, renewals=1 if bug == "repetition" else 0))
-    assert [(UnforeseenError, (bug,))] * 3 == [(type(each), getattr(each, "args", ())) for each in told]
+    result = await deleted(Wire(bug=bug, renewals=1 if bug == "repetition" else 0))
+    assert [(UnforeseenError, (bug,))] * 3 == [(type(each), getattr(each, "args", ())) for each in result]
 
 
 async def test_each_deletion_is_given_its_own_answer() -> None:
     """As if it had been sent alone."""
-    told = await deleted(Wire(answers={ONE: 204, TWO: 200, THREE: 202}))
-    assert [204, 200, 202] == [each.status_code for each in told if isinstance(each, httpx.Response)]
+    result = await deleted(Wire(answers={ONE: 204, TWO: 200, THREE: 202}))
+    assert [204, 200, 202] == [each.status_code for each in result if isinstance(each, httpx.Response)]
 
 
 async def test_the_items_without_a_good_token_are_asked_once_more_and_no_others() -> None:
     """Wherever they stand in the batch."""
     wire = Wire(renewals=1, answers={ONE: 204, THREE: 204})
-    told = await deleted(wire)
-    assert [httpx.Response, Refused, httpx.Response] == [type(each) for each in told]
+    result = await deleted(wire)
+    assert [httpx.Response, Refused, httpx.Response] == [type(each) for each in result]
     assert [[ONE, TWO, THREE], [TWO]] == wire.asked
 
 
 async def test_items_that_two_tokens_were_refused_for_are_not_asked_with_a_third() -> None:
     """Somebody else may renew it again and again meanwhile; the identity is refused, whatever its token."""
     wire = Wire(renewals=100)
-    told = await deleted(wire)
-    assert [(IdentityRefused, 401)] * 3 == [(type(each), getattr(each, "status", 0)) for each in told]
+    result = await deleted(wire)
+    assert [(IdentityRefused, 401)] * 3 == [(type(each), getattr(each, "status", 0)) for each in result]
     assert 2 == len(wire.asked)
 
 

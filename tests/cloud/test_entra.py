@@ -335,9 +335,9 @@ async def test_a_refusal_never_holds_the_token(verifier: EntraVerifier, caplog: 
     bad = token(aud="https://secret.example/audience")
     with caplog.at_level(logging.DEBUG), pytest.raises(Unauthenticated) as refused:
         await verifier.verify(bad)
-    told = f"{refused.value} {refused.value.detail} {refused.value.__cause__}" + caplog.text
-    assert "secret.example" not in told
-    assert all(part not in told for part in bad.split("."))
+    result = f"{refused.value} {refused.value.detail} {refused.value.__cause__}" + caplog.text
+    assert "secret.example" not in result
+    assert all(part not in result for part in bad.split("."))
 
 
 @given(some.text(max_size=300))

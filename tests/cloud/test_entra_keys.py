@@ -388,12 +388,12 @@ async def test_each_tenant_has_its_own_pause(server: KeyServer, clock: FakeClock
 @pytest.mark.parametrize(("status", "around"), [(500, (b"", b"")), (200, (b"[", b"]"))])
 async def test_what_only_looks_like_a_document_is_none(server: KeyServer, clock: FakeClock, status: int, around: Any) -> None:
     """A 500 may repeat what an attacker, or an old cache, has put there; a list is no object."""
-    told = server.client()
+    result = server.client()
 
     async def failing(request: httpx.Request) -> httpx.Response:
-        answer = await told.send(httpx.Request(request.method, request.url))
+        answer = await result.send(httpx.Request(request.method, request.url))
         return httpx.Response(status, content=answer.content.join(around), headers={"content-type": "application/json"})
 
-    async with told, httpx.AsyncClient(transport=httpx.MockTransport(failing)) as client:
+    async with result, httpx.AsyncClient(transport=httpx.MockTransport(failing)) as client:
         with pytest.raises(Unavailable):
             await TenantKeys(AUTHORITY, ObjectId(TENANT), client, clock).find(V2, "one")

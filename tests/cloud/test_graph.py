@@ -136,9 +136,9 @@ async def test_a_failure_to_find_what_is_there_already_is_told_as_it_is(
     """Not as a replica's delay, for which the issue would wait in vain."""
     service.will(done(), answer, refused(409), answer)
     for call in (graph.upsert_application(NEW), graph.create_principal(CLIENT)):
-        with pytest.raises(Upstream) as told:
+        with pytest.raises(Upstream) as result:
             await call
-        assert failure is type(told.value)
+        assert failure is type(result.value)
 
 
 async def test_a_quote_in_a_name_stays_in_the_name(graph: Graph, service: Scripted) -> None:
@@ -373,12 +373,12 @@ async def test_what_is_not_found_is_absent(graph: Graph, service: Scripted, look
 
 async def test_an_answer_after_silence_is_a_recovery(service: Scripted, bearer: Bearer) -> None:
     """A server's error is none, a refusal is one."""
-    told: list[int] = []
-    limiters = RateLimiters(FakeClock(), Outages(lambda: told.append(len(service.calls))))
+    result: list[int] = []
+    limiters = RateLimiters(FakeClock(), Outages(lambda: result.append(len(service.calls))))
     graph = Graph(GraphCalls(ENDPOINT, bearer, service.client(), FixedIds(), limiters))
     service.will(httpx.ConnectError("silence"), refused(500), refused(403), httpx.Response(204))
     for expected in (Unreachable, Unavailable, Refused):
         with pytest.raises(expected):
             await graph.delete_principal(PRINCIPAL)
     await graph.delete_principal(PRINCIPAL)
-    assert [3] == told
+    assert [3] == result

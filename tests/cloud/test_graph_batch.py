@@ -52,16 +52,16 @@ class BatchingGraph:
         self.seen.append((f"{request.method} {request.url.path}", round(self.clock.monotonic() - 1000, 3), items))
         await self.clock.sleep(0.1)
         if not items:
-            told = self._of(request.url.path)
-            return httpx.Response(told["status"], headers=told.get("headers"), json=told.get("body"))
+            result = self._of(request.url.path)
+            return httpx.Response(result["status"], headers=result.get("headers"), json=result.get("body"))
         if isinstance(self.whole, Exception):
             raise self.whole
         listed = [{"id": item["id"], **self._of(item["url"])} for item in items]
-        kept = [each for each in listed if each["status"]]
-        return self.whole or httpx.Response(200, json={"responses": kept[::-1] if self.backwards else kept})
+        stored = [each for each in listed if each["status"]]
+        return self.whole or httpx.Response(200, json={"responses": stored[::-1] if self.backwards else stored})
 
     def _of(self, path: str) -> Json:
-        return next((told for end, told in self.answers.items() if path.endswith(end)), {"status": 204})
+        return next((result for end, result in self.answers.items() if path.endswith(end)), {"status": 204})
 
     @property
     def lines(self) -> list[str]:
@@ -119,16 +119,16 @@ async def test_deletions_that_nobody_waits_for_go_out_together(graph: Graph, ser
 async def test_successes_are_told_one_after_the_other_and_failures_at_once(graph: Graph, service: BatchingGraph) -> None:
     """So that those who go on leave the processor to callers in between; a limit that was met is heard of at once."""
     service.answers = {str(application(3)): {"status": 403, "body": error("Forbidden")}}
-    told: list[float] = []
+    result: list[float] = []
 
     async def noted(number: int) -> None:
         try:
             await graph.delete_application(application(number))
         finally:
-            told.append(round(service.clock.monotonic() - 1000, 3))
+            result.append(round(service.clock.monotonic() - 1000, 3))
 
     await in_the_background(*(lambda number=number: noted(number) for number in range(5)))
-    assert [0.12, 0.12, 0.14, 0.16, 0.18] == told
+    assert [0.12, 0.12, 0.14, 0.16, 0.18] == result
 
 
 async def test_a_caller_does_not_wait_for_a_batch(graph: Graph, service: BatchingGraph) -> None:
@@ -183,14 +183,14 @@ ANSWERS: list[tuple[Json, type[Upstream]]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "expected"), ANSWERS)
+@pytest.mark.parametrize(("result", "expected"), ANSWERS)
 @pytest.mark.parametrize("company", [0, 2])
 async def test_each_answer_means_what_it_means_alone(
-    graph: Graph, service: BatchingGraph, told: Json, expected: type[Upstream], company: int
+    graph: Graph, service: BatchingGraph, result: Json, expected: type[Upstream], company: int
 ) -> None:
     """By status, code and ``Retry-After``; the others of the batch are not concerned. Their order does not matter."""
     service.backwards = True
-    service.answers = {application(99): told}
+    service.answers = {application(99): result}
     told_of: list[Any] = await in_the_background(lambda: graph.delete_application(application(99)), *deleting(graph, company))
     failure, others = told_of[0], told_of[1:]
     assert expected is type(failure)
@@ -311,15 +311,15 @@ async def test_all_that_may_not_wait_for_graph_hear_of_it_at_once(graph: Graph, 
     """Not one after the other, as if each were the only one."""
     service.answers = {application(0): {"status": 429, "headers": {"Retry-After": "60"}}}
     await in_the_background(*deleting(graph, 1))
-    began, told = service.clock.monotonic(), list[float]()
+    began, result = service.clock.monotonic(), list[float]()
 
     async def bounded(number: int) -> None:
         with limit_deadline(began + 10 * number), pytest.raises(Throttled):
             await graph.delete_application(application(number))
-        told.append(round(service.clock.monotonic() - began, 3))
+        result.append(round(service.clock.monotonic() - began, 3))
 
     await in_the_background(*(lambda number=number: bounded(number) for number in (1, 2, 3)))
-    assert [0.02] * 3 == told
+    assert [0.02] * 3 == result
 
 
 async def test_nothing_is_kept_of_a_batch_that_was_answered(graph: Graph, service: BatchingGraph) -> None:

@@ -10,9 +10,9 @@ import pytest
 from shared.cloud.graph.directory import Graph
 from shared.core.errors import Absent, Throttled, Unavailable
 from shared.core.names import ObjectId
+from tests.cloud.adapters import Adapters
 from tests.cloud.graph_answers import APPLICATION, CLIENT, GROUP, KEY, PRINCIPAL, done, found
 from tests.cloud.scripted import Scripted, refused
-from tests.cloud.stage import Stage
 
 OWNER = {"@odata.type": "#microsoft.graph.servicePrincipal", "id": PRINCIPAL, "appId": CLIENT.upper()}
 PERSON = {"@odata.type": "#microsoft.graph.user", "id": GROUP}
@@ -61,12 +61,14 @@ async def test_a_trial_that_comes_to_nothing_tells_nothing(
         await graph.is_denied(APPLICATION, KEY)
 
 
-async def test_in_the_local_cloud_the_broker_changes_what_it_owns_and_nothing_else(stage: Stage) -> None:
+async def test_in_the_local_cloud_the_broker_changes_what_it_owns_and_nothing_else(adapters: Adapters) -> None:
     """It has no more than ``Application.ReadWrite.OwnedBy``, and reads everybody's owners."""
-    client_id = ObjectId(stage.cloud.identity("leasehold")["client_id"])
-    applications = stage.cloud.control("GET", "state")["applications"]
+    client_id = ObjectId(adapters.cloud.identity("leasehold")["client_id"])
+    applications = adapters.cloud.control("GET", "state")["applications"]
     owned, strange = (
         next(ObjectId(each["object_id"]) for each in applications if bool(each["owners"]) is wanted) for wanted in (True, False)
     )
-    told = [(await stage.graph.is_owner(each, client_id), await stage.graph.is_denied(each, KEY)) for each in (owned, strange)]
-    assert [(True, False), (False, True)] == told
+    result = [
+        (await adapters.graph.is_owner(each, client_id), await adapters.graph.is_denied(each, KEY)) for each in (owned, strange)
+    ]
+    assert [(True, False), (False, True)] == result

@@ -70,8 +70,8 @@ async def settle() -> None:
 
 async def test_that_the_identity_is_accepted_again_is_told_once(issuing: Issuing, clock: FakeClock) -> None:
     """When a service takes a token after it has refused a fresh one; not when it takes the first, or one that replaces it."""
-    told: list[int] = []
-    held = HeldTokens(issuing, clock, lambda: told.append(1))
+    result: list[int] = []
+    held = HeldTokens(issuing, clock, lambda: result.append(1))
     await held.get_token(SCOPE)
     held.was_taken("token 1", SCOPE)
     assert "token 2" == await held.replace("token 1", SCOPE)
@@ -79,10 +79,10 @@ async def test_that_the_identity_is_accepted_again_is_told_once(issuing: Issuing
     assert "token 3" == await held.replace("token 2", SCOPE)
     assert await held.replace("token 3", SCOPE) is None
     held.was_taken("another's", SCOPE)
-    assert ([], {SCOPE}) == (told, set(held.refused))
+    assert ([], {SCOPE}) == (result, set(held.refused))
     held.was_taken("token 3", SCOPE)
     held.was_taken("token 3", SCOPE)
-    assert ([1], {}) == (told, held.refused)
+    assert ([1], {}) == (result, held.refused)
 
 
 async def test_a_hundred_first_callers_cost_one_request(held: HeldTokens, issuing: Issuing) -> None:

@@ -21,7 +21,7 @@ from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from tests.contract.stores import lease
 from tests.fakes.clock import START
 from tests.fakes.world import EXISTING
-from tests.stored.stage import STORES
+from tests.stored.kept_store import STORES
 from tests.support.kinds import SCHEMAS
 
 OTHER_PART = ApplicationSecretFootprint(EXISTING, "web.01")
@@ -35,9 +35,9 @@ class Stored(dict[str, Any]):
     metadata = {"etag": 'W/"1"'}  # noqa: RUF012 - as the SDK's own
 
 
-def stored(kept: Lease) -> Stored:
+def stored(stored: Lease) -> Stored:
     """The row of a lease."""
-    return Stored(lease_row(SCHEMAS, kept, "write-1"))
+    return Stored(lease_row(SCHEMAS, stored, "write-1"))
 
 
 def test_a_row_says_everything_of_its_lease() -> None:
@@ -47,18 +47,18 @@ def test_a_row_says_everything_of_its_lease() -> None:
     repeated = active.rotating(later).proving(later + timedelta(seconds=5))
     ending = repeated.ending(Cause.REVOKED, later, later + timedelta(seconds=20))
     stuck = ending.failed(later, "azure_refused: X", 0.5).stuck_at_once(later, "azure_refused: X", 0.5)
-    several = replace(lease(), parts=(*lease().parts, OTHER_PART))
-    parted = several.ending(Cause.REVOKED, later, later).without([1])
-    for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7)), several, parted):
+    two = replace(lease(), parts=(*lease().parts, OTHER_PART))
+    parted = two.ending(Cause.REVOKED, later, later).without([1])
+    for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7)), two, parted):
         assert replace(each, version='W/"1"') == read_lease(SCHEMAS, stored(each))
 
 
 def test_a_row_is_of_the_oldest_form_that_can_hold_its_lease() -> None:
-    """Only several parts need the third: a version that knows two would undo the first part alone."""
-    several = replace(lease(), parts=(*lease().parts, OTHER_PART))
-    assert (2, 3) == (form_of(stored(lease())), form_of(stored(several)))
-    assert several.parts == read_parts(SCHEMAS, stored(several))
-    assert {"other_parts", "undone_parts"} == own_of(stored(several)).keys() - own_of(stored(lease())).keys()
+    """A lease with two parts needs the third: a version that knows the second would undo the first part alone."""
+    two = replace(lease(), parts=(*lease().parts, OTHER_PART))
+    assert (2, 3) == (form_of(stored(lease())), form_of(stored(two)))
+    assert two.parts == read_parts(SCHEMAS, stored(two))
+    assert {"other_parts", "undone_parts"} == own_of(stored(two)).keys() - own_of(stored(lease())).keys()
 
 
 @pytest.mark.parametrize("name", [name for name in STORES if name != "983a077"])
@@ -134,8 +134,8 @@ def test_what_would_be_ended_wrongly_is_not_read_at_all(how: str) -> None:
 
 def test_what_a_row_lacks_has_its_default_and_what_is_not_known_is_passed_over() -> None:
     """The least that a lease can be read with; it is never renewed, and absence is believed late."""
-    kept = {"id", "type", "state", "holder", "expires_at"}
-    least = with_view(ROW, surprise=1, **{name: ... for name in json.loads(ROW["View"]) if name not in kept})
+    stored = {"id", "type", "state", "holder", "expires_at"}
+    least = with_view(ROW, surprise=1, **{name: ... for name in json.loads(ROW["View"]) if name not in stored})
     rest = (name for name in own_of(ROW) if name not in {"footprint", "due_at"})
     found = read_lease(SCHEMAS, with_own(least, surprise=1, **dict.fromkeys(rest, ...)))
     whole = read_lease(SCHEMAS, ROW)

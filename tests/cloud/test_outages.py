@@ -9,42 +9,42 @@ from shared.core.footprint import Assignment
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint, ApplicationSecretSchema
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema
 from shared.resilience.priority import in_background
-from tests.cloud.stage import Stage
+from tests.cloud.adapters import Adapters
 from tests.fakes.world import guid
 
 
 @pytest.mark.parametrize("effect", [{"status": 500}, {"status": 503}, "drop_after_effect"], ids=str)
-async def test_graph_is_down_until_it_answers_again(stage: Stage, effect: object) -> None:
+async def test_graph_is_down_until_it_answers_again(adapters: Adapters, effect: object) -> None:
     """A batch's call like any other; a refusal is an answer."""
     asked = ApplicationSecretSchema().services(ApplicationSecretFootprint(guid(1), "x"))
     for background in (False, True):
-        stage.trouble("graph", effect)
+        adapters.trouble("graph", effect)
         with pytest.raises(Uncertain):
-            await _delete(stage, background=background)
-        assert stage.outages.concern(asked)
+            await _delete(adapters, background=background)
+        assert adapters.outages.concern(asked)
         with pytest.raises(Absent):
-            await _delete(stage, background=background)
-        assert not stage.outages.concern(asked)
+            await _delete(adapters, background=background)
+        assert not adapters.outages.concern(asked)
 
 
-async def _delete(stage: Stage, *, background: bool) -> None:
+async def _delete(adapters: Adapters, *, background: bool) -> None:
     if background:
         with in_background():
-            await stage.graph.delete_application(guid(1))
+            await adapters.graph.delete_application(guid(1))
     else:
-        await stage.graph.delete_application(guid(1))
+        await adapters.graph.delete_application(guid(1))
 
 
 @pytest.mark.parametrize("effect", [{"status": 500}, {"status": 503}, "drop_after_effect"], ids=str)
-async def test_resource_manager_is_down_until_it_answers_again(stage: Stage, effect: object) -> None:
+async def test_resource_manager_is_down_until_it_answers_again(adapters: Adapters, effect: object) -> None:
     """It concerns leases that have assignments."""
-    assignment, services = Assignment(stage.scope, guid(2)), ServicePrincipalSchema().services
+    assignment, services = Assignment(adapters.scope, guid(2)), ServicePrincipalSchema().services
     asked, other = (services(ServicePrincipalFootprint("u", placed)) for placed in ((assignment,), ()))
-    stage.trouble("arm", effect, times=2)
+    adapters.trouble("arm", effect, times=2)
     with pytest.raises(Uncertain):
-        await stage.arm.unassign(assignment)
-    assert (True, False) == (stage.outages.concern(asked), stage.outages.concern(other))
-    stage.cloud.control("PUT", "faults", [])
+        await adapters.arm.unassign(assignment)
+    assert (True, False) == (adapters.outages.concern(asked), adapters.outages.concern(other))
+    adapters.cloud.control("PUT", "faults", [])
     with pytest.raises(Absent):
-        await stage.arm.unassign(assignment)
-    assert not stage.outages.concern(asked)
+        await adapters.arm.unassign(assignment)
+    assert not adapters.outages.concern(asked)

@@ -49,8 +49,8 @@ async def test_a_recall_is_taken_at_once_and_a_batch_after_its_head_start(messag
     """Both are gone after half an hour."""
     queue = Queue()
     await revocations(queue).send(message)
-    told = {"recall": {"role": "web"}} if isinstance(message, Recall) else {"leases": list(BATCH.leases)}
-    assert [({"form": 1, "id": message.id, **told}, hidden, 1800)] == queue.sent
+    result = {"recall": {"role": "web"}} if isinstance(message, Recall) else {"leases": list(BATCH.leases)}
+    assert [({"form": 1, "id": message.id, **result}, hidden, 1800)] == queue.sent
     assert 0 == queue.created
 
 

@@ -95,11 +95,11 @@ MEANT: dict[str, type[Upstream]] = {
 def test_reads_every_refusal_of_resource_manager() -> None:
     """Each code has the meaning that the issuers rely on."""
     refusals = [each for each in load("arm_role_assignments") if each.status >= 400]
-    told = {each.response_body["error"]["code"]: type(_failure(sdk_error(each))) for each in refusals}
-    assert {code: kind for code, kind in MEANT.items() if code in told} == {
-        code: kind for code, kind in told.items() if code in MEANT
+    result = {each.response_body["error"]["code"]: type(_failure(sdk_error(each))) for each in refusals}
+    assert {code: kind for code, kind in MEANT.items() if code in result} == {
+        code: kind for code, kind in result.items() if code in MEANT
     }
-    assert {"PrincipalNotFound", "RoleAssignmentExists", "AuthorizationFailed"} <= told.keys()
+    assert {"PrincipalNotFound", "RoleAssignmentExists", "AuthorizationFailed"} <= result.keys()
 
 
 def sdk_error(record: Record) -> HttpResponseError:

@@ -178,9 +178,9 @@ async def test_a_withdrawn_token_costs_one_repeat(held: HeldTokens, call: Call, 
 async def test_an_identity_that_is_refused_is_told_so(held: HeldTokens, call: Call, success: tuple[int, bytes]) -> None:
     """After one repeat, and noted for the status until a token is taken."""
     service = Service(set(), success)
-    with pytest.raises(IdentityRefused) as told:
+    with pytest.raises(IdentityRefused) as result:
         await call(held, service)
-    assert told.value.status == 401
+    assert result.value.status == 401
     assert service.seen == ["token 1", "token 2"]
     assert list(held.refused.values()) == [datetime(2026, 3, 2, 9, tzinfo=UTC)]
 

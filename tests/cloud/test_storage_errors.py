@@ -54,7 +54,7 @@ def test_a_failure_of_storage_is_told_as_what_it_is(error: AzureError, expected:
 
 def test_a_failure_of_storage_names_service_reason_and_code() -> None:
     """What the identity may not do is told as that, and not in storage's words."""
-    told = translated(answered(409, "TableBeingDeleted"), "queue storage")
-    assert ("queue storage: because", 409, "TableBeingDeleted") == (told.cause, told.status, told.azure_code)  # type: ignore[union-attr]
+    result = translated(answered(409, "TableBeingDeleted"), "queue storage")
+    assert ("queue storage: because", 409, "TableBeingDeleted") == (result.cause, result.status, result.azure_code)  # type: ignore[union-attr]
     refused = translated(answered(403, "AuthorizationFailure", ClientAuthenticationError))
     assert "table storage: the identity may not use it" == refused.cause  # type: ignore[union-attr]

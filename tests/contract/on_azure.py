@@ -11,7 +11,7 @@ from shared.broker.ports import Ports
 from shared.core.names import RoleName
 from tests.fakes.calls import Calls
 from tests.issuers.orders import Job
-from tests.machine.stage import PRINCIPALS, SECRETS, Stage
+from tests.machine.on_azure import PRINCIPALS, SECRETS, BrokerOnAzure
 
 ROLES = {"service principal": PRINCIPALS, "application secret": SECRETS}
 """The roles of the kinds that make something in Azure."""
@@ -24,17 +24,17 @@ type Leftover = tuple[str, frozenset[str]]
 class OnAzure:
     """Satisfies ``Around``."""
 
-    stage: Stage
+    on_azure: BrokerOnAzure
     ports: Ports
 
     @property
     def calls(self) -> Calls:
         """Since the roles were written."""
-        return self.stage.calls
+        return self.on_azure.calls
 
     def leftovers(self) -> list[Leftover]:
         """In an order that does not depend on when they were made."""
-        return sorted(((kind, frozenset(names)) for kind, names in self.stage.things()), key=repr)
+        return sorted(((kind, frozenset(names)) for kind, names in self.on_azure.things()), key=repr)
 
     def names_of(self, leftover: Leftover) -> frozenset[str]:
         """All of them."""
@@ -46,9 +46,9 @@ async def job_on_azure(role: RoleName) -> AsyncIterator[Job[OnAzure]]:
     """An order for the role, whose target was resolved in the local Azure."""
     # The roles are written by workers that have event loops of their own.
     with ThreadPoolExecutor(1) as elsewhere:
-        stage = elsewhere.submit(Stage).result()
-    async with stage.worker() as ports:
+        on_azure = elsewhere.submit(BrokerOnAzure).result()
+    async with on_azure.worker() as ports:
         found = await ports.roles.get(role)
         assert found is not None
-        stage.calls.made.clear()
-        yield Job(OnAzure(stage, ports), found.target)
+        on_azure.calls.made.clear()
+        yield Job(OnAzure(on_azure, ports), found.target)

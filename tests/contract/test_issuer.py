@@ -54,8 +54,8 @@ async def test_minting_only_adds_to_the_footprint(job: Job[Any]) -> None:
     assert job.footprint == job.noted[-1]
     write = job.kind.schema.write_footprint
     for note in job.noted:
-        said = {name: value for name, value in write(planned).items() if value not in (None, [])}
-        assert said == {name: write(note)[name] for name in said}
+        message = {name: value for name, value in write(planned).items() if value not in (None, [])}
+        assert message == {name: write(note)[name] for name in message}
 
 
 async def test_undo_from_the_final_footprint_leaves_nothing(job: Job[Any]) -> None:

@@ -55,11 +55,11 @@ async def test_what_is_forgotten_is_nobodys(leased: LeasedPrincipals) -> None:
 
 
 async def _share(leases: Leases, leased: LeasedPrincipals) -> None:
-    kept = await leases.open(lease())
-    await leased.note({PRINCIPAL, APPLICATION}, kept.id)
-    assert [kept.id] == [each.id for each in (await leases.list(LeaseQuery())).items]
+    stored = await leases.open(lease())
+    await leased.note({PRINCIPAL, APPLICATION}, stored.id)
+    assert [stored.id] == [each.id for each in (await leases.list(LeaseQuery())).items]
     assert 1 == sum((await leases.count()).values())
-    assert [kept.id] == [each async for each in leases.due(kept.due_at)]
+    assert [stored.id] == [each async for each in leases.due(stored.due_at)]
 
 
 async def test_the_leases_beside_them_are_read_as_before(connection: str | None) -> None:

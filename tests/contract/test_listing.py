@@ -102,12 +102,12 @@ async def test_ended_leases_are_told_page_by_page(stores: Stores, query: LeaseQu
 async def test_a_listing_of_live_leases_reads_no_row_of_one_that_has_ended(over_a_wire: OverAWire) -> None:
     """However many there are: of everybody's, of a role, of a holder; nor does a count."""
     leases, wire, _ = over_a_wire
-    kept = await leases.open(opened_at(99))
+    stored = await leases.open(opened_at(99))
     for minute in range(20):
         await end(leases, await leases.open(opened_at(minute)))
     for query in QUERIES:
         wire.rows = 0
-        assert [kept.id] == await ids(leases, replace(query, live=True))
+        assert [stored.id] == await ids(leases, replace(query, live=True))
         assert 1 == wire.rows
     wire.rows = 0
     assert 1 == await leases.count_live(WEB, 100)
@@ -161,9 +161,9 @@ async def agree(service: TableServiceClient) -> None:
     """Each lease has the index rows that its state calls for, in its own partition, and no others are there."""
     rows = [dict(row) async for row in service.get_table_client("leases").list_entities()]
     own = {LeaseId(row["RowKey"].removeprefix("lease_")): row for row in rows if row["RowKey"].startswith("lease_")}
-    told = [row for row in rows if row["RowKey"].startswith(("holder_", "role_", "all_", "past_"))]
-    assert 3 * len(own) == len(told)
-    for row in told:
+    result = [row for row in rows if row["RowKey"].startswith(("holder_", "role_", "all_", "past_"))]
+    assert 3 * len(own) == len(result)
+    for row in result:
         lease_id = LeaseId(row["RowKey"].rpartition("_")[2])
         assert own[lease_id]["PartitionKey"] == row["PartitionKey"]
         assert (own[lease_id]["State"] == State.ENDED) == row["RowKey"].startswith("past_")

@@ -76,11 +76,11 @@ class Account:
         )
 
 
-type Deed = tuple[str, Callable[[], Awaitable[object]]]
+type Action = tuple[str, Callable[[], Awaitable[object]]]
 """The store that is written to, and how."""
 
 
-def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Deed]:
+def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Action]:
     """Each store writes, under the same names."""
     lock = LockRecord(EXISTING, "me", START, "")
     event = AuditEvent(START, "issue", Outcome.DONE, EXISTING, role=SAME, lease=opened.id)
@@ -99,7 +99,7 @@ def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Deed]:
     ]
 
 
-def unmade(account: Account, opened: Lease) -> list[Deed]:
+def unmade(account: Account, opened: Lease) -> list[Action]:
     """Each store that forgets does so."""
     return [
         ("generations", lambda: _finish(account)),
@@ -166,15 +166,15 @@ async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(stora
     async with connect(storage_connection) as service:
         account = of(service)
         opened, key = opening()
-        for _, deed in made(account, opened, key):
-            await deed()
+        for _, action in made(account, opened, key):
+            await action()
         stored = await account.leases.get(opened.id)
         assert stored is not None
         await account.leases.swap(stored.ending(Cause.FAILED, START, START).stuck_at_once(START, "e", 0.5), former=stored)
         rows = dict[str, list[tuple[str, str]]]()
         async for table in service.list_tables():
-            kept = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
-            rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in kept]
+            held = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
+            rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in held]
     partitions = {partition for partition, _ in rows["roles"]}
     assert {"admission", "application", "generation", "journal", "role", "waiting"} == partitions
     assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
@@ -191,8 +191,8 @@ async def test_stores_that_share_a_table_do_not_meet(storage_connection: str) ->
         account = of(service)
         opened, key = opening()
         before = empty = await account.shown()
-        for store, deed in (*made(account, opened, key), *unmade(account, opened)):
-            await deed()
+        for store, action in (*made(account, opened, key), *unmade(account, opened)):
+            await action()
             after = await account.shown()
             assert {store} == {name for name in after if after[name] != before[name]}
             before = after

@@ -128,13 +128,13 @@ def event(number: int, caller: Caller | None = ALICE, *, role: str = "web", leas
 async def test_an_event_reads_back_as_it_was_recorded(stores: Stores) -> None:
     """Every field; with and without a caller."""
     user = Caller(BOB.object_id, TENANT, CallerType.USER, "f", ALICE.app_id, "Bob's \u00e9", frozenset({"Reader", "Writer"}))
-    told = [
+    result = [
         AuditEvent(START, "issue", Outcome.REFUSED, "r", "forbidden", "it's not", user, "web", "web.1"),
         AuditEvent(START + timedelta(seconds=1), "end", Outcome.FAILED, "r"),
     ]
-    for each in told:
+    for each in result:
         await stores.audit.record(each)
-    assert told == list((await stores.audit.read(WEEK)).items)
+    assert result == list((await stores.audit.read(WEEK)).items)
 
 
 async def test_events_are_read_in_the_order_of_time(stores: Stores) -> None:
@@ -301,20 +301,20 @@ async def test_a_deletion_that_meets_another_change_looks_again(
             await tables.roles.delete(WEB, expected=ANY)
 
 
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("stored", [True, False])
 async def test_an_event_whose_insert_was_refused_is_looked_for(
-    tables: Stores, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+    tables: Stores, monkeypatch: pytest.MonkeyPatch, *, stored: bool
 ) -> None:
     """A repeat after a lost answer meets its own row; any other refusal has kept nothing, and that is told."""
     write, event = Table.write, AuditEvent(START, "sweep", Outcome.DONE, "r")
 
     async def refused(table: Table, operations: Sequence[Operation]) -> Any:
-        if kept:
+        if stored:
             await write(table, operations)
         raise LostRace
 
     monkeypatch.setattr(Table, "write", refused)
-    if kept:
+    if stored:
         await tables.audit.record(event)
         assert [event] == list((await tables.audit.read(AuditQuery(START, START + timedelta(days=1)))).items)
     else:

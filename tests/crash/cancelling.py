@@ -24,7 +24,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.loop import StillLoop
 from tests.fakes.world import BOB, WEB, World, request, role, world
 from tests.model.judge import Answer, answer_of, start_of
-from tests.support.operations import TARGETS, Deed, issuing
+from tests.support.operations import TARGETS, Action, issuing
 
 _BREATHS = 40
 """Steps in which what a cancelled verb had under way, a read that others share say, comes to its end."""
@@ -67,7 +67,7 @@ class CancellingLoop(StillLoop):
         self.watch: Callable[[], None] = lambda: None
         self._left = step
         self._everything = everything
-        self.set_exception_handler(lambda _, told: self.unheard.append(repr(told.get("exception", told["message"]))))
+        self.set_exception_handler(lambda _, result: self.unheard.append(repr(result.get("exception", result["message"]))))
 
     def after_step(self) -> None:
         """See ``StillLoop``."""
@@ -82,7 +82,7 @@ class CancellingLoop(StillLoop):
                     each.cancel()
 
 
-def run(world: World, deed: Deed, step: int = 0, *, drains: bool = False) -> Course:
+def run(world: World, action: Action, step: int = 0, *, drains: bool = False) -> Course:
     """Does the deed; after that step its caller hangs up, or the host drains. 0: neither ever happens.
 
     Raises ``AssertionError`` where the worker has something under way afterwards, or has not heard of a failure.
@@ -91,7 +91,7 @@ def run(world: World, deed: Deed, step: int = 0, *, drains: bool = False) -> Cou
     world.calls.answers_travel = True
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_worker(world, deed, loop, course, lives_on=not drains))
+            runner.run(_worker(world, action, loop, course, lives_on=not drains))
     finally:
         world.calls.answers_travel = False
     # Failures that nobody has asked for are told when their tasks are forgotten.
@@ -100,13 +100,13 @@ def run(world: World, deed: Deed, step: int = 0, *, drains: bool = False) -> Cou
     return course
 
 
-async def _worker(world: World, deed: Deed, loop: CancellingLoop, course: Course, *, lives_on: bool) -> None:
-    calls, told = len(world.calls.made), len(world.audit.events)
+async def _worker(world: World, action: Action, loop: CancellingLoop, course: Course, *, lives_on: bool) -> None:
+    calls, result = len(world.calls.made), len(world.audit.events)
 
     start = start_of(world)
 
     async def noted(world: World) -> None:
-        course.answer = await answer_of(deed, world)
+        course.answer = await answer_of(action, world)
 
     def watch() -> None:
         made = world.calls.made[calls:]
@@ -121,8 +121,8 @@ async def _worker(world: World, deed: Deed, loop: CancellingLoop, course: Course
     if not loop.work.cancelled():
         loop.work.result()
     loop.work = None
-    course.told = world.audit.events[told:]
-    require_promised(world, start, [deed], [course.answer], failing=True)
+    course.told = world.audit.events[result:]
+    require_promised(world, start, [action], [course.answer], failing=True)
     begun = len(world.calls.made)
     await require_nothing_under_way(world.clock)
     assert begun == len(world.calls.made), f"begun after the end: {world.calls.names()[begun:]}"
@@ -177,13 +177,13 @@ def walk(operation: Operation, choose: Callable[[Course], list[int]], *, latency
 
     And the worker serves its next caller as fast as ever.
     """
-    usual = run(_made(operation, latency), operation.scenario.deed)
+    usual = run(_made(operation, latency), operation.scenario.action)
     # A verb that was cut off may leave a role from which the next caller issues, where it would have been refused at once.
     longest = LONGER + max(usual.next_took, run(_made(operation, latency), _nothing).next_took)
     steps = choose(usual)
     for step in steps:
         struck = _made(operation, latency)
-        course = run(struck, operation.scenario.deed, step, drains=drains)
+        course = run(struck, operation.scenario.action, step, drains=drains)
         assert course.next_took <= longest, f"step {step}: the next caller waits {course.next_took} s"
         struck.calls.latency = 0.0
         answers = [] if course.answer.died or course.answer.refusal else [course.answer.value]

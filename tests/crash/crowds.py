@@ -74,8 +74,8 @@ def in_one_batch() -> Crowd:
     async def exchange(method: str, _: str, body: Mapping[str, Any] | None) -> httpx.Response:
         await clock.sleep(0.1)
         asked = (body or {}).get("requests", ())
-        told = {"responses": [{"id": each["id"], "status": 204} for each in asked]}
-        return httpx.Response(204) if method == "DELETE" else httpx.Response(200, json=told)
+        result = {"responses": [{"id": each["id"], "status": 204} for each in asked]}
+        return httpx.Response(204) if method == "DELETE" else httpx.Response(200, json=result)
 
     async def renewed(_: httpx.Response, __: httpx.Response) -> bool:
         return False

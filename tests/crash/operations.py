@@ -19,7 +19,7 @@ from tests.support.every_kind import EVERY_KIND, document_of, kinds_for, name_of
 from tests.support.operations import (
     LASTS,
     TARGETS,
-    Deed,
+    Action,
     deleting_the_role,
     forcing,
     fresh,
@@ -132,7 +132,7 @@ def withstanding_in_part(target: Target) -> World:
     return made
 
 
-def over(target: Target, issuing: Deed = issuing) -> World:
+def over(target: Target, issuing: Action = issuing) -> World:
     """An ended lease whose retention is over."""
     made = fresh(target)
     made.run(lambda: live(made, issuing))
@@ -150,7 +150,7 @@ def two_leases(target: Target) -> World:
     return made
 
 
-def putting(kind: str) -> Deed:
+def putting(kind: str) -> Action:
     """An admin writes the role, of that type from now on."""
 
     async def put(world: World) -> Role:
@@ -180,10 +180,10 @@ def when_tickets_are_over(world: World) -> None:
 
 def force_ended(world: World) -> None:
     """What an operator has let go of is named in the audit trail, and the reconciliation removes it later."""
-    told = " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")
-    if not told:
+    result = " ".join(event.reason for event in world.audit.events if event.operation == "force_revoke")
+    if not result:
         at_once(world)
-    assert all(thing.owner in told for thing in world.leftovers())
+    assert all(thing.owner in result for thing in world.leftovers())
     for _ in range(_HOURS):
         world.clock.jump(3600)
         sweep_once(world)
@@ -191,18 +191,18 @@ def force_ended(world: World) -> None:
     assert [] == world.leftovers()
 
 
-def configured(again: Deed, kind: str, *, ends_all: bool = False) -> Callable[[World], None]:
+def configured(again: Action, kind: str, *, ends_all: bool = False) -> Callable[[World], None]:
     """The admin repeats it: the role is then as wanted, ``kind`` or gone, whatever there was before; and issues work."""
 
     def rest(world: World) -> None:
         require_owned(world)
         world.run(lambda: live(world, again))
-        kept = world.run(lambda: world.ports.roles.get(WEB))
-        assert kind == (name_of(kept.type) if kept else "")
+        stored = world.run(lambda: world.ports.roles.get(WEB))
+        assert kind == (name_of(stored.type) if stored else "")
         if ends_all:
             generation = world.generations.rows[WEB].number
             assert not any(lease.under(generation).state is State.ACTIVE for lease in world.leases.rows.values())
-        if kept is not None:
+        if stored is not None:
             world.run(lambda: issuing(world))
         require_nothing_left(world)
 

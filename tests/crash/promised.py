@@ -10,9 +10,9 @@ from shared.core.errors import Conflict, Pending
 from tests.fakes.world import World
 from tests.model.judge import Answer, require_as_promised
 from tests.model.model import Machine
-from tests.support.operations import VERBS, Deed, first, forcing, forcing_all, revoking, revoking_all, sweeping
+from tests.support.operations import VERBS, Action, first, forcing, forcing_all, revoking, revoking_all, sweeping
 
-_NAMES = {verb.deed: verb.name for verb in VERBS if verb.name != "repeat"}
+_NAMES = {verb.action: verb.name for verb in VERBS if verb.name != "repeat"}
 _OF_SEVERAL = {"issue", "revoke role"}
 """Verbs of which the model says what becomes of leases beside the one on which verbs meet."""
 _NOT_SAID = {"reconcile"}
@@ -28,22 +28,22 @@ async def frozen_then_swept(world: World) -> object:
 
 
 def require_promised(
-    world: World, start: Machine | None, deeds: Sequence[Deed], answers: Sequence[Answer], *, failing: bool = False
+    world: World, start: Machine | None, actions: Sequence[Action], answers: Sequence[Answer], *, failing: bool = False
 ) -> None:
     """Where the model knows the verbs: one, or two of which one was done amid the other. ``failing``: a call has failed."""
-    verbs, told = list[str](), list[Answer]()
+    verbs, result = list[str](), list[Answer]()
     if start is None or start.lease == "over":
         return
-    for deed, answer in zip(deeds, answers, strict=True):
-        verb, said = _in_the_model(world, start, deed, answer)
+    for action, answer in zip(actions, answers, strict=True):
+        verb, message = _in_the_model(world, start, action, answer)
         if not verb or verb in _NOT_SAID or (start.others and verb not in _OF_SEVERAL):
             return
         if verb == "issue" and start.lease != "none":
             # Of two leases of one instant nothing tells which was first.
             return
         verbs.append(verb)
-        told.append(replace(said, died=said.died or _tells_nothing(verb, said, failing=failing)))
-    require_as_promised(world, start, verbs, told)
+        result.append(replace(message, died=message.died or _tells_nothing(verb, message, failing=failing)))
+    require_as_promised(world, start, verbs, result)
 
 
 def _tells_nothing(verb: str, answer: Answer, *, failing: bool) -> bool:
@@ -52,13 +52,15 @@ def _tells_nothing(verb: str, answer: Answer, *, failing: bool) -> bool:
     return (failing and verb in _TELL_NOTHING) or isinstance(answer.refusal, Pending) or busy
 
 
-def _in_the_model(world: World, start: Machine, deed: Deed, answer: Answer) -> tuple[str, Answer]:
-    if deed is frozen_then_swept:
+def _in_the_model(world: World, start: Machine, action: Action, answer: Answer) -> tuple[str, Answer]:
+    if action is frozen_then_swept:
         return "sweep", answer
-    if deed in {revoking_all, forcing_all}:
+    if action in {revoking_all, forcing_all}:
         if start.lease != "none":
-            return _NAMES[revoking if deed is revoking_all else forcing], replace(answer, value=world.leases.rows[first(world)])
+            return _NAMES[revoking if action is revoking_all else forcing], replace(
+                answer, value=world.leases.rows[first(world)]
+            )
         # Whoever ends each lease that there is does what a revocation of the role does.
         return "revoke role", answer if answer.refusal else Answer(Revoking(0, world.clock.now()))
-    name = _NAMES.get(deed, "")
+    name = _NAMES.get(action, "")
     return "repeat" if name.startswith("issue under a key") and start.lease != "none" else name, answer

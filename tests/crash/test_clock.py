@@ -19,7 +19,7 @@ from tests.fakes.calls import Died
 from tests.fakes.clock import START
 from tests.fakes.world import World, role, world
 from tests.support.every_kind import kinds_for, works
-from tests.support.operations import TARGETS, Deed, issuing, issuing_once, renewing, revoking, sweeping
+from tests.support.operations import TARGETS, Action, issuing, issuing_once, renewing, revoking, sweeping
 
 HOUR = 3600.0
 JUMPS = [pytest.param(HOUR, id="an hour forth"), pytest.param(-HOUR, id="an hour back")]
@@ -39,10 +39,10 @@ def fresh(target: Target, lag: float = 0.0) -> World:
     return world(role(target, ttl=TTL, max_ttl=2 * TTL), lag=lag, kinds=kinds_for(target))
 
 
-def with_lease(target: Target, deed: Deed = issuing, age: float = 60.0) -> World:
+def with_lease(target: Target, action: Action = issuing, age: float = 60.0) -> World:
     """One active lease of that age."""
     made = fresh(target)
-    made.run(lambda: live(made, deed))
+    made.run(lambda: live(made, action))
     made.clock.jump(age)
     return made
 
@@ -68,7 +68,7 @@ def astray(scenario: Scenario, ordinal: int, jump: float, *, swept: bool) -> tup
             await live(world, sweeping)
 
     async def noted(world: World) -> None:
-        answers.append(await scenario.deed(world))
+        answers.append(await scenario.action(world))
 
     world.calls.meanwhile(len(world.calls.made) + ordinal, jumping)
     world.run(lambda: live(world, noted))

@@ -8,7 +8,7 @@ import pytest
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.core.errors import Unreachable
 from shared.core.lease import State
-from tests.crash.walk import Blow, Scenario, blows, require_nothing_left, require_owned, strike, sweep_once
+from tests.crash.walk import FaultAt, Scenario, faults, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import BOB, EXISTING, WEB, World, request, role, secret_target, world
@@ -29,11 +29,11 @@ def with_another() -> World:
     return made
 
 
-def blow_at(name: str, *, after: bool) -> Blow:
+def blow_at(name: str, *, after: bool) -> FaultAt:
     """The call of that name within an issue."""
     made = fresh()
     made.run(lambda: issuing(made))
-    return Blow(made.calls.names().index(name) + 1, after=after)
+    return FaultAt(made.calls.names().index(name) + 1, after=after)
 
 
 def test_a_death_right_after_the_secret_was_added_is_found_by_the_lease_s_id() -> None:
@@ -63,10 +63,10 @@ def test_death_at_any_call_harms_no_other_lease_on_the_application(record_proper
     """The other's secret stays for as long as its lease lives, and nothing else does."""
     count = 0
     scenario = Scenario("issue", with_another, issuing)
-    for blow in blows(scenario):
+    for fault in faults(scenario):
         made = scenario.make()
         (other,) = made.leases.rows
-        strike(made, scenario.deed, blow, Died())
+        strike(made, scenario.action, fault, Died())
         for _ in range(15):
             made.clock.jump(60)
             sweep_once(made)
@@ -80,9 +80,9 @@ def test_death_at_any_call_harms_no_other_lease_on_the_application(record_proper
 def test_a_worker_that_dies_at_any_call_keeps_nobody_waiting_for_long(record_property: Report) -> None:
     """Whoever comes next has its turn when the dead one's deadline is past."""
     count = 0
-    for blow in blows(Scenario("issue", fresh, issuing)):
+    for fault in faults(Scenario("issue", fresh, issuing)):
         made = fresh()
-        strike(made, issuing, blow, Died())
+        strike(made, issuing, fault, Died())
         began = made.clock.monotonic()
         made.run(lambda made=made: issue(made.ports, request(BOB), IssueRequest(WEB)))  # type: ignore[misc]  # bound for the loop
         assert made.clock.monotonic() - began < 15
@@ -101,7 +101,7 @@ def test_a_crowd_of_which_some_die_leaves_the_application_as_it_was() -> None:
         async def crowd(made: World) -> None:
             await asyncio.gather(*(issuing(made) for _ in range(10)))
 
-        strike(made, crowd, Blow(ordinal, after=ordinal % 2 == 0), Died())
+        strike(made, crowd, FaultAt(ordinal, after=ordinal % 2 == 0), Died())
         made.calls.latency = 0.0
         require_owned(made)
         require_nothing_left(made)

@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.errors import Locked, Unreachable, Upstream
 from tests.crash.scenarios import forced
-from tests.crash.walk import Scenario, blows, length, require_nothing_left, strike, walked
+from tests.crash.walk import Scenario, faults, length, require_nothing_left, strike, walked
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 from tests.support.operations import TARGETS
@@ -35,18 +35,18 @@ def test_whatever_a_forced_end_leaves_behind_is_in_the_audit_trail(
     scenario: Scenario, error: Upstream, record_property: Report
 ) -> None:
     """Azure refuses any one call, or its answer is lost: the operator can find each object by the names in the event."""
-    count = told = 0
-    for blow in blows(scenario):
+    count = result = 0
+    for fault in faults(scenario):
         world = scenario.make()
-        strike(world, scenario.deed, blow, error)
-        count, told = count + 1, told + len(world.leftovers())
+        strike(world, scenario.action, fault, error)
+        count, result = count + 1, result + len(world.leftovers())
         named = force_ended(world)
         if named:
             assert all(thing.owner in named for thing in world.leftovers())
         else:
             require_nothing_left(world)
     record_property("cases", count)
-    assert told > 0
+    assert result > 0
 
 
 def force_ended(world: World) -> str:

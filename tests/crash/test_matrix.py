@@ -8,7 +8,7 @@ import pytest
 
 from tests.crash.operations import Operation, all_operations
 from tests.crash.scenarios import issuing_scenarios
-from tests.crash.walk import Blow, Scenario, blows, length, require_nothing_left, require_owned, strike
+from tests.crash.walk import FaultAt, Scenario, faults, length, require_nothing_left, require_owned, strike
 from tests.crash.ways import WAYS, Way, require_answers_told, require_ends_told, require_forgotten, struck
 from tests.fakes.calls import Died
 from tests.fakes.world import World
@@ -49,23 +49,23 @@ def test_an_issue_that_dies_and_a_sweep_that_dies_after_it_leave_nothing(scenari
     Before a call of the sweep is as after the one before it, and before its first call nothing has been done.
     """
     count = 0
-    for first in blows(scenario):
+    for first in faults(scenario):
         ordinal, died = 0, True
         while died:
             ordinal += 1
-            world, died = dead_twice(scenario, first, Blow(ordinal, after=True))
+            world, died = dead_twice(scenario, first, FaultAt(ordinal, after=True))
             require_owned(world)
             require_nothing_left(world)
             require_ends_told(world)
             count += died
     record_property("cases", count)
-    assert count > len(list(blows(scenario)))
+    assert count > len(list(faults(scenario)))
 
 
-def dead_twice(scenario: Scenario, first: Blow, second: Blow) -> tuple[World, bool]:
+def dead_twice(scenario: Scenario, first: FaultAt, second: FaultAt) -> tuple[World, bool]:
     """Died while issuing, and then in the sweep, unless that was over before."""
     world = scenario.make()
-    strike(world, scenario.deed, first, Died())
+    strike(world, scenario.action, first, Died())
     world.clock.jump(400)
     before = len(world.calls.made)
     strike(world, sweeping, second, Died())

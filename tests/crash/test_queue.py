@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.lease import State
 from tests.crash.scenarios import fan_outs
-from tests.crash.walk import blows, live, require_owned, strike
+from tests.crash.walk import faults, live, require_owned, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 from tests.support.operations import TARGETS, fanning_out, taking_messages
@@ -23,9 +23,9 @@ def drain(world: World) -> None:
 def test_death_between_message_and_ticket_is_made_good_through_the_queue(kind: str) -> None:
     """The next sweep queues again what has no ticket; messages that come twice find nothing left to do."""
     scenario = fan_outs(TARGETS[kind])[0]
-    for blow in blows(scenario):
+    for fault in faults(scenario):
         world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
+        strike(world, scenario.action, fault, Died())
         drain(world)
         require_owned(world)
         assert {State.ENDED} == {lease.state for lease in world.leases.rows.values()}
@@ -35,7 +35,7 @@ def test_death_between_message_and_ticket_is_made_good_through_the_queue(kind: s
 def test_a_ticket_is_never_written_before_its_message() -> None:
     """Else a death in between would keep its leases waiting for nothing: no lease ever waits that is in no message."""
     scenario = fan_outs(TARGETS["service principal"])[0]
-    for blow in blows(scenario):
+    for fault in faults(scenario):
         world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
+        strike(world, scenario.action, fault, Died())
         assert set(world.queued_markers.kept) <= {batch.id for batch in world.revocations.messages()}

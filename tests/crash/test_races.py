@@ -10,14 +10,14 @@ from shared.core.errors import Unavailable
 from shared.core.lease import State
 from tests.crash.promised import frozen_then_swept, require_promised
 from tests.crash.scenarios import scenarios
-from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned
+from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned
 from tests.fakes.calls import Call, Died
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role
 from tests.model.judge import Answer, answer_of, start_of
 from tests.support.kinds import read_role, write_role
 from tests.support.operations import (
     TARGETS,
-    Deed,
+    Action,
     deleting_the_role,
     fresh,
     issuing,
@@ -33,13 +33,13 @@ from tests.support.operations import (
 type Report = Callable[[str, object], None]
 
 
-OTHERS: list[Deed] = [frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role]
+OTHERS: list[Action] = [frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role]
 
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("lag", [0.0, 3.0])
-def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kind: str, other: Deed) -> None:
+def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kind: str, other: Action) -> None:
     """Whoever loses undoes its own work, at whichever call the other one came in between."""
     scenario = scenarios(TARGETS[kind], lag)[0]
     for ordinal in range(1, length(scenario) + 1):
@@ -50,7 +50,7 @@ def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kin
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("kind", TARGETS)
-def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Deed, record_property: Report) -> None:
+def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Action, record_property: Report) -> None:
     """The loser dies at any of its later calls: what it has made is found all the same."""
     scenario = scenarios(TARGETS[kind])[0]
     count = 0
@@ -62,7 +62,7 @@ def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Deed, r
     assert count > 0
 
 
-def death_strikes(scenario: Scenario, ordinal: int, other: Deed, death: int) -> bool:
+def death_strikes(scenario: Scenario, ordinal: int, other: Action, death: int) -> bool:
     """One such case; says whether the worker lived long enough to die there."""
     world = interrupted(scenario, ordinal, other)
     world.calls.fail_at(death, Died(), after=death % 4 < 2)
@@ -75,14 +75,14 @@ def death_strikes(scenario: Scenario, ordinal: int, other: Deed, death: int) -> 
     return died
 
 
-def interrupted(scenario: Scenario, ordinal: int, other: Deed) -> World:
+def interrupted(scenario: Scenario, ordinal: int, other: Action) -> World:
     """A world in which the other one comes in before that call."""
     world = scenario.make()
     world.calls.meanwhile(len(world.calls.made) + ordinal, lambda: live(world, other))
     return world
 
 
-def done_while_interrupted(scenario: Scenario, ordinal: int, other: Deed) -> World:
+def done_while_interrupted(scenario: Scenario, ordinal: int, other: Action) -> World:
     """The same, and the deed done to its end; both were answered as the model allows."""
     world, answers = scenario.make(), list[Answer]()
 
@@ -91,8 +91,8 @@ def done_while_interrupted(scenario: Scenario, ordinal: int, other: Deed) -> Wor
 
     start = start_of(world)
     world.calls.meanwhile(len(world.calls.made) + ordinal, coming_in)
-    answer = world.run(lambda: answer_of(scenario.deed, world))
-    require_promised(world, start, [scenario.deed, other], [answer, *answers])
+    answer = world.run(lambda: answer_of(scenario.action, world))
+    require_promised(world, start, [scenario.action, other], [answer, *answers])
     return world
 
 
@@ -154,17 +154,17 @@ def test_no_lease_has_more_rights_than_its_role_after_that_was_narrowed() -> Non
     for ordinal in range(1, length(scenario) + 1):
         world = done_while_interrupted(scenario, ordinal, role_narrowed)
         for lease in world.leases.rows.values():
-            told = lease.under(world.generations.rows[WEB].number)
-            assert told.state is not State.ACTIVE or 1 == len(getattr(lease.footprint, "assignments", ()))
+            result = lease.under(world.generations.rows[WEB].number)
+            assert result.state is not State.ACTIVE or 1 == len(getattr(lease.footprint, "assignments", ()))
         require_nothing_left(world)
 
 
 @pytest.mark.parametrize("other", [revoking_all, revoking_the_role, sweeping, renewing])
-@pytest.mark.parametrize("deed", [revoking, renewing, sweeping])
-def test_two_who_meet_on_an_active_lease_leave_nothing(deed: Deed, other: Deed) -> None:
+@pytest.mark.parametrize("action", [revoking, renewing, sweeping])
+def test_two_who_meet_on_an_active_lease_leave_nothing(action: Action, other: Action) -> None:
     """Revoking, renewing and sweeping meet at any call: the lease ends once, and nothing stays."""
-    age = 301.0 if sweeping in {deed, other} else 60.0
-    scenario = Scenario("two", lambda: with_lease(TARGETS["service principal"], age=age), deed)
+    age = 301.0 if sweeping in {action, other} else 60.0
+    scenario = Scenario("two", lambda: with_lease(TARGETS["service principal"], age=age), action)
     for ordinal in range(1, length(scenario) + 1):
         world = done_while_interrupted(scenario, ordinal, other)
         require_owned(world)
@@ -175,6 +175,6 @@ def test_two_who_meet_on_an_active_lease_leave_nothing(deed: Deed, other: Deed) 
 def test_a_revoked_lease_is_never_renewed_back_to_life() -> None:
     """A renewal that comes in at any call of a revocation does not save the lease."""
     scenario = Scenario("revoke", lambda: with_lease(TARGETS["service principal"], age=60), revoking)
-    for blow in blows(scenario):
-        world = done_while_interrupted(scenario, blow.ordinal, renewing)
+    for fault in faults(scenario):
+        world = done_while_interrupted(scenario, fault.ordinal, renewing)
         assert "ended" == world.leases.rows[only(world)].state

@@ -40,7 +40,7 @@ def while_reconciling(scenario: Scenario, ordinal: int) -> World:
     """A world in which the deed is done while a whole reconciliation comes in before that call."""
     world = scenario.make()
     world.calls.meanwhile(len(world.calls.made) + ordinal, lambda: live(world, reconciling))
-    world.run(lambda: live(world, scenario.deed))
+    world.run(lambda: live(world, scenario.action))
     return world
 
 
@@ -80,7 +80,7 @@ def deleted(target: Target) -> World:
         if application.object_id not in world.inventory.strange:
             world.cloud.delete_application(application.object_id)
     secrets = world.cloud.applications[EXISTING].secrets
-    for key_id in [key for key, kept in secrets.items() if kept.display_name == only(world)]:
+    for key_id in [key for key, stored in secrets.items() if stored.display_name == only(world)]:
         del secrets[key_id]
     world.cloud.elsewhere.clear()
     world.clock.jump(240)

@@ -9,7 +9,7 @@ import pytest
 from shared.core.errors import Refused, Throttled, Unreachable, Upstream
 from shared.core.lease import State
 from tests.crash.scenarios import scenarios
-from tests.crash.walk import Scenario, blows, require_owned, settle, strike, sweep_once
+from tests.crash.walk import Scenario, faults, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 from tests.support.every_kind import EVERY_KIND, WITH_SECRETS
@@ -50,9 +50,9 @@ def test_what_may_not_be_looked_for_after_a_death_is_not_believed_to_be_gone(
 ) -> None:
     """However long that lasts, no lease ends while something of its own stands; afterwards nothing is left."""
     count = 0
-    for blow in blows(scenario):
+    for fault in faults(scenario):
         world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
+        strike(world, scenario.action, fault, Died())
         _forbid(world, calls, NOES[no])
         for pause in _PAUSES:
             world.clock.jump(pause)
@@ -76,9 +76,9 @@ def test_the_walk_meets_leases_that_cannot_be_looked_for(kind: str) -> None:
     """It would say nothing if no lease waited for an answer: after a death amid an issue, one does, and says that it failed."""
     scenario = next(each for each in scenarios(TARGETS[kind]) if each.name == "issue")
     waiting = 0
-    for blow in blows(scenario):
+    for fault in faults(scenario):
         world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
+        strike(world, scenario.action, fault, Died())
         _forbid(world, LOOKUPS, NOES["403"])
         world.clock.jump(900.0)
         sweep_once(world)

@@ -12,14 +12,14 @@ from shared.core.errors import LeaseholdError, LostRace, Pending, Refused, Throt
 from shared.core.lease import State
 from tests.crash.promised import frozen_then_swept
 from tests.crash.test_races import done_while_interrupted
-from tests.crash.walk import Scenario, blows, length, live, require_nothing_left, require_owned, strike, sweep_once
+from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World, request
 from tests.support.every_kind import WITH_SECRETS
 from tests.support.kinds import as_client_secret
 from tests.support.operations import (
     TARGETS,
-    Deed,
+    Action,
     deleting_the_role,
     forcing_all,
     fresh,
@@ -65,10 +65,10 @@ WALKS += [
 def alive(world: World) -> list[str]:
     """The secrets that Entra takes."""
     return [
-        kept.text
+        stored.text
         for application in world.cloud.applications.values()
-        for kept in application.secrets.values()
-        if kept.end > world.clock.now()
+        for stored in application.secrets.values()
+        if stored.end > world.clock.now()
     ]
 
 
@@ -102,18 +102,18 @@ def test_a_caller_that_repeats_gets_one_lease_and_one_secret(
 ) -> None:
     """Whatever befell the request before, at whichever call, the repeat succeeds; no other one works."""
     count = 0
-    for blow in blows(scenario):
-        if blow.after and error in {Refused, Throttled}:
+    for fault in faults(scenario):
+        if fault.after and error in {Refused, Throttled}:
             continue
         world = scenario.make()
         answered = set(alive(world))
 
         async def once(world: World, answered: set[str] = answered) -> None:
-            given = await scenario.deed(world)
+            given = await scenario.action(world)
             assert isinstance(given, Issued)
             answered.add(as_client_secret(given.credential).client_secret.reveal())
 
-        strike(world, once, blow, error())
+        strike(world, once, fault, error())
         require_owned(world)
         require_one_answer(world, succeed(world), answered)
         require_nothing_left(world)
@@ -127,7 +127,7 @@ def test_a_repeat_that_dies_after_one_that_died_leaves_nothing(kind: str, record
     """Strays of both are found: the lease knows that there may be several."""
     count = 0
     first = Scenario("repeat", lambda: with_answer_lost(TARGETS[kind], age=60), issuing_once)
-    for one in blows(first):
+    for one in faults(first):
         for ordinal in range(1, 16, 2):
             world = first.make()
             strike(world, issuing_once, one, Died())
@@ -143,12 +143,12 @@ def test_a_repeat_that_dies_after_one_that_died_leaves_nothing(kind: str, record
     assert count > 0
 
 
-OTHERS: list[Deed] = [issuing_once, frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role, forcing_all]
+OTHERS: list[Action] = [issuing_once, frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role, forcing_all]
 
 
 @pytest.mark.parametrize("other", OTHERS)
 @pytest.mark.parametrize("scenario", WALKS)
-def test_a_repeat_that_is_interrupted_at_any_call_leaves_nothing(scenario: Scenario, other: Deed) -> None:
+def test_a_repeat_that_is_interrupted_at_any_call_leaves_nothing(scenario: Scenario, other: Action) -> None:
     """By another repeat, by an end, by a frozen machine: whoever loses removes its own secret."""
     for ordinal in range(1, length(scenario) + 1):
         world = done_while_interrupted(scenario, ordinal, other)

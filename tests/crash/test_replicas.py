@@ -11,7 +11,7 @@ from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.core.lease import Cause, State
 from tests.crash.test_clock import DEEDS, HOUR, astray, require_over
-from tests.crash.walk import Blow, length, live, require_nothing_left, require_owned, settle, strike
+from tests.crash.walk import FaultAt, length, live, require_nothing_left, require_owned, settle, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import REPLICAS, WEB, Replicas, World, principal_target, request, role, world
 from tests.support.operations import TARGETS, only, revoking, with_lease
@@ -38,7 +38,7 @@ def test_what_a_dead_worker_has_deleted_is_purged_although_the_recycle_bin_is_be
         ordinal = next(call.ordinal for call in rehearsal.calls.made if call.name == dies_at) - before
 
         struck = with_lease(TARGETS["service principal"], age=200)
-        strike(struck, revoking, Blow(ordinal, after=True), Died())
+        strike(struck, revoking, FaultAt(ordinal, after=True), Died())
         struck.clock.jump(1)
         struck.run(lambda: live(struck, revoking))  # noqa: B023 - run at once
         require_owned(struck)

@@ -12,11 +12,11 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
 from tests.crash.test_races import done_while_interrupted
-from tests.crash.walk import Blow, Scenario, blows, length, require_nothing_left, require_owned, strike
+from tests.crash.walk import FaultAt, Scenario, faults, length, require_nothing_left, require_owned, strike
 from tests.fakes.calls import Calls, Died
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.world import World
-from tests.support.operations import TARGETS, Deed, fresh, issuing, issuing_once, renewing, revoking_all, with_answer_lost
+from tests.support.operations import TARGETS, Action, fresh, issuing, issuing_once, renewing, revoking_all, with_answer_lost
 
 
 class OpensLate(MemoryLeases):
@@ -46,17 +46,17 @@ def swapped(kind: str) -> World:
     return made
 
 
-def leaks(scenario: Scenario) -> list[Blow]:
+def leaks(scenario: Scenario) -> list[FaultAt]:
     """The blows after which the walk finds something without a live lease."""
     found = []
-    for blow in blows(scenario):
+    for fault in faults(scenario):
         world = scenario.make()
-        strike(world, scenario.deed, blow, Died())
+        strike(world, scenario.action, fault, Died())
         with suppress(AssertionError):
             require_owned(world)
             require_nothing_left(world)
             continue
-        found.append(blow)
+        found.append(fault)
     return found
 
 
@@ -83,17 +83,17 @@ def _overwrites(leases: MemoryLeases, lease: Lease) -> None:
         raise LostRace
 
 
-@pytest.mark.parametrize("deed", [renewing, issuing_once])
-def test_the_walk_fails_when_a_store_takes_every_write(deed: Deed, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("action", [renewing, issuing_once])
+def test_the_walk_fails_when_a_store_takes_every_write(action: Action, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever version it names: nothing leaks, and a revoked lease is active again, as the model does not allow."""
-    met_at_each_call(deed)
+    met_at_each_call(action)
     monkeypatch.setattr(MemoryLeases, "_require_unchanged", _overwrites)
     with pytest.raises(AssertionError, match=r"no order of these fits|and not"):
-        met_at_each_call(deed)
+        met_at_each_call(action)
 
 
-def met_at_each_call(deed: Deed) -> None:
+def met_at_each_call(action: Action) -> None:
     """A lease is revoked amid the deed."""
-    scenario = Scenario("meeting", lambda: with_answer_lost(TARGETS["service principal"], age=60), deed)
+    scenario = Scenario("meeting", lambda: with_answer_lost(TARGETS["service principal"], age=60), action)
     for ordinal in range(1, length(scenario) + 1):
         done_while_interrupted(scenario, ordinal, revoking_all)

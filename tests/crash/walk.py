@@ -15,7 +15,7 @@ from tests.fakes.cloud_state import Thing
 from tests.fakes.world import World
 from tests.model.judge import Answer, answer_of, start_of
 from tests.support.kinds import names_in
-from tests.support.operations import Deed, sweeping
+from tests.support.operations import Action, sweeping
 
 _TOO_MANY = 40
 """Sweeps after which something that is still there is never going to vanish."""
@@ -23,15 +23,15 @@ _TOO_MANY = 40
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``make`` gives a new world each time, always the same; ``deed`` is what is struck."""
+    """``make`` gives a new world each time, always the same; ``action`` is what is struck."""
 
     name: str
     make: Callable[[], World]
-    deed: Deed
+    action: Action
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class FaultAt:
     """Where a walk strikes: the call of that number since the deed began, before or after it takes effect."""
 
     ordinal: int
@@ -42,36 +42,36 @@ def length(scenario: Scenario) -> int:
     """How many calls to the outside the undisturbed deed makes."""
     world = scenario.make()
     before = len(world.calls.made)
-    world.run(lambda: live(world, scenario.deed))
+    world.run(lambda: live(world, scenario.action))
     return len(world.calls.made) - before
 
 
-def blows(scenario: Scenario) -> Iterator[Blow]:
+def faults(scenario: Scenario) -> Iterator[FaultAt]:
     """Each call, before and after."""
     for ordinal in range(1, length(scenario) + 1):
-        yield Blow(ordinal, after=False)
-        yield Blow(ordinal, after=True)
+        yield FaultAt(ordinal, after=False)
+        yield FaultAt(ordinal, after=True)
 
 
-def strike(world: World, deed: Deed, blow: Blow, error: BaseException) -> Answer:
+def strike(world: World, action: Action, fault: FaultAt, error: BaseException) -> Answer:
     """Does the deed, struck there; the worker that survives goes on to its end.
 
     What it was answered, and what is there, is what the model allows.
     """
     start = start_of(world)
-    world.calls.fail_at(len(world.calls.made) + blow.ordinal, error, after=blow.after)
+    world.calls.fail_at(len(world.calls.made) + fault.ordinal, error, after=fault.after)
     answer = Answer(died=True)
     with suppress(Died):
-        answer = world.run(lambda: answer_of(deed, world))
+        answer = world.run(lambda: answer_of(action, world))
     world.calls.revive()
-    require_promised(world, start, [deed], [answer], failing=True)
+    require_promised(world, start, [action], [answer], failing=True)
     return answer
 
 
-async def live(world: World, deed: Deed) -> None:
+async def live(world: World, action: Action) -> None:
     """A deed that is refused or fails has still come to its end. A lost race is the broker's own affair."""
     try:
-        await deed(world)
+        await action(world)
     except LostRace:
         raise AssertionError("a lost race left the broker") from None
     except LeaseholdError:
@@ -81,11 +81,11 @@ async def live(world: World, deed: Deed) -> None:
 def walked(scenario: Scenario, error: Callable[[], BaseException], *, also_after: bool = True) -> int:
     """The deed struck at each of its calls in turn, after which nothing is unowned, and in the end nothing left; the cases."""
     count = 0
-    for blow in blows(scenario):
-        if blow.after and not also_after:
+    for fault in faults(scenario):
+        if fault.after and not also_after:
             continue
         world = scenario.make()
-        strike(world, scenario.deed, blow, error())
+        strike(world, scenario.action, fault, error())
         require_owned(world)
         require_nothing_left(world)
         count += 1

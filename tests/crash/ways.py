@@ -10,7 +10,7 @@ from shared.broker.issue.issue import Issued
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable
 from shared.core.lease import State
-from tests.crash.walk import Blow, Scenario, length, strike, sweep_once
+from tests.crash.walk import FaultAt, Scenario, length, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 
@@ -55,7 +55,7 @@ def struck(scenario: Scenario, way: Way) -> Iterator[Struck]:
     for ordinal in range(1, length(scenario) + 1):
         world = scenario.make()
         before = len(world.audit.events)
-        answer = strike(world, scenario.deed, Blow(ordinal, after=way.after), way.error())
+        answer = strike(world, scenario.action, FaultAt(ordinal, after=way.after), way.error())
         answers = [] if answer.died or answer.refusal else [answer.value]
         yield Struck(world, answers, world.audit.events[before:])
 
@@ -74,9 +74,9 @@ def require_ends_told(world: World) -> None:
     """Of every lease that has ended the trail says that it has, and why; one that was let go is told as such."""
     for lease in world.leases.rows.values():
         assert State.ENDED is lease.state
-        told = [event for event in world.audit.events if event.lease == lease.id and event.outcome is Outcome.DONE]
-        ends = [event.reason for event in told if event.operation == "end"]
-        assert str(lease.cause) in ends or "force_revoke" in {event.operation for event in told}, lease.id
+        result = [event for event in world.audit.events if event.lease == lease.id and event.outcome is Outcome.DONE]
+        ends = [event.reason for event in result if event.operation == "end"]
+        assert str(lease.cause) in ends or "force_revoke" in {event.operation for event in result}, lease.id
 
 
 def require_forgotten(world: World) -> None:

@@ -27,7 +27,7 @@ OBJECTS = ("applications", "deleted_items", "service_principals", "role_assignme
 
 
 @dataclass(slots=True)
-class Stage:
+class Deployment:
     """A running stack and its people."""
 
     stack: Stack
@@ -111,29 +111,29 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, *, groups: bool = False, app: Path = ROOT, **more: str) -> AsyncIterator[Stage]:
+async def opened(folder: Path, *, groups: bool = False, app: Path = ROOT, **more: str) -> AsyncIterator[Deployment]:
     """A stack with the sample configuration, and no timer of its own in between. Storage keeps what it holds in the folder."""
     storage = Azurite(folder=folder)
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE), **more}
     wanted = Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, groups=groups, storage=storage, app=app)
     async with wanted as stack, stack.visitor() as visitor:
         await up.configure(stack)
-        yield Stage(stack, visitor)
+        yield Deployment(stack, visitor)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+async def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
     """A stack for each file of tests: what one leaves behind is not the others' to wait for.
 
     In a file that says ``GROUPS = True`` the broker has the permissions for roles with groups, too; a file's ``SETTINGS`` win.
     """
     groups, settings = getattr(request.module, "GROUPS", False), getattr(request.module, "SETTINGS", {})
-    async with opened(tmp_path_factory.mktemp("storage"), groups=groups, **settings) as stage:
-        yield stage
+    async with opened(tmp_path_factory.mktemp("storage"), groups=groups, **settings) as deployment:
+        yield deployment
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(running: Stage) -> AsyncIterator[Stage]:
+async def deployment(running: Deployment) -> AsyncIterator[Deployment]:
     """The stack, with no fault and everything replicated at once; whatever a test leaves behind is ended."""
     await running.consistency("none")
     await running.faults()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SETTINGS = {"LEASEHOLD_SETTLE_SECONDS": "1"}
@@ -43,49 +43,49 @@ def fault(step: tuple[str, str, str], effect: dict[str, Any] | str, times: int =
     return {"service": service, "method": method, "path": path, "times": times, "effect": effect}
 
 
-async def issue_despite(stage: Stage, rule: dict[str, Any]) -> httpx.Response:
+async def issue_despite(deployment: Deployment, rule: dict[str, Any]) -> httpx.Response:
     """An issue that meets the fault; a lease that comes of it is given back."""
-    await stage.faults(rule)
-    web = await stage.broker("vm-web")
+    await deployment.faults(rule)
+    web = await deployment.broker("vm-web")
     reply = await web.call("POST", "roles/app-reader/leases", {})
-    await stage.faults()
+    await deployment.faults()
     if reply.status_code == 201:
         await web.must("DELETE", f"leases/{reply.json()['lease']['id']}")
     return reply
 
 
-async def test_one_failure_while_issuing_leaves_a_lease_or_nothing(stage: Stage) -> None:
+async def test_one_failure_while_issuing_leaves_a_lease_or_nothing(deployment: Deployment) -> None:
     """At each step, in each way: what passes by itself is tried again; what does not is told with a stable code, and undone."""
-    before = await stage.objects()
+    before = await deployment.objects()
     for step, how in itertools.product(STEPS, EFFECTS):
         effect, statuses = EFFECTS[how]
-        reply = await issue_despite(stage, fault(STEPS[step], effect))
+        reply = await issue_despite(deployment, fault(STEPS[step], effect))
         assert reply.status_code in statuses, (step, how, reply.text)
         if reply.status_code != 201:
             assert reply.json()["code"] in {"azure_refused", "azure_conflict"}, (step, how)
-            assert (await stage.events(reply.json()["request_id"]))[-1]["outcome"] == "failed", (step, how)
-    await stage.settled()
-    assert await stage.objects() == before
+            assert (await deployment.events(reply.json()["request_id"]))[-1]["outcome"] == "failed", (step, how)
+    await deployment.settled()
+    assert await deployment.objects() == before
 
 
-async def test_a_lasting_refusal_is_told_at_once(stage: Stage) -> None:
+async def test_a_lasting_refusal_is_told_at_once(deployment: Deployment) -> None:
     """409 with a constant sentence: what Azure said is for the log."""
-    before = await stage.objects()
+    before = await deployment.objects()
     for step in ("application", "secret", "role assignment"):
-        reply = await issue_despite(stage, fault(STEPS[step], {"status": 403, "code": "WordsOfAzure"}, times=50))
+        reply = await issue_despite(deployment, fault(STEPS[step], {"status": 403, "code": "WordsOfAzure"}, times=50))
         assert (reply.status_code, reply.json()["code"]) == (409, "azure_refused"), step
         assert "WordsOfAzure" not in reply.text
-    await stage.settled()
-    assert await stage.objects() == before
+    await deployment.settled()
+    assert await deployment.objects() == before
 
 
-async def test_one_failure_while_revoking_only_delays_the_end(stage: Stage) -> None:
+async def test_one_failure_while_revoking_only_delays_the_end(deployment: Deployment) -> None:
     """At each step, in each way: the lease ends at once, or the sweep ends it; nothing is left."""
-    before, web = await stage.objects(), await stage.broker("vm-web")
+    before, web = await deployment.objects(), await deployment.broker("vm-web")
     effects = [EFFECTS[how][0] for how in ("403", "429", "500", "answer lost after the effect")]
     cases = list(itertools.product(UNDOING, effects))
     made = [await web.must("POST", "roles/app-reader/leases", {}) for _ in cases]
-    state = await stage.visitor.control("GET", "state")
+    state = await deployment.visitor.control("GET", "state")
     assigned = {each["principal_id"]: each["name"] for each in state["role_assignments"]}
     applications = {each["client_id"]: each["object_id"] for each in state["applications"]}
     rules = []
@@ -97,102 +97,104 @@ async def test_one_failure_while_revoking_only_delays_the_end(stage: Stage) -> N
             "application": applications[credential["client_id"]],
         }.get(step, credential["object_id"])
         rules.append(fault((service, "DELETE", prefix + target), effect))
-    await stage.faults(*rules)
+    await deployment.faults(*rules)
     # One after the other: while a call that was not answered has not been answered the second time, others are put off.
     replies = [await web.call("DELETE", f"leases/{answer['lease']['id']}") for answer in made]
     assert {reply.status_code for reply in replies} <= {200, 202}, [reply.text for reply in replies]
-    assert await stage.visitor.control("GET", "faults") == []
+    assert await deployment.visitor.control("GET", "faults") == []
     again = await asyncio.gather(*(web.call("DELETE", f"leases/{answer['lease']['id']}") for answer in made))
     assert {reply.status_code for reply in again} <= {200, 202}, [reply.text for reply in again]
-    await stage.settled()
-    assert await stage.objects() == before
+    await deployment.settled()
+    assert await deployment.objects() == before
 
 
-async def test_an_ending_can_be_followed(stage: Stage) -> None:
+async def test_an_ending_can_be_followed(deployment: Deployment) -> None:
     """The 202 leads, whatever host the request has named, to an address that is 202 until the lease has ended."""
-    web = await stage.broker("vm-web")
+    web = await deployment.broker("vm-web")
     lease = (await web.must("POST", "roles/legacy-app/leases", {}))["lease"]
-    await stage.faults(fault(("graph", "POST", "/removePassword$"), {"status": 400, "code": "Request_BadRequest"}, times=1000))
+    await deployment.faults(
+        fault(("graph", "POST", "/removePassword$"), {"status": 400, "code": "Request_BadRequest"}, times=1000)
+    )
     headers = {"authorization": f"Bearer {web.token}", "host": "evil.example", "x-forwarded-host": "evil.example"}
-    told = await stage.visitor.http.delete(f"{web.url}/api/v1/leases/{lease['id']}", headers=headers)
-    assert (told.status_code, told.json()["state"]) == (202, "ending")
-    assert told.headers["location"] == f"{stage.stack.url}/api/v1/leases/{lease['id']}?until=ended"
+    result = await deployment.visitor.http.delete(f"{web.url}/api/v1/leases/{lease['id']}", headers=headers)
+    assert (result.status_code, result.json()["state"]) == (202, "ending")
+    assert result.headers["location"] == f"{deployment.stack.url}/api/v1/leases/{lease['id']}?until=ended"
     follow = {"authorization": f"Bearer {web.token}"}
-    assert (await stage.visitor.http.get(told.headers["location"], headers=follow)).status_code == 202
-    assert (await stage.visitor.http.get(told.headers["location"].partition("?")[0], headers=follow)).status_code == 200
-    await stage.faults()
+    assert (await deployment.visitor.http.get(result.headers["location"], headers=follow)).status_code == 202
+    assert (await deployment.visitor.http.get(result.headers["location"].partition("?")[0], headers=follow)).status_code == 200
+    await deployment.faults()
     await web.must("DELETE", f"leases/{lease['id']}")
-    ended = await stage.visitor.http.get(told.headers["location"], headers=follow)
+    ended = await deployment.visitor.http.get(result.headers["location"], headers=follow)
     assert (ended.status_code, ended.json()["state"]) == (200, "ended")
 
 
-async def test_a_lost_subscription_ends_no_lease(stage: Stage) -> None:
+async def test_a_lost_subscription_ends_no_lease(deployment: Deployment) -> None:
     """404 ``SubscriptionNotFound`` proves nothing: the assignment stands, and so the lease is not told as ended."""
-    admin, web = await stage.broker("admin"), await stage.broker("vm-web")
+    admin, web = await deployment.broker("admin"), await deployment.broker("vm-web")
     document = {
         "type": "service_principal",
-        "azure_roles": [{"role_name": "Reader", "scope": stage.app}],
+        "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
         "permanently_delete": False,
-        "bound_service_principal_ids": [stage.object_id("vm-web")],
+        "bound_service_principal_ids": [deployment.object_id("vm-web")],
     }
     await admin.must("PUT", "roles/far", document)
-    before = await stage.objects()
+    before = await deployment.objects()
     lease = (await web.must("POST", "roles/far/leases", {}))["lease"]
-    standing = (await stage.objects())["role_assignments"]
+    standing = (await deployment.objects())["role_assignments"]
     lost = {"status": 404, "code": "SubscriptionNotFound"}
-    await stage.faults({"service": "arm", "path": "^/subscriptions/", "times": None, "effect": lost})
+    await deployment.faults({"service": "arm", "path": "^/subscriptions/", "times": None, "effect": lost})
     for _ in range(2):
-        told = await web.call("DELETE", f"leases/{lease['id']}")
-        assert (told.status_code, told.json()["state"]) == (202, "ending")
-        assert told.json()["last_error"] == f"azure_refused: SubscriptionNotFound at {stage.app}"
-    assert stage.app in (await admin.must("POST", "reconcile"))["unread"]
-    left = await stage.objects()
+        result = await web.call("DELETE", f"leases/{lease['id']}")
+        assert (result.status_code, result.json()["state"]) == (202, "ending")
+        assert result.json()["last_error"] == f"azure_refused: SubscriptionNotFound at {deployment.app}"
+    assert deployment.app in (await admin.must("POST", "reconcile"))["unread"]
+    left = await deployment.objects()
     assert (left["role_assignments"], left["applications"]) == (standing, before["applications"])
-    await stage.faults()
+    await deployment.faults()
     assert (await web.call("DELETE", f"leases/{lease['id']}")).status_code in {200, 202}
-    await stage.settled()
-    assert (await stage.objects())["role_assignments"] == before["role_assignments"]
+    await deployment.settled()
+    assert (await deployment.objects())["role_assignments"] == before["role_assignments"]
 
 
-async def test_a_secret_whose_answer_was_lost_is_found_again(stage: Stage) -> None:
+async def test_a_secret_whose_answer_was_lost_is_found_again(deployment: Deployment) -> None:
     """On an existing application nothing but its display name leads to it."""
-    before = await stage.objects()
-    await stage.faults(fault(STEPS["secret"], "drop_after_effect"))
-    reply = await (await stage.broker("vm-web")).call("POST", "roles/legacy-app/leases", {})
+    before = await deployment.objects()
+    await deployment.faults(fault(STEPS["secret"], "drop_after_effect"))
+    reply = await (await deployment.broker("vm-web")).call("POST", "roles/legacy-app/leases", {})
     assert (reply.status_code, reply.json()["code"]) == (504, "azure_unreachable")
-    await stage.settled()
-    assert await stage.objects() == before
+    await deployment.settled()
+    assert await deployment.objects() == before
 
 
-async def test_what_somebody_deleted_by_hand_is_no_obstacle(stage: Stage) -> None:
+async def test_what_somebody_deleted_by_hand_is_no_obstacle(deployment: Deployment) -> None:
     """The lease ends all the same."""
-    before = await stage.objects()
-    web = await stage.broker("vm-web")
+    before = await deployment.objects()
+    web = await deployment.broker("vm-web")
     answer = await web.must("POST", "roles/app-reader/leases", {})
-    graph = stage.stack.described["endpoints"]["graph"]
+    graph = deployment.stack.described["endpoints"]["graph"]
     body = {"identity": "leasehold", "resource": "https://graph.microsoft.com"}
-    token = (await stage.visitor.control("POST", "token", body))["access_token"]
+    token = (await deployment.visitor.control("POST", "token", body))["access_token"]
     for path in (
         f"servicePrincipals/{answer['credential']['object_id']}",
         f"applications(appId='{answer['credential']['client_id']}')",
     ):
-        deleted = await stage.visitor.http.delete(f"{graph}/v1.0/{path}", headers={"authorization": f"Bearer {token}"})
+        deleted = await deployment.visitor.http.delete(f"{graph}/v1.0/{path}", headers={"authorization": f"Bearer {token}"})
         assert deleted.status_code == 204
     assert (await web.call("DELETE", f"leases/{answer['lease']['id']}")).status_code in {200, 202}
-    await stage.settled()
-    assert await stage.objects() == before
+    await deployment.settled()
+    assert await deployment.objects() == before
 
 
-async def test_no_audit_no_credential(stage: Stage) -> None:
+async def test_no_audit_no_credential(deployment: Deployment) -> None:
     """With storage gone there is no answer but a failure, and health says so."""
-    web = await stage.broker("vm-web")
-    before = await stage.objects()
-    await stage.stack.storage.stop()
+    web = await deployment.broker("vm-web")
+    before = await deployment.objects()
+    await deployment.stack.storage.stop()
     try:
         reply = await web.call("POST", "roles/app-reader/leases", {})
-        health = await stage.visitor.http.get(f"{stage.stack.url}/api/v1/health")
+        health = await deployment.visitor.http.get(f"{deployment.stack.url}/api/v1/health")
     finally:
-        await stage.stack.storage.start()
+        await deployment.stack.storage.start()
     assert reply.status_code in {503, 504}
     assert health.status_code == 503
-    assert await stage.objects() == before
+    assert await deployment.objects() == before

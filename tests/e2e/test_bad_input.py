@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from local.visitor import Broker
-from tests.e2e.conftest import Stage, stable
+from tests.e2e.conftest import Deployment, stable
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -61,42 +61,44 @@ async def call(broker: Broker, method: str, path: str, body: Any) -> httpx.Respo
 
 @pytest.mark.parametrize(("who", "method", "path", "body", "status", "code"), CASES)
 async def test_refuses_with_a_stable_code_and_one_audit_event(
-    stage: Stage, who: str, method: str, path: str, body: Any, status: int, code: str
+    deployment: Deployment, who: str, method: str, path: str, body: Any, status: int, code: str
 ) -> None:
     """And nothing is created, in Azure or among the leases."""
-    admin = await stage.broker("admin")
-    before, leases = await stage.objects(), len(await stage.leases(admin))
-    reply = await call(await stage.broker(who), method, path, body)
+    admin = await deployment.broker("admin")
+    before, leases = await deployment.objects(), len(await deployment.leases(admin))
+    reply = await call(await deployment.broker(who), method, path, body)
     problem = reply.json()
     assert (reply.status_code, problem["code"], problem["status"]) == (status, code, status)
     assert reply.headers["content-type"].startswith("application/problem+json")
     assert problem["type"].endswith(f"#{code}")
     assert problem["request_id"] == reply.headers["x-request-id"]
     assert {"title", "detail"} <= set(problem)
-    assert await stage.objects() == before
-    assert len(await stage.leases(admin)) == leases
-    assert [(event["outcome"], event["code"]) for event in await stage.events(problem["request_id"])] == [("refused", code)]
+    assert await deployment.objects() == before
+    assert len(await deployment.leases(admin)) == leases
+    assert [(event["outcome"], event["code"]) for event in await deployment.events(problem["request_id"])] == [
+        ("refused", code)
+    ]
 
 
-async def test_an_unknown_and_a_forbidden_role_read_alike(stage: Stage) -> None:
+async def test_an_unknown_and_a_forbidden_role_read_alike(deployment: Deployment) -> None:
     """To the letter, but for the request's id."""
-    stranger = await stage.broker("stranger")
+    stranger = await deployment.broker("stranger")
     unknown = await stranger.call("POST", "roles/no-such-role/leases", {})
     forbidden = await stranger.call("POST", ISSUE, {})
     assert (unknown.status_code, stable(unknown)) == (forbidden.status_code, stable(forbidden))
 
 
-async def test_an_unknown_and_another_callers_lease_read_alike(stage: Stage) -> None:
+async def test_an_unknown_and_another_callers_lease_read_alike(deployment: Deployment) -> None:
     """To the letter, but for the request's id."""
-    lease = (await (await stage.broker("vm-web")).must("POST", ISSUE, {}))["lease"]
-    stranger = await stage.broker("stranger")
+    lease = (await (await deployment.broker("vm-web")).must("POST", ISSUE, {}))["lease"]
+    stranger = await deployment.broker("stranger")
     for method in ("GET", "DELETE"):
         unknown = await stranger.call(method, f"leases/{OTHERS}")
         others = await stranger.call(method, f"leases/{lease['id']}")
         assert (unknown.status_code, stable(unknown)) == (others.status_code, stable(others))
 
 
-async def test_a_role_with_five_faults_is_told_all_five(stage: Stage) -> None:
+async def test_a_role_with_five_faults_is_told_all_five(deployment: Deployment) -> None:
     """In one answer, each with its place."""
     document = {
         "type": "service_principal",
@@ -105,18 +107,18 @@ async def test_a_role_with_five_faults_is_told_all_five(stage: Stage) -> None:
         "colour": "blue",
         "azure_roles": [{"role_name": "Reader", "role_id": "x", "scope": "nowhere"}],
     }
-    reply = await (await stage.broker("admin")).call("PUT", "roles/faulty", document)
+    reply = await (await deployment.broker("admin")).call("PUT", "roles/faulty", document)
     assert reply.status_code == 400
     paths = {fault["path"] for fault in reply.json()["errors"]}
     assert {"ttl", "renewable", "colour", "azure_roles[0].scope", "azure_roles[0]"} <= paths
 
 
 @pytest.mark.parametrize("field", ["application_object_id"])
-async def test_a_role_may_not_target_the_brokers_own_application(stage: Stage, field: str) -> None:
+async def test_a_role_may_not_target_the_brokers_own_application(deployment: Deployment, field: str) -> None:
     """Whoever could mint its secrets would be the broker."""
-    state = await stage.visitor.control("GET", "state")
-    own = next(each for each in state["applications"] if each["client_id"] == stage.audience)
-    reply = await (await stage.broker("admin")).call(
+    state = await deployment.visitor.control("GET", "state")
+    own = next(each for each in state["applications"] if each["client_id"] == deployment.audience)
+    reply = await (await deployment.broker("admin")).call(
         "PUT", "roles/own", {"type": "application_secret", field: own["object_id"]}
     )
     assert (reply.status_code, reply.json()["code"]) == (400, "protected_target")
@@ -132,27 +134,27 @@ async def test_a_role_may_not_target_the_brokers_own_application(stage: Stage, f
         ("PATCH", "l%65ases?limit", 405, "method_not_allowed"),
     ],
 )
-async def test_refuses_a_call_that_there_is_not(stage: Stage, method: str, path: str, status: int, code: str) -> None:
+async def test_refuses_a_call_that_there_is_not(deployment: Deployment, method: str, path: str, status: int, code: str) -> None:
     """A problem as well, whatever the path; to HEAD the same without the body."""
-    reply = await call(await stage.broker("vm-web"), method, path, None)
+    reply = await call(await deployment.broker("vm-web"), method, path, None)
     assert (reply.status_code, reply.json()["code"]) == (status, code)
-    head = await call(await stage.broker("vm-web"), "HEAD", "sweep" if status == 405 else path, None)
+    head = await call(await deployment.broker("vm-web"), "HEAD", "sweep" if status == 405 else path, None)
     assert (head.status_code, head.content) == (status, b"")
 
 
-async def test_head_is_answered_as_get(stage: Stage) -> None:
+async def test_head_is_answered_as_get(deployment: Deployment) -> None:
     """Load balancers probe with it."""
-    web = await stage.broker("vm-web")
+    web = await deployment.broker("vm-web")
     for path in ("health", "whoami", "leases?limit=0"):
         got, head = await call(web, "GET", path, None), await call(web, "HEAD", path, None)
         different = {"x-request-id", "date", "content-length"}
-        kept = [{name: value for name, value in each.headers.items() if name not in different} for each in (got, head)]
-        assert (head.status_code, head.content, kept[1]) == (got.status_code, b"", kept[0])
+        stored = [{name: value for name, value in each.headers.items() if name not in different} for each in (got, head)]
+        assert (head.status_code, head.content, stored[1]) == (got.status_code, b"", stored[0])
 
 
-async def test_takes_a_body_as_clients_write_it(stage: Stage) -> None:
+async def test_takes_a_body_as_clients_write_it(deployment: Deployment) -> None:
     """A byte order mark and further parameters are taken; what is compressed is told how to be sent."""
-    web = await stage.broker("vm-web")
+    web = await deployment.broker("vm-web")
     headers = {"authorization": f"Bearer {web.token}", "content-type": "application/json; charset='utf-8'; odata=x"}
     url = f"{web.url}/api/v1/{ISSUE}"
     marked = await web.visitor.http.post(url, content=b"\xef\xbb\xbf{}", headers=headers)
@@ -161,9 +163,9 @@ async def test_takes_a_body_as_clients_write_it(stage: Stage) -> None:
     assert (packed.status_code, packed.headers["accept-encoding"]) == (415, "identity")
 
 
-async def test_the_host_refuses_what_is_larger_than_any_body(stage: Stage) -> None:
+async def test_the_host_refuses_what_is_larger_than_any_body(deployment: Deployment) -> None:
     """Before the broker sees it: 500 without a body, as the Functions host does."""
-    web = await stage.broker("vm-web")
+    web = await deployment.broker("vm-web")
     reply = await call(web, "POST", ISSUE, b" " * (2 * 1024 * 1024 + 1))
     assert (reply.status_code, reply.content) == (500, b"")
 
@@ -185,31 +187,31 @@ FORGED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("how", "forgery"), FORGED, ids=[how for how, _ in FORGED])
-async def test_refuses_a_token(stage: Stage, how: str, forgery: dict[str, Any]) -> None:
+async def test_refuses_a_token(deployment: Deployment, how: str, forgery: dict[str, Any]) -> None:
     """401 with a challenge, one audit event without a caller, nothing created."""
-    before = await stage.objects()
-    body = {"identity": "vm-web", "resource": stage.audience, **forgery}
-    token = (await stage.visitor.control("POST", "token", body))["access_token"]
-    reply = await stage.with_token(token).call("POST", ISSUE, {})
+    before = await deployment.objects()
+    body = {"identity": "vm-web", "resource": deployment.audience, **forgery}
+    token = (await deployment.visitor.control("POST", "token", body))["access_token"]
+    reply = await deployment.with_token(token).call("POST", ISSUE, {})
     assert (reply.status_code, reply.json()["code"]) == (401, "unauthenticated"), how
     assert reply.headers["www-authenticate"].startswith("Bearer realm=")
-    assert await stage.objects() == before
-    events = await stage.events(reply.json()["request_id"])
+    assert await deployment.objects() == before
+    events = await deployment.events(reply.json()["request_id"])
     assert [(event["outcome"], "caller" in event) for event in events] == [("refused", False)]
 
 
-async def test_refuses_a_call_without_a_token(stage: Stage) -> None:
+async def test_refuses_a_call_without_a_token(deployment: Deployment) -> None:
     """The challenge says where to get one, and does not call a token invalid that was never sent."""
-    reply = await stage.visitor.http.post(f"{stage.stack.url}/api/v1/{ISSUE}", json={})
+    reply = await deployment.visitor.http.post(f"{deployment.stack.url}/api/v1/{ISSUE}", json={})
     challenge = reply.headers["www-authenticate"]
     assert reply.status_code == 401
     assert "authorization_uri=" in challenge
-    assert f'resource_id="{stage.audience}"' in challenge
+    assert f'resource_id="{deployment.audience}"' in challenge
     assert "invalid_token" not in challenge
 
 
-async def test_takes_tokens_of_both_versions(stage: Stage) -> None:
+async def test_takes_tokens_of_both_versions(deployment: Deployment) -> None:
     """Version 2 tokens name the bare client id as their audience."""
-    body = {"identity": "vm-web", "resource": stage.audience, "version": 2}
-    token = (await stage.visitor.control("POST", "token", body))["access_token"]
-    assert (await stage.with_token(token).call("GET", "whoami")).status_code == 200
+    body = {"identity": "vm-web", "resource": deployment.audience, "version": 2}
+    token = (await deployment.visitor.control("POST", "token", body))["access_token"]
+    assert (await deployment.with_token(token).call("GET", "whoami")).status_code == 200

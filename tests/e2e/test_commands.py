@@ -15,7 +15,7 @@ import pytest_asyncio
 from local import up
 from local.host.process import ROOT
 from local.stack import Stack
-from tests.e2e.conftest import NEVER, Stage
+from tests.e2e.conftest import NEVER, Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,16 +35,16 @@ def commands(document: str) -> list[str]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own() -> AsyncIterator[Stage]:
+async def own() -> AsyncIterator[Deployment]:
     """A stack of its own: the commands delete roles."""
     async with Stack(sweep_schedule=NEVER, reconcile_schedule=NEVER) as stack, stack.visitor() as visitor:
         await up.configure(stack)
-        yield Stage(stack, visitor)
+        yield Deployment(stack, visitor)
 
 
-async def run(stage: Stage, script: str, folder: Path) -> str:
+async def run(deployment: Deployment, script: str, folder: Path) -> str:
     """What it prints, in a shell of its own. Fails where a command does."""
-    token = await stage.visitor.token("admin", stage.audience)
+    token = await deployment.visitor.token("admin", deployment.audience)
     process = await asyncio.create_subprocess_exec(
         *("bash", "-c", _STRICT + script),
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "ADMINS_TOKEN": token},
@@ -52,23 +52,23 @@ async def run(stage: Stage, script: str, folder: Path) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    return told.decode()
+    result, _ = await process.communicate()
+    assert process.returncode == 0, result.decode()
+    return result.decode()
 
 
-def answers(told: str) -> list[dict[str, Any]]:
+def answers(result: str) -> list[dict[str, Any]]:
     """The broker's, of what was printed."""
-    return [json.loads(line) for line in told.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in result.splitlines() if line.startswith("{")]
 
 
-async def leases(stage: Stage, state: str) -> list[str]:
+async def leases(deployment: Deployment, state: str) -> list[str]:
     """Of that state, the newest first."""
-    listed = await (await stage.broker("admin")).must("GET", f"leases?state={state}")
+    listed = await (await deployment.broker("admin")).must("GET", f"leases?state={state}")
     return [each["id"] for each in listed["leases"]]
 
 
-async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Stage, tmp_path: Path) -> None:
+async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Deployment, tmp_path: Path) -> None:
     """Each time a lease is issued, and that very one is found, renewed and given back; a role is written."""
     script = "\n".join(commands("README.md"))
     assert ":7071/" in script
@@ -83,7 +83,7 @@ async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Stage, tmp_pa
         assert (times, []) == (len(await leases(own, "ended")), await leases(own, "active"))
 
 
-async def test_the_commands_of_the_guide_work_twice_in_a_row(own: Stage, tmp_path: Path) -> None:
+async def test_the_commands_of_the_guide_work_twice_in_a_row(own: Deployment, tmp_path: Path) -> None:
     """The first lease, twice; then taking everything back, twice."""
     first, last = commands("docs/deploy.md")
     placeholders = {
@@ -103,5 +103,5 @@ async def test_the_commands_of_the_guide_work_twice_in_a_row(own: Stage, tmp_pat
         await run(own, f"{connect}\n{last}", tmp_path)
         assert [] == (await (await own.broker("admin")).must("GET", "roles"))["roles"]
     assert 2 == len(await leases(own, "ended"))
-    told = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
-    assert "delete_role" in {each["operation"] for each in told["events"]}
+    result = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert "delete_role" in {each["operation"] for each in result["events"]}

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.by_hand import make_due
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,7 +33,7 @@ _ARM = "https://management.azure.com/.default"
 class Holder:
     """Somebody who uses what was leased, past the broker."""
 
-    stage: Stage
+    deployment: Deployment
     credential: dict[str, Any]
 
     async def signs_in(self) -> httpx.Response:
@@ -44,16 +44,16 @@ class Holder:
             "client_secret": self.credential["client_secret"],
             "scope": _ARM,
         }
-        entra = self.stage.stack.described["endpoints"]["entra"]
+        entra = self.deployment.stack.described["endpoints"]["entra"]
         return await self._http("POST", f"{entra}/{self.credential['tenant_id']}/oauth2/v2.0/token", data=form)
 
     async def reads(self, token: str) -> httpx.Response:
         """Resource Manager's answer to a token."""
-        url = f"{self.stage.stack.described['endpoints']['arm']}{self.stage.app}?api-version=2021-04-01"
+        url = f"{self.deployment.stack.described['endpoints']['arm']}{self.deployment.app}?api-version=2021-04-01"
         return await self._http("GET", url, headers={"authorization": f"Bearer {token}"})
 
     async def _http(self, method: str, url: str, **more: Any) -> httpx.Response:
-        trusted = ssl.create_default_context(cafile=self.stage.stack.ca_bundle)
+        trusted = ssl.create_default_context(cafile=self.deployment.stack.ca_bundle)
         async with httpx.AsyncClient(verify=trusted, trust_env=False) as http:
             return await http.request(method, url, **more)
 
@@ -69,42 +69,42 @@ async def soon(call: Callable[[], Awaitable[httpx.Response]], statuses: set[int]
         await asyncio.sleep(0.2)
 
 
-async def by_its_holder(stage: Stage, lease: str) -> None:
+async def by_its_holder(deployment: Deployment, lease: str) -> None:
     """The holder revokes it."""
-    await (await stage.broker("vm-web")).must("DELETE", f"leases/{lease}")
+    await (await deployment.broker("vm-web")).must("DELETE", f"leases/{lease}")
 
 
-async def with_its_role(stage: Stage, lease: str) -> None:  # noqa: ARG001 - the only one
+async def with_its_role(deployment: Deployment, lease: str) -> None:  # noqa: ARG001 - the only one
     """An operator revokes every lease of the role."""
-    await (await stage.broker("admin")).must("POST", "roles/app-reader/revoke")
+    await (await deployment.broker("admin")).must("POST", "roles/app-reader/revoke")
 
 
-async def by_the_sweep(stage: Stage, lease: str) -> None:  # noqa: ARG001 - the only one
+async def by_the_sweep(deployment: Deployment, lease: str) -> None:  # noqa: ARG001 - the only one
     """It is due, and swept."""
-    assert 1 == await make_due(stage.stack, "app-reader")
-    await stage.sweep()
+    assert 1 == await make_due(deployment.stack, "app-reader")
+    await deployment.sweep()
 
 
 @pytest.mark.parametrize("end", [by_its_holder, with_its_role, by_the_sweep])
 async def test_azure_refuses_what_was_leased_once_it_has_noticed(
-    stage: Stage, end: Callable[[Stage, str], Awaitable[None]]
+    deployment: Deployment, end: Callable[[Deployment, str], Awaitable[None]]
 ) -> None:
     """The secret, and a token that was out already: that is good until its ``exp``, and may do nothing any more."""
-    before, web = await stage.objects(), await stage.broker("vm-web")
-    await stage.consistency("typical", SPEED)
+    before, web = await deployment.objects(), await deployment.broker("vm-web")
+    await deployment.consistency("typical", SPEED)
     made = await web.must("POST", "roles/app-reader/leases", {})
-    holder = Holder(stage, made["credential"])
+    holder = Holder(deployment, made["credential"])
     token = (await soon(holder.signs_in, {200}, SIGN_IN + SLACK)).json()["access_token"]
     await soon(lambda: holder.reads(token), {200}, ASSIGNMENT + SLACK)
 
-    await end(stage, made["lease"]["id"])
-    await stage.settled()
+    await end(deployment, made["lease"]["id"])
+    await deployment.settled()
     refused = await soon(holder.signs_in, {400, 401}, SIGN_IN + SLACK)
     assert refused.json()["error"] in {"unauthorized_client", "invalid_client"}
     forbidden = await soon(lambda: holder.reads(token), {403}, ASSIGNMENT + SLACK)
     assert "AuthorizationFailed" == forbidden.json()["error"]["code"]
     assert _claims(token)["exp"] > time.time() + 60
-    assert before == await stage.objects()
+    assert before == await deployment.objects()
 
 
 def _claims(token: str) -> dict[str, Any]:

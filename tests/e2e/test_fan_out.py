@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from local import up
 from local.stack import Stack
-from tests.e2e.conftest import HOLD, SETTLE, Stage
+from tests.e2e.conftest import HOLD, SETTLE, Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,7 +23,7 @@ TAKEN = "ended="
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def pair() -> AsyncIterator[Stage]:
+async def pair() -> AsyncIterator[Deployment]:
     """Two hosts with the sample configuration; both of their timers sweep."""
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with (
@@ -31,12 +31,12 @@ async def pair() -> AsyncIterator[Stage]:
         stack.visitor() as visitor,
     ):
         await up.configure(stack)
-        yield Stage(stack, visitor)
+        yield Deployment(stack, visitor)
 
 
-async def issue(stage: Stage, count: int) -> None:
+async def issue(deployment: Deployment, count: int) -> None:
     """So many leases, some at a time."""
-    web = await stage.broker("vm-web")
+    web = await deployment.broker("vm-web")
 
     async def some() -> None:
         for _ in range(count // 10):
@@ -45,16 +45,16 @@ async def issue(stage: Stage, count: int) -> None:
     await asyncio.gather(*(some() for _ in range(10)))
 
 
-async def live(stage: Stage) -> dict[str, int]:
+async def live(deployment: Deployment) -> dict[str, int]:
     """How many leases have not ended, by state."""
-    listed: dict[str, Any] = await (await stage.broker("admin")).must("GET", "leases?limit=1000")
+    listed: dict[str, Any] = await (await deployment.broker("admin")).must("GET", "leases?limit=1000")
     return Counter(each["state"] for each in listed["leases"])
 
 
-async def drained(stage: Stage, seconds: float) -> None:
+async def drained(deployment: Deployment, seconds: float) -> None:
     """Waits until every lease has ended; fails when some have not in time."""
     async with asyncio.timeout(seconds):
-        while await live(stage):  # noqa: ASYNC110 - what is awaited happens in other processes
+        while await live(deployment):  # noqa: ASYNC110 - what is awaited happens in other processes
             await asyncio.sleep(0.5)
 
 
@@ -63,7 +63,7 @@ def batches(lines: list[str]) -> list[str]:
     return [line.partition("batch ")[2].split()[0] for line in lines if "batch " in line and TAKEN in line]
 
 
-async def test_a_role_of_hundreds_is_drained_by_both_hosts(pair: Stage) -> None:
+async def test_a_role_of_hundreds_is_drained_by_both_hosts(pair: Deployment) -> None:
     """Each takes its share of the messages; nothing is left, and every lease is told of once."""
     before = await pair.objects()
     await issue(pair, MANY)
@@ -78,7 +78,7 @@ async def test_a_role_of_hundreds_is_drained_by_both_hosts(pair: Stage) -> None:
     assert MANY == len(ended) == len({each["lease"] for each in ended})
 
 
-async def test_a_host_that_is_killed_at_it_delays_its_share_and_loses_nothing(pair: Stage) -> None:
+async def test_a_host_that_is_killed_at_it_delays_its_share_and_loses_nothing(pair: Deployment) -> None:
     """What it had taken is due again when its holds have lapsed; no message's ten hidden minutes are waited for."""
     before = await pair.objects()
     await issue(pair, FEWER)
@@ -90,9 +90,9 @@ async def test_a_host_that_is_killed_at_it_delays_its_share_and_loses_nothing(pa
     assert await pair.objects() == before
 
 
-async def events(stage: Stage) -> list[dict[str, Any]]:
+async def events(deployment: Deployment) -> list[dict[str, Any]]:
     """The whole audit trail."""
-    admin = await stage.broker("admin")
+    admin = await deployment.broker("admin")
     found: list[dict[str, Any]] = []
     cursor = ""
     while True:

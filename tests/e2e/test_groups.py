@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Deployment
 from tests.e2e.test_contract import issue
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 GROUPS = True
 
 
-async def test_a_group_membership_comes_and_goes_with_the_lease(stage: Stage) -> None:
+async def test_a_group_membership_comes_and_goes_with_the_lease(deployment: Deployment) -> None:
     """The principal is a member of the role's groups for as long as the lease lasts."""
-    admin = await stage.broker("admin")
-    group = (await stage.objects())["groups"][0]
+    admin = await deployment.broker("admin")
+    group = (await deployment.objects())["groups"][0]
     document = {"type": "service_principal", "azure_groups": [{"object_id": group["object_id"]}],
-                "bound_service_principal_ids": [stage.object_id("vm-web")]}  # fmt: skip
+                "bound_service_principal_ids": [deployment.object_id("vm-web")]}  # fmt: skip
     await admin.must("PUT", "roles/grouped", document)
-    before = await stage.objects()
-    answer = await issue(stage, "grouped")
-    during = await stage.objects()
+    before = await deployment.objects()
+    answer = await issue(deployment, "grouped")
+    during = await deployment.objects()
     assert (
         answer["credential"]["object_id"]
         in next(each for each in during["groups"] if each["object_id"] == group["object_id"])["members"]
     )
-    await (await stage.broker("vm-web")).must("DELETE", f"leases/{answer['lease']['id']}")
-    assert await stage.objects() == before
+    await (await deployment.broker("vm-web")).must("DELETE", f"leases/{answer['lease']['id']}")
+    assert await deployment.objects() == before

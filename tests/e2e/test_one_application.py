@@ -13,7 +13,7 @@ import pytest_asyncio
 from local import up
 from local.stack import Stack
 from local.visitor import Broker
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,18 +29,18 @@ LONGEST = 60.0
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def deployment() -> AsyncIterator[Deployment]:
     """Two hosts, and no timer in between."""
     async with Stack(hosts_wanted=2, sweep_schedule="0 0 0 1 1 *") as stack, stack.visitor() as visitor:
         await up.configure(stack)
         await visitor.control("PUT", "limits", {"graph": {"busy_seconds": BUSY * SPEED}})
-        yield Stage(stack, visitor)
+        yield Deployment(stack, visitor)
 
 
-async def callers(stage: Stage) -> list[Broker]:
+async def callers(deployment: Deployment) -> list[Broker]:
     """The virtual machine ``vm-web``, once at each host."""
-    token = await stage.visitor.token("vm-web", stage.audience)
-    return [Broker(stage.visitor, host.url, token) for host in stage.stack.hosts]
+    token = await deployment.visitor.token("vm-web", deployment.audience)
+    return [Broker(deployment.visitor, host.url, token) for host in deployment.stack.hosts]
 
 
 def others(status: int = 409) -> list[dict[str, Any]]:
@@ -62,22 +62,22 @@ async def live(web: Broker) -> tuple[int, int, float]:
     return 201, (await web.call("DELETE", f"leases/{reply.json()['lease']['id']}")).status_code, taken
 
 
-async def test_a_crowd_at_one_application_over_two_hosts_is_served(stage: Stage) -> None:
+async def test_a_crowd_at_one_application_over_two_hosts_is_served(deployment: Deployment) -> None:
     """Issues and revocations at once; Entra refuses some changes that meet, no caller hears of it, and no secret stays."""
-    before, hosts = await stage.objects(), await callers(stage)
-    await stage.consistency("typical", SPEED)
-    await stage.faults(*others(), *others(status=503))
-    await stage.visitor.control("DELETE", "calls")
+    before, hosts = await deployment.objects(), await callers(deployment)
+    await deployment.consistency("typical", SPEED)
+    await deployment.faults(*others(), *others(status=503))
+    await deployment.visitor.control("DELETE", "calls")
     outcomes = await asyncio.gather(*(live(hosts[number % 2]) for number in range(CROWD)))
     assert {issued for issued, _, _ in outcomes} == {201}
     assert {revoked for _, revoked, _ in outcomes} <= {200, 202}
     assert max(taken for _, _, taken in outcomes) < LONGEST
-    calls = [call for call in await stage.visitor.control("GET", "calls") if "Password" in call["path"]]
+    calls = [call for call in await deployment.visitor.control("GET", "calls") if "Password" in call["path"]]
     refused = [call for call in calls if call["status"] in {409, 503}]
     assert len(refused) >= VIOLATIONS
     # Few of the broker's own changes meet, each within the time in which Graph is busy with the one before. Without turns as
     # many calls are refused as succeed.
     assert len(refused) - VIOLATIONS <= CROWD // 2
-    await stage.consistency("none")
-    await stage.settled()
-    assert await stage.objects() == before
+    await deployment.consistency("none")
+    await deployment.settled()
+    assert await deployment.objects() == before

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,13 +21,13 @@ SOON = 15.0
 DOWN: dict[str, Any] = {"service": "graph", "times": None, "effect": {"status": 503, "code": "ServiceUnavailable"}}
 
 
-async def known_to_be_down(stage: Stage) -> None:
+async def known_to_be_down(deployment: Deployment) -> None:
     """Graph fails, and the worker has seen it."""
-    await stage.visitor.control("DELETE", "calls")
-    await stage.faults(DOWN)
+    await deployment.visitor.control("DELETE", "calls")
+    await deployment.faults(DOWN)
 
     async def seen() -> bool:
-        return any(call["status"] == 503 for call in await stage.visitor.control("GET", "calls"))
+        return any(call["status"] == 503 for call in await deployment.visitor.control("GET", "calls"))
 
     await until(seen, 30)
 
@@ -39,75 +39,75 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float) -> None:
             await asyncio.sleep(0.1)
 
 
-async def postponed(stage: Stage, made: list[dict[str, Any]]) -> None:
+async def postponed(deployment: Deployment, made: list[dict[str, Any]]) -> None:
     """Their holder revokes them, and is answered 202 at once."""
-    web = await stage.broker("vm-web")
+    web = await deployment.broker("vm-web")
     async with asyncio.timeout(AT_ONCE):
         replies = await asyncio.gather(*(web.call("DELETE", f"leases/{each['lease']['id']}") for each in made))
     assert {(202, "ending")} == {(reply.status_code, reply.json()["state"]) for reply in replies}
 
 
-async def over(stage: Stage, made: list[dict[str, Any]]) -> bool:
+async def over(deployment: Deployment, made: list[dict[str, Any]]) -> bool:
     """Whether all of them have ended."""
-    listed = await stage.leases(await stage.broker("vm-web"))
+    listed = await deployment.leases(await deployment.broker("vm-web"))
     return {each["lease"]["id"] for each in made} <= {lease["id"] for lease in listed if lease["state"] == "ended"}
 
 
-async def test_what_waits_goes_on_with_the_first_call_of_a_caller_that_is_answered(stage: Stage) -> None:
+async def test_what_waits_goes_on_with_the_first_call_of_a_caller_that_is_answered(deployment: Deployment) -> None:
     """No sweep runs: it would be the leases' own next attempts that end them, half a minute or more from now."""
-    before, web = await stage.objects(), await stage.broker("vm-web")
+    before, web = await deployment.objects(), await deployment.broker("vm-web")
     made = [await web.must("POST", ISSUE, {}) for _ in range(3)]
     waiting: asyncio.Task[httpx.Response] = asyncio.create_task(web.call("POST", ISSUE, {}))
-    await known_to_be_down(stage)
-    await postponed(stage, made)
-    await stage.faults()
+    await known_to_be_down(deployment)
+    await postponed(deployment, made)
+    await deployment.faults()
     issued = await waiting
     assert 201 == issued.status_code, issued.text
-    await until(lambda: over(stage, made), SOON)
+    await until(lambda: over(deployment, made), SOON)
     await web.must("DELETE", f"leases/{issued.json()['lease']['id']}")
-    assert before == await stage.objects()
+    assert before == await deployment.objects()
 
 
-async def test_what_waits_goes_on_with_the_next_sweep_when_nobody_calls(stage: Stage) -> None:
+async def test_what_waits_goes_on_with_the_next_sweep_when_nobody_calls(deployment: Deployment) -> None:
     """Though none of the leases is due: one of them is tried before its time, and the others follow."""
-    before, web = await stage.objects(), await stage.broker("vm-web")
+    before, web = await deployment.objects(), await deployment.broker("vm-web")
     made = [await web.must("POST", ISSUE, {}) for _ in range(4)]
-    await stage.faults(DOWN)
+    await deployment.faults(DOWN)
     first = await web.call("DELETE", f"leases/{made[0]['lease']['id']}")
     assert (202, "ending") == (first.status_code, first.json()["state"])
-    await postponed(stage, made[1:])
-    await stage.faults()
-    await stage.sweep()
-    await until(lambda: over(stage, made), SOON)
-    assert before == await stage.objects()
+    await postponed(deployment, made[1:])
+    await deployment.faults()
+    await deployment.sweep()
+    await until(lambda: over(deployment, made), SOON)
+    assert before == await deployment.objects()
 
 
-async def test_what_waits_for_the_identity_to_be_accepted_goes_on_with_the_first_call_that_is(stage: Stage) -> None:
+async def test_what_waits_for_the_identity_to_be_accepted_goes_on_with_the_first_call_that_is(deployment: Deployment) -> None:
     """Nobody sweeps: the leases' own next attempts would end them."""
-    before, web = await stage.objects(), await stage.broker("vm-web")
+    before, web = await deployment.objects(), await deployment.broker("vm-web")
     made = [await web.must("POST", ISSUE, {}) for _ in range(2)]
     refusal = {"status": 401, "code": "InvalidAuthenticationToken"}
-    await stage.faults({"service": "graph", "times": None, "effect": refusal})
+    await deployment.faults({"service": "graph", "times": None, "effect": refusal})
     for each in made:
         reply = await web.call("DELETE", f"leases/{each['lease']['id']}")
         assert (202, "ending") == (reply.status_code, reply.json()["state"])
-    await stage.faults()
+    await deployment.faults()
     issued = await web.must("POST", ISSUE, {})
-    await until(lambda: over(stage, made), SOON)
+    await until(lambda: over(deployment, made), SOON)
     await web.must("DELETE", f"leases/{issued['lease']['id']}")
-    assert before == await stage.objects()
+    assert before == await deployment.objects()
 
 
-async def test_an_operator_who_forces_an_end_does_not_wait_either(stage: Stage) -> None:
+async def test_an_operator_who_forces_an_end_does_not_wait_either(deployment: Deployment) -> None:
     """And lets nothing go that was not tried."""
-    before, web, admin = await stage.objects(), await stage.broker("vm-web"), await stage.broker("admin")
+    before, web, admin = await deployment.objects(), await deployment.broker("vm-web"), await deployment.broker("admin")
     first, second = [await web.must("POST", ISSUE, {}) for _ in range(2)]
-    await stage.faults(DOWN)
+    await deployment.faults(DOWN)
     await web.call("DELETE", f"leases/{first['lease']['id']}")
     async with asyncio.timeout(AT_ONCE):
         reply = await admin.call("POST", f"leases/{second['lease']['id']}/revoke?force=true")
     assert (202, "ending") == (reply.status_code, reply.json()["state"])
-    await stage.faults()
-    await stage.sweep()
-    await until(lambda: over(stage, [first, second]), SOON)
-    assert before == await stage.objects()
+    await deployment.faults()
+    await deployment.sweep()
+    await until(lambda: over(deployment, [first, second]), SOON)
+    assert before == await deployment.objects()

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pytest
 
 from infra import package
-from tests.e2e.conftest import Stage, opened
+from tests.e2e.conftest import Deployment, opened
 
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the archive's libraries are for Linux x86-64"
@@ -76,11 +76,11 @@ def test_every_module_finds_its_libraries_in_the_archive(unpacked: Path) -> None
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_lease_of_each_type_comes_from_the_archive(unpacked: Path, tmp_path: Path) -> None:
     """The function host serves the unpacked app, and what is compiled in its libraries comes out of the archive."""
-    async with opened(tmp_path, app=unpacked) as stage:
-        before = await stage.objects()
-        types = [await _leased(stage, role) for role in ("app-reader", "legacy-app")]
-        after = await stage.objects()
-        loaded = _compiled_libraries(stage.stack.hosts[0].pid)
+    async with opened(tmp_path, app=unpacked) as deployment:
+        before = await deployment.objects()
+        types = [await _leased(deployment, role) for role in ("app-reader", "legacy-app")]
+        after = await deployment.objects()
+        loaded = _compiled_libraries(deployment.stack.hosts[0].pid)
 
     libraries = unpacked / package.LIBRARIES
     own = {name: path for name, path in loaded.items() if (libraries / name).exists()}
@@ -90,9 +90,9 @@ async def test_a_lease_of_each_type_comes_from_the_archive(unpacked: Path, tmp_p
     assert own == {name: libraries / name for name in own}
 
 
-async def _leased(stage: Stage, role: str) -> str:
+async def _leased(deployment: Deployment, role: str) -> str:
     """A lease's type. The lease was issued and has ended."""
-    machine = await stage.broker("vm-web")
+    machine = await deployment.broker("vm-web")
     answer = await machine.must("POST", f"roles/{role}/leases", {})
     assert answer["credential"]["client_secret"]
     ended = await machine.must("DELETE", f"leases/{answer['lease']['id']}")

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from local.host.process import ROOT
 from tests.by_hand import make_due
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Deployment
 from tests.support.paths import Sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -36,7 +36,7 @@ type Recorded = dict[str, list[Sent]]
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def recorded(running: Stage) -> Recorded:
+async def recorded(running: Deployment) -> Recorded:
     """What each verb has sent, and by which functions."""
     admin = await running.broker("admin")
     groups = [await running.visitor.control("POST", "groups", {"name": f"paths-{number}"}) for number in range(2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.soak.run import soak
-from tests.soak.stage import Plan
+from tests.soak.soak_stack import Plan
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local.visitor import Broker
-from tests.e2e.conftest import HOLD, Stage
+from tests.e2e.conftest import HOLD, Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,25 +27,25 @@ async def live(broker: Broker) -> tuple[int, int]:
     return reply.status_code, ended.status_code
 
 
-async def test_a_hundred_at_once_end_with_an_empty_directory(stage: Stage) -> None:
+async def test_a_hundred_at_once_end_with_an_empty_directory(deployment: Deployment) -> None:
     """No caller hears of the consistency, and no lease is lost."""
-    before, admin = await stage.objects(), await stage.broker("admin")
-    known = {lease["id"] for lease in await stage.leases(admin)}
-    await stage.consistency("typical", SPEED)
-    web = await stage.broker("vm-web")
+    before, admin = await deployment.objects(), await deployment.broker("admin")
+    known = {lease["id"] for lease in await deployment.leases(admin)}
+    await deployment.consistency("typical", SPEED)
+    web = await deployment.broker("vm-web")
     statuses = await asyncio.gather(*(live(web) for _ in range(100)))
     assert {issued for issued, _ in statuses} == {201}
     assert {revoked for _, revoked in statuses} <= {200, 202}
-    await stage.settled()
-    assert await stage.objects() == before
-    assert len({lease["id"] for lease in await stage.leases(admin)} - known) == 100
+    await deployment.settled()
+    assert await deployment.objects() == before
+    assert len({lease["id"] for lease in await deployment.leases(admin)} - known) == 100
 
 
-async def test_killing_the_worker_at_random_moments_orphans_nothing(stage: Stage) -> None:
+async def test_killing_the_worker_at_random_moments_orphans_nothing(deployment: Deployment) -> None:
     """After two sweeps the directory is empty."""
-    before, chance = await stage.objects(), random.Random(11)
-    await stage.consistency("typical", SPEED)
-    web, host = await stage.broker("vm-web"), stage.stack.hosts[0]
+    before, chance = await deployment.objects(), random.Random(11)
+    await deployment.consistency("typical", SPEED)
+    web, host = await deployment.broker("vm-web"), deployment.stack.hosts[0]
     outcomes: list[tuple[int, int]] = []
 
     async def try_to_live() -> None:
@@ -64,11 +64,11 @@ async def test_killing_the_worker_at_random_moments_orphans_nothing(stage: Stage
     await release(web)
     # A dead worker's holds have lapsed by now, and so has the time in which a fresh object may read as absent.
     await asyncio.sleep(HOLD + 1)
-    await stage.sweep()
-    await stage.sweep()
-    assert await stage.objects() == before
+    await deployment.sweep()
+    await deployment.sweep()
+    assert await deployment.objects() == before
     # What a dead worker was making is looked at once more, minutes from now: until then it is not called ended.
-    assert {lease["state"] for lease in await stage.leases(await stage.broker("admin"))} <= {"ended", "ending"}
+    assert {lease["state"] for lease in await deployment.leases(await deployment.broker("admin"))} <= {"ended", "ending"}
 
 
 async def release(web: Broker) -> None:

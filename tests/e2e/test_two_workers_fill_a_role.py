@@ -13,7 +13,7 @@ from local import up
 from local.stack import Stack
 from local.visitor import Broker
 from tests.by_hand import make_due
-from tests.e2e.conftest import HOLD, NEVER, SETTLE, Stage
+from tests.e2e.conftest import HOLD, NEVER, SETTLE, Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,44 +22,44 @@ DELETIONS_FAIL = {"service": "graph", "method": "DELETE", "times": None, "effect
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def stage() -> AsyncIterator[Stage]:
+async def deployment() -> AsyncIterator[Deployment]:
     """Two hosts, each a process of its own; nothing sweeps unless asked to."""
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with Stack(settings=settings, hosts_wanted=2, sweep_schedule=NEVER) as stack, stack.visitor() as visitor:
         await up.configure(stack)
-        yield Stage(stack, visitor)
+        yield Deployment(stack, visitor)
 
 
-async def filled(stage: Stage) -> list[str]:
+async def filled(deployment: Deployment) -> list[str]:
     """So many asks at once, half at each host: the ids of the leases that were issued; the others were refused for room."""
-    token = await stage.visitor.token("vm-web", stage.audience)
-    hosts = [Broker(stage.visitor, host.url, token) for host in stage.stack.hosts]
+    token = await deployment.visitor.token("vm-web", deployment.audience)
+    hosts = [Broker(deployment.visitor, host.url, token) for host in deployment.stack.hosts]
     replies = await asyncio.gather(*(hosts[number % 2].call("POST", "roles/few/leases", {}) for number in range(ASKED)))
-    told = Counter((reply.status_code, reply.json().get("code")) for reply in replies)
-    assert told == {(201, None): MOST, (429, "too_many_leases"): ASKED - MOST}
+    result = Counter((reply.status_code, reply.json().get("code")) for reply in replies)
+    assert result == {(201, None): MOST, (429, "too_many_leases"): ASKED - MOST}
     return [reply.json()["lease"]["id"] for reply in replies if reply.status_code == 201]
 
 
-async def test_exactly_as_many_as_it_may_have_are_served(stage: Stage) -> None:
+async def test_exactly_as_many_as_it_may_have_are_served(deployment: Deployment) -> None:
     """And as many again when it is revoked, although Azure lets none of the former end."""
-    before, admin = await stage.objects(), await stage.broker("admin")
+    before, admin = await deployment.objects(), await deployment.broker("admin")
     document = {
         "type": "service_principal",
-        "azure_roles": [{"role_name": "Reader", "scope": stage.app}],
+        "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
         "max_leases": MOST,
-        "bound_service_principal_ids": [stage.object_id("vm-web")],
+        "bound_service_principal_ids": [deployment.object_id("vm-web")],
     }
     await admin.must("PUT", "roles/few", document)
-    former = await filled(stage)
-    await stage.faults(DELETIONS_FAIL)
+    former = await filled(deployment)
+    await deployment.faults(DELETIONS_FAIL)
     assert (await admin.call("POST", "roles/few/revoke")).status_code == 202
-    await filled(stage)
-    states = {lease["id"]: lease["state"] for lease in await stage.leases(admin)}
+    await filled(deployment)
+    states = {lease["id"]: lease["state"] for lease in await deployment.leases(admin)}
     assert {"ending"} == {states.pop(lease_id) for lease_id in former}
     assert Counter(states.values()) == {"active": MOST}
-    await stage.faults()
+    await deployment.faults()
     assert (await admin.call("POST", "roles/few/revoke")).status_code == 202
     # Else those that have failed to end wait for their next attempts, a minute and more.
-    await make_due(stage.stack, "few")
-    await stage.settled()
-    assert await stage.objects() == before
+    await make_due(deployment.stack, "few")
+    await deployment.settled()
+    assert await deployment.objects() == before

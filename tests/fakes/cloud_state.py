@@ -203,7 +203,7 @@ class CloudState:
     def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
         """Key ids. Raises ``Absent``."""
         secrets = self.shown_secrets(self.shown_application(application_id))
-        return tuple(key for key, kept in secrets.items() if kept.display_name == display_name)
+        return tuple(key for key, stored in secrets.items() if stored.display_name == display_name)
 
     def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
         """Raises ``Absent``."""
@@ -294,16 +294,16 @@ class CloudState:
 
     def shown_secrets(self, application: Application) -> dict[ObjectId, StoredSecret]:
         """Those that the answering replica shows."""
-        gone = {key: kept for holder, key, kept in self._ghosts("secret") if holder == application.object_id}
-        return {key: kept for key, kept in (gone | application.secrets).items() if self._seen(key)}
+        gone = {key: stored for holder, key, stored in self._ghosts("secret") if holder == application.object_id}
+        return {key: stored for key, stored in (gone | application.secrets).items() if self._seen(key)}
 
     def shows_member(self, group: ObjectId, principal: ObjectId) -> bool:
         """Whether the answering replica takes the principal for a member."""
         gone = self.consistency is not None and self.consistency.ghosts.holds("member", group, principal)
         return (gone or principal in self.groups.get(group, ())) and self._seen((group, principal))
 
-    def _and_gone[T](self, kept: dict[ObjectId, T], kind: str) -> Iterable[T]:
-        return [*kept.values(), *(each for each in self._ghosts(kind) if each.object_id not in kept)]
+    def _and_gone[T](self, stored: dict[ObjectId, T], kind: str) -> Iterable[T]:
+        return [*stored.values(), *(each for each in self._ghosts(kind) if each.object_id not in stored)]
 
     def _ghosts(self, kind: str) -> Iterable[Any]:
         return () if self.consistency is None else self.consistency.ghosts.of(kind)
@@ -321,9 +321,9 @@ class CloudState:
     def signs_in(self, client_id: ObjectId, secret: Secret) -> bool:
         """Whether there is a principal with an application that has this secret, not ended."""
         apps = [each for each in self._and_gone(self.applications, "application") if self._in_entra(each, client_id)]
-        kept = {key: each for app in apps for key, each in app.secrets.items()}
-        kept |= {key: each for holder, key, each in self._ghosts("secret") if holder in {app.object_id for app in apps}}
-        good = (each for key, each in kept.items() if each.text == secret.reveal() and self._seen(key, "entra"))
+        stored = {key: each for app in apps for key, each in app.secrets.items()}
+        stored |= {key: each for holder, key, each in self._ghosts("secret") if holder in {app.object_id for app in apps}}
+        good = (each for key, each in stored.items() if each.text == secret.reveal() and self._seen(key, "entra"))
         principals = self._and_gone(self.principals, "principal")
         return any(each.end > self.clock.truth() for each in good) and any(
             self._in_entra(principal, client_id) for principal in principals
@@ -343,7 +343,7 @@ class CloudState:
             if application.wanted is not None:
                 yield Thing("application", application.unique_name)
             else:
-                yield from (Thing("secret", kept.display_name) for kept in application.secrets.values())
+                yield from (Thing("secret", stored.display_name) for stored in application.secrets.values())
         names = {principal.object_id: principal.unique_name for principal in self.principals.values()}
         yield from (Thing("principal", name) for name in names.values() if name)
         yield from (Thing("assignment", each.name, each.scope) for each in self.assignments)

@@ -91,7 +91,7 @@ class FakeInventory:
             held = self.state.shown_secrets(self.state.shown_application(application))
         except Absent:
             return ()
-        return tuple(FoundSecret(key_id, kept.display_name, self.state.made_at(key_id)) for key_id, kept in held.items())
+        return tuple(FoundSecret(key_id, stored.display_name, self.state.made_at(key_id)) for key_id, stored in held.items())
 
     def _assignments(self, scope: Scope) -> tuple[FoundAssignment, ...]:
         return tuple(

@@ -83,8 +83,8 @@ class MemoryLeases:
 
     async def footprints(self) -> AsyncIterator[tuple[LeaseId, Footprint | None]]:
         """See the port."""
-        for kept in await self._calls.through("leases.footprints", self._footprints):
-            yield kept
+        for stored in await self._calls.through("leases.footprints", self._footprints):
+            yield stored
 
     async def overtaken(self, generation: Generation) -> AsyncIterator[LeaseId]:
         """See the port."""

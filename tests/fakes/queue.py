@@ -22,11 +22,11 @@ class MemoryRevocations:
 
     def messages(self) -> list[Batch]:
         """The batches that have been sent, in order."""
-        return [said for text in self.texts if isinstance(said := read_message(text), Batch)]
+        return [message for text in self.texts if isinstance(message := read_message(text), Batch)]
 
     def recalls(self) -> list[Recall]:
         """The recalls that have been sent, in order."""
-        return [said for text in self.texts if isinstance(said := read_message(text), Recall)]
+        return [message for text in self.texts if isinstance(message := read_message(text), Recall)]
 
 
 class MemoryQueuedMarkers:

@@ -30,12 +30,12 @@ def main(arguments: list[str]) -> int:
         print(settings["FAKE_AZ_GRAPH"] + "/")  # noqa: T201 - a program's output
         return 0
     if arguments[:2] == ["account", "show"]:
-        told = {
+        result = {
             "user.type": "servicePrincipal",
             "user.name": settings.get("FAKE_AZ_USER"),
             "tenantId": settings.get("FAKE_AZ_TENANT"),
         }
-        print(told[_options(arguments[2:])["--query"][0]])  # noqa: T201
+        print(result[_options(arguments[2:])["--query"][0]])  # noqa: T201
         return 0
     if arguments[:1] == ["rest"]:
         return _rest(_options(arguments[1:]))

@@ -72,8 +72,8 @@ def _assignments(options: Options, send: Send) -> list[str]:
     scope = options.get("--scope", [subscription])[0]
     narrowed = quote(f"principalId eq '{options['--assignee'][0]}'")
     found = send("GET", f"{scope}{_AUTHORIZATION}/roleAssignments?{_VERSION}&$filter={narrowed}")["value"]
-    kept = [each for each in found if "--all" in options or each["properties"]["scope"].lower() == scope.lower()]
-    return [each["id"] for each in kept]
+    stored = [each for each in found if "--all" in options or each["properties"]["scope"].lower() == scope.lower()]
+    return [each["id"] for each in stored]
 
 
 def _delete_assignments(options: Options, send: Send) -> list[str]:

@@ -102,8 +102,8 @@ def test_a_parameter_that_is_still_all_zeros_is_refused(bicep: str, copy: Path, 
         "grantSubscriptions": f"['{zeros}']",
     }
     parameters = copy / "snapshots" / "plain.bicepparam"
-    kept = [line for line in parameters.read_text().splitlines() if not line.startswith(f"param {place} ")]
-    parameters.write_text("\n".join([*kept, f"param {place} = {values[place]}", ""]))
+    stored = [line for line in parameters.read_text().splitlines() if not line.startswith(f"param {place} ")]
+    parameters.write_text("\n".join([*stored, f"param {place} = {values[place]}", ""]))
 
     done = compiler.snapshot(bicep, parameters, "overwrite")
 
@@ -111,28 +111,28 @@ def test_a_parameter_that_is_still_all_zeros_is_refused(bicep: str, copy: Path, 
     assert "a GUID is still all zeros" in done.stdout
 
 
-@pytest.mark.parametrize("said", [None, "", "yes", "The broker may assign roles in its own subscription"])
-def test_a_grant_on_its_own_subscription_takes_words(bicep: str, copy: Path, said: str | None) -> None:
+@pytest.mark.parametrize("message", [None, "", "yes", "The broker may assign roles in its own subscription"])
+def test_a_grant_on_its_own_subscription_takes_words(bicep: str, copy: Path, message: str | None) -> None:
     """It reaches the broker itself, so nobody gives it by the way; the case of the GUID does not matter."""
     parameters = copy / "snapshots" / "plain.bicepparam"
-    kept = [line for line in parameters.read_text().splitlines() if not line.startswith("param grantSubscriptions ")]
-    words = [] if said is None else [f"param ownSubscription = '{said}'"]
-    parameters.write_text("\n".join([*kept, f"param grantSubscriptions = ['{SUBSCRIPTION.upper()}']", *words, ""]))
+    stored = [line for line in parameters.read_text().splitlines() if not line.startswith("param grantSubscriptions ")]
+    words = [] if message is None else [f"param ownSubscription = '{message}'"]
+    parameters.write_text("\n".join([*stored, f"param grantSubscriptions = ['{SUBSCRIPTION.upper()}']", *words, ""]))
 
     done = compiler.snapshot(bicep, parameters, "overwrite")
 
-    assert (0 if said and said.startswith("The broker may") else 1) == done.returncode
-    assert (not said) is ("has to say so in words" in done.stdout)
+    assert (0 if message and message.startswith("The broker may") else 1) == done.returncode
+    assert (not message) is ("has to say so in words" in done.stdout)
 
 
 @pytest.mark.parametrize(("name", "refused"), [(GROUP, True), (GROUP.upper(), True), ("app", False)])
 def test_a_grant_on_its_own_group_is_refused(bicep: str, copy: Path, name: str, *, refused: bool) -> None:
     """It is the shortest way to the broker itself, and no words allow it; a namesake elsewhere is another group."""
     parameters = copy / "snapshots" / "plain.bicepparam"
-    kept = [line for line in parameters.read_text().splitlines() if not line.startswith("param grantResourceGroups ")]
+    stored = [line for line in parameters.read_text().splitlines() if not line.startswith("param grantResourceGroups ")]
     elsewhere = f"{{ subscriptionId: '{TENANT}', name: '{GROUP}' }}"
     groups = f"[{{ subscriptionId: '{SUBSCRIPTION.upper()}', name: '{name}' }}, {elsewhere}]"
-    parameters.write_text("\n".join([*kept, f"param grantResourceGroups = {groups}", ""]))
+    parameters.write_text("\n".join([*stored, f"param grantResourceGroups = {groups}", ""]))
 
     done = compiler.snapshot(bicep, parameters, "overwrite")
 

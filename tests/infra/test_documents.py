@@ -109,9 +109,9 @@ def test_the_archive_holds_what_the_core_tools_would_publish() -> None:
     """Nothing that the app serves or needs is left behind, and nothing else goes along."""
     rules = [line for line in (ROOT / ".funcignore").read_text().splitlines() if not line.startswith("#")]
     ignored = [rule.removesuffix("/*") for rule in rules if not rule.startswith("!")]
-    kept = {path.name for path in ROOT.iterdir() if not any(fnmatch(path.name, rule) for rule in ignored)}
+    stored = {path.name for path in ROOT.iterdir() if not any(fnmatch(path.name, rule) for rule in ignored)}
 
-    assert set(APP) == kept | {rule[1:] for rule in rules if rule.startswith("!")}
+    assert set(APP) == stored | {rule[1:] for rule in rules if rule.startswith("!")}
 
 
 def test_the_guide_deploys_the_archive_that_is_made_here() -> None:
@@ -168,7 +168,7 @@ def test_the_table_of_azures_codes_has_each_that_the_broker_knows() -> None:
     rows = [row.split("|") for row in table.splitlines() if row.startswith("| ")]
     for service, known in (("Resource Manager", RESOURCE_MANAGER), ("Graph", GRAPH)):
         for code, kind in known.items():
-            told = [row[3] for row in rows if row[1].strip() == service and f"`{code}`" in row[2]]
+            result = [row[3] for row in rows if row[1].strip() == service and f"`{code}`" in row[2]]
             assert [f"{meaning_of(kind).status} `{kind.code}`"] == [
-                each.strip()[: len(f"409 `{kind.code}`")] for each in told
+                each.strip()[: len(f"409 `{kind.code}`")] for each in result
             ], code

@@ -45,9 +45,9 @@ class Instances:
     async def left_behind(self, *, until: float = LASTS) -> LockRecord:
         """The turn of a worker that has died."""
         lock = LockRecord(EXISTING, "dead", self.workers[0].until())
-        kept = await self.store.take(lock, former=None)
+        stored = await self.store.take(lock, former=None)
         self.clock.jump(LASTS - until)
-        return kept
+        return stored
 
 
 async def test_a_turn_takes_one_write_and_giving_it_back_another() -> None:

@@ -50,8 +50,8 @@ async def test_the_credential_says_what_the_caller_needs() -> None:
     """Of the application that is there already."""
     one = job()
     credential = as_client_secret(await one.mint())
-    ((key_id, kept),) = one.world.cloud.applications[EXISTING].secrets.items()
-    assert ("application_secret", TENANT, EXISTING_APP_ID, EXISTING_PRINCIPAL, key_id, kept.text) == (
+    ((key_id, stored),) = one.world.cloud.applications[EXISTING].secrets.items()
+    assert ("application_secret", TENANT, EXISTING_APP_ID, EXISTING_PRINCIPAL, key_id, stored.text) == (
         credential.type,
         credential.tenant_id,
         credential.client_id,
@@ -59,7 +59,7 @@ async def test_the_credential_says_what_the_caller_needs() -> None:
         credential.secret_id,
         credential.client_secret.reveal(),
     )
-    assert (one.order.credential_end, one.order.lease_id) == (kept.end, kept.display_name)
+    assert (one.order.credential_end, one.order.lease_id) == (stored.end, stored.display_name)
 
 
 @pytest.mark.parametrize("error", [Throttled(), ConcurrentChange()])
@@ -126,12 +126,12 @@ async def test_undo_succeeds_when_the_application_is_gone() -> None:
     assert await one.undo()
 
 
-@pytest.mark.parametrize(("fresh", "met"), [(True, True), (False, False)])
-async def test_absence_of_a_young_secret_is_doubted(*, fresh: bool, met: bool) -> None:
+@pytest.mark.parametrize(("fresh", "found"), [(True, True), (False, False)])
+async def test_absence_of_a_young_secret_is_doubted(*, fresh: bool, found: bool) -> None:
     """Made a moment ago, it may not be visible yet."""
     one = job(lag=5.0)
     await one.mint()
-    assert met is await one.undo(fresh=fresh)
+    assert found is await one.undo(fresh=fresh)
 
 
 async def test_a_young_secret_that_stays_away_was_not_met() -> None:
@@ -158,8 +158,8 @@ async def test_a_young_secret_is_doubted_from_when_it_was_first_missed() -> None
             await one.world.clock.sleep(1)
 
     began = one.world.clock.monotonic()
-    met, _ = await asyncio.gather(one.undo(fresh=True), renewing())
-    assert (True, []) == (met, one.world.leftovers())
+    found, _ = await asyncio.gather(one.undo(fresh=True), renewing())
+    assert (True, []) == (found, one.world.leftovers())
 
 
 async def test_no_secret_is_made_after_the_orders_time() -> None:
@@ -351,8 +351,8 @@ async def test_a_crowd_at_one_application_meets_no_concurrency_violation() -> No
 async def test_a_turn_that_does_not_come_in_time_is_azure_busy() -> None:
     """The order's time is over; nothing was made."""
     one = Job(world(), secret_target(), seconds=5.0)
-    kept = LockRecord(EXISTING, "another", one.world.clock.now() + timedelta(hours=1))
-    await one.world.locks.take(kept, former=None)
+    stored = LockRecord(EXISTING, "another", one.world.clock.now() + timedelta(hours=1))
+    await one.world.locks.take(stored, former=None)
     with pytest.raises(ConcurrentChange):
         await one.mint()
     assert [] == one.world.calls.named("applications.add_secret")

@@ -101,9 +101,9 @@ async def test_the_credential_says_what_the_caller_needs() -> None:
     credential = as_client_secret(await one.mint())
     (principal,) = [each for each in one.world.cloud.principals.values() if each.unique_name]
     (application,) = [each for each in one.world.cloud.applications.values() if each.wanted]
-    ((key_id, kept),) = application.secrets.items()
+    ((key_id, stored),) = application.secrets.items()
     ids = (application.app_id, principal.object_id, key_id, SUBSCRIPTION)
-    assert ("service_principal", TENANT, *ids, kept.text) == (
+    assert ("service_principal", TENANT, *ids, stored.text) == (
         credential.type,
         credential.tenant_id,
         credential.client_id,
@@ -118,7 +118,7 @@ async def test_the_secret_ends_when_the_order_says() -> None:
     """Entra refuses it then, whatever becomes of the broker."""
     one = job()
     await one.mint()
-    ends = [kept.end for app in one.world.cloud.applications.values() for kept in app.secrets.values()]
+    ends = [stored.end for app in one.world.cloud.applications.values() for stored in app.secrets.values()]
     assert [one.order.credential_end] == ends
 
 

@@ -14,14 +14,14 @@ BOUND = 150
 
 def test_the_demo_tells_every_step_and_each_holds() -> None:
     """Issued, used, refused elsewhere, renewed, ended; refused by Azure once it has noticed; nothing left; all on record."""
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "local", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False
     )
 
-    assert 0 == told.returncode, told.stdout + told.stderr
-    assert [str(number) for number in range(1, 10)] == re.findall(r"^(\d+)\. [A-Z]", told.stdout, re.MULTILINE)
-    assert told.stdout.endswith("Every step held.\n")
-    steps = re.split(r"^\d+\. ", told.stdout, flags=re.MULTILINE)
+    assert 0 == result.returncode, result.stdout + result.stderr
+    assert [str(number) for number in range(1, 10)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
+    assert result.stdout.endswith("Every step held.\n")
+    steps = re.split(r"^\d+\. ", result.stdout, flags=re.MULTILINE)
     assert "Azure answers 403: AuthorizationFailed" in steps[4]
     assert "the lease is ended" in steps[6]
     assert re.search(r"Entra ID does not take the secret any more, after \d+\.\d s: AADSTS\d+", steps[7])

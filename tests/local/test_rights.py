@@ -120,17 +120,17 @@ def test_each_grant_is_needed(group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("permission", "groups", "deed"), [(OWNED, False, _registers), (MEMBERS, True, _joins), (READ, True, _reads_the_bin)]
+    ("permission", "groups", "action"), [(OWNED, False, _registers), (MEMBERS, True, _joins), (READ, True, _reads_the_bin)]
 )
-def test_each_graph_permission_is_needed(permission: str, groups: bool, deed: object) -> None:  # noqa: FBT001
+def test_each_graph_permission_is_needed(permission: str, groups: bool, action: object) -> None:  # noqa: FBT001
     """Without it, what it is for is refused."""
-    assert callable(deed)
+    assert callable(action)
     azure = _azure(groups=groups)
-    assert 300 > deed(azure)
+    assert 300 > action(azure)
 
     azure = _azure(groups=groups)
     _forget(azure, permission)
-    assert 403 == deed(azure)
+    assert 403 == action(azure)
 
 
 def test_the_broker_lives_in_a_group_of_its_own_and_locked() -> None:

@@ -35,9 +35,9 @@ async def test_the_parts_are_told_of_each_other() -> None:
     async with Stack(app=APP, settings=APP_SETTINGS) as stack:
         given: Mapping[str, str] = stack.environment()
         endpoints = stack.described["endpoints"]
-        told = [given[f"LEASEHOLD_{name}"] for name in ("AUTHORITY", "GRAPH_ENDPOINT", "ARM_ENDPOINT")]
+        result = [given[f"LEASEHOLD_{name}"] for name in ("AUTHORITY", "GRAPH_ENDPOINT", "ARM_ENDPOINT")]
         assert ([endpoints["entra"], endpoints["graph"], endpoints["arm"]], stack.url) == (
-            told,
+            result,
             stack.described["function_host"],
         )
         assert stack.url == given["LEASEHOLD_PUBLIC_URL"]
@@ -153,8 +153,8 @@ async def test_a_taken_port_is_a_plain_message() -> None:
 
 def test_make_up_passes_the_tls_port_on() -> None:
     """``make up TLS_PORT=443``: Azure's own names, on the port that clients know them by."""
-    told = subprocess.run(["make", "-n", "up", "TLS_PORT=443"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "-m local up --tls-port 443" in told.stdout
+    result = subprocess.run(["make", "-n", "up", "TLS_PORT=443"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-m local up --tls-port 443" in result.stdout
 
 
 @pytest.mark.parametrize(

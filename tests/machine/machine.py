@@ -21,7 +21,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import VANDALS
-from tests.machine.stage import ROLES, Blow, Deed, Stage
+from tests.machine.on_azure import ROLES, Action, BrokerOnAzure, FaultAt
 from tests.support import pooling
 
 _SWEEP_INTERVAL = timedelta(seconds=60)
@@ -46,9 +46,9 @@ DEATHS = st.none() | st.tuples(st.integers(1, 30), st.booleans())
 class Machine(RuleBasedStateMachine):
     """One broker's days. Rules that need a lease take one of those there are, whatever its state."""
 
-    def __init__(self, stage: Stage | None = None) -> None:
+    def __init__(self, on_azure: BrokerOnAzure | None = None) -> None:
         super().__init__()
-        self.stage = stage or Stage()
+        self.on_azure = on_azure or BrokerOnAzure()
         self.given: set[LeaseId] = set()
         """Leases whose credential has reached a caller."""
         self.swept_at: datetime | None = None
@@ -57,121 +57,121 @@ class Machine(RuleBasedStateMachine):
             self.issue_or_repeat(role, ALICE, "one", None)
 
     @rule(role=PICKED, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
-    def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: Blow | None) -> None:
+    def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: FaultAt | None) -> None:
         """A caller asks once."""
         self._take(lambda ports: issue(ports, request(caller), IssueRequest(role, ttl)), death)
 
     @rule(role=PICKED, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
-    def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: Blow | None) -> None:
+    def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: FaultAt | None) -> None:
         """A caller asks under a key, for the first time or again."""
         self._take(lambda ports: issue_once(ports, request(caller), IssueRequest(role), key), death)
 
     @rule(role=PICKED, death=DEATHS)
-    def fill(self, role: RoleName, death: Blow | None) -> None:
+    def fill(self, role: RoleName, death: FaultAt | None) -> None:
         """A worker makes a lease for the role's pool."""
-        self.stage.do(lambda ports: pooling.fill(ports, role), death)
+        self.on_azure.do(lambda ports: pooling.fill(ports, role), death)
 
     @rule(role=PICKED, caller=CALLERS, to_collect=st.booleans(), death=DEATHS)
-    def claim(self, role: RoleName, caller: Caller, *, to_collect: bool, death: Blow | None) -> None:
+    def claim(self, role: RoleName, caller: Caller, *, to_collect: bool, death: FaultAt | None) -> None:
         """A caller is given a lease of the pool, and its credential at once or later."""
         claim = pooling.claim_to_collect if to_collect else pooling.claim
         self._take(lambda ports: claim(ports, request(caller), role), death)
 
     @rule(role=PICKED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
-    def prepare(self, role: RoleName, caller: Caller, *, queued: bool, death: Blow | None) -> None:
+    def prepare(self, role: RoleName, caller: Caller, *, queued: bool, death: FaultAt | None) -> None:
         """A caller asks for a lease that it collects later. A worker prepares it at once, or the lease waits for one."""
         ask = pooling.enqueue if queued else pooling.prepare
-        self.stage.do(lambda ports: ask(ports, request(caller), role), death)
+        self.on_azure.do(lambda ports: ask(ports, request(caller), role), death)
 
     @precondition(lambda self: self._in_state(State.PLANNED))
     @rule(death=DEATHS)
-    def take_up(self, death: Blow | None) -> None:
+    def take_up(self, death: FaultAt | None) -> None:
         """A worker takes the message of a lease that waits, or comes too late for it."""
         lease = self._in_state(State.PLANNED)[0]
-        self.stage.do(lambda ports: pooling.take_up(ports, lease.id), death)
+        self.on_azure.do(lambda ports: pooling.take_up(ports, lease.id), death)
 
     @precondition(lambda self: self._in_state(State.PREPARED))
     @rule(death=DEATHS)
-    def collect(self, death: Blow | None) -> None:
+    def collect(self, death: FaultAt | None) -> None:
         """A holder collects what is prepared for it."""
         lease = self._in_state(State.PREPARED)[0]
         self._take(lambda ports: pooling.collect(ports, request(_holder(lease)), lease.id), death)
 
-    @precondition(lambda self: self.stage.leases.rows)
+    @precondition(lambda self: self.on_azure.leases.rows)
     @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]), death=DEATHS)
-    def renew(self, pick: int, seconds: int, death: Blow | None) -> None:
+    def renew(self, pick: int, seconds: int, death: FaultAt | None) -> None:
         """A holder wants more time."""
         lease = self._picked(pick)
-        self.stage.do(lambda ports: renew(ports, request(_holder(lease)), lease.id, seconds), death)
+        self.on_azure.do(lambda ports: renew(ports, request(_holder(lease)), lease.id, seconds), death)
 
-    @precondition(lambda self: self.stage.leases.rows)
+    @precondition(lambda self: self.on_azure.leases.rows)
     @rule(pick=PICKS, death=DEATHS)
-    def revoke(self, pick: int, death: Blow | None) -> None:
+    def revoke(self, pick: int, death: FaultAt | None) -> None:
         """A holder gives a lease back."""
         lease = self._picked(pick)
-        self.stage.do(lambda ports: revoke(ports, request(_holder(lease)), lease.id), death)
+        self.on_azure.do(lambda ports: revoke(ports, request(_holder(lease)), lease.id), death)
 
     @rule(seconds=st.sampled_from([1.0, 10.0, 60.0, 300.0, 700.0, 3600.0, 14400.0]))
     def tick(self, seconds: float) -> None:
         """Time passes."""
-        self.stage.clock.jump(seconds)
+        self.on_azure.clock.jump(seconds)
 
     @rule(astray=st.sampled_from([-3600.0, -300.0, -30.0, 0.0, 30.0, 300.0, 3600.0]))
     def set_wall_clock(self, astray: float) -> None:
         """The broker's wall clock jumps, and is that wrong from now on."""
-        self.stage.clock.astray = astray
+        self.on_azure.clock.astray = astray
         self.swept_at = None
 
     @rule(service=st.sampled_from(["graph", "arm", "entra"]), effect=_EFFECTS, skip=st.integers(0, 5))
     def fault(self, service: str, effect: object, skip: int) -> None:
         """A call of that service will fail, or its answer be lost."""
-        self.stage.azure.world.faults.add([{"service": service, "effect": effect, "skip": skip}])
+        self.on_azure.azure.world.faults.add([{"service": service, "effect": effect, "skip": skip}])
 
-    @precondition(lambda self: self.stage.leases.rows)
+    @precondition(lambda self: self.on_azure.leases.rows)
     @rule(pick=PICKS, vandal=st.sampled_from(sorted(VANDALS)))
     def delete_by_hand(self, pick: int, vandal: str) -> None:
         """Somebody deletes something of a lease's."""
         footprint = self._picked(pick).footprint
         if isinstance(footprint, ServicePrincipalFootprint) and not (footprint.application_id and footprint.principal_id):
-            self.stage.binned.add(footprint.unique_name)
-        VANDALS[vandal](self.stage.azure, footprint)
+            self.on_azure.binned.add(footprint.unique_name)
+        VANDALS[vandal](self.on_azure.azure, footprint)
 
     @rule(death=DEATHS)
-    def sweep(self, death: Blow | None) -> None:
+    def sweep(self, death: FaultAt | None) -> None:
         """The timer's work."""
-        self.stage.do(lambda ports: sweep(ports, "sweep"), death)
-        if not self.stage.died:
-            self.swept_at = self.stage.clock.now()
+        self.on_azure.do(lambda ports: sweep(ports, "sweep"), death)
+        if not self.on_azure.died:
+            self.swept_at = self.on_azure.clock.now()
 
     @rule(death=DEATHS)
-    def reconcile(self, death: Blow | None) -> None:
+    def reconcile(self, death: FaultAt | None) -> None:
         """The other timer's work."""
-        self.stage.do(lambda ports: reconcile(ports, "reconcile"), death)
+        self.on_azure.do(lambda ports: reconcile(ports, "reconcile"), death)
 
     @rule(role=PICKED, removed=st.booleans(), ttl=st.sampled_from([300, 600, 3600]), death=DEATHS)
-    def reconfigure(self, role: RoleName, *, removed: bool, ttl: int, death: Blow | None) -> None:
+    def reconfigure(self, role: RoleName, *, removed: bool, ttl: int, death: FaultAt | None) -> None:
         """An administrator may remove the role, and its leases with it; and writes it, with another ttl."""
         if removed:
             actor = request(ADMINISTRATOR)
-            self.stage.do(lambda ports: delete_role(ports, actor, role, revoking=True), death)
-        self.stage.configure(role, ttl)
+            self.on_azure.do(lambda ports: delete_role(ports, actor, role, revoking=True), death)
+        self.on_azure.configure(role, ttl)
 
     @invariant()
     def nothing_is_without_a_lease_that_names_it(self) -> None:
         """Neither an object, nor what lies in the recycle bin, nor a secret."""
-        orphans = self.stage.orphans()
+        orphans = self.on_azure.orphans()
         assert [] == orphans, f"without a live lease: {orphans}"
 
     @invariant()
     def no_two_leases_share_a_principal(self) -> None:
         """Nor an application."""
-        ids = [each for lease in self.stage.leases.rows.values() for each in _own(lease)]
+        ids = [each for lease in self.on_azure.leases.rows.values() for each in _own(lease)]
         assert len(ids) == len(set(ids))
 
     @invariant()
     def whatever_is_held_has_a_holder(self) -> None:
         """And nothing that is in a pool."""
-        rows = self.stage.leases.rows.values()
+        rows = self.on_azure.leases.rows.values()
         assert all(lease.holder is not None for lease in rows if lease.state in WITH_HOLDER)
         assert all(lease.holder is None for lease in rows if lease.state is State.POOLED)
 
@@ -179,51 +179,51 @@ class Machine(RuleBasedStateMachine):
     def no_lease_lives_past_its_end_and_a_sweep(self) -> None:
         """One that had ended when a sweep last ended is no longer alive, and none comes back to life."""
         if self.swept_at is not None:
-            active = [lease for lease in self.stage.leases.rows.values() if lease.state is State.ACTIVE]
+            active = [lease for lease in self.on_azure.leases.rows.values() if lease.state is State.ACTIVE]
             assert [] == [lease.id for lease in active if lease.expires_at < self.swept_at - _SWEEP_INTERVAL]
 
     def teardown(self) -> None:
         """Nothing goes wrong any more, and time passes: then all is as before."""
-        self.stage.azure.world.faults.replace([])
-        self.stage.clock.astray = 0.0
+        self.on_azure.azure.world.faults.replace([])
+        self.on_azure.clock.astray = 0.0
         self._settle()
-        for _ in range(_RECONCILIATIONS if self.stage.binned else 0):
-            self.stage.clock.jump(_LONGEST_WAIT)
-            self.stage.do(lambda ports: reconcile(ports, "reconcile"))
-        assert self.stage.before == self.stage.azure.inventory()
-        assert [] == [*self.stage.elsewhere.things()]
+        for _ in range(_RECONCILIATIONS if self.on_azure.binned else 0):
+            self.on_azure.clock.jump(_LONGEST_WAIT)
+            self.on_azure.do(lambda ports: reconcile(ports, "reconcile"))
+        assert self.on_azure.before == self.on_azure.azure.inventory()
+        assert [] == [*self.on_azure.elsewhere.things()]
         self._require_told()
-        self.stage.clock.jump(_A_WEEK)
-        self.stage.do(lambda ports: sweep(ports, "sweep"))
-        assert ({}, {}) == (self.stage.leases.rows, self.stage.leases.keys)
+        self.on_azure.clock.jump(_A_WEEK)
+        self.on_azure.do(lambda ports: sweep(ports, "sweep"))
+        assert ({}, {}) == (self.on_azure.leases.rows, self.on_azure.leases.keys)
 
-    def _take(self, deed: Deed, death: Blow | None) -> None:
-        answer = self.stage.do(deed, death)
+    def _take(self, action: Action, death: FaultAt | None) -> None:
+        answer = self.on_azure.do(action, death)
         if isinstance(answer, Issued):
             self.given.add(answer.lease.id)
 
     def _in_state(self, state: State) -> list[Lease]:
-        found = (lease for lease in self.stage.leases.rows.values() if lease.state is state)
+        found = (lease for lease in self.on_azure.leases.rows.values() if lease.state is state)
         return sorted(found, key=lambda lease: lease.planned_at)
 
     def _picked(self, pick: int) -> Lease:
-        rows = sorted(self.stage.leases.rows.values(), key=lambda lease: (not lease.state.is_live, lease.planned_at))
+        rows = sorted(self.on_azure.leases.rows.values(), key=lambda lease: (not lease.state.is_live, lease.planned_at))
         return rows[pick % len(rows)]
 
     def _settle(self) -> None:
         for _ in range(_TOO_MANY):
-            self.stage.clock.jump(_LONGEST_WAIT)
-            self.stage.do(lambda ports: sweep(ports, "sweep"))
+            self.on_azure.clock.jump(_LONGEST_WAIT)
+            self.on_azure.do(lambda ports: sweep(ports, "sweep"))
             self.nothing_is_without_a_lease_that_names_it()
-            if all(lease.state is State.ENDED for lease in self.stage.leases.rows.values()):
+            if all(lease.state is State.ENDED for lease in self.on_azure.leases.rows.values()):
                 return
-        raise AssertionError(f"never ends: {list(self.stage.leases.rows.values())}")
+        raise AssertionError(f"never ends: {list(self.on_azure.leases.rows.values())}")
 
     def _require_told(self) -> None:
-        told = {(event.lease, event.operation) for event in self.stage.audit.events if event.outcome == "done"}
-        ended = [lease.id for lease in self.stage.seen.values() if lease.state is State.ENDED]
-        assert [] == [each for each in ended if (each, "end") not in told], "ended, and nobody told"
-        assert [] == [each for each in self.given if not told & {(each, "issue"), (each, "reissue")}], "given in silence"
+        result = {(event.lease, event.operation) for event in self.on_azure.audit.events if event.outcome == "done"}
+        ended = [lease.id for lease in self.on_azure.seen.values() if lease.state is State.ENDED]
+        assert [] == [each for each in ended if (each, "end") not in result], "ended, and nobody told"
+        assert [] == [each for each in self.given if not result & {(each, "issue"), (each, "reissue")}], "given in silence"
 
 
 def _holder(lease: Lease) -> Caller:

@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.crash.test_walk_notices import OpensLate
 from tests.machine.machine import Machine
-from tests.machine.stage import Stage
+from tests.machine.on_azure import BrokerOnAzure
 
 EXAMPLES = int(os.environ.get("LEASEHOLD_MACHINE_EXAMPLES", "60"))
 """More of them for a longer look: ``LEASEHOLD_MACHINE_EXAMPLES=500``."""
@@ -29,7 +29,7 @@ class Swapped(Machine):
     """The same, whose broker writes a lease down after it has minted."""
 
     def __init__(self) -> None:
-        super().__init__(Stage(opened=OpensLate))
+        super().__init__(BrokerOnAzure(opened=OpensLate))
 
 
 def test_whatever_happens_nothing_is_ever_lost() -> None:
@@ -43,7 +43,7 @@ def test_nothing_is_lost_where_replicas_are_behind(profile: str) -> None:
 
     class Behind(Machine):
         def __init__(self) -> None:
-            super().__init__(Stage(profile=profile))
+            super().__init__(BrokerOnAzure(profile=profile))
 
     run_state_machine_as_test(Behind, settings=settings(_SETTINGS, max_examples=EXAMPLES // 6))
 

@@ -18,7 +18,7 @@ from shared.core.secret import Secret
 from tests.fakes.world import WEB, World
 from tests.model.model import Done, Machine, Told, ends
 from tests.support.every_kind import is_held
-from tests.support.operations import LASTS, OTHER_TARGET, Deed
+from tests.support.operations import LASTS, OTHER_TARGET, Action
 
 WORKERS = ("a", "b")
 
@@ -40,10 +40,10 @@ class Answer:
     died: bool = False
 
 
-async def answer_of(deed: Deed, world: World) -> Answer:
+async def answer_of(action: Action, world: World) -> Answer:
     """Does it. A lost race is the broker's own affair: raises ``AssertionError`` where one comes out."""
     try:
-        return Answer(await deed(world))
+        return Answer(await action(world))
     except LostRace:
         raise AssertionError("a lost race left the broker") from None
     except Upstream as failure:
@@ -59,8 +59,8 @@ def start_of(world: World) -> Machine | None:
         return None
     if not leases:
         return observed(world, Machine(), ())
-    met = leases[min(leases)]
-    return observed(world, Machine(lease=_told(world, met), expired=met.expires_at <= world.clock.now()), ())
+    found = leases[min(leases)]
+    return observed(world, Machine(lease=_told(world, found), expired=found.expires_at <= world.clock.now()), ())
 
 
 def require_as_promised(
@@ -90,17 +90,17 @@ def _said(verb: str, answer: Answer) -> str:
 
 def observed(world: World, start: Machine, answers: Sequence[Answer]) -> Machine:
     """What is seen from outside, as the model would say it."""
-    told = {lease_id: _told(world, lease) for lease_id, lease in sorted(world.leases.rows.items())}
-    met = _met(world, start)
-    others = Counter(state for lease_id, state in told.items() if lease_id != met)
-    kept = world.roles.kept(WEB)
-    lease = world.leases.rows[met] if met else None
+    result = {lease_id: _told(world, lease) for lease_id, lease in sorted(world.leases.rows.items())}
+    found = _met(world, start)
+    others = Counter(state for lease_id, state in result.items() if lease_id != found)
+    stored = world.roles.kept(WEB)
+    lease = world.leases.rows[found] if found else None
     return Machine(
-        lease=told[met] if met else "none",
+        lease=result[found] if found else "none",
         expired=start.expired,
         renewed=lease is not None and lease.expires_at - lease.issued_at > timedelta(seconds=LASTS),
         secret=_who_signs_in(world, answers),
-        role="gone" if kept is None else "other" if kept.target == OTHER_TARGET else "same",
+        role="gone" if stored is None else "other" if stored.target == OTHER_TARGET else "same",
         others=others["active"],
         others_over=others["over"],
     )
@@ -161,7 +161,7 @@ def _same_secret(model: Machine, seen: Machine, answers: Sequence[Answer]) -> bo
 
 def _require_told_once(world: World, answers: Sequence[Answer]) -> None:
     """Nothing is told twice, unless somebody died who had told it and not noted that."""
-    told = Counter((event.operation, event.lease) for event in world.audit.events if event.outcome is Outcome.DONE)
+    result = Counter((event.operation, event.lease) for event in world.audit.events if event.outcome is Outcome.DONE)
     if not any(each.died for each in answers):
         once = {"issue", "end"}
-        assert not [each for each, count in told.items() if each[0] in once and count > 1], f"told twice: {told}"
+        assert not [each for each, count in result.items() if each[0] in once and count > 1], f"told twice: {result}"

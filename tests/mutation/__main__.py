@@ -96,13 +96,13 @@ def _reach() -> Reach:
     state = hashlib.sha256()
     for file in sorted([*(ROOT / FOLDER).rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "local").rglob("*.py")]):
         state.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-    kept = ROOT / "build" / f"reach-{state.hexdigest()[:16]}.json"
-    if not kept.exists():
-        kept.parent.mkdir(exist_ok=True)
-        for old in kept.parent.glob("reach-*.json"):
+    stored = ROOT / "build" / f"reach-{state.hexdigest()[:16]}.json"
+    if not stored.exists():
+        stored.parent.mkdir(exist_ok=True)
+        for old in stored.parent.glob("reach-*.json"):
             old.unlink()
-        in_a_child(lambda: measure(ROOT, FOLDER, [f"tests/{suite}" for suite in SUITES], OPTIONS).write(kept))
-    return Reach.read(kept)
+        in_a_child(lambda: measure(ROOT, FOLDER, [f"tests/{suite}" for suite in SUITES], OPTIONS).write(stored))
+    return Reach.read(stored)
 
 
 def _tell(site: Site, outcome: Outcome) -> None:

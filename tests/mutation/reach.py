@@ -76,9 +76,9 @@ class Reach:
         to.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, kept: Path) -> Reach:
+    def read(cls, stored: Path) -> Reach:
         """What ``write`` wrote."""
-        return cls(**json.loads(kept.read_text(encoding="utf-8")))
+        return cls(**json.loads(stored.read_text(encoding="utf-8")))
 
 
 class Watch:

@@ -66,8 +66,8 @@ class Run:
             steady()
             in_a_child(lambda: way(lambda attempt: self._try_all(trials, attempt, written)))
             written.seek(0)
-            told = [line.split(" ", 1) for line in written.read().splitlines()]
-        return {trials[int(place)].site: Outcome(outcome) for place, outcome in told}
+            result = [line.split(" ", 1) for line in written.read().splitlines()]
+        return {trials[int(place)].site: Outcome(outcome) for place, outcome in result}
 
     def _try_all(self, trials: Sequence[Trial], attempt: Callable[[Trial], int], to: TextIO) -> None:
         """After a trial without any fault, which nothing may notice: with the tests of the one that has most of them."""
@@ -92,14 +92,14 @@ def trial_of(site: Site, reach: Reach) -> Trial:
 
     Of each file the second counts twice, the third three times: tests of one file are much alike.
     """
-    met = Counter[str]()
+    found = Counter[str]()
     ranked = list[tuple[float, str]]()
     for price, test in sorted(
         (reach.price(test, site.path), test) for test in reach.tests(site.path, site.line, site.last_line)
     ):
         file = test.partition("::")[0]
-        met[file] += 1
-        ranked.append((price * met[file], test))
+        found[file] += 1
+        ranked.append((price * found[file], test))
     tests: dict[str, float] = {}
     for _, test in sorted(ranked):
         if not tests or sum(tests.values()) + reach.seconds.get(test, 0.0) <= _SECONDS:

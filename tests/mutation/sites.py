@@ -215,8 +215,8 @@ def _operators(node: ast.expr) -> Iterator[tuple[str, ast.AST]]:
 
 def _choices(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """A condition that is nothing but a value: the others have operators, which are turned themselves."""
-    told = ast.Compare | ast.UnaryOp | ast.BoolOp | ast.Constant
-    if isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(node.test, told):
+    result = ast.Compare | ast.UnaryOp | ast.BoolOp | ast.Constant
+    if isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(node.test, result):
         yield "condition turned", _with(node, "test", ast.UnaryOp(ast.Not(), node.test))
 
 

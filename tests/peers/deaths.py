@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.core.lease import State
 from shared.core.role import Target
 from tests.broker.scenes import swept
-from tests.crash.walk import Blow, require_owned, strike
+from tests.crash.walk import FaultAt, require_owned, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import World, role, world
 from tests.support.operations import issuing
@@ -17,7 +17,7 @@ def died_after(target: Target, call: str) -> World:
     undisturbed.run(lambda: issuing(undisturbed))
     ordinal = undisturbed.calls.names().index(call) + 1
     made = world(role(target))
-    strike(made, issuing, Blow(ordinal, after=True), Died())
+    strike(made, issuing, FaultAt(ordinal, after=True), Died())
     require_owned(made)
     return made
 

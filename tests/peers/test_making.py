@@ -158,7 +158,7 @@ async def test_a_secret_ends_by_itself_soon_after_its_lease_can_last(target: Tar
     """Pain: a secret that a broker had lost worked for ten years."""
     made = world(role(target, ttl=900, max_ttl=3600))
     lease = await issued(made)
-    (end,) = [kept.end for application in made.cloud.applications.values() for kept in application.secrets.values()]
+    (end,) = [stored.end for application in made.cloud.applications.values() for stored in application.secrets.values()]
     assert lease.lease.max_expires_at <= end <= lease.lease.max_expires_at + timedelta(minutes=15)
 
 

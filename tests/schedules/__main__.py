@@ -87,15 +87,16 @@ def _explore_all(pool: ProcessPoolExecutor, only: str, seconds: float) -> int:
     began = time.monotonic()
     numbers = [number for number, each in enumerate(meetings()) if only in each.pair.name]
     places = [(number, len(numbers) - place) for place, number in enumerate(numbers)]
-    told = list[_Pair]()
+    result = list[_Pair]()
     for each in pool.map(partial(_explore, began + seconds), *zip(*places, strict=True)):
-        told.append(each)
+        result.append(each)
         sys.stdout.write(f"{each.name}: {each.reached}, {each.at_last} schedules at the last\n{each.first}")
         sys.stdout.flush()
-    violations = sum(each.violations for each in told)
-    bounded = sum(each.reached != _EVERY for each in told)
+    violations = sum(each.violations for each in result)
+    bounded = sum(each.reached != _EVERY for each in result)
     sys.stdout.write(
-        f"\n{len(told)} pairs, {sum(each.schedules for each in told)} schedules, {sum(each.deaths for each in told)} deaths, "
+        f"\n{len(result)} pairs, {sum(each.schedules for each in result)} schedules, "
+        f"{sum(each.deaths for each in result)} deaths, "
         f"{violations} violations; {bounded} pairs bounded, as told above; {time.monotonic() - began:.0f} s\n"
     )
     return violations
@@ -103,12 +104,12 @@ def _explore_all(pool: ProcessPoolExecutor, only: str, seconds: float) -> int:
 
 def _explore(ends_at: float, number: int, left: int) -> _Pair:
     """One pair. What it does not need of its share of the time is the following ones'."""
-    met = list(meetings())[number]
+    found = list(meetings())[number]
     full = os.environ.get("SCHEDULES") == "full"
     until = None if full else time.monotonic() + _AT_ONCE * (ends_at - time.monotonic()) / max(left, _AT_ONCE)
-    pair = _Pair(met.pair.name)
+    pair = _Pair(found.pair.name)
     for bound in (_NONE,) if full else _BOUNDS:
-        walked: Explored = explore(met.pair, bound, judged(met.verbs, met.start), until=until)
+        walked: Explored = explore(found.pair, bound, judged(found.verbs, found.start), until=until)
         pair.schedules, pair.deaths = pair.schedules + walked.schedules, pair.deaths + walked.deaths
         pair.violations += len(walked.violations)
         pair.first = pair.first or "".join(f"\n{wrong}\n\n" for wrong in walked.violations[:1])

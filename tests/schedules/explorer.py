@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from tests.fakes.world import World
 from tests.model.judge import Answer
 from tests.schedules.scheduler import Choice, CutOff, Schedule
-from tests.support.operations import Deed
+from tests.support.operations import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Pair:
 
     name: str
     make: Callable[[], World]
-    deeds: tuple[Deed, Deed]
+    actions: tuple[Action, Action]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class _Walk:
         self.open += [(*former, each) for each in others]
 
     def _cut_off(self, schedule: Schedule, left: Sequence[int]) -> None:
-        met = self.seen.setdefault(digest(schedule), [])
+        found = self.seen.setdefault(digest(schedule), [])
         mine = (left[0], bool(left[1]))
-        if any(preemptions >= mine[0] and deaths >= mine[1] for preemptions, deaths in met):
+        if any(preemptions >= mine[0] and deaths >= mine[1] for preemptions, deaths in found):
             raise CutOff
-        met.append(mine)
+        found.append(mine)
 
 
 def _usual(schedule: Schedule, choices: Sequence[Choice]) -> list[Choice]:
@@ -114,7 +114,7 @@ def explore(pair: Pair, bound: Bound, judge: Judge, *, until: float | None = Non
         plan = walk.open.pop()
         schedule = Schedule(pair.make(), walk.chooser(plan))
         try:
-            answers = schedule.play(pair.deeds)
+            answers = schedule.play(pair.actions)
         except CutOff:
             found.cut += 1
             continue
@@ -144,7 +144,7 @@ def replay(pair: Pair, number: str, judge: Judge) -> str:
         return choice
 
     schedule = Schedule(pair.make(), choose)
-    answers = schedule.play(pair.deeds)
+    answers = schedule.play(pair.actions)
     return "\n".join([_wrong(schedule, answers, judge), *schedule.log])
 
 
@@ -164,7 +164,7 @@ def _wrong(schedule: Schedule, answers: Sequence[Answer], judge: Judge) -> str:
 def digest(schedule: Schedule) -> int:
     """Of all on which the rest of a schedule depends: what is stored, what is in Azure, what each worker was told, the time."""
     world = schedule.world
-    kept = (
+    stored = (
         sorted(map(repr, world.leases.rows.values())),
         sorted(map(repr, world.leases.keys.values())),
         world.roles.contents(),
@@ -188,4 +188,4 @@ def digest(schedule: Schedule) -> int:
     # Whoever goes on without being stopped is not stopped by the next choice either: who was last is part of it.
     last = schedule.taken[-1].worker if schedule.taken else ""
     # And whether one was done before the other began, by which it is judged.
-    return hash(repr((kept, azure, workers, world.clock.monotonic(), last, schedule.order())))
+    return hash(repr((stored, azure, workers, world.clock.monotonic(), last, schedule.order())))

@@ -36,5 +36,5 @@ def judged(verbs: tuple[Verb, Verb], start: Machine | None) -> Judge:
 
 def _require_told_ends(world: World) -> None:
     """Of every lease that is kept: a death may tell an end twice, and never not at all."""
-    told = {event.lease for event in world.audit.events if event.operation == "end" and event.outcome is Outcome.DONE}
-    assert {*world.leases.rows} <= told, f"ends that nobody was told of: {[*world.leases.rows.keys() - told]}"
+    result = {event.lease for event in world.audit.events if event.operation == "end" and event.outcome is Outcome.DONE}
+    assert {*world.leases.rows} <= result, f"ends that nobody was told of: {[*world.leases.rows.keys() - result]}"

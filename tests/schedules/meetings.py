@@ -69,8 +69,8 @@ def meetings() -> Iterator[Meeting]:
                     continue
                 make, start = SCENES[scene]
                 name = f"{one.name} + {other.name}, {scene}, {kind}"
-                pair = Pair(name, partial(make, target), (one.deed, other.deed))
+                pair = Pair(name, partial(make, target), (one.action, other.action))
                 yield Meeting(pair, (one, other), start)
         for scene, (one, other) in life_meetings():
             name = f"{one.name} + {other.name}, {scene}, {kind}"
-            yield Meeting(Pair(name, partial(LIVES_SCENES[scene], target), (one.deed, other.deed)), (one, other), None)
+            yield Meeting(Pair(name, partial(LIVES_SCENES[scene], target), (one.action, other.action)), (one, other), None)

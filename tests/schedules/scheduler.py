@@ -19,7 +19,7 @@ from tests.fakes.clock import WORKER
 from tests.fakes.loop import StillLoop
 from tests.fakes.world import World
 from tests.model.judge import WORKERS, Answer
-from tests.support.operations import Deed
+from tests.support.operations import Action
 
 _DEATHS = {"": "", "before": "-", "after": "+"}
 
@@ -124,23 +124,23 @@ class Schedule:
         passed.set_result(None)
         return True
 
-    def play(self, deeds: Sequence[Deed]) -> list[Answer]:
+    def play(self, actions: Sequence[Action]) -> list[Answer]:
         """Both workers do theirs, to the end. Raises ``CutOff``."""
         loop = _Loop(self.go_on)
         self.world.clock.moves_by_itself, self.world.calls.gate = False, self
         worlds = (self.world, self.world.coworker())
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                answers = runner.run(self._side_by_side(deeds, worlds))
+                answers = runner.run(self._side_by_side(actions, worlds))
         finally:
             self.world.clock.moves_by_itself, self.world.calls.gate = True, None
         if self._is_cut_off:
             raise CutOff
         return answers
 
-    async def _side_by_side(self, deeds: Sequence[Deed], worlds: Sequence[World]) -> list[Answer]:
+    async def _side_by_side(self, actions: Sequence[Action], worlds: Sequence[World]) -> list[Answer]:
         try:
-            tasks = [_started(worker, deed, world) for worker, deed, world in zip(WORKERS, deeds, worlds, strict=True)]
+            tasks = [_started(worker, action, world) for worker, action, world in zip(WORKERS, actions, worlds, strict=True)]
             return [_answer(each) for each in await asyncio.gather(*tasks, return_exceptions=True)]
         finally:
             # What is still under way, a renewal of a lock say, ends with its worker.
@@ -173,14 +173,14 @@ class _Loop(StillLoop):
         super()._run_once()
 
 
-def _started(worker: str, deed: Deed, world: World) -> asyncio.Task[Any]:
+def _started(worker: str, action: Action, world: World) -> asyncio.Task[Any]:
     context = copy_context()
     context.run(WORKER.set, worker)
-    return asyncio.get_running_loop().create_task(_doing(deed, world), context=context)
+    return asyncio.get_running_loop().create_task(_doing(action, world), context=context)
 
 
-async def _doing(deed: Deed, world: World) -> object:
-    return await deed(world)
+async def _doing(action: Action, world: World) -> object:
+    return await action(world)
 
 
 def _answer(result: object) -> Answer:

@@ -96,11 +96,11 @@ def test_a_schedule_is_replayed_from_its_number() -> None:
 
     The repeat once told Azure's refusal instead of the lease's end.
     """
-    (met,) = _named("repeat + revoke, live", "service principal")
+    (found,) = _named("repeat + revoke, live", "service principal")
     number = "a.a.a.a.a.a.a.a.a.b.b.b.b.b.b.b.b.b.b.b"
-    said = replay(met.pair, number, judged(met.verbs, met.start))
-    assert "a directory.add_secret !" in said
-    assert said.startswith("\n"), said
+    message = replay(found.pair, number, judged(found.verbs, found.start))
+    assert "a directory.add_secret !" in message
+    assert message.startswith("\n"), message
 
 
 def test_a_wrong_answer_fits_no_order() -> None:
@@ -142,6 +142,7 @@ _PART_OF_A_VERB = {
     "look_again": "of the reconciliation",
     "look_again_at": "of an issue",
     "read_again_of": "of an issue",
+    "read_for_the_first_time": "of an issue",
     "end_here": "of a recall",
     "probe_outage": "of a sweep",
 }

@@ -12,7 +12,7 @@ import sys
 import time
 
 from tests.soak.run import soak
-from tests.soak.stage import Plan
+from tests.soak.soak_stack import Plan
 
 
 def main() -> int:
@@ -22,8 +22,8 @@ def main() -> int:
     began = time.perf_counter()
     verdict = asyncio.run(soak(plan, to_the_end=True))
     _say("\n".join(verdict.lines()))
-    told = "Every promise was kept" if verdict.good else "A PROMISE WAS BROKEN"
-    _say(f"\n{told} ({time.perf_counter() - began:.0f} s).")
+    result = "Every promise was kept" if verdict.good else "A PROMISE WAS BROKEN"
+    _say(f"\n{result} ({time.perf_counter() - began:.0f} s).")
     return 0 if verdict.good else 1
 
 

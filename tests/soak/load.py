@@ -9,7 +9,7 @@ from typing import Any
 
 from local.visitor import Broker
 from tests.soak.seen import Held
-from tests.soak.stage import FLUSHED, PRINCIPALS, SECRETS, Stage
+from tests.soak.soak_stack import FLUSHED, PRINCIPALS, SECRETS, SoakStack
 
 _ROLES = (PRINCIPALS, PRINCIPALS, PRINCIPALS, SECRETS, SECRETS, FLUSHED)
 _LAG = 8.0
@@ -18,11 +18,11 @@ _LAG = 8.0
 _SWEEP_EVERY, _FLUSH_EVERY = 7.0, 45.0
 
 
-async def load(stage: Stage) -> None:
+async def load(soak_stack: SoakStack) -> None:
     """All of it at once, until the plan's time is over; every client finishes what it does."""
-    over = asyncio.get_running_loop().time() + stage.plan.seconds
-    clients = [_client(stage, Random(stage.chance.random()), over) for _ in range(stage.plan.clients)]
-    operators = [asyncio.create_task(_sweeping(stage)), asyncio.create_task(_flushing(stage))]
+    over = asyncio.get_running_loop().time() + soak_stack.plan.seconds
+    clients = [_client(soak_stack, Random(soak_stack.chance.random()), over) for _ in range(soak_stack.plan.clients)]
+    operators = [asyncio.create_task(_sweeping(soak_stack)), asyncio.create_task(_flushing(soak_stack))]
     try:
         await asyncio.gather(*clients)
     finally:
@@ -31,62 +31,64 @@ async def load(stage: Stage) -> None:
         await asyncio.gather(*operators, return_exceptions=True)
 
 
-async def _client(stage: Stage, chance: Random, over: float) -> None:
+async def _client(soak_stack: SoakStack, chance: Random, over: float) -> None:
     now = asyncio.get_running_loop().time
     while now() < over:
-        await _life(stage, chance)
+        await _life(soak_stack, chance)
         await asyncio.sleep(chance.uniform(0.0, 0.5))
 
 
-async def _life(stage: Stage, chance: Random) -> None:
+async def _life(soak_stack: SoakStack, chance: Random) -> None:
     """One lease from its issue to its end, or to where its holder forgets it."""
-    made = await _issued(stage, chance)
+    made = await _issued(soak_stack, chance)
     if made is None:
         return
-    held = stage.seen.took(made)
+    held = soak_stack.seen.took(made)
     for _ in range(chance.randrange(3)):
         await asyncio.sleep(chance.uniform(0.1, 2.0))
         # The other host may be asked: nothing of a lease is any worker's own.
-        await chance.choice((_read, _renew, _list, _use))(stage, await stage.broker(), held)
+        await chance.choice((_read, _renew, _list, _use))(soak_stack, await soak_stack.broker(), held)
     if chance.random() < 0.7:
-        stage.seen.asked_back.add(held.lease_id)
-        await stage.call("revoke", await stage.broker(), "DELETE", f"leases/{held.lease_id}")
+        soak_stack.seen.asked_back.add(held.lease_id)
+        await soak_stack.call("revoke", await soak_stack.broker(), "DELETE", f"leases/{held.lease_id}")
 
 
-async def _issued(stage: Stage, chance: Random) -> Any:
+async def _issued(soak_stack: SoakStack, chance: Random) -> Any:
     """The answer of an issue. Every other client has a key, and asks once more when no success comes back."""
     path, reason = f"roles/{chance.choice(_ROLES)}/leases", {"reason": "soak"}
     key = chance.choice(("", chance.randbytes(16).hex()))
-    made = await stage.call("issue", await stage.broker(), "POST", path, reason, key)
+    made = await soak_stack.call("issue", await soak_stack.broker(), "POST", path, reason, key)
     if made is None and key:
-        made = await stage.call("repeat", await stage.broker(), "POST", path, reason, key)
+        made = await soak_stack.call("repeat", await soak_stack.broker(), "POST", path, reason, key)
     return made
 
 
-async def _read(stage: Stage, broker: Broker, held: Held) -> None:
-    found = await stage.call("read", broker, "GET", f"leases/{held.lease_id}")
+async def _read(soak_stack: SoakStack, broker: Broker, held: Held) -> None:
+    found = await soak_stack.call("read", broker, "GET", f"leases/{held.lease_id}")
     if found is not None and found["state"] != "active" and _must_last(held):
-        stage.seen.early.append(f"{held.lease_id} reads {found['state']} before {held.expires_at}")
+        soak_stack.seen.early.append(f"{held.lease_id} reads {found['state']} before {held.expires_at}")
 
 
-async def _renew(stage: Stage, broker: Broker, held: Held) -> None:
-    renewed = await stage.call("renew", broker, "POST", f"leases/{held.lease_id}/renew", {"increment": stage.plan.ttl})
+async def _renew(soak_stack: SoakStack, broker: Broker, held: Held) -> None:
+    renewed = await soak_stack.call(
+        "renew", broker, "POST", f"leases/{held.lease_id}/renew", {"increment": soak_stack.plan.ttl}
+    )
     if renewed is not None:
         held.renewed(renewed)
 
 
-async def _list(stage: Stage, broker: Broker, held: Held) -> None:
-    await stage.call("list", broker, "GET", f"leases?role={held.role}&limit=50")
+async def _list(soak_stack: SoakStack, broker: Broker, held: Held) -> None:
+    await soak_stack.call("list", broker, "GET", f"leases?role={held.role}&limit=50")
 
 
-async def _use(stage: Stage, _: Broker, held: Held) -> None:
+async def _use(soak_stack: SoakStack, _: Broker, held: Held) -> None:
     """Signs in. A replica that has not heard of the secret says no for some seconds; whoever says no for longer has lost it."""
     until = asyncio.get_running_loop().time() + _LAG
-    while not await stage.signs_in(dict(held.credential)):
+    while not await soak_stack.signs_in(dict(held.credential)):
         if not _must_last(held):
             return
         if asyncio.get_running_loop().time() > until:
-            stage.seen.early.append(f"{held.lease_id} does not sign in before {held.expires_at}")
+            soak_stack.seen.early.append(f"{held.lease_id} does not sign in before {held.expires_at}")
             return
         await asyncio.sleep(0.5)
 
@@ -95,14 +97,14 @@ def _must_last(held: Held) -> bool:
     return held.role != FLUSHED and datetime.now(UTC) + timedelta(seconds=1) < held.expires_at
 
 
-async def _sweeping(stage: Stage) -> None:
+async def _sweeping(soak_stack: SoakStack) -> None:
     while True:
         await asyncio.sleep(_SWEEP_EVERY)
-        summary = await stage.call("sweep", await stage.broker("admin"), "POST", "sweep")
-        stage.seen.sweeps.update(summary or {})
+        summary = await soak_stack.call("sweep", await soak_stack.broker("admin"), "POST", "sweep")
+        soak_stack.seen.sweeps.update(summary or {})
 
 
-async def _flushing(stage: Stage) -> None:
+async def _flushing(soak_stack: SoakStack) -> None:
     while True:
-        await asyncio.sleep(min(_FLUSH_EVERY, stage.plan.seconds / 2))
-        await stage.call("revoke role", await stage.broker("admin"), "POST", f"roles/{FLUSHED}/revoke")
+        await asyncio.sleep(min(_FLUSH_EVERY, soak_stack.plan.seconds / 2))
+        await soak_stack.call("revoke role", await soak_stack.broker("admin"), "POST", f"roles/{FLUSHED}/revoke")

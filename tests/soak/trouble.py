@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.soak.stage import Stage
+from tests.soak.soak_stack import SoakStack
 
 SHARE = 0.05
 """Of all calls to Azure, those that meet a fault."""
@@ -33,11 +33,11 @@ def _rule(service: str, effect: Any, probability: float) -> dict[str, Any]:
     return {"service": service, "times": None, "probability": probability, "effect": effect}
 
 
-async def killing(stage: Stage, every: float) -> None:
+async def killing(soak_stack: SoakStack, every: float) -> None:
     """Kills one host after the other, for ever, and starts each again at once."""
     while True:
-        for host in stage.stack.hosts:
+        for host in soak_stack.stack.hosts:
             await asyncio.sleep(every)
             await host.kill9()
-            stage.seen.kills += 1
+            soak_stack.seen.kills += 1
             await host.start()

@@ -16,7 +16,7 @@ from shared.core.ports.leases import LeaseQuery, Leases
 from shared.wiring.root import Composition
 from tests.bench.figures import percentile
 from tests.soak.seen import NO_ANSWER, Seen
-from tests.soak.stage import FLUSHED, Stage
+from tests.soak.soak_stack import FLUSHED, SoakStack
 
 _PROBLEMS = Path(__file__).resolve().parents[2] / "docs" / "problems.md"
 _FAULTY = (429, 500, 503, 409, "dropped")
@@ -58,38 +58,38 @@ class Verdict:
         yield f"problems: {dict(seen.codes.most_common())}"
         yield ""
         for verb, counted in itertools.groupby(sorted(seen.statuses.items()), key=lambda each: each[0][0]):
-            told = ", ".join(f"{_status(status)}: {count}" for (_, status), count in counted)
-            yield f"{verb:<12}{told}"
+            result = ", ".join(f"{_status(status)}: {count}" for (_, status), count in counted)
+            yield f"{verb:<12}{result}"
         yield ""
         for verb in _VERBS:
             if taken := seen.latencies.get(verb):
                 yield f"{verb:<12}p50 {percentile(taken, 0.5):,.0f} ms, p99 {percentile(taken, 0.99):,.0f} ms"
 
 
-async def judged(stage: Stage, before: dict[str, set[str]], *, wants_all_ended: bool) -> Verdict:
+async def judged(soak_stack: SoakStack, before: dict[str, set[str]], *, wants_all_ended: bool) -> Verdict:
     """Compares everything. ``before`` is what was in the cloud at the start."""
-    leases, seen = await stored(stage), stage.seen
+    leases, seen = await stored(soak_stack), soak_stack.seen
     live = [str(each.id) for each in leases.values() if each.state is not State.ENDED]
     return Verdict(
         seen,
         Counter(each.state for each in leases.values()),
-        await orphans(stage, before),
+        await orphans(soak_stack, before),
         seen.early + list(_early(seen, leases)),
         Counter({code: count for code, count in seen.codes.items() if code not in documented()}),
         live if wants_all_ended else [],
-        Counter(call["status"] in _FAULTY for call in await stage.visitor.control("GET", "calls")),
+        Counter(call["status"] in _FAULTY for call in await soak_stack.visitor.control("GET", "calls")),
     )
 
 
-async def orphans(stage: Stage, before: dict[str, set[str]]) -> list[str]:
+async def orphans(soak_stack: SoakStack, before: dict[str, set[str]]) -> list[str]:
     """What is in the cloud and was not at the start. Whoever asks has seen to it that no lease may still hold something."""
-    now = await stage.objects()
+    now = await soak_stack.objects()
     return [f"{kind}: {name}" for kind, names in now.items() for name in sorted(names - before[kind])]
 
 
-async def stored(stage: Stage) -> dict[str, Lease]:
+async def stored(soak_stack: SoakStack) -> dict[str, Lease]:
     """Every lease as its record stands, by id. Read past the API, which does not tell when a lease ended, and why."""
-    composition = Composition(stage.stack.environment())
+    composition = Composition(soak_stack.stack.environment())
     async with composition.storage.tables:
         return {each.id: each async for each in _all(composition.ports.leases)}
 

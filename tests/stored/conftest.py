@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.stored.stage import Scene, on_the_store
+from tests.stored.kept_store import Scene, on_the_store
 
 
 @pytest.fixture

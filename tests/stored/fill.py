@@ -35,7 +35,7 @@ from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
-from tests.stored.stage import HERE, TABLES, RunningClock, world_over
+from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.support import pooling
 from tests.support.kinds import read_role
 from tests.support.operations import issue_elsewhere

@@ -18,7 +18,7 @@ from shared.cloud.storage.lease_reader import read_indexed, read_key, read_lease
 from shared.core import forms
 from shared.core.forms import StoredType
 from shared.core.message import read_message
-from tests.stored.stage import TABLES, KeptStore
+from tests.stored.kept_store import TABLES, KeptStore
 from tests.support.kinds import SCHEMAS
 
 type Reader = Callable[[Any], object]

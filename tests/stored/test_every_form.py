@@ -27,8 +27,8 @@ from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role
 from tests.fakes.world import ADMINISTRATOR, ALICE, request
 from tests.stored.fill import fill_account
+from tests.stored.kept_store import HERE, STORES, TABLES, Scene, on_the_store
 from tests.stored.rows import everything_in, reader_of
-from tests.stored.stage import HERE, STORES, TABLES, Scene, on_the_store
 
 ADMIN = request(ADMINISTRATOR)
 DIGESTS: dict[str, str] = json.loads((HERE / "digests.json").read_text(encoding="utf-8"))
@@ -78,30 +78,30 @@ def test_the_documents_tell_of_every_kind_of_row_and_its_form() -> None:
 async def test_a_store_from_before_is_taken_up_where_it_was_left(name: str, storage_connection: str) -> None:
     """Its roles decide, its leases are listed, renewed, repeated under their keys and ended; none of it is taken for drift."""
     async with on_the_store(storage_connection, STORES[name]) as scene:
-        ports, kept = scene.ports, scene.kept
-        assert set(kept.documents) == {role.name for role in await list_roles(ports)}
+        ports, stored = scene.ports, scene.kept
+        assert set(stored.documents) == {role.name for role in await list_roles(ports)}
         assert "everything" in {role.name for role in await may_issue(ports, request(ALICE))}
         listed = [each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items]
-        assert sorted(kept.leases.values(), key=lambda each: each.age) == listed
+        assert sorted(stored.leases.values(), key=lambda each: each.age) == listed
         assert () == (await reconcile(ports, "r")).findings
         scene.jump(300)
         for what in LIVE:
             before = await scene.lease(what)
             assert (await renew(ports, request(), before.id, 3000)).expires_at > before.expires_at
-        for what, (role, key) in kept.keys.items():
+        for what, (role, key) in stored.keys.items():
             again = await issue_once(ports, request(), IssueRequest(RoleName(role)), key)
-            assert kept.leases[what] == again.lease.id
-        assert State.ENDING is (await read_lease(ports, request(), kept.leases["recalled"])).state
+            assert stored.leases[what] == again.lease.id
+        assert State.ENDING is (await read_lease(ports, request(), stored.leases["recalled"])).state
         with pytest.raises(Conflict):
-            await renew(ports, request(), kept.leases["recalled"], None)
-        told = await status(ports, ADMIN)
-        assert ([kept.leases["stuck"]], (), {}) == (
-            [each.id for each in told.stuck],
-            told.unreadable_leases,
-            told.unreadable_roles,
+            await renew(ports, request(), stored.leases["recalled"], None)
+        result = await status(ports, ADMIN)
+        assert ([stored.leases["stuck"]], (), {}) == (
+            [each.id for each in result.stuck],
+            result.unreadable_leases,
+            result.unreadable_roles,
         )
-        events = await ports.audit.read(AuditQuery(kept.taken_at - timedelta(days=1), ports.now(), limit=1000))
-        assert len(kept.read("audit")) < len(events.items)
+        events = await ports.audit.read(AuditQuery(stored.taken_at - timedelta(days=1), ports.now(), limit=1000))
+        assert len(stored.read("audit")) < len(events.items)
         await come_to_their_ends(scene)
 
 
@@ -122,6 +122,6 @@ async def test_each_row_of_today_tells_its_form(storage_connection: str) -> None
     async with connect(storage_connection) as service:
         messages = (await fill_account(service)).world.revocations.texts
         rows = [(table, row) for table in TABLES async for row in service.get_table_client(table).list_entities()]
-    told = {(reader_of(table, row)[0], row.get("Form")) for table, row in rows}
-    told |= {(MESSAGE, json.loads(text)["form"]) for text in messages}
-    assert {(each, form) for each in ALL for form in todays(each)} == told
+    result = {(reader_of(table, row)[0], row.get("Form")) for table, row in rows}
+    result |= {(MESSAGE, json.loads(text)["form"]) for text in messages}
+    assert {(each, form) for each in ALL for form in todays(each)} == result

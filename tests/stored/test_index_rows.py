@@ -20,7 +20,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, request
-from tests.stored.stage import LEASES, Scene
+from tests.stored.kept_store import LEASES, Scene
 from tests.support.kinds import SCHEMAS
 
 ADMIN = request(ADMINISTRATOR)
@@ -153,10 +153,10 @@ async def write_as_before(table: Any, lease: Lease) -> None:
     """As 983a077 stores a lease that it has moved: without ``Form``, with its own index rows beside the others."""
     row = {name: value for name, value in lease_row(SCHEMAS, lease, "w").items() if name != "Form"}
     await table.update_entity(_plain(row), mode="replace")
-    told = index_rows(lease)[0]
+    result = index_rows(lease)[0]
     for key in (f"holder_{lease.known_holder.object_id}_{lease.id}", f"role_{lease.id.role}_{lease.id}"):
-        kept = {"PartitionKey": lease.id.shard, "RowKey": key, "State": told["State"], "View": told["View"]}
-        await table.upsert_entity(_plain(kept))
+        stored = {"PartitionKey": lease.id.shard, "RowKey": key, "State": result["State"], "View": result["View"]}
+        await table.upsert_entity(_plain(stored))
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

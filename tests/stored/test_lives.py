@@ -19,8 +19,8 @@ from shared.core.lease import Cause, State
 from shared.core.names import RoleName
 from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, request
+from tests.stored.kept_store import STORES, Scene, on_the_store
 from tests.stored.rows import Stored
-from tests.stored.stage import STORES, Scene, on_the_store
 from tests.support import pooling
 from tests.support.kinds import SCHEMAS
 

@@ -18,7 +18,7 @@ from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
 from shared.core.names import RoleName
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, request
-from tests.stored.stage import DOCUMENTS, Scene
+from tests.stored.kept_store import DOCUMENTS, Scene
 from tests.support.kinds import read_role
 
 NEEDS: dict[str, Any] = json.loads((Path(__file__).parent / "reader_of_983a077.json").read_text(encoding="utf-8"))

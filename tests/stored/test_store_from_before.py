@@ -30,7 +30,7 @@ from shared.issuers.service_principal.schema import ServicePrincipalFootprint, S
 from shared.kinds import role_rules
 from tests.fakes.cloud_state import Thing
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, DEFINITION, EXISTING, WATCHER, WEB, request
-from tests.stored.stage import DOCUMENTS, FOLDER, LEASES, Scene
+from tests.stored.kept_store import DOCUMENTS, FOLDER, LEASES, Scene
 from tests.support.kinds import read_role, write_role
 
 ADMIN, LEGACY = request(ADMINISTRATOR), RoleName("legacy")
@@ -71,11 +71,11 @@ def _is_of(lease_id: LeaseId, thing: Thing) -> bool:
 
 async def test_every_role_is_read_as_it_was_written(scene: Scene) -> None:
     """Field by field, with what was looked up."""
-    kept = {row["RowKey"]: json.loads(row["Document0"]) for row in await scene.rows("roles") if row["PartitionKey"] == "role"}
+    stored = {row["RowKey"]: json.loads(row["Document0"]) for row in await scene.rows("roles") if row["PartitionKey"] == "role"}
     found = {role.name: role for role in await list_roles(scene.ports)}
-    assert set(DOCUMENTS) == set(found) == set(kept)
+    assert set(DOCUMENTS) == set(found) == set(stored)
     for name, role in found.items():
-        assert {key: value for key, value in kept[name].items() if key != "resolved"} == write_role(role)
+        assert {key: value for key, value in stored[name].items() if key != "resolved"} == write_role(role)
         if isinstance(role.target, ServicePrincipalTarget):
             assert {DEFINITION} >= {each.definition_id for each in role.target.azure_roles}
 
@@ -185,11 +185,11 @@ async def test_reconciliation_takes_the_leases_for_what_they_are(scene: Scene) -
 
 async def test_lists_and_the_audit_trail_tell_of_what_was_before(scene: Scene) -> None:
     """Every lease, and every event in its order."""
-    told = [each.id for each in (await list_leases(scene.ports, ADMIN, LeaseQuery())).items]
+    result = [each.id for each in (await list_leases(scene.ports, ADMIN, LeaseQuery())).items]
     rows = json.loads((FOLDER / "audit.json").read_text(encoding="utf-8"))
     now = scene.ports.now()
     events = await scene.ports.audit.read(AuditQuery(now - timedelta(days=1), now, limit=1000))
-    assert set(told) <= set(LEASES.values())
+    assert set(result) <= set(LEASES.values())
     assert len(rows) == len(events.items)
     assert EXISTING in {str(application) for application in scene.world.cloud.applications}
 

@@ -23,7 +23,7 @@ from shared.core.names import RoleName, shard_of
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from tests.fakes.world import ADMINISTRATOR, BOB, EXISTING, WEB, request
-from tests.stored.stage import STORES, Scene, on_the_store
+from tests.stored.kept_store import STORES, Scene, on_the_store
 from tests.support.kinds import SCHEMAS
 
 ADMIN = request(ADMINISTRATOR)
@@ -54,25 +54,25 @@ DAMAGE: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {
 
 async def damage(scene: Scene) -> dict[tuple[str, str], dict[str, Any]]:
     """Puts it all there; gives the rows that nobody may change, as they were."""
-    kept = scene.kept
+    stored = scene.kept
     leases, audit = (scene.service.get_table_client(table) for table in ("leases", "audit"))
     for table, changes in DAMAGE.items():
         client = scene.service.get_table_client(table)
         for (partition, key), change in changes.items():
             await client.upsert_entity({"PartitionKey": partition, "RowKey": key, **change})
     for what, change in DAMAGED_LEASES.items():
-        lease_id = kept.leases[what]
+        lease_id = stored.leases[what]
         await leases.upsert_entity({"PartitionKey": lease_id.shard, "RowKey": f"lease_{lease_id}", **change})
-    capped, keyed = kept.leases["capped"], kept.leases["keyed"]
+    capped, keyed = stored.leases["capped"], stored.leases["keyed"]
     rows = await scene.rows("leases")
     (listed,) = [row for row in rows if row["RowKey"].startswith("all_") and row["RowKey"].endswith(capped)]
-    (repeated,) = [row for row in rows if row["RowKey"].startswith("key_") and row["LeaseId"] == kept.leases["repeated"]]
+    (repeated,) = [row for row in rows if row["RowKey"].startswith("key_") and row["LeaseId"] == stored.leases["repeated"]]
     (counted,) = [row for row in rows if row["RowKey"].startswith("role_capped") and row["RowKey"].endswith(capped)]
     await leases.upsert_entity({**_key(listed), "View": CUT_OFF})
     await leases.upsert_entity({**_key(counted), "State": "prepared"})
     await leases.upsert_entity({**_key(repeated), **LATER_FORM})
     await leases.upsert_entity({"PartitionKey": "stuck", "RowKey": f"stuck_~{keyed.age}_{keyed}"})
-    first, second, *_ = kept.read("audit")
+    first, second, *_ = stored.read("audit")
     await audit.upsert_entity({**_key(first), **LATER_FORM})
     await audit.upsert_entity({**_key(second), "Outcome": "perhaps"})
     return {_place(row): row for row in await scene.rows("leases") if _is_left(scene, row)}
@@ -94,14 +94,14 @@ def _is_left(scene: Scene, row: Mapping[str, Any]) -> bool:
 async def test_one_bad_row_of_each_kind_stands_in_nobodys_way(storage_connection: str) -> None:
     """Whoami, lists, issues, the audit trail, sweeps, reconciliations and status go on, and tell what they could not read."""
     async with on_the_store(storage_connection, STORES["7cd20a5"]) as scene:
-        ports, kept = scene.ports, scene.kept
+        ports, stored = scene.ports, scene.kept
         untouched = await damage(scene)
-        unreadable = {kept.leases[what] for what in DAMAGED_LEASES}
-        assert set(kept.documents) == {role.name for role in await list_roles(ports)}
+        unreadable = {stored.leases[what] for what in DAMAGED_LEASES}
+        assert set(stored.documents) == {role.name for role in await list_roles(ports)}
         assert {"web", "capped"} <= {role.name for role in await may_issue(ports, request())}
         for query in (LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(state=State.ACTIVE), LeaseQuery(live=True)):
             assert (await list_leases(ports, ADMIN, query)).items, query
-        assert kept.leases["capped"] not in {each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items}
+        assert stored.leases["capped"] not in {each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items}
         assert State.ACTIVE is (await issue(ports, request(), IssueRequest(WEB))).lease.state
         await refused(scene)
         assert (await status(ports, ADMIN)).last_sweep is None
@@ -110,8 +110,8 @@ async def test_one_bad_row_of_each_kind_stands_in_nobodys_way(storage_connection
         scene.jump(3600)
         run = await reconcile(ports, "r")
         assert {f"lease {each}" for each in unreadable} <= set(run.unread)
-        told = await status(ports, ADMIN)
-        assert (unreadable, ["legacy"]) == (set(told.unreadable_leases), [*told.unreadable_roles])
+        result = await status(ports, ADMIN)
+        assert (unreadable, ["legacy"]) == (set(result.unreadable_leases), [*result.unreadable_roles])
         assert untouched == {place: row for row in await scene.rows("leases") if (place := _place(row)) in untouched}
         await tells_events(scene)
         await lists_without_the_mark(scene)

@@ -27,7 +27,7 @@ from tests.support import pooling
 from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.kinds import read_role, write_role
 
-type Deed = Callable[[World], Awaitable[object]]
+type Action = Callable[[World], Awaitable[object]]
 
 TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
 OTHER_TARGET = principal_target(roles=1, groups=0)
@@ -41,7 +41,7 @@ class Verb:
     """One operation. ``scene``: the world that it needs, ``live`` if it does with any."""
 
     name: str
-    deed: Deed
+    action: Action
     verb: Callable[..., object]
     """The broker's function."""
     scene: str = "live"
@@ -196,8 +196,8 @@ async def taking_poison(world: World) -> None:
 
 async def recalling(world: World) -> None:
     """A worker gets the messages by which revocations of whole roles begin."""
-    for said in world.revocations.recalls():
-        await recall(world.ports, "recall", said)
+    for message in world.revocations.recalls():
+        await recall(world.ports, "recall", message)
 
 
 async def recalling_all(world: World) -> None:
@@ -277,11 +277,11 @@ def waiting(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
     return _made_by(lambda world: pooling.enqueue(world.ports, request(), WEB), target, lag, age)
 
 
-def _made_by(deed: Deed, target: Target, lag: float, age: float) -> World:
+def _made_by(action: Action, target: Target, lag: float, age: float) -> World:
     made = fresh(target, lag)
 
     async def work() -> object:
-        return await deed(made)
+        return await action(made)
 
     made.run(work)
     made.clock.jump(age)

@@ -203,8 +203,8 @@ async def _hand_out(ports: Ports, actor: Actor, lock: LeaseLock, role: Role) -> 
     credential = kind.schema.complete(minted.credential, learned)
     ready = role.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
     lease = await lock.release(lambda it: it.knowing(learned).activated(ports.now(), ready=ready))
-    told = actor.done(ports, "issue", role=lease.id.role, lease=lease.id)
-    _, generation = await both(ports.audit.record(told), ports.generations.get(lease.id.role))
+    result = actor.done(ports, "issue", role=lease.id.role, lease=lease.id)
+    _, generation = await both(ports.audit.record(result), ports.generations.get(lease.id.role))
     if lease.is_overtaken(generation.number):
         raise LostRace("the role was revoked")
     return Issued(lease, credential)

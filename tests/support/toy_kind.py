@@ -97,9 +97,9 @@ class Doors:
 
     async def badges(self, door: str) -> dict[str, Badge]:
         """All of them, by their names."""
-        kept = self.cloud.elsewhere
+        stored = self.cloud.elsewhere
         return await self.calls.through(
-            "doors.badges", lambda: {thing.owner: badge for thing, badge in kept.items() if thing.where == door}
+            "doors.badges", lambda: {thing.owner: badge for thing, badge in stored.items() if thing.where == door}
         )
 
     def _let_in(self, thing: Thing, holder: ObjectId) -> str:

@@ -57,8 +57,8 @@ def test_a_new_route_brings_its_part_of_the_contract() -> None:
 
 def test_a_new_kind_of_credential_brings_its_part_of_the_contract() -> None:
     """Its roles, its credential, and its name wherever kinds are named."""
-    told = {"properties": {"whistle": {"type": "string"}}, "required": ["whistle"]}
-    toy = Fragment("toy", "ToyRole", "A toy.", {"colour": {"type": "string"}}, ("colour",), told, ("toy_in_a_box",))
+    result = {"properties": {"whistle": {"type": "string"}}, "required": ["whistle"]}
+    toy = Fragment("toy", "ToyRole", "A toy.", {"colour": {"type": "string"}}, ("colour",), result, ("toy_in_a_box",))
     schemas = contract.Contract(kinds=(*(schema.fragment for schema, _ in KINDS), toy)).document()["components"]["schemas"]
     assert {"type", "colour"} == set(schemas["ToyRole"]["required"])
     assert "toy" in schemas["Lease"]["properties"]["type"]["enum"]

@@ -57,7 +57,7 @@ async def test_says_so_when_the_keys_cannot_be_had(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"{", "not JSON"),
         (b"nope", "not JSON"),
@@ -79,11 +79,11 @@ async def test_says_so_when_the_keys_cannot_be_had(app: App) -> None:
         (b'"text"', "expected an object"),
     ],
 )
-async def test_refuses_a_body_that_is_no_json_object(app: App, body: bytes, said: str) -> None:
+async def test_refuses_a_body_that_is_no_json_object(app: App, body: bytes, message: str) -> None:
     """Whatever is wrong with it, the answer is 400 and says what."""
     answer = await app.call("POST", ISSUE, body=body)
     assert (answer.status, answer.code) == (400, "malformed")
-    assert said in answer.json["errors"][0]["message"]
+    assert message in answer.json["errors"][0]["message"]
 
 
 async def test_refuses_an_oversized_body(app: App) -> None:
@@ -96,7 +96,7 @@ async def test_refuses_an_oversized_body(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("dry_run", "has no value"),
         ("dry_run=", "has no value"),
@@ -109,11 +109,11 @@ async def test_refuses_an_oversized_body(app: App) -> None:
         ("dry_run=maybe", "expected one of"),
     ],
 )
-async def test_refuses_a_query_that_could_be_read_otherwise(app: App, query: str, said: str) -> None:
+async def test_refuses_a_query_that_could_be_read_otherwise(app: App, query: str, message: str) -> None:
     """The host leaves out what has no value, and joins what is there twice: a role that was to be checked would be written."""
     answer = await app.call("PUT", f"/api/v1/roles/web?{query}", token="admin.token.x", body={})
     assert (answer.status, answer.code) == (400, "malformed")
-    assert said in answer.json["errors"][0]["message"]
+    assert message in answer.json["errors"][0]["message"]
 
 
 async def test_a_first_page_may_be_asked_for_with_an_empty_cursor(app: App) -> None:

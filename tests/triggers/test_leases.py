@@ -267,10 +267,10 @@ async def test_an_ending_is_followed_to_its_end(app: App) -> None:
     """As clients of long-running operations do: 202 at the same address until it is 200. A plain read is 200 throughout."""
     lease_id = (await issued(app)).json["lease"]["id"]
     app.world.calls.fail("directory.delete_application", Unavailable("down", status=500), times=1000)
-    told = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
-    path = told.headers["location"].removeprefix("https://broker.example")
+    result = await app.call("DELETE", f"/api/v1/leases/{lease_id}")
+    path = result.headers["location"].removeprefix("https://broker.example")
     waiting, plain = await app.call("GET", path), await app.call("GET", f"/api/v1/leases/{lease_id}")
-    assert (waiting.status, waiting.headers["location"]) == (202, told.headers["location"])
+    assert (waiting.status, waiting.headers["location"]) == (202, result.headers["location"])
     assert (waiting.json, int(waiting.headers["retry-after"]) > 0) == (plain.json, True)
     assert (plain.status, plain.json["state"]) == (200, "ending")
     app.world.calls.heal()
@@ -330,4 +330,4 @@ async def test_revokes_every_lease_of_a_role(app: App) -> None:
     assert (await app.call("GET", f"/api/v1/leases/{lease_id}")).json["state"] == "ending"
     assert [each["state"] for each in (await app.call("GET", "/api/v1/leases")).json["leases"]] == ["ending"]
     assert (await app.call("POST", f"/api/v1/leases/{lease_id}/renew")).code == "lease_not_active"
-    assert ["web"] == [said.role for said in app.world.revocations.recalls()]
+    assert ["web"] == [message.role for message in app.world.revocations.recalls()]

@@ -44,9 +44,9 @@ async def test_status_tells_of_every_state(app: App) -> None:
     """What is in a pool as well, by state and by role."""
     await pooling.fill(app.world.ports, WEB)
     await pooling.prepare(app.world.ports, request(ALICE), WEB)
-    told = await app.call("GET", "/api/v1/status", token="watcher.token.x")
+    result = await app.call("GET", "/api/v1/status", token="watcher.token.x")
     counts = {"pooled": 1, "prepared": 1}
-    assert (counts, {"web": counts}) == (told.json["leases"]["by_state"], told.json["leases"]["by_role"])
+    assert (counts, {"web": counts}) == (result.json["leases"]["by_state"], result.json["leases"]["by_role"])
 
 
 async def test_an_answer_shows_neither_the_claim_nor_when_a_credential_was_proven(app: App) -> None:

@@ -16,7 +16,7 @@ ISSUE = "/api/v1/roles/web/leases"
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("message", "status"),
     [
         ("application/json", 201),
         ("application/json; charset=utf-8", 201),
@@ -44,9 +44,9 @@ ISSUE = "/api/v1/roles/web/leases"
         ("", 415),
     ],
 )
-async def test_takes_json_alone(app: App, said: str, status: int) -> None:
+async def test_takes_json_alone(app: App, message: str, status: int) -> None:
     """A body says what it is."""
-    answer = await app.call("POST", ISSUE, body={}, headers={"content-type": said})
+    answer = await app.call("POST", ISSUE, body={}, headers={"content-type": message})
     assert answer.status == status
     assert status == 201 or answer.code == "unsupported_media_type"
     assert "accept-encoding" not in answer.headers
@@ -59,10 +59,10 @@ async def test_takes_a_byte_order_mark(app: App, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
-@pytest.mark.parametrize("said", ["application/json", "application/json; charset=utf-8"])
-async def test_takes_no_other_unicode(app: App, encoding: str, said: str) -> None:
+@pytest.mark.parametrize("message", ["application/json", "application/json; charset=utf-8"])
+async def test_takes_no_other_unicode(app: App, encoding: str, message: str) -> None:
     """Whatever it is said to be, with a mark or without."""
-    answer = await app.call("POST", ISSUE, body='{"ttl": 60}'.encode(encoding), headers={"content-type": said})
+    answer = await app.call("POST", ISSUE, body='{"ttl": 60}'.encode(encoding), headers={"content-type": message})
     assert (answer.status, answer.code) == (415, "unsupported_media_type")
     assert app.world.leases.rows == {}
 
@@ -70,8 +70,8 @@ async def test_takes_no_other_unicode(app: App, encoding: str, said: str) -> Non
 def test_a_long_media_type_is_read_in_one_go() -> None:
     """Or a caller could keep a worker busy for minutes with a header."""
     blanks = " " * 30_000
-    for said in (f"application/json;a{blanks}x", f"application/json{blanks}", "application/json" + ";a=b" * 8_000 + ","):
-        request = func.HttpRequest("POST", "https://x/", headers={"content-type": said}, body=b"{}")
+    for message in (f"application/json;a{blanks}x", f"application/json{blanks}", "application/json" + ";a=b" * 8_000 + ","):
+        request = func.HttpRequest("POST", "https://x/", headers={"content-type": message}, body=b"{}")
         with contextlib.suppress(UnsupportedMedia):
             media.require_json(request)
 
@@ -100,6 +100,6 @@ async def test_takes_a_body_as_it_is(app: App, coding: str) -> None:
 )
 def test_every_name_of_utf_8_and_of_ascii_is_taken(charset: str) -> None:
     """As IANA lists them, in any case."""
-    for said in (charset, charset.upper()):
-        headers = {"content-type": f'application/json; charset="{said}"'}
+    for message in (charset, charset.upper()):
+        headers = {"content-type": f'application/json; charset="{message}"'}
         media.require_json(func.HttpRequest("POST", "https://broker.example/", headers=headers, body=b"{}"))

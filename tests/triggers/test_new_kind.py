@@ -31,9 +31,9 @@ async def test_a_lease_of_it_is_issued_read_renewed_and_revoked(app: App) -> Non
     assert 201 == answer.status, answer.body
     lease, credential = answer.json["lease"], answer.json["credential"]
     assert ("badge", "active") == (lease["type"], lease["state"])
-    (kept,) = app.world.cloud.elsewhere.values()
-    assert ALICE.object_id == kept.holder
-    assert {"type": "badge", "door": "north", "number": kept.number, "expires_at": lease["expires_at"]} == credential
+    (stored,) = app.world.cloud.elsewhere.values()
+    assert ALICE.object_id == stored.holder
+    assert {"type": "badge", "door": "north", "number": stored.number, "expires_at": lease["expires_at"]} == credential
 
     path = answer.headers["location"]
     assert lease == (await app.call("GET", path)).json

@@ -204,7 +204,7 @@ async def test_a_call_without_fields_takes_none(app: App, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59Z", "more than 31 days"),
         ("from=2026-01-01T00:00:00Z", "more than 31 days"),
@@ -216,11 +216,11 @@ async def test_a_call_without_fields_takes_none(app: App, path: str) -> None:
         ("from=0000-01-01T00:00:00Z", "expected a time"),
     ],
 )
-async def test_the_span_of_the_audit_trail_is_bounded(app: App, query: str, said: str) -> None:
+async def test_the_span_of_the_audit_trail_is_bounded(app: App, query: str, message: str) -> None:
     """400, never 500, and nothing is read."""
     answer = await app.call("GET", f"/api/v1/audit?{query}", token="watcher.token.x")
     assert (answer.status, answer.code) == (400, "malformed")
-    assert said in answer.json["errors"][0]["message"]
+    assert message in answer.json["errors"][0]["message"]
     assert app.world.calls.named("audit.read") == []
 
 

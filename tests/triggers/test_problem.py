@@ -139,7 +139,7 @@ def test_a_cap_and_a_throttle_say_their_own_times() -> None:
 
 def test_what_passes_by_itself_says_when_to_come_back() -> None:
     """Seconds, as docs/problems.md tells them; what does not pass says nothing."""
-    said = {kind: meaning.retry_after for kind, meaning in MEANINGS.items() if meaning.retry_after is not None}
+    message = {kind: meaning.retry_after for kind, meaning in MEANINGS.items() if meaning.retry_after is not None}
     assert {
         errors.Throttled: 10,
         errors.NotReplicated: 15,
@@ -151,7 +151,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         errors.LostRace: 1,
         errors.Interrupted: 1,
         errors.Pending: 5,
-    } == said
+    } == message
 
 
 def test_a_405_lists_the_methods() -> None:

@@ -74,7 +74,7 @@ def test_a_listing_says_how_it_goes_on() -> None:
 def test_an_issue_hands_out_lease_and_credential() -> None:
     """The secret is written out; a subscription where there is one."""
     credential = ClientSecretCredential("service_principal", TENANT, guid(1), Secret("s"), guid(2), guid(3), None)
-    told = {
+    result = {
         "type": "service_principal",
         "tenant_id": TENANT,
         "client_id": guid(1),
@@ -83,9 +83,9 @@ def test_an_issue_hands_out_lease_and_credential() -> None:
         "secret_id": guid(3),
         "expires_at": time(LEASE.expires_at),
     }
-    assert {"lease": TOLD, "credential": told} == responses.ISSUED.write(Issued(LEASE, credential))
+    assert {"lease": TOLD, "credential": result} == responses.ISSUED.write(Issued(LEASE, credential))
     within = replace(credential, subscription_id=guid(4))
-    assert told | {"subscription_id": guid(4)} == responses.ISSUED.write(Issued(LEASE, within))["credential"]
+    assert result | {"subscription_id": guid(4)} == responses.ISSUED.write(Issued(LEASE, within))["credential"]
 
 
 def test_a_role_is_told_with_its_name_and_with_warnings_if_there_are_any() -> None:
@@ -142,9 +142,9 @@ def test_an_event_tells_what_it_knows() -> None:
         "kind": "application",
         "token_fingerprint": ADMINISTRATOR.token_fingerprint,
     }
-    told: dict[str, Any] = bare | {"operation": "issue", "outcome": "refused", "client_request_id": "c", "code": "forbidden"}
-    told |= {"reason": "because", "caller": caller, "role": "web", "lease": LEASE.id}
-    assert {"events": [told], "next": "x"} == audit.EVENTS.write(Page((full,), "x"))
+    result: dict[str, Any] = bare | {"operation": "issue", "outcome": "refused", "client_request_id": "c", "code": "forbidden"}
+    result |= {"reason": "because", "caller": caller, "role": "web", "lease": LEASE.id}
+    assert {"events": [result], "next": "x"} == audit.EVENTS.write(Page((full,), "x"))
     named = replace(full, caller=ALICE)
     assert (
         caller
@@ -167,8 +167,8 @@ def test_what_was_done_to_many_is_told_in_numbers() -> None:
 def test_a_reconciliation_tells_its_first_thousand_findings_and_how_many_there_are() -> None:
     """Each by what it is, whose, and what became of it."""
     found = Finding("assignment", LEASE.id, "n", Result.FAILED, "azure_refused")
-    told = {"kind": "assignment", "lease": LEASE.id, "name": "n", "result": "failed", "error": "azure_refused"}
+    result = {"kind": "assignment", "lease": LEASE.id, "name": "n", "result": "failed", "error": "azure_refused"}
     done = operator.RECONCILED.write((Reconciliation((found,), ("somewhere",)), False))
-    assert {"dry_run": False, "found": 1, "findings": [told], "unread": ["somewhere"]} == done
+    assert {"dry_run": False, "found": 1, "findings": [result], "unread": ["somewhere"]} == done
     many = operator.RECONCILED.write((Reconciliation((found,) * 1001, ()), True))
     assert (True, 1001, 1000, []) == (many["dry_run"], many["found"], len(many["findings"]), many["unread"])

@@ -13,9 +13,9 @@ from tests.triggers.test_roles import put
 
 def codes(document: dict[str, object]) -> list[str]:
     """Of the warnings."""
-    told = document.get("warnings", [])
-    assert isinstance(told, list)
-    return [each["code"] for each in told]
+    result = document.get("warnings", [])
+    assert isinstance(result, list)
+    return [each["code"] for each in result]
 
 
 async def test_a_definition_that_assigns_identities_is_warned_of(app: App) -> None:
@@ -93,7 +93,7 @@ async def test_an_issue_on_an_application_that_came_to_carry_the_mark_tells_admi
     app.world.cloud.applications[EXISTING].tags = ("leasehold",)
     answer = await app.call("POST", "/api/v1/roles/api/leases", token="admin.token.x")
     status = await app.call("GET", "/api/v1/status", token="admin.token.x")
-    (told,) = status.json["outdated_roles"]
-    assert (409, "role_outdated", "api") == (answer.status, answer.code, told["role"])
+    (result,) = status.json["outdated_roles"]
+    assert (409, "role_outdated", "api") == (answer.status, answer.code, result["role"])
     assert ["application_object_id"] == [each["path"] for each in answer.json["errors"]]
-    assert answer.json["errors"] == told["errors"]
+    assert answer.json["errors"] == result["errors"]

@@ -47,5 +47,5 @@ async def test_nothing_before_authentication_names_a_role_or_a_lease(
     before = len(app.world.audit.events)
     for method, path in (("DELETE", f"leases/{lease_id}"), ("GET", f"leases/{lease_id}"), ("POST", "roles/web/leases")):
         await app.call(method, f"/api/v1/{path}", token=token)
-    told = app.world.audit.events[before:]
-    assert [("", "", None)] * 3 == [(event.role, event.lease, event.caller) for event in told]
+    result = app.world.audit.events[before:]
+    assert [("", "", None)] * 3 == [(event.role, event.lease, event.caller) for event in result]

@@ -18,9 +18,9 @@ async def test_an_unreadable_role_is_listed_refused_and_told_of() -> None:
     refused = await made.call("POST", "/api/v1/roles/web/leases", token=ADMIN)
     assert (500, "misconfigured") == (refused.status, refused.json["code"])
     assert "database_user" not in refused.body.decode()
-    told = await made.call("GET", "/api/v1/status", token=ADMIN)
-    assert [] == faults_of(told.json, CONTRACT["components"]["schemas"]["Status"])
-    assert (["web"], []) == ([each["role"] for each in told.json["unreadable"]["roles"]], told.json["unreadable"]["leases"])
+    result = await made.call("GET", "/api/v1/status", token=ADMIN)
+    assert [] == faults_of(result.json, CONTRACT["components"]["schemas"]["Status"])
+    assert (["web"], []) == ([each["role"] for each in result.json["unreadable"]["roles"]], result.json["unreadable"]["leases"])
 
 
 async def _roles(made: App) -> tuple[int, list[dict[str, str]]]:
@@ -39,6 +39,6 @@ async def test_an_unreadable_lease_is_refused_and_told_of() -> None:
     ]
     assert [(500, "misconfigured")] * 2 == [(each.status, each.json["code"]) for each in answers]
     await made.call("POST", "/api/v1/reconcile", token=ADMIN)
-    told = await made.call("GET", "/api/v1/status", token=ADMIN)
-    assert [] == faults_of(told.json, CONTRACT["components"]["schemas"]["Status"])
-    assert [lease_id] == told.json["unreadable"]["leases"]
+    result = await made.call("GET", "/api/v1/status", token=ADMIN)
+    assert [] == faults_of(result.json, CONTRACT["components"]["schemas"]["Status"])
+    assert [lease_id] == result.json["unreadable"]["leases"]

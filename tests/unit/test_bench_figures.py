@@ -47,12 +47,12 @@ def test_time_is_covered_once_however_many_intervals_do(intervals: list[Interval
 
 
 @pytest.mark.parametrize(
-    ("relation", "met"),
+    ("relation", "found"),
     [("<=", [True, True, False]), ("<", [True, False, False]), (">=", [False, True, True]), ("=", [False, True, False])],
 )
-def test_a_target_is_met_or_not(relation: Relation, met: list[bool]) -> None:
+def test_a_target_is_met_or_not(relation: Relation, found: list[bool]) -> None:
     """By the values 4, 5 and 6, the target being 5."""
-    assert met == [Figure("x", value, "calls", Target(relation, 5)).met for value in (4, 5, 6)]
+    assert found == [Figure("x", value, "calls", Target(relation, 5)).met for value in (4, 5, 6)]
 
 
 def test_a_figure_without_a_target_is_neither_met_nor_missed() -> None:

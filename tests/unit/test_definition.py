@@ -63,9 +63,9 @@ def test_a_custom_role_gives_roles_by_what_is_left_of_its_actions(permission: Pe
 
 def test_what_one_entry_takes_back_another_gives() -> None:
     """Each entry counts by itself."""
-    kept = (Permission(("*",), ("Microsoft.Authorization/*",)), Permission((ASSIGN,)))
-    assert (ASSIGN,) == powers(*kept).gives_roles
-    assert not allows(kept[:1], ASSIGN)
+    stored = (Permission(("*",), ("Microsoft.Authorization/*",)), Permission((ASSIGN,)))
+    assert (ASSIGN,) == powers(*stored).gives_roles
+    assert not allows(stored[:1], ASSIGN)
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ FOLDERS = ("core", "resilience", "kinds", "broker", "triggers", "cloud/storage")
 
 def words(tree: ast.AST) -> Iterator[str]:
     """Every name and every text that the code has; not what its docstrings say."""
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    result = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         match node:
-            case ast.Constant(value=str(text)) if id(node) not in told:
+            case ast.Constant(value=str(text)) if id(node) not in result:
                 yield text
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.alias(name=name):
                 yield name

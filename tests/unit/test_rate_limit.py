@@ -153,19 +153,21 @@ async def test_told_to_wait_while_others_wait_they_wait_on(limiter: RateLimiter,
     assert 30 < service.instants[10]
 
 
-@pytest.mark.parametrize("told", [Throttled(retry_after=1), Throttled(), Unavailable(status=503)])
-async def test_after_being_throttled_half_as_much_is_asked_for(limiter: RateLimiter, service: Service, told: Upstream) -> None:
+@pytest.mark.parametrize("result", [Throttled(retry_after=1), Throttled(), Unavailable(status=503)])
+async def test_after_being_throttled_half_as_much_is_asked_for(
+    limiter: RateLimiter, service: Service, result: Upstream
+) -> None:
     """An empty bucket, and one call a second where there were two; nothing is asked for in a burst."""
-    service.will = [told]
+    service.will = [result]
     await spent_all(limiter, service, 1)
     await spent_all(limiter, service, 4)
     assert [1.0] * 3 == pytest.approx([late - early for early, late in pairwise(service.instants[1:])], abs=0.15)
 
 
-@pytest.mark.parametrize("told", [Refused(status=403), Unavailable(status=500)])
-async def test_other_failures_lower_nothing(limiter: RateLimiter, service: Service, told: Upstream) -> None:
+@pytest.mark.parametrize("result", [Refused(status=403), Unavailable(status=500)])
+async def test_other_failures_lower_nothing(limiter: RateLimiter, service: Service, result: Upstream) -> None:
     """They say nothing of limits."""
-    service.will = [told]
+    service.will = [result]
     await spent_all(limiter, service, 1)
     await spent_all(limiter, service, 9)
     assert 0.01 == max(service.instants)

@@ -56,9 +56,9 @@ def test_a_traceback_with_its_variables_shows_stars(secret: Secret) -> None:
     """A report of an error that prints every local variable shows nothing."""
     with pytest.raises(ValueError, match=r"\*\*\*") as caught:
         _fail_with(secret)
-    told = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-    assert TEXT not in told
-    assert "***" in told
+    result = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert TEXT not in result
+    assert "***" in result
 
 
 def test_it_is_not_pickled(secret: Secret) -> None:

@@ -293,13 +293,13 @@ def test_protects_the_function_app_in_a_group_of_any_name(group: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{"WEBSITE_RESOURCE_GROUP": "a/b/c"}, {"WEBSITE_SITE_NAME": "a\u200b"}, {"WEBSITE_OWNER_NAME": "somebody+here"}]
+    "result", [{"WEBSITE_RESOURCE_GROUP": "a/b/c"}, {"WEBSITE_SITE_NAME": "a\u200b"}, {"WEBSITE_OWNER_NAME": "somebody+here"}]
 )
-def test_a_platform_that_cannot_be_understood_is_no_reason_to_go_unprotected(told: dict[str, str]) -> None:
+def test_a_platform_that_cannot_be_understood_is_no_reason_to_go_unprotected(result: dict[str, str]) -> None:
     """Not even where other scopes are protected."""
     listed = {"LEASEHOLD_PROTECTED_SCOPES": f"/subscriptions/{TENANT}"}
     with pytest.raises(Misconfigured, match="WEBSITE_"):
-        load({**LEAST, **listed, **PLATFORM, **told})
+        load({**LEAST, **listed, **PLATFORM, **result})
 
 
 def test_an_app_that_cannot_tell_its_subscription_must_be_told_what_to_protect() -> None:

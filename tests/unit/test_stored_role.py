@@ -50,22 +50,22 @@ def test_a_new_rule_counts_where_a_role_is_written_and_not_where_it_is_read() ->
     tagged = role(principal_target(tags=("a",), ready="token"), ttl=120, max_ttl=600, renewable=False, max_leases=9)
     with pytest.raises(Malformed) as caught:
         read_role(WEB, write_role(tagged))
-    kept = restore_role(WEB, store_role(tagged), "v")
-    assert caught.value.faults == kept.outdated == (Fault("tags", "are not taken any more"),)
+    stored = restore_role(WEB, store_role(tagged), "v")
+    assert caught.value.faults == stored.outdated == (Fault("tags", "are not taken any more"),)
     assert (tagged.target, tagged.bounds, 120, 600, False, 9) == (
-        *(kept.target, kept.bounds, kept.ttl, kept.max_ttl),
-        *(kept.renewable, kept.max_leases),
+        *(stored.target, stored.bounds, stored.ttl, stored.max_ttl),
+        *(stored.renewable, stored.max_leases),
     )
 
 
 def test_an_app_role_with_a_star_from_before_keeps_its_bounds() -> None:
     """It matches that very text, as it did; it is told, and nothing is issued until the role is written again."""
-    kept = restore_role(WEB, store_role(role()) | {"bound_app_roles": ["Any.*"]}, "v")
+    stored = restore_role(WEB, store_role(role()) | {"bound_app_roles": ["Any.*"]}, "v")
     assert (role().bounds.service_principal_ids, frozenset({"Any.*"})) == (
-        kept.bounds.service_principal_ids,
-        kept.bounds.app_roles,
+        stored.bounds.service_principal_ids,
+        stored.bounds.app_roles,
     )
-    assert ["bound_app_roles[0]"] == [fault.path for fault in kept.outdated]
+    assert ["bound_app_roles[0]"] == [fault.path for fault in stored.outdated]
 
 
 @pytest.mark.usefixtures("no_tags")
@@ -85,9 +85,9 @@ def test_all_faults_are_told_at_once_and_each_field_once() -> None:
     some.dictionaries(some.sampled_from(FIELDS), anything, max_size=3),
     some.sets(some.sampled_from(FIELDS)),
 )
-def test_whatever_is_stored_gives_a_role_and_lets_no_stranger_in(kept: Role, damage: dict[str, Any], lost: set[str]) -> None:
+def test_whatever_is_stored_gives_a_role_and_lets_no_stranger_in(stored: Role, damage: dict[str, Any], lost: set[str]) -> None:
     """And what is not told to be outdated is what an administrator could have written."""
-    document = {key: value for key, value in (store_role(kept) | damage).items() if key not in lost}
+    document = {key: value for key, value in (store_role(stored) | damage).items() if key not in lost}
     found = restore_role(WEB, document, "v")
     assert isinstance(decide(found, application(guid(0x999))), Denied)
     if found.outdated:
@@ -182,9 +182,9 @@ def test_a_role_that_breaks_a_new_rule_is_read_in_all_its_parts() -> None:
     by_id = replace(roles[0], role_name=None, role_id=roles[0].definition_id, scope=SCOPES[1])
     target = ServicePrincipalTarget((*roles, by_id), GROUPS[:2], ("a", "b"), "AzureADMultipleOrgs", False, "token")
     written = role(target, bounds=Bounds(frozenset({guid(1)}), frozenset({guid(2)}), frozenset({"r"}), frozenset({TENANT})))
-    kept = restore_role(WEB, store_role(written), "v")
-    assert kept.outdated
-    assert (written.target, written.bounds) == (kept.target, kept.bounds)
+    stored = restore_role(WEB, store_role(written), "v")
+    assert stored.outdated
+    assert (written.target, written.bounds) == (stored.target, stored.bounds)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def test_a_target_of_which_a_part_cannot_be_read_is_unknown(broken: dict[str, An
     assert UnknownTarget() == restore_role(WEB, store_role(role()) | broken, "").target
 
 
-@pytest.mark.parametrize("kept", [{}, {"closed": "", "owned": True}, {"closed": "tomorrow's", "owned": None}, {"closed": 7}])
-def test_what_is_not_known_of_an_application_is_nothing_against_it(kept: dict[str, Any]) -> None:
+@pytest.mark.parametrize("stored", [{}, {"closed": "", "owned": True}, {"closed": "tomorrow's", "owned": None}, {"closed": 7}])
+def test_what_is_not_known_of_an_application_is_nothing_against_it(stored: dict[str, Any]) -> None:
     """Of roles from before it was looked at, and of what another version may have found."""
     document = store_role(role(secret_target(closed="denied", owned=False)))
     for name in ("closed", "owned"):
         del document["resolved"][name]
-    document["resolved"] |= kept
+    document["resolved"] |= stored
     assert secret_target() == restore_role(WEB, document, "").target
 
 

@@ -21,17 +21,17 @@ def test_the_wall_clock_is_utc_to_the_millisecond() -> None:
     assert 0 == now.microsecond % 1000
 
 
-@pytest.mark.parametrize(("told", "kept"), [(999_000, 999_000), (999_999, 999_000), (1000, 1000), (999, 0)])
-def test_the_wall_clock_is_cut_and_not_rounded(monkeypatch: pytest.MonkeyPatch, told: int, kept: int) -> None:
+@pytest.mark.parametrize(("result", "stored"), [(999_000, 999_000), (999_999, 999_000), (1000, 1000), (999, 0)])
+def test_the_wall_clock_is_cut_and_not_rounded(monkeypatch: pytest.MonkeyPatch, result: int, stored: int) -> None:
     """A whole millisecond stays as it is."""
 
     class At(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> Self:
-            return cls(2026, 3, 2, 9, microsecond=told, tzinfo=tz)
+            return cls(2026, 3, 2, 9, microsecond=result, tzinfo=tz)
 
     monkeypatch.setattr(system, "datetime", At)
-    assert datetime(2026, 3, 2, 9, microsecond=kept, tzinfo=UTC) == SystemClock().now()
+    assert datetime(2026, 3, 2, 9, microsecond=stored, tzinfo=UTC) == SystemClock().now()
 
 
 def test_the_monotonic_clock_never_goes_back() -> None:

@@ -238,12 +238,12 @@ def test_a_service_that_answers_again_has_what_waited_for_it_taken_up() -> None:
     """By the worker that knew of the outage."""
     composition = Composition(LEAST)
     assert isinstance(composition.resumption, Resumption)
-    told: list[str] = []
-    vars(composition)["resumption"] = lambda: told.append("taken up")
+    result: list[str] = []
+    vars(composition)["resumption"] = lambda: result.append("taken up")
     composition.outages.note(Service.GRAPH, answered=False)
-    assert [] == told
+    assert [] == result
     composition.outages.note(Service.GRAPH, answered=True)
-    assert ["taken up"] == told
+    assert ["taken up"] == result
 
 
 async def test_the_worker_s_broker_is_the_one_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,8 +68,8 @@ def _check_audience(world: World, call: Call, settings: Settings, claims: Mappin
     raise _refused(world, call, settings, ("InvalidAuthenticationTokenAudience", text), "The audience is wrong.")
 
 
-def _refused(world: World, call: Call, settings: Settings, said: tuple[str, str], challenge: str) -> Refusal:
-    code, message = said
+def _refused(world: World, call: Call, settings: Settings, text: tuple[str, str], challenge: str) -> Refusal:
+    code, message = text
     authority = authority_of(call, settings)
     header = f'Bearer authorization_uri="{authority}/{world.tenant_id}", error="invalid_token", '
     return errors.gateway_refusal(401, code, message, {"www-authenticate": f'{header}error_description="{challenge}"'})

@@ -77,7 +77,7 @@ def paged[T](request: Request, items: Sequence[T], render: Callable[[T], Json]) 
     end = start + request.settings.page_size
     body: Json = {"value": [render(item) for item in items[start:end]]}
     if end < len(items):
-        kept = {key: value for key, value in request.call.query.items() if key.lower() != "$skiptoken"}
-        link = "&".join(f"{quote(key, safe='$')}={quote(value)}" for key, value in {**kept, "$skipToken": str(end)}.items())
+        stored = {key: value for key, value in request.call.query.items() if key.lower() != "$skiptoken"}
+        link = "&".join(f"{quote(key, safe='$')}={quote(value)}" for key, value in {**stored, "$skipToken": str(end)}.items())
         body["nextLink"] = f"{request.call.origin}{quote(request.call.path)}?{link}"
     return Reply(200, body)

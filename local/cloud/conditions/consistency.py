@@ -102,8 +102,8 @@ class Consistency:
         self.profile, self.speed = PROFILES[profile], speed
         if seed is not None:
             self.chance = random.Random(seed)
-        for kept in (self.ghosts, self._seen_from, self._gone_from, self._writes, self._settled, self._homes):
-            kept.clear()
+        for stored in (self.ghosts, self._seen_from, self._gone_from, self._writes, self._settled, self._homes):
+            stored.clear()
 
     def turn(self) -> None:
         """A new request arrives: draws the replica that will answer it."""
@@ -160,7 +160,7 @@ class Consistency:
         return self.now() >= of_replicas[int(self._replica * len(of_replicas))]
 
     def _spread(
-        self, fact: Fact, delays: Mapping[tuple[str, Observer], Delay], kept: dict[Fact, _Times], *, there: bool
+        self, fact: Fact, delays: Mapping[tuple[str, Observer], Delay], stored: dict[Fact, _Times], *, there: bool
     ) -> bool:
         """Notes a write and when it arrives where; whether it takes time at all."""
         if not delays:
@@ -172,7 +172,7 @@ class Consistency:
         }
         if not times:
             return False
-        kept[fact] = times
+        stored[fact] = times
         self._writes[fact] = _Write(there, self._caller, self._replica)
         heapq.heappush(self._settled, (_last(times), fact))
         if self._caller and self.profile.homing:
@@ -188,7 +188,7 @@ class Consistency:
         """Drops the facts that every replica has: rewritten facts are kept until their latest write has arrived."""
         while self._settled and self._settled[0][0] <= now:
             _, fact = heapq.heappop(self._settled)
-            left = [kept[fact] for kept in (self._seen_from, self._gone_from) if fact in kept]
+            left = [stored[fact] for stored in (self._seen_from, self._gone_from) if fact in stored]
             if left and max(map(_last, left)) <= now:
                 self._seen_from.pop(fact, None)
                 self._gone_from.pop(fact, None)

@@ -11,5 +11,5 @@ from local.cloud.world import World
 
 def of(world: World, services: Iterable[Service[World]]) -> Json:
     """What all these services hold, in one object."""
-    kept = [service.state(world) for service in services if isinstance(service, HoldsState)]
-    return {name: listed for part in kept for name, listed in part.items()}
+    stored = [service.state(world) for service in services if isinstance(service, HoldsState)]
+    return {name: listed for part in stored for name, listed in part.items()}

@@ -122,9 +122,9 @@ def _changed(request: Request, item: Application) -> Reply:
 def _apply(request: Request, item: Application, body: Json) -> None:
     """Sets what was sent, all of it or nothing."""
     sent = _checked(request, item, body)
-    kept = passwords.kept(item, sent.pop("passwordCredentials", None))
+    stored = passwords.kept(item, sent.pop("passwordCredentials", None))
     certificates.replace(request, item, sent.pop("keyCredentials", None))
-    passwords.replace(request, item, kept)
+    passwords.replace(request, item, stored)
     item.properties = objects.merged(item.properties, sent)
 
 

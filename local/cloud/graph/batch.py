@@ -125,8 +125,8 @@ def _call(outer: Call, item: Json) -> Call:
 
 
 def _shown(item: Json, reply: Reply) -> Json:
-    kept = ("cache-control", "content-type", "location", "odata-version", "retry-after", "x-ms-resource-unit")
-    headers = {name: value for name, value in reply.headers.items() if name.lower() in kept}
+    stored = ("cache-control", "content-type", "location", "odata-version", "retry-after", "x-ms-resource-unit")
+    headers = {name: value for name, value in reply.headers.items() if name.lower() in stored}
     shown: Json = {"id": item["id"], "status": reply.status, "headers": headers}
     if reply.body is not None:
         shown["body"] = reply.body.decode() if isinstance(reply.body, bytes) else reply.body

@@ -27,10 +27,10 @@ def replace(request: Request, holder: Application | ServicePrincipal, sent: obje
         return
     if not isinstance(sent, list):
         raise errors.invalid("Invalid value specified for property 'keyCredentials'.", "InvalidValue", "keyCredentials")
-    kept = [_kept(holder, item) or _new(request, item) for item in sent]
-    request.limits.check_credentials(len(kept) + len(holder.passwords))
-    fresh = [item.key_id for item in kept if item.key_id not in holder.certificates]
-    former, holder.certificates = holder.certificates, {item.key_id: item for item in kept}
+    stored = [_kept(holder, item) or _new(request, item) for item in sent]
+    request.limits.check_credentials(len(stored) + len(holder.passwords))
+    fresh = [item.key_id for item in stored if item.key_id not in holder.certificates]
+    former, holder.certificates = holder.certificates, {item.key_id: item for item in stored}
     for key_id in former.keys() - holder.certificates.keys():
         request.world.consistency.ended("certificate", key_id, shown=(holder.id, former[key_id]))
     for key_id in fresh:

@@ -45,16 +45,16 @@ class Reads[T: Application | ServicePrincipal]:
 
     def _candidates(self, request: Request) -> Iterable[T]:
         """All that live, or the one with the client id that the filter asks for."""
-        kept, app_id = self.kept(request.directory), filters.wanted_app_id(request.call.query.get("$filter"))
+        stored, app_id = self.kept(request.directory), filters.wanted_app_id(request.call.query.get("$filter"))
         if app_id is None:
-            return objects.living(request, self.type, kept)
-        return objects.by_app_id(request, self.type, kept.living(app_id), app_id)
+            return objects.living(request, self.type, stored)
+        return objects.by_app_id(request, self.type, stored.living(app_id), app_id)
 
 
-def addressed[T: Application | ServicePrincipal](request: Request, kind: type[T], kept: Clients[T]) -> T:
+def addressed[T: Application | ServicePrincipal](request: Request, kind: type[T], stored: Clients[T]) -> T:
     """The one that the path names by id or by client id, or 404."""
     if "app_id" in request.call.params:
         app_id = request.guid("app_id")
-        return objects.existing(request, kept.living(app_id), app_id, kind)
+        return objects.existing(request, stored.living(app_id), app_id, kind)
     object_id = request.guid("id")
-    return objects.existing(request, kept.get(object_id), object_id, kind)
+    return objects.existing(request, stored.get(object_id), object_id, kind)

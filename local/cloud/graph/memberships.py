@@ -117,8 +117,8 @@ def group_ids(request: Request, item: DirectoryObject) -> Reply:
     if not isinstance(only_security, bool):
         raise errors.bad_request("Invalid value specified for parameter 'securityEnabledOnly'.")
     groups = transitive(request, item.id)
-    kept = [group.id for group in groups if not only_security or group.properties.get("securityEnabled", True)]
-    return request.result("Collection(Edm.String)", {"value": kept})
+    stored = [group.id for group in groups if not only_security or group.properties.get("securityEnabled", True)]
+    return request.result("Collection(Edm.String)", {"value": stored})
 
 
 def checked(request: Request, item: DirectoryObject) -> Reply:

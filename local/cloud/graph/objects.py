@@ -84,8 +84,8 @@ def collections(directory: Directory) -> tuple[MutableMapping[str, Any], ...]:
 
 def find(request: Request, object_id: str) -> DirectoryObject | None:
     """The object of any type with this id that the answering replica has seen."""
-    for kept in collections(request.directory):
-        item: DirectoryObject | None = kept.get(object_id)
+    for stored in collections(request.directory):
+        item: DirectoryObject | None = stored.get(object_id)
         if item is not None and seen(request, item):
             return item
     for kind in _FACTS:

@@ -50,16 +50,16 @@ def remove(request: Request, holder: Application | ServicePrincipal) -> Reply:
     if key_id not in holder.passwords or not request.world.consistency.sees("graph", "secret", key_id):
         raise errors.invalid(f"No password credential found with keyId {key_id}.", "InvalidKeyId", "keyId")
     request.limits.begin_change(request.world, holder.id)
-    replace(request, holder, {kept: password for kept, password in holder.passwords.items() if kept != key_id})
+    replace(request, holder, {stored: password for stored, password in holder.passwords.items() if stored != key_id})
     return done()
 
 
-def replace(request: Request, holder: Application | ServicePrincipal, kept: dict[str, Password]) -> None:
+def replace(request: Request, holder: Application | ServicePrincipal, stored: dict[str, Password]) -> None:
     """Leaves the holder these secrets; others hear later of those that are gone."""
     for key_id, password in holder.passwords.items():
-        if key_id not in kept:
+        if key_id not in stored:
             request.world.consistency.ended("secret", key_id, shown=(holder.id, password))
-    holder.passwords = kept
+    holder.passwords = stored
 
 
 def kept(holder: Application | ServicePrincipal, sent: object) -> dict[str, Password]:

@@ -105,8 +105,8 @@ def one_of_any(request: Request, body: Json) -> Reply:
 
 
 def _chosen(body: Json, selected: list[str] | None) -> Json:
-    kept = None if selected is None else {"@odata.type", *selected}
-    return body if kept is None else {name: body[name] for name in body if name in kept}
+    stored = None if selected is None else {"@odata.type", *selected}
+    return body if stored is None else {name: body[name] for name in body if name in stored}
 
 
 def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str | None = None) -> Reply:
@@ -194,8 +194,8 @@ def _check_operand(operand: filters.Operand, kind: str | None) -> None:
     if operand.operator in _COMPARISONS:
         if types.compares(kind, operand.literal):
             return
-        told = f"'{kind or 'Edm.ComplexType'}' and '{operand.literal}'"
-        text = f"A binary operator with incompatible types was detected. Found operand types {told} for operator kind"
+        result = f"'{kind or 'Edm.ComplexType'}' and '{operand.literal}'"
+        text = f"A binary operator with incompatible types was detected. Found operand types {result} for operator kind"
         raise errors.bad_request(f"{_CLAUSE}{text} '{_COMPARISONS[operand.operator]}'.", "BadRequest")
     if operand.operator == "any" and not collection:
         raise errors.bad_request(f"{_CLAUSE}Any/All may only be used following a collection.", "BadRequest")

@@ -38,11 +38,11 @@ def listed(request: Request) -> Reply:
     name = request.param("type").lower()
     if name not in kinds:
         raise errors.not_implemented(f"deleted items of the type {request.param('type')}")
-    kind, of, kept, permissions = kinds[name]
+    kind, of, stored, permissions = kinds[name]
     request.caller.require(permissions)
     expire(request)
     purged = (item for item in request.world.ghosts.of("binned") if isinstance(item, of))
-    return queries.many(request, kind, [item for item in (*kept.values(), *purged) if _shown(request, item)])
+    return queries.many(request, kind, [item for item in (*stored.values(), *purged) if _shown(request, item)])
 
 
 def _shown(request: Request, item: DirectoryObject) -> bool:
@@ -83,8 +83,8 @@ def expire(request: Request) -> None:
     """Forgets what has been in the bin for too long."""
     gone = [
         item
-        for kept in objects.collections(request.directory)
-        for item in kept.values()
+        for stored in objects.collections(request.directory)
+        for item in stored.values()
         if item.deleted is not None and request.now - item.deleted >= KEPT
     ]
     for item in gone:
@@ -109,7 +109,7 @@ def _kept(request: Request, object_id: str) -> DirectoryObject | None:
     """What has this id; to a reader, what was purged as well."""
     purged = request.world.ghosts.of("binned") if request.call.method == "GET" else ()
     known: Iterable[DirectoryObject] = (
-        *(kept[object_id] for kept in objects.collections(request.directory) if object_id in kept),
+        *(stored[object_id] for stored in objects.collections(request.directory) if object_id in stored),
         *(item for item in purged if item.id == object_id),
     )
     return next(iter(known), None)
@@ -141,8 +141,8 @@ def _check_restorable(request: Request, item: DirectoryObject) -> None:
 def _forget(request: Request, item: DirectoryObject) -> None:
     if isinstance(item, Application):
         _keep_name(request, item)
-    for kept in objects.collections(request.directory):
-        kept.pop(item.id, None)
+    for stored in objects.collections(request.directory):
+        stored.pop(item.id, None)
     permission_grants.forget(request, item.id)
     for group in request.directory.groups.values():
         if item.id in group.members:

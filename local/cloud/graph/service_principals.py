@@ -45,9 +45,9 @@ def update(request: Request) -> Reply:
     item = changeable(request)
     sent = objects.settable(request.body(), schema.SERVICE_PRINCIPAL, schema.SERVICE_PRINCIPAL_FIXED, "ServicePrincipal")
     request.limits.begin_change(request.world, item.id)
-    kept = passwords.kept(item, sent.pop("passwordCredentials", None))
+    stored = passwords.kept(item, sent.pop("passwordCredentials", None))
     certificates.replace(request, item, sent.pop("keyCredentials", None))
-    passwords.replace(request, item, kept)
+    passwords.replace(request, item, stored)
     _enable(request, item, sent)
     item.properties = objects.merged(item.properties, sent)
     return done()
@@ -55,7 +55,7 @@ def update(request: Request) -> Reply:
 
 def _enable(request: Request, item: ServicePrincipal, sent: Json) -> None:
     """Entra hears later that a principal may sign in no more, or again."""
-    was, now = (kept.get("accountEnabled", True) is not False for kept in (item.properties, item.properties | sent))
+    was, now = (stored.get("accountEnabled", True) is not False for stored in (item.properties, item.properties | sent))
     if was and not now:
         request.world.consistency.ended("enabled", item.id)
     elif now and not was:
@@ -75,12 +75,12 @@ def owned_objects(request: Request) -> Reply:
     request.caller.require(access.READ_APPLICATIONS)
     owner = addressed(request).id
     directory = request.directory
-    kept: tuple[Iterable[Application | ServicePrincipal | Group], ...] = (
+    stored: tuple[Iterable[Application | ServicePrincipal | Group], ...] = (
         objects.living(request, Application, directory.applications),
         objects.living(request, ServicePrincipal, directory.service_principals),
         objects.living(request, Group, directory.groups),
     )
-    return queries.mixed(request, [bodies.typed(request, item) for kind in kept for item in kind if owner in item.owners])
+    return queries.mixed(request, [bodies.typed(request, item) for kind in stored for item in kind if owner in item.owners])
 
 
 def changeable(request: Request) -> ServicePrincipal:

@@ -97,9 +97,9 @@ def delete(request: Request) -> Reply:
 
 def _settable(body: Json) -> Json:
     """What a client may set. Passwords are taken and forgotten: nobody signs in with one here."""
-    kept = {name: value for name, value in body.items() if name != "passwordProfile"}
+    stored = {name: value for name, value in body.items() if name != "passwordProfile"}
     if (profile := body.get("passwordProfile")) is not None:
         if not isinstance(profile, dict):
             raise misfit("passwordProfile", "User")
         names.only("passwordProfile", _PASSWORD, profile)
-    return objects.settable(kept, schema.USER, schema.USER_FIXED, "User")
+    return objects.settable(stored, schema.USER, schema.USER_FIXED, "User")

@@ -31,22 +31,22 @@ async def recall(ports: Ports, request_id: str, wanted: Recall) -> int:
     with in_background():
         first = await anext(found, list[LeaseId]())
         # To their ends, whatever becomes of the others.
-        met, _ = await both(_leave(ports, wanted.role, found), end_here(ports, request_id, first))
-    return len(first) + met
+        seen, _ = await both(_leave(ports, wanted.role, found), end_here(ports, request_id, first))
+    return len(first) + seen
 
 
 async def _leave(ports: Ports, role: RoleName, found: AsyncIterator[list[LeaseId]]) -> int:
-    stop_at, met = ports.within(ports.timing.sweep), 0
+    stop_at, seen = ports.within(ports.timing.sweep), 0
     waiting = await ports.queued_markers.waiting(ports.now())
     async for some in found:
         if ports.clock.monotonic() >= stop_at:
             await ports.revocations.send(Recall(ports.ids.guid(), role))
             break
-        met += len(some)
+        seen += len(some)
         if fresh := [lease_id for lease_id in some if lease_id not in waiting]:
             await enqueue(ports, fresh)
             await ports.clock.sleep(_APART)
-    return met
+    return seen
 
 
 async def _together(found: AsyncIterator[LeaseId]) -> AsyncIterator[list[LeaseId]]:

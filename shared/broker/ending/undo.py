@@ -18,7 +18,7 @@ from shared.resilience.priority import answer_deadline
 log = logging.getLogger(__name__)
 
 
-class Maker(Enum):
+class Freshness(Enum):
     """Who has made what is to be undone: so it is known what its absence means."""
 
     MAYBE_ANOTHER = auto()
@@ -44,7 +44,7 @@ async def undo(
     *,
     request_id: str,
     within: float,
-    maker: Maker = Maker.MAYBE_ANOTHER,
+    freshness: Freshness = Freshness.MAYBE_ANOTHER,
     otherwise_due: datetime | None = None,
 ) -> Lease:
     """Undoes the parts of a claimed lease that are left. Returns the lease as it then stands.
@@ -55,7 +55,7 @@ async def undo(
     again. Raises ``LostRace`` if another worker has taken the lease over, ``Upstream`` if storage fails.
     """
     try:
-        nothing_is_left = await _undo_parts(ports, lock, ports.within(within), maker)
+        nothing_is_left = await _undo_parts(ports, lock, ports.within(within), freshness)
     except (Upstream, Misconfigured) as failure:
         if otherwise_due is not None and isinstance(failure, Uncertain | IdentityRefused):
             return await postpone(ports, lock, failure.brief(), (otherwise_due - ports.now()).total_seconds())
@@ -71,15 +71,15 @@ async def undo(
     return await lock.release(lambda lease: lease.ended(ports.now(), ports.timing.retention))
 
 
-async def _undo_parts(ports: Ports, lock: LeaseLock, until: float, maker: Maker) -> bool:
+async def _undo_parts(ports: Ports, lock: LeaseLock, until: float, freshness: Freshness) -> bool:
     """Undoes each part that is left, from the last to the first. Returns whether none is left.
 
     A part that cannot be undone holds back no other: each has its share of the time that is left. When all have been tried, the
     first failure is raised.
     """
     fresh = ports.now() < _settled(ports, lock.lease)
-    patient = fresh and maker is not Maker.THIS_WORKER_MADE_NOTHING
-    being_made = maker is Maker.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
+    patient = fresh and freshness is not Freshness.THIS_WORKER_MADE_NOTHING
+    being_made = freshness is Freshness.MAYBE_ANOTHER and ports.now() < lock.lease.made_by
     failures: list[Exception] = []
     in_doubt = False
     left = sorted(lock.lease.left)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from shared.broker.access import role_and_generation
 from shared.broker.ending.lease_lock import LeaseLock
-from shared.broker.ending.undo import Maker, undo
+from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
@@ -193,8 +193,8 @@ class _Attempt:
         # Before the credential leaves: what it signs in as must never be taken for a caller.
         await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
         lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
-        told = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(lease.id.role))
+        result = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        _, generation = await both(self.ports.audit.record(result), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         return Issued(lease, credential)
@@ -228,10 +228,10 @@ class _Attempt:
             deadline = self.ports.within(self.ports.timing.sweep_undo)
             await self.minting.kind.issuer.undo(self.minting.learned, fresh=True, deadline=deadline, again=True)
             return
-        maker = Maker.THIS_WORKER_MADE_NOTHING if self.has_made_nothing else Maker.THIS_WORKER
+        freshness = Freshness.THIS_WORKER_MADE_NOTHING if self.has_made_nothing else Freshness.THIS_WORKER
         async with LeaseLock(self.ports, lease) as lock:
             within = self.ports.timing.inline_undo
-            await undo(self.ports, lock, request_id=self.actor.id, within=within, maker=maker)
+            await undo(self.ports, lock, request_id=self.actor.id, within=within, freshness=freshness)
 
     async def _claimed(self) -> Lease | None:
         """The lease, ending, with what was learned here; ``None`` if it has ended.

@@ -47,7 +47,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
     that it has made is removed, at the latest with the lease.
     """
-    said = require_same_target(ports, lease, role)
+    message = require_same_target(ports, lease, role)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
         lease.id,
@@ -59,7 +59,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
         fresh=fresh,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
-    rotation = _Rotation(ports, actor, order, said, lease, marked, prove_until if role.target.ready == "token" else None)
+    rotation = _Rotation(ports, actor, order, message, lease, marked, prove_until if role.target.ready == "token" else None)
     try:
         return await rotation.carry_out()
     except LeaseholdError as failure:
@@ -78,7 +78,8 @@ def _rotation_ends(ports: Ports) -> datetime:
 
 @dataclass(slots=True)
 class _Rotation:
-    """One worker's rotation. ``said`` is for the audit trail. ``before`` is the lease as found, ``lease`` as last stored.
+    """One worker's rotation. ``audit_reason`` is for the audit trail. ``before`` is the lease as found, ``lease`` as last
+    stored.
 
     If the secret need not be proven, ``prove_until`` is ``None``.
     """
@@ -86,7 +87,7 @@ class _Rotation:
     ports: Ports
     actor: Actor
     order: Order
-    said: str
+    audit_reason: str
     before: Lease
     lease: Lease
     prove_until: float | None
@@ -108,8 +109,8 @@ class _Rotation:
             keeping=minted.credential_id,
         )
         # The event comes before the last write: after that write, the next rotation may begin before the answer.
-        told = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.said)
-        _, generation = await both(self.ports.audit.record(told), self.ports.generations.get(self.lease.id.role))
+        result = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.audit_reason)
+        _, generation = await both(self.ports.audit.record(result), self.ports.generations.get(self.lease.id.role))
         if self.lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         # If this rotation has taken over from a silent worker, nobody knows what that worker may still make.

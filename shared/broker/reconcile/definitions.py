@@ -124,9 +124,9 @@ async def _read(ports: Ports, definition_id: str, places: Iterable[str], on_fail
             return _Found(None)
         except Absent:
             continue
-        except Upstream as met:
-            failure = met
-            if not isinstance(met, Refused):
+        except Upstream as found:
+            failure = found
+            if not isinstance(found, Refused):
                 break  # what ails Azure ails it everywhere
     if failure is not None:
         on_failure(definition_id, failure)

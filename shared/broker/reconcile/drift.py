@@ -225,8 +225,8 @@ class _Comparison:
         if await self._lease(lease_id) is not None:
             return True
         opened = ownership.opened_at(lease_id)
-        told = await self._ports.audit.read(AuditQuery(opened, opened + _TOLD_WITHIN, lease=lease_id))
-        return any(_proves(event) for event in told.items)
+        result = await self._ports.audit.read(AuditQuery(opened, opened + _TOLD_WITHIN, lease=lease_id))
+        return any(_proves(event) for event in result.items)
 
 
 def _proves(event: AuditEvent) -> bool:

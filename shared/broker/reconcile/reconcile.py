@@ -70,8 +70,8 @@ class Reconciliation:
     def counts(self) -> Mapping[str, int]:
         """Findings by their results, and places not read."""
         found = Counter(str(each.result) for each in self.findings)
-        told = (Result.REMOVED, Result.ENDED, Result.FAILED, Result.LEFT)
-        return {result.value: found[result] for result in told} | {"unread": len(self.unread)}
+        message = (Result.REMOVED, Result.ENDED, Result.FAILED, Result.LEFT)
+        return {result.value: found[result] for result in message} | {"unread": len(self.unread)}
 
 
 async def reconcile(ports: Ports, request_id: str, *, actor: Actor | None = None, dry_run: bool = False) -> Reconciliation:
@@ -166,8 +166,8 @@ class _Round:
         return Result.ENDED if ended.state is State.ENDED else Result.LEFT
 
     async def _tell(self, orphan: Orphan, failure: Upstream | None = None) -> None:
-        said = f"{orphan.type} {orphan.name}"
-        event = _event(self._ports, self._request_id, self._caller, reason=said, lease=orphan.lease, failure=failure)
+        message = f"{orphan.type} {orphan.name}"
+        event = _event(self._ports, self._request_id, self._caller, reason=message, lease=orphan.lease, failure=failure)
         await self._ports.audit.record(event)
 
 

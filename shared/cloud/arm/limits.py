@@ -39,7 +39,7 @@ class ArmRateLimit(AsyncHTTPPolicy[Any, Any]):
         answer = response.http_response
         outages.note(Service.RESOURCE_MANAGER, answered=answer.status_code < _SERVER_ERROR)
         if answer.status_code in _TOLD:
-            told = Refusal.read(answer.status_code, answer.headers, None).as_error({})
-            if isinstance(told, Throttled | Unavailable):
-                limiter.note(permit, told)
+            result = Refusal.read(answer.status_code, answer.headers, None).as_error({})
+            if isinstance(result, Throttled | Unavailable):
+                limiter.note(permit, result)
         return response

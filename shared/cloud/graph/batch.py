@@ -71,14 +71,14 @@ class Batches:
         self._waiting.append(item)
         if self._collecting is None:
             self._collecting = asyncio.create_task(self._collect())
-        permit, told = await item.told
-        if isinstance(told, httpx.Response):
-            if told.is_success:
-                return told
-            told = self._meaning(told)
-        if isinstance(told, Throttled | Unavailable):
-            self.limiter.note(permit, told)
-        raise told
+        permit, result = await item.told
+        if isinstance(result, httpx.Response):
+            if result.is_success:
+                return result
+            result = self._meaning(result)
+        if isinstance(result, Throttled | Unavailable):
+            self.limiter.note(permit, result)
+        raise result
 
     def _meaning(self, answer: httpx.Response) -> Upstream:
         if answer.status_code == _FAILED_DEPENDENCY:
@@ -115,15 +115,15 @@ class Batches:
 
     async def _send(self, items: Sequence[_Item], permit: int) -> None:
         try:
-            told = await self._told(items)
+            result = await self._told(items)
         except Upstream as failure:
-            told = [_again(failure) for _ in items]
+            result = [_again(failure) for _ in items]
         except Exception as defect:  # noqa: BLE001 - a caller that waits must hear of it
             for item in items:
                 _tell(item, defect)
             return
         successes: list[tuple[_Item, Told]] = []
-        for item, each in zip(items, told, strict=True):
+        for item, each in zip(items, result, strict=True):
             if _is_success(each):
                 successes.append((item, each))
             else:
@@ -141,36 +141,36 @@ class Batches:
         if not batch.is_success:
             return [_of_all(self.failure(batch)) for _ in items]
         found = dict(_alone(each) for each in _listed(batch))
-        told = [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
-        return await self._mended(items, told, batch, repeated=repeated)
+        result = [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
+        return await self._mended(items, result, batch, repeated=repeated)
 
     async def _mended(
-        self, items: Sequence[_Item], told: Sequence[Told], batch: httpx.Response, *, repeated: bool
+        self, items: Sequence[_Item], result: Sequence[Told], batch: httpx.Response, *, repeated: bool
     ) -> Sequence[Told]:
         """Sends the items that were answered 401 once more with another token. Returns all answers.
 
         Graph may accept the token of a batch and refuse its items.
         """
-        refused = {number: each for number, each in enumerate(told) if _lacks_a_good_token(each)}
-        answers = [*refused.values(), *(each for each in told if isinstance(each, httpx.Response))]
+        refused = {number: each for number, each in enumerate(result) if _lacks_a_good_token(each)}
+        answers = [*refused.values(), *(each for each in result if isinstance(each, httpx.Response))]
         try:
             if not answers or not await self.renewed(batch, answers[0]):
-                return told
+                return result
             if repeated:
                 raise IdentityRefused("another token was refused, too", status=_UNAUTHORIZED)
             anew = await self._told([items[number] for number in refused], repeated=True)
         except Upstream as failure:
             anew = [_again(failure) for _ in refused]
         mended = dict(zip(refused, anew, strict=True))
-        return [mended.get(number, each) for number, each in enumerate(told)]
+        return [mended.get(number, each) for number, each in enumerate(result)]
 
 
-def _lacks_a_good_token(told: Told) -> TypeIs[httpx.Response]:
-    return isinstance(told, httpx.Response) and told.status_code == _UNAUTHORIZED
+def _lacks_a_good_token(result: Told) -> TypeIs[httpx.Response]:
+    return isinstance(result, httpx.Response) and result.status_code == _UNAUTHORIZED
 
 
-def _is_success(told: Told) -> bool:
-    return isinstance(told, httpx.Response) and told.is_success
+def _is_success(result: Told) -> bool:
+    return isinstance(result, httpx.Response) and result.is_success
 
 
 def _give_up(items: Sequence[_Item], now: float, refused: Throttled) -> None:
@@ -220,8 +220,8 @@ def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
 def _alone(each: Mapping[str, Any]) -> tuple[str, httpx.Response]:
     """Returns the id and the answer of one item, as if Graph had answered it alone."""
     headers = each.get("headers")
-    told = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+    result = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
     # The body comes parsed. Headers that describe its encoding do not describe the body that is made of it here.
-    kept = {name: value for name, value in told.items() if not name.lower().startswith(("content-", "transfer-"))}
+    stored = {name: value for name, value in result.items() if not name.lower().startswith(("content-", "transfer-"))}
     body = each.get("body")
-    return each["id"], httpx.Response(each["status"], headers=kept, **({} if body is None else {"json": body}))
+    return each["id"], httpx.Response(each["status"], headers=stored, **({} if body is None else {"json": body}))

@@ -41,10 +41,10 @@ class DocumentType[T]:
 class TableDocuments[T]:
     """See the module."""
 
-    def __init__(self, service: TableServiceClient, ids: Ids, kept: DocumentType[T], name: str = "roles") -> None:
+    def __init__(self, service: TableServiceClient, ids: Ids, stored: DocumentType[T], name: str = "roles") -> None:
         self._table = Table(service, name)
         self._ids = ids
-        self._kept = kept
+        self._kept = stored
 
     async def get(self, name: str) -> T | None:
         """Makes one point read."""

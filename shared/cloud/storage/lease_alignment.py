@@ -53,15 +53,15 @@ class Alignment:
 
     async def run(self, at_most: int, leases: Leases) -> int:
         """See ``Leases.align``."""
-        met, left = 0, False
+        found, left = 0, False
         for shard in PARTITIONS:
             for lease_id, keys in await self._amiss(shard):
-                met += 1
-                if met > at_most or not await self._mended(lease_id, keys, leases):
+                found += 1
+                if found > at_most or not await self._mended(lease_id, keys, leases):
                     left = True
         if not left:
             await self._table.write([put(ALIGNED)])
-        return met
+        return found
 
     async def _amiss(self, shard: str) -> list[tuple[LeaseId, frozenset[str]]]:
         """Returns the leases of a partition whose index rows are not those that the leases call for, and the rows' keys.
@@ -104,8 +104,8 @@ class Alignment:
 
 def _called_for(row: Row) -> frozenset[str]:
     """Returns the keys of the index rows that a lease's own row calls for: none, if an older version has written the row."""
-    told = read_told(row)
-    return frozenset(index_keys(told)) if form_of(row) >= FORM else frozenset()
+    result = read_told(row)
+    return frozenset(index_keys(result)) if form_of(row) >= FORM else frozenset()
 
 
 def _is_in_hands(lease: Lease) -> bool:

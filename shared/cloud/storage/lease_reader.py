@@ -91,33 +91,33 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
     )
 
 
-def _view(kept: Mapping[str, Any]) -> LeaseView:
-    lease_id, expires_at = LeaseId.parse(kept["id"]), datetime.fromisoformat(kept["expires_at"])
-    issued_at = _instant(kept, "issued_at") or ownership.opened_at(lease_id)
+def _view(stored: Mapping[str, Any]) -> LeaseView:
+    lease_id, expires_at = LeaseId.parse(stored["id"]), datetime.fromisoformat(stored["expires_at"])
+    issued_at = _instant(stored, "issued_at") or ownership.opened_at(lease_id)
     return LeaseView(
         id=lease_id,
-        type=kept["type"],
-        state=State(kept["state"]),
-        holder=_holder(kept["holder"]) if kept["holder"] is not None else None,
+        type=stored["type"],
+        state=State(stored["state"]),
+        holder=_holder(stored["holder"]) if stored["holder"] is not None else None,
         issued_at=issued_at,
         expires_at=expires_at,
-        max_expires_at=_instant(kept, "max_expires_at") or expires_at,
-        ttl=kept.get("ttl", int((expires_at - issued_at).total_seconds())),
-        renewable=kept.get("renewable", False),
-        ready=kept.get("ready", False),
-        metadata=kept.get("metadata", {}),
-        cause=Cause(cause) if (cause := kept.get("cause")) else None,
-        attempts=kept.get("attempts", 0),
-        last_error=kept.get("last_error", ""),
-        generation=kept.get("generation", 0),
-        claim=kept.get("claim", ""),
+        max_expires_at=_instant(stored, "max_expires_at") or expires_at,
+        ttl=stored.get("ttl", int((expires_at - issued_at).total_seconds())),
+        renewable=stored.get("renewable", False),
+        ready=stored.get("ready", False),
+        metadata=stored.get("metadata", {}),
+        cause=Cause(cause) if (cause := stored.get("cause")) else None,
+        attempts=stored.get("attempts", 0),
+        last_error=stored.get("last_error", ""),
+        generation=stored.get("generation", 0),
+        claim=stored.get("claim", ""),
     )
 
 
-def _holder(kept: Sequence[Any]) -> Holder:
-    object_id, tenant_id, app_id, name, *_ = kept
+def _holder(stored: Sequence[Any]) -> Holder:
+    object_id, tenant_id, app_id, name, *_ = stored
     return Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name)
 
 
-def _instant(kept: Mapping[str, Any], name: str) -> datetime | None:
-    return datetime.fromisoformat(text) if (text := kept.get(name)) else None
+def _instant(stored: Mapping[str, Any], name: str) -> datetime | None:
+    return datetime.fromisoformat(text) if (text := stored.get(name)) else None

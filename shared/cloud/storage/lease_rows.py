@@ -165,14 +165,14 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
 
 def index_rows(lease: Lease) -> list[dict[str, Any]]:
     """The rows that listings read."""
-    told = {
+    result = {
         **LEASE_INDEX.stamp,
         "State": lease.state.value,
         "Role": lease.id.role,
         "Generation": lease.generation,
         "View": view_text(lease),
     }
-    return [{"PartitionKey": lease.id.shard, "RowKey": key, **told} for key in index_keys(lease)]
+    return [{"PartitionKey": lease.id.shard, "RowKey": key, **result} for key in index_keys(lease)]
 
 
 def due_row(lease: Lease) -> dict[str, Any]:

@@ -204,8 +204,8 @@ class ServicePrincipalIssuer:
             raise
 
     def _assigning(self, order: Order, assignment: Assignment, role: AzureRole, principal: ObjectId) -> Attempt:
-        said = ownership.assignment_description(order.lease_id)
-        return Attempt(partial(self.authorization.assign, assignment, role.definition_id, principal, role.condition, said))
+        message = ownership.assignment_description(order.lease_id)
+        return Attempt(partial(self.authorization.assign, assignment, role.definition_id, principal, role.condition, message))
 
 
 def _new_application(order: Order, made: ServicePrincipalFootprint, target: ServicePrincipalTarget) -> NewApplication:

@@ -27,9 +27,9 @@ class Look:
     fresh: bool
     deadline: float
 
-    async def at[T](self, call: Callable[[], Awaitable[T]], *, sure: bool = False, seconds: float = _ABSENCE_PATIENCE) -> T:
-        """Returns the call's result. Absence is doubted if the object is fresh, or if the caller is ``sure`` of it."""
-        if not (self.fresh or sure):
+    async def at[T](self, call: Callable[[], Awaitable[T]], *, was_seen: bool = False, seconds: float = _ABSENCE_PATIENCE) -> T:
+        """Returns the call's result. Absence is doubted if the object is fresh, or ``was_seen`` just now."""
+        if not (self.fresh or was_seen):
             return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
         soon = min(self.deadline, self.retry.clock.monotonic() + seconds)
         return await self.retry.call(call, on=(*SAFE_TO_REPEAT, Absent), deadline=soon)
@@ -104,7 +104,7 @@ class Undoing:
         """
         seconds = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
         try:
-            await self.look.at(lambda: self.directory.purge(object_id), sure=was_there or self.again, seconds=seconds)
+            await self.look.at(lambda: self.directory.purge(object_id), was_seen=was_there or self.again, seconds=seconds)
         except Absent as absent:
             if was_there:
                 self.failure = self.failure or absent

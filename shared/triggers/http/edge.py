@@ -121,11 +121,11 @@ class Edge:
         return _dressed(reply, unverified)
 
     async def _refused(self, unverified: UnverifiedRequest, error: Exception) -> Reply:
-        told = error if isinstance(error, LeaseholdError) else LeaseholdError(audit_reason=type(error).__name__)
+        result = error if isinstance(error, LeaseholdError) else LeaseholdError(audit_reason=type(error).__name__)
         _log(unverified, error)
-        await self._audit(unverified, told)
+        await self._audit(unverified, result)
         return unverified.dialect.error_to(
-            told,
+            result,
             unverified.http,
             request_id=unverified.request_id,
             docs_url=await self._docs_url(unverified),

@@ -28,8 +28,8 @@ def require_json(request: func.HttpRequest) -> None:
     codings = request.headers.get("content-encoding", "").lower().split(",")
     if any(each.strip() not in {"", "identity"} for each in codings):
         raise UnsupportedMedia("The body is compressed; send it as it is.", compressed=True)
-    said = _JSON.fullmatch(request.headers.get("content-type", "").strip())
-    if said is None or not all(_is_utf8(name, value) for name, value in _PARAMETERS.findall(said[1])):
+    message = _JSON.fullmatch(request.headers.get("content-type", "").strip())
+    if message is None or not all(_is_utf8(name, value) for name, value in _PARAMETERS.findall(message[1])):
         raise UnsupportedMedia
 
 

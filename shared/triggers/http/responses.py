@@ -153,5 +153,5 @@ ISSUED = Record[Issued](
 
 def role(kinds: Kinds, found: Role, warnings: Iterable[Caution] = ()) -> dict[str, Any]:
     """Returns a role with its name and, if it was just written, with what its author should know."""
-    told = [CAUTION.write(each) for each in warnings]
-    return {"name": found.name, **write_role(kinds, found), **({"warnings": told} if told else {})}
+    result = [CAUTION.write(each) for each in warnings]
+    return {"name": found.name, **write_role(kinds, found), **({"warnings": result} if result else {})}

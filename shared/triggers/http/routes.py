@@ -104,8 +104,8 @@ class Api:
             def bound(edge: Edge) -> Handler:
                 return lambda unverified: authenticated(edge, unverified, handle, rules)
 
-            told = Told(handle.__doc__, query, headers, body, answers, fails, schemas)
-            self._add(handle.__name__, (method,), path, told, bound, operation=operation, rules=rules)
+            result = Told(handle.__doc__, query, headers, body, answers, fails, schemas)
+            self._add(handle.__name__, (method,), path, result, bound, operation=operation, rules=rules)
 
         return declare
 
@@ -118,8 +118,8 @@ class Api:
             def bound(edge: Edge) -> Handler:
                 return lambda unverified: handle(edge, unverified)
 
-            told = Told(handle.__doc__, answers=answers)
-            self._add(handle.__name__, (method,) if method else (), path, told, bound)
+            result = Told(handle.__doc__, answers=answers)
+            self._add(handle.__name__, (method,) if method else (), path, result, bound)
 
         return declare
 
@@ -128,13 +128,13 @@ class Api:
         name: str,
         methods: tuple[str, ...],
         path: str,
-        told: Told,
+        result: Told,
         bound: _Bound,
         *,
         operation: str = "",
         rules: Rules = FOR_ANYBODY,
     ) -> None:
-        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, told, bound))
+        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, result, bound))
 
     def blueprint(self, edge: Edge) -> func.Blueprint:
         """The functions, ready to be registered with an app."""

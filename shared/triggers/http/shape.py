@@ -160,5 +160,5 @@ def flag(name: str, description: str) -> Entry[bool]:
 
 def text(name: str, description: str, *, longest: int, schema: JsonSchema | None = None) -> Entry[str | None]:
     """Returns an entry for a text of up to ``longest`` characters."""
-    told = schema or {"type": "string", "minLength": 1, "maxLength": longest}
-    return Entry(name, told, lambda reader, field: reader.text(field, longest=longest), description)
+    result = schema or {"type": "string", "minLength": 1, "maxLength": longest}
+    return Entry(name, result, lambda reader, field: reader.text(field, longest=longest), description)

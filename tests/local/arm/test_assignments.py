@@ -153,23 +153,23 @@ def test_the_quota_of_a_management_group_is_its_own(azure: Azure) -> None:
 @pytest.mark.parametrize("at", [ROOT, GROUP, STORE])
 def test_locks_hold_at_their_scope_and_below(azure: Azure, level: str, put: int, delete: int, at: str) -> None:
     """A lock that forbids deletion leaves creation free, a read-only one neither."""
-    kept = azure.grant(azure.principal(), READER, STORE)
+    stored = azure.grant(azure.principal(), READER, STORE)
     azure.world.tree.locks["x"] = Lock("x", at, level)  # type: ignore[arg-type]  # parametrized text
 
-    replies = [azure.assign(azure.principal(), scope=STORE), azure.call("DELETE", assignment(STORE, kept))]
+    replies = [azure.assign(azure.principal(), scope=STORE), azure.call("DELETE", assignment(STORE, stored))]
 
     assert [put, delete] == [reply.status for reply in replies]
 
 
 def test_the_text_of_a_lock_names_both_scopes(azure: Azure) -> None:
     """What was to be deleted, and where the lock is."""
-    kept = azure.grant(azure.principal(), READER, STORE)
+    stored = azure.grant(azure.principal(), READER, STORE)
     azure.world.tree.locks["x"] = Lock("x", GROUP, "CanNotDelete")
 
-    reply = azure.call("DELETE", assignment(STORE, kept))
+    reply = azure.call("DELETE", assignment(STORE, stored))
 
     expected = (
-        f"The scope '{assignment(STORE, kept)}' cannot perform delete operation because following scope(s) are locked: "
+        f"The scope '{assignment(STORE, stored)}' cannot perform delete operation because following scope(s) are locked: "
         f"'{GROUP}'. Please remove the lock and try again."
     )
     assert ("ScopeLocked", expected) == (reply.body["error"]["code"], reply.body["error"]["message"])

@@ -67,9 +67,9 @@ def test_a_constrained_administrator_is_refused_another_type(azure: Azure, broke
 def test_a_constrained_administrator_deletes_only_its_roles(azure: Azure, broker: str) -> None:
     """``@Resource`` is the assignment that is there."""
     reader, owner = azure.principal(), azure.principal()
-    removable, kept = azure.grant(reader, READER, GROUP), azure.grant(owner, OWNER, GROUP)
+    removable, stored = azure.grant(reader, READER, GROUP), azure.grant(owner, OWNER, GROUP)
 
-    replies = [azure.call("DELETE", assignment(GROUP, name), by=broker) for name in (removable, kept)]
+    replies = [azure.call("DELETE", assignment(GROUP, name), by=broker) for name in (removable, stored)]
 
     assert [(200, ""), (403, "AuthorizationFailed")] == [outcome(reply) for reply in replies]
 

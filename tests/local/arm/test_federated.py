@@ -189,12 +189,12 @@ def test_writes_under_one_identity_that_meet_are_refused(azure: Azure, method: s
     call(azure, "PUT", sent=body())
     azure.world.consistency.configure("typical")
     first, beside = call(azure, "PUT", f"{CREDENTIALS}/two", body("2")), call(azure, "PUT", other, body())
-    met = call(azure, method, sent=body("3") if method == "PUT" else None)
+    found = call(azure, method, sent=body("3") if method == "PUT" else None)
     azure.clock.at += 0.06
     after = call(azure, method, sent=body("3") if method == "PUT" else None)
 
-    assert (409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity") == outcome(met)
-    assert f"'{IDENTITY.lower()}'" in met.body["error"]["message"]
+    assert (409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity") == outcome(found)
+    assert f"'{IDENTITY.lower()}'" in found.body["error"]["message"]
     assert [201, 201, 200] == [first.status, beside.status, after.status]
 
 

@@ -114,8 +114,8 @@ def test_owned_by_changes_nothing_of_others(tenant: Tenant) -> None:
         client.delete(f"/directory/deletedItems/{gone}"),
     ]
     assert [DENIED] * 4 == [error(reply) for reply in refused]
-    kept = tenant.world.directory.applications[other]
-    assert ({}, None) == (kept.passwords, kept.deleted)
+    stored = tenant.world.directory.applications[other]
+    assert ({}, None) == (stored.passwords, stored.deleted)
 
 
 def test_owned_by_reads_every_application(tenant: Tenant) -> None:

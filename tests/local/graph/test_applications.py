@@ -151,11 +151,11 @@ def test_certificate_is_kept_for_entra_to_verify_with(tenant: Tenant, broker: Cl
     """Its DER, thumbprint and subject come from the certificate; reads do not show the key."""
     made, der = broker.post("/applications", {"displayName": "one"}).body, certificate()
     broker.patch(f"/applications/{made['id']}", {"keyCredentials": [{"key": encoded(der), "type": "AsymmetricX509Cert"}]})
-    (kept,) = tenant.world.directory.applications[made["id"]].certificates.values()
+    (stored,) = tenant.world.directory.applications[made["id"]].certificates.values()
     (shown,) = broker.get(f"/applications/{made['id']}").body["keyCredentials"]
     octets = der.public_bytes(serialization.Encoding.DER)
     thumbprint = hashlib.sha1(octets).hexdigest().upper()
-    assert (octets, thumbprint) == (kept.der, kept.thumbprint)
+    assert (octets, thumbprint) == (stored.der, stored.thumbprint)
     assert (thumbprint, "O=Widgits, S=Some-State, C=AU", None) == (
         shown["customKeyIdentifier"],
         shown["displayName"],

@@ -54,13 +54,13 @@ def test_changes_that_meet_are_refused(tenant: Tenant, client: Client) -> None:
     one, two = (tenant.application(owners=(client.object_id,)).id for _ in "ab")
     tenant.world.consistency.configure("typical")
     first = client.post(f"/applications/{one}/addPassword")
-    met = client.post(f"/applications/{one}/addPassword")
+    found = client.post(f"/applications/{one}/addPassword")
     beside = client.post(f"/applications/{two}/addPassword")
     tenant.clock.at += 0.06
     after = client.post(f"/applications/{one}/addPassword")
     assert ([200, 200, 200], (409, "Directory_ConcurrencyViolation")) == (
         [first.status, beside.status, after.status],
-        error(met),
+        error(found),
     )
 
 

@@ -88,7 +88,7 @@ def segments(record: Record) -> list[str]:
     return unquote(record.path).strip("/").split("/")[1:]
 
 
-def stage(tenant: Tenant, record: Record) -> None:
+def arrange(tenant: Tenant, record: Record) -> None:
     """Makes everything that the exchange needs to come out as it was recorded."""
     if record.status >= 400:
         return
@@ -177,8 +177,8 @@ def _subject(tenant: Tenant, record: Record, key: str) -> None:
     kind = _KINDS.get(segments(record)[0].partition("(")[0].lower(), "user")
     made = GUID.fullmatch(key)
     directory = tenant.world.directory
-    kept = (directory.applications, directory.service_principals, directory.groups, directory.users)
-    if made and any(key in objects for objects in kept):
+    stored = (directory.applications, directory.service_principals, directory.groups, directory.users)
+    if made and any(key in objects for objects in stored):
         return
     users = directory.users.values()
     if not made and any(user.properties.get("userPrincipalName") == key for user in users):
@@ -206,8 +206,8 @@ def _list_of(tenant: Tenant, object_id: str, relation: str) -> list[str]:
     directory = tenant.world.directory
     if relation == "members":
         return directory.groups[object_id].members
-    kept = (directory.applications, directory.service_principals, directory.groups)
-    holder: Any = next(objects[object_id] for objects in kept if object_id in objects)
+    stored = (directory.applications, directory.service_principals, directory.groups)
+    holder: Any = next(objects[object_id] for objects in stored if object_id in objects)
     owners: list[str] = holder.owners
     return owners
 
@@ -265,12 +265,12 @@ def _grants(tenant: Tenant, record: Record) -> None:
         for name in ("clientId", "resourceId"):
             place(tenant, {"id": record.request_body[name], "displayName": "named"}, "servicePrincipal", record)
         return
-    kept = tenant.world.directory.permission_grants
+    stored = tenant.world.directory.permission_grants
     for item in (record.response_body or {}).get("value", []):
         found = (item[name] for name in ("id", "clientId", "resourceId", "consentType", "principalId", "scope"))
-        kept[item["id"]] = PermissionGrant(*found)
+        stored[item["id"]] = PermissionGrant(*found)
     for grant_id in parts[1:]:
-        kept[grant_id] = PermissionGrant(grant_id, "client", "api", "AllPrincipals", None, "")
+        stored[grant_id] = PermissionGrant(grant_id, "client", "api", "AllPrincipals", None, "")
 
 
 def _bin(tenant: Tenant, record: Record) -> None:

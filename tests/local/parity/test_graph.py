@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.local.graph.calls import Client, Tenant, certificate, encoded
-from tests.local.parity.graph_stage import GUID, instant, newer, segments, stage
+from tests.local.parity.graph_stage import GUID, arrange, instant, newer, segments
 from tests.local.parity.records import Record, compare_shape, load, records
 from tests.local.ticking import Ticking
 
@@ -80,7 +80,7 @@ def test_refuses_in_the_words_azure_used(record: Record) -> None:
 def _repeat(record: Record) -> Any:
     tenant = Tenant(Ticking(instant(record)))
     client = _caller(tenant, record)
-    stage(tenant, record)
+    arrange(tenant, record)
     return client(record.method, record.url, _body(record.request_body), dict(record.request_headers))
 
 

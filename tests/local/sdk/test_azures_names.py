@@ -30,7 +30,7 @@ def named(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 def _secret(cloud: Cloud) -> tuple[str, str, str]:
-    """Tenant, client id and secret of ``maker``, an application that may do with applications what it likes."""
+    """Tenant, client id and secret of ``freshness``, an application that may do with applications what it likes."""
     cloud.control("POST", "identities", {"name": "maker", "kind": "application", "app_roles": ["Application.ReadWrite.All"]})
     made = cloud.control("POST", "secrets", {"identity": "maker"})
     return cloud.document["tenant_id"], cloud.identity("maker")["client_id"], made["secret"]

@@ -42,9 +42,9 @@ MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sam
 ROLES = (PRINCIPALS, SECRETS, *MORE)
 TTL, MAX_TTL = 600, 7200
 
-type Blow = tuple[int, bool]
+type FaultAt = tuple[int, bool]
 """Where a worker dies: at the call of that number since it began, after its effect or before."""
-type Deed = Callable[[Ports], Awaitable[object]]
+type Action = Callable[[Ports], Awaitable[object]]
 
 
 class WallClock(FakeClock):
@@ -60,7 +60,7 @@ class WallClock(FakeClock):
 
 
 @dataclass(kw_only=True)
-class Stage(MemoryBroker):
+class BrokerOnAzure(MemoryBroker):
     """One broker and one Azure, and what the machine sees and commands of them."""
 
     opened: Callable[[Calls], MemoryLeases] = MemoryLeases
@@ -107,14 +107,14 @@ class Stage(MemoryBroker):
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
 
-    def do(self, deed: Deed, death: Blow | None = None) -> object:
+    def do(self, action: Action, death: FaultAt | None = None) -> object:
         """One worker does it, and may die of it; what the deed gives, or the broker's refusal."""
         if death is not None:
             ordinal, after = death
             self.calls.fail_at(len(self.calls.made) + ordinal, Died(), after=after)
         self.died = False
         try:
-            return asyncio.run(self._life(deed))
+            return asyncio.run(self._life(action))
         except Died:
             self.died = True
             return None
@@ -122,10 +122,10 @@ class Stage(MemoryBroker):
             self.calls.revive()
             self.seen.update(self.leases.rows)
 
-    async def _life(self, deed: Deed) -> object:
+    async def _life(self, action: Action) -> object:
         async with self.worker() as ports:
             try:
-                return await self._until_death(deed(ports))
+                return await self._until_death(action(ports))
             except LostRace:
                 raise AssertionError("a lost race left the broker") from None
             except LeaseholdError as refusal:
@@ -140,10 +140,10 @@ class Stage(MemoryBroker):
             probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
             yield self._ports(graph, arm, probe)
 
-    async def _until_death(self, deed: Awaitable[object]) -> object:
+    async def _until_death(self, action: Awaitable[object]) -> object:
         """What the deed gives. The loop's end cancels what a dead worker leaves, none of whose calls gets through any more."""
         self.azure.death = asyncio.Event()
-        work, death = asyncio.ensure_future(deed), asyncio.create_task(self.azure.death.wait())
+        work, death = asyncio.ensure_future(action), asyncio.create_task(self.azure.death.wait())
         await asyncio.wait({work, death}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             raise Died

@@ -28,7 +28,7 @@ from tests.local.conftest import Cloud
 
 
 @dataclass(frozen=True)
-class Stage:
+class Adapters:
     """Everything that talks to Azure, over real connections."""
 
     cloud: Cloud
@@ -58,7 +58,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[Stage]:
+async def connected(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[Adapters]:
     """Opens every connection, and closes it. The environment must name the broker's managed identity endpoint."""
     document, context = cloud.document, ssl.create_default_context(cafile=cloud.ca_bundle)
     ends, clock = document["endpoints"], SystemClock()
@@ -67,7 +67,7 @@ async def staged(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterator[S
     async with session, httpx.AsyncClient(verify=context, timeout=read_seconds) as client:
         credential = broker_credential(document["identities"]["leasehold"]["client_id"], transport=transport, clock=clock)
         tenant, limiters = ObjectId(document["tenant_id"]), RateLimiters(clock)
-        yield Stage(
+        yield Adapters(
             cloud,
             Graph(GraphCalls(ends["graph"], credential, client, SystemIds(), limiters)),
             Arm(ends["arm"], credential, transport, limiters),

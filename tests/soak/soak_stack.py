@@ -40,7 +40,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Stage:
+class SoakStack:
     """A started stack, and everybody's memory of it."""
 
     stack: Stack
@@ -107,26 +107,26 @@ def _document(reply: httpx.Response) -> Any:
 
 
 @asynccontextmanager
-async def staged(plan: Plan) -> AsyncIterator[Stage]:
+async def opened(plan: Plan) -> AsyncIterator[SoakStack]:
     """The stack with its roles; everything is replicated at once until ``trouble`` begins."""
     settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
     async with (
         Stack(hosts_wanted=2, settings=settings, sweep_schedule=EVERY_FEW_SECONDS, groups=True) as stack,
         stack.visitor() as visitor,
     ):
-        stage = Stage(stack, visitor, plan)
-        await _configure(stage)
-        yield stage
+        soak_stack = SoakStack(stack, visitor, plan)
+        await _configure(soak_stack)
+        yield soak_stack
 
 
-async def _configure(stage: Stage) -> None:
-    described, state = stage.stack.described, await stage.visitor.control("GET", "state")
-    admin = await stage.broker("admin")
+async def _configure(soak_stack: SoakStack) -> None:
+    described, state = soak_stack.stack.described, await soak_stack.visitor.control("GET", "state")
+    admin = await soak_stack.broker("admin")
     app = f"/subscriptions/{described['subscription_id']}/resourceGroups/app"
     legacy = next(each["object_id"] for each in state["applications"] if each["display_name"] == "legacy")
     readers = next(each["object_id"] for each in state["groups"] if each["display_name"] == "readers")
     bounds = {"bound_service_principal_ids": [described["identities"][_HOLDER]["object_id"]]}
-    common = bounds | {"ttl": stage.plan.ttl, "max_ttl": 5 * stage.plan.ttl}
+    common = bounds | {"ttl": soak_stack.plan.ttl, "max_ttl": 5 * soak_stack.plan.ttl}
     own = common | {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": app}]}
     await admin.must("PUT", f"roles/{PRINCIPALS}", own | {"azure_groups": [{"object_id": readers}], "ready": "token"})
     await admin.must("PUT", f"roles/{FLUSHED}", own)

@@ -52,7 +52,7 @@ _GRANT = {"identity": "leasehold", "role": "Role Based Access Control Administra
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BenchStack:
     """A started stack, and its API as the holder of leases and as the administrator see it."""
 
     stack: Stack
@@ -127,7 +127,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[Stage]:
+async def bench_stack(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[BenchStack]:
     """A stage of so many function hosts, its storage in memory, with that many further storage accounts."""
     storage = Azurite(spare_accounts=spare_accounts)
     stack = Stack(sweep_schedule=sweep_schedule, reconcile_schedule=_NEW_YEAR, storage=storage, hosts_wanted=hosts, groups=True)
@@ -135,4 +135,4 @@ async def stage(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _
         audience = stack.described["audience"]
         tokens = [await visitor.token(identity, audience) for identity in (_HOLDER, "admin")]
         web, admin = (Broker(visitor, stack.url, token) for token in tokens)
-        yield Stage(stack, visitor, web, admin)
+        yield BenchStack(stack, visitor, web, admin)

@@ -144,15 +144,15 @@ class Scene:
 
 
 @asynccontextmanager
-async def on_the_store(connection: str, kept: KeptStore = FIRST) -> AsyncIterator[Scene]:
+async def on_the_store(connection: str, stored: KeptStore = FIRST) -> AsyncIterator[Scene]:
     """Fills an empty account."""
     async with connect(connection) as service:
         for table in TABLES:
             client = await service.create_table(table)
-            await asyncio.gather(*(client.create_entity(row) for row in kept.read(table)))
-        made = world_over(service, RunningClock(kept.taken_at))
-        _furnish(made.cloud, kept.read("azure"))
-        yield Scene(service, made.ports, made, kept)
+            await asyncio.gather(*(client.create_entity(row) for row in stored.read(table)))
+        made = world_over(service, RunningClock(stored.taken_at))
+        _furnish(made.cloud, stored.read("azure"))
+        yield Scene(service, made.ports, made, stored)
 
 
 def world_over(service: TableServiceClient, clock: FakeClock) -> World:
@@ -192,8 +192,8 @@ def _furnish(cloud: CloudState, left: Any) -> None:
             wanted = NewApplication(name, name, "AzureADMyOrg", (ownership.TAG,), "")
             cloud.applications[object_id] = Application(object_id, app_id, name, wanted)
         for secret in each["secrets"]:
-            kept = StoredSecret(secret["display_name"], datetime.fromisoformat(secret["end"]), secret["text"])
-            cloud.applications[object_id].secrets[ObjectId(secret["key_id"])] = kept
+            stored = StoredSecret(secret["display_name"], datetime.fromisoformat(secret["end"]), secret["text"])
+            cloud.applications[object_id].secrets[ObjectId(secret["key_id"])] = stored
     for each in left["principals"]:
         object_id = ObjectId(each["object_id"])
         cloud.principals[object_id] = Principal(object_id, ObjectId(each["app_id"]), each["unique_name"])
