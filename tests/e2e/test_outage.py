@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import Deployment
+from tests.e2e.conftest import SETTLE, Deployment
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -86,6 +86,8 @@ async def test_what_waits_for_the_identity_to_be_accepted_goes_on_with_the_first
     """Nobody sweeps: the leases' own next attempts would end them."""
     before, web = await deployment.objects(), await deployment.broker("vm-web")
     made = [await web.must("POST", ISSUE, {}) for _ in range(2)]
+    # The first attempt deletes the assignments, and while a lease is young the next one doubts that they are gone.
+    await asyncio.sleep(SETTLE)
     refusal = {"status": 401, "code": "InvalidAuthenticationToken"}
     await deployment.faults({"service": "graph", "times": None, "effect": refusal})
     for each in made:
