@@ -11,6 +11,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from shared.broker.issue.issue import IssueRequest, issue
@@ -24,6 +25,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.loop import StillLoop
 from tests.fakes.world import BOB, WEB, World, request, role, world
 from tests.model.judge import Answer, answer_of, start_of
+from tests.support.every_kind import kinds_for
 from tests.support.operations import TARGETS, Action, issuing
 
 _BREATHS = 40
@@ -154,7 +156,8 @@ def cancellable() -> Iterator[tuple[str, Operation]]:
     """The operations of the matrix, and an issue that lines up for room in its role."""
     yield from all_operations()
     for kind, target in TARGETS.items():
-        within = Scenario("issue within a limit", lambda target=target: world(role(target, max_leases=9)), issuing)  # type: ignore[misc]
+        make = partial(world, role(target, max_leases=9), kinds=kinds_for(target))
+        within = Scenario("issue within a limit", make, issuing)
         yield f"issue within a limit, {kind}", Operation(within, "issue", at_once)
 
 
