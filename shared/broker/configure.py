@@ -23,7 +23,7 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
     with limit_deadline(ports.within(ports.timing.throttled)):
         role = role.with_target(await ports.kinds.of(role).issuer.resolve(role.target))
     _refuse_protected(ports, role)
-    if faults := gives_roles(ports.kinds.of(role).schema.azure_roles(role.target)):
+    if faults := gives_roles(ports.kinds.azure_roles(role)):
         raise Malformed(*faults, code="gives_roles")
     if (closed := rules.closed(ports, role)) is not None:
         raise closed

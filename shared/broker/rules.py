@@ -22,8 +22,7 @@ def protected(ports: Ports, role: Role) -> tuple[Fault, ...]:
 
 def broken_by(ports: Ports, role: Role) -> tuple[Fault, ...]:
     """Returns a fault for each of today's rules and settings that a stored role breaks. Does not call Azure."""
-    kind = ports.kinds.find(role.type)
-    azure_roles = kind.schema.azure_roles(role.target) if kind is not None else ()
+    azure_roles = ports.kinds.azure_roles(role)
     refusal = closed(ports, role)
     return (
         *role.outdated,
@@ -48,7 +47,7 @@ def cautions(ports: Ports, role: Role) -> tuple[Caution, ...]:
 
 def untried(ports: Ports, role: Role) -> tuple[Caution, ...]:
     """Returns what a look at Azure cannot show of a role."""
-    if not ports.kinds.of(role).schema.azure_roles(role.target):
+    if not ports.kinds.azure_roles(role):
         return ()
     message = "the broker's permissions allow these assignments; the conditions of its own grants were not evaluated"
     return (Caution("azure_roles", "grant_condition_not_evaluated", message),)

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Protocol
 
+from shared.core.azure_role import AzureRole
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease
 from shared.core.names import ObjectId
+from shared.core.role import Role
 from shared.kinds.kind import Kind
 from shared.kinds.part import Part
 from shared.resilience.outages import Service
@@ -53,6 +55,11 @@ class Kinds:
             return self._kinds[thing.type]
         except KeyError:
             raise UnknownKind(f"no kind {thing.type!r}: it is from another version of the broker") from None
+
+    def azure_roles(self, role: Role) -> tuple[AzureRole, ...]:
+        """Returns the role assignments of the role's credentials: none if the role is of an unknown kind."""
+        kind = self.find(role.type)
+        return kind.schema.azure_roles(role.target) if kind is not None else ()
 
     def part_of(self, footprint: Footprint) -> Part:
         """Returns what answers for that part of a lease. Raises ``UnknownKind``."""

@@ -64,8 +64,8 @@ class Survey(Protocol):
     """One survey. Nothing is read before ``run``."""
 
     @property
-    def unread(self) -> Sequence[str]:
-        """Places that could not be read this time."""
+    def reading(self) -> Reading:
+        """Knows the places that could not be read this time."""
         ...
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
@@ -75,6 +75,13 @@ class Survey(Protocol):
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
         """Returns whether all that the lease's credential needs was found, and the credential if the lease has one."""
         ...
+
+
+def note_unread(unread: list[str], place: str, failure: Upstream) -> None:
+    """Adds a place that could not be read to those that are told, each once, and logs why."""
+    log.warning("%s could not be read: %s", place, failure)
+    if place.casefold() not in {each.casefold() for each in unread}:
+        unread.append(place)
 
 
 @dataclass(slots=True)
@@ -88,5 +95,4 @@ class Reading:
         try:
             await reading
         except Upstream as failure:
-            log.warning("%s could not be read: %s", place, failure)
-            self.unread.append(place)
+            note_unread(self.unread, place, failure)

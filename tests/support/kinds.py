@@ -8,7 +8,7 @@ from typing import Never
 
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
-from shared.issuers.application_secret.schema import ApplicationSecretFootprint, ApplicationSecretSchema
+from shared.issuers.application_secret.schema import ApplicationSecretSchema
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema
 from shared.kinds import role_document, stored_role, target_digest
 from shared.kinds.client_secret import ClientSecretCredential
@@ -51,10 +51,4 @@ def as_client_secret(credential: Credential) -> ClientSecretCredential:
 def as_principal(footprint: Footprint) -> ServicePrincipalFootprint:
     """A footprint of a service principal. Raises ``AssertionError`` for another."""
     assert isinstance(footprint, ServicePrincipalFootprint)
-    return footprint
-
-
-def as_secret(footprint: Footprint) -> ApplicationSecretFootprint:
-    """A footprint of a secret on an application. Raises ``AssertionError`` for another."""
-    assert isinstance(footprint, ApplicationSecretFootprint)
     return footprint

@@ -324,11 +324,6 @@ class BadgeSurvey:
     reading: Reading = field(default_factory=Reading)
     found: list[FoundBadge] = field(default_factory=list)
 
-    @property
-    def unread(self) -> Sequence[str]:
-        """Doors that could not be read this time."""
-        return self.reading.unread
-
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """A call a door."""
         for door in self.places.others:

@@ -168,11 +168,6 @@ class ParcelSurvey:
     reading: Reading = field(default_factory=Reading)
     found: list[FoundParcel] = field(default_factory=list)
 
-    @property
-    def unread(self) -> Sequence[str]:
-        """The lockers, if they could not be read this time."""
-        return self.reading.unread
-
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """One call."""
         await self.reading.try_to("the lockers", self._look())

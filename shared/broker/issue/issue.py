@@ -14,8 +14,9 @@ from shared.broker.issue.admission import admit
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
-from shared.broker.reconcile.definitions import read_again_of, read_for_the_first_time, was_never_read
-from shared.broker.reconcile.watched import look_again_at
+from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
+from shared.broker.reconcile.stored_roles import look_at_one
+from shared.broker.reconcile.watched import look_again
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.credential import Credential
 from shared.core.errors import (
@@ -115,9 +116,9 @@ async def issue(
 async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: LeaseholdError) -> None:
     """Where the failure may be the role's: the status then names the role, and no other issue begins in vain."""
     if isinstance(failure, DefinitionGone):
-        await read_again_of(ports, actor.id, role)
+        await look_at_one(ports, actor.id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):
-        await look_again_at(ports, actor.id, role)
+        await look_at_one(ports, actor.id, role, look_again)
 
 
 def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: IdempotencyKey | None) -> tuple[Order, Lease]:
@@ -193,8 +194,8 @@ class _Attempt:
         # Before the credential leaves: what it signs in as must never be taken for a caller.
         await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
         lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
-        result = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        _, generation = await both(self.ports.audit.record(result), self.ports.generations.get(lease.id.role))
+        event = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         return Issued(lease, credential)

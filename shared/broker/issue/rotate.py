@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 
 from shared.broker.issue.issue import SECRET_SLACK, Issued
 from shared.broker.ports import Actor, Ports
-from shared.broker.reconcile.watched import look_again_at
+from shared.broker.reconcile.stored_roles import look_at_one
+from shared.broker.reconcile.watched import look_again
 from shared.broker.rules import require_same_target, withhold_faults
 from shared.core.credential import Credential
 from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
@@ -47,7 +48,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
     that it has made is removed, at the latest with the lease.
     """
-    message = require_same_target(ports, lease, role)
+    audit_reason = require_same_target(ports, lease, role)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
         lease.id,
@@ -59,7 +60,9 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
         fresh=fresh,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
-    rotation = _Rotation(ports, actor, order, message, lease, marked, prove_until if role.target.ready == "token" else None)
+    rotation = _Rotation(
+        ports, actor, order, audit_reason, lease, marked, prove_until if role.target.ready == "token" else None
+    )
     try:
         return await rotation.carry_out()
     except LeaseholdError as failure:
@@ -67,7 +70,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
             # The application to which it would have added a secret was deleted meanwhile.
             raise LostRace("the lease has ended") from failure
         if isinstance(failure, RoleOutdated):
-            await look_again_at(ports, actor.id, role)
+            await look_at_one(ports, actor.id, role, look_again)
             withhold_faults(actor.caller, failure)
         raise
 
@@ -109,8 +112,8 @@ class _Rotation:
             keeping=minted.credential_id,
         )
         # The event comes before the last write: after that write, the next rotation may begin before the answer.
-        result = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.audit_reason)
-        _, generation = await both(self.ports.audit.record(result), self.ports.generations.get(self.lease.id.role))
+        event = self.actor.done(self.ports, "reissue", role=self.lease.id.role, lease=self.lease.id, reason=self.audit_reason)
+        _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(self.lease.id.role))
         if self.lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
         # If this rotation has taken over from a silent worker, nobody knows what that worker may still make.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared.broker.ports import Ports
 from shared.broker.reconcile.stored_roles import note
@@ -12,8 +12,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.definition import Powers, read_at
 from shared.core.errors import Absent, DefinitionGone, Refused, Upstream
 from shared.core.role import Role
-
-log = logging.getLogger(__name__)
+from shared.kinds.survey import note_unread
 
 _READ = "read_definitions"
 
@@ -25,20 +24,9 @@ class _Found:
     powers: Powers | None
 
 
-async def read_again_of(ports: Ports, request_id: str, role: Role) -> None:
-    """The same of one role that was just read, from which nothing could be issued because a definition is gone.
-
-    Raises nothing: what cannot be read or noted now is the next reconciliation's.
-    """
-    try:
-        await read_again(ports, request_id, [role], [])
-    except Upstream:
-        log.warning("the definitions of role %s could not be noted", role.name, exc_info=True)
-
-
 def was_never_read(ports: Ports, role: Role) -> bool:
     """Whether a version has stored the role that did not look at what its definitions allow, nor into management groups."""
-    return not role.outdated and any(each.powers is None and not each.gone for each in _roles(ports, role))
+    return not role.outdated and any(each.powers is None and not each.gone for each in ports.kinds.azure_roles(role))
 
 
 async def read_for_the_first_time(ports: Ports, request_id: str, role: Role) -> None:
@@ -56,13 +44,7 @@ async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unrea
     Adds to ``unread`` what it cannot read, unless it stands there already. A role that has become worse is refused from then
     on by ``rules.broken_by``. Raises ``Upstream`` when storage fails.
     """
-
-    def note_unread(place: str, failure: Upstream) -> None:
-        log.warning("%s could not be read: %s", place, failure)
-        if place.casefold() not in {each.casefold() for each in unread}:
-            unread.append(place)
-
-    await _read_again(ports, request_id, roles, note_unread)
+    await _read_again(ports, request_id, roles, partial(note_unread, unread))
 
 
 type OnFailure = Callable[[str, Upstream], None]
@@ -81,7 +63,7 @@ async def _read_again(ports: Ports, request_id: str, roles: Sequence[Role], on_f
     }
     reached = await _reached(ports, roles, on_failure)
     for role in roles:
-        before = _roles(ports, role)
+        before = ports.kinds.azure_roles(role)
         now = tuple(_now(each, known.get(each.definition_id), reaches=reached.get(each.scope.key)) for each in before)
         if now != before:
             await _note(ports, request_id, role, before, now)
@@ -89,7 +71,7 @@ async def _read_again(ports: Ports, request_id: str, roles: Sequence[Role], on_f
 
 async def _reached(ports: Ports, roles: Sequence[Role], on_failure: OnFailure) -> Mapping[str, bool]:
     """By the keys of scopes, whether each reaches what is protected; not those of which it cannot be told."""
-    scopes = {each.scope.key: each.scope for role in roles for each in _roles(ports, role)}
+    scopes = {each.scope.key: each.scope for role in roles for each in ports.kinds.azure_roles(role)}
     groups = {group.key: group for scope in scopes.values() for group in ports.protected.groups_to_ask(scope)}
     held: dict[str, frozenset[str]] = {}
     for key, group in groups.items():
@@ -109,7 +91,7 @@ async def _reached(ports: Ports, roles: Sequence[Role], on_failure: OnFailure) -
 def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
     """For each definition the ids under which it can be read: one for each scope where a role assigns it."""
     found: dict[str, dict[str, None]] = {}
-    for each in (each for role in roles for each in _roles(ports, role)):
+    for each in (each for role in roles for each in ports.kinds.azure_roles(role)):
         found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.scope)] = None
     return found
 
@@ -149,11 +131,6 @@ async def _note(ports: Ports, request_id: str, role: Role, before: tuple[AzureRo
     changed = [text for new, old in zip(now, before, strict=True) if (text := _told(new, old))]
     target = ports.kinds.of(role).schema.with_azure_roles(role.target, now)
     await note(ports, request_id, role.with_target(target), _READ, "; ".join(changed))
-
-
-def _roles(ports: Ports, role: Role) -> tuple[AzureRole, ...]:
-    kind = ports.kinds.find(role.type)
-    return kind.schema.azure_roles(role.target) if kind is not None else ()
 
 
 def _told(now: AzureRole, before: AzureRole) -> str:

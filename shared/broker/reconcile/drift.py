@@ -124,7 +124,7 @@ class _Comparison:
         self._surveys = surveys
         self._seen = seen
         self._roles = roles
-        self._reading = Reading([place for survey in surveys.values() for place in survey.unread])
+        self._reading = Reading([place for survey in surveys.values() for place in survey.reading.unread])
         self._orphans: dict[str, Orphan] = {}
         """By their names."""
         self._vanished: list[Lease] = []
@@ -225,8 +225,8 @@ class _Comparison:
         if await self._lease(lease_id) is not None:
             return True
         opened = ownership.opened_at(lease_id)
-        result = await self._ports.audit.read(AuditQuery(opened, opened + _TOLD_WITHIN, lease=lease_id))
-        return any(_proves(event) for event in result.items)
+        page = await self._ports.audit.read(AuditQuery(opened, opened + _TOLD_WITHIN, lease=lease_id))
+        return any(_proves(event) for event in page.items)
 
 
 def _proves(event: AuditEvent) -> bool:

@@ -70,8 +70,8 @@ class Reconciliation:
     def counts(self) -> Mapping[str, int]:
         """Findings by their results, and places not read."""
         found = Counter(str(each.result) for each in self.findings)
-        message = (Result.REMOVED, Result.ENDED, Result.FAILED, Result.LEFT)
-        return {result.value: found[result] for result in message} | {"unread": len(self.unread)}
+        counted = (Result.REMOVED, Result.ENDED, Result.FAILED, Result.LEFT)
+        return {result.value: found[result] for result in counted} | {"unread": len(self.unread)}
 
 
 async def reconcile(ports: Ports, request_id: str, *, actor: Actor | None = None, dry_run: bool = False) -> Reconciliation:

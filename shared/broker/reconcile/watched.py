@@ -10,19 +10,9 @@ from shared.broker.reconcile.stored_roles import note
 from shared.core.errors import Malformed, Upstream
 from shared.core.role import Role, Target
 from shared.kinds.kind import Kind, Watched
+from shared.kinds.survey import note_unread
 
 log = logging.getLogger(__name__)
-
-
-async def look_again_at(ports: Ports, request_id: str, role: Role) -> None:
-    """The same of one role that was just read, from which nothing could be minted.
-
-    Raises nothing: what cannot be read or noted now is the next reconciliation's.
-    """
-    try:
-        await look_again(ports, request_id, [role], [])
-    except Upstream:
-        log.warning("what role %s depends on could not be noted", role.name, exc_info=True)
 
 
 async def look_again(ports: Ports, request_id: str, roles: Iterable[Role], unread: list[str]) -> None:
@@ -51,9 +41,7 @@ async def _looked_at(kind: Kind, target: Target, watched: Watched, unread: list[
         log.warning("%s: %s", place, gone)
         return None
     except Upstream as failure:
-        log.warning("%s could not be read: %s", place, failure)
-        if place not in unread:
-            unread.append(place)
+        note_unread(unread, place, failure)
         return None
     return found
 

@@ -31,11 +31,6 @@ class ApplicationSecretSurvey:
     secrets: list[LeaseSecret] = field(default_factory=list)
     named: set[LeaseId] = field(default_factory=set)
 
-    @property
-    def unread(self) -> Sequence[str]:
-        """Places that could not be read this time."""
-        return self.reading.unread
-
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
         """Returns whether there is a secret of the lease's name: the broker makes nothing else."""
         return not with_credential or lease_id in self.named

@@ -12,7 +12,7 @@ These objects count as the broker's own:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
@@ -44,11 +44,6 @@ class ServicePrincipalSurvey:
     recycled: list[DirectoryObject] = field(default_factory=list)
     assignments: list[FoundAssignment] = field(default_factory=list)
 
-    @property
-    def unread(self) -> Sequence[str]:
-        """Places that could not be read this time."""
-        return self.reading.unread
-
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
         """Returns whether there is an application, with a secret if the lease has one, and its service principal."""
         application = self.applications.get(lease_id)
@@ -69,7 +64,7 @@ class ServicePrincipalSurvey:
             await self.reading.try_to(scope, self._look_at(scope))
         return {
             "applications": [OwnApplication(self, *each) for each in self.applications.items()],
-            "assignments": [OwnAssignment(self, each) for each in self.assignments if self._is_own(each)],
+            "assignments": [*self._own_assignments()],
             "recycle bin": self._recycled(),
         }
 
@@ -85,8 +80,10 @@ class ServicePrincipalSurvey:
     async def _look_at(self, scope: Scope) -> None:
         self.assignments += await self.inventory.assignments_at(scope)
 
-    def _is_own(self, found: FoundAssignment) -> bool:
-        return found.lease is not None and found.made_by == self.identity
+    def _own_assignments(self) -> Iterator[OwnAssignment]:
+        for found in self.assignments:
+            if found.made_by == self.identity and (lease_id := found.lease) is not None:
+                yield OwnAssignment(self, lease_id, found)
 
     def _recycled(self) -> list[Candidate]:
         applications = {item.app_id: item for item in self.recycled if isinstance(item, FoundApplication)}
@@ -156,15 +153,12 @@ class OwnAssignment:
     """A role assignment that the broker made."""
 
     survey: ServicePrincipalSurvey
+    lease: LeaseId
+    """The lease in the assignment's description and name."""
     found: FoundAssignment
     type: ClassVar[str] = "assignment"
     is_proof: ClassVar[bool] = True
     is_whole: ClassVar[bool] = False
-
-    @property
-    def lease(self) -> LeaseId:
-        """The lease in the assignment's description and name."""
-        return self.found.lease or LeaseId("")
 
     @property
     def name(self) -> str:
@@ -181,10 +175,9 @@ class OwnAssignment:
     def goes_with(self) -> str:
         """The lease's application, if the assignment is to the application's principal."""
         application = self.survey.applications.get(self.lease)
-        if application is None:
+        if application is None or self.found.principal != self.survey.principals.get(application.app_id):
             return ""
-        held = self.survey.held(self.lease, self.survey.principals.get(application.app_id))
-        return application.object_id if self.found.assignment in held else ""
+        return application.object_id
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> ServicePrincipalFootprint:  # noqa: ARG002 - the protocol's
         """Returns the footprint of the assignment alone."""
