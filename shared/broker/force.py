@@ -65,8 +65,8 @@ async def _tell(ports: Ports, actor: Actor, lease: Lease) -> None:
     names = ports.kinds.remains(lease)
     cause = lease.last_error or "not everything was found yet"
     for first in range(0, len(names), _TOLD_AT_ONCE):
-        result = "; ".join(names[first : first + _TOLD_AT_ONCE])
+        listed = "; ".join(names[first : first + _TOLD_AT_ONCE])
         event = actor.done(ports, "force_revoke", role=lease.id.role, lease=lease.id)
         await ports.audit.record(
-            replace(event, code=lease.last_error.partition(":")[0], reason=f"{cause}; may be left behind: {result}")
+            replace(event, code=lease.last_error.partition(":")[0], reason=f"{cause}; may be left behind: {listed}")
         )

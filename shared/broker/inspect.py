@@ -43,9 +43,9 @@ async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[Lea
     # What a role's generation has overtaken is told as ending, whatever its row says.
     wanted = replace(query, state=None, live=True) if query.state is State.ENDING else query
     generations, page = await both(ports.generations.all(), ports.leases.list(wanted))
-    result = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
+    leases = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
     # Leases are found by their holder's object id; only with its tenant does that say who it is.
-    own = (each for each in result if everybodys or holds(actor.caller, each))
+    own = (each for each in leases if everybodys or holds(actor.caller, each))
     return replace(page, items=tuple(each for each in own if query.state in {None, each.state}))
 
 

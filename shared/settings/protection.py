@@ -53,8 +53,8 @@ def own_resource(environment: Mapping[str, str], subscription: ObjectId | None =
     https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
     """
     owner, group, site = (environment.get(name, "") for name in _PLATFORM)
-    result = owner.partition("+")[0]
-    found = ObjectId.parse(result) if result else subscription
+    own = owner.partition("+")[0]
+    found = ObjectId.parse(own) if own else subscription
     if found is None or not group or not site:
         return None
     return Scope.parse(f"/subscriptions/{found}/resourceGroups/{group}/providers/Microsoft.Web/sites/{site}")

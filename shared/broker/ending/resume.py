@@ -152,9 +152,9 @@ async def _waiting(ports: Ports, queued: Container[LeaseId] = ()) -> AsyncIterat
         query = LeaseQuery(state=state, limit=_PAGE)
         while True:
             page = await ports.leases.list(query)
-            for result in page.items:
-                if result.last_error.startswith(_CAUSES) and result.id not in queued:
-                    yield result.id
+            for lease in page.items:
+                if lease.last_error.startswith(_CAUSES) and lease.id not in queued:
+                    yield lease.id
             if page.cursor is None:
                 break
             query = replace(query, cursor=LeaseId(page.cursor))

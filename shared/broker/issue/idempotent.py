@@ -135,8 +135,8 @@ class _Repeatable:
 
     def _require_same(self, key: IdempotencyKey) -> None:
         if key.fingerprint != self.fingerprint:
-            result = f"This key was used for another request, and stands for the lease {key.lease_id}."
-            raise Conflict(result, code="idempotency_key_reused")
+            sentence = f"This key was used for another request, and stands for the lease {key.lease_id}."
+            raise Conflict(sentence, code="idempotency_key_reused")
 
     def _require_not_over(self, lease: Lease) -> None:
         if not lease.state.is_open or (lease.state is State.ACTIVE and lease.expires_at <= self.ports.now()):

@@ -220,8 +220,8 @@ def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
 def _alone(each: Mapping[str, Any]) -> tuple[str, httpx.Response]:
     """Returns the id and the answer of one item, as if Graph had answered it alone."""
     headers = each.get("headers")
-    result = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+    texts = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
     # The body comes parsed. Headers that describe its encoding do not describe the body that is made of it here.
-    stored = {name: value for name, value in result.items() if not name.lower().startswith(("content-", "transfer-"))}
+    fitting = {name: value for name, value in texts.items() if not name.lower().startswith(("content-", "transfer-"))}
     body = each.get("body")
-    return each["id"], httpx.Response(each["status"], headers=stored, **({} if body is None else {"json": body}))
+    return each["id"], httpx.Response(each["status"], headers=fitting, **({} if body is None else {"json": body}))

@@ -127,8 +127,8 @@ class TableRunHistory:
     async def counted(self, count: Count) -> None:
         """Makes one write."""
         listed = [[role, state, number] for (role, state), number in count.leases.items()]
-        result = chunked("Leases", json.dumps(listed)) | chunked("Unreadable", json.dumps(count.unreadable))
-        row = _key(_COUNTED) | COUNT.stamp | {"At": count.at.isoformat(), **result}
+        lists = chunked("Leases", json.dumps(listed)) | chunked("Unreadable", json.dumps(count.unreadable))
+        row = _key(_COUNTED) | COUNT.stamp | {"At": count.at.isoformat(), **lists}
         await self._table.write([put(row)])
 
     async def last_count(self) -> Count | None:
@@ -178,7 +178,7 @@ def _key(place: tuple[str, str]) -> dict[str, str]:
 
 def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
     caller = event.caller
-    result: dict[str, Any] = {
+    row: dict[str, Any] = {
         "PartitionKey": partition(event.at),
         "RowKey": f"{instant_key(event.at)}_{ids.ulid(event.at)}",
         **AUDIT_EVENT.stamp,
@@ -193,7 +193,7 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
         "Lease": event.lease,
     }
     if caller is not None:
-        result |= {
+        row |= {
             "Caller": caller.object_id,
             "Tenant": caller.tenant_id,
             "Client": caller.app_id or "",
@@ -202,7 +202,7 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
             "AppRoles": json.dumps(sorted(caller.app_roles)),
             "Token": caller.token_fingerprint,
         }
-    return result
+    return row
 
 
 def _event(row: Row) -> AuditEvent:

@@ -104,8 +104,8 @@ class Alignment:
 
 def _called_for(row: Row) -> frozenset[str]:
     """Returns the keys of the index rows that a lease's own row calls for: none, if an older version has written the row."""
-    result = read_told(row)
-    return frozenset(index_keys(result)) if form_of(row) >= FORM else frozenset()
+    lease = read_told(row)
+    return frozenset(index_keys(lease)) if form_of(row) >= FORM else frozenset()
 
 
 def _is_in_hands(lease: Lease) -> bool:

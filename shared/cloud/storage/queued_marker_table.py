@@ -27,8 +27,8 @@ class TableQueuedMarkers:
 
     async def note(self, batch: Batch, until: datetime) -> None:
         """Makes one insert."""
-        result = QUEUED_MARKER.stamp | {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
-        await self._table.keep({"PartitionKey": _PARTITION, "RowKey": batch.id, **result})
+        content = QUEUED_MARKER.stamp | {"Until": until.astimezone(UTC).isoformat(), "Leases": json.dumps(batch.leases)}
+        await self._table.keep({"PartitionKey": _PARTITION, "RowKey": batch.id, **content})
 
     async def waiting(self, now: datetime) -> frozenset[LeaseId]:
         """Makes one range read, and deletes each marker that has lapsed or cannot be read: its leases are queued once more."""

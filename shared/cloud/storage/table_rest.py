@@ -138,10 +138,10 @@ class Rest:
         if answer.status_code != _ACCEPTED:
             return None
         parts = _PART.split(answer.content)[1:]
-        statuses, result = parts[::2], parts[1::2]
+        statuses, answers = parts[::2], parts[1::2]
         if any(int(status) != _DONE for status in statuses):
             return None
-        versions = [found[1].decode() if (found := _ETAG.search(each)) else "" for each in result]
+        versions = [found[1].decode() if (found := _ETAG.search(each)) else "" for each in answers]
         return _told_of(operations, versions)
 
     def _part(self, operation: Operation) -> str:
