@@ -23,8 +23,8 @@ from local.cloud.engine.dispatch import Port
 from local.cloud.engine.server import HOST, Server, configured, listener
 from local.cloud.engine.service import Service
 from local.cloud.engine.wire import Call
+from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.tenant.first_party import GRAPH
-from local.cloud.world import World, new_world
 
 if TYPE_CHECKING:
     import ssl
@@ -40,7 +40,7 @@ class Settings:
     state_dir: Path | None = None
     function_host: str = "http://127.0.0.1:7071"
     seed: int = 0
-    furnish: Callable[[World], None] = furnish
+    furnish: Callable[[LocalAzure], None] = furnish
 
 
 class LocalCloud:
@@ -51,7 +51,7 @@ class LocalCloud:
         self.world = new_world(self.settings.seed)
         self.endpoints: dict[str, str] = {}
         self.ca_bundle = Path()
-        self.services: dict[str, Service[World]] = {}
+        self.services: dict[str, Service[LocalAzure]] = {}
         """By name, the control API among them."""
         self._listening: list[tuple[uvicorn.Server, asyncio.Task[None]]] = []
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -125,7 +125,7 @@ class LocalCloud:
         """The services with a TLS port of their own, or those on the plain one."""
         return [name for name, service in self.services.items() if service.endpoint.tls is tls]
 
-    def _among(self, names: Iterable[str]) -> Callable[[Call], Service[World]]:
+    def _among(self, names: Iterable[str]) -> Callable[[Call], Service[LocalAzure]]:
         """Which of these a call is for. They are looked up at each call: a reset makes new ones."""
         return lambda call: hosts.choose({name: self.services[name] for name in names}, call)
 

@@ -10,9 +10,9 @@ from local.cloud.entra.service import Entra
 from local.cloud.graph.service import Graph
 from local.cloud.imds.service import ManagedIdentity
 from local.cloud.key_vault.service import KeyVault
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 
-AZURE: tuple[Callable[[], Service[World]], ...] = (
+AZURE: tuple[Callable[[], Service[LocalAzure]], ...] = (
     Entra,
     Graph,
     Arm,

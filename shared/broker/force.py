@@ -1,4 +1,7 @@
-"""Letting go of a lease that cannot be ended: an operator's last resort, told with all that may be left behind."""
+"""The forced end of a lease: an operator gives up what Azure does not let the broker delete.
+
+The lease is recorded as ended. The audit trail names everything that may still exist in Azure.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,21 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 
 _TRIES = 5
-"""Against whoever is at work on the lease: a sweep or an issue loses it to the second try, for it moves the lease seldom."""
+"""Attempts to take the lease from another worker. A sweep or an issue changes the lease seldom, so the second attempt wins."""
 _GLANCE = 2.0
-"""Seconds for which a service that is known to be down is asked once more before a lease is let go."""
+"""Seconds of the attempt to undo while a service is known to be down. After them the lease is ended by force."""
 _TOLD_AT_ONCE = 8
-"""Names in one event: scopes are up to a thousand characters long, and an event's reason has its limit in storage."""
+"""Names in one audit event. A scope can have a thousand characters, and storage limits the length of an event's reason."""
 
 
 async def revoke_as_operator(ports: Ports, actor: Actor, lease_id: LeaseId, *, force: bool) -> Lease:
-    """For admins: as ``revoke``; with ``force`` a lease that has failed to end before is let go if it fails again.
+    """Revokes the lease for an admin. With ``force`` the lease ends even if the undo fails, provided that it failed before.
 
-    While a service that its end asks is known to be down, only a stuck lease is tried, and not for long; another one is left
-    to the end of the outage.
+    While a service that the undo needs is known to be down, only a stuck lease is tried, for two seconds. Any other lease waits
+    until the outage is over.
 
-    Raises ``NotFound`` for a lease that the caller may not even see, ``Forbidden`` for one of its own, ``Conflict`` when others
-    keep moving the lease, ``Upstream`` (storage).
+    Raises ``NotFound`` if the caller may not see the lease, ``Forbidden`` if the lease is the caller's own and the caller is no
+    admin, ``Conflict`` if other workers keep changing the lease, ``Upstream`` if storage fails.
     """
     await lease_for(ports, actor.caller, lease_id, "write")
     require(actor.caller, f"leases/{lease_id}", "write")
@@ -42,7 +45,10 @@ async def revoke_as_operator(ports: Ports, actor: Actor, lease_id: LeaseId, *, f
 
 
 async def _end(ports: Ports, actor: Actor, lease: Lease) -> Lease:
-    """One attempt to undo it. Only what has withstood others before is let go: the first failure may pass by itself."""
+    """Tries to undo the lease once. If an attempt failed before and this one fails too, the lease ends by force.
+
+    A first failure ends nothing by force: its cause may pass by itself.
+    """
     if lease.state is State.ENDED:
         return lease
     down = is_out_of_reach(ports, lease)
@@ -51,17 +57,17 @@ async def _end(ports: Ports, actor: Actor, lease: Lease) -> Lease:
             await ports.audit.record(actor.done(ports, "revoke", role=lease.id.role, lease=lease.id))
             return await leave_to_recovery(ports, lock)
         tried = await undo(ports, lock, request_id=actor.id, within=_GLANCE if down else ports.timing.inline_undo)
-        # If the service has come back in that short time, the lease is taken up as all others that wait.
+        # If the service has come back in these two seconds, the lease is ended with all others that waited for it.
         is_back = down and not is_out_of_reach(ports, lease)
         if tried.state is not State.ENDED and lease.attempts and not is_back:
-            await _tell(ports, actor, tried)
+            await _record_what_is_left(ports, actor, tried)
             return await lock.release(lambda it: it.force_ended(ports.now(), ports.timing.retention))
     await ports.audit.record(actor.done(ports, "revoke", role=lease.id.role, lease=lease.id))
     return tried
 
 
-async def _tell(ports: Ports, actor: Actor, lease: Lease) -> None:
-    """Before it is let go: a death in between tells it twice rather than never."""
+async def _record_what_is_left(ports: Ports, actor: Actor, lease: Lease) -> None:
+    """Called before the lease ends by force. If the worker dies in between, the trail says it twice rather than never."""
     names = ports.kinds.remains(lease)
     cause = lease.last_error or "not everything was found yet"
     for first in range(0, len(names), _TOLD_AT_ONCE):

@@ -1,9 +1,9 @@
-"""Everything that can go wrong, each with a stable code and one public sentence. No HTTP here.
+"""The errors of the broker. Each has a stable code and one public sentence. HTTP is not known here.
 
 ::
 
     LeaseholdError
-    ├── Rejected                 the caller's to mend; nothing was changed
+    ├── Rejected                 the caller has to change the request; nothing was changed
     │   ├── Malformed            the request cannot be read; lists every fault
     │   │   └── TooLarge
     │   ├── Unauthenticated
@@ -15,16 +15,18 @@
     │   │   └── RoleOutdated     the role must be written again; lists what is wrong with it to those who may
     │   ├── PreconditionFailed
     │   └── TooMany
-    ├── Upstream                 Azure's doing
+    ├── Upstream                 Azure failed or refused
     │   ├── Throttled            asked to come back later; nothing happened
     │   ├── NotReplicated        a fresh object is not known everywhere yet; nothing happened
     │   ├── ConcurrentChange     two changes of one object met; nothing happened
-    │   ├── Refused              a definite no
+    │   ├── IdentityRefused      Azure takes no token of the broker's identity; nothing happened
+    │   ├── Refused              Azure refuses for good
     │   │   ├── Absent           there is no such object
     │   │   │   └── DefinitionGone  a role assigns a definition that was deleted
     │   │   ├── OutOfReach       whether it is there cannot be told: the broker may not see what would hold it
     │   │   ├── AlreadyExists
     │   │   ├── Full             the object holds as much as it may
+    │   │   ├── AmbiguousRefusal Azure uses the same answer for an object that is too fresh
     │   │   └── Locked           a resource lock forbids it
     │   └── Uncertain            it may or may not have happened
     │       ├── Unavailable      5xx
@@ -32,7 +34,7 @@
     ├── LostRace                 another worker moved the record first; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
     ├── Pending                  another request is doing the same; nothing was changed
-    └── Misconfigured            the operator's to mend
+    └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 """
 
@@ -44,13 +46,13 @@ from typing import ClassVar
 
 _SERVER_ERROR = 500
 _LOCKED_SCOPES = re.compile(r"scope\(s\) are locked: '([^']+)")
-"""In Resource Manager's sentence, of which nothing but this is read, and only to be told:
+"""The locked scope in Resource Manager's sentence. It is only shown to the operator; nothing is decided by it:
 https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/error-resource-lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a document: where (``azure_roles[0].scope``) and what."""
+    """One fault of a document: its path (``azure_roles[0].scope``) and what is wrong there."""
 
     path: str
     message: str
@@ -58,7 +60,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One thing about a document that is taken and that whoever wrote it should know; ``code`` is stable."""
+    """A warning about a document that is accepted. ``code`` is stable."""
 
     path: str
     code: str
@@ -68,8 +70,8 @@ class Caution:
 class LeaseholdError(Exception):
     """Root of the tree.
 
-    ``code`` is stable, ``sentence`` is what a caller may read. ``detail`` adds what this caller may know of this case,
-    ``audit_reason`` what the audit trail says of it; the exception's own text and its cause are for the log.
+    ``code`` is stable. ``sentence`` is public. ``detail`` says what this caller may know about this case. ``audit_reason`` is
+    what the audit trail records. The exception's own text and its cause are for the log.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -83,13 +85,13 @@ class LeaseholdError(Exception):
 
 
 class Rejected(LeaseholdError):
-    """The request is refused and nothing was changed. ``faults`` are a document's, as far as the caller may know them."""
+    """The request is refused and nothing was changed. ``faults`` are those faults of the document that the caller may know."""
 
     faults: tuple[Fault, ...] = ()
 
 
 class Malformed(Rejected):
-    """The request cannot be read. ``faults`` holds every one of them."""
+    """The request cannot be read. ``faults`` holds every fault of it."""
 
     code = "malformed"
     sentence = "The request is not understood."
@@ -108,14 +110,14 @@ class TooLarge(Malformed):
 
 
 class Unauthenticated(Rejected):
-    """There is no token, or it is not good."""
+    """There is no token, or it is not valid for this broker."""
 
     code = "unauthenticated"
     sentence = "A valid Entra ID access token for this broker is required."
 
 
 class Forbidden(Rejected):
-    """The caller is known and may not. The words never tell whether the thing exists."""
+    """The caller is known and has no right to this. The sentence never tells whether the object exists."""
 
     code = "forbidden"
     sentence = "There is no such role, or you may not use it."
@@ -129,28 +131,28 @@ class LeasedCaller(Forbidden):
 
 
 class NotFound(Rejected):
-    """There is no such thing, or it is not for this caller to see."""
+    """There is no such object, or this caller may not see it."""
 
     code = "not_found"
     sentence = "There is no such resource, or you may not see it."
 
 
 class Gone(Rejected):
-    """It was there, and was handed out or taken back."""
+    """The object existed, and was handed out or revoked."""
 
     code = "gone"
     sentence = "This is no longer available."
 
 
 class Conflict(Rejected):
-    """The state of things does not allow it."""
+    """The present state of the object does not allow the request."""
 
     code = "conflict"
     sentence = "The current state does not allow this."
 
 
 class RoleOutdated(Conflict):
-    """The stored role breaks a rule that has come, or has changed, since it was written."""
+    """The stored role breaks a rule that was added or changed after the role was written."""
 
     code = "role_outdated"
     sentence = "The role must be written again by an administrator before leases are issued from it."
@@ -168,7 +170,7 @@ class PreconditionFailed(Rejected):
 
 
 class TooMany(Rejected):
-    """A cap is reached."""
+    """A limit is reached. ``retry_after`` is in seconds."""
 
     code = "too_many"
     sentence = "A limit is reached; try again later."
@@ -179,12 +181,12 @@ class TooMany(Rejected):
 
 
 class Upstream(LeaseholdError):
-    """Azure's doing. ``azure_code`` is the service's own error code, ``cause`` its text (for the log and the operator)."""
+    """Azure failed or refused. ``azure_code`` is the service's own error code. ``cause`` is its text, for the log."""
 
     code = "azure_error"
     sentence = "Azure did not do what was asked."
     where = ""
-    """The scope of which Azure has said it, where an operator has to know."""
+    """The scope that Azure's answer was about, if an operator has to know it."""
 
     def __init__(self, cause: str = "", *, status: int | None = None, azure_code: str = "") -> None:
         super().__init__()
@@ -195,18 +197,18 @@ class Upstream(LeaseholdError):
         self.cause = cause
 
     def brief(self) -> str:
-        """What a lease's ``last_error`` and the audit trail say: the service's code, never a whole answer."""
+        """Returns the text for a lease's ``last_error`` and the audit trail: the service's code, never a whole answer."""
         brief = f"{self.code}: {self.azure_code}" if self.azure_code else self.code
         place = self.place()
         return f"{brief} at {place}" if place else brief
 
     def place(self) -> str:
-        """Returns the scope that an operator has to look at; empty if there is none, or none is known."""
+        """Returns the scope that an operator has to look at. Empty if no scope is known."""
         return self.where
 
 
 class Throttled(Upstream):
-    """Too many requests; nothing happened. ``retry_after`` in seconds, when Azure said one."""
+    """Too many requests; nothing happened. ``retry_after`` is in seconds, if Azure named a time."""
 
     code = "azure_throttled"
     sentence = "Azure is limiting requests; try again later."
@@ -218,34 +220,34 @@ class Throttled(Upstream):
         self.retry_after = retry_after
 
     def brief(self) -> str:
-        """As of ``Unavailable`` where the service has failed (503): a lease then waits for the service, not for a limit."""
+        """The text of ``Unavailable`` if the service itself failed (503). A lease then waits for the service."""
         failed = self.status is not None and self.status >= _SERVER_ERROR
         return Unavailable(status=self.status, azure_code=self.azure_code).brief() if failed else super().brief()
 
 
 class NotReplicated(Upstream):
-    """An object made a moment ago is not known everywhere in Azure yet; nothing happened."""
+    """Some replica of Azure does not know yet an object that was made a moment ago; nothing happened."""
 
     code = "azure_not_ready"
     sentence = "Azure has not taken notice of a fresh object in time; try again."
 
 
 class ConcurrentChange(Upstream):
-    """Two changes of one directory object met (``Directory_ConcurrencyViolation``); nothing happened."""
+    """Another change of the same directory object was under way (``Directory_ConcurrencyViolation``); nothing happened."""
 
     code = "azure_busy"
     sentence = "Azure is busy changing the same object; try again."
 
 
 class IdentityRefused(Upstream):
-    """Azure takes no token of the broker's own identity (401), a fresh one neither; nothing happened."""
+    """Azure refuses the tokens of the broker's own identity (401), a fresh one included; nothing happened."""
 
     code = "azure_identity_refused"
     sentence = "Azure does not take the broker's own identity at present; its operator sees it in the status."
 
 
 class Refused(Upstream):
-    """A definite no: a missing permission, a broken rule, a full quota."""
+    """Azure refuses for good: a permission is missing, a rule is broken, a quota is full."""
 
     code = "azure_refused"
     sentence = "Azure refused a step of this operation."
@@ -259,7 +261,7 @@ class Absent(Refused):
 
 
 class DefinitionGone(Absent):
-    """A role definition was deleted. One that was made anew under its name is another: nobody has looked at what it allows."""
+    """A role definition was deleted. A new one of the same name is another one: nobody has checked what it allows."""
 
     sentence = (
         "A role definition that this role assigns is gone from Azure. An administrator has to write the role again (PUT)."
@@ -267,7 +269,7 @@ class DefinitionGone(Absent):
 
 
 class OutOfReach(Refused):
-    """Azure does not show the subscription or management group that would hold the object. No proof that it is gone."""
+    """Azure does not show the subscription or management group of the object. That does not prove that the object is gone."""
 
 
 class AlreadyExists(Refused):
@@ -281,7 +283,7 @@ class Full(Refused):
 
 
 class AmbiguousRefusal(Refused):
-    """A no in words that Azure uses as well for a fresh object that it does not know yet. Nothing but time tells which."""
+    """Azure answers so for a refusal, and for a fresh object that a replica does not know yet. Only time tells which it is."""
 
     code = "azure_not_ready"
     sentence = NotReplicated.sentence
@@ -294,13 +296,13 @@ class Locked(Refused):
     sentence = "A resource lock forbids this change."
 
     def place(self) -> str:
-        """The scope that has the lock, where Azure has named it: whoever reads it knows which lock to lift."""
+        """Returns the scope that carries the lock, if Azure has named it. The operator has to remove the lock there."""
         locked = _LOCKED_SCOPES.search(self.cause)
         return locked[1] if locked else super().place()
 
 
 class Uncertain(Upstream):
-    """It may have happened or not. Undo must look."""
+    """The operation may have happened or not. The undo must look."""
 
     code = "azure_unavailable"
     sentence = "Azure did not answer properly."
@@ -311,45 +313,45 @@ class Unavailable(Uncertain):
 
 
 class Unreachable(Uncertain):
-    """No answer: timeout, or the connection broke."""
+    """The service did not answer: a timeout, or the connection broke."""
 
     code = "azure_unreachable"
     sentence = "Azure did not answer in time."
 
 
 class LostRace(LeaseholdError):
-    """Another worker moved this record first. Whoever loses undoes its own work or stops."""
+    """Another worker changed this row first. The worker that loses undoes its own work, or stops. Never leaves the broker."""
 
     code = "lost_race"
     sentence = "The record was changed by someone else at the same time."
 
 
 class Interrupted(LeaseholdError):
-    """The worker was too slow, or the lease was revoked while it was being made; what was made is undone."""
+    """The worker was too slow, or the lease was revoked while it was made. What was made is undone."""
 
     code = "interrupted"
     sentence = "The lease was ended while it was being made; nothing is left of it. Try again."
 
 
 class Pending(LeaseholdError):
-    """Another request with the same key is at work on the lease, and took longer than this one may wait."""
+    """Another request with the same key is making the lease, and takes longer than this request may wait."""
 
     code = "lease_pending"
     sentence = "Another request with this key is still at work on the lease; repeat this one."
 
 
 class Misconfigured(LeaseholdError):
-    """The deployment is not set up as the broker needs. The text is for the operator's log."""
+    """The deployment lacks something that the broker needs. The text is for the operator's log."""
 
     code = "misconfigured"
     sentence = "The broker is not configured properly; its operator has been told in the log."
 
     def brief(self) -> str:
-        """As of ``Upstream``."""
+        """Returns the code, as ``Upstream.brief`` does."""
         return self.code
 
 
 class Unreadable(Misconfigured):
-    """A stored row is damaged, or a later version of the broker has written it. It stays as it is."""
+    """A stored row is damaged, or a later version of the broker wrote it. The row stays as it is."""
 
     sentence = "Something that is stored cannot be read by this version of the broker; its operator has been told in the log."

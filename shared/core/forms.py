@@ -23,8 +23,9 @@ FIRST = 1
 
 @dataclass(frozen=True, slots=True)
 class StoredType:
-    """One kind of row. This version reads its forms up to ``newest``. It writes ``written``, and a later form only if the row
-    needs it.
+    """One kind of row. This version reads its forms up to ``newest``, and writes ``written``.
+
+    It writes a later form only if the row needs it.
     """
 
     name: str
@@ -33,11 +34,11 @@ class StoredType:
 
     @property
     def stamp(self) -> dict[str, int]:
-        """The property that each row of this kind is written with, unless it needs a later form."""
+        """Returns the property ``Form`` of a row that needs no later form than ``written``."""
         return self.stamp_of(self.written)
 
     def stamp_of(self, form: int) -> dict[str, int]:
-        """The property that a row is written with which needs that form."""
+        """Returns the property ``Form`` of a row that needs the given form."""
         return {PROPERTY: form}
 
     def knows(self, row: Mapping[str, Any]) -> bool:
@@ -46,7 +47,7 @@ class StoredType:
 
     @contextmanager
     def reading(self, row: Mapping[str, Any]) -> Iterator[None]:
-        """Around whatever reads the row. Raises ``Unreadable`` when the form is not known, or reading fails."""
+        """Encloses the code that reads a row. Raises ``Unreadable`` if the form is not known, or if that code fails."""
         key = row.get("RowKey", "")
         if not self.knows(row):
             raise Unreadable(f"{self.name} {key} is of form {row[PROPERTY]!r}; this version reads up to {self.newest}")
@@ -57,22 +58,22 @@ class StoredType:
 
 
 def form_of(row: Mapping[str, Any]) -> int:
-    """The form of a row; 0, which nobody reads, when the property is no number."""
+    """Returns the form of a row. Returns 0, which no version reads, if the property is no number."""
     form = row.get(PROPERTY, FIRST)
     return form if isinstance(form, int) else 0
 
 
 LEASE = StoredType("lease", newest=3, written=2)
-"""The second form says that the index rows of the lease lie where they sort by age. Those of the first lie elsewhere.
+"""A lease in the second form has index rows that sort by age. A lease in the first form has its index rows under other keys.
 
-The third holds what no earlier version knows: a lease that is pooled or prepared, that has no holder, that was claimed from a
-pool and sorts by its claim, that ends for a cause of these, or that has several parts. Others are written in the second.
+The third form is for leases that no earlier version knows: pooled, prepared, without a holder, claimed from a pool, ending for
+a cause that only these have, or with several parts. All other leases are written in the second form.
 """
 LEASE_INDEX = StoredType("index row")
 DUE = StoredType("due row")
 IDEMPOTENCY_KEY = StoredType("idempotency key", newest=2)
-"""The second form points to a lease in another partition, which may not have the key's digest. A reader of the first would take
-any lease that it finds there for the key's own.
+"""A key in the second form points to a lease in another partition, which may carry another key's digest. A version that knows
+only the first form would take any lease that it finds there for the key's own.
 """
 LEASED_PRINCIPAL = StoredType("leased principal")
 STUCK_HINT = StoredType("hint of a stuck lease")

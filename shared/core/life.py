@@ -1,6 +1,7 @@
-"""The life of a lease as one table: which event may happen in which state, what state follows, and what is due next.
+"""The life of a lease as one table: which event may happen in which state, which state follows, and what is due next.
 
-``shared.core.lease`` has a method for each event and asks this table. docs/life.md shows the table. Nothing here does anything.
+``shared.core.lease`` has a method for each event, and asks this table. docs/life.md shows the table. This module only says what
+is possible; it changes nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ class State(StrEnum):
     """Where a lease is in its life."""
 
     PLANNED = "planned"
-    """It is being made, or waits for the worker that makes it."""
+    """A worker makes the lease, or the lease waits for one."""
     POOLED = "pooled"
-    """It is made but for the credential, and nobody holds it: it waits in a pool for a caller to claim it."""
+    """Everything but the credential is made. The lease has no holder: it waits in a pool until a caller claims it."""
     PREPARED = "prepared"
-    """It is made but for the credential, and its holder has not collected it yet."""
+    """Everything but the credential is made. The holder has not collected the lease yet."""
     ACTIVE = "active"
     ENDING = "ending"
     STUCK = "stuck"
@@ -26,47 +27,47 @@ class State(StrEnum):
 
     @property
     def is_live(self) -> bool:
-        """Whether anything of it may still exist in Azure."""
+        """Whether anything of the lease may still exist in Azure."""
         return self is not State.ENDED
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has begun to end it."""
+        """Whether nobody has begun to end the lease."""
         return self in OPEN
 
     @property
     def is_somebodys(self) -> bool:
-        """Whether it is live for callers: for listings of live leases, and for whoever counts what a role has out."""
+        """Whether callers count the lease as live: in their listings, and against a role's ``max_leases``."""
         return self.is_live and self is not State.POOLED
 
 
 OPEN = (State.PLANNED, State.POOLED, State.PREPARED, State.ACTIVE)
-"""Before anybody has begun to end a lease. Whatever revokes a role ends all of them."""
+"""The states before anybody has begun to end a lease. Revoking a role ends the leases in all of them."""
 STANDING = (State.POOLED, State.PREPARED, State.ACTIVE)
-"""What was made for the lease must be there: if it is gone, somebody else has deleted it."""
+"""The states in which the lease's objects must exist in Azure. If they are gone, somebody else has deleted them."""
 WITH_HOLDER = (State.PREPARED, State.ACTIVE)
-"""In these states a lease has a holder. A pooled one has none, and neither has one that was never claimed."""
+"""The states in which a lease always has a holder. In PLANNED and after the end it may have one."""
 
 
 class Event(StrEnum):
-    """What happens to a lease, in the words that an error says it with."""
+    """What can happen to a lease. The values are the words of an error."""
 
     LOCK = "lock"
-    """A worker is at work on it, and gives a sign of life."""
+    """The worker that has the lease lock extends it."""
     QUEUE = "queue"
-    """It waits for a worker that takes its message."""
+    """A message was sent, and the lease waits for the worker that receives it."""
     TAKE_UP = "take up"
-    """A worker has taken its message, and makes it."""
+    """A worker has received the message, and makes the lease."""
     POOL = "pool"
     CLAIM = "claim"
     PREPARE = "prepare"
     COLLECT = "collect"
-    """A worker makes the credential of a prepared lease, whose holder waits."""
+    """A worker makes the credential of a prepared lease while its holder waits."""
     ACTIVATE = "activate"
     RENEW = "renew"
     ROTATE = "rotate"
     PROVE = "prove"
-    """A worker tries out a fresh credential beside the former one."""
+    """A worker tries out a fresh credential, while the former one still works."""
     END_ROTATION = "end rotation"
     GIVE_UP_ROTATION = "give up rotation"
     END = "end"
@@ -79,7 +80,7 @@ class Event(StrEnum):
 
 
 class Due(StrEnum):
-    """The instant at which somebody must look at the lease next."""
+    """What ``due_at`` of the lease is set to: the instant at which the sweep looks at the lease next."""
 
     LOCK = "the end of the lease lock"
     MESSAGE = "the end of its message's life"
@@ -94,14 +95,14 @@ class Due(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows an event: the state of the lease, and what is due next."""
+    """The result of an event: the state that follows, and what is due next."""
 
     state: State
     due: Due
 
 
 class IllegalMove(Exception):
-    """The event cannot happen to a lease in that state. Callers look at the state first; this is a defect."""
+    """The event cannot happen in that state. Callers check the state first, so this error is a defect of the broker."""
 
     def __init__(self, state: State, event: Event, name: str = "") -> None:
         super().__init__(f"{event}: impossible for a lease that is {state}{f' ({name})' if name else ''}")
@@ -141,11 +142,11 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
 TABLE: Mapping[tuple[State, Event], Step] = {
     (before, event): Step(after, due) for event, (due, states) in _EVENTS.items() for before, after in states.items()
 }
-"""Every step that there is. A cell that is missing is impossible."""
+"""Every step that is possible. A pair of state and event that is missing is impossible."""
 
 
 def step(state: State, event: Event, name: str = "") -> Step:
-    """What follows the event in that state. Raises ``IllegalMove``, which says ``name`` as well."""
+    """Returns what follows the event in that state. If that is impossible, raises ``IllegalMove`` with ``name`` in its text."""
     found = TABLE.get((state, event))
     if found is None:
         raise IllegalMove(state, event, name)
@@ -153,5 +154,5 @@ def step(state: State, event: Event, name: str = "") -> Step:
 
 
 def steps_of(event: Event) -> Iterator[tuple[State, Step]]:
-    """The states in which the event can happen, and what follows in each, in the order of a life."""
+    """Yields each state in which the event can happen, with what follows, in the order of ``State``."""
     return ((state, TABLE[state, event]) for state in State if (state, event) in TABLE)

@@ -17,8 +17,8 @@ from local.cloud.control import first_party, provision
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.wire import Call
 from local.cloud.entra.service import Entra
+from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.tenant.directory import Application, Password
-from local.cloud.world import World, new_world
 from local.stack import Stack
 from shared.cloud.entra.probe import TokenProbe
 from shared.core.names import ObjectId
@@ -71,7 +71,7 @@ class Proof:
     refused: int
 
 
-async def _proven(world: World, clock: FakeClock) -> Proof:
+async def _proven(world: LocalAzure, clock: FakeClock) -> Proof:
     application, secret = _fresh(world)
     entra = _Entra(world, clock)
     async with httpx.AsyncClient(transport=httpx.MockTransport(entra)) as client:
@@ -90,7 +90,7 @@ async def _proven(world: World, clock: FakeClock) -> Proof:
     return Proof(ready, seconds, tries, refused)
 
 
-def _fresh(world: World) -> tuple[Application, Password]:
+def _fresh(world: LocalAzure) -> tuple[Application, Password]:
     """What a mint has just made."""
     application, principal = provision.application(world, "lease")
     secret = provision.secret(world, application, "lease")
@@ -102,7 +102,7 @@ def _fresh(world: World) -> tuple[Application, Password]:
 class _Entra:
     """The token endpoint, each call of which takes virtual time."""
 
-    def __init__(self, world: World, clock: FakeClock) -> None:
+    def __init__(self, world: LocalAzure, clock: FakeClock) -> None:
         self._world, self._clock, self._service = world, clock, Entra()
         self.calls = 0
 

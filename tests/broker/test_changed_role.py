@@ -17,7 +17,7 @@ from shared.core.names import ObjectId, Scope
 from shared.core.role import Target, UnknownTarget
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.broker.scenes import stored, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import (
     DEFINITION,
     GROUPS,
@@ -167,7 +167,7 @@ async def test_a_role_that_changes_while_a_repeat_waits_is_met_as_it_is_then() -
     scene = await leased()
     scene.leases.rows[stored(scene).id] = stored(scene).rotating(scene.clock.now().replace(year=2027))
 
-    def moved(call: Call) -> None:
+    def moved(call: MadeCall) -> None:
         look = len(scene.calls.named("leases.find_key")) - before if call.name == "leases.find_key" else 0
         if look == 2:
             scene.roles.keep(role(CHANGED["group"]))

@@ -20,7 +20,7 @@ from shared.issuers.service_principal.survey import ServicePrincipalSurvey
 from shared.kinds.part import Places
 from tests.broker.drifting import HOUR, LONG_AGO, TARGETS, deleted_by_hand, orphaned, reconciled, results, scene
 from tests.broker.scenes import issued, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import ALICE, EXISTING, WEB, World, principal_target, role, secret_target, world
 
 
@@ -132,7 +132,7 @@ async def test_a_run_compares_for_a_minute(seconds: float, found: int) -> None:
     await orphaned(made)
     made.clock.jump(2 * HOUR)
 
-    def slow(call: Call) -> None:
+    def slow(call: MadeCall) -> None:
         if call.name == "leases.list":
             made.clock.jump(seconds)
 

@@ -15,7 +15,7 @@ from shared.core.lease import Cause, State
 from shared.core.message import WAITS, Batch, write_message
 from shared.core.names import LeaseId
 from tests.broker.scenes import issued, stored, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import WEB, World, role, world
 
 MANY = FEW + TOGETHER
@@ -292,7 +292,7 @@ async def test_poison_loses_to_whoever_moves_the_lease_meanwhile(scene: World) -
         done.append(True)
         await swept(scene)
 
-    def before_the_swap(call: Call) -> None:
+    def before_the_swap(call: MadeCall) -> None:
         if call.name == "audit.record" and not done:
             scene.calls.meanwhile(call.ordinal + 1, ended_by_another)
 

@@ -11,7 +11,7 @@ from shared.core.lease import ATTEMPTS_UNTIL_STUCK, Cause, Lease, State
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.resilience.outages import Service
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, SCOPES, WATCHER, World, principal_target, request, role, world
 
 
@@ -159,7 +159,7 @@ async def test_a_stuck_lease_is_not_let_go_while_the_service_comes_back(scene: W
     outages = scene.ports.outages
     outages.note(Service.RESOURCE_MANAGER, answered=False)
 
-    def answers(call: Call) -> None:
+    def answers(call: MadeCall) -> None:
         if call.service == "authorization":
             outages.note(Service.RESOURCE_MANAGER, answered=True)
 
@@ -173,7 +173,7 @@ async def test_a_lease_at_which_a_service_fails_is_let_go(scene: World) -> None:
     await swept(scene, after=1400)
     outages = scene.ports.outages
 
-    def fails(call: Call) -> None:
+    def fails(call: MadeCall) -> None:
         if call.service == "authorization":
             outages.note(Service.RESOURCE_MANAGER, answered=False)
 

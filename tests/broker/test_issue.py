@@ -37,7 +37,7 @@ from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.kind import Order
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import require_nothing_left, require_owned, sweep_once
-from tests.fakes.calls import Call, Died
+from tests.fakes.calls import Died, MadeCall
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WEB, World, principal_target, request, role, secret_target, world
 from tests.support.kinds import as_client_secret
@@ -101,7 +101,7 @@ async def test_the_lease_stands_with_its_whole_footprint_before_anything_is_made
     """At each call to Azure the row names what that call is about to make."""
     planned: list[Footprint] = []
 
-    def look(call: Call) -> None:
+    def look(call: MadeCall) -> None:
         if call.service in AZURE:
             lease = stored(scene)
             assert State.PLANNED is lease.state
@@ -265,7 +265,7 @@ async def test_whoever_has_moved_the_lease_is_relieved_of_it_and_told_what_was_l
         lease, now = stored(scene), scene.clock.now()
         await scene.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
 
-    def look(call: Call) -> None:
+    def look(call: MadeCall) -> None:
         if call.name == "authorization.unassign":
             footprint = stored(scene).footprint
             known.append(isinstance(footprint, ServicePrincipalFootprint) and footprint.principal_id is not None)
@@ -285,7 +285,7 @@ def test_a_worker_that_goes_on_after_a_revocation_and_dies_is_cleaned_up_after()
     async def revoke_it() -> None:
         await revoke(scene.ports, request(), stored(scene).id)
 
-    def die(call: Call) -> None:
+    def die(call: MadeCall) -> None:
         if call.name == "directory.create_principal":
             raise Died
 
@@ -336,7 +336,7 @@ async def test_a_role_that_is_deleted_meanwhile_gives_no_credential(
 async def test_a_defect_leaves_the_lease_to_the_sweep(scene: World) -> None:
     """Whatever is raised: the row stands, and what was made is undone once the hold has lapsed."""
 
-    def fail(call: Call) -> None:
+    def fail(call: MadeCall) -> None:
         if call.name == "directory.add_member":
             raise ZeroDivisionError
 

@@ -10,7 +10,7 @@ from shared.broker.ending.undo import claim
 from shared.core.errors import Interrupted, LostRace, Throttled, Unavailable, Unreachable
 from shared.core.lease import Cause, State
 from tests.broker.scenes import issued, stored, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import World, principal_target, role, world
 from tests.support.kinds import as_principal
 
@@ -104,7 +104,7 @@ async def test_a_throttled_worker_that_wakes_after_its_lease_has_ended_undoes_wh
         await swept(scene, after=400)
         assert State.ENDED is stored(scene).state
 
-    def at_the_assignment(call: Call) -> None:
+    def at_the_assignment(call: MadeCall) -> None:
         if call.name == "directory.add_secret":
             scene.calls.watch = None
             scene.calls.meanwhile(len(scene.calls.made) + 1, freeze)

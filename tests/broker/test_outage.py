@@ -17,7 +17,7 @@ from shared.core.message import WAITS, Batch
 from shared.core.names import LeaseId
 from shared.resilience.outages import Outages, Service
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import World, request, role, secret_target, world
 
 
@@ -337,7 +337,7 @@ async def test_a_service_that_comes_back_while_a_revocation_is_put_off_is_told_o
     outages.recovered = lambda: result.append(swaps)
     outages.note(Service.GRAPH, answered=False)
 
-    def comes_back(call: Call) -> None:
+    def comes_back(call: MadeCall) -> None:
         nonlocal swaps
         swaps += call.name == "leases.swap"
         if swaps == 2:

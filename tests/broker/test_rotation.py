@@ -16,7 +16,7 @@ from shared.core.lease import State
 from shared.core.names import ObjectId
 from shared.core.role import Target
 from shared.core.secret import Secret
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.cloud import FakeProbe
 from tests.fakes.world import WEB, World, principal_target, request, role, secret_target, world
 from tests.support.kinds import as_client_secret
@@ -67,7 +67,7 @@ async def test_both_secrets_live_until_the_new_one_is_proven(scene: World) -> No
     scene.clock.jump(200)
     seen: list[int] = []
 
-    def watch(call: Call) -> None:
+    def watch(call: MadeCall) -> None:
         if call.name == "probe.signs_in":
             seen.append(len(secrets_that_work(scene)))
 
@@ -157,7 +157,7 @@ async def test_after_the_proof_there_is_a_whole_turn_for_what_is_left(scene: Wor
     proof_takes(scene, 19)
     left: list[float] = []
 
-    def watch(call: Call) -> None:
+    def watch(call: MadeCall) -> None:
         (lease,) = scene.leases.rows.values()
         if call.name.endswith("remove_secret") and lease.rotating_until is not None:
             left.append((lease.rotating_until - scene.clock.now()).total_seconds())

@@ -13,7 +13,7 @@ from shared.core.lease import Cause, State
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.crash.walk import FaultAt, strike
-from tests.fakes.calls import Call, Died
+from tests.fakes.calls import Died, MadeCall
 from tests.fakes.world import World, request, role, world
 
 
@@ -103,7 +103,7 @@ async def test_one_bad_record_does_not_keep_the_others(scene: World, caplog: pyt
     for _ in range(3):
         await issued(scene)
 
-    def fail(call: Call) -> None:
+    def fail(call: MadeCall) -> None:
         if call.name == "leases.get" and call.about == (bad.lease.id,):
             raise ValueError("a footprint of type 'x' is from a later version of the broker")
 
@@ -196,7 +196,7 @@ async def test_what_was_found_is_stored_before_anything_is_deleted(scene: World)
     await scene.leases.swap(given.lease.knowing(bare), former=given.lease)
     known: list[bool] = []
 
-    def look(call: Call) -> None:
+    def look(call: MadeCall) -> None:
         if call.name in {"authorization.unassign", "directory.delete_principal", "directory.delete_application"}:
             known.append(stored(scene).footprint == footprint)
 

@@ -13,7 +13,7 @@ from shared.core.lease import State
 from shared.resilience.priority import current
 from shared.resilience.rate_limit import Limit, RateLimiter
 from tests.broker.scenes import AZURE, issued, stored, swept
-from tests.fakes.calls import Call
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, world
 from tests.support.kinds import read_role, write_role
 
@@ -80,7 +80,7 @@ async def test_issues_are_urgent_and_sweeps_are_not(scene: World) -> None:
     """Nor is cleaning up after an issue that failed; a revocation has somebody who waits for it."""
     seen: list[tuple[str, bool]] = []
 
-    def watch(call: Call) -> None:
+    def watch(call: MadeCall) -> None:
         if call.service in AZURE:
             seen.append((call.name, current().background))
 

@@ -36,7 +36,7 @@ def test_sixteen_kib_are_looked_into_and_no_octet_more() -> None:
     """Whatever makes the token so long."""
     assert {} == unverified_token.read("e30.e30." + "A" * (16 * 1024 - 8)).claims
     assert {"a": 1} == unverified_token.read("eyJhIjoxfQ.e30." + "A" * (16 * 1024 - 18)).header
-    with pytest.raises(unverified_token.Unreadable):
+    with pytest.raises(unverified_token.UnreadableToken):
         unverified_token.read("eyJhIjoxfQ.e30." + "A" * (16 * 1024 - 14))
 
 

@@ -11,7 +11,7 @@ from shared.core.lease import State
 from tests.crash.promised import frozen_then_swept, require_promised
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned
-from tests.fakes.calls import Call, Died
+from tests.fakes.calls import Died, MadeCall
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role
 from tests.model.judge import Answer, answer_of, start_of
 from tests.support.kinds import read_role, write_role
@@ -131,10 +131,10 @@ def with_lost_assignment() -> World:
     return made
 
 
-def dying_after(world: World, ordinal: int) -> Callable[[Call], None]:
+def dying_after(world: World, ordinal: int) -> Callable[[MadeCall], None]:
     """The worker dies when it next moves its lease after its call of that number was answered."""
 
-    def watch(call: Call) -> None:
+    def watch(call: MadeCall) -> None:
         if call.name == "leases.swap" and any(each.ordinal == ordinal and each.over for each in world.calls.made):
             raise Died
 

@@ -16,7 +16,7 @@ class Died(BaseException):
 
 
 @dataclass(slots=True)
-class Call:
+class MadeCall:
     """One call to the outside. ``began`` and ``over`` are on the monotonic clock."""
 
     ordinal: int
@@ -55,11 +55,11 @@ class _Trouble:
 class Gate(Protocol):
     """Where each call waits until it is let through."""
 
-    async def arrive(self, call: Call) -> None:
+    async def arrive(self, call: MadeCall) -> None:
         """Returns when the call may take effect. May raise ``Died``."""
         ...
 
-    def leave(self, call: Call, result: object) -> None:
+    def leave(self, call: MadeCall, result: object) -> None:
         """It has taken effect, or failed. May raise ``Died``: the answer reaches nobody."""
         ...
 
@@ -73,8 +73,8 @@ class Calls:
 
     clock: FakeClock
     latency: float = 0.0
-    made: list[Call] = field(default_factory=list)
-    watch: Callable[[Call], None] | None = None
+    made: list[MadeCall] = field(default_factory=list)
+    watch: Callable[[MadeCall], None] | None = None
     """Is shown every call before it takes effect."""
     arriving: Callable[[], None] | None = None
     """Is told before every call takes effect."""
@@ -113,7 +113,7 @@ class Calls:
         """Whether the worker has died."""
         return self._dead
 
-    def named(self, name: str) -> list[Call]:
+    def named(self, name: str) -> list[MadeCall]:
         """The calls of that name, or of a whole service."""
         return [call for call in self.made if name in {call.name, call.service}]
 
@@ -124,7 +124,7 @@ class Calls:
     async def through[T](self, name: str, effect: Callable[[], T], *about: object) -> T:
         """Makes the call."""
         self._require_life()
-        call = Call(len(self.made) + 1, name, about, self.clock.monotonic(), worker=WORKER.get())
+        call = MadeCall(len(self.made) + 1, name, about, self.clock.monotonic(), worker=WORKER.get())
         self.made.append(call)
         if work := self._meanwhile.pop(call.ordinal, None):
             await work()
@@ -151,7 +151,7 @@ class Calls:
         call.failed, call.over = False, self.clock.monotonic()
         return result
 
-    async def _way_there(self, call: Call) -> None:
+    async def _way_there(self, call: MadeCall) -> None:
         if self.gate is not None:
             await self.gate.arrive(call)
         else:
@@ -163,7 +163,7 @@ class Calls:
         else:
             await asyncio.sleep(0)
 
-    def _strike(self, call: Call, trouble: _Trouble | None, *, after: bool) -> None:
+    def _strike(self, call: MadeCall, trouble: _Trouble | None, *, after: bool) -> None:
         # An error that is raised again and again would carry the frames, and so the worlds, of all its former ways.
         call.over = self.clock.monotonic()
         if trouble is not None and trouble.after is after:

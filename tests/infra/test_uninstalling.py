@@ -13,9 +13,9 @@ import pytest
 
 from local.cloud.control import provision
 from local.cloud.control.sample import BROKER, furnish
+from local.cloud.local_azure import LocalAzure
 from local.cloud.local_cloud import LocalCloud, Settings, running
 from local.cloud.tenant.resources import Resource
-from local.cloud.world import World
 from local.snapshots import INFRA
 from tests.infra.conftest import place_azure_cli
 
@@ -30,7 +30,7 @@ def _blocks(heading: str) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
-def _deployed(world: World) -> None:
+def _deployed(world: LocalAzure) -> None:
     """A deployment, with rights in another subscription, and on management groups above that and above none."""
     furnish(world)
     for scope in (OTHER, f"{OTHER}/resourceGroups/web"):

@@ -14,7 +14,7 @@ import pytest
 from local.cloud.control import first_party
 from local.cloud.control.deployment import graph_permissions
 from local.cloud.control.sample import furnish
-from local.cloud.world import World, new_world
+from local.cloud.local_azure import LocalAzure, new_world
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def groups(cloud: Cloud) -> None:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> LocalAzure:
     """A world furnished with the sample, for handlers called directly."""
     made = new_world()
     first_party.settle(made)

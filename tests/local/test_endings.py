@@ -11,7 +11,7 @@ import pytest
 from local.cloud.conditions.consistency import Consistency
 from local.cloud.engine.clock import Clock
 from local.cloud.graph.service import Graph
-from local.cloud.world import World, new_world
+from local.cloud.local_azure import LocalAzure, new_world
 from tests.local.arm.calls import GROUP, STORE, Azure, assignment, outcome
 from tests.local.entra.calls import App, aadsts, add_certificate, asserting, certified, grant, key_pair, post, register
 from tests.local.graph.calls import Client, Tenant, error, ids
@@ -38,7 +38,7 @@ class Registration:
         self.tenant.graph.limits.configure({"busy_seconds": None})
 
     @property
-    def world(self) -> World:
+    def world(self) -> LocalAzure:
         """Whose Entra is asked."""
         return self.tenant.world
 

@@ -24,9 +24,9 @@ from local.cloud.engine.service import Service
 from local.cloud.engine.wire import Call, Reply
 from local.cloud.entra import claims
 from local.cloud.entra.resources import resolve
+from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.services import AZURE
 from local.cloud.tenant.directory import Application, Group, Identity
-from local.cloud.world import World, new_world
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import START
 
@@ -47,8 +47,8 @@ class Azure:
     """One local Azure in its first state, on the clock of ``calls`` as it truly runs. Every call to it is one of ``calls``."""
 
     calls: Calls
-    world: World = field(default_factory=new_world)
-    services: dict[str, Service[World]] = field(init=False)
+    world: LocalAzure = field(default_factory=new_world)
+    services: dict[str, Service[LocalAzure]] = field(init=False)
     groups: bool = True
     """Whether the broker may do what roles with groups need."""
     death: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,7 +106,7 @@ class Azure:
             self.death.set()
             raise
 
-    def _answer(self, service: Service[World], call: Call) -> Reply:
+    def _answer(self, service: Service[LocalAzure], call: Call) -> Reply:
         effect: Effect | None = self.world.faults.strike(service.name, call.method, call.path)
         if isinstance(effect, Answer):
             return service.finish(self.world, call, _told(service, effect))
@@ -125,7 +125,7 @@ class Azure:
         return handle(self.world, hosts.choose(self.services, call), call)[1].status
 
 
-def _told(service: Service[World], effect: Answer) -> Reply:
+def _told(service: Service[LocalAzure], effect: Answer) -> Reply:
     reply = service.error(effect.status, effect.code, "A fault of the machine's.")
     wait = {} if effect.retry_after is None else {"retry-after": f"{effect.retry_after:g}"}
     return Reply(reply.status, reply.body, {**reply.headers, **wait})

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.errors import LeaseholdError
-from tests.fakes.calls import Call, Died
+from tests.fakes.calls import Died, MadeCall
 from tests.fakes.clock import WORKER
 from tests.fakes.loop import StillLoop
 from tests.fakes.world import World
@@ -66,11 +66,13 @@ class Schedule:
     ended: dict[str, int] = field(default_factory=dict)
     """For each worker the step of its first call, and of its last."""
     dead: set[str] = field(default_factory=set)
-    _waiting: dict[str, list[tuple[Call, asyncio.Future[None]]]] = field(default_factory=lambda: {each: [] for each in WORKERS})
+    _waiting: dict[str, list[tuple[MadeCall, asyncio.Future[None]]]] = field(
+        default_factory=lambda: {each: [] for each in WORKERS}
+    )
     _dying: str = ""
     _is_cut_off: bool = False
 
-    async def arrive(self, call: Call) -> None:
+    async def arrive(self, call: MadeCall) -> None:
         """See ``Gate``."""
         if call.worker in self.dead:
             raise Died
@@ -78,7 +80,7 @@ class Schedule:
         self._waiting[call.worker].append((call, passed))
         await passed
 
-    def leave(self, call: Call, result: object) -> None:
+    def leave(self, call: MadeCall, result: object) -> None:
         """See ``Gate``."""
         self.began.setdefault(call.worker, len(self.taken))
         self.ended[call.worker] = len(self.taken)
@@ -153,7 +155,7 @@ class Schedule:
             if not passed.done():
                 passed.set_exception(Died())
 
-    def _alive(self, worker: str) -> list[tuple[Call, asyncio.Future[None]]]:
+    def _alive(self, worker: str) -> list[tuple[MadeCall, asyncio.Future[None]]]:
         if worker in self.dead:
             return []
         waiting = self._waiting[worker] = [each for each in self._waiting[worker] if not each[1].done()]

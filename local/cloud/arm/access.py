@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.cloud.engine.wire import Json
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Group
     from local.cloud.tenant.resources import RoleAssignment, RoleDefinition
-    from local.cloud.world import World
 
 
 class Verdict(Enum):
@@ -27,7 +27,7 @@ class Verdict(Enum):
     CONDITION_UNMET = "a role would grant it, were it not for its condition"
 
 
-def decide(world: World, principal_id: str, scope: Scope, circumstances: Circumstances, *, data: bool = False) -> Verdict:
+def decide(world: LocalAzure, principal_id: str, scope: Scope, circumstances: Circumstances, *, data: bool = False) -> Verdict:
     """Whether this principal may do ``circumstances.action`` at this scope; ``data`` for data actions."""
     verdict = Verdict.REFUSED
     for assignment in effective(world, principal_id, scope):
@@ -48,7 +48,7 @@ def _fulfilled(condition: str, circumstances: Circumstances) -> bool:
         return False
 
 
-def effective(world: World, principal_id: str, scope: Scope) -> Iterator[RoleAssignment]:
+def effective(world: LocalAzure, principal_id: str, scope: Scope) -> Iterator[RoleAssignment]:
     """The assignments that count for this principal at this scope: those that Azure's evaluation has seen by now."""
     above = frozenset(lineage(world, scope))
     for assignment in assigned_to(world, principal_id):
@@ -56,7 +56,7 @@ def effective(world: World, principal_id: str, scope: Scope) -> Iterator[RoleAss
             yield assignment
 
 
-def assigned_to(world: World, principal_id: str) -> Iterator[RoleAssignment]:
+def assigned_to(world: LocalAzure, principal_id: str) -> Iterator[RoleAssignment]:
     """The assignments of this principal and of the groups that it is in, at any scope; those removed just now as well."""
     holders = {principal_id.lower(), *memberships(world, principal_id)}
     for holder in holders:
@@ -64,7 +64,7 @@ def assigned_to(world: World, principal_id: str) -> Iterator[RoleAssignment]:
     yield from (item for item in world.ghosts.of("assignment") if item.principal_id.lower() in holders)
 
 
-def memberships(world: World, object_id: str) -> set[str]:
+def memberships(world: LocalAzure, object_id: str) -> set[str]:
     """Object ids of the groups that hold this object, directly or through other groups."""
     found: set[str] = set()
     frontier = {object_id.lower()}
@@ -78,24 +78,24 @@ def memberships(world: World, object_id: str) -> set[str]:
     return found
 
 
-def _stands(world: World, group: Group) -> bool:
+def _stands(world: LocalAzure, group: Group) -> bool:
     if group.deleted is None:
         return True
     return world.ghosts.holds("group", group.id) and world.consistency.sees("arm", "group", group.id)
 
 
-def _holds_any(world: World, group_id: str, members: list[str], wanted: set[str]) -> bool:
+def _holds_any(world: LocalAzure, group_id: str, members: list[str], wanted: set[str]) -> bool:
     left = (member for of, member in world.ghosts.of("member") if of == group_id)
     here = wanted.intersection((*members, *left))
     return any(world.consistency.sees("arm", "member", group_id, member) for member in here)
 
 
-def definition_of(world: World, assignment: RoleAssignment) -> RoleDefinition | None:
+def definition_of(world: LocalAzure, assignment: RoleAssignment) -> RoleDefinition | None:
     """The role that is assigned."""
     return find_definition(world, assignment.role_definition_id.rsplit("/", 1)[-1])
 
 
-def find_definition(world: World, name: str) -> RoleDefinition | None:
+def find_definition(world: LocalAzure, name: str) -> RoleDefinition | None:
     """The role with this GUID, built in or custom."""
     return builtin_roles.BY_NAME.get(name.lower()) or world.tree.role_definitions.get(name.lower())
 

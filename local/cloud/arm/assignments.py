@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from local.cloud.arm.conditions import Attributes
     from local.cloud.arm.requests import Request
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 _READ = "Microsoft.Authorization/roleAssignments/read"
 _WRITE = "Microsoft.Authorization/roleAssignments/write"
@@ -94,7 +94,7 @@ def listing(request: Request) -> Reply:
     return paged(request, found, lambda item: render(item, request, scope))
 
 
-def _assigned_to(world: World, principal_id: str) -> Callable[[RoleAssignment], bool]:
+def _assigned_to(world: LocalAzure, principal_id: str) -> Callable[[RoleAssignment], bool]:
     holders = {principal_id.lower(), *memberships(world, principal_id)}
     return lambda item: item.principal_id.lower() in holders
 
@@ -149,7 +149,7 @@ def _check_role(request: Request, asked: Wanted) -> None:
         )
 
 
-def _type_of(world: World, principal_id: str) -> str | None:
+def _type_of(world: LocalAzure, principal_id: str) -> str | None:
     """The type of a living principal."""
     directory = world.directory
     kinds = {
@@ -160,7 +160,7 @@ def _type_of(world: World, principal_id: str) -> str | None:
     return next((name for name, found in kinds.items() if found is not None and found.deleted is None), None)
 
 
-def _checked_type(world: World, asked: Wanted) -> str:
+def _checked_type(world: LocalAzure, asked: Wanted) -> str:
     """The principal's type. One that ARM does not know (yet) is believed to be what the caller says, as in Azure."""
     found = _type_of(world, asked.principal_id)
     if found is None and asked.principal_id in world.directory.applications:
@@ -184,7 +184,7 @@ def _checked_type(world: World, asked: Wanted) -> str:
     return found
 
 
-def _principal_not_found(world: World, asked: Wanted) -> Exception:
+def _principal_not_found(world: LocalAzure, asked: Wanted) -> Exception:
     return errors.refusal(
         400,
         "PrincipalNotFound",

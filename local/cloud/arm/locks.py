@@ -16,13 +16,13 @@ from local.cloud.tenant.resources import Lock
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
     from local.cloud.engine.wire import Json
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 _FORBIDDING = {"delete": ("CanNotDelete", "ReadOnly"), "write": ("ReadOnly",)}
 _LEVELS = {"cannotdelete": "CanNotDelete", "readonly": "ReadOnly"}
 
 
-def check(world: World, scope: Scope, operation: Literal["delete", "write"], target: str) -> None:
+def check(world: LocalAzure, scope: Scope, operation: Literal["delete", "write"], target: str) -> None:
     """Raises 409 ScopeLocked when a lock here or above forbids the operation on ``target``, an id at or in ``scope``."""
     if not world.tree.locks:
         return
@@ -32,7 +32,7 @@ def check(world: World, scope: Scope, operation: Literal["delete", "write"], tar
         raise errors.scope_locked(target, operation, ",".join(locked))
 
 
-def check_tree(world: World, scope: Scope) -> None:
+def check_tree(world: LocalAzure, scope: Scope) -> None:
     """The same for the deletion of all that lies in ``scope``: locks below it count too."""
     check(world, scope, "delete", scope.path)
     locked = [lock.scope for lock in _forbidding(world, "delete") if scope.contains(Scope.of(lock.scope))]
@@ -40,7 +40,7 @@ def check_tree(world: World, scope: Scope) -> None:
         raise errors.scope_locked(scope.path, "delete", ",".join(locked))
 
 
-def _forbidding(world: World, operation: str) -> list[Lock]:
+def _forbidding(world: LocalAzure, operation: str) -> list[Lock]:
     return [lock for lock in world.tree.locks.values() if lock.level in _FORBIDDING[operation]]
 
 
@@ -102,7 +102,7 @@ def listing(request: Request) -> Reply:
     return Reply(200, {"value": found})
 
 
-def _find(world: World, scope: Scope, name: str) -> Lock | None:
+def _find(world: LocalAzure, scope: Scope, name: str) -> Lock | None:
     return next(
         (
             lock

@@ -16,7 +16,7 @@ from local.cloud.engine.wire import Call, Json, Reply
 
 if TYPE_CHECKING:
     from local.cloud.arm.settings import Settings
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 _GUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ class Caller:
 class Request:
     """One authenticated call."""
 
-    world: World
+    world: LocalAzure
     call: Call
     caller: Caller
     settings: Settings

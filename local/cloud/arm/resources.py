@@ -15,7 +15,7 @@ from local.cloud.tenant.resources import Resource
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
     from local.cloud.engine.wire import Json
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 _GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
@@ -173,7 +173,7 @@ def _may_read(request: Request, item: Resource) -> bool:
     return request.allows(f"{kind}/read", scope)
 
 
-def _remove_tree(world: World, scope: Scope) -> None:
+def _remove_tree(world: LocalAzure, scope: Scope) -> None:
     """What is in a group goes with it: resources, their identities, role assignments and locks."""
     tree = world.tree
     for key in [key for key, item in tree.resources.items() if scope.contains(Scope.of(item.id))]:

@@ -11,7 +11,7 @@ from local.cloud.arm import errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 ROOT = "/"
 _MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
@@ -91,7 +91,7 @@ class Resourced:
         return cls("/".join([namespace, *steps[0::2]]), "/".join(steps[1::2]), "/".join(top[:3]), len(top) - 3)
 
 
-def lineage(world: World, scope: Scope) -> Iterator[str]:
+def lineage(world: LocalAzure, scope: Scope) -> Iterator[str]:
     """The keys of this scope and of all above it, up to the tenant's root.
 
     A subscription names its management group in ``properties["managementGroup"]``, a management group its parent in
@@ -104,7 +104,7 @@ def lineage(world: World, scope: Scope) -> Iterator[str]:
     yield ROOT
 
 
-def _above(world: World, key: str) -> str:
+def _above(world: LocalAzure, key: str) -> str:
     if key.startswith(_MANAGEMENT_GROUPS):
         return _group_above(world, key, "parent")
     parts = key.split("/")
@@ -116,14 +116,14 @@ def _above(world: World, key: str) -> str:
     return "/".join(parts)
 
 
-def _group_above(world: World, key: str, naming: str) -> str:
+def _group_above(world: LocalAzure, key: str, naming: str) -> str:
     at_top = key == _MANAGEMENT_GROUPS + world.tenant_id
     resource = world.tree.resources.get(key)
     name = resource.properties.get(naming) if resource else None
     return ROOT if at_top else _MANAGEMENT_GROUPS + str(name or world.tenant_id).casefold()
 
 
-def require(world: World, scope: Scope) -> None:
+def require(world: LocalAzure, scope: Scope) -> None:
     """Raises the 404 that Azure answers when this scope, or what holds it, does not exist."""
     subscription, group, management_group = scope.subscription, scope.group, scope.management_group
     if management_group is not None:
@@ -135,18 +135,18 @@ def require(world: World, scope: Scope) -> None:
     _require_resource(world, scope)
 
 
-def exists_subscription(world: World, subscription: str) -> bool:
+def exists_subscription(world: LocalAzure, subscription: str) -> bool:
     """Whether this subscription is one of the local cloud's."""
     is_own = subscription.lower() == world.subscription_id.lower()
     return is_own or f"/subscriptions/{subscription}".lower() in world.tree.resources
 
 
-def _require_management_group(world: World, scope: Scope, name: str) -> None:
+def _require_management_group(world: LocalAzure, scope: Scope, name: str) -> None:
     if name.lower() != world.tenant_id.lower() and scope.key not in world.tree.resources:
         raise errors.gateway_refusal(404, "NotFound", f"'{scope.path}' not found")
 
 
-def _require_resource(world: World, scope: Scope) -> None:
+def _require_resource(world: LocalAzure, scope: Scope) -> None:
     """Azure looks at the top resource only: what is nested in it is its provider's affair."""
     resource = scope.resource
     if resource is None or scope.key in world.tree.resources:

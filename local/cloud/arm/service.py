@@ -27,8 +27,8 @@ from local.cloud.arm.throttle import Throttle
 from local.cloud.engine import compression
 from local.cloud.engine.service import Endpoint
 from local.cloud.engine.wire import Call, Handler, Json, Refusal, Reply, Route
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.first_party import ARM
-from local.cloud.world import World
 
 _AUTHORIZATION = "{scope:path}/providers/Microsoft.Authorization"
 _SUBSCRIPTION = "/subscriptions/{subscription}"
@@ -106,7 +106,7 @@ class Arm:
         """Quotas, throttling and page size."""
         return self.settings
 
-    def state(self, world: World) -> Json:
+    def state(self, world: LocalAzure) -> Json:
         """Role assignments and locks."""
         return inventory.of(world.tree)
 
@@ -114,7 +114,7 @@ class Arm:
         """An error in Azure Resource Manager's shape."""
         return errors.error(status, code, message)
 
-    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
         """Adds request ids, date and the other headers that were recorded on every reply."""
         now = datetime.fromtimestamp(world.clock.now(), UTC)
         request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
@@ -136,15 +136,15 @@ class Arm:
             headers["x-ms-client-request-id"] = call.headers.get("x-ms-client-request-id", "")
         return Reply(reply.status, reply.body, {**headers, **reply.headers})
 
-    def _metadata(self, world: World, call: Call) -> Reply:
+    def _metadata(self, world: LocalAzure, call: Call) -> Reply:
         versions.check(world, call, None)
         return Reply(200, metadata.render(call, self.settings))
 
-    def _entered(self, operation: Operation, template: str = "") -> Handler[World]:
+    def _entered(self, operation: Operation, template: str = "") -> Handler[LocalAzure]:
         """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
         kind = next((kind for prefix, kind in _TYPES.items() if template.startswith(prefix)), None)
 
-        def handler(world: World, call: Call) -> Reply:
+        def handler(world: LocalAzure, call: Call) -> Reply:
             caller = authenticate(world, call, self.settings)
             versions.check(world, call, kind)
             options.check(call, operation)

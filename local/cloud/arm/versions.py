@@ -17,7 +17,7 @@ from local.cloud.arm import errors
 
 if TYPE_CHECKING:
     from local.cloud.engine.wire import Call
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-[a-z]+)?$")
 _FIRST = "2013-03-01"
@@ -80,7 +80,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def check(world: World, call: Call, asked: Type | None) -> None:
+def check(world: LocalAzure, call: Call, asked: Type | None) -> None:
     """Raises Azure's error for a version that there is not, and 501 for one that the type may have got since."""
     version = named(call)
     today = f"{datetime.fromtimestamp(world.clock.now(), UTC):%Y-%m-%d}"

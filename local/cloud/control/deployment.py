@@ -15,14 +15,14 @@ from local.cloud.tenant.resources import Lock, RoleAssignment
 from local.snapshots import INFRA
 
 if TYPE_CHECKING:
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Application, Identity, ServicePrincipal
-    from local.cloud.world import World
 
 _PLACED = ("storage", "monitoring", "grants")
 """The snapshots in which the broker's identity is known. Of the app, there is nothing that the local Azure has a type for."""
 
 
-def identity_id(world: World) -> str:
+def identity_id(world: LocalAzure) -> str:
     """The resource id of the broker's identity."""
     given = {snapshots.SUBSCRIPTION: world.subscription_id}
     return snapshots.read("plain", given).only("Microsoft.ManagedIdentity/userAssignedIdentities").id
@@ -40,7 +40,7 @@ def graph_permissions(*, groups: bool) -> list[str]:
     return [name for name, *option in lines if groups or not option]
 
 
-def ids(world: World, broker: Identity, api: Application, principal: ServicePrincipal) -> dict[str, str]:
+def ids(world: LocalAzure, broker: Identity, api: Application, principal: ServicePrincipal) -> dict[str, str]:
     """What stands in this world for each id of the snapshots."""
     return {
         snapshots.TENANT: world.tenant_id,
@@ -53,7 +53,7 @@ def ids(world: World, broker: Identity, api: Application, principal: ServicePrin
     }
 
 
-def place(world: World, known: dict[str, str]) -> None:
+def place(world: LocalAzure, known: dict[str, str]) -> None:
     """Makes what the snapshots name: resources first, so that there is something to lock and to give rights on."""
     found = [each for name in _PLACED for each in snapshots.read(name, known).resources]
     extensions = {"Microsoft.Authorization/roleAssignments": _assign, "Microsoft.Authorization/locks": _lock}
@@ -66,7 +66,7 @@ def place(world: World, known: dict[str, str]) -> None:
             extensions[each.type](world, each)
 
 
-def _assign(world: World, resource: snapshots.Resource) -> None:
+def _assign(world: LocalAzure, resource: snapshots.Resource) -> None:
     given, now = resource.properties, world.clock.now()
     world.tree.role_assignments[resource.name] = RoleAssignment(
         name=resource.name,
@@ -84,6 +84,6 @@ def _assign(world: World, resource: snapshots.Resource) -> None:
     )
 
 
-def _lock(world: World, resource: snapshots.Resource) -> None:
+def _lock(world: LocalAzure, resource: snapshots.Resource) -> None:
     given = resource.properties
     world.tree.locks[resource.id.lower()] = Lock(resource.name, resource.scope, given["level"], given.get("notes"))

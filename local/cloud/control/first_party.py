@@ -9,17 +9,17 @@ from local.cloud.tenant.directory import ServicePrincipal
 from local.cloud.tenant.first_party import ALL, GRAPH, GRAPH_ROLES, OWNER_TENANT, FirstParty
 
 if TYPE_CHECKING:
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 
-def settle(world: World) -> None:
+def settle(world: LocalAzure) -> None:
     """Puts Microsoft's service principals into the directory, as every tenant has them."""
     for application in ALL:
         principal = _principal(world, application)
         world.directory.service_principals[principal.id] = principal
 
 
-def _principal(world: World, application: FirstParty) -> ServicePrincipal:
+def _principal(world: LocalAzure, application: FirstParty) -> ServicePrincipal:
     return ServicePrincipal(
         # From the tenant, so that it is the same after every reset without drawing on chance.
         id=str(uuid.uuid5(uuid.UUID(application.app_id), world.tenant_id)),

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from local.cloud.engine.service import HoldsState, Service
 from local.cloud.engine.wire import Json
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 
 
-def of(world: World, services: Iterable[Service[World]]) -> Json:
+def of(world: LocalAzure, services: Iterable[Service[LocalAzure]]) -> Json:
     """What all these services hold, in one object."""
     stored = [service.state(world) for service in services if isinstance(service, HoldsState)]
     return {name: listed for part in stored for name, listed in part.items()}

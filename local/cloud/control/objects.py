@@ -8,14 +8,14 @@ from local.cloud.arm.inventory import role_assignment
 from local.cloud.control import inputs, provision
 from local.cloud.engine.errors import InputError
 from local.cloud.engine.wire import Call, Reply
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Identity
 from local.cloud.tenant.resources import Lock
-from local.cloud.world import World
 
 _LEVELS = ("CanNotDelete", "ReadOnly")
 
 
-def add_resource_group(world: World, call: Call) -> Reply:
+def add_resource_group(world: LocalAzure, call: Call) -> Reply:
     """``POST /resource-groups``: a resource group; one that exists is left as it is."""
     body = inputs.body_of(call, {"name"}, {"location", "tags"})
     location = inputs.optional(body, "location") or provision.LOCATION
@@ -23,14 +23,14 @@ def add_resource_group(world: World, call: Call) -> Reply:
     return Reply(201, {"id": made.id, "location": made.location, "tags": made.tags})
 
 
-def add_resource(world: World, call: Call) -> Reply:
+def add_resource(world: LocalAzure, call: Call) -> Reply:
     """``POST /resources``: a resource, and its group when that is missing."""
     body = inputs.body_of(call, {"id"}, {"location", "tags"})
     made = provision.placed(world, inputs.text(body, "id"), inputs.optional(body, "location"), inputs.mapping(body, "tags"))
     return Reply(201, {"id": made.id, "type": made.type, "location": made.location, "tags": made.tags})
 
 
-def add_management_group(world: World, call: Call) -> Reply:
+def add_management_group(world: LocalAzure, call: Call) -> Reply:
     """``POST /management-groups``: a management group that takes subscriptions in."""
     body = inputs.body_of(call, {"name"}, {"parent", "subscriptions"})
     name, parent = inputs.name(body, "name"), inputs.optional(body, "parent")
@@ -38,7 +38,7 @@ def add_management_group(world: World, call: Call) -> Reply:
     return Reply(201, {"id": made.id, "name": name, "parent": parent or world.tenant_id})
 
 
-def add_app_roles(world: World, call: Call) -> Reply:
+def add_app_roles(world: LocalAzure, call: Call) -> Reply:
     """``POST /app-roles``: further application permissions of an identity."""
     body = inputs.body_of(call, {"identity", "app_roles"}, set())
     identity, roles = known(world, inputs.text(body, "identity")), inputs.texts(body, "app_roles")
@@ -48,7 +48,7 @@ def add_app_roles(world: World, call: Call) -> Reply:
     return Reply(201, {"identity": identity.name, "app_roles": roles})
 
 
-def add_role_assignment(world: World, call: Call) -> Reply:
+def add_role_assignment(world: LocalAzure, call: Call) -> Reply:
     """``POST /role-assignments``: an Azure role, as if it had been assigned long ago."""
     body = inputs.body_of(call, {"role", "scope"}, {"identity", "principal_id", "condition"})
     if ("identity" in body) == ("principal_id" in body):
@@ -62,7 +62,7 @@ def add_role_assignment(world: World, call: Call) -> Reply:
     return Reply(201, role_assignment(made))
 
 
-def add_lock(world: World, call: Call) -> Reply:
+def add_lock(world: LocalAzure, call: Call) -> Reply:
     """``POST /locks``: a management lock."""
     body = inputs.body_of(call, {"name", "scope", "level"}, set())
     name, scope = inputs.name(body, "name"), inputs.text(body, "scope").rstrip("/")
@@ -72,7 +72,7 @@ def add_lock(world: World, call: Call) -> Reply:
     return Reply(201, {"id": lock_id, "level": level})
 
 
-def add_group(world: World, call: Call) -> Reply:
+def add_group(world: LocalAzure, call: Call) -> Reply:
     """``POST /groups``: a security group with members."""
     body = inputs.body_of(call, {"name"}, {"members"})
     members = [_member(world, member) for member in inputs.texts(body, "members")]
@@ -80,7 +80,7 @@ def add_group(world: World, call: Call) -> Reply:
     return Reply(201, {"object_id": made.id, "name": body["name"], "members": made.members})
 
 
-def add_secret(world: World, call: Call) -> Reply:
+def add_secret(world: LocalAzure, call: Call) -> Reply:
     """``POST /secrets``: a client secret of an application."""
     body = inputs.body_of(call, {"identity"}, {"display_name"})
     identity = known(world, inputs.text(body, "identity"))
@@ -91,20 +91,20 @@ def add_secret(world: World, call: Call) -> Reply:
     return Reply(201, {"key_id": made.key_id, "secret": made.secret, "end": made.end})
 
 
-def known(world: World, name: str) -> Identity:
+def known(world: LocalAzure, name: str) -> Identity:
     """The identity with this name; raises ``InputError``."""
     if name not in world.directory.identities:
         raise InputError(f"no identity {name}")
     return world.directory.identities[name]
 
 
-def _member(world: World, text: str) -> str:
+def _member(world: LocalAzure, text: str) -> str:
     """An object id, given as such or by an identity's name."""
     known = world.directory.identities.get(text)
     return known.object_id if known else provision.member(world, text)
 
 
-def group_id(world: World, text: str) -> str:
+def group_id(world: LocalAzure, text: str) -> str:
     """A group's object id, given as such or by its display name."""
     for group in world.directory.groups.values():
         if group.deleted is None and text in (group.id, group.properties.get("displayName")):

@@ -18,7 +18,7 @@ from local.cloud.tenant.resources import Resource, RoleAssignment
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 LOCATION = "westeurope"
 _MANAGEMENT_GROUPS = "/providers/Microsoft.Management/managementGroups/"
@@ -30,14 +30,14 @@ _RESOURCE = re.compile(
 )
 
 
-def resource_group(world: World, name: str, location: str = LOCATION, tags: dict[str, str] | None = None) -> Resource:
+def resource_group(world: LocalAzure, name: str, location: str = LOCATION, tags: dict[str, str] | None = None) -> Resource:
     """A resource group; one that exists is left as it is."""
     group_id = f"/subscriptions/{world.subscription_id}/resourceGroups/{name}"
     made = Resource(group_id, "Microsoft.Resources/resourceGroups", location, tags or {})
     return world.tree.resources.setdefault(group_id.casefold(), made)
 
 
-def resource(world: World, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
+def resource(world: LocalAzure, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
     """A resource, and its group when that is missing; raises ``InputError`` when the id is none of this subscription."""
     parts = _RESOURCE.match(resource_id)
     if parts is None or not resource_id.casefold().startswith(f"/subscriptions/{world.subscription_id}/"):
@@ -49,7 +49,7 @@ def resource(world: World, resource_id: str, location: str | None = None, tags: 
 
 
 def application(
-    world: World, name: str, properties: dict[str, Any] | None = None, owners: Iterable[str] = ()
+    world: LocalAzure, name: str, properties: dict[str, Any] | None = None, owners: Iterable[str] = ()
 ) -> tuple[Application, ServicePrincipal]:
     """A registration in this tenant with its service principal, both with these owners."""
     now = world.clock.now()
@@ -64,7 +64,7 @@ def application(
     return made, principal
 
 
-def secret(world: World, holder: Application, display_name: str) -> Password:
+def secret(world: LocalAzure, holder: Application, display_name: str) -> Password:
     """A client secret, valid for a year."""
     now = world.clock.now()
     key_id = world.guid()
@@ -73,7 +73,7 @@ def secret(world: World, holder: Application, display_name: str) -> Password:
     return made
 
 
-def managed_identity(world: World, name: str, resource_id: str, *, system_assigned: bool) -> ServicePrincipal:
+def managed_identity(world: LocalAzure, name: str, resource_id: str, *, system_assigned: bool) -> ServicePrincipal:
     """The service principal of a managed identity."""
     principal = ServicePrincipal(
         world.guid(),
@@ -91,7 +91,7 @@ def managed_identity(world: World, name: str, resource_id: str, *, system_assign
     return principal
 
 
-def placed(world: World, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
+def placed(world: LocalAzure, resource_id: str, location: str | None = None, tags: dict[str, str] | None = None) -> Resource:
     """The same as ``resource``; a user-assigned identity comes with its service principal, as in Azure."""
     made = resource(world, resource_id, location, tags)
     if made.type.casefold() == _USER_ASSIGNED.casefold() and world.directory.user_assigned(made.id) is None:
@@ -99,7 +99,7 @@ def placed(world: World, resource_id: str, location: str | None = None, tags: di
     return made
 
 
-def management_group(world: World, name: str, parent: str | None = None, subscriptions: Iterable[str] = ()) -> Resource:
+def management_group(world: LocalAzure, name: str, parent: str | None = None, subscriptions: Iterable[str] = ()) -> Resource:
     """A management group below ``parent`` (the tenant's root when it is missing) that takes these subscriptions in.
 
     Raises ``InputError`` when the name is taken, or the parent or a subscription is missing.
@@ -121,7 +121,7 @@ def management_group(world: World, name: str, parent: str | None = None, subscri
     return made
 
 
-def user(world: World, name: str) -> User:
+def user(world: LocalAzure, name: str) -> User:
     """A person's account."""
     upn = f"{name.lower().replace(' ', '.')}@{world.tenant_name}"
     made = User(world.guid(), world.clock.now(), {"displayName": name, "userPrincipalName": upn, "accountEnabled": True})
@@ -129,7 +129,7 @@ def user(world: World, name: str) -> User:
     return made
 
 
-def group(world: World, name: str, members: Iterable[str] = ()) -> Group:
+def group(world: LocalAzure, name: str, members: Iterable[str] = ()) -> Group:
     """A security group."""
     properties = {
         "displayName": name,
@@ -144,14 +144,14 @@ def group(world: World, name: str, members: Iterable[str] = ()) -> Group:
     return made
 
 
-def check_app_roles(world: World, values: Iterable[str]) -> None:
+def check_app_roles(world: LocalAzure, values: Iterable[str]) -> None:
     """Raises ``InputError`` for an application permission that there is not."""
     known = {role["value"] for app_id in (world.directory.broker_app_id, GRAPH) for role in _app_roles(world, app_id)}
     if unknown := sorted(set(values) - known):
         raise InputError(f"no app role {', '.join(unknown)} of the broker's API or of Microsoft Graph")
 
 
-def app_role(world: World, holder: ServicePrincipal | User, value: str) -> None:
+def app_role(world: LocalAzure, holder: ServicePrincipal | User, value: str) -> None:
     """Gives an application permission by its name, of the broker's API or of Microsoft Graph; raises ``InputError``."""
     for app_id in (world.directory.broker_app_id, GRAPH):
         for role in _app_roles(world, app_id):
@@ -161,7 +161,9 @@ def app_role(world: World, holder: ServicePrincipal | User, value: str) -> None:
     raise InputError(f"no app role {value} of the broker's API or of Microsoft Graph")
 
 
-def role_assignment(world: World, principal_id: str, role: str, scope: str, condition: str | None = None) -> RoleAssignment:
+def role_assignment(
+    world: LocalAzure, principal_id: str, role: str, scope: str, condition: str | None = None
+) -> RoleAssignment:
     """Assigns an Azure role by name or GUID, as if someone had long ago; raises ``InputError`` for an unknown role."""
     known = [*builtin_roles.BY_NAME.values(), *world.tree.role_definitions.values()]
     definition = next((found for found in known if role.lower() in (found.name.lower(), found.role_name.lower())), None)
@@ -187,7 +189,7 @@ def role_assignment(world: World, principal_id: str, role: str, scope: str, cond
 
 
 def identity(
-    world: World,
+    world: LocalAzure,
     name: str,
     kind: Literal["system_assigned", "user_assigned", "application", "user"],
     resource_id: str | None = None,
@@ -209,7 +211,7 @@ def identity(
     return made
 
 
-def holder(world: World, object_id: str) -> ServicePrincipal | User:
+def holder(world: LocalAzure, object_id: str) -> ServicePrincipal | User:
     """The account with this object id; raises ``InputError``."""
     found = world.directory.service_principals.get(object_id) or world.directory.users.get(object_id)
     if found is None or found.deleted is not None:
@@ -217,16 +219,16 @@ def holder(world: World, object_id: str) -> ServicePrincipal | User:
     return found
 
 
-def member(world: World, object_id: str) -> str:
+def member(world: LocalAzure, object_id: str) -> str:
     """The id of an existing principal or group, which may be a member of a group; raises ``InputError``."""
     return object_id if object_id in world.directory.groups else holder(world, object_id).id
 
 
-def _header(world: World) -> str:
+def _header(world: LocalAzure) -> str:
     return uuid.UUID(world.guid()).hex.upper()
 
 
-def _default_resource(world: World, name: str, kind: str) -> str:
+def _default_resource(world: LocalAzure, name: str, kind: str) -> str:
     types = {
         "system_assigned": "Microsoft.Compute/virtualMachines",
         "user_assigned": _USER_ASSIGNED,
@@ -234,7 +236,7 @@ def _default_resource(world: World, name: str, kind: str) -> str:
     return f"{resource_group(world, 'app').id}/providers/{types[kind]}/{name}"
 
 
-def _app_roles(world: World, app_id: str) -> list[dict[str, Any]]:
+def _app_roles(world: LocalAzure, app_id: str) -> list[dict[str, Any]]:
     registered = world.directory.application_of(app_id)
     if registered is not None:
         return list(registered.properties.get("appRoles") or [])
@@ -242,14 +244,14 @@ def _app_roles(world: World, app_id: str) -> list[dict[str, Any]]:
     return list(principal.properties.get("appRoles") or []) if principal and app_id in {a.app_id for a in ALL} else []
 
 
-def _grant(world: World, to: ServicePrincipal | User, app_id: str, role_id: str, value: str) -> None:
+def _grant(world: LocalAzure, to: ServicePrincipal | User, app_id: str, role_id: str, value: str) -> None:
     api = world.directory.principal_of(app_id)
     if api is None:
         raise InputError(f"no service principal of {app_id}")
     to.app_roles.append(AppRoleAssignment(world.guid(), app_id, api.id, role_id, value, world.clock.now()))
 
 
-def _principal_type(world: World, principal_id: str) -> str:
+def _principal_type(world: LocalAzure, principal_id: str) -> str:
     if principal_id in world.directory.groups:
         return "Group"
     return "User" if principal_id in world.directory.users else "ServicePrincipal"

@@ -7,10 +7,10 @@ from typing import Any
 
 from local.cloud.engine.service import HasLimits, Limits, Service
 from local.cloud.engine.wire import Json
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 
 
-def of(services: Iterable[Service[World]]) -> dict[str, Limits]:
+def of(services: Iterable[Service[LocalAzure]]) -> dict[str, Limits]:
     """The limits of those services that have some, by the service's name."""
     return {service.name: service.limits for service in services if isinstance(service, HasLimits)}
 

@@ -9,13 +9,13 @@ from local import snapshots
 from local.cloud.control import deployment, provision
 
 if TYPE_CHECKING:
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Application, ServicePrincipal
-    from local.cloud.world import World
 
 BROKER = "leasehold"
 
 
-def furnish(world: World, *, groups: bool = False) -> None:
+def furnish(world: LocalAzure, *, groups: bool = False) -> None:
     """Fills a world that holds Microsoft's own applications and nothing else.
 
     The broker may do what one that is deployed may, over the resource groups ``app`` and ``data``; with ``groups`` what one
@@ -36,7 +36,7 @@ def furnish(world: World, *, groups: bool = False) -> None:
 furnish_with_groups = partial(furnish, groups=True)
 
 
-def deployed_settings(world: World) -> dict[str, str]:
+def deployed_settings(world: LocalAzure) -> dict[str, str]:
     """The settings of the function app that a deployment of this world's broker would make."""
     directory = world.directory
     api, principal = directory.application_of(directory.broker_app_id), directory.principal_of(directory.broker_app_id)
@@ -46,7 +46,7 @@ def deployed_settings(world: World) -> dict[str, str]:
     return snapshots.read("app", known).settings
 
 
-def _broker_api(world: World) -> tuple[Application, ServicePrincipal]:
+def _broker_api(world: LocalAzure) -> tuple[Application, ServicePrincipal]:
     """The API that callers of the broker ask tokens for, registered as ``infra/entra.sh`` does it."""
     given = deployment.application()
     api, principal = provision.application(world, given["displayName"], given)
@@ -56,7 +56,7 @@ def _broker_api(world: World) -> tuple[Application, ServicePrincipal]:
     return api, principal
 
 
-def _people(world: World) -> None:
+def _people(world: LocalAzure) -> None:
     admin = provision.identity(world, "admin", "application")
     provision.app_role(world, provision.holder(world, admin.object_id), "Leasehold.Admin")
     auditor = provision.identity(world, "auditor", "application")

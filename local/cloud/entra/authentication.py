@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from local.cloud.engine.wire import Call
     from local.cloud.entra.claims import Proof
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import ServicePrincipal
-    from local.cloud.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class SignIn:
     """Whether by another issuer's word."""
 
 
-def authenticate(world: World, call: Call, form: Mapping[str, str]) -> SignIn:
+def authenticate(world: LocalAzure, call: Call, form: Mapping[str, str]) -> SignIn:
     """The client that sent this form and how it proved itself; raises ``Refusal``."""
     client_id, secret = _basic(call) or (form.get("client_id"), form.get("client_secret"))
     if not client_id:
@@ -56,7 +56,7 @@ def _basic(call: Call) -> tuple[str, str] | None:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _check_secret(world: World, call: Call, client: Client, secret: str) -> None:
+def _check_secret(world: LocalAzure, call: Call, client: Client, secret: str) -> None:
     now = world.clock.now()
     same = [found for found in client.passwords() if found.secret == secret]
     seen = [found for found in same if world.consistency.sees("entra", "secret", found.key_id)]

@@ -15,8 +15,8 @@ from local.cloud.tenant.first_party import AZURE_CLI
 
 if TYPE_CHECKING:
     from local.cloud.entra.resources import Resource
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import AppRoleAssignment, ServicePrincipal, User
-    from local.cloud.world import World
 
 type Proof = Literal["0", "1", "2"]
 """How the client proved who it is: not at all (public), with a secret, with a key."""
@@ -30,7 +30,7 @@ GROUPS_IN_TOKEN = 200
 
 
 def of_application(
-    world: World, principal: ServicePrincipal, resource: Resource, proof: Proof, lifetime: int = APP_LIFETIME
+    world: LocalAzure, principal: ServicePrincipal, resource: Resource, proof: Proof, lifetime: int = APP_LIFETIME
 ) -> dict[str, Any]:
     """An app-only token's claims: of an application or a managed identity."""
     claims = _common(world, resource, lifetime) | {
@@ -47,7 +47,7 @@ def of_application(
     return claims | _roles(principal.app_roles, resource) | _groups(world, principal.id, resource)
 
 
-def of_user(world: World, user: User, resource: Resource) -> dict[str, Any]:
+def of_user(world: LocalAzure, user: User, resource: Resource) -> dict[str, Any]:
     """A person's token's claims, as signed in with a password through Azure's command line."""
     name = user.properties.get("displayName") or ""
     upn = user.properties.get("userPrincipalName") or ""
@@ -69,7 +69,7 @@ def of_user(world: World, user: User, resource: Resource) -> dict[str, Any]:
     return claims | _roles(user.app_roles, resource) | _groups(world, user.id, resource)
 
 
-def _common(world: World, resource: Resource, lifetime: int) -> dict[str, Any]:
+def _common(world: LocalAzure, resource: Resource, lifetime: int) -> dict[str, Any]:
     now = int(world.clock.now())
     return {
         "aud": resource.audience,
@@ -94,7 +94,7 @@ def _roles(held: list[AppRoleAssignment], resource: Resource) -> dict[str, Any]:
     return {"roles": values} if values else {}
 
 
-def _groups(world: World, object_id: str, resource: Resource) -> dict[str, Any]:
+def _groups(world: LocalAzure, object_id: str, resource: Resource) -> dict[str, Any]:
     found = memberships(world, object_id) if resource.states_groups else []
     if len(found) <= GROUPS_IN_TOKEN:
         return {"groups": found} if found else {}
@@ -102,7 +102,7 @@ def _groups(world: World, object_id: str, resource: Resource) -> dict[str, Any]:
     return {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": endpoint}}}
 
 
-def memberships(world: World, object_id: str) -> list[str]:
+def memberships(world: LocalAzure, object_id: str) -> list[str]:
     """Object ids of the groups that this member is in, directly or through other groups."""
     found: list[str] = []
     pending = [object_id]

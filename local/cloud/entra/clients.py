@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from local.cloud.conditions.consistency import Ghosts
     from local.cloud.engine.wire import Call
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import (
         Application,
         Certificate,
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
         Registered,
         ServicePrincipal,
     )
-    from local.cloud.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Client:
         return (item for holder, item in self.ghosts.of(kind) if holder in own)
 
 
-def find(world: World, call: Call, client_id: str) -> Client:
+def find(world: LocalAzure, call: Call, client_id: str) -> Client:
     """The client with this id, if this replica knows it and it is enabled; raises ``Refusal``."""
     application, ahead = _known(world, "application", world.directory.application_of(client_id), client_id)
     principal, also_ahead = _known(world, "principal", world.directory.principal_of(client_id), client_id)
@@ -74,7 +74,7 @@ def find(world: World, call: Call, client_id: str) -> Client:
     return Client(principal, application, world.ghosts)
 
 
-def _known[T: Registered](world: World, kind: str, living: T | None, client_id: str) -> tuple[T | None, bool]:
+def _known[T: Registered](world: LocalAzure, kind: str, living: T | None, client_id: str) -> tuple[T | None, bool]:
     """What this replica takes for the living one, and whether one lives that it does not know yet."""
     sees = world.consistency.sees
     if living is not None:
@@ -84,7 +84,7 @@ def _known[T: Registered](world: World, kind: str, living: T | None, client_id: 
     return next((item for item in gone if sees("entra", kind, item.id)), None), False
 
 
-def _enabled(world: World, principal: ServicePrincipal) -> bool:
+def _enabled(world: LocalAzure, principal: ServicePrincipal) -> bool:
     disabled = principal.properties.get("accountEnabled") is False
     if disabled and not world.ghosts.holds("enabled", principal.id):
         return False

@@ -10,8 +10,8 @@ from local.cloud.entra import claims
 
 if TYPE_CHECKING:
     from local.cloud.entra.resources import Resource
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Identity
-    from local.cloud.world import World
 
 
 def in_tenant(stated: dict[str, Any], tenant_id: str) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def in_tenant(stated: dict[str, Any], tenant_id: str) -> dict[str, Any]:
     return stated | moved | ({"idp": first} if "idp" in stated else {})
 
 
-def stated(world: World, identity: Identity, resource: Resource) -> dict[str, Any]:
+def stated(world: LocalAzure, identity: Identity, resource: Resource) -> dict[str, Any]:
     """What Entra ID would say of this identity to this resource; raises ``InputError`` when it no longer exists."""
     user = world.directory.users.get(identity.object_id)
     if user is not None and user.deleted is None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from local.cloud.tenant import first_party
 
 if TYPE_CHECKING:
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Application, ServicePrincipal
-    from local.cloud.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class Resource:
         return wanted in ("SecurityGroup", "ApplicationGroup", "All")
 
 
-def resolve(world: World, text: str) -> Resource | None:
+def resolve(world: LocalAzure, text: str) -> Resource | None:
     """The resource asked for by identifier URI, client id, or the local origin of Graph or ARM."""
     return _first_party(world, text) or _registered(world, text)
 
 
-def _first_party(world: World, text: str) -> Resource | None:
+def _first_party(world: LocalAzure, text: str) -> Resource | None:
     wanted = text.rstrip("/").lower()
     at_origin = world.origins.get(wanted)
     for known in first_party.ALL:
@@ -69,7 +69,7 @@ def _first_party(world: World, text: str) -> Resource | None:
     return None
 
 
-def _registered(world: World, text: str) -> Resource | None:
+def _registered(world: LocalAzure, text: str) -> Resource | None:
     application = _by_identifier(world, text)
     principal = world.directory.principal_of(application.app_id) if application else None
     if application is None or principal is None:
@@ -79,7 +79,7 @@ def _registered(world: World, text: str) -> Resource | None:
     return Resource(application.app_id, audience, version, names_resource=False, principal=principal, application=application)
 
 
-def _by_identifier(world: World, text: str) -> Application | None:
+def _by_identifier(world: LocalAzure, text: str) -> Application | None:
     by_id = world.directory.application_of(text.lower().removeprefix("api://"))
     if by_id is not None:
         return by_id

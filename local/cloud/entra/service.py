@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from local.cloud.engine.service import REST, Endpoint
 from local.cloud.engine.wire import Call, Reply, Route
 from local.cloud.entra import discovery, token
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 
 _ENDPOINT = Endpoint(
     hosts=("login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net"),
@@ -22,7 +22,7 @@ class Entra:
 
     name: str = "entra"
     endpoint: Endpoint = _ENDPOINT
-    routes: tuple[Route[World], ...] = (
+    routes: tuple[Route[LocalAzure], ...] = (
         Route("POST", "/{tenant}/oauth2/v2.0/token", token.version_2),
         Route("POST", "/{tenant}/oauth2/token", token.version_1),
         Route("GET", "/common/discovery/instance", discovery.instance),
@@ -36,7 +36,7 @@ class Entra:
         """OAuth's shape."""
         return Reply(status, {"error": code, "error_description": message})
 
-    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
         """Adds the request ids and what the front end adds to everything."""
         headers = {
             "x-ms-request-id": str(uuid.uuid4()),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from local.cloud.engine.wire import Call
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 OWNED = "Application.ReadWrite.OwnedBy"
 EVERY = "Application.ReadWrite.All"
@@ -101,7 +101,7 @@ class Caller:
             raise errors.denied()
 
 
-def identify(world: World, call: Call) -> Caller:
+def identify(world: LocalAzure, call: Call) -> Caller:
     """The caller that the bearer token proves; refuses with 401."""
     if not call.bearer:
         raise errors.unauthenticated("Access token is empty.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from local.cloud.engine.service import Service
     from local.cloud.engine.wire import Json
     from local.cloud.graph.access import Caller
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 MOST = 20
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
@@ -30,7 +30,7 @@ _PARTS = {"id", "method", "url", "headers", "body", "dependsOn"}
 _FAILED = 400
 
 
-def answer(world: World, call: Call, caller: Caller, service: Service[World]) -> Reply:
+def answer(world: LocalAzure, call: Call, caller: Caller, service: Service[LocalAzure]) -> Reply:
     """The replies to all requests of the batch; refuses a batch that is malformed as a whole."""
     items = _items(call)
     replies: dict[str, Reply] = {}
@@ -41,7 +41,9 @@ def answer(world: World, call: Call, caller: Caller, service: Service[World]) ->
     return Reply(200, body, {"Content-Type": "application/json"})
 
 
-def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service[World]) -> Reply:
+def _one(
+    world: LocalAzure, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service[LocalAzure]
+) -> Reply:
     call = addressed(service, _call(outer, item))
     needed = [str(name).lower() for name in item.get("dependsOn") or ()]
     if any(name not in replies or replies[name].status >= _FAILED for name in needed):
@@ -53,7 +55,7 @@ def _one(world: World, outer: Call, caller: Caller, item: Json, replies: Mapping
     return reply
 
 
-def _struck(world: World, call: Call, service: Service[World]) -> tuple[str, Reply]:
+def _struck(world: LocalAzure, call: Call, service: Service[LocalAzure]) -> tuple[str, Reply]:
     """The outcome of a request under the faults in force; an answer that never comes is a 504 within the batch."""
     effect = world.faults.strike(service.name, call.method, call.path)
     if isinstance(effect, Answer):

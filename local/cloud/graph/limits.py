@@ -14,7 +14,7 @@ from local.cloud.graph import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 
 @dataclass(slots=True)
@@ -94,12 +94,12 @@ class Limits:
         """Every limit by name."""
         return {item.name: getattr(self, item.name) for item in fields(self) if not item.name.startswith("_")}
 
-    def begin_change(self, world: World, object_id: str) -> None:
+    def begin_change(self, world: LocalAzure, object_id: str) -> None:
         """Refuses a change of an object that is being changed."""
         if self._crowding.meets(world.consistency, object_id, self.busy_seconds):
             raise crowded()
 
-    def check_objects(self, world: World) -> None:
+    def check_objects(self, world: LocalAzure) -> None:
         """Refuses another object when the tenant is full."""
         directory = world.directory
         held = len(directory.applications) + len(directory.service_principals)
@@ -107,7 +107,7 @@ class Limits:
         if self.directory_objects is not None and held >= self.directory_objects:
             raise errors.quota_exceeded("Tenant")
 
-    def check_creator(self, world: World, object_id: str) -> None:
+    def check_creator(self, world: LocalAzure, object_id: str) -> None:
         """Refuses another object when this creator owns as many as it may."""
         if self.objects_per_creator is None:
             return
@@ -122,7 +122,7 @@ class Limits:
             message = "The size of the object has exceeded its limit. Please reduce the number of values and retry your request"
             raise Refusal(errors.error(400, "Directory_ResourceSizeExceeded", message))
 
-    def admit(self, world: World, app_id: str, *, units: int, write: bool) -> float:
+    def admit(self, world: LocalAzure, app_id: str, *, units: int, write: bool) -> float:
         """Counts a request of this application; refuses with 429 beyond the rate.
 
         Returns the share of its fullest bucket that is used, from 0 to 1.

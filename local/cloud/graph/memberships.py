@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from local.cloud.engine.wire import Reply
     from local.cloud.graph.objects import DirectoryObject
     from local.cloud.graph.request import Request
-    from local.cloud.world import World
+    from local.cloud.local_azure import LocalAzure
 
 _CHECKED = 20
 """Groups that ``checkMemberGroups`` takes: https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups."""
@@ -42,7 +42,7 @@ def direct(request: Request, object_id: str) -> list[Group]:
     ]
 
 
-def leave(world: World, item: Group, member_id: str) -> None:
+def leave(world: LocalAzure, item: Group, member_id: str) -> None:
     """Takes a member out; others hear of it later."""
     item.members.remove(member_id)
     world.consistency.ended("member", item.id, member_id, shown=(item.id, member_id))

@@ -14,8 +14,8 @@ from local.cloud.tenant.directory import Application, Password
 if TYPE_CHECKING:
     from local.cloud.engine.wire import Json, Reply
     from local.cloud.graph.request import Request
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import ServicePrincipal
-    from local.cloud.world import World
 
 DEFAULT_YEARS = 2
 """https://learn.microsoft.com/graph/api/application-addpassword."""
@@ -103,7 +103,7 @@ def _check_policy(request: Request, lifetime: float) -> None:
         raise Refusal(errors.error(400, "CredentialInvalidLifetimeAsPerAppPolicy", message, details=details))
 
 
-def _secret(world: World) -> str:
+def _secret(world: LocalAzure) -> str:
     """40 characters with a mark at the fourth, by which secret scanners know Entra's secrets."""
     draw = world.chance.choices
     return "".join(draw(string.ascii_letters + string.digits, k=3)) + "8Q~" + "".join(draw(_ALPHABET, k=34))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from local.cloud.engine.wire import Call
     from local.cloud.graph.access import Caller
     from local.cloud.graph.limits import Limits
+    from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Directory
-    from local.cloud.world import World
 
 type Handler = Callable[["Request"], Reply]
 
@@ -24,7 +24,7 @@ type Handler = Callable[["Request"], Reply]
 class Request:
     """A call, who makes it, and the limits in force."""
 
-    world: World
+    world: LocalAzure
     call: Call
     caller: Caller
     limits: Limits

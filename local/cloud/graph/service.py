@@ -16,8 +16,8 @@ from local.cloud.graph import access, batch, costs, errors, instants, inventory,
 from local.cloud.graph.limits import Limits
 from local.cloud.graph.request import Request
 from local.cloud.graph.routes import TABLE
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.first_party import GRAPH
-from local.cloud.world import World
 
 if TYPE_CHECKING:
     from local.cloud.engine.wire import Handler as RouteHandler
@@ -42,7 +42,7 @@ class Graph:
     limits: Limits = field(default_factory=Limits)
     name: str = field(default="graph", init=False)
     endpoint: Endpoint = field(default=_ENDPOINT, init=False)
-    routes: tuple[Route[World], ...] = field(init=False)
+    routes: tuple[Route[LocalAzure], ...] = field(init=False)
     _chance: random.Random = field(default_factory=lambda: random.Random(0), init=False)
     """What request ids are drawn from; object ids have the world's own."""
 
@@ -53,7 +53,7 @@ class Graph:
             (method, "/{rest:path}", self._around(_missing, queries.LIST))
             for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
         ]
-        batched: list[tuple[str, str, RouteHandler[World]]] = [("POST", "/$batch", self._batch)]
+        batched: list[tuple[str, str, RouteHandler[LocalAzure]]] = [("POST", "/$batch", self._batch)]
         table = [*batched, *handled, *rest]
         self.routes = tuple(Route(method, f"/{version}{path}", to) for version in VERSIONS for method, path, to in table)
 
@@ -61,7 +61,7 @@ class Graph:
         """An error in Graph's shape."""
         return errors.error(status, code, message)
 
-    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
         """Adds what every reply carries, and tells an error its date and request ids."""
         request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         client_id = call.headers.get("client-request-id", request_id)
@@ -77,12 +77,12 @@ class Graph:
             headers["x-ms-resource-unit"] = str(costs.units(call))
         return replace(reply, body=_identified(world, reply, request_id, client_id), headers=headers | _typed(reply))
 
-    def state(self, world: World) -> Json:
+    def state(self, world: LocalAzure) -> Json:
         """Directory objects and what belongs to them."""
         return inventory.of(world.directory)
 
-    def _around(self, handler: Handler, options: frozenset[str]) -> RouteHandler[World]:
-        def handle(world: World, call: Call) -> Reply:
+    def _around(self, handler: Handler, options: frozenset[str]) -> RouteHandler[LocalAzure]:
+        def handle(world: LocalAzure, call: Call) -> Reply:
             caller = access.identify(world, call)
             call = _plain(call)
             world.consistency.called_by(caller.object_id)
@@ -95,7 +95,7 @@ class Graph:
 
         return handle
 
-    def _batch(self, world: World, call: Call) -> Reply:
+    def _batch(self, world: LocalAzure, call: Call) -> Reply:
         caller = access.identify(world, call)
         queries.check_options(call, frozenset())
         return batch.answer(world, _plain(call), caller, self)
@@ -124,7 +124,7 @@ def _typed(reply: Reply) -> dict[str, str]:
     return {"Content-Type": _ENTITY, "OData-Version": "4.0", **reply.headers}
 
 
-def _identified(world: World, reply: Reply, request_id: str, client_id: str) -> Any:
+def _identified(world: LocalAzure, reply: Reply, request_id: str, client_id: str) -> Any:
     if not isinstance(reply.body, dict) or "error" not in reply.body:
         return reply.body
     # Dates in there have no zone, and no fraction of a second.

@@ -25,7 +25,7 @@ from local.cloud.entra.claims import MANAGED_IDENTITY_LIFETIME
 from local.cloud.entra.clients import find
 from local.cloud.entra.identities import stated
 from local.cloud.entra.resources import resolve
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 
 if TYPE_CHECKING:
     from local.cloud.tenant.directory import Identity
@@ -42,7 +42,7 @@ _APP_SERVICE_VERSION = "2019-08-01"
 _ENDPOINT = Endpoint(paths=(REST,), tls=False)
 
 
-def machine_token(world: World, call: Call) -> Reply:
+def machine_token(world: LocalAzure, call: Call) -> Reply:
     """``GET [/identities/{name}]/metadata/identity/oauth2/token``."""
     if call.headers.get("metadata", "").lower() != "true":
         raise _invalid("Required metadata header not specified")
@@ -66,7 +66,7 @@ def machine_token(world: World, call: Call) -> Reply:
     return Reply(200, body, principal=identity.object_id, client_id=identity.client_id)
 
 
-def app_service_token(world: World, call: Call) -> Reply:
+def app_service_token(world: LocalAzure, call: Call) -> Reply:
     """``GET [/identities/{name}]/msi/token``."""
     secret = call.headers.get("x-identity-header")
     carried = [found for found in _machine(world, call) if found.header == secret]
@@ -97,7 +97,7 @@ class ManagedIdentity:
 
     name: str = "imds"
     endpoint: Endpoint = _ENDPOINT
-    routes: tuple[Route[World], ...] = (
+    routes: tuple[Route[LocalAzure], ...] = (
         Route("GET", "/metadata/identity/oauth2/token", machine_token),
         Route("GET", "/identities/{name}/metadata/identity/oauth2/token", machine_token),
         Route("GET", "/msi/token", app_service_token),
@@ -108,7 +108,7 @@ class ManagedIdentity:
         """IMDS's shape."""
         return Reply(status, {"error": code, "error_description": message})
 
-    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
         """Adds the server's name."""
         return replace(reply, headers={"server": "IMDS/150.870.65.1854", **reply.headers})
 
@@ -121,7 +121,7 @@ def _app_service_error(status: int, text: str) -> Reply:
     return Reply(status, {"statusCode": status, "message": text, "correlationId": str(uuid.uuid4())})
 
 
-def _machine(world: World, call: Call) -> list[Identity]:
+def _machine(world: LocalAzure, call: Call) -> list[Identity]:
     """The identities that the machine called carries."""
     known, name = world.directory.identities.values(), call.params.get("name")
     if name is None:
@@ -144,7 +144,7 @@ def _selected(call: Call, carried: list[Identity]) -> Identity | None:
     return next(iter(own), None)
 
 
-def _issue(world: World, call: Call, identity: Identity) -> tuple[str, int, int]:
+def _issue(world: LocalAzure, call: Call, identity: Identity) -> tuple[str, int, int]:
     """The identity's token with its first and last second; Entra ID's refusals come without their request ids."""
     try:
         if identity.kind != "user":
@@ -159,7 +159,7 @@ def _issue(world: World, call: Call, identity: Identity) -> tuple[str, int, int]
     return world.tokens.issue(claims), claims["nbf"], claims["exp"]
 
 
-def _app_service_issue(world: World, call: Call, identity: Identity) -> tuple[str, int, int]:
+def _app_service_issue(world: LocalAzure, call: Call, identity: Identity) -> tuple[str, int, int]:
     try:
         return _issue(world, call, identity)
     except Refusal as refusal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from local.cloud.engine.service import Endpoint
 from local.cloud.engine.wire import Call, Json, Reply, Route
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 
 _ENDPOINT = Endpoint(hosts=("*.vault.azure.net",))
 
@@ -17,16 +17,16 @@ class KeyVault:
 
     name: str = "key_vault"
     endpoint: Endpoint = _ENDPOINT
-    routes: tuple[Route[World], ...] = ()
+    routes: tuple[Route[LocalAzure], ...] = ()
 
     def error(self, status: int, code: str, message: str) -> Reply:
         """Key Vault's shape."""
         return Reply(status, {"error": {"code": code, "message": message}})
 
-    def finish(self, world: World, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
         """Nothing to add."""
         return reply
 
-    def state(self, world: World) -> Json:
+    def state(self, world: LocalAzure) -> Json:
         """No secret can be stored."""
         return {"vault_secrets": []}

@@ -1,9 +1,10 @@
-"""Finding where Azure and the leases have drifted apart. Reads only.
+"""Finds where Azure and the stored leases differ. This module only reads.
 
-Each kind of credential surveys what there is of its own in Azure, and so does whoever answers for another part of leases. Here
-the broker judges what was seen. Azure is read first and the leases after: a lease is stored before anything of it is made. So
-what was seen has its lease here, or has none any more, and what once has no live lease never has one again. What is taken for
-the broker's own is said by each survey.
+Each kind of credential surveys its own objects in Azure. Each further part of leases has a survey, too. A survey says which
+objects are the broker's own. This module compares them with the leases.
+
+Azure is read first, the leases after. A lease is stored before anything is made for it. So an object that a survey has seen
+has a stored lease, or its lease is over. An object without a live lease never gets one again.
 """
 
 from __future__ import annotations
@@ -28,53 +29,53 @@ from shared.kinds.part import Places
 from shared.kinds.survey import Candidate, Reading, Survey
 
 LEASE = "lease"
-"""What a lease is called among the things that were found; the others are called as their kinds call them."""
+"""The word for a lease in the report. Each other object has the word that its kind gives it."""
 _GRACE = timedelta(hours=1)
-"""Age from which an object without a live lease is an orphan; raised where a setting makes absence believed later."""
+"""Age from which an object without a live lease is an orphan. ``_grace`` raises it if a setting needs longer."""
 _LAST_CALL = timedelta(seconds=30)
-"""How long a call to Azure that has begun in time may still take."""
+"""The longest time that a call to Azure takes after it has begun."""
 _TOLD_WITHIN = timedelta(minutes=10)
-"""After a lease was opened, the audit trail tells what came of it."""
+"""Within this time after a lease was opened, the audit trail has an event that tells the result."""
 _ASKED_FOR = {"issue", "revoke"}
-"""Done for a caller."""
+"""Operations for a caller."""
 _OWN = "end"
-"""Done by the broker of itself."""
+"""The operation that the broker does without a caller."""
 _PAGE = 1000
 _SECONDS = 60.0
-"""After the lists were read nothing is compared for longer: what has been found can still be dealt with in the same run."""
+"""The comparison stops after this time, so that the same run can still delete the orphans that it has found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """Something of the broker's that belongs to no live lease. ``name`` says in Azure's own ids what it is."""
+    """An object of the broker's that belongs to no live lease. ``name`` identifies it by Azure's own ids."""
 
     type: str
     lease: LeaseId
     name: str
     footprint: Footprint
     is_whole: bool
-    """Whether the footprint stands for all of its lease, so that what its names lead to goes as well."""
+    """Whether the footprint stands for the whole lease. If it does, the undo also deletes what is found by its names."""
 
 
 @dataclass(slots=True)
 class Drift:
-    """What one look has found. ``unread`` are places that could not be read this time."""
+    """The differences that one run has found. ``unread`` lists the places that it could not read."""
 
     orphans: list[Orphan] = field(default_factory=list)
     vanished: list[Lease] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     unreadable: tuple[LeaseId, ...] = ()
-    """Leases whose rows cannot be read: nothing of theirs is an orphan."""
+    """Leases whose rows cannot be read. Their objects are no orphans."""
 
 
 async def find_drift(ports: Ports) -> Drift:
-    """Raises ``Upstream`` if storage, or what the broker owns, cannot be read."""
+    """Compares Azure with the leases. Raises ``Upstream`` if storage, or the list of what the broker owns, cannot be read."""
     roles = await ports.roles.list()
     gathered = {part.type: _Gathered() for part in ports.kinds.parts}
     for role in roles:
         if (kind := ports.kinds.find(role.type)) is not None:
             gathered[kind.type].add(kind.schema.places(role.target))
-    # A role may point elsewhere by now, or be gone: what its leases have left is where they were.
+    # A role may have another target by now, or be deleted. What its leases left behind is still at their old places.
     unreadable: list[LeaseId] = []
     async for lease_id, footprint in ports.leases.footprints():
         if footprint is None:
@@ -91,7 +92,7 @@ async def find_drift(ports: Ports) -> Drift:
 
 @dataclass(slots=True)
 class _Gathered:
-    """The places of a type's roles and leases. Each once, however many name it."""
+    """The places that the roles and leases of one type name, without repetition."""
 
     scopes: dict[str, Scope] = field(default_factory=dict)
     """By their keys."""
@@ -111,7 +112,7 @@ class _Gathered:
 
 
 class _Comparison:
-    """Of what was seen in Azure with the leases."""
+    """Compares what the surveys have seen with the leases."""
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class _Comparison:
         self._vanished: list[Lease] = []
         self._standing: set[LeaseId] = set()
         self._read: dict[LeaseId, Lease | None] = {}
-        """Leases as they were when first asked for, after Azure."""
+        """Each lease as it was when it was first read. Every read is later than the surveys."""
         self._stop_at = ports.within(_SECONDS)
         self._made_before = ports.now() - _grace(ports)
 
@@ -145,7 +146,7 @@ class _Comparison:
         return Drift([*self._orphans.values()], self._vanished, self._reading.unread)
 
     def _places(self) -> Iterator[tuple[str, Sequence[Candidate]]]:
-        """The first of each survey, then the second of each: one that has seen much does not use up the run."""
+        """Yields the first place of each survey, then the second of each. So one long survey does not use up the run's time."""
         for row in zip_longest(*(places.items() for places in self._seen)):
             yield from (each for each in row if each is not None)
 
@@ -165,7 +166,7 @@ class _Comparison:
             query = replace(query, cursor=LeaseId(page.cursor))
 
     async def _check(self, lease_id: LeaseId) -> None:
-        """A missing object may be on a list that was not read, or too young for the lists: only its own absence counts."""
+        """Looks at the lease's own objects. They may be missing in a list that was not read, or be too young for the lists."""
         try:
             lease = await self._ports.leases.get(lease_id)
         except Unreadable:
@@ -193,7 +194,7 @@ class _Comparison:
         self._orphans[candidate.name] = orphan
 
     async def _is_over(self, lease_id: LeaseId, since: datetime | None) -> bool:
-        """Whether it is old enough, by its own time, and its lease is not live. A lease that cannot be read may be."""
+        """Whether the object is old enough and its lease is not live. A lease that cannot be read counts as live."""
         if since is None or since >= self._made_before or lease_id in self._standing:
             return False
         try:
@@ -203,7 +204,7 @@ class _Comparison:
         return lease is None or (not lease.state.is_live and self._is_gone_everywhere(lease))
 
     def _is_gone_everywhere(self, lease: Lease) -> bool:
-        """Whether no replica can still show what ended with the lease, and was never an orphan."""
+        """Whether so much time has passed since the end that no replica still shows an object which the end deleted."""
         settled = timedelta(seconds=self._ports.timing.settle)
         return lease.ended_at is None or lease.ended_at + settled < self._ports.now()
 
@@ -213,7 +214,7 @@ class _Comparison:
         return self._read[lease_id]
 
     def _in_time[T](self, place: str, items: Sequence[T]) -> Iterator[T]:
-        """The items, for as long as there is time. Notes the place when there is none."""
+        """Yields the items while there is time. If time runs out, notes the place as unread."""
         for item in items:
             if self._ports.clock.monotonic() >= self._stop_at:
                 self._reading.unread.append(f"{place}: not all of it in one run")
@@ -221,7 +222,7 @@ class _Comparison:
             yield item
 
     async def _is_known(self, lease_id: LeaseId) -> bool:
-        """Whether this broker has ever had the lease: its record is there still, or the audit trail tells of it."""
+        """Whether this broker has ever had the lease: its row still exists, or the audit trail has an event of it."""
         if await self._lease(lease_id) is not None:
             return True
         opened = ownership.opened_at(lease_id)
@@ -230,12 +231,12 @@ class _Comparison:
 
 
 def _proves(event: AuditEvent) -> bool:
-    """Whether it tells that this broker has had the lease: a refusal or a failure may name any that somebody thinks of."""
+    """Whether the event proves that this broker had the lease. A refusal or a failure may name an invented lease id."""
     by_whom = event.operation == _OWN or (event.operation in _ASKED_FOR and event.caller is not None)
     return event.outcome is Outcome.DONE and by_whom
 
 
 def _grace(ports: Ports) -> timedelta:
-    """Longer than any issue may take, and what it made may be unseen."""
+    """Returns a time longer than any issue takes, plus the time in which replicas may not show what it made."""
     longest = timedelta(seconds=ports.timing.mint + 2 * ports.timing.settle) + _LAST_CALL
     return max(_GRACE, longest)

@@ -17,7 +17,7 @@ LONGEST = 16 * 1024
 type Claims = Mapping[str, Any]
 
 
-class Unreadable(ValueError):
+class UnreadableToken(ValueError):
     """The text is no JSON Web Token in compact form (RFC 7519), or not the one spelling of it."""
 
 
@@ -30,10 +30,10 @@ class UnverifiedToken:
 
 
 def read(token: str) -> UnverifiedToken:
-    """Reads a token. Raises ``Unreadable``."""
+    """Reads a token. Raises ``UnreadableToken``."""
     parts = token.split(".") if len(token) <= LONGEST else []
     if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature: RFC 7515, 7.1
-        raise Unreadable
+        raise UnreadableToken
     header, claims, _ = (_octets(part) for part in parts)
     return UnverifiedToken(_object(header), _object(claims))
 
@@ -43,9 +43,9 @@ def _octets(part: str) -> bytes:
     try:
         octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError as wrong:
-        raise Unreadable from wrong
+        raise UnreadableToken from wrong
     if urlsafe_b64encode(octets).rstrip(b"=").decode() != part:
-        raise Unreadable
+        raise UnreadableToken
     return octets
 
 
@@ -55,14 +55,14 @@ def _object(octets: bytes) -> Claims:
         # Half a surrogate pair is valid JSON and no valid text.
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as wrong:
-        raise Unreadable from wrong
+        raise UnreadableToken from wrong
     if not isinstance(found, dict):
-        raise Unreadable
+        raise UnreadableToken
     return found
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise Unreadable
+        raise UnreadableToken
     return found

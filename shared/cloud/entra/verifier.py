@@ -18,7 +18,7 @@ from jwt.types import Options
 
 from shared.cloud.entra import unverified_token
 from shared.cloud.entra.keys import KeyPolicy, TenantKeys, Unknown
-from shared.cloud.entra.unverified_token import Claims, Unreadable
+from shared.cloud.entra.unverified_token import Claims, UnreadableToken
 from shared.core.caller import Caller, CallerType
 from shared.core.errors import Unauthenticated
 from shared.core.names import ObjectId, Unparsable
@@ -123,7 +123,7 @@ class EntraVerifier:
 def _read_unverified(token: str) -> unverified_token.UnverifiedToken:
     try:
         return unverified_token.read(token)
-    except Unreadable as wrong:
+    except UnreadableToken as wrong:
         raise Unauthenticated(_MALFORMED) from wrong
 
 

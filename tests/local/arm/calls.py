@@ -9,9 +9,9 @@ from typing import Any
 from local.cloud.arm.service import Arm
 from local.cloud.engine.clock import Clock
 from local.cloud.engine.wire import Call, Refusal, Reply, find
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import ServicePrincipal
 from local.cloud.tenant.resources import Resource, RoleAssignment
-from local.cloud.world import World
 from tests.local.ticking import Ticking
 
 TENANT = "10000000-0000-4000-8000-000000000001"
@@ -37,12 +37,12 @@ class Azure:
 
     clock: Ticking = field(default_factory=Ticking)
     arm: Arm = field(default_factory=Arm)
-    world: World = field(init=False)
+    world: LocalAzure = field(init=False)
     owner: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Furnishes the world."""
-        self.world = World(TENANT, SUBSCRIPTION, Clock(self.clock))
+        self.world = LocalAzure(TENANT, SUBSCRIPTION, Clock(self.clock))
         self.resource(GROUP, "Microsoft.Resources/resourceGroups")
         self.resource(STORE, "Microsoft.Storage/storageAccounts")
         self.owner = self.principal()

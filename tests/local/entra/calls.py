@@ -19,8 +19,8 @@ from local.cloud.engine.certificates import self_signed
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.wire import Call, Reply
 from local.cloud.entra.service import Entra
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Application, Certificate, FederatedCredential
-from local.cloud.world import World
 
 ORIGIN = "https://127.0.0.1:7443"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -42,7 +42,7 @@ class App:
         return self.application.app_id
 
 
-def register(world: World, name: str = "client") -> App:
+def register(world: LocalAzure, name: str = "client") -> App:
     """A fresh application with one secret."""
     application, principal = provision.application(world, name)
     secret = provision.secret(world, application, "test")
@@ -50,7 +50,7 @@ def register(world: World, name: str = "client") -> App:
 
 
 def post(
-    world: World,
+    world: LocalAzure,
     form: dict[str, str],
     *,
     tenant: str | None = None,
@@ -63,7 +63,7 @@ def post(
     return handle(world, Entra(), call)[1]
 
 
-def get(world: World, path: str, query: dict[str, str] | None = None) -> Reply:
+def get(world: LocalAzure, path: str, query: dict[str, str] | None = None) -> Reply:
     """The reply to a GET of this path."""
     return handle(world, Entra(), Call("GET", path, query=query or {}, origin=ORIGIN))[1]
 
@@ -127,7 +127,7 @@ def key_pair(name: str = "client") -> KeyPair:
     return KeyPair(private, self_signed(name, private).public_bytes(serialization.Encoding.DER))
 
 
-def add_certificate(world: World, app: App, pair: KeyPair, *, days: float = 30) -> Certificate:
+def add_certificate(world: LocalAzure, app: App, pair: KeyPair, *, days: float = 30) -> Certificate:
     """Registers the certificate with the application."""
     now = world.clock.now()
     thumbprint = hashlib.sha1(pair.der).hexdigest().upper()
@@ -136,7 +136,7 @@ def add_certificate(world: World, app: App, pair: KeyPair, *, days: float = 30) 
     return made
 
 
-def certified(world: World, app: App, pair: KeyPair, *, header: dict[str, str] | None = None, **overrides: Any) -> str:
+def certified(world: LocalAzure, app: App, pair: KeyPair, *, header: dict[str, str] | None = None, **overrides: Any) -> str:
     """An assertion as MSAL makes it."""
     now = world.clock.source()
     stated = {
@@ -150,7 +150,7 @@ def certified(world: World, app: App, pair: KeyPair, *, header: dict[str, str] |
     return jwt.encode(stated, pair.private, algorithm="RS256", headers=header or {"x5t": pair.x5t})
 
 
-def trust(world: World, app: App, issuer: str, subject: str, audience: str = EXCHANGE) -> FederatedCredential:
+def trust(world: LocalAzure, app: App, issuer: str, subject: str, audience: str = EXCHANGE) -> FederatedCredential:
     """Adds a federated credential."""
     made = FederatedCredential(world.guid(), "trust", issuer, subject, [audience])
     app.application.federated[made.id] = made

@@ -12,8 +12,8 @@ from local.cloud.engine.tokens import issuers_of
 from local.cloud.entra.identities import stated
 from local.cloud.entra.resources import resolve
 from local.cloud.entra.state import TrustedIssuers
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Identity
-from local.cloud.world import World
 from tests.local.entra.calls import (
     EXCHANGE,
     App,
@@ -31,7 +31,7 @@ from tests.local.entra.calls import (
 ISSUER = "https://issuer.example.com"
 
 
-def _workload(world: World, **overrides: Any) -> str:
+def _workload(world: LocalAzure, **overrides: Any) -> str:
     """An assertion of an issuer of our own, whose keys the cloud knows."""
     pair = key_pair("issuer")
     world.of(TrustedIssuers).keys[ISSUER] = [RSAAlgorithm.to_jwk(pair.private.public_key(), as_dict=True) | {"kid": "k"}]
@@ -40,26 +40,26 @@ def _workload(world: World, **overrides: Any) -> str:
     return jwt.encode(usual | overrides, pair.private, algorithm="RS256", headers={"kid": "k"})
 
 
-def _assertion(world: World, identity: Identity, audience: str = EXCHANGE) -> str:
+def _assertion(world: LocalAzure, identity: Identity, audience: str = EXCHANGE) -> str:
     resource = resolve(world, audience)
     assert resource is not None
     return world.tokens.issue(stated(world, identity, resource))
 
 
-def _certified_app(world: World) -> App:
+def _certified_app(world: LocalAzure) -> App:
     app = register(world)
     add_certificate(world, app, key_pair())
     return app
 
 
-def test_a_registered_certificate_signs_in(world: World) -> None:
+def test_a_registered_certificate_signs_in(world: LocalAzure) -> None:
     """The header names it by SHA-1; the token says how the client proved itself."""
     app = _certified_app(world)
     reply = post(world, asserting(app, certified(world, app, key_pair())))
     assert (200, "2") == (reply.status, claims(reply)["appidacr"])
 
 
-def test_a_certificate_may_be_named_by_sha256(world: World) -> None:
+def test_a_certificate_may_be_named_by_sha256(world: LocalAzure) -> None:
     """As current MSAL does, with PSS padding."""
     app, pair = _certified_app(world), key_pair()
     now = int(world.clock.now())
@@ -68,21 +68,21 @@ def test_a_certificate_may_be_named_by_sha256(world: World) -> None:
     assert post(world, asserting(app, assertion)).status == 200
 
 
-def test_an_unknown_certificate_is_refused(world: World) -> None:
+def test_an_unknown_certificate_is_refused(world: LocalAzure) -> None:
     """700027."""
     app = register(world)
     reply = post(world, asserting(app, certified(world, app, key_pair())))
     assert (401, "invalid_client", [700027]) == aadsts(reply)
 
 
-def test_anothers_signature_under_a_known_certificate_is_refused(world: World) -> None:
+def test_anothers_signature_under_a_known_certificate_is_refused(world: LocalAzure) -> None:
     """700027: the header is only a claim."""
     app = _certified_app(world)
     forged = certified(world, app, key_pair("thief"), header={"x5t": key_pair().x5t})
     assert (401, "invalid_client", [700027]) == aadsts(post(world, asserting(app, forged)))
 
 
-def test_an_expired_certificate_is_refused(world: World) -> None:
+def test_an_expired_certificate_is_refused(world: LocalAzure) -> None:
     """700027."""
     app = register(world)
     add_certificate(world, app, key_pair(), days=1)
@@ -91,33 +91,33 @@ def test_an_expired_certificate_is_refused(world: World) -> None:
     assert (401, "invalid_client", [700027]) == aadsts(reply)
 
 
-def test_an_assertion_for_somebody_else_is_refused(world: World) -> None:
+def test_an_assertion_for_somebody_else_is_refused(world: LocalAzure) -> None:
     """700023."""
     app = _certified_app(world)
     stray = certified(world, app, key_pair(), aud="https://example.com")
     assert (401, "invalid_client", [700023]) == aadsts(post(world, asserting(app, stray)))
 
 
-def test_a_late_assertion_is_refused(world: World) -> None:
+def test_a_late_assertion_is_refused(world: LocalAzure) -> None:
     """700024."""
     app = _certified_app(world)
     late = certified(world, app, key_pair(), nbf=1_000, exp=1_600)
     assert (401, "invalid_client", [700024]) == aadsts(post(world, asserting(app, late)))
 
 
-def test_a_clients_clock_is_the_machines(world: World) -> None:
+def test_a_clients_clock_is_the_machines(world: LocalAzure) -> None:
     """Moving the cloud's time forward does not make honest assertions late."""
     app = _certified_app(world)
     world.clock.ahead += 86400
     assert post(world, asserting(app, certified(world, app, key_pair()))).status == 200
 
 
-def test_rubbish_is_no_assertion(world: World) -> None:
+def test_rubbish_is_no_assertion(world: LocalAzure) -> None:
     """50027."""
     assert (400, "invalid_request", [50027]) == aadsts(post(world, asserting(register(world), "a.b.c")))
 
 
-def test_a_trusted_workload_signs_in(world: World) -> None:
+def test_a_trusted_workload_signs_in(world: LocalAzure) -> None:
     """Issuer, subject and audience match, and the issuer's key signed."""
     app = register(world)
     trust(world, app, ISSUER, "workload")
@@ -133,7 +133,7 @@ def test_a_trusted_workload_signs_in(world: World) -> None:
         ({"sub": "Workload"}, 7002138),
     ],
 )
-def test_says_which_claim_matches_no_credential(world: World, overrides: dict[str, str], code: int) -> None:
+def test_says_which_claim_matches_no_credential(world: LocalAzure, overrides: dict[str, str], code: int) -> None:
     """Comparison is exact; a subject that differs by case alone has a code of its own."""
     app = register(world)
     trust(world, app, ISSUER, "workload")
@@ -141,7 +141,7 @@ def test_says_which_claim_matches_no_credential(world: World, overrides: dict[st
     assert (401, "invalid_client", [code]) == aadsts(reply)
 
 
-def test_a_workloads_signature_is_checked(world: World) -> None:
+def test_a_workloads_signature_is_checked(world: LocalAzure) -> None:
     """5000811: the claims alone prove nothing."""
     app = register(world)
     trust(world, app, ISSUER, "workload")
@@ -151,7 +151,7 @@ def test_a_workloads_signature_is_checked(world: World) -> None:
     assert (401, "invalid_client", [5000811]) == aadsts(post(world, asserting(app, forged)))
 
 
-def test_an_issuer_whose_keys_cannot_be_read_is_refused(world: World) -> None:
+def test_an_issuer_whose_keys_cannot_be_read_is_refused(world: LocalAzure) -> None:
     """50166."""
     app = register(world)
     trust(world, app, ISSUER, "workload")
@@ -160,7 +160,7 @@ def test_an_issuer_whose_keys_cannot_be_read_is_refused(world: World) -> None:
     assert (400, "invalid_request", [50166]) == aadsts(post(world, asserting(app, assertion)))
 
 
-def test_a_late_workload_is_refused(world: World) -> None:
+def test_a_late_workload_is_refused(world: LocalAzure) -> None:
     """700024."""
     app = register(world)
     trust(world, app, ISSUER, "workload")
@@ -168,14 +168,14 @@ def test_a_late_workload_is_refused(world: World) -> None:
     assert (401, "invalid_client", [700024]) == aadsts(reply)
 
 
-def test_a_user_assigned_identity_signs_in(world: World) -> None:
+def test_a_user_assigned_identity_signs_in(world: LocalAzure) -> None:
     """Its own token for the exchange is the assertion."""
     app, identity = register(world), world.directory.identities["fn-orders"]
     trust(world, app, world.tokens.issuers[1], identity.object_id)
     assert post(world, asserting(app, _assertion(world, identity))).status == 200
 
 
-def test_a_system_assigned_identity_cannot_be_federated(world: World) -> None:
+def test_a_system_assigned_identity_cannot_be_federated(world: LocalAzure) -> None:
     """700226."""
     app, identity = register(world), world.directory.identities["vm-web"]
     trust(world, app, world.tokens.issuers[1], identity.object_id)
@@ -183,7 +183,7 @@ def test_a_system_assigned_identity_cannot_be_federated(world: World) -> None:
     assert (401, "invalid_client", [700226]) == aadsts(reply)
 
 
-def test_an_applications_own_token_is_no_assertion(world: World) -> None:
+def test_an_applications_own_token_is_no_assertion(world: LocalAzure) -> None:
     """700226: only managed identities may be federated within the tenant."""
     app, identity = register(world), world.directory.identities["admin"]
     trust(world, app, world.tokens.issuers[1], identity.object_id)
@@ -191,7 +191,7 @@ def test_an_applications_own_token_is_no_assertion(world: World) -> None:
     assert (401, "invalid_client", [700226]) == aadsts(reply)
 
 
-def test_what_was_got_by_federation_is_no_assertion(world: World) -> None:
+def test_what_was_got_by_federation_is_no_assertion(world: LocalAzure) -> None:
     """700231; what the same identity got on its own is one."""
     app, identity = register(world), world.directory.identities["fn-orders"]
     trust(world, app, world.tokens.issuers[1], identity.object_id)
@@ -205,7 +205,7 @@ def test_what_was_got_by_federation_is_no_assertion(world: World) -> None:
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_another_tenants_identity_is_not_federated(world: World, version: int) -> None:
+def test_another_tenants_identity_is_not_federated(world: LocalAzure, version: int) -> None:
     """700236, whichever issuer of that tenant the credential trusts."""
     app = register(world)
     issuer = issuers_of(world.guid())[version]
@@ -214,7 +214,7 @@ def test_another_tenants_identity_is_not_federated(world: World, version: int) -
     assert (401, "invalid_client", [700236]) == aadsts(reply)
 
 
-def test_an_identitys_token_for_another_audience_is_no_assertion(world: World) -> None:
+def test_an_identitys_token_for_another_audience_is_no_assertion(world: LocalAzure) -> None:
     """Its version 1 token for ARM has another issuer altogether."""
     app, identity = register(world), world.directory.identities["fn-orders"]
     trust(world, app, world.tokens.issuers[1], identity.object_id)
@@ -222,7 +222,7 @@ def test_an_identitys_token_for_another_audience_is_no_assertion(world: World) -
     assert (401, "invalid_client", [700211]) == aadsts(reply)
 
 
-def test_a_managed_identity_trusts_workloads_of_its_own(world: World) -> None:
+def test_a_managed_identity_trusts_workloads_of_its_own(world: LocalAzure) -> None:
     """As pods sign in with a user-assigned identity's client id."""
     identity = world.directory.identities["fn-orders"]
     app = register(world)
@@ -232,7 +232,7 @@ def test_a_managed_identity_trusts_workloads_of_its_own(world: World) -> None:
     assert identity.object_id == claims(post(world, form))["oid"]
 
 
-def test_a_fresh_federated_credential_is_unknown_at_first(world: World) -> None:
+def test_a_fresh_federated_credential_is_unknown_at_first(world: LocalAzure) -> None:
     """70021 until it has been replicated."""
     world.consistency.configure("typical", seed=1)
     app = register(world)
@@ -243,7 +243,7 @@ def test_a_fresh_federated_credential_is_unknown_at_first(world: World) -> None:
     assert ((400, "invalid_request", [70021]), 200) == (before, after.status)
 
 
-def test_an_assertion_does_not_replace_a_registration(world: World) -> None:
+def test_an_assertion_does_not_replace_a_registration(world: LocalAzure) -> None:
     """700016, whatever the assertion says."""
     app = register(world)
     del world.directory.applications[app.application.id]

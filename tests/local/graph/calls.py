@@ -18,9 +18,9 @@ from local.cloud.engine.clock import Clock
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.wire import Call, Reply
 from local.cloud.graph.service import Graph
+from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 from local.cloud.tenant.first_party import AZURE_CLI
-from local.cloud.world import World
 from tests.local.ticking import Ticking
 
 TENANT = "54826b22-38d6-4fb2-bad9-b7b93a3e9c5a"
@@ -33,7 +33,7 @@ ABSENT = "6589d867-6da8-4c37-b716-08bb99066944"
 class Client:
     """Someone who calls Graph with a token."""
 
-    world: World
+    world: LocalAzure
     graph: Graph
     token: str | None
     object_id: str
@@ -79,11 +79,11 @@ class Tenant:
 
     clock: Ticking = field(default_factory=Ticking)
     graph: Graph = field(default_factory=Graph)
-    world: World = field(init=False)
+    world: LocalAzure = field(init=False)
 
     def __post_init__(self) -> None:
         """Settles the world."""
-        self.world = World(TENANT, SUBSCRIPTION, Clock(self.clock))
+        self.world = LocalAzure(TENANT, SUBSCRIPTION, Clock(self.clock))
         first_party.settle(self.world)
 
     def client(self, *permissions: str, **claims: Any) -> Client:

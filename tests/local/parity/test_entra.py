@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.cloud.engine.wire import Reply
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 from tests.local.entra.calls import asserting, certified, get, grant, key_pair, post, register
 from tests.local.parity.records import Record, compare_shape, records
 
@@ -47,7 +47,7 @@ ADDED_SINCE = {
 
 
 @pytest.mark.parametrize("record", records("entra_token"))
-def test_replays_as_recorded(world: World, record: Record) -> None:
+def test_replays_as_recorded(world: LocalAzure, record: Record) -> None:
     """Or is listed with its reason, and then really differs."""
     reply = _replay(world, record)
     if record.source in DIFFERS:
@@ -66,7 +66,7 @@ def _is_document(parameter: Any) -> bool:
 
 
 @pytest.mark.parametrize("record", [found for found in records("entra_token") if _is_document(found)])
-def test_documents_promise_what_azures_do(world: World, record: Record) -> None:
+def test_documents_promise_what_azures_do(world: LocalAzure, record: Record) -> None:
     """Everything in them but addresses, and the tenant's own region, has the recorded value."""
     body = _replay(world, record).body
     own = {"tenant_region_scope"}
@@ -75,7 +75,7 @@ def test_documents_promise_what_azures_do(world: World, record: Record) -> None:
 
 
 @pytest.mark.parametrize("record", [found for found in records("entra_token") if found.id not in DIFFERS])
-def test_caching_is_as_recorded(world: World, record: Record) -> None:
+def test_caching_is_as_recorded(world: LocalAzure, record: Record) -> None:
     """Documents for a day, tokens and refusals not at all."""
     expected = {part.strip() for part in record.response_headers["cache-control"].split(",")}
     assert expected == {part.strip() for part in _replay(world, record).headers["cache-control"].split(",")}
@@ -85,7 +85,7 @@ def _codes(body: dict[str, object]) -> tuple[object, object]:
     return body["error"], body["error_codes"]
 
 
-def _replay(world: World, record: Record) -> Reply:
+def _replay(world: LocalAzure, record: Record) -> Reply:
     """The record's call, by a client of this tenant."""
     parts = record.path.strip("/").split("/")
     if record.path == "/common/discovery/instance":
@@ -95,7 +95,7 @@ def _replay(world: World, record: Record) -> Reply:
     return _token(world, record)
 
 
-def _token(world: World, record: Record) -> Reply:
+def _token(world: LocalAzure, record: Record) -> Reply:
     """Some recorders lost the form, or wrote GET for a POST: what was sent follows from what was answered."""
     version_1 = record.path.endswith("/oauth2/token")
     form = record.form or {"grant_type": _grant(record)}

@@ -9,7 +9,7 @@ import pytest
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.wire import Call, Reply
 from local.cloud.imds.service import ManagedIdentity
-from local.cloud.world import World
+from local.cloud.local_azure import LocalAzure
 from tests.local.parity.records import Record, compare_shape, records
 
 DIFFERS: dict[str, str] = {}
@@ -24,7 +24,7 @@ def refusals() -> list[Any]:
 
 
 @pytest.mark.parametrize("record", records("imds_managed_identity"))
-def test_replays_as_recorded(world: World, record: Record) -> None:
+def test_replays_as_recorded(world: LocalAzure, record: Record) -> None:
     """Tokens by every selector, and the refusal without the header."""
     reply = _replay(world, record)
     assert record.status == reply.status
@@ -33,12 +33,12 @@ def test_replays_as_recorded(world: World, record: Record) -> None:
 
 
 @pytest.mark.parametrize("record", refusals())
-def test_refuses_in_the_recorded_words(world: World, record: Record) -> None:
+def test_refuses_in_the_recorded_words(world: LocalAzure, record: Record) -> None:
     """Clients show them to people."""
     assert record.response_body == _replay(world, record).body
 
 
-def _replay(world: World, record: Record) -> Reply:
+def _replay(world: LocalAzure, record: Record) -> Reply:
     """The record's call, on a machine with the sample's identities: scrubbed ids stand for one of those."""
     query = dict(record.query)
     for selector, field in _SELECTORS.items():

@@ -19,7 +19,7 @@ _FIRST = uuid.UUID("5f0c2a1e-7d3b-4a86-9c41-2e6b8f9d0a17")
 
 
 @dataclass(slots=True)
-class World:
+class LocalAzure:
     """What a handler gets to see. One instance lives as long as the process; ``reset`` empties it in place."""
 
     tenant_id: str
@@ -74,6 +74,6 @@ class World:
         return str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
 
 
-def new_world(seed: int = 0) -> World:
+def new_world(seed: int = 0) -> LocalAzure:
     """An empty world; its tenant and subscription ids follow from the seed."""
-    return World(str(uuid.uuid5(_FIRST, f"tenant {seed}")), str(uuid.uuid5(_FIRST, f"subscription {seed}")), seed=seed)
+    return LocalAzure(str(uuid.uuid5(_FIRST, f"tenant {seed}")), str(uuid.uuid5(_FIRST, f"subscription {seed}")), seed=seed)
