@@ -33,6 +33,10 @@ class Caller:
     app_id: ObjectId | None = None
     name: str | None = None
     app_roles: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    """The object ids of the groups that its token names."""
+    has_more_groups: bool = False
+    """Whether it is in more groups than its token can name: then ``groups`` says nothing, and the directory must be asked."""
     at_home: bool = True
     """Whether its tenant is the broker's own. In another tenant, other administrators give app roles."""
 

@@ -139,10 +139,10 @@ def as_seconds(value: Any) -> int | None:
     return None
 
 
-def text_item(value: Any, path: str, faults: list[Fault]) -> str | None:
+def text_item(value: Any, path: str, faults: list[Fault], *, longest: int = 256) -> str | None:
     """Reads an item of a list that is a plain text without blanks around it."""
-    if not isinstance(value, str) or not value or value != value.strip() or len(value) > 256:  # noqa: PLR2004
-        faults.append(Fault(path, "expected a text of 1 to 256 characters without surrounding blanks"))
+    if not isinstance(value, str) or not value or value != value.strip() or len(value) > longest:
+        faults.append(Fault(path, f"expected a text of 1 to {longest} characters without surrounding blanks"))
         return None
     if not is_plain(value):
         faults.append(Fault(path, f"expected a text without {UNSEEN}"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from typing import NoReturn
 
 import httpx
@@ -19,7 +18,8 @@ from jwt.types import Options
 from shared.cloud.entra import unverified_token
 from shared.cloud.entra.keys import KeyPolicy, TenantKeys, Unknown
 from shared.cloud.entra.unverified_token import Claims, UnreadableToken
-from shared.core.caller import Caller, CallerType
+from shared.core.access.claims import caller_of, text_claim
+from shared.core.caller import Caller
 from shared.core.errors import Unauthenticated
 from shared.core.names import ObjectId, Unparsable
 from shared.core.ports.system import Clock
@@ -28,14 +28,10 @@ from shared.core.secret import Secret
 _ALGORITHM = "RS256"
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}
 """The types of bearer tokens, in any case (RFC 7519, 5.1; RFC 9068, 2.1). A proof-of-possession token has another ``typ``."""
-_SCOPE = "access"
-"""The one scope of the broker's API. A user's token has it if the user has consented to this API."""
-_LONGEST_NAME = 128
 _LONGEST_KID = 256
 """Entra ID's have 27 to 43 characters."""
 _LEEWAY = 60.0
 """Seconds by which Entra's clock and this one may differ."""
-_NAME_CLAIMS = ("preferred_username", "name", "app_displayname")
 _MALFORMED = "The access token is malformed."
 _NOT_SIGNED = "The access token is not signed by a key of its issuer."
 _NO_ISSUER = "The access token's issuer is not trusted by this broker."
@@ -43,11 +39,6 @@ _NO_AUDIENCE = "The access token is for another audience than this broker."
 _EXPIRED = "The access token has expired."
 _TOO_EARLY = "The access token is not valid yet."
 _NO_LIFETIME = "The access token's lifetime is missing or malformed."
-_NO_IDENTITY = "The access token does not say who the caller is: it has no oid claim."
-_TWO_CLIENTS = "The access token names two different clients."
-_NO_CLIENT = "The token does not say which client asked for it: it is no access token."
-_NO_SCOPE = f"The access token does not carry the scope {_SCOPE} of this broker."
-_NOT_APP = "The access token is neither a user's, with a scope, nor an application's."
 _BOUND = "The access token is bound to a key; this broker takes bearer tokens alone."
 
 _SIGNATURE_ONLY: Options = {
@@ -93,18 +84,17 @@ class EntraVerifier:
         unverified = _read_unverified(token)
         kid = _kid_of_unverified(unverified.header)
         tenant = self._tenant(unverified.claims)
-        issuer = _text(unverified.claims, "iss") or ""
+        issuer = text_claim(unverified.claims, "iss") or ""
         _check_signature(token, await self._key(tenant, issuer, kid))
         claims = unverified.claims
         self._check_audience(claims)
         _check_lifetime(claims, self._clock.now().timestamp())
         _check_unbound(claims)
-        caller = _caller(claims, tenant, Secret(token).fingerprint())
-        return replace(caller, at_home=tenant == self._home)
+        return caller_of(claims, tenant, home=self._home, fingerprint=Secret(token).fingerprint())
 
     def _tenant(self, unverified: Claims) -> ObjectId:
         try:
-            tenant = ObjectId.parse(_text(unverified, "tid") or "")
+            tenant = ObjectId.parse(text_claim(unverified, "tid") or "")
         except Unparsable:
             _refuse(_NO_ISSUER)
         return tenant if tenant in self._keys else _refuse(_NO_ISSUER)
@@ -116,7 +106,7 @@ class EntraVerifier:
             raise Unauthenticated(_NO_ISSUER if unknown.what == "issuer" else _NOT_SIGNED) from unknown
 
     def _check_audience(self, claims: Claims) -> None:
-        if _text(claims, "aud") not in self._audiences:
+        if text_claim(claims, "aud") not in self._audiences:
             _refuse(_NO_AUDIENCE)
 
 
@@ -129,10 +119,10 @@ def _read_unverified(token: str) -> unverified_token.UnverifiedToken:
 
 def _kid_of_unverified(header: Claims) -> str:
     """Returns the id of the key that the header names. Raises ``Unauthenticated`` if the header cannot be good."""
-    kid = _text(header, "kid")
+    kid = text_claim(header, "kid")
     if header.get("alg") != _ALGORITHM or not kid or len(kid) > _LONGEST_KID:
         _refuse(_NOT_SIGNED)
-    if "typ" in header and (_text(header, "typ") or "").lower() not in _TYPES:
+    if "typ" in header and (text_claim(header, "typ") or "").lower() not in _TYPES:
         _refuse(_MALFORMED)
     return kid
 
@@ -173,64 +163,6 @@ def _instant(claims: Claims, name: str) -> float | None:
     except OverflowError:
         _refuse(_NO_LIFETIME)
     return instant if math.isfinite(instant) else _refuse(_NO_LIFETIME)
-
-
-def _caller(claims: Claims, tenant: ObjectId, fingerprint: str) -> Caller:
-    return Caller(
-        object_id=_object_id(claims),
-        tenant_id=tenant,
-        kind=_kind(claims),
-        token_fingerprint=fingerprint,
-        app_id=_client_id(claims),
-        name=_name(claims),
-        app_roles=_roles(claims),
-    )
-
-
-def _kind(claims: Claims) -> CallerType:
-    """Only a user's token has scopes. A token without scopes is an application's, and its ``idtyp``, if any, says so."""
-    scopes = _text(claims, "scp")
-    if scopes is not None:
-        return CallerType.USER if _SCOPE in scopes.split(" ") else _refuse(_NO_SCOPE)
-    return CallerType.APPLICATION if _text(claims, "idtyp") in {None, "app"} else _refuse(_NOT_APP)
-
-
-def _object_id(claims: Claims) -> ObjectId:
-    """Returns ``oid``. ``sub`` never replaces it: a user has another ``sub`` for each client."""
-    try:
-        return ObjectId.parse(_text(claims, "oid") or "")
-    except Unparsable as wrong:
-        raise Unauthenticated(_NO_IDENTITY) from wrong
-
-
-def _client_id(claims: Claims) -> ObjectId:
-    """Returns ``appid`` (version 1) or ``azp`` (version 2). An ID token has neither."""
-    named = [text for claim in ("appid", "azp") if (text := _text(claims, claim)) is not None]
-    try:
-        clients = {ObjectId.parse(each) for each in named}
-    except Unparsable as wrong:
-        raise Unauthenticated(_MALFORMED) from wrong
-    if len(clients) > 1:
-        _refuse(_TWO_CLIENTS)
-    return clients.pop() if clients else _refuse(_NO_CLIENT)
-
-
-def _name(claims: Claims) -> str | None:
-    """Returns a name for readers of the audit trail. Nothing is decided by it."""
-    names = (_text(claims, claim) for claim in _NAME_CLAIMS)
-    printable = ("".join(filter(str.isprintable, name))[:_LONGEST_NAME] for name in names if name)
-    return next((name for name in printable if name), None)
-
-
-def _roles(claims: Claims) -> frozenset[str]:
-    listed = claims.get("roles")
-    return frozenset(each for each in listed if isinstance(each, str)) if isinstance(listed, list) else frozenset()
-
-
-def _text(claims: Claims, name: str) -> str | None:
-    """Returns a claim. A claim of another type counts as absent."""
-    value = claims.get(name)
-    return value if isinstance(value, str) else None
 
 
 def _refuse(why: str) -> NoReturn:

@@ -1,65 +1,139 @@
-"""Decides whether a caller may issue from a role. Pure."""
+"""Decides whether a caller has a capability on a path of the API, and says what has decided. Pure.
+
+Rights come from four places: the Entra app roles of the broker, the policies of the auth roles that match the caller, the
+inline bounds of a role (``issue`` on its leases), and what a holder may do with its own lease, which the verbs say themselves.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
-from shared.core.caller import Caller, CallerType
-from shared.core.role import Role
+from shared.core.access.auth_role import AuthRole
+from shared.core.access.match import Matched, NotMatched, Outcome, Unknown
+from shared.core.access.policy import Policy, Rule
+from shared.core.caller import ADMIN, AUDITOR, Caller
 
-
-class Constraint(StrEnum):
-    """The kinds of constraint on callers, by their names in documents."""
-
-    TENANT_IDS = "bound_tenant_ids"
-    """The caller is of none of the named tenants. If none is named, it is not of the broker's own."""
-    SERVICE_PRINCIPAL_IDS = "bound_service_principal_ids"
-    APPLICATION_IDS = "bound_application_ids"
-    APP_ROLES = "bound_app_roles"
-    NOBODY = "no_bounds"
-    """The role names no caller."""
+_AUDITORS = frozenset({("audit", "read"), ("status", "read"), ("leases", "read"), ("leases", "list")})
+"""What ``Leasehold.Auditor`` gives: the first segment of a path, and the capability."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
-    """The caller may issue from the role."""
+class PolicyLine:
+    """A rule of a policy. ``rule`` is its place in the policy, ``capability`` what was asked for, or ``deny``."""
+
+    policy: str
+    rule: int
+    path: str
+    capability: str
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
-    """The caller may not. ``failed`` names the kinds of constraint that did not match, never their content."""
+class Inline:
+    """The inline bounds of a role."""
 
-    failed: tuple[Constraint, ...]
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppRole:
+    """An Entra app role of the broker's own."""
+
+    name: str
+
+
+type Ground = PolicyLine | Inline | AppRole
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome and what has decided. ``unknown``: a fact could not be read that might allow it.
+
+    ``why`` is for the operator and the audit trail, never for the caller. ``overrode`` is a deny that an administrator's app
+    role has overridden.
+    """
+
+    outcome: Literal["allowed", "denied", "unknown"]
+    by: Ground | None = None
+    why: str = ""
+    overrode: PolicyLine | None = None
 
     @property
-    def reason(self) -> str:
-        """Returns the reason for the audit trail."""
-        return "not matched: " + ", ".join(self.failed)
+    def is_allowed(self) -> bool:
+        """Whether the caller may."""
+        return self.outcome == "allowed"
 
 
-def decide(role: Role, caller: Caller) -> Allowed | Denied:
-    """Returns whether the caller may issue from the role, or renew a lease that it has issued from it."""
-    bounds = role.bounds
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the configuration says of one caller. ``policies`` has those that its auth roles name; ``None``: it is not there."""
+
+    caller: Caller
+    matched: tuple[AuthRole, ...] = ()
+    doubtful: tuple[tuple[AuthRole, Unknown], ...] = ()
+    """Auth roles of which a fact could not be read: their denies count, and their allows do not."""
+    policies: Mapping[str, Policy | None] = field(default_factory=dict)
+
+
+def decide(rights: Rights, path: str, capability: str, inline: Outcome | None = None) -> Decision:
+    """Decides. ``inline`` is what the inline bounds of the role say of the caller, where the path is a role's leases.
+
+    A deny wins over every allow. The app roles of the broker count before all policies.
+    """
+    denied = _denied(rights, path)
+    caller = rights.caller
     if caller.is_admin:
-        return Allowed()
-    if not bounds.name_somebody:
-        return Denied((Constraint.NOBODY,))
-    # An application id names an app-only caller. Otherwise it would admit every user who can sign in through that client.
-    app_only = caller.app_id if caller.kind is CallerType.APPLICATION else None
-    matched = {
-        Constraint.TENANT_IDS: caller.tenant_id in bounds.tenant_ids if bounds.tenant_ids else caller.at_home,
-        Constraint.SERVICE_PRINCIPAL_IDS: not bounds.service_principal_ids or caller.object_id in bounds.service_principal_ids,
-        Constraint.APPLICATION_IDS: not bounds.application_ids or app_only in bounds.application_ids,
-        Constraint.APP_ROLES: not bounds.app_roles or bool(_folded(bounds.app_roles) & _folded(caller.app_roles)),
-    }
-    failed = tuple(kind for kind, holds in matched.items() if not holds)
-    return Denied(failed) if failed else Allowed()
+        return Decision("allowed", AppRole(ADMIN), overrode=denied)
+    if caller.is_auditor and (path.partition("/")[0], capability) in _AUDITORS:
+        return Decision("allowed", AppRole(AUDITOR))
+    if denied is not None:
+        return Decision("denied", denied, f"policy {denied.policy} denies {denied.path}")
+    role = path.split("/")[1] if path.startswith("roles/") else ""
+    for auth_role in rights.matched:
+        if (line := _allowed(rights, auth_role, path, capability)) is not None:
+            return Decision("allowed", line)
+    if isinstance(inline, Matched):
+        return Decision("allowed", Inline(role))
+    return _undecided(rights, path, capability, inline)
 
 
-def _folded(values: frozenset[str]) -> frozenset[str]:
-    return frozenset(value.translate(_ASCII_LOWER) for value in values)
+def _undecided(rights: Rights, path: str, capability: str, inline: Outcome | None) -> Decision:
+    """Nothing that is known allows it: whether something might that is not known."""
+    for auth_role, doubt in rights.doubtful:
+        if _allowed(rights, auth_role, path, capability) is not None:
+            return Decision("unknown", why=f"auth role {auth_role.name}: {doubt.why}")
+    for auth_role in (*rights.matched, *(each for each, _ in rights.doubtful)):
+        for name in auth_role.policies:
+            policy = rights.policies.get(name)
+            if policy is None or policy.faults:
+                state = "is not there" if policy is None else "cannot be read"
+                return Decision("unknown", why=f"policy {name} of auth role {auth_role.name} {state}")
+    if isinstance(inline, Unknown):
+        return Decision("unknown", why=f"inline bounds: {inline.why}")
+    if isinstance(inline, NotMatched):
+        return Decision("denied", why=f"not matched: {', '.join(inline.failed)}")
+    return Decision("denied", why=f"no policy gives {capability} on {path}")
 
 
-_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-"""Folds A-Z alone, and no other script's letters."""
+def _denied(rights: Rights, path: str) -> PolicyLine | None:
+    for auth_role in (*rights.matched, *(each for each, _ in rights.doubtful)):
+        for name, place, rule in _rules(rights, auth_role):
+            if rule.denies and rule.covers(path):
+                return PolicyLine(name, place, rule.path, "deny")
+    return None
+
+
+def _allowed(rights: Rights, auth_role: AuthRole, path: str, capability: str) -> PolicyLine | None:
+    for name, place, rule in _rules(rights, auth_role):
+        if rule.allows(path, capability):
+            return PolicyLine(name, place, rule.path, capability)
+    return None
+
+
+def _rules(rights: Rights, auth_role: AuthRole) -> Iterator[tuple[str, int, Rule]]:
+    for name in auth_role.policies:
+        policy = rights.policies.get(name)
+        if policy is not None:
+            for place, rule in enumerate(policy.rules):
+                yield name, place, rule

@@ -1,0 +1,103 @@
+"""``python -m shared.core.access.check FILE``: checks an exported configuration and runs its tests, without any call.
+
+For a pipeline: exits with 1 if a document has a fault or a test fails, and prints each. Roles are checked for their bounds
+alone: what they mint is for the broker to judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.core.access.auth_role import read_auth_role
+from shared.core.access.bounds import faults_of, read_bounds
+from shared.core.access.documents import configuration_of, failing
+from shared.core.access.policy import PolicyName, read_policy
+from shared.core.errors import Fault, Malformed
+from shared.core.names import ObjectId, RoleName, Unparsable
+from shared.core.parsing import Reader
+
+_HOME = "00000000-0000-0000-0000-000000000000"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m shared.core.access.check", description=__doc__)
+    parser.add_argument("file", type=Path, help="the document of GET /api/v1/export, with its tests")
+    parser.add_argument("--tenant", default=_HOME, help="the broker's own tenant, if a test names a tid")
+    options = parser.parse_args(arguments)
+    try:
+        home, document = ObjectId.parse(options.tenant), json.loads(options.file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as wrong:
+        sys.stdout.write(f"{wrong}\n")
+        return 1
+    faults = [*check(document, home)]
+    sys.stdout.writelines(f"{each.path}: {each.message}\n" if each.path else f"{each.message}\n" for each in faults)
+    if not faults:
+        sys.stdout.write(f"{len(document.get('tests') or ())} tests, 0 failures\n")
+    return 1 if faults else 0
+
+
+def check(document: Any, home: ObjectId) -> Iterator[Fault]:
+    """Yields the faults of all documents. If there are none, yields a fault for each test that fails."""
+    if not isinstance(document, Mapping):
+        yield Fault("", "expected an object")
+        return
+    found = [*_faults(document)]
+    if found:
+        yield from found
+        return
+    sections = (document.get(each) or {} for each in ("auth_roles", "policies", "roles"))
+    try:
+        yield from failing(configuration_of(*sections), document.get("tests"), home)
+    except Malformed as malformed:
+        yield from malformed.faults
+
+
+def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+    for section, parse, read in (
+        ("roles", RoleName.parse, _read_role),
+        ("auth_roles", PolicyName.parse, read_auth_role),
+        ("policies", PolicyName.parse, read_policy),
+    ):
+        documents = document.get(section, {})
+        if not isinstance(documents, Mapping):
+            yield Fault(section, "expected an object")
+            continue
+        for name, each in documents.items():
+            yield from _of_one(f"{section}.{name}", name, each, parse, read)
+    policies = document.get("policies", {})
+    auth_roles = document.get("auth_roles", {})
+    for name, each in auth_roles.items() if isinstance(auth_roles, Mapping) else ():
+        named = each.get("policies") if isinstance(each, Mapping) else None
+        for place, policy in enumerate(named if isinstance(named, list) else ()):
+            if "policies" in document and policy not in policies:
+                yield Fault(f"auth_roles.{name}.policies[{place}]", f"there is no policy {policy}")
+
+
+def _of_one(
+    path: str, name: str, document: Any, parse: Callable[[str], str], read: Callable[[str, Any], object]
+) -> Iterator[Fault]:
+    try:
+        parse(name)
+        read(name, document)
+    except Unparsable as wrong:
+        yield Fault(path, str(wrong))
+    except Malformed as malformed:
+        yield from (Fault(f"{path}.{each.path}" if each.path else path, each.message) for each in malformed.faults)
+
+
+def _read_role(_: str, document: Any) -> None:
+    reader = Reader(document)
+    bounds = read_bounds(reader)
+    reader.faults += faults_of(bounds)
+    if reader.faults:
+        raise Malformed(*reader.faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

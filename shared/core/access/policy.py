@@ -1,0 +1,235 @@
+"""Policies: path patterns, and the capabilities that a caller has there. ``deny`` wins over every allow.
+
+A path mirrors the API's. A pattern is compared with a path segment by segment, and case counts. ``*`` stands for one or more
+characters within one segment, and nothing reaches deeper: ``roles/*`` does not cover ``roles/web/leases``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+from shared.core.errors import Caution, Fault, Malformed
+from shared.core.names import ROLE_NAME, Unparsable
+from shared.core.parsing import Reader
+
+type Capability = Literal["issue", "renew", "read", "list", "revoke", "write", "delete"]
+CAPABILITIES: tuple[str, ...] = get_args(Capability.__value__)
+DENY = "deny"
+MAX_RULES = 256
+_LONGEST_PATH = 256
+_NAME = re.compile(ROLE_NAME)
+ASKED: Mapping[str, frozenset[str]] = {
+    "roles": frozenset({"list"}),
+    "roles/{role}": frozenset({"read", "write", "delete"}),
+    "roles/{role}/leases": frozenset({"issue", "revoke"}),
+    "leases/{id}": frozenset({"read", "list", "renew", "revoke", "write"}),
+    "auth-roles": frozenset({"list"}),
+    "auth-roles/{name}": frozenset({"read", "write", "delete"}),
+    "policies": frozenset({"list", "read"}),
+    "policies/{name}": frozenset({"read", "write", "delete"}),
+    "event-rules": frozenset({"list"}),
+    "event-rules/{name}": frozenset({"read", "write", "delete"}),
+    "export": frozenset({"read"}),
+    "audit": frozenset({"read"}),
+    "status": frozenset({"read"}),
+    "sweep": frozenset({"write"}),
+    "reconcile": frozenset({"write"}),
+}
+"""Every path for which some call asks the gate, and the capabilities that calls ask for there."""
+_WORDS = tuple(dict.fromkeys(each.partition("/")[0] for each in ASKED))
+
+
+class PolicyName(str):
+    """The name of a policy or an auth role: as a role's, ``[a-z0-9][a-z0-9-]{0,62}``."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> PolicyName:
+        """Raises ``Unparsable``."""
+        if _NAME.fullmatch(text) is None:
+            raise Unparsable("a name is 1 to 63 characters of a-z, 0-9 and '-', beginning with a letter or digit")
+        return cls(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. ``capabilities`` is empty if the rule denies every capability on the path."""
+
+    path: str
+    capabilities: tuple[str, ...] = ()
+
+    @property
+    def denies(self) -> bool:
+        """Whether it takes every capability away."""
+        return not self.capabilities
+
+    def covers(self, path: str) -> bool:
+        """Returns whether the path is one of the pattern's."""
+        return path == self.path or ("*" in self.path and _compiled(self.path).fullmatch(path) is not None)
+
+    def allows(self, path: str, capability: str) -> bool:
+        """Returns whether it gives the capability on the path."""
+        return capability in self.capabilities and self.covers(path)
+
+    def covers_pattern(self, pattern: str) -> bool:
+        """Returns whether every path of the other pattern is one of this pattern's."""
+        mine, others = self.path.split("/"), pattern.split("/")
+        return len(mine) == len(others) and all(map(_covers_segment, mine, others))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy. ``version`` is the stored row's ETag. ``faults``: what of a stored policy cannot be read."""
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    version: str = ""
+    faults: tuple[Fault, ...] = field(default=())
+
+    @property
+    def denies(self) -> bool:
+        """Whether any of its rules denies."""
+        return any(rule.denies for rule in self.rules)
+
+
+def read_policy(name: str, document: Any) -> Policy:
+    """Reads a policy that a caller has written. Raises ``Malformed`` with all faults."""
+    reader = Reader(document)
+    if not reader.has("rules"):
+        reader.fault("rules", "is required")
+    rules = reader.items("rules", _rule, most=MAX_RULES)
+    reader.finish()
+    return Policy(name, rules)
+
+
+def write_policy(policy: Policy) -> dict[str, Any]:
+    """Returns the public document."""
+    return {"rules": [{"path": each.path, "capabilities": list(each.capabilities) or [DENY]} for each in policy.rules]}
+
+
+def restore_policy(name: str, document: Any, version: str) -> Policy:
+    """Returns a stored policy. Raises nothing.
+
+    A later version may have written it, with paths and capabilities that this one does not know. Each rule that can be read
+    still holds, and every deny does. What cannot be read is in ``faults``.
+    """
+    try:
+        return replace(read_policy(name, document), version=version)
+    except Malformed as malformed:
+        listed = document.get("rules") if isinstance(document, dict) else None
+        rules = [_restored(each) for each in listed] if isinstance(listed, list) else []
+        return Policy(name, tuple(each for each in rules if each is not None), version, malformed.faults)
+
+
+def _restored(stored: Any) -> Rule | None:
+    path = stored.get("path") if isinstance(stored, dict) else None
+    named = stored.get("capabilities") if isinstance(stored, dict) else None
+    if not isinstance(path, str) or not isinstance(named, list) or not named:
+        return None
+    if DENY in named:
+        return Rule(path)
+    known = tuple(each for each in named if each in CAPABILITIES)
+    return Rule(path, known) if known else None
+
+
+def policy_cautions(policy: Policy) -> Iterator[Caution]:
+    """Yields what the policy's author should know. Looks at nothing else than the policy."""
+    for place, rule in enumerate(policy.rules):
+        if "write" in rule.capabilities and rule.path.startswith("roles/"):
+            message = (
+                "whoever may write a role may move its azure_roles: that is worth as much as the broker's own grants. "
+                "Give it as you give Leasehold.Admin"
+            )
+            yield Caution(f"rules[{place}]", "writes_grants", message)
+
+
+def unknown_roles(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
+    """Yields a warning for each rule about roles that covers none of those that there are."""
+    known = tuple(roles)
+    for place, rule in enumerate(policy.rules):
+        word, _, rest = rule.path.partition("/")
+        pattern = rest.partition("/")[0] if word == "roles" else ""
+        if pattern and not any(_covers_segment(pattern, each) for each in known):
+            yield Caution(f"rules[{place}].path", "no_such_role", f"no role is named {pattern}")
+
+
+def _rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
+    reader = Reader(value, path, faults)
+    before = len(faults)
+    pattern = reader.text("path", required=True, longest=_LONGEST_PATH)
+    if not reader.has("capabilities"):
+        reader.fault("capabilities", "is required")
+    named = reader.items("capabilities", _capability, most=len(CAPABILITIES) + 1)
+    asked = _asked_at(reader, pattern) if pattern is not None else None
+    if DENY in named and len({*named}) > 1:
+        reader.fault("capabilities", "deny stands alone: it takes every capability on the path away")
+    elif asked is not None:
+        for place, each in enumerate(named):
+            if each not in asked and each != DENY:
+                reader.fault(f"capabilities[{place}]", f"no call asks for {each} on this path, but for {_listed(asked)}")
+    reader.done()
+    if len(faults) > before or pattern is None:
+        return None
+    return Rule(pattern, tuple(dict.fromkeys(each for each in named if each != DENY)))
+
+
+def _capability(value: Any, path: str, faults: list[Fault]) -> str | None:
+    known = (*CAPABILITIES, DENY)
+    if isinstance(value, str) and value in known:
+        return value
+    faults.append(Fault(path, f"expected one of {', '.join(known)}{_nearest(value, known)}"))
+    return None
+
+
+def _asked_at(reader: Reader, pattern: str) -> frozenset[str] | None:
+    """Returns the capabilities that calls ask for on paths of the pattern. Notes a fault if it covers no call's path."""
+    segments = pattern.split("/")
+    if any(each in {"", ".", ".."} for each in segments):
+        reader.fault("path", "begins or ends with /, or has an empty segment, or one of dots")
+        return None
+    word = segments[0]
+    if word not in _WORDS:
+        star = "the first segment has no star: " if "*" in word else ""
+        reader.fault("path", f"{star}expected a path that begins with one of {', '.join(_WORDS)}{_nearest(word, _WORDS)}")
+        return None
+    found = [capabilities for path, capabilities in ASKED.items() if _may_be(segments, path.split("/"))]
+    if not found:
+        ours = [path for path in ASKED if path.partition("/")[0] == word]
+        reader.fault("path", f"no call has such a path; with {word} there are {', '.join(ours)}")
+        return None
+    return frozenset().union(*found)
+
+
+def _may_be(pattern: list[str], path: list[str]) -> bool:
+    return len(pattern) == len(path) and all(
+        expected.startswith("{") or _covers_segment(given, expected) for given, expected in zip(pattern, path, strict=True)
+    )
+
+
+def _nearest(value: Any, words: tuple[str, ...]) -> str:
+    close = get_close_matches(str(value), words, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _listed(words: frozenset[str]) -> str:
+    return ", ".join(each for each in CAPABILITIES if each in words)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+
+
+def _covers_segment(mine: str, others: str) -> bool:
+    """Returns whether every text of the other pattern is one of mine. Both may have stars, each for one or more characters.
+
+    A star of the other pattern can stand for any characters, so only a star of mine covers it. A private-use character takes
+    the place of the other's stars: no name has it, and nothing but a star of mine matches it.
+    """
+    return re.fullmatch(".+".join(map(re.escape, mine.split("*"))), others.replace("*", "\ue000"), re.DOTALL) is not None

@@ -1,0 +1,63 @@
+"""The ports to the access configuration, and to what the directory says of callers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.core.access.auth_role import AuthRole
+from shared.core.access.configuration import Needs, Stored
+from shared.core.access.facts import Facts, Principal, Unread
+from shared.core.access.policy import Policy
+from shared.core.caller import Caller
+from shared.core.ports.documents import Documents
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAccess:
+    """All auth roles and policies, by name, as they were stored at one version."""
+
+    auth_roles: Mapping[str, Stored]
+    policies: Mapping[str, Stored]
+    version: str
+
+
+class AccessStore(Protocol):
+    """The store of auth roles and policies as a whole. Each write of one of them changes ``version``, in one transaction."""
+
+    async def version(self) -> str:
+        """Returns the version. Makes one point read. Empty if nothing was ever written. Raises ``Upstream``."""
+        ...
+
+    async def load(self) -> StoredAccess:
+        """Returns everything, of a version that was true during the call. Raises ``Upstream``."""
+        ...
+
+    async def touch(self) -> None:
+        """Changes the version, because a role was written or deleted: its bounds belong to the configuration as well."""
+        ...
+
+
+class AuthRoles(Documents[AuthRole], Protocol):
+    """The store of auth roles, one by one."""
+
+
+class Policies(Documents[Policy], Protocol):
+    """The store of policies, one by one."""
+
+
+class DirectoryFacts(Protocol):
+    """What Graph and Resource Manager say of callers. Facts are remembered for a stated time by tenant and object id.
+
+    Absence and failure are never remembered, and no fact outlives its time. Nothing is raised: what cannot be read within ten
+    seconds is ``Unread``.
+    """
+
+    async def read(self, caller: Caller, needs: Needs) -> Facts:
+        """Returns what is needed of the caller. The rest is ``NOT_ASKED``, and so is the location."""
+        ...
+
+    async def location(self, caller: Caller, principal: Principal) -> str | Unread | None:
+        """Returns the location of the caller's resource, as Resource Manager writes it, without blanks: ``westeurope``."""
+        ...
