@@ -1,53 +1,158 @@
-"""Decides which roles and leases a caller may see. The answers for "forbidden" and "does not exist" are the same."""
+"""The one gate: decides which calls a caller may make, and which roles and leases it may use.
+
+A refusal reads the same whether the thing exists or not. What the directory must say of the caller is read whatever the caller
+asks for, so that the time of an answer tells nothing either.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from shared.broker.ports import Ports
-from shared.core.access.decide import Allowed, Denied, decide
-from shared.core.access.gate import Capability, Lacking, gate
+from shared.core.access.bounds import Bounds
+from shared.core.access.configuration import Configuration, Needs
+from shared.core.access.decide import Decision, Rights, decide
+from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal
+from shared.core.access.match import Outcome, Unknown, match
+from shared.core.access.policy import Capability
+from shared.core.access.refusals import reason_of
 from shared.core.caller import Caller
-from shared.core.errors import Forbidden, NotFound
+from shared.core.errors import DirectoryUnavailable, Forbidden, NotFound
 from shared.core.lease import Lease, LeaseView
 from shared.core.names import LeaseId, RoleName
 from shared.core.role import Role
 from shared.resilience.tasks import both
 
 
-def require(caller: Caller, path: str, capability: Capability) -> None:
-    """Raises ``Forbidden`` if the gate refuses."""
-    decision = gate(caller, path, capability)
-    if isinstance(decision, Lacking):
-        raise Forbidden(decision.sentence, code=decision.code)
+@dataclass(frozen=True, slots=True)
+class CallerRights:
+    """What one caller may do, by the configuration as it was when they were asked for."""
+
+    ports: Ports
+    configuration: Configuration
+    rights: Rights
+    facts: Facts
+
+    @property
+    def caller(self) -> Caller:
+        """Whose rights they are."""
+        return self.rights.caller
+
+    def decide(self, path: str, capability: Capability) -> Decision:
+        """Decides by policies and app roles."""
+        return decide(self.rights, path, capability)
+
+    def allow(self, path: str, capability: Capability) -> bool:
+        """Returns whether the caller may."""
+        return self.decide(path, capability).is_allowed
+
+    @property
+    def may_list_leases(self) -> bool:
+        """Whether the caller may list any lease of others."""
+        if self.caller.is_auditor:
+            return True
+        named = (self.rights.policies.get(name) for each in self.rights.matched for name in each.policies)
+        rules = (rule for policy in named if policy is not None for rule in policy.rules)
+        return any("list" in rule.capabilities and rule.path.startswith("leases/") for rule in rules)
+
+    def require(self, path: str, capability: Capability) -> Decision:
+        """Returns the decision if it allows. Raises ``Forbidden``, or ``DirectoryUnavailable`` if a fact could not be read."""
+        return self.require_allowed(self.decide(path, capability), path, capability)
+
+    async def decide_issuing(self, role: RoleName, bounds: Bounds | None) -> Decision:
+        """Decides whether the caller may issue from a role. ``bounds`` are the role's own, ``None`` if there is no such
+        role.
+        """
+        inline = await self._outcome(bounds) if bounds is not None and bounds.name_somebody else None
+        return decide(self.rights, f"roles/{role}/leases", "issue", inline)
+
+    def require_allowed(self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None = None) -> Decision:
+        """Returns the decision if it allows, and raises as ``require`` if not. The audit trail gets the reason, with
+        content.
+        """
+        if decision.outcome == "allowed":
+            return decision
+        reason = reason_of(decision, self.configuration, self.caller, self.facts, path, capability, bounds)
+        raise Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(audit_reason=reason)
+
+    async def _outcome(self, bounds: Bounds) -> Outcome:
+        """Returns what inline bounds say. If they are newer than the configuration, facts may be missing: reads them now."""
+        outcome = match(bounds, self.caller, self.facts)
+        if not isinstance(outcome, Unknown) or self.caller.is_admin:
+            return outcome
+        needs = Needs(
+            principal=bounds.about_a_resource and self.facts.principal is NOT_ASKED,
+            groups=bool(bounds.group_ids) and self.caller.has_more_groups and self.facts.groups is NOT_ASKED,
+        )
+        facts = self.facts
+        if needs.principal or needs.groups:
+            read = await self.ports.directory.read(self.caller, needs)
+            facts = Facts(
+                read.principal if needs.principal else facts.principal,
+                read.groups if needs.groups else facts.groups,
+                facts.location,
+            )
+        if bounds.locations and facts.location is NOT_ASKED and isinstance(facts.principal, Principal):
+            located = await self.ports.directory.location(self.caller, facts.principal)
+            facts = Facts(facts.principal, facts.groups, located)
+        return match(bounds, self.caller, facts)
 
 
-def allows(caller: Caller, path: str, capability: Capability) -> bool:
-    """Returns whether the gate allows it."""
-    return isinstance(gate(caller, path, capability), Allowed)
+async def rights_of(ports: Ports, caller: Caller, *, fresh: bool = False) -> CallerRights:
+    """Returns the rights of the caller. If ``fresh``, every change counts that was stored before the call. Raises ``Upstream``.
+
+    An administrator needs no fact: nothing is read of one.
+    """
+    configuration = await ports.access_view.current(fresh=fresh)
+    facts = Facts() if caller.is_admin else await facts_of(ports, configuration, caller)
+    return CallerRights(ports, configuration, configuration.rights(caller, facts), facts)
 
 
-async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> Role:
-    """Returns the role, if the caller may issue from it. Raises ``Forbidden``, or ``NotFound`` if the caller is an admin."""
-    role, _ = await both(ports.roles.get(name), ports.admitted())
+async def facts_of(ports: Ports, configuration: Configuration, caller: Caller) -> Facts:
+    """Returns what the configuration needs to know of the caller, as far as it can be read."""
+    needs = configuration.needs(caller)
+    facts = await ports.directory.read(caller, needs) if needs.principal or needs.groups else NOTHING_ASKED
+    if isinstance(facts.principal, Principal) and configuration.needs_location(caller, facts):
+        facts = Facts(facts.principal, facts.groups, await ports.directory.location(caller, facts.principal))
+    return facts
+
+
+async def require(ports: Ports, caller: Caller, path: str, capability: Capability) -> Decision:
+    """Returns the decision if it allows. Raises ``Forbidden``, ``DirectoryUnavailable``, ``Upstream`` (storage)."""
+    return (await rights_of(ports, caller)).require(path, capability)
+
+
+async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, Decision]:
+    """Returns the role, if the caller may issue from it, and what has decided so.
+
+    Raises ``Forbidden``, ``DirectoryUnavailable``, ``NotFound`` if the caller may issue from a role of that name and there is
+    none.
+    """
+    (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
+    bounds = role.bounds if role is not None else None
+    decision = await rights.decide_issuing(name, bounds)
+    rights.require_allowed(decision, f"roles/{name}/leases", "issue", bounds or Bounds())
     if role is None:
-        if caller.is_admin:
-            raise NotFound(f"There is no role {name}.", code="role_not_found")
-        raise Forbidden(audit_reason="no such role")
-    decision = decide(role, caller)
-    if isinstance(decision, Denied):
-        raise Forbidden(audit_reason=decision.reason)
-    return role
+        raise NotFound(f"There is no role {name}.", code="role_not_found")
+    return role, decision
 
 
-async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int]:
-    """Returns the role and its generation. Raises as ``role_for_issuing``."""
-    role, generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
-    return role, generation.number
+async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int, Decision]:
+    """Returns the role, its generation, and what has decided. Raises as ``role_for_issuing``."""
+    (role, decision), generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
+    return role, generation.number, decision
 
 
 async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability: Capability) -> Lease:
-    """Returns the lease, if the caller holds it, or has the capability on any lease. Raises ``NotFound``."""
+    """Returns the lease, if the caller holds it, or has the capability on it. Raises ``NotFound``, ``DirectoryUnavailable``."""
     lease, _ = await both(ports.leases.get(lease_id), ports.admitted())
-    if lease is None or not (allows(caller, f"leases/{lease_id}", capability) or holds(caller, lease)):
+    if lease is not None and holds(caller, lease):
+        return lease
+    rights = await rights_of(ports, caller)
+    decision = rights.decide(f"leases/{lease_id}", capability)
+    if decision.outcome == "unknown":
+        raise DirectoryUnavailable(audit_reason=decision.why)
+    if lease is None or not decision.is_allowed:
         reason = "no such lease" if lease is None else "another caller's lease"
         raise NotFound("There is no such lease, or it is not yours.", code="lease_not_found", audit_reason=reason)
     return lease

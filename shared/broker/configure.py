@@ -5,7 +5,8 @@ from __future__ import annotations
 from shared.broker import rules
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
-from shared.core.errors import Conflict, Fault, Malformed, NotFound
+from shared.core.access.bounds import foreign_faults
+from shared.core.errors import Conflict, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
 from shared.core.ports.documents import ANY, Expect
@@ -18,7 +19,8 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
 
     Raises ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
     """
-    _refuse_other_tenants(ports, role)
+    if faults := tuple(foreign_faults(role.bounds, ports.home, ports.tenants)):
+        raise Malformed(*faults)
     _refuse_protected(ports, role)
     with limit_deadline(ports.within(ports.timing.throttled)):
         role = role.with_target(await ports.kinds.of(role).issuer.resolve(role.target))
@@ -30,6 +32,7 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
     if dry_run:
         return role
     stored = await ports.roles.put(role, expected=expected)
+    await changed(ports)
     warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, stored))
     await ports.audit.record(actor.done(ports, "put_role", role=role.name, reason=warned))
     return stored
@@ -64,6 +67,7 @@ async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: E
     # If an earlier deletion's worker has died, the role is gone, and its leases may still live.
     if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
         raise NotFound(f"There is no role {name}.", code="role_not_found")
+    await changed(ports)
     # The role goes first: an issue under way either sees that, or its lease is revoked here.
     begun = await revoke_role(ports, actor, name) if revoking else None
     await ports.audit.record(actor.done(ports, "delete_role", role=name))
@@ -76,9 +80,13 @@ async def _has_leases(ports: Ports, name: RoleName) -> bool:
     return await ports.leases.count_live(name, at_most=1, since=generation.number) > 0
 
 
-def _refuse_other_tenants(ports: Ports, role: Role) -> None:
-    if others := sorted(role.bounds.tenant_ids - ports.tenants):
-        raise Malformed(*(Fault("bound_tenant_ids", f"{each} is not among LEASEHOLD_ALLOWED_TENANTS") for each in others))
+async def changed(ports: Ports) -> None:
+    """Lets every worker read the bounds of roles again. If the worker dies before, they are read again with the next change.
+
+    Until then a worker reads the facts that the new bounds need when somebody asks for the role, not before: nothing else.
+    """
+    ports.access_view.changed()
+    await ports.access.touch()
 
 
 def _refuse_protected(ports: Ports, role: Role) -> None:

@@ -33,7 +33,7 @@ async def revoke_as_operator(ports: Ports, actor: Actor, lease_id: LeaseId, *, f
     admin, ``Conflict`` if other workers keep changing the lease, ``Upstream`` if storage fails.
     """
     await lease_for(ports, actor.caller, lease_id, "write")
-    require(actor.caller, f"leases/{lease_id}", "write")
+    await require(ports, actor.caller, f"leases/{lease_id}", "write")
     if not force:
         return await revoke(ports, actor, lease_id)
     for _ in range(_TRIES):

@@ -10,11 +10,10 @@ from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from shared.broker import rules
-from shared.broker.access import allows, holds, lease_for, require
+from shared.broker.access import holds, lease_for, rights_of
 from shared.broker.counting import first_count
 from shared.broker.ending.due import LATE, overdue
 from shared.broker.ports import Actor, Ports
-from shared.core.access.decide import Allowed, decide
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Fault, Forbidden, Unreadable, Upstream
 from shared.core.lease import Lease, LeaseView, State
@@ -34,19 +33,24 @@ async def read_lease(ports: Ports, actor: Actor, lease_id: LeaseId) -> Lease:
 
 
 async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[LeaseView]:
-    """All leases for whoever may list them, else the caller's own. Raises ``Forbidden`` when another's are asked for."""
-    everybodys = allows(actor.caller, "leases/{id}", "list")
-    if query.holder is not None and query.holder != actor.caller.object_id:
-        require(actor.caller, "leases/{id}", "list")
+    """Returns the caller's own leases, and those that it may list.
+
+    Raises ``Forbidden`` if another's are asked for and the caller may list none.
+    """
+    caller = actor.caller
+    rights = await rights_of(ports, caller)
+    everybodys = rights.may_list_leases
+    if query.holder is not None and query.holder != caller.object_id and not everybodys:
+        rights.require("leases/*", "list")
     if not everybodys:
-        query = replace(query, holder=actor.caller.object_id, tenant=actor.caller.tenant_id)
-    # What a role's generation has overtaken is told as ending, whatever its row says.
+        query = replace(query, holder=caller.object_id, tenant=caller.tenant_id)
+    # A lease that its role's generation has overtaken is shown as ending, whatever its row says.
     wanted = replace(query, state=None, live=True) if query.state is State.ENDING else query
     generations, page = await both(ports.generations.all(), ports.leases.list(wanted))
     leases = (each.under(generations[each.id.role].number) if each.id.role in generations else each for each in page.items)
-    # Leases are found by their holder's object id; only with its tenant does that say who it is.
-    own = (each for each in leases if everybodys or holds(actor.caller, each))
-    return replace(page, items=tuple(each for each in own if query.state in {None, each.state}))
+    # Leases are found by their holder's object id. Only with its tenant that names one caller.
+    seen = (each for each in leases if holds(caller, each) or (everybodys and rights.allow(f"leases/{each.id}", "list")))
+    return replace(page, items=tuple(each for each in seen if query.state in {None, each.state}))
 
 
 _TOLD = 100
@@ -84,6 +88,14 @@ class Status:
     """The services that refuse the broker's own identity to this worker, by the scope of their tokens, and since when."""
     warnings: tuple[str, ...] = ()
     """What an operator should mend in the settings though the broker runs with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What ``whoami`` shows of a caller: the auth roles that match it, and the roles that it may issue from."""
+
+    auth_roles: tuple[str, ...]
+    roles: tuple[Role, ...]
 
 
 async def status(ports: Ports, actor: Actor) -> Status:
@@ -161,19 +173,31 @@ async def health(ports: Ports) -> bool:
         return False
 
 
-async def may_issue(ports: Ports, actor: Actor) -> tuple[Role, ...]:
-    """The roles that the caller may issue from. Of the others it learns nothing, not even that they are there."""
-    roles = await ports.roles.list()
-    return tuple(role for role in roles if isinstance(decide(role, actor.caller), Allowed) and not role.is_unreadable)
+async def may_issue(ports: Ports, actor: Actor) -> Standing:
+    """Returns the auth roles that match the caller, and the roles that it may issue from, and nothing about the others."""
+    roles, rights = await both(ports.roles.list(), rights_of(ports, actor.caller))
+    issuable = []
+    for role in roles:
+        if (await rights.decide_issuing(role.name, role.bounds)).is_allowed and not role.is_unreadable:
+            issuable.append(role)
+    return Standing(tuple(each.name for each in rights.rights.matched), tuple(issuable))
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
-    """The role, if the caller may issue from it. If not, the audit trail alone says why, or that there is no such role."""
-    role, _ = await both(ports.roles.get(name), ports.admitted())
-    decision = decide(role, actor.caller) if role is not None else None
-    if role is not None and isinstance(decision, Allowed) and not role.is_unreadable:
+    """Returns the role, if the caller may issue from it. If not, only the audit trail says why, or that there is no such role.
+
+    Raises ``DirectoryUnavailable``.
+    """
+    (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
+    decision = await rights.decide_issuing(name, role.bounds if role is not None else None)
+    if role is not None and decision.is_allowed and not role.is_unreadable:
         return role
-    reason = "no such role" if decision is None else "it cannot be read" if isinstance(decision, Allowed) else decision.reason
+    reason = "no such role" if role is None else "it cannot be read"
+    if not decision.is_allowed:
+        try:
+            rights.require_allowed(decision, f"roles/{name}/leases", "issue", role.bounds if role is not None else None)
+        except Forbidden as refused:
+            reason = refused.audit_reason if role is not None else f"no such role; {refused.audit_reason}"
     asked = actor.done(ports, "whoami", role=name, reason=reason)
     await ports.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
     return None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from shared.broker.access_view import AccessView
 from shared.broker.leased_callers import nobody_asks
+from shared.core.access.decide import Decision, as_document
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.names import ObjectId
+from shared.core.ports.access import AccessStore, DirectoryFacts
 from shared.core.ports.audit import Audit
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
@@ -68,10 +72,15 @@ class Ports:
     revocations: Revocations
     kinds: Kinds
     inventory: AzureInventory
+    access: AccessStore
+    access_view: AccessView
+    directory: DirectoryFacts
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
+    home: ObjectId = ObjectId("")
+    """The broker's own tenant."""
     tenants: frozenset[ObjectId] = frozenset()
-    """The tenants whose callers are admitted: ``bound_tenant_ids`` may name no others."""
+    """The tenants whose callers are admitted, the broker's own among them: ``bound_tenant_ids`` may name no others."""
     warnings: tuple[str, ...] = ()
     """What an operator should mend in the settings, although the broker runs with it."""
     outages: Outages = field(default_factory=Outages)
@@ -91,14 +100,30 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller, and the id of its request. ``client_id`` is the caller's own id for the request; empty if there is none."""
+    """The caller, and the id of its request. ``client_id`` is the caller's own id for the request; empty if there is none.
+
+    ``decision`` is the gate's, where the gate alone lets the caller in.
+    """
 
     caller: Caller
     id: str
     client_id: str = ""
+    decision: Decision | None = None
 
-    def done(self, ports: Ports, operation: str, *, role: str = "", lease: str = "", reason: str = "") -> AuditEvent:
+    def done(
+        self,
+        ports: Ports,
+        operation: str,
+        *,
+        role: str = "",
+        lease: str = "",
+        reason: str = "",
+        decision: Decision | None = None,
+        document: str = "",
+        changes: Sequence[Mapping[str, Any]] = (),
+    ) -> AuditEvent:
         """Returns the audit event of an operation that this request has completed."""
+        decision = decision or self.decision
         return AuditEvent(
             at=ports.now(),
             operation=operation,
@@ -109,4 +134,8 @@ class Actor:
             role=role,
             lease=lease,
             reason=reason,
+            decided_by=as_document(decision.by) if decision is not None else None,
+            overrode_deny=as_document(decision.overrode) if decision is not None else None,
+            document=document,
+            changes=changes,
         )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.broker.access import lease_for, role_and_generation
+from shared.broker.access import holds, lease_for, role_and_generation
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
+from shared.core.access.decide import Decision
+from shared.core.caller import Caller
 from shared.core.errors import Conflict, Fault, LostRace, Malformed
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
 from shared.core.role import MIN_TTL, Role
+from shared.resilience.tasks import both
 
 _TRIES = 3
 """A renewal races only with another renewal or an end. If it loses more often than this, something is wrong."""
@@ -25,15 +28,29 @@ async def renew(ports: Ports, actor: Actor, lease_id: LeaseId, increment: int | 
         raise Malformed(Fault("increment", f"expected at least {MIN_TTL} seconds"), code="ttl_out_of_range")
     for _ in range(_TRIES):
         lease = await lease_for(ports, actor.caller, lease_id, "renew")
-        role, generation = await role_and_generation(ports, actor.caller, lease.id.role)
+        role, generation, decision = await _role_as_it_is(ports, actor.caller, lease)
         message = _require_renewable(ports, lease.under(generation), role)
         try:
             renewed = await ports.leases.swap(_renewed(ports, lease, role, increment), former=lease)
         except LostRace:
             continue
-        await ports.audit.record(actor.done(ports, "renew", role=lease.id.role, lease=lease.id, reason=message))
+        event = actor.done(ports, "renew", role=lease.id.role, lease=lease.id, reason=message, decision=decision)
+        await ports.audit.record(event)
         return renewed
     raise Conflict("The lease is being changed by others; try again.", code="lease_busy")
+
+
+async def _role_as_it_is(ports: Ports, caller: Caller, lease: Lease) -> tuple[Role, int, Decision | None]:
+    """Returns the lease's role, the role's generation, and what has let the caller in.
+
+    A holder needs ``issue`` on the role again. Anybody else has ``renew`` on the lease, which was asked for before.
+    """
+    if holds(caller, lease):
+        return await role_and_generation(ports, caller, lease.id.role)
+    role, generation = await both(ports.roles.get(lease.id.role), ports.generations.get(lease.id.role))
+    if role is None:
+        raise Conflict("The lease's role is gone.", code="role_changed")
+    return role, generation.number, None
 
 
 def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:

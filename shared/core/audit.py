@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from shared.core.caller import Caller
 
@@ -36,3 +38,11 @@ class AuditEvent:
     lease: str = ""
     client_request_id: str = ""
     """The caller's own id for the request. Nothing is decided by it: anybody may send any id."""
+    decided_by: Mapping[str, Any] | None = None
+    """What let the caller in: a rule of a policy, a role's inline bounds, an app role of the broker."""
+    overrode_deny: Mapping[str, Any] | None = None
+    """The rule that denies it, if an administrator has done it nevertheless."""
+    document: str = ""
+    """The document that was changed, as a path: ``policies/readers``."""
+    changes: Sequence[Mapping[str, Any]] = ()
+    """The fields that were changed: ``{"path", "from", "to"}``."""

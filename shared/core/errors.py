@@ -30,6 +30,7 @@
     │   │   └── Locked           a resource lock forbids it
     │   └── Uncertain            it may or may not have happened
     │       ├── Unavailable      5xx
+    │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
     │       └── Unreachable      no answer in time
     ├── LostRace                 another worker moved the record first; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
@@ -310,6 +311,21 @@ class Uncertain(Upstream):
 
 class Unavailable(Uncertain):
     """The service answered that it failed (5xx)."""
+
+
+class DirectoryUnavailable(Uncertain):
+    """A fact about the caller, which might allow the request, cannot be read. Nothing was changed."""
+
+    code = "directory_unavailable"
+    sentence = "The broker cannot read at present what it has to know of you; try again later."
+
+    def __init__(self, *, audit_reason: str) -> None:
+        super().__init__(audit_reason)
+        self.audit_reason = audit_reason
+
+    def brief(self) -> str:
+        """Returns the code, and what could not be read."""
+        return f"{self.code}: {self.audit_reason}"
 
 
 class Unreachable(Uncertain):

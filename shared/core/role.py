@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Protocol
 
+from shared.core.access.bounds import Bounds
 from shared.core.errors import Fault
-from shared.core.names import ObjectId, RoleName
+from shared.core.names import RoleName
 
 MIN_TTL = 60
 """Seconds. A shorter lease would be of no use: Azure takes a while until a new object works everywhere."""
@@ -15,24 +16,6 @@ DEFAULT_MAX_TTL = 4 * 3600
 MAX_TTL = 30 * 86400
 
 type Ready = Literal["none", "token"]
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The callers that may issue. Each kind of bound that is present must match by one value. Without any, only admins may.
-
-    ``tenant_ids`` names the callers' tenants, and no caller. Without it, callers must be of the broker's own tenant.
-    """
-
-    service_principal_ids: frozenset[ObjectId] = frozenset()
-    application_ids: frozenset[ObjectId] = frozenset()
-    app_roles: frozenset[str] = frozenset()
-    tenant_ids: frozenset[ObjectId] = frozenset()
-
-    @property
-    def name_somebody(self) -> bool:
-        """Whether any bound names a caller. A tenant alone names none."""
-        return bool(self.service_principal_ids or self.application_ids or self.app_roles)
 
 
 class Target(Protocol):

@@ -9,15 +9,15 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from shared.core.access.bounds import read_bounds, write_bounds
 from shared.core.errors import Fault
-from shared.core.names import ObjectId, RoleName
-from shared.core.parsing import Reader, parsed_item, text_item
-from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, MAX_TTL, MIN_TTL, Bounds, Role
+from shared.core.names import RoleName
+from shared.core.parsing import Reader
+from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, MAX_TTL, MIN_TTL, Role
 from shared.kinds.kind import Kind
 from shared.kinds.registry import Kinds
 from shared.kinds.role_rules import RULES
 
-MAX_BOUND = 256
 MAX_LIVE = 1_000_000
 
 
@@ -34,7 +34,7 @@ def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
     role = Role(
         name=name,
         target=target,
-        bounds=_bounds(reader),
+        bounds=read_bounds(reader),
         ttl=ttl,
         max_ttl=max_ttl,
         renewable=reader.flag("renewable", default=True),
@@ -75,32 +75,4 @@ def write_role(kinds: Kinds, role: Role) -> dict[str, Any]:
     if role.max_leases is not None:
         document["max_leases"] = role.max_leases
     kind = kinds.find(role.type)
-    return document | _write_bounds(role.bounds) | (kind.schema.write(role.target) if kind is not None else {})
-
-
-def _app_role(value: Any, path: str, faults: list[Fault]) -> str | None:
-    text = text_item(value, path, faults)
-    if text is not None and "*" in text:
-        faults.append(Fault(path, "an app role is named whole: * stands for nothing here"))
-        return None
-    return text
-
-
-def _bounds(reader: Reader) -> Bounds:
-    identity = parsed_item(ObjectId.parse)
-    return Bounds(
-        frozenset(reader.items("bound_service_principal_ids", identity, most=MAX_BOUND)),
-        frozenset(reader.items("bound_application_ids", identity, most=MAX_BOUND)),
-        frozenset(reader.items("bound_app_roles", _app_role, most=MAX_BOUND)),
-        frozenset(reader.items("bound_tenant_ids", identity, most=MAX_BOUND)),
-    )
-
-
-def _write_bounds(bounds: Bounds) -> dict[str, Any]:
-    constraints = {
-        "bound_service_principal_ids": bounds.service_principal_ids,
-        "bound_application_ids": bounds.application_ids,
-        "bound_app_roles": bounds.app_roles,
-        "bound_tenant_ids": bounds.tenant_ids,
-    }
-    return {name: sorted(values) for name, values in constraints.items() if values}
+    return document | write_bounds(role.bounds) | (kind.schema.write(role.target) if kind is not None else {})

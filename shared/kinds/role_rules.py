@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from shared.core.access.bounds import faults_of
 from shared.core.errors import Fault
 from shared.core.role import Role
 
@@ -16,9 +17,8 @@ type Rule = Callable[[Role], Iterator[Fault]]
 own."""
 
 
-def _says_who_beside_the_tenant(role: Role) -> Iterator[Fault]:
-    if role.bounds.tenant_ids and not role.bounds.name_somebody:
-        yield Fault("bound_tenant_ids", "says of which tenant callers are, not who: another bound_ field must stand beside it")
+def _names_callers_beside_a_tenant(role: Role) -> Iterator[Fault]:
+    return faults_of(role.bounds)
 
 
-RULES: tuple[Rule, ...] = (_says_who_beside_the_tenant,)
+RULES: tuple[Rule, ...] = (_names_callers_beside_a_tenant,)

@@ -16,15 +16,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from shared.core.access.bounds import Bounds, restore_bounds
 from shared.core.errors import Fault, Malformed
 from shared.core.forms import PROPERTY, ROLE
-from shared.core.names import ObjectId, RoleName
-from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, Bounds, Role, Target, UnknownTarget
-from shared.kinds.lenient import mapping, texts, whole
+from shared.core.names import RoleName
+from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, Role, Target, UnknownTarget
+from shared.kinds.lenient import mapping, whole
 from shared.kinds.registry import Kinds
 from shared.kinds.role_document import read_role, write_role
-
-_BOUNDS = ("bound_service_principal_ids", "bound_application_ids", "bound_app_roles", "bound_tenant_ids")
 
 
 def store_role(kinds: Kinds, role: Role) -> dict[str, Any]:
@@ -59,26 +58,11 @@ def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -
     return Role(
         name=name,
         target=_target(kinds, document),
-        bounds=_bounds(document),
+        bounds=restore_bounds(document) or Bounds(),
         ttl=min(whole(document.get("ttl")) or DEFAULT_TTL, max_ttl),
         max_ttl=max_ttl,
         renewable=document.get("renewable", True) is True,
         max_leases=whole(document.get("max_leases")),
-    )
-
-
-def _bounds(document: Mapping[str, Any]) -> Bounds:
-    """Reads the bounds. If any of them cannot be read, returns none: each takes callers away, so none may be left out."""
-    named = {field for field in document if field.startswith("bound_")}
-    lists = [texts(document.get(field, [])) for field in _BOUNDS]
-    if not named <= set(_BOUNDS) or any(found is None for found in lists):
-        return Bounds()
-    principals, applications, app_roles, tenants = (found or () for found in lists)
-    return Bounds(
-        frozenset(ObjectId(each.lower()) for each in principals),
-        frozenset(ObjectId(each.lower()) for each in applications),
-        frozenset(app_roles),
-        frozenset(ObjectId(each.lower()) for each in tenants),
     )
 
 

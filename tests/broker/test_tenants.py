@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from shared.core.access.gate import gate
 
 from shared.broker.configure import put_role
 from shared.broker.inspect import list_leases, may_issue, read_lease
 from shared.core.access.decide import Allowed, decide
-from shared.core.access.gate import gate
 from shared.core.caller import Caller
 from shared.core.errors import Malformed, NotFound
 from shared.core.names import RoleName

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from shared.core.access.gate import Capability, Lacking, gate
 
 from shared.core.access.decide import Allowed
-from shared.core.access.gate import Capability, Lacking, gate
 from tests.fakes.world import ADMINISTRATOR, ALICE, WATCHER
 
 PATHS = (

@@ -102,7 +102,7 @@ class _Repeatable:
         while True:
             # Anew each time: the role may change while this one waits. Its generation is read before the lease: one of an
             # earlier generation stays so.
-            (role, generation), key = await both(
+            (role, generation, _), key = await both(
                 role_and_generation(self.ports, self.actor.caller, self.wanted.role),
                 self.ports.leases.find_key(self.digest),
             )

@@ -79,10 +79,10 @@ async def issue(
     Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
     lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
     """
-    role, generation = await role_and_generation(ports, actor.caller, wanted.role)
+    role, generation, decision = await role_and_generation(ports, actor.caller, wanted.role)
     if was_never_read(ports, role):
         await read_for_the_first_time(ports, actor.id, role)
-        role, generation = await role_and_generation(ports, actor.caller, wanted.role)
+        role, generation, decision = await role_and_generation(ports, actor.caller, wanted.role)
     require_current(ports, actor.caller, role)
     if was_never_read(ports, role):
         raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
@@ -92,8 +92,8 @@ async def issue(
         order = replace(order, deadline=min(order.deadline, deadline))
     async with LeaseLock(ports, await open_lease(ports, planned, key)) as lock:
         await _look_again(ports, lock, role)
-        attempt = _Attempt(ports, actor, lock, Minting(ports.kinds.of(role), order, planned.footprint))
-        try:
+        attempt = _Attempt(ports, replace(actor, decision=decision), lock, Minting(ports.kinds.of(role), order,
+        planned.footprint)) try:
             return await attempt.carry_out()
         except LostRace as lost:
             await attempt.clean_up()

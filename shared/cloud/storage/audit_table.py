@@ -187,6 +187,7 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
         "Outcome": event.outcome.value,
         "Code": event.code,
         "Reason": event.reason[:1024],
+        **_details(event),
         "Request": event.request_id,
         "ClientRequest": event.client_request_id,
         "Role": event.role,
@@ -203,6 +204,21 @@ def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
             "Token": caller.token_fingerprint,
         }
     return row
+
+
+def _details(event: AuditEvent) -> dict[str, str]:
+    """Returns the properties that few events have."""
+    found = {
+        "DecidedBy": json.dumps(event.decided_by) if event.decided_by else "",
+        "OverrodeDeny": json.dumps(event.overrode_deny) if event.overrode_deny else "",
+        "Document": event.document,
+        "Changes": json.dumps([*event.changes], ensure_ascii=False) if event.changes else "",
+    }
+    return {name: text for name, text in found.items() if text}
+
+
+def _json(row: Row, name: str) -> Any:
+    return json.loads(row[name]) if row.get(name) else None
 
 
 def _event(row: Row) -> AuditEvent:
@@ -228,6 +244,10 @@ def _readable_event(row: Row) -> AuditEvent:
             reason=row.get("Reason", ""),
             caller=_caller(row) if "Caller" in row else None,
             role=row.get("Role", ""),
+            decided_by=_json(row, "DecidedBy"),
+            overrode_deny=_json(row, "OverrodeDeny"),
+            document=row.get("Document", ""),
+            changes=_json(row, "Changes") or (),
             lease=row.get("Lease", ""),
             client_request_id=row.get("ClientRequest", ""),
         )
@@ -246,5 +266,5 @@ def _caller(row: Row) -> Caller:
 
 
 def _matching(query: AuditQuery) -> str:
-    wanted = {"Caller": query.caller, "Role": query.role, "Lease": query.lease}
+    wanted = {"Caller": query.caller, "Role": query.role, "Lease": query.lease, "Document": query.document}
     return "".join(f" and {name} eq {quoted(value)}" for name, value in wanted.items() if value)

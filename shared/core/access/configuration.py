@@ -85,9 +85,10 @@ class Configuration:
         """Returns the inline bounds of a role, as this worker has last read them."""
         return self._bounds.get(role)
 
-    def auth_roles(self) -> tuple[AuthRole, ...]:
-        """Returns every auth role, by name."""
-        return tuple(found for name in sorted(self._auth_roles) if (found := self.auth_role(name)) is not None)
+    def auth_roles(self, at_most: int | None = None) -> tuple[AuthRole, ...]:
+        """Returns the auth roles, by name."""
+        names = sorted(self._auth_roles)[:at_most]
+        return tuple(found for name in names if (found := self.auth_role(name)) is not None)
 
     def policies(self) -> tuple[Policy, ...]:
         """Returns every policy, by name."""

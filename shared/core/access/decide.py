@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.match import Matched, NotMatched, Outcome, Unknown
@@ -44,6 +44,19 @@ class AppRole:
 
 
 type Ground = PolicyLine | Inline | AppRole
+
+
+def as_document(ground: Ground | None) -> dict[str, Any] | None:
+    """Returns what has decided, as answers and the audit trail show it."""
+    match ground:
+        case PolicyLine(policy, rule, path, capability):
+            return {"policy": policy, "rule": rule, "path": path, "capability": capability}
+        case Inline(role):
+            return {"inline": role}
+        case AppRole(name):
+            return {"app_role": name}
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ class AuditQuery:
     caller: ObjectId | None = None
     role: str | None = None
     lease: str | None = None
+    document: str | None = None
+    """A document of the configuration, as a path: ``policies/readers``."""
     limit: int = 100
     cursor: str | None = None
 

@@ -19,7 +19,7 @@ from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.responses import CALLER_FIELDS, part_of
 from shared.triggers.http.routes import Api
-from shared.triggers.http.shape import ID, INSTANT, TEXT, Answer, Field, Record, parsed, text, word
+from shared.triggers.http.shape import ID, INSTANT, TEXT, Answer, Field, Items, Record, Value, parsed, text, word
 
 api = Api("operators")
 _AUDIT_SPAN = timedelta(days=1)
@@ -46,6 +46,7 @@ TO = parsed("to", INSTANT.schema, instant, "The instant after the last; now unle
 CALLER = parsed("caller", ID.schema, ObjectId.parse, "By this object id only.")
 ROLE = parsed("role", TEXT.schema, RoleName.parse, "About this role only.")
 LEASE = parsed("lease", TEXT.schema, LeaseId.parse, "About this lease only.")
+DOCUMENT = text("document", "About this document of the configuration only, as a path: `policies/readers`.", longest=128)
 CURSOR = text("cursor", "`next` of the part before.", longest=1024, schema=TEXT.schema)
 
 
@@ -64,6 +65,7 @@ def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
         caller=CALLER.of(reader),
         role=ROLE.of(reader),
         lease=LEASE.of(reader),
+        document=DOCUMENT.of(reader),
         limit=requests.LIMIT.of(reader),
         cursor=CURSOR.of(reader),
     )
@@ -71,6 +73,16 @@ def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
     return query
 
 
+CHANGE = Value({
+    "type": "object",
+    "description": "A field, its former value and its new one; null where there is none.",
+    "properties": {"path": {"type": "string"}, "from": {}, "to": {}},
+})
+GROUND = Value({
+    "type": "object",
+    "description": "A rule of a policy (`policy`, `rule`, `path`, `capability`), a role's own bounds (`inline`), or an app
+    role.",
+})
 EVENT = Record[AuditEvent](
     "Event",
     "One event of the audit trail.",
@@ -87,6 +99,10 @@ EVENT = Record[AuditEvent](
     Field("reason", TEXT, lambda it: it.reason, "Why.", optional=True),
     Field("role", TEXT, lambda it: it.role, "The role.", optional=True),
     Field("lease", TEXT, lambda it: it.lease, "The lease.", optional=True),
+    Field("document", TEXT, lambda it: it.document, "The document that was changed, as a path.", optional=True),
+    Field("changes", Items(CHANGE), lambda it: it.changes, "The fields that were changed.", optional=True),
+    Field("decided_by", GROUND, lambda it: it.decided_by, "What let the caller in.", optional=True),
+    Field("overrode_deny", GROUND, lambda it: it.overrode_deny, "The rule that denies it to others.", optional=True),
     Field(
         "caller",
         Record[Caller]("", "Who.", *CALLER_FIELDS, Field("token_fingerprint", TEXT, lambda it: it.token_fingerprint)),
@@ -102,7 +118,7 @@ EVENTS: Record[Page[AuditEvent]] = part_of("events", EVENT)
     "audit",
     needs=("audit", "read"),
     operation="audit",
-    query=(FROM, TO, CALLER, ROLE, LEASE, requests.LIMIT, CURSOR),
+    query=(FROM, TO, CALLER, ROLE, LEASE, DOCUMENT, requests.LIMIT, CURSOR),
     answers=(Answer(200, "A part of it, in the order of time.", EVENTS),),
 )
 async def read_audit(request: VerifiedRequest) -> Reply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -13,7 +13,8 @@ import azure.functions as func
 from shared.broker.access import require
 from shared.broker.leased_callers import Admission
 from shared.broker.ports import Actor, Ports
-from shared.core.access.gate import Capability
+from shared.core.access.decide import Decision
+from shared.core.access.policy import Capability
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.errors import LeaseholdError, Malformed, Misconfigured, Rejected, Upstream
@@ -79,10 +80,14 @@ class Rules:
     query: tuple[str, ...] = ()
     beside: bool = False
 
-    def require(self, caller: Caller) -> None:
-        """Raises ``Forbidden`` if the gate refuses and the refusal is final."""
-        if self.needs is not None and self.exception is None:
-            require(caller, *self.needs)
+    async def require(self, ports: Ports, caller: Caller, names: Mapping[str, str]) -> Decision | None:
+        """Returns the gate's decision if it is final. ``names`` are those in the path. Raises as
+        ``shared.broker.access.require``.
+        """
+        if self.needs is None or self.exception is not None:
+            return None
+        path, capability = self.needs
+        return await require(ports, caller, path.format_map(names), capability)
 
 
 FOR_ANYBODY = Rules()
@@ -163,13 +168,13 @@ async def authenticated(
     broker = unverified.broker = await edge.get_broker()
     unverified.caller = await broker.verifier.verify(unverified.dialect.token_from(unverified.http))
     admission = Admission(broker.ports.leased, unverified.caller)
-    actor = Actor(unverified.caller, unverified.request_id, unverified.client_request_id)
     try:
         if not rules.beside:
             await admission.granted()
-        rules.require(unverified.caller)
+        decision = await rules.require(broker.ports, unverified.caller, unverified.http.route_params)
         requests.known_query(unverified.http, rules.query)
         ports = replace(broker.ports, admitted=admission.granted)
+        actor = Actor(unverified.caller, unverified.request_id, unverified.client_request_id, decision)
         return await handle(VerifiedRequest(unverified.http, replace(broker, ports=ports), actor))
     finally:
         await admission.granted()

@@ -84,6 +84,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.AmbiguousRefusal: Meaning(503, retry_after=15),
     errors.Locked: Meaning(409),
     errors.Uncertain: Meaning(503, retry_after=10),
+    errors.DirectoryUnavailable: Meaning(503, retry_after=10),
     errors.Unavailable: Meaning(503, retry_after=10),
     errors.Unreachable: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),

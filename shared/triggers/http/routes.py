@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import azure.functions as func
 
-from shared.core.access.gate import Capability
+from shared.core.access.policy import Capability
 from shared.triggers.http.dialect import NATIVE, Dialect
 from shared.triggers.http.edge import (
     FOR_ANYBODY,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from shared.broker import inspect
@@ -34,12 +33,12 @@ ISSUABLE = Record[Role](
     Field("ttl", WHOLE, lambda it: it.ttl, _TTL),
     Field("max_ttl", WHOLE, lambda it: it.max_ttl, _MAX_TTL),
 )
-STANDING = Record[tuple[Caller, Iterable[Role]]](
+STANDING = Record[tuple[Caller, inspect.Standing]](
     "Standing",
     "What the broker thinks of the caller.",
     Field("caller", CALLER, lambda it: it[0]),
-    Field("auth_roles", Items(TEXT), lambda _: (), "The auth roles that the caller matches."),
-    Field("roles", Items(ISSUABLE), lambda it: it[1], "The roles that the caller may issue from."),
+    Field("auth_roles", Items(TEXT), lambda it: it[1].auth_roles, "The auth roles that the caller matches."),
+    Field("roles", Items(ISSUABLE), lambda it: it[1].roles, "The roles that the caller may issue from."),
 )
 ROLE_STANDING = Record[tuple[Caller, RoleName, Role | None]](
     "RoleStanding",
@@ -73,6 +72,7 @@ async def whoami(request: VerifiedRequest) -> Reply:
     """
     name = requests.asked(request.http, ASKED)
     if name is None:
-        return of_json(200, STANDING.write((request.caller, await inspect.may_issue(request.ports, request.actor))))
+        standing = await inspect.may_issue(request.ports, request.actor)
+        return of_json(200, STANDING.write((request.caller, standing)))
     role = await inspect.role_if_issuable(request.ports, request.actor, name)
     return of_json(200, ROLE_STANDING.write((request.caller, name, role)))
