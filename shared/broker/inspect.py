@@ -176,11 +176,9 @@ async def health(ports: Ports) -> bool:
 async def may_issue(ports: Ports, actor: Actor) -> Standing:
     """Returns the auth roles that match the caller, and the roles that it may issue from, and nothing about the others."""
     roles, rights = await both(ports.roles.list(), rights_of(ports, actor.caller))
-    issuable = []
-    for role in roles:
-        if (await rights.decide_issuing(role.name, role.bounds)).is_allowed and not role.is_unreadable:
-            issuable.append(role)
-    return Standing(tuple(each.name for each in rights.rights.matched), tuple(issuable))
+    issuable = [each for each in roles if (await rights.decide_issuing(each.name, each.bounds)).is_allowed]
+    names = tuple(each.name for each in rights.rights.matched)
+    return Standing(names, tuple(each for each in issuable if not each.is_unreadable))
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:

@@ -72,13 +72,13 @@ class Ports:
     revocations: Revocations
     kinds: Kinds
     inventory: AzureInventory
+    home: ObjectId
+    """The broker's own tenant."""
     access: AccessStore
     access_view: AccessView
     directory: DirectoryFacts
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
-    home: ObjectId = ObjectId("")
-    """The broker's own tenant."""
     tenants: frozenset[ObjectId] = frozenset()
     """The tenants whose callers are admitted, the broker's own among them: ``bound_tenant_ids`` may name no others."""
     warnings: tuple[str, ...] = ()

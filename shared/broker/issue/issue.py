@@ -92,8 +92,9 @@ async def issue(
         order = replace(order, deadline=min(order.deadline, deadline))
     async with LeaseLock(ports, await open_lease(ports, planned, key)) as lock:
         await _look_again(ports, lock, role)
-        attempt = _Attempt(ports, replace(actor, decision=decision), lock, Minting(ports.kinds.of(role), order,
-        planned.footprint)) try:
+        minting = Minting(ports.kinds.of(role), order, planned.footprint)
+        attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)
+        try:
             return await attempt.carry_out()
         except LostRace as lost:
             await attempt.clean_up()

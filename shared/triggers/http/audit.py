@@ -73,16 +73,19 @@ def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
     return query
 
 
-CHANGE = Value({
-    "type": "object",
-    "description": "A field, its former value and its new one; null where there is none.",
-    "properties": {"path": {"type": "string"}, "from": {}, "to": {}},
-})
-GROUND = Value({
-    "type": "object",
-    "description": "A rule of a policy (`policy`, `rule`, `path`, `capability`), a role's own bounds (`inline`), or an app
-    role.",
-})
+CHANGE = Value(
+    {
+        "type": "object",
+        "description": "A field, its former value and its new one; null where there is none.",
+        "properties": {"path": {"type": "string"}, "from": {}, "to": {}},
+    }
+)
+GROUND = Value(
+    {
+        "type": "object",
+        "description": "A policy's rule (`policy`, `rule`, `path`, `capability`), a role's own bounds (`inline`) or an app role.",
+    }
+)
 EVENT = Record[AuditEvent](
     "Event",
     "One event of the audit trail.",
