@@ -82,6 +82,11 @@ class Rule:
         mine, others = self.path.split("/"), pattern.split("/")
         return len(mine) == len(others) and all(map(_covers_segment, mine, others))
 
+    def overlaps(self, pattern: str) -> bool:
+        """Returns whether some path is one of both patterns."""
+        mine, others = self.path.split("/"), pattern.split("/")
+        return len(mine) == len(others) and all(map(_overlaps_segment, mine, others))
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -233,3 +238,27 @@ def _covers_segment(mine: str, others: str) -> bool:
     the place of the other's stars: no name has it, and nothing but a star of mine matches it.
     """
     return re.fullmatch(".+".join(map(re.escape, mine.split("*"))), others.replace("*", "\ue000"), re.DOTALL) is not None
+
+
+def _overlaps_segment(one: str, other: str) -> bool:
+    """Returns whether some text is one of both patterns: walks both at once, with stars that may take one character or more."""
+    reached = {(0, 0)}
+    done: set[tuple[int, int]] = set()
+    while reached:
+        here = reached.pop()
+        done.add(here)
+        i, j = here
+        if i == len(one) and j == len(other):
+            return True
+        if i == len(one) or j == len(other):
+            continue
+        a, b = one[i], other[j]
+        # Each pattern takes the same next character. After a star has taken one, it may end or go on.
+        steps = {
+            (after_one, after_other)
+            for after_one in ((i, i + 1) if a == "*" else (i + 1,))
+            for after_other in ((j, j + 1) if b == "*" else (j + 1,))
+            if a in {"*", b} or b == "*"
+        }
+        reached |= steps - done
+    return False

@@ -83,7 +83,7 @@ CHANGE = Value(
 GROUND = Value(
     {
         "type": "object",
-        "description": "A policy's rule (`policy`, `rule`, `path`, `capability`), a role's own bounds (`inline`) or an app role.",
+        "description": "A rule of a policy, a role's own bounds (`inline`), or an app role (`app_role`).",
     }
 )
 EVENT = Record[AuditEvent](
