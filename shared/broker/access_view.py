@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Configuration
 from shared.core.ports.access import AccessStore
 from shared.core.ports.documents import Documents
@@ -45,5 +46,5 @@ class AccessView:
 
     async def _load(self) -> Configuration:
         stored, roles = await both(self._store.load(), self._roles.list())
-        inline = {role.name: role.bounds for role in roles if role.bounds.name_somebody}
+        inline: dict[str, Bounds] = {role.name: role.bounds for role in roles if role.bounds.name_somebody}
         return Configuration(stored.auth_roles, stored.policies, inline, stored.version)

@@ -6,7 +6,7 @@ for A to Z alone: no other letter is folded, and nothing is trimmed, decoded or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -166,6 +166,7 @@ def _unplaced(kind: Constraint, missing: str) -> Caution:
 
 def _values(reader: Reader, kind: Constraint) -> Iterator[str]:
     """Yields the values of a kind. If two differ in case alone, the first is kept."""
+    read: Callable[[Any, str, list[Fault]], str | None]
     match kind:
         case Constraint.APP_ROLES:
             read = _app_role

@@ -133,7 +133,7 @@ class Index:
         ]
         found = {name: None for key in keys for name in self._names.get(key, ())}
         found |= {name: None for pattern, name in self._anywhere if pattern.matches(resource)}
-        return found | self._of_location(facts.location)
+        return {**found, **self._of_location(facts.location)}
 
     def _of_location(self, location: str | Unread | None) -> Mapping[str, None]:
         """Documents that name a location and nothing more selective."""

@@ -11,6 +11,7 @@ from shared.core.access.configuration import Needs, Stored
 from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.policy import Policy
 from shared.core.caller import Caller
+from shared.core.names import ObjectId
 from shared.core.ports.documents import Documents
 
 
@@ -45,6 +46,30 @@ class AuthRoles(Documents[AuthRole], Protocol):
 
 class Policies(Documents[Policy], Protocol):
     """The store of policies, one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A user or a service principal of the broker's directory, as somebody who asks about it sees it.
+
+    ``app_roles`` are those of the broker's own API that it has, directly or through a group. ``app_id`` is a service
+    principal's.
+    """
+
+    is_user: bool
+    name: str | None = None
+    app_id: ObjectId | None = None
+    app_roles: frozenset[str] = frozenset()
+    groups: frozenset[str] | Unread = frozenset()
+    principal: Principal | None = None
+
+
+class Subjects(Protocol):
+    """Looks up who a caller would be."""
+
+    async def find(self, object_id: ObjectId) -> Subject | None:
+        """Returns the subject; ``None`` if the directory has no such user or service principal. Raises ``Upstream``."""
+        ...
 
 
 class DirectoryFacts(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.triggers.http import audit, configuration, contract, issuing, leases, operator, whoami
+from shared.triggers.http import audit, configuration, contract, explain, issuing, leases, operator, whoami
 from shared.triggers.http.edge import Edge, UnverifiedRequest
 from shared.triggers.http.problem import MethodNotAllowed, NoSuchCall
 from shared.triggers.http.reply import Reply
@@ -14,6 +14,7 @@ GROUPS: tuple[Api, ...] = (
     configuration.api,
     whoami.api,
     audit.api,
+    explain.api,
     operator.api,
     contract.api,
 )

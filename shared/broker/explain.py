@@ -1,0 +1,106 @@
+"""Explains to an operator why somebody may or may not do something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.broker.access import facts_of
+from shared.broker.ports import Actor, Ports
+from shared.core.access.documents import caller_from
+from shared.core.access.explanation import Explanation, explain
+from shared.core.access.facts import Facts
+from shared.core.access.policy import Capability
+from shared.core.caller import Caller, CallerType
+from shared.core.errors import Fault, Malformed, NotFound, Unauthenticated
+from shared.core.names import ObjectId, RoleName, Unparsable
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether a subject has the capability on the path. The subject is an object of the directory, or a token's claims.
+
+    With ``claims``, ``facts`` says what the directory answers; ``None`` means that the directory is asked.
+    """
+
+    path: str
+    capability: Capability
+    object_id: ObjectId | None = None
+    claims: dict[str, Any] | None = None
+    facts: Facts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The explanation, and what was assumed of the subject because no token says it."""
+
+    explanation: Explanation
+    assumed: tuple[str, ...] = ()
+
+
+async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
+    """Returns the answer, and records who asked about whom.
+
+    Raises ``NotFound`` if there is no such subject or role, ``Malformed`` if no token has such claims, ``Upstream``.
+    """
+    configuration = await ports.access_view.current(fresh=True)
+    inline = None
+    segments = question.path.split("/")
+    if segments[0] == "roles" and len(segments) > 1 and question.capability == "issue":
+        role = await ports.roles.get(_role(segments[1]))
+        if role is None:
+            raise NotFound(f"There is no role {segments[1]}.", code="role_not_found")
+        inline = role.bounds
+    if question.object_id is not None:
+        caller, facts, assumed = await _subject(ports, question.object_id)
+    else:
+        caller, assumed = _claimed(ports, question.claims or {}), ()
+        facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
+    found = explain(configuration, caller, facts, question.path, question.capability, inline)
+    reason = f"{question.capability} {question.path} for {caller.object_id} of {caller.tenant_id}: {found.decision.outcome}"
+    await ports.audit.record(actor.done(ports, "explain", role=segments[1] if inline is not None else "", reason=reason))
+    return Answer(found, assumed)
+
+
+def _role(name: str) -> RoleName:
+    try:
+        return RoleName.parse(name)
+    except Unparsable:
+        raise NotFound(f"There is no role {name}.", code="role_not_found") from None
+
+
+def _claimed(ports: Ports, claims: dict[str, Any]) -> Caller:
+    try:
+        return caller_from(claims, ports.home)
+    except Unauthenticated as refused:
+        raise Malformed(Fault("claims", f"no token of such claims is accepted: {refused.detail}")) from refused
+
+
+async def _subject(ports: Ports, object_id: ObjectId) -> tuple[Caller, Facts, tuple[str, ...]]:
+    """Returns the caller that the object would be, as far as the directory tells."""
+    subject = await ports.subjects.find(object_id)
+    if subject is None:
+        raise NotFound("The directory has no user and no service principal of this object id.", code="subject_not_found")
+    caller = Caller(
+        object_id=object_id,
+        tenant_id=ports.home,
+        kind=CallerType.USER if subject.is_user else CallerType.APPLICATION,
+        token_fingerprint="",
+        app_id=subject.app_id,
+        name=subject.name,
+        app_roles=subject.app_roles,
+        has_more_groups=True,
+    )
+    facts = Facts(subject.principal, subject.groups)
+    if subject.principal is not None and subject.principal.resource_id:
+        facts = Facts(subject.principal, subject.groups, await ports.directory.location(caller, subject.principal))
+    client = "a user's token is taken to have the scope access, whichever client has asked for it"
+    return (
+        caller,
+        facts,
+        (
+            "the token is taken to be of the broker's own tenant, and in time",
+            "groups and app roles are those of the directory now, whether or not a token names them",
+            *((client,) if subject.is_user else ()),
+        ),
+    )
