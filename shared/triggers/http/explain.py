@@ -87,8 +87,8 @@ DIRECTORY = Entry(
     "directory",
     {"type": ["object", "null"]},
     lambda reader, field: reader.take(field),
-    "Beside `claims`: what the directory answers (`servicePrincipalType`, `alternativeNames`, `location`, `groups`). Without it "
-    "the directory is asked.",
+    "Beside `claims`: what the directory answers (`servicePrincipalType`, `alternativeNames`, `location`, `groups`). Without "
+    "it the directory is asked.",
 )
 BODY = Body(
     "", "Exactly one of `role` and `ask`, and exactly one of `object_id` and `claims`.", ROLE, ASK, OBJECT_ID, CLAIMS, DIRECTORY
