@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from shared.core.errors import Unreadable
+from shared.core.errors import Fault, Unreadable
 
 PROPERTY = "Form"
 FIRST = 1
@@ -44,6 +44,10 @@ class StoredType:
     def knows(self, row: Mapping[str, Any]) -> bool:
         """Whether this version reads the form of the row."""
         return FIRST <= form_of(row) <= self.newest
+
+    def fault_of(self, form: int) -> Fault:
+        """Returns the fault of a document that is stored in a form that this version does not know."""
+        return Fault("", f"is stored in form {form}, and this version of the broker reads up to form {self.newest}")
 
     @contextmanager
     def reading(self, row: Mapping[str, Any]) -> Iterator[None]:
@@ -81,6 +85,9 @@ ALIGNED = StoredType("mark of aligned index rows")
 ROLE = StoredType("role")
 GENERATION = StoredType("generation")
 ADMISSIONS = StoredType("admissions")
+AUTH_ROLE = StoredType("auth role")
+POLICY = StoredType("policy")
+ACCESS_VERSION = StoredType("access version")
 APPLICATION_LOCK = StoredType("lock of an application")
 QUEUED_MARKER = StoredType("marker of queued leases")
 RUN = StoredType("run history")
@@ -90,6 +97,6 @@ MESSAGE = StoredType("queue message")
 
 ALL = (
     *(LEASE, LEASE_INDEX, DUE, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
-    *(ROLE, GENERATION, ADMISSIONS, APPLICATION_LOCK, QUEUED_MARKER, RUN, COUNT, AUDIT_EVENT, MESSAGE),
+    *(ROLE, GENERATION, ADMISSIONS, AUTH_ROLE, POLICY, ACCESS_VERSION, APPLICATION_LOCK, QUEUED_MARKER, RUN, COUNT, AUDIT_EVENT, MESSAGE),
 )
 """Every kind of row and document that the broker stores."""

@@ -37,8 +37,7 @@ def restore_role(kinds: Kinds, name: RoleName, stored: Any, version: str, *, for
     If this version does not know the form, it believes nothing in the document, its bounds least of all.
     """
     if not ROLE.knows({PROPERTY: form}):
-        fault = Fault("", f"is stored in form {form}, and this version of the broker reads up to form {ROLE.newest}")
-        return Role(name, UnknownTarget(), version=version, outdated=(fault,))
+        return Role(name, UnknownTarget(), version=version, outdated=(ROLE.fault_of(form),))
     document = mapping(stored)
     public = {key: value for key, value in document.items() if key != "resolved"}
     faults: tuple[Fault, ...] = ()

@@ -1,23 +1,25 @@
 """A store of documents of one type, on Table Storage. Satisfies ``shared.core.ports.documents.Documents``.
 
-All documents of a type share one partition of the table ``roles``. They are few, and listing them is one range read. A new
-type takes a ``DocumentType`` and one line in the composition.
+All documents of a type share one partition of the table ``roles``, and listing them is one range read. Types may share a
+partition as well: then the row keys of each begin with a prefix of its own. A new type takes a ``DocumentType`` and one line in
+the composition.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.storage.table_operations import Operation, Row, create, delete, put, update
-from shared.cloud.storage.tables import Table, chunked, etag_of, joined
+from shared.cloud.storage.tables import Table, Token, chunked, etag_of, joined, past, quoted
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
 from shared.core.forms import StoredType, form_of
 from shared.core.ports.documents import ANY, Expect, Presence, Version
+from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
 
 
@@ -36,6 +38,19 @@ class DocumentType[T]:
     Raises nothing.
     """
     with_version: Callable[[T, str], T]
+    prefix: str = ""
+    """What the row key of each document begins with, before the name."""
+    beside: Sequence[Operation] = ()
+    """What is written in one transaction with each write and each deletion of a document: unconditional, in the partition."""
+
+    def key(self, name: str) -> dict[str, str]:
+        """Returns the key of a document's row."""
+        return {"PartitionKey": self.partition, "RowKey": f"{self.prefix}{name}"}
+
+    def after(self, name: str) -> str:
+        """Returns the condition for the documents with a greater name. Every name is greater than the empty one."""
+        start = f"PartitionKey eq '{self.partition}' and RowKey gt {quoted(self.prefix + name)}"
+        return f"{start} and RowKey lt '{past(self.prefix)}'" if self.prefix else start
 
 
 class TableDocuments[T]:
@@ -48,29 +63,39 @@ class TableDocuments[T]:
 
     async def get(self, name: str) -> T | None:
         """Makes one point read."""
-        row = await self._table.read(self._kept.partition, name)
+        row = await self._read(name)
         return restored(self._kept, row) if row is not None else None
 
     async def list(self) -> tuple[T, ...]:
         """Makes one range read."""
-        rows = self._table.scan(f"PartitionKey eq '{self._kept.partition}'")
-        return tuple([restored(self._kept, row) async for row in rows])
+        return tuple([restored(self._kept, row) async for row in self._table.scan(self._kept.after(""))])
+
+    async def page(self, limit: int, after: str = "") -> Page[T]:
+        """Makes one range read. It makes more if storage ends a page early."""
+        found: list[Row] = []
+        token: Token | None = None
+        while len(found) < limit:
+            rows, token = await self._table.page(self._kept.after(after), select=None, limit=limit - len(found), token=token)
+            found += rows
+            if token is None:
+                break
+        documents = tuple(restored(self._kept, row) for row in found)
+        return Page(documents, self._kept.name_of(documents[-1]) if token is not None else None)
 
     async def put(self, document: T, *, expected: Expect) -> T:
-        """Makes one write. It is conditional unless ``expected`` is ``ANY``."""
+        """Makes one write, or one transaction if other rows go along. It is conditional unless ``expected`` is ``ANY``."""
         write_id, name = self._ids.guid(), self._kept.name_of(document)
         row: dict[str, Any] = {
-            "PartitionKey": self._kept.partition,
-            "RowKey": name,
+            **self._kept.key(name),
             **self._kept.form.stamp,
             "Write": write_id,
             **chunked("Document", json.dumps(self._kept.store(document))),
         }
         try:
-            (version,) = await self._table.write([_put(row, expected)])
+            version, *_ = await self._table.write([_put(row, expected), *self._kept.beside])
         except (LostRace, Uncertain) as error:
             # The stored row may be this very one: the answer to the first write was lost.
-            stored = await self._table.read(self._kept.partition, name)
+            stored = await self._read(name)
             if stored is not None and stored.get("Write") == write_id:
                 return self._kept.with_version(document, etag_of(stored))
             if isinstance(error, LostRace):
@@ -80,18 +105,23 @@ class TableDocuments[T]:
 
     async def delete(self, name: str, *, expected: Expect) -> bool:
         """Makes a read and a conditional delete."""
-        row = await self._table.read(self._kept.partition, name)
+        row = await self._read(name)
         if row is None:
             return False
         if expected not in {ANY, Version(etag_of(row))}:
             raise PreconditionFailed
-        key = {"PartitionKey": self._kept.partition, "RowKey": name}
         try:
-            await self._table.write([delete(key, etag_of(row))])
-        except LostRace as lost:
-            if await self._table.read(self._kept.partition, name) is not None:
-                raise PreconditionFailed from lost
+            await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._kept.beside])
+        except (LostRace, Uncertain) as error:
+            # If the row is gone, it was deleted: the answer to the first try was lost, or another worker was faster.
+            if await self._read(name) is not None:
+                if isinstance(error, LostRace):
+                    raise PreconditionFailed from error
+                raise
         return True
+
+    async def _read(self, name: str) -> Row | None:
+        return await self._table.read(*self._kept.key(name).values())
 
 
 def restored[T](of: DocumentType[T], row: Row) -> T:
@@ -100,7 +130,7 @@ def restored[T](of: DocumentType[T], row: Row) -> T:
         stored = json.loads(joined("Document", row))
     except (ValueError, RecursionError):
         stored = None
-    return of.restore(str(row["RowKey"]), stored, etag_of(row), form_of(row))
+    return of.restore(str(row["RowKey"]).removeprefix(of.prefix), stored, etag_of(row), form_of(row))
 
 
 def _put(row: dict[str, Any], expected: Expect) -> Operation:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from shared.core.generation import Generation
 from shared.core.names import LeaseId, RoleName
+from shared.core.ports.page import Page
 from shared.core.role import Role
 
 
@@ -41,6 +42,13 @@ class Documents[T](Protocol):
 
     async def list(self) -> tuple[T, ...]:
         """Returns all documents, by name."""
+        ...
+
+    async def page(self, limit: int, after: str = "") -> Page[T]:
+        """Returns at most ``limit`` documents by name, beginning with the first name greater than ``after``.
+
+        The page's cursor is the ``after`` of the next page. ``limit`` is 1 to 1000. ``after`` may be any text.
+        """
         ...
 
     async def put(self, document: T, *, expected: Expect) -> T:

@@ -1,0 +1,143 @@
+"""The stores of auth roles and policies, on Table Storage. Satisfies the ports of ``shared.core.ports.access``.
+
+All auth roles, all policies and one row with the version share one partition of the table ``roles``. So a write and the change
+of the version are one transaction. The row keys begin with the type. The version's own key is the greatest of the partition: a
+range read of the partition reads it last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from azure.data.tables.aio import TableServiceClient
+
+from shared.cloud.storage.document_table import DocumentType, TableDocuments
+from shared.cloud.storage.table_operations import Row, put
+from shared.cloud.storage.tables import Table, etag_of, joined
+from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth_role
+from shared.core.access.bounds import Bounds
+from shared.core.access.configuration import Stored
+from shared.core.access.policy import Policy, restore_policy, write_policy
+from shared.core.errors import Unavailable
+from shared.core.forms import ACCESS_VERSION, AUTH_ROLE, POLICY, PROPERTY, StoredType
+from shared.core.ports.access import StoredAccess
+from shared.core.ports.system import Ids
+
+_PARTITION, _VERSION = "access", "version"
+_AUTH_ROLE, _POLICY = "auth-role_", "policy_"
+_TRIES = 5
+_MOST_CHUNKS = 8
+"""A body has at most 64 KiB. In ASCII, as documents are stored, that makes three times as many characters at most."""
+_SELECT = ["RowKey", PROPERTY, *(f"Document{number}" for number in range(_MOST_CHUNKS))]
+
+
+_CHANGE: Final = put({"PartitionKey": _PARTITION, "RowKey": _VERSION, **ACCESS_VERSION.stamp})
+"""The write that changes the version.
+
+The version is the row's ETag, and no id that the writer chooses. If the answer to a write is lost, the write is sent again, and
+storage may carry it out twice. The same id would then come back after the ids of other writes, and an ETag never does.
+"""
+
+
+def _auth_role(name: str, stored: Any, version: str, form: int) -> AuthRole:
+    if not AUTH_ROLE.knows({PROPERTY: form}):
+        return AuthRole(name, Bounds(), version=version, faults=(AUTH_ROLE.fault_of(form),))
+    return restore_auth_role(name, stored, version)
+
+
+def _policy(name: str, stored: Any, version: str, form: int) -> Policy:
+    if not POLICY.knows({PROPERTY: form}):
+        return Policy(name, version=version, faults=(POLICY.fault_of(form),))
+    return restore_policy(name, stored, version)
+
+
+AUTH_ROLES = DocumentType[AuthRole](
+    partition=_PARTITION,
+    prefix=_AUTH_ROLE,
+    form=AUTH_ROLE,
+    name_of=lambda auth_role: auth_role.name,
+    store=write_auth_role,
+    restore=_auth_role,
+    with_version=lambda auth_role, version: replace(auth_role, version=version),
+    beside=(_CHANGE,),
+)
+"""How auth roles are stored."""
+POLICIES = DocumentType[Policy](
+    partition=_PARTITION,
+    prefix=_POLICY,
+    form=POLICY,
+    name_of=lambda policy: policy.name,
+    store=write_policy,
+    restore=_policy,
+    with_version=lambda policy, version: replace(policy, version=version),
+    beside=(_CHANGE,),
+)
+"""How policies are stored."""
+
+
+class TableAuthRoles(TableDocuments[AuthRole]):
+    """Satisfies ``AuthRoles``."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "roles") -> None:
+        super().__init__(service, ids, AUTH_ROLES, name)
+
+
+class TablePolicies(TableDocuments[Policy]):
+    """Satisfies ``Policies``."""
+
+    def __init__(self, service: TableServiceClient, ids: Ids, name: str = "roles") -> None:
+        super().__init__(service, ids, POLICIES, name)
+
+
+class TableAccess:
+    """Satisfies ``AccessStore``."""
+
+    def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
+        self._table = Table(service, name)
+
+    async def version(self) -> str:
+        """Makes one point read."""
+        row = await self._table.read(_PARTITION, _VERSION)
+        return etag_of(row) if row is not None else ""
+
+    async def touch(self) -> None:
+        """Makes one write."""
+        await self._table.write([_CHANGE])
+
+    async def load(self) -> StoredAccess:
+        """Makes a point read, and a range read of a page for each 1000 documents.
+
+        The result is of one version, although another worker may write between two pages. Each write changes the
+        version to one that it has never had. The version is read before all documents, and in the range read it is read after all of them. If
+        both are the same, nothing was written in between, so all documents are as they were at that version. If they differ,
+        the documents are read again, and the later version is the one before. Raises ``Unavailable`` if each of five tries
+        fails so.
+        """
+        before = await self.version()
+        for _ in range(_TRIES):
+            found = await self._read()
+            if found.version == before:
+                return found
+            before = found.version
+        raise Unavailable(f"table storage: auth roles and policies were changed during each of {_TRIES} reads")
+
+    async def _read(self) -> StoredAccess:
+        auth_roles: dict[str, Stored] = {}
+        policies: dict[str, Stored] = {}
+        version = ""
+        async for rows, _ in self._table.pages(f"PartitionKey eq '{_PARTITION}'", select=_SELECT, limit=1000):
+            for row in rows:
+                key: str = row["RowKey"]
+                if key.startswith(_AUTH_ROLE):
+                    auth_roles[key[len(_AUTH_ROLE) :]] = _stored(AUTH_ROLE, row)
+                elif key.startswith(_POLICY):
+                    policies[key[len(_POLICY) :]] = _stored(POLICY, row)
+                elif key == _VERSION:
+                    version = etag_of(row)
+        return StoredAccess(auth_roles, policies, version)
+
+
+def _stored(of: StoredType, row: Row) -> Stored:
+    """Returns the document as it stands. One of an unknown form counts as damaged: nothing in it is believed."""
+    return Stored(joined("Document", row) if of.knows(row) else "", etag_of(row))
