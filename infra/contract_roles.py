@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from shared.core.access.bounds import MAX_VALUES
 from shared.core.names import ROLE_NAME
 from shared.core.role import DEFAULT_TTL
 from shared.kinds.fragment import Fragment, list_of
-from shared.kinds.role_document import MAX_BOUND, MAX_LIVE
+from shared.kinds.role_document import MAX_LIVE
 from shared.triggers.http.responses import CAUTION
 from shared.triggers.http.shape import DURATION, ID, WHOLE
 
@@ -40,14 +41,14 @@ COMMON: dict[str, Any] = {
         "description": "`token`: the credential is tried out against Entra ID before it is handed over, twenty sign-ins at"
         " least; what is not proven in time is handed over as `pending`.",
     },
-    "bound_service_principal_ids": list_of(ID.schema, MAX_BOUND, "Object ids of callers that may issue."),
-    "bound_application_ids": list_of(ID.schema, MAX_BOUND, "Client ids of applications that may issue as themselves."),
+    "bound_service_principal_ids": list_of(ID.schema, MAX_VALUES, "Object ids of callers that may issue."),
+    "bound_application_ids": list_of(ID.schema, MAX_VALUES, "Client ids of applications that may issue as themselves."),
     "bound_app_roles": list_of(
-        _APP_ROLE, MAX_BOUND, "Entra app roles of which a caller needs one, each named whole: a * is refused."
+        _APP_ROLE, MAX_VALUES, "Entra app roles of which a caller needs one, each named whole: a * is refused."
     ),
     "bound_tenant_ids": list_of(
         ID.schema,
-        MAX_BOUND,
+        MAX_VALUES,
         "Tenants of which a caller may be, among LEASEHOLD_ALLOWED_TENANTS; without it the broker's own alone. Another bound_"
         " field must stand beside it.",
     ),

@@ -121,7 +121,7 @@ class Forbidden(Rejected):
     """The caller is known and has no right to this. The sentence never tells whether the object exists."""
 
     code = "forbidden"
-    sentence = "There is no such role, or you may not use it."
+    sentence = "You have no right to this, or it does not exist."
 
 
 class LeasedCaller(Forbidden):

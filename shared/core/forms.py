@@ -97,6 +97,19 @@ MESSAGE = StoredType("queue message")
 
 ALL = (
     *(LEASE, LEASE_INDEX, DUE, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
-    *(ROLE, GENERATION, ADMISSIONS, AUTH_ROLE, POLICY, ACCESS_VERSION, APPLICATION_LOCK, QUEUED_MARKER, RUN, COUNT, AUDIT_EVENT, MESSAGE),
+    *(
+        ROLE,
+        GENERATION,
+        ADMISSIONS,
+        AUTH_ROLE,
+        POLICY,
+        ACCESS_VERSION,
+        APPLICATION_LOCK,
+        QUEUED_MARKER,
+        RUN,
+        COUNT,
+        AUDIT_EVENT,
+        MESSAGE,
+    ),
 )
 """Every kind of row and document that the broker stores."""

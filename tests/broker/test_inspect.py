@@ -10,6 +10,7 @@ from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import health, list_leases, may_issue, read_audit, read_lease, role_if_issuable, status
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.revoke import revoke
+from shared.core.access.bounds import Bounds
 from shared.core.audit import Outcome
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, NotFound, Refused, Unreachable
@@ -17,7 +18,6 @@ from shared.core.lease import State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
-from shared.core.role import Bounds
 from tests.broker.scenes import issued, stored, swept
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, WATCHER, WEB, World, request, role, world

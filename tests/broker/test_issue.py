@@ -9,6 +9,7 @@ import pytest
 from shared.broker.configure import delete_role
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
+from shared.core.access.bounds import Bounds
 from shared.core.audit import Outcome
 from shared.core.errors import (
     Absent,
@@ -32,7 +33,6 @@ from shared.core.errors import (
 from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import RoleName
-from shared.core.role import Bounds
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.kind import Order
 from tests.broker.scenes import AZURE, issued, stored, swept

@@ -7,10 +7,10 @@ import pytest
 
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
+from shared.core.access.bounds import Bounds
 from shared.core.errors import Conflict, Forbidden, LeaseholdError, Malformed, NotFound, Unavailable
 from shared.core.lease import Lease
 from shared.core.names import LeaseId
-from shared.core.role import Bounds
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, BOB, WATCHER, World, request, role, world

@@ -6,16 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from shared.core.access.gate import gate
 
 from shared.broker.configure import put_role
 from shared.broker.inspect import list_leases, may_issue, read_lease
-from shared.core.access.decide import Allowed, decide
+from shared.core.access.bounds import Bounds
+from shared.core.access.decide import Rights, decide
+from shared.core.access.facts import Facts
+from shared.core.access.match import Matched, match
 from shared.core.caller import Caller
 from shared.core.errors import Malformed, NotFound
 from shared.core.names import RoleName
 from shared.core.ports.leases import LeaseQuery
-from shared.core.role import Bounds
 from tests.broker.scenes import issued
 from tests.fakes.world import ADMINISTRATOR, ALICE, OTHER_TENANT, SCOPES, TENANT, WATCHER, guid, request, role, world
 from tests.support.kinds import read_role
@@ -32,9 +33,9 @@ async def test_another_tenants_administrator_is_nobody_here(caller: Caller) -> N
     scene = world(role())
     assert not abroad(caller).is_admin
     assert not abroad(caller).is_auditor
-    assert not isinstance(gate(abroad(caller), "roles", "list"), Allowed)
-    assert not isinstance(gate(abroad(caller), "audit", "read"), Allowed)
-    assert () == await may_issue(scene.ports, request(abroad(caller)))
+    assert not decide(Rights(abroad(caller)), "roles", "list").is_allowed
+    assert not decide(Rights(abroad(caller)), "audit", "read").is_allowed
+    assert () == (await may_issue(scene.ports, request(abroad(caller)))).roles
 
 
 @pytest.mark.parametrize(
@@ -51,15 +52,14 @@ async def test_another_tenants_administrator_is_nobody_here(caller: Caller) -> N
 )
 def test_every_kind_speaks_of_the_tenants_that_are_named(bounds: Bounds, tenants: Any, *, home: bool, other: bool) -> None:
     """Of the broker's own where none is."""
-    bound = role(bounds=replace(bounds, tenant_ids=frozenset(tenants)))
+    bound = replace(bounds, tenant_ids=frozenset(tenants))
     caller = replace(ALICE, app_roles=frozenset({"Deployer"}))
-    assert (home, other) == tuple(isinstance(decide(bound, each), Allowed) for each in (caller, abroad(caller)))
+    assert (home, other) == tuple(isinstance(match(bound, each, Facts()), Matched) for each in (caller, abroad(caller)))
 
 
 def test_a_tenant_alone_lets_nobody_in() -> None:
     """It says nothing of who."""
-    bound = role(bounds=Bounds(tenant_ids=frozenset({TENANT})))
-    assert not isinstance(decide(bound, ALICE), Allowed)
+    assert not isinstance(match(Bounds(tenant_ids=frozenset({TENANT})), ALICE, Facts()), Matched)
 
 
 DOCUMENT = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}

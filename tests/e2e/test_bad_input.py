@@ -45,7 +45,7 @@ CASES = [
     ("admin", "PUT", "roles/mine?dry_run=", {}, 400, "malformed"),
     ("admin", "POST", "reconcile?dry_run=true&dry_run=true", {}, 400, "malformed"),
     ("vm-web", "POST", ISSUE, "{}".encode("utf-16"), 415, "unsupported_media_type"),
-    ("vm-web", "PUT", "roles/mine", {}, 403, "admin_required"),
+    ("vm-web", "PUT", "roles/mine", {}, 403, "forbidden"),
     ("admin", "POST", "roles/no-such-role/leases", {}, 404, "role_not_found"),
 ]  # fmt: skip
 

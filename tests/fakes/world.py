@@ -12,12 +12,13 @@ from typing import Any
 
 from local.cloud.conditions.consistency import Consistency
 from shared.broker.ports import Actor, Ports, Timing
+from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
 from shared.core.definition import Powers
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.protection import Protected
-from shared.core.role import Bounds, Role, Target
+from shared.core.role import Role, Target
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget

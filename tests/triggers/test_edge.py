@@ -156,11 +156,11 @@ REFUSALS: list[tuple[str, str, dict[str, Any], str, str]] = [
     ("POST", ISSUE, {"query": {"x": "y"}}, "issue", "malformed"),
     ("POST", "/api/v1/roles/nope/leases", {}, "issue", "forbidden"),
     ("GET", "/api/v1/leases/x", {}, "read", "malformed"),
-    ("GET", "/api/v1/leases", {"query": {"holder": "22222222-2222-4222-8222-222222222222"}}, "list", "auditor_required"),
-    ("PUT", "/api/v1/roles/web", {"body": {}}, "put_role", "admin_required"),
-    ("GET", "/api/v1/audit", {}, "audit", "auditor_required"),
-    ("GET", "/api/v1/status", {}, "status", "auditor_required"),
-    ("POST", "/api/v1/sweep", {}, "sweep", "admin_required"),
+    ("GET", "/api/v1/leases", {"query": {"holder": "22222222-2222-4222-8222-222222222222"}}, "list", "forbidden"),
+    ("PUT", "/api/v1/roles/web", {"body": {}}, "put_role", "forbidden"),
+    ("GET", "/api/v1/audit", {}, "audit", "forbidden"),
+    ("GET", "/api/v1/status", {}, "status", "forbidden"),
+    ("POST", "/api/v1/sweep", {}, "sweep", "forbidden"),
 ]
 
 

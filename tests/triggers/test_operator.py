@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from shared.core.access.bounds import Bounds
 from shared.core.errors import Unreachable
-from shared.core.role import Bounds
 from tests.fakes.world import ALICE, TENANT, WEB, guid, role, world
 from tests.triggers.app import App, Invocation
 

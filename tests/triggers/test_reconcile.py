@@ -48,7 +48,7 @@ async def test_reconciling_is_for_admins(app: App) -> None:
     """Not even a dry run is for an auditor: it reads the whole directory."""
     for token in ("alice.token.x", "watcher.token.x"):
         answer = await app.call("POST", PATH, token=token, query={"dry_run": "true"})
-        assert (answer.status, answer.code) == (403, "admin_required")
+        assert (answer.status, answer.code) == (403, "forbidden")
     assert [("reconcile", "refused")] * 2 == app.world.audit.told()
     assert [] == app.world.calls.named("inventory")
 

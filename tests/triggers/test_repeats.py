@@ -114,7 +114,7 @@ async def test_only_admins_force(app: App) -> None:
         for who in ("alice", "bob", "watcher")
     ]
     assert [(each.status, each.code) for each in answers] == [
-        (403, "admin_required"),
+        (403, "forbidden"),
         (404, "lease_not_found"),
         (404, "lease_not_found"),
     ]

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shared.core.access.decide import Allowed, Constraint, Denied, decide
+from shared.core.access.bounds import Bounds, Constraint
+from shared.core.access.decide import Rights, decide
+from shared.core.access.facts import Facts
+from shared.core.access.match import Matched, NotMatched, match
 from shared.core.caller import Caller, CallerType
 from shared.core.names import ObjectId
-from shared.core.role import Bounds
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, TENANT, application, guid, role
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, TENANT, application, guid
 
 APP = guid(0x401)
 ME, CLIENT, APP_ROLE = Constraint.SERVICE_PRINCIPAL_IDS, Constraint.APPLICATION_IDS, Constraint.APP_ROLES
@@ -23,19 +25,20 @@ def bounds(principals: object = (), clients: object = (), app_roles: object = ()
 
 def failed(within: Bounds, caller: Caller) -> tuple[Constraint, ...]:
     """The kinds that did not match; none when the caller may."""
-    decision = decide(role(bounds=within), caller)
-    return decision.failed if isinstance(decision, Denied) else ()
+    outcome = match(within, caller, Facts())
+    return outcome.failed if isinstance(outcome, NotMatched) else ()
 
 
 def test_a_role_without_bounds_lets_nobody_in() -> None:
     """Nothing said is nothing allowed."""
-    assert Denied((Constraint.NOBODY,)) == decide(role(bounds=Bounds()), ALICE)
+    assert NotMatched((Constraint.NOBODY,)) == match(Bounds(), ALICE, Facts())
 
 
 @pytest.mark.parametrize("within", [Bounds(), bounds([guid(9)], [guid(9)], ["x"])])
 def test_an_admin_may_always(within: Bounds) -> None:
     """Bounds are for others."""
-    assert Allowed() == decide(role(bounds=within), ADMINISTRATOR)
+    outcome = match(within, ADMINISTRATOR, Facts())
+    assert decide(Rights(ADMINISTRATOR), "roles/web/leases", "issue", outcome).is_allowed
 
 
 def test_any_value_within_a_kind_suffices() -> None:
@@ -50,10 +53,10 @@ def test_every_kind_that_is_present_must_match() -> None:
 
 def test_all_kinds_that_fail_are_named() -> None:
     """For whoami and the audit trail, without their content."""
-    decision = decide(role(bounds=bounds([BOB.object_id], [guid(9)], ["Reader"])), ALICE)
-    assert isinstance(decision, Denied)
-    assert (ME, CLIENT, APP_ROLE) == decision.failed
-    assert "not matched: bound_service_principal_ids, bound_application_ids, bound_app_roles" == decision.reason
+    outcome = match(bounds([BOB.object_id], [guid(9)], ["Reader"]), ALICE, Facts())
+    assert NotMatched((ME, CLIENT, APP_ROLE)) == outcome
+    decision = decide(Rights(ALICE), "roles/web/leases", "issue", outcome)
+    assert "not matched: bound_service_principal_ids, bound_application_ids, bound_app_roles" == decision.why
 
 
 def test_a_user_does_not_match_the_application_that_it_signed_in_with() -> None:
@@ -105,4 +108,4 @@ def test_a_caller_is_allowed_exactly_when_each_kind_matches(
     """The rule in one line, for every combination."""
     caller = Caller(me, TENANT, CallerType.APPLICATION, "f", app_id=client)
     expected = bool(principals | clients) and (not principals or me in principals) and (not clients or client in clients)
-    assert expected is isinstance(decide(role(bounds=Bounds(principals, clients)), caller), Allowed)
+    assert expected is isinstance(match(Bounds(principals, clients), caller, Facts()), Matched)

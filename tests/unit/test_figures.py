@@ -12,7 +12,7 @@ from types import ModuleType
 import httpx
 import pytest
 
-from shared.broker import force, renew, revoke
+from shared.broker import access_view, force, renew, revoke
 from shared.broker.ending import enqueue, poison, recall, resume, sweep
 from shared.broker.issue import admission, idempotent, issue, rotate
 from shared.broker.ports import Timing
@@ -23,6 +23,7 @@ from shared.cloud.entra.keys import KeyPolicy
 from shared.cloud.graph import batch
 from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
 from shared.core import azure_role, condition, idempotency_key, lease, message, names, role
+from shared.core.access import auth_role, bounds, policy
 from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
 from shared.issuers.service_principal import issuer as service_principal
@@ -111,7 +112,11 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     },
     kind: {"SUSPECTS": 200},
     azure_role: {"MAX_AZURE_ROLES": 32},
-    role_document: {"MAX_BOUND": 256, "MAX_LIVE": 1_000_000},
+    bounds: {"MAX_VALUES": 256, "_LONGEST_PATTERN": 1024},
+    policy: {"MAX_RULES": 256, "_LONGEST_PATH": 256},
+    auth_role: {"MAX_POLICIES": 64},
+    access_view: {"_BELIEVED": 15.0},
+    role_document: {"MAX_LIVE": 1_000_000},
     service_principal_schema: {"MAX_AZURE_GROUPS": 32, "MAX_CONDITION": 8192, "MAX_TAGS": 16, "LONGEST_PERSONAL": 53},
     application_secret: {
         "_COUNTING": 5.0,

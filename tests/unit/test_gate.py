@@ -1,13 +1,13 @@
-"""The gate: an admin has every capability, an auditor those of reading, nobody else any."""
+"""The app roles of the broker: an admin has every capability, an auditor those of reading, nobody else any."""
 
 from __future__ import annotations
 
 from typing import get_args
 
 import pytest
-from shared.core.access.gate import Capability, Lacking, gate
 
-from shared.core.access.decide import Allowed
+from shared.core.access.decide import AppRole, Rights, decide
+from shared.core.access.policy import Capability
 from tests.fakes.world import ADMINISTRATOR, ALICE, WATCHER
 
 PATHS = (
@@ -35,11 +35,9 @@ AUDITED = {
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("capability", CAPABILITIES)
-def test_the_gate_knows_admins_auditors_and_everybody_else(path: str, capability: Capability) -> None:
-    """Whoever is refused is told which app role it would take."""
+def test_app_roles_give_an_admin_everything_and_an_auditor_reading(path: str, capability: Capability) -> None:
+    """Without a policy nobody else has anything."""
     audited = (path, capability) in AUDITED
-    lacking = "auditor_required" if audited else "admin_required"
-    assert Allowed() == gate(ADMINISTRATOR, path, capability)
-    refused = [gate(caller, path, capability) for caller in ((ALICE,) if audited else (ALICE, WATCHER))]
-    assert [lacking] * len(refused) == [each.code for each in refused if isinstance(each, Lacking)]
-    assert audited == isinstance(gate(WATCHER, path, capability), Allowed)
+    assert AppRole("Leasehold.Admin") == decide(Rights(ADMINISTRATOR), path, capability).by
+    assert audited == decide(Rights(WATCHER), path, capability).is_allowed
+    assert "denied" == decide(Rights(ALICE), path, capability).outcome

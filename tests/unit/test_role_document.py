@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole, common_subscription
 from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.plain_text import is_plain
-from shared.core.role import MAX_TTL, MIN_TTL, Bounds, Role, Target
+from shared.core.role import MAX_TTL, MIN_TTL, Role, Target
 from shared.issuers.application_secret.schema import ApplicationSecretTarget
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.fakes.world import DEFINITION, EXISTING, GROUPS, SCOPES, WEB, guid

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from shared.core.access.bounds import Bounds
 from shared.core.access.decide import Denied, decide
 from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
-from shared.core.role import Bounds, Role, UnknownTarget
+from shared.core.role import Role, UnknownTarget
 from shared.issuers.application_secret.schema import ApplicationSecretTarget
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from shared.kinds import role_rules
