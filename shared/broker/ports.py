@@ -13,7 +13,7 @@ from shared.core.access.decide import Decision, as_document
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.names import ObjectId
-from shared.core.ports.access import AccessStore, DirectoryFacts, Subjects
+from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, Policies, Subjects
 from shared.core.ports.audit import Audit
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
@@ -64,6 +64,9 @@ class Ports:
     ids: Ids
     leases: Leases
     roles: Roles
+    auth_roles: AuthRoles
+    policies: Policies
+    access: AccessStore
     generations: Generations
     leased: LeasedPrincipals
     audit: Audit
@@ -74,7 +77,6 @@ class Ports:
     inventory: AzureInventory
     home: ObjectId
     """The broker's own tenant."""
-    access: AccessStore
     access_view: AccessView
     directory: DirectoryFacts
     subjects: Subjects

@@ -71,6 +71,7 @@ class Composition:
     @cached_property
     def ports(self) -> Ports:
         """The ports. Raises ``Misconfigured``."""
+        from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
@@ -86,6 +87,9 @@ class Composition:
             ids=self.ids,
             leases=TableLeases(tables, self.ids, self.kinds),
             roles=TableRoles(tables, self.ids, self.kinds),
+            auth_roles=TableAuthRoles(tables, self.ids),
+            policies=TablePolicies(tables, self.ids),
+            access=TableAccess(tables),
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
             audit=TableAudit(tables, self.ids, clock=self.clock),

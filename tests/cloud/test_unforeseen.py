@@ -21,6 +21,7 @@ from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.limits import RateLimiters
 from shared.cloud.storage import queues
+from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
 from shared.cloud.storage.generation_table import TableGenerations
@@ -29,6 +30,8 @@ from shared.cloud.storage.leased_table import TableLeasedPrincipals
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
 from shared.cloud.storage.table_rest import Tables
+from shared.core.access.auth_role import AuthRole
+from shared.core.access.bounds import Bounds
 from shared.core.application_lock import LockRecord
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.directory import NewApplication
@@ -187,6 +190,7 @@ async def test_a_bug_amid_the_broker_s_own_sign_in_comes_out(clock: FakeClock) -
         await HeldTokens(Credential(), clock).get_token("scope")
 
 
+AUTH_ROLE = AuthRole("web", Bounds(app_roles=frozenset({"Reports"})))
 ROLE, LEASE, TURN = role(), replace(lease(), version='W/"1"'), LockRecord(guid(1), "holder", START, 'W/"1"')
 type Service = TableServiceClient
 TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
@@ -199,6 +203,12 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "leases.footprints": lambda it: _all(TableLeases(it, FixedIds(), SCHEMAS).footprints()),
     "roles.get": lambda it: TableRoles(it, FixedIds(), SCHEMAS).get(WEB),
     "roles.list": lambda it: TableRoles(it, FixedIds(), SCHEMAS).list(),
+    "roles.page": lambda it: TableRoles(it, FixedIds(), SCHEMAS).page(1),
+    "auth_roles.put": lambda it: TableAuthRoles(it, FixedIds()).put(AUTH_ROLE, expected=ANY),
+    "policies.delete": lambda it: TablePolicies(it, FixedIds()).delete("web", expected=ANY),
+    "access.version": lambda it: TableAccess(it).version(),
+    "access.load": lambda it: TableAccess(it).load(),
+    "access.touch": lambda it: TableAccess(it).touch(),
     "roles.put": lambda it: TableRoles(it, FixedIds(), SCHEMAS).put(ROLE, expected=ANY),
     "roles.delete": lambda it: TableRoles(it, FixedIds(), SCHEMAS).delete(WEB, expected=ANY),
     "roles.admissions": lambda it: TableRoles(it, FixedIds(), SCHEMAS).admissions(WEB),

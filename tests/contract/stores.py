@@ -13,6 +13,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
 from shared.cloud.azure_connections import InTime
+from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
@@ -21,11 +22,13 @@ from shared.cloud.storage.table_rest import Tables
 from shared.core.footprint import Assignment
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports.access import AccessStore, AuthRoles, Policies
 from shared.core.ports.audit import Audit
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.leases import Leases
 from shared.core.ports.run_history import RunHistory
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from tests.fakes.access import MemoryAccess
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
@@ -44,6 +47,9 @@ class Stores:
     audit: Audit
     run_history: RunHistory
     generations: Generations
+    auth_roles: AuthRoles
+    policies: Policies
+    access: AccessStore
     line: LossyLine | None = None
 
 
@@ -71,8 +77,9 @@ LOSSES = pytest.mark.parametrize(
 def in_memory() -> Stores:
     """The fakes."""
     calls = Calls(FakeClock())
+    access = MemoryAccess(calls)
     stores = (MemoryLeases(calls), MemoryRoles(calls), MemoryAudit(calls), MemoryRunHistory(calls))
-    return Stores(*stores, MemoryGenerations(calls))
+    return Stores(*stores, MemoryGenerations(calls), access.auth_roles, access.policies, access)
 
 
 @asynccontextmanager
@@ -87,7 +94,8 @@ async def on_tables(connection: str) -> AsyncIterator[Stores]:
             TableAudit(service, ids),
             TableRunHistory(service),
         )
-        yield Stores(*stores, TableGenerations(service), line)
+        access = TableAuthRoles(service, ids), TablePolicies(service, ids), TableAccess(service)
+        yield Stores(*stores, TableGenerations(service), *access, line)
 
 
 def lease(number: int = 1, role: RoleName = WEB, holder: ObjectId = ALICE.object_id, *, due: float = 20.0) -> Lease:

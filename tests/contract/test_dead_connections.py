@@ -10,6 +10,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceRequestTimeoutErro
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.azure_connections import InTime
+from shared.cloud.storage.access_table import TableAccess, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit
 from shared.cloud.storage.generation_table import TableGenerations
@@ -22,6 +23,7 @@ from shared.core.errors import Uncertain, Unreachable
 from shared.core.names import RoleName
 from shared.core.ports.documents import ANY
 from tests.contract.stores import lease
+from tests.contract.test_document_stores import policy
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, WEB, role
 from tests.support.kinds import SCHEMAS
@@ -62,6 +64,8 @@ WRITES: dict[str, Callable[[TableServiceClient], Awaitable[object]]] = {
     "a lease": lambda it: TableLeases(it, FixedIds(), SCHEMAS).open(lease()),
     "a role": lambda it: TableRoles(it, FixedIds(), SCHEMAS).put(role(), expected=ANY),
     "a role's deletion": lambda it: TableRoles(it, FixedIds(), SCHEMAS).delete(FORMER.name, expected=ANY),
+    "a policy": lambda it: TablePolicies(it, FixedIds()).put(policy("web"), expected=ANY),
+    "the version of all policies": lambda it: TableAccess(it).touch(),
     "a generation": lambda it: TableGenerations(it).advance(WEB),
     "a turn": lambda it: TableApplicationLocks(it, FixedIds()).take(LockRecord(EXISTING, "me", START), former=None),
     "an event": lambda it: TableAudit(it, FixedIds()).record(AuditEvent(START, "sweep", Outcome.DONE, "r")),

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.storage.access_table import TableAuthRoles, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
 from shared.cloud.storage.generation_table import TableGenerations
@@ -27,13 +28,15 @@ from shared.core.ports.audit import AuditQuery
 from shared.core.ports.documents import ABSENT, ANY
 from shared.core.ports.run_history import Count
 from tests.contract.stores import lease
+from tests.contract.test_document_stores import auth_role, policy
 from tests.fakes.clock import START, FixedIds
 from tests.fakes.world import EXISTING, role
 from tests.support.kinds import SCHEMAS
 
 SAME = RoleName.parse(EXISTING)
 """A role may be called like an application's id, a message's, or a word of the broker's own."""
-NAMES = (SAME, *map(RoleName, ("sweep", "reconcile", "count", "role", "application", "generation", "admission", "waiting")))
+_WORDS = ("sweep", "reconcile", "count", "role", "application", "generation", "admission", "waiting", "access", "version")
+NAMES = (SAME, *map(RoleName, _WORDS), *map(RoleName, ("policy", "auth-role")))
 LATER = START + timedelta(hours=1)
 WAITING = LeaseId.of(SAME, "0" * 26)
 
@@ -50,6 +53,8 @@ class Account:
     audit: TableAudit
     leases: TableLeases
     leased: TableLeasedPrincipals
+    auth_roles: TableAuthRoles
+    policies: TablePolicies
 
     async def shown(self) -> dict[str, object]:
         """What each of them would say to whoever asks, by its name."""
@@ -65,6 +70,8 @@ class Account:
             "audit": self.audit.read(AuditQuery(START, LATER)),
             "leases": self._leases(),
             "leased": self.leased.find({EXISTING}),
+            "auth_roles": self.auth_roles.list(),
+            "policies": self.policies.list(),
         }
         return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
@@ -86,6 +93,8 @@ def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Action]:
     event = AuditEvent(START, "issue", Outcome.DONE, EXISTING, role=SAME, lease=opened.id)
     return [
         ("roles", lambda: asyncio.gather(*(account.roles.put(role(name=name), expected=ABSENT) for name in NAMES))),
+        ("auth_roles", lambda: asyncio.gather(*(account.auth_roles.put(auth_role(name), expected=ABSENT) for name in NAMES))),
+        ("policies", lambda: asyncio.gather(*(account.policies.put(policy(name), expected=ABSENT) for name in NAMES))),
         ("admissions", lambda: asyncio.gather(*(_admit(account, name) for name in NAMES))),
         ("generations", lambda: asyncio.gather(*(account.generations.advance(name) for name in NAMES))),
         ("locks", lambda: account.locks.take(lock, former=None)),
@@ -106,6 +115,8 @@ def unmade(account: Account, opened: Lease) -> list[Action]:
         ("locks", lambda: _give_back(account)),
         ("queued_markers", lambda: account.queued_markers.forget(EXISTING)),
         ("roles", lambda: asyncio.gather(*(account.roles.delete(name, expected=ANY) for name in NAMES))),
+        ("auth_roles", lambda: asyncio.gather(*(account.auth_roles.delete(name, expected=ANY) for name in NAMES))),
+        ("policies", lambda: asyncio.gather(*(account.policies.delete(name, expected=ANY) for name in NAMES))),
         ("leased", lambda: account.leased.forget({EXISTING})),
         ("leases", lambda: _end(account, opened.id)),
         ("leases", lambda: _forget(account, opened.id)),
@@ -158,6 +169,8 @@ def of(service: TableServiceClient) -> Account:
         TableAudit(service, ids),
         TableLeases(service, ids, SCHEMAS),
         TableLeasedPrincipals(service),
+        TableAuthRoles(service, ids),
+        TablePolicies(service, ids),
     )
 
 
@@ -176,7 +189,9 @@ async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(stora
             held = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
             rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in held]
     partitions = {partition for partition, _ in rows["roles"]}
-    assert {"admission", "application", "generation", "journal", "role", "waiting"} == partitions
+    assert {"access", "admission", "application", "generation", "journal", "role", "waiting"} == partitions
+    of_access = {f"{kind}_{name}" for kind in ("auth-role", "policy") for name in NAMES}
+    assert {*of_access, "version"} == {row for partition, row in rows["roles"] if partition == "access"}
     assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
     assert {f"{START:%Y%m%d}"} == {partition for partition, _ in rows["audit"]}
     kinds = {(partition if partition.isalpha() else "shard", row.partition("_")[0]) for partition, row in rows["leases"]}

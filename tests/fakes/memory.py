@@ -8,6 +8,7 @@ from typing import Any
 from shared.broker.ports import Ports
 from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
+from tests.fakes.access import MemoryAccess
 from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
@@ -30,6 +31,7 @@ class MemoryBroker:
         """Keeps nothing yet."""
         self.leases = MemoryLeases(self.calls)
         self.roles = MemoryRoles(self.calls)
+        self.access = MemoryAccess(self.calls)
         self.audit = MemoryAudit(self.calls)
         self.run_history = MemoryRunHistory(self.calls)
         self.locks = MemoryApplicationLocks(self.calls)
@@ -45,6 +47,9 @@ class MemoryBroker:
             ids=self.ids,
             leases=self.leases,
             roles=self.roles,
+            auth_roles=self.access.auth_roles,
+            policies=self.access.policies,
+            access=self.access,
             audit=self.audit,
             run_history=self.run_history,
             revocations=self.revocations,

@@ -8,48 +8,35 @@ from datetime import datetime
 from typing import Any
 
 from shared.core.audit import AuditEvent
-from shared.core.errors import Fault, LostRace, Malformed, PreconditionFailed
-from shared.core.forms import ROLE
+from shared.core.errors import Fault, LostRace, Malformed
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
-from shared.core.ports.documents import ABSENT, ANY, Admissions, Expect, Version
+from shared.core.ports.documents import Admissions
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Count, Noted, Run
 from shared.core.role import Role
 from shared.kinds.registry import Kinds
 from shared.kinds.stored_role import restore_role, store_role
 from tests.fakes.calls import Calls
-from tests.fakes.versions import Versions
+from tests.fakes.documents import MemoryDocuments
 from tests.support.kinds import SCHEMAS
 
 
-class MemoryRoles:
-    """Satisfies ``Roles``. Keeps documents, as the real store does."""
+class MemoryRoles(MemoryDocuments[Role]):
+    """Satisfies ``Roles``."""
 
     def __init__(self, calls: Calls, kinds: Kinds = SCHEMAS) -> None:
         self.kinds = kinds
-        self._calls = calls
-        self._documents: dict[RoleName, tuple[object, str, int]] = {}
-        self._read: dict[tuple[Kinds, RoleName, str], Role] = {}
+        super().__init__(
+            calls,
+            "roles",
+            name_of=lambda role: role.name,
+            store=lambda role: store_role(self.kinds, role),
+            restore=self._role,
+        )
+        self._read: dict[tuple[Kinds, str, str], Role] = {}
         """Each version is read once: walks read the same one thousands of times."""
         self._admissions: dict[RoleName, Admissions] = {}
-        self._versions = Versions()
-
-    async def get(self, name: str) -> Role | None:
-        """See the port."""
-        return await self._calls.through("roles.get", lambda: self._get(RoleName(name)), name)
-
-    async def list(self) -> tuple[Role, ...]:
-        """See the port."""
-        return await self._calls.through("roles.list", self._list)
-
-    async def put(self, role: Role, *, expected: Expect) -> Role:
-        """See the port."""
-        return await self._calls.through("roles.put", lambda: self.keep(role, expected=expected), role)
-
-    async def delete(self, name: str, *, expected: Expect) -> bool:
-        """See the port."""
-        return await self._calls.through("roles.delete", lambda: self._delete(RoleName(name), expected), name)
 
     async def admissions(self, role: RoleName) -> Admissions:
         """See the port."""
@@ -59,53 +46,20 @@ class MemoryRoles:
         """See the port."""
         await self._calls.through("roles.admit", lambda: self._admit(role, leases, former), role)
 
+    def contents(self) -> str:
+        """All that is kept, to be compared."""
+        return repr((super().contents(), sorted(self._admissions.items())))
+
     def _admit(self, role: RoleName, leases: frozenset[LeaseId], former: Admissions) -> None:
         if former.version != self._admissions.get(role, Admissions()).version:
             raise LostRace
         self._admissions[role] = Admissions(leases, self._versions.following(("admissions", role)))
 
-    def keep(self, role: Role, *, expected: Expect = ANY) -> Role:
-        """Puts it without a call: how a test sets the scene."""
-        self._require(role.name, expected)
-        return self.keep_document(role.name, store_role(self.kinds, role))
-
-    def keep_document(self, name: RoleName, document: object, form: int = ROLE.written) -> Role:
-        """Puts whatever may stand in storage, without a call."""
-        self._documents[name] = (document, self._versions.following(name), form)
-        return self._restored(name)
-
-    def kept(self, name: RoleName) -> Role | None:
-        """What stands there, without a call."""
-        return self._get(name)
-
-    def contents(self) -> str:
-        """All that is kept, to be compared."""
-        return repr((sorted(self._documents.items()), sorted(self._admissions.items())))
-
-    def _get(self, name: RoleName) -> Role | None:
-        return self._restored(name) if name in self._documents else None
-
-    def _restored(self, name: RoleName) -> Role:
-        document, version, form = self._documents[name]
+    def _role(self, name: str, document: Any, version: str, form: int) -> Role:
         key = (self.kinds, name, version)
         if key not in self._read:
-            self._read[key] = restore_role(self.kinds, name, document, version, form=form)
+            self._read[key] = restore_role(self.kinds, RoleName(name), document, version, form=form)
         return self._read[key]
-
-    def _list(self) -> tuple[Role, ...]:
-        return tuple(map(self._restored, sorted(self._documents)))
-
-    def _delete(self, name: RoleName, expected: Expect) -> bool:
-        if name not in self._documents:
-            return False
-        self._require(name, expected)
-        del self._documents[name]
-        return True
-
-    def _require(self, name: RoleName, expected: Expect) -> None:
-        stands = Version(self._documents[name][1]) if name in self._documents else ABSENT
-        if expected not in {ANY, stands}:
-            raise PreconditionFailed
 
 
 class MemoryAudit:

@@ -168,6 +168,7 @@ def digest(schedule: Schedule) -> int:
         sorted(map(repr, world.leases.rows.values())),
         sorted(map(repr, world.leases.keys.values())),
         world.roles.contents(),
+        world.access.contents(),
         sorted(map(repr, world.audit.events)),
         sorted(map(repr, world.locks.rows.values())),
         sorted(world.revocations.texts),

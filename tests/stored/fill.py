@@ -28,9 +28,12 @@ from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.tables import connect
+from shared.core.access.auth_role import read_auth_role
+from shared.core.access.policy import read_policy
 from shared.core.application_lock import LockRecord
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports.documents import ABSENT
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
@@ -66,6 +69,32 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
         bound_application_ids=[ALICE.app_id],
         bound_tenant_ids=[TENANT, OTHER_TENANT],
     ),
+}
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "web-users": {
+        "rules": [
+            {"path": "roles/web/leases", "capabilities": ["issue"]},
+            {"path": "leases/web.*", "capabilities": ["read", "list", "renew", "revoke"]},
+            {"path": "roles/locked/leases", "capabilities": ["deny"]},
+        ]
+    },
+    "nothing": {"rules": []},
+}
+_RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/rg-*/providers/Microsoft.Web/sites/*"
+AUTH_ROLES: dict[str, dict[str, Any]] = {
+    "people": {
+        "bound_group_ids": [GROUPS[0]],
+        "bound_app_roles": ["Reports"],
+        "bound_tenant_ids": [TENANT],
+        "policies": ["nothing", "web-users"],
+    },
+    "machines": {"bound_resource_ids": [_RESOURCES], "bound_locations": ["westeurope"], "policies": ["web-users", "not-there"]},
+    "applications": {
+        "bound_application_ids": [ALICE.app_id],
+        "bound_service_principal_ids": [ALICE.object_id, BOB.object_id],
+        "policies": [],
+    },
 }
 
 
@@ -157,6 +186,10 @@ async def _fill(filling: Filling) -> None:
     ports, cloud, clock = filling.world.ports, filling.world.cloud, filling.world.clock
     for name, document in DOCUMENTS.items():
         await put_role(ports, request(ADMINISTRATOR), read_role(RoleName(name), document))
+    for name, document in POLICIES.items():
+        await ports.policies.put(read_policy(name, document), expected=ABSENT)
+    for name, document in AUTH_ROLES.items():
+        await ports.auth_roles.put(read_auth_role(name, document), expected=ABSENT)
     await _what_is_over(filling)
     await filling.issue("ending", "locked")
     cloud.locked_scopes.add(SCOPES[7])
@@ -277,6 +310,7 @@ async def fill(name: str) -> None:
     _write(folder / "queue.json", filling.world.revocations.texts)
     taken_at = filling.world.ports.now().isoformat()
     about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
+    about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES}
     _write(folder / "about.json", about)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from azure.data.tables.aio import TableServiceClient
 
 from shared.broker.ports import Ports
+from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
 from shared.cloud.storage.generation_table import TableGenerations
@@ -173,6 +174,9 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         ids=ids,
         leases=TableLeases(service, ids, SCHEMAS),
         roles=TableRoles(service, ids, SCHEMAS),
+        auth_roles=TableAuthRoles(service, ids),
+        policies=TablePolicies(service, ids),
+        access=TableAccess(service),
         audit=TableAudit(service, ids),
         run_history=TableRunHistory(service),
         queued_markers=TableQueuedMarkers(service),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from shared.cloud.storage import (
+    access_table,
     application_lock_table,
     audit_table,
     document_table,
@@ -15,6 +16,7 @@ from shared.cloud.storage import (
     role_table,
 )
 from shared.cloud.storage.lease_reader import read_indexed, read_key, read_lease
+from shared.cloud.storage.tables import etag_of
 from shared.core import forms
 from shared.core.forms import StoredType
 from shared.core.message import read_message
@@ -51,6 +53,11 @@ _ROLES: dict[str, tuple[StoredType, Reader]] = {
     "application": (forms.APPLICATION_LOCK, application_lock_table._record),
     "waiting": (forms.QUEUED_MARKER, queued_marker_table._marker),
 }
+_ACCESS: dict[str, tuple[StoredType, Reader]] = {
+    "auth-role": (forms.AUTH_ROLE, lambda row: document_table.restored(access_table.AUTH_ROLES, row)),
+    "policy": (forms.POLICY, lambda row: document_table.restored(access_table.POLICIES, row)),
+    "version": (forms.ACCESS_VERSION, etag_of),
+}
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
     "sweep": (forms.RUN, audit_table._readable_run),
     "reconcile": (forms.RUN, audit_table._readable_run),
@@ -65,9 +72,19 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
         case "leases":
             return _LEASES.get(key.partition("_")[0], _INDEX)
         case "roles":
-            return _JOURNAL[key] if partition == "journal" else _ROLES[partition]
+            return _in_roles(partition, key)
         case _:
             return forms.AUDIT_EVENT, audit_table._readable_event
+
+
+def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
+    match partition:
+        case "journal":
+            return _JOURNAL[key]
+        case "access":
+            return _ACCESS[key.partition("_")[0]]
+        case _:
+            return _ROLES[partition]
 
 
 def everything_in(store: KeptStore) -> Iterator[tuple[StoredType, int, object]]:

@@ -1,8 +1,7 @@
 """The stores of auth roles and policies, on Table Storage. Satisfies the ports of ``shared.core.ports.access``.
 
 All auth roles, all policies and one row with the version share one partition of the table ``roles``. So a write and the change
-of the version are one transaction. The row keys begin with the type. The version's own key is the greatest of the partition: a
-range read of the partition reads it last.
+of the version are one transaction. The row keys begin with the type.
 """
 
 from __future__ import annotations
@@ -13,19 +12,20 @@ from typing import Any, Final
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.storage.document_table import DocumentType, TableDocuments
-from shared.cloud.storage.table_operations import Row, put
+from shared.cloud.storage.table_operations import put
 from shared.cloud.storage.tables import Table, etag_of, joined
 from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth_role
 from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Stored
 from shared.core.access.policy import Policy, restore_policy, write_policy
-from shared.core.errors import Unavailable
-from shared.core.forms import ACCESS_VERSION, AUTH_ROLE, POLICY, PROPERTY, StoredType
+from shared.core.errors import Unavailable, Uncertain
+from shared.core.forms import ACCESS_VERSION, AUTH_ROLE, POLICY, PROPERTY
 from shared.core.ports.access import StoredAccess
 from shared.core.ports.system import Ids
+from shared.resilience.tasks import all_of
 
 _PARTITION, _VERSION = "access", "version"
-_AUTH_ROLE, _POLICY = "auth-role_", "policy_"
+_PAGE = 1000
 _TRIES = 5
 _MOST_CHUNKS = 8
 """A body has at most 64 KiB. In ASCII, as documents are stored, that makes three times as many characters at most."""
@@ -54,7 +54,7 @@ def _policy(name: str, stored: Any, version: str, form: int) -> Policy:
 
 AUTH_ROLES = DocumentType[AuthRole](
     partition=_PARTITION,
-    prefix=_AUTH_ROLE,
+    prefix="auth-role_",
     form=AUTH_ROLE,
     name_of=lambda auth_role: auth_role.name,
     store=write_auth_role,
@@ -65,7 +65,7 @@ AUTH_ROLES = DocumentType[AuthRole](
 """How auth roles are stored."""
 POLICIES = DocumentType[Policy](
     partition=_PARTITION,
-    prefix=_POLICY,
+    prefix="policy_",
     form=POLICY,
     name_of=lambda policy: policy.name,
     store=write_policy,
@@ -102,42 +102,37 @@ class TableAccess:
         return etag_of(row) if row is not None else ""
 
     async def touch(self) -> None:
-        """Makes one write."""
-        await self._table.write([_CHANGE])
+        """Makes one write, and another if it is not known whether the first was made."""
+        try:
+            await self._table.write([_CHANGE])
+        except Uncertain:
+            await self._table.write([_CHANGE])
 
     async def load(self) -> StoredAccess:
-        """Makes a point read, and a range read of a page for each 1000 documents.
+        """Makes a point read, two range reads side by side (a page for each 1000 documents), and another point read.
 
-        The result is of one version, although another worker may write between two pages. Each write changes the
-        version to one that it has never had. The version is read before all documents, and in the range read it is read after all of them. If
-        both are the same, nothing was written in between, so all documents are as they were at that version. If they differ,
-        the documents are read again, and the later version is the one before. Raises ``Unavailable`` if each of five tries
-        fails so.
+        The result is of one version, although another worker may write between two pages. Each write changes the version, in
+        the same transaction, to one that it has never had. The version is read before all documents, and again after all of
+        them. If both are the same, nothing was written in between, so all documents are as they were at that version. If they
+        differ, the documents are read again, and the later version is the one before. Raises ``Unavailable`` if each of five
+        tries fails so.
         """
         before = await self.version()
         for _ in range(_TRIES):
-            found = await self._read()
-            if found.version == before:
-                return found
-            before = found.version
-        raise Unavailable(f"table storage: auth roles and policies were changed during each of {_TRIES} reads")
+            auth_roles, policies = await all_of(self._read(AUTH_ROLES), self._read(POLICIES))
+            after = await self.version()
+            if after == before:
+                return StoredAccess(auth_roles, policies, after)
+            before = after
+        raise Unavailable(f"table storage: auth roles or policies were changed during each of {_TRIES} reads")
 
-    async def _read(self) -> StoredAccess:
-        auth_roles: dict[str, Stored] = {}
-        policies: dict[str, Stored] = {}
-        version = ""
-        async for rows, _ in self._table.pages(f"PartitionKey eq '{_PARTITION}'", select=_SELECT, limit=1000):
+    async def _read[T](self, of: DocumentType[T]) -> dict[str, Stored]:
+        """Returns the documents of a type by name, unread. One of an unknown form counts as damaged: nothing in it is
+        believed.
+        """
+        found: dict[str, Stored] = {}
+        async for rows, _ in self._table.pages(of.after(""), select=_SELECT, limit=_PAGE):
             for row in rows:
-                key: str = row["RowKey"]
-                if key.startswith(_AUTH_ROLE):
-                    auth_roles[key[len(_AUTH_ROLE) :]] = _stored(AUTH_ROLE, row)
-                elif key.startswith(_POLICY):
-                    policies[key[len(_POLICY) :]] = _stored(POLICY, row)
-                elif key == _VERSION:
-                    version = etag_of(row)
-        return StoredAccess(auth_roles, policies, version)
-
-
-def _stored(of: StoredType, row: Row) -> Stored:
-    """Returns the document as it stands. One of an unknown form counts as damaged: nothing in it is believed."""
-    return Stored(joined("Document", row) if of.knows(row) else "", etag_of(row))
+                text = joined("Document", row) if of.form.knows(row) else ""
+                found[row["RowKey"][len(of.prefix) :]] = Stored(text, etag_of(row))
+        return found
