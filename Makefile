@@ -38,8 +38,8 @@ check: $(venv) ## format, lint, types, layers, sizes, contract: what CI runs bef
 	@$(python) -m tests.check_sizes
 	@$(python) -m infra.contract --check
 
-bench: setup ## measure
-	@exec $(python) -m tests.bench
+bench: setup ## measure; ONLY="access sweep" measures these sections alone
+	@exec $(python) -m tests.bench --only "$(ONLY)"
 
 soak: setup ## ten minutes of load, faults and killed hosts; SOAK_SECONDS= for another length
 	@exec $(python) -m tests.soak

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import (
+    access,
     alive,
     azure_calls,
     batching,
@@ -50,6 +51,7 @@ SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "batch": (batching.TITLE, batching.measure),
     "ready": (ready.TITLE, ready.measure),
     "revoke": (revoking.TITLE, revoking.measure),
+    "access": (access.TITLE, access.measure),
 }
 LONG = ("scale", "drain", "revoke")
 """Minutes each: they run by themselves (``--only``) or with everything, and are no part of a first impression."""
@@ -82,12 +84,15 @@ class Report:
 def main() -> int:
     """Reads the command line and measures. The exit status is 1 when a figure could not be measured."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", action="append", choices=tuple(SECTIONS), help="measure this section alone; repeatable")
+    parser.add_argument("--only", action="append", default=[], help=f"measure these sections alone: {', '.join(SECTIONS)}")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first impression")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where to write the figures")
     given = parser.parse_args()
+    only = " ".join(given.only).split()
+    if unknown := [name for name in only if name not in SECTIONS]:
+        parser.error(f"no section is called {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     all_of_them = [name for name in SECTIONS if not (given.quick and name in LONG)]
-    report = asyncio.run(_measured(given.only or all_of_them, QUICK if given.quick else Scale()))
+    report = asyncio.run(_measured(only or all_of_them, QUICK if given.quick else Scale()))
     given.json.parent.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine(), "quick": given.quick, "sections": report.sections}
     given.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -17,6 +17,8 @@ _DECIMALS = {
     "requests": 0,
     "modules": 0,
     "ms": 1,
+    "µs": 0,
+    "times": 2,
     "s": 2,
     "MB": 1,
     "%": 1,

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.core.access.bounds import FIELD_NAMES, Bounds, bounds_cautions, faults_of, read_bounds, restore_bounds, write_bounds
+from shared.core.access.bounds import (
+    FIELD_NAMES,
+    Bounds,
+    bounds_cautions,
+    faults_of,
+    read_bounds,
+    readable_bounds,
+    write_bounds,
+)
 from shared.core.access.policy import PolicyName
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.parsing import Reader, parsed_item
@@ -17,7 +25,7 @@ MAX_POLICIES = 64
 @dataclass(frozen=True, slots=True)
 class AuthRole:
     """An auth role. ``version`` is the stored row's ETag. ``faults``: the rules of today that a stored one breaks. Then it
-    matches nobody, and the denies of its policies count for everybody of whom it may speak.
+    matches nobody, and the denies of its policies count for everybody whom its readable bounds do not exclude.
     """
 
     name: str
@@ -45,8 +53,8 @@ def write_auth_role(auth_role: AuthRole) -> dict[str, Any]:
 
 
 def restore_auth_role(name: str, document: Any, version: str) -> AuthRole:
-    """Returns a stored auth role. Raises nothing. If it breaks a rule of today, ``faults`` says which, and its bounds are those
-    that can be read.
+    """Returns a stored auth role. Raises nothing. If it breaks a rule of today, ``faults`` says which, and its bounds are the
+    kinds that can be read.
     """
     try:
         found = read_auth_role(name, document)
@@ -55,7 +63,7 @@ def restore_auth_role(name: str, document: Any, version: str) -> AuthRole:
         stored = document if isinstance(document, dict) else {}
         policies = stored.get("policies", [])
         named = tuple(each for each in policies if isinstance(each, str)) if isinstance(policies, list) else ()
-        return AuthRole(name, restore_bounds(stored) or Bounds(), named, version, malformed.faults)
+        return AuthRole(name, readable_bounds(stored), named, version, malformed.faults)
 
 
 def auth_role_cautions(auth_role: AuthRole) -> Iterator[Caution]:

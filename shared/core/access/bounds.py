@@ -133,6 +133,25 @@ def restore_bounds(document: Mapping[str, Any]) -> Bounds | None:
     return Bounds(**found)
 
 
+def readable_bounds(document: Mapping[str, Any]) -> Bounds:
+    """Returns the kinds of a damaged document that have no fault: whom they exclude, the document does not speak of.
+
+    If the tenants cannot be read, it may speak of anybody, and no kind is returned: without tenants, bounds are about callers
+    of the broker's own.
+    """
+    found = {kind: readable_values(kind, document[kind.value]) for kind in NAMED if kind.value in document}
+    if found.get(Constraint.TENANT_IDS, ()) is None:
+        return Bounds()
+    return Bounds(**{_FIELDS[kind]: frozenset(values) for kind, values in found.items() if values is not None})
+
+
+def readable_values(kind: Constraint, stored: Any) -> tuple[str, ...] | None:
+    """Returns the values of a kind as they are stored; ``None`` if any of them has a fault."""
+    reader = Reader({kind.value: stored})
+    values = tuple(_values(reader, kind))
+    return None if reader.faults else values
+
+
 def faults_of(bounds: Bounds) -> Iterator[Fault]:
     """Yields the faults of bounds as a whole, which any document with bounds must not have."""
     if bounds.tenant_ids and not bounds.name_somebody:

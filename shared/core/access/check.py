@@ -21,6 +21,7 @@ from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader
 
+_FIELDS = {"form", "roles", "auth_roles", "policies", "event_rules", "tests", "next"}
 _HOME = "00000000-0000-0000-0000-000000000000"
 
 
@@ -47,7 +48,7 @@ def check(document: Any, home: ObjectId) -> Iterator[Fault]:
     if not isinstance(document, Mapping):
         yield Fault("", "expected an object")
         return
-    found = [*_faults(document)]
+    found = [*_faults(document), *_dangling(document)]
     if found:
         yield from found
         return
@@ -70,12 +71,20 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
             continue
         for name, each in documents.items():
             yield from _of_one(f"{section}.{name}", name, each, parse, read)
-    policies = document.get("policies", {})
-    auth_roles = document.get("auth_roles", {})
-    for name, each in auth_roles.items() if isinstance(auth_roles, Mapping) else ():
+    yield from (Fault(field, "is not a known field") for field in document if field not in _FIELDS)
+    if (form := document.get("form", 1)) != 1 or isinstance(form, bool):
+        yield Fault("form", "expected 1")
+
+
+def _dangling(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yields a fault for each policy that an auth role names, and that is not there. Without policies, nothing can be told."""
+    auth_roles, policies = document.get("auth_roles"), document.get("policies")
+    if not isinstance(auth_roles, Mapping) or not isinstance(policies, Mapping):
+        return
+    for name, each in auth_roles.items():
         named = each.get("policies") if isinstance(each, Mapping) else None
         for place, policy in enumerate(named if isinstance(named, list) else ()):
-            if "policies" in document and policy not in policies:
+            if isinstance(policy, str) and policy not in policies:
                 yield Fault(f"auth_roles.{name}.policies[{place}]", f"there is no policy {policy}")
 
 
@@ -84,9 +93,10 @@ def _of_one(
 ) -> Iterator[Fault]:
     try:
         parse(name)
-        read(name, document)
     except Unparsable as wrong:
         yield Fault(path, str(wrong))
+    try:
+        read(name, document)
     except Malformed as malformed:
         yield from (Fault(f"{path}.{each.path}" if each.path else path, each.message) for each in malformed.faults)
 

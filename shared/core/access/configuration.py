@@ -16,7 +16,7 @@ from shared.core.access.bounds import Bounds, write_bounds
 from shared.core.access.decide import Rights
 from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal
 from shared.core.access.index import Index
-from shared.core.access.match import Matched, Outcome, Unknown, match, may_be_a_resource
+from shared.core.access.match import Matched, NotMatched, Outcome, Unknown, match, may_be_a_resource
 from shared.core.access.policy import Policy, restore_policy
 from shared.core.caller import Caller
 
@@ -128,17 +128,19 @@ class Configuration:
                 matched.append(auth_role)
             elif isinstance(outcome, Unknown):
                 doubtful.append((auth_role, outcome))
-        matched.sort(key=_name)
+        matched.sort(key=lambda each: each.name)
+        doubtful.sort(key=lambda each: each[0].name)
         named = {name for each in (*matched, *(each for each, _ in doubtful)) for name in each.policies}
         return Rights(caller, tuple(matched), tuple(doubtful), {name: self.policy(name) for name in sorted(named)})
 
     @staticmethod
     def outcome(auth_role: AuthRole, caller: Caller, facts: Facts) -> Outcome:
-        """Returns whether the auth role matches. One that breaks a rule never does, and its denies count."""
-        if auth_role.faults:
-            fault = auth_role.faults[0]
-            return Unknown(f"it must be written again: {fault.path}: {fault.message}")
-        return match(auth_role.bounds, caller, facts)
+        """Returns whether the auth role matches. One that breaks a rule never does: it is unknown for all whom it may mean."""
+        found = match(auth_role.bounds, caller, facts)
+        if not auth_role.faults or (isinstance(found, NotMatched) and auth_role.bounds.name_somebody):
+            return found
+        fault = auth_role.faults[0]
+        return Unknown(f"it must be written again: {fault.path}: {fault.message}")
 
     def _bounds_of(self, auth_roles: Iterable[str], roles: Iterable[str]) -> Iterator[Bounds]:
         for name in auth_roles:
@@ -146,7 +148,3 @@ class Configuration:
                 yield auth_role.bounds
         for name in roles:
             yield self._bounds[name]
-
-
-def _name(auth_role: AuthRole) -> str:
-    return auth_role.name

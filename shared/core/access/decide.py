@@ -15,8 +15,8 @@ from shared.core.access.match import Matched, NotMatched, Outcome, Unknown
 from shared.core.access.policy import Policy, Rule
 from shared.core.caller import ADMIN, AUDITOR, Caller
 
-_AUDITORS = frozenset({("audit", "read"), ("status", "read"), ("leases", "read"), ("leases", "list")})
-"""What ``Leasehold.Auditor`` gives: the first segment of a path, and the capability."""
+_AUDITORS = (Rule("audit", ("read",)), Rule("status", ("read",)), Rule("leases/*", ("read", "list")))
+"""What ``Leasehold.Auditor`` gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def decide(rights: Rights, path: str, capability: str, inline: Outcome | None = 
     caller = rights.caller
     if caller.is_admin:
         return Decision("allowed", AppRole(ADMIN), overrode=denied)
-    if caller.is_auditor and (path.partition("/")[0], capability) in _AUDITORS:
+    if caller.is_auditor and any(rule.allows(path, capability) for rule in _AUDITORS):
         return Decision("allowed", AppRole(AUDITOR))
     if denied is not None:
         return Decision("denied", denied, f"policy {denied.policy} denies {denied.path}")

@@ -2,8 +2,9 @@
 
 A caller is written as ``{"claims": {...}, "directory": {...}}``. The claims are those of an access token; ``tid`` may be left
 out for the broker's own tenant. The directory has ``servicePrincipalType``, ``alternativeNames``, ``location`` and ``groups``.
-A field that is left out could not be read, and ``null`` says that there is no such thing. Without ``directory`` Graph does not
-know the caller at all. If ``directory`` is ``null``, Graph could not be asked.
+``null`` says that there is no such thing. Groups and a location that are left out could not be read. Neither could the service
+principal if both its fields are left out; if one of them is, the service principal has none. Without ``directory`` Graph does
+not know the caller at all. If ``directory`` is ``null``, Graph could not be asked.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.core.access.auth_role import read_auth_role
-from shared.core.access.bounds import Bounds, restore_bounds
+from shared.core.access.bounds import Bounds, foreign_faults, restore_bounds
 from shared.core.access.claims import caller_of, text_claim
 from shared.core.access.configuration import Configuration, Stored
 from shared.core.access.decide import AppRole, Decision, Inline, PolicyLine, decide
 from shared.core.access.facts import Facts, Principal, Unread
+from shared.core.access.folding import fold
 from shared.core.access.match import Outcome, match
-from shared.core.access.policy import ASKED, CAPABILITIES
+from shared.core.access.policy import CAPABILITIES, capabilities_on
 from shared.core.caller import Caller
 from shared.core.errors import Fault, Malformed, Unauthenticated
 from shared.core.names import ObjectId, RoleName, Unparsable
@@ -35,7 +37,10 @@ def outcome_of(auth_role: Any, claims: Mapping[str, Any], directory: Any = _LEFT
 
     Raises ``Malformed`` if the auth role has a fault, and ``Unauthenticated`` if no broker would accept a token of such claims.
     """
-    return match(read_auth_role("", auth_role).bounds, caller_from(claims, home), facts_from(directory))
+    bounds = read_auth_role("", auth_role).bounds
+    if faults := tuple(foreign_faults(bounds, home, bounds.tenant_ids)):
+        raise Malformed(*faults)
+    return match(bounds, caller_from(claims, home), facts_from(directory))
 
 
 def caller_from(claims: Mapping[str, Any], home: ObjectId) -> Caller:
@@ -59,18 +64,18 @@ def facts_from(directory: Any = _LEFT_OUT) -> Facts:
 
 def _principal(directory: Mapping[str, Any]) -> Principal | Unread | None:
     kind = directory.get("servicePrincipalType", _LEFT_OUT)
-    if kind is _LEFT_OUT:
+    if kind is _LEFT_OUT and "alternativeNames" not in directory:
         return Unread("the service principal could not be read")
-    names = directory.get("alternativeNames")
+    names = directory.get("alternativeNames", ())
     listed = tuple(each for each in names if isinstance(each, str)) if isinstance(names, list) else ()
-    return Principal(kind, listed) if isinstance(kind, str) else None
+    return None if kind is None else Principal(kind if isinstance(kind, str) else "", listed)
 
 
 def _groups(directory: Mapping[str, Any]) -> frozenset[str] | Unread | None:
     groups = directory.get("groups", _LEFT_OUT)
     if groups is _LEFT_OUT:
         return Unread("the groups could not be read")
-    return frozenset(each.lower() for each in groups if isinstance(each, str)) if isinstance(groups, list) else None
+    return frozenset(fold(each) for each in groups if isinstance(each, str)) if isinstance(groups, list) else None
 
 
 def _location(directory: Mapping[str, Any]) -> str | Unread | None:
@@ -98,7 +103,7 @@ def failing(configuration: Configuration, tests: Any, home: ObjectId) -> Iterato
     """
     faults: list[Fault] = []
     reader = Reader({"tests": tests} if tests is not None else {}, faults=faults)
-    read = reader.items("tests", _test, most=MAX_TESTS) if tests else ()
+    read = () if tests is None or tests == [] else reader.items("tests", _test, most=MAX_TESTS)
     if faults:
         raise Malformed(*faults)
     for place, (claims, directory, path, capability, expected, by) in enumerate(read):
@@ -108,7 +113,7 @@ def failing(configuration: Configuration, tests: Any, home: ObjectId) -> Iterato
             yield Fault(f"tests[{place}]", f"no token of such claims is accepted: {refused.detail}")
             continue
         decision = decided(configuration, caller, facts_from(directory), path, capability)
-        ground = told(decision)
+        ground = in_words(decision)
         if decision.outcome != expected or (by is not None and by != ground.partition(",")[0]):
             wanted = expected if by is None else f"{expected} by {by}"
             yield Fault(f"tests[{place}]", f"expected {wanted}, and it is {decision.outcome}: {ground or decision.why}")
@@ -116,14 +121,14 @@ def failing(configuration: Configuration, tests: Any, home: ObjectId) -> Iterato
 
 def decided(configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str) -> Decision:
     """Returns the decision for a caller of whom these facts are known."""
-    segments = path.split("/")
     inline = None
-    if capability == "issue" and len(segments) > 1 and (bounds := configuration.inline_bounds(segments[1])) is not None:
-        inline = match(bounds, caller, facts)
+    match (path.split("/"), capability):
+        case (["roles", role, "leases"], "issue") if (bounds := configuration.inline_bounds(role)) is not None:
+            inline = match(bounds, caller, facts)
     return decide(configuration.rights(caller, facts), path, capability, inline)
 
 
-def told(decision: Decision) -> str:
+def in_words(decision: Decision) -> str:
     """Returns what has decided, in words: ``policy P, rule 2, roles/*/leases``. Empty if nothing did."""
     match decision.by:
         case PolicyLine(policy, rule, path, _):
@@ -143,8 +148,14 @@ def asked_for(text: str) -> tuple[str, str]:
     capability, blank, path = text.partition(" ")
     if not blank or capability not in CAPABILITIES:
         raise Unparsable(f"expected a capability ({', '.join(CAPABILITIES)}), a blank and a path")
-    if "/" not in path and path not in ASKED:
+    if capability == "issue" and "/" not in path:
         return f"roles/{RoleName.parse(path)}/leases", capability
+    if "*" in path:
+        raise Unparsable("a call has a path without stars")
+    asked = capabilities_on(path)
+    if capability not in asked:
+        there = f", but for {', '.join(each for each in CAPABILITIES if each in asked)}" if asked else ": it is no call's path"
+        raise Unparsable(f"no call asks for {capability} on {path}{there}")
     return path, capability
 
 

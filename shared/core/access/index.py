@@ -3,7 +3,8 @@
 Each document stands in one place: under each value of its most selective kind. If it has a kind that the token decides, that is
 the service principal, the application, the group or the app role, in this order. If it has none, it is a kind of the resource:
 the subscription and resource group of its patterns, the scale set, the resource group, the subscription, the location. Patterns
-with a star before the resource group stand in a list that is looked through whole.
+that name no resource group stand in one list for each subscription, and those that name no subscription in another. Such a list
+is looked through whole.
 
 The index says who may match. ``match`` decides.
 """
@@ -13,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shared.core.access.bounds import FIELD_NAMES, Constraint
+from shared.core.access.bounds import Constraint, readable_values
 from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.folding import fold
 from shared.core.access.match import may_be_a_resource
 from shared.core.access.resource_id import Pattern, ResourceId
 from shared.core.caller import Caller, CallerType
-from shared.core.names import Unparsable
 
 type _Key = tuple[str, ...]
 _BY_TOKEN = (
@@ -38,45 +38,48 @@ class Index:
         self._by_resource: dict[str, None] = {}
         """Those that stand under a kind of the resource."""
         self._by_group: dict[str, None] = {}
-        self._anywhere: list[tuple[Pattern, str]] = []
+        self._by_location: dict[str, None] = {}
+        """Those that stand under a location, as they name nothing more selective."""
+        self._anywhere: dict[str, list[tuple[Pattern, str]]] = {}
+        """Patterns that name no resource group, by the subscription that they name, or by ``*``."""
         self._damaged: list[str] = []
-        """Those whose bounds cannot be told: they may speak of anybody."""
+        """Those of which no kind can be read: they may speak of anybody."""
 
     def add(self, name: str, document: Any) -> None:
-        """Adds a document as it is stored. A document without bounds speaks of nobody, and is left out."""
-        present = [field for field in FIELD_NAMES if field in document] if isinstance(document, dict) else None
-        if present is None or not all(_is_texts(document[field]) for field in present):
+        """Adds a document as it is stored. It stands under a kind without faults, or it is damaged."""
+        stored = document if isinstance(document, dict) else {}
+        tenants = Constraint.TENANT_IDS
+        if tenants in stored and readable_values(tenants, stored[tenants]) is None:
             self._damaged.append(name)
             return
         for kind in _BY_TOKEN:
-            if kind in present:
-                self._put(name, ((kind, fold(each)) for each in document[kind]))
+            if (values := _values_of(stored, kind)) is not None:
+                self._put(name, ((kind, fold(each)) for each in values))
                 if kind is Constraint.GROUP_IDS:
                     self._by_group[name] = None
                 return
-        if _PATTERNS in present and self._add_patterns(name, document[_PATTERNS], alone=not {*present} & {*_BY_RESOURCE[:-1]}):
-            return
-        for kind in _BY_RESOURCE:
-            if kind in present:
-                self._by_resource[name] = None
-                self._put(name, ((kind, fold(each)) for each in document[kind]))
-                return
-
-    def _add_patterns(self, name: str, texts: Iterable[str], *, alone: bool) -> bool:
-        """Adds by patterns, if each has a place or there is nothing else to go by."""
-        try:
-            patterns = [Pattern.parse(each) for each in texts]
-        except Unparsable:
+        if not self._add_resource(name, stored):
             self._damaged.append(name)
-            return True
-        if not alone and any(each.place is None for each in patterns):
+
+    def _add_resource(self, name: str, stored: Mapping[str, Any]) -> bool:
+        """Adds a document under a kind of the resource. Returns whether there is one that can be read."""
+        found = {kind: values for kind in _BY_RESOURCE if (values := _values_of(stored, kind)) is not None}
+        patterns = [Pattern.parse(each) for each in _values_of(stored, _PATTERNS) or ()]
+        placed = all(pattern.place is not None for pattern in patterns)
+        if patterns and (placed or not found.keys() - {Constraint.LOCATIONS}):
+            for pattern in patterns:
+                if pattern.place is None:
+                    self._anywhere.setdefault(pattern.subscription or "*", []).append((pattern, name))
+                else:
+                    self._put(name, [(_PATTERNS, *pattern.place)])
+        elif found:
+            kind, values = next(iter(found.items()))
+            self._put(name, ((kind, fold(each)) for each in values))
+            if kind is Constraint.LOCATIONS:
+                self._by_location[name] = None
+        else:
             return False
         self._by_resource[name] = None
-        for pattern in patterns:
-            if pattern.place is None:
-                self._anywhere.append((pattern, name))
-            else:
-                self._put(name, [(_PATTERNS, *pattern.place)])
         return True
 
     def _put(self, name: str, keys: Iterable[_Key]) -> None:
@@ -132,16 +135,16 @@ class Index:
             (Constraint.SUBSCRIPTION_IDS, subscription),
         ]
         found = {name: None for key in keys for name in self._names.get(key, ())}
-        found |= {name: None for pattern, name in self._anywhere if pattern.matches(resource)}
+        for place in ("*", subscription):
+            found |= {name: None for pattern, name in self._anywhere.get(place, ()) if pattern.matches(resource)}
         return {**found, **self._of_location(facts.location)}
 
     def _of_location(self, location: str | Unread | None) -> Mapping[str, None]:
         """Documents that name a location and nothing more selective."""
         if isinstance(location, Unread):
-            names = (names for key, names in self._names.items() if key[0] == Constraint.LOCATIONS)
-            return {name: None for each in names for name in each}
+            return self._by_location
         return dict.fromkeys(self._names.get((Constraint.LOCATIONS, fold(location)), ())) if location else {}
 
 
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+def _values_of(stored: Mapping[str, Any], kind: Constraint) -> tuple[str, ...] | None:
+    return readable_values(kind, stored[kind]) if kind in stored else None

@@ -7,10 +7,9 @@ characters within one segment, and nothing reaches deeper: ``roles/*`` does not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from shared.core.errors import Caution, Fault, Malformed
@@ -41,6 +40,8 @@ ASKED: Mapping[str, frozenset[str]] = {
     "reconcile": frozenset({"write"}),
 }
 """Every path for which some call asks the gate, and the capabilities that calls ask for there."""
+_ANY = "\0"
+"""Takes the place of a star that is compared with a pattern. No pattern has this character."""
 _WORDS = tuple(dict.fromkeys(each.partition("/")[0] for each in ASKED))
 
 
@@ -71,7 +72,7 @@ class Rule:
 
     def covers(self, path: str) -> bool:
         """Returns whether the path is one of the pattern's."""
-        return path == self.path or ("*" in self.path and _compiled(self.path).fullmatch(path) is not None)
+        return path == self.path or ("*" in self.path and self.covers_pattern(path))
 
     def allows(self, path: str, capability: str) -> bool:
         """Returns whether it gives the capability on the path."""
@@ -80,7 +81,7 @@ class Rule:
     def covers_pattern(self, pattern: str) -> bool:
         """Returns whether every path of the other pattern is one of this pattern's."""
         mine, others = self.path.split("/"), pattern.split("/")
-        return len(mine) == len(others) and all(map(_covers_segment, mine, others))
+        return len(mine) == len(others) and all(map(covers_segment, mine, others))
 
     def overlaps(self, pattern: str) -> bool:
         """Returns whether some path is one of both patterns."""
@@ -121,15 +122,19 @@ def write_policy(policy: Policy) -> dict[str, Any]:
 def restore_policy(name: str, document: Any, version: str) -> Policy:
     """Returns a stored policy. Raises nothing.
 
-    A later version may have written it, with paths and capabilities that this one does not know. Each rule that can be read
-    still holds, and every deny does. What cannot be read is in ``faults``.
+    A later version may have written it, with paths, capabilities and conditions that this one does not know. A rule with a
+    field that is not known gives nothing, and neither does a policy with one: the field may be a condition. Every other rule
+    that can be read still holds, and every deny does. What cannot be read is in ``faults``.
     """
     try:
         return replace(read_policy(name, document), version=version)
     except Malformed as malformed:
-        listed = document.get("rules") if isinstance(document, dict) else None
+        stored = document if isinstance(document, dict) else {}
+        listed = stored.get("rules")
         rules = [_restored(each) for each in listed] if isinstance(listed, list) else []
-        return Policy(name, tuple(each for each in rules if each is not None), version, malformed.faults)
+        sure = not stored.keys() - {"rules"}
+        holds = tuple(each for each in rules if each is not None and (sure or each.denies))
+        return Policy(name, holds, version, malformed.faults)
 
 
 def _restored(stored: Any) -> Rule | None:
@@ -139,6 +144,8 @@ def _restored(stored: Any) -> Rule | None:
         return None
     if DENY in named:
         return Rule(path)
+    if stored.keys() - {"path", "capabilities"}:
+        return None
     known = tuple(each for each in named if each in CAPABILITIES)
     return Rule(path, known) if known else None
 
@@ -160,7 +167,7 @@ def unknown_roles(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
     for place, rule in enumerate(policy.rules):
         word, _, rest = rule.path.partition("/")
         pattern = rest.partition("/")[0] if word == "roles" else ""
-        if pattern and not any(_covers_segment(pattern, each) for each in known):
+        if pattern and not any(covers_segment(pattern, each) for each in known):
             yield Caution(f"rules[{place}].path", "no_such_role", f"no role is named {pattern}")
 
 
@@ -203,21 +210,29 @@ def _asked_at(reader: Reader, pattern: str) -> frozenset[str] | None:
         star = "the first segment has no star: " if "*" in word else ""
         reader.fault("path", f"{star}expected a path that begins with one of {', '.join(_WORDS)}{_nearest(word, _WORDS)}")
         return None
-    found = [capabilities for path, capabilities in ASKED.items() if _may_be(segments, path.split("/"))]
-    if not found:
+    asked = capabilities_on(pattern)
+    if not asked:
         ours = [path for path in ASKED if path.partition("/")[0] == word]
-        reader.fault("path", f"no call has such a path; with {word} there are {', '.join(ours)}")
+        reader.fault("path", f"no call has such a path; with {word} there are {', '.join(ours)}{_nearest(pattern, ours)}")
         return None
-    return frozenset().union(*found)
+    return asked
+
+
+def capabilities_on(pattern: str) -> frozenset[str]:
+    """Returns the capabilities that calls ask for on the paths of a pattern. Empty if it covers no call's path."""
+    segments = pattern.split("/")
+    if "" in segments:
+        return frozenset()
+    return frozenset[str]().union(*(capabilities for path, capabilities in ASKED.items() if _may_be(segments, path.split("/"))))
 
 
 def _may_be(pattern: list[str], path: list[str]) -> bool:
     return len(pattern) == len(path) and all(
-        expected.startswith("{") or _covers_segment(given, expected) for given, expected in zip(pattern, path, strict=True)
+        expected.startswith("{") or covers_segment(given, expected) for given, expected in zip(pattern, path, strict=True)
     )
 
 
-def _nearest(value: Any, words: tuple[str, ...]) -> str:
+def _nearest(value: Any, words: Sequence[str]) -> str:
     close = get_close_matches(str(value), words, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -226,18 +241,25 @@ def _listed(words: frozenset[str]) -> str:
     return ", ".join(each for each in CAPABILITIES if each in words)
 
 
-@lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile("[^/]+".join(map(re.escape, pattern.split("*"))), re.DOTALL)
-
-
-def _covers_segment(mine: str, others: str) -> bool:
+def covers_segment(mine: str, others: str) -> bool:
     """Returns whether every text of the other pattern is one of mine. Both may have stars, each for one or more characters.
 
-    A star of the other pattern can stand for any characters, so only a star of mine covers it. A private-use character takes
-    the place of the other's stars: no name has it, and nothing but a star of mine matches it.
+    A star of the other pattern can stand for any characters, so only a star of mine covers it. The time is proportional to the
+    length, however many stars there are: after a star, the first place of the next part is as good as any later one.
     """
-    return re.fullmatch(".+".join(map(re.escape, mine.split("*"))), others.replace("*", "\ue000"), re.DOTALL) is not None
+    if "*" not in mine:
+        return mine == others
+    begin, *middle, end = mine.split("*")
+    text = others.replace("*", _ANY)
+    if not text.startswith(begin):
+        return False
+    place = len(begin)
+    for part in middle:
+        place = text.find(part, place + 1)
+        if place < 0:
+            return False
+        place += len(part)
+    return place < len(text) - len(end) and text.endswith(end)
 
 
 def _overlaps_segment(one: str, other: str) -> bool:

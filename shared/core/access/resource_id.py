@@ -95,6 +95,15 @@ class Pattern:
         return all(expected in {"*", found} for expected, found in zip(wanted, given, strict=False))
 
     @property
+    def subscription(self) -> str | None:
+        """The subscription that it names, folded; ``None`` if a star, or nothing, stands there."""
+        match self.segments:
+            case ("subscriptions", subscription, *_) if subscription != "*":
+                return subscription
+            case _:
+                return None
+
+    @property
     def place(self) -> tuple[str, str] | None:
         """The subscription and the resource group that it names, folded; ``None`` if a star, or nothing, stands there."""
         match self.segments:
