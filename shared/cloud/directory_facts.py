@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from shared.cloud.graph.callers import CallersInGraph
 from shared.core.access.configuration import Needs
 from shared.core.access.facts import NOT_ASKED, Facts, Principal, Unread
 from shared.core.caller import Caller, CallerType
@@ -35,6 +34,22 @@ _FORBIDDEN: Final = 403
 _GRAPH: Final = "Microsoft Graph"
 _ARM: Final = "Resource Manager"
 _ELSEWHERE: Final = Unread("the caller's own tenant cannot be asked")
+
+
+class Graph(Protocol):
+    """``shared.cloud.graph.callers``. It is not imported here, and so a test's world on fakes need not import Graph's SDK."""
+
+    async def principal(self, object_id: ObjectId) -> Principal:
+        """Returns the service principal. Raises ``Absent``, ``Upstream``."""
+        ...
+
+    async def groups(self, object_id: ObjectId, *, of_user: bool) -> frozenset[str]:
+        """Returns the ids of all groups that it is in. Raises ``Absent``, ``Upstream``."""
+        ...
+
+
+type Locate = Callable[[str], Awaitable[str | None]]
+"""Asks Resource Manager for the location of the resource with that id. Raises ``Upstream``."""
 
 
 class _Subject(NamedTuple):
@@ -67,14 +82,9 @@ _LOCATIONS: Final = _Question(_ARM, "the caller's resource", "give the broker's 
 
 
 class AzureFacts:
-    """Satisfies ``DirectoryFacts``. ``life``: for so many seconds, principals and groups are remembered.
+    """Satisfies ``DirectoryFacts``. ``life``: for so many seconds, principals and groups are remembered."""
 
-    ``locate`` asks Resource Manager for the location of the resource with that id. It may raise ``Upstream``.
-    """
-
-    def __init__(
-        self, graph: CallersInGraph, locate: Callable[[str], Awaitable[str | None]], retry: Retry, life: float
-    ) -> None:
+    def __init__(self, graph: Graph, locate: Locate, retry: Retry, life: float) -> None:
         self._graph = graph
         self._locate = locate
         self._retry = retry
