@@ -24,8 +24,9 @@ usage: entra.sh application [--unique-name NAME] [--owner OBJECT_ID]... [--accep
            registers the API application with the app roles Leasehold.Admin and Leasehold.Auditor, and its service principal;
            one that is there already is refused if anybody but you and the owners named here can act as it, or if it has
            settings that this script does not make and that let others get tokens through it, unless told so
-       entra.sh permissions --broker OBJECT_ID [--groups]
-           gives the broker's identity its permissions in Microsoft Graph; --groups for roles that use azure_groups
+       entra.sh permissions --broker OBJECT_ID [--groups] [--caller-groups]
+           gives the broker's identity its permissions in Microsoft Graph; --groups for roles that use azure_groups;
+           --caller-groups for bound_group_ids, if callers are in more groups than their tokens can name
        entra.sh assign --principal OBJECT_ID [--role Leasehold.Admin|Leasehold.Auditor] [--unique-name NAME]
            gives somebody (a user, a group or a service principal, by object id) an app role of the broker
 END
@@ -211,12 +212,22 @@ give_graph_permission() {
 }
 
 permissions() {
-  local broker=$1 groups=$2 permission option
-  while read -r permission option; do
+  local broker=$1 permission options asked
+  shift
+  while read -r permission options; do
     case $permission in '' | '#'*) continue ;; esac
-    if [ -z "$option" ] || { [ "$option" = --groups ] && [ "$groups" = yes ]; }; then
+    if [ -z "$options" ]; then
       give_graph_permission "$broker" "$permission"
+      continue
     fi
+    for asked in "$@"; do
+      case " ${options} " in
+        *" ${asked} "*)
+          give_graph_permission "$broker" "$permission"
+          break
+          ;;
+      esac
+    done
   done <"${here}/graph-permissions.txt"
 }
 
@@ -239,11 +250,11 @@ require_guid() {
 }
 
 main() {
-  local command=${1:-} broker='' groups=no principal='' role=Leasehold.Admin accept=no owners=() owner
+  local command=${1:-} broker='' asked=() principal='''' role=Leasehold.Admin accept=no owners=() owner
   [ $# -eq 0 ] || shift
   while [ $# -gt 0 ]; do
     case $1 in
-      --groups) groups=yes ;;
+      --groups | --caller-groups) asked+=("$1") ;;
       --accept-its-owners-and-credentials) accept=yes ;;
       --accept-its-settings) accept_settings=yes ;;
       --broker | --principal | --role | --unique-name | --owner)
@@ -279,7 +290,7 @@ main() {
       ;;
     permissions)
       require_guid --broker "$broker"
-      permissions "$broker" "$groups"
+      permissions "$broker" ${asked[@]+"${asked[@]}"}
       ;;
     assign)
       require_guid --principal "$principal"

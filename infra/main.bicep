@@ -76,7 +76,7 @@ param sweepSchedule string = '0 * * * * *'
 @description('NCRONTAB of the reconciliation with Azure, six fields.')
 param reconcileSchedule string = '0 17 * * * *'
 
-@description('Days for which the record of an ended lease is kept. Empty: the broker\'s default. The same for the two below.')
+@description('Days for which the record of an ended lease is kept. Empty: the broker\'s default. The same for the three below.')
 param retentionDays string = ''
 
 @description('Seconds for which a worker holds a lease before the sweep may take over.')
@@ -84,6 +84,9 @@ param holdSeconds string = ''
 
 @description('Seconds after which the absence of something just made is believed.')
 param settleSeconds string = ''
+
+@description('Seconds for which the broker remembers what the directory says of a caller. A right that is taken away lives on for so long.')
+param directoryCacheSeconds string = ''
 
 @description('Address of a page that explains problems, for a copy of your own. Empty: the broker serves its own.')
 param docsUrl string = ''
@@ -182,6 +185,7 @@ module app 'modules/app.bicep' = {
     retentionDays: retentionDays
     holdSeconds: holdSeconds
     settleSeconds: settleSeconds
+    directoryCacheSeconds: directoryCacheSeconds
     docsUrl: docsUrl
     publicUrl: publicUrl
     maximumInstanceCount: maximumInstanceCount

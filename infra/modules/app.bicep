@@ -62,6 +62,9 @@ param holdSeconds string
 @description('Seconds after which an absence is believed.')
 param settleSeconds string
 
+@description('Seconds for which the broker remembers what the directory says of a caller.')
+param directoryCacheSeconds string
+
 @description('Address of a page that explains problems.')
 param docsUrl string
 
@@ -177,6 +180,7 @@ var optionalSettings = union(
   empty(retentionDays) ? {} : { LEASEHOLD_RETENTION_DAYS: retentionDays },
   empty(holdSeconds) ? {} : { LEASEHOLD_HOLD_SECONDS: holdSeconds },
   empty(settleSeconds) ? {} : { LEASEHOLD_SETTLE_SECONDS: settleSeconds },
+  empty(directoryCacheSeconds) ? {} : { LEASEHOLD_DIRECTORY_CACHE_SECONDS: directoryCacheSeconds },
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl }
 )

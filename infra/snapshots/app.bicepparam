@@ -27,6 +27,7 @@ param reconcileSchedule = '0 17 * * * *'
 param retentionDays = '30'
 param holdSeconds = '25'
 param settleSeconds = '240'
+param directoryCacheSeconds = '120'
 param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
 param maximumInstanceCount = 40

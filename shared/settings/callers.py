@@ -26,6 +26,8 @@ class Callers:
     """The page that explains problems; empty if the operator names none."""
     public_url: str = ""
     """The address at which callers reach the app, with a path if a gateway adds one; empty if nobody names it."""
+    directory_cache: float = 300.0
+    """For so many seconds, what the directory says of a caller is remembered."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
@@ -37,6 +39,7 @@ class Callers:
             audiences=tuple(dict.fromkeys((*audiences, *client_ids(audiences)))),
             docs_url=reader.endpoint("DOCS_URL", ""),
             public_url=reader.endpoint("PUBLIC_URL", "") or _platform_url(reader),
+            directory_cache=reader.number("DIRECTORY_CACHE_SECONDS", 300, least=0, most=3600),
         )
 
 

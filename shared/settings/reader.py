@@ -63,7 +63,8 @@ class Reader:
                 raise Unparsable(f"expected a number from {least:g} to {most:g}")
             return float(text)
 
-        return self.optional(name, parse) or default
+        found = self.optional(name, parse)
+        return default if found is None else found
 
     def told(self, name: str) -> str:
         """Returns the platform's setting of this name, which has no prefix; empty if there is none."""

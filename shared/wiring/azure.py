@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from shared.cloud.arm.authorization import Arm
     from shared.cloud.azure_connections import InTime
+    from shared.cloud.directory_facts import AzureFacts
     from shared.cloud.entra.identity import HeldTokens
     from shared.cloud.entra.probe import TokenProbe
     from shared.cloud.graph.calls import GraphCalls
@@ -64,6 +65,20 @@ class AzureParts:
         from shared.cloud.inventory import AzureLists
 
         return AzureLists(self.graph_calls, self.arm, self.settings.azure.client_id, self.retry)
+
+    @cached_property
+    def directory_facts(self) -> AzureFacts:
+        """What Graph and Resource Manager say of callers."""
+        from shared.cloud.directory_facts import AzureFacts
+        from shared.cloud.graph.callers import CallersInGraph
+
+        return AzureFacts(CallersInGraph(self.graph_calls), self._locate, self.retry, self.settings.callers.directory_cache)
+
+    async def _locate(self, resource_id: str) -> str | None:
+        """Resource Manager's client is imported when a location is first asked for."""
+        from shared.cloud.arm.locations import location_of
+
+        return await location_of(self.arm, resource_id)
 
     @cached_property
     def arm(self) -> Arm:

@@ -10,6 +10,7 @@ from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
 from tests.fakes.access import MemoryAccess
 from tests.fakes.application_locks import MemoryApplicationLocks
+from tests.fakes.callers import FakeCallers
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
@@ -39,6 +40,8 @@ class MemoryBroker:
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
+        self.callers = FakeCallers(self.calls)
+        """What Azure says of callers. A test says who they are, and what keeps Azure from saying it."""
 
     def ports_with(self, kinds: Kinds, inventory: AzureInventory, **more: Any) -> Ports:
         """Those of a worker with these kinds of credential, and with more of ``Ports`` than its defaults."""

@@ -122,6 +122,19 @@ def test_groups_take_two_more_permissions(tenant: Tenant) -> None:
     assert ["Application.Read.All", OWNED, "GroupMember.ReadWrite.All"] == _permissions(tenant, broker)
 
 
+def test_callers_groups_take_permissions_that_only_read(tenant: Tenant) -> None:
+    """Beside what every broker has; with both options, what two of them ask for is given once."""
+    broker, both = _broker(tenant, "with-caller-groups"), _broker(tenant, "with-both")
+
+    tenant.lines("permissions", "--broker", broker, "--caller-groups")
+    given = tenant.lines("permissions", "--broker", both, "--groups", "--caller-groups")
+
+    reading = ["Application.Read.All", OWNED, "GroupMember.Read.All", "User.ReadBasic.All"]
+    assert reading == _permissions(tenant, broker)
+    assert sorted([*reading, "GroupMember.ReadWrite.All"]) == _permissions(tenant, both)
+    assert 5 == len(given)
+
+
 def test_granting_again_changes_nothing(tenant: Tenant) -> None:
     """What is held is not asked for twice: Graph would refuse."""
     broker = _broker(tenant, "twice")

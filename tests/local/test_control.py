@@ -322,6 +322,18 @@ def test_another_tenant_publishes_keys_and_signs_tokens(cloud: Cloud) -> None:
         assert cloud.http.get(metadata["jwks_uri"]).json()["keys"]
 
 
+def test_a_token_may_have_too_many_groups(cloud: Cloud) -> None:
+    """It says where the groups are, and names none. That is how Entra ID tells of more than 200."""
+    cloud.control("POST", "groups", {"name": "few", "members": ["admin"]})
+    audience, identity = cloud.document["audience"], cloud.identity("admin")["object_id"]
+
+    listed, found = _claims(cloud.token("admin", audience)), _claims(cloud.token("admin", audience, overage=True))
+    assert (1, False, {"groups": "src1"}) == (len(listed["groups"]), "groups" in found, found["_claim_names"])
+    assert f"/users/{identity}/getMemberObjects" in found["_claim_sources"]["src1"]["endpoint"]
+    asked = {"identity": "admin", "resource": audience, "overage": "yes"}
+    assert 400 == cloud.http.post(f"{cloud.control_url}/token", json=asked).status_code
+
+
 def test_a_tenant_must_be_known(cloud: Cloud) -> None:
     """A token of no tenant would verify nowhere."""
     asked = {"identity": "admin", "resource": cloud.document["audience"], "tenant": "8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0007"}

@@ -100,6 +100,14 @@ def test_the_condition_is_that_of_the_template() -> None:
     assert {condition} == {each.condition for each in _held(azure) if each.condition}
 
 
+def test_callers_groups_take_permissions_that_only_read() -> None:
+    """They are asked for by an option of their own, and neither option gives what the other is for."""
+    reading = {READ, "GroupMember.Read.All", "User.ReadBasic.All"}
+
+    assert {OWNED, *reading} == set(graph_permissions(groups=False, caller_groups=True))
+    assert {OWNED, MEMBERS, *reading} == set(graph_permissions(groups=True, caller_groups=True))
+
+
 @pytest.mark.parametrize(("groups", "expected"), [(False, {OWNED}), (True, {OWNED, MEMBERS, READ})])
 def test_the_broker_has_these_graph_permissions_and_no_other(groups: bool, expected: set[str]) -> None:  # noqa: FBT001
     """Least unless asked, here as with the script, which reads the same file."""
@@ -158,5 +166,5 @@ def test_the_script_reads_the_file_of_permissions() -> None:
     script = (snapshots.INFRA / "entra.sh").read_text()
 
     assert "graph-permissions.txt" in script
-    assert [] == [each for each in graph_permissions(groups=True) if each in script]
+    assert [] == [each for each in graph_permissions(groups=True, caller_groups=True) if each in script]
     assert 0 == subprocess.run(["bash", "-n", str(snapshots.INFRA / "entra.sh")], check=False).returncode

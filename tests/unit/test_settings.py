@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 
@@ -176,6 +177,7 @@ def test_refuses_names_that_it_does_not_know(name: str) -> None:
         ("LEASEHOLD_RETENTION_DAYS", "1e3"),
         ("LEASEHOLD_HOLD_SECONDS", "nan"),
         ("LEASEHOLD_SETTLE_SECONDS", "3601"),
+        ("LEASEHOLD_DIRECTORY_CACHE_SECONDS", "3601"),
     ],
 )
 def test_refuses_what_it_cannot_read(name: str, value: str) -> None:
@@ -327,11 +329,16 @@ def test_the_brokers_own_tenant_is_always_let_in(listed: str, expected: tuple[st
 
 @pytest.mark.parametrize(
     ("name", "field", "least", "most"),
-    [("RETENTION_DAYS", "retention", 1, 365), ("HOLD_SECONDS", "lock", 1, 300), ("SETTLE_SECONDS", "settle", 1, 3600)],
+    [
+        ("RETENTION_DAYS", "leases.retention", 1, 365),
+        ("HOLD_SECONDS", "leases.lock", 1, 300),
+        ("SETTLE_SECONDS", "leases.settle", 1, 3600),
+        ("DIRECTORY_CACHE_SECONDS", "callers.directory_cache", 0, 3600),
+    ],
 )
 def test_a_number_is_taken_from_its_least_to_its_most(name: str, field: str, least: int, most: int) -> None:
-    """Both included, nothing beyond."""
-    found = [getattr(load({**LEAST, f"LEASEHOLD_{name}": str(number)}).leases, field) for number in (least, most)]
+    """Both included, nothing beyond. 0 is a number like any other, and not the default."""
+    found = [attrgetter(field)(load({**LEAST, f"LEASEHOLD_{name}": str(number)})) for number in (least, most)]
     assert [least, most] == [each.days if isinstance(each, timedelta) else each for each in found]
     for beyond in (least - 0.001, most + 0.001):
         with pytest.raises(Misconfigured, match=f"LEASEHOLD_{name}: expected a number from {least} to {most}$"):

@@ -19,7 +19,7 @@ _TAKEN: dict[Operation, tuple[str, ...]] = {
     management_groups.descendants: _PAGED,
     resources.list_groups: _PAGED,
     resources.list_providers: _PAGED,
-    resources.list_resources: _PAGED,
+    resources.list_resources: ("$filter", *_PAGED),
 }
 
 

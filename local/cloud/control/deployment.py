@@ -34,10 +34,14 @@ def application() -> dict[str, Any]:
     return document
 
 
-def graph_permissions(*, groups: bool) -> list[str]:
-    """The broker's application permissions in Microsoft Graph; with ``groups``, those for roles with ``azure_groups`` too."""
+def graph_permissions(*, groups: bool, caller_groups: bool = False) -> list[str]:
+    """The broker's application permissions in Microsoft Graph.
+
+    With ``groups``, those for roles with ``azure_groups`` too. With ``caller_groups``, those for callers in many groups.
+    """
+    asked = {name for name, given in (("--groups", groups), ("--caller-groups", caller_groups)) if given}
     lines = (line.split() for line in (INFRA / "graph-permissions.txt").read_text().splitlines() if not line.startswith("#"))
-    return [name for name, *option in lines if groups or not option]
+    return [name for name, *options in lines if not options or not asked.isdisjoint(options)]
 
 
 def ids(world: LocalAzure, broker: Identity, api: Application, principal: ServicePrincipal) -> dict[str, str]:

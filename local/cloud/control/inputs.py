@@ -96,3 +96,11 @@ def guid(body: Json, field: str) -> str:
     except ValueError:
         pass
     raise InputError(f"{field} must be a GUID")
+
+
+def flag(body: Mapping[str, Any], field: str) -> bool:
+    """A boolean; false when absent."""
+    value = body.get(field, False)
+    if not isinstance(value, bool):
+        raise InputError(f"{field} must be true or false")
+    return value

@@ -12,7 +12,7 @@ from local.cloud.control.forgery import Signer, forge
 from local.cloud.engine.errors import InputError
 from local.cloud.engine.service import Endpoint, Service
 from local.cloud.engine.wire import Call, Json, Refusal, Reply, Route
-from local.cloud.entra.identities import in_tenant, stated
+from local.cloud.entra.identities import in_tenant, in_too_many_groups, stated
 from local.cloud.entra.resources import resolve
 from local.cloud.entra.state import TrustedIssuers
 from local.cloud.local_azure import LocalAzure
@@ -188,7 +188,7 @@ def _set_consistency(world: LocalAzure, call: Call) -> Reply:
 
 
 def _token(world: LocalAzure, call: Call) -> Reply:
-    body = inputs.body_of(call, {"identity", "resource"}, {"tenant", "overrides", "header", "sign_with", "version"})
+    body = inputs.body_of(call, {"identity", "resource"}, {"tenant", "overrides", "header", "sign_with", "version", "overage"})
     identity = objects.known(world, inputs.text(body, "identity"))
     resource = resolve(world, inputs.text(body, "resource"))
     if resource is None:
@@ -198,6 +198,8 @@ def _token(world: LocalAzure, call: Call) -> Reply:
     made = stated(world, identity, resource)
     if "tenant" in body:
         made = in_tenant(made, _known_tenant(world, inputs.text(body, "tenant")))
+    if inputs.flag(body, "overage"):
+        made = in_too_many_groups(made)
     claims = {**made, **inputs.mapping(body, "overrides")}
     claims = {name: value for name, value in claims.items() if value is not None}
     signer = cast("Signer", inputs.choice(body, "sign_with", _SIGNERS, "current"))

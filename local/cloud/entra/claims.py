@@ -96,9 +96,14 @@ def _roles(held: list[AppRoleAssignment], resource: Resource) -> dict[str, Any]:
 
 def _groups(world: LocalAzure, object_id: str, resource: Resource) -> dict[str, Any]:
     found = memberships(world, object_id) if resource.states_groups else []
-    if len(found) <= GROUPS_IN_TOKEN:
-        return {"groups": found} if found else {}
-    endpoint = f"https://graph.windows.net/{world.tenant_id}/users/{object_id}/getMemberObjects"
+    if len(found) > GROUPS_IN_TOKEN:
+        return overage(world.tenant_id, object_id)
+    return {"groups": found} if found else {}
+
+
+def overage(tenant_id: str, object_id: str) -> dict[str, Any]:
+    """What stands instead of groups in the token of whoever is in too many: where they can be asked for."""
+    endpoint = f"https://graph.windows.net/{tenant_id}/users/{object_id}/getMemberObjects"
     return {"_claim_names": {"groups": "src1"}, "_claim_sources": {"src1": {"endpoint": endpoint}}}
 
 

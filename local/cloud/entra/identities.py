@@ -21,6 +21,12 @@ def in_tenant(stated: dict[str, Any], tenant_id: str) -> dict[str, Any]:
     return stated | moved | ({"idp": first} if "idp" in stated else {})
 
 
+def in_too_many_groups(stated: dict[str, Any]) -> dict[str, Any]:
+    """The same claims, as if the groups were too many for a token."""
+    rest = {name: value for name, value in stated.items() if name != "groups"}
+    return rest | claims.overage(str(stated["tid"]), str(stated["oid"]))
+
+
 def stated(world: LocalAzure, identity: Identity, resource: Resource) -> dict[str, Any]:
     """What Entra ID would say of this identity to this resource; raises ``InputError`` when it no longer exists."""
     user = world.directory.users.get(identity.object_id)

@@ -44,6 +44,9 @@ CHANGE_MEMBERS = ("GroupMember.ReadWrite.All", "Group.ReadWrite.All", "Directory
 CHANGE_ASSIGNABLE_GROUPS = ("RoleManagement.ReadWrite.Directory",)
 READ_USERS = ("User.Read.All", "User.ReadWrite.All", *READ_DIRECTORY)
 CHANGE_USERS = ("User.ReadWrite.All", "Directory.ReadWrite.All")
+READ_USERS_BASICALLY = ("User.ReadBasic.All", *READ_USERS)
+READ_EVERY_APPLICATION = ("Application.Read.All", EVERY, *READ_DIRECTORY)
+"""Without ``OwnedBy``: the reference does not name it for ``getMemberGroups``."""
 READ_SELF = ("User.Read", "User.ReadWrite", *READ_USERS)
 READ_ORGANIZATION = ("Organization.Read.All", "Organization.ReadWrite.All", "User.Read.All", *READ_DIRECTORY)
 

@@ -103,7 +103,7 @@ def _alternative_names(item: ServicePrincipal) -> list[str]:
     """How the directory tells a managed identity's resource, and user- from system-assigned ones."""
     if item.resource_id is None:
         return []
-    return [f"isExplicit={not item.system_assigned}", item.resource_id]
+    return [f"isExplicit={not item.system_assigned}", item.resource_id.replace("/resourceGroups/", "/resourcegroups/")]
 
 
 def group(request: Request, item: Group) -> Json:

@@ -89,6 +89,20 @@ def require_reading(request: Request, item: DirectoryObject) -> None:
     request.caller.require(access.READ_GROUPS if isinstance(item, Group) else (*kind, *access.READ_GROUPS))
 
 
+def _require_listing(request: Request, item: DirectoryObject) -> None:
+    """Refuses to list the groups of an object unless the caller may read it and, of a person, memberships as well.
+
+    https://learn.microsoft.com/graph/api/directoryobject-getmembergroups has a table for each type of object.
+    """
+    if isinstance(item, User):
+        request.caller.require(access.READ_USERS_BASICALLY)
+        request.caller.require(access.READ_GROUPS)
+    elif isinstance(item, Group):
+        request.caller.require(access.READ_GROUPS)
+    else:
+        request.caller.require(access.READ_EVERY_APPLICATION)
+
+
 def of(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
     """``memberOf`` and ``transitiveMemberOf``."""
     require_reading(request, item)
@@ -110,7 +124,7 @@ def cast(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
 
 def group_ids(request: Request, item: DirectoryObject) -> Reply:
     """``getMemberGroups``."""
-    require_reading(request, item)
+    _require_listing(request, item)
     body = request.body()
     names.only("getMemberGroups", {"securityEnabledOnly"}, body)
     only_security = body.get("securityEnabledOnly")

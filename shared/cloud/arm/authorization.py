@@ -146,7 +146,7 @@ class Arm:
     async def permissions_at(self, scope: Scope) -> tuple[Permission, ...]:
         """Returns what the broker itself may do there. Makes a call a page."""
         path = f"/{on_the_wire(scope)}/providers/Microsoft.Authorization/permissions?api-version={_PERMISSIONS}"
-        return tuple([_permission(each) async for each in self._listed(path)])
+        return tuple([_permission(each) async for each in self.listed(path)])
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
         """Returns the ids, in lower case, of all that the management group holds, directly or not. Makes a call a page.
@@ -154,10 +154,13 @@ class Arm:
         It holds subscriptions and management groups.
         """
         path = f"/{on_the_wire(scope)}/descendants?api-version={_MANAGEMENT_GROUPS}"
-        return frozenset([held async for each in self._listed(path) if (held := _descendant(each))])
+        return frozenset([held async for each in self.listed(path) if (held := _descendant(each))])
 
-    async def _listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
-        """Yields the items of a list that the SDK has no method for."""
+    async def listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Yields the items of a list that the SDK has no method for, at a path with its query. Makes a call a page.
+
+        Raises ``Upstream``.
+        """
         following: str | None = path
         while following is not None:
             with _upstream():
@@ -167,6 +170,8 @@ class Arm:
             if not isinstance(document, dict) or not isinstance(document.get("value"), list):
                 raise Unavailable("the answer lists nothing")
             for item in document["value"]:
+                if not isinstance(item, dict):
+                    raise Unavailable("the answer lists what is no JSON object")
                 yield item
             following = self._following(document.get("nextLink"))
 

@@ -215,3 +215,42 @@ def test_a_second_subscription_is_apart(azure: Azure) -> None:
     azure.grant(owner, OWNER, OTHER)
 
     assert [azure.call("GET", path, by=owner).status for path in (OTHER, ROOT)] == [200, 403]
+
+
+NESTED = f"{GROUP}/providers/Microsoft.Web/sites/one/slots/blue"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("name eq 'one' and resourceType eq 'Microsoft.Storage/storageAccounts'", [STORE]),
+        ("resourceType eq 'MICROSOFT.STORAGE/STORAGEACCOUNTS' and name eq 'ONE'", [STORE]),
+        ("resourceType eq 'Microsoft.Web/sites/slots' and name eq 'one/blue'", [NESTED]),
+        ("name eq 'one'", [STORE]),
+        ("name eq 'on'", []),
+        ("name eq 'one' and resourceType eq 'Microsoft.Web/sites'", []),
+    ],
+)
+@pytest.mark.parametrize("scope", [ROOT, GROUP])
+def test_a_resource_of_any_type_is_found_by_its_type_and_name(azure: Azure, scope: str, wanted: str, found: list[str]) -> None:
+    """With the list's own api-version, and with its location. The name of a nested one has two parts."""
+    azure.resource(NESTED, "Microsoft.Web/sites/slots")
+
+    listed = azure.call("GET", f"{scope}/resources", version="2021-04-01", filter=wanted).body["value"]
+
+    assert [(each, "westeurope") for each in found] == [(each["id"], each["location"]) for each in listed]
+
+
+def test_what_cannot_be_read_is_not_found_either(azure: Azure) -> None:
+    """The list is empty, and not refused."""
+    reply = azure.call("GET", f"{GROUP}/resources", by=azure.principal(), filter="name eq 'one'")
+
+    assert (200, []) == (reply.status, reply.body["value"])
+
+
+@pytest.mark.parametrize(
+    "wanted", ["location eq 'westeurope'", "substringof('one', name)", "name ne 'one'", "tagName eq 'a' and tagValue eq 'b'"]
+)
+def test_another_filter_of_azures_is_not_there(azure: Azure, wanted: str) -> None:
+    """501, and no list of everything."""
+    assert (501, "NotImplemented") == outcome(azure.call("GET", f"{GROUP}/resources", filter=wanted))

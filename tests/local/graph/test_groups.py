@@ -174,3 +174,31 @@ def test_objects_of_any_type_are_read_by_id(tenant: Tenant, client: Client) -> N
     users = client.post("/directoryObjects/getByIds", {"ids": [user, group], "types": ["user"]})
     assert ([user, group], [user]) == (ids(both), ids(users))
     assert "#microsoft.graph.group" == client.get(f"/directoryObjects/{group}").body["@odata.type"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "permissions", "status"),
+    [
+        ("servicePrincipals", ["Application.Read.All"], 200),
+        ("servicePrincipals", ["Directory.Read.All"], 200),
+        ("servicePrincipals", ["Application.ReadWrite.OwnedBy"], 403),
+        ("servicePrincipals", ["GroupMember.Read.All"], 403),
+        ("users", ["User.ReadBasic.All", "GroupMember.Read.All"], 200),
+        ("users", ["User.Read.All", "Group.Read.All"], 200),
+        ("users", ["Directory.Read.All"], 200),
+        ("users", ["User.ReadBasic.All"], 403),
+        ("users", ["GroupMember.Read.All"], 403),
+        ("groups", ["GroupMember.Read.All"], 200),
+        ("groups", ["User.Read.All"], 403),
+    ],
+)
+def test_listing_somebodys_groups_takes_what_is_documented(
+    tenant: Tenant, kind: str, permissions: list[str], status: int
+) -> None:
+    """For each type of object another set of permissions."""
+    asked = {"servicePrincipals": tenant.principal(), "users": tenant.user(), "groups": tenant.group("inner")}[kind]
+    tenant.group("outer", (asked.id,))
+
+    reply = tenant.client(*permissions).post(f"/{kind}/{asked.id}/getMemberGroups", {"securityEnabledOnly": True})
+
+    assert (status, 1 if status == 200 else 0) == (reply.status, len(reply.body.get("value", [])))
