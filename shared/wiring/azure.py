@@ -16,6 +16,7 @@ from shared.core.ports.verifier import Verifier
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
 from shared.settings import Settings
+from shared.settings.callers import client_ids
 
 if TYPE_CHECKING:
     import httpx
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from shared.cloud.entra.probe import TokenProbe
     from shared.cloud.graph.calls import GraphCalls
     from shared.cloud.graph.directory import Graph
+    from shared.cloud.graph.subjects import GraphSubjects
 
 # ruff: noqa: PLC0415 - see the package
 
@@ -73,6 +75,13 @@ class AzureParts:
         from shared.cloud.graph.callers import CallersInGraph
 
         return AzureFacts(CallersInGraph(self.graph_calls), self._locate, self.retry, self.settings.callers.directory_cache)
+
+    @cached_property
+    def subjects(self) -> GraphSubjects:
+        """Looks up who a caller would be."""
+        from shared.cloud.graph.subjects import GraphSubjects
+
+        return GraphSubjects(self.graph_calls, client_ids(self.settings.callers.audiences), self.retry)
 
     async def _locate(self, resource_id: str) -> str | None:
         """Resource Manager's client is imported when a location is first asked for."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.ports.system import Clock, Ids
@@ -82,14 +83,15 @@ class Composition:
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
         leases, protection = settings.leases, settings.protection
+        roles, access = TableRoles(tables, self.ids, self.kinds), TableAccess(tables)
         return Ports(
             clock=self.clock,
             ids=self.ids,
             leases=TableLeases(tables, self.ids, self.kinds),
-            roles=TableRoles(tables, self.ids, self.kinds),
+            roles=roles,
             auth_roles=TableAuthRoles(tables, self.ids),
             policies=TablePolicies(tables, self.ids),
-            access=TableAccess(tables),
+            access=access,
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
             audit=TableAudit(tables, self.ids, clock=self.clock),
@@ -98,6 +100,10 @@ class Composition:
             revocations=lazy(lambda: storage.revocations),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
+            home=settings.azure.tenant_id,
+            access_view=AccessView(access, roles, self.clock),
+            directory=lazy(lambda: azure.directory_facts),
+            subjects=lazy(lambda: azure.subjects),
             timing=Timing(lease_lock=leases.lock, settle=leases.settle, retention=leases.retention),
             protected=Protected(protection.identities, protection.scopes),
             tenants=frozenset(settings.callers.allowed_tenants),

@@ -13,6 +13,7 @@ from shared.cloud.directory_facts import AzureFacts
 from shared.core.access.facts import MANAGED_IDENTITY, Principal
 from shared.core.errors import Absent, OutOfReach, Refused, Throttled, Unavailable, Unreachable, Upstream
 from shared.core.names import ObjectId
+from shared.core.ports.access import Subject
 from shared.resilience import priority
 from shared.resilience.retry import Retry
 from tests.fakes.calls import Calls
@@ -85,6 +86,32 @@ class FakeCallers:
         if self.seconds > patience:
             raise Unreachable("no answer in time")
         return await self.calls.through(name, answer, *about)
+
+
+@dataclass
+class FakeSubjects:
+    """Satisfies ``Subjects``, over the same principals and memberships."""
+
+    callers: FakeCallers
+    app_roles: dict[ObjectId, frozenset[str]] = field(default_factory=dict)
+    clients: dict[ObjectId, ObjectId] = field(default_factory=dict)
+
+    async def find(self, object_id: ObjectId) -> Subject | None:
+        """See the port."""
+        known = self.callers
+        return await known.calls.through("graph.subject", lambda: self._found(object_id), object_id)
+
+    def _found(self, object_id: ObjectId) -> Subject | None:
+        principal, groups = self.callers.principals.get(object_id), self.callers.memberships.get(object_id)
+        if principal is None and groups is None:
+            return None
+        return Subject(
+            is_user=principal is None,
+            app_id=self.clients.get(object_id, object_id) if principal is not None else None,
+            app_roles=self.app_roles.get(object_id, frozenset()),
+            groups=groups or frozenset(),
+            principal=principal,
+        )
 
 
 def _there[T](found: T | None) -> T:

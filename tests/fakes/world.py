@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from local.cloud.conditions.consistency import Consistency
+from shared.broker.access_view import AccessView
 from shared.broker.ports import Actor, Ports, Timing
 from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
@@ -143,7 +144,8 @@ class World(MemoryBroker):
         """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
         other = copy(self)
         other.issuers = _issuers(other, self.ports.protected)
-        other.ports = replace(self.ports, kinds=_kinds(other), outages=Outages())
+        view, facts = AccessView(other.access, other.roles, other.clock), other.callers.facts()
+        other.ports = replace(self.ports, kinds=_kinds(other), outages=Outages(), access_view=view, directory=facts)
         return other
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -201,6 +203,7 @@ def world(
         made.inventory,
         timing=timing or Timing(),
         protected=protected or Protected(),
+        home=TENANT,
         tenants=frozenset({TENANT, OTHER_TENANT}),
     )
     return made

@@ -26,7 +26,7 @@ class CallersInGraph:
         found = document_of(await self._calls.send("GET", path))
         if object_id_in(found, "id") != object_id:
             raise Unavailable("the answer is about another service principal")
-        return Principal(text_in(found, "servicePrincipalType"), _texts_in(found, "alternativeNames"))
+        return Principal(text_in(found, "servicePrincipalType"), texts_in(found, "alternativeNames"))
 
     async def groups(self, object_id: ObjectId, *, of_user: bool) -> frozenset[str]:
         """Returns the object ids of all security groups that it is in, directly or through other groups. Raises ``Absent``.
@@ -39,12 +39,12 @@ class CallersInGraph:
         if "@odata.nextLink" in found:
             raise Unavailable("the answer does not have all groups")
         try:
-            return frozenset(map(ObjectId.parse, _texts_in(found, "value")))
+            return frozenset(map(ObjectId.parse, texts_in(found, "value")))
         except Unparsable as wrong:
             raise Unavailable("the answer lists a group whose id is no GUID") from wrong
 
 
-def _texts_in(document: Mapping[str, Any], field: str) -> tuple[str, ...]:
+def texts_in(document: Mapping[str, Any], field: str) -> tuple[str, ...]:
     """Returns a list of texts. Raises ``Unavailable`` if it is none, or if anything else is among them."""
     listed = document.get(field)
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
