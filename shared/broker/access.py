@@ -63,7 +63,7 @@ class CallerRights:
         """Decides whether the caller may issue from a role. ``bounds`` are the role's own, ``None`` if there is no such
         role.
         """
-        inline = await self._outcome(bounds) if bounds is not None and bounds.name_somebody else None
+        inline = await self._outcome(bounds) if bounds is not None else None
         return decide(self.rights, f"roles/{role}/leases", "issue", inline)
 
     def require_allowed(self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None = None) -> Decision:
@@ -73,6 +73,8 @@ class CallerRights:
         if decision.outcome == "allowed":
             return decision
         reason = reason_of(decision, self.configuration, self.caller, self.facts, path, capability, bounds)
+        if bounds is None and capability == "issue":
+            reason = f"no such role; {reason}"
         raise Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(audit_reason=reason)
 
     async def _outcome(self, bounds: Bounds) -> Outcome:
@@ -131,7 +133,7 @@ async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> tupl
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
     bounds = role.bounds if role is not None else None
     decision = await rights.decide_issuing(name, bounds)
-    rights.require_allowed(decision, f"roles/{name}/leases", "issue", bounds or Bounds())
+    rights.require_allowed(decision, f"roles/{name}/leases", "issue", bounds)
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     return role, decision

@@ -10,7 +10,6 @@ from shared.core.ports.access import AccessStore
 from shared.core.ports.documents import Documents
 from shared.core.ports.system import Clock
 from shared.core.role import Role
-from shared.resilience.tasks import both
 
 _BELIEVED = 15.0
 """Seconds for which a version is believed to be the present one. A change of another worker's is in force after that."""
@@ -45,6 +44,8 @@ class AccessView:
         self._believed_until = float("-inf")
 
     async def _load(self) -> Configuration:
-        stored, roles = await both(self._store.load(), self._roles.list())
+        # The roles after the version: a role that is written meanwhile changes the version, and is read again.
+        stored = await self._store.load()
+        roles = await self._roles.list()
         inline: dict[str, Bounds] = {role.name: role.bounds for role in roles if role.bounds.name_somebody}
         return Configuration(stored.auth_roles, stored.policies, inline, stored.version)

@@ -195,7 +195,7 @@ async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role |
         try:
             rights.require_allowed(decision, f"roles/{name}/leases", "issue", role.bounds if role is not None else None)
         except Forbidden as refused:
-            reason = refused.audit_reason if role is not None else f"no such role; {refused.audit_reason}"
+            reason = refused.audit_reason
     asked = actor.done(ports, "whoami", role=name, reason=reason)
     await ports.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
     return None

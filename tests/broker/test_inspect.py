@@ -214,14 +214,18 @@ async def test_whoami_tells_of_the_callers_own_roles_alone(scene: World) -> None
     """An admin's are all."""
     scene.roles.keep(role(name=RoleName("closed"), bounds=Bounds()))
     scene.roles.keep(role(name=RoleName("readers"), bounds=Bounds(app_roles=frozenset({"Reader"}))))
-    assert [WEB] == [each.name for each in await may_issue(scene.ports, request())]
-    assert ["closed", "readers", "web"] == [each.name for each in await may_issue(scene.ports, request(ADMINISTRATOR))]
+    assert [WEB] == [each.name for each in (await may_issue(scene.ports, request())).roles]
+    assert ["closed", "readers", "web"] == [each.name for each in (await may_issue(scene.ports, request(ADMINISTRATOR))).roles]
     assert 3 == len(scene.leases.rows)
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("closed", "not matched: no_bounds"), ("readers", "not matched: bound_app_roles"), ("nope", "no such role")],
+    [
+        ("closed", "not matched: no_bounds"),
+        ("readers", "not matched: bound_app_roles; inline: bound_app_roles wants Reader, has none"),
+        ("nope", "no such role; no policy gives issue on roles/nope/leases"),
+    ],
 )
 async def test_why_a_caller_may_not_issue_is_for_the_audit_trail(scene: World, name: str, reason: str) -> None:
     """The kinds of constraint that failed, or that there is nothing."""

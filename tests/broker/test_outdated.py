@@ -54,7 +54,7 @@ async def test_a_role_that_cannot_be_read_is_refused_to_administrators_and_unkno
 async def test_one_bad_role_leaves_the_others_alone() -> None:
     """Whoami, the list, issuing and reconciling go on."""
     made = scene()
-    assert ("old", "web") == tuple(each.name for each in await may_issue(made.ports, request()))
+    assert ("old", "web") == tuple(each.name for each in (await may_issue(made.ports, request())).roles)
     assert ["broken", "old", "web"] == [each.name for each in await list_roles(made.ports)]
     await issued(made)
     assert () == (await reconcile(made.ports, "r")).findings

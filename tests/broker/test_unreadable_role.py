@@ -52,8 +52,8 @@ _alice = request
 
 async def test_whoami_tells_of_the_others(scene: World) -> None:
     """And of a role that cannot be read as of one that is not there; an administrator is refused in the same words."""
-    assert ["web"] == [each.name for each in await may_issue(scene.ports, _alice())]
-    assert ["web"] == [each.name for each in await may_issue(scene.ports, ADMIN)]
+    assert ["web"] == [each.name for each in (await may_issue(scene.ports, _alice())).roles]
+    assert ["web"] == [each.name for each in (await may_issue(scene.ports, ADMIN)).roles]
     assert await role_if_issuable(scene.ports, ADMIN, BAD) is None
     assert "it cannot be read" == scene.audit.events[-1].reason
     assert await role_if_issuable(scene.ports, _alice(), WEB) is not None

@@ -80,7 +80,7 @@ async def test_a_store_from_before_is_taken_up_where_it_was_left(name: str, stor
     async with on_the_store(storage_connection, STORES[name]) as scene:
         ports, stored = scene.ports, scene.kept
         assert set(stored.documents) == {role.name for role in await list_roles(ports)}
-        assert "everything" in {role.name for role in await may_issue(ports, request(ALICE))}
+        assert "everything" in {role.name for role in (await may_issue(ports, request(ALICE))).roles}
         listed = [each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items]
         assert sorted(stored.leases.values(), key=lambda each: each.age) == listed
         assert () == (await reconcile(ports, "r")).findings

@@ -83,8 +83,8 @@ async def test_every_role_is_read_as_it_was_written(scene: Scene) -> None:
 async def test_the_roles_decide_as_before(scene: Scene) -> None:
     """Alice and Bob may issue where the documents name them."""
     named = {name for name, document in DOCUMENTS.items() if ALICE.object_id in document.get("bound_service_principal_ids", ())}
-    assert named - {"everything"} == {role.name for role in await may_issue(scene.ports, request())}
-    assert named - {"everything"} == {role.name for role in await may_issue(scene.ports, request(BOB))}
+    assert named - {"everything"} == {role.name for role in (await may_issue(scene.ports, request())).roles}
+    assert named - {"everything"} == {role.name for role in (await may_issue(scene.ports, request(BOB))).roles}
 
 
 @pytest.mark.usefixtures("a_rule_of_today")
@@ -92,7 +92,7 @@ async def test_a_role_that_breaks_a_rule_of_today_stands_in_nobodys_way(scene: S
     """It is named by ``status`` and issues nothing; the others do, and the hourly work goes on."""
     with pytest.raises(RoleOutdated):
         await issue(scene.ports, request(), IssueRequest(RoleName("tagged")))
-    assert "tagged" in {role.name for role in await may_issue(scene.ports, request())}
+    assert "tagged" in {role.name for role in (await may_issue(scene.ports, request())).roles}
     assert [Fault("tags", "names a tag twice")] == [*(await status(scene.ports, ADMIN)).outdated[RoleName("tagged")]]
     assert State.ACTIVE is (await issue(scene.ports, request(), IssueRequest(WEB))).lease.state
     assert () == (await reconcile(scene.ports, "r")).unread
@@ -200,7 +200,7 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     row = {"PartitionKey": "role", "RowKey": "damaged"} | ({"Document0": text} if text else {})
     await scene.service.get_table_client("roles").create_entity(row)
     assert {*DOCUMENTS, "damaged"} == {role.name for role in await list_roles(scene.ports)}
-    assert "web" in {role.name for role in await may_issue(scene.ports, request())}
+    assert "web" in {role.name for role in (await may_issue(scene.ports, request())).roles}
     assert ["damaged"] == [*(await status(scene.ports, ADMIN)).unreadable_roles]
     assert () == (await reconcile(scene.ports, "r")).unread
     await issue(scene.ports, request(), IssueRequest(WEB))

@@ -103,7 +103,7 @@ async def test_one_bad_row_of_each_kind_stands_in_nobodys_way(storage_connection
         untouched = await damage(scene)
         unreadable = {stored.leases[what] for what in DAMAGED_LEASES}
         assert set(stored.documents) == {role.name for role in await list_roles(ports)}
-        assert {"web", "capped"} <= {role.name for role in await may_issue(ports, request())}
+        assert {"web", "capped"} <= {role.name for role in (await may_issue(ports, request())).roles}
         for query in (LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(state=State.ACTIVE), LeaseQuery(live=True)):
             assert (await list_leases(ports, ADMIN, query)).items, query
         assert stored.leases["capped"] not in {each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items}

@@ -37,7 +37,7 @@ _NOBODY = Holder(BROKER, TENANT)
 
 async def fill(ports: Ports, role: RoleName) -> Lease:
     """Makes a lease for the role's pool: POOLED. Raises what an issue raises."""
-    found, generation = await role_and_generation(ports, request(ADMINISTRATOR).caller, role)
+    found, generation, _ = await role_and_generation(ports, request(ADMINISTRATOR).caller, role)
     planned = _planned(ports, found, generation, None)
     async with _at_work(ports, LeaseLock(ports, await ports.leases.open(planned))) as lock:
         await _look_again(ports, lock, found)
@@ -48,7 +48,7 @@ async def fill(ports: Ports, role: RoleName) -> Lease:
 
 async def prepare(ports: Ports, actor: Actor, role: RoleName) -> Lease:
     """Makes a lease that its holder collects later: PREPARED."""
-    found, generation = await role_and_generation(ports, actor.caller, role)
+    found, generation, _ = await role_and_generation(ports, actor.caller, role)
     planned = _planned(ports, found, generation, _holder(actor))
     async with _at_work(ports, LeaseLock(ports, await ports.leases.open(planned))) as lock:
         return await _prepare(ports, lock, found)
@@ -56,7 +56,7 @@ async def prepare(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
 async def enqueue(ports: Ports, actor: Actor, role: RoleName) -> Lease:
     """Opens a lease that a worker makes who takes its message: PLANNED, and nobody has a lock on it."""
-    found, generation = await role_and_generation(ports, actor.caller, role)
+    found, generation, _ = await role_and_generation(ports, actor.caller, role)
     planned = _planned(ports, found, generation, _holder(actor))
     return await ports.leases.open(planned.queued(ports.now() + MESSAGE_LIVES))
 
@@ -66,7 +66,7 @@ async def take_up(ports: Ports, lease_id: LeaseId) -> Lease:
     lease = await ports.leases.get(lease_id)
     if lease is None or not lease.is_queued or lease.due_at <= ports.now():
         raise Gone("Nobody waits for this lease any more.", code="lease_ended")
-    found, _ = await role_and_generation(ports, request(ADMINISTRATOR).caller, lease_id.role)
+    found, _, _ = await role_and_generation(ports, request(ADMINISTRATOR).caller, lease_id.role)
     lock = LeaseLock(ports, lease)
     try:
         await lock.move(lambda it: it.taken_up(lock.until(), _given_up_by(ports)))
@@ -78,7 +78,7 @@ async def take_up(ports: Ports, lease_id: LeaseId) -> Lease:
 
 async def claim(ports: Ports, actor: Actor, role: RoleName) -> Issued:
     """Hands out a lease of the role's pool, with its credential: ACTIVE."""
-    found, generation = await role_and_generation(ports, actor.caller, role)
+    found, generation, _ = await role_and_generation(ports, actor.caller, role)
     async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
         await _look_again(ports, lock, found)
         return await _hand_out(ports, actor, lock, found)
@@ -89,7 +89,7 @@ async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
     What is made is not made again: if another worker has ended the lease meanwhile, its name would lead to a second one of it.
     """
-    found, generation = await role_and_generation(ports, actor.caller, role)
+    found, generation, _ = await role_and_generation(ports, actor.caller, role)
     async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
         await _look_again(ports, lock, found)
         return await _wait(ports, lock)
@@ -97,7 +97,9 @@ async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
 async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
     """Hands out the credential of a PREPARED lease: ACTIVE. ``Pending`` as long as another worker may be making one."""
-    (found, generation), lease = await both(role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id))
+    (found, generation, _), lease = await both(
+        role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id)
+    )
     if lease is None or not lease.under(generation).state.is_open:
         raise Gone("The lease has ended.", code="lease_ended")
     if lease.state is State.ACTIVE:

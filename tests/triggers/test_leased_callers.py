@@ -29,6 +29,8 @@ READING = {
     "last_sweep",
     "last_reconciliation",
     "noted",
+    "version",
+    "load",
     "stuck",
     "read",
     "reachable",

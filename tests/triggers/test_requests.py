@@ -63,7 +63,7 @@ def test_the_trail_is_what_its_query_says() -> None:
     named = {"caller": ALICE.object_id, "role": "web", "lease": LEASE, "limit": "7", "cursor": "c"}
     query = audit.audit_query(asking(to="2030-01-10T00:00:00Z", **named), NOW)
     until = datetime(2030, 1, 10, tzinfo=UTC)
-    assert AuditQuery(until - timedelta(days=1), until, ALICE.object_id, WEB, LEASE, 7, "c") == query
+    assert AuditQuery(until - timedelta(days=1), until, ALICE.object_id, WEB, LEASE, None, 7, "c") == query
     assert datetime.min.replace(tzinfo=UTC) == audit.audit_query(asking(to="0001-01-01T10:00:00Z"), NOW).since
 
 

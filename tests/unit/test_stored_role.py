@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from shared.core.access.bounds import Bounds
-from shared.core.access.decide import Denied, decide
+from shared.core.access.facts import Facts
+from shared.core.access.match import NotMatched, match
 from shared.core.definition import Powers
 from shared.core.errors import Fault, Malformed
 from shared.core.role import Role, UnknownTarget
@@ -90,7 +91,7 @@ def test_whatever_is_stored_gives_a_role_and_lets_no_stranger_in(stored: Role, d
     """And what is not told to be outdated is what an administrator could have written."""
     document = {key: value for key, value in (store_role(stored) | damage).items() if key not in lost}
     found = restore_role(WEB, document, "v")
-    assert isinstance(decide(found, application(guid(0x999))), Denied)
+    assert isinstance(match(found.bounds, application(guid(0x999)), Facts()), NotMatched)
     if found.outdated:
         write_role(found)
     else:
@@ -103,7 +104,7 @@ def test_anything_at_all_gives_a_role(stored: Any) -> None:
     """Open to nobody, minting nothing."""
     found = restore_role(WEB, stored, "v")
     assert isinstance(found.target, UnknownTarget)
-    assert (isinstance(decide(found, ALICE), Denied), bool(found.outdated)) == (True, True)
+    assert (isinstance(match(found.bounds, ALICE, Facts()), NotMatched), bool(found.outdated)) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_anything_at_all_gives_a_role(stored: Any) -> None:
 def test_a_bound_that_cannot_be_read_lets_nobody_in(bounds: dict[str, Any]) -> None:
     """It would have taken callers away: without it there would be more of them."""
     found = restore_role(WEB, store_role(role()) | bounds, "")
-    assert isinstance(decide(found, ALICE), Denied)
+    assert isinstance(match(found.bounds, ALICE, Facts()), NotMatched)
     assert found.outdated
 
 

@@ -1,4 +1,4 @@
-"""Microsoft Graph on who a caller would be, for operators who ask about one. Satisfies ``shared.core.ports.access.Subjects``."""
+"""Microsoft Graph on who a caller would be, for operators who ask about one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _MOST_PAGES = 20
 
 
 class GraphSubjects:
-    """``api`` are the client ids of the broker's own API. Its app roles are those that a token for the broker carries."""
+    """Satisfies ``Subjects``. ``api`` are the client ids of the broker's own API. Its app roles are those that a token for the
+    broker carries.
+    """
 
     def __init__(self, calls: GraphCalls, api: Sequence[ObjectId], retry: Retry) -> None:
         self._calls, self._api, self._retry = calls, api, retry
@@ -31,7 +33,8 @@ class GraphSubjects:
         would take another permission.
         """
         try:
-            found = await self._repeat(lambda: self._service_principal(object_id))
+            fields = "id,appId,displayName,servicePrincipalType,alternativeNames"
+            found = await self._get(f"/servicePrincipals/{object_id}?$select={fields}")
         except Absent:
             return await self._user(object_id)
         groups = await self._groups(object_id, of_user=False)
@@ -51,10 +54,6 @@ class GraphSubjects:
             return None
         return Subject(is_user=True, groups=groups, app_roles=await self._app_roles(object_id, groups))
 
-    async def _service_principal(self, object_id: ObjectId) -> dict[str, Any]:
-        fields = "id,appId,displayName,servicePrincipalType,alternativeNames"
-        return document_of(await self._calls.send("GET", f"/servicePrincipals/{object_id}?$select={fields}"))
-
     async def _groups(self, object_id: ObjectId, *, of_user: bool) -> frozenset[str] | Unread:
         """Returns the groups. ``Unread`` if the broker lacks the permission. Raises ``Absent``."""
         try:
@@ -73,7 +72,7 @@ class GraphSubjects:
         for client_id in self._api:
             try:
                 path = f"/servicePrincipals(appId='{client_id}')?$select=id,appRoles"
-                api = document_of(await self._repeat(lambda path=path: self._calls.send("GET", path)))
+                api = await self._get(path)
             except Absent:
                 continue
             named = {str(each.get("id")).lower(): str(each.get("value")) for each in _listed(api, "appRoles")}
@@ -98,6 +97,9 @@ class GraphSubjects:
                 raise Unavailable("the next page is somewhere else")
             path = str(following).removeprefix(self._calls.base_url)
         return found
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        return document_of(await self._repeat(lambda: self._calls.send("GET", path)))
 
     async def _repeat[T](self, ask: Callable[[], Awaitable[T]]) -> T:
         deadline = self._retry.clock.monotonic() + 30.0

@@ -53,9 +53,7 @@ def reason_of(
 ) -> str:
     """Returns why the caller may not: what has decided, and what the bounds that could have let it in want."""
     parts = [decision.why]
-    if inline is not None and not inline.name_somebody and decision.by is None:
-        parts.append("the role names no caller, or there is no such role")
-    elif inline is not None:
+    if inline is not None and inline.name_somebody:
         parts += [f"inline: {each}" for each in failed_kinds(inline, caller, facts)]
     if decision.by is None:
         parts += [*_near(configuration, caller, facts, path, capability)]
