@@ -12,6 +12,7 @@ import pytest
 from azure.core.exceptions import ServiceRequestError
 
 from shared.cloud.azure_connections import InTime
+from shared.cloud.storage import access_table
 from shared.cloud.storage.access_table import TableAccess, TablePolicies
 from shared.cloud.storage.table_operations import put
 from shared.cloud.storage.table_rest import Tables
@@ -114,8 +115,12 @@ async def test_the_largest_documents_read_back(stores: Stores) -> None:
 NAMES = ("a", "m", "z")
 
 
-async def test_what_is_loaded_is_of_one_version_while_another_writes(stores: Stores) -> None:
-    """The other writes a number into one document after the other: no load sees a number before the one that precedes it."""
+async def test_what_is_loaded_is_of_one_version_while_another_writes(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other writes a number into one document after the other: no load sees a number before the one that precedes it.
+
+    A page has one document, so that a load takes as long as the writes of several.
+    """
+    monkeypatch.setattr(access_table, "_PAGE", 1)
     await write_everywhere(stores, 0)
     writing = asyncio.ensure_future(write_rounds(stores))
     loads = []
@@ -139,10 +144,10 @@ async def write_everywhere(stores: Stores, number: int) -> None:
 
 
 async def write_rounds(stores: Stores) -> None:
-    """With short pauses, in which a load succeeds."""
-    for number in range(1, 15):
+    """With pauses, in which a load succeeds."""
+    for number in range(1, 9):
         await write_everywhere(stores, number)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
 
 def number_in(document: Any) -> int:

@@ -79,15 +79,15 @@ POLICIES: dict[str, dict[str, Any]] = {
             {"path": "roles/locked/leases", "capabilities": ["deny"]},
         ]
     },
-    "nothing": {"rules": []},
+    "operators": {"rules": [{"path": "policies", "capabilities": ["list"]}, {"path": "roles/*", "capabilities": ["read"]}]},
 }
-_RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/rg-*/providers/Microsoft.Web/sites/*"
+_RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/*/providers/Microsoft.Web/sites/*"
 AUTH_ROLES: dict[str, dict[str, Any]] = {
     "people": {
         "bound_group_ids": [GROUPS[0]],
         "bound_app_roles": ["Reports"],
         "bound_tenant_ids": [TENANT],
-        "policies": ["nothing", "web-users"],
+        "policies": ["operators", "web-users"],
     },
     "machines": {"bound_resource_ids": [_RESOURCES], "bound_locations": ["westeurope"], "policies": ["web-users", "not-there"]},
     "applications": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,8 @@ from shared.broker.issue.issue import IssueRequest
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.cloud.storage.tables import connect
+from shared.core.access.auth_role import AuthRole, read_auth_role
+from shared.core.access.policy import Policy, read_policy
 from shared.core.errors import Conflict
 from shared.core.forms import ALL, MESSAGE, StoredType
 from shared.core.lease import State
@@ -58,6 +61,17 @@ def test_everything_that_was_ever_stored_is_read(name: str) -> None:
     """Each row by the reader of its kind; no role is unreadable, and no lease lacks its holder."""
     roles = [it for _, _, it in everything_in(STORES[name]) if isinstance(it, Role)]
     assert set(STORES[name].documents) == {role.name for role in roles if not role.is_unreadable}
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_auth_roles_and_policies_are_read_as_they_were_written(name: str) -> None:
+    """Without a fault. The first stores have none of them."""
+    about = STORES[name].read("about")
+    written = [read_auth_role(each, it) for each, it in about.get("auth_roles", {}).items()]
+    rules = [read_policy(each, it) for each, it in about.get("policies", {}).items()]
+    stored = [it for _, _, it in everything_in(STORES[name])]
+    found = {replace(each, version="") for each in stored if isinstance(each, AuthRole)}
+    assert (set(written), set(rules)) == (found, {replace(each, version="") for each in stored if isinstance(each, Policy)})
 
 
 def test_every_form_of_every_kind_of_row_has_a_sample() -> None:
