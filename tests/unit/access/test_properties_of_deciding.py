@@ -22,7 +22,7 @@ from tests.unit.access.subjects import Json
 
 type Documents = dict[str, Json]
 
-many = settings(max_examples=100, deadline=None)
+many = settings(max_examples=60, deadline=None)
 auth_roles = some.lists(arbitrary.auth_roles, max_size=4).map(lambda listed: {f"a{n}": each for n, each in enumerate(listed)})
 policies = some.dictionaries(some.sampled_from(NAMED), arbitrary.policies, max_size=4)
 inline = some.dictionaries(some.sampled_from(["app", "web"]), arbitrary.bounds(), max_size=2)
@@ -52,7 +52,9 @@ def shuffled(documents: Documents, chance: Any) -> Documents:
 
 @given(auth_roles, policies, inline, arbitrary.callers, arbitrary.facts, some.randoms())
 @many
-def test_no_order_decides(given_roles: Documents, given_policies: Documents, bounds: Documents, caller: Caller, facts: Facts, chance: Any) -> None:  # fmt: skip
+def test_no_order_decides(
+    given_roles: Documents, given_policies: Documents, bounds: Documents, caller: Caller, facts: Facts, chance: Any
+) -> None:
     """Neither that of auth roles nor of policies, nor of the rules and names in them."""
     one = configuration_of(given_roles, given_policies, bounds)
     other = configuration_of(shuffled(given_roles, chance), shuffled(given_policies, chance), shuffled(bounds, chance))
@@ -136,19 +138,14 @@ def test_a_policy_that_is_stored_is_read_back_the_same(document: Json) -> None:
 
 
 anything = arbitrary.anything
+capabilities = some.lists(some.sampled_from([*ASKS, "deny", "sign"]) | anything)
 rules = some.fixed_dictionaries(
-    {
-        "path": some.sampled_from(PATHS) | anything,
-        "capabilities": some.lists(some.sampled_from([*ASKS, "deny", "sign"]) | anything),
-    },
-    optional={"parameters": anything},
+    {"path": some.sampled_from(PATHS) | anything, "capabilities": capabilities}, optional={"parameters": anything}
 )
+stored = some.fixed_dictionaries({"rules": some.lists(rules | anything, max_size=4) | anything}, optional={"until": anything})
 
 
-@given(
-    anything
-    | some.fixed_dictionaries({"rules": some.lists(rules | anything, max_size=4) | anything}, optional={"until": anything})
-)
+@given(anything | stored)
 @many
 def test_a_damaged_policy_denies_what_it_denied_and_gives_nothing_new(document: Any) -> None:
     """Whatever is stored, nothing is raised."""
