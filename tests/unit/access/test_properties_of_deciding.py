@@ -26,6 +26,7 @@ many = settings(max_examples=60, deadline=None)
 auth_roles = some.lists(arbitrary.auth_roles, max_size=4).map(lambda listed: {f"a{n}": each for n, each in enumerate(listed)})
 policies = some.dictionaries(some.sampled_from(NAMED), arbitrary.policies, max_size=4)
 inline = some.dictionaries(some.sampled_from(["app", "web"]), arbitrary.bounds(), max_size=2)
+_TEXTS = ["".join(letters) for length in range(9) for letters in product("ab", repeat=length)]
 _WORTH = {"denied": 0, "unknown": 1, "allowed": 2}
 
 
@@ -127,6 +128,15 @@ def test_a_rule_covers_a_pattern_segment_by_segment(mine: str, others: str) -> N
     listed = [*texts]
     assert all(like.fullmatch(text) is not None for text in listed) == Rule(mine).covers_pattern(others)
     assert [like.fullmatch(text) is not None for text in listed] == [Rule(mine).covers(text) for text in listed]
+
+
+@given(some.text("ab*", max_size=4), some.text("ab*", max_size=4))
+@settings(max_examples=400, deadline=None)
+def test_two_patterns_overlap_if_some_text_is_one_of_both(one: str, other: str) -> None:
+    """Eight letters are enough for patterns of four: the shortest such text has no more than both together."""
+    mine, others = (re.compile(".+".join(map(re.escape, each.split("*")))) for each in (one, other))
+    common = any(mine.fullmatch(text) and others.fullmatch(text) for text in _TEXTS)
+    assert [common, common] == [Rule(one).overlaps(other), Rule(other).overlaps(one)]
 
 
 @given(arbitrary.policies)
