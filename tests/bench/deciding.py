@@ -6,7 +6,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def documents(count: int, pattern: str = "", starred: int = 0) -> tuple[dict[str
 
     The others are by resource group, by group, by pattern and by application, in turn.
     """
-    shapes = cycle((
+    shapes: Iterator[Callable[[int], dict[str, Any]]] = cycle((
         lambda n: {"bound_subscription_ids": [guid(1)], "bound_resource_groups": [f"group-{n}"]},
         lambda n: {"bound_group_ids": [guid(n), guid(n + 1)]},
         lambda n: {"bound_resource_ids": [f"/subscriptions/{guid(1)}/resourceGroups/group-{n}/providers/Microsoft.Compute/*"]},
