@@ -175,3 +175,13 @@ def test_the_operator_learns_why(auth_roles: Json, policies: Json, inline: Json 
     """What is refused or not known has a reason."""
     found = decision(auth_roles, policies, READER, inline=inline)
     assert (None, why) == (found.by, found.why)
+
+
+def test_the_denies_of_an_auth_role_whose_tenants_cannot_be_read_count_for_callers_of_any_tenant() -> None:
+    """Without tenants, its other kinds would speak of the broker's own alone."""
+    auth_roles = {
+        "a": (bound(tenant_ids=AWAY, app_roles="x"), "p"),
+        "b": ({"bound_tenant_ids": 5, "bound_app_roles": ["x"]}, "q"),
+    }
+    found = decision(auth_roles, {"p": [ALLOW], "q": [DENY]}, claims(roles=["x"], tid=AWAY))
+    assert PolicyLine("q", 0, "roles/app/leases", "deny") == found.by
