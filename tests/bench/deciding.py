@@ -6,7 +6,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from shared.core.names import ObjectId
 
 _HOME = ObjectId.parse("00000000-0000-0000-0000-0000000000aa")
 _MS = 1000.0
+STARRED = ("/subscriptions/*/resourceGroups/group-{}/*", "/subscriptions/*/resourceGroups/*/providers/*/*/web-{}")
+"""Patterns with a star before the resource group, and with one in its place."""
 
 
 def guid(number: int) -> str:
@@ -27,26 +29,26 @@ def guid(number: int) -> str:
     return f"00000000-0000-0000-0000-{number:012x}"
 
 
-def documents(count: int, *, stars: int = 0) -> tuple[dict[str, Stored], dict[str, Stored]]:
-    """Returns as many auth roles, and as many policies. ``stars`` of the auth roles have a star before the resource group.
+def documents(count: int, pattern: str = "", starred: int = 0) -> tuple[dict[str, Stored], dict[str, Stored]]:
+    """Returns as many auth roles, and as many policies. ``starred`` of the auth roles are by a pattern with stars.
 
     The others are by resource group, by group, by pattern and by application, in turn.
     """
-    shapes = cycle((
+    shapes: Iterator[Callable[[int], dict[str, Any]]] = cycle((
         lambda n: {"bound_subscription_ids": [guid(1)], "bound_resource_groups": [f"group-{n}"]},
         lambda n: {"bound_group_ids": [guid(n), guid(n + 1)]},
         lambda n: {"bound_resource_ids": [f"/subscriptions/{guid(1)}/resourceGroups/group-{n}/providers/Microsoft.Compute/*"]},
         lambda n: {"bound_application_ids": [guid(n)], "bound_app_roles": ["Lease.Reader"]},
     ))  # fmt: skip
-    auth_roles: dict[str, Any] = {f"team-{n}": shape(n) for n, shape in zip(range(count), shapes, strict=False)}
-    for n in range(stars):
-        auth_roles[f"team-{n}"] = {"bound_resource_ids": [f"/subscriptions/*/resourceGroups/group-{n}/*"]}
-    for n, document in enumerate(auth_roles.values()):
-        document["policies"] = [f"policy-{n}"]
-    policies = {
-        f"policy-{n}": {"rules": [_rule(f"roles/app-{n}-*/leases", "issue"), _rule("leases/*", "list")]} for n in range(count)
-    }
-    return _stored(auth_roles), _stored(policies)
+    auth_roles = {}
+    for n, shape in zip(range(count), shapes, strict=False):
+        bounds = {"bound_resource_ids": [pattern.format(n)]} if n < starred else shape(n)
+        auth_roles[f"team-{n}"] = _stored(bounds | {"policies": [f"policy-{n}"]})
+    policies = {}
+    for n in range(count):
+        rules = [_rule(f"roles/app-{n}-*/leases", "issue"), _rule("leases/*", "list")]
+        policies[f"policy-{n}"] = _stored({"rules": rules})
+    return auth_roles, policies
 
 
 def callers() -> list[tuple[Caller, Facts]]:
@@ -67,10 +69,13 @@ def decided(configuration: Configuration, caller: Caller, facts: Facts) -> str:
 
 
 def cost(count: int) -> dict[str, float]:
-    """Returns what it costs to build a configuration of documents that are in memory, and to decide for the first time."""
-    stored = documents(count)
+    """Returns what it costs to index documents that are in memory, and to decide for the first time; in megabytes, with their
+    text.
+    """
     gc.collect()
-    before, began = _resident(), time.process_time()
+    before = _resident()
+    stored = documents(count)
+    began = time.process_time()
     configuration = Configuration(*stored)
     built = time.process_time() - began
     for caller, facts in callers():
@@ -90,8 +95,8 @@ def _rule(path: str, capability: str) -> dict[str, Any]:
     return {"path": path, "capabilities": [capability]}
 
 
-def _stored(by_name: dict[str, Any]) -> dict[str, Stored]:
-    return {name: Stored(json.dumps(document), "1") for name, document in by_name.items()}
+def _stored(document: dict[str, Any]) -> Stored:
+    return Stored(json.dumps(document), "1")
 
 
 def _resident() -> float:

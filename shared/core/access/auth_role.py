@@ -25,7 +25,8 @@ MAX_POLICIES = 64
 @dataclass(frozen=True, slots=True)
 class AuthRole:
     """An auth role. ``version`` is the stored row's ETag. ``faults``: the rules of today that a stored one breaks. Then it
-    matches nobody, and the denies of its policies count for everybody whom its readable bounds do not exclude.
+    matches nobody, and the denies of its policies count for everybody whom its readable bounds do not exclude. Without
+    readable bounds that name a caller, that is everybody.
     """
 
     name: str

@@ -6,6 +6,7 @@ for A to Z alone: no other letter is folded, and nothing is trimmed, decoded or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,10 @@ from shared.core.parsing import Reader, parsed_item, text_item
 
 MAX_VALUES = 256
 _LONGEST_PATTERN = 1024
+_PLAIN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]{1,90}")
+_PLAIN_PATTERN = re.compile(r"/subscriptions/([0-9A-Za-z-]{1,36}|[*])(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,89}){1,10}(/\*)?")
+"""Values without faults. Not every value without faults is one of these."""
 
 
 class Constraint(StrEnum):
@@ -146,7 +151,17 @@ def readable_bounds(document: Mapping[str, Any]) -> Bounds:
 
 
 def readable_values(kind: Constraint, stored: Any) -> tuple[str, ...] | None:
-    """Returns the values of a kind as they are stored; ``None`` if any of them has a fault."""
+    """Returns the values of a kind as they are stored; ``None`` if any of them has a fault.
+
+    Most values are plain. To see that is much faster than to look for every fault, and thousands of documents are read at once.
+    """
+    plain = _PLAIN_ID if kind in _IDS else _PLAIN_PATTERN if kind is Constraint.RESOURCE_IDS else _PLAIN_NAME
+    if isinstance(stored, list) and 0 < len(stored) <= MAX_VALUES:
+        for each in stored:
+            if not isinstance(each, str) or plain.fullmatch(each) is None:
+                break
+        else:
+            return tuple(stored)
     reader = Reader({kind.value: stored})
     values = tuple(_values(reader, kind))
     return None if reader.faults else values

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.access.auth_role import read_auth_role
-from shared.core.access.bounds import faults_of, read_bounds
+from shared.core.access.bounds import Bounds, faults_of, foreign_faults, read_bounds, readable_bounds
 from shared.core.access.documents import configuration_of, failing
 from shared.core.access.policy import PolicyName, read_policy
 from shared.core.errors import Fault, Malformed
@@ -22,17 +22,18 @@ from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader
 
 _FIELDS = {"form", "roles", "auth_roles", "policies", "event_rules", "tests", "next"}
-_HOME = "00000000-0000-0000-0000-000000000000"
+_NOWHERE = ObjectId("00000000-0000-0000-0000-000000000000")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m shared.core.access.check", description=__doc__)
     parser.add_argument("file", type=Path, help="the document of GET /api/v1/export, with its tests")
-    parser.add_argument("--tenant", default=_HOME, help="the broker's own tenant, if a test names a tid")
+    parser.add_argument("--tenant", help="the broker's own tenant, if a test names a tid or a document bound_tenant_ids")
     options = parser.parse_args(arguments)
     try:
-        home, document = ObjectId.parse(options.tenant), json.loads(options.file.read_text("utf-8"))
+        home = ObjectId.parse(options.tenant) if options.tenant is not None else None
+        document = json.loads(options.file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as wrong:
         sys.stdout.write(f"{wrong}\n")
         return 1
@@ -43,18 +44,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if faults else 0
 
 
-def check(document: Any, home: ObjectId) -> Iterator[Fault]:
-    """Yields the faults of all documents. If there are none, yields a fault for each test that fails."""
+def check(document: Any, home: ObjectId | None) -> Iterator[Fault]:
+    """Yields the faults of all documents. If there are none, yields a fault for each test that fails.
+
+    If ``home``, the broker's own tenant, is not known, no kind is refused beside the ids of tenants.
+    """
     if not isinstance(document, Mapping):
         yield Fault("", "expected an object")
         return
-    found = [*_faults(document), *_dangling(document)]
+    found = [*_faults(document), *_dangling(document), *(_foreign(document, home) if home is not None else ())]
     if found:
         yield from found
         return
     sections = (document.get(each) or {} for each in ("auth_roles", "policies", "roles"))
     try:
-        yield from failing(configuration_of(*sections), document.get("tests"), home)
+        yield from failing(configuration_of(*sections), document.get("tests"), home or _NOWHERE)
     except Malformed as malformed:
         yield from malformed.faults
 
@@ -86,6 +90,16 @@ def _dangling(document: Mapping[str, Any]) -> Iterator[Fault]:
         for place, policy in enumerate(named if isinstance(named, list) else ()):
             if isinstance(policy, str) and policy not in policies:
                 yield Fault(f"auth_roles.{name}.policies[{place}]", f"there is no policy {policy}")
+
+
+def _foreign(document: Mapping[str, Any], home: ObjectId) -> Iterator[Fault]:
+    """Yields a fault for each kind that no caller of the tenants has that stand beside it."""
+    for section in ("roles", "auth_roles"):
+        documents = document.get(section)
+        for name, each in documents.items() if isinstance(documents, Mapping) else ():
+            bounds = readable_bounds(each) if isinstance(each, Mapping) else Bounds()
+            for fault in foreign_faults(bounds, home, bounds.tenant_ids):
+                yield Fault(f"{section}.{name}.{fault.path}", fault.message)
 
 
 def _of_one(

@@ -62,7 +62,7 @@ def explain(
     outcome = match(inline, caller, facts) if inline is not None and inline.name_somebody else None
     decision = decide(configuration.rights(caller, facts), path, capability, outcome)
     judged = [(auth_role, configuration.outcome(auth_role, caller, facts)) for auth_role in configuration.auth_roles()]
-    judged.sort(key=lambda it: (_rank(configuration, *it, path, capability), it[0].name))
+    judged.sort(key=lambda it: (_rank(configuration, it[0], it[1], path, capability), it[0].name))
     shown = tuple(Explained(each.name, found, failed_kinds(each.bounds, caller, facts)) for each, found in judged[:_SHOWN])
     own = Explained("", outcome, failed_kinds(inline, caller, facts)) if inline is not None and outcome is not None else None
     return Explanation(decision, shown, own, max(0, len(judged) - _SHOWN))

@@ -129,7 +129,7 @@ class Index:
             return {}
         subscription, group, scale_set = resource.subscription_id or "", resource.resource_group or "", resource.scale_set or ""
         keys: list[_Key] = [
-            (_PATTERNS, subscription, group),
+            *((_PATTERNS, subscription, group), (_PATTERNS, "*", group)),
             (Constraint.SCALE_SETS, scale_set),
             (Constraint.RESOURCE_GROUPS, group),
             (Constraint.SUBSCRIPTION_IDS, subscription),

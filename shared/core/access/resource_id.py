@@ -11,6 +11,7 @@ from typing import Self
 from shared.core.access.folding import fold
 from shared.core.names import Unparsable
 
+_NO_NAMES = frozenset({"", ".", ".."})
 _SCALE_SETS = ("microsoft.compute", "virtualmachinescalesets")
 
 
@@ -31,7 +32,7 @@ class ResourceId:
         if not text.startswith("/"):
             return None
         segments = tuple(fold(text[1:]).split("/"))
-        if any(each in {"", ".", ".."} for each in segments):
+        if not _NO_NAMES.isdisjoint(segments):
             return None
         subscription, rest = (segments[1], segments[2:]) if _named(segments, "subscriptions") else (None, segments)
         group, rest = (rest[1], rest[2:]) if subscription and _named(rest, "resourcegroups") else (None, rest)
@@ -75,11 +76,11 @@ class Pattern:
         if not text.startswith("/"):
             raise Unparsable("a pattern of resource ids begins with /")
         segments = tuple(fold(text[1:]).split("/"))
-        if any(each in {"", ".", ".."} for each in segments):
+        if not _NO_NAMES.isdisjoint(segments):
             raise Unparsable("a pattern has no empty segment, no . and no .. between its slashes, and no slash at its end")
-        if any("*" in each and each != "*" for each in segments):
+        if text.count("*") != segments.count("*"):
             raise Unparsable("* stands for whole segments: nothing may stand beside it")
-        if all(each == "*" for each in segments):
+        if segments.count("*") == len(segments):
             raise Unparsable("a pattern of wildcards alone would match every resource")
         return cls(text, segments)
 
@@ -92,7 +93,7 @@ class Pattern:
 
     @staticmethod
     def _begins(given: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-        return all(expected in {"*", found} for expected, found in zip(wanted, given, strict=False))
+        return all(expected in ("*", found) for expected, found in zip(wanted, given, strict=False))
 
     @property
     def subscription(self) -> str | None:
@@ -105,9 +106,9 @@ class Pattern:
 
     @property
     def place(self) -> tuple[str, str] | None:
-        """The subscription and the resource group that it names, folded; ``None`` if a star, or nothing, stands there."""
+        """The subscription, which may be ``*``, and the resource group that it names, folded; ``None`` if it names no group."""
         match self.segments:
-            case ("subscriptions", subscription, "resourcegroups", group, *_) if "*" not in {subscription, group}:
+            case ("subscriptions", subscription, "resourcegroups", group, *_) if group != "*":
                 return subscription, group
             case _:
                 return None
