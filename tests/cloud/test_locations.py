@@ -70,7 +70,7 @@ async def test_the_location_is_that_of_this_resource(azure: Azure) -> None:
 
 async def test_a_further_page_is_read(azure: Azure) -> None:
     """Until the resource is found."""
-    first = 200, {"value": [], "nextLink": "https://arm.example/next?page=2"}, {}
+    first: tuple[int, object, dict[str, str]] = 200, {"value": [], "nextLink": "https://arm.example/next?page=2"}, {}
     assert "westeurope" == await azure.location(first, listed({"id": VM, "location": "westeurope"}))
 
 
