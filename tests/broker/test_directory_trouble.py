@@ -100,21 +100,25 @@ async def test_whoever_was_not_there_before_the_trouble_is_not_let_in(kind: str)
     assert ["directory_unavailable"] * 2 == [await refusal(scene), await refusal(scene, BOB)]
 
 
-async def test_an_unknown_role_costs_graph_the_same_as_a_forbidden_one() -> None:
+@pytest.mark.parametrize("name", [WEB, RoleName.parse("none")])
+async def test_an_unknown_role_costs_graph_the_same_as_a_forbidden_one(name: RoleName) -> None:
     """Else the time of an answer would tell which roles there are."""
-    for name in (WEB, RoleName.parse("none")):
-        scene = placed()
-        assert ("forbidden", ["graph.principal"]) == (await refusal(scene, BOB, name), asked(scene))
+    scene = placed()
+    assert ("forbidden", ["graph.principal"]) == (await refusal(scene, BOB, name), asked(scene))
 
 
 @pytest.mark.parametrize("kind", TROUBLES)
-async def test_whoever_needs_no_fact_is_served_in_trouble(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("bounds", "caller"),
+    [(Bounds(service_principal_ids=frozenset({ALICE.object_id})), ALICE), (IN_APP, ADMINISTRATOR)],
+    ids=["by its token", "administrator"],
+)
+async def test_whoever_needs_no_fact_is_served_in_trouble(bounds: Bounds, caller: Caller, kind: str) -> None:
     """By a bound of its token, or as an administrator, of whom nothing is asked whatever the bounds are."""
-    by_id, by_resource = placed(Bounds(service_principal_ids=frozenset({ALICE.object_id}))), placed()
-    for scene, caller in ((by_id, ALICE), (by_resource, ADMINISTRATOR)):
-        trouble(scene, kind)
-        await issued(scene, request(caller))
-        assert [] == asked(scene)
+    scene = placed(bounds)
+    trouble(scene, kind)
+    await issued(scene, request(caller))
+    assert [] == asked(scene)
 
 
 def deny(scene: World, bounds: Bounds) -> None:
