@@ -1,92 +1,28 @@
-"""What the directory and Resource Manager say of callers: over scripted answers, in virtual time."""
+"""What the directory says of callers: over scripted answers, in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.cloud.arm.authorization import Arm
-from shared.cloud.arm.locations import location_of
-from shared.cloud.directory_facts import AzureFacts
-from shared.cloud.graph.callers import CallersInGraph
 from shared.cloud.graph.calls import GraphCalls
-from shared.cloud.limits import RateLimiters
 from shared.core.access.configuration import Needs
 from shared.core.access.facts import NOT_ASKED, Facts, Principal, Unread
-from shared.core.caller import Caller, CallerType
+from shared.core.caller import Caller
 from shared.core.errors import IdentityRefused
 from shared.core.names import ObjectId
-from shared.resilience.retry import Retry
 from tests.cloud.graph_answers import ENDPOINT, GROUP, PRINCIPAL, found
-from tests.cloud.scripted import Bearer, Scripted, Step, refused
-from tests.cloud.test_arm_lists import Paged
-from tests.fakes.clock import FakeClock, FixedIds
-from tests.fakes.world import OTHER_TENANT, SUBSCRIPTION, TENANT, guid
+from tests.cloud.scripted import Step, refused
+from tests.cloud.scripted_facts import BOTH, CALLER, PERSON, PRINCIPALS, SYSTEM_ASSIGNED, VM, Azure, listed, principal, why
+from tests.fakes.world import OTHER_TENANT, guid
 
-VM = f"/subscriptions/{SUBSCRIPTION}/resourcegroups/app/providers/Microsoft.Compute/virtualMachines/web"
-SYSTEM_ASSIGNED = Principal("ManagedIdentity", ("isExplicit=False", VM))
-CALLER = Caller(PRINCIPAL, TENANT, CallerType.APPLICATION, "fingerprint")
-PERSON = replace(CALLER, object_id=guid(0x77), kind=CallerType.USER)
-PRINCIPALS, GROUPS, BOTH = Needs(principal=True), Needs(groups=True), Needs(principal=True, groups=True)
 TOO_MANY = "TooManyRequests"
-
-
-def principal(
-    object_id: str = PRINCIPAL, kind: Any = "ManagedIdentity", names: Any = SYSTEM_ASSIGNED.alternative_names
-) -> httpx.Response:
-    """Graph's answer."""
-    return found(id=object_id, servicePrincipalType=kind, alternativeNames=names)
-
-
-def listed(*resources: object) -> tuple[int, object, dict[str, str]]:
-    """Resource Manager's answer."""
-    return 200, {"value": list(resources)}, {}
-
-
-@dataclass
-class Azure:
-    """Facts over a Graph and a Resource Manager that answer as planned, in virtual time."""
-
-    graph: Scripted = field(default_factory=Scripted)
-    arm: Paged = field(default_factory=Paged)
-    clock: FakeClock = field(default_factory=FakeClock)
-    life: float = 300.0
-
-    def __post_init__(self) -> None:
-        """Connects."""
-        calls = GraphCalls(ENDPOINT, Bearer(), self.graph.client(), FixedIds(), RateLimiters(self.clock))
-        arm = Arm("https://arm.example/", Bearer(), self.arm, RateLimiters(self.clock))
-        retry = Retry(self.clock, FixedIds())
-        self.facts = AzureFacts(CallersInGraph(calls), lambda resource: location_of(arm, resource), retry, self.life)
-
-    async def principal(self, *answers: Step, caller: Caller = CALLER) -> Principal | Unread | None:
-        """What is said of the caller's principal after these answers of Graph's."""
-        self.graph.will(*answers)
-        return (await self.facts.read(caller, PRINCIPALS)).principal
-
-    async def groups(self, *answers: Step, caller: Caller = CALLER) -> frozenset[str] | Unread | None:
-        """The same of the caller's groups."""
-        self.graph.will(*answers)
-        return (await self.facts.read(caller, GROUPS)).groups
-
-    async def location(
-        self, *answers: tuple[int, object, dict[str, str]], resource: str = VM, caller: Caller = CALLER
-    ) -> str | Unread | None:
-        """The same of the location of a resource whose identity the caller is."""
-        self.arm.left += answers
-        return await self.facts.location(caller, Principal("ManagedIdentity", ("isExplicit=False", resource)))
-
-
-def why(fact: object) -> str:
-    """The sentence for the operator."""
-    assert isinstance(fact, Unread)
-    return fact.why
 
 
 @pytest.fixture
@@ -111,7 +47,7 @@ async def test_two_alternative_names_with_a_slash_are_both_reported(azure: Azure
     read = await azure.principal(principal(names=names))
     assert Principal("ManagedIdentity", tuple(names)) == read
     assert read is not None
-    assert None is read.resource_id  # type: ignore[union-attr] # it was read
+    assert None is read.resource_id
 
 
 async def test_an_application_is_reported_as_one(azure: Azure) -> None:
@@ -286,7 +222,8 @@ async def test_a_service_that_never_answers_costs_ten_seconds(azure: Azure, monk
     monkeypatch.setattr("shared.cloud.directory_facts.LOOK_UP_SECONDS", 0.05)
 
     async def hang(*_: object) -> httpx.Response:
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("nobody answers")
 
     monkeypatch.setattr(GraphCalls, "send", hang)
     async with asyncio.timeout(5):
@@ -372,132 +309,6 @@ async def test_the_same_object_id_in_another_tenant_is_another_caller(azure: Azu
     await azure.principal(principal())
     elsewhere = replace(CALLER, tenant_id=OTHER_TENANT)
     assert Principal("Application", ()) == await azure.principal(principal(kind="Application", names=[]), caller=elsewhere)
-
-
-# Where a resource is
-
-PLACES = {
-    VM: (f"/subscriptions/{SUBSCRIPTION}/resourcegroups/app", "Microsoft.Compute/virtualMachines", "web"),
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/my (app)/providers/Microsoft.Web/sites/fn/slots/blue": (
-        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/my%20%28app%29",
-        "Microsoft.Web/sites/slots",
-        "fn/blue",
-    ),
-    f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Some/things/o'neil": (
-        f"/subscriptions/{SUBSCRIPTION}",
-        "Microsoft.Some/things",
-        "o''neil",
-    ),
-    f"{VM}/providers/Microsoft.Other/parts/one": (
-        f"/subscriptions/{SUBSCRIPTION}/resourcegroups/app",
-        "Microsoft.Other/parts",
-        "one",
-    ),
-}
-
-
-@pytest.mark.parametrize("resource", PLACES)
-async def test_a_resource_of_any_type_is_found_in_its_groups_list(azure: Azure, resource: str) -> None:
-    """By type and name, with one api-version for all types; those without a group in their subscription's list."""
-    assert "westeurope" == await azure.location(listed({"id": resource, "location": "westeurope"}), resource=resource)
-    place, kind, name = PLACES[resource]
-    address = httpx.URL(azure.arm.asked[0].removeprefix("GET "))
-    assert place == address.raw_path.decode().partition("/resources?")[0]
-    expected = {"$filter": f"resourceType eq '{kind}' and name eq '{name}'", "api-version": "2021-04-01"}
-    assert expected == dict(address.params)
-
-
-@pytest.mark.parametrize(
-    ("written", "read"), [("West Europe", "westeurope"), ("westeurope", "westeurope"), ("", None), (None, None)]
-)
-async def test_a_location_is_written_in_one_way(azure: Azure, written: str | None, read: str | None) -> None:
-    """Some providers write its name for people. A resource may have none: that is known."""
-    assert read == await azure.location(listed({"id": VM, "location": written}))
-
-
-async def test_the_location_is_that_of_this_resource(azure: Azure) -> None:
-    """Whatever else is listed, in whatever case the id is written."""
-    others = [
-        {"id": f"{VM}-2", "location": "northeurope"},
-        {"location": "northeurope"},
-        {"id": 7},
-        {"id": VM.rpartition("/provi")[0]},
-    ]
-    assert "westeurope" == await azure.location(listed(*others, {"id": VM.upper(), "location": "westeurope"}))
-
-
-async def test_a_further_page_is_read(azure: Azure) -> None:
-    """Until the resource is found."""
-    first = 200, {"value": [], "nextLink": "https://arm.example/next?page=2"}, {}
-    assert "westeurope" == await azure.location(first, listed({"id": VM, "location": "westeurope"}))
-
-
-async def test_a_resource_that_is_not_listed_is_unknown(azure: Azure) -> None:
-    """It may be gone, or too fresh, or the broker may not read it: the answer is the same."""
-    assert "give the broker's identity Reader there" in why(await azure.location(listed()))
-    group = "/providers/Microsoft.Management/managementGroups/g/providers/Microsoft.Authorization/policyAssignments/p"
-    assert isinstance(await azure.location(resource=group), Unread)
-    assert 1 == len(azure.arm.asked)
-
-
-async def test_a_resource_whose_group_is_gone_has_no_location(azure: Azure) -> None:
-    """Resource Manager names what is missing. A subscription that the broker does not see proves nothing."""
-    error = {"error": {"code": "ResourceGroupNotFound", "message": "no"}}
-    assert None is await azure.location((404, error, {}))
-    unseen = {"error": {"code": "SubscriptionNotFound", "message": "no"}}
-    assert isinstance(await azure.location((404, unseen, {})), Unread)
-
-
-_FORBIDDEN = (
-    "Resource Manager forbids the broker to read the caller's resource (403 AuthorizationFailed): "
-    "give the broker's identity Reader there"
-)
-
-
-@pytest.mark.parametrize(
-    ("answers", "sentence"),
-    [
-        (
-            [(403, {"error": {"code": "AuthorizationFailed", "message": "no"}}, {})],
-            _FORBIDDEN,
-        ),
-        ([(429, {}, {"retry-after": "60"})], "Resource Manager limits the broker's requests"),
-        ([(500, {}, {})] * 9, "Resource Manager does not say what was asked of the caller's resource (500 code)"),
-        ([(200, {}, {})] * 9, "Resource Manager does not say what was asked of the caller's resource (no code)"),
-        ([listed("web")] * 9, "Resource Manager does not say what was asked of the caller's resource (no code)"),
-        (
-            [listed({"id": VM, "location": 7})] * 9,
-            "Resource Manager does not say what was asked of the caller's resource (no code)",
-        ),
-    ],
-    ids=["forbidden", "throttled", "failing", "no list", "no objects", "no text"],
-)
-async def test_a_location_that_cannot_be_read_is_unknown(azure: Azure, answers: list[Any], sentence: str) -> None:
-    """And is asked for again by the next request."""
-    begun = azure.clock.monotonic()
-    assert sentence == why(await azure.location(*answers))
-    assert azure.clock.monotonic() - begun < 10
-    azure.arm.left.clear()
-    azure.clock.jump(60)
-    assert "westeurope" == await azure.location(listed({"id": VM, "location": "westeurope"}))
-
-
-async def test_a_location_is_remembered_for_an_hour(azure: Azure) -> None:
-    """And no longer, of each resource apart."""
-    await azure.location(listed({"id": VM, "location": "westeurope"}))
-    azure.clock.jump(3599)
-    assert "westeurope" == await azure.location()
-    assert "uksouth" == await azure.location(listed({"id": f"{VM}2", "location": "uksouth"}), resource=f"{VM}2")
-    azure.clock.jump(1)
-    assert "northeurope" == await azure.location(listed({"id": VM, "location": "northeurope"}))
-
-
-@pytest.mark.parametrize("names", [(), (VM, f"{VM}2"), ("isExplicit=True",)])
-async def test_without_a_resource_there_is_no_location(azure: Azure, names: tuple[str, ...]) -> None:
-    """Nobody has to be asked for that."""
-    assert None is await azure.facts.location(CALLER, Principal("ManagedIdentity", names))
-    assert None is await azure.facts.location(CALLER, Principal("ManagedIdentity", ("/subscriptions/../x",)))
-    assert [] == azure.arm.asked
 
 
 async def test_nothing_secret_is_logged(azure: Azure, caplog: pytest.LogCaptureFixture) -> None:

@@ -127,7 +127,7 @@ def test_callers_groups_take_permissions_that_only_read(tenant: Tenant) -> None:
     broker, both = _broker(tenant, "with-caller-groups"), _broker(tenant, "with-both")
 
     tenant.lines("permissions", "--broker", broker, "--caller-groups")
-    given = tenant.lines("permissions", "--broker", both, "--groups", "--caller-groups")
+    given = tenant.run("permissions", "--broker", both, "--groups", "--caller-groups").stdout.splitlines()
 
     reading = ["Application.Read.All", OWNED, "GroupMember.Read.All", "User.ReadBasic.All"]
     assert reading == _permissions(tenant, broker)

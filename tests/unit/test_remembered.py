@@ -138,3 +138,13 @@ async def test_a_question_outlives_whoever_has_asked_it(clock: FakeClock) -> Non
     for _ in range(5):
         await asyncio.sleep(0)
     assert ([1], ["a"]) == (await oracle.answers("a"), oracle.asked)
+
+
+async def test_nothing_is_left_of_a_question_that_was_answered(clock: FakeClock) -> None:
+    """Else a worker would hold something of every caller that it has ever seen."""
+    oracle = Oracle(clock, weight=0)
+    await oracle.answers("a", "b")
+    oracle.failure = LookupError("no")
+    with pytest.raises(LookupError):
+        await oracle.answers("c")
+    assert {} == oracle.remembered._under_way

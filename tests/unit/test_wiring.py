@@ -13,6 +13,7 @@ import pytest
 import shared
 from shared.broker.ending.resume import Resumption
 from shared.cloud.arm.authorization import Arm
+from shared.cloud.directory_facts import AzureFacts
 from shared.cloud.entra.verifier import EntraVerifier
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
@@ -32,6 +33,7 @@ from shared.resilience.retry import Retry
 from shared.wiring import root
 from shared.wiring.lazy import lazy
 from shared.wiring.root import Composition, challenge_of
+from tests.cloud.test_arm_lists import Paged, arm_over
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock
 from tests.fakes.queue import MemoryRevocations
@@ -190,6 +192,28 @@ def test_a_sweep_needs_storage_alone() -> None:
     """Until something is due."""
     found = imported_by(f"from shared.wiring.root import Composition\nComposition({LEAST!r}).ports")
     assert found <= {"azure.data", "aiohttp"}
+
+
+def test_whose_identity_a_caller_is_takes_graph_alone() -> None:
+    """Resource Manager's client is imported when a location is first asked for: few documents ask for one."""
+    facts = f"from shared.wiring.root import Composition\nComposition({LEAST!r}).azure.directory_facts"
+    found = imported_by(facts)
+    assert ("msgraph_core" in found, "azure.mgmt" in found) == (True, False)
+
+
+async def test_facts_of_callers_are_read_with_the_brokers_own_connections() -> None:
+    """And remembered for as long as the setting says."""
+    composition = Composition({**LEAST, "LEASEHOLD_DIRECTORY_CACHE_SECONDS": "7"})
+    facts = behind(composition.ports.directory)
+    assert isinstance(facts, AzureFacts)
+    assert facts is composition.azure.directory_facts
+    assert (7, composition.azure.retry) == (facts._principals._limits.life, facts._retry)
+    assert "arm" not in vars(composition.azure)
+    resource = f"/subscriptions/{guid(2)}/resourceGroups/app/providers/Microsoft.Web/sites/one"
+    vars(composition.azure)["arm"] = arm_over(Paged((200, {"value": [{"id": resource, "location": "westeurope"}]}, {})))
+    assert "westeurope" == await facts._locate(resource)
+    await composition.azure.client.aclose()
+    await composition.azure.transport.close()
 
 
 def test_indexing_reads_no_setting() -> None:
