@@ -290,7 +290,7 @@ def test_a_worker_that_goes_on_after_a_revocation_and_dies_is_cleaned_up_after()
         if call.name == "directory.create_principal":
             raise Died
 
-    scene.calls.meanwhile(4, revoke_it)
+    scene.calls.meanwhile(5, revoke_it)
     scene.calls.fail("directory.upsert_application", Unavailable(), times=29)
     scene.calls.watch = die
     with pytest.raises(Died):

@@ -23,7 +23,7 @@ from tests.support.operations import issue_elsewhere, issuing_elsewhere, issuing
 from tests.support.pooling import claim, fill
 
 _DAY = 86400.0
-ORDINALS = {"leases.open": 4, "leases.point": 5}
+ORDINALS = {"leases.open": 5, "leases.point": 6}
 """Which calls of an issue these are, the second writing of the key among them."""
 
 

@@ -373,8 +373,8 @@ async def test_a_worker_that_wakes_after_its_turn_spares_the_secret_of_the_next(
         scene.clock.jump(61)
         others.append(await once(scene))
 
-    # The repeat's own calls: role and generation, key taken, role and generation, key, lease, turn, and then the secret.
-    scene.calls.meanwhile(len(scene.calls.made) + 9, frozen)
+    # The repeat's own calls: role, version and generation, key taken, the same three, key, lease, turn, and then the secret.
+    scene.calls.meanwhile(len(scene.calls.made) + 11, frozen)
     with pytest.raises(Unreachable):
         await once(scene)
     assert "directory.add_secret" in scene.calls.names()[-12:]

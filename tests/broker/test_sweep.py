@@ -152,7 +152,7 @@ def test_a_lease_whose_worker_died_is_undone_when_its_hold_has_lapsed() -> None:
 def test_a_lease_whose_worker_died_before_it_made_anything_has_ended_after_a_second_look() -> None:
     """Absence is believed only when whatever was under way must have become visible."""
     scene = world(role(ttl=60))
-    strike(scene, issued, FaultAt(4, after=False), Died())
+    strike(scene, issued, FaultAt(5, after=False), Died())
     first = scene.run(lambda: swept(scene, after=20))
     assert (Summary(remaining=1), State.ENDING) == (first, stored(scene).state)
     assert stored(scene).made_by < stored(scene).due_at

@@ -5,15 +5,30 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from shared.broker.access_view import AccessView
 from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth_role
 from shared.core.access.bounds import Bounds
-from shared.core.access.configuration import Stored
+from shared.core.access.configuration import Configuration, Stored
 from shared.core.access.policy import Policy, restore_policy, write_policy
 from shared.core.forms import AUTH_ROLE, POLICY, PROPERTY
-from shared.core.ports.access import StoredAccess
+from shared.core.ports.access import AccessStore, StoredAccess
+from shared.core.ports.documents import Documents
+from shared.core.ports.system import Clock
+from shared.core.role import Role
 from tests.fakes.calls import Calls
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.versions import Versions
+
+
+class WarmView(AccessView):
+    """That of a worker that has read the configuration before anything was written: an issue then asks for the version alone.
+
+    A worker that has read nothing yet makes two calls more with its first request. Tests of it make an ``AccessView``.
+    """
+
+    def __init__(self, store: AccessStore, roles: Documents[Role], clock: Clock) -> None:
+        super().__init__(store, roles, clock)
+        self._configuration = Configuration({}, {})
 
 
 class MemoryAccess:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports
 from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
-from tests.fakes.access import MemoryAccess
+from tests.fakes.access import MemoryAccess, WarmView
 from tests.fakes.application_locks import MemoryApplicationLocks
 from tests.fakes.callers import FakeCallers, FakeSubjects
 from tests.fakes.calls import Calls
@@ -60,7 +59,7 @@ class MemoryBroker:
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,
-            access_view=AccessView(self.access, self.roles, self.clock),
+            access_view=WarmView(self.access, self.roles, self.clock),
             directory=self.callers.facts(),
             subjects=FakeSubjects(self.callers),
             kinds=kinds,

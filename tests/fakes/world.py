@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 from local.cloud.conditions.consistency import Consistency
-from shared.broker.access_view import AccessView
 from shared.broker.ports import Actor, Ports, Timing
 from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
@@ -30,6 +29,7 @@ from shared.kinds.part import Part
 from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
+from tests.fakes.access import WarmView
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
@@ -144,7 +144,7 @@ class World(MemoryBroker):
         """Another worker of the same broker: its own memory, and the same stores, Azure, time and line to the outside."""
         other = copy(self)
         other.issuers = _issuers(other, self.ports.protected)
-        view, facts = AccessView(other.access, other.roles, other.clock), other.callers.facts()
+        view, facts = WarmView(other.access, other.roles, other.clock), other.callers.facts()
         other.ports = replace(self.ports, kinds=_kinds(other), outages=Outages(), access_view=view, directory=facts)
         return other
 
