@@ -75,7 +75,7 @@ class CallerRights:
         reason = reason_of(decision, self.configuration, self.caller, self.facts, path, capability, bounds)
         if bounds is None and capability == "issue":
             reason = f"no such role; {reason}"
-        raise Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(audit_reason=reason)
+        raise Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(reason)
 
     async def _outcome(self, bounds: Bounds) -> Outcome:
         """Returns what inline bounds say. If they are newer than the configuration, facts may be missing: reads them now."""
@@ -153,7 +153,7 @@ async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability:
     rights = await rights_of(ports, caller)
     decision = rights.decide(f"leases/{lease_id}", capability)
     if decision.outcome == "unknown":
-        raise DirectoryUnavailable(audit_reason=decision.why)
+        raise DirectoryUnavailable(decision.why)
     if lease is None or not decision.is_allowed:
         reason = "no such lease" if lease is None else "another caller's lease"
         raise NotFound("There is no such lease, or it is not yours.", code="lease_not_found", audit_reason=reason)

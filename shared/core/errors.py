@@ -319,13 +319,9 @@ class DirectoryUnavailable(Uncertain):
     code = "directory_unavailable"
     sentence = "The broker cannot read at present what it has to know of you; try again later."
 
-    def __init__(self, *, audit_reason: str) -> None:
-        super().__init__(audit_reason)
-        self.audit_reason = audit_reason
-
     def brief(self) -> str:
         """Returns the code, and what could not be read."""
-        return f"{self.code}: {self.audit_reason}"
+        return f"{self.code}: {self.cause}" if self.cause else self.code
 
 
 class Unreachable(Uncertain):

@@ -40,7 +40,7 @@ async def test_nothing_is_issued_from_a_role_that_breaks_a_rule_of_today() -> No
         await issued(made, ADMIN, role=OLD)
     assert (("role_outdated", ()), FAULTS) == ((caught.value.stable_code, caught.value.faults), result.value.faults)
     assert ("surprise: is not a known field", 0) == (caught.value.audit_reason, len(made.leases.rows))
-    assert {"roles.get", "generations.get"} == set(made.calls.names())
+    assert {"roles.get", "generations.get", "access.version"} == set(made.calls.names())
 
 
 async def test_a_role_that_cannot_be_read_is_refused_to_administrators_and_unknown_to_others() -> None:

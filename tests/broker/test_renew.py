@@ -42,7 +42,7 @@ async def test_renewing_calls_azure_not_at_all(scene: World) -> None:
     """The credential stays as it is."""
     before = len(scene.calls.made)
     await renewed(scene)
-    assert {"leases", "roles", "generations", "audit"} == {call.service for call in scene.calls.made[before:]}
+    assert {"leases", "roles", "generations", "access", "audit"} == {call.service for call in scene.calls.made[before:]}
     assert ("renew", "done") == scene.audit.told()[-1]
     assert AZURE.isdisjoint(call.service for call in scene.calls.made[before:])
 

@@ -66,7 +66,7 @@ async def test_whoami_of_any_other_role_reads_alike(name: str, reason: str) -> N
     """One that is forbidden and one that is not there: only the audit trail tells them apart."""
     app = _two_roles()
     answer = await app.call("GET", "/api/v1/whoami", query={"role": name})
-    detail = "There is no such role, or you may not use it."
+    detail = "You have no right to this, or it does not exist."
     assert answer.json == {"caller": ALICE_AS_VERIFIED, "role": name, "may_issue": False, "detail": detail}
     (event,) = app.world.audit.events
     assert event.reason.endswith(reason)

@@ -23,7 +23,7 @@ from shared.cloud.entra.keys import KeyPolicy
 from shared.cloud.graph import batch
 from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
 from shared.core import azure_role, condition, idempotency_key, lease, message, names, role
-from shared.core.access import auth_role, bounds, policy
+from shared.core.access import auth_role, bounds, claims, explanation, policy, refusals
 from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
 from shared.issuers.service_principal import issuer as service_principal
@@ -65,7 +65,10 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     },
     inventory: {"_PAGE": 999, "_GROUPS_AT_ONCE": 20, "_PATIENCE": 60.0},
     connections: {"CONNECT_SECONDS": 5.0, "READ_SECONDS": 30.0, "_POOL": 100, "_KEEP_ALIVE_SECONDS": 60.0},
-    verifier: {"_LONGEST_NAME": 128, "_LONGEST_KID": 256, "_LEEWAY": 60.0},
+    verifier: {"_LONGEST_KID": 256, "_LEEWAY": 60.0},
+    claims: {"_LONGEST_NAME": 128},
+    refusals: {"_LOOKED_AT": 100, "_SHOWN": 3},
+    explanation: {"_SHOWN": 100},
     keys: {"_SHORTEST_KEY": 2048, "_TIMEOUT": httpx.Timeout(10.0, connect=5.0)},
     generation_table: {"_TRIES": 5},
     batch: {"MOST": 20, "_LINGER": 0.02, "_APART": 0.02},

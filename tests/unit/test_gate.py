@@ -26,8 +26,6 @@ CAPABILITIES: tuple[Capability, ...] = get_args(Capability.__value__)
 AUDITED = {
     ("audit", "read"),
     ("status", "read"),
-    ("leases", "read"),
-    ("leases", "list"),
     ("leases/web.1", "read"),
     ("leases/web.1", "list"),
 }
