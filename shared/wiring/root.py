@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
 from shared.cloud.system import SystemClock, SystemIds
+from shared.core.limits import Limits
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.registry import Kinds
@@ -82,7 +83,7 @@ class Composition:
 
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
-        leases, protection = settings.leases, settings.protection
+        leases, protection, limits = settings.leases, settings.protection, settings.limits
         roles, access = TableRoles(tables, self.ids, self.kinds), TableAccess(tables)
         return Ports(
             clock=self.clock,
@@ -106,6 +107,7 @@ class Composition:
             subjects=lazy(lambda: azure.subjects),
             timing=Timing(lease_lock=leases.lock, settle=leases.settle, retention=leases.retention),
             protected=Protected(protection.identities, protection.scopes),
+            limits=Limits(limits.max_leases_per_caller, limits.issues_per_minute, limits.max_ttl),
             tenants=frozenset(settings.callers.allowed_tenants),
             warnings=settings.warnings,
             outages=self.outages,
