@@ -16,6 +16,7 @@ from shared.core.limits import Limits
 from shared.core.names import ObjectId
 from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, Policies, Subjects
 from shared.core.ports.audit import Audit
+from shared.core.ports.callers import CallerRecords
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
@@ -70,6 +71,7 @@ class Ports:
     access: AccessStore
     generations: Generations
     leased: LeasedPrincipals
+    callers: CallerRecords
     audit: Audit
     run_history: RunHistory
     queued_markers: QueuedMarkers

@@ -14,6 +14,6 @@ class Limits:
     max_leases_per_caller: int | None = None
     """The live leases that one caller may hold, over all roles; ``None`` for any number."""
     issues_per_minute: int = 0
-    """The leases that one caller may ask for in 60 seconds, and the asks of one caller that may be refused. 0 for any number."""
+    """The leases that one caller may ask for in 60 seconds, and the refusals that it may get. 0 for any number."""
     max_ttl: int = MAX_TTL
     """Seconds. No role may name a longer lifetime, and no lease is issued for longer."""

@@ -67,7 +67,7 @@ class Reader:
         return default if found is None else found
 
     def whole[D: int | None](self, name: str, default: D, *, least: int, most: int) -> int | D:
-        """Returns a whole number within these bounds. Returns ``default`` if the setting is not there, or if there is a fault."""
+        """Returns a whole number within these bounds; ``default`` if the setting is not there, or if there is a fault."""
 
         def parse(text: str) -> int:
             if re.fullmatch(r"[0-9]{1,7}", text) is None or not least <= int(text) <= most:

@@ -75,6 +75,7 @@ class Composition:
         """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+        from shared.cloud.storage.caller_table import TableCallerRecords
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -95,6 +96,7 @@ class Composition:
             access=access,
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
+            callers=TableCallerRecords(tables, self.clock),
             audit=TableAudit(tables, self.ids, clock=self.clock),
             run_history=TableRunHistory(tables),
             queued_markers=TableQueuedMarkers(tables),
