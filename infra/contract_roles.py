@@ -37,7 +37,7 @@ COMMON: dict[str, Any] = {
         "type": "integer",
         "minimum": 1,
         "maximum": MAX_LIVE,
-        "description": "How many of them one caller may hold at once; left out for any number. One that is ending takes no room.",
+        "description": "How many of them one caller may hold at once; left out for any number. An ending one takes no room.",
     },
     "ready": {
         "type": "string",

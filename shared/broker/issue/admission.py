@@ -1,8 +1,8 @@
 """Keeping roles and callers within the leases that they may have, on whichever workers the leases are issued.
 
 A lease takes room from its admission until it begins to end. Who is admitted is decided by one row, of the role or of the
-caller, which lists the leases that are admitted and still being made: each admission reads the row, counts, and replaces the row
-if it is as it was. So the admissions of a row come one after the other in storage's own order. Neither an id nor a clock is
+caller, which lists the leases that are admitted and still being made: each admission reads the row, counts, and replaces the
+row if it is as it was. So the admissions of a row come one after the other in storage's own order. Neither an id nor a clock is
 compared, and nobody who was admitted gives way.
 
 What a row lists is believed only of a lease that is PLANNED: one whose worker has died takes no room once the sweep has taken
@@ -37,7 +37,8 @@ _lines: WeakValueDictionary[tuple[int, Hashable], asyncio.Lock] = WeakValueDicti
 
 
 async def admit(ports: Ports, lease: Lease, role: Role, *, since: int) -> None:
-    """Returns when the lease, which is stored and PLANNED, is within every cap that holds for it. ``since``: the role's generation.
+    """Returns when the lease, which is stored and PLANNED, is within every cap that holds for it. ``since`` is the role's
+    generation.
 
     Raises ``TooMany``; ``Interrupted`` when others kept coming first; ``Upstream``. Without any cap it makes no call.
     """

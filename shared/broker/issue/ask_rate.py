@@ -67,19 +67,18 @@ class AskRate:
         """
         if not self._most:
             return await look_up
-        self._window, found = await both(self.ports.callers.window(self.caller), _caught(look_up))
-        if isinstance(found, LeasedCaller):
-            raise found
+        self._window, (found, failure) = await both(self.ports.callers.window(self.caller), _caught(look_up))
+        if isinstance(failure, LeasedCaller):
+            raise failure
         if (wait := self._wait(Ask.REFUSED, self._window)) is not None:
             raise _refused_too_often(wait)
-        if isinstance(found, Forbidden):
+        if isinstance(failure, Forbidden):
             await self._count_refusal()
-            raise found
-        if isinstance(found, LeaseholdError):
-            raise found
+        if failure is not None:
+            raise failure
         if (wait := self._wait(Ask.ISSUE, self._window)) is not None:
             raise TooManyIssues(retry_after=wait)
-        return found
+        return found[0]
 
     async def count(self) -> TooManyIssues | None:
         """Counts a lease that was opened. Returns the refusal if others have used up the minute since the first look.
@@ -131,11 +130,12 @@ class AskRate:
         return None
 
 
-async def _caught[T](look_up: Awaitable[T]) -> T | LeaseholdError:
+async def _caught[T](look_up: Awaitable[T]) -> tuple[tuple[T, ...], LeaseholdError | None]:
+    """Returns what is found, if anything, and the failure, if there is one."""
     try:
-        return await look_up
+        return (await look_up,), None
     except LeaseholdError as failure:
-        return failure
+        return (), failure
 
 
 def _refused_too_often(wait: int) -> TooMany:
