@@ -71,7 +71,7 @@ class Ports:
     access: AccessStore
     generations: Generations
     leased: LeasedPrincipals
-    callers: CallerRecords
+    caller_records: CallerRecords
     audit: Audit
     run_history: RunHistory
     queued_markers: QueuedMarkers

@@ -19,7 +19,6 @@ from shared.kinds.registry import Kinds
 from shared.kinds.role_rules import RULES
 
 
-
 def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
     """Reads a role that a caller has written. It is not resolved yet. Raises ``Malformed`` with the faults of all rules."""
     reader = Reader(document)

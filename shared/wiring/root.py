@@ -96,7 +96,7 @@ class Composition:
             access=access,
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
-            callers=TableCallerRecords(tables, self.clock),
+            caller_records=TableCallerRecords(tables, self.clock),
             audit=TableAudit(tables, self.ids, clock=self.clock),
             run_history=TableRunHistory(tables),
             queued_markers=TableQueuedMarkers(tables),

@@ -133,7 +133,7 @@ async def test_a_provisional_lease_is_believed_when_its_role_lists_it() -> None:
     await scene.clock.sleep(8.5)
     (made,) = scene.leases.rows.values()
     assert State.PLANNED is made.state
-    assert frozenset({made.id}) == scene.callers.admitted[CallerKey.of(ALICE)].provisional
+    assert frozenset({made.id}) == scene.caller_records.admitted[CallerKey.of(ALICE)].provisional
     with pytest.raises(TooMany):
         await issue(scene.ports, request(), IssueRequest(OTHER))
     assert State.ACTIVE is (await first).lease.state
@@ -211,7 +211,7 @@ async def test_a_dead_workers_place_does_not_leak(*, after: bool) -> None:
 async def test_an_admission_whose_answer_was_lost_is_found_again(*, error: Exception, after: bool) -> None:
     """The row says whether it was made: nobody is admitted twice, nor refused its own place."""
     scene = capped(in_role=1, in_all=1)
-    scene.calls.fail("callers.admit", error, after=after)  # type: ignore[arg-type]  # both are the broker's own
+    scene.calls.fail("caller_records.admit", error, after=after)  # type: ignore[arg-type]  # both are the broker's own
     assert State.ACTIVE is (await issue(scene.ports, request(), IssueRequest(WEB))).lease.state
     with pytest.raises(TooMany):
         await issue(scene.ports, request(), IssueRequest(WEB))
@@ -229,7 +229,7 @@ async def test_a_failed_issue_gives_its_place_back() -> None:
 async def test_who_always_comes_second_is_told_to_come_again() -> None:
     """And leaves nothing behind."""
     scene = capped(in_role=5)
-    scene.calls.fail("callers.admit", LostRace(), times=10_000)
+    scene.calls.fail("caller_records.admit", LostRace(), times=10_000)
     with pytest.raises(Interrupted):
         await issue(scene.ports, request(), IssueRequest(WEB))
     assert {} == scene.leases.rows
@@ -239,8 +239,8 @@ async def test_who_always_comes_second_is_told_to_come_again() -> None:
     ("caps", "expected"),
     [
         ({}, []),
-        ({"in_role": 9}, ["callers.admissions", "leases.held_by", "callers.admit"]),
-        ({"in_all": 9}, ["callers.admissions", "generations.all", "leases.held_by", "callers.admit"]),
+        ({"in_role": 9}, ["caller_records.admissions", "leases.held_by", "caller_records.admit"]),
+        ({"in_all": 9}, ["caller_records.admissions", "generations.all", "leases.held_by", "caller_records.admit"]),
     ],
 )
 async def test_what_an_admission_costs(caps: dict[str, int], expected: list[str]) -> None:
@@ -251,7 +251,7 @@ async def test_what_an_admission_costs(caps: dict[str, int], expected: list[str]
     assert expected == [call for call in scene.calls.names() if call not in free.calls.names()]
     scene = capped(in_role=100)
     await asked([scene.ports], 50)
-    assert 50 == len(scene.calls.named("callers.admit"))
+    assert 50 == len(scene.calls.named("caller_records.admit"))
 
 
 def test_the_row_does_not_grow() -> None:
@@ -259,4 +259,4 @@ def test_the_row_does_not_grow() -> None:
     scene = capped(in_all=100)
     for number in range(20):
         scene.run(lambda number=number: issue(scene.ports, request(), IssueRequest((WEB, OTHER)[number % 2])))  # type: ignore[misc]
-    assert 1 == len(scene.callers.admitted[CallerKey.of(ALICE)].leases)
+    assert 1 == len(scene.caller_records.admitted[CallerKey.of(ALICE)].leases)

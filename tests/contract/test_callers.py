@@ -19,7 +19,7 @@ from shared.core.errors import LostRace, Uncertain, Unreadable
 from shared.core.names import LeaseId
 from shared.core.ports.callers import CallerAdmissions, CallerKey, CallerRecords
 from tests.contract.stores import LOSSES, LossyLine, lease
-from tests.fakes.callers import MemoryCallerRecords
+from tests.fakes.caller_records import MemoryCallerRecords
 from tests.fakes.calls import Calls
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.world import ALICE, BOB, OTHER_TENANT

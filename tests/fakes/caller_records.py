@@ -27,19 +27,21 @@ class MemoryCallerRecords:
 
     async def window(self, caller: CallerKey) -> AskWindow:
         """See the port."""
-        return await self._calls.through("callers.window", lambda: self.windows.get(caller, AskWindow()), caller)
+        return await self._calls.through("caller_records.window", lambda: self.windows.get(caller, AskWindow()), caller)
 
     async def note(self, caller: CallerKey, window: AskWindow) -> AskWindow:
         """See the port."""
-        return await self._calls.through("callers.note", lambda: self._note(caller, window), caller)
+        return await self._calls.through("caller_records.note", lambda: self._note(caller, window), caller)
 
     async def admissions(self, caller: CallerKey) -> CallerAdmissions:
         """See the port."""
-        return await self._calls.through("callers.admissions", lambda: self.admitted.get(caller, CallerAdmissions()), caller)
+        return await self._calls.through(
+            "caller_records.admissions", lambda: self.admitted.get(caller, CallerAdmissions()), caller
+        )
 
     async def admit(self, caller: CallerKey, admissions: CallerAdmissions) -> None:
         """See the port."""
-        await self._calls.through("callers.admit", lambda: self._admit(caller, admissions), caller)
+        await self._calls.through("caller_records.admit", lambda: self._admit(caller, admissions), caller)
 
     def contents(self) -> str:
         """All that is kept, to be compared."""

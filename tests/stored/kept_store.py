@@ -183,7 +183,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         queued_markers=TableQueuedMarkers(service),
         generations=TableGenerations(service),
         leased=TableLeasedPrincipals(service),
-        callers=TableCallerRecords(service, clock),
+        caller_records=TableCallerRecords(service, clock),
         kinds=made.issuers.kinds(),
     )
     return made

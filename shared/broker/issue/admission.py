@@ -113,7 +113,7 @@ class _CallerAttempt:
 
     async def run(self) -> bool:
         """One attempt: ``False`` when the row was replaced meanwhile, or when provisional leases alone leave no room."""
-        admissions, generations = await both(self.ports.callers.admissions(self.caller), self._generations())
+        admissions, generations = await both(self.ports.caller_records.admissions(self.caller), self._generations())
         if self.lease.id in admissions.leases:
             return True
         held = await self.ports.leases.held_by(self.caller.tenant_id, self.caller.object_id)
@@ -130,7 +130,7 @@ class _CallerAttempt:
         provisional = (unsure | own) if self.is_provisional else unsure
         try:
             wanted = CallerAdmissions(frozenset(planned | own), frozenset(provisional), admissions.version)
-            await self.ports.callers.admit(self.caller, wanted)
+            await self.ports.caller_records.admit(self.caller, wanted)
         except (LostRace, Uncertain):
             return False
         return True

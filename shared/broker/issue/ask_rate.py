@@ -57,7 +57,7 @@ class AskRate:
     def of(cls, ports: Ports, caller: Caller) -> AskRate:
         """Begins an ask."""
         key = CallerKey.of(caller)
-        return cls(ports, key, _lines.setdefault((id(ports.callers), key), _Line()))
+        return cls(ports, key, _lines.setdefault((id(ports.caller_records), key), _Line()))
 
     async def beside[T](self, look_up: Awaitable[T]) -> T:
         """Returns what the look-up finds: the role, if the caller may issue from it. Reads the caller's row beside it.
@@ -67,7 +67,7 @@ class AskRate:
         """
         if not self._most:
             return await look_up
-        self._window, (found, failure) = await both(self.ports.callers.window(self.caller), _caught(look_up))
+        self._window, (found, failure) = await both(self.ports.caller_records.window(self.caller), _caught(look_up))
         if isinstance(failure, LeasedCaller):
             raise failure
         if (wait := self._wait(Ask.REFUSED, self._window)) is not None:
@@ -95,7 +95,7 @@ class AskRate:
         return self.ports.limits.issues_per_minute
 
     def _wait(self, kind: Ask, window: AskWindow) -> int | None:
-        return window.wait(kind, self._most, self.ports.callers.now())
+        return window.wait(kind, self._most, self.ports.caller_records.now())
 
     async def _count_refusal(self) -> None:
         """Raises ``TooMany`` if there is no room. Whether or not it can be written down, the ask is refused."""
@@ -117,14 +117,14 @@ class AskRate:
                 if (wait := self._wait(kind, window)) is not None:
                     return wait
                 try:
-                    counted = window.counting(kind, ask_id, self.ports.callers.now())
-                    self._line.newest = await self.ports.callers.note(self.caller, counted)
+                    counted = window.counting(kind, ask_id, self.ports.caller_records.now())
+                    self._line.newest = await self.ports.caller_records.note(self.caller, counted)
                 except (LostRace, Uncertain):
                     if self.ports.clock.monotonic() >= until:
                         raise Interrupted from None
                     await self.ports.clock.sleep(pause * (0.5 + self.ports.ids.jitter()))
                     pause = min(2 * pause, _LONGEST_PAUSE)
-                    window = self._line.newest = await self.ports.callers.window(self.caller)
+                    window = self._line.newest = await self.ports.caller_records.window(self.caller)
                 else:
                     return None
         return None
