@@ -28,8 +28,9 @@ from shared.core.errors import (
 from shared.core.limits import Limits
 from shared.core.names import RoleName
 from shared.core.ports.callers import CallerKey
+from shared.core.ports.documents import ANY
 from tests.broker.test_admission import workers
-from tests.fakes.calls import Died
+from tests.fakes.calls import Died, MadeCall
 from tests.fakes.clock import START
 from tests.fakes.world import ALICE, BOB, WEB, World, request, role, world
 
@@ -118,6 +119,22 @@ async def test_who_has_no_right_gets_403_before_429() -> None:
         await issue(scene.ports, request(), IssueRequest(NOBODYS))
 
 
+async def test_a_role_that_goes_meanwhile_is_told_before_a_minute_that_is_used_up_meanwhile() -> None:
+    """The second look finds both."""
+    scene = limited(1)
+
+    def meanwhile(call: MadeCall) -> None:
+        if call.name == "leases.open":
+            scene.roles._delete(WEB, ANY)
+            used_up = AskWindow().counting(Ask.ISSUE, "x", scene.clock.truth())
+            scene.caller_records.windows[CallerKey.of(ALICE)] = replace(used_up, version="v")
+
+    scene.calls.watch = meanwhile
+    with pytest.raises(Forbidden):
+        await issue(scene.ports, request(), IssueRequest(WEB))
+    assert {} == scene.leases.rows
+
+
 async def test_who_was_refused_too_often_learns_nothing_of_any_role() -> None:
     """What it may issue, what it may not and what is not there are answered alike; another caller is served."""
     scene = limited(3)
@@ -193,13 +210,14 @@ async def test_an_issue_that_its_role_has_no_room_for_is_counted() -> None:
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("error", [Unreachable(), Unavailable()])
 @pytest.mark.parametrize(("name", "served"), [(WEB, "issued"), (NOBODYS, "forbidden")])
+@pytest.mark.parametrize("most", [1, 2])
 async def test_an_ask_whose_answer_was_lost_is_counted_once(
-    *, error: Exception, after: bool, name: RoleName, served: str
+    *, error: Exception, after: bool, name: RoleName, served: str, most: int
 ) -> None:
     """The row says whether it is counted."""
-    scene = limited(2)
+    scene = limited(most)
     scene.calls.fail("caller_records.note", error, after=after)  # type: ignore[arg-type]  # both are the broker's own
-    for expected in (served, served, "too_many_issues"):
+    for expected in (*[served] * most, "too_many_issues"):
         assert Counter([expected]) == await outcomes(1, scene.ports, name=name)
 
 

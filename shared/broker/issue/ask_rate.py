@@ -80,15 +80,12 @@ class AskRate:
             raise TooManyIssues(retry_after=wait)
         return found[0]
 
-    async def count(self) -> TooManyIssues | None:
-        """Counts a lease that was opened. Returns the refusal if others have used up the minute since the first look.
+    async def count(self) -> int | None:
+        """Counts a lease that was opened. If others have used up the minute since the first look, returns the seconds to wait.
 
         Raises ``Interrupted`` when others kept coming first; ``Upstream``.
         """
-        if not self._most:
-            return None
-        wait = await self._count(Ask.ISSUE)
-        return None if wait is None else TooManyIssues(retry_after=wait)
+        return await self._count(Ask.ISSUE) if self._most else None
 
     @property
     def _most(self) -> int:

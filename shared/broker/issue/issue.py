@@ -32,6 +32,7 @@ from shared.core.errors import (
     Rejected,
     RoleOutdated,
     Throttled,
+    TooManyIssues,
     Unreadable,
 )
 from shared.core.idempotency_key import IdempotencyKey
@@ -169,11 +170,11 @@ async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate) 
     """
     again = both(ports.roles.get(role.name), ports.generations.get(role.name))
     try:
-        (found, generation), refusal = await both(again, rate.count())
+        (found, generation), wait = await both(again, rate.count())
         if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
             raise Forbidden if found is None else Interrupted
-        if refusal is not None:
-            raise refusal
+        if wait is not None:
+            raise TooManyIssues(retry_after=wait)
         await admit(ports, lock.lease, role, since=generation.number)
     except (Rejected, Interrupted, Unreadable):
         await lock.forget()
