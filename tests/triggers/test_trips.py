@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ async def test_an_idle_sweep_makes_three_trips() -> None:
         ({"max_leases_per_caller": 9, "max_leases": 9}, Limits(9, 120), 6, 9),
     ],
 )
-def test_what_limits_on_callers_cost(caps: dict[str, int], limits: Limits, trips_more: int, calls_more: int) -> None:
+def test_what_limits_on_callers_cost(caps: dict[str, Any], limits: Limits, trips_more: int, calls_more: int) -> None:
     """What a caller asks for in a minute is counted beside other calls. An admission makes three trips."""
     target = principal_target(roles=1, groups=0)
     plain, limited = [

@@ -297,12 +297,12 @@ class TableLeases:
                 break
         return Room(active + len(planned), frozenset(planned))
 
-    async def _held(self, shard: str, tenant: ObjectId, holder: ObjectId) -> list[HeldLease]:
+    async def _held(self, shard: str, tenant: ObjectId, holder: ObjectId) -> Sequence[HeldLease]:
         condition = f"{between(shard, holder_index(holder))} and {_TAKES_ROOM}"
         rows = self._table.scan(condition, select=["RowKey", "Form", "State", "Generation", "View"])
         # Two rows of one lease: an older version has written its own beside today's.
         found = {held.id: held async for row in rows if (held := read_held(row, tenant)) is not None}
-        return list(found.values())
+        return [*found.values()]
 
     async def _inventory(self, shard: str) -> Counter[tuple[RoleName, State]]:
         found: Counter[tuple[RoleName, State]] = Counter()
