@@ -7,15 +7,14 @@ from typing import Any
 
 from shared.core.access.bounds import MAX_VALUES
 from shared.core.names import ROLE_NAME
-from shared.core.role import DEFAULT_TTL
+from shared.core.role import DEFAULT_TTL, MAX_LIVE
 from shared.kinds.fragment import Fragment, list_of
-from shared.kinds.role_document import MAX_LIVE
 from shared.triggers.http.responses import CAUTION
 from shared.triggers.http.shape import DURATION, ID, WHOLE
 
 _NAME = {"type": "string", "pattern": f"^{ROLE_NAME}$"}
 _APP_ROLE = {"type": "string", "minLength": 1, "maxLength": 256}
-_LIMITS = "60 seconds to 30 days"
+_LIMITS = "60 seconds to 30 days, or to `LEASEHOLD_MAX_TTL` if that is less"
 COMMON: dict[str, Any] = {
     "name": _NAME | {"description": "Given in answers; taken in a PUT when it is the path's."},
     "ttl": {
@@ -33,6 +32,12 @@ COMMON: dict[str, Any] = {
         "minimum": 1,
         "maximum": MAX_LIVE,
         "description": "How many leases there may be at once; left out for any number. One that is ending takes no room.",
+    },
+    "max_leases_per_caller": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_LIVE,
+        "description": "How many of them one caller may hold at once; left out for any number. An ending one takes no room.",
     },
     "ready": {
         "type": "string",
@@ -68,6 +73,7 @@ UNREADABLE: dict[str, Any] = {
         "ttl": WHOLE.schema,
         "max_ttl": WHOLE.schema,
         "max_leases": WHOLE.schema,
+        "max_leases_per_caller": WHOLE.schema,
         **{field: {"type": "array", "items": {"type": "string"}} for field in COMMON if field.startswith("bound_")},
         "renewable": {"type": "boolean"},
     },

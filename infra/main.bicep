@@ -88,6 +88,15 @@ param settleSeconds string = ''
 @description('Seconds for which the broker remembers what the directory says of a caller. A right that is taken away lives on for so long.')
 param directoryCacheSeconds string = ''
 
+@description('Live leases that one caller may hold over all roles. Empty: any number. Set it, and the two below, after the code that knows them.')
+param maxLeasesPerCaller string = ''
+
+@description('Leases that one caller may ask for in a minute, and refusals that it may get. Empty: 120. 0: any number.')
+param issuesPerMinute string = ''
+
+@description('Longest lifetime of a lease that a role may name, in seconds or such as 8h. Empty: 30 days.')
+param maxTtl string = ''
+
 @description('Address of a page that explains problems, for a copy of your own. Empty: the broker serves its own.')
 param docsUrl string = ''
 
@@ -186,6 +195,9 @@ module app 'modules/app.bicep' = {
     holdSeconds: holdSeconds
     settleSeconds: settleSeconds
     directoryCacheSeconds: directoryCacheSeconds
+    maxLeasesPerCaller: maxLeasesPerCaller
+    issuesPerMinute: issuesPerMinute
+    maxTtl: maxTtl
     docsUrl: docsUrl
     publicUrl: publicUrl
     maximumInstanceCount: maximumInstanceCount

@@ -65,6 +65,15 @@ param settleSeconds string
 @description('Seconds for which the broker remembers what the directory says of a caller.')
 param directoryCacheSeconds string
 
+@description('Live leases that one caller may hold over all roles.')
+param maxLeasesPerCaller string
+
+@description('Leases that one caller may ask for in a minute. 0: any number.')
+param issuesPerMinute string
+
+@description('Longest lifetime of a lease, such as 8h.')
+param maxTtl string
+
 @description('Address of a page that explains problems.')
 param docsUrl string
 
@@ -181,6 +190,9 @@ var optionalSettings = union(
   empty(holdSeconds) ? {} : { LEASEHOLD_HOLD_SECONDS: holdSeconds },
   empty(settleSeconds) ? {} : { LEASEHOLD_SETTLE_SECONDS: settleSeconds },
   empty(directoryCacheSeconds) ? {} : { LEASEHOLD_DIRECTORY_CACHE_SECONDS: directoryCacheSeconds },
+  empty(maxLeasesPerCaller) ? {} : { LEASEHOLD_MAX_LEASES_PER_CALLER: maxLeasesPerCaller },
+  empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
+  empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl }
 )

@@ -6,7 +6,7 @@ from shared.broker import rules
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
 from shared.core.access.bounds import foreign_faults
-from shared.core.errors import Conflict, Malformed, NotFound
+from shared.core.errors import Conflict, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
 from shared.core.ports.documents import ANY, Expect
@@ -19,14 +19,15 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
 
     Raises ``Malformed`` with all faults, ``PreconditionFailed``, ``Upstream``.
     """
-    if faults := tuple(foreign_faults(role.bounds, ports.home, ports.tenants)):
+    faults = (*foreign_faults(role.bounds, ports.home, ports.tenants), *_lifetime_faults(ports, role))
+    if faults:
         raise Malformed(*faults)
     _refuse_protected(ports, role)
     with limit_deadline(ports.within(ports.timing.throttled)):
         role = role.with_target(await ports.kinds.of(role).issuer.resolve(role.target))
     _refuse_protected(ports, role)
-    if faults := gives_roles(ports.kinds.azure_roles(role)):
-        raise Malformed(*faults, code="gives_roles")
+    if given := gives_roles(ports.kinds.azure_roles(role)):
+        raise Malformed(*given, code="gives_roles")
     if (closed := rules.closed(ports, role)) is not None:
         raise closed
     if dry_run:
@@ -87,6 +88,14 @@ async def changed(ports: Ports) -> None:
     """
     ports.access_view.changed()
     await ports.access.touch()
+
+
+def _lifetime_faults(ports: Ports, role: Role) -> tuple[Fault, ...]:
+    """Judges the defaults as well: a role that names no lifetime has the default one."""
+    most = ports.limits.max_ttl
+    times = {"ttl": role.ttl, "max_ttl": role.max_ttl}
+    message = "is {} seconds, and LEASEHOLD_MAX_TTL allows {}"
+    return tuple(Fault(name, message.format(time, most)) for name, time in times.items() if time > most)
 
 
 def _refuse_protected(ports: Ports, role: Role) -> None:

@@ -12,9 +12,11 @@ from shared.broker.leased_callers import nobody_asks
 from shared.core.access.decide import Decision, as_document
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
+from shared.core.limits import Limits
 from shared.core.names import ObjectId
 from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, Policies, Subjects
 from shared.core.ports.audit import Audit
+from shared.core.ports.callers import CallerRecords
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
@@ -69,6 +71,7 @@ class Ports:
     access: AccessStore
     generations: Generations
     leased: LeasedPrincipals
+    caller_records: CallerRecords
     audit: Audit
     run_history: RunHistory
     queued_markers: QueuedMarkers
@@ -82,6 +85,7 @@ class Ports:
     subjects: Subjects
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
+    limits: Limits = field(default_factory=Limits)
     tenants: frozenset[ObjectId] = frozenset()
     """The tenants whose callers are admitted, the broker's own among them: ``bound_tenant_ids`` may name no others."""
     warnings: tuple[str, ...] = ()

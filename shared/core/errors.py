@@ -181,6 +181,13 @@ class TooMany(Rejected):
         self.retry_after = retry_after
 
 
+class TooManyIssues(TooMany):
+    """The caller has issued as often within a minute as it may. A repeat under a key is served all the same."""
+
+    code = "too_many_issues"
+    sentence = "You have asked for as many leases within a minute as you may; try again later."
+
+
 class Upstream(LeaseholdError):
     """Azure failed or refused. ``azure_code`` is the service's own error code. ``cause`` is its text, for the log."""
 

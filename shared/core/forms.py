@@ -85,6 +85,8 @@ ALIGNED = StoredType("mark of aligned index rows")
 ROLE = StoredType("role")
 GENERATION = StoredType("generation")
 ADMISSIONS = StoredType("admissions")
+CALLER_ADMISSIONS = StoredType("admissions of a caller")
+ASKS = StoredType("asks of a caller")
 AUTH_ROLE = StoredType("auth role")
 POLICY = StoredType("policy")
 ACCESS_VERSION = StoredType("access version")
@@ -101,6 +103,8 @@ ALL = (
         ROLE,
         GENERATION,
         ADMISSIONS,
+        CALLER_ADMISSIONS,
+        ASKS,
         AUTH_ROLE,
         POLICY,
         ACCESS_VERSION,

@@ -14,6 +14,8 @@ MIN_TTL = 60
 DEFAULT_TTL = 900
 DEFAULT_MAX_TTL = 4 * 3600
 MAX_TTL = 30 * 86400
+MAX_LIVE = 1_000_000
+"""The highest number that a role or a setting may name for live leases."""
 
 type Ready = Literal["none", "token"]
 
@@ -54,6 +56,7 @@ class Role:
     max_ttl: int = DEFAULT_MAX_TTL
     renewable: bool = True
     max_leases: int | None = None
+    max_leases_per_caller: int | None = None
     version: str = ""
     outdated: tuple[Fault, ...] = ()
 
@@ -66,6 +69,10 @@ class Role:
     def is_unreadable(self) -> bool:
         """Whether the stored document does not show what the role mints. ``outdated`` has the reason."""
         return isinstance(self.target, UnknownTarget)
+
+    def cut_to(self, longest: int) -> Role:
+        """Returns the role with no lifetime above ``longest`` seconds."""
+        return replace(self, ttl=min(self.ttl, longest), max_ttl=min(self.max_ttl, longest))
 
     def with_target(self, target: Target) -> Role:
         """Returns the role with another target, or with the same target, resolved."""

@@ -13,12 +13,10 @@ from shared.core.access.bounds import read_bounds, write_bounds
 from shared.core.errors import Fault
 from shared.core.names import RoleName
 from shared.core.parsing import Reader
-from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, MAX_TTL, MIN_TTL, Role
+from shared.core.role import DEFAULT_MAX_TTL, DEFAULT_TTL, MAX_LIVE, MAX_TTL, MIN_TTL, Role
 from shared.kinds.kind import Kind
 from shared.kinds.registry import Kinds
 from shared.kinds.role_rules import RULES
-
-MAX_LIVE = 1_000_000
 
 
 def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
@@ -39,6 +37,7 @@ def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
         max_ttl=max_ttl,
         renewable=reader.flag("renewable", default=True),
         max_leases=reader.whole("max_leases", least=1, most=MAX_LIVE),
+        max_leases_per_caller=reader.whole("max_leases_per_caller", least=1, most=MAX_LIVE),
     )
     _follow_rules(reader, role, kind)
     reader.finish()
@@ -74,5 +73,7 @@ def write_role(kinds: Kinds, role: Role) -> dict[str, Any]:
     }
     if role.max_leases is not None:
         document["max_leases"] = role.max_leases
+    if role.max_leases_per_caller is not None:
+        document["max_leases_per_caller"] = role.max_leases_per_caller
     kind = kinds.find(role.type)
     return document | write_bounds(role.bounds) | (kind.schema.write(role.target) if kind is not None else {})

@@ -62,6 +62,7 @@ def _read_leniently(kinds: Kinds, name: RoleName, document: Mapping[str, Any]) -
         max_ttl=max_ttl,
         renewable=document.get("renewable", True) is True,
         max_leases=whole(document.get("max_leases")),
+        max_leases_per_caller=whole(document.get("max_leases_per_caller")),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Self
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
 from shared.settings.leases import Leases
+from shared.settings.limits import Limits
 from shared.settings.protection import Protection
 from shared.settings.reader import Reader
 from shared.settings.schedules import Schedules
@@ -25,6 +26,7 @@ class Settings:
     storage: Storage
     protection: Protection
     leases: Leases
+    limits: Limits
     warnings: tuple[str, ...] = ()
     """Sentences about what an operator should mend, although the broker can run with it."""
 
@@ -38,6 +40,7 @@ class Settings:
             storage=Storage.read(reader),
             protection=Protection.read(reader),
             leases=Leases.read(reader),
+            limits=Limits.read(reader),
             warnings=tuple(reader.warnings),
         )
 

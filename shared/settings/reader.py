@@ -66,6 +66,17 @@ class Reader:
         found = self.optional(name, parse)
         return default if found is None else found
 
+    def whole[D: int | None](self, name: str, default: D, *, least: int, most: int) -> int | D:
+        """Returns a whole number within these bounds; ``default`` if the setting is not there, or if there is a fault."""
+
+        def parse(text: str) -> int:
+            if re.fullmatch(r"[0-9]{1,7}", text) is None or not least <= int(text) <= most:
+                raise Unparsable(f"expected a whole number from {least} to {most}")
+            return int(text)
+
+        found = self.optional(name, parse)
+        return default if found is None else found
+
     def told(self, name: str) -> str:
         """Returns the platform's setting of this name, which has no prefix; empty if there is none."""
         return self.environment.get(name, "").strip()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from shared.broker.access_view import AccessView
 from shared.broker.ports import Ports, Timing
 from shared.cloud.system import SystemClock, SystemIds
+from shared.core.limits import Limits
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.registry import Kinds
@@ -74,6 +75,7 @@ class Composition:
         """The ports. Raises ``Misconfigured``."""
         from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
         from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+        from shared.cloud.storage.caller_table import TableCallerRecords
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -82,7 +84,7 @@ class Composition:
 
         _quieten_libraries()
         settings, azure, storage, tables = self.settings, self.azure, self.storage, self.storage.tables
-        leases, protection = settings.leases, settings.protection
+        leases, protection, limits = settings.leases, settings.protection, settings.limits
         roles, access = TableRoles(tables, self.ids, self.kinds), TableAccess(tables)
         return Ports(
             clock=self.clock,
@@ -94,6 +96,7 @@ class Composition:
             access=access,
             generations=TableGenerations(tables),
             leased=TableLeasedPrincipals(tables),
+            caller_records=TableCallerRecords(tables, self.clock),
             audit=TableAudit(tables, self.ids, clock=self.clock),
             run_history=TableRunHistory(tables),
             queued_markers=TableQueuedMarkers(tables),
@@ -106,6 +109,7 @@ class Composition:
             subjects=lazy(lambda: azure.subjects),
             timing=Timing(lease_lock=leases.lock, settle=leases.settle, retention=leases.retention),
             protected=Protected(protection.identities, protection.scopes),
+            limits=Limits(limits.max_leases_per_caller, limits.issues_per_minute, limits.max_ttl),
             tenants=frozenset(settings.callers.allowed_tenants),
             warnings=settings.warnings,
             outages=self.outages,

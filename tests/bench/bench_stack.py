@@ -126,11 +126,22 @@ class BenchStack:
         await self.admin.must("PUT", f"roles/{name}", {**document, "bound_service_principal_ids": [holder]})
 
 
+_UNLIMITED = {"LEASEHOLD_ISSUES_PER_MINUTE": "0"}
+"""One caller issues thousands of leases."""
+
+
 @asynccontextmanager
 async def bench_stack(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[BenchStack]:
     """A stage of so many function hosts, its storage in memory, with that many further storage accounts."""
     storage = Azurite(spare_accounts=spare_accounts)
-    stack = Stack(sweep_schedule=sweep_schedule, reconcile_schedule=_NEW_YEAR, storage=storage, hosts_wanted=hosts, groups=True)
+    stack = Stack(
+        sweep_schedule=sweep_schedule,
+        reconcile_schedule=_NEW_YEAR,
+        storage=storage,
+        hosts_wanted=hosts,
+        groups=True,
+        settings=_UNLIMITED,
+    )
     async with stack, stack.visitor() as visitor:
         audience = stack.described["audience"]
         tokens = [await visitor.token(identity, audience) for identity in (_HOLDER, "admin")]

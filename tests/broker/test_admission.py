@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -43,8 +44,16 @@ class Astray:
 
 
 def workers(scene: World, *astray: float) -> list[Ports]:
-    """As many, each with a clock of its own."""
-    return [replace(scene.ports, clock=Astray(scene.clock, seconds)) for seconds in astray]
+    """As many, each with a clock, and with stores over the same rows: none knows who waits in another's memory."""
+    return [
+        replace(
+            scene.ports,
+            clock=Astray(scene.clock, seconds),
+            roles=copy(scene.roles),
+            caller_records=copy(scene.caller_records),
+        )
+        for seconds in astray
+    ]
 
 
 async def at_once(count: int, *outsides: Ports) -> tuple[list[Issued], list[TooMany]]:

@@ -9,6 +9,7 @@ from shared.broker.revoke import Revoking
 from shared.core.audit import Outcome
 from shared.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Unavailable
 from shared.core.lease import State
+from shared.core.limits import Limits
 from shared.core.ports.documents import ABSENT, ANY, Expect, Version
 from shared.core.protection import Protected
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
@@ -18,6 +19,7 @@ from tests.fakes.world import (
     DEFINITION,
     EXISTING,
     EXISTING_APP_ID,
+    GROUPS,
     SCOPES,
     WEB,
     World,
@@ -59,6 +61,31 @@ async def test_a_document_with_faults_is_not_looked_up() -> None:
     scene = world()
     with pytest.raises(Malformed):
         await put(scene, {"type": "service_principal"})
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"ttl": 3600, "max_ttl": 3600}, []),
+        ({"max_ttl": 3601}, ["max_ttl"]),
+        ({"ttl": 3601, "max_ttl": 3602}, ["ttl", "max_ttl"]),
+        ({}, ["max_ttl"]),
+    ],
+)
+async def test_no_role_may_name_a_longer_lifetime_than_the_setting(times: dict[str, int], expected: list[str]) -> None:
+    """The defaults are judged as well, and a fault of the bounds is told with them. A dry run says the same."""
+    scene = world(limits=Limits(max_ttl=3600))
+    if not expected:
+        assert (3600, 3600) == ((await put(scene, DOCUMENT | times)).ttl, (await put(scene, DOCUMENT | times)).max_ttl)
+        return
+    stranger = {"bound_tenant_ids": [GROUPS[0]], "bound_app_roles": ["x"]}
+    for dry_run in (False, True):
+        with pytest.raises(Malformed) as caught:
+            await put(scene, DOCUMENT | times | stranger, dry_run=dry_run)
+        paths = [fault.path for fault in caught.value.faults]
+        assert expected == [each for each in paths if each != "bound_tenant_ids"]
+        assert len(expected) < len(paths)
+    assert () == await list_roles(scene.ports)
 
 
 async def test_names_that_mean_nothing_are_refused() -> None:

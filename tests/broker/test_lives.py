@@ -182,7 +182,7 @@ async def test_admissions_ask_neither_for_an_id_nor_for_a_claim() -> None:
     claimed = made.claimed(scene.ids.ulid(now), active.known_holder, 0, now=now, until=soon, made_by=soon)
     stands = await scene.leases.swap(claimed, former=made)
     with pytest.raises(TooMany):
-        await admit(scene.ports, stands, 1, since=0)
+        await admit(scene.ports, stands, role(max_leases=1), since=0)
 
 
 async def test_a_pool_is_told_to_admins_and_auditors_alone() -> None:

@@ -24,6 +24,7 @@ from shared.cloud.storage import queues
 from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.caller_table import TableCallerRecords
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -33,11 +34,13 @@ from shared.cloud.storage.table_rest import Tables
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.bounds import Bounds
 from shared.core.application_lock import LockRecord
+from shared.core.ask_window import AskWindow
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.directory import NewApplication
 from shared.core.footprint import Assignment
 from shared.core.message import Batch
 from shared.core.ports.audit import AuditQuery
+from shared.core.ports.callers import CallerAdmissions, CallerKey
 from shared.core.ports.documents import ANY, Admissions
 from shared.core.ports.leases import LeaseQuery
 from shared.core.secret import Secret
@@ -192,6 +195,7 @@ async def test_a_bug_amid_the_broker_s_own_sign_in_comes_out(clock: FakeClock) -
 
 AUTH_ROLE = AuthRole("web", Bounds(app_roles=frozenset({"Reports"})))
 ROLE, LEASE, TURN = role(), replace(lease(), version='W/"1"'), LockRecord(guid(1), "holder", START, 'W/"1"')
+CALLER = CallerKey(guid(1), guid(2))
 type Service = TableServiceClient
 TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "leases.open": lambda it: TableLeases(it, FixedIds(), SCHEMAS).open(LEASE),
@@ -229,6 +233,11 @@ TABLES: dict[str, Callable[[Service], Awaitable[object]]] = {
     "locks.take": lambda it: TableApplicationLocks(it, FixedIds()).take(TURN, former=None),
     "locks.get": lambda it: TableApplicationLocks(it, FixedIds()).get(guid(1)),
     "locks.release": lambda it: TableApplicationLocks(it, FixedIds()).release(TURN),
+    "callers.window": lambda it: TableCallerRecords(it, FakeClock()).window(CALLER),
+    "callers.note": lambda it: TableCallerRecords(it, FakeClock()).note(CALLER, AskWindow()),
+    "callers.admissions": lambda it: TableCallerRecords(it, FakeClock()).admissions(CALLER),
+    "callers.admit": lambda it: TableCallerRecords(it, FakeClock()).admit(CALLER, CallerAdmissions()),
+    "leases.held_by": lambda it: TableLeases(it, FixedIds(), SCHEMAS).held_by(guid(1), guid(2)),
     "leased.note": lambda it: TableLeasedPrincipals(it).note([guid(1)], LEASE.id),
     "leased.find": lambda it: TableLeasedPrincipals(it).find([guid(1)]),
     "leased.forget": lambda it: TableLeasedPrincipals(it).forget([guid(1)]),

@@ -12,6 +12,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.storage.access_table import TableAuthRoles, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.caller_table import TableCallerRecords
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -19,18 +20,20 @@ from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
 from shared.cloud.storage.tables import connect
 from shared.core.application_lock import LockRecord
+from shared.core.ask_window import Ask, AskWindow
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Lease, State
 from shared.core.message import Batch
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
+from shared.core.ports.callers import CallerAdmissions, CallerKey
 from shared.core.ports.documents import ABSENT, ANY
 from shared.core.ports.run_history import Count
 from tests.contract.stores import lease
 from tests.contract.test_document_stores import auth_role, policy
-from tests.fakes.clock import START, FixedIds
-from tests.fakes.world import EXISTING, role
+from tests.fakes.clock import START, FakeClock, FixedIds
+from tests.fakes.world import EXISTING, TENANT, role
 from tests.support.kinds import SCHEMAS
 
 SAME = RoleName.parse(EXISTING)
@@ -38,6 +41,7 @@ SAME = RoleName.parse(EXISTING)
 _WORDS = ("sweep", "reconcile", "count", "role", "application", "generation", "admission", "waiting", "access", "version")
 NAMES = (SAME, *map(RoleName, _WORDS), *map(RoleName, ("policy", "auth-role")))
 LATER = START + timedelta(hours=1)
+CALLER = CallerKey(TENANT, EXISTING)
 WAITING = LeaseId.of(SAME, "0" * 26)
 
 
@@ -55,6 +59,7 @@ class Account:
     leased: TableLeasedPrincipals
     auth_roles: TableAuthRoles
     policies: TablePolicies
+    callers: TableCallerRecords
 
     async def shown(self) -> dict[str, object]:
         """What each of them would say to whoever asks, by its name."""
@@ -72,6 +77,8 @@ class Account:
             "leased": self.leased.find({EXISTING}),
             "auth_roles": self.auth_roles.list(),
             "policies": self.policies.list(),
+            "windows": self.callers.window(CALLER),
+            "admissions of callers": self.callers.admissions(CALLER),
         }
         return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
@@ -105,6 +112,8 @@ def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Action]:
         ("audit", lambda: account.audit.record(event)),
         ("leases", lambda: account.leases.open(opened, key)),
         ("leased", lambda: account.leased.note({EXISTING}, opened.id)),
+        ("windows", lambda: account.callers.note(CALLER, AskWindow({(Ask.ISSUE, "x"): START}))),
+        ("admissions of callers", lambda: account.callers.admit(CALLER, CallerAdmissions(frozenset({WAITING})))),
     ]
 
 
@@ -171,6 +180,7 @@ def of(service: TableServiceClient) -> Account:
         TableLeasedPrincipals(service),
         TableAuthRoles(service, ids),
         TablePolicies(service, ids),
+        TableCallerRecords(service, FakeClock()),
     )
 
 
@@ -189,7 +199,9 @@ async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(stora
             held = service.get_table_client(table.name).list_entities(select=["PartitionKey", "RowKey"])
             rows[table.name] = [(row["PartitionKey"], row["RowKey"]) async for row in held]
     partitions = {partition for partition, _ in rows["roles"]}
-    assert {"access", "admission", "application", "generation", "journal", "role", "waiting"} == partitions
+    caller = f"caller_{CALLER.tenant_id}_{CALLER.object_id}"
+    assert {"access", "admission", "application", "generation", "journal", "role", "waiting", caller} == partitions
+    assert {"admissions", "asks"} == {row for partition, row in rows["roles"] if partition == caller}
     of_access = {f"{kind}_{name}" for kind in ("auth-role", "policy") for name in NAMES}
     assert {*of_access, "version"} == {row for partition, row in rows["roles"] if partition == "access"}
     assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
@@ -212,4 +224,5 @@ async def test_stores_that_share_a_table_do_not_meet(storage_connection: str) ->
             assert {store} == {name for name in after if after[name] != before[name]}
             before = after
         # What nobody ever forgets is there still.
-        assert {"admissions", "generations", "run_history", "audit"} == {name for name in empty if empty[name] != before[name]}
+        stays = {"admissions", "admissions of callers", "windows", "generations", "run_history", "audit"}
+        assert stays == {name for name in empty if empty[name] != before[name]}

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import pytest
+
 from shared.broker.configure import delete_role, put_role
-from shared.core.errors import Refused
+from shared.core.errors import Refused, TooMany
 from shared.core.lease import State
+from shared.core.limits import Limits
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
 from tests.crash import test_reconcile
 from tests.crash.scenarios import fan_outs, forced, lives, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
-from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, world
+from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, role, world
 from tests.support.every_kind import EVERY_KIND, document_of, kinds_for, name_of
 from tests.support.operations import (
     LASTS,
@@ -25,6 +28,7 @@ from tests.support.operations import (
     fresh,
     issuing,
     issuing_elsewhere,
+    issuing_once,
     reconciling,
     revoking,
     revoking_the_role,
@@ -68,7 +72,13 @@ class Operation:
 def all_operations() -> Iterator[tuple[str, Operation]]:
     """By name, for every kind."""
     for kind, target in TARGETS.items():
-        for operation in (*_on_leases(target), *_in_parts(target), *_configurations(kind, target), *_reconciliations(target)):
+        for operation in (
+            *_on_leases(target),
+            *_within_limits(target),
+            *_in_parts(target),
+            *_configurations(kind, target),
+            *_reconciliations(target),
+        ):
             yield f"{operation.scenario.name}, {kind}", operation
 
 
@@ -84,6 +94,11 @@ def _on_leases(target: Target) -> Iterator[Operation]:
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
     yield Operation(Scenario("retention elsewhere", lambda: over(target, issuing_elsewhere), sweeping), "", at_once)
+
+
+def _within_limits(target: Target) -> Iterator[Operation]:
+    for name, action in (("issue", issuing), ("issue once", issuing_once)):
+        yield Operation(Scenario(f"{name} within limits", lambda: limited(target), action), "issue", locks_nobody_out)
 
 
 def _in_parts(target: Target) -> Iterator[Operation]:
@@ -142,6 +157,12 @@ def over(target: Target, issuing: Action = issuing) -> World:
     return made
 
 
+def limited(target: Target) -> World:
+    """A role and a broker with every limit that there is: one lease for all, one for each caller, two asks a minute."""
+    capped = role(target, ttl=LASTS, max_ttl=2 * LASTS, max_leases=1, max_leases_per_caller=1)
+    return world(capped, limits=Limits(max_leases_per_caller=1, issues_per_minute=2), kinds=kinds_for(target))
+
+
 def two_leases(target: Target) -> World:
     """A role with two active leases, a minute old."""
     made = with_lease(target)
@@ -169,6 +190,15 @@ def at_once(world: World) -> None:
     """Nothing is ever without a lease, and sweeps alone end them all."""
     require_owned(world)
     require_nothing_left(world)
+
+
+def locks_nobody_out(world: World) -> None:
+    """Whatever has happened, the next one is served when the sweeps have been there, and takes all the room there is."""
+    at_once(world)
+    world.run(lambda: issuing(world))
+    with pytest.raises(TooMany):
+        world.run(lambda: issuing(world))
+    at_once(world)
 
 
 def when_tickets_are_over(world: World) -> None:

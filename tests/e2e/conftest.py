@@ -114,7 +114,13 @@ def stable(problem: httpx.Response) -> dict[str, Any]:
 async def opened(folder: Path, *, groups: bool = False, app: Path = ROOT, **more: str) -> AsyncIterator[Deployment]:
     """A stack with the sample configuration, and no timer of its own in between. Storage keeps what it holds in the folder."""
     storage = Azurite(folder=folder)
-    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE), **more}
+    settings = {
+        "LEASEHOLD_HOLD_SECONDS": str(HOLD),
+        "LEASEHOLD_SETTLE_SECONDS": str(SETTLE),
+        # One caller plays many.
+        "LEASEHOLD_ISSUES_PER_MINUTE": "0",
+        **more,
+    }
     wanted = Stack(settings=settings, sweep_schedule=NEVER, reconcile_schedule=NEVER, groups=groups, storage=storage, app=app)
     async with wanted as stack, stack.visitor() as visitor:
         await up.configure(stack)

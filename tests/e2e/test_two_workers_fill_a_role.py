@@ -1,4 +1,4 @@
-"""A role's ``max_leases`` over two function hosts on one store, before and after all of its leases are revoked."""
+"""Limits over two function hosts on one store: of a role, of a caller in a role, of what a caller asks for in a minute."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -18,25 +19,35 @@ from tests.e2e.conftest import HOLD, NEVER, SETTLE, Deployment
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MOST, ASKED = 4, 16
+A_MINUTE, TOO_OFTEN = 40, 50
 DELETIONS_FAIL = {"service": "graph", "method": "DELETE", "times": None, "effect": {"status": 403, "code": "Forbidden"}}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def deployment() -> AsyncIterator[Deployment]:
     """Two hosts, each a process of its own; nothing sweeps unless asked to."""
-    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
+    settings = {
+        "LEASEHOLD_HOLD_SECONDS": str(HOLD),
+        "LEASEHOLD_SETTLE_SECONDS": str(SETTLE),
+        "LEASEHOLD_ISSUES_PER_MINUTE": str(A_MINUTE),
+    }
     async with Stack(settings=settings, hosts_wanted=2, sweep_schedule=NEVER) as stack, stack.visitor() as visitor:
         await up.configure(stack)
         yield Deployment(stack, visitor)
 
 
-async def filled(deployment: Deployment) -> list[str]:
-    """So many asks at once, half at each host: the ids of the leases that were issued; the others were refused for room."""
-    token = await deployment.visitor.token("vm-web", deployment.audience)
+async def at_once(deployment: Deployment, identity: str, role: str, count: int) -> list[httpx.Response]:
+    """So many asks, half at each host."""
+    token = await deployment.visitor.token(identity, deployment.audience)
     hosts = [Broker(deployment.visitor, host.url, token) for host in deployment.stack.hosts]
-    replies = await asyncio.gather(*(hosts[number % 2].call("POST", "roles/few/leases", {}) for number in range(ASKED)))
+    return await asyncio.gather(*(hosts[number % 2].call("POST", f"roles/{role}/leases", {}) for number in range(count)))
+
+
+async def filled(deployment: Deployment, identity: str, role: str, code: str) -> list[str]:
+    """The ids of the leases that were issued; the others were refused for room, with that code."""
+    replies = await at_once(deployment, identity, role, ASKED)
     result = Counter((reply.status_code, reply.json().get("code")) for reply in replies)
-    assert result == {(201, None): MOST, (429, "too_many_leases"): ASKED - MOST}
+    assert result == {(201, None): MOST, (429, code): ASKED - MOST}
     return [reply.json()["lease"]["id"] for reply in replies if reply.status_code == 201]
 
 
@@ -50,10 +61,10 @@ async def test_exactly_as_many_as_it_may_have_are_served(deployment: Deployment)
         "bound_service_principal_ids": [deployment.object_id("vm-web")],
     }
     await admin.must("PUT", "roles/few", document)
-    former = await filled(deployment)
+    former = await filled(deployment, "vm-web", "few", "too_many_leases")
     await deployment.faults(DELETIONS_FAIL)
     assert (await admin.call("POST", "roles/few/revoke")).status_code == 202
-    await filled(deployment)
+    await filled(deployment, "vm-web", "few", "too_many_leases")
     states = {lease["id"]: lease["state"] for lease in await deployment.leases(admin)}
     assert {"ending"} == {states.pop(lease_id) for lease_id in former}
     assert Counter(states.values()) == {"active": MOST}
@@ -63,3 +74,27 @@ async def test_exactly_as_many_as_it_may_have_are_served(deployment: Deployment)
     await make_due(deployment.stack, "few")
     await deployment.settled()
     assert await deployment.objects() == before
+
+
+async def test_a_caller_holds_exactly_as_many_as_it_may(deployment: Deployment) -> None:
+    """Another caller of the same role has as much room of its own."""
+    admin = await deployment.broker("admin")
+    callers = ("fn-orders", "vm-web")
+    document = {
+        "type": "service_principal",
+        "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
+        "max_leases_per_caller": MOST,
+        "bound_service_principal_ids": [deployment.object_id(each) for each in callers],
+    }
+    await admin.must("PUT", "roles/shared", document)
+    await filled(deployment, "fn-orders", "shared", "too_many_leases_of_caller")
+    assert 201 == (await at_once(deployment, "vm-web", "shared", 1))[0].status_code
+
+
+async def test_who_guesses_names_is_refused_exactly_so_often_in_a_minute(deployment: Deployment) -> None:
+    """Then whatever it asks for is answered alike, and says when to come again."""
+    replies = await at_once(deployment, "stranger", "guessed", TOO_OFTEN)
+    result = Counter((reply.status_code, reply.json()["code"]) for reply in replies)
+    assert result == {(403, "forbidden"): A_MINUTE, (429, "too_many_issues"): TOO_OFTEN - A_MINUTE}
+    waits = [int(reply.headers["retry-after"]) for reply in replies if reply.status_code == 429]
+    assert 1 <= min(waits) <= max(waits) <= 60

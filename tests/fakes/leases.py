@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 
@@ -13,8 +13,8 @@ from shared.core.generation import Generation
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.life import STANDING
-from shared.core.names import LeaseId, RoleName
-from shared.core.ports.leases import LeaseQuery, Room
+from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.ports.leases import HeldLease, LeaseQuery, Room
 from shared.core.ports.page import Page
 from tests.fakes.calls import Calls
 from tests.fakes.versions import Versions
@@ -94,6 +94,10 @@ class MemoryLeases:
     async def room_taken(self, role: RoleName, admitted: frozenset[LeaseId], at_most: int, *, since: int = 0) -> Room:
         """See the port."""
         return await self._calls.through("leases.room_taken", lambda: self._room_taken(role, admitted, since), role, at_most)
+
+    async def held_by(self, tenant: ObjectId, holder: ObjectId) -> Sequence[HeldLease]:
+        """See the port."""
+        return await self._calls.through("leases.held_by", lambda: self._held_by(tenant, holder), holder)
 
     async def align(self, at_most: int) -> int:
         """See the port."""
@@ -193,6 +197,15 @@ class MemoryLeases:
         planned = frozenset(lease_id for lease_id in admitted if states.get(lease_id) is State.PLANNED)
         taken = sum(state in {State.ACTIVE, State.PREPARED} for state in states.values())
         return Room(len(planned) + taken, planned)
+
+    def _held_by(self, tenant: ObjectId, holder: ObjectId) -> Sequence[HeldLease]:
+        takes_room = {State.PLANNED, State.PREPARED, State.ACTIVE}
+        theirs = (each for each in self.rows.values() if each.holder is not None and each.state in takes_room)
+        return [
+            HeldLease(each.id, each.state, each.generation)
+            for each in theirs
+            if each.holder is not None and (each.holder.tenant_id, each.holder.object_id) == (tenant, holder)
+        ]
 
     def _inventory(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())

@@ -10,6 +10,7 @@ from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
 from tests.fakes.access import MemoryAccess, WarmView
 from tests.fakes.application_locks import MemoryApplicationLocks
+from tests.fakes.caller_records import MemoryCallerRecords
 from tests.fakes.callers import FakeCallers, FakeSubjects
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
@@ -40,6 +41,7 @@ class MemoryBroker:
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
+        self.caller_records = MemoryCallerRecords(self.calls)
         self.callers = FakeCallers(self.calls)
         """What Azure says of callers. A test says who they are, and what keeps Azure from saying it."""
 
@@ -62,6 +64,7 @@ class MemoryBroker:
             access_view=WarmView(self.access, self.roles, self.clock),
             directory=self.callers.facts(),
             subjects=FakeSubjects(self.callers),
+            caller_records=self.caller_records,
             kinds=kinds,
             inventory=inventory,
             **more,

@@ -16,6 +16,7 @@ from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
 from shared.core.definition import Powers
+from shared.core.limits import Limits
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.protection import Protected
 from shared.core.role import Role, Target
@@ -181,6 +182,7 @@ def world(
     latency: float = 0.0,
     timing: Timing | None = None,
     protected: Protected | None = None,
+    limits: Limits | None = None,
     kinds: Iterable[MakeKind] = (),
     parts: Iterable[MakePart] = (),
 ) -> World:
@@ -204,6 +206,7 @@ def world(
         timing=timing or Timing(),
         protected=protected or Protected(),
         home=TENANT,
+        limits=limits or Limits(),
         tenants=frozenset({TENANT, OTHER_TENANT}),
     )
     return made

@@ -169,6 +169,7 @@ def digest(schedule: Schedule) -> int:
         sorted(map(repr, world.leases.keys.values())),
         world.roles.contents(),
         world.access.contents(),
+        world.caller_records.contents(),
         sorted(map(repr, world.audit.events)),
         sorted(map(repr, world.locks.rows.values())),
         sorted(world.revocations.texts),

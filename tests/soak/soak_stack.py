@@ -109,7 +109,11 @@ def _document(reply: httpx.Response) -> Any:
 @asynccontextmanager
 async def opened(plan: Plan) -> AsyncIterator[SoakStack]:
     """The stack with its roles; everything is replicated at once until ``trouble`` begins."""
-    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
+    settings = {
+        "LEASEHOLD_HOLD_SECONDS": str(HOLD),
+        "LEASEHOLD_SETTLE_SECONDS": str(SETTLE),
+        "LEASEHOLD_ISSUES_PER_MINUTE": "0",
+    }
     async with (
         Stack(hosts_wanted=2, settings=settings, sweep_schedule=EVERY_FEW_SECONDS, groups=True) as stack,
         stack.visitor() as visitor,

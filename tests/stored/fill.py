@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +32,9 @@ from shared.cloud.storage.tables import connect
 from shared.core.access.auth_role import read_auth_role
 from shared.core.access.policy import read_policy
 from shared.core.application_lock import LockRecord
+from shared.core.errors import Forbidden
 from shared.core.lease import Cause, Lease, State
+from shared.core.limits import Limits
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.documents import ABSENT
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
@@ -57,6 +60,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "locked": _on(7),
     "capped": _on(2, max_leases=3),
     "recalled": _on(3),
+    "shared": _on(5, max_leases=3, max_leases_per_caller=2),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -200,6 +204,7 @@ async def _fill(filling: Filling) -> None:
     await renew(ports, request(), filling.leases["live"], 3000)
     await filling.issue("live_secret", "legacy")
     await filling.issue("capped", "capped")
+    await _what_is_counted(filling)
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)
     await filling.issue_under("repeated_secret", "legacy", "run-3", times=2)
@@ -212,6 +217,16 @@ async def _fill(filling: Filling) -> None:
     lock = LockRecord(EXISTING, ports.ids.guid(), ports.now() + timedelta(seconds=10))
     await TableApplicationLocks(filling.service, ports.ids).take(lock, former=None)
     clock.jump(1)
+
+
+async def _what_is_counted(filling: Filling) -> None:
+    """A caller with a cap of its own, and what it has asked for of late: it was refused once."""
+    ports = filling.world.ports
+    filling.world.ports = replace(ports, limits=Limits(max_leases_per_caller=100, issues_per_minute=120))
+    await filling.issue("counted", "shared")
+    with suppress(Forbidden):
+        await filling.issue("refused", "nobodys")
+    filling.world.ports = ports
 
 
 async def _what_is_over(filling: Filling) -> None:

@@ -25,6 +25,7 @@ from shared.broker.ports import Ports
 from shared.cloud.storage.access_table import TableAccess, TableAuthRoles, TablePolicies
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.audit_table import TableAudit, TableRunHistory
+from shared.cloud.storage.caller_table import TableCallerRecords
 from shared.cloud.storage.generation_table import TableGenerations
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.leased_table import TableLeasedPrincipals
@@ -182,6 +183,7 @@ def world_over(service: TableServiceClient, clock: FakeClock) -> World:
         queued_markers=TableQueuedMarkers(service),
         generations=TableGenerations(service),
         leased=TableLeasedPrincipals(service),
+        caller_records=TableCallerRecords(service, clock),
         kinds=made.issuers.kinds(),
     )
     return made

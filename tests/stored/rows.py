@@ -10,6 +10,7 @@ from shared.cloud.storage import (
     access_table,
     application_lock_table,
     audit_table,
+    caller_table,
     document_table,
     generation_table,
     queued_marker_table,
@@ -58,6 +59,10 @@ _ACCESS: dict[str, tuple[StoredType, Reader]] = {
     "policy": (forms.POLICY, lambda row: document_table.restored(access_table.POLICIES, row)),
     "version": (forms.ACCESS_VERSION, etag_of),
 }
+_CALLERS: dict[str, tuple[StoredType, Reader]] = {
+    "admissions": (forms.CALLER_ADMISSIONS, caller_table._admissions),
+    "asks": (forms.ASKS, caller_table._window),
+}
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
     "sweep": (forms.RUN, audit_table._readable_run),
     "reconcile": (forms.RUN, audit_table._readable_run),
@@ -81,6 +86,8 @@ def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
     match partition:
         case "journal":
             return _JOURNAL[key]
+        case _ if partition.startswith("caller_"):
+            return _CALLERS[key]
         case "access":
             return _ACCESS[key.partition("_")[0]]
         case _:

@@ -218,8 +218,8 @@ async def _look_again(ports: Ports, lock: LeaseLock, role: Role) -> None:
     found, generation = await both(ports.roles.get(role.name), ports.generations.get(role.name))
     if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
         raise Interrupted
-    if role.max_leases is not None and lock.lease.holder is not None:
-        await admit(ports, lock.lease, role.max_leases, since=generation.number)
+    if lock.lease.holder is not None:
+        await admit(ports, lock.lease, role, since=generation.number)
 
 
 def _holder(actor: Actor) -> Holder:

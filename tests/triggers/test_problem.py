@@ -32,6 +32,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.RoleOutdated: 409,
     errors.PreconditionFailed: 412,
     errors.TooMany: 429,
+    errors.TooManyIssues: 429,
     errors.Upstream: 502,
     errors.Throttled: 503,
     errors.NotReplicated: 503,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
+from shared.core.limits import Limits
 from shared.core.names import LeaseId
 from tests.broker.scenes import AZURE, swept
 from tests.fakes.world import principal_target, role, world
@@ -70,3 +72,56 @@ async def test_an_idle_sweep_makes_three_trips() -> None:
     app = app_with()
     await issued(app)
     assert (3, 3) == await trips(app, lambda: swept(app.world))
+
+
+@pytest.mark.parametrize(
+    ("caps", "limits", "trips_more", "calls_more"),
+    [
+        ({}, Limits(issues_per_minute=120), 0, 2),
+        ({"max_leases_per_caller": 9}, Limits(), 3, 3),
+        ({}, Limits(max_leases_per_caller=9), 3, 4),
+        ({"max_leases_per_caller": 9, "max_leases": 9}, Limits(9, 120), 6, 9),
+    ],
+)
+def test_what_limits_on_callers_cost(caps: dict[str, Any], limits: Limits, trips_more: int, calls_more: int) -> None:
+    """What a caller asks for in a minute is counted beside other calls. An admission makes three trips."""
+    target = principal_target(roles=1, groups=0)
+    plain, limited = [
+        trips_of_an_issue(App(world(role(target, **more), limits=each, latency=0.01)))
+        for more, each in (({}, Limits()), (caps, limits))
+    ]
+    assert (plain[0] + trips_more, plain[1] + calls_more) == limited
+
+
+def trips_of_an_issue(app: App) -> tuple[int, int]:
+    """Of the second one: the first fills what a worker remembers."""
+    app.world.run(lambda: issued(app))
+    app.world.clock.jump(1)
+    return app.world.run(lambda: trips(app, lambda: issued(app)))
+
+
+def test_a_refused_issue_waits_until_it_is_counted() -> None:
+    """One trip more, and two calls; the answer is the same, until there are too many."""
+    found, answers = [], []
+    for limits in (Limits(), Limits(issues_per_minute=2)):
+        app = App(world(role(), limits=limits, latency=0.01))
+
+        async def ask(app: App = app) -> None:
+            answer = await app.call("POST", ISSUE.replace("web", "other"))
+            answers.append((answer.status, answer.code))
+
+        app.world.run(ask)
+        found.append(app.world.run(lambda app=app, ask=ask: trips(app, ask)))  # type: ignore[misc]
+        app.world.run(ask)
+    assert [(403, "forbidden")] * 5 + [(429, "too_many_issues")] == answers
+    assert [(found[0][0] + 1, found[0][1] + 2)] == found[1:]
+
+
+async def test_an_answer_says_when_to_come_again() -> None:
+    """In ``Retry-After``, whichever limit is reached."""
+    for limits, code in ((Limits(1), "too_many_leases_of_caller"), (Limits(issues_per_minute=1), "too_many_issues")):
+        app = App(world(role(), limits=limits))
+        await issued(app)
+        answer = await app.call("POST", ISSUE)
+        assert (429, code) == (answer.status, answer.code)
+        assert 1 <= int(answer.headers["retry-after"]) <= 60

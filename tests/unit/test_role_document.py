@@ -65,6 +65,7 @@ def roles(draw: some.DrawFn) -> Role:
         max_ttl=most,
         renewable=draw(some.booleans()),
         max_leases=draw(some.none() | some.integers(1, 1000)),
+        max_leases_per_caller=draw(some.none() | some.integers(1, 1000)),
     )
 
 
@@ -129,6 +130,9 @@ def test_a_document_with_five_faults_reports_five() -> None:
         ({"ttl": MIN_TTL - 1}, "ttl"),
         ({"max_ttl": MAX_TTL + 1}, "max_ttl"),
         ({"max_leases": 0}, "max_leases"),
+        ({"max_leases_per_caller": 0}, "max_leases_per_caller"),
+        ({"max_leases_per_caller": 1_000_001}, "max_leases_per_caller"),
+        ({"max_leases_per_caller": True}, "max_leases_per_caller"),
         ({"credential": "certificate"}, "credential"),
         ({"pool": {"size": 1}}, "pool.size"),
         ({"pool": {"count": 0}}, "pool.count"),

@@ -14,6 +14,7 @@ from shared.settings import Settings, known, load
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
 from shared.settings.leases import Leases
+from shared.settings.limits import Limits
 from shared.settings.protection import Protection, own_resource
 from shared.settings.reader import Reader
 from shared.settings.schedules import Schedules
@@ -50,6 +51,7 @@ def test_the_least_is_enough() -> None:
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
         leases=Leases(retention=timedelta(days=7), lock=20, settle=180),
+        limits=Limits(max_leases_per_caller=None, issues_per_minute=120, max_ttl=30 * 86400),
     )
 
 
@@ -70,6 +72,9 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_RETENTION_DAYS": "30",
             "LEASEHOLD_HOLD_SECONDS": "2.5",
             "LEASEHOLD_SETTLE_SECONDS": "1",
+            "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
+            "LEASEHOLD_ISSUES_PER_MINUTE": "0",
+            "LEASEHOLD_MAX_TTL": "8h",
             "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
         }
     )
@@ -81,6 +86,7 @@ def test_reads_every_setting() -> None:
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
     assert settings.callers.docs_url == "https://docs.example/problems"
+    assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
 
 
 def test_reports_every_fault_at_once() -> None:
@@ -178,6 +184,17 @@ def test_refuses_names_that_it_does_not_know(name: str) -> None:
         ("LEASEHOLD_HOLD_SECONDS", "nan"),
         ("LEASEHOLD_SETTLE_SECONDS", "3601"),
         ("LEASEHOLD_DIRECTORY_CACHE_SECONDS", "3601"),
+        ("LEASEHOLD_MAX_LEASES_PER_CALLER", "0"),
+        ("LEASEHOLD_MAX_LEASES_PER_CALLER", "1000001"),
+        ("LEASEHOLD_MAX_LEASES_PER_CALLER", "1.5"),
+        ("LEASEHOLD_ISSUES_PER_MINUTE", "-1"),
+        ("LEASEHOLD_ISSUES_PER_MINUTE", "1001"),
+        ("LEASEHOLD_ISSUES_PER_MINUTE", "none"),
+        ("LEASEHOLD_MAX_TTL", "59"),
+        ("LEASEHOLD_MAX_TTL", "31d"),
+        ("LEASEHOLD_MAX_TTL", "2592001"),
+        ("LEASEHOLD_MAX_TTL", "-1h"),
+        ("LEASEHOLD_MAX_TTL", "\u0661\u0662\u0663"),
     ],
 )
 def test_refuses_what_it_cannot_read(name: str, value: str) -> None:
@@ -343,6 +360,20 @@ def test_a_number_is_taken_from_its_least_to_its_most(name: str, field: str, lea
     for beyond in (least - 0.001, most + 0.001):
         with pytest.raises(Misconfigured, match=f"LEASEHOLD_{name}: expected a number from {least} to {most}$"):
             load({**LEAST, f"LEASEHOLD_{name}": f"{beyond:.3f}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "values"),
+    [
+        ("MAX_LEASES_PER_CALLER", "max_leases_per_caller", {"1": 1, "1000000": 1_000_000}),
+        ("ISSUES_PER_MINUTE", "issues_per_minute", {"0": 0, "1000": 1000}),
+        ("MAX_TTL", "max_ttl", {"60": 60, "2592000": 2_592_000, "30d": 2_592_000, "90m": 5400}),
+    ],
+)
+def test_a_limit_is_taken_from_its_least_to_its_most(name: str, field: str, values: dict[str, int]) -> None:
+    """Both included."""
+    for text, value in values.items():
+        assert value == getattr(load({**LEAST, f"LEASEHOLD_{name}": text}).limits, field)
 
 
 def test_a_section_asks_for_its_settings_whatever_their_values() -> None:

@@ -25,8 +25,20 @@ anything: some.SearchStrategy[Any] = some.recursive(
     lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = [*store_role(role(max_leases=3)), "azure_groups", "tags", "bound_app_roles", "application_object_id", "pool", "new"]
-ROLES = (role(max_leases=3), role(secret_target(ready="token"), ttl=60), role(principal_target(tags=("a", "b"), ready="token")))
+FIELDS = [
+    *store_role(role(max_leases=3, max_leases_per_caller=2)),
+    "azure_groups",
+    "tags",
+    "bound_app_roles",
+    "application_object_id",
+    "pool",
+    "new",
+]
+ROLES = (
+    role(max_leases=3, max_leases_per_caller=2),
+    role(secret_target(ready="token"), ttl=60),
+    role(principal_target(tags=("a", "b"), ready="token")),
+)
 
 
 @pytest.fixture
@@ -49,14 +61,21 @@ def test_what_keeps_the_rules_is_not_outdated() -> None:
 @pytest.mark.usefixtures("no_tags")
 def test_a_new_rule_counts_where_a_role_is_written_and_not_where_it_is_read() -> None:
     """The stored role is what it was, and says what is wrong with it."""
-    tagged = role(principal_target(tags=("a",), ready="token"), ttl=120, max_ttl=600, renewable=False, max_leases=9)
+    tagged = role(
+        principal_target(tags=("a",), ready="token"),
+        ttl=120,
+        max_ttl=600,
+        renewable=False,
+        max_leases=9,
+        max_leases_per_caller=8,
+    )
     with pytest.raises(Malformed) as caught:
         read_role(WEB, write_role(tagged))
     stored = restore_role(WEB, store_role(tagged), "v")
     assert caught.value.faults == stored.outdated == (Fault("tags", "are not taken any more"),)
-    assert (tagged.target, tagged.bounds, 120, 600, False, 9) == (
+    assert (tagged.target, tagged.bounds, 120, 600, False, 9, 8) == (
         *(stored.target, stored.bounds, stored.ttl, stored.max_ttl),
-        *(stored.renewable, stored.max_leases),
+        *(stored.renewable, stored.max_leases, stored.max_leases_per_caller),
     )
 
 

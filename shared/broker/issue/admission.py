@@ -1,41 +1,63 @@
-"""Keeping a role within its ``max_leases``, on whichever workers its leases are issued.
+"""Keeping roles and callers within the leases that they may have, on whichever workers the leases are issued.
 
-A lease takes room from its admission until it ends. Who is admitted is decided by one row of the role's, which lists the leases
-that are admitted and still being made: each admission reads the row, counts, and replaces the row if it is as it was. So the
-admissions of a role come one after the other in storage's own order. Neither an id nor a clock is compared, and nobody who was
-admitted gives way.
+A lease takes room from its admission until it begins to end. Who is admitted is decided by one row, of the role or of the
+caller, which lists the leases that are admitted and still being made: each admission reads the row, counts, and replaces the
+row if it is as it was. So the admissions of a row come one after the other in storage's own order. Neither an id nor a clock is
+compared, and nobody who was admitted gives way.
 
-What the row says is believed only of a lease that is PLANNED: one whose worker has died takes no room once the sweep has taken
+What a row lists is believed only of a lease that is PLANNED: one whose worker has died takes no room once the sweep has taken
 it up, and nothing has to be given back.
+
+A caller's row serves both caps on a caller: in one role, and over all roles. The caller's row comes first. If the role has
+``max_leases`` as well, the lease stands in the caller's row as provisional: the role may still refuse it. A provisional lease
+refuses nobody before the role's row lists it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from shared.broker.ports import Ports
 from shared.core.errors import Interrupted, LostRace, TooMany, Uncertain
-from shared.core.lease import Lease
-from shared.core.names import RoleName
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.ports.callers import CallerAdmissions, CallerKey
+from shared.core.role import Role
+from shared.resilience.tasks import all_of, both
 
 _PATIENCE = 30.0
 """Seconds. Each attempt that fails is another one's that succeeds, or storage in trouble."""
 _PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-_lines: WeakValueDictionary[tuple[int, RoleName], asyncio.Lock] = WeakValueDictionary()
-"""Where a worker's own issues of a role line up, so that they do not take the row from one another."""
+_lines: WeakValueDictionary[tuple[int, Hashable], asyncio.Lock] = WeakValueDictionary()
+"""Where a worker's own issues of a role, or of a caller, line up, so that they do not take the row from one another."""
 
 
-async def admit(ports: Ports, lease: Lease, most: int, *, since: int) -> None:
-    """Returns when the lease, which is stored and PLANNED, is one of the ``most`` that its role may have since that generation.
+async def admit(ports: Ports, lease: Lease, role: Role, *, since: int) -> None:
+    """Returns when the lease, which is stored and PLANNED, is within every cap that holds for it. ``since`` is the role's
+    generation.
 
-    Raises ``TooMany``; ``Interrupted`` when others kept coming first; ``Upstream``.
+    Raises ``TooMany``; ``Interrupted`` when others kept coming first; ``Upstream``. Without any cap it makes no call.
     """
-    line = _lines.setdefault((id(ports.roles), lease.id.role), asyncio.Lock())
+    caps = _CallerCaps(lease.id.role, role.max_leases_per_caller, ports.limits.max_leases_per_caller)
+    if lease.holder is not None and caps.are_any:
+        caller = CallerKey.of(lease.holder)
+        attempt = _CallerAttempt(
+            ports=ports, lease=lease, caller=caller, caps=caps, since=since, is_provisional=role.max_leases is not None
+        )
+        await _in_line(ports, caller, attempt.run)
+    if (most := role.max_leases) is not None:
+        await _in_line(ports, lease.id.role, lambda: _admitted(ports, lease, most, since))
+
+
+async def _in_line(ports: Ports, who: Hashable, attempt: Callable[[], Awaitable[bool]]) -> None:
+    line = _lines.setdefault((id(ports.roles), who), asyncio.Lock())
     until, pause = ports.within(_PATIENCE), _PAUSE
     async with line:
-        while not await _admitted(ports, lease, most, since):
+        while not await attempt():
             if ports.clock.monotonic() >= until:
                 raise Interrupted
             await ports.clock.sleep(pause * (0.5 + ports.ids.jitter()))
@@ -56,3 +78,71 @@ async def _admitted(ports: Ports, lease: Lease, most: int, since: int) -> bool:
     except (LostRace, Uncertain):
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class _CallerCaps:
+    """How many leases a caller may hold in this role, and in all."""
+
+    role: RoleName
+    in_role: int | None
+    in_all: int | None
+
+    @property
+    def are_any(self) -> bool:
+        """Whether either is set."""
+        return self.in_role is not None or self.in_all is not None
+
+    def are_full(self, taken: Collection[LeaseId]) -> bool:
+        """Returns whether the leases that take room leave none for another one of the role."""
+        of_role = sum(each.role == self.role for each in taken)
+        is_full = self.in_role is not None and of_role >= self.in_role
+        return is_full or (self.in_all is not None and len(taken) >= self.in_all)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CallerAttempt:
+    """Attempts to admit a lease to its caller."""
+
+    ports: Ports
+    lease: Lease
+    caller: CallerKey
+    caps: _CallerCaps
+    since: int
+    is_provisional: bool
+
+    async def run(self) -> bool:
+        """One attempt: ``False`` when the row was replaced meanwhile, or when provisional leases alone leave no room."""
+        admissions, generations = await both(self.ports.caller_records.admissions(self.caller), self._generations())
+        if self.lease.id in admissions.leases:
+            return True
+        held = await self.ports.leases.held_by(self.caller.tenant_id, self.caller.object_id)
+        standing = [each for each in held if each.generation >= generations.get(each.id.role, 0)]
+        made = {each.id for each in standing if each.state is not State.PLANNED}
+        planned = {each.id for each in standing if each.state is State.PLANNED and each.id in admissions.leases}
+        unsure = planned & admissions.provisional
+        if self.caps.are_full(made | planned):
+            sure = await self._listed_by_roles(unsure) if unsure else frozenset()
+            if self.caps.are_full(made | (planned - unsure) | sure):
+                raise TooMany("You have as many live leases as you may have.", code="too_many_leases_of_caller")
+            return False
+        own = frozenset({self.lease.id})
+        provisional = (unsure | own) if self.is_provisional else unsure
+        try:
+            wanted = CallerAdmissions(frozenset(planned | own), frozenset(provisional), admissions.version)
+            await self.ports.caller_records.admit(self.caller, wanted)
+        except (LostRace, Uncertain):
+            return False
+        return True
+
+    async def _generations(self) -> Mapping[RoleName, int]:
+        """Returns the generations of roles, as far as the caps need them: an overtaken lease takes no room."""
+        own = {self.caps.role: self.since}
+        if self.caps.in_all is None:
+            return own
+        return {name: each.number for name, each in (await self.ports.generations.all()).items()} | own
+
+    async def _listed_by_roles(self, unsure: Collection[LeaseId]) -> frozenset[LeaseId]:
+        """Returns those that their roles have admitted."""
+        found = await all_of(*(self.ports.roles.admissions(role) for role in {each.role for each in unsure}))
+        return frozenset(unsure) & frozenset().union(*(each.leases for each in found))

@@ -10,7 +10,7 @@ from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
-from shared.core.errors import Conflict, Gone, LeaseholdError, LostRace, Pending, RoleOutdated, Unreadable
+from shared.core.errors import Conflict, Gone, LeaseholdError, LostRace, Pending, RoleOutdated, TooManyIssues, Unreadable
 from shared.core.idempotency_key import KEPT, IdempotencyKey, digest_of, fingerprint_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
@@ -63,7 +63,7 @@ class _Repeatable:
     async def run(self) -> Issued:
         """First as if the key were new: only its own insertion tells, and most are.
 
-        A role that issues no more may have issued under this key.
+        A role that issues no more may have issued under this key, and so may a caller that may issue no more for now.
         """
         former = ""
         refusal: LeaseholdError | None = None
@@ -72,7 +72,7 @@ class _Repeatable:
                 return await self._begin(former)
             except LostRace:
                 pass
-            except (RoleOutdated, Unreadable) as refused:
+            except (RoleOutdated, TooManyIssues, Unreadable) as refused:
                 refusal = refused
             found = await self._meet()
             if isinstance(found, Issued):

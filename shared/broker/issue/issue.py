@@ -11,6 +11,7 @@ from shared.broker.access import role_and_generation
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
+from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
@@ -31,6 +32,7 @@ from shared.core.errors import (
     Rejected,
     RoleOutdated,
     Throttled,
+    TooManyIssues,
     Unreadable,
 )
 from shared.core.idempotency_key import IdempotencyKey
@@ -79,19 +81,21 @@ async def issue(
     Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
     lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
     """
-    role, generation, decision = await role_and_generation(ports, actor.caller, wanted.role)
+    rate = AskRate.of(ports, actor.caller)
+    role, generation, decision = await rate.beside(role_and_generation(ports, actor.caller, wanted.role))
     if was_never_read(ports, role):
         await read_for_the_first_time(ports, actor.id, role)
         role, generation, decision = await role_and_generation(ports, actor.caller, wanted.role)
     require_current(ports, actor.caller, role)
     if was_never_read(ports, role):
         raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
+    role = role.cut_to(ports.limits.max_ttl)
     order, planned = _plan(ports, actor, wanted, role, key)
     planned = replace(planned, generation=generation)
     if deadline is not None:
         order = replace(order, deadline=min(order.deadline, deadline))
     async with LeaseLock(ports, await open_lease(ports, planned, key)) as lock:
-        await _look_again(ports, lock, role)
+        await _look_again(ports, lock, role, rate)
         minting = Minting(ports.kinds.of(role), order, planned.footprint)
         attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)
         try:
@@ -160,18 +164,18 @@ def _ttl(role: Role, wanted: IssueRequest) -> int:
     return ttl
 
 
-async def _look_again(ports: Ports, lock: LeaseLock, role: Role) -> None:
+async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate) -> None:
     """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is seen
-    here.
+    here. Counts the issue meanwhile.
     """
-    found, generation = await both(ports.roles.get(role.name), ports.generations.get(role.name))
-    if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
-        await lock.forget()
-        raise Forbidden if found is None else Interrupted
-    if role.max_leases is None:
-        return
+    again = both(ports.roles.get(role.name), ports.generations.get(role.name))
     try:
-        await admit(ports, lock.lease, role.max_leases, since=generation.number)
+        (found, generation), wait = await both(again, rate.count())
+        if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
+            raise Forbidden if found is None else Interrupted
+        if wait is not None:
+            raise TooManyIssues(retry_after=wait)
+        await admit(ports, lock.lease, role, since=generation.number)
     except (Rejected, Interrupted, Unreadable):
         await lock.forget()
         raise

@@ -13,7 +13,8 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from shared.cloud.storage.lease_rows import key_key
+from shared.cloud.lenient import readable
+from shared.cloud.storage.lease_rows import indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
@@ -22,6 +23,7 @@ from shared.core.forms import IDEMPOTENCY_KEY, LEASE, LEASE_INDEX, form_of
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId
+from shared.core.ports.leases import HeldLease
 from shared.kinds.registry import Kinds
 
 WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
@@ -44,6 +46,18 @@ def read_indexed(row: Row) -> LeaseView:
     """What an index row tells of its lease."""
     with LEASE_INDEX.reading(row):
         return _view(json.loads(row["View"]))
+
+
+def read_held(row: Row, tenant: ObjectId) -> HeldLease | None:
+    """What a row of a holder's index tells of a lease that takes room. ``None`` if the holder is of another tenant.
+
+    A row that cannot be read may be of that tenant: its lease counts.
+    """
+    view = readable(read_indexed, row)
+    if view is not None and view.holder is not None and view.holder.tenant_id != tenant:
+        return None
+    state = State(row["State"]) if row.get("State") in State else None
+    return HeldLease(indexed_id(row["RowKey"]), state, row.get("Generation") or 0)
 
 
 def read_told(row: Row) -> LeaseView:

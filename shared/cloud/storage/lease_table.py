@@ -15,7 +15,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.lenient import readable
 from shared.cloud.storage.lease_alignment import ALIGNED, Alignment, standing
 from shared.cloud.storage.lease_index import LIVE, UNENDED, newest, newest_of_unaligned
-from shared.cloud.storage.lease_reader import WHOLE, read_key, read_lease, read_parts
+from shared.cloud.storage.lease_reader import WHOLE, read_held, read_key, read_lease, read_parts
 from shared.cloud.storage.lease_rows import (
     KEY_ELSEWHERE,
     PARTITIONS,
@@ -23,6 +23,7 @@ from shared.cloud.storage.lease_rows import (
     due_key,
     due_row,
     form_of_lease,
+    holder_index,
     index_keys,
     index_rows,
     indexed_id,
@@ -44,8 +45,8 @@ from shared.core.generation import Generation
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import FORM, Lease, LeaseView, State
 from shared.core.life import OPEN
-from shared.core.names import SHARDS, LeaseId, RoleName, shard_of
-from shared.core.ports.leases import LeaseQuery, Room
+from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, shard_of
+from shared.core.ports.leases import HeldLease, LeaseQuery, Room
 from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
 from shared.kinds.registry import Kinds
@@ -227,6 +228,10 @@ class TableLeases:
         rooms = await asyncio.gather(*reads)
         return Room(sum(room.taken for room in rooms), frozenset().union(*(room.planned for room in rooms)))
 
+    async def held_by(self, tenant: ObjectId, holder: ObjectId) -> Sequence[HeldLease]:
+        """Sixteen range reads at once over the holder's index."""
+        return [each for found in await all_of(*(self._held(shard, tenant, holder) for shard in PARTITIONS)) for each in found]
+
     async def count(self) -> Mapping[tuple[RoleName, State], int]:
         """Reads every row of the role index, and of those whose leases have ended, one partition after the other."""
         found: Counter[tuple[RoleName, State]] = Counter()
@@ -291,6 +296,13 @@ class TableLeases:
             if active + len(planned) == at_most:
                 break
         return Room(active + len(planned), frozenset(planned))
+
+    async def _held(self, shard: str, tenant: ObjectId, holder: ObjectId) -> Sequence[HeldLease]:
+        condition = f"{between(shard, holder_index(holder))} and {_TAKES_ROOM}"
+        rows = self._table.scan(condition, select=["RowKey", "Form", "State", "Generation", "View"])
+        # Two rows of one lease: an older version has written its own beside today's.
+        found = {held.id: held async for row in rows if (held := read_held(row, tenant)) is not None}
+        return [*found.values()]
 
     async def _inventory(self, shard: str) -> Counter[tuple[RoleName, State]]:
         found: Counter[tuple[RoleName, State]] = Counter()

@@ -13,8 +13,9 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from email.utils import formatdate
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Self
@@ -37,6 +38,7 @@ type Authorize = Callable[[str, str], Awaitable[str]]
 """Given a path and a date, returns the header ``Authorization``."""
 
 _CLOCK, _IDS = SystemClock(), SystemIds()
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _OK, _ACCEPTED, _DONE, _NOT_FOUND = 200, 202, 204, 404
 _CONTINUED = {"PartitionKey": "x-ms-continuation-NextPartitionKey", "RowKey": "x-ms-continuation-NextRowKey"}
 _OF_STORAGE = ("odata.metadata", "odata.etag", "Timestamp")
@@ -64,6 +66,22 @@ class Found(dict[str, Any]):
         return found
 
 
+@dataclass(slots=True)
+class Dates:
+    """The last date that storage has sent, and the worker's own instant then. A date has no fractions of a second."""
+
+    sent: str = ""
+    received_at: datetime = _LONG_AGO
+
+    def now(self, own: datetime) -> datetime:
+        """Returns storage's instant, given the worker's own. A clock that agrees with storage to the second is believed."""
+        try:
+            least = parsedate_to_datetime(self.sent).astimezone(UTC) + (own - self.received_at)
+        except ValueError:
+            return own
+        return min(max(own, least), least + timedelta(seconds=1))
+
+
 class Tables(TableServiceClient):
     """The client library's client. It shows the connections that it was given, for calls past its layers."""
 
@@ -82,6 +100,7 @@ class Rest:
     version: str
     transport: AsyncHttpTransport[Any, Any]
     authorize: Authorize
+    dates: Dates = field(default_factory=Dates)
 
     @classmethod
     def of(cls, service: TableServiceClient, name: str) -> Self | None:
@@ -182,6 +201,7 @@ class Rest:
         }
         request = PlainRequest(method, f"{address}{query}", whole, content.encode() if content else None)
         answer: PlainAnswer = await self.transport.send(request)
+        self.dates.sent, self.dates.received_at = answer.headers.get("Date", ""), _CLOCK.now()
         return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from azure.core import MatchConditions
@@ -74,6 +75,10 @@ class Table:
         self._name = name
         self._born = born
         self._rest = Rest.of(service, name)
+
+    def now(self, own: datetime) -> datetime:
+        """Returns storage's instant, given the worker's own. While storage has not told the time, returns the worker's own."""
+        return self._rest.dates.now(own) if self._rest is not None else own
 
     async def read(self, partition: str, row: str) -> Row | None:
         """Returns one row with its metadata (``etag_of``), or ``None`` if the row or the table is not there."""

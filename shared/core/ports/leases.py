@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -39,6 +39,15 @@ class Room:
 
     taken: int
     planned: frozenset[LeaseId]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease that takes room among its holder's. ``state`` is ``None`` if only a later version of the broker knows it."""
+
+    id: LeaseId
+    state: State | None
+    generation: int
 
 
 class Leases(Protocol):
@@ -126,6 +135,10 @@ class Leases(Protocol):
 
         May stop counting at ``at_most``: ``planned`` is complete only below that.
         """
+        ...
+
+    async def held_by(self, tenant: ObjectId, holder: ObjectId) -> Sequence[HeldLease]:
+        """The holder's leases, of all roles, that are PLANNED, PREPARED or ACTIVE. Reads the holder's index rows."""
         ...
 
     async def align(self, at_most: int) -> int:

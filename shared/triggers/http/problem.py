@@ -69,6 +69,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.RoleOutdated: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),
+    errors.TooManyIssues: Meaning(429),
     errors.Upstream: Meaning(502),
     errors.Throttled: Meaning(503, retry_after=10),
     errors.NotReplicated: Meaning(503, retry_after=15),
