@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import list_roles, put_role
+from shared.broker.configure.roles import list_roles, put_role
 from shared.broker.inspect import status
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role, get_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, get_role, list_roles, put_role
 from shared.broker.revoke import Revoking
 from shared.core.audit import Outcome
 from shared.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Unavailable

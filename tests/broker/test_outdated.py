@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, list_roles, put_role
 from shared.broker.inspect import may_issue, status
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import list_roles, put_role
+from shared.broker.configure.roles import list_roles, put_role
 from shared.broker.inspect import status
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from shared.broker.configure import delete_role, put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.core.errors import Refused
 from shared.core.lease import State
 from shared.core.role import Role, Target

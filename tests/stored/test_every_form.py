@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.broker.configure import list_roles
+from shared.broker.configure.roles import list_roles
 from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, read_lease, status
 from shared.broker.issue.idempotent import issue_once

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.configure import delete_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, list_roles, put_role
 from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, status
 from shared.broker.issue.idempotent import issue_once

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.broker.configure import list_roles
+from shared.broker.configure.roles import list_roles
 from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, read_audit, read_lease, status
 from shared.broker.issue.idempotent import issue_once

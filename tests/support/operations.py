@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from shared.broker.configure import delete_role, put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
