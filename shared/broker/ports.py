@@ -13,7 +13,7 @@ from shared.core.access.decide import Decision, as_document
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.names import ObjectId
-from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, Policies, Subjects
+from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, DirectoryLookups, Policies, Subjects
 from shared.core.ports.audit import Audit
 from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
@@ -80,6 +80,7 @@ class Ports:
     access_view: AccessView
     directory: DirectoryFacts
     subjects: Subjects
+    lookups: DirectoryLookups
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
     tenants: frozenset[ObjectId] = frozenset()
