@@ -70,9 +70,7 @@ async def store_auth_role(
     stored = await ports.auth_roles.put(auth_role, expected=expected)
     ports.access_view.changed()
     changes = changes_between(write_auth_role(former) if former is not None else None, write_auth_role(stored))
-    await ports.audit.record(
-        actor.done(ports, "put_auth_role", document=f"auth-roles/{stored.name}", changes=changes)
-    )
+    await ports.audit.record(actor.done(ports, "put_auth_role", document=f"auth-roles/{stored.name}", changes=changes))
     return stored
 
 

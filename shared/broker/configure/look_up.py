@@ -87,7 +87,9 @@ async def _matching(ports: Ports, bounds: Bounds) -> list[Matching]:
         return []
     identities = await ports.lookups.managed_identities(_PAGES)
     paths = (f"{Constraint.RESOURCE_IDS}[{place}]" for place in range(len(bounds.resource_ids)))
-    return [_matches(path, Pattern.parse(text), identities) for path, text in zip(paths, sorted(bounds.resource_ids), strict=True)]
+    return [
+        _matches(path, Pattern.parse(text), identities) for path, text in zip(paths, sorted(bounds.resource_ids), strict=True)
+    ]
 
 
 def _matches(path: str, pattern: Pattern, identities: ManagedIdentities | None) -> Matching:
@@ -96,6 +98,4 @@ def _matches(path: str, pattern: Pattern, identities: ManagedIdentities | None) 
     parsed = ((each, ResourceId.parse(each)) for each in identities.resource_ids)
     found = sorted(text for text, resource in parsed if resource is not None and pattern.matches(resource))
     count = len(found)
-    return Matching(
-        path, count if identities.is_complete else f"{min(count, _MOST_COUNTED)}+", tuple(found[:_EXAMPLES])
-    )
+    return Matching(path, count if identities.is_complete else f"{min(count, _MOST_COUNTED)}+", tuple(found[:_EXAMPLES]))
