@@ -155,7 +155,7 @@ def putting(kind: str) -> Action:
 
     async def put(world: World) -> Role:
         document = document_of(kind) | BOUND
-        return await put_role(world.ports, request(ADMINISTRATOR), read_role(world.ports.kinds, WEB, document))
+        return (await put_role(world.ports, request(ADMINISTRATOR), read_role(world.ports.kinds, WEB, document))).document
 
     return put
 
