@@ -100,7 +100,7 @@ async def test_versions_are_honoured() -> None:
     first = await put(scene, expected=ABSENT)
     with pytest.raises(PreconditionFailed):
         await put(scene, expected=ABSENT)
-    second = await put(scene, expected=Version(first.version))
+    second = await put(scene, DOCUMENT | {"ttl": 120}, expected=Version(first.version))
     with pytest.raises(PreconditionFailed):
         await delete_role(scene.ports, ADMIN, WEB, expected=Version(first.version), revoking=False)
     assert await delete_role(scene.ports, ADMIN, WEB, expected=Version(second.version), revoking=False) is None
