@@ -188,7 +188,7 @@ class PolicyInUse(Conflict):
     code = "policy_in_use"
     sentence = "Auth roles name this policy; take it out of each with ?force=true."
 
-    def __init__(self, policy: str, used_by: Sequence[str]) -> None:
+    def __init__(self, policy: str = "", used_by: Sequence[str] = ()) -> None:
         super().__init__(audit_reason=f"policy {policy} is used by {', '.join(used_by)}")
         self.more = {"used_by": used_by}
 
@@ -375,7 +375,7 @@ class ImportStopped(Uncertain):
     code = "import_stopped"
     sentence = "The import stopped midway; repeat it: what is applied stays as it is."
 
-    def __init__(self, cause: str, *, applied: Sequence[str], left: Sequence[str]) -> None:
+    def __init__(self, cause: str = "", *, applied: Sequence[str] = (), left: Sequence[str] = ()) -> None:
         super().__init__(cause)
         self.more = {"applied": applied, "left": left}
 
