@@ -50,9 +50,9 @@ def read_transfer(document: Any) -> Transfer:
     tests = reader.take("tests")
     if reader.has("tests") and not isinstance(tests, list):
         reader.fault("tests", "expected a list")
-    is_partial = reader.flag("partial", default=False) or reader.take("next") is not None
+    following, is_partial = reader.take("next"), reader.flag("partial", default=False)
     reader.finish()
-    return Transfer(sections, tests, is_partial)
+    return Transfer(sections, tests, is_partial or following is not None)
 
 
 def _section(reader: Reader, name: str) -> Documents:
