@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.contract_access import access_schemas
 from infra.contract_roles import role_schemas
 from shared.broker.reconcile.drift import LEASE
 from shared.core.errors import Unauthenticated
 from shared.kinds.fragment import Fragment
 from shared.triggers.http import groups, problem, requests
+from shared.triggers.http.documents import EXISTING, MATCHING
 from shared.triggers.http.responses import CAUTION, FOUND, KIND
 from shared.triggers.http.routes import Api, Route
 from shared.triggers.http.shape import Answer, Body, Entry, Field, Items, Parameter, Record, Shape, Value
@@ -78,7 +80,7 @@ class Contract:
     def __init__(self, apis: Iterable[Api] = groups.GROUPS, kinds: Iterable[Fragment] | None = None) -> None:
         self._apis = tuple(apis)
         self._kinds = tuple(each.fragment for each, _ in KINDS) if kinds is None else tuple(kinds)
-        self._schemas: dict[str, Any] = dict(role_schemas(self._kinds))
+        self._schemas: dict[str, Any] = {**role_schemas(self._kinds), **access_schemas()}
         self._parameters: dict[str, Any] = {}
 
     def document(self) -> dict[str, Any]:
@@ -87,7 +89,8 @@ class Contract:
         for api in self._apis:
             for route in api.routes:
                 paths.setdefault(f"/{route.path}", {})[route.methods[0].lower()] = self._call(api, route)
-        self._of(CAUTION)
+        for each in (CAUTION, EXISTING, MATCHING):
+            self._of(each)
         self._of(problem.PROBLEM)
         return {
             "openapi": "3.1.0",

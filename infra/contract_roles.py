@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from shared.core.access.bounds import MAX_VALUES
-from shared.core.names import ROLE_NAME
+from infra.contract_access import BESIDE, BOUNDS, NAME
 from shared.core.role import DEFAULT_TTL, MAX_LIVE
-from shared.kinds.fragment import Fragment, list_of
-from shared.triggers.http.responses import CAUTION
-from shared.triggers.http.shape import DURATION, ID, WHOLE
+from shared.kinds.fragment import Fragment
+from shared.triggers.http.shape import DURATION, WHOLE
 
-_NAME = {"type": "string", "pattern": f"^{ROLE_NAME}$"}
-_APP_ROLE = {"type": "string", "minLength": 1, "maxLength": 256}
 _LIMITS = "60 seconds to 30 days, or to `LEASEHOLD_MAX_TTL` if that is less"
 COMMON: dict[str, Any] = {
-    "name": _NAME | {"description": "Given in answers; taken in a PUT when it is the path's."},
+    "name": NAME | {"description": "Given in answers; taken in a PUT when it is the path's."},
     "ttl": {
         **DURATION,
         "default": DEFAULT_TTL,
@@ -46,29 +42,15 @@ COMMON: dict[str, Any] = {
         "description": "`token`: the credential is tried out against Entra ID before it is handed over, twenty sign-ins at"
         " least; what is not proven in time is handed over as `pending`.",
     },
-    "bound_service_principal_ids": list_of(ID.schema, MAX_VALUES, "Object ids of callers that may issue."),
-    "bound_application_ids": list_of(ID.schema, MAX_VALUES, "Client ids of applications that may issue as themselves."),
-    "bound_app_roles": list_of(
-        _APP_ROLE, MAX_VALUES, "Entra app roles of which a caller needs one, each named whole: a * is refused."
-    ),
-    "bound_tenant_ids": list_of(
-        ID.schema,
-        MAX_VALUES,
-        "Tenants of which a caller may be, among LEASEHOLD_ALLOWED_TENANTS; without it the broker's own alone. Another bound_"
-        " field must stand beside it.",
-    ),
-    "warnings": {
-        "type": "array",
-        "items": {"$ref": f"#/components/schemas/{CAUTION.name}"},
-        "description": "In the answer to a PUT, when there are any; ignored in a PUT.",
-    },
+    **BOUNDS,
+    **BESIDE,
 }
 UNREADABLE: dict[str, Any] = {
     "type": "object",
     "description": "A stored role that this broker cannot read: it was written by another version, or damaged. It can be"
     " written again, and deleted.",
     "properties": {
-        "name": _NAME,
+        "name": NAME,
         "type": {"const": "unknown"},
         "ttl": WHOLE.schema,
         "max_ttl": WHOLE.schema,

@@ -63,7 +63,7 @@ class CallerRights:
         """Decides whether the caller may issue from a role. ``bounds`` are the role's own, ``None`` if there is no such
         role.
         """
-        inline = await self._outcome(bounds) if bounds is not None else None
+        inline = await self._inline(bounds) if bounds is not None else None
         return decide(self.rights, f"roles/{role}/leases", "issue", inline)
 
     def require_allowed(self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None = None) -> Decision:
@@ -77,27 +77,33 @@ class CallerRights:
             reason = f"no such role; {reason}"
         raise Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(reason)
 
-    async def _outcome(self, bounds: Bounds) -> Outcome:
+    async def _inline(self, bounds: Bounds) -> Outcome:
         """Returns what inline bounds say. If they are newer than the configuration, facts may be missing: reads them now."""
-        outcome = match(bounds, self.caller, self.facts)
-        if not isinstance(outcome, Unknown) or self.caller.is_admin:
-            return outcome
-        needs = Needs(
-            principal=bounds.about_a_resource and self.facts.principal is NOT_ASKED,
-            groups=bool(bounds.group_ids) and self.caller.has_more_groups and self.facts.groups is NOT_ASKED,
+        if self.caller.is_admin:
+            return match(bounds, self.caller, self.facts)
+        return await outcome_of(self.ports, self.caller, bounds, self.facts)
+
+
+async def outcome_of(ports: Ports, caller: Caller, bounds: Bounds, facts: Facts = NOTHING_ASKED) -> Outcome:
+    """Returns whether the bounds speak of the caller. Reads what ``facts`` lacks and these bounds need."""
+    outcome = match(bounds, caller, facts)
+    if not isinstance(outcome, Unknown):
+        return outcome
+    needs = Needs(
+        principal=bounds.about_a_resource and facts.principal is NOT_ASKED,
+        groups=bool(bounds.group_ids) and caller.has_more_groups and facts.groups is NOT_ASKED,
+    )
+    if needs.principal or needs.groups:
+        read = await ports.directory.read(caller, needs)
+        facts = Facts(
+            read.principal if needs.principal else facts.principal,
+            read.groups if needs.groups else facts.groups,
+            facts.location,
         )
-        facts = self.facts
-        if needs.principal or needs.groups:
-            read = await self.ports.directory.read(self.caller, needs)
-            facts = Facts(
-                read.principal if needs.principal else facts.principal,
-                read.groups if needs.groups else facts.groups,
-                facts.location,
-            )
-        if bounds.locations and facts.location is NOT_ASKED and isinstance(facts.principal, Principal):
-            located = await self.ports.directory.location(self.caller, facts.principal)
-            facts = Facts(facts.principal, facts.groups, located)
-        return match(bounds, self.caller, facts)
+    if bounds.locations and facts.location is NOT_ASKED and isinstance(facts.principal, Principal):
+        located = await ports.directory.location(caller, facts.principal)
+        facts = Facts(facts.principal, facts.groups, located)
+    return match(bounds, caller, facts)
 
 
 async def rights_of(ports: Ports, caller: Caller, *, fresh: bool = False) -> CallerRights:

@@ -14,7 +14,7 @@ from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller
 from shared.core.limits import Limits
 from shared.core.names import ObjectId
-from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, Policies, Subjects
+from shared.core.ports.access import AccessStore, AuthRoles, DirectoryFacts, DirectoryLookups, Policies, Subjects
 from shared.core.ports.audit import Audit
 from shared.core.ports.callers import CallerRecords
 from shared.core.ports.documents import Generations, Roles
@@ -83,6 +83,7 @@ class Ports:
     access_view: AccessView
     directory: DirectoryFacts
     subjects: Subjects
+    lookups: DirectoryLookups
     timing: Timing = field(default_factory=Timing)
     protected: Protected = field(default_factory=Protected)
     limits: Limits = field(default_factory=Limits)

@@ -118,16 +118,7 @@ class AzureLists:
             document = await self._get(following)
             for item in _listed(document, "value"):
                 yield item
-            following = self._following(document)
-
-    def _following(self, document: Mapping[str, Any]) -> str | None:
-        """Returns the path of the next page. The page must be Graph's own, because the token goes there."""
-        link = document.get("@odata.nextLink")
-        if link is None:
-            return None
-        if not str(link).startswith(f"{self._calls.base_url}/"):
-            raise Unavailable("the next page is somewhere else")
-        return str(link).removeprefix(self._calls.base_url)
+            following = self._calls.following(document)
 
     async def _get(self, path: str) -> dict[str, Any]:
         return await self._send("GET", path)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.cloud.limits import RateLimiters
 from shared.core.names import ObjectId
+from shared.core.ports.access import DirectoryLookups
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.system import Clock, Ids
 from shared.core.ports.verifier import Verifier
@@ -88,6 +89,13 @@ class AzureParts:
         from shared.cloud.arm.locations import location_of
 
         return await location_of(self.arm, resource_id)
+
+    @cached_property
+    def lookups(self) -> DirectoryLookups:
+        """Looks up what bounds name."""
+        from shared.cloud.lookups import AzureLookups
+
+        return AzureLookups(self.graph_calls, self.arm, self.client, self.settings.azure.authority, self.retry)
 
     @cached_property
     def arm(self) -> Arm:

@@ -107,6 +107,7 @@ class Composition:
             access_view=AccessView(access, roles, self.clock),
             directory=lazy(lambda: azure.directory_facts),
             subjects=lazy(lambda: azure.subjects),
+            lookups=lazy(lambda: azure.lookups),
             timing=Timing(lease_lock=leases.lock, settle=leases.settle, retention=leases.retention),
             protected=Protected(protection.identities, protection.scopes),
             limits=Limits(limits.max_leases_per_caller, limits.issues_per_minute, limits.max_ttl),

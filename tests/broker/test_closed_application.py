@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import list_roles, put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.inspect import status
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest
@@ -29,7 +29,7 @@ async def put(scene: World, **more: Any) -> Any:
         "application_object_id": EXISTING,
         "bound_service_principal_ids": [ALICE.object_id],
     }
-    return await put_role(scene.ports, ADMIN, read_role(WEB, document), **more)
+    return (await put_role(scene.ports, ADMIN, read_role(WEB, document), **more)).document
 
 
 def lose(scene: World) -> None:
@@ -73,7 +73,7 @@ async def test_an_application_that_the_broker_may_not_change_is_refused_when_the
         *(caught.value.stable_code, fault.path),
         *("owner" in fault.message, "permission" in fault.message),
     )
-    assert ((), {}) == (await list_roles(scene.ports), scene.cloud.applications[EXISTING].secrets)
+    assert ((), {}) == (await scene.ports.roles.list(), scene.cloud.applications[EXISTING].secrets)
 
 
 async def test_whether_the_broker_owns_the_application_is_one_call_and_nothing_is_tried() -> None:
@@ -218,7 +218,7 @@ async def test_an_application_is_looked_at_once_however_many_roles_name_it() -> 
     await reconcile(scene.ports, "r")
     assert 1 == len(scene.calls.named("applications.is_denied"))
     assert {OTHER: ["application_object_id"], WEB: ["application_object_id"]} == await outdated(scene)
-    (stored,) = [each.target for each in await list_roles(scene.ports) if each.name == OTHER]
+    (stored,) = [each.target for each in await scene.ports.roles.list() if each.name == OTHER]
     assert secret_target(ready="token", closed="denied", owned=False) == stored
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role, get_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, get_role, put_role
 from shared.broker.revoke import Revoking
 from shared.core.audit import Outcome
 from shared.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Unavailable
@@ -36,7 +36,7 @@ ADMIN = request(ADMINISTRATOR)
 
 async def put(scene: World, document: Any = DOCUMENT, expected: Expect = ANY, **more: Any) -> Any:
     """An admin writes the role."""
-    return await put_role(scene.ports, ADMIN, read_role(WEB, document), expected=expected, **more)
+    return (await put_role(scene.ports, ADMIN, read_role(WEB, document), expected=expected, **more)).document
 
 
 async def test_a_role_is_stored_with_what_its_names_mean_today() -> None:
@@ -53,7 +53,7 @@ async def test_a_dry_run_checks_and_changes_nothing() -> None:
     """But asks Azure."""
     scene = world()
     await put(scene, dry_run=True)
-    assert ["authorization.permissions_at", "authorization.definitions_named"] == scene.calls.names()
+    assert ["roles.get", "authorization.permissions_at", "authorization.definitions_named"] == scene.calls.names()
 
 
 async def test_a_document_with_faults_is_not_looked_up() -> None:
@@ -94,7 +94,7 @@ async def test_names_that_mean_nothing_are_refused() -> None:
     with pytest.raises(Malformed) as caught:
         await put(scene, {"type": "service_principal", "azure_roles": [{"role_name": "Nothing", "scope": SCOPES[0]}]})
     assert "unresolvable" == caught.value.stable_code
-    assert () == await list_roles(scene.ports)
+    assert () == await scene.ports.roles.list()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_a_role_may_not_target_the_broker_itself(protected: Protected, doc
     with pytest.raises(Malformed) as caught:
         await put(scene, document)
     assert "protected_target" == caught.value.stable_code
-    assert () == await list_roles(scene.ports)
+    assert () == await scene.ports.roles.list()
 
 
 async def test_a_protected_target_is_not_even_looked_up() -> None:
@@ -127,7 +127,7 @@ async def test_versions_are_honoured() -> None:
     first = await put(scene, expected=ABSENT)
     with pytest.raises(PreconditionFailed):
         await put(scene, expected=ABSENT)
-    second = await put(scene, expected=Version(first.version))
+    second = await put(scene, DOCUMENT | {"ttl": 120}, expected=Version(first.version))
     with pytest.raises(PreconditionFailed):
         await delete_role(scene.ports, ADMIN, WEB, expected=Version(first.version), revoking=False)
     assert await delete_role(scene.ports, ADMIN, WEB, expected=Version(second.version), revoking=False) is None

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.configure import delete_role
+from shared.broker.configure.roles import delete_role
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke

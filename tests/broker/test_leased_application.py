@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest
 from shared.broker.revoke import revoke

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.configure import delete_role
+from shared.broker.configure.roles import delete_role
 from shared.broker.ending.recall import recall
 from shared.broker.force import revoke_as_operator
 from shared.broker.inspect import list_leases, read_lease, status

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.inspect import may_issue, status
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest
@@ -55,7 +55,7 @@ async def test_one_bad_role_leaves_the_others_alone() -> None:
     """Whoami, the list, issuing and reconciling go on."""
     made = scene()
     assert ("old", "web") == tuple(each.name for each in (await may_issue(made.ports, request())).roles)
-    assert ["broken", "old", "web"] == [each.name for each in await list_roles(made.ports)]
+    assert ["broken", "old", "web"] == [each.name for each in await made.ports.roles.list()]
     await issued(made)
     assert () == (await reconcile(made.ports, "r")).findings
 

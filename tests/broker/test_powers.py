@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import list_roles, put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.inspect import status
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.rules import cautions
@@ -42,7 +42,7 @@ async def put(scene: World, scope: Scope = SCOPES[0], **more: Any) -> Any:
         "azure_roles": assigned,
         "bound_service_principal_ids": [request().caller.object_id],
     }
-    return await put_role(scene.ports, ADMIN, read_role(WEB, document), **more)
+    return (await put_role(scene.ports, ADMIN, read_role(WEB, document), **more)).document
 
 
 def allow(scene: World, *actions: str, data: tuple[str, ...] = ()) -> None:
@@ -58,7 +58,7 @@ async def test_a_definition_that_gives_roles_is_refused(*, dry_run: bool) -> Non
     with pytest.raises(Malformed) as caught:
         await put(scene, dry_run=dry_run)
     assert ("gives_roles", "azure_roles[0].role_name") == (caught.value.stable_code, caught.value.faults[0].path)
-    assert () == await list_roles(scene.ports)
+    assert () == await scene.ports.roles.list()
 
 
 async def test_one_that_assigns_identities_is_taken_and_told() -> None:

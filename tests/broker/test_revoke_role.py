@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role
+from shared.broker.configure.roles import delete_role
 from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import Summary, end_due, sweep_on_time

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role
+from shared.broker.configure.roles import delete_role
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.revoke import revoke_role
 from shared.core.errors import Interrupted, TooMany

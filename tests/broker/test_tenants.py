@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.inspect import list_leases, may_issue, read_lease
 from shared.core.access.bounds import Bounds
 from shared.core.access.decide import Rights, decide

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.issue.issue import Issued
 from shared.broker.ports import Actor
 from shared.core.errors import LeaseholdError, Refused, Throttled

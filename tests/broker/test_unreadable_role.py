@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import delete_role, get_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, get_role, put_role
 from shared.broker.inspect import may_issue, role_if_issuable, status
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest
@@ -61,7 +61,7 @@ async def test_whoami_tells_of_the_others(scene: World) -> None:
 
 async def test_it_is_listed_and_read_as_far_as_it_goes(scene: World) -> None:
     """By its name, and with the version by which it may be written again."""
-    assert ["bad", "web"] == [each.name for each in await list_roles(scene.ports)]
+    assert ["bad", "web"] == [each.name for each in await scene.ports.roles.list()]
     found = await get_role(scene.ports, BAD)
     assert (True, True) == (bool(found.version), "type" in write_role(found))
 
@@ -139,4 +139,4 @@ async def test_it_is_written_over(scene: World) -> None:
 async def test_it_is_deleted(scene: World) -> None:
     """With its leases, as any other."""
     await delete_role(scene.ports, ADMIN, BAD, revoking=True)
-    assert ["web"] == [each.name for each in await list_roles(scene.ports)]
+    assert ["web"] == [each.name for each in await scene.ports.roles.list()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.broker.configure import delete_role, put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.core.errors import Refused, TooMany
 from shared.core.lease import State
 from shared.core.limits import Limits
@@ -176,7 +176,7 @@ def putting(kind: str) -> Action:
 
     async def put(world: World) -> Role:
         document = document_of(kind) | BOUND
-        return await put_role(world.ports, request(ADMINISTRATOR), read_role(world.ports.kinds, WEB, document))
+        return (await put_role(world.ports, request(ADMINISTRATOR), read_role(world.ports.kinds, WEB, document))).document
 
     return put
 

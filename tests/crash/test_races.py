@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.core.errors import Unavailable
 from shared.core.lease import State
 from tests.crash.promised import frozen_then_swept, require_promised

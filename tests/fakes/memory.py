@@ -17,6 +17,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
+from tests.fakes.lookups import FakeLookups
 from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
@@ -44,6 +45,7 @@ class MemoryBroker:
         self.caller_records = MemoryCallerRecords(self.calls)
         self.callers = FakeCallers(self.calls)
         """What Azure says of callers. A test says who they are, and what keeps Azure from saying it."""
+        self.lookups = FakeLookups(self.calls)
 
     def ports_with(self, kinds: Kinds, inventory: AzureInventory, **more: Any) -> Ports:
         """Those of a worker with these kinds of credential, and with more of ``Ports`` than its defaults."""
@@ -65,6 +67,7 @@ class MemoryBroker:
             directory=self.callers.facts(),
             subjects=FakeSubjects(self.callers),
             caller_records=self.caller_records,
+            lookups=self.lookups,
             kinds=kinds,
             inventory=inventory,
             **more,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.ports import Ports
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.probe import TokenProbe

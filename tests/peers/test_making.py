@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.revoke import revoke
 from shared.core.errors import AmbiguousRefusal, ConcurrentChange, Malformed, Refused, TooMany, Unavailable, Upstream

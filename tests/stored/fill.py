@@ -19,7 +19,7 @@ from typing import Any
 from azure.data.tables.aio import TableServiceClient
 
 from local.storage.storage import Azurite
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.ending.sweep import sweep
 from shared.broker.issue.idempotent import issue_once

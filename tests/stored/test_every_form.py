@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.broker.configure import list_roles
 from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, read_lease, status
 from shared.broker.issue.idempotent import issue_once
@@ -93,7 +92,7 @@ async def test_a_store_from_before_is_taken_up_where_it_was_left(name: str, stor
     """Its roles decide, its leases are listed, renewed, repeated under their keys and ended; none of it is taken for drift."""
     async with on_the_store(storage_connection, STORES[name]) as scene:
         ports, stored = scene.ports, scene.kept
-        assert set(stored.documents) == {role.name for role in await list_roles(ports)}
+        assert set(stored.documents) == {role.name for role in await ports.roles.list()}
         assert "everything" in {role.name for role in (await may_issue(ports, request(ALICE))).roles}
         listed = [each.id for each in (await list_leases(ports, ADMIN, LeaseQuery())).items]
         assert sorted(stored.leases.values(), key=lambda each: each.age) == listed

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure import put_role
+from shared.broker.configure.roles import put_role
 from shared.broker.ending.sweep import sweep
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest, issue

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.broker.configure import delete_role, list_roles, put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, status
 from shared.broker.issue.idempotent import issue_once
@@ -72,7 +72,7 @@ def _is_of(lease_id: LeaseId, thing: Thing) -> bool:
 async def test_every_role_is_read_as_it_was_written(scene: Scene) -> None:
     """Field by field, with what was looked up."""
     stored = {row["RowKey"]: json.loads(row["Document0"]) for row in await scene.rows("roles") if row["PartitionKey"] == "role"}
-    found = {role.name: role for role in await list_roles(scene.ports)}
+    found = {role.name: role for role in await scene.ports.roles.list()}
     assert set(DOCUMENTS) == set(found) == set(stored)
     for name, role in found.items():
         assert {key: value for key, value in stored[name].items() if key != "resolved"} == write_role(role)
@@ -199,7 +199,7 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     """Whatever stands in it: the others are listed, decided on, issued from and reconciled; it can be deleted."""
     row = {"PartitionKey": "role", "RowKey": "damaged"} | ({"Document0": text} if text else {})
     await scene.service.get_table_client("roles").create_entity(row)
-    assert {*DOCUMENTS, "damaged"} == {role.name for role in await list_roles(scene.ports)}
+    assert {*DOCUMENTS, "damaged"} == {role.name for role in await scene.ports.roles.list()}
     assert "web" in {role.name for role in (await may_issue(scene.ports, request())).roles}
     assert ["damaged"] == [*(await status(scene.ports, ADMIN)).unreadable_roles]
     assert () == (await reconcile(scene.ports, "r")).unread
@@ -207,4 +207,4 @@ async def test_a_damaged_row_stands_in_nobodys_way(scene: Scene, text: str) -> N
     with pytest.raises(Unreadable):
         await issue(scene.ports, ADMIN, IssueRequest(RoleName("damaged")))
     await delete_role(scene.ports, ADMIN, RoleName("damaged"), revoking=False)
-    assert set(DOCUMENTS) == {role.name for role in await list_roles(scene.ports)}
+    assert set(DOCUMENTS) == {role.name for role in await scene.ports.roles.list()}

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from shared.broker.configure import list_roles
 from shared.broker.ending.sweep import sweep
 from shared.broker.inspect import list_leases, may_issue, read_audit, read_lease, status
 from shared.broker.issue.idempotent import issue_once
@@ -102,7 +101,7 @@ async def test_one_bad_row_of_each_kind_stands_in_nobodys_way(storage_connection
         ports, stored = scene.ports, scene.kept
         untouched = await damage(scene)
         unreadable = {stored.leases[what] for what in DAMAGED_LEASES}
-        assert set(stored.documents) == {role.name for role in await list_roles(ports)}
+        assert set(stored.documents) == {role.name for role in await ports.roles.list()}
         assert {"web", "capped"} <= {role.name for role in (await may_issue(ports, request())).roles}
         for query in (LeaseQuery(), LeaseQuery(role=WEB), LeaseQuery(state=State.ACTIVE), LeaseQuery(live=True)):
             assert (await list_leases(ports, ADMIN, query)).items, query

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from shared.broker.configure import delete_role, put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
@@ -214,7 +214,7 @@ async def reconciling(world: World) -> Reconciliation:
 async def changing_the_role(world: World) -> Role:
     """An administrator writes it anew, with another target."""
     document = write_role(role(OTHER_TARGET, ttl=LASTS, max_ttl=2 * LASTS))
-    return await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, document))
+    return (await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, document))).document
 
 
 async def deleting_the_role(world: World) -> Revoking | None:

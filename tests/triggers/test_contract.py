@@ -21,9 +21,9 @@ from shared.issuers.application_secret.survey import LeaseSecret
 from shared.issuers.service_principal.schema import MAX_AZURE_GROUPS
 from shared.issuers.service_principal.survey import OwnApplication, OwnAssignment, Recycled
 from shared.kinds.fragment import Fragment
-from shared.triggers.http import groups, issuing, requests
+from shared.triggers.http import groups, issuing, requests, transfer
 from shared.wiring.kinds import KINDS
-from tests.fakes.world import role, secret_target, world
+from tests.fakes.world import GROUPS, SCOPES, role, secret_target, world
 from tests.support import kinds, toy_group
 from tests.triggers.app import App
 
@@ -197,6 +197,11 @@ async def test_answers_are_as_the_contract_says() -> None:
         ("health", "GET", "/api/v1/health", {"token": None}),
         ("whoami", "GET", "/api/v1/whoami", {"token": None}),
     ]
+    await follow(app, walk)
+
+
+async def follow(app: App, walk: list[tuple[str, str, str, dict[str, Any]]]) -> None:
+    """Makes the calls, and holds each answer to its schema."""
     for name, method, path, more in walk:
         app.world.clock.jump(1)
         answer = await app.call(method, path, **more)
@@ -206,6 +211,41 @@ async def test_answers_are_as_the_contract_says() -> None:
             described = CONTRACT["components"]["responses"][described["$ref"].rpartition("/")[2]]
         schema = described["content"][answer.headers["content-type"]]["schema"]
         assert faults_of(answer.json, schema) == [], name
+
+
+async def test_answers_of_the_configuration_are_as_the_contract_says() -> None:
+    """Of auth roles, policies, export and import: made, replaced, read, refused."""
+    app = App(world(role()))
+    app.world.lookups.identities = (f"{SCOPES[0]}/providers/Microsoft.Compute/virtualMachines/vm1",)
+    admin = {"token": "admin.token.x"}
+    bounds = {"bound_resource_ids": [f"{SCOPES[0]}/*"], "bound_group_ids": [GROUPS[0]], "bound_resource_groups": ["rg0"]}
+    auth_role, rules = {**bounds, "policies": ["readers"]}, {"rules": [{"path": "roles/nope", "capabilities": ["read"]}]}
+    document = {"form": 1, "policies": {"more": rules}, "auth_roles": {"web": {**bounds, "policies": ["nope"]}}}
+    web = (await app.call("GET", "/api/v1/roles/web", **admin)).json
+    await follow(
+        app,
+        [
+            ("write_policy", "PUT", "/api/v1/policies/readers", {**admin, "body": rules}),
+            ("write_policy", "PUT", "/api/v1/policies/readers", {**admin, "body": {"rules": []}}),
+            ("write_policy", "PUT", "/api/v1/policies/readers", {**admin, "body": rules, "query": {"dry_run": "true"}}),
+            ("write_auth_role", "PUT", "/api/v1/auth-roles/web", {**admin, "body": auth_role, "query": {"dry_run": "true"}}),
+            ("write_auth_role", "PUT", "/api/v1/auth-roles/web", {**admin, "body": auth_role}),
+            ("write_auth_role", "PUT", "/api/v1/auth-roles/web", {**admin, "body": auth_role}),
+            ("write_role", "PUT", "/api/v1/roles/web", {**admin, "body": {**web, **bounds}, "query": {"dry_run": "true"}}),
+            ("read_auth_role", "GET", "/api/v1/auth-roles/web", admin),
+            ("read_auth_role", "GET", "/api/v1/auth-roles/web", {}),
+            ("read_policy", "GET", "/api/v1/policies/readers", admin),
+            ("read_policy", "GET", "/api/v1/policies/nope", admin),
+            ("list_auth_roles", "GET", "/api/v1/auth-roles", admin),
+            ("list_policies", "GET", "/api/v1/policies", admin),
+            ("export_configuration", "GET", "/api/v1/export", admin),
+            ("write_configuration", "PUT", "/api/v1/import", {**admin, "body": document}),
+            ("write_configuration", "PUT", "/api/v1/import", {**admin, "body": {**document, "auth_roles": {}}}),
+            ("delete_policy", "DELETE", "/api/v1/policies/readers", admin),
+            ("delete_policy", "DELETE", "/api/v1/policies/readers", {**admin, "query": {"force": "true"}}),
+            ("read_audit", "GET", "/api/v1/audit", admin),
+        ],
+    )
 
 
 async def test_serves_the_contract_to_anybody(app: App) -> None:
@@ -262,7 +302,7 @@ async def test_a_known_path_with_another_method_is_405(app: App, method: str, pa
 async def test_head_is_get_without_a_body(app: App, path: str, token: str | None) -> None:
     """Each call that takes GET, whether it succeeds or not. RFC 9110, 9.3.2."""
     made = await app.call("POST", "/api/v1/roles/web/leases")
-    path = path.format(id=made.json["lease"]["id"], role="web")
+    path = path.format(id=made.json["lease"]["id"], role="web", name="web")
     got, head = await app.call("GET", path, token=token), await app.call("HEAD", path, token=token)
     length = head.headers.pop("content-length")
     assert (head.status, head.headers, head.body, length) == (got.status, got.headers, b"", str(len(got.body)))
@@ -290,3 +330,4 @@ def test_the_contracts_largest_body_is_the_codes() -> None:
     """The problem's explanation says the number."""
     text = (Path(shared.__file__).parents[1] / "docs" / "problems.md").read_text(encoding="utf-8")
     assert f"{requests.MAX_BODY:,} octets" in text
+    assert f"an import {transfer.MOST_OCTETS:,}." in text

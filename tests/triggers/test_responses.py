@@ -12,7 +12,7 @@ from shared.broker.issue.issue import Issued
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result
 from shared.broker.revoke import Revoking
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import Caution, Fault, Forbidden
+from shared.core.errors import Fault, Forbidden
 from shared.core.lease import Holder, State
 from shared.core.ports.page import Page
 from shared.core.secret import Secret
@@ -23,7 +23,6 @@ from shared.triggers.http.shape import time
 from tests.contract.stores import lease as sample
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR, ALICE, TENANT, WEB, guid, role
-from tests.support.kinds import SCHEMAS
 
 LEASE = replace(sample(), metadata={"run": "7"})
 TOLD = {
@@ -87,14 +86,6 @@ def test_an_issue_hands_out_lease_and_credential() -> None:
     assert {"lease": TOLD, "credential": result} == responses.ISSUED.write(Issued(LEASE, credential))
     within = replace(credential, subscription_id=guid(4))
     assert result | {"subscription_id": guid(4)} == responses.ISSUED.write(Issued(LEASE, within))["credential"]
-
-
-def test_a_role_is_told_with_its_name_and_with_warnings_if_there_are_any() -> None:
-    """Its document is as it was written."""
-    plain = responses.role(SCHEMAS, role())
-    assert ("web", False) == (plain["name"], "warnings" in plain)
-    warned = responses.role(SCHEMAS, role(), [Caution("a", "b", "c")])
-    assert plain | {"warnings": [{"path": "a", "code": "b", "message": "c"}]} == warned
 
 
 def test_whoami_tells_the_caller_and_its_roles() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import azure.functions as func
 import pytest
 
+from shared.core.access.policy import ASKED
 from shared.core.errors import LeaseholdError
 from shared.core.lease import State
 from shared.core.names import LeaseId
@@ -18,6 +20,7 @@ from shared.triggers.http.routes import Api, Route
 from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, application, guid
 from tests.support import toy_group
 from tests.triggers.app import Answer, App
+from tests.triggers.documents import give, keep_auth_role, keep_policy
 
 ROUTES = groups.routes()
 CALLERS = {
@@ -29,35 +32,66 @@ CALLERS = {
     "an admin": "admin.token.x",
     "a principal that a lease has made": "leased.token.x",
     "an admin of another tenant": "abroad.token.x",
+    "a caller with every right by a policy": "given.token.x",
+    "a caller with every right, and a deny on each": "denied.token.x",
 }
-OPEN = (200,) * 8
-ADMINS = (401, 403, 403, 403, 403, 200, 403, 403)
-AUDITORS = (401, 403, 403, 403, 200, 200, 403, 403)
-HOLDERS = (401, 404, 404, 200, 404, 200, 403, 404)
+OPEN = (200,) * 10
+ADMINS = (401, 403, 403, 403, 403, 200, 403, 403, 403, 403)
+GIVEN = (401, 403, 403, 403, 403, 200, 403, 403, 200, 403)
+"""By a policy, or to admins."""
+AUDITORS = (401, 403, 403, 403, 200, 200, 403, 403, 200, 403)
+HOLDERS = (401, 404, 404, 200, 404, 200, 403, 404, 200, 404)
+ANYBODY = (401, 200, 200, 200, 200, 200, 403, 200, 200, 200)
+
+
+def served(status: int, row: tuple[int, ...] = GIVEN) -> tuple[int, ...]:
+    """The row, with another status where the call succeeds."""
+    return tuple(status if each == 200 else each for each in row)
+
+
 EXPECTED = {
-    "issue_lease": (401, 403, 201, 201, 403, 201, 403, 403),
-    "read_lease": (401, 404, 404, 200, 200, 200, 403, 404),
-    "list_leases": (401, 200, 200, 200, 200, 200, 403, 200),
+    "issue_lease": (401, 403, 201, 201, 403, 201, 403, 403, 201, 403),
+    "read_lease": (401, 404, 404, 200, 200, 200, 403, 404, 200, 404),
+    "list_leases": ANYBODY,
     "renew_lease": HOLDERS,
     "revoke_lease": HOLDERS,
-    "force_lease": (401, 404, 404, 403, 404, 200, 403, 404),
-    "revoke_role_leases": tuple(202 if status == 200 else status for status in ADMINS),
-    "list_roles": ADMINS,
-    "read_role": ADMINS,
-    "write_role": ADMINS,
-    "delete_role": tuple(202 if status == 200 else status for status in ADMINS),
-    "explain_decision": ADMINS,
-    "whoami": (401, 200, 200, 200, 200, 200, 403, 200),
+    "force_lease": (401, 404, 404, 403, 404, 200, 403, 404, 200, 404),
+    "revoke_role_leases": served(202),
+    "list_roles": GIVEN,
+    "read_role": GIVEN,
+    "write_role": GIVEN,
+    "delete_role": served(202),
+    "list_auth_roles": GIVEN,
+    "read_auth_role": GIVEN,
+    "write_auth_role": GIVEN,
+    "delete_auth_role": served(204),
+    "list_policies": GIVEN,
+    "read_policy": GIVEN,
+    "write_policy": GIVEN,
+    "delete_policy": served(204),
+    "export_configuration": GIVEN,
+    "write_configuration": ADMINS,
+    "explain_decision": GIVEN,
+    "whoami": ANYBODY,
     "status": AUDITORS,
     "read_audit": AUDITORS,
-    "run_sweep": ADMINS,
-    "run_reconciliation": ADMINS,
+    "run_sweep": GIVEN,
+    "run_reconciliation": GIVEN,
     "health": OPEN,
     "openapi": OPEN,
     "docs": OPEN,
     "problems": OPEN,
 }
 """The statuses, in the order of ``CALLERS``."""
+BODIES = {
+    "write_role": {"type": "application_secret", "application_object_id": guid(0x200)},
+    "write_auth_role": {"bound_group_ids": [guid(0x100)], "policies": []},
+    "write_policy": {"rules": [{"path": "roles/web", "capabilities": ["read"]}]},
+    "write_configuration": {"form": 1},
+    "explain_decision": {"role": "web", "claims": {"oid": guid(0x440), "appid": guid(0x441)}},
+}
+EVERYTHING = [(re.sub(r"{\w+}", "*", path), " ".join(sorted(capabilities))) for path, capabilities in ASKED.items()]
+"""Every right that a policy can give."""
 BOTH = [pytest.param(route, who, id=f"{route.name}, {who}") for route in ROUTES for who in CALLERS]
 
 
@@ -68,16 +102,13 @@ class Scene:
     app: App
     lease: str
 
-    async def call(self, route: Route, who: str, *, role: str = "web", lease: str = "") -> Answer:
+    async def call(self, route: Route, who: str, *, role: str = "web", lease: str = "", name: str = "spare") -> Answer:
         """The call, with everything in it that an admin would be served for."""
-        path = "/" + route.path.replace("{role}", role).replace("{id}", lease or self.lease)
-        body = None
-        if route.name == "write_role":
-            body = {"type": "application_secret", "application_object_id": guid(0x200)}
-        if route.name == "explain_decision":
-            body = {"role": role, "claims": {"oid": guid(0x400), "appid": guid(0x401)}}
-        query = {"revoke": "true"} if route.name == "delete_role" else None
-        return await self.app.call(route.methods[0], path, token=CALLERS[who], body=body, query=query)
+        path = "/" + route.path.replace("{role}", role).replace("{id}", lease or self.lease).replace("{name}", name)
+        query = (
+            {"revoke": "true"} if route.name == "delete_role" else {"force": "true"} if route.name == "force_lease" else None
+        )
+        return await self.app.call(route.methods[0], path, token=CALLERS[who], body=BODIES.get(route.name), query=query)
 
 
 @pytest.fixture
@@ -86,6 +117,12 @@ async def scene(app: App) -> Scene:
     stranger, leased = application(guid(0x440)), application(guid(0x450))
     abroad = replace(ADMINISTRATOR, tenant_id=OTHER_TENANT, at_home=False)
     app.verifier.known |= {"stranger.token.x": stranger, "leased.token.x": leased, "abroad.token.x": abroad}
+    given, denied = application(guid(0x460)), application(guid(0x470))
+    app.verifier.known |= {"given.token.x": given, "denied.token.x": denied}
+    give(app.world, given, *EVERYTHING, name="given")
+    give(app.world, denied, *EVERYTHING, *((path, "deny") for path, _ in EVERYTHING), name="denied")
+    keep_policy(app.world, "spare", ("status", "read"))
+    keep_auth_role(app.world, "spare", bound_group_ids=[guid(0x100)])
     app.world.leased.rows[leased.object_id] = LeaseId("web.00000000000000000000000001")
     made = await app.call("POST", "/api/v1/roles/web/leases")
     app.world.calls.made.clear()
@@ -110,14 +147,20 @@ async def test_every_caller_is_answered_as_the_table_says(scene: Scene, route: R
         assert State.ACTIVE is scene.app.world.leases.rows[LeaseId(scene.lease)].state
 
 
-@pytest.mark.parametrize("who", ["a stranger", "a caller whom the role names", "an auditor", "an admin of another tenant"])
+REFUSED = (
+    *("a stranger", "a caller whom the role names", "an auditor", "an admin of another tenant"),
+    "a caller with every right, and a deny on each",
+)
+
+
+@pytest.mark.parametrize("who", REFUSED)
 @pytest.mark.parametrize("route", [each for each in ROUTES if "{" in each.path], ids=lambda route: route.name)
 async def test_what_is_forbidden_and_what_does_not_exist_read_alike(scene: Scene, route: Route, who: str) -> None:
     """But for the request's id."""
     forbidden = await scene.call(route, who)
     if forbidden.status not in {403, 404}:
         return
-    missing = await scene.call(route, who, role="nope", lease="nope.00000000000000000000000001")
+    missing = await scene.call(route, who, role="nope", lease="nope.00000000000000000000000001", name="nope")
     assert (forbidden.status, forbidden.without_request_id()) == (missing.status, missing.without_request_id())
 
 

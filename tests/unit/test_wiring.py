@@ -226,7 +226,7 @@ def test_indexing_reads_no_setting() -> None:
         capture_output=True,
         text=True,
     )
-    assert int(done.stdout) == 26
+    assert int(done.stdout) == 36
 
 
 async def test_every_part_is_wired_to_what_the_settings_say() -> None:

@@ -156,6 +156,16 @@ class Arm:
         path = f"/{on_the_wire(scope)}/descendants?api-version={_MANAGEMENT_GROUPS}"
         return frozenset([held async for each in self.listed(path) if (held := _descendant(each))])
 
+    async def read(self, path: str) -> Mapping[str, Any]:
+        """Returns the JSON object at a path with its query, for which the SDK has no method. Raises ``Upstream``."""
+        with _upstream():
+            answer = await self._client._send_request(HttpRequest("GET", path))  # noqa: SLF001 - the documented way
+            answer.raise_for_status()
+            document = parsed(answer.text())
+        if not isinstance(document, dict):
+            raise Unavailable("the answer holds no JSON object")
+        return document
+
     async def listed(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
         """Yields the items of a list that the SDK has no method for, at a path with its query. Makes a call a page.
 
@@ -163,11 +173,8 @@ class Arm:
         """
         following: str | None = path
         while following is not None:
-            with _upstream():
-                answer = await self._client._send_request(HttpRequest("GET", following))  # noqa: SLF001 - the documented way
-                answer.raise_for_status()
-                document = parsed(answer.text())
-            if not isinstance(document, dict) or not isinstance(document.get("value"), list):
+            document = await self.read(following)
+            if not isinstance(document.get("value"), list):
                 raise Unavailable("the answer lists nothing")
             for item in document["value"]:
                 if not isinstance(item, dict):

@@ -73,6 +73,15 @@ class GraphCalls:
                 raise _failure(answer)
         return answer
 
+    def following(self, document: Mapping[str, Any]) -> str | None:
+        """Returns the path of the next page of a list. The page must be Graph's own, because the token goes there."""
+        link = document.get("@odata.nextLink")
+        if link is None:
+            return None
+        if not str(link).startswith(f"{self.base_url}/"):
+            raise Unavailable("the next page is somewhere else")
+        return str(link).removeprefix(self.base_url)
+
     async def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None = None
     ) -> httpx.Response:

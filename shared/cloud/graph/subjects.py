@@ -89,13 +89,10 @@ class GraphSubjects:
                 (str(each.get("principalId")).lower(), str(each.get("appRoleId")).lower())
                 for each in _listed(document, "value")
             ]
-            following = document.get("@odata.nextLink")
+            following = self._calls.following(document)
             if following is None:
                 break
-            # The token goes there: the page must be Graph's own.
-            if not str(following).startswith(f"{self._calls.base_url}/"):
-                raise Unavailable("the next page is somewhere else")
-            path = str(following).removeprefix(self._calls.base_url)
+            path = following
         return found
 
     async def _get(self, path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.core.access.auth_role import AuthRole
+from shared.core.access.bounds import Bounds, Constraint
 from shared.core.access.configuration import Needs, Stored
 from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.policy import Policy
@@ -85,4 +86,40 @@ class DirectoryFacts(Protocol):
 
     async def location(self, caller: Caller, principal: Principal) -> str | Unread | None:
         """Returns the location of the caller's resource, as Resource Manager writes it, without blanks: ``westeurope``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Existence:
+    """Whether Azure has what a value of a document names. ``None``: the broker may not read it. ``name`` is for people."""
+
+    exists: bool | None
+    name: str = ""
+    is_flexible: bool = False
+    """Of a scale set: whether it is a flexible one, whose machines never match ``bound_scale_sets``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedIdentities:
+    """The resource ids of the directory's managed identities. ``is_complete``: there are no more than these."""
+
+    resource_ids: tuple[str, ...] = ()
+    is_complete: bool = True
+
+
+class DirectoryLookups(Protocol):
+    """Looks up in Azure what the bounds of a document name, for a dry run. Nothing is remembered.
+
+    What the broker may not read raises nothing. Any method may raise ``Upstream`` if Azure does not answer properly.
+    """
+
+    async def find(self, kind: Constraint, value: str, bounds: Bounds) -> Existence:
+        """Looks for one value: a tenant, service principal, application, group, subscription, resource group or scale set.
+
+        ``bounds`` are those of the document: a resource group is looked for in its subscriptions, a scale set in its groups.
+        """
+        ...
+
+    async def managed_identities(self, most_pages: int) -> ManagedIdentities | None:
+        """Returns those on so many pages of the directory's list, or ``None`` if the broker may not read them."""
         ...

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from shared.triggers.http import audit, configuration, contract, explain, issuing, leases, operator, whoami
+from shared.triggers.http import (
+    audit,
+    auth_roles,
+    contract,
+    explain,
+    issuing,
+    leases,
+    operator,
+    policies,
+    roles,
+    transfer,
+    whoami,
+)
 from shared.triggers.http.edge import Edge, UnverifiedRequest
 from shared.triggers.http.problem import MethodNotAllowed, NoSuchCall
 from shared.triggers.http.reply import Reply
@@ -11,7 +23,10 @@ from shared.triggers.http.routes import Api, Route
 GROUPS: tuple[Api, ...] = (
     issuing.api,
     leases.api,
-    configuration.api,
+    roles.api,
+    auth_roles.api,
+    policies.api,
+    transfer.api,
     whoami.api,
     audit.api,
     explain.api,

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, 13): ``If-Match``, ``If-None-Match: *``, and a document's version as an entity tag."""
+"""Conditional requests (RFC 9110, 13): ``If-Match``, ``If-None-Match``, and a document's version as an entity tag."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from shared.triggers.http.shape import TEXT, Parameter
 
 _TAGS = re.compile(r'\s*"[!\x23-\x7e]*"\s*(?:,\s*"[!\x23-\x7e]*"\s*)*')
 _TAG = re.compile(r'"[!\x23-\x7e]*"')
+_WEAK_TAGS = re.compile(r'\s*(?:W/)?"[!\x23-\x7e]*"\s*(?:,\s*(?:W/)?"[!\x23-\x7e]*"\s*)*')
 
 IF_NONE_MATCH = Parameter("If-None-Match", {"const": "*"}, "Make only what does not exist.")
+IF_CHANGED = Parameter("If-None-Match", TEXT.schema, "Entity tags that the caller has: of these, 304 is answered.")
 
 
 def if_match(description: str) -> Parameter:
@@ -61,3 +63,18 @@ def conditions(request: func.HttpRequest) -> Conditions:
     if match.strip() != "*" and _TAGS.fullmatch(match) is None:
         raise Malformed(Fault("If-Match", 'expected * or entity tags in double quotes, without W/, such as "abc"'))
     return Conditions(frozenset(_TAG.findall(match)))
+
+
+def is_unchanged(request: func.HttpRequest, version: str) -> bool:
+    """Returns whether the caller of a GET has this version already. Raises ``Malformed`` if what it sends are no entity tags.
+
+    Tags are compared weakly: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2.
+    """
+    known = request.headers.get("if-none-match")
+    if known is None:
+        return False
+    if known.strip() == "*":
+        return True
+    if _WEAK_TAGS.fullmatch(known) is None:
+        raise Malformed(Fault("If-None-Match", 'expected * or entity tags in double quotes, such as "abc"'))
+    return tag_of(version) in _TAG.findall(known)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from shared.core import errors
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
@@ -61,12 +62,15 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Unauthenticated: Meaning(401),
     errors.Forbidden: Meaning(403),
     errors.LeasedCaller: Meaning(403),
+    errors.Escalation: Meaning(403),
     errors.NotFound: Meaning(404),
     NoSuchCall: Meaning(404),
     MethodNotAllowed: Meaning(405),
     errors.Gone: Meaning(410),
     errors.Conflict: Meaning(409),
     errors.RoleOutdated: Meaning(409),
+    errors.PolicyInUse: Meaning(409),
+    errors.PolicyTestsFailed: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),
     errors.TooManyIssues: Meaning(429),
@@ -86,6 +90,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Locked: Meaning(409),
     errors.Uncertain: Meaning(503, retry_after=10),
     errors.DirectoryUnavailable: Meaning(503, retry_after=10),
+    errors.ImportStopped: Meaning(503, retry_after=10),
     errors.Unavailable: Meaning(503, retry_after=10),
     errors.Unreachable: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),
@@ -110,6 +115,10 @@ class Problem:
     docs_url: str
 
 
+def _more(name: str, problem: Problem) -> Sequence[str]:
+    return problem.error.more.get(name, ())
+
+
 FAULT = Record[Fault]("", "", Field("path", TEXT, lambda it: it.path[:256]), Field("message", TEXT, lambda it: it.message))
 PROBLEM = Record[Problem](
     "Problem",
@@ -126,6 +135,14 @@ PROBLEM = Record[Problem](
     Field("detail", TEXT, lambda it: _detail(it.error), "This case."),
     Field("request_id", TEXT, lambda it: it.request_id, "For the operator."),
     Field("errors", Items(FAULT), lambda it: _faults(it.error), "Every fault of bad input.", optional=True),
+    *(
+        Field[Problem](name, Items(TEXT), partial(_more, name), description, optional=True)
+        for name, description in (
+            ("used_by", "The auth roles that name the policy."),
+            ("applied", "The documents that an import has written or deleted before it stopped."),
+            ("left", "The documents that it has not."),
+        )
+    ),
 )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import azure.functions as func
 
+from shared.core.access.policy import PolicyName
 from shared.core.errors import Fault, Malformed, TooLarge
 from shared.core.names import LEASE_ID, ROLE_NAME, LeaseId, RoleName, Unparsable
 from shared.core.parsing import Reader, as_seconds
@@ -22,6 +23,7 @@ IN_PATH = {
     each.name: each
     for each in (
         Parameter("role", {"type": "string", "pattern": f"^{ROLE_NAME}$"}, "A role's name.", component="role"),
+        Parameter("name", {"type": "string", "pattern": f"^{ROLE_NAME}$"}, "The document's name.", component="name"),
         Parameter("id", {"type": "string", "pattern": f"^{LEASE_ID}$"}, "A lease's id.", component="id"),
     )
 }
@@ -29,16 +31,16 @@ IN_PATH = {
 NOTHING = Body("", "Nothing, or an empty object.")
 
 
-def body(request: func.HttpRequest) -> Any:
-    """Returns the JSON of the body, or an empty object if there is no body.
+def body(request: func.HttpRequest, most: int = MAX_BODY) -> Any:
+    """Returns the JSON of the body, or an empty object if there is no body. ``most``: how many octets it may have.
 
     Raises ``Malformed``, ``TooLarge``, ``UnsupportedMedia``.
     """
     octets = request.get_body()
     if not octets:
         return {}
-    if len(octets) > MAX_BODY:
-        raise TooLarge(detail=f"A body is at most {MAX_BODY} octets long.")
+    if len(octets) > most:
+        raise TooLarge(detail=f"The body of this call is at most {most} octets long.")
     media.require_json(request)
     try:
         return _parsed(media.text_of(octets))
@@ -100,6 +102,11 @@ def nothing(request: func.HttpRequest) -> None:
 def role_name(request: func.HttpRequest) -> RoleName:
     """Returns the role in the path."""
     return _in_path(request, "role", RoleName.parse)
+
+
+def document_name(request: func.HttpRequest) -> PolicyName:
+    """Returns the name of the policy or the auth role in the path."""
+    return _in_path(request, "name", PolicyName.parse)
 
 
 def lease_id(request: func.HttpRequest) -> LeaseId:

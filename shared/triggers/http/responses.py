@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +13,7 @@ from shared.core.errors import Caution
 from shared.core.lease import Holder, LeaseView, State
 from shared.core.names import LEASE_ID, ROLE_NAME
 from shared.core.ports.page import Page
-from shared.core.role import Role
 from shared.core.secret import Secret
-from shared.kinds.registry import Kinds
-from shared.kinds.role_document import write_role
 from shared.triggers.http.shape import (
     ID,
     INSTANT,
@@ -92,13 +88,15 @@ CALLER_FIELDS: tuple[Field[Caller], ...] = (
 )
 CAUTION = Record[Caution](
     "Caution",
-    "Something that whoever wrote the role should know of it.",
-    Field("path", TEXT, lambda it: it.path, "The field."),
+    "Something that whoever wrote the document should know of it.",
+    Field("path", TEXT, lambda it: it.path, "The field; empty for the document as a whole."),
     Field(
         "code",
         TEXT,
         lambda it: it.code,
-        "Stable: `assigns_identities`, `not_an_owner`, `reads_protected`; in a dry run `grant_condition_not_evaluated`.",
+        "Stable. Of roles `assigns_identities`, `not_an_owner`, `reads_protected`; of bounds `unplaced`; of auth roles"
+        " `no_policies`, `matches_writer`; of policies `writes_grants`, `no_such_role`, `denies_itself`, `denies_writer`; of"
+        " what a version before has stored `outdated`; in a dry run `grant_condition_not_evaluated`, `flexible_scale_set`.",
     ),
     Field("message", TEXT, lambda it: it.message),
 )
@@ -149,9 +147,3 @@ ISSUED = Record[Issued](
     Field("lease", LEASE, lambda it: it.lease),
     Field("credential", named("Credential"), lambda it: credential(it.credential, it.lease.expires_at)),
 )
-
-
-def role(kinds: Kinds, found: Role, warnings: Iterable[Caution] = ()) -> dict[str, Any]:
-    """Returns a role with its name and, if it was just written, with what its author should know."""
-    result = [CAUTION.write(each) for each in warnings]
-    return {"name": found.name, **write_role(kinds, found), **({"warnings": result} if result else {})}

@@ -1,0 +1,314 @@
+"""Imports a configuration: all of it is checked before anything is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from shared.broker.configure import auth_roles, policies, roles
+from shared.broker.configure.changes import fields_between
+from shared.broker.configure.transfer import AUTH_ROLES, MOST_OF_ONE, POLICIES, ROLES, Transfer, read_transfer
+from shared.broker.ports import Actor, Ports
+from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
+from shared.core.access.bounds import foreign_faults
+from shared.core.access.configuration import Configuration
+from shared.core.access.documents import configuration_of, failing
+from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
+from shared.core.errors import (
+    Caution,
+    Conflict,
+    Fault,
+    ImportStopped,
+    LeaseholdError,
+    Malformed,
+    PolicyInUse,
+    PolicyTestsFailed,
+    Upstream,
+)
+from shared.core.names import RoleName, Unparsable
+from shared.core.ports.documents import ABSENT, Expect, Version
+from shared.core.role import Role
+from shared.kinds.role_document import read_role, write_role
+from shared.resilience.priority import limit_deadline
+from shared.resilience.tasks import all_of
+
+_ROLES_AT_ONCE = 5
+"""Azure is asked about so many roles side by side."""
+
+type Change = Literal["created", "changed", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One document that an import writes or deletes. ``path``: ``policies.readers``. ``fields``: those that differ."""
+
+    change: Change
+    path: str
+    fields: tuple[str, ...]
+    write: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import has changed, or would change."""
+
+    steps: tuple[Step, ...]
+    unchanged: int
+    warnings: tuple[Caution, ...]
+
+    def of(self, change: Change) -> tuple[Step, ...]:
+        """Returns the steps that do this."""
+        return tuple(step for step in self.steps if step.change == change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """All documents of a configuration, by name."""
+
+    policies: Mapping[str, Policy]
+    roles: Mapping[str, Role]
+    auth_roles: Mapping[str, AuthRole]
+
+
+async def import_configuration(
+    ports: Ports, actor: Actor, document: Any, *, dry_run: bool = False, prune: bool = False, revoke: bool = False
+) -> Imported:
+    """Makes the stored documents those of a configuration. Returns the difference, which a dry run does not write.
+
+    A document that it does not name stays. If ``prune``, such a document is deleted, if its section is there; if ``revoke``,
+    even a role with live leases. Raises ``Malformed`` with all faults of all documents, ``PolicyTestsFailed``, ``PolicyInUse``,
+    ``Conflict``, ``ImportStopped`` if a write has failed after others, ``Upstream``.
+    """
+    transfer = read_transfer(document)
+    if prune and transfer.is_partial:
+        raise Malformed(Fault("prune", "a page of several does not say which documents there are"))
+    with limit_deadline(ports.within(ports.timing.mint)):
+        plan = _Plan(ports, actor, transfer, await _stored(ports), prune=prune, revoke=revoke)
+        result = await plan.made()
+        if not dry_run and result.steps:
+            await _carry_out(result.steps)
+            counts = ", ".join(f"{len(result.of(each))} {each}" for each in ("created", "changed", "deleted"))
+            await ports.audit.record(actor.done(ports, "import", reason=f"{counts}, {result.unchanged} unchanged"))
+    return result
+
+
+async def _stored(ports: Ports) -> _Stored:
+    found = await all_of(ports.policies.list(), ports.roles.list(), ports.auth_roles.list())
+    return _Stored(*({each.name: each for each in documents} for documents in found))  # type: ignore[arg-type]
+
+
+async def _carry_out(steps: Sequence[Step]) -> None:
+    for place, step in enumerate(steps):
+        try:
+            await step.write()
+        except LeaseholdError as failure:
+            if not place:
+                raise
+            cause = failure.brief() if isinstance(failure, Upstream) else failure.stable_code
+            paths = [each.path for each in steps]
+            raise ImportStopped(cause, applied=paths[:place], left=paths[place:]) from failure
+
+
+class _Plan:
+    """Finds the steps of one import."""
+
+    def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: _Stored, *, prune: bool, revoke: bool) -> None:
+        self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
+        self._prune, self._revoke = prune, revoke
+        self._faults: list[Fault] = []
+        self._unchanged = 0
+
+    async def made(self) -> Imported:
+        """Returns the plan. Raises as ``import_configuration``, and writes nothing."""
+        wanted = self._read()
+        self._faults += _faults_of_tests(self._transfer.tests, self._ports)
+        if self._faults:
+            raise Malformed(*self._faults)
+        wanted = replace(wanted, roles=await self._checked(wanted.roles))
+        if self._faults:
+            raise Malformed(*self._faults)
+        proposed = _Stored(
+            self._after(POLICIES, self._stored.policies, wanted.policies),
+            self._after(ROLES, self._stored.roles, wanted.roles),
+            self._after(AUTH_ROLES, self._stored.auth_roles, wanted.auth_roles),
+        )
+        self._run_tests(proposed)
+        await self._refuse_deletions(proposed)
+        steps = (*self._writes(wanted), *self._deletions(proposed))
+        return Imported(steps, self._unchanged, tuple(self._warnings(wanted, proposed, {step.path for step in steps})))
+
+    def _read(self) -> _Stored:
+        """Reads all documents. Notes each fault, with its path in the configuration."""
+        found = _Stored(
+            self._section(POLICIES, PolicyName.parse, read_policy),
+            self._section(ROLES, RoleName.parse, self._role),
+            {},
+        )
+        # A policy with faults is there: its faults are noted, and no auth role has one for naming it.
+        named = {*self._transfer.sections.get(POLICIES, {})}
+        if not self._prunes(POLICIES):
+            named |= {*self._stored.policies}
+        read = partial(auth_roles.read, self._ports, is_there=named.__contains__)
+        return replace(found, auth_roles=self._section(AUTH_ROLES, PolicyName.parse, read))
+
+    def _section[N: str, T](self, section: str, parse: Callable[[str], N], read: Callable[[N, Any], T]) -> dict[str, T]:
+        found: dict[str, T] = {}
+        for name, document in self._transfer.sections.get(section, {}).items():
+            path = f"{section}.{name}"
+            try:
+                if len(json.dumps(document, ensure_ascii=False).encode()) > MOST_OF_ONE:
+                    self._faults.append(Fault(path, f"is larger than {MOST_OF_ONE} octets"))
+                found[name] = read(parse(name), document)
+            except Unparsable as wrong:
+                self._faults.append(Fault(path, str(wrong)))
+            except Malformed as malformed:
+                self._faults += _below(path, malformed.faults)
+        return found
+
+    def _role(self, name: RoleName, document: Any) -> Role:
+        role = read_role(self._ports.kinds, name, document)
+        if faults := tuple(foreign_faults(role.bounds, self._ports.home, self._ports.tenants)):
+            raise Malformed(*faults)
+        return role
+
+    async def _checked(self, wanted: Mapping[str, Role]) -> dict[str, Role]:
+        """Looks up the roles in Azure that are new or have changed. The others stay as they are stored."""
+        kept = {name: former for name, role in wanted.items() if (former := self._same(role)) is not None}
+        asked = [role for name, role in wanted.items() if name not in kept]
+        found: list[Role] = []
+        for first in range(0, len(asked), _ROLES_AT_ONCE):
+            found += await all_of(*map(self._resolved, asked[first : first + _ROLES_AT_ONCE]))
+        return {**kept, **{role.name: role for role in found}}
+
+    def _same(self, role: Role) -> Role | None:
+        former = self._stored.roles.get(role.name)
+        if former is None or former.outdated:
+            return None
+        return former if write_role(self._ports.kinds, former) == write_role(self._ports.kinds, role) else None
+
+    async def _resolved(self, role: Role) -> Role:
+        try:
+            return await roles.checked(self._ports, role)
+        except Malformed as malformed:
+            self._faults += _below(f"{ROLES}.{role.name}", malformed.faults or (Fault("", malformed.detail),))
+            return role
+
+    def _after[T](self, section: str, stored: Mapping[str, T], wanted: Mapping[str, T]) -> dict[str, T]:
+        """Returns the documents that there are after the import."""
+        return dict(wanted) if self._prunes(section) else {**stored, **wanted}
+
+    def _prunes(self, section: str) -> bool:
+        return self._prune and section in self._transfer.sections
+
+    def _run_tests(self, proposed: _Stored) -> None:
+        configuration = configuration_of(
+            {name: write_auth_role(each) for name, each in proposed.auth_roles.items()},
+            {name: write_policy(each) for name, each in proposed.policies.items()},
+            {name: write_role(self._ports.kinds, each) for name, each in proposed.roles.items()},
+        )
+        if failed := tuple(failing(configuration, self._transfer.tests, self._ports.home)):
+            raise PolicyTestsFailed(*failed)
+
+    async def _refuse_deletions(self, proposed: _Stored) -> None:
+        """Raises ``PolicyInUse`` or ``Conflict`` if something that goes is needed."""
+        for name in sorted({*self._stored.policies} - {*proposed.policies}):
+            users = sorted(each.name for each in proposed.auth_roles.values() if name in each.policies)
+            if users:
+                raise PolicyInUse(name, users)
+        gone = () if self._revoke else sorted({*self._stored.roles} - {*proposed.roles})
+        held = [name for name in gone if await roles.has_leases(self._ports, RoleName(name))]
+        if held:
+            detail = f"Roles have live leases: {', '.join(held)}. Revoke them with ?revoke=true."
+            raise Conflict(detail, code="role_has_leases")
+
+    def _writes(self, wanted: _Stored) -> Iterator[Step]:
+        ports, actor, stored = self._ports, self._actor, self._stored
+        for policy in _by_name(wanted.policies):
+            former = stored.policies.get(policy.name)
+            if former is not None and not policies.differs(policy, former):
+                self._unchanged += 1
+                continue
+            write = partial(policies.store_policy, ports, actor, policy, former, expected=_expected(former))
+            yield _step(POLICIES, policy.name, former and write_policy(former), write_policy(policy), write)
+        for role in _by_name(wanted.roles):
+            before = stored.roles.get(role.name)
+            if before is role:
+                self._unchanged += 1
+                continue
+            kept = roles.kept_of(ports, before) if before is not None else None
+            write_one = partial(roles.store_role, ports, actor, role, before, expected=_expected(before))
+            yield _step(ROLES, role.name, kept, roles.kept_of(ports, role), write_one)
+        for auth_role in _by_name(wanted.auth_roles):
+            one = stored.auth_roles.get(auth_role.name)
+            if one is not None and not auth_roles.differs(auth_role, one):
+                self._unchanged += 1
+                continue
+            put = partial(auth_roles.store_auth_role, ports, actor, auth_role, one, expected=_expected(one))
+            yield _step(AUTH_ROLES, auth_role.name, one and write_auth_role(one), write_auth_role(auth_role), put)
+
+    def _deletions(self, proposed: _Stored) -> Iterator[Step]:
+        """Yields the deletions in reverse: nothing that is still there names what has gone."""
+        ports, actor, stored = self._ports, self._actor, self._stored
+        for name in sorted({*stored.auth_roles} - {*proposed.auth_roles}):
+            auth_role = stored.auth_roles[name]
+            delete = partial(auth_roles.delete_auth_role, ports, actor, PolicyName(name), expected=Version(auth_role.version))
+            yield _step(AUTH_ROLES, name, write_auth_role(auth_role), None, delete)
+        for name in sorted({*stored.roles} - {*proposed.roles}):
+            role = stored.roles[name]
+            end = partial(*(roles.delete_role, ports, actor, role.name), expected=Version(role.version), revoking=self._revoke)
+            yield _step(ROLES, name, write_role(ports.kinds, role), None, end)
+        for name in sorted({*stored.policies} - {*proposed.policies}):
+            policy = stored.policies[name]
+            remove = partial(policies.remove_policy, ports, actor, policy, expected=Version(policy.version))
+            yield _step(POLICIES, name, write_policy(policy), None, remove)
+
+    def _warnings(self, wanted: _Stored, proposed: _Stored, written: set[str]) -> Iterator[Caution]:
+        """Yields the warnings of the documents that are written."""
+        for policy in _by_name(wanted.policies):
+            if (path := f"{POLICIES}.{policy.name}") in written:
+                yield from _at(path, policies.cautions_of(policy, proposed.roles))
+        for role in _by_name(wanted.roles):
+            if (path := f"{ROLES}.{role.name}") in written:
+                yield from _at(path, roles.role_cautions(self._ports, role))
+        for auth_role in _by_name(wanted.auth_roles):
+            if (path := f"{AUTH_ROLES}.{auth_role.name}") in written:
+                yield from _at(path, auth_role_cautions(auth_role))
+
+
+def _step(
+    section: str,
+    name: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    write: Callable[[], Awaitable[object]],
+) -> Step:
+    change: Change = "created" if before is None else "deleted" if after is None else "changed"
+    return Step(change, f"{section}.{name}", fields_between(before, after), write)
+
+
+def _expected(former: Policy | Role | AuthRole | None) -> Expect:
+    return Version(former.version) if former is not None else ABSENT
+
+
+def _by_name[T](documents: Mapping[str, T]) -> Iterator[T]:
+    return (documents[name] for name in sorted(documents))
+
+
+def _below(path: str, faults: Sequence[Fault]) -> Iterator[Fault]:
+    return (Fault(f"{path}.{each.path}" if each.path else path, each.message) for each in faults)
+
+
+def _at(path: str, cautions: Iterator[Caution]) -> Iterator[Caution]:
+    return (Caution(f"{path}.{each.path}" if each.path else path, each.code, each.message) for each in cautions)
+
+
+def _faults_of_tests(tests: Any, ports: Ports) -> tuple[Fault, ...]:
+    """Returns the faults of the tests themselves: whether they fail is another question."""
+    try:
+        [*failing(Configuration({}, {}), tests, ports.home)]
+    except Malformed as malformed:
+        return malformed.faults
+    return ()

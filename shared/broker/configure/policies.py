@@ -1,0 +1,148 @@
+"""Writes, reads and deletes policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from shared.broker.access import CallerRights, outcome_of, rights_of
+from shared.broker.configure.auth_roles import store_auth_role
+from shared.broker.configure.changes import changes_between
+from shared.broker.configure.written import Written, require_expected
+from shared.broker.ports import Actor, Ports
+from shared.core.access.auth_role import AuthRole
+from shared.core.access.escalation import beyond_in_policy
+from shared.core.access.match import Matched
+from shared.core.access.policy import Policy, PolicyName, policy_cautions, read_policy, unknown_roles, write_policy
+from shared.core.errors import Caution, Escalation, NotFound, PolicyInUse, PreconditionFailed
+from shared.core.ports.documents import ANY, Expect, Version
+from shared.core.ports.page import Page
+
+_TRIES = 5
+
+
+async def put_policy(
+    ports: Ports, actor: Actor, name: PolicyName, document: Any, *, expected: Expect = ANY, dry_run: bool = False
+) -> Written[Policy]:
+    """Checks the policy and stores it, unless this is a dry run, or it is stored already.
+
+    Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
+    """
+    former = await ports.policies.get(name)
+    require_expected(expected, former.version if former is not None else None)
+    policy = read_policy(name, document)
+    rights = await rights_of(ports, actor.caller, fresh=True)
+    if faults := tuple(beyond_in_policy(rights.rights, policy, former)):
+        raise Escalation(*faults)
+    roles = [each.name for each in await ports.roles.list()]
+    warnings = (*cautions_of(policy, roles), *await _denied_to_writer(ports, rights, policy))
+    if dry_run or (former is not None and not differs(policy, former)):
+        return Written(policy if dry_run or former is None else former, former is None, warnings)
+    return Written(await store_policy(ports, actor, policy, former, expected=expected), former is None, warnings)
+
+
+def cautions_of(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
+    """Yields what the author should know, whoever that is. ``roles``: the names of all roles."""
+    yield from policy_cautions(policy)
+    yield from unknown_roles(policy, roles)
+    for place, rule in enumerate(policy.rules):
+        if rule.denies and rule.covers(f"policies/{policy.name}"):
+            message = "denies whoever gets this policy, its writer included, to change it: Leasehold.Admin still may"
+            yield Caution(f"rules[{place}]", "denies_itself", message)
+
+
+def differs(policy: Policy, former: Policy) -> bool:
+    """Returns whether something else would be stored than is stored now."""
+    return bool(former.faults) or policy.rules != former.rules
+
+
+async def store_policy(ports: Ports, actor: Actor, policy: Policy, former: Policy | None, *, expected: Expect) -> Policy:
+    """Stores a checked policy and audits what has changed. Raises ``PreconditionFailed``, ``Upstream``."""
+    stored = await ports.policies.put(policy, expected=expected)
+    ports.access_view.changed()
+    changes = changes_between(write_policy(former) if former is not None else None, write_policy(stored))
+    await ports.audit.record(actor.done(ports, "put_policy", document=f"policies/{stored.name}", changes=changes))
+    return stored
+
+
+async def get_policy(ports: Ports, name: PolicyName) -> Policy:
+    """Returns the policy. Raises ``NotFound``."""
+    policy = await ports.policies.get(name)
+    if policy is None:
+        raise _not_found(name)
+    return policy
+
+
+async def page_of_policies(ports: Ports, limit: int, after: str) -> Page[Policy]:
+    """Returns the policies by name, beginning with the first after ``after``."""
+    return await ports.policies.page(limit, after)
+
+
+async def delete_policy(
+    ports: Ports, actor: Actor, name: PolicyName, *, expected: Expect = ANY, force: bool = False
+) -> tuple[str, ...]:
+    """Deletes the policy. Returns the auth roles from which ``force`` has taken its name.
+
+    Raises ``NotFound``, ``PreconditionFailed``, ``Escalation`` if it denies anything and the caller is no administrator, or
+    ``PolicyInUse`` if an auth role names it and ``force`` is ``False``.
+    """
+    former = await get_policy(ports, name)
+    require_expected(expected, former.version)
+    rights = await rights_of(ports, actor.caller, fresh=True)
+    if faults := tuple(beyond_in_policy(rights.rights, Policy(name), former)):
+        raise Escalation(*faults)
+    users = [each.name for each in await ports.auth_roles.list() if name in each.policies]
+    if users and not force:
+        raise PolicyInUse(name, users)
+    # The names go first: an auth role that names no policy of that name would be unknown to the gate.
+    changed = [each for each in users if await _without(ports, actor, each, name)]
+    await remove_policy(ports, actor, former, expected=expected)
+    return tuple(changed)
+
+
+async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, expected: Expect) -> None:
+    """Deletes a policy that no auth role names, and audits it. Raises ``NotFound``, ``PreconditionFailed``, ``Upstream``."""
+    gone = await ports.policies.delete(former.name, expected=expected)
+    if not gone:
+        raise _not_found(former.name)
+    ports.access_view.changed()
+    changes = changes_between(write_policy(former), None)
+    await ports.audit.record(actor.done(ports, "delete_policy", document=f"policies/{former.name}", changes=changes))
+
+
+async def _without(ports: Ports, actor: Actor, auth_role: str, policy: PolicyName) -> bool:
+    """Takes the policy's name out of the auth role. Returns whether it was in there. Raises ``PreconditionFailed``."""
+    for _ in range(_TRIES):
+        former = await ports.auth_roles.get(auth_role)
+        if former is None or policy not in former.policies:
+            return False
+        rest = replace(former, policies=tuple(each for each in former.policies if each != policy))
+        try:
+            await store_auth_role(ports, actor, rest, former, expected=Version(former.version))
+        except PreconditionFailed:
+            continue
+        return True
+    raise PreconditionFailed(f"The auth role {auth_role} is being changed.")
+
+
+def _not_found(name: str) -> NotFound:
+    return NotFound(f"There is no policy {name}.", code="policy_not_found")
+
+
+async def _denied_to_writer(ports: Ports, rights: CallerRights, policy: Policy) -> list[Caution]:
+    """Returns a warning for each deny, if an auth role that names the policy matches its writer."""
+    denies = [place for place, rule in enumerate(policy.rules) if rule.denies]
+    if not denies:
+        return []
+    users = [each for each in rights.configuration.auth_roles() if policy.name in each.policies]
+    if not any([await _matches(ports, rights, each) for each in users]):
+        return []
+    message = "is denied to you as well, by an auth role that matches you: Leasehold.Admin still may"
+    return [Caution(f"rules[{place}]", "denies_writer", message) for place in denies]
+
+
+async def _matches(ports: Ports, rights: CallerRights, auth_role: AuthRole) -> bool:
+    if auth_role.faults:
+        return False
+    return isinstance(await outcome_of(ports, rights.caller, auth_role.bounds), Matched)

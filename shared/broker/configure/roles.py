@@ -1,0 +1,161 @@
+"""Writes, reads and deletes roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from shared.broker import rules
+from shared.broker.access import rights_of
+from shared.broker.configure.changes import changes_between
+from shared.broker.configure.look_up import cautions_of, look_up
+from shared.broker.configure.written import Written, require_expected
+from shared.broker.ports import Actor, Ports
+from shared.broker.revoke import Revoking, revoke_role
+from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults
+from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Escalation, Fault, Malformed, NotFound
+from shared.core.given_powers import gives_roles
+from shared.core.names import RoleName
+from shared.core.ports.documents import ANY, Expect
+from shared.core.ports.page import Page
+from shared.core.role import Role
+from shared.kinds.role_document import write_role
+from shared.resilience.priority import limit_deadline
+
+
+async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False) -> Written[Role]:
+    """Checks the role, looks up its names in Azure, and stores it unless this is a dry run, or it is stored already.
+
+    Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
+    """
+    former = await ports.roles.get(role.name)
+    require_expected(expected, former.version if former is not None else None)
+    if faults := (*foreign_faults(role.bounds, ports.home, ports.tenants), *lifetime_faults(ports, role)):
+        raise Malformed(*faults)
+    await _refuse_escalation(ports, actor, role, former)
+    role = await checked(ports, role)
+    warnings = tuple(role_cautions(ports, role))
+    if dry_run:
+        azure = await look_up(ports, role.bounds)
+        return Written(role, former is None, (*warnings, *rules.untried(ports, role), *cautions_of(azure)), azure)
+    if former is not None and not former.outdated and kept_of(ports, former) == kept_of(ports, role):
+        return Written(former, is_new=False, warnings=warnings)
+    return Written(await store_role(ports, actor, role, former, expected=expected), former is None, warnings)
+
+
+async def checked(ports: Ports, role: Role) -> Role:
+    """Returns the role with what its names mean in Azure today. Raises ``Malformed`` with all faults, ``Upstream``."""
+    _refuse_protected(ports, role)
+    with limit_deadline(ports.within(ports.timing.throttled)):
+        role = role.with_target(await ports.kinds.of(role).issuer.resolve(role.target))
+    _refuse_protected(ports, role)
+    if faults := gives_roles(ports.kinds.azure_roles(role)):
+        raise Malformed(*faults, code="gives_roles")
+    if (closed := rules.closed(ports, role)) is not None:
+        raise closed
+    return role
+
+
+async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None, *, expected: Expect) -> Role:
+    """Stores a checked role and audits what has changed. Raises ``PreconditionFailed``, ``Upstream``."""
+    stored = await ports.roles.put(role, expected=expected)
+    await changed(ports)
+    warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, stored))
+    changes = changes_between(kept_of(ports, former) if former is not None else None, kept_of(ports, stored))
+    await ports.audit.record(
+        actor.done(ports, "put_role", role=role.name, reason=warned, document=f"roles/{role.name}", changes=changes)
+    )
+    return stored
+
+
+def lifetime_faults(ports: Ports, role: Role) -> tuple[Fault, ...]:
+    """Returns a fault for each lifetime above the setting. A role that names no lifetime has the default one."""
+    most = ports.limits.max_ttl
+    times = {"ttl": role.ttl, "max_ttl": role.max_ttl}
+    message = "is {} seconds, and LEASEHOLD_MAX_TTL allows {}"
+    return tuple(Fault(name, message.format(time, most)) for name, time in times.items() if time > most)
+
+
+def kept_of(ports: Ports, role: Role) -> dict[str, Any]:
+    """Returns all that is stored of a role: its document, and in ``resolved`` what was looked up in Azure."""
+    kind = ports.kinds.find(role.type)
+    resolved = {"resolved": kind.schema.keep(role.target)} if kind is not None else {}
+    return write_role(ports.kinds, role) | resolved
+
+
+async def find_role(ports: Ports, name: RoleName) -> Role | None:
+    """Returns the role, or ``None`` if there is none."""
+    return await ports.roles.get(name)
+
+
+async def get_role(ports: Ports, name: RoleName) -> Role:
+    """Returns the role. Raises ``NotFound``."""
+    role = await find_role(ports, name)
+    if role is None:
+        raise NotFound(f"There is no role {name}.", code="role_not_found")
+    return role
+
+
+async def page_of_roles(ports: Ports, limit: int, after: str) -> Page[Role]:
+    """Returns the roles by name, beginning with the first after ``after``."""
+    return await ports.roles.page(limit, after)
+
+
+async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: Expect = ANY, revoking: bool) -> Revoking | None:
+    """Deletes the role. If ``revoking``, ends its leases as ``revoke_role`` does, also when the call is repeated.
+
+    Raises ``NotFound``, ``PreconditionFailed``, or ``Conflict`` if the role has live leases and ``revoking`` is ``False``.
+    """
+    former = await ports.roles.get(name)
+    if not revoking and await has_leases(ports, name):
+        raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
+    gone = await ports.roles.delete(name, expected=expected)
+    # If an earlier deletion's worker has died, the role is gone, and its leases may still live.
+    if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
+        raise NotFound(f"There is no role {name}.", code="role_not_found")
+    await changed(ports)
+    # The role goes first: an issue under way either sees that, or its lease is revoked here.
+    begun = await revoke_role(ports, actor, name) if revoking else None
+    changes = changes_between(kept_of(ports, former) if former is not None else None, None)
+    await ports.audit.record(actor.done(ports, "delete_role", role=name, document=f"roles/{name}", changes=changes))
+    return begun
+
+
+async def has_leases(ports: Ports, name: RoleName) -> bool:
+    """Returns whether the role has a live lease that was not revoked with the others."""
+    generation = await ports.generations.get(name)
+    return await ports.leases.count_live(name, at_most=1, since=generation.number) > 0
+
+
+async def changed(ports: Ports) -> None:
+    """Lets every worker read the bounds of roles again. If the worker dies before, they are read again with the next change.
+
+    Until then a worker reads the facts that the new bounds need when somebody asks for the role, not before: nothing else.
+    """
+    ports.access_view.changed()
+    await ports.access.touch()
+
+
+def role_cautions(ports: Ports, role: Role) -> Iterator[Caution]:
+    """Yields what the role's author should know. Does not call Azure."""
+    yield from rules.cautions(ports, role)
+    yield from bounds_cautions(role.bounds)
+
+
+async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Role | None) -> None:
+    """Raises ``Escalation`` if the caller changes who may issue from a role from which it may not issue itself."""
+    bounds = former.bounds if former is not None else Bounds()
+    if actor.caller.is_admin or bounds == role.bounds:
+        return
+    rights = await rights_of(ports, actor.caller, fresh=True)
+    decision = await rights.decide_issuing(role.name, bounds)
+    if decision.outcome == "unknown":
+        raise DirectoryUnavailable(audit_reason=decision.why)
+    if not decision.is_allowed:
+        message = "says who may issue from the role: only who may issue from it changes that"
+        raise Escalation(*(Fault(kind, message) for kind in NAMED if bounds.of(kind) != role.bounds.of(kind)))
+
+
+def _refuse_protected(ports: Ports, role: Role) -> None:
+    if faults := rules.protected(ports, role):
+        raise Malformed(*faults, code="protected_target")

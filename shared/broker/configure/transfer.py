@@ -1,0 +1,102 @@
+"""The whole configuration as one document: its form, and its export. ``imports`` writes such a document back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.broker.ports import Ports
+from shared.core.errors import Fault, Malformed
+from shared.core.parsing import Reader
+from shared.kinds.role_document import write_role
+from shared.resilience.tasks import both
+
+FORM = 1
+POLICIES, ROLES, AUTH_ROLES = "policies", "roles", "auth_roles"
+SECTIONS = (POLICIES, ROLES, AUTH_ROLES)
+"""In the order in which documents are written: an auth role needs its policies. Pages of an export have the same order."""
+MOST_OCTETS = 900 * 1024
+"""Of an exported page: less than what an import takes."""
+MOST_OF_ONE = 64 * 1024
+"""Octets of one document, as a PUT takes it."""
+_FRAME = 1024
+"""Octets of a page beside its documents."""
+
+type Documents = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A configuration that a caller has sent: documents by section and name. A section may be absent.
+
+    ``is_partial``: it is a page of several. ``tests`` are run against the configuration, and not stored.
+    """
+
+    sections: Mapping[str, Documents] = field(default_factory=dict)
+    tests: Any = None
+    is_partial: bool = False
+
+
+def read_transfer(document: Any) -> Transfer:
+    """Reads the frame of a configuration, and not its documents. Raises ``Malformed`` with all faults of the frame."""
+    reader = Reader(document)
+    if not reader.has("form"):
+        reader.fault("form", "is required")
+    elif reader.take("form") != FORM or isinstance(reader.take("form"), bool):
+        reader.fault("form", f"expected {FORM}")
+    sections = {name: _section(reader, name) for name in SECTIONS if reader.has(name)}
+    tests = reader.take("tests")
+    if reader.has("tests") and not isinstance(tests, list):
+        reader.fault("tests", "expected a list")
+    following, is_partial = reader.take("next"), reader.flag("partial", default=False)
+    reader.finish()
+    return Transfer(sections, tests, is_partial or following is not None)
+
+
+def _section(reader: Reader, name: str) -> Documents:
+    documents = reader.take(name)
+    if not isinstance(documents, Mapping):
+        reader.fault(name, "expected an object")
+        return {}
+    return documents
+
+
+async def export(ports: Ports, cursor: str = "") -> dict[str, Any]:
+    """Returns the configuration, or a page of it. ``cursor``: the ``next`` of the page before.
+
+    A stored document that breaks a rule of today is in it as it stands: an import says what is wrong with it. Raises
+    ``Malformed`` if the cursor is none, ``Upstream``.
+    """
+    stored, roles = await both(ports.access.load(), ports.roles.list())
+    found = {
+        POLICIES: {name: each.document() for name, each in stored.policies.items()},
+        ROLES: {role.name: write_role(ports.kinds, role) for role in roles},
+        AUTH_ROLES: {name: each.document() for name, each in stored.auth_roles.items()},
+    }
+    page: dict[str, dict[str, Any]] = {}
+    last, room = "", MOST_OCTETS - _FRAME
+    following = None
+    for section, name, document in _after(cursor, found):
+        size = len(json.dumps({name: document}, separators=(",", ":")))
+        if size > room and page:
+            following = last
+            break
+        room -= size
+        page.setdefault(section, {})[name] = document
+        last = f"{section}/{name}"
+    if cursor or following is not None:
+        return {"form": FORM, **page, "partial": True, "next": following}
+    return {"form": FORM, **{section: page.get(section, {}) for section in sorted(SECTIONS)}, "next": None}
+
+
+def _after(cursor: str, found: Mapping[str, Documents]) -> Iterator[tuple[str, str, Any]]:
+    """Yields section, name and document of each that comes after the cursor, which is a section and a name."""
+    section, _, name = cursor.partition("/")
+    if cursor and section not in SECTIONS:
+        raise Malformed(Fault("cursor", "is not a cursor of this listing"))
+    for each in SECTIONS[SECTIONS.index(section) if cursor else 0 :]:
+        for document in sorted(found[each]):
+            if not cursor or each != section or document > name:
+                yield each, document, found[each][document]

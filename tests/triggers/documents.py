@@ -1,0 +1,77 @@
+"""Documents of the three types, and calls that write and read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.access.auth_role import AuthRole, read_auth_role
+from shared.core.access.policy import Policy, read_policy
+from shared.core.caller import Caller
+from tests.fakes.world import EXISTING, GROUPS, SCOPES, World
+from tests.triggers.app import Answer, App
+
+ADMIN = "admin.token.x"
+READERS: dict[str, Any] = {"rules": [{"path": "roles/web/leases", "capabilities": ["issue"]}]}
+WRITERS: dict[str, Any] = {"rules": [{"path": "roles/web", "capabilities": ["read", "write"]}]}
+STAFF: dict[str, Any] = {"bound_group_ids": [GROUPS[0]], "policies": []}
+ROBOTS: dict[str, Any] = {"bound_app_roles": ["Robot"], "policies": []}
+PRINCIPALS: dict[str, Any] = {
+    "type": "service_principal",
+    "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}],
+    "bound_app_roles": ["Deployer"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type of documents: its path, the field of its list, two documents, and its name in operations and codes."""
+
+    path: str
+    field: str
+    one: dict[str, Any]
+    other: dict[str, Any]
+    name: str
+
+    def at(self, name: str) -> str:
+        """The address of one document."""
+        return f"/api/v1/{self.path}/{name}"
+
+
+ROLES = Type("roles", "roles", PRINCIPALS, {**PRINCIPALS, "ttl": 120}, "role")
+AUTH_ROLES = Type("auth-roles", "auth_roles", STAFF, ROBOTS, "auth_role")
+POLICIES = Type("policies", "policies", READERS, WRITERS, "policy")
+TYPES = (ROLES, AUTH_ROLES, POLICIES)
+SECRET: dict[str, Any] = {"type": "application_secret", "application_object_id": EXISTING}
+
+
+async def put(app: App, of: Type, name: str, document: Any, *, token: str = ADMIN, **more: Any) -> Answer:
+    """Writes a document."""
+    return await app.call("PUT", of.at(name), token=token, body=document, **more)
+
+
+async def get(app: App, of: Type, name: str, **more: Any) -> Answer:
+    """Reads a document."""
+    return await app.call("GET", of.at(name), **{"token": ADMIN, **more})
+
+
+async def delete(app: App, of: Type, name: str, *, token: str = ADMIN, **more: Any) -> Answer:
+    """Deletes a document."""
+    return await app.call("DELETE", of.at(name), token=token, **more)
+
+
+def keep_policy(made: World, name: str, *rules: tuple[str, str]) -> Policy:
+    """Stores a policy without a call. Each rule: a path, and capabilities with blanks between them."""
+    document = {"rules": [{"path": path, "capabilities": words.split()} for path, words in rules]}
+    return made.access.policies.keep(read_policy(name, document))
+
+
+def keep_auth_role(made: World, name: str, *policies: str, **bounds: list[str]) -> AuthRole:
+    """Stores an auth role without a call."""
+    return made.access.auth_roles.keep(read_auth_role(name, {**bounds, "policies": [*policies]}))
+
+
+def give(made: World, caller: Caller, *rules: tuple[str, str], name: str = "own") -> None:
+    """Gives the caller these rights, by an auth role for it alone."""
+    keep_policy(made, name, *rules)
+    keep_auth_role(made, name, name, bound_service_principal_ids=[caller.object_id])

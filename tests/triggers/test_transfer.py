@@ -1,0 +1,383 @@
+"""Export and import: the whole configuration as one document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.core.errors import PreconditionFailed, Unavailable
+from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, TENANT, World, guid, role, secret_target, world
+from tests.triggers.app import Answer, App
+from tests.triggers.documents import ADMIN, PRINCIPALS, READERS, SECRET, STAFF, give, keep_auth_role, keep_policy
+
+WRITES = {"put_role", "put_auth_role", "put_policy", "delete_role", "delete_auth_role", "delete_policy", "import"}
+
+
+@pytest.fixture
+def empty() -> App:
+    """A broker without any document."""
+    return App(world())
+
+
+async def export(app: App, **query: str) -> dict[str, Any]:
+    """The configuration, or a page of it."""
+    answer = await app.call("GET", "/api/v1/export", token=ADMIN, query=query)
+    assert 200 == answer.status, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+async def imported(app: App, document: Any, *, token: str = ADMIN, **query: str) -> Answer:
+    """The answer to an import."""
+    return await app.call("PUT", "/api/v1/import", token=token, body=document, query=query)
+
+
+def configuration(**sections: Any) -> dict[str, Any]:
+    """A configuration to import."""
+    return {"form": 1, **sections}
+
+
+def furnished() -> World:
+    """A world with documents of all three types."""
+    made = world(role(), role(secret_target(), name=role().name.parse("secret")))
+    keep_policy(made, "readers", ("roles/web/leases", "issue"))
+    keep_policy(made, "closed", ("roles/secret/leases", "deny"))
+    keep_auth_role(made, "staff", "readers", "closed", bound_group_ids=[GROUPS[0]])
+    return made
+
+
+def paths(answer: Answer, change: str) -> list[str]:
+    """The documents of which the answer says so."""
+    return [each["path"] for each in answer.json[change]]
+
+
+def contents(made: World) -> str:
+    """All documents, to be compared."""
+    return made.roles.contents() + made.access.auth_roles.contents() + made.access.policies.contents()
+
+
+def changes(made: World) -> list[str]:
+    """The operations that have changed something, in their order."""
+    return [event.operation for event in made.audit.events if event.operation in WRITES and event.outcome == "done"]
+
+
+async def test_an_export_has_all_documents_without_versions_and_resolutions() -> None:
+    """Sorted, by name."""
+    app = App(furnished())
+    found = await export(app)
+    assert ["auth_roles", "form", "next", "policies", "roles"] == sorted(found)
+    assert (1, None) == (found["form"], found["next"])
+    assert {"staff": {"bound_group_ids": [GROUPS[0]], "policies": ["readers", "closed"]}} == found["auth_roles"]
+    assert ["closed", "readers"] == [*found["policies"]]
+    assert ["secret", "web"] == [*found["roles"]]
+    assert "resolved" not in json.dumps(found)
+    assert "etag" not in json.dumps(found).lower()
+
+
+async def test_what_was_exported_is_found_unchanged() -> None:
+    """Nothing is written, nothing is audited, and Azure is asked nothing."""
+    app = App(furnished())
+    document = await export(app)
+    app.world.calls.made.clear()
+    answer = await imported(app, document, prune="true")
+    expected = {"created": [], "changed": [], "deleted": [], "unchanged": 5, "warnings": []}
+    assert (200, expected, []) == (answer.status, answer.json, app.world.audit.events)
+    assert {"roles", "policies", "auth_roles", "access", "leased"} >= {call.service for call in app.world.calls.made}
+    assert [] == [name for name in app.world.calls.names() if name.endswith((".put", ".touch", ".delete"))]
+
+
+async def test_an_export_into_an_empty_broker_makes_the_same(empty: App) -> None:
+    """As after a disaster. Policies come first, then roles, then auth roles, each audited, and the import as a whole."""
+    document = await export(App(furnished()))
+    answer = await imported(empty, document)
+    assert ["policies.closed", "policies.readers", "roles.secret", "roles.web", "auth_roles.staff"] == paths(answer, "created")
+    assert document == await export(empty)
+    assert ["put_policy", "put_policy", "put_role", "put_role", "put_auth_role", "import"] == changes(empty.world)
+    assert "5 created, 0 changed, 0 deleted, 0 unchanged" == empty.world.audit.events[-1].reason
+    assert all(each.target.azure_roles[0].definition_id for each in await empty.world.roles.list() if each.name == "web")  # type: ignore[attr-defined]
+
+
+async def test_the_difference_names_the_fields(empty: App) -> None:
+    """A dry run answers the same, and writes nothing."""
+    await imported(empty, configuration(roles={"web": PRINCIPALS}, policies={"readers": READERS}, auth_roles={"a": STAFF}))
+    changed = configuration(
+        roles={"web": {**PRINCIPALS, "ttl": 120, "bound_app_roles": ["Other"]}, "new": SECRET},
+        auth_roles={"a": {**STAFF, "policies": ["readers"]}},
+        policies={"readers": READERS},
+    )
+    before, events = contents(empty.world), len(empty.world.audit.events)
+    looked = await imported(empty, changed, dry_run="true")
+    assert (before, events) == (contents(empty.world), len(empty.world.audit.events))
+    done = await imported(empty, changed)
+    assert looked.json == done.json
+    assert (
+        [{"path": "roles.web", "fields": ["bound_app_roles", "ttl"]}, {"path": "auth_roles.a", "fields": ["policies"]}],
+        1,
+    ) == (
+        done.json["changed"],
+        done.json["unchanged"],
+    )
+    assert ["roles.new"] == paths(done, "created")
+    assert 120 == (await export(empty))["roles"]["web"]["ttl"]
+
+
+async def test_absent_documents_are_left_alone_unless_pruned() -> None:
+    """Pruning deletes those of the sections that are there, in reverse: auth roles, roles, policies."""
+    made = furnished()
+    app = App(made)
+    rest = configuration(roles={}, auth_roles={}, policies={})
+    assert ([], 0) == (paths(await imported(app, rest), "deleted"), len(made.audit.events))
+    no_policies = await imported(app, configuration(auth_roles={}), prune="true", dry_run="true")
+    assert ["auth_roles.staff"] == paths(no_policies, "deleted")
+    answer = await imported(app, rest, prune="true")
+    expected = ["auth_roles.staff", "roles.secret", "roles.web", "policies.closed", "policies.readers"]
+    assert expected == paths(answer, "deleted")
+    assert ["delete_auth_role", "delete_role", "delete_role", "delete_policy", "delete_policy", "import"] == changes(made)
+    assert configuration(roles={}, auth_roles={}, policies={}, next=None) == await export(app)
+
+
+async def test_pruning_spares_a_role_with_live_leases_unless_revoking() -> None:
+    """409, and nothing is changed; ``revoke=true`` ends the leases."""
+    app = App(furnished())
+    await app.call("POST", "/api/v1/roles/web/leases")
+    before = contents(app.world)
+    refused = await imported(app, configuration(roles={}), prune="true")
+    assert (409, "role_has_leases", before) == (refused.status, refused.code, contents(app.world))
+    assert "web" in refused.json["detail"]
+    done = await imported(app, configuration(roles={}), prune="true", revoke="true")
+    assert (200, ["roles.secret", "roles.web"]) == (done.status, paths(done, "deleted"))
+
+
+async def test_pruning_spares_a_policy_that_an_auth_role_names() -> None:
+    """One that the configuration does not speak of, and that would stay."""
+    app = App(furnished())
+    before = contents(app.world)
+    answer = await imported(app, configuration(policies={"readers": READERS}), prune="true")
+    assert (409, "policy_in_use", ["staff"], before) == (
+        *(answer.status, answer.code, answer.json["used_by"]),
+        contents(app.world),
+    )
+
+
+async def test_every_fault_of_every_document_is_answered_at_once(empty: App) -> None:
+    """Each by its path in the configuration; nothing is written, and Azure is asked nothing."""
+    document = configuration(
+        policies={
+            "readers": {"rules": [{"path": "rolls/x", "capabilities": ["read"]}]},
+            "Bad": READERS,
+            "big": {"x": "y" * 70000},
+        },
+        roles={"web": {**PRINCIPALS, "ttl": 1}, "far": {**SECRET, "bound_tenant_ids": [guid(0x77)], "bound_app_roles": ["x"]}},
+        auth_roles={"staff": {**STAFF, "policies": ["readers", "nope"]}, "none": {}},
+        tests=[{"caller": {"claims": {}}, "ask": "dance", "expect": "allowed"}],
+    )
+    answer = await imported(empty, document)
+    assert (400, "malformed") == (answer.status, answer.code)
+    assert {
+        *("policies.readers.rules[0].path", "policies.Bad", "policies.big", "policies.big.rules", "policies.big.x"),
+        *("roles.web.ttl", "roles.far.bound_tenant_ids", "auth_roles.staff.policies[1]", "auth_roles.none", "tests[0].ask"),
+    } == {each["path"] for each in answer.json["errors"]}
+    assert [] == [call.name for call in empty.world.calls.made if call.service in {"authorization", "directory"}]
+    assert [] == changes(empty.world)
+
+
+async def test_what_azure_refuses_is_a_fault_as_well(empty: App) -> None:
+    """Of each role, by its path; nothing is written."""
+    azure_roles = [{"role_name": "Raeder", "scope": SCOPES[0]}]
+    document = configuration(
+        roles={name: {**PRINCIPALS, "azure_roles": azure_roles} for name in ("a", "b")}, policies={"p": READERS}
+    )
+    answer = await imported(empty, document)
+    assert (400, ["roles.a.azure_roles[0].role_name", "roles.b.azure_roles[0].role_name"], []) == (
+        answer.status,
+        [each["path"] for each in answer.json["errors"]],
+        changes(empty.world),
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ([], ""),
+        ({}, "form"),
+        ({"form": 2}, "form"),
+        ({"form": True}, "form"),
+        ({"form": 1, "roles": []}, "roles"),
+        ({"form": 1, "tests": {}}, "tests"),
+        ({"form": 1, "colour": "red"}, "colour"),
+        ({"form": 1, "partial": "yes"}, "partial"),
+    ],
+)
+async def test_a_document_of_another_form_is_refused(empty: App, document: Any, path: str) -> None:
+    """With the path of the fault."""
+    answer = await imported(empty, document)
+    assert (400, path) == (answer.status, answer.json["errors"][0]["path"])
+
+
+async def test_an_import_takes_a_mebibyte_and_no_more(empty: App) -> None:
+    """Other calls take 64 KiB."""
+    policies = {
+        f"p{number:04}": {"rules": [{"path": "roles/" + "x" * 240, "capabilities": ["read"]}]} for number in range(2500)
+    }
+    answer = await imported(empty, configuration(policies=policies), dry_run="true")
+    assert (200, 2500) == (answer.status, len(answer.json["created"]))
+    answer = await imported(empty, b"{" + b" " * 1024 * 1024)
+    assert (413, "body_too_large") == (answer.status, answer.code)
+
+
+async def test_a_large_configuration_is_exported_in_pages(empty: App) -> None:
+    """Each is at most 900 KiB and can be imported, in their order: together they make the same."""
+    made = furnished()
+    for number in range(60):
+        keep_policy(made, f"p{number:03}", *[(f"roles/{'x' * 60}{number}-{rule}", "read") for rule in range(240)])
+        keep_auth_role(made, f"a{number:03}", f"p{number:03}", bound_group_ids=[GROUPS[0]])
+    app, pages = App(made), [await export(App(made))]
+    while pages[-1]["next"] is not None:
+        pages.append(await export(app, cursor=pages[-1]["next"]))
+    assert len(pages) > 1
+    assert max(len(json.dumps(page, separators=(",", ":"))) for page in pages) <= 900 * 1024
+    assert {True} == {page["partial"] for page in pages}
+    refused = await imported(empty, pages[0], prune="true")
+    assert (400, ["prune"]) == (refused.status, [each["path"] for each in refused.json["errors"]])
+    assert 400 == (await imported(empty, pages[-1], prune="true")).status
+    for page in pages:
+        assert 200 == (await imported(empty, page)).status
+    assert made.access.policies.stored().keys() == empty.world.access.policies.stored().keys()
+    assert made.access.auth_roles.stored().keys() == empty.world.access.auth_roles.stored().keys()
+    assert ["secret", "web"] == [each.name for each in await empty.world.roles.list()]
+
+
+async def test_a_cursor_of_another_listing_is_refused(empty: App) -> None:
+    """It is a fault of the query."""
+    answer = await empty.call("GET", "/api/v1/export", token=ADMIN, query={"cursor": "x"})
+    assert (400, ["cursor"]) == (answer.status, [each["path"] for each in answer.json["errors"]])
+
+
+def asking(ask: str, expect: str, claims: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """A test of policies, by default about Alice."""
+    told = claims or {"oid": ALICE.object_id, "appid": guid(0x401)}
+    return {"caller": {"claims": told, "directory": {}}, "ask": ask, "expect": expect, **more}
+
+
+async def test_tests_are_run_against_the_proposed_configuration(empty: App) -> None:
+    """Those that fail say which line has decided; nothing is written. They are judged, and not stored."""
+    robots = {"bound_service_principal_ids": [ALICE.object_id], "policies": ["readers"]}
+    document = configuration(policies={"readers": READERS}, auth_roles={"robots": robots}, roles={"web": PRINCIPALS})
+    passing = [asking("issue web", "allowed", by="policy readers"), asking("read roles/web", "denied")]
+    failing = [asking("issue web", "denied"), *passing, asking("issue web", "allowed", by="policy others")]
+    answer = await imported(empty, {**document, "tests": failing})
+    assert (409, "tests_failed", ["tests[0]", "tests[3]"]) == (
+        *(answer.status, answer.code),
+        [each["path"] for each in answer.json["errors"]],
+    )
+    assert "policy readers, rule 0, roles/web/leases" in answer.json["errors"][0]["message"]
+    assert [] == changes(empty.world)
+    assert 409 == (await imported(empty, {**document, "tests": failing}, dry_run="true")).status
+    assert 200 == (await imported(empty, {**document, "tests": passing})).status
+    assert "tests" not in await export(empty)
+
+
+async def test_tests_see_what_stays_and_not_what_goes() -> None:
+    """Stored documents that the configuration does not name count, unless they are pruned; inline bounds too."""
+    app = App(furnished())
+    staff = {"oid": guid(5), "appid": guid(6), "groups": [GROUPS[0]]}
+    asked = [asking("issue web", "allowed", staff, by="policy readers"), asking("issue secret", "denied", staff)]
+    inline = asking("issue web", "allowed", by="inline bounds of web")
+    assert 200 == (await imported(app, configuration(tests=[*asked, inline]))).status
+    pruned = await imported(app, configuration(auth_roles={}, tests=[*asked, inline]), prune="true", dry_run="true")
+    assert ["tests[0]"] == [each["path"] for each in pruned.json["errors"]]
+
+
+async def test_a_write_that_fails_midway_says_what_is_done_and_what_is_left(empty: App) -> None:
+    """503 with ``applied`` and ``left``; the import can be repeated."""
+    document = configuration(policies={"a": READERS, "b": READERS}, auth_roles={"x": {**STAFF, "policies": ["a", "b"]}})
+    empty.world.calls.fail("policies.put", Unavailable("storage fails"), nth=2)
+    answer = await imported(empty, document)
+    assert (503, "import_stopped", ["policies.a"], ["policies.b", "auth_roles.x"]) == (
+        *(answer.status, answer.code, answer.json["applied"], answer.json["left"]),
+    )
+    assert "retry-after" in answer.headers
+    event = empty.world.audit.events[-1]
+    assert ("import", "failed", "import_stopped after 1: azure_unavailable") == (event.operation, event.outcome, event.reason)
+    again = await imported(empty, document)
+    assert (["policies.b", "auth_roles.x"], 1) == (paths(again, "created"), again.json["unchanged"])
+
+
+async def test_a_document_that_changes_meanwhile_stops_the_import(empty: App) -> None:
+    """Nobody's work is overwritten. If it is the first one, nothing was changed."""
+    document = configuration(policies={"a": READERS, "b": READERS})
+    empty.world.calls.fail("policies.put", PreconditionFailed())
+    assert (412, "precondition_failed") == _outcome(await imported(empty, document))
+    empty.world.calls.fail("policies.put", PreconditionFailed(), nth=2)
+    assert (503, "import_stopped") == _outcome(await imported(empty, document))
+
+
+async def test_a_stored_document_that_breaks_a_rule_is_exported_as_it_stands(empty: App) -> None:
+    """An import says what is wrong with it: nothing of it is lost in silence."""
+    stored = {**READERS, "mood": "x"}
+    empty.world.access.policies.keep_document("later", stored)
+    document = await export(empty)
+    assert stored == document["policies"]["later"]
+    answer = await imported(empty, document)
+    assert ["policies.later.mood"] == [each["path"] for each in answer.json["errors"]]
+    mended = await imported(empty, configuration(policies={"later": READERS}))
+    assert ["policies.later"] == paths(mended, "changed")
+
+
+async def test_what_authors_should_know_is_answered_by_path(empty: App) -> None:
+    """Of what is created or changed."""
+    document = configuration(
+        policies={"p": {"rules": [{"path": "roles/nope", "capabilities": ["read"]}]}},
+        auth_roles={"a": STAFF},
+        roles={"r": {**SECRET, "bound_resource_groups": ["app"]}},
+    )
+    answer = await imported(empty, document)
+    assert [
+        ("policies.p.rules[0].path", "no_such_role"),
+        ("roles.r.bound_resource_groups", "unplaced"),
+        ("auth_roles.a.policies", "no_policies"),
+    ] == [(each["path"], each["code"]) for each in answer.json["warnings"]]
+    assert [] == (await imported(empty, document)).json["warnings"]
+
+
+async def test_an_import_is_in_force_at_the_next_request(empty: App) -> None:
+    """On the worker that has done it."""
+    assert 403 == (await empty.call("POST", "/api/v1/roles/web/leases")).status
+    robots = {"bound_service_principal_ids": [ALICE.object_id], "policies": ["readers"]}
+    await imported(
+        empty, configuration(policies={"readers": READERS}, auth_roles={"robots": robots}, roles={"web": PRINCIPALS})
+    )
+    assert 201 == (await empty.call("POST", "/api/v1/roles/web/leases")).status
+
+
+@pytest.mark.parametrize("token", ["bob.token.x", "watcher.token.x"])
+async def test_only_an_admin_imports(empty: App, token: str) -> None:
+    """Whatever a caller may do besides: no policy gives it."""
+    give(
+        *(empty.world, BOB, ("policies/*", "write delete"), ("auth-roles/*", "write delete"), ("roles/*", "write delete")),
+        ("export", "read"),
+    )
+    answer = await imported(empty, configuration(), token=token)
+    assert (403, "forbidden", [("import", "refused")]) == (answer.status, answer.code, empty.world.audit.told())
+
+
+async def test_who_may_read_the_export_reads_it(empty: App) -> None:
+    """By a policy."""
+    give(empty.world, BOB, ("export", "read"))
+    assert 200 == (await empty.call("GET", "/api/v1/export", token="bob.token.x")).status
+    assert 403 == (await empty.call("GET", "/api/v1/export", token="watcher.token.x")).status
+
+
+async def test_a_home_tenant_is_what_tests_mean_by_default(empty: App) -> None:
+    """``tid`` may be left out."""
+    robots = {"bound_tenant_ids": [TENANT], "bound_service_principal_ids": [ALICE.object_id], "policies": ["readers"]}
+    document = configuration(
+        policies={"readers": READERS}, auth_roles={"robots": robots}, tests=[asking("issue web", "allowed")]
+    )
+    assert 200 == (await imported(empty, document)).status
+
+
+def _outcome(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.code
