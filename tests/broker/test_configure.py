@@ -85,7 +85,7 @@ async def test_no_role_may_name_a_longer_lifetime_than_the_setting(times: dict[s
         paths = [fault.path for fault in caught.value.faults]
         assert expected == [each for each in paths if each != "bound_tenant_ids"]
         assert len(expected) < len(paths)
-    assert () == await list_roles(scene.ports)
+    assert () == await scene.ports.roles.list()
 
 
 async def test_names_that_mean_nothing_are_refused() -> None:

@@ -170,7 +170,8 @@ class _Plan:
 
     def _role(self, name: RoleName, document: Any) -> Role:
         role = read_role(self._ports.kinds, name, document)
-        if faults := tuple(foreign_faults(role.bounds, self._ports.home, self._ports.tenants)):
+        foreign = foreign_faults(role.bounds, self._ports.home, self._ports.tenants)
+        if faults := (*foreign, *roles.lifetime_faults(self._ports, role)):
             raise Malformed(*faults)
         return role
 

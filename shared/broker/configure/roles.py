@@ -150,7 +150,7 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
     rights = await rights_of(ports, actor.caller, fresh=True)
     decision = await rights.decide_issuing(role.name, bounds)
     if decision.outcome == "unknown":
-        raise DirectoryUnavailable(audit_reason=decision.why)
+        raise DirectoryUnavailable(decision.why)
     if not decision.is_allowed:
         message = "says who may issue from the role: only who may issue from it changes that"
         raise Escalation(*(Fault(kind, message) for kind in NAMED if bounds.of(kind) != role.bounds.of(kind)))

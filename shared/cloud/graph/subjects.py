@@ -37,6 +37,8 @@ class GraphSubjects:
             found = await self._get(f"/servicePrincipals/{object_id}?$select={fields}")
         except Absent:
             return await self._user(object_id)
+        if object_id_in(found, "id") != object_id:
+            raise Unavailable("the answer is about another service principal")
         groups = await self._groups(object_id, of_user=False)
         return Subject(
             is_user=False,
@@ -84,16 +86,14 @@ class GraphSubjects:
         found: list[tuple[str, str]] = []
         path = f"/servicePrincipals/{api}/appRoleAssignedTo?$top={_PAGE}"
         for _ in range(_MOST_PAGES):
-            document = document_of(await self._repeat(lambda path=path: self._calls.send("GET", path)))
-            found += [
-                (str(each.get("principalId")).lower(), str(each.get("appRoleId")).lower())
-                for each in _listed(document, "value")
-            ]
+            document = await self._get(path)
+            for each in _listed(document, "value"):
+                found.append((str(each.get("principalId")).lower(), str(each.get("appRoleId")).lower()))
             following = self._calls.following(document)
             if following is None:
-                break
+                return found
             path = following
-        return found
+        raise Unavailable(f"the broker's API has more than {_MOST_PAGES * _PAGE} assignments of app roles")
 
     async def _get(self, path: str) -> dict[str, Any]:
         return document_of(await self._repeat(lambda: self._calls.send("GET", path)))
