@@ -178,7 +178,7 @@ async def may_issue(ports: Ports, actor: Actor) -> Standing:
     roles, rights = await both(ports.roles.list(), rights_of(ports, actor.caller))
     issuable = [each for each in roles if (await rights.decide_issuing(each.name, each.bounds)).is_allowed]
     names = tuple(each.name for each in rights.rights.matched)
-    return Standing(names, tuple(each for each in issuable if not each.is_unreadable))
+    return Standing(names, tuple(each.cut_to(ports.limits.max_ttl) for each in issuable if not each.is_unreadable))
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
@@ -189,7 +189,7 @@ async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role |
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
     decision = await rights.decide_issuing(name, role.bounds if role is not None else None)
     if role is not None and decision.is_allowed and not role.is_unreadable:
-        return role
+        return role.cut_to(ports.limits.max_ttl)
     reason = "no such role" if role is None else "it cannot be read"
     if not decision.is_allowed:
         try:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.configure.roles import delete_role
+from shared.broker.inspect import may_issue, role_if_issuable
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
@@ -393,6 +394,9 @@ async def test_a_stored_role_with_a_longer_lifetime_than_the_setting_is_cut() ->
     with pytest.raises(Malformed) as caught:
         await issued(scene, ttl=3601)
     assert "ttl_out_of_range" == caught.value.stable_code
+    (shown,), alone = (await may_issue(scene.ports, request())).roles, await role_if_issuable(scene.ports, request(), WEB)
+    assert alone is not None
+    assert [(3600, 3600)] * 2 == [(each.ttl, each.max_ttl) for each in (shown, alone)]
 
 
 async def test_a_lease_that_is_being_made_says_how_long_it_is_to_last() -> None:
