@@ -8,6 +8,7 @@ tenant where its tokens come from.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -72,21 +73,21 @@ class AzureLookups:
         https://learn.microsoft.com/entra/architecture/service-accounts-managed-identities names the filter.
         """
         condition = quote(f"servicePrincipalType eq '{MANAGED_IDENTITY}'")
-        following: str | None = f"/servicePrincipals?$filter={condition}&$select=id,alternativeNames&$top={_PAGE}"
+        following = f"/servicePrincipals?$filter={condition}&$select=id,alternativeNames&$top={_PAGE}"
         found: list[str] = []
         for _ in range(most_pages):
-            path = following
             try:
-                document = await self._repeat(lambda path=path: self._graph(path))
+                document = await self._repeat(partial(self._graph, following))
             except Refused as refused:
                 if refused.status != _FORBIDDEN:
                     raise
                 return None
             found += _resource_ids(document)
-            following = self._calls.following(document)
-            if following is None:
-                break
-        return ManagedIdentities(tuple(found), following is None)
+            after = self._calls.following(document)
+            if after is None:
+                return ManagedIdentities(tuple(found))
+            following = after
+        return ManagedIdentities(tuple(found), is_complete=False)
 
     async def _graph(self, path: str) -> dict[str, Any]:
         return document_of(await self._calls.send("GET", path))
@@ -147,8 +148,7 @@ class AzureLookups:
             if looked == _PLACES:
                 return _UNREADABLE
             looked += 1
-            path = f"{place}?api-version={version}"
-            found = await self._found(lambda path=path: self._arm.read(path), "id")
+            found = await self._found(partial(self._arm.read, f"{place}?api-version={version}"), "id")
             if found.exists:
                 return found
             if found.exists is None:

@@ -43,6 +43,6 @@ class AuditEvent:
     overrode_deny: Mapping[str, Any] | None = None
     """The rule that denies it, if an administrator has done it nevertheless."""
     document: str = ""
-    """The document that was changed, as a path: ``policies/readers``."""
+    """The document that was changed or, if the call was refused, was to be read or changed: ``policies/readers``."""
     changes: Sequence[Mapping[str, Any]] = ()
     """The fields that were changed: ``{"path", "from", "to"}``."""

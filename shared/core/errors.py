@@ -9,13 +9,13 @@
     │   ├── Unauthenticated
     │   ├── Forbidden
     │   │   ├── LeasedCaller
-    │   │   └── Escalation       the caller would give more rights than it has; lists the rules
+    │   │   └── Escalation*      the caller would give more rights than it has; lists the rules
     │   ├── NotFound
     │   ├── Gone
     │   ├── Conflict
     │   │   ├── RoleOutdated     the role must be written again; lists what is wrong with it to those who may
-    │   │   ├── PolicyInUse      an auth role names the policy
-    │   │   └── PolicyTestsFailed  tests of an imported configuration fail; lists them
+    │   │   ├── PolicyInUse*     an auth role names the policy
+    │   │   └── PolicyTestsFailed*  tests of an imported configuration fail; lists them
     │   ├── PreconditionFailed
     │   └── TooMany
     ├── Upstream                 Azure failed or refused
@@ -34,13 +34,15 @@
     │   └── Uncertain            it may or may not have happened
     │       ├── Unavailable      5xx
     │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
-    │       ├── ImportStopped    an import has failed when some of its documents were written
+    │       ├── ImportStopped*   an import has failed when some of its documents were written
     │       └── Unreachable      no answer in time
     ├── LostRace                 another worker moved the record first; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
     ├── Pending                  another request is doing the same; nothing was changed
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
+
+* ``shared.core.access.errors``.
 """
 
 from __future__ import annotations
@@ -139,17 +141,6 @@ class LeasedCaller(Forbidden):
     sentence = "A principal that was leased from this broker may not call it."
 
 
-class Escalation(Forbidden):
-    """The caller would give itself or others more rights than it has. ``faults`` name what is too much."""
-
-    code = "escalation"
-    sentence = "You may not give more rights than you have yourself."
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(audit_reason="; ".join(f"{fault.path}: {fault.message}" for fault in faults))
-        self.faults = faults
-
-
 class NotFound(Rejected):
     """There is no such object, or this caller may not see it."""
 
@@ -179,28 +170,6 @@ class RoleOutdated(Conflict):
 
     def __init__(self, *faults: Fault, audit_reason: str = "") -> None:
         super().__init__(audit_reason=audit_reason)
-        self.faults = faults
-
-
-class PolicyInUse(Conflict):
-    """Auth roles name the policy: ``used_by``, by name."""
-
-    code = "policy_in_use"
-    sentence = "Auth roles name this policy; take it out of each with ?force=true."
-
-    def __init__(self, policy: str = "", used_by: Sequence[str] = ()) -> None:
-        super().__init__(audit_reason=f"policy {policy} is used by {', '.join(used_by)}")
-        self.more = {"used_by": used_by}
-
-
-class PolicyTestsFailed(Conflict):
-    """Tests of an imported configuration fail. ``faults`` name each test, and the line that has decided."""
-
-    code = "tests_failed"
-    sentence = "Tests of this configuration fail; nothing was changed."
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(audit_reason="; ".join(f"{fault.path}: {fault.message}" for fault in faults))
         self.faults = faults
 
 
@@ -370,21 +339,6 @@ class DirectoryUnavailable(Uncertain):
     def brief(self) -> str:
         """Returns the code, and what could not be read."""
         return f"{self.code}: {self.cause}" if self.cause else self.code
-
-
-class ImportStopped(Uncertain):
-    """An import has failed when some of its documents were written. ``applied`` and ``left`` name the documents."""
-
-    code = "import_stopped"
-    sentence = "The import stopped midway; repeat it: what is applied stays as it is."
-
-    def __init__(self, cause: str = "", *, applied: Sequence[str] = (), left: Sequence[str] = ()) -> None:
-        super().__init__(cause)
-        self.more = {"applied": applied, "left": left}
-
-    def brief(self) -> str:
-        """Returns the code, how many documents were written, and why the next one was not."""
-        return f"{self.code} after {len(self.more['applied'])}: {self.cause}"
 
 
 class Unreachable(Uncertain):

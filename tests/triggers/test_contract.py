@@ -217,7 +217,7 @@ async def test_answers_of_the_configuration_are_as_the_contract_says() -> None:
     """Of auth roles, policies, export and import: made, replaced, read, refused."""
     app = App(world(role()))
     app.world.lookups.identities = (f"{SCOPES[0]}/providers/Microsoft.Compute/virtualMachines/vm1",)
-    admin = {"token": "admin.token.x"}
+    admin: dict[str, Any] = {"token": "admin.token.x"}
     bounds = {"bound_resource_ids": [f"{SCOPES[0]}/*"], "bound_group_ids": [GROUPS[0]], "bound_resource_groups": ["rg0"]}
     auth_role, rules = {**bounds, "policies": ["readers"]}, {"rules": [{"path": "roles/nope", "capabilities": ["read"]}]}
     document = {"form": 1, "policies": {"more": rules}, "auth_roles": {"web": {**bounds, "policies": ["nope"]}}}

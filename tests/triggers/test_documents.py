@@ -141,6 +141,17 @@ async def test_each_change_is_audited_with_the_fields_that_changed(app: App, of:
 
 
 @EVERY
+async def test_a_refusal_is_audited_with_the_document(app: App, of: Type) -> None:
+    """If the text in the path is a name: a caller may write anything there."""
+    for name in ("one", "No+Name"):
+        await put(app, of, name, of.one, token="bob.token.x")
+    operation = f"put_{of.name}"
+    assert [(operation, "forbidden", f"{of.path}/one"), (operation, "forbidden", "")] == [
+        (event.operation, event.code, event.document) for event in app.world.audit.events
+    ]
+
+
+@EVERY
 @pytest.mark.parametrize("name", ["Web", "-x", "a" * 64, "a.b", "a_b", "%C3%A9"])
 async def test_a_text_that_is_no_name_is_refused(app: App, of: Type, name: str) -> None:
     """A name is ``[a-z0-9][a-z0-9-]{0,62}``."""

@@ -12,6 +12,7 @@ import pytest
 
 import shared
 from shared.core import errors
+from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
@@ -24,15 +25,15 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.LeasedCaller: 403,
-    errors.Escalation: 403,
+    access.Escalation: 403,
     errors.NotFound: 404,
     NoSuchCall: 404,
     MethodNotAllowed: 405,
     errors.Gone: 410,
     errors.Conflict: 409,
     errors.RoleOutdated: 409,
-    errors.PolicyInUse: 409,
-    errors.PolicyTestsFailed: 409,
+    access.PolicyInUse: 409,
+    access.PolicyTestsFailed: 409,
     errors.PreconditionFailed: 412,
     errors.TooMany: 429,
     errors.TooManyIssues: 429,
@@ -52,7 +53,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Uncertain: 503,
     errors.DirectoryUnavailable: 503,
     errors.Unavailable: 503,
-    errors.ImportStopped: 503,
+    access.ImportStopped: 503,
     errors.Unreachable: 504,
     errors.LostRace: 503,
     errors.Interrupted: 503,
@@ -155,7 +156,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         errors.Uncertain: 10,
         errors.DirectoryUnavailable: 10,
         errors.Unavailable: 10,
-        errors.ImportStopped: 10,
+        access.ImportStopped: 10,
         errors.LostRace: 1,
         errors.Interrupted: 1,
         errors.Pending: 5,

@@ -12,10 +12,11 @@ from shared.broker.configure.written import Written, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, restore_auth_role, write_auth_role
 from shared.core.access.bounds import Bounds, foreign_faults
+from shared.core.access.errors import Escalation
 from shared.core.access.escalation import beyond_in_auth_role
 from shared.core.access.match import Matched
 from shared.core.access.policy import PolicyName
-from shared.core.errors import Caution, Escalation, Fault, Malformed, NotFound
+from shared.core.errors import Caution, Fault, Malformed, NotFound
 from shared.core.ports.documents import ANY, Expect
 from shared.core.ports.page import Page
 

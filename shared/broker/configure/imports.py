@@ -16,24 +16,15 @@ from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_aut
 from shared.core.access.bounds import foreign_faults
 from shared.core.access.configuration import Configuration
 from shared.core.access.documents import configuration_of, failing
+from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
-from shared.core.errors import (
-    Caution,
-    Conflict,
-    Fault,
-    ImportStopped,
-    LeaseholdError,
-    Malformed,
-    PolicyInUse,
-    PolicyTestsFailed,
-    Upstream,
-)
+from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, Upstream
 from shared.core.names import RoleName, Unparsable
 from shared.core.ports.documents import ABSENT, Expect, Version
 from shared.core.role import Role
 from shared.kinds.role_document import read_role, write_role
 from shared.resilience.priority import limit_deadline
-from shared.resilience.tasks import all_of
+from shared.resilience.tasks import all_of, both
 
 _ROLES_AT_ONCE = 5
 """Azure is asked about so many roles side by side."""
@@ -96,8 +87,14 @@ async def import_configuration(
 
 
 async def _stored(ports: Ports) -> _Stored:
-    found = await all_of(ports.policies.list(), ports.roles.list(), ports.auth_roles.list())
-    return _Stored(*({each.name: each for each in documents} for documents in found))  # type: ignore[arg-type]
+    (found_policies, found_roles), found_auth_roles = await both(
+        both(ports.policies.list(), ports.roles.list()), ports.auth_roles.list()
+    )
+    return _Stored(
+        {each.name: each for each in found_policies},
+        {each.name: each for each in found_roles},
+        {each.name: each for each in found_auth_roles},
+    )
 
 
 async def _carry_out(steps: Sequence[Step]) -> None:
@@ -112,6 +109,43 @@ async def _carry_out(steps: Sequence[Step]) -> None:
             raise ImportStopped(cause, applied=paths[:place], left=paths[place:]) from failure
 
 
+@dataclass(frozen=True, slots=True)
+class _Section[T: (Policy, Role, AuthRole)]:
+    """The documents of one type, by name: those that are stored, that the import brings, and that there are after it."""
+
+    name: str
+    stored: Mapping[str, T]
+    wanted: Mapping[str, T]
+    proposed: Mapping[str, T]
+    document_of: Callable[[T], Mapping[str, Any]]
+    differs: Callable[[T, T], bool]
+    """Whether the first would be stored in place of the second."""
+    store: Callable[[T, T | None], Awaitable[object]]
+    """Stores the first in place of the second."""
+    delete: Callable[[T], Awaitable[object]]
+
+    def writes(self) -> Iterator[Step]:
+        """Yields a step for each document that is new or differs from the stored one."""
+        for name, document in sorted(self.wanted.items()):
+            former = self.stored.get(name)
+            if former is None:
+                change: Change = "created"
+            elif self.differs(document, former):
+                change = "changed"
+            else:
+                continue
+            before = self.document_of(former) if former is not None else None
+            fields = fields_between(before, self.document_of(document))
+            yield Step(change, f"{self.name}.{name}", fields, partial(self.store, document, former))
+
+    def deletions(self) -> Iterator[Step]:
+        """Yields a step for each document that goes."""
+        for name in sorted({*self.stored} - {*self.proposed}):
+            document = self.stored[name]
+            fields = fields_between(self.document_of(document), None)
+            yield Step("deleted", f"{self.name}.{name}", fields, partial(self.delete, document))
+
+
 class _Plan:
     """Finds the steps of one import."""
 
@@ -119,7 +153,6 @@ class _Plan:
         self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
         self._prune, self._revoke = prune, revoke
         self._faults: list[Fault] = []
-        self._unchanged = 0
 
     async def made(self) -> Imported:
         """Returns the plan. Raises as ``import_configuration``, and writes nothing."""
@@ -137,8 +170,10 @@ class _Plan:
         )
         self._run_tests(proposed)
         await self._refuse_deletions(proposed)
-        steps = (*self._writes(wanted), *self._deletions(proposed))
-        return Imported(steps, self._unchanged, tuple(self._warnings(wanted, proposed, {step.path for step in steps})))
+        steps = self._steps(wanted, proposed)
+        written = {step.path for step in steps if step.change != "deleted"}
+        brought = len(wanted.policies) + len(wanted.roles) + len(wanted.auth_roles)
+        return Imported(steps, brought - len(written), tuple(self._warnings(wanted, proposed, written)))
 
     def _read(self) -> _Stored:
         """Reads all documents. Notes each fault, with its path in the configuration."""
@@ -225,46 +260,33 @@ class _Plan:
             detail = f"Roles have live leases: {', '.join(held)}. Revoke them with ?revoke=true."
             raise Conflict(detail, code="role_has_leases")
 
-    def _writes(self, wanted: _Stored) -> Iterator[Step]:
-        ports, actor, stored = self._ports, self._actor, self._stored
-        for policy in _by_name(wanted.policies):
-            former = stored.policies.get(policy.name)
-            if former is not None and not policies.differs(policy, former):
-                self._unchanged += 1
-                continue
-            write = partial(policies.store_policy, ports, actor, policy, former, expected=_expected(former))
-            yield _step(POLICIES, policy.name, former and write_policy(former), write_policy(policy), write)
-        for role in _by_name(wanted.roles):
-            before = stored.roles.get(role.name)
-            if before is role:
-                self._unchanged += 1
-                continue
-            kept = roles.kept_of(ports, before) if before is not None else None
-            write_one = partial(roles.store_role, ports, actor, role, before, expected=_expected(before))
-            yield _step(ROLES, role.name, kept, roles.kept_of(ports, role), write_one)
-        for auth_role in _by_name(wanted.auth_roles):
-            one = stored.auth_roles.get(auth_role.name)
-            if one is not None and not auth_roles.differs(auth_role, one):
-                self._unchanged += 1
-                continue
-            put = partial(auth_roles.store_auth_role, ports, actor, auth_role, one, expected=_expected(one))
-            yield _step(AUTH_ROLES, auth_role.name, one and write_auth_role(one), write_auth_role(auth_role), put)
+    def _steps(self, wanted: _Stored, proposed: _Stored) -> tuple[Step, ...]:
+        """Returns the writes in the order of the sections, and then the deletions in reverse.
 
-    def _deletions(self, proposed: _Stored) -> Iterator[Step]:
-        """Yields the deletions in reverse: nothing that is still there names what has gone."""
+        So nothing that is there names what has gone, or is not there yet.
+        """
         ports, actor, stored = self._ports, self._actor, self._stored
-        for name in sorted({*stored.auth_roles} - {*proposed.auth_roles}):
-            auth_role = stored.auth_roles[name]
-            delete = partial(auth_roles.delete_auth_role, ports, actor, PolicyName(name), expected=Version(auth_role.version))
-            yield _step(AUTH_ROLES, name, write_auth_role(auth_role), None, delete)
-        for name in sorted({*stored.roles} - {*proposed.roles}):
-            role = stored.roles[name]
-            end = partial(*(roles.delete_role, ports, actor, role.name), expected=Version(role.version), revoking=self._revoke)
-            yield _step(ROLES, name, write_role(ports.kinds, role), None, end)
-        for name in sorted({*stored.policies} - {*proposed.policies}):
-            policy = stored.policies[name]
-            remove = partial(policies.remove_policy, ports, actor, policy, expected=Version(policy.version))
-            yield _step(POLICIES, name, write_policy(policy), None, remove)
+        of_policies = _Section[Policy](
+            *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
+            lambda policy, former: policies.store_policy(ports, actor, policy, former, expected=_expected(former)),
+            lambda policy: policies.remove_policy(ports, actor, policy, expected=Version(policy.version)),
+        )
+        of_roles = _Section[Role](
+            *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
+            lambda role, former: roles.store_role(ports, actor, role, former, expected=_expected(former)),
+            lambda role: roles.delete_role(ports, actor, role.name, expected=Version(role.version), revoking=self._revoke),
+        )
+        of_auth_roles = _Section[AuthRole](
+            *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
+            lambda auth_role, former: auth_roles.store_auth_role(ports, actor, auth_role, former, expected=_expected(former)),
+            lambda auth_role: auth_roles.delete_auth_role(
+                ports, actor, PolicyName(auth_role.name), expected=Version(auth_role.version)
+            ),
+        )
+        return (
+            *(*of_policies.writes(), *of_roles.writes(), *of_auth_roles.writes()),
+            *(*of_auth_roles.deletions(), *of_roles.deletions(), *of_policies.deletions()),
+        )
 
     def _warnings(self, wanted: _Stored, proposed: _Stored, written: set[str]) -> Iterator[Caution]:
         """Yields the warnings of the documents that are written."""
@@ -279,19 +301,13 @@ class _Plan:
                 yield from _at(path, auth_role_cautions(auth_role))
 
 
-def _step(
-    section: str,
-    name: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    write: Callable[[], Awaitable[object]],
-) -> Step:
-    change: Change = "created" if before is None else "deleted" if after is None else "changed"
-    return Step(change, f"{section}.{name}", fields_between(before, after), write)
-
-
 def _expected(former: Policy | Role | AuthRole | None) -> Expect:
     return Version(former.version) if former is not None else ABSENT
+
+
+def _is_another(role: Role, former: Role) -> bool:
+    """Whether the role was looked up again: one that is stored already, as it is, is taken from there."""
+    return role is not former
 
 
 def _by_name[T](documents: Mapping[str, T]) -> Iterator[T]:

@@ -12,10 +12,11 @@ from shared.broker.configure.changes import changes_between
 from shared.broker.configure.written import Written, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole
+from shared.core.access.errors import Escalation, PolicyInUse
 from shared.core.access.escalation import beyond_in_policy
 from shared.core.access.match import Matched
 from shared.core.access.policy import Policy, PolicyName, policy_cautions, read_policy, unknown_roles, write_policy
-from shared.core.errors import Caution, Escalation, NotFound, PolicyInUse, PreconditionFailed
+from shared.core.errors import Caution, NotFound, PreconditionFailed
 from shared.core.ports.documents import ANY, Expect, Version
 from shared.core.ports.page import Page
 

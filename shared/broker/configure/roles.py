@@ -13,7 +13,8 @@ from shared.broker.configure.written import Written, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
 from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults
-from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Escalation, Fault, Malformed, NotFound
+from shared.core.access.errors import Escalation
+from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
 from shared.core.ports.documents import ANY, Expect

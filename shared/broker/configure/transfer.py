@@ -70,7 +70,7 @@ async def export(ports: Ports, cursor: str = "") -> dict[str, Any]:
     ``Malformed`` if the cursor is none, ``Upstream``.
     """
     stored, roles = await both(ports.access.load(), ports.roles.list())
-    found = {
+    found: dict[str, Documents] = {
         POLICIES: {name: each.document() for name, each in stored.policies.items()},
         ROLES: {role.name: write_role(ports.kinds, role) for role in roles},
         AUTH_ROLES: {name: each.document() for name, each in stored.auth_roles.items()},

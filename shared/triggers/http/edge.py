@@ -61,6 +61,8 @@ class UnverifiedRequest:
     request_id: str
     client_request_id: str = ""
     """The caller's own id for the request. Anybody may send any id."""
+    path: str = ""
+    """The path for which the gate is asked, before names take the places of ``{role}`` and ``{name}``."""
     broker: Broker | None = None
     caller: Caller | None = None
     dialect: Dialect = NATIVE
@@ -166,6 +168,7 @@ async def authenticated(
     the handler does, a caller that is not admitted gets that refusal.
     """
     broker = unverified.broker = await edge.get_broker()
+    unverified.path = rules.needs[0] if rules.needs is not None else ""
     unverified.caller = await broker.verifier.verify(unverified.dialect.token_from(unverified.http))
     admission = Admission(broker.ports.leased, unverified.caller)
     try:
@@ -217,7 +220,17 @@ def _event(unverified: UnverifiedRequest, error: LeaseholdError, ports: Ports) -
         caller=unverified.caller,
         role=role or "",
         lease=lease or "",
+        document=_document(unverified),
     )
+
+
+def _document(unverified: UnverifiedRequest) -> str:
+    """Returns the path of the document that the call is about, if it is about one."""
+    for parameter in ("role", "name"):
+        if unverified.path.endswith(f"/{{{parameter}}}") and unverified.caller:
+            name = _named(unverified, parameter, RoleName.parse)
+            return unverified.path.replace(f"{{{parameter}}}", name) if name is not None else ""
+    return ""
 
 
 def _reason(error: LeaseholdError) -> str:

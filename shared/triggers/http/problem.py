@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from shared.core import errors
+from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
@@ -62,15 +63,15 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Unauthenticated: Meaning(401),
     errors.Forbidden: Meaning(403),
     errors.LeasedCaller: Meaning(403),
-    errors.Escalation: Meaning(403),
+    access.Escalation: Meaning(403),
     errors.NotFound: Meaning(404),
     NoSuchCall: Meaning(404),
     MethodNotAllowed: Meaning(405),
     errors.Gone: Meaning(410),
     errors.Conflict: Meaning(409),
     errors.RoleOutdated: Meaning(409),
-    errors.PolicyInUse: Meaning(409),
-    errors.PolicyTestsFailed: Meaning(409),
+    access.PolicyInUse: Meaning(409),
+    access.PolicyTestsFailed: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),
     errors.TooManyIssues: Meaning(429),
@@ -90,7 +91,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Locked: Meaning(409),
     errors.Uncertain: Meaning(503, retry_after=10),
     errors.DirectoryUnavailable: Meaning(503, retry_after=10),
-    errors.ImportStopped: Meaning(503, retry_after=10),
+    access.ImportStopped: Meaning(503, retry_after=10),
     errors.Unavailable: Meaning(503, retry_after=10),
     errors.Unreachable: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),
