@@ -29,6 +29,7 @@ READING = {
     "last_sweep",
     "last_reconciliation",
     "noted",
+    "page",
     "version",
     "load",
     "stuck",

@@ -215,7 +215,7 @@ def test_a_body_is_64_kib_long_at_most() -> None:
     headers = {"content-type": "application/json"}
     longest = b'{"a": "' + b"x" * (65_536 - 9) + b'"}'
     assert {"a": "x" * (65_536 - 9)} == requests.body(asking(longest, headers))
-    with pytest.raises(TooLarge, match="A body is at most 65536 octets long"):
+    with pytest.raises(TooLarge, match="The body of this call is at most 65536 octets long"):
         requests.body(asking(longest + b" ", headers))
     assert {} == requests.body(asking())
 

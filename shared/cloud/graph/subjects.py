@@ -87,8 +87,8 @@ class GraphSubjects:
         path = f"/servicePrincipals/{api}/appRoleAssignedTo?$top={_PAGE}"
         for _ in range(_MOST_PAGES):
             document = await self._get(path)
-            for each in _listed(document, "value"):
-                found.append((str(each.get("principalId")).lower(), str(each.get("appRoleId")).lower()))
+            listed = _listed(document, "value")
+            found += [(str(each.get("principalId")).lower(), str(each.get("appRoleId")).lower()) for each in listed]
             following = self._calls.following(document)
             if following is None:
                 return found
