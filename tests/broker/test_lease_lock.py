@@ -73,7 +73,7 @@ async def test_a_frozen_worker_loses_its_lease() -> None:
     async def freeze() -> None:
         await swept(scene, after=25)
 
-    scene.calls.meanwhile(9, freeze)
+    scene.calls.meanwhile(10, freeze)
     with pytest.raises(Interrupted):
         await issued(scene)
     assert [] == scene.leftovers()
@@ -88,10 +88,10 @@ async def test_a_worker_that_wakes_after_its_lease_has_ended_undoes_what_it_make
         await swept(scene, after=400)
         assert State.ENDED is stored(scene).state
 
-    scene.calls.meanwhile(6, freeze)
+    scene.calls.meanwhile(7, freeze)
     with pytest.raises(Unreachable):
         await issued(scene)
-    assert "directory.upsert_application" == scene.calls.made[5].name
+    assert "directory.upsert_application" == scene.calls.made[6].name
     assert [] == [thing for thing in scene.leftovers() if thing.kind != "binned"]
 
 

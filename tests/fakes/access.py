@@ -12,7 +12,6 @@ from shared.core.access.configuration import Configuration, Stored
 from shared.core.access.policy import Policy, restore_policy, write_policy
 from shared.core.forms import AUTH_ROLE, POLICY, PROPERTY
 from shared.core.ports.access import AccessStore, StoredAccess
-from shared.core.ports.documents import Documents
 from shared.core.ports.system import Clock
 from shared.core.role import Role
 from tests.fakes.calls import Calls
@@ -21,14 +20,15 @@ from tests.fakes.versions import Versions
 
 
 class WarmView(AccessView):
-    """That of a worker that has read the configuration before anything was written: an issue then asks for the version alone.
+    """That of a worker that has read the roles of today and nothing else: an issue then asks for the version alone.
 
     A worker that has read nothing yet makes two calls more with its first request. Tests of it make an ``AccessView``.
     """
 
-    def __init__(self, store: AccessStore, roles: Documents[Role], clock: Clock) -> None:
+    def __init__(self, store: AccessStore, roles: MemoryDocuments[Role], clock: Clock) -> None:
         super().__init__(store, roles, clock)
-        self._configuration = Configuration({}, {})
+        inline: dict[str, Bounds] = {each.name: each.bounds for each in roles.everything()}
+        self._configuration = Configuration({}, {}, inline)
 
 
 class MemoryAccess:

@@ -39,7 +39,7 @@ class MemoryDocuments[T]:
 
     async def list(self) -> tuple[T, ...]:
         """See the port."""
-        return await self._calls.through(f"{self._service}.list", self._all)
+        return await self._calls.through(f"{self._service}.list", self.everything)
 
     async def page(self, limit: int, after: str = "") -> Page[T]:
         """See the port."""
@@ -80,7 +80,7 @@ class MemoryDocuments[T]:
     def _restored(self, name: str) -> T:
         return self._restore(name, *self._documents[name])
 
-    def _all(self) -> tuple[T, ...]:
+    def everything(self) -> tuple[T, ...]:
         return tuple(map(self._restored, sorted(self._documents)))
 
     def _page(self, limit: int, after: str) -> Page[T]:
