@@ -24,6 +24,8 @@ class AccessView:
         self._store, self._roles, self._clock = store, roles, clock
         self._configuration: Configuration | None = None
         self._believed_until = float("-inf")
+        self._changes = 0
+        """How often this worker has changed the configuration."""
         self._line = asyncio.Lock()
 
     async def current(self, *, fresh: bool = False) -> Configuration:
@@ -32,16 +34,20 @@ class AccessView:
         """
         if self._configuration is not None and not fresh and self._clock.monotonic() < self._believed_until:
             return self._configuration
-        asked_at, version = self._clock.monotonic(), await self._store.version()
+        asked_at, changes = self._clock.monotonic(), self._changes
+        version = await self._store.version()
         async with self._line:
             if self._configuration is None or self._configuration.version != version:
                 self._configuration = await self._load()
-            self._believed_until = max(self._believed_until, asked_at + _BELIEVED)
+            if changes == self._changes:
+                # Otherwise the version may be that before this worker's own change.
+                self._believed_until = max(self._believed_until, asked_at + _BELIEVED)
             return self._configuration
 
     def changed(self) -> None:
         """Notes that this worker has changed the configuration: the next request looks at the version."""
         self._believed_until = float("-inf")
+        self._changes += 1
 
     async def _load(self) -> Configuration:
         # The roles after the version: a role that is written meanwhile changes the version, and is read again.
