@@ -10,21 +10,9 @@ from shared.core.access.bounds import Constraint
 from shared.core.errors import Unreachable
 from shared.core.ports.access import Existence
 from tests.fakes.world import ADMINISTRATOR, ALICE, GROUPS, OTHER_TENANT, SCOPES, SUBSCRIPTION, TENANT, guid
+from tests.support.rights import keep_auth_role, keep_policy
 from tests.triggers.app import App
-from tests.triggers.documents import (
-    ADMIN,
-    AUTH_ROLES,
-    POLICIES,
-    READERS,
-    ROLES,
-    SECRET,
-    STAFF,
-    delete,
-    get,
-    keep_auth_role,
-    keep_policy,
-    put,
-)
+from tests.triggers.documents import ADMIN, AUTH_ROLES, POLICIES, READERS, ROLES, SECRET, STAFF, delete, get, put
 
 MACHINE = f"{SCOPES[0]}/providers/Microsoft.Compute/virtualMachines/vm1"
 LOOK: dict[str, Any] = {"query": {"dry_run": "true"}}

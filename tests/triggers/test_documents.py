@@ -6,18 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.rights import keep_auth_role
 from tests.triggers.app import App
-from tests.triggers.documents import (
-    ADMIN,
-    AUTH_ROLES,
-    POLICIES,
-    TYPES,
-    Type,
-    delete,
-    get,
-    keep_auth_role,
-    put,
-)
+from tests.triggers.documents import ADMIN, AUTH_ROLES, POLICIES, TYPES, Type, delete, get, put
 
 EVERY = pytest.mark.parametrize("of", TYPES, ids=lambda of: of.name)
 ACCESS = pytest.mark.parametrize("of", [AUTH_ROLES, POLICIES], ids=lambda of: of.name)

@@ -8,8 +8,9 @@ import pytest
 
 from shared.core.access.bounds import Bounds
 from tests.fakes.world import ALICE, BOB, GROUPS, WATCHER, role
+from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
-from tests.triggers.documents import AUTH_ROLES, POLICIES, ROLES, SECRET, delete, give, keep_auth_role, keep_policy, put
+from tests.triggers.documents import AUTH_ROLES, POLICIES, ROLES, SECRET, delete, put
 
 TOKEN = "bob.token.x"
 WRITER = (("policies/*", "read write delete"), ("auth-roles/*", "read write delete"), ("roles/*", "read write delete"))

@@ -9,8 +9,9 @@ import pytest
 from shared.core.access.bounds import Bounds
 from shared.core.errors import PreconditionFailed
 from tests.fakes.world import ALICE, BOB, GROUPS, role
+from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import App
-from tests.triggers.documents import ADMIN, POLICIES, READERS, delete, get, give, keep_auth_role, keep_policy, put
+from tests.triggers.documents import ADMIN, POLICIES, READERS, delete, get, put
 
 FORCE: dict[str, Any] = {"query": {"force": "true"}}
 

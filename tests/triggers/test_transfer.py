@@ -9,8 +9,9 @@ import pytest
 
 from shared.core.errors import PreconditionFailed, Unavailable
 from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, TENANT, World, guid, role, secret_target, world
+from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
-from tests.triggers.documents import ADMIN, PRINCIPALS, READERS, SECRET, STAFF, give, keep_auth_role, keep_policy
+from tests.triggers.documents import ADMIN, PRINCIPALS, READERS, SECRET, STAFF
 
 WRITES = {"put_role", "put_auth_role", "put_policy", "delete_role", "delete_auth_role", "delete_policy", "import"}
 

@@ -19,8 +19,8 @@ from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.routes import Api, Route
 from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, application, guid
 from tests.support import toy_group
+from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
-from tests.triggers.documents import give, keep_auth_role, keep_policy
 
 ROUTES = groups.routes()
 CALLERS = {
