@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from shared.broker.configure.policies import delete_policy
 from shared.broker.configure.roles import delete_role, get_role, put_role
 from shared.broker.revoke import Revoking
+from shared.core.access.policy import PolicyName
 from shared.core.audit import Outcome
 from shared.core.errors import Conflict, Malformed, NotFound, PreconditionFailed, Unavailable
 from shared.core.lease import State
@@ -13,6 +15,7 @@ from shared.core.limits import Limits
 from shared.core.ports.documents import ABSENT, ANY, Expect, Version
 from shared.core.protection import Protected
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
+from shared.kinds.stored_role import store_role
 from tests.broker.scenes import issued, swept
 from tests.fakes.world import (
     ADMINISTRATOR,
@@ -27,7 +30,8 @@ from tests.fakes.world import (
     role,
     world,
 )
-from tests.support.kinds import read_role
+from tests.support.kinds import SCHEMAS, read_role
+from tests.support.rights import keep_auth_role, keep_policy
 
 ANOTHER, THIRD = (DEFINITION[:-2] + end for end in ("a1", "a2"))
 DOCUMENT: dict[str, Any] = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]}
@@ -228,3 +232,24 @@ async def test_deleting_what_is_not_there_says_so(*, revoking: bool) -> None:
     with pytest.raises(NotFound) as caught:
         await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=revoking)
     assert ("role_not_found", "There is no role web.") == (caught.value.stable_code, caught.value.detail)
+
+
+async def test_a_role_that_breaks_a_rule_of_today_is_mended_by_the_same_document() -> None:
+    """It is written again, although what can be read of it is what is wanted."""
+    scene = world()
+    stored = (await put(scene)).version
+    outdated = store_role(SCHEMAS, await get_role(scene.ports, WEB)) | {"surprise": 1}
+    scene.roles.keep_document(WEB, outdated)
+    mended = await put(scene)
+    assert (True, ()) == (mended.version != stored, (await get_role(scene.ports, WEB)).outdated)
+
+
+async def test_a_condition_is_looked_at_before_auth_roles_are_changed() -> None:
+    """Of a policy that has changed since it was read, nothing is taken away."""
+    scene = world()
+    keep_policy(scene, "readers", ("roles/web/leases", "issue"))
+    keep_auth_role(scene, "staff", "readers", bound_app_roles=["Robot"])
+    before = scene.access.contents()
+    with pytest.raises(PreconditionFailed):
+        await delete_policy(scene.ports, ADMIN, PolicyName("readers"), expected=Version("another"), force=True)
+    assert before == scene.access.contents()

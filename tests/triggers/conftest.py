@@ -12,3 +12,9 @@ from tests.triggers.app import App
 def app() -> App:
     """The functions, over a world that keeps the role ``web``."""
     return App(world(role()))
+
+
+@pytest.fixture
+def empty() -> App:
+    """A broker without any document."""
+    return App(world())

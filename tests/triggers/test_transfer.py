@@ -3,65 +3,23 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
 
+from shared.broker.access import rights_of
+from shared.core.access.bounds import Bounds
 from shared.core.errors import PreconditionFailed, Unavailable
-from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, TENANT, World, guid, role, secret_target, world
+from shared.core.names import RoleName
+from shared.kinds.role_document import write_role
+from shared.kinds.stored_role import store_role
+from tests.fakes.world import ALICE, BOB, GROUPS, SCOPES, WEB, World, application, guid, role, secret_target, world
+from tests.support.kinds import SCHEMAS
 from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
 from tests.triggers.documents import ADMIN, PRINCIPALS, READERS, SECRET, STAFF
-
-WRITES = {"put_role", "put_auth_role", "put_policy", "delete_role", "delete_auth_role", "delete_policy", "import"}
-
-
-@pytest.fixture
-def empty() -> App:
-    """A broker without any document."""
-    return App(world())
-
-
-async def export(app: App, **query: str) -> dict[str, Any]:
-    """The configuration, or a page of it."""
-    answer = await app.call("GET", "/api/v1/export", token=ADMIN, query=query)
-    assert 200 == answer.status, answer.body
-    found: dict[str, Any] = answer.json
-    return found
-
-
-async def imported(app: App, document: Any, *, token: str = ADMIN, **query: str) -> Answer:
-    """The answer to an import."""
-    return await app.call("PUT", "/api/v1/import", token=token, body=document, query=query)
-
-
-def configuration(**sections: Any) -> dict[str, Any]:
-    """A configuration to import."""
-    return {"form": 1, **sections}
-
-
-def furnished() -> World:
-    """A world with documents of all three types."""
-    made = world(role(), role(secret_target(), name=role().name.parse("secret")))
-    keep_policy(made, "readers", ("roles/web/leases", "issue"))
-    keep_policy(made, "closed", ("roles/secret/leases", "deny"))
-    keep_auth_role(made, "staff", "readers", "closed", bound_group_ids=[GROUPS[0]])
-    return made
-
-
-def paths(answer: Answer, change: str) -> list[str]:
-    """The documents of which the answer says so."""
-    return [each["path"] for each in answer.json[change]]
-
-
-def contents(made: World) -> str:
-    """All documents, to be compared."""
-    return made.roles.contents() + made.access.auth_roles.contents() + made.access.policies.contents()
-
-
-def changes(made: World) -> list[str]:
-    """The operations that have changed something, in their order."""
-    return [event.operation for event in made.audit.events if event.operation in WRITES and event.outcome == "done"]
+from tests.triggers.transferring import changes, configuration, contents, export, furnished, imported, paths
 
 
 async def test_an_export_has_all_documents_without_versions_and_resolutions() -> None:
@@ -98,6 +56,53 @@ async def test_an_export_into_an_empty_broker_makes_the_same(empty: App) -> None
     assert ["put_policy", "put_policy", "put_role", "put_role", "put_auth_role", "import"] == changes(empty.world)
     assert "5 created, 0 changed, 0 deleted, 0 unchanged" == empty.world.audit.events[-1].reason
     assert all(each.target.azure_roles[0].definition_id for each in await empty.world.roles.list() if each.name == "web")  # type: ignore[attr-defined]
+
+
+async def answers(made: World, chance: Random) -> list[tuple[str, str]]:
+    """What the gate says to two hundred questions: whoever asks, and whatever for."""
+    found: list[tuple[str, str]] = []
+    for _ in range(200):
+        caller = application(
+            guid(chance.randrange(1, 9)),
+            groups=frozenset(chance.sample(GROUPS, 2)),
+            app_roles=frozenset(chance.sample(["Robot", "Deployer", "Reader"], 1)),
+        )
+        rights = await rights_of(made.ports, caller)
+        name, (path, capability) = (
+            RoleName(f"r{chance.randrange(6)}"),
+            chance.choice([("roles/{}", "read"), ("status", "read")]),
+        )
+        stored = await made.roles.get(name)
+        decisions = (
+            rights.decide(path.format(name), "read"),
+            await rights.decide_issuing(name, stored.bounds if stored is not None else None),
+        )
+        found += [(each.outcome, repr(each.by)) for each in decisions]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_an_export_a_loss_and_an_import_give_the_same_answers(empty: App, seed: int) -> None:
+    """To two hundred questions about a configuration by chance."""
+    chance, made = Random(seed), world()
+    for number in range(6):
+        bounds = Bounds(group_ids=frozenset(chance.sample(GROUPS, 1)))
+        made.roles.keep(role(secret_target(), name=RoleName(f"r{number}"), bounds=bounds if number % 2 else Bounds()))
+        rules = [(f"roles/r{chance.choice('012345*')}{rest}", words) for rest, words in (("/leases", "issue"), ("", "read"))]
+        denied = (f"roles/r{number}/leases", "deny")
+        keep_policy(made, f"p{number}", *rules, *([denied] if chance.random() < 0.3 else [("status", "read")]))
+    for number in range(12):
+        policies = chance.sample([f"p{each}" for each in range(6)], 2)
+        bounds = (
+            {"bound_group_ids": [chance.choice(GROUPS)]}
+            if number % 2
+            else {"bound_app_roles": [chance.choice(["Robot", "Reader"])]}
+        )
+        keep_auth_role(made, f"a{number}", *policies, **bounds)
+    before = await answers(made, Random(seed))
+    assert 200 == (await imported(empty, await export(App(made)))).status
+    assert before == await answers(empty.world, Random(seed))
+    assert {"allowed", "denied"} == {outcome for outcome, _ in before}
 
 
 async def test_the_difference_names_the_fields(empty: App) -> None:
@@ -160,6 +165,22 @@ async def test_pruning_spares_a_policy_that_an_auth_role_names() -> None:
         *(answer.status, answer.code, answer.json["used_by"]),
         contents(app.world),
     )
+
+
+async def test_an_auth_role_does_not_bring_a_policy_that_is_pruned() -> None:
+    """It is a fault of the auth role: the policy will not be there."""
+    document = configuration(policies={}, auth_roles={"staff": {**STAFF, "policies": ["readers"]}})
+    answer = await imported(App(furnished()), document, prune="true")
+    assert (400, ["auth_roles.staff.policies[0]"]) == (answer.status, [each["path"] for each in answer.json["errors"]])
+
+
+async def test_a_role_that_breaks_a_rule_of_today_is_written_again(empty: App) -> None:
+    """Although what can be read of it is what is wanted."""
+    stored = store_role(SCHEMAS, role(secret_target())) | {"surprise": 1}
+    empty.world.roles.keep_document(WEB, stored)
+    public = write_role(SCHEMAS, role(secret_target()))
+    assert ["roles.web"] == paths(await imported(empty, configuration(roles={"web": public})), "changed")
+    assert ((),) == tuple(each.outdated for each in await empty.world.roles.list())
 
 
 async def test_every_fault_of_every_document_is_answered_at_once(empty: App) -> None:
@@ -256,41 +277,6 @@ async def test_a_cursor_of_another_listing_is_refused(empty: App) -> None:
     assert (400, ["cursor"]) == (answer.status, [each["path"] for each in answer.json["errors"]])
 
 
-def asking(ask: str, expect: str, claims: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """A test of policies, by default about Alice."""
-    told = claims or {"oid": ALICE.object_id, "appid": guid(0x401)}
-    return {"caller": {"claims": told, "directory": {}}, "ask": ask, "expect": expect, **more}
-
-
-async def test_tests_are_run_against_the_proposed_configuration(empty: App) -> None:
-    """Those that fail say which line has decided; nothing is written. They are judged, and not stored."""
-    robots = {"bound_service_principal_ids": [ALICE.object_id], "policies": ["readers"]}
-    document = configuration(policies={"readers": READERS}, auth_roles={"robots": robots}, roles={"web": PRINCIPALS})
-    passing = [asking("issue web", "allowed", by="policy readers"), asking("read roles/web", "denied")]
-    failing = [asking("issue web", "denied"), *passing, asking("issue web", "allowed", by="policy others")]
-    answer = await imported(empty, {**document, "tests": failing})
-    assert (409, "tests_failed", ["tests[0]", "tests[3]"]) == (
-        *(answer.status, answer.code),
-        [each["path"] for each in answer.json["errors"]],
-    )
-    assert "policy readers, rule 0, roles/web/leases" in answer.json["errors"][0]["message"]
-    assert [] == changes(empty.world)
-    assert 409 == (await imported(empty, {**document, "tests": failing}, dry_run="true")).status
-    assert 200 == (await imported(empty, {**document, "tests": passing})).status
-    assert "tests" not in await export(empty)
-
-
-async def test_tests_see_what_stays_and_not_what_goes() -> None:
-    """Stored documents that the configuration does not name count, unless they are pruned; inline bounds too."""
-    app = App(furnished())
-    staff = {"oid": guid(5), "appid": guid(6), "groups": [GROUPS[0]]}
-    asked = [asking("issue web", "allowed", staff, by="policy readers"), asking("issue secret", "denied", staff)]
-    inline = asking("issue web", "allowed", by="inline bounds of web")
-    assert 200 == (await imported(app, configuration(tests=[*asked, inline]))).status
-    pruned = await imported(app, configuration(auth_roles={}, tests=[*asked, inline]), prune="true", dry_run="true")
-    assert ["tests[0]"] == [each["path"] for each in pruned.json["errors"]]
-
-
 async def test_a_write_that_fails_midway_says_what_is_done_and_what_is_left(empty: App) -> None:
     """503 with ``applied`` and ``left``; the import can be repeated."""
     document = configuration(policies={"a": READERS, "b": READERS}, auth_roles={"x": {**STAFF, "policies": ["a", "b"]}})
@@ -369,15 +355,6 @@ async def test_who_may_read_the_export_reads_it(empty: App) -> None:
     give(empty.world, BOB, ("export", "read"))
     assert 200 == (await empty.call("GET", "/api/v1/export", token="bob.token.x")).status
     assert 403 == (await empty.call("GET", "/api/v1/export", token="watcher.token.x")).status
-
-
-async def test_a_home_tenant_is_what_tests_mean_by_default(empty: App) -> None:
-    """``tid`` may be left out."""
-    robots = {"bound_tenant_ids": [TENANT], "bound_service_principal_ids": [ALICE.object_id], "policies": ["readers"]}
-    document = configuration(
-        policies={"readers": READERS}, auth_roles={"robots": robots}, tests=[asking("issue web", "allowed")]
-    )
-    assert 200 == (await imported(empty, document)).status
 
 
 def _outcome(answer: Answer) -> tuple[int, str]:
