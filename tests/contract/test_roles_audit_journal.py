@@ -137,6 +137,34 @@ async def test_an_event_reads_back_as_it_was_recorded(stores: Stores) -> None:
     assert result == list((await stores.audit.read(WEEK)).items)
 
 
+CHANGE = AuditEvent(
+    START,
+    "put_policy",
+    Outcome.DONE,
+    "r",
+    caller=ALICE,
+    document="policies/readers",
+    changes=({"path": "rules", "from": None, "to": [{"path": "status", "capabilities": ["read"]}]}, {"path": "and 3 more"}),
+    decided_by={"app_role": "Leasehold.Admin"},
+    overrode_deny={"policy": "closed", "rule": 0, "path": "policies/*", "capability": "deny"},
+)
+
+
+async def test_a_change_of_the_configuration_reads_back_as_it_was_recorded(stores: Stores) -> None:
+    """With what has changed, and what let the caller in."""
+    await stores.audit.record(CHANGE)
+    assert [CHANGE] == list((await stores.audit.read(WEEK)).items)
+
+
+async def test_changes_are_found_by_their_document(stores: Stores) -> None:
+    """All of one document, and no other's."""
+    other = replace(CHANGE, at=START + timedelta(seconds=1), document="auth-roles/readers")
+    for each in (CHANGE, other, event(2)):
+        await stores.audit.record(each)
+    assert [CHANGE] == list((await stores.audit.read(replace(WEEK, document="policies/readers"))).items)
+    assert [other] == list((await stores.audit.read(replace(WEEK, document="auth-roles/readers"))).items)
+
+
 async def test_events_are_read_in_the_order_of_time(stores: Stores) -> None:
     """Over days, whatever the order in which they were recorded."""
     for number in (50, 3, 0, 27, 26):

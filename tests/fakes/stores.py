@@ -101,6 +101,7 @@ def _matches(event: AuditEvent, query: AuditQuery) -> bool:
         query.caller in {None, event.caller.object_id if event.caller else ""},
         query.role in {None, event.role},
         query.lease in {None, event.lease},
+        query.document in {None, event.document},
     )
     return all(wanted)
 

@@ -132,6 +132,18 @@ async def test_each_change_is_audited_with_the_fields_that_changed(app: App, of:
 
 
 @EVERY
+async def test_the_changes_of_one_document_are_found(app: App, of: Type) -> None:
+    """In the audit trail, by its path."""
+    for name in ("one", "two"):
+        await put(app, of, name, of.one)
+    app.world.clock.jump(1)
+    answer = await app.call("GET", "/api/v1/audit", token=ADMIN, query={"document": f"{of.path}/one"})
+    (event,) = answer.json["events"]
+    assert (f"put_{of.name}", f"{of.path}/one") == (event["operation"], event["document"])
+    assert event["changes"][0].keys() == {"path", "from", "to"}
+
+
+@EVERY
 async def test_a_refusal_is_audited_with_the_document(app: App, of: Type) -> None:
     """If the text in the path is a name: a caller may write anything there."""
     for name in ("one", "No+Name"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.protection import Protected
-from tests.fakes.world import EXISTING, SCOPES, SUBSCRIPTION, role, world
+from tests.fakes.world import EXISTING, SCOPES, SUBSCRIPTION, guid, role, world
 from tests.triggers.app import Answer, App
 
 DOCUMENT: dict[str, Any] = {
@@ -43,7 +43,7 @@ async def test_takes_back_what_it_gave(app: App) -> None:
     assert other.json["errors"] == [{"path": "name", "message": "is not the name in the path"}]
 
 
-async def test_reports_five_faults_at_once(app: App) -> None:
+async def test_reports_six_faults_at_once(app: App) -> None:
     """Every one, with its path."""
     answer = await put(
         app,
@@ -53,12 +53,13 @@ async def test_reports_five_faults_at_once(app: App) -> None:
             "renewable": "yes",
             "azure_roles": [{"role_name": "Reader", "scope": "nowhere"}],
             "bound_application_ids": [],
+            "bound_tenant_ids": [guid(0x77)],
             "colour": "red",
         },
     )
     assert (answer.status, answer.code) == (400, "malformed")
     paths = {fault["path"] for fault in answer.json["errors"]}
-    assert paths == {"ttl", "renewable", "azure_roles[0].scope", "bound_application_ids", "colour"}
+    assert paths == {"ttl", "renewable", "azure_roles[0].scope", "bound_application_ids", "bound_tenant_ids", "colour"}
 
 
 async def test_a_dry_run_changes_nothing(app: App) -> None:

@@ -13,7 +13,6 @@ from shared.broker.configure.changes import fields_between
 from shared.broker.configure.transfer import AUTH_ROLES, MOST_OF_ONE, POLICIES, ROLES, Transfer, read_transfer
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
-from shared.core.access.bounds import foreign_faults
 from shared.core.access.configuration import Configuration
 from shared.core.access.documents import configuration_of, failing
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
@@ -22,7 +21,7 @@ from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malform
 from shared.core.names import RoleName, Unparsable
 from shared.core.ports.documents import ABSENT, Expect, Version
 from shared.core.role import Role
-from shared.kinds.role_document import read_role, write_role
+from shared.kinds.role_document import write_role
 from shared.resilience.priority import limit_deadline
 from shared.resilience.tasks import all_of, both
 
@@ -179,7 +178,7 @@ class _Plan:
         """Reads all documents. Notes each fault, with its path in the configuration."""
         found = _Stored(
             self._section(POLICIES, PolicyName.parse, read_policy),
-            self._section(ROLES, RoleName.parse, self._role),
+            self._section(ROLES, RoleName.parse, partial(roles.read, self._ports)),
             {},
         )
         # A policy with faults is there: its faults are noted, and no auth role has one for naming it.
@@ -202,13 +201,6 @@ class _Plan:
             except Malformed as malformed:
                 self._faults += _below(path, malformed.faults)
         return found
-
-    def _role(self, name: RoleName, document: Any) -> Role:
-        role = read_role(self._ports.kinds, name, document)
-        foreign = foreign_faults(role.bounds, self._ports.home, self._ports.tenants)
-        if faults := (*foreign, *roles.lifetime_faults(self._ports, role)):
-            raise Malformed(*faults)
-        return role
 
     async def _checked(self, wanted: Mapping[str, Role]) -> dict[str, Role]:
         """Looks up the roles in Azure that are new or have changed. The others stay as they are stored."""

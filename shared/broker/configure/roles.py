@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.broker import rules
@@ -12,7 +12,7 @@ from shared.broker.configure.look_up import cautions_of, look_up
 from shared.broker.configure.written import Written, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
-from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults
+from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults, readable_bounds
 from shared.core.access.errors import Escalation
 from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
@@ -20,7 +20,7 @@ from shared.core.names import RoleName
 from shared.core.ports.documents import ANY, Expect
 from shared.core.ports.page import Page
 from shared.core.role import Role
-from shared.kinds.role_document import write_role
+from shared.kinds.role_document import read_role, write_role
 from shared.resilience.priority import limit_deadline
 
 
@@ -42,6 +42,18 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
     if former is not None and not former.outdated and kept_of(ports, former) == kept_of(ports, role):
         return Written(former, is_new=False, warnings=warnings)
     return Written(await store_role(ports, actor, role, former, expected=expected), former is None, warnings)
+
+
+def read(ports: Ports, name: RoleName, document: Any) -> Role:
+    """Reads a role that a caller has written. It is not looked up yet. Raises ``Malformed`` with all faults."""
+    try:
+        role = read_role(ports.kinds, name, document)
+    except Malformed as malformed:
+        bounds = readable_bounds(document) if isinstance(document, Mapping) else Bounds()
+        raise Malformed(*malformed.faults, *foreign_faults(bounds, ports.home, ports.tenants)) from None
+    if faults := tuple(foreign_faults(role.bounds, ports.home, ports.tenants)):
+        raise Malformed(*faults)
+    return role
 
 
 async def checked(ports: Ports, role: Role) -> Role:

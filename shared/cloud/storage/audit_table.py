@@ -247,7 +247,7 @@ def _readable_event(row: Row) -> AuditEvent:
             decided_by=_json(row, "DecidedBy"),
             overrode_deny=_json(row, "OverrodeDeny"),
             document=row.get("Document", ""),
-            changes=_json(row, "Changes") or (),
+            changes=tuple(_json(row, "Changes") or ()),
             lease=row.get("Lease", ""),
             client_request_id=row.get("ClientRequest", ""),
         )

@@ -7,7 +7,6 @@ from typing import Any
 from shared.broker.configure import roles
 from shared.core.role import Role
 from shared.kinds.registry import Kinds
-from shared.kinds.role_document import read_role as read_document
 from shared.kinds.role_document import write_role as write_document
 from shared.triggers.http import documents, requests
 from shared.triggers.http.documents import DRY_RUN
@@ -77,7 +76,7 @@ async def write_role(request: VerifiedRequest) -> Reply:
     name, ports = requests.role_name(request.http), request.ports
     dry_run = requests.asked(request.http, DRY_RUN)
     expected = await documents.expected_of(request.http, lambda: roles.find_role(ports, name))
-    role = read_document(ports.kinds, name, documents.unnamed(name, requests.body(request.http)))
+    role = roles.read(ports, name, documents.unnamed(name, requests.body(request.http)))
     written = await roles.put_role(ports, request.actor, role, expected=expected, dry_run=dry_run)
     return documents.stored(request.http, written, write_document(ports.kinds, written.document))
 
