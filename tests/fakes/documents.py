@@ -81,6 +81,7 @@ class MemoryDocuments[T]:
         return self._restore(name, *self._documents[name])
 
     def everything(self) -> tuple[T, ...]:
+        """All documents, by name, without a call."""
         return tuple(map(self._restored, sorted(self._documents)))
 
     def _page(self, limit: int, after: str) -> Page[T]:

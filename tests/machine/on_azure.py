@@ -159,7 +159,7 @@ class BrokerOnAzure(MemoryBroker):
         )
         more = (make for name in MORE.values() for make in EVERY_KIND[name].kinds)
         self.kinds = self.roles.kinds = product.kinds(*(make(self.calls, self.elsewhere) for make in more))
-        return self.ports_with(self.kinds, inventory)
+        return self.ports_with(self.kinds, inventory, home=tenant)
 
     def orphans(self) -> list[str]:
         """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""

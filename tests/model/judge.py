@@ -128,10 +128,10 @@ def _who_signs_in(world: World, answers: Sequence[Answer]) -> str:
         if isinstance(answer.value, Issued) and world.leases.rows[answer.value.lease.id].key_digest
     ]
     held = ((worker, given) for worker, given in keyed if is_held(world, given.credential))
-    return "".join(worker for worker, given in held if not _was_missed(world, given))
+    return "".join(worker for worker, given in held if not was_missed(world, given))
 
 
-def _was_missed(world: World, given: Issued) -> bool:
+def was_missed(world: World, given: Issued) -> bool:
     """Whether another repeat has asked for its removal, and no replica knew of it: the lease says that there may be more.
 
     So docs/adr/0009 has it: it goes with the lease.
