@@ -196,9 +196,10 @@ def test_listing_somebodys_groups_takes_what_is_documented(
     tenant: Tenant, kind: str, permissions: list[str], status: int
 ) -> None:
     """For each type of object another set of permissions."""
-    asked = {"servicePrincipals": tenant.principal(), "users": tenant.user(), "groups": tenant.group("inner")}[kind]
-    tenant.group("outer", (asked.id,))
+    ids = {"servicePrincipals": tenant.principal().id, "users": tenant.user().id, "groups": tenant.group("inner").id}
+    asked = ids[kind]
+    tenant.group("outer", (asked,))
 
-    reply = tenant.client(*permissions).post(f"/{kind}/{asked.id}/getMemberGroups", {"securityEnabledOnly": True})
+    reply = tenant.client(*permissions).post(f"/{kind}/{asked}/getMemberGroups", {"securityEnabledOnly": True})
 
     assert (status, 1 if status == 200 else 0) == (reply.status, len(reply.body.get("value", [])))

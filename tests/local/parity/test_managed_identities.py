@@ -39,7 +39,7 @@ def _objects(body: Any) -> Iterator[dict[str, Any]]:
 
 def _group_lists() -> list[Any]:
     """Every recorded answer to ``getMemberGroups``."""
-    found = []
+    found: list[Any] = []
     for topic in _LISTS:
         file = FOLDER / f"{topic}.json"
         if not file.exists():
