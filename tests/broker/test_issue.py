@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.broker.configure.roles import delete_role
-from shared.broker.inspect import may_issue, role_if_issuable
 from shared.broker.issue.issue import IssueRequest, issue
-from shared.broker.renew import renew
 from shared.broker.revoke import revoke
 from shared.core.access.bounds import Bounds
 from shared.core.audit import Outcome
@@ -34,7 +32,6 @@ from shared.core.errors import (
 )
 from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease, State
-from shared.core.limits import Limits
 from shared.core.names import RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds.kind import Order
@@ -377,26 +374,6 @@ async def test_ready_is_told_as_it_was_seen(make: Callable[..., object]) -> None
         scene = world(role(make(ready=ready)))  # type: ignore[arg-type]  # either kind of target
         found.append((await issued(scene)).lease.ready)
     assert [False, True] == found
-
-
-async def test_a_stored_role_with_a_longer_lifetime_than_the_setting_is_cut() -> None:
-    """Whatever its document says, no lease lasts longer, renewals included; a ttl above the setting is out of range."""
-    scene = world(role(ttl=7200, max_ttl=86400), limits=Limits(max_ttl=3600))
-    lease = (await issued(scene)).lease
-    assert (3600, 3600, 3600) == (
-        lease.ttl,
-        lease.max_ttl,
-        (lease.max_expires_at - lease.issued_at).total_seconds(),
-    )
-    scene.clock.jump(1800)
-    renewed = await renew(scene.ports, request(), lease.id, 3000)
-    assert lease.max_expires_at == renewed.expires_at
-    with pytest.raises(Malformed) as caught:
-        await issued(scene, ttl=3601)
-    assert "ttl_out_of_range" == caught.value.stable_code
-    (shown,), alone = (await may_issue(scene.ports, request())).roles, await role_if_issuable(scene.ports, request(), WEB)
-    assert alone is not None
-    assert [(3600, 3600)] * 2 == [(each.ttl, each.max_ttl) for each in (shown, alone)]
 
 
 async def test_a_lease_that_is_being_made_says_how_long_it_is_to_last() -> None:

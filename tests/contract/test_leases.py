@@ -13,11 +13,11 @@ from shared.core.footprint import Assignment
 from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
-from shared.core.ports.leases import HeldLease, LeaseQuery
+from shared.core.ports.leases import LeaseQuery
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.contract.stores import LOSSES, Stores, lease, neighbours
 from tests.fakes.clock import START
-from tests.fakes.world import ALICE, BOB, OTHER_TENANT, SCOPES, TENANT, WEB
+from tests.fakes.world import ALICE, BOB, SCOPES, WEB
 
 OTHER = RoleName("web-2")
 LATER = START + timedelta(seconds=30)
@@ -360,32 +360,6 @@ async def test_room_is_taken_by_what_is_active_and_by_what_was_admitted(stores: 
     assert 2 <= (await stores.leases.room_taken(WEB, admitted, 2)).taken
     assert 0 == (await stores.leases.room_taken(RoleName("web-2"), admitted, 2)).taken
     assert 0 == (await stores.leases.room_taken(WEB, admitted, 100, since=1)).taken
-
-
-async def test_held_by_a_caller_is_what_takes_room(stores: Stores) -> None:
-    """Of all roles, and of the holder's tenant alone: the same object id in another tenant is somebody else."""
-    moves: dict[State, Callable[[Lease], Lease]] = {
-        State.PLANNED: lambda it: it,
-        State.ACTIVE: lambda it: it.activated(START, ready=False),
-        State.ENDING: lambda it: it.ending(Cause.REVOKED, START, START),
-        State.STUCK: lambda it: it.ending(Cause.REVOKED, START, START).stuck_at_once(START, "e", 0.5),
-        State.ENDED: lambda it: it.ending(Cause.REVOKED, START, START).ended(START, timedelta(days=1)),
-    }
-    expected = set[HeldLease]()
-    for number, (state, move) in enumerate(moves.items()):
-        for name in (WEB, RoleName("web-2")):
-            opened = await stores.leases.open(replace(lease(number, name), generation=number))
-            await stores.leases.swap(move(opened), former=opened)
-            if state in {State.PLANNED, State.ACTIVE}:
-                expected.add(HeldLease(opened.id, state, number))
-    foreign = lease(20)
-    assert foreign.holder is not None
-    await stores.leases.open(replace(foreign, holder=replace(foreign.holder, tenant_id=OTHER_TENANT)))
-    await stores.leases.open(lease(21, holder=BOB.object_id))
-    found = await stores.leases.held_by(TENANT, ALICE.object_id)
-    assert (4, expected) == (len(found), set(found))
-    assert [foreign.id] == [each.id for each in await stores.leases.held_by(OTHER_TENANT, ALICE.object_id)]
-    assert [] == list(await stores.leases.held_by(OTHER_TENANT, BOB.object_id))
 
 
 async def test_a_holders_leases_are_those_of_its_tenant(stores: Stores) -> None:
