@@ -137,8 +137,11 @@ async def changed(ports: Ports) -> None:
 
     Until then a worker reads the facts that the new bounds need when somebody asks for the role, not before: nothing else.
     """
-    ports.access_view.changed()
-    await ports.access.touch()
+    try:
+        await ports.access.touch()
+    finally:
+        # Not before: a request in between would see the version as it was, and believe it.
+        ports.access_view.changed()
 
 
 def role_cautions(ports: Ports, role: Role) -> Iterator[Caution]:
