@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from shared.broker.configure.roles import put_role
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.bounds import Bounds
-from tests.fakes.world import World, role, world
+from tests.fakes.world import ADMINISTRATOR, World, request, role, secret_target, world
 
 ROBOTS = AuthRole("robots", Bounds(app_roles=frozenset({"Robot"})))
 
@@ -67,3 +68,15 @@ async def test_a_change_during_a_look_at_the_version_is_not_missed() -> None:
 
     await asyncio.gather(looking, change())
     assert ["robots"] == await seen(made)
+
+
+async def test_the_bounds_of_a_role_are_seen_at_the_next_request_whatever_was_seen_meanwhile() -> None:
+    """Another request may look at the version just before that changes."""
+    twin, made = world(), world()
+    for each in (twin, made):
+        await seen(each)
+    await put_role(twin.ports, request(ADMINISTRATOR), role(secret_target()))
+    (touch,) = twin.calls.named("access.touch")
+    made.calls.meanwhile(touch.ordinal, made.ports.access_view.current)
+    await put_role(made.ports, request(ADMINISTRATOR), role(secret_target()))
+    assert role().bounds == (await made.ports.access_view.current()).inline_bounds("web")

@@ -115,6 +115,15 @@ async def test_an_auth_role_gives_a_policy_to_nobody_else_either(app: App) -> No
     assert 200 == (await auth_role(app)).status
 
 
+async def test_an_auth_role_that_matches_nobody_is_not_mended_by_who_lacks_its_rights(app: App) -> None:
+    """One that breaks a rule of today gives nothing: whoever mends it gives what it names."""
+    give(app.world, BOB, *WRITER)
+    keep_policy(app.world, "more", ("roles/web/leases", "issue"))
+    stored = {"bound_group_ids": [GROUPS[0]], "policies": ["more"], "bound_moods": ["x"]}
+    app.world.access.auth_roles.keep_document("one", stored)
+    assert ["policies[0]"] == paths(await auth_role(app, "more"))
+
+
 async def test_a_policy_that_denies_is_not_taken_from_callers(app: App) -> None:
     """Neither by leaving its name out, nor by other bounds."""
     give(app.world, BOB, *WRITER)

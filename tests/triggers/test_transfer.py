@@ -11,6 +11,7 @@ import pytest
 from shared.broker.access import rights_of
 from shared.core.access.bounds import Bounds
 from shared.core.errors import PreconditionFailed, Unavailable
+from shared.core.limits import Limits
 from shared.core.names import RoleName
 from shared.kinds.role_document import write_role
 from shared.kinds.stored_role import store_role
@@ -197,6 +198,13 @@ async def test_every_fault_of_every_document_is_answered_at_once(empty: App) -> 
     } == {each["path"] for each in answer.json["errors"]}
     assert [] == [call.name for call in empty.world.calls.made if call.service in {"authorization", "directory"}]
     assert [] == changes(empty.world)
+
+
+async def test_a_lifetime_above_the_setting_is_a_fault_as_well() -> None:
+    """As in a PUT of the role."""
+    app = App(world(limits=Limits(max_ttl=3600)))
+    answer = await imported(app, configuration(roles={"web": {**SECRET, "ttl": 4000, "max_ttl": 5000}}))
+    assert (400, ["roles.web.ttl", "roles.web.max_ttl"]) == (answer.status, [each["path"] for each in answer.json["errors"]])
 
 
 async def test_what_azure_refuses_is_a_fault_as_well(empty: App) -> None:

@@ -31,7 +31,7 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
     """
     former = await ports.roles.get(role.name)
     require_expected(expected, former.version if former is not None else None)
-    if faults := (*foreign_faults(role.bounds, ports.home, ports.tenants), *lifetime_faults(ports, role)):
+    if faults := (*_beyond_settings(ports, role),):
         raise Malformed(*faults)
     await _refuse_escalation(ports, actor, role, former)
     role = await checked(ports, role)
@@ -51,7 +51,7 @@ def read(ports: Ports, name: RoleName, document: Any) -> Role:
     except Malformed as malformed:
         bounds = readable_bounds(document) if isinstance(document, Mapping) else Bounds()
         raise Malformed(*malformed.faults, *foreign_faults(bounds, ports.home, ports.tenants)) from None
-    if faults := tuple(foreign_faults(role.bounds, ports.home, ports.tenants)):
+    if faults := (*_beyond_settings(ports, role),):
         raise Malformed(*faults)
     return role
 
@@ -79,14 +79,6 @@ async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None
         actor.done(ports, "put_role", role=role.name, reason=warned, document=f"roles/{role.name}", changes=changes)
     )
     return stored
-
-
-def lifetime_faults(ports: Ports, role: Role) -> tuple[Fault, ...]:
-    """Returns a fault for each lifetime above the setting. A role that names no lifetime has the default one."""
-    most = ports.limits.max_ttl
-    times = {"ttl": role.ttl, "max_ttl": role.max_ttl}
-    message = "is {} seconds, and LEASEHOLD_MAX_TTL allows {}"
-    return tuple(Fault(name, message.format(time, most)) for name, time in times.items() if time > most)
 
 
 def kept_of(ports: Ports, role: Role) -> dict[str, Any]:
@@ -145,8 +137,11 @@ async def changed(ports: Ports) -> None:
 
     Until then a worker reads the facts that the new bounds need when somebody asks for the role, not before: nothing else.
     """
-    ports.access_view.changed()
-    await ports.access.touch()
+    try:
+        await ports.access.touch()
+    finally:
+        # Not before: a request in between would see the version as it was, and believe it.
+        ports.access_view.changed()
 
 
 def role_cautions(ports: Ports, role: Role) -> Iterator[Caution]:
@@ -172,3 +167,15 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
 def _refuse_protected(ports: Ports, role: Role) -> None:
     if faults := rules.protected(ports, role):
         raise Malformed(*faults, code="protected_target")
+
+
+def _beyond_settings(ports: Ports, role: Role) -> Iterator[Fault]:
+    """Yields a fault for each tenant that is not admitted, and for each lifetime above the setting.
+
+    A role that names no lifetime has the default one.
+    """
+    yield from foreign_faults(role.bounds, ports.home, ports.tenants)
+    most = ports.limits.max_ttl
+    for name, seconds in (("ttl", role.ttl), ("max_ttl", role.max_ttl)):
+        if seconds > most:
+            yield Fault(name, f"is {seconds} seconds, and LEASEHOLD_MAX_TTL allows {most}")

@@ -38,11 +38,11 @@ def beyond_in_auth_role(
     """Yields a fault for each policy of the auth role that gives more than the caller has, and for each that denies.
 
     ``former`` is the auth role that it replaces. If the bounds stay as they are, a policy that it named may stay. One that
-    denies may not be taken from it.
+    denies may not be taken from it. A former one with faults has matched nobody: what it named was given to nobody.
     """
     if rights.caller.is_admin:
         return
-    same_callers = former is not None and former.bounds == auth_role.bounds
+    same_callers = former is not None and not former.faults and former.bounds == auth_role.bounds
     before = former.policies if former is not None else ()
     for place, name in enumerate(auth_role.policies):
         policy = policies.get(name)
