@@ -6,9 +6,9 @@ from typing import Any
 
 from shared.broker.configure.transfer import FORM
 from shared.core.access.auth_role import MAX_POLICIES
-from shared.core.access.bounds import MAX_VALUES
+from shared.core.access.bounds import MAX_VALUES, Constraint
 from shared.core.access.documents import MAX_TESTS
-from shared.core.access.policy import CAPABILITIES, DENY, MAX_RULES
+from shared.core.access.policy import ASKED, CAPABILITIES, DENY, MAX_RULES
 from shared.core.names import ROLE_NAME
 from shared.kinds.fragment import list_of
 from shared.triggers.http.documents import EXISTING, MATCHING
@@ -55,10 +55,12 @@ BESIDE: dict[str, Any] = {
 }
 """What an answer has beside the document."""
 _NAMED = {"name": NAME | {"description": "Given in answers; taken in a PUT when it is the path's."}}
+_WORDS = "|".join(dict.fromkeys(each.partition("/")[0] for each in ASKED))
+_PATH = {"type": "string", "maxLength": 256, "pattern": f"^({_WORDS})(/[^/]+)*$"}
 _RULE: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "path": _TEXT | {"description": "As the API's paths: `roles/web-*/leases`. `*`: one or more characters in a segment."},
+        "path": _PATH | {"description": "As the API's paths: `roles/web-*/leases`. `*`: one or more characters in a segment."},
         "capabilities": list_of(
             {"type": "string", "enum": [*CAPABILITIES, DENY]},
             len(CAPABILITIES) + 1,
@@ -100,6 +102,7 @@ def access_schemas() -> dict[str, Any]:
             },
             **BESIDE,
         },
+        "anyOf": [{"required": [kind]} for kind in BOUNDS if kind != Constraint.TENANT_IDS],
         "additionalProperties": False,
     }
     policy = {
