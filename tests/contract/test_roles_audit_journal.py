@@ -202,18 +202,6 @@ async def test_events_are_found_by_who_and_what(
     assert [f"operation-{number}" for number in expected] == [each.operation for each in found]
 
 
-async def test_events_are_found_by_the_document_that_they_are_about(stores: Stores) -> None:
-    """By the whole path, whatever stands in it, and with another filter beside it. They read back with what was changed."""
-    changes = ({"path": "rules[0].path", "from": "roles/it's", "to": None},)
-    about = {"policies/readers": changes, "policies/readers-2": (), "roles/web": (), "": ()}
-    for number, (document, changed) in enumerate(about.items()):
-        await stores.audit.record(replace(event(number, role=""), document=document, changes=changed))
-    found = (await stores.audit.read(replace(WEEK, document="policies/readers"))).items
-    assert [("policies/readers", changes)] == [(each.document, each.changes) for each in found]
-    for query in (replace(WEEK, document="policies/it's"), replace(WEEK, document="roles/web", caller=BOB.object_id)):
-        assert () == (await stores.audit.read(query)).items
-
-
 async def test_pages_of_events_follow_each_other_without_gap_or_repeat(stores: Stores) -> None:
     """Across days, with a filter, whatever their size."""
     for number in range(0, 70, 10):
