@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.broker.access import facts_of
 from shared.broker.ports import Actor, Ports
+from shared.core.access.decide import Decision
 from shared.core.access.documents import caller_from
 from shared.core.access.explanation import Explanation, explain
 from shared.core.access.facts import Facts
@@ -14,6 +15,7 @@ from shared.core.access.policy import Capability
 from shared.core.caller import Caller, CallerType
 from shared.core.errors import Fault, Malformed, NotFound, Unauthenticated
 from shared.core.names import ObjectId, RoleName, Unparsable
+from shared.core.role import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Question:
     object_id: ObjectId | None = None
     claims: dict[str, Any] | None = None
     facts: Facts | None = None
+
+    @property
+    def asked(self) -> str:
+        """What is asked for: ``issue roles/web/leases``."""
+        return f"{self.capability} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +51,39 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     Raises ``NotFound`` if there is no such subject or role, ``Malformed`` if no token has such claims, ``Upstream``.
     """
     configuration = await ports.access_view.current(fresh=True)
-    inline = None
-    segments = question.path.split("/")
-    if segments[0] == "roles" and len(segments) > 1 and question.capability == "issue":
-        role = await ports.roles.get(_role(segments[1]))
-        if role is None:
-            raise NotFound(f"There is no role {segments[1]}.", code="role_not_found")
-        inline = role.bounds
+    role = await _role(ports, question)
+    assumed: tuple[str, ...] = ()
     if question.object_id is not None:
-        caller, facts, assumed = await _subject(ports, question.object_id)
+        caller, facts, assumed = await _subject(ports, question, question.object_id)
     else:
-        caller, assumed = _claimed(ports, question.claims or {}), ()
+        caller = _claimed(ports, question.claims or {})
         facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
+    inline = role.bounds if role is not None else None
     found = explain(configuration, caller, facts, question.path, question.capability, inline)
-    reason = f"{question.capability} {question.path} for {caller.object_id} of {caller.tenant_id}: {found.decision.outcome}"
-    await ports.audit.record(actor.done(ports, "explain", role=segments[1] if inline is not None else "", reason=reason))
+    lease_id = await ports.leased.find({caller.object_id, *((caller.app_id,) if caller.app_id else ())})
+    if lease_id is not None:
+        why = f"the lease {lease_id} has made it: such a principal is never a caller"
+        found = replace(found, decision=Decision("denied", why=why))
+    if question.path.startswith("leases/"):
+        assumed = (*assumed, "the lease is taken to be another's: a holder reads and revokes its own")
+    reason = f"{question.asked} for {caller.object_id} of {caller.tenant_id}: {found.decision.outcome}"
+    await ports.audit.record(actor.done(ports, "explain", role=role.name if role is not None else "", reason=reason))
     return Answer(found, assumed)
 
 
-def _role(name: str) -> RoleName:
-    try:
-        return RoleName.parse(name)
-    except Unparsable:
-        raise NotFound(f"There is no role {name}.", code="role_not_found") from None
+async def _role(ports: Ports, question: Question) -> Role | None:
+    """Returns the role from which the subject would issue. Raises ``NotFound``."""
+    match question.path.split("/"), question.capability:
+        case ["roles", name, "leases"], "issue":
+            try:
+                role = await ports.roles.get(RoleName.parse(name))
+            except Unparsable:
+                role = None
+            if role is None:
+                raise NotFound(f"There is no role {name}.", code="role_not_found", audit_reason=question.asked)
+            return role
+        case _:
+            return None
 
 
 def _claimed(ports: Ports, claims: dict[str, Any]) -> Caller:
@@ -76,11 +93,12 @@ def _claimed(ports: Ports, claims: dict[str, Any]) -> Caller:
         raise Malformed(Fault("claims", f"no token of such claims is accepted: {refused.detail}")) from refused
 
 
-async def _subject(ports: Ports, object_id: ObjectId) -> tuple[Caller, Facts, tuple[str, ...]]:
+async def _subject(ports: Ports, question: Question, object_id: ObjectId) -> tuple[Caller, Facts, tuple[str, ...]]:
     """Returns the caller that the object would be, as far as the directory tells."""
     subject = await ports.subjects.find(object_id)
     if subject is None:
-        raise NotFound("The directory has no user and no service principal of this object id.", code="subject_not_found")
+        sentence = "The directory has no user and no service principal of this object id."
+        raise NotFound(sentence, code="subject_not_found", audit_reason=f"{question.asked} for {object_id}")
     caller = Caller(
         object_id=object_id,
         tenant_id=ports.home,

@@ -175,6 +175,19 @@ async def test_filters_the_audit_trail(app: App) -> None:
     assert await found(to="2026-03-02T10:00:30+01:00", _from="2026-03-02T08:00:00.5Z") == 1
 
 
+async def test_the_trail_of_a_document_has_its_refusals_too(app: App) -> None:
+    """Of a write, a read and a deletion, whether or not the document is there; and nothing of another document."""
+    for method in ("PUT", "GET", "DELETE"):
+        for path in ("policies/readers", "auth-roles/readers", "roles/readers", "policies/readers-2"):
+            answer = await app.call(method, f"/api/v1/{path}", body={} if method == "PUT" else None)
+            assert answer.status == 403
+    app.world.clock.jump(1)
+    for path in ("policies/readers", "auth-roles/readers", "roles/readers"):
+        answer = await app.call("GET", "/api/v1/audit", token="watcher.token.x", query={"document": path})
+        found = [(event["outcome"], event["document"]) for event in answer.json["events"]]
+        assert [("refused", path)] * 3 == found
+
+
 @pytest.mark.parametrize(
     ("query", "path"),
     [
@@ -188,6 +201,7 @@ async def test_filters_the_audit_trail(app: App) -> None:
         ({"lease": "x"}, "lease"),
         ({"since": "2026-03-02T09:00:00Z"}, "since"),
         ({"limit": "-1"}, "limit"),
+        ({"document": "policies/" + "x" * 120}, "document"),
     ],
 )
 async def test_refuses_an_audit_query_that_it_does_not_know(app: App, query: dict[str, str], path: str) -> None:
