@@ -10,19 +10,24 @@ import azure.functions as func
 
 from shared.core.errors import Fault, Malformed, PreconditionFailed
 from shared.core.ports.documents import ABSENT, ANY, Expect, Version
-from shared.triggers.http.shape import TEXT, Parameter
+from shared.triggers.http.shape import Parameter
 
 _TAGS = re.compile(r'\s*"[!\x23-\x7e]*"\s*(?:,\s*"[!\x23-\x7e]*"\s*)*')
 _TAG = re.compile(r'"[!\x23-\x7e]*"')
 _WEAK_TAGS = re.compile(r'\s*(?:W/)?"[!\x23-\x7e]*"\s*(?:,\s*(?:W/)?"[!\x23-\x7e]*"\s*)*')
 
 IF_NONE_MATCH = Parameter("If-None-Match", {"const": "*"}, "Make only what does not exist.")
-IF_CHANGED = Parameter("If-None-Match", TEXT.schema, "Entity tags that the caller has: of these, 304 is answered.")
+_ENTITY_TAG = r'"[!\x23-\x7e]*"'
+IF_CHANGED = Parameter(
+    "If-None-Match",
+    {"type": "string", "pattern": rf"^(?:\*|(?:W/)?{_ENTITY_TAG}(?:, ?(?:W/)?{_ENTITY_TAG})*)$"},
+    "Entity tags that the caller has: of these, 304 is answered.",
+)
 
 
 def if_match(description: str) -> Parameter:
     """Returns the header's declaration, with its description for one call."""
-    return Parameter("If-Match", TEXT.schema, description)
+    return Parameter("If-Match", {"type": "string", "pattern": rf"^(?:\*|{_ENTITY_TAG}(?:, ?{_ENTITY_TAG})*)$"}, description)
 
 
 def tag_of(version: str) -> str:
