@@ -38,7 +38,13 @@ EXPECTED = (
         "A document is checked against settings (allowed tenants, the longest lifetime), other documents and Azure. Texts have"
         " rules beside their patterns. A condition on the version seldom holds.",
     ),
-    Expected(("delete_role", "delete_auth_role", "delete_policy"), ("412",), "A condition on the version seldom holds."),
+    Expected(
+        ("delete_role", "delete_auth_role", "delete_policy"),
+        ("400", "412"),
+        "A condition on the version seldom holds. Schemathesis also sends an entity tag without quotes, which the pattern of the"
+        " header excludes, and takes it for a good one.",
+    ),
+    Expected(("read_role", "read_auth_role", "read_policy"), ("400",), "The same entity tags without quotes."),
     Expected(
         ("issue_lease", "renew_lease"),
         ("400",),
