@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.contract_access import access_schemas
+from infra.contract_examples import EXAMPLES
 from infra.contract_roles import role_schemas
 from shared.broker.reconcile.drift import LEASE
 from shared.core.errors import Unauthenticated
@@ -129,7 +130,7 @@ class Contract:
             "tags": [api.tag],
             **({} if route.operation else {"security": []}),
             **({"parameters": parameters} if parameters else {}),
-            **({"requestBody": self._body(told.body)} if told.body else {}),
+            **({"requestBody": self._body(told.body, EXAMPLES.get(route.name))} if told.body else {}),
             "responses": answers,
         }
 
@@ -146,7 +147,7 @@ class Contract:
         self._parameters[parameter.component] = told
         return {"$ref": _REF.format("parameters", parameter.component)}
 
-    def _body(self, body: Body) -> dict[str, Any]:
+    def _body(self, body: Body, example: Any) -> dict[str, Any]:
         fields = {each.name: {**each.schema, "description": each.description} for each in body.entries}
         schema: Any = body.schema or {"type": "object", "additionalProperties": False}
         if fields:
@@ -155,7 +156,8 @@ class Contract:
             self._schemas[body.name] = schema | {"description": body.description}
             schema = {"$ref": _REF.format("schemas", body.name)}
         told = {"description": body.description} if body.description and not fields else {}
-        return told | {"required": body.required, "content": {"application/json": {"schema": schema}}}
+        content = {"schema": schema, **({"example": example} if example else {})}
+        return told | {"required": body.required, "content": {"application/json": content}}
 
     def _answer(self, answer: Answer) -> dict[str, Any]:
         headers = {"x-request-id": {"$ref": _REF.format("headers", "RequestId")}, **answer.headers}

@@ -18,7 +18,7 @@ from shared.triggers.http.shape import ID
 NAME = {"type": "string", "pattern": f"^{ROLE_NAME}$"}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 256}
 _ONE_NAME = _TEXT | {"pattern": "^[^/*]+$"}
-_PATTERN = {"type": "string", "minLength": 2, "maxLength": 1024, "pattern": "^/"}
+_PATTERN = {"type": "string", "minLength": 2, "maxLength": 1024, "pattern": "^(/[^/]+)+$"}
 BOUNDS: dict[str, Any] = {
     "bound_tenant_ids": list_of(
         ID.schema,

@@ -6,20 +6,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from infra.contract_access import BESIDE, BOUNDS, NAME
-from shared.core.role import DEFAULT_TTL, MAX_LIVE
+from shared.core.role import DEFAULT_TTL, MAX_LIVE, MAX_TTL, MIN_TTL
 from shared.kinds.fragment import Fragment
 from shared.triggers.http.shape import DURATION, WHOLE
 
+_LIFE: dict[str, Any] = {
+    "oneOf": [{"type": "integer", "minimum": MIN_TTL, "maximum": MAX_TTL}, *DURATION["oneOf"][1:]],
+}
 _LIMITS = "60 seconds to 30 days, or to `LEASEHOLD_MAX_TTL` if that is less"
 COMMON: dict[str, Any] = {
     "name": NAME | {"description": "Given in answers; taken in a PUT when it is the path's."},
     "ttl": {
-        **DURATION,
+        **_LIFE,
         "default": DEFAULT_TTL,
         "description": f"Lifetime of a lease unless its caller asks for another. {_LIMITS}.",
     },
     "max_ttl": {
-        **DURATION,
+        **_LIFE,
         "description": f"The longest a lease may live, renewals included. {_LIMITS}; 4 hours unless `ttl` is longer.",
     },
     "renewable": {"type": "boolean", "default": True, "description": "Whether leases can be renewed, up to `max_ttl`."},

@@ -17,7 +17,7 @@ from shared.core.ports.page import Page
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import CALLER_FIELDS, part_of
+from shared.triggers.http.responses import CALLER_FIELDS, LEASE_NAMED, ROLE_NAMED, part_of
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import ID, INSTANT, TEXT, Answer, Field, Items, Record, Value, parsed, text, word
 
@@ -44,10 +44,9 @@ FROM = parsed(
 )
 TO = parsed("to", INSTANT.schema, instant, "The instant after the last; now unless given.")
 CALLER = parsed("caller", ID.schema, ObjectId.parse, "By this object id only.")
-ROLE = parsed("role", TEXT.schema, RoleName.parse, "About this role only.")
-LEASE = parsed("lease", TEXT.schema, LeaseId.parse, "About this lease only.")
+ROLE = parsed("role", ROLE_NAMED.schema, RoleName.parse, "About this role only.")
+LEASE = parsed("lease", LEASE_NAMED.schema, LeaseId.parse, "About this lease only.")
 DOCUMENT = text("document", "About this document of the configuration only, as a path: `policies/readers`.", longest=128)
-CURSOR = text("cursor", "`next` of the part before.", longest=1024, schema=TEXT.schema)
 
 
 def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
@@ -67,7 +66,7 @@ def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
         lease=LEASE.of(reader),
         document=DOCUMENT.of(reader),
         limit=requests.LIMIT.of(reader),
-        cursor=CURSOR.of(reader),
+        cursor=requests.CURSOR.of(reader),
     )
     requests.finish(reader)
     return query
@@ -127,7 +126,7 @@ EVENTS: Record[Page[AuditEvent]] = part_of("events", EVENT)
     "audit",
     needs=("audit", "read"),
     operation="audit",
-    query=(FROM, TO, CALLER, ROLE, LEASE, DOCUMENT, requests.LIMIT, CURSOR),
+    query=(FROM, TO, CALLER, ROLE, LEASE, DOCUMENT, requests.LIMIT, requests.CURSOR),
     answers=(Answer(200, "A part of it, in the order of time.", EVENTS),),
 )
 async def read_audit(request: VerifiedRequest) -> Reply:

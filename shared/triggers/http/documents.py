@@ -16,10 +16,9 @@ from shared.triggers.http import requests
 from shared.triggers.http.preconditions import IF_CHANGED, IF_NONE_MATCH, conditions, if_match, is_unchanged, tag_of
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.responses import CAUTION, part_of
-from shared.triggers.http.shape import TEXT, Answer, Field, Items, Record, Shape, Value, flag, text
+from shared.triggers.http.shape import TEXT, Answer, Field, Items, Record, Shape, Value, flag
 
-CURSOR = text("cursor", "`next` of the part before.", longest=1024, schema=TEXT.schema)
-LISTED = (requests.LIMIT, CURSOR)
+LISTED = (requests.LIMIT, requests.CURSOR)
 DRY_RUN = flag("dry_run", "Check, against Azure as well, and change nothing.")
 _VERSION = {"ETag": {"description": "Its version.", "schema": TEXT.schema}}
 _VERSION_IF_STORED = {"ETag": {"description": "Its version, unless nothing was stored.", "schema": TEXT.schema}}
@@ -86,7 +85,7 @@ def write_answers(what: str, shape: Shape) -> tuple[Answer, ...]:
 
 def page_asked(request: func.HttpRequest) -> tuple[int, str]:
     """Returns the limit and the cursor of a list. Raises ``Malformed``."""
-    return requests.asked(request, requests.LIMIT), requests.asked(request, CURSOR) or ""
+    return requests.asked(request, requests.LIMIT), requests.asked(request, requests.CURSOR) or ""
 
 
 def listed[T](field: str, page: Page[T], write: Callable[[T], dict[str, Any]]) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, cast
 
 from shared.broker import explain
@@ -17,6 +18,7 @@ from shared.triggers.http import requests
 from shared.triggers.http.audit import GROUND
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
+from shared.triggers.http.responses import ROLE_NAMED
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import ID, TEXT, WHOLE, Answer, Body, Entry, Field, Items, Record, Value, parsed, word
 
@@ -67,8 +69,13 @@ EXPLANATION = Record[explain.Answer](
     Field("inline", INLINE, lambda it: it.explanation.inline, "If the role has bounds of its own.", optional=True),
     Field("assumed", Items(TEXT), lambda it: it.assumed, "What was assumed because no token says it.", optional=True),
 )
-ROLE = parsed("role", TEXT.schema, RoleName.parse, "Whether the subject may issue from this role; or `ask`.")
-ASK = parsed("ask", TEXT.schema, asked_for, "A capability and a path: `issue roles/app/leases`, `read leases/app.01...`.")
+ROLE = parsed("role", ROLE_NAMED.schema, RoleName.parse, "Whether the subject may issue from this role; or `ask`.")
+ASK = parsed(
+    "ask",
+    {"type": "string", "pattern": "^[a-z]+ [^ ].*$"},
+    asked_for,
+    "A capability and a path: `issue roles/app/leases`, `read leases/app.01...`.",
+)
 OBJECT_ID = parsed("object_id", ID.schema, ObjectId.parse, "The subject in the directory; or `claims`.")
 
 
@@ -91,7 +98,16 @@ DIRECTORY = Entry(
     "it the directory is asked.",
 )
 BODY = Body(
-    "", "Exactly one of `role` and `ask`, and exactly one of `object_id` and `claims`.", ROLE, ASK, OBJECT_ID, CLAIMS, DIRECTORY
+    "",
+    "Exactly one of `role` and `ask`, and exactly one of `object_id` and `claims`.",
+    *(ROLE, ASK, OBJECT_ID, CLAIMS, DIRECTORY),
+    schema={
+        "type": "object",
+        "additionalProperties": False,
+        "oneOf": [{"required": list(fields)} for fields in product((ROLE.name, ASK.name), (OBJECT_ID.name, CLAIMS.name))],
+        "dependentRequired": {DIRECTORY.name: [CLAIMS.name]},
+    },
+    required=True,
 )
 
 

@@ -11,16 +11,16 @@ from shared.broker.force import revoke_as_operator
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
 from shared.core.lease import Lease, LeaseView, State
-from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
+from shared.core.names import LEASE_ID, LeaseId, ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader
 from shared.core.ports.leases import LeaseQuery
 from shared.core.ports.page import Page
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import ENDING, LEASE, REVOKING, lease_path, part_of
+from shared.triggers.http.responses import ENDING, LEASE, REVOKING, ROLE_NAMED, lease_path, part_of
 from shared.triggers.http.routes import Api
-from shared.triggers.http.shape import DURATION, ID, TEXT, Answer, Body, Entry, Record, flag, parsed
+from shared.triggers.http.shape import DURATION, ID, Answer, Body, Entry, Record, flag, parsed
 
 api = Api("leases")
 _LOOK_AGAIN = 15
@@ -75,13 +75,13 @@ def _lease_cursor(written: str) -> LeaseId:
         raise Unparsable("is not a cursor of this listing") from None
 
 
-OF_ROLE = parsed("role", TEXT.schema, RoleName.parse, "Of this role only.")
+OF_ROLE = parsed("role", ROLE_NAMED.schema, RoleName.parse, "Of this role only.")
 OF_HOLDER = parsed("holder", ID.schema, ObjectId.parse, "Of this caller only, by object id.")
 STATE = parsed(
     *("state", {"type": "string", "enum": [*State, _ALL]}, _state),
     "In this state only; `all` in any. Without it those that have not ended, but for pooled ones.",
 )
-CURSOR = parsed("cursor", TEXT.schema, _lease_cursor, "`next` of the part before.")
+CURSOR = parsed("cursor", {"type": "string", "pattern": f"^({LEASE_ID})?$"}, _lease_cursor, "`next` of the part before.")
 LEASES: Record[Page[LeaseView]] = part_of("leases", LEASE)
 
 

@@ -10,19 +10,31 @@ import azure.functions as func
 
 from shared.core.errors import Fault, Malformed, PreconditionFailed
 from shared.core.ports.documents import ABSENT, ANY, Expect, Version
-from shared.triggers.http.shape import TEXT, Parameter
+from shared.triggers.http.shape import JsonSchema, Parameter
 
 _TAGS = re.compile(r'\s*"[!\x23-\x7e]*"\s*(?:,\s*"[!\x23-\x7e]*"\s*)*')
 _TAG = re.compile(r'"[!\x23-\x7e]*"')
 _WEAK_TAGS = re.compile(r'\s*(?:W/)?"[!\x23-\x7e]*"\s*(?:,\s*(?:W/)?"[!\x23-\x7e]*"\s*)*')
 
 IF_NONE_MATCH = Parameter("If-None-Match", {"const": "*"}, "Make only what does not exist.")
-IF_CHANGED = Parameter("If-None-Match", TEXT.schema, "Entity tags that the caller has: of these, 304 is answered.")
+_ENTITY_TAG = r'"[!\x23-\x7e]*"'
+
+
+def _tags(one: str) -> JsonSchema:
+    example = '"9f86d081884c7d659a2feaa0c55ad015"'
+    return {"type": "string", "pattern": rf"^(\*|{one}(, ?{one})*)$", "examples": [example]}
+
+
+IF_CHANGED = Parameter(
+    "If-None-Match",
+    _tags(f"(W/)?{_ENTITY_TAG}"),
+    "Entity tags that the caller has: of these, 304 is answered.",
+)
 
 
 def if_match(description: str) -> Parameter:
     """Returns the header's declaration, with its description for one call."""
-    return Parameter("If-Match", TEXT.schema, description)
+    return Parameter("If-Match", _tags(_ENTITY_TAG), description)
 
 
 def tag_of(version: str) -> str:

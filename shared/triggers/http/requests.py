@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Never
@@ -15,7 +16,7 @@ from shared.core.errors import Fault, Malformed, TooLarge
 from shared.core.names import LEASE_ID, ROLE_NAME, LeaseId, RoleName, Unparsable
 from shared.core.parsing import Reader, as_seconds
 from shared.triggers.http import media
-from shared.triggers.http.shape import Body, Entry, Parameter
+from shared.triggers.http.shape import Body, Entry, Parameter, parsed
 
 MAX_BODY = 64 * 1024
 MAX_PAGE = 1000
@@ -144,6 +145,18 @@ def finish(reader: Reader) -> None:
     """Raises ``Malformed`` with the faults of what was read. Unknown names were refused before."""
     if reader.faults:
         raise Malformed(*reader.faults)
+
+
+_CURSOR = re.compile(r"[!-~]{1,1024}")
+
+
+def _cursor(text: str) -> str:
+    if _CURSOR.fullmatch(text) is None:
+        raise Unparsable("is not a cursor of this listing")
+    return text
+
+
+CURSOR = parsed("cursor", {"type": "string", "pattern": "^[!-~]{0,1024}$"}, _cursor, "`next` of the part before.")
 
 
 def _page_size(text: str) -> int:

@@ -113,6 +113,7 @@ REVOKING = Record[Revoking](
     ),
 )
 ROLE_NAMED = Value({"type": "string", "pattern": f"^{ROLE_NAME}$"})
+LEASE_NAMED = Value({"type": "string", "pattern": f"^{LEASE_ID}$"})
 ROLE = named("Role")
 ENDING: dict[str, JsonSchema] = {
     "Location": {

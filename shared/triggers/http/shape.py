@@ -125,7 +125,7 @@ INSTANT = Value({"type": "string", "format": "date-time"}, time)
 WHOLE = Value({"type": "integer"})
 TRUTH = Value({"type": "boolean"})
 COUNTS = Value({"type": "object", "additionalProperties": {"type": "integer"}}, dict)
-DURATION: JsonSchema = {"oneOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}]}
+DURATION: JsonSchema = {"oneOf": [{"type": "integer", "minimum": 60}, {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}]}
 
 
 def maybe(shape: Value) -> Value:

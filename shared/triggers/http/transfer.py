@@ -5,7 +5,6 @@ from __future__ import annotations
 from shared.broker.configure.imports import Imported, Step, import_configuration
 from shared.broker.configure.transfer import export
 from shared.triggers.http import requests
-from shared.triggers.http.documents import CURSOR
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.responses import CAUTION
@@ -21,7 +20,7 @@ CONFIGURATION = named("Configuration")
     "export",
     needs=("export", "read"),
     operation="export",
-    query=(CURSOR,),
+    query=(requests.CURSOR,),
     answers=(Answer(200, "The configuration, or a page of it.", CONFIGURATION),),
 )
 async def export_configuration(request: VerifiedRequest) -> Reply:
@@ -30,7 +29,7 @@ async def export_configuration(request: VerifiedRequest) -> Reply:
     For whoever may read `export`. All roles, auth roles and policies as one document, which an import takes: for version
     control, and for disaster. At most 900 KiB; of a larger configuration, pages with `next`, which are imported in their order.
     """
-    return of_json(200, await export(request.ports, requests.asked(request.http, CURSOR) or ""))
+    return of_json(200, await export(request.ports, requests.asked(request.http, requests.CURSOR) or ""))
 
 
 DRY_RUN = flag("dry_run", "Check all of it, run its tests, tell the difference, and change nothing.")
