@@ -91,7 +91,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CallerSummary:
     """What ``whoami`` shows of a caller: the auth roles that match it, and the roles that it may issue from."""
 
     auth_roles: tuple[str, ...]
@@ -173,12 +173,12 @@ async def health(ports: Ports) -> bool:
         return False
 
 
-async def may_issue(ports: Ports, actor: Actor) -> Standing:
+async def may_issue(ports: Ports, actor: Actor) -> CallerSummary:
     """Returns the auth roles that match the caller, and the roles that it may issue from, and nothing about the others."""
     roles, rights = await both(ports.roles.list(), rights_of(ports, actor.caller))
     issuable = [each for each in roles if (await rights.decide_issuing(each.name, each.bounds)).is_allowed]
     names = tuple(each.name for each in rights.rights.matched)
-    return Standing(names, tuple(each.cut_to(ports.limits.max_ttl) for each in issuable if not each.is_unreadable))
+    return CallerSummary(names, tuple(each.cut_to(ports.limits.max_ttl) for each in issuable if not each.is_unreadable))
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:

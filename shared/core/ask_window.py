@@ -15,7 +15,7 @@ from math import ceil
 LENGTH = timedelta(seconds=60)
 
 
-class Ask(StrEnum):
+class AskType(StrEnum):
     """The kinds of asks. Each is counted apart from the other."""
 
     ISSUE = "issue"
@@ -28,14 +28,14 @@ class Ask(StrEnum):
 class AskWindow:
     """The asks of one caller, by kind and id, each with its instant. ``version`` is the stored row's ETag; empty if none is."""
 
-    asks: Mapping[tuple[Ask, str], datetime] = field(default_factory=dict)
+    asks: Mapping[tuple[AskType, str], datetime] = field(default_factory=dict)
     version: str = ""
 
-    def has(self, kind: Ask, ask_id: str) -> bool:
+    def has(self, kind: AskType, ask_id: str) -> bool:
         """Returns whether that ask is counted."""
         return (kind, ask_id) in self.asks
 
-    def wait(self, kind: Ask, most: int, now: datetime) -> int | None:
+    def wait(self, kind: AskType, most: int, now: datetime) -> int | None:
         """Returns the seconds, 1 to 60, until one more ask has room. Returns ``None`` if it has room now."""
         counted = sorted(self._counted(kind, now), reverse=True)
         if len(counted) < most:
@@ -43,12 +43,12 @@ class AskWindow:
         rest = counted[most - 1] + LENGTH - now
         return min(max(ceil(rest.total_seconds()), 1), int(LENGTH.total_seconds()))
 
-    def counting(self, kind: Ask, ask_id: str, now: datetime) -> AskWindow:
+    def counting(self, kind: AskType, ask_id: str, now: datetime) -> AskWindow:
         """Returns the window with one more ask, and without those that count no more."""
         left = {key: at for key, at in self.asks.items() if _counts(at, now)}
         return replace(self, asks={**left, (kind, ask_id): now})
 
-    def _counted(self, kind: Ask, now: datetime) -> Iterator[datetime]:
+    def _counted(self, kind: AskType, now: datetime) -> Iterator[datetime]:
         return (at for (each, _), at in self.asks.items() if each is kind and _counts(at, now))
 
 

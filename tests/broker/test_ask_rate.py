@@ -11,7 +11,7 @@ import pytest
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Ports
-from shared.core.ask_window import Ask, AskWindow
+from shared.core.ask_window import AskType, AskWindow
 from shared.core.caller import Caller
 from shared.core.errors import (
     Forbidden,
@@ -57,7 +57,7 @@ def outcome(result: object) -> str:
     return "issued"
 
 
-def window(scene: World, caller: Caller = ALICE) -> Counter[Ask]:
+def window(scene: World, caller: Caller = ALICE) -> Counter[AskType]:
     """How many asks of each kind the caller's row has."""
     return Counter(kind for kind, _ in scene.caller_records.windows.get(CallerKey.of(caller), AskWindow()).asks)
 
@@ -126,7 +126,7 @@ async def test_a_role_that_goes_meanwhile_is_told_before_a_minute_that_is_used_u
     def meanwhile(call: MadeCall) -> None:
         if call.name == "leases.open":
             scene.roles._delete(WEB, ANY)
-            used_up = AskWindow().counting(Ask.ISSUE, "x", scene.clock.truth())
+            used_up = AskWindow().counting(AskType.ISSUE, "x", scene.clock.truth())
             scene.caller_records.windows[CallerKey.of(ALICE)] = replace(used_up, version="v")
 
     scene.calls.watch = meanwhile
@@ -163,7 +163,7 @@ async def test_refused_asks_use_up_no_issues() -> None:
     scene = limited(3)
     assert Counter(forbidden=2) == await outcomes(2, scene.ports, name=NOBODYS)
     assert Counter(issued=3) == await outcomes(3, scene.ports)
-    assert {Ask.REFUSED: 2, Ask.ISSUE: 3} == window(scene)
+    assert {AskType.REFUSED: 2, AskType.ISSUE: 3} == window(scene)
 
 
 async def test_what_a_lease_has_made_is_refused_as_such() -> None:
@@ -184,7 +184,7 @@ async def test_repeats_are_never_counted() -> None:
     first = await issue_once(scene.ports, request(), IssueRequest(WEB), "k")
     for _ in range(3):
         assert first.lease.id == (await issue_once(scene.ports, request(), IssueRequest(WEB), "k")).lease.id
-    assert {Ask.ISSUE: 1} == window(scene)
+    assert {AskType.ISSUE: 1} == window(scene)
     await outcomes(1, scene.ports)
     assert first.lease.id == (await issue_once(scene.ports, request(), IssueRequest(WEB), "k")).lease.id
     with pytest.raises(TooManyIssues):
@@ -293,6 +293,6 @@ async def test_who_has_used_up_its_minute_costs_reads_alone() -> None:
 async def test_a_clock_that_was_hours_ahead_keeps_nobody_out() -> None:
     """What it has written does not count."""
     scene = limited(1)
-    ahead = AskWindow().counting(Ask.ISSUE, "x", START.replace(year=START.year + 1))
+    ahead = AskWindow().counting(AskType.ISSUE, "x", START.replace(year=START.year + 1))
     scene.caller_records.windows[CallerKey.of(ALICE)] = replace(ahead, version="v")
     assert Counter(issued=1) == await outcomes(1, scene.ports)

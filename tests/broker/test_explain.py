@@ -160,8 +160,8 @@ async def test_of_claims_alone_the_directory_is_asked_for_what_is_needed(broker:
     assert "allowed" == (await ask(broker, claims=CLAIMS)).explanation.decision.outcome
     assert ["graph.principal", "arm.location"] == [each for each in broker.calls.names() if each.startswith(("graph", "arm"))]
     broker.calls.made.clear()
-    told = facts_from({"servicePrincipalType": "ManagedIdentity", "alternativeNames": [VM], "location": "france"})
-    assert "denied" == (await ask(broker, claims=CLAIMS, facts=told)).explanation.decision.outcome
+    facts = facts_from({"servicePrincipalType": "ManagedIdentity", "alternativeNames": [VM], "location": "france"})
+    assert "denied" == (await ask(broker, claims=CLAIMS, facts=facts)).explanation.decision.outcome
     assert [] == [each for each in broker.calls.names() if each.startswith(("graph", "arm"))]
 
 
@@ -248,8 +248,8 @@ async def test_a_hundred_auth_roles_are_shown_those_that_matter_first(broker: Wo
     keep_auth_role(broker, "speaks", "closed", bound_group_ids=[GROUPS[0]])
     keep_auth_role(broker, "zz-matches", "other", bound_service_principal_ids=[SUBJECT])
     keep_auth_role(broker, "zz-unknown", "other", bound_locations=["uk"])
-    told = facts_from({"servicePrincipalType": "ManagedIdentity", "alternativeNames": [VM]})
-    explanation = (await ask(broker, claims=CLAIMS, facts=told)).explanation
+    facts = facts_from({"servicePrincipalType": "ManagedIdentity", "alternativeNames": [VM]})
+    explanation = (await ask(broker, claims=CLAIMS, facts=facts)).explanation
     names = [each.name for each in explanation.auth_roles]
     assert (100, 2) == (len(names), explanation.left_out)
     assert ["zz-matches", "machines", "zz-unknown", "speaks", "a000", "a001"] == names[:6]

@@ -14,7 +14,7 @@ from shared.cloud.storage.caller_table import TableCallerRecords
 from shared.cloud.storage.table_rest import Dates, Tables
 from shared.cloud.storage.tables import Table, connect
 from shared.cloud.system import SystemClock
-from shared.core.ask_window import Ask, AskWindow
+from shared.core.ask_window import AskType, AskWindow
 from shared.core.errors import LostRace, Uncertain, Unreadable
 from shared.core.names import LeaseId
 from shared.core.ports.callers import CallerAdmissions, CallerKey, CallerRecords
@@ -28,9 +28,9 @@ ALICES, BOBS = CallerKey.of(ALICE), CallerKey.of(BOB)
 NAMESAKE = CallerKey(OTHER_TENANT, ALICE.object_id)
 ONE, OTHER = (LeaseId.of(lease().id.role, f"{number:026d}") for number in (1, 2))
 ASKS = {
-    (Ask.ISSUE, "a1"): START,
-    (Ask.REFUSED, "a1"): START + timedelta(milliseconds=7),
-    (Ask.ISSUE, "b2"): START + timedelta(seconds=59, milliseconds=999),
+    (AskType.ISSUE, "a1"): START,
+    (AskType.REFUSED, "a1"): START + timedelta(milliseconds=7),
+    (AskType.ISSUE, "b2"): START + timedelta(seconds=59, milliseconds=999),
 }
 
 
@@ -60,7 +60,7 @@ async def test_a_window_is_read_as_it_was_written(callers: CallerRecords) -> Non
 async def test_a_window_is_replaced_only_as_it_was_read(callers: CallerRecords) -> None:
     """Of two workers that count the last ask at once, one comes second."""
     first = await callers.note(ALICES, AskWindow(ASKS))
-    second = await callers.note(ALICES, first.counting(Ask.ISSUE, "c3", START))
+    second = await callers.note(ALICES, first.counting(AskType.ISSUE, "c3", START))
     for stale in (AskWindow(ASKS), first):
         with pytest.raises(LostRace):
             await callers.note(ALICES, stale)
@@ -69,7 +69,7 @@ async def test_a_window_is_replaced_only_as_it_was_read(callers: CallerRecords) 
 
 async def test_a_window_takes_as_many_asks_as_a_setting_may_allow(callers: CallerRecords) -> None:
     """A thousand of each kind."""
-    asks = {(kind, f"{number:08x}"): START for kind in Ask for number in range(1000)}
+    asks = {(kind, f"{number:08x}"): START for kind in AskType for number in range(1000)}
     assert asks == (await callers.note(ALICES, AskWindow(asks))).asks == (await callers.window(ALICES)).asks
 
 
@@ -100,8 +100,8 @@ async def test_a_write_whose_answer_is_lost_can_be_recognised(storage_connection
         first = await callers.note(ALICES, AskWindow())
         line.losing, line.loss = True, loss
         with suppress(LostRace, Uncertain):
-            await callers.note(ALICES, first.counting(Ask.ISSUE, "c3", START))
-        assert (await callers.window(ALICES)).has(Ask.ISSUE, "c3")
+            await callers.note(ALICES, first.counting(AskType.ISSUE, "c3", START))
+        assert (await callers.window(ALICES)).has(AskType.ISSUE, "c3")
 
 
 async def test_a_damaged_window_counts_as_empty_and_is_replaced(storage_connection: str) -> None:
@@ -114,7 +114,7 @@ async def test_a_damaged_window_counts_as_empty_and_is_replaced(storage_connecti
             await table.upsert_entity({**key, "RowKey": "asks", **damage})
             found = await callers.window(ALICES)
             assert ({}, True) == (dict(found.asks), found.version != "")
-            assert (await callers.note(ALICES, found.counting(Ask.ISSUE, "x", START))) == await callers.window(ALICES)
+            assert (await callers.note(ALICES, found.counting(AskType.ISSUE, "x", START))) == await callers.window(ALICES)
             await table.upsert_entity({**key, "RowKey": "admissions", **damage})
             with pytest.raises(Unreadable):
                 await callers.admissions(ALICES)

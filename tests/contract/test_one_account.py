@@ -20,7 +20,7 @@ from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
 from shared.cloud.storage.tables import connect
 from shared.core.application_lock import LockRecord
-from shared.core.ask_window import Ask, AskWindow
+from shared.core.ask_window import AskType, AskWindow
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Lease, State
@@ -112,7 +112,7 @@ def made(account: Account, opened: Lease, key: IdempotencyKey) -> list[Action]:
         ("audit", lambda: account.audit.record(event)),
         ("leases", lambda: account.leases.open(opened, key)),
         ("leased", lambda: account.leased.note({EXISTING}, opened.id)),
-        ("windows", lambda: account.callers.note(CALLER, AskWindow({(Ask.ISSUE, "x"): START}))),
+        ("windows", lambda: account.callers.note(CALLER, AskWindow({(AskType.ISSUE, "x"): START}))),
         ("admissions of callers", lambda: account.callers.admit(CALLER, CallerAdmissions(frozenset({WAITING})))),
     ]
 

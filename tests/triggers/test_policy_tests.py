@@ -12,8 +12,8 @@ from tests.triggers.transferring import changes, configuration, export, furnishe
 
 def asking(ask: str, expect: str, claims: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """A test of policies, by default about Alice."""
-    told = claims or {"oid": ALICE.object_id, "appid": guid(0x401)}
-    return {"caller": {"claims": told, "directory": {}}, "ask": ask, "expect": expect, **more}
+    named = claims or {"oid": ALICE.object_id, "appid": guid(0x401)}
+    return {"caller": {"claims": named, "directory": {}}, "ask": ask, "expect": expect, **more}
 
 
 async def test_tests_are_run_against_the_proposed_configuration(empty: App) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from shared.broker.ending.sweep import Summary
-from shared.broker.inspect import Standing
+from shared.broker.inspect import CallerSummary
 from shared.broker.issue.issue import Issued
 from shared.broker.reconcile.reconcile import Finding, Reconciliation, Result
 from shared.broker.revoke import Revoking
@@ -100,7 +100,9 @@ def test_whoami_tells_the_caller_and_its_roles() -> None:
     }
     terms = {"type": "service_principal", "ttl": 900, "max_ttl": 14_400}
     listed = [{"name": "web", **terms}]
-    assert {"caller": verified, "auth_roles": [], "roles": listed} == whoami.STANDING.write((ALICE, Standing((), (role(),))))
+    assert {"caller": verified, "auth_roles": [], "roles": listed} == whoami.STANDING.write(
+        (ALICE, CallerSummary((), (role(),)))
+    )
     assert {"caller": verified, "role": "web", "may_issue": True, **terms} == whoami.ROLE_STANDING.write((ALICE, WEB, role()))
     refused = {"caller": verified, "role": "web", "may_issue": False, "detail": Forbidden.sentence}
     assert refused == whoami.ROLE_STANDING.write((ALICE, WEB, None))

@@ -204,12 +204,12 @@ class _Plan:
 
     async def _checked(self, wanted: Mapping[str, Role]) -> dict[str, Role]:
         """Looks up the roles in Azure that are new or have changed. The others stay as they are stored."""
-        kept = {name: former for name, role in wanted.items() if (former := self._same(role)) is not None}
-        asked = [role for name, role in wanted.items() if name not in kept]
+        unchanged = {name: former for name, role in wanted.items() if (former := self._same(role)) is not None}
+        asked = [role for name, role in wanted.items() if name not in unchanged]
         found: list[Role] = []
         for first in range(0, len(asked), _ROLES_AT_ONCE):
             found += await all_of(*map(self._resolved, asked[first : first + _ROLES_AT_ONCE]))
-        return {**kept, **{role.name: role for role in found}}
+        return {**unchanged, **{role.name: role for role in found}}
 
     def _same(self, role: Role) -> Role | None:
         former = self._stored.roles.get(role.name)

@@ -122,8 +122,8 @@ class _CallerAttempt:
         planned = {each.id for each in standing if each.state is State.PLANNED and each.id in admissions.leases}
         unsure = planned & admissions.provisional
         if self.caps.are_full(made | planned):
-            sure = await self._listed_by_roles(unsure) if unsure else frozenset()
-            if self.caps.are_full(made | (planned - unsure) | sure):
+            listed = await self._listed_by_roles(unsure) if unsure else frozenset()
+            if self.caps.are_full(made | (planned - unsure) | listed):
                 raise TooMany("You have as many live leases as you may have.", code="too_many_leases_of_caller")
             return False
         own = frozenset({self.lease.id})

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from shared.broker.ports import Ports
-from shared.core.ask_window import Ask, AskWindow
+from shared.core.ask_window import AskType, AskWindow
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden, Interrupted, LeasedCaller, LeaseholdError, LostRace, TooMany, TooManyIssues, Uncertain
 from shared.core.ports.callers import CallerKey
@@ -33,7 +33,7 @@ _LONGEST_PAUSE = 1.0
 
 
 @dataclass(slots=True, weakref_slot=True)
-class _Line:
+class _CallersLine:
     """Where a worker's own asks of one caller line up, so that they do not take the row from one another."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -41,7 +41,7 @@ class _Line:
     """The row as this worker has written it last, or read it after another worker's write."""
 
 
-_lines: WeakValueDictionary[tuple[int, CallerKey], _Line] = WeakValueDictionary()
+_lines: WeakValueDictionary[tuple[int, CallerKey], _CallersLine] = WeakValueDictionary()
 
 
 @dataclass(slots=True)
@@ -50,14 +50,14 @@ class AskRate:
 
     ports: Ports
     caller: CallerKey
-    _line: _Line
+    _line: _CallersLine
     _window: AskWindow = field(default_factory=AskWindow)
 
     @classmethod
     def of(cls, ports: Ports, caller: Caller) -> AskRate:
         """Begins an ask."""
         key = CallerKey.of(caller)
-        return cls(ports, key, _lines.setdefault((id(ports.caller_records), key), _Line()))
+        return cls(ports, key, _lines.setdefault((id(ports.caller_records), key), _CallersLine()))
 
     async def beside[T](self, look_up: Awaitable[T]) -> T:
         """Returns what the look-up finds: the role, if the caller may issue from it. Reads the caller's row beside it.
@@ -70,13 +70,13 @@ class AskRate:
         self._window, (found, failure) = await both(self.ports.caller_records.window(self.caller), _caught(look_up))
         if isinstance(failure, LeasedCaller):
             raise failure
-        if (wait := self._wait(Ask.REFUSED, self._window)) is not None:
+        if (wait := self._wait(AskType.REFUSED, self._window)) is not None:
             raise _refused_too_often(wait)
         if isinstance(failure, Forbidden):
             await self._count_refusal()
         if failure is not None:
             raise failure
-        if (wait := self._wait(Ask.ISSUE, self._window)) is not None:
+        if (wait := self._wait(AskType.ISSUE, self._window)) is not None:
             raise TooManyIssues(retry_after=wait)
         return found[0]
 
@@ -85,26 +85,26 @@ class AskRate:
 
         Raises ``Interrupted`` when others kept coming first; ``Upstream``.
         """
-        return await self._count(Ask.ISSUE) if self._most else None
+        return await self._count(AskType.ISSUE) if self._most else None
 
     @property
     def _most(self) -> int:
         return self.ports.limits.issues_per_minute
 
-    def _wait(self, kind: Ask, window: AskWindow) -> int | None:
+    def _wait(self, kind: AskType, window: AskWindow) -> int | None:
         return window.wait(kind, self._most, self.ports.caller_records.now())
 
     async def _count_refusal(self) -> None:
         """Raises ``TooMany`` if there is no room. Whether or not it can be written down, the ask is refused."""
         try:
-            wait = await self._count(Ask.REFUSED)
+            wait = await self._count(AskType.REFUSED)
         except LeaseholdError:
             log.warning("a refused ask of %s could not be counted", self.caller.object_id, exc_info=True)
             return
         if wait is not None:
             raise _refused_too_often(wait)
 
-    async def _count(self, kind: Ask) -> int | None:
+    async def _count(self, kind: AskType) -> int | None:
         """Returns ``None`` when the ask is counted, or else the seconds to wait."""
         ask_id, pause = self.ports.ids.guid()[:8], _PAUSE
         until = self.ports.within(_PATIENCE)

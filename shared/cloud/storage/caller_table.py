@@ -16,7 +16,7 @@ from azure.data.tables.aio import TableServiceClient
 from shared.cloud.lenient import readable
 from shared.cloud.storage.table_operations import Row, update
 from shared.cloud.storage.tables import Table, chunked, etag_of, joined
-from shared.core.ask_window import Ask, AskWindow
+from shared.core.ask_window import AskType, AskWindow
 from shared.core.forms import ASKS, CALLER_ADMISSIONS
 from shared.core.names import LeaseId
 from shared.core.ports.callers import CallerAdmissions, CallerKey
@@ -72,7 +72,7 @@ def _key(caller: CallerKey, row: str) -> dict[str, str | int]:
 
 def _window(row: Row) -> AskWindow:
     with ASKS.reading(row):
-        asks = {(Ask(kind), str(ask_id)): _instant(at) for kind, ask_id, at in json.loads(joined("Asks", row))}
+        asks = {(AskType(kind), str(ask_id)): _instant(at) for kind, ask_id, at in json.loads(joined("Asks", row))}
         return AskWindow(asks, etag_of(row))
 
 

@@ -132,8 +132,8 @@ def restore_policy(name: str, document: Any, version: str) -> Policy:
         stored = document if isinstance(document, dict) else {}
         listed = stored.get("rules")
         rules = [_restored(each) for each in listed] if isinstance(listed, list) else []
-        sure = not stored.keys() - {"rules"}
-        holds = tuple(each for each in rules if each is not None and (sure or each.denies))
+        all_known = not stored.keys() - {"rules"}
+        holds = tuple(each for each in rules if each is not None and (all_known or each.denies))
         return Policy(name, holds, version, malformed.faults)
 
 

@@ -33,7 +33,7 @@ ISSUABLE = Record[Role](
     Field("ttl", WHOLE, lambda it: it.ttl, _TTL),
     Field("max_ttl", WHOLE, lambda it: it.max_ttl, _MAX_TTL),
 )
-STANDING = Record[tuple[Caller, inspect.Standing]](
+STANDING = Record[tuple[Caller, inspect.CallerSummary]](
     "Standing",
     "What the broker thinks of the caller.",
     Field("caller", CALLER, lambda it: it[0]),
