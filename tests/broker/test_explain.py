@@ -15,7 +15,7 @@ from shared.core.errors import Malformed, NotFound, Unreachable
 from shared.core.names import LeaseId, ObjectId
 from tests.fakes.callers import FakeSubjects
 from tests.fakes.world import ADMINISTRATOR, GROUPS, OTHER_TENANT, TENANT, World, guid, request, role, world
-from tests.triggers.documents import keep_auth_role, keep_policy
+from tests.support.rights import keep_auth_role, keep_policy
 
 SUBJECT, CLIENT, SUBSCRIPTION = guid(0x500), guid(0x501), guid(0x22)
 VM = f"/subscriptions/{SUBSCRIPTION}/resourcegroups/app/providers/Microsoft.Compute/virtualMachines/vm1"

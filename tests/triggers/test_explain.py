@@ -8,8 +8,9 @@ import pytest
 
 from shared.core.errors import Unavailable, Unreachable
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, GROUPS, TENANT, guid
+from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
-from tests.triggers.documents import ADMIN, give, keep_auth_role, keep_policy
+from tests.triggers.documents import ADMIN
 
 SUBJECT = guid(0x500)
 VM = f"/subscriptions/{guid(0x22)}/resourceGroups/app/providers/Microsoft.Compute/virtualMachines/vm1"
@@ -206,7 +207,7 @@ async def test_asker_and_subject_stand_in_the_audit_trail(app: App) -> None:
     """An auditor finds the question by who asked, with what let the asker in."""
     give(app.world, BOB, ("policies", "read"), name="operators")
     assert 200 == (await explain(app, {"role": "web", "claims": CLAIMS}, token="bob.token.x")).status
-    query = {"caller": BOB.object_id}
+    query: dict[str, str] = {"caller": BOB.object_id}
     app.world.clock.jump(1)
     (event,) = (await app.call("GET", "/api/v1/audit", token="watcher.token.x", query=query)).json["events"]
     assert ("explain", "done", "web", f"issue roles/web/leases for {SUBJECT} of {TENANT}: denied") == (
