@@ -99,7 +99,7 @@ def test_whoami_tells_the_caller_and_its_roles() -> None:
         "app_roles": [],
     }
     terms = {"type": "service_principal", "ttl": 900, "max_ttl": 14_400}
-    listed = [{"name": "web", **terms}]
+    roles = [{"name": "web", **terms}]
     assert {"caller": verified, "auth_roles": [], "roles": listed} == whoami.STANDING.write(
         (ALICE, CallerSummary((), (role(),)))
     )
