@@ -100,9 +100,8 @@ def test_whoami_tells_the_caller_and_its_roles() -> None:
     }
     terms = {"type": "service_principal", "ttl": 900, "max_ttl": 14_400}
     roles = [{"name": "web", **terms}]
-    assert {"caller": verified, "auth_roles": [], "roles": listed} == whoami.STANDING.write(
-        (ALICE, CallerSummary((), (role(),)))
-    )
+    summary = CallerSummary((), (role(),))
+    assert {"caller": verified, "auth_roles": [], "roles": roles} == whoami.STANDING.write((ALICE, summary))
     assert {"caller": verified, "role": "web", "may_issue": True, **terms} == whoami.ROLE_STANDING.write((ALICE, WEB, role()))
     refused = {"caller": verified, "role": "web", "may_issue": False, "detail": Forbidden.sentence}
     assert refused == whoami.ROLE_STANDING.write((ALICE, WEB, None))
