@@ -58,6 +58,7 @@ class Story:
         await self.visitor.control("PUT", "consistency", replicating)
         print(f"The local Azure replicates as is typical of Azure, {SPEED} times as fast.", flush=True)
         web = await self._the_machine_gets_a_token()
+        await self._an_operator_lets_others_in()
         lease, credential = await self._leases(web)
         token = await self._uses(credential)
         await self._is_refused_elsewhere(token)
@@ -76,8 +77,34 @@ class Story:
         self._note(f"vm-web is {machine['object_id']}; its token is for {self.cloud['audience']}")
         return Broker(self.visitor, self.broker_url, token.token)
 
+    async def _an_operator_lets_others_in(self) -> None:
+        self._say("The role app-reader names this one machine. An operator lets in all machines of another resource group.")
+        group = f"/subscriptions/{self.cloud['subscription_id']}/resourceGroups/data"
+        machines = f"{group}/providers/Microsoft.Compute/virtualMachines"
+        batch = {"name": "vm-batch", "kind": "system_assigned", "resource_id": f"{machines}/vm-batch"}
+        await self.visitor.control("POST", "identities", batch)
+        admin = await self._as("admin")
+        policy = {"rules": [{"path": "roles/app-reader/leases", "capabilities": ["issue"]}]}
+        auth_role = {"bound_resource_ids": [f"{machines}/*"], "policies": ["app-readers"]}
+        await admin.must("PUT", "policies/app-readers", policy)
+        await admin.must("PUT", "auth-roles/data-machines", auth_role)
+        self._note(f"policy app-readers: {json.dumps(policy)}")
+        self._note(f"auth role data-machines: {json.dumps(auth_role)}".replace(group, "..."))
+        may = await (await self._as("vm-batch")).must("GET", "whoami")
+        hold(may["auth_roles"] == ["data-machines"] and [each["name"] for each in may["roles"]] == ["app-reader"], may)
+        self._note("vm-batch is one of them, and may issue from app-reader at once")
+        refused = await (await self._as("stranger")).call("POST", "roles/app-reader/leases", {})
+        hold(refused.status_code == 403, refused.text)  # noqa: PLR2004 - 403 Forbidden
+        self._note(f"a stranger is refused, and learns nothing: {refused.json()['detail']}")
+        question = {"role": "app-reader", "object_id": self.cloud["identities"]["stranger"]["object_id"]}
+        found = await admin.must("POST", "explain", question)
+        hold(found["decision"] == "denied", found)
+        failed = found["auth_roles"][0]["failed"][0]
+        wanted, has = (failed[each][0].rpartition("/providers/")[2] for each in ("wanted", "has"))
+        self._note(f"the operator learns why: {failed['kind']} of data-machines wants {wanted}, and the stranger is {has}")
+
     async def _leases(self, web: Broker) -> tuple[dict[str, Any], dict[str, Any]]:
-        self._say("It asks Leasehold for a credential from the role app-reader.")
+        self._say("The first machine, vm-web, asks Leasehold for a credential from the role app-reader.")
         reply = await web.call("POST", "roles/app-reader/leases", {"reason": "reading the app's resource group"})
         hold(reply.status_code == 201, reply.text)  # noqa: PLR2004 - 201 Created
         answer = reply.json()

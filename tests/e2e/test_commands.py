@@ -69,7 +69,10 @@ async def leases(deployment: Deployment, state: str) -> list[str]:
 
 
 async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Deployment, tmp_path: Path) -> None:
-    """Each time a lease is issued, and that very one is found, renewed and given back; a role is written."""
+    """Each time a lease is issued, and that very one is found, renewed and given back.
+
+    A role, a policy and an auth role are written. A question is answered, by the bounds of the role.
+    """
     script = "\n".join(commands("README.md"))
     assert ":7071/" in script
     assert ":7070/_control" in script
@@ -77,9 +80,11 @@ async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Deployment, t
         "http://127.0.0.1:7070/_control", own.visitor.control_url
     )
     for times in (1, 2):
-        issued, listed, renewed, ended, role, _ = answers(await run(own, script, tmp_path))
+        issued, listed, renewed, ended, role, _, policy, auth_role, explained = answers(await run(own, script, tmp_path))
         assert issued["lease"]["id"] == listed["leases"][0]["id"] == renewed["id"] == ended["id"]
         assert ("active", "ended", "data-reader") == (renewed["state"], ended["state"], role["name"])
+        assert ("data-readers", ["data-readers"]) == (policy["name"], auth_role["policies"])
+        assert ("allowed", {"inline": "data-reader"}) == (explained["decision"], explained["decided_by"])
         assert (times, []) == (len(await leases(own, "ended")), await leases(own, "active"))
 
 

@@ -13,17 +13,19 @@ BOUND = 150
 
 
 def test_the_demo_tells_every_step_and_each_holds() -> None:
-    """Issued, used, refused elsewhere, renewed, ended; refused by Azure once it has noticed; nothing left; all on record."""
+    """Let in, issued, used, refused elsewhere, renewed, ended; then refused by Azure; nothing is left, and all is on record."""
     result = subprocess.run(
         [sys.executable, "-m", "local", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False
     )
 
     assert 0 == result.returncode, result.stdout + result.stderr
-    assert [str(number) for number in range(1, 10)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
+    assert [str(number) for number in range(1, 11)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
     assert result.stdout.endswith("Every step held.\n")
     steps = re.split(r"^\d+\. ", result.stdout, flags=re.MULTILINE)
-    assert "Azure answers 403: AuthorizationFailed" in steps[4]
-    assert "the lease is ended" in steps[6]
-    assert re.search(r"Entra ID does not take the secret any more, after \d+\.\d s: AADSTS\d+", steps[7])
-    assert re.search(r"Azure refuses the token as well, after \d+\.\d s: AuthorizationFailed", steps[7])
-    assert ["issue", "renew", "end"] == re.findall(r"Z  (\w+) +done ", steps[9])
+    assert "vm-batch is one of them, and may issue from app-reader at once" in steps[2]
+    assert "the operator learns why: bound_resource_ids of data-machines wants Microsoft.Compute/virtualMachines/*" in steps[2]
+    assert "Azure answers 403: AuthorizationFailed" in steps[5]
+    assert "the lease is ended" in steps[7]
+    assert re.search(r"Entra ID does not take the secret any more, after \d+\.\d s: AADSTS\d+", steps[8])
+    assert re.search(r"Azure refuses the token as well, after \d+\.\d s: AuthorizationFailed", steps[8])
+    assert ["issue", "renew", "end"] == re.findall(r"Z  (\w+) +done ", steps[10])
