@@ -223,7 +223,7 @@ async def test_what_graph_says_of_somebody_else_or_not_at_all_is_no_answer(direc
 async def test_what_passes_is_tried_again(directory: Directory) -> None:
     """Each call by itself."""
     trouble = (refused(503, "ServiceUnavailable"), refused(429, "TooManyRequests", headers={"Retry-After": "2"}))
-    answers: list[httpx.Response | Exception] = [
+    answers: list[Step] = [
         *(trouble[0], principal(), trouble[1], groups(), httpx.ReadTimeout("nothing"), api()),
         *(refused(500, "InternalServerError"), assigned((PRINCIPAL, ROBOT_ROLE))),
     ]
