@@ -112,13 +112,16 @@ async def _subject(ports: Ports, question: Question, object_id: ObjectId) -> tup
     facts = Facts(subject.principal, subject.groups)
     if subject.principal is not None and subject.principal.resource_id:
         facts = Facts(subject.principal, subject.groups, await ports.directory.location(caller, subject.principal))
-    client = "a user's token is taken to have the scope access, whichever client has asked for it"
+    of_a_user = (
+        "a user's token is taken to have the scope access, whichever client has asked for it",
+        "an app role of a group is taken to be a user's even if the user is in the group only through another group",
+    )
     return (
         caller,
         facts,
         (
             "the token is taken to be of the broker's own tenant, and in time",
             "groups and app roles are those of the directory now, whether or not a token names them",
-            *((client,) if subject.is_user else ()),
+            *(of_a_user if subject.is_user else ()),
         ),
     )

@@ -26,7 +26,11 @@ ASSUMED = (
     "the token is taken to be of the broker's own tenant, and in time",
     "groups and app roles are those of the directory now, whether or not a token names them",
 )
-OF_A_USER = (*ASSUMED, "a user's token is taken to have the scope access, whichever client has asked for it")
+OF_A_USER = (
+    *ASSUMED,
+    "a user's token is taken to have the scope access, whichever client has asked for it",
+    "an app role of a group is taken to be a user's even if the user is in the group only through another group",
+)
 
 
 @pytest.fixture

@@ -84,7 +84,10 @@ GONE: Callable[[], httpx.Response] = lambda: refused(404, "Request_ResourceNotFo
 
 
 async def test_a_service_principal_is_found_with_all_that_a_token_would_say(directory: Directory) -> None:
-    """Its client, resource, groups and app roles: those that it has itself, and those of its groups."""
+    """Its client, resource, groups and app roles: those that it has itself.
+
+    Entra ID puts no app role of a group into a service principal's token.
+    """
     given = assigned((PRINCIPAL.upper(), ROBOT_ROLE.upper()), (GROUP, ADMIN_ROLE), (guid(0x999), ADMIN_ROLE))
     subject = await directory.find(principal(), groups(GROUP.upper()), api(), given)
     assert (
@@ -92,7 +95,7 @@ async def test_a_service_principal_is_found_with_all_that_a_token_would_say(dire
             is_user=False,
             name="web",
             app_id=CLIENT,
-            app_roles=frozenset({"Robot", "Leasehold.Admin"}),
+            app_roles=frozenset({"Robot"}),
             groups=frozenset({GROUP}),
             principal=MANAGED,
         )
@@ -154,9 +157,10 @@ async def test_the_first_of_the_brokers_audiences_that_is_there_counts() -> None
 
 
 async def test_who_is_no_service_principal_is_a_user_if_it_has_groups(directory: Directory) -> None:
-    """Its name would take another permission."""
-    subject = await directory.find(GONE(), groups(GROUP), api(), assigned((GROUP, ADMIN_ROLE)))
-    expected = Subject(is_user=True, groups=frozenset({GROUP}), app_roles=frozenset({"Leasehold.Admin"}))
+    """A user has its own app roles and those of its groups. Its name would take another permission."""
+    given = assigned((GROUP, ADMIN_ROLE), (PRINCIPAL, ROBOT_ROLE), (guid(0x999), ADMIN_ROLE))
+    subject = await directory.find(GONE(), groups(GROUP), api(), given)
+    expected = Subject(is_user=True, groups=frozenset({GROUP}), app_roles=frozenset({"Leasehold.Admin", "Robot"}))
     assert expected == subject
     assert f"POST /v1.0/users/{PRINCIPAL}/getMemberGroups" == directory.graph.lines[1]
 
@@ -168,7 +172,7 @@ async def test_who_is_neither_is_nobody(directory: Directory) -> None:
 
 
 async def test_without_the_permission_for_groups_they_are_unread(directory: Directory) -> None:
-    """The rest is told. App roles that a group gives cannot be."""
+    """The rest is told."""
     forbidden = refused(403, "Authorization_RequestDenied")
     subject = await directory.find(principal(), forbidden, api(), assigned((PRINCIPAL, ROBOT_ROLE), (GROUP, ADMIN_ROLE)))
     assert subject is not None
@@ -178,10 +182,11 @@ async def test_without_the_permission_for_groups_they_are_unread(directory: Dire
 
 
 async def test_a_user_whose_groups_may_not_be_read_may_be_nobody(directory: Directory) -> None:
-    """Graph refuses before it looks, so a user of that id is assumed."""
-    subject = await directory.find(GONE(), refused(403, "Authorization_RequestDenied"), api(), assigned())
+    """Graph refuses before it looks, so a user of that id is assumed. App roles that a group gives cannot be told."""
+    given = assigned((GROUP, ADMIN_ROLE), (PRINCIPAL, ROBOT_ROLE))
+    subject = await directory.find(GONE(), refused(403, "Authorization_RequestDenied"), api(), given)
     assert subject is not None
-    assert (True, True) == (subject.is_user, isinstance(subject.groups, Unread))
+    assert (True, True, frozenset({"Robot"})) == (subject.is_user, isinstance(subject.groups, Unread), subject.app_roles)
 
 
 async def test_a_name_is_for_people_and_may_be_missing() -> None:
@@ -279,7 +284,7 @@ def place(adapters: Adapters) -> Place:
 
 
 async def test_a_machine_is_found_with_its_resource_in_the_local_azure(place: Place) -> None:
-    """And with an app role that it has itself, and one that its group has."""
+    """And with an app role that it has itself."""
     place.let_groups_be_read()
     subscription = place.adapters.cloud.document["subscription_id"]
     resource = f"/subscriptions/{subscription}/resourceGroups/app/providers/Microsoft.Compute/virtualMachines/vm9"

@@ -44,7 +44,7 @@ class GraphSubjects:
             is_user=False,
             name=str(found.get("displayName") or "") or None,
             app_id=object_id_in(found, "appId"),
-            app_roles=await self._app_roles(object_id, groups),
+            app_roles=await self._app_roles(frozenset({object_id})),
             groups=groups,
             principal=Principal(text_in(found, "servicePrincipalType"), texts_in(found, "alternativeNames")),
         )
@@ -54,7 +54,8 @@ class GraphSubjects:
             groups = await self._groups(object_id, of_user=True)
         except Absent:
             return None
-        return Subject(is_user=True, groups=groups, app_roles=await self._app_roles(object_id, groups))
+        of_groups = groups if not isinstance(groups, Unread) else frozenset()
+        return Subject(is_user=True, groups=groups, app_roles=await self._app_roles(of_groups | {object_id}))
 
     async def _groups(self, object_id: ObjectId, *, of_user: bool) -> frozenset[str] | Unread:
         """Returns the groups. ``Unread`` if the broker lacks the permission. Raises ``Absent``."""
@@ -65,12 +66,12 @@ class GraphSubjects:
         except Refused as refused:
             return Unread(f"Microsoft Graph does not let the broker read groups: {refused.brief()}")
 
-    async def _app_roles(self, object_id: ObjectId, groups: frozenset[str] | Unread) -> frozenset[str]:
-        """Returns the values of the app roles that the subject, or a group of it, is assigned to.
+    async def _app_roles(self, holders: frozenset[str]) -> frozenset[str]:
+        """Returns the values of the app roles that any of the holders is assigned to.
 
-        https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto
+        https://learn.microsoft.com/graph/api/serviceprincipal-list-approleassignedto. A group's app roles stand in its users'
+        tokens and in no service principal's: https://learn.microsoft.com/entra/identity-platform/howto-add-app-roles-in-apps.
         """
-        holders = {object_id, *(groups if not isinstance(groups, Unread) else ())}
         for client_id in self._api:
             try:
                 path = f"/servicePrincipals(appId='{client_id}')?$select=id,appRoles"

@@ -53,8 +53,8 @@ class Policies(Documents[Policy], Protocol):
 class Subject:
     """A user or a service principal of the broker's directory, as somebody who asks about it sees it.
 
-    ``app_roles`` are those of the broker's own API that it has, directly or through a group. ``app_id`` is a service
-    principal's.
+    ``app_roles`` are those of the broker's own API that a token of it would name: its own, and those of a user's groups.
+    ``app_id`` is a service principal's.
     """
 
     is_user: bool
