@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shared.broker.ports import Ports
 from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Configuration, Needs
-from shared.core.access.decide import Decision, Rights, decide
+from shared.core.access.decide import Decision, Rights, decide, decide_on_some
 from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal
 from shared.core.access.match import Outcome, Unknown, match
 from shared.core.access.policy import Capability
@@ -46,14 +46,9 @@ class CallerRights:
         """Returns whether the caller may."""
         return self.decide(path, capability).is_allowed
 
-    @property
-    def may_list_leases(self) -> bool:
-        """Whether the caller may list any lease of others."""
-        if self.caller.is_auditor:
-            return True
-        named = (self.rights.policies.get(name) for each in self.rights.matched for name in each.policies)
-        rules = (rule for policy in named if policy is not None for rule in policy.rules)
-        return any("list" in rule.capabilities and rule.path.startswith("leases/") for rule in rules)
+    def on_some_lease(self, capability: Capability) -> Decision:
+        """Decides whether the caller has the capability on any lease: which those are, each lease's own path says."""
+        return decide_on_some(self.rights, "leases/*", capability)
 
     def require(self, path: str, capability: Capability) -> Decision:
         """Returns the decision if it allows. Raises ``Forbidden``, or ``DirectoryUnavailable`` if a fact could not be read."""

@@ -10,7 +10,7 @@ from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Decision
 from shared.core.access.documents import caller_from
 from shared.core.access.explanation import Explanation, explain
-from shared.core.access.facts import Facts
+from shared.core.access.facts import NOT_ASKED, Facts
 from shared.core.access.policy import Capability
 from shared.core.caller import Caller, CallerType
 from shared.core.errors import Fault, Malformed, NotFound, Unauthenticated
@@ -109,9 +109,10 @@ async def _subject(ports: Ports, question: Question, object_id: ObjectId) -> tup
         app_roles=subject.app_roles,
         has_more_groups=True,
     )
-    facts = Facts(subject.principal, subject.groups)
-    if subject.principal is not None and subject.principal.resource_id:
-        facts = Facts(subject.principal, subject.groups, await ports.directory.location(caller, subject.principal))
+    facts = Facts(subject.principal, subject.groups, NOT_ASKED)
+    configuration = await ports.access_view.current()
+    if subject.principal is not None and configuration.needs_location(caller, facts):
+        facts = replace(facts, location=await ports.directory.location(caller, subject.principal))
     of_a_user = (
         "a user's token is taken to have the scope access, whichever client has asked for it",
         "an app role of a group is taken to be a user's even if the user is in the group only through another group",

@@ -39,9 +39,10 @@ async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[Lea
     """
     caller = actor.caller
     rights = await rights_of(ports, caller)
-    everybodys = rights.may_list_leases
-    if query.holder is not None and query.holder != caller.object_id and not everybodys:
-        rights.require("leases/*", "list")
+    decision = rights.on_some_lease("list")
+    everybodys = decision.is_allowed
+    if query.holder is not None and query.holder != caller.object_id:
+        rights.require_allowed(decision, "leases/*", "list")
     if not everybodys:
         query = replace(query, holder=caller.object_id, tenant=caller.tenant_id)
     # A lease that its role's generation has overtaken is shown as ending, whatever its row says.

@@ -199,3 +199,11 @@ async def test_each_worker_remembers_for_itself() -> None:
     await issued(scene)
     await issued(scene.coworker())
     assert ["graph.principal"] * 2 == asked(scene)
+
+
+async def test_a_group_and_a_resource_group_are_both_asked_for_if_the_token_names_no_groups() -> None:
+    """Although the document stands under its group, and no other document goes by a resource."""
+    scene = placed(replace(IN_A_GROUP, resource_groups=frozenset({"app"})))
+    await issued(scene, request(MANY_GROUPS))
+    assert {"graph.principal", "graph.groups"} == {*asked(scene)}
+    assert "forbidden" == await refusal(scene, replace(BOB, has_more_groups=True))

@@ -158,6 +158,24 @@ async def test_an_unknown_role_and_a_forbidden_one_read_alike() -> None:
     assert ["not matched: bound_application_ids", "no such role"] == reasons
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"body": {"ttl": "soon"}},
+        {"body": b"{"},
+        {"headers": {"content-type": "text/plain"}},
+        {"headers": {"idempotency-key": ""}},
+    ],
+)
+async def test_whoever_may_not_issue_learns_nothing_of_its_body(app: App, sent: dict[str, Any]) -> None:
+    """403 before 400, of a role that is there and of one that is not; whoever may is told of every fault."""
+    sent = {"body": {}} | sent
+    assert {400, 415} >= {(await app.call("POST", "/api/v1/roles/web/leases", **sent)).status}
+    for name in ("web", "nope"):
+        refused = await app.call("POST", f"/api/v1/roles/{name}/leases", token="watcher.token.x", **sent)
+        assert (403, "forbidden") == (refused.status, refused.code)
+
+
 async def test_another_callers_lease_and_no_lease_read_alike(app: App) -> None:
     """For reading, renewing and revoking."""
     lease_id = (await issued(app)).json["lease"]["id"]

@@ -72,6 +72,11 @@ class Issued:
     credential: Credential
 
 
+async def require_may_issue(ports: Ports, actor: Actor, role: RoleName) -> None:
+    """Returns if the caller may issue from the role now. A refusal counts as one of an issue. Raises as ``issue``."""
+    await AskRate.of(ports, actor.caller).beside(role_and_generation(ports, actor.caller, role))
+
+
 async def issue(
     ports: Ports, actor: Actor, wanted: IssueRequest, *, key: IdempotencyKey | None = None, deadline: float | None = None
 ) -> Issued:

@@ -111,6 +111,33 @@ def decide(rights: Rights, path: str, capability: str, inline: Outcome | None = 
     return _undecided(rights, path, capability, inline)
 
 
+def decide_on_some(rights: Rights, pattern: str, capability: str) -> Decision:
+    """Decides whether the caller has the capability on any path of the pattern, such as ``leases/*``.
+
+    A rule counts if it overlaps the pattern, and if no deny covers the whole rule.
+    """
+    whole = decide(rights, pattern, capability)
+    if whole.is_allowed:
+        return whole
+    for auth_role in rights.matched:
+        for name, place, rule in _rules(rights, auth_role):
+            if _is_open(rights, rule, pattern, capability):
+                return Decision("allowed", PolicyLine(name, place, rule.path, capability))
+    for auth_role, doubt in rights.doubtful:
+        if any(_is_open(rights, rule, pattern, capability) for _, _, rule in _rules(rights, auth_role)):
+            return Decision("unknown", why=f"auth role {auth_role.name}: {doubt.why}")
+    return whole
+
+
+def _is_open(rights: Rights, rule: Rule, pattern: str, capability: str) -> bool:
+    """Returns whether the rule gives the capability on a path of the pattern which no deny takes away."""
+    if capability not in rule.capabilities or not rule.overlaps(pattern):
+        return False
+    every = (*rights.matched, *(each for each, _ in rights.doubtful))
+    denies = (each for auth_role in every for _, _, each in _rules(rights, auth_role) if each.denies)
+    return not any(each.covers_pattern(rule.path) for each in denies)
+
+
 def _undecided(rights: Rights, path: str, capability: str, inline: Outcome | None) -> Decision:
     """Nothing that is known allows it: whether something might that is not known."""
     for auth_role, doubt in rights.doubtful:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from shared.core.access.bounds import Constraint, readable_values
+from shared.core.access.bounds import OF_THE_RESOURCE, Constraint, readable_values
 from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.folding import fold
 from shared.core.access.match import may_be_a_resource
@@ -38,6 +38,8 @@ class Index:
         self._by_resource: dict[str, None] = {}
         """Those that stand under a kind of the resource."""
         self._by_group: dict[str, None] = {}
+        self._by_group_and_resource = False
+        """Whether one of these speaks of resources as well."""
         self._by_location: dict[str, None] = {}
         """Those that stand under a location, as they name nothing more selective."""
         self._anywhere: dict[str, list[tuple[Pattern, str]]] = {}
@@ -57,6 +59,7 @@ class Index:
                 self._put(name, ((kind, fold(each)) for each in values))
                 if kind is Constraint.GROUP_IDS:
                     self._by_group[name] = None
+                    self._by_group_and_resource |= not stored.keys().isdisjoint(OF_THE_RESOURCE)
                 return
         if not self._add_resource(name, stored):
             self._damaged.append(name)
@@ -99,8 +102,12 @@ class Index:
             yield from self._names.get(key, ())
 
     def asks_for_principal(self, caller: Caller) -> bool:
-        """Returns whether there is a document under a kind of the resource, and the caller may be a resource's identity."""
-        return bool(self._by_resource) and may_be_a_resource(caller)
+        """Returns whether a document may want the caller's resource, of those that do not stand under what its token says.
+
+        Such a document stands under a kind of the resource, or under a group that the token does not name.
+        """
+        wanted = bool(self._by_resource) or (self._by_group_and_resource and caller.has_more_groups)
+        return wanted and may_be_a_resource(caller)
 
     def asks_for_groups(self, caller: Caller) -> bool:
         """Returns whether there is a document under a group, and the directory must say in which groups the caller is."""

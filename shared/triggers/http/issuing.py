@@ -8,7 +8,7 @@ from typing import Any
 import azure.functions as func
 
 from shared.broker.issue.idempotent import issue_once
-from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.issue.issue import IssueRequest, issue, require_may_issue
 from shared.core.errors import Fault, Malformed
 from shared.core.names import RoleName
 from shared.core.parsing import Reader
@@ -115,8 +115,13 @@ async def issue_lease(request: VerifiedRequest) -> Reply:
     repeat is answered with the same lease and a fresh secret, and the former secret is removed: for a caller whose answer was
     lost.
     """
-    role, key = requests.role_name(request.http), idempotency_key(request.http)
-    asked = issue_request(role, requests.body(request.http))
+    role = requests.role_name(request.http)
+    try:
+        key, asked = idempotency_key(request.http), issue_request(role, requests.body(request.http))
+    except Malformed:
+        # Whoever may not issue is told that, and nothing of what it has sent.
+        await require_may_issue(request.ports, request.actor, role)
+        raise
     made = await (
         issue(request.ports, request.actor, asked) if key is None else issue_once(request.ports, request.actor, asked, key)
     )
