@@ -12,10 +12,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _KEPT_LINES = 5000
+LISTENERS: list[Callable[[str, str], None]] = []
+"""Each is called with the name of a child and a line that it wrote."""
 
 
 class ChildError(Exception):
@@ -127,6 +129,8 @@ class Child:
         stream = self.process.stdout
         while stream is not None and (line := await _line(stream)):
             self.lines.append(line.decode(errors="replace").rstrip("\n"))
+            for each in LISTENERS:
+                each(self.name, self.lines[-1])
             if self.echo:
                 print(self.lines[-1], file=sys.stderr, flush=True)
             async with self._heard:

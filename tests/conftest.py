@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from tests import leaks
+from tests.leaks import pytest_runtest_makereport
 from tests.storage import azurite, storage_connection
 
-__all__ = ["azurite", "storage_connection"]
+__all__ = ["azurite", "pytest_runtest_makereport", "storage_connection"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Begins to watch for secrets that a test lets out."""
+    leaks.install(config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,11 +12,12 @@ from statistics import median
 from shared.core.access.configuration import Configuration
 from shared.core.access.facts import Facts
 from shared.core.caller import Caller
+from tests.bench import access_http
 from tests.bench.bench_stack import Scale
 from tests.bench.deciding import STARRED, callers, decided, documents
 from tests.bench.figures import Figure, Target, percentile
 
-TITLE = "Deciding who may have what (in one process, facts of the caller remembered): CPU time"
+TITLE = "Deciding who may have what: CPU time in one process, facts of the caller remembered; then over HTTP"
 _SIZES = (10, 1_000, 10_000)
 _STARS = 1_000
 _ROUNDS = 50
@@ -28,7 +29,12 @@ async def measure(scale: Scale) -> list[Figure]:
     plain = {size: Configuration(*documents(size)) for size in _SIZES}
     starred = {pattern: Configuration(*documents(_SIZES[-1], pattern, _STARS)) for pattern in STARRED}
     machines = [(caller, facts) for caller, facts in callers() if facts.principal is not None]
-    return [*_grown(_timed(plain, callers(), scale)), *_starred(_timed(starred, machines, scale)), *await _built(scale)]
+    return [
+        *_grown(_timed(plain, callers(), scale)),
+        *_starred(_timed(starred, machines, scale)),
+        *await _built(scale),
+        *await access_http.measure(scale),
+    ]
 
 
 def _timed[Key](

@@ -23,6 +23,7 @@ _DECIMALS = {
     "MB": 1,
     "%": 1,
     "leases/s": 1,
+    "requests/s": 0,
     "leases": 0,
     "bytes": 0,
     "issues": 0,

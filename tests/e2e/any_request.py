@@ -41,8 +41,8 @@ EXPECTED = (
     Expected(
         ("delete_role", "delete_auth_role", "delete_policy"),
         ("400", "412"),
-        "A condition on the version seldom holds. Schemathesis also sends an entity tag without quotes, which the pattern of"
-        " the header excludes, and takes it for a good one.",
+        "A condition on the version seldom holds. Schemathesis also sends an entity tag without quotes, which the pattern"
+        " of the header excludes, and takes it for a good one.",
     ),
     Expected(("read_role", "read_auth_role", "read_policy"), ("400",), "The same entity tags without quotes."),
     Expected(

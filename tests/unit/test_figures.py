@@ -143,7 +143,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     issuing: {"_PAIRS": 16, "_KEY": 64, "_VALUE": 256},
     leases: {"_LOOK_AGAIN": 15},
     problem: {"_MOST_FAULTS": 100},
-    requests: {"MAX_BODY": 65_536, "MAX_PAGE": 1000},
+    requests: {"MAX_BODY": 65_536, "MAX_PAGE": 1000, "MAX_PARAMETERS": 64, "MAX_DEPTH": 64},
     operator: {"_MOST_FINDINGS": 1000},
 }
 

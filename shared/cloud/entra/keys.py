@@ -6,6 +6,7 @@ nothing, and they may change at any time. An unknown key id is a reason to read 
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,11 @@ _METADATA = ("/.well-known/openid-configuration", "/v2.0/.well-known/openid-conf
 """For tokens of version 1 and version 2. The broker's application registration decides which of them callers get."""
 _SHORTEST_KEY = 2048
 _TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-"""Seconds for a request. While there are no keys, a caller waits for it."""
+"""Seconds for a part of an answer. While there are no keys, a caller waits for it."""
+_LONGEST_READING = 15.0
+"""Seconds for a whole answer, however steadily its parts come."""
+_MOST_OCTETS = 1024 * 1024
+"""Of a document. Entra ID's have a few KiB."""
 
 type Why = Literal["issuer", "key"]
 
@@ -173,15 +178,29 @@ class TenantKeys:
 
     async def _document(self, address: str) -> dict[str, Any]:
         try:
-            answer = await self.client.get(address, timeout=_TIMEOUT)
+            async with asyncio.timeout(_LONGEST_READING):
+                status, content = await self._read_at_most(address)
+        except TimeoutError as slow:
+            raise Unreachable(f"no whole document from {address} in {_LONGEST_READING:.0f} s") from slow
         except httpx.RequestError as silence:
             raise Unreachable(f"{type(silence).__name__} from {address}") from silence
-        if not answer.is_success:
-            raise Unavailable(f"no document at {address}", status=answer.status_code)
-        document = parsed(answer.content)
+        if not httpx.codes.is_success(status):
+            raise Unavailable(f"no document at {address}", status=status)
+        document = parsed(content)
         if not isinstance(document, dict):
             raise Unavailable(f"no JSON object at {address}")
         return document
+
+    async def _read_at_most(self, address: str) -> tuple[int, bytes]:
+        """Returns the status and the body. Raises ``Unavailable`` if the body is longer than any list of keys."""
+        found = bytearray()
+        plain = {"Accept-Encoding": "identity"}
+        async with self.client.stream("GET", address, headers=plain, timeout=_TIMEOUT) as answer:
+            async for part in answer.aiter_bytes():
+                found += part
+                if len(found) > _MOST_OCTETS:
+                    raise Unavailable(f"more than {_MOST_OCTETS} octets at {address}", status=answer.status_code)
+        return answer.status_code, bytes(found)
 
     def _keys(self, document: dict[str, Any], issuers: frozenset[str]) -> dict[str, RSAPublicKey]:
         listed = document.get("keys")

@@ -16,13 +16,16 @@ _TAGS = re.compile(r'\s*"[!\x23-\x7e]*"\s*(?:,\s*"[!\x23-\x7e]*"\s*)*')
 _TAG = re.compile(r'"[!\x23-\x7e]*"')
 _WEAK_TAGS = re.compile(r'\s*(?:W/)?"[!\x23-\x7e]*"\s*(?:,\s*(?:W/)?"[!\x23-\x7e]*"\s*)*')
 
+_LONGEST = 4096
+"""Characters of a header: some hundred entity tags."""
+
 IF_NONE_MATCH = Parameter("If-None-Match", {"const": "*"}, "Make only what does not exist.")
 _ENTITY_TAG = r'"[!\x23-\x7e]*"'
 
 
 def _tags(one: str) -> JsonSchema:
     example = '"9f86d081884c7d659a2feaa0c55ad015"'
-    return {"type": "string", "pattern": rf"^(\*|{one}(, ?{one})*)$", "examples": [example]}
+    return {"type": "string", "maxLength": _LONGEST, "pattern": rf"^(\*|{one}(, ?{one})*)$", "examples": [example]}
 
 
 IF_CHANGED = Parameter(
@@ -72,7 +75,7 @@ def conditions(request: func.HttpRequest) -> Conditions:
         raise Malformed(Fault("If-None-Match", "expected *"))
     if match is None:
         return Conditions(must_be_new=none_match is not None)
-    if match.strip() != "*" and _TAGS.fullmatch(match) is None:
+    if match.strip() != "*" and (len(match) > _LONGEST or _TAGS.fullmatch(match) is None):
         raise Malformed(Fault("If-Match", 'expected * or entity tags in double quotes, without W/, such as "abc"'))
     return Conditions(frozenset(_TAG.findall(match)))
 
@@ -87,6 +90,6 @@ def is_unchanged(request: func.HttpRequest, version: str) -> bool:
         return False
     if known.strip() == "*":
         return True
-    if _WEAK_TAGS.fullmatch(known) is None:
+    if len(known) > _LONGEST or _WEAK_TAGS.fullmatch(known) is None:
         raise Malformed(Fault("If-None-Match", 'expected * or entity tags in double quotes, such as "abc"'))
     return tag_of(version) in _TAG.findall(known)

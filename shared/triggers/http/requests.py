@@ -20,6 +20,10 @@ from shared.triggers.http.shape import Body, Entry, Parameter, parsed
 
 MAX_BODY = 64 * 1024
 MAX_PAGE = 1000
+MAX_PARAMETERS = 64
+"""In a query. No call takes ten."""
+MAX_DEPTH = 64
+"""Objects and lists within one another. The broker's own documents have eight at most; claims may have more."""
 IN_PATH = {
     each.name: each
     for each in (
@@ -59,10 +63,21 @@ def _parsed(text: str) -> Any:
     if not text:
         return {}
     document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(document)
     if "\\u" in text:
         # Half a surrogate pair is valid JSON and no valid text: it could not be stored or sent on.
         json.dumps(document, ensure_ascii=False).encode()
     return document
+
+
+def _check_depth(document: Any) -> None:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [value for values in inner for value in values]
+    if any(isinstance(each, dict | list) for each in level):
+        raise RecursionError
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -127,7 +142,11 @@ def known_query(request: func.HttpRequest, known: tuple[str, ...]) -> None:
 
     The Functions host leaves parameters without a value out of ``params``, and joins those of one name. So the address counts.
     """
-    counts = Counter(name for name, _ in parse_qsl(request.url.partition("?")[2], keep_blank_values=True))
+    try:
+        pairs = parse_qsl(request.url.partition("?")[2], keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        raise Malformed(Fault("", f"a query has at most {MAX_PARAMETERS} parameters")) from None
+    counts = Counter(name for name, _ in pairs)
     faults: list[Fault] = []
     for name in {**request.params, **counts}:
         if name not in known:
