@@ -91,8 +91,8 @@ def install(config: pytest.Config) -> None:
     """Begins to learn and to listen. Comes before any test module is imported: these import makers of tokens by their names."""
     for kind, argument in ((Secret, 0), (Password, 1), (StoredSecret, 2)):
         _learn_argument(kind, argument)
-    for module, maker in ((jwt, "encode"), (forgery, "forge"), (key_server, "raw_token"), (key_server, "signed_payload")):
-        setattr(module, maker, _learning(getattr(module, maker)))
+    for module, name in ((jwt, "encode"), (forgery, "forge"), (key_server, "raw_token"), (key_server, "signed_payload")):
+        setattr(module, name, _learning(getattr(module, name)))
     children.LISTENERS.append(lambda name, line: WATCH.hear(f"the process {name}", line))
     logging.getLogger().addHandler(WATCH)
     logging.getLogger().setLevel(logging.DEBUG)
