@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 from shared.core.errors import Caution, Fault, Malformed
@@ -233,6 +232,8 @@ def _may_be(pattern: list[str], path: list[str]) -> bool:
 
 
 def _nearest(value: Any, words: Sequence[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for authors of faulty documents alone
+
     close = get_close_matches(str(value), words, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

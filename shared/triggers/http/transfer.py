@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from shared.broker.configure.imports import Imported, Step, import_configuration
-from shared.broker.configure.transfer import export
+from typing import TYPE_CHECKING
+
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.responses import CAUTION
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import TEXT, WHOLE, Answer, Body, Field, Items, Record, flag, named
+
+if TYPE_CHECKING:
+    from shared.broker.configure.imports import Imported, Step  # noqa: F401 - named in quotes below
 
 api = Api("configuration")
 CONFIGURATION = named("Configuration")
@@ -29,6 +32,8 @@ async def export_configuration(request: VerifiedRequest) -> Reply:
     For whoever may read `export`. All roles, auth roles and policies as one document, which an import takes: for version
     control, and for disaster. At most 900 KiB; of a larger configuration, pages with `next`, which are imported in their order.
     """
+    from shared.broker.configure.transfer import export  # noqa: PLC0415 - for operators alone
+
     return of_json(200, await export(request.ports, requests.asked(request.http, requests.CURSOR) or ""))
 
 
@@ -36,13 +41,13 @@ DRY_RUN = flag("dry_run", "Check all of it, run its tests, tell the difference, 
 PRUNE = flag("prune", "Delete the documents that the configuration does not name, of the sections that it has.")
 REVOKE = flag("revoke", "With `prune`: end the live leases of roles that go.")
 MOST_OCTETS = 1024 * 1024
-STEP = Record[Step](
+STEP = Record["Step"](
     "",
     "",
     Field("path", TEXT, lambda it: it.path, "As in faults: `policies.readers`."),
     Field("fields", Items(TEXT), lambda it: it.fields, "The fields that differ."),
 )
-IMPORTED = Record[Imported](
+IMPORTED = Record["Imported"](
     "Imported",
     "What an import has changed or, with `dry_run`, would change.",
     Field("created", Items(STEP), lambda it: it.of("created")),
@@ -75,6 +80,8 @@ async def write_configuration(request: VerifiedRequest) -> Reply:
     pass (409 `tests_failed`). The order is policies, roles, auth roles, then deletions in reverse. If a write fails after
     others (503 `import_stopped`), `applied` and `left` name the documents: repeat the import.
     """
+    from shared.broker.configure.imports import import_configuration  # noqa: PLC0415 - for operators alone
+
     dry_run, prune, revoke = (requests.asked(request.http, each) for each in (DRY_RUN, PRUNE, REVOKE))
     document = requests.body(request.http, MOST_OCTETS)
     done = import_configuration(request.ports, request.actor, document, dry_run=dry_run, prune=prune, revoke=revoke)
