@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from shared.broker import explain
-from shared.broker.explain import Question
 from shared.core.access.decide import as_document
 from shared.core.access.documents import asked_for, facts_from
-from shared.core.access.explanation import Explained
 from shared.core.access.policy import Capability
 from shared.core.access.refusals import Failed
 from shared.core.names import ObjectId, RoleName
@@ -22,6 +19,12 @@ from shared.triggers.http.responses import ROLE_NAMED
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import ID, TEXT, WHOLE, Answer, Body, Entry, Field, Items, Record, Value, parsed, word
 
+if TYPE_CHECKING:
+    from shared.broker.explain import Answer as Explanation
+    from shared.broker.explain import Question
+    from shared.core.access.explanation import Explained
+
+# ruff: noqa: F401, PLC0415 - what is for operators alone is imported when they ask; its types are named in quotes
 api = Api("operators")
 
 FAILED = Record[Failed](
@@ -33,7 +36,7 @@ FAILED = Record[Failed](
 )
 OUTCOME = word("matched", "not matched", "unknown")
 _WHY = "Why it is unknown."
-EXPLAINED = Record[Explained](
+EXPLAINED = Record["Explained"](
     "",
     "What an auth role says of the subject.",
     Field("name", TEXT, lambda it: it.name),
@@ -41,14 +44,14 @@ EXPLAINED = Record[Explained](
     Field("failed", Items(FAILED), lambda it: it.failed),
     Field("why", TEXT, lambda it: it.why, _WHY, optional=True),
 )
-INLINE = Record[Explained](
+INLINE = Record["Explained"](
     "",
     "What the role's own bounds say of the subject.",
     Field("outcome", OUTCOME, lambda it: it.word),
     Field("failed", Items(FAILED), lambda it: it.failed),
     Field("why", TEXT, lambda it: it.why, _WHY, optional=True),
 )
-EXPLANATION = Record[explain.Answer](
+EXPLANATION = Record["Explanation"](
     "Explanation",
     "A decision, and what led to it.",
     Field("decision", word("allowed", "denied", "unknown"), lambda it: it.explanation.decision.outcome),
@@ -126,6 +129,8 @@ def question(document: Any) -> Question:
         reader.fault(DIRECTORY.name, "expected an object or null")
     reader.finish()
     path, capability = ask if ask is not None else (f"roles/{role}/leases", "issue")
+    from shared.broker.explain import Question
+
     facts = facts_from(directory) if has_directory else None
     return Question(path, cast("Capability", capability), object_id, claims, facts)
 
@@ -146,4 +151,6 @@ async def explain_decision(request: VerifiedRequest) -> Reply:
     which rule of which policy decides. The audit trail records who asked about whom.
     """
     asked = question(requests.body(request.http))
-    return of_json(200, EXPLANATION.write(await explain.explain_to(request.ports, request.actor, asked)))
+    from shared.broker.explain import explain_to
+
+    return of_json(200, EXPLANATION.write(await explain_to(request.ports, request.actor, asked)))
