@@ -19,7 +19,7 @@ from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFai
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
 from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, Upstream
 from shared.core.names import RoleName, Unparsable
-from shared.core.ports.documents import ABSENT, Expect, Version
+from shared.core.ports.documents import Version
 from shared.core.role import Role
 from shared.kinds.role_document import write_role
 from shared.resilience.priority import limit_deadline
@@ -260,17 +260,17 @@ class _Plan:
         ports, actor, stored = self._ports, self._actor, self._stored
         of_policies = _Section[Policy](
             *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
-            lambda policy, former: policies.store_policy(ports, actor, policy, former, expected=_expected(former)),
-            lambda policy: policies.remove_policy(ports, actor, policy, expected=Version(policy.version)),
+            lambda policy, former: policies.store_policy(ports, actor, policy, former),
+            lambda policy: policies.remove_policy(ports, actor, policy),
         )
         of_roles = _Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
-            lambda role, former: roles.store_role(ports, actor, role, former, expected=_expected(former)),
+            lambda role, former: roles.store_role(ports, actor, role, former),
             lambda role: roles.delete_role(ports, actor, role.name, expected=Version(role.version), revoking=self._revoke),
         )
         of_auth_roles = _Section[AuthRole](
             *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
-            lambda auth_role, former: auth_roles.store_auth_role(ports, actor, auth_role, former, expected=_expected(former)),
+            lambda auth_role, former: auth_roles.store_auth_role(ports, actor, auth_role, former),
             lambda auth_role: auth_roles.delete_auth_role(
                 ports, actor, PolicyName(auth_role.name), expected=Version(auth_role.version)
             ),
@@ -291,10 +291,6 @@ class _Plan:
         for auth_role in _by_name(wanted.auth_roles):
             if (path := f"{AUTH_ROLES}.{auth_role.name}") in written:
                 yield from _at(path, auth_role_cautions(auth_role))
-
-
-def _expected(former: Policy | Role | AuthRole | None) -> Expect:
-    return Version(former.version) if former is not None else ABSENT
 
 
 def _is_another(role: Role, former: Role) -> bool:

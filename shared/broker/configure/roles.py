@@ -9,7 +9,7 @@ from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.configure.changes import changes_between
 from shared.broker.configure.look_up import cautions_of, look_up
-from shared.broker.configure.written import Written, require_expected
+from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
 from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults, readable_bounds
@@ -29,6 +29,10 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
+    return await judged_again(expected, lambda: _put(ports, actor, role, expected, dry_run=dry_run))
+
+
+async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_run: bool) -> Written[Role]:
     former = await ports.roles.get(role.name)
     require_expected(expected, former.version if former is not None else None)
     if faults := (*_beyond_settings(ports, role),):
@@ -41,7 +45,7 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
         return Written(role, former is None, (*warnings, *rules.untried(ports, role), *cautions_of(azure)), azure)
     if former is not None and not former.outdated and kept_of(ports, former) == kept_of(ports, role):
         return Written(former, is_new=False, warnings=warnings)
-    return Written(await store_role(ports, actor, role, former, expected=expected), former is None, warnings)
+    return Written(await store_role(ports, actor, role, former), former is None, warnings)
 
 
 def read(ports: Ports, name: RoleName, document: Any) -> Role:
@@ -69,9 +73,12 @@ async def checked(ports: Ports, role: Role) -> Role:
     return role
 
 
-async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None, *, expected: Expect) -> Role:
-    """Stores a checked role and audits what has changed. Raises ``PreconditionFailed``, ``Upstream``."""
-    stored = await ports.roles.put(role, expected=expected)
+async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None) -> Role:
+    """Stores a checked role in place of ``former`` and audits what has changed.
+
+    Raises ``PreconditionFailed`` if the store has another role than ``former``, ``Upstream``.
+    """
+    stored = await ports.roles.put(role, expected=exactly(former))
     await changed(ports)
     warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, stored))
     changes = changes_between(kept_of(ports, former) if former is not None else None, kept_of(ports, stored))
