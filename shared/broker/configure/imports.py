@@ -13,8 +13,7 @@ from shared.broker.configure.changes import fields_between
 from shared.broker.configure.transfer import AUTH_ROLES, MOST_OF_ONE, POLICIES, ROLES, Transfer, read_transfer
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
-from shared.core.access.configuration import Configuration
-from shared.core.access.documents import configuration_of, failing
+from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
 from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, Upstream
@@ -73,8 +72,6 @@ async def import_configuration(
     ``Conflict``, ``ImportStopped`` if a write has failed after others, ``Upstream``.
     """
     transfer = read_transfer(document)
-    if prune and transfer.is_partial:
-        raise Malformed(Fault("prune", "a page of several does not say which documents there are"))
     with limit_deadline(ports.within(ports.timing.mint)):
         plan = _Plan(ports, actor, transfer, await _stored(ports), prune=prune, revoke=revoke)
         result = await plan.made()
@@ -151,12 +148,14 @@ class _Plan:
     def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: _Stored, *, prune: bool, revoke: bool) -> None:
         self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
         self._prune, self._revoke = prune, revoke
-        self._faults: list[Fault] = []
+        self._faults = [*transfer.faults]
+        if prune and transfer.is_partial:
+            self._faults.append(Fault("prune", "a page of several does not say which documents there are"))
 
     async def made(self) -> Imported:
         """Returns the plan. Raises as ``import_configuration``, and writes nothing."""
         wanted = self._read()
-        self._faults += _faults_of_tests(self._transfer.tests, self._ports)
+        self._faults += faults_of_tests(self._transfer.tests)
         if self._faults:
             raise Malformed(*self._faults)
         wanted = replace(wanted, roles=await self._checked(wanted.roles))
@@ -185,7 +184,8 @@ class _Plan:
         named = {*self._transfer.sections.get(POLICIES, {})}
         if not self._prunes(POLICIES):
             named |= {*self._stored.policies}
-        read = partial(auth_roles.read, self._ports, is_there=named.__contains__)
+        is_there = named.__contains__ if self._transfer.is_readable(POLICIES) else lambda _: True
+        read = partial(auth_roles.read, self._ports, is_there=is_there)
         return replace(found, auth_roles=self._section(AUTH_ROLES, PolicyName.parse, read))
 
     def _section[N: str, T](self, section: str, parse: Callable[[str], N], read: Callable[[N, Any], T]) -> dict[str, T]:
@@ -308,12 +308,3 @@ def _below(path: str, faults: Sequence[Fault]) -> Iterator[Fault]:
 
 def _at(path: str, cautions: Iterator[Caution]) -> Iterator[Caution]:
     return (Caution(f"{path}.{each.path}" if each.path else path, each.code, each.message) for each in cautions)
-
-
-def _faults_of_tests(tests: Any, ports: Ports) -> tuple[Fault, ...]:
-    """Returns the faults of the tests themselves: whether they fail is another question."""
-    try:
-        [*failing(Configuration({}, {}), tests, ports.home)]
-    except Malformed as malformed:
-        return malformed.faults
-    return ()

@@ -25,7 +25,8 @@ from shared.resilience.priority import limit_deadline
 
 
 async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False) -> Written[Role]:
-    """Checks the role, looks up its names in Azure, and stores it unless this is a dry run, or it is stored already.
+    """Checks a role from ``read``, looks up its names in Azure, and stores it unless this is a dry run, or it is stored
+    already.
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
@@ -35,8 +36,6 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
 async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_run: bool) -> Written[Role]:
     former = await ports.roles.get(role.name)
     require_expected(expected, former.version if former is not None else None)
-    if faults := (*_beyond_settings(ports, role),):
-        raise Malformed(*faults)
     await _refuse_escalation(ports, actor, role, former)
     role = await checked(ports, role)
     warnings = tuple(role_cautions(ports, role))
@@ -49,13 +48,16 @@ async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_
 
 
 def read(ports: Ports, name: RoleName, document: Any) -> Role:
-    """Reads a role that a caller has written. It is not looked up yet. Raises ``Malformed`` with all faults."""
+    """Reads a role that a caller has written. It is not looked up yet. A lifetime that it does not name is within the setting.
+
+    Raises ``Malformed`` with all faults.
+    """
     try:
-        role = read_role(ports.kinds, name, document)
+        role = read_role(ports.kinds, name, document, longest=ports.limits.max_ttl)
     except Malformed as malformed:
         bounds = readable_bounds(document) if isinstance(document, Mapping) else Bounds()
         raise Malformed(*malformed.faults, *foreign_faults(bounds, ports.home, ports.tenants)) from None
-    if faults := (*_beyond_settings(ports, role),):
+    if faults := (*foreign_faults(role.bounds, ports.home, ports.tenants),):
         raise Malformed(*faults)
     return role
 
@@ -174,15 +176,3 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
 def _refuse_protected(ports: Ports, role: Role) -> None:
     if faults := rules.protected(ports, role):
         raise Malformed(*faults, code="protected_target")
-
-
-def _beyond_settings(ports: Ports, role: Role) -> Iterator[Fault]:
-    """Yields a fault for each tenant that is not admitted, and for each lifetime above the setting.
-
-    A role that names no lifetime has the default one.
-    """
-    yield from foreign_faults(role.bounds, ports.home, ports.tenants)
-    most = ports.limits.max_ttl
-    for name, seconds in (("ttl", role.ttl), ("max_ttl", role.max_ttl)):
-        if seconds > most:
-            yield Fault(name, f"is {seconds} seconds, and LEASEHOLD_MAX_TTL allows {most}")

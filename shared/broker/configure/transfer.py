@@ -31,16 +31,22 @@ type Documents = Mapping[str, Any]
 class Transfer:
     """A configuration that a caller has sent: documents by section and name. A section may be absent.
 
-    ``is_partial``: it is a page of several. ``tests`` are run against the configuration, and not stored.
+    ``is_partial``: it is a page of several. ``tests`` are run against the configuration, and not stored. ``faults`` are those
+    of the frame. A section that has one is there and empty.
     """
 
     sections: Mapping[str, Documents] = field(default_factory=dict)
     tests: Any = None
     is_partial: bool = False
+    faults: tuple[Fault, ...] = ()
+
+    def is_readable(self, section: str) -> bool:
+        """Returns whether the section is an object, or absent."""
+        return all(fault.path != section for fault in self.faults)
 
 
 def read_transfer(document: Any) -> Transfer:
-    """Reads the frame of a configuration, and not its documents. Raises ``Malformed`` with all faults of the frame."""
+    """Reads the frame of a configuration, and not its documents. Raises nothing: its faults belong with those of documents."""
     reader = Reader(document)
     if not reader.has("form"):
         reader.fault("form", "is required")
@@ -50,9 +56,10 @@ def read_transfer(document: Any) -> Transfer:
     tests = reader.take("tests")
     if reader.has("tests") and not isinstance(tests, list):
         reader.fault("tests", "expected a list")
+        tests = None
     following, is_partial = reader.take("next"), reader.flag("partial", default=False)
-    reader.finish()
-    return Transfer(sections, tests, is_partial or following is not None)
+    reader.done()
+    return Transfer(sections, tests, is_partial or following is not None, tuple(reader.faults))
 
 
 def _section(reader: Reader, name: str) -> Documents:
@@ -66,13 +73,14 @@ def _section(reader: Reader, name: str) -> Documents:
 async def export(ports: Ports, cursor: str = "") -> dict[str, Any]:
     """Returns the configuration, or a page of it. ``cursor``: the ``next`` of the page before.
 
-    A stored document that breaks a rule of today is in it as it stands: an import says what is wrong with it. Raises
+    A stored document that breaks a rule of today is in it as it stands: an import says what is wrong with it. Only the
+    lifetimes of roles are those that are in force: an import takes none above LEASEHOLD_MAX_TTL. Raises
     ``Malformed`` if the cursor is none, ``Upstream``.
     """
     stored, roles = await both(ports.access.load(), ports.roles.list())
     found: dict[str, Documents] = {
         POLICIES: {name: each.document() for name, each in stored.policies.items()},
-        ROLES: {role.name: write_role(ports.kinds, role) for role in roles},
+        ROLES: {role.name: write_role(ports.kinds, role.cut_to(ports.limits.max_ttl)) for role in roles},
         AUTH_ROLES: {name: each.document() for name, each in stored.auth_roles.items()},
     }
     page: dict[str, dict[str, Any]] = {}
