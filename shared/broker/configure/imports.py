@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from shared.broker.configure import auth_roles, policies, roles
 from shared.broker.configure.changes import fields_between
-from shared.broker.configure.transfer import AUTH_ROLES, MOST_OF_ONE, POLICIES, ROLES, Transfer, read_transfer
+from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
+from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
 from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, Upstream
 from shared.core.names import RoleName, Unparsable

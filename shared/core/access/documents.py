@@ -178,11 +178,14 @@ def _test(value: Any, path: str, faults: list[Fault]) -> _Test | None:
     before, reader = len(faults), Reader(value, path, faults)
     if not reader.has("caller"):
         reader.fault("caller", "is required")
-    caller = Reader(reader.take("caller") if reader.has("caller") else {}, f"{path}.caller", faults)
+    described = reader.take("caller")
+    caller = Reader(described if reader.has("caller") else {}, f"{path}.caller", faults)
     claims = caller.take("claims")
     if not isinstance(claims, Mapping):
         caller.fault("claims", "expected an object")
-    directory = caller.take("directory") if caller.has("directory") else _LEFT_OUT
+    directory = caller.take("directory")
+    if not caller.has("directory"):
+        directory = _LEFT_OUT
     if directory is not _LEFT_OUT and directory is not None and not isinstance(directory, Mapping):
         caller.fault("directory", "expected an object or null")
     caller.done()
