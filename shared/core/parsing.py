@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.core.errors import Fault, Malformed
@@ -11,6 +11,8 @@ from shared.core.names import Unparsable
 from shared.core.plain_text import UNSEEN, is_plain, is_plain_in_lines
 
 _DURATION = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhd])")
+_CLEAR = 0.7
+"""How much a field must be like another one: ``bound_hosts`` is not like ``bound_locations``."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -70,7 +72,9 @@ class Reader:
 
     def flag(self, field: str, *, default: bool) -> bool:
         """Returns ``true`` or ``false``."""
-        value = self.take(field) if self.has(field) else default
+        value = self.take(field)
+        if not self.has(field):
+            return default
         if not isinstance(value, bool):
             self.fault(field, "expected true or false")
             return default
@@ -88,7 +92,9 @@ class Reader:
 
     def choice(self, field: str, choices: tuple[str, ...], *, default: str) -> str:
         """Returns one of a few words."""
-        value = self.take(field) if self.has(field) else default
+        value = self.take(field)
+        if not self.has(field):
+            return default
         if value not in choices or not isinstance(value, str):
             self.fault(field, f"expected one of {', '.join(choices)}")
             return default
@@ -96,9 +102,10 @@ class Reader:
 
     def duration(self, field: str, *, least: int, most: int) -> int | None:
         """Returns seconds, from a whole number of seconds or a text such as ``90s``, ``15m``, ``4h``, ``1d``."""
+        value = self.take(field)
         if not self.has(field):
             return None
-        seconds = as_seconds(self.take(field))
+        seconds = as_seconds(value)
         if seconds is None:
             self.fault(field, "expected seconds as a whole number, or a text such as 15m or 4h")
         elif not least <= seconds <= most:
@@ -121,13 +128,25 @@ class Reader:
         """Notes a fault for every field that was not taken."""
         for field in self._document:
             if field not in self._taken:
-                self.fault(field, "is not a known field")
+                self.unknown(field)
+
+    def unknown(self, field: str) -> None:
+        """Notes that a field is not known, and which known one is meant if it is clear."""
+        self.fault(field, f"is not a known field{nearest(field, sorted(self._taken), cutoff=_CLEAR)}")
 
     def finish(self) -> None:
         """Calls ``done``, and raises ``Malformed`` if there is a fault, with all faults."""
         self.done()
         if self.faults:
             raise Malformed(*self.faults)
+
+
+def nearest(value: Any, words: Sequence[str], *, cutoff: float = 0.6) -> str:
+    """Returns the end of a sentence about a word that is not known: which one may be meant. Empty if no word is like it."""
+    from difflib import get_close_matches  # noqa: PLC0415 - most documents have no fault, and a cold worker is to start soon
+
+    close = get_close_matches(str(value), words, n=1, cutoff=cutoff)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def as_seconds(value: Any) -> int | None:

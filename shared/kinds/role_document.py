@@ -19,13 +19,16 @@ from shared.kinds.registry import Kinds
 from shared.kinds.role_rules import RULES
 
 
-def read_role(kinds: Kinds, name: RoleName, document: Any) -> Role:
-    """Reads a role that a caller has written. It is not resolved yet. Raises ``Malformed`` with the faults of all rules."""
+def read_role(kinds: Kinds, name: RoleName, document: Any, *, longest: int = MAX_TTL) -> Role:
+    """Reads a role that a caller has written. It is not resolved yet. ``longest``: seconds that LEASEHOLD_MAX_TTL allows.
+
+    Raises ``Malformed`` with the faults of all rules.
+    """
     reader = Reader(document)
     kind = _kind(kinds, reader)
     target = kind.schema.read(reader)
-    asked = reader.duration("ttl", least=MIN_TTL, most=MAX_TTL)
-    max_ttl = reader.duration("max_ttl", least=MIN_TTL, most=MAX_TTL) or max(DEFAULT_MAX_TTL, asked or 0)
+    asked = _lifetime(reader, "ttl", longest)
+    max_ttl = _lifetime(reader, "max_ttl", longest) or max(min(DEFAULT_MAX_TTL, longest), asked or 0)
     ttl = asked or min(DEFAULT_TTL, max_ttl)
     if ttl > max_ttl:
         reader.fault("ttl", f"is longer than max_ttl, which is {max_ttl} seconds")
@@ -50,6 +53,13 @@ def _kind(kinds: Kinds, reader: Reader) -> Kind:
     first, *others = kinds
     named = reader.choice("type", (first.type, *(each.type for each in others)), default=first.type)
     return kinds.find(named) or first
+
+
+def _lifetime(reader: Reader, field: str, longest: int) -> int | None:
+    seconds = reader.duration(field, least=MIN_TTL, most=MAX_TTL)
+    if seconds is not None and seconds > longest:
+        reader.fault(field, f"is {seconds} seconds, and LEASEHOLD_MAX_TTL allows {longest}")
+    return seconds
 
 
 def _follow_rules(reader: Reader, role: Role, kind: Kind) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.broker.configure.policies import delete_policy
-from shared.broker.configure.roles import delete_role, get_role, put_role
+from shared.broker.configure.roles import delete_role, get_role, put_role, read
 from shared.broker.revoke import Revoking
 from shared.core.access.policy import PolicyName
 from shared.core.audit import Outcome
@@ -30,7 +30,7 @@ from tests.fakes.world import (
     role,
     world,
 )
-from tests.support.kinds import SCHEMAS, read_role
+from tests.support.kinds import SCHEMAS
 from tests.support.rights import keep_auth_role, keep_policy
 
 ANOTHER, THIRD = (DEFINITION[:-2] + end for end in ("a1", "a2"))
@@ -40,7 +40,7 @@ ADMIN = request(ADMINISTRATOR)
 
 async def put(scene: World, document: Any = DOCUMENT, expected: Expect = ANY, **more: Any) -> Any:
     """An admin writes the role."""
-    return (await put_role(scene.ports, ADMIN, read_role(WEB, document), expected=expected, **more)).document
+    return (await put_role(scene.ports, ADMIN, read(scene.ports, WEB, document), expected=expected, **more)).document
 
 
 async def test_a_role_is_stored_with_what_its_names_mean_today() -> None:
@@ -70,18 +70,14 @@ async def test_a_document_with_faults_is_not_looked_up() -> None:
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
-        ({"ttl": 3600, "max_ttl": 3600}, []),
         ({"max_ttl": 3601}, ["max_ttl"]),
         ({"ttl": 3601, "max_ttl": 3602}, ["ttl", "max_ttl"]),
-        ({}, ["max_ttl"]),
+        ({"ttl": 3601}, ["ttl"]),
     ],
 )
 async def test_no_role_may_name_a_longer_lifetime_than_the_setting(times: dict[str, int], expected: list[str]) -> None:
-    """The defaults are judged as well, and a fault of the bounds is told with them. A dry run says the same."""
+    """A fault of the bounds is told with it. A dry run says the same."""
     scene = world(limits=Limits(max_ttl=3600))
-    if not expected:
-        assert (3600, 3600) == ((await put(scene, DOCUMENT | times)).ttl, (await put(scene, DOCUMENT | times)).max_ttl)
-        return
     stranger = {"bound_tenant_ids": [GROUPS[0]], "bound_app_roles": ["x"]}
     for dry_run in (False, True):
         with pytest.raises(Malformed) as caught:
@@ -90,6 +86,34 @@ async def test_no_role_may_name_a_longer_lifetime_than_the_setting(times: dict[s
         assert expected == [each for each in paths if each != "bound_tenant_ids"]
         assert len(expected) < len(paths)
     assert () == await scene.ports.roles.list()
+
+
+@pytest.mark.parametrize(
+    ("times", "longest", "expected"),
+    [
+        ({"ttl": 3600, "max_ttl": 3600}, 3600, (3600, 3600)),
+        ({}, 3600, (900, 3600)),
+        ({"ttl": 3000}, 3600, (3000, 3600)),
+        ({}, 600, (600, 600)),
+        ({"max_ttl": 300}, 600, (300, 300)),
+        ({}, 86400, (900, 14400)),
+        ({"ttl": 20000}, 86400, (20000, 20000)),
+    ],
+)
+async def test_a_lifetime_that_a_role_does_not_name_is_within_the_setting(
+    times: dict[str, int], longest: int, expected: tuple[int, int]
+) -> None:
+    """Nobody is refused for a field that it has not written."""
+    stored = await put(world(limits=Limits(max_ttl=longest)), DOCUMENT | times)
+    assert expected == (stored.ttl, stored.max_ttl)
+
+
+async def test_a_lifetime_above_the_setting_does_not_hide_other_faults() -> None:
+    """Every fault of a role is told at once."""
+    scene = world(limits=Limits(max_ttl=3600))
+    with pytest.raises(Malformed) as caught:
+        await put(scene, DOCUMENT | {"ttl": 4000, "max_ttl": 5000, "colour": "red", "bound_group_ids": ["x"]})
+    assert {"ttl", "max_ttl", "colour", "bound_group_ids[0]"} == {fault.path for fault in caught.value.faults}
 
 
 async def test_names_that_mean_nothing_are_refused() -> None:

@@ -50,6 +50,13 @@ async def test_what_was_read_may_be_written_back(app: App, of: Type) -> None:
 
 
 @EVERY
+async def test_another_documents_name_hides_no_other_fault(app: App, of: Type) -> None:
+    """All faults are answered at once."""
+    answer = await put(app, of, "one", {**of.one, "name": "other", "colour": "red"})
+    assert (400, ["name", "colour"]) == (answer.status, [each["path"] for each in answer.json["errors"]])
+
+
+@EVERY
 async def test_conditions_are_honoured(app: App, of: Type) -> None:
     """``If-Match`` and ``If-None-Match: *`` on PUT, ``If-Match`` on DELETE."""
     first = await put(app, of, "one", of.one, headers={"If-None-Match": "*"})

@@ -200,6 +200,46 @@ async def test_every_fault_of_every_document_is_answered_at_once(empty: App) -> 
     assert [] == changes(empty.world)
 
 
+async def test_a_fault_of_the_frame_hides_no_fault_of_a_document(empty: App) -> None:
+    """The faults of documents, of tests, of the frame and of the call are answered together."""
+    document = {
+        "form": 2,
+        "colour": "red",
+        "partial": True,
+        "policies": {"readers": {"rules": []}},
+        "roles": {"web": {**PRINCIPALS, "ttl": 1}},
+        "auth_roles": {"staff": {**STAFF, "policies": ["nope"]}},
+        "tests": [{"caller": {"claims": {}}, "ask": "dance", "expect": "allowed"}],
+    }
+    answer = await imported(empty, document, prune="true")
+    expected = {
+        "form",
+        "colour",
+        "prune",
+        "policies.readers.rules",
+        "roles.web.ttl",
+        "auth_roles.staff.policies[0]",
+        "tests[0].ask",
+    }
+    assert expected == {each["path"] for each in answer.json["errors"]}
+
+
+async def test_policies_that_cannot_be_read_are_not_missed(empty: App) -> None:
+    """Nobody can tell whether an auth role names one that is not there."""
+    answer = await imported(empty, configuration(policies=[], auth_roles={"staff": {**STAFF, "policies": ["p"]}}))
+    assert (400, ["policies"]) == (answer.status, [each["path"] for each in answer.json["errors"]])
+
+
+async def test_what_was_exported_is_imported_under_a_shorter_longest_lifetime() -> None:
+    """An export tells the lifetimes that are in force: the setting has been made smaller since the role was written."""
+    made = world(role(secret_target(), ttl=7200, max_ttl=14400), limits=Limits(max_ttl=3600))
+    document = await export(App(made))
+    assert (3600, 3600) == (document["roles"]["web"]["ttl"], document["roles"]["web"]["max_ttl"])
+    for each in (App(made), App(world(limits=Limits(max_ttl=3600)))):
+        answer = await imported(each, document)
+        assert 200 == answer.status, answer.body
+
+
 async def test_a_lifetime_above_the_setting_is_a_fault_as_well() -> None:
     """As in a PUT of the role."""
     app = App(world(limits=Limits(max_ttl=3600)))

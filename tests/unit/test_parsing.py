@@ -117,6 +117,28 @@ def test_every_fault_is_told_at_once() -> None:
     assert ["a", "nested.b", "nested.odd", "list[1]", "unknown"] == [fault.path for fault in caught.value.faults]
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("polices", "is not a known field; did you mean policies?"),
+        ("bound_group_id", "is not a known field; did you mean bound_group_ids?"),
+        ("renewabel", "is not a known field; did you mean renewable?"),
+        ("bound_hosts", "is not a known field"),
+        ("colour", "is not a known field"),
+        ("", "is not a known field"),
+    ],
+)
+def test_an_unknown_field_is_told_with_the_one_that_is_meant(field: str, message: str) -> None:
+    """Whether the object has that one or not. A word that is like no field is left alone."""
+    reader = Reader({field: 1, "kind": "a"})
+    reader.choice("kind", ("a",), default="a")
+    reader.flag("renewable", default=True)
+    for each in ("policies", "bound_group_ids", "bound_locations"):
+        reader.items(each, text_item, most=9)
+    reader.done()
+    assert [message] == [fault.message for fault in reader.faults]
+
+
 def test_a_fault_of_the_object_itself_has_its_path() -> None:
     """An empty field name means the object."""
     reader = Reader({}, "outer[0]")

@@ -8,7 +8,7 @@ from typing import Any
 from shared.broker.access import outcome_of, rights_of
 from shared.broker.configure.changes import changes_between
 from shared.broker.configure.look_up import cautions_of, look_up
-from shared.broker.configure.written import Written, require_expected
+from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, restore_auth_role, write_auth_role
 from shared.core.access.bounds import Bounds, foreign_faults
@@ -28,6 +28,12 @@ async def put_auth_role(
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
+    return await judged_again(expected, lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
+
+
+async def _put(
+    ports: Ports, actor: Actor, name: PolicyName, document: Any, expected: Expect, *, dry_run: bool
+) -> Written[AuthRole]:
     former = await ports.auth_roles.get(name)
     require_expected(expected, former.version if former is not None else None)
     rights = await rights_of(ports, actor.caller, fresh=True)
@@ -42,7 +48,7 @@ async def put_auth_role(
         return Written(auth_role, former is None, (*warnings, *cautions_of(azure)), azure)
     if former is not None and not differs(auth_role, former):
         return Written(former, is_new=False, warnings=tuple(warnings))
-    stored = await store_auth_role(ports, actor, auth_role, former, expected=expected)
+    stored = await store_auth_role(ports, actor, auth_role, former)
     return Written(stored, former is None, tuple(warnings))
 
 
@@ -64,11 +70,12 @@ def differs(auth_role: AuthRole, former: AuthRole) -> bool:
     return bool(former.faults) or (auth_role.bounds, auth_role.policies) != (former.bounds, former.policies)
 
 
-async def store_auth_role(
-    ports: Ports, actor: Actor, auth_role: AuthRole, former: AuthRole | None, *, expected: Expect
-) -> AuthRole:
-    """Stores a checked auth role and audits what has changed. Raises ``PreconditionFailed``, ``Upstream``."""
-    stored = await ports.auth_roles.put(auth_role, expected=expected)
+async def store_auth_role(ports: Ports, actor: Actor, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:
+    """Stores a checked auth role in place of ``former`` and audits what has changed.
+
+    Raises ``PreconditionFailed`` if the store has another auth role than ``former``, ``Upstream``.
+    """
+    stored = await ports.auth_roles.put(auth_role, expected=exactly(former))
     ports.access_view.changed()
     changes = changes_between(write_auth_role(former) if former is not None else None, write_auth_role(stored))
     await ports.audit.record(actor.done(ports, "put_auth_role", document=f"auth-roles/{stored.name}", changes=changes))

@@ -10,16 +10,16 @@ from typing import Any, Literal
 
 from shared.broker.configure import auth_roles, policies, roles
 from shared.broker.configure.changes import fields_between
-from shared.broker.configure.transfer import AUTH_ROLES, MOST_OF_ONE, POLICIES, ROLES, Transfer, read_transfer
+from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
-from shared.core.access.configuration import Configuration
-from shared.core.access.documents import configuration_of, failing
+from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
+from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
 from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, Upstream
 from shared.core.names import RoleName, Unparsable
-from shared.core.ports.documents import ABSENT, Expect, Version
+from shared.core.ports.documents import Version
 from shared.core.role import Role
 from shared.kinds.role_document import write_role
 from shared.resilience.priority import limit_deadline
@@ -73,8 +73,6 @@ async def import_configuration(
     ``Conflict``, ``ImportStopped`` if a write has failed after others, ``Upstream``.
     """
     transfer = read_transfer(document)
-    if prune and transfer.is_partial:
-        raise Malformed(Fault("prune", "a page of several does not say which documents there are"))
     with limit_deadline(ports.within(ports.timing.mint)):
         plan = _Plan(ports, actor, transfer, await _stored(ports), prune=prune, revoke=revoke)
         result = await plan.made()
@@ -151,12 +149,14 @@ class _Plan:
     def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: _Stored, *, prune: bool, revoke: bool) -> None:
         self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
         self._prune, self._revoke = prune, revoke
-        self._faults: list[Fault] = []
+        self._faults = [*transfer.faults]
+        if prune and transfer.is_partial:
+            self._faults.append(Fault("prune", "a page of several does not say which documents there are"))
 
     async def made(self) -> Imported:
         """Returns the plan. Raises as ``import_configuration``, and writes nothing."""
         wanted = self._read()
-        self._faults += _faults_of_tests(self._transfer.tests, self._ports)
+        self._faults += faults_of_tests(self._transfer.tests)
         if self._faults:
             raise Malformed(*self._faults)
         wanted = replace(wanted, roles=await self._checked(wanted.roles))
@@ -185,7 +185,8 @@ class _Plan:
         named = {*self._transfer.sections.get(POLICIES, {})}
         if not self._prunes(POLICIES):
             named |= {*self._stored.policies}
-        read = partial(auth_roles.read, self._ports, is_there=named.__contains__)
+        is_there = named.__contains__ if self._transfer.is_readable(POLICIES) else lambda _: True
+        read = partial(auth_roles.read, self._ports, is_there=is_there)
         return replace(found, auth_roles=self._section(AUTH_ROLES, PolicyName.parse, read))
 
     def _section[N: str, T](self, section: str, parse: Callable[[str], N], read: Callable[[N, Any], T]) -> dict[str, T]:
@@ -260,17 +261,17 @@ class _Plan:
         ports, actor, stored = self._ports, self._actor, self._stored
         of_policies = _Section[Policy](
             *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
-            lambda policy, former: policies.store_policy(ports, actor, policy, former, expected=_expected(former)),
-            lambda policy: policies.remove_policy(ports, actor, policy, expected=Version(policy.version)),
+            lambda policy, former: policies.store_policy(ports, actor, policy, former),
+            lambda policy: policies.remove_policy(ports, actor, policy),
         )
         of_roles = _Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
-            lambda role, former: roles.store_role(ports, actor, role, former, expected=_expected(former)),
+            lambda role, former: roles.store_role(ports, actor, role, former),
             lambda role: roles.delete_role(ports, actor, role.name, expected=Version(role.version), revoking=self._revoke),
         )
         of_auth_roles = _Section[AuthRole](
             *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
-            lambda auth_role, former: auth_roles.store_auth_role(ports, actor, auth_role, former, expected=_expected(former)),
+            lambda auth_role, former: auth_roles.store_auth_role(ports, actor, auth_role, former),
             lambda auth_role: auth_roles.delete_auth_role(
                 ports, actor, PolicyName(auth_role.name), expected=Version(auth_role.version)
             ),
@@ -293,10 +294,6 @@ class _Plan:
                 yield from _at(path, auth_role_cautions(auth_role))
 
 
-def _expected(former: Policy | Role | AuthRole | None) -> Expect:
-    return Version(former.version) if former is not None else ABSENT
-
-
 def _is_another(role: Role, former: Role) -> bool:
     """Whether the role was looked up again: one that is stored already, as it is, is taken from there."""
     return role is not former
@@ -312,12 +309,3 @@ def _below(path: str, faults: Sequence[Fault]) -> Iterator[Fault]:
 
 def _at(path: str, cautions: Iterator[Caution]) -> Iterator[Caution]:
     return (Caution(f"{path}.{each.path}" if each.path else path, each.code, each.message) for each in cautions)
-
-
-def _faults_of_tests(tests: Any, ports: Ports) -> tuple[Fault, ...]:
-    """Returns the faults of the tests themselves: whether they fail is another question."""
-    try:
-        [*failing(Configuration({}, {}), tests, ports.home)]
-    except Malformed as malformed:
-        return malformed.faults
-    return ()

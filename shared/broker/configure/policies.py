@@ -9,7 +9,7 @@ from typing import Any
 from shared.broker.access import CallerRights, outcome_of, rights_of
 from shared.broker.configure.auth_roles import store_auth_role
 from shared.broker.configure.changes import changes_between
-from shared.broker.configure.written import Written, require_expected
+from shared.broker.configure.written import TRIES, Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.errors import Escalation, PolicyInUse
@@ -17,10 +17,8 @@ from shared.core.access.escalation import beyond_in_policy
 from shared.core.access.match import Matched
 from shared.core.access.policy import Policy, PolicyName, policy_cautions, read_policy, unknown_roles, write_policy
 from shared.core.errors import Caution, NotFound, PreconditionFailed
-from shared.core.ports.documents import ANY, Expect, Version
+from shared.core.ports.documents import ANY, Expect
 from shared.core.ports.page import Page
-
-_TRIES = 5
 
 
 async def put_policy(
@@ -30,6 +28,12 @@ async def put_policy(
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
+    return await judged_again(expected, lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
+
+
+async def _put(
+    ports: Ports, actor: Actor, name: PolicyName, document: Any, expected: Expect, *, dry_run: bool
+) -> Written[Policy]:
     former = await ports.policies.get(name)
     require_expected(expected, former.version if former is not None else None)
     policy = read_policy(name, document)
@@ -40,7 +44,7 @@ async def put_policy(
     warnings = (*cautions_of(policy, roles), *await _denied_to_writer(ports, rights, policy))
     if dry_run or (former is not None and not differs(policy, former)):
         return Written(policy if dry_run or former is None else former, former is None, warnings)
-    return Written(await store_policy(ports, actor, policy, former, expected=expected), former is None, warnings)
+    return Written(await store_policy(ports, actor, policy, former), former is None, warnings)
 
 
 def cautions_of(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
@@ -58,9 +62,12 @@ def differs(policy: Policy, former: Policy) -> bool:
     return bool(former.faults) or policy.rules != former.rules
 
 
-async def store_policy(ports: Ports, actor: Actor, policy: Policy, former: Policy | None, *, expected: Expect) -> Policy:
-    """Stores a checked policy and audits what has changed. Raises ``PreconditionFailed``, ``Upstream``."""
-    stored = await ports.policies.put(policy, expected=expected)
+async def store_policy(ports: Ports, actor: Actor, policy: Policy, former: Policy | None) -> Policy:
+    """Stores a checked policy in place of ``former`` and audits what has changed.
+
+    Raises ``PreconditionFailed`` if the store has another policy than ``former``, ``Upstream``.
+    """
+    stored = await ports.policies.put(policy, expected=exactly(former))
     ports.access_view.changed()
     changes = changes_between(write_policy(former) if former is not None else None, write_policy(stored))
     await ports.audit.record(actor.done(ports, "put_policy", document=f"policies/{stored.name}", changes=changes))
@@ -88,6 +95,13 @@ async def delete_policy(
     Raises ``NotFound``, ``PreconditionFailed``, ``Escalation`` if it denies anything and the caller is no administrator, or
     ``PolicyInUse`` if an auth role names it and ``force`` is ``False``.
     """
+    changed: list[str] = []
+    await judged_again(expected, lambda: _delete(ports, actor, name, expected, changed, force=force))
+    return tuple(sorted(changed))
+
+
+async def _delete(ports: Ports, actor: Actor, name: PolicyName, expected: Expect, changed: list[str], *, force: bool) -> None:
+    """Adds to ``changed`` the auth roles from which it has taken the name."""
     former = await get_policy(ports, name)
     require_expected(expected, former.version)
     rights = await rights_of(ports, actor.caller, fresh=True)
@@ -97,14 +111,15 @@ async def delete_policy(
     if users and not force:
         raise PolicyInUse(name, users)
     # The names go first: an auth role that names no policy of that name would be unknown to the gate.
-    changed = [each for each in users if await _without(ports, actor, each, name)]
-    await remove_policy(ports, actor, former, expected=expected)
-    return tuple(changed)
+    for each in users:
+        if await _without(ports, actor, each, name) and each not in changed:
+            changed.append(each)
+    await remove_policy(ports, actor, former)
 
 
-async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, expected: Expect) -> None:
+async def remove_policy(ports: Ports, actor: Actor, former: Policy) -> None:
     """Deletes a policy that no auth role names, and audits it. Raises ``NotFound``, ``PreconditionFailed``, ``Upstream``."""
-    gone = await ports.policies.delete(former.name, expected=expected)
+    gone = await ports.policies.delete(former.name, expected=exactly(former))
     if not gone:
         raise _not_found(former.name)
     ports.access_view.changed()
@@ -114,13 +129,13 @@ async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, expected:
 
 async def _without(ports: Ports, actor: Actor, auth_role: str, policy: PolicyName) -> bool:
     """Takes the policy's name out of the auth role. Returns whether it was in there. Raises ``PreconditionFailed``."""
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         former = await ports.auth_roles.get(auth_role)
         if former is None or policy not in former.policies:
             return False
         rest = replace(former, policies=tuple(each for each in former.policies if each != policy))
         try:
-            await store_auth_role(ports, actor, rest, former, expected=Version(former.version))
+            await store_auth_role(ports, actor, rest, former)
         except PreconditionFailed:
             continue
         return True

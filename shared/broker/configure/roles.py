@@ -9,7 +9,7 @@ from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.configure.changes import changes_between
 from shared.broker.configure.look_up import cautions_of, look_up
-from shared.broker.configure.written import Written, require_expected
+from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
 from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_faults, readable_bounds
@@ -25,14 +25,17 @@ from shared.resilience.priority import limit_deadline
 
 
 async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect = ANY, dry_run: bool = False) -> Written[Role]:
-    """Checks the role, looks up its names in Azure, and stores it unless this is a dry run, or it is stored already.
+    """Checks a role from ``read``, looks up its names in Azure, and stores it unless this is a dry run, or it is stored
+    already.
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
+    return await judged_again(expected, lambda: _put(ports, actor, role, expected, dry_run=dry_run))
+
+
+async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_run: bool) -> Written[Role]:
     former = await ports.roles.get(role.name)
     require_expected(expected, former.version if former is not None else None)
-    if faults := (*_beyond_settings(ports, role),):
-        raise Malformed(*faults)
     await _refuse_escalation(ports, actor, role, former)
     role = await checked(ports, role)
     warnings = tuple(role_cautions(ports, role))
@@ -41,17 +44,20 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
         return Written(role, former is None, (*warnings, *rules.untried(ports, role), *cautions_of(azure)), azure)
     if former is not None and not former.outdated and kept_of(ports, former) == kept_of(ports, role):
         return Written(former, is_new=False, warnings=warnings)
-    return Written(await store_role(ports, actor, role, former, expected=expected), former is None, warnings)
+    return Written(await store_role(ports, actor, role, former), former is None, warnings)
 
 
 def read(ports: Ports, name: RoleName, document: Any) -> Role:
-    """Reads a role that a caller has written. It is not looked up yet. Raises ``Malformed`` with all faults."""
+    """Reads a role that a caller has written. It is not looked up yet. A lifetime that it does not name is within the setting.
+
+    Raises ``Malformed`` with all faults.
+    """
     try:
-        role = read_role(ports.kinds, name, document)
+        role = read_role(ports.kinds, name, document, longest=ports.limits.max_ttl)
     except Malformed as malformed:
         bounds = readable_bounds(document) if isinstance(document, Mapping) else Bounds()
         raise Malformed(*malformed.faults, *foreign_faults(bounds, ports.home, ports.tenants)) from None
-    if faults := (*_beyond_settings(ports, role),):
+    if faults := (*foreign_faults(role.bounds, ports.home, ports.tenants),):
         raise Malformed(*faults)
     return role
 
@@ -69,9 +75,12 @@ async def checked(ports: Ports, role: Role) -> Role:
     return role
 
 
-async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None, *, expected: Expect) -> Role:
-    """Stores a checked role and audits what has changed. Raises ``PreconditionFailed``, ``Upstream``."""
-    stored = await ports.roles.put(role, expected=expected)
+async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None) -> Role:
+    """Stores a checked role in place of ``former`` and audits what has changed.
+
+    Raises ``PreconditionFailed`` if the store has another role than ``former``, ``Upstream``.
+    """
+    stored = await ports.roles.put(role, expected=exactly(former))
     await changed(ports)
     warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, stored))
     changes = changes_between(kept_of(ports, former) if former is not None else None, kept_of(ports, stored))
@@ -167,15 +176,3 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
 def _refuse_protected(ports: Ports, role: Role) -> None:
     if faults := rules.protected(ports, role):
         raise Malformed(*faults, code="protected_target")
-
-
-def _beyond_settings(ports: Ports, role: Role) -> Iterator[Fault]:
-    """Yields a fault for each tenant that is not admitted, and for each lifetime above the setting.
-
-    A role that names no lifetime has the default one.
-    """
-    yield from foreign_faults(role.bounds, ports.home, ports.tenants)
-    most = ports.limits.max_ttl
-    for name, seconds in (("ttl", role.ttl), ("max_ttl", role.max_ttl)):
-        if seconds > most:
-            yield Fault(name, f"is {seconds} seconds, and LEASEHOLD_MAX_TTL allows {most}")

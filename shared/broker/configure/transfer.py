@@ -1,22 +1,17 @@
-"""The whole configuration as one document: its form, and its export. ``imports`` writes such a document back."""
+"""Exports the whole configuration as one document. ``imports`` writes such a document back."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from shared.broker.ports import Ports
+from shared.core.access.frame import AUTH_ROLES, FORM, POLICIES, ROLES, SECTIONS, Documents
 from shared.core.errors import Fault, Malformed
-from shared.core.parsing import Reader
 from shared.kinds.role_document import write_role
 from shared.resilience.tasks import both
 
-FORM = 1
-POLICIES, ROLES, AUTH_ROLES = "policies", "roles", "auth_roles"
-SECTIONS = (POLICIES, ROLES, AUTH_ROLES)
-"""In the order in which documents are written: an auth role needs its policies. Pages of an export have the same order."""
 MOST_OCTETS = 900 * 1024
 """Of an exported page: less than what an import takes."""
 MOST_OF_ONE = 64 * 1024
@@ -24,55 +19,18 @@ MOST_OF_ONE = 64 * 1024
 _FRAME = 1024
 """Octets of a page beside its documents."""
 
-type Documents = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A configuration that a caller has sent: documents by section and name. A section may be absent.
-
-    ``is_partial``: it is a page of several. ``tests`` are run against the configuration, and not stored.
-    """
-
-    sections: Mapping[str, Documents] = field(default_factory=dict)
-    tests: Any = None
-    is_partial: bool = False
-
-
-def read_transfer(document: Any) -> Transfer:
-    """Reads the frame of a configuration, and not its documents. Raises ``Malformed`` with all faults of the frame."""
-    reader = Reader(document)
-    if not reader.has("form"):
-        reader.fault("form", "is required")
-    elif reader.take("form") != FORM or isinstance(reader.take("form"), bool):
-        reader.fault("form", f"expected {FORM}")
-    sections = {name: _section(reader, name) for name in SECTIONS if reader.has(name)}
-    tests = reader.take("tests")
-    if reader.has("tests") and not isinstance(tests, list):
-        reader.fault("tests", "expected a list")
-    following, is_partial = reader.take("next"), reader.flag("partial", default=False)
-    reader.finish()
-    return Transfer(sections, tests, is_partial or following is not None)
-
-
-def _section(reader: Reader, name: str) -> Documents:
-    documents = reader.take(name)
-    if not isinstance(documents, Mapping):
-        reader.fault(name, "expected an object")
-        return {}
-    return documents
-
 
 async def export(ports: Ports, cursor: str = "") -> dict[str, Any]:
     """Returns the configuration, or a page of it. ``cursor``: the ``next`` of the page before.
 
-    A stored document that breaks a rule of today is in it as it stands: an import says what is wrong with it. Raises
+    A stored document that breaks a rule of today is in it as it stands: an import says what is wrong with it. Only the
+    lifetimes of roles are those that are in force: an import takes none above LEASEHOLD_MAX_TTL. Raises
     ``Malformed`` if the cursor is none, ``Upstream``.
     """
     stored, roles = await both(ports.access.load(), ports.roles.list())
     found: dict[str, Documents] = {
         POLICIES: {name: each.document() for name, each in stored.policies.items()},
-        ROLES: {role.name: write_role(ports.kinds, role) for role in roles},
+        ROLES: {role.name: write_role(ports.kinds, role.cut_to(ports.limits.max_ttl)) for role in roles},
         AUTH_ROLES: {name: each.document() for name, each in stored.auth_roles.items()},
     }
     page: dict[str, dict[str, Any]] = {}

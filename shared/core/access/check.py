@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from shared.core.access.auth_role import read_auth_role
-from shared.core.access.bounds import Bounds, faults_of, foreign_faults, read_bounds, readable_bounds
-from shared.core.access.documents import configuration_of, failing
+from shared.core.access.bounds import FIELD_NAMES, Bounds, faults_of, foreign_faults, read_bounds, readable_bounds
+from shared.core.access.documents import configuration_of, failing, faults_of_tests
+from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import PolicyName, read_policy
 from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader
 
-_FIELDS = {"form", "roles", "auth_roles", "policies", "event_rules", "tests", "next"}
 _NOWHERE = ObjectId("00000000-0000-0000-0000-000000000000")
 
 
@@ -45,58 +45,46 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def check(document: Any, home: ObjectId | None) -> Iterator[Fault]:
-    """Yields the faults of all documents. If there are none, yields a fault for each test that fails.
+    """Yields the faults of all documents and tests. If there are none, yields a fault for each test that fails.
 
     If ``home``, the broker's own tenant, is not known, no kind is refused beside the ids of tenants.
     """
-    if not isinstance(document, Mapping):
-        yield Fault("", "expected an object")
-        return
-    found = [*_faults(document), *_dangling(document), *(_foreign(document, home) if home is not None else ())]
+    transfer = read_transfer(document)
+    foreign = _foreign(transfer, home) if home is not None else ()
+    found = [*transfer.faults, *_faults(transfer), *_dangling(transfer), *foreign, *faults_of_tests(transfer.tests)]
     if found:
         yield from found
         return
-    sections = (document.get(each) or {} for each in ("auth_roles", "policies", "roles"))
-    try:
-        yield from failing(configuration_of(*sections), document.get("tests"), home or _NOWHERE)
-    except Malformed as malformed:
-        yield from malformed.faults
+    sections = (transfer.sections.get(each, {}) for each in (AUTH_ROLES, POLICIES, ROLES))
+    yield from failing(configuration_of(*sections), transfer.tests, home or _NOWHERE)
 
 
-def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults(transfer: Transfer) -> Iterator[Fault]:
     for section, parse, read in (
-        ("roles", RoleName.parse, _read_role),
-        ("auth_roles", PolicyName.parse, read_auth_role),
-        ("policies", PolicyName.parse, read_policy),
+        (ROLES, RoleName.parse, _read_role),
+        (AUTH_ROLES, PolicyName.parse, read_auth_role),
+        (POLICIES, PolicyName.parse, read_policy),
     ):
-        documents = document.get(section, {})
-        if not isinstance(documents, Mapping):
-            yield Fault(section, "expected an object")
-            continue
-        for name, each in documents.items():
+        for name, each in transfer.sections.get(section, {}).items():
             yield from _of_one(f"{section}.{name}", name, each, parse, read)
-    yield from (Fault(field, "is not a known field") for field in document if field not in _FIELDS)
-    if (form := document.get("form", 1)) != 1 or isinstance(form, bool):
-        yield Fault("form", "expected 1")
 
 
-def _dangling(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Yields a fault for each policy that an auth role names, and that is not there. Without policies, nothing can be told."""
-    auth_roles, policies = document.get("auth_roles"), document.get("policies")
-    if not isinstance(auth_roles, Mapping) or not isinstance(policies, Mapping):
+def _dangling(transfer: Transfer) -> Iterator[Fault]:
+    """Yields a fault for each policy that an auth role names, and that is not there, if all policies are there."""
+    if transfer.is_partial or POLICIES not in transfer.sections or not transfer.is_readable(POLICIES):
         return
-    for name, each in auth_roles.items():
+    policies = transfer.sections[POLICIES]
+    for name, each in transfer.sections.get(AUTH_ROLES, {}).items():
         named = each.get("policies") if isinstance(each, Mapping) else None
         for place, policy in enumerate(named if isinstance(named, list) else ()):
             if isinstance(policy, str) and policy not in policies:
-                yield Fault(f"auth_roles.{name}.policies[{place}]", f"there is no policy {policy}")
+                yield Fault(f"{AUTH_ROLES}.{name}.policies[{place}]", f"there is no policy {policy}")
 
 
-def _foreign(document: Mapping[str, Any], home: ObjectId) -> Iterator[Fault]:
+def _foreign(transfer: Transfer, home: ObjectId) -> Iterator[Fault]:
     """Yields a fault for each kind that no caller of the tenants has that stand beside it."""
-    for section in ("roles", "auth_roles"):
-        documents = document.get(section)
-        for name, each in documents.items() if isinstance(documents, Mapping) else ():
+    for section in (ROLES, AUTH_ROLES):
+        for name, each in transfer.sections.get(section, {}).items():
             bounds = readable_bounds(each) if isinstance(each, Mapping) else Bounds()
             for fault in foreign_faults(bounds, home, bounds.tenant_ids):
                 yield Fault(f"{section}.{name}.{fault.path}", fault.message)
@@ -119,6 +107,9 @@ def _read_role(_: str, document: Any) -> None:
     reader = Reader(document)
     bounds = read_bounds(reader)
     reader.faults += faults_of(bounds)
+    for field in document if isinstance(document, Mapping) else ():
+        if field.startswith("bound_") and field not in FIELD_NAMES:
+            reader.unknown(field)
     if reader.faults:
         raise Malformed(*reader.faults)
 

@@ -102,8 +102,7 @@ def failing(configuration: Configuration, tests: Any, home: ObjectId) -> Iterato
     ``issue NAME`` for short. Raises ``Malformed`` if a test cannot be read.
     """
     faults: list[Fault] = []
-    reader = Reader({"tests": tests} if tests is not None else {}, faults=faults)
-    read = () if tests is None or tests == [] else reader.items("tests", _test, most=MAX_TESTS)
+    read = _tests(tests, faults)
     if faults:
         raise Malformed(*faults)
     for place, (claims, directory, path, capability, expected, by) in enumerate(read):
@@ -117,6 +116,19 @@ def failing(configuration: Configuration, tests: Any, home: ObjectId) -> Iterato
         if decision.outcome != expected or (by is not None and by != ground.partition(",")[0]):
             wanted = expected if by is None else f"{expected} by {by}"
             yield Fault(f"tests[{place}]", f"expected {wanted}, and it is {decision.outcome}: {ground or decision.why}")
+
+
+def faults_of_tests(tests: Any) -> tuple[Fault, ...]:
+    """Returns the faults of the tests themselves: whether they fail is another question."""
+    faults: list[Fault] = []
+    _tests(tests, faults)
+    return tuple(faults)
+
+
+def _tests(tests: Any, faults: list[Fault]) -> tuple[_Test, ...]:
+    if tests is None or tests == []:
+        return ()
+    return Reader({"tests": tests}, faults=faults).items("tests", _test, most=MAX_TESTS)
 
 
 def decided(configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str) -> Decision:
@@ -166,11 +178,14 @@ def _test(value: Any, path: str, faults: list[Fault]) -> _Test | None:
     before, reader = len(faults), Reader(value, path, faults)
     if not reader.has("caller"):
         reader.fault("caller", "is required")
-    caller = Reader(reader.take("caller") if reader.has("caller") else {}, f"{path}.caller", faults)
+    described = reader.take("caller")
+    caller = Reader(described if reader.has("caller") else {}, f"{path}.caller", faults)
     claims = caller.take("claims")
     if not isinstance(claims, Mapping):
         caller.fault("claims", "expected an object")
-    directory = caller.take("directory") if caller.has("directory") else _LEFT_OUT
+    directory = caller.take("directory")
+    if not caller.has("directory"):
+        directory = _LEFT_OUT
     if directory is not _LEFT_OUT and directory is not None and not isinstance(directory, Mapping):
         caller.fault("directory", "expected an object or null")
     caller.done()

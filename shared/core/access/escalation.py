@@ -19,12 +19,15 @@ _AUDITORS = (Rule("audit", ("read",)), Rule("status", ("read",)), Rule("leases/*
 def beyond_in_policy(rights: Rights, policy: Policy, former: Policy | None = None) -> Iterator[Fault]:
     """Yields a fault for each rule of the policy that gives more than the caller has, and for each deny.
 
-    ``former`` is the policy that it replaces: a deny that was there may neither be changed nor go.
+    ``former`` is the policy that it replaces. A deny that was there may stay, and may neither be changed nor go. An allow that
+    was there is judged like a new one.
     """
     if rights.caller.is_admin:
         return
     for place, rule in enumerate(policy.rules):
-        if (why := _beyond(rights, rule)) and rule not in (former.rules if former is not None else ()):
+        if rule.denies and former is not None and rule in former.rules:
+            continue
+        if why := _beyond(rights, rule):
             yield Fault(f"rules[{place}]", why)
     stays = {rule for rule in policy.rules if rule.denies}
     for rule in former.rules if former is not None else ():
@@ -37,19 +40,18 @@ def beyond_in_auth_role(
 ) -> Iterator[Fault]:
     """Yields a fault for each policy of the auth role that gives more than the caller has, and for each that denies.
 
-    ``former`` is the auth role that it replaces. If the bounds stay as they are, a policy that it named may stay. One that
-    denies may not be taken from it. A former one with faults has matched nobody: what it named was given to nobody.
+    ``former`` is the auth role that it replaces. A policy that it named is judged like a new one. Only its denies may stay, if
+    the bounds stay as they are, and they may not be taken from it. A former one with faults has matched nobody: what it named
+    was given to nobody.
     """
     if rights.caller.is_admin:
         return
     same_callers = former is not None and not former.faults and former.bounds == auth_role.bounds
     before = former.policies if former is not None else ()
     for place, name in enumerate(auth_role.policies):
-        policy = policies.get(name)
-        if policy is None or (same_callers and name in before):
-            continue
-        for rule in policy.rules:
-            if why := _beyond(rights, rule):
+        denies_stay = same_callers and name in before
+        for rule in _rules_of(policies, name):
+            if not (rule.denies and denies_stay) and (why := _beyond(rights, rule)):
                 yield Fault(f"policies[{place}]", f"policy {name}: {why}")
     for name in before:
         policy = policies.get(name)
@@ -79,9 +81,12 @@ def _own(rights: Rights) -> Iterator[Rule]:
         yield from _AUDITORS
     for auth_role in rights.matched:
         for name in auth_role.policies:
-            policy = rights.policies.get(name)
-            yield from policy.rules if policy is not None else ()
+            yield from _rules_of(rights.policies, name)
     for auth_role, _ in rights.doubtful:
         for name in auth_role.policies:
-            policy = rights.policies.get(name)
-            yield from (rule for rule in (policy.rules if policy is not None else ()) if rule.denies)
+            yield from (rule for rule in _rules_of(rights.policies, name) if rule.denies)
+
+
+def _rules_of(policies: Mapping[str, Policy | None], name: str) -> tuple[Rule, ...]:
+    policy = policies.get(name)
+    return policy.rules if policy is not None else ()

@@ -7,13 +7,13 @@ characters within one segment, and nothing reaches deeper: ``roles/*`` does not 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.names import ROLE_NAME, Unparsable
-from shared.core.parsing import Reader
+from shared.core.parsing import Reader, nearest
 
 type Capability = Literal["issue", "renew", "read", "list", "revoke", "write", "delete"]
 CAPABILITIES: tuple[str, ...] = get_args(Capability.__value__)
@@ -194,7 +194,7 @@ def _capability(value: Any, path: str, faults: list[Fault]) -> str | None:
     known = (*CAPABILITIES, DENY)
     if isinstance(value, str) and value in known:
         return value
-    faults.append(Fault(path, f"expected one of {', '.join(known)}{_nearest(value, known)}"))
+    faults.append(Fault(path, f"expected one of {', '.join(known)}{nearest(value, known)}"))
     return None
 
 
@@ -207,12 +207,12 @@ def _asked_at(reader: Reader, pattern: str) -> frozenset[str] | None:
     word = segments[0]
     if word not in _WORDS:
         star = "the first segment has no star: " if "*" in word else ""
-        reader.fault("path", f"{star}expected a path that begins with one of {', '.join(_WORDS)}{_nearest(word, _WORDS)}")
+        reader.fault("path", f"{star}expected a path that begins with one of {', '.join(_WORDS)}{nearest(word, _WORDS)}")
         return None
     asked = capabilities_on(pattern)
     if not asked:
         ours = [path for path in ASKED if path.partition("/")[0] == word]
-        reader.fault("path", f"no call has such a path; with {word} there are {', '.join(ours)}{_nearest(pattern, ours)}")
+        reader.fault("path", f"no call has such a path; with {word} there are {', '.join(ours)}{nearest(pattern, ours)}")
         return None
     return asked
 
@@ -229,13 +229,6 @@ def _may_be(pattern: list[str], path: list[str]) -> bool:
     return len(pattern) == len(path) and all(
         expected.startswith("{") or covers_segment(given, expected) for given, expected in zip(pattern, path, strict=True)
     )
-
-
-def _nearest(value: Any, words: Sequence[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - for authors of faulty documents alone
-
-    close = get_close_matches(str(value), words, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _listed(words: frozenset[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from shared.broker.configure import auth_roles
 from shared.core.access.auth_role import AuthRole
+from shared.core.access.auth_role import read_auth_role as read_document
 from shared.core.access.auth_role import write_auth_role as write_document
 from shared.core.errors import Caution
 from shared.triggers.http import documents, requests
@@ -74,7 +76,7 @@ async def write_auth_role(request: VerifiedRequest) -> Reply:
     name, ports = requests.document_name(request.http), request.ports
     dry_run = requests.asked(request.http, DRY_RUN)
     expected = await documents.expected_of(request.http, lambda: ports.auth_roles.get(name))
-    document = documents.unnamed(name, requests.body(request.http))
+    document = documents.unnamed(name, requests.body(request.http), partial(read_document, name))
     written = await auth_roles.put_auth_role(ports, request.actor, name, document, expected=expected, dry_run=dry_run)
     return documents.stored(request.http, written, write_document(written.document))
 

@@ -127,13 +127,22 @@ async def expected_of[T: Versioned](request: func.HttpRequest, find: Callable[[]
     return wanted.expected(former.version if former is not None else None)
 
 
-def unnamed(name: str, document: Any) -> Any:
-    """Returns a body without what an answer has beside the document. Raises ``Malformed`` if it has another document's name."""
+def unnamed(name: str, document: Any, read: Callable[[Any], object]) -> Any:
+    """Returns a body without what an answer has beside the document.
+
+    Raises ``Malformed`` if it has another document's name, with the faults that ``read`` finds in the document.
+    """
     if not isinstance(document, dict):
         return document
+    rest = {field: value for field, value in document.items() if field not in _LET_PASS}
     if document.get("name", name) != name:
-        raise Malformed(Fault("name", "is not the name in the path"))
-    return {field: value for field, value in document.items() if field not in _LET_PASS}
+        faults: tuple[Fault, ...] = ()
+        try:
+            read(rest)
+        except Malformed as malformed:
+            faults = malformed.faults
+        raise Malformed(Fault("name", "is not the name in the path"), *faults)
+    return rest
 
 
 def _in_azure(found: Found) -> dict[str, Any]:

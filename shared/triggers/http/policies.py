@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from shared.broker.configure import policies
 from shared.core.access.policy import Policy
+from shared.core.access.policy import read_policy as read_document
 from shared.core.access.policy import write_policy as write_document
 from shared.core.errors import Caution
 from shared.triggers.http import documents, requests
@@ -74,7 +76,7 @@ async def write_policy(request: VerifiedRequest) -> Reply:
     name, ports = requests.document_name(request.http), request.ports
     dry_run = requests.asked(request.http, DRY_RUN)
     expected = await documents.expected_of(request.http, lambda: ports.policies.get(name))
-    document = documents.unnamed(name, requests.body(request.http))
+    document = documents.unnamed(name, requests.body(request.http), partial(read_document, name))
     written = await policies.put_policy(ports, request.actor, name, document, expected=expected, dry_run=dry_run)
     return documents.stored(request.http, written, write_document(written.document))
 

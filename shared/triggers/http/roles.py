@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from shared.broker.configure import roles
@@ -76,7 +77,8 @@ async def write_role(request: VerifiedRequest) -> Reply:
     name, ports = requests.role_name(request.http), request.ports
     dry_run = requests.asked(request.http, DRY_RUN)
     expected = await documents.expected_of(request.http, lambda: roles.find_role(ports, name))
-    role = roles.read(ports, name, documents.unnamed(name, requests.body(request.http)))
+    read = partial(roles.read, ports, name)
+    role = read(documents.unnamed(name, requests.body(request.http), read))
     written = await roles.put_role(ports, request.actor, role, expected=expected, dry_run=dry_run)
     return documents.stored(request.http, written, write_document(ports.kinds, written.document))
 

@@ -144,7 +144,7 @@ def test_a_test_that_cannot_be_read_is_a_fault(tests: Any, paths: list[str]) -> 
     with pytest.raises(Malformed) as refused:
         list(failing(configuration, tests, HOME))
     assert paths == [fault.path for fault in refused.value.faults]
-    assert [*refused.value.faults] == [*check(exported(tests=tests), HOME)]
+    assert paths == [fault.path for fault in check(exported(tests=tests), HOME)]
 
 
 @pytest.mark.parametrize("tests", [None, []])
@@ -206,17 +206,29 @@ def test_what_no_call_asks_for_cannot_be_asked(text: str) -> None:
         asked_for(text)
 
 
+_UNKNOWN = "is not a known field"
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({}, []),
-        ({"next": "x", "event_rules": {}}, []),
+        ({"next": None}, []),
+        ({"form": None}, [("form", "expected 1")]),
+        ({"rolls": {}, "event_rules": {}}, [("rolls", _UNKNOWN + "; did you mean roles?"), ("event_rules", _UNKNOWN)]),
         ({"form": 2}, [("form", "expected 1")]),
         ({"form": True}, [("form", "expected 1")]),
-        ({"rules": {}, "more": 1}, [("rules", "is not a known field"), ("more", "is not a known field")]),
         (
             {"roles": [], "auth_roles": None, "policies": "x"},
-            [(each, "expected an object") for each in ("roles", "auth_roles", "policies")],
+            [(each, "expected an object") for each in ("policies", "roles", "auth_roles")],
+        ),
+        (
+            {"roles": {"app": bound(group_ids=GROUP) | {"bound_hosts": ["x"], "bound_group_id": [GROUP], "ttl": "x"}}},
+            [("roles.app.bound_hosts", _UNKNOWN), ("roles.app.bound_group_id", _UNKNOWN + "; did you mean bound_group_ids?")],
+        ),
+        (
+            {"more": 1, "policies": {"p": {}}, "auth_roles": {}, "tests": [one("issue app", "perhaps")]},
+            ["more", "policies.p.rules", "tests[0].expect"],
         ),
         ({"roles": {"app": 5}}, [("roles.app", "expected an object")]),
         ({"roles": {"app": {"bound_app_roles": []}}}, ["roles.app.bound_app_roles"]),
@@ -247,10 +259,19 @@ def test_every_fault_of_every_document_is_found(changes: Json, expected: list[An
 
 
 def test_sections_may_be_absent() -> None:
-    """Without policies, whether one is there cannot be told. Nothing else than an object is a configuration."""
-    assert [] == [*check({"auth_roles": AUTH_ROLES}, HOME)]
-    assert [] == [*check({}, HOME)]
+    """Without policies, whether one is there cannot be told. Nothing else than an object of the form is a configuration."""
+    assert [] == [*check({"form": 1, "auth_roles": AUTH_ROLES}, HOME)]
+    assert [] == [*check({"form": 1}, HOME)]
+    assert [Fault("form", "is required")] == [*check({}, HOME)]
     assert [Fault("", "expected an object")] == [*check([], HOME)]
+
+
+def test_a_page_of_an_export_is_checked_as_well() -> None:
+    """Policies that its auth roles name may be on another page."""
+    page = {"form": 1, "partial": True, "next": "policies/x", "auth_roles": AUTH_ROLES, "policies": {}}
+    assert [] == [*check(page, HOME)]
+    assert [] == [*check(page | {"next": None}, HOME)]
+    assert ["partial"] == [fault.path for fault in check(page | {"partial": "yes", "next": None, "auth_roles": {}}, HOME)]
 
 
 def run(path: Path, *arguments: str) -> tuple[int, list[str]]:
@@ -286,7 +307,7 @@ def test_a_file_that_is_not_there_and_a_tenant_that_is_none_are_faults(
     """Each has a sentence."""
     file = tmp_path / "access.json"
     assert 1 == main([str(file)])
-    file.write_text("{}", "utf-8")
+    file.write_text('{"form": 1}', "utf-8")
     assert 1 == main([str(file), "--tenant", "home"])
     assert 0 == main([str(file)])
     missing, tenant, passed = capsys.readouterr().out.splitlines()
@@ -299,6 +320,7 @@ def test_the_tenant_of_the_broker_may_be_named(tmp_path: Path, capsys: pytest.Ca
     file.write_text(json.dumps(exported(one("issue app", "allowed", {"claims": claims(roles=["x"], tid=AWAY)}))), "utf-8")
     assert [1, 0] == [main([str(file)]), main([str(file), "--tenant", AWAY.upper()])]
     foreign = {
+        "form": 1,
         "auth_roles": {"a": bound(tenant_ids=HOME, resource_groups="app")},
         "roles": {"r": bound(tenant_ids=HOME, locations="x")},
     }

@@ -1,0 +1,147 @@
+"""An admin's change comes between what somebody else's change was judged by, and its write."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from shared.broker.configure.auth_roles import put_auth_role
+from shared.broker.configure.policies import delete_policy, put_policy
+from shared.broker.configure.roles import put_role
+from shared.core.access.bounds import Bounds
+from shared.core.access.errors import Escalation
+from shared.core.access.policy import PolicyName
+from shared.core.errors import NotFound, PreconditionFailed
+from shared.core.ports.documents import ABSENT, Version
+from tests.fakes.calls import MadeCall
+from tests.fakes.world import BOB, GROUPS, WEB, World, request, role, world
+from tests.support.rights import give, keep_auth_role, keep_policy
+
+ONE = PolicyName("one")
+WRITER = (("policies/*", "read write delete"), ("auth-roles/*", "read write delete"), ("roles/*", "read write delete"))
+STAFF = {"bound_group_ids": [GROUPS[0]], "policies": []}
+READING = {"rules": [{"path": "roles/web", "capabilities": ["read"]}]}
+ROBOTS, DEPLOYERS = (Bounds(app_roles=frozenset({name})) for name in ("Clerk", "Deployer"))
+type Work = Callable[[World], Awaitable[object]]
+
+
+def furnished() -> World:
+    """Bob may write all documents, and issue nothing."""
+    made = world(role(bounds=ROBOTS))
+    give(made, BOB, *WRITER)
+    keep_policy(made, "one", ("roles/web", "read"), ("roles/x", "read"))
+    keep_policy(made, "closed", ("roles/x", "deny"))
+    keep_auth_role(made, "one", bound_group_ids=[GROUPS[0]])
+    return made
+
+
+def interrupted(work: Work, change: Callable[[World], object]) -> Iterator[World]:
+    """The world after Bob's work, with the admin's change before each of its calls in turn."""
+    undisturbed = furnished()
+    undisturbed.run(lambda: work(undisturbed))
+    for ordinal in range(1, len(undisturbed.calls.made) + 1):
+        made = furnished()
+
+        async def changing(made: World = made) -> None:
+            change(made)
+
+        async def working(made: World = made) -> None:
+            with suppress(Escalation, NotFound):
+                await work(made)
+
+        made.calls.meanwhile(ordinal, changing)
+        made.run(working)
+        yield made
+
+
+def test_a_deny_that_an_admin_has_just_written_stays() -> None:
+    """Bob has written the policy without it, because it was not there when he was judged."""
+    for made in interrupted(
+        lambda made: put_policy(made.ports, request(BOB), ONE, READING),
+        lambda made: keep_policy(made, "one", ("roles/web", "read"), ("roles/x", "deny")),
+    ):
+        policy = made.access.policies.kept("one")
+        assert policy is not None
+        assert policy.denies
+
+
+def test_a_policy_that_has_just_got_a_deny_is_not_deleted() -> None:
+    """Bob may delete it as long as it denies nothing."""
+    for made in interrupted(
+        lambda made: delete_policy(made.ports, request(BOB), ONE),
+        lambda made: keep_policy(made, "one", ("roles/web", "read"), ("roles/x", "deny")),
+    ):
+        policy = made.access.policies.kept("one")
+        assert policy is not None
+        assert policy.denies
+
+
+def test_a_policy_with_a_deny_that_an_admin_has_just_named_stays_named() -> None:
+    """Bob has written the auth role without it."""
+    for made in interrupted(
+        lambda made: put_auth_role(made.ports, request(BOB), ONE, STAFF | {"policies": ["one"]}),
+        lambda made: keep_auth_role(made, "one", "closed", bound_group_ids=[GROUPS[0]]),
+    ):
+        auth_role = made.access.auth_roles.kept("one")
+        assert auth_role is not None
+        assert ("closed",) == auth_role.policies
+
+
+def test_bounds_that_an_admin_has_just_changed_stay() -> None:
+    """Bob has written the role with the bounds that it had."""
+    for made in interrupted(
+        lambda made: put_role(made.ports, request(BOB), role(bounds=ROBOTS, ttl=120)),
+        lambda made: made.roles.keep(role(bounds=DEPLOYERS)),
+    ):
+        stored = made.roles.kept(WEB)
+        assert stored is not None
+        assert DEPLOYERS == stored.bounds
+
+
+async def test_a_change_is_judged_again_and_written() -> None:
+    """If what came between does not forbid it, its author does not notice."""
+    made = furnished()
+
+    def meddle(call: MadeCall) -> None:
+        if call.name == "policies.put" and len(made.calls.named("policies.put")) == 1:
+            keep_policy(made, "one", ("roles/y", "read"))
+
+    made.calls.watch = meddle
+    written = await put_policy(made.ports, request(BOB), ONE, READING)
+    assert [READING["rules"][0]["path"]] == [rule.path for rule in written.document.rules]
+    assert written.document == made.access.policies.kept("one")
+
+
+async def test_a_change_is_judged_again_only_so_often() -> None:
+    """Then its author is told that somebody else is changing the document."""
+    made = furnished()
+
+    def meddle(call: MadeCall) -> None:
+        if call.name == "policies.put":
+            keep_policy(made, "one", (f"roles/y{call.ordinal}", "read"))
+
+    made.calls.watch = meddle
+    with pytest.raises(PreconditionFailed):
+        await put_policy(made.ports, request(BOB), ONE, READING)
+    assert 5 == len(made.calls.named("policies.put"))
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_change_under_a_condition_is_not_judged_again(*, is_there: bool) -> None:
+    """Its author has said what it may replace."""
+    made = furnished()
+    former = keep_policy(made, "one", ("roles/web", "read"), ("roles/x", "read")) if is_there else None
+    name = ONE if is_there else PolicyName("two")
+
+    def meddle(call: MadeCall) -> None:
+        if call.name == "policies.put":
+            keep_policy(made, name, ("roles/y", "read"))
+
+    made.calls.watch = meddle
+    with pytest.raises(PreconditionFailed):
+        await put_policy(
+            made.ports, request(BOB), name, READING, expected=Version(former.version) if former is not None else ABSENT
+        )
+    assert 1 == len(made.calls.named("policies.put"))
