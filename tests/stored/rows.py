@@ -64,7 +64,7 @@ _CALLERS: dict[str, tuple[StoredType, Reader]] = {
     "asks": (forms.ASKS, caller_table._window),
 }
 _JOURNAL: dict[str, tuple[StoredType, Reader]] = {
-    "sweep": (forms.RUN, audit_table._readable_run),
+    "sweep": (forms.RUN, lambda row: (audit_table._readable_run(row), audit_table._overdue(row))),
     "reconcile": (forms.RUN, audit_table._readable_run),
     "count": (forms.COUNT, audit_table._readable_count),
 }

@@ -20,6 +20,7 @@ from shared.core.errors import LostRace, Uncertain
 from shared.core.forms import APPLICATION_LOCK
 from shared.core.names import ObjectId
 from shared.core.ports.system import Ids
+from shared.core.typed import instant, typed
 
 _PARTITION = "application"
 
@@ -64,5 +65,5 @@ def _key(lock: LockRecord) -> dict[str, Any]:
 
 def _record(row: Row) -> LockRecord:
     with APPLICATION_LOCK.reading(row):
-        until = datetime.fromisoformat(row["Until"]).astimezone(UTC)
-        return LockRecord(ObjectId(row["RowKey"]), str(row["Holder"]), until, etag_of(row))
+        until = instant(row["Until"]).astimezone(UTC)
+        return typed(LockRecord(ObjectId(row["RowKey"]), row["Holder"], until, etag_of(row)))

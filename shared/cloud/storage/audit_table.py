@@ -29,6 +29,7 @@ from shared.core.ports.audit import AuditQuery
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Count, Noted, Run
 from shared.core.ports.system import Clock, Ids
+from shared.core.typed import instant, named, typed, whole
 
 _BAD_REQUEST = 400
 _DAY = timedelta(days=1)
@@ -148,8 +149,8 @@ def _run(row: Row | None) -> Run | None:
 
 def _readable_run(row: Row) -> Run:
     with RUN.reading(row):
-        summary = {str(name): int(number) for name, number in json.loads(row["Summary"]).items()}
-        return datetime.fromisoformat(row["At"]).astimezone(UTC), summary
+        summary = {name: whole(number) for name, number in json.loads(row["Summary"]).items()}
+        return instant(row["At"]).astimezone(UTC), summary
 
 
 def _overdue(row: Row) -> tuple[LeaseId, ...]:
@@ -166,9 +167,9 @@ def _count(row: Row | None) -> Count | None:
 def _readable_count(row: Row) -> Count:
     with COUNT.reading(row):
         listed = json.loads(joined("Leases", row))
-        leases = {(RoleName(role), State(state)): int(number) for role, state, number in listed}
+        leases = {(named(RoleName, role), State(state)): whole(number) for role, state, number in listed}
         unreadable = tuple(LeaseId.parse(each) for each in json.loads(joined("Unreadable", row) or "[]"))
-        return Count(datetime.fromisoformat(row["At"]).astimezone(UTC), leases, unreadable)
+        return Count(instant(row["At"]).astimezone(UTC), leases, unreadable)
 
 
 def _key(place: tuple[str, str]) -> dict[str, str]:
@@ -235,31 +236,33 @@ def _event(row: Row) -> AuditEvent:
 
 def _readable_event(row: Row) -> AuditEvent:
     with AUDIT_EVENT.reading(row):
-        return AuditEvent(
-            at=datetime.fromisoformat(row["At"]),
-            operation=row["Operation"],
-            outcome=Outcome(row["Outcome"]),
-            request_id=row.get("Request", ""),
-            code=row.get("Code", ""),
-            reason=row.get("Reason", ""),
-            caller=_caller(row) if "Caller" in row else None,
-            role=row.get("Role", ""),
-            decided_by=_json(row, "DecidedBy"),
-            overrode_deny=_json(row, "OverrodeDeny"),
-            document=row.get("Document", ""),
-            changes=tuple(_json(row, "Changes") or ()),
-            lease=row.get("Lease", ""),
-            client_request_id=row.get("ClientRequest", ""),
+        return typed(
+            AuditEvent(
+                at=instant(row["At"]),
+                operation=row["Operation"],
+                outcome=Outcome(row["Outcome"]),
+                request_id=row.get("Request", ""),
+                code=row.get("Code", ""),
+                reason=row.get("Reason", ""),
+                caller=_caller(row) if "Caller" in row else None,
+                role=row.get("Role", ""),
+                decided_by=_json(row, "DecidedBy"),
+                overrode_deny=_json(row, "OverrodeDeny"),
+                document=row.get("Document", ""),
+                changes=tuple(_json(row, "Changes") or ()),
+                lease=row.get("Lease", ""),
+                client_request_id=row.get("ClientRequest", ""),
+            )
         )
 
 
 def _caller(row: Row) -> Caller:
     return Caller(
-        object_id=ObjectId(row["Caller"]),
-        tenant_id=ObjectId(row["Tenant"]),
+        object_id=named(ObjectId, row["Caller"]),
+        tenant_id=named(ObjectId, row["Tenant"]),
         kind=CallerType(row["Kind"]),
         token_fingerprint=row.get("Token", ""),
-        app_id=ObjectId(row["Client"]) if row.get("Client") else None,
+        app_id=named(ObjectId, row["Client"]) if row.get("Client") else None,
         name=row.get("Name") or None,
         app_roles=frozenset(json.loads(row.get("AppRoles", "[]"))),
     )

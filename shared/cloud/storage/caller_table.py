@@ -21,6 +21,7 @@ from shared.core.forms import ASKS, CALLER_ADMISSIONS
 from shared.core.names import LeaseId
 from shared.core.ports.callers import CallerAdmissions, CallerKey
 from shared.core.ports.system import Clock
+from shared.core.typed import named, whole
 
 _ASKS, _ADMISSIONS = "asks", "admissions"
 
@@ -72,13 +73,15 @@ def _key(caller: CallerKey, row: str) -> dict[str, str | int]:
 
 def _window(row: Row) -> AskWindow:
     with ASKS.reading(row):
-        asks = {(AskType(kind), str(ask_id)): _instant(at) for kind, ask_id, at in json.loads(joined("Asks", row))}
+        asks = {(AskType(kind), named(str, ask_id)): _instant(at) for kind, ask_id, at in json.loads(joined("Asks", row))}
         return AskWindow(asks, etag_of(row))
 
 
 def _admissions(row: Row) -> CallerAdmissions:
     with CALLER_ADMISSIONS.reading(row):
         listed: Mapping[str, bool] = json.loads(joined("Leases", row))
+        if any(not isinstance(is_provisional, bool) for is_provisional in listed.values()):
+            raise TypeError("expected true or false of each lease")
         provisional = frozenset(LeaseId.parse(each) for each, is_provisional in listed.items() if is_provisional)
         return CallerAdmissions(frozenset(map(LeaseId.parse, listed)), provisional, etag_of(row))
 
@@ -88,4 +91,4 @@ def _milliseconds(at: datetime) -> int:
 
 
 def _instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return datetime.fromtimestamp(whole(milliseconds) / 1000, UTC)

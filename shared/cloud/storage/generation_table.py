@@ -19,6 +19,7 @@ from shared.core.errors import LostRace, Uncertain
 from shared.core.forms import GENERATION
 from shared.core.generation import Generation
 from shared.core.names import RoleName
+from shared.core.typed import typed
 
 _PARTITION = "generation"
 _TRIES = 5
@@ -74,4 +75,4 @@ class TableGenerations:
 
 def _generation(row: Row) -> Generation:
     with GENERATION.reading(row):
-        return Generation(RoleName(str(row["RowKey"])), int(row["Number"]), int(row["Finished"]), etag_of(row))
+        return typed(Generation(RoleName(str(row["RowKey"])), row["Number"], row["Finished"], etag_of(row)))

@@ -24,8 +24,11 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId
 from shared.core.ports.leases import HeldLease
+from shared.core.typed import instant, named, typed
 from shared.kinds.registry import Kinds
 
+_NOT_OVERTAKEN = 2**53
+"""More than the generation of any role."""
 WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
 """The properties of a lease's row that tell whether it can be read. ``Own`` takes a fraction of the four."""
 
@@ -33,19 +36,21 @@ WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
 def read_key(row: Row) -> IdempotencyKey:
     """A caller's key. Without its fingerprint it stands for no request that anybody can make."""
     with IDEMPOTENCY_KEY.reading(row):
-        return IdempotencyKey(
-            digest=str(row["RowKey"]).removeprefix(key_key("")),
-            fingerprint=str(row.get("Fingerprint", "")),
-            lease_id=LeaseId.parse(row["LeaseId"]),
-            until=datetime.fromisoformat(row["Until"]),
-            version=etag_of(row),
+        return typed(
+            IdempotencyKey(
+                digest=str(row["RowKey"]).removeprefix(key_key("")),
+                fingerprint=row.get("Fingerprint", ""),
+                lease_id=LeaseId.parse(row["LeaseId"]),
+                until=instant(row["Until"]),
+                version=etag_of(row),
+            )
         )
 
 
 def read_indexed(row: Row) -> LeaseView:
     """What an index row tells of its lease."""
     with LEASE_INDEX.reading(row):
-        return _view(json.loads(row["View"]))
+        return typed(_view(json.loads(row["View"])))
 
 
 def read_held(row: Row, tenant: ObjectId) -> HeldLease | None:
@@ -57,19 +62,23 @@ def read_held(row: Row, tenant: ObjectId) -> HeldLease | None:
     if view is not None and view.holder is not None and view.holder.tenant_id != tenant:
         return None
     state = State(row["State"]) if row.get("State") in State else None
-    return HeldLease(indexed_id(row["RowKey"]), state, row.get("Generation") or 0)
+    generation = row.get("Generation")
+    if view is None and not isinstance(generation, int):
+        # No revocation of the role is known to have reached it.
+        generation = _NOT_OVERTAKEN
+    return HeldLease(indexed_id(row["RowKey"]), state, generation if isinstance(generation, int) else 0)
 
 
 def read_told(row: Row) -> LeaseView:
     """The same, of the lease's own row."""
     with LEASE.reading(row):
-        return _view(json.loads(row["View"]))
+        return typed(_view(json.loads(row["View"])))
 
 
 def read_lease(kinds: Kinds, row: Row) -> Lease:
     """The lease, of its own row."""
     with LEASE.reading(row):
-        return _lease(kinds, row)
+        return typed(_lease(kinds, row))
 
 
 def read_parts(kinds: Kinds, row: Row) -> tuple[Footprint, ...]:
@@ -79,7 +88,7 @@ def read_parts(kinds: Kinds, row: Row) -> tuple[Footprint, ...]:
 
 def _lease(kinds: Kinds, row: Row) -> Lease:
     view, own = _view(json.loads(row["View"])), json.loads(joined("Own", row))
-    due_at = datetime.fromisoformat(own["due_at"])
+    due_at = instant(own["due_at"])
     return Lease(
         **{each.name: getattr(view, each.name) for each in fields(view)},
         parts=tuple(kinds.read_footprint(each) for each in (own["footprint"], *own.get("other_parts", ()))),
@@ -106,7 +115,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
 
 
 def _view(stored: Mapping[str, Any]) -> LeaseView:
-    lease_id, expires_at = LeaseId.parse(stored["id"]), datetime.fromisoformat(stored["expires_at"])
+    lease_id, expires_at = LeaseId.parse(stored["id"]), instant(stored["expires_at"])
     issued_at = _instant(stored, "issued_at") or ownership.opened_at(lease_id)
     return LeaseView(
         id=lease_id,
@@ -120,7 +129,7 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         renewable=stored.get("renewable", False),
         ready=stored.get("ready", False),
         metadata=stored.get("metadata", {}),
-        cause=Cause(cause) if (cause := stored.get("cause")) else None,
+        cause=Cause(cause) if (cause := stored.get("cause")) is not None else None,
         attempts=stored.get("attempts", 0),
         last_error=stored.get("last_error", ""),
         generation=stored.get("generation", 0),
@@ -130,8 +139,9 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
 
 def _holder(stored: Sequence[Any]) -> Holder:
     object_id, tenant_id, app_id, name, *_ = stored
-    return Holder(ObjectId(object_id), ObjectId(tenant_id), ObjectId(app_id) if app_id else None, name)
+    known_app_id = named(ObjectId, app_id) if app_id is not None else None
+    return Holder(named(ObjectId, object_id), named(ObjectId, tenant_id), known_app_id, name)
 
 
 def _instant(stored: Mapping[str, Any], name: str) -> datetime | None:
-    return datetime.fromisoformat(text) if (text := stored.get(name)) else None
+    return instant(text) if (text := stored.get(name)) is not None else None

@@ -15,6 +15,7 @@ from shared.core.errors import LostRace
 from shared.core.forms import QUEUED_MARKER
 from shared.core.message import Batch
 from shared.core.names import LeaseId
+from shared.core.typed import instant
 
 _PARTITION = "waiting"
 
@@ -51,4 +52,4 @@ def _marker(row: Row) -> tuple[frozenset[LeaseId], datetime]:
     """Returns the leases that wait, and the instant at which the marker lapses."""
     with QUEUED_MARKER.reading(row):
         leases = frozenset(LeaseId.parse(each) for each in json.loads(row["Leases"]))
-        return leases, datetime.fromisoformat(row["Until"]).astimezone(UTC)
+        return leases, instant(row["Until"]).astimezone(UTC)

@@ -12,6 +12,7 @@ from shared.core.names import ObjectId, RoleName
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Ready
+from shared.core.typed import named
 from shared.kinds.client_secret import ClientSecretCredential
 from shared.kinds.kind import Watched
 from shared.kinds.lenient import identity, ready
@@ -177,7 +178,9 @@ class ApplicationSecretSchema:
         """The same."""
         key_id = stored.get("key_id")
         return ApplicationSecretFootprint(
-            ObjectId(stored["application_id"]), stored["display_name"], ObjectId(key_id) if key_id else None
+            named(ObjectId, stored["application_id"]),
+            stored["display_name"],
+            named(ObjectId, key_id) if key_id is not None else None,
         )
 
     def can_hold_credential(self, footprint: ApplicationSecretFootprint) -> bool:  # noqa: ARG002 - the protocol's

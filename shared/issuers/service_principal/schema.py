@@ -18,6 +18,7 @@ from shared.core.names import ObjectId, RoleName, Scope, Unparsable
 from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
 from shared.core.role import Ready
+from shared.core.typed import named
 from shared.kinds.client_secret import ClientSecretCredential
 from shared.kinds.kind import Watched
 from shared.kinds.lenient import identity, listed, mapping, parsed, ready, text, texts
@@ -240,15 +241,15 @@ class ServicePrincipalSchema:
         """Rows of the first version lack what follows the secret's id, and the id."""
         return ServicePrincipalFootprint(
             stored["unique_name"],
-            tuple(Assignment(Scope(each["scope"]), each["name"]) for each in stored["assignments"]),
-            tuple(ObjectId(group) for group in stored["groups"]),
+            tuple(Assignment(named(Scope, each["scope"]), each["name"]) for each in stored["assignments"]),
+            tuple(named(ObjectId, group) for group in stored["groups"]),
             stored.get("purge", True),
             _known(stored.get("application_id")),
             _known(stored.get("app_id")),
             _known(stored.get("principal_id")),
             _known(stored.get("secret_id")),
             tuple(stored.get("unmade", ())),
-            tuple(ObjectId(each) for each in stored.get("purged", ())),
+            tuple(named(ObjectId, each) for each in stored.get("purged", ())),
         )
 
     def can_hold_credential(self, footprint: ServicePrincipalFootprint) -> bool:
@@ -372,4 +373,4 @@ def _assigned(role: AzureRole) -> list[str]:
 
 
 def _known(stored: str | None) -> ObjectId | None:
-    return ObjectId(stored) if stored else None
+    return named(ObjectId, stored) if stored is not None else None
