@@ -20,16 +20,16 @@ async def test_expected_statuses_are_of_calls_that_there_are() -> None:
 
 async def test_a_stranger_gets_answers_of_the_contract(deployment: Deployment, tmp_path: Path) -> None:
     """Somebody with a good token and no right at all."""
-    await ask(deployment, "stranger", Asking(("fuzzing",), 4), tmp_path)
+    await ask(deployment, "stranger", Asking(("fuzzing",), 3), tmp_path)
 
 
 async def test_a_caller_with_policies_gets_answers_of_the_contract(deployment: Deployment, tmp_path: Path) -> None:
     """It issues, renews and revokes, reads what policies let it read, and is refused the rest."""
-    asking = Asking(("examples", "fuzzing"), 6, await with_policies(deployment, "vm-web"))
+    asking = Asking(("examples", "fuzzing"), 4, await with_policies(deployment, "vm-web"))
     await ask(deployment, "vm-web", asking, tmp_path)
 
 
 async def test_an_admin_gets_answers_of_the_contract(deployment: Deployment, tmp_path: Path) -> None:
     """Every value of every field, at random, and calls one after the other. Last, for it deletes what it finds."""
-    asking = Asking(("examples", "coverage", "fuzzing", "stateful"), 8)
+    asking = Asking(("examples", "coverage", "fuzzing", "stateful"), 5)
     await ask(deployment, "admin", asking, tmp_path)
