@@ -49,7 +49,8 @@ class Answer:
 async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     """Returns the answer, and records who asked about whom.
 
-    Raises ``NotFound`` if there is no such subject, or not the role, auth role or policy of the path; ``Malformed`` if no token has such claims, ``Upstream``.
+    Raises ``NotFound`` if there is no such subject, or if the role, auth role or policy of the path is not there, ``Malformed``
+    if no token has such claims, ``Upstream``.
     """
     configuration = await ports.access_view.current(fresh=True)
     _require_document(configuration, question)
