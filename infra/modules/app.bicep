@@ -165,8 +165,9 @@ var requiredSettings = {
   AzureWebJobsStorage__tableServiceUri: storage.table
   APPLICATIONINSIGHTS_CONNECTION_STRING: telemetry
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.clientId};Authorization=AAD'
-  // 2 MiB, for 100: the broker reads 64 KiB at most, and the host takes a body whole before anybody is asked who sends it.
-  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '2097152'
+  // 6 MiB, for 100: the broker reads 5 MiB of an import and 64 KiB of anything else. The host takes a body whole before anybody is asked
+  // who sends it.
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '6291456'
   LEASEHOLD_TENANT_ID: tenant().tenantId
   LEASEHOLD_ALLOWED_TENANTS: join(allowedTenants, ',')
   LEASEHOLD_AUDIENCE: audience

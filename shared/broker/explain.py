@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.broker.access import facts_of
 from shared.broker.ports import Actor, Ports
+from shared.core.access.configuration import Configuration
 from shared.core.access.decide import Decision
 from shared.core.access.documents import caller_from
 from shared.core.access.explanation import Explanation, explain
@@ -48,9 +49,11 @@ class Answer:
 async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     """Returns the answer, and records who asked about whom.
 
-    Raises ``NotFound`` if there is no such subject or role, ``Malformed`` if no token has such claims, ``Upstream``.
+    Raises ``NotFound`` if there is no such subject, or if the role, auth role or policy of the path is not there, ``Malformed``
+    if no token has such claims, ``Upstream``.
     """
     configuration = await ports.access_view.current(fresh=True)
+    _require_document(configuration, question)
     role = await _role(ports, question)
     assumed: tuple[str, ...] = ()
     if question.object_id is not None:
@@ -58,7 +61,7 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     else:
         caller = _claimed(ports, question.claims or {})
         facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
-    inline = role.bounds if role is not None else None
+    inline = role.bounds if role is not None and question.capability == "issue" else None
     found = explain(configuration, caller, facts, question.path, question.capability, inline)
     lease_id = await ports.leased.find({caller.object_id, *((caller.app_id,) if caller.app_id else ())})
     if lease_id is not None:
@@ -71,10 +74,21 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     return Answer(found, assumed)
 
 
+def _require_document(configuration: Configuration, question: Question) -> None:
+    """Raises ``NotFound`` if the path is that of an auth role or a policy that is not there."""
+    match question.path.split("/"):
+        case ["auth-roles", name] if configuration.auth_role(name) is None:
+            raise NotFound(f"There is no auth role {name}.", code="auth_role_not_found", audit_reason=question.asked)
+        case ["policies", name] if configuration.policy(name) is None:
+            raise NotFound(f"There is no policy {name}.", code="policy_not_found", audit_reason=question.asked)
+        case _:
+            return
+
+
 async def _role(ports: Ports, question: Question) -> Role | None:
-    """Returns the role from which the subject would issue. Raises ``NotFound``."""
-    match question.path.split("/"), question.capability:
-        case ["roles", name, "leases"], "issue":
+    """Returns the role of the path, if it is that of a role or of its leases. Raises ``NotFound``."""
+    match question.path.split("/"):
+        case ["roles", name, *_]:
             try:
                 role = await ports.roles.get(RoleName.parse(name))
             except Unparsable:

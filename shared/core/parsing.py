@@ -13,6 +13,8 @@ from shared.core.plain_text import UNSEEN, is_plain, is_plain_in_lines
 _DURATION = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhd])")
 _CLEAR = 0.7
 """How much a field must be like another one: ``bound_hosts`` is not like ``bound_locations``."""
+_MOST_HINTS = 100
+"""A document may have thousands of unknown fields, and to look for a word like each of them takes time."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -113,13 +115,18 @@ class Reader:
             return None
         return seconds
 
-    def items[T](self, field: str, read: Callable[[Any, str, list[Fault]], T | None], *, most: int) -> tuple[T, ...]:
+    def items[T](
+        self, field: str, read: Callable[[Any, str, list[Fault]], T | None], *, most: int, required: bool = False
+    ) -> tuple[T, ...]:
         """Returns a list of 1 to ``most`` items. Each is read with its own path. If the field is absent, the list is empty."""
         value = self.take(field)
         if not self.has(field):
+            if required:
+                self.fault(field, "is required")
             return ()
         if not isinstance(value, list) or not 0 < len(value) <= most:
-            self.fault(field, f"expected a list of 1 to {most} items; leave the field out to name none")
+            otherwise = "" if required else "; leave the field out to name none"
+            self.fault(field, f"expected a list of 1 to {most} items{otherwise}")
             return ()
         found = (read(item, f"{self.at(field)}[{index}]", self.faults) for index, item in enumerate(value))
         return tuple(item for item in found if item is not None)
@@ -132,7 +139,8 @@ class Reader:
 
     def unknown(self, field: str) -> None:
         """Notes that a field is not known, and which known one is meant if it is clear."""
-        self.fault(field, f"is not a known field{nearest(field, sorted(self._taken), cutoff=_CLEAR)}")
+        hint = nearest(field, sorted(self._taken), cutoff=_CLEAR) if len(self.faults) < _MOST_HINTS else ""
+        self.fault(field, f"is not a known field{hint}")
 
     def finish(self) -> None:
         """Calls ``done``, and raises ``Malformed`` if there is a fault, with all faults."""

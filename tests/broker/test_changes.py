@@ -34,7 +34,7 @@ def test_the_fields_that_differ_are_named_with_both_values(before: Any, after: A
 def test_a_value_that_has_no_room_is_left_out_and_its_path_stays() -> None:
     """The others keep their values."""
     found = changes_between({"a": 1, "b": "x" * LARGEST, "c": 2}, {"a": 2, "b": "", "c": 3})
-    assert ({"path": "a", "from": 1, "to": 2}, {"path": "b"}, {"path": "c", "from": 2, "to": 3}) == found
+    assert ({"path": "a", "from": 1, "to": 2}, {"path": "b", "left_out": True}, {"path": "c", "from": 2, "to": 3}) == found
 
 
 def test_paths_that_have_no_room_are_counted() -> None:
@@ -45,6 +45,44 @@ def test_paths_that_have_no_room_are_counted() -> None:
     assert len(json.dumps(found)) <= LARGEST
     assert f"and {256 - (len(found) - 1)} more" == found[-1]["path"]
     assert {"path": "rules[0].path", "from": "status", "to": after["rules"][0]["path"]} == found[0]
+
+
+RULES = [{"path": f"roles/app-{number}/leases", "capabilities": ["issue"]} for number in range(200)]
+AUDIT = {"path": "audit", "capabilities": ["read"]}
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ([*RULES[:3], AUDIT, *RULES[3:]], [{"path": "rules[3]", "from": None, "to": AUDIT}]),
+        ([*RULES[:3], *RULES[4:]], [{"path": "rules[3]", "from": RULES[3], "to": None}]),
+        (
+            [*RULES[:3], RULES[3] | {"path": "roles/x/leases"}, *RULES[4:]],
+            [{"path": "rules[3].path", "from": "roles/app-3/leases", "to": "roles/x/leases"}],
+        ),
+        (
+            [AUDIT, *RULES[:-1]],
+            [{"path": "rules[0]", "from": None, "to": AUDIT}, {"path": "rules[199]", "from": RULES[199], "to": None}],
+        ),
+    ],
+)
+def test_one_rule_of_a_large_policy_is_told_alone(after: Any, expected: Any) -> None:
+    """Although the places of all others change with it."""
+    assert expected == [*changes_between({"rules": RULES}, {"rules": after})]
+
+
+@pytest.mark.parametrize("values", [RULES, [f"value-{number:04}" for number in range(256)]])
+def test_the_items_of_a_large_list_are_told_one_by_one(values: Any) -> None:
+    """As many as there is room for, also of a document that is new or has gone. Then the others are counted."""
+    made, gone = changes_between(None, {"list": values}), changes_between({"list": values}, None)
+    assert ({"path": "list[0]", "from": None, "to": values[0]}, {"path": "list[0]", "from": values[0], "to": None}) == (
+        *(made[0], gone[0]),
+    )
+    for found in (made, gone):
+        assert len(json.dumps(found)) <= LARGEST
+        assert f"and {len(values) - (len(found) - 1)} more" == found[-1]["path"]
+    more = changes_between({"list": values}, {"list": [*values, "another"]})
+    assert ({"path": f"list[{len(values)}]", "from": None, "to": "another"},) == more
 
 
 def test_fields_are_named_by_the_document_alone() -> None:

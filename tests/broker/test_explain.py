@@ -195,13 +195,32 @@ async def test_the_record_says_who_asked_about_whom(broker: World) -> None:
     assert (ADMINISTRATOR, f"issue roles/web/leases for {SUBJECT} of {TENANT}: allowed") == (event.caller, event.reason)
 
 
-@pytest.mark.parametrize("path", ["roles/nope/leases", "roles/NOPE/leases"])
-async def test_an_unknown_role_is_not_found(broker: World, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "capability", "code"),
+    [
+        ("roles/nope/leases", "issue", "role_not_found"),
+        ("roles/NOPE/leases", "issue", "role_not_found"),
+        ("roles/nope/leases", "revoke", "role_not_found"),
+        ("roles/nope", "read", "role_not_found"),
+        ("roles/nope", "write", "role_not_found"),
+        ("auth-roles/nope", "delete", "auth_role_not_found"),
+        ("policies/nope", "write", "policy_not_found"),
+    ],
+)
+async def test_an_unknown_document_is_not_found(broker: World, path: str, capability: Capability, code: str) -> None:
     """An operator may know which there are. What was asked stands in the refusal's record."""
     with pytest.raises(NotFound) as refused:
-        await ask(broker, path, claims=CLAIMS)
-    assert ("role_not_found", f"issue {path}") == (refused.value.stable_code, refused.value.audit_reason)
-    assert "denied" == (await ask(broker, path, "revoke", claims=CLAIMS)).explanation.decision.outcome
+        await ask(broker, path, capability, claims=CLAIMS)
+    assert (code, f"{capability} {path}") == (refused.value.stable_code, refused.value.audit_reason)
+
+
+@pytest.mark.parametrize(
+    ("path", "capability"),
+    [("roles/web/leases", "revoke"), ("roles/web", "write"), ("auth-roles/machines", "read"), ("policies/machines", "delete")],
+)
+async def test_a_document_that_is_there_may_be_asked_about(broker: World, path: str, capability: Capability) -> None:
+    """Whatever the call."""
+    assert "denied" == (await ask(broker, path, capability, claims=CLAIMS)).explanation.decision.outcome
 
 
 async def test_an_unknown_subject_is_not_found(broker: World) -> None:

@@ -68,7 +68,6 @@ async def test_says_so_when_the_keys_cannot_be_had(app: App) -> None:
         (b'{"reason": "\xff"}', "UTF-8"),
         (b"\xff\xfe", "UTF-8"),
         (gzip.compress(b"{}", mtime=0), "UTF-8"),  # without the time: the test's name is the same in each process
-        (b'{"reason": "\\ud800"}', "UTF-8"),
         (b"[" * 60000, "nested"),
         (b'{"a":' * 10000 + b"1" + b"}" * 10000, "nested"),
         (b'{"ttl": ' + b"9" * 5000 + b"}", "number"),
@@ -84,6 +83,23 @@ async def test_refuses_a_body_that_is_no_json_object(app: App, body: bytes, mess
     answer = await app.call("POST", ISSUE, body=body)
     assert (answer.status, answer.code) == (400, "malformed")
     assert message in answer.json["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (rb'{"reason": "\ud800"}', ["reason"]),
+        (rb'{"reason": "\udc00\ud800 x", "metadata": {"a": "\uDFFF", "b": "c"}}', ["reason", "metadata.a"]),
+        (rb'{"metadata": {"\ud800": "x"}, "list": ["a", ["\ud800"]]}', ["metadata", "list[1][0]"]),
+        (rb'"\ud800"', [""]),
+    ],
+)
+async def test_half_a_character_is_a_fault_of_its_text(app: App, body: bytes, paths: list[str]) -> None:
+    """It is UTF-8 and JSON, and no text: the answer names each place. A whole pair is one character."""
+    answer = await app.call("POST", ISSUE, body=body)
+    assert (400, paths) == (answer.status, [each["path"] for each in answer.json["errors"]])
+    assert "UTF-8" not in answer.body.decode()
+    assert 201 == (await app.call("POST", ISSUE, body=rb'{"reason": "\ud83d\ude00"}')).status
 
 
 async def test_refuses_an_oversized_body(app: App) -> None:

@@ -280,14 +280,14 @@ async def test_a_document_of_another_form_is_refused(empty: App, document: Any, 
     assert (400, path) == (answer.status, answer.json["errors"][0]["path"])
 
 
-async def test_an_import_takes_a_mebibyte_and_no_more(empty: App) -> None:
+async def test_an_import_takes_five_mebibytes_and_no_more(empty: App) -> None:
     """Other calls take 64 KiB."""
     policies = {
         f"p{number:04}": {"rules": [{"path": "roles/" + "x" * 240, "capabilities": ["read"]}]} for number in range(2500)
     }
     answer = await imported(empty, configuration(policies=policies), dry_run="true")
     assert (200, 2500) == (answer.status, len(answer.json["created"]))
-    answer = await imported(empty, b"{" + b" " * 1024 * 1024)
+    answer = await imported(empty, b"{" + b" " * 5 * 1024 * 1024)
     assert (413, "body_too_large") == (answer.status, answer.code)
 
 
@@ -311,6 +311,20 @@ async def test_a_large_configuration_is_exported_in_pages(empty: App) -> None:
     assert made.access.policies.stored().keys() == empty.world.access.policies.stored().keys()
     assert made.access.auth_roles.stored().keys() == empty.world.access.auth_roles.stored().keys()
     assert ["secret", "web"] == [each.name for each in await empty.world.roles.list()]
+
+
+async def test_an_indented_page_of_an_export_is_imported(empty: App) -> None:
+    """Even one that grows as much as any: full of names of one character, each on a line of its own."""
+    letters = [chr(number) for number in range(33, 127) if chr(number) not in '*/"' + chr(92) and not chr(number).isupper()]
+    made = world()
+    for number in range(1200):
+        names = {f"bound_{kind}": letters for kind in ("app_roles", "resource_groups", "scale_sets", "locations")}
+        keep_auth_role(made, f"{number}", **names)
+    page = await export(App(made))
+    indented = json.dumps(page, indent=4).encode()
+    assert (850 * 1024 < len(json.dumps(page, separators=(",", ":"))), len(indented) > 4 * 1024 * 1024) == (True, True)
+    answer = await imported(empty, indented, dry_run="true")
+    assert (200, len(page["auth_roles"])) == (answer.status, len(answer.json["created"]))
 
 
 async def test_a_cursor_of_another_listing_is_refused(empty: App) -> None:

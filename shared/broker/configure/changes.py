@@ -9,6 +9,8 @@ from typing import Any
 LARGEST = 4096
 """Octets of JSON that an audit event has room for."""
 _ROOM_FOR_COUNT = 64
+_LARGE = 1024
+"""Octets of a list's change. A smaller one is told as a whole."""
 
 type Document = Mapping[str, Any]
 
@@ -16,14 +18,16 @@ type Document = Mapping[str, Any]
 def changes_between(before: Document | None, after: Document | None) -> tuple[Document, ...]:
     """Returns the fields that differ, each as ``{"path", "from", "to"}``. ``None`` stands for a document that is not there.
 
-    A value that has no room is left out, and its path stays. If the paths have no room either, the last one is the number of
-    the others.
+    Of a list of objects, and of any other list that is large, the items that differ are told: ``rules[3].path``. The place is
+    that in the former list for an item that has gone, and that in the new one for any other. A value that has no room is left
+    out: then the change is ``{"path", "left_out"}``. If the paths have no room either, the last one is the number of the
+    others.
     """
     found = [*_differing("", before or {}, after or {})]
     room = LARGEST - _ROOM_FOR_COUNT
     shown: list[Document] = []
     for change in found:
-        shorter = {"path": change["path"]}
+        shorter = {"path": change["path"], "left_out": True}
         fitting = next((each for each in (change, shorter) if _size(each) <= room), None)
         if fitting is None:
             shown.append({"path": f"and {len(found) - len(shown)} more"})
@@ -45,24 +49,42 @@ def _differing(path: str, before: Document, after: Document) -> Iterator[Documen
 
 
 def _of_value(path: str, one: Any, other: Any) -> Iterator[Document]:
-    """Lists of objects are compared item by item, and lists of texts as a whole."""
     if one == other:
         return
+    whole = {"path": path, "from": one, "to": other}
+    lists = [each for each in (one, other) if isinstance(each, list | tuple)]
+    are_large = {type(one), type(other)} <= {list, tuple, type(None)} and _size(whole) > _LARGE
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         yield from _differing(path, one, other)
-    elif _are_objects(one) and _are_objects(other):
-        for place in range(max(len(one), len(other))):
-            yield from _of_value(f"{path}[{place}]", _at(one, place), _at(other, place))
+    elif are_large or (len(lists) == len((one, other)) and all(map(_are_objects, lists))):
+        yield from _of_items(path, one or (), other or ())
     else:
-        yield {"path": path, "from": one, "to": other}
+        yield whole
 
 
-def _are_objects(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(each, Mapping) for each in value)
+def _of_items(path: str, one: Sequence[Any], other: Sequence[Any]) -> Iterator[Document]:
+    """Compares two lists. What stands in both in the same order is no change, although its place may be another one."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - a cold worker is to start soon, and few requests change a list
+
+    matcher = SequenceMatcher(None, [_text(each) for each in one], [_text(each) for each in other], autojunk=False)
+    for change, begin, end, other_begin, other_end in matcher.get_opcodes():
+        if change == "equal":
+            continue
+        replaced = min(end - begin, other_end - other_begin)
+        for place in range(replaced):
+            yield from _of_value(f"{path}[{other_begin + place}]", one[begin + place], other[other_begin + place])
+        for place in range(begin + replaced, end):
+            yield {"path": f"{path}[{place}]", "from": one[place], "to": None}
+        for place in range(other_begin + replaced, other_end):
+            yield {"path": f"{path}[{place}]", "from": None, "to": other[place]}
 
 
-def _at(items: Sequence[Any], place: int) -> Any:
-    return items[place] if place < len(items) else None
+def _are_objects(items: Sequence[Any]) -> bool:
+    return all(isinstance(each, Mapping) for each in items)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _size(change: Document) -> int:

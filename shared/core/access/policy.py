@@ -106,9 +106,7 @@ class Policy:
 def read_policy(name: str, document: Any) -> Policy:
     """Reads a policy that a caller has written. Raises ``Malformed`` with all faults."""
     reader = Reader(document)
-    if not reader.has("rules"):
-        reader.fault("rules", "is required")
-    rules = reader.items("rules", _rule, most=MAX_RULES)
+    rules = reader.items("rules", _rule, most=MAX_RULES, required=True)
     reader.finish()
     return Policy(name, rules)
 
@@ -174,9 +172,7 @@ def _rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
     reader = Reader(value, path, faults)
     before = len(faults)
     pattern = reader.text("path", required=True, longest=_LONGEST_PATH)
-    if not reader.has("capabilities"):
-        reader.fault("capabilities", "is required")
-    named = reader.items("capabilities", _capability, most=len(CAPABILITIES) + 1)
+    named = reader.items("capabilities", _capability, most=len(CAPABILITIES) + 1, required=True)
     asked = _asked_at(reader, pattern) if pattern is not None else None
     if DENY in named and len({*named}) > 1:
         reader.fault("capabilities", "deny stands alone: it takes every capability on the path away")

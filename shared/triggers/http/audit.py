@@ -75,8 +75,8 @@ def audit_query(request: func.HttpRequest, now: datetime) -> AuditQuery:
 CHANGE = Value(
     {
         "type": "object",
-        "description": "A field, its former value and its new one; null where there is none.",
-        "properties": {"path": {"type": "string"}, "from": {}, "to": {}},
+        "description": "A field, its former value and its new one; null where there is none. `left_out`: they had no room.",
+        "properties": {"path": {"type": "string"}, "from": {}, "to": {}, "left_out": {"const": True}},
     }
 )
 GROUND = Value(

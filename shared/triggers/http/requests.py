@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Never
 from urllib.parse import parse_qsl
 
@@ -33,6 +33,7 @@ IN_PATH = {
     )
 }
 """The parameters in the paths of routes."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 NOTHING = Body("", "Nothing, or an empty object.")
 
 
@@ -65,9 +66,9 @@ def _parsed(text: str) -> Any:
     document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     if text.count("{") + text.count("[") > MAX_DEPTH:
         _check_depth(document)
-    if "\\u" in text:
-        # Half a surrogate pair is valid JSON and no valid text: it could not be stored or sent on.
-        json.dumps(document, ensure_ascii=False).encode()
+    # Half a surrogate pair is valid JSON and no valid text: it could not be stored or sent on.
+    if "\\u" in text and (faults := [*_half_characters("", document)]):
+        raise Malformed(*faults)
     return document
 
 
@@ -78,6 +79,21 @@ def _check_depth(document: Any) -> None:
         level = [value for values in inner for value in values]
     if any(isinstance(each, dict | list) for each in level):
         raise RecursionError
+
+
+def _half_characters(path: str, value: Any) -> Iterator[Fault]:
+    """Yields a fault for each text in which a surrogate stands alone."""
+    if isinstance(value, str) and _SURROGATE.search(value):
+        yield Fault(path, "holds half a character: a \\u escape from \\ud800 to \\udfff that is no part of a pair")
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if _SURROGATE.search(name):
+                yield Fault(path, "has a field in whose name a \\u escape from \\ud800 to \\udfff is no part of a pair")
+            else:
+                yield from _half_characters(f"{path}.{name}" if path else name, each)
+    elif isinstance(value, list):
+        for place, each in enumerate(value):
+            yield from _half_characters(f"{path}[{place}]", each)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,7 +40,8 @@ async def export_configuration(request: VerifiedRequest) -> Reply:
 DRY_RUN = flag("dry_run", "Check all of it, run its tests, tell the difference, and change nothing.")
 PRUNE = flag("prune", "Delete the documents that the configuration does not name, of the sections that it has.")
 REVOKE = flag("revoke", "With `prune`: end the live leases of roles that go.")
-MOST_OCTETS = 1024 * 1024
+MOST_OCTETS = 5 * 1024 * 1024
+"""Of an import: a page of an export still fits if somebody has indented it by four blanks, which makes it five times longer."""
 STEP = Record["Step"](
     "",
     "",

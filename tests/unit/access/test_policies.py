@@ -209,3 +209,11 @@ def test_of_a_stored_policy_every_deny_holds_and_no_condition_is_lost(stored: An
     """A later version may have written it. A field that is not known may be a condition of what is given."""
     policy = restore_policy("p", stored, "7")
     assert (holds, "7", "p") == ([*policy.rules], policy.version, policy.name)
+
+
+@pytest.mark.parametrize("document", [{"rules": []}, {"rules": [{"path": "audit", "capabilities": []}]}])
+def test_a_list_that_must_be_there_is_not_to_be_left_out(document: Any) -> None:
+    """The sentence does not say so, as it does of lists that may be absent."""
+    with pytest.raises(Malformed) as caught:
+        read_policy("p", document)
+    assert [False] == ["leave the field out" in fault.message for fault in caught.value.faults]
