@@ -279,10 +279,10 @@ class Absent(Refused):
 
 
 class DefinitionGone(Absent):
-    """A role definition was deleted. A new one of the same name is another one: nobody has checked what it allows."""
+    """A role definition was deleted. If a new one has the same name, nobody has checked what the new one allows."""
 
     sentence = (
-        "A role definition that this role assigns is gone from Azure. An administrator has to write the role again (PUT)."
+        "A role definition that this role assigns was deleted in Azure. An administrator has to write the role again (PUT)."
     )
 
 

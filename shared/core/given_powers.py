@@ -23,8 +23,8 @@ def gives_roles(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
 
 
 def gone(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
-    """Returns a fault for each definition that was deleted. The role has to be written again, whatever has their names now."""
-    message = "the role definition is gone from Azure: write the role again to assign what has this name or id by now"
+    """Returns a fault for each definition that was deleted. The role must be written again, also if a new one has the name."""
+    message = "the role definition was deleted in Azure: write the role again, and it assigns the definition of this name or id"
     return tuple(Fault(path, message) for path, role in _paths(azure_roles) if role.gone)
 
 

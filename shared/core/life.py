@@ -71,6 +71,7 @@ class Event(StrEnum):
     END_ROTATION = "end rotation"
     GIVE_UP_ROTATION = "give up rotation"
     END = "end"
+    """The worker that says so undoes the lease, or leaves it to the sweep at once."""
     LOOK_AGAIN = "look again"
     POSTPONE = "postpone"
     FAIL = "fail"
@@ -88,6 +89,7 @@ class Due(StrEnum):
     COLLECT_BY = "the instant by which it must be collected"
     COLLECTED = "the instant by which it must be collected, or the one by which the worker has given up, if that is later"
     EXPIRY = "its end"
+    UNDOING = "the end of the lease lock, or now if no worker takes the lease"
     ATTEMPT = "the next attempt"
     RETENTION = "the end of the retention"
     AS_BEFORE = "what was due before"
@@ -131,7 +133,7 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.PROVE: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.END_ROTATION: (Due.AS_BEFORE, _staying(State.ACTIVE)),
     Event.GIVE_UP_ROTATION: (Due.AS_BEFORE, _staying(State.PREPARED, State.ACTIVE)),
-    Event.END: (Due.LOCK, {**_TO_ENDING, State.STUCK: State.STUCK}),
+    Event.END: (Due.UNDOING, {**_TO_ENDING, State.STUCK: State.STUCK}),
     Event.LOOK_AGAIN: (Due.ATTEMPT, _ENDING),
     Event.POSTPONE: (Due.ATTEMPT, _ENDING),
     Event.FAIL: (Due.ATTEMPT, _staying(State.ENDING)),

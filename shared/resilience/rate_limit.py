@@ -56,7 +56,7 @@ class RateLimiter:
     def __init__(self, name: str, limit: Limit, clock: Clock) -> None:
         self._name = name
         self._clock = clock
-        self._bucket = _Bucket(limit, clock.monotonic())
+        self._bucket = _TokenBucket(limit, clock.monotonic())
         self._callers: deque[_Waiting] = deque()
         self._background: deque[_Waiting] = deque()
         self._served_in_a_row = 0
@@ -166,7 +166,7 @@ class RateLimiter:
         return bool(late)
 
 
-class _Bucket:
+class _TokenBucket:
     """The tokens. ``_share`` is the share of the limit that was in force at ``_lowered_at``. It grows from that instant on."""
 
     def __init__(self, limit: Limit, now: float) -> None:

@@ -37,7 +37,7 @@ def lose(scene: World) -> None:
     scene.cloud.applications[EXISTING].owned = False
 
 
-def mark(scene: World) -> None:
+def add_mark(scene: World) -> None:
     """Somebody gives the application the broker's tag."""
     scene.cloud.applications[EXISTING].tags = ("leasehold",)
 
@@ -47,7 +47,7 @@ def open_again(scene: World) -> None:
     scene.cloud.applications[EXISTING].owned, scene.cloud.applications[EXISTING].tags = True, ()
 
 
-CLOSED = {"lost": lose, "marked": mark}
+CLOSED = {"lost": lose, "marked": add_mark}
 
 
 def asked(scene: World) -> list[str]:
@@ -185,7 +185,7 @@ async def test_the_first_issue_on_an_application_that_came_to_carry_the_mark_tel
     """Everybody finds it in the audit record, and the status names the role from then on."""
     scene = world()
     await put(scene)
-    mark(scene)
+    add_mark(scene)
     with pytest.raises(RoleOutdated) as caught:
         await issued(scene, request(caller))
     assert (result, True) == (
@@ -204,7 +204,7 @@ async def test_a_repeat_on_an_application_that_came_to_carry_the_mark_tells_admi
     scene = world()
     await put(scene)
     await issue_once(scene.ports, request(caller), IssueRequest(WEB), "k")
-    mark(scene)
+    add_mark(scene)
     with pytest.raises(RoleOutdated) as caught:
         await issue_once(scene.ports, request(caller), IssueRequest(WEB), "k")
     assert result == [fault.path for fault in caught.value.faults]

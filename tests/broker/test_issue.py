@@ -101,13 +101,13 @@ async def test_the_lease_stands_with_its_whole_footprint_before_anything_is_made
     """At each call to Azure the row names what that call is about to make."""
     planned: list[Footprint] = []
 
-    def look(call: MadeCall) -> None:
+    def watch(call: MadeCall) -> None:
         if call.service in AZURE:
             lease = stored(scene)
             assert State.PLANNED is lease.state
             planned.append(lease.footprint)
 
-    scene.calls.watch = look
+    scene.calls.watch = watch
     given = await issued(scene)
     assert isinstance(given.lease.footprint, ServicePrincipalFootprint)
     # Names come from the lease's id alone.
@@ -266,12 +266,12 @@ async def test_whoever_has_moved_the_lease_is_relieved_of_it_and_told_what_was_l
         lease, now = stored(scene), scene.clock.now()
         await scene.leases.swap(lease.ending(Cause.REVOKED, now, now), former=lease)
 
-    def look(call: MadeCall) -> None:
+    def watch(call: MadeCall) -> None:
         if call.name == "authorization.unassign":
             footprint = stored(scene).footprint
             known.append(isinstance(footprint, ServicePrincipalFootprint) and footprint.principal_id is not None)
 
-    scene.calls.watch = look
+    scene.calls.watch = watch
     scene.calls.meanwhile(8, claim)
     with pytest.raises(Interrupted):
         await issued(scene)

@@ -125,11 +125,11 @@ async def test_a_hold_that_has_lost_stays_lost() -> None:
     """Every later move raises, and the renewals stop."""
     scene = world(role())
     await issued(scene)
-    async with await held(scene) as hold:
+    async with await held(scene) as lock:
         await scene.leases.swap(stored(scene), former=stored(scene))
         for _ in range(2):
             with pytest.raises(LostRace):
-                await hold.move(lambda lease: lease)
+                await lock.move(lambda lease: lease)
         await scene.clock.sleep(10)
         before = len(scene.calls.made)
         await scene.clock.sleep(100)
@@ -141,11 +141,11 @@ async def test_what_is_noted_is_stored_with_whatever_is_stored_next(way: str) ->
     """By a move, or by a renewal that comes before: a worker that dies afterwards has told it."""
     scene = world(role())
     await issued(scene)
-    async with await held(scene) as hold:
-        noted = replace(as_principal(hold.lease.footprint), unmade=("somewhere",))
+    async with await held(scene) as lock:
+        noted = replace(as_principal(lock.lease.footprint), unmade=("somewhere",))
         assert noted != stored(scene).footprint
-        hold.note(noted)
-        await (hold.move(lambda lease: lease) if way == "move" else scene.clock.sleep(10))
+        lock.note(noted)
+        await (lock.move(lambda lease: lease) if way == "move" else scene.clock.sleep(10))
         assert noted == stored(scene).footprint
 
 
@@ -153,8 +153,8 @@ async def test_a_released_lease_is_not_kept_any_more() -> None:
     """Nothing is written after the last move."""
     scene = world(role())
     await issued(scene)
-    async with await held(scene) as hold:
-        await hold.release(lambda lease: lease)
+    async with await held(scene) as lock:
+        await lock.release(lambda lease: lease)
         before = len(scene.calls.made)
         await scene.clock.sleep(100)
         assert before == len(scene.calls.made)
@@ -164,9 +164,9 @@ async def test_a_lease_that_someone_else_moved_is_not_forgotten_and_that_is_no_e
     """Whoever moved it is ending it."""
     scene = world(role())
     await issued(scene)
-    hold = LeaseLock(scene.ports, stored(scene))
+    lock = LeaseLock(scene.ports, stored(scene))
     await scene.leases.swap(stored(scene), former=stored(scene))
-    await hold.forget()
+    await lock.forget()
     assert State.ACTIVE is stored(scene).state
 
 
@@ -174,9 +174,9 @@ async def test_a_lease_is_forgotten_though_a_renewal_is_under_way() -> None:
     """That comes to its end first: it would make the row another one."""
     scene = world(role(), latency=1.0)
     await issued(scene)
-    async with await held(scene) as hold:
+    async with await held(scene) as lock:
         await scene.clock.sleep(7)
-        await hold.forget()
+        await lock.forget()
     assert {} == scene.leases.rows
 
 

@@ -196,11 +196,11 @@ async def test_what_was_found_is_stored_before_anything_is_deleted(scene: World)
     await scene.leases.swap(given.lease.knowing(bare), former=given.lease)
     known: list[bool] = []
 
-    def look(call: MadeCall) -> None:
+    def watch(call: MadeCall) -> None:
         if call.name in {"authorization.unassign", "directory.delete_principal", "directory.delete_application"}:
             known.append(stored(scene).footprint == footprint)
 
-    scene.calls.watch = look
+    scene.calls.watch = watch
     await swept(scene, after=60)
     assert [True] * 4 == known
 

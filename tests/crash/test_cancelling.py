@@ -106,9 +106,9 @@ async def _never_gives_back(taking: ApplicationLock, application_id: ObjectId, *
     await taking.locks.release(lock)
 
 
-async def _stops_only_at_the_end(hold: LeaseLock, kind: type[BaseException] | None, *_: object) -> None:
+async def _stops_only_at_the_end(lock: LeaseLock, kind: type[BaseException] | None, *_: object) -> None:
     if kind is not asyncio.CancelledError:
-        await hold._stop()
+        await lock._stop()
 
 
 async def _stops_for_all(flight: SingleFlight[object]) -> object:

@@ -25,7 +25,11 @@ TAKEN = "ended="
 @pytest_asyncio.fixture(loop_scope="session")
 async def pair() -> AsyncIterator[Deployment]:
     """Two hosts with the sample configuration; both of their timers sweep."""
-    settings = {"LEASEHOLD_HOLD_SECONDS": str(HOLD), "LEASEHOLD_SETTLE_SECONDS": str(SETTLE)}
+    settings = {
+        "LEASEHOLD_HOLD_SECONDS": str(HOLD),
+        "LEASEHOLD_SETTLE_SECONDS": str(SETTLE),
+        "LEASEHOLD_ISSUES_PER_MINUTE": "0",
+    }
     async with (
         Stack(settings=settings, hosts_wanted=2, sweep_schedule=EVERY_THREE_SECONDS) as stack,
         stack.visitor() as visitor,

@@ -59,7 +59,7 @@ class Gate(Protocol):
         """Returns when the call may take effect. May raise ``Died``."""
         ...
 
-    def leave(self, call: MadeCall, result: object) -> None:
+    def finish(self, call: MadeCall, result: object) -> None:
         """It has taken effect, or failed. May raise ``Died``: the answer reaches nobody."""
         ...
 
@@ -141,10 +141,10 @@ class Calls:
             result = effect()
         except LeaseholdError as refusal:
             if self.gate is not None:
-                self.gate.leave(call, refusal)
+                self.gate.finish(call, refusal)
             raise
         if self.gate is not None:
-            self.gate.leave(call, result)
+            self.gate.finish(call, result)
         self._strike(call, trouble, after=True)
         if self.answers_travel:
             await self._travel()

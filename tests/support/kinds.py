@@ -8,19 +8,19 @@ from typing import Never
 
 from shared.core.credential import Credential
 from shared.core.footprint import Footprint
-from shared.issuers.application_secret.schema import ApplicationSecretSchema
-from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalSchema
+from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from shared.kinds import role_document, stored_role, target_digest
 from shared.kinds.client_secret import ClientSecretCredential
 from shared.kinds.kind import Kind
 from shared.kinds.registry import Kinds
+from shared.wiring.kinds import KINDS
 
 
 def _none() -> Never:
     raise TypeError("these kinds mint nothing")
 
 
-SCHEMAS = Kinds(Kind(ServicePrincipalSchema(), _none), Kind(ApplicationSecretSchema(), _none))
+SCHEMAS = Kinds(*(Kind(schema, _none) for schema, _ in KINDS))
 
 read_role = partial(role_document.read_role, SCHEMAS)
 write_role = partial(role_document.write_role, SCHEMAS)

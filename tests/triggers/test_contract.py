@@ -302,7 +302,8 @@ async def test_a_known_path_with_another_method_is_405(app: App, method: str, pa
 async def test_head_is_get_without_a_body(app: App, path: str, token: str | None) -> None:
     """Each call that takes GET, whether it succeeds or not. RFC 9110, 9.3.2."""
     made = await app.call("POST", "/api/v1/roles/web/leases")
-    path = path.format(id=made.json["lease"]["id"], role="web", name="web")
+    # Whatever else a path names is called so.
+    path = re.sub(r"{(\w+)}", lambda name: made.json["lease"]["id"] if name[1] == "id" else "web", path)
     got, head = await app.call("GET", path, token=token), await app.call("HEAD", path, token=token)
     length = head.headers.pop("content-length")
     assert (head.status, head.headers, head.body, length) == (got.status, got.headers, b"", str(len(got.body)))

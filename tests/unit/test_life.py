@@ -84,6 +84,7 @@ def due_next(due: Due, before: Lease, after: Lease) -> set[datetime]:
         Due.MAX_AGE: {LATER},
         Due.COLLECT_BY: {LATER},
         Due.COLLECTED: {max(before.due_at, LATER)},
+        Due.UNDOING: {SOON},
         Due.EXPIRY: {after.expires_at},
         Due.ATTEMPT: {LATER, *(NOW + timedelta(seconds=wait) for wait in (60, 15, 3600))},
         Due.RETENTION: {NOW + RETENTION},

@@ -124,7 +124,7 @@ def remove_member(request: Request) -> Reply:
     sees = request.world.consistency.sees("graph", "member", item.id, member_id)
     if member_id not in item.members or not sees:
         raise errors.not_found(member_id)
-    memberships.leave(request.world, item, member_id)
+    memberships.remove_member(request.world, item, member_id)
     return done()
 
 

@@ -42,7 +42,7 @@ def direct(request: Request, object_id: str) -> list[Group]:
     ]
 
 
-def leave(world: LocalAzure, item: Group, member_id: str) -> None:
+def remove_member(world: LocalAzure, item: Group, member_id: str) -> None:
     """Takes a member out; others hear of it later."""
     item.members.remove(member_id)
     world.consistency.ended("member", item.id, member_id, shown=(item.id, member_id))

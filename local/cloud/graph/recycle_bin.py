@@ -146,7 +146,7 @@ def _forget(request: Request, item: DirectoryObject) -> None:
     permission_grants.forget(request, item.id)
     for group in request.directory.groups.values():
         if item.id in group.members:
-            memberships.leave(request.world, group, item.id)
+            memberships.remove_member(request.world, group, item.id)
         if item.id in group.owners:
             group.owners.remove(item.id)
 

@@ -29,18 +29,19 @@ from shared.core.role import Role
 from shared.resilience.tasks import all_of, both
 
 _PATIENCE = 30.0
-"""Seconds. Each attempt that fails is another one's that succeeds, or storage in trouble."""
+"""Seconds after which an issue gives up. An attempt fails only if another worker's attempt succeeds, or if storage fails."""
 _PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 _lines: WeakValueDictionary[tuple[int, Hashable], asyncio.Lock] = WeakValueDictionary()
-"""Where a worker's own issues of a role, or of a caller, line up, so that they do not take the row from one another."""
+"""A lock for each role and each caller. One worker's issues wait for it, so that none makes another one's write fail."""
 
 
 async def admit(ports: Ports, lease: Lease, role: Role, *, since: int) -> None:
     """Returns when the lease, which is stored and PLANNED, is within every cap that holds for it. ``since`` is the role's
     generation.
 
-    Raises ``TooMany``; ``Interrupted`` when others kept coming first; ``Upstream``. Without any cap it makes no call.
+    Raises ``TooMany``, ``Upstream``, or ``Interrupted`` if other workers have won each attempt. Without any cap it makes no
+    call.
     """
     caps = _CallerCaps(lease.id.role, role.max_leases_per_caller, ports.limits.max_leases_per_caller)
     if lease.holder is not None and caps.are_any:
@@ -65,7 +66,7 @@ async def _in_line(ports: Ports, who: Hashable, attempt: Callable[[], Awaitable[
 
 
 async def _admitted(ports: Ports, lease: Lease, most: int, since: int) -> bool:
-    """One attempt: ``False`` when somebody else has replaced the row meanwhile, or may have."""
+    """Makes one attempt. Returns ``False`` if another worker has replaced the row meanwhile, or may have."""
     role = lease.id.role
     admissions = await ports.roles.admissions(role)
     if lease.id in admissions.leases:

@@ -115,7 +115,7 @@ async def issue(
             withhold_faults(actor.caller, refused)
             raise
         except Throttled:
-            await attempt.leave()
+            await attempt.leave_to_sweep()
             raise
         except LeaseholdError as failure:
             await attempt.clean_up()
@@ -215,7 +215,7 @@ class _Attempt:
         """Whether no id was learned: if anything was made, its answer was lost."""
         return self.minting.learned == self.minting.planned
 
-    async def leave(self) -> None:
+    async def leave_to_sweep(self) -> None:
         """To the sweep, ending already: deleting would be throttled as well, and the caller is to come back, not to wait."""
         try:
             if await self._claimed() is None:

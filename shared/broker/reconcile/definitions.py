@@ -19,30 +19,31 @@ _READ = "read_definitions"
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a definition allows now; ``None``: it was deleted."""
+    """What a role definition allows now. ``powers`` is ``None`` if the definition was deleted."""
 
     powers: Powers | None
 
 
 def was_never_read(ports: Ports, role: Role) -> bool:
-    """Whether a version has stored the role that did not look at what its definitions allow, nor into management groups."""
+    """Returns whether nobody has read yet what the role's definitions allow. Older versions stored roles without reading it."""
     return not role.outdated and any(each.powers is None and not each.gone for each in ports.kinds.azure_roles(role))
 
 
 async def read_for_the_first_time(ports: Ports, request_id: str, role: Role) -> None:
-    """Notes in the role what its definitions allow: nobody has looked yet, and it may break a rule of today.
+    """Reads what the role's definitions allow, and stores it in the role. After that the role may break a rule of today.
 
-    Raises ``Upstream`` when storage fails or something cannot be read.
+    Raises ``Upstream`` if storage fails, or if something cannot be read.
     """
     await _read_again(ports, request_id, [role], _raise)
 
 
 async def read_again(ports: Ports, request_id: str, roles: Sequence[Role], unread: list[str]) -> None:
-    """Notes in each role what its definitions allow now, and whether it reaches what is protected.
+    """Reads what the definitions of each role allow now, and whether the role's scopes contain what is protected. Stores both
+    in the role.
 
-    One call for each definition, more only where it cannot be told; one for each management group that tells of a scope.
-    Adds to ``unread`` what it cannot read, unless it stands there already. A role that has become worse is refused from then
-    on by ``rules.broken_by``. Raises ``Upstream`` when storage fails.
+    Makes one call for each definition, and more only if the first answer does not say what the definition allows. Makes one
+    call for each management group that a scope may lie in. What cannot be read is added to ``unread``, once. If a role now
+    breaks a rule, ``rules.broken_by`` refuses it from then on. Raises ``Upstream`` if storage fails.
     """
     await _read_again(ports, request_id, roles, partial(note_unread, unread))
 
@@ -70,7 +71,9 @@ async def _read_again(ports: Ports, request_id: str, roles: Sequence[Role], on_f
 
 
 async def _reached(ports: Ports, roles: Sequence[Role], on_failure: OnFailure) -> Mapping[str, bool]:
-    """By the keys of scopes, whether each reaches what is protected; not those of which it cannot be told."""
+    """Returns, by the key of each scope, whether the scope contains what is protected. Omits a scope if a management group
+    that decides this could not be read.
+    """
     scopes = {each.scope.key: each.scope for role in roles for each in ports.kinds.azure_roles(role)}
     groups = {group.key: group for scope in scopes.values() for group in ports.protected.groups_to_ask(scope)}
     held: dict[str, frozenset[str]] = {}
@@ -89,7 +92,7 @@ async def _reached(ports: Ports, roles: Sequence[Role], on_failure: OnFailure) -
 
 
 def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
-    """For each definition the ids under which it can be read: one for each scope where a role assigns it."""
+    """Returns, for each definition, the ids under which Azure shows it: one id for each scope at which a role assigns it."""
     found: dict[str, dict[str, None]] = {}
     for each in (each for role in roles for each in ports.kinds.azure_roles(role)):
         found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.scope)] = None
@@ -97,7 +100,10 @@ def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
 
 
 async def _read(ports: Ports, definition_id: str, places: Iterable[str], on_failure: OnFailure) -> _Found | None:
-    """``None`` when it cannot be told, and nothing changes. A scope that is gone or out of reach says nothing of the others."""
+    """Returns what the definition allows, or ``None`` if no scope shows it: then the role stays as it is.
+
+    If one scope is gone, or the broker may not read it, the next scope is tried.
+    """
     failure: Upstream | None = None
     for place in places:
         try:
@@ -109,16 +115,17 @@ async def _read(ports: Ports, definition_id: str, places: Iterable[str], on_fail
         except Upstream as found:
             failure = found
             if not isinstance(found, Refused):
-                break  # what ails Azure ails it everywhere
+                break  # Azure fails as a whole: another scope would not answer either.
     if failure is not None:
         on_failure(definition_id, failure)
     return None
 
 
 def _now(role: AzureRole, found: _Found | None, *, reaches: bool | None) -> AzureRole:
-    """One that was gone stays so until the role is written again: whoever makes it anew does not choose what is leased.
+    """Returns the assignment with what was read now. An argument that is ``None`` could not be read and changes nothing.
 
-    ``None`` where it cannot be told.
+    A definition that was deleted counts as deleted until an administrator writes the role again. A new definition with the
+    same id may allow more, and its author must not decide what the broker leases.
     """
     if reaches is not None:
         role = replace(role, reaches_protected=reaches)
@@ -134,7 +141,7 @@ async def _note(ports: Ports, request_id: str, role: Role, before: tuple[AzureRo
 
 
 def _told(now: AzureRole, before: AzureRole) -> str:
-    """What the audit trail says of an assignment; empty where it has not changed, or was never read before."""
+    """Returns what the audit trail says of the assignment: empty if nothing changed, or if it was read for the first time."""
     if now.reaches_protected != before.reaches_protected:
         return f"{now.scope} {'reaches' if now.reaches_protected else 'does not reach'} what is protected"
     if now.gone:

@@ -18,14 +18,14 @@ type Look = Callable[[Ports, str, Sequence[Role], list[str]], Awaitable[None]]
 
 
 async def to_look_at(ports: Ports) -> tuple[Role, ...]:
-    """The roles in which something may be noted: one that was read leniently would not be written back as it was."""
+    """Returns the roles that may be written back. A role that today's rules could only read in part is left as it is stored."""
     return tuple(role for role in await ports.roles.list() if not role.outdated)
 
 
 async def note(ports: Ports, request_id: str, role: Role, operation: str, reason: str) -> None:
-    """Stores the role if it has not been written since it was read, and audits why; an empty reason is not audited.
+    """Stores the role, and audits the reason unless it is empty. Raises ``Upstream``.
 
-    A role that was written meanwhile was looked up anew by that. Raises ``Upstream``.
+    If an administrator has written the role since it was read, it is left alone: that write has read the same facts.
     """
     try:
         await ports.roles.put(role, expected=Version(role.version))
@@ -37,11 +37,11 @@ async def note(ports: Ports, request_id: str, role: Role, operation: str, reason
 
 
 async def look_at_one(ports: Ports, request_id: str, role: Role, look: Look) -> None:
-    """Looks at one role that was just read, from which nothing could be issued.
+    """Compares one role with Azure, after an issue from it has failed.
 
-    Raises nothing: what cannot be read or noted now is the next reconciliation's.
+    Raises nothing: if something cannot be read or stored now, the next reconciliation does it.
     """
     try:
         await look(ports, request_id, [role], [])
     except Upstream:
-        log.warning("what Azure says of role %s now could not be noted", role.name, exc_info=True)
+        log.warning("role %s could not be compared with Azure, or the result could not be stored", role.name, exc_info=True)

@@ -193,11 +193,14 @@ def key_row(key: IdempotencyKey) -> dict[str, Any]:
 
 
 def view_text(lease: LeaseView) -> str:
-    """What may be told of a lease, as it is kept: far from the 32,768 characters of a property, whatever its metadata says."""
+    """Returns the JSON of the fields that callers may see.
+
+    A property holds at most 32,768 characters. The longest metadata and reason leave the text far below that.
+    """
     holder = lease.holder
-    # Only where there was one: other leases are written as they ever were.
+    # A lease that was not claimed from a pool has no such field. It is written as versions without pools have written it.
     claim = {"claim": lease.claim} if lease.claim else {}
-    # Escaped, a character beyond ASCII would take up to twelve.
+    # With ``ensure_ascii``, JSON would write up to twelve characters for one that is not ASCII.
     return json.dumps(
         ensure_ascii=False,
         obj={

@@ -218,20 +218,20 @@ def _values(reader: Reader, kind: Constraint) -> Iterator[str]:
 
 
 def _app_role(value: Any, path: str, faults: list[Fault]) -> str | None:
-    return _without_star(text_item(value, path, faults), "an app role", path, faults)
+    return _without_star(text_item(value, path, faults), path, faults)
 
 
 def _one_name(value: Any, path: str, faults: list[Fault]) -> str | None:
-    text = _without_star(text_item(value, path, faults), "it", path, faults)
+    text = _without_star(text_item(value, path, faults), path, faults)
     if text is not None and "/" in text:
         faults.append(Fault(path, "expected one name, without /"))
         return None
     return text
 
 
-def _without_star(text: str | None, what: str, path: str, faults: list[Fault]) -> str | None:
+def _without_star(text: str | None, path: str, faults: list[Fault]) -> str | None:
     if text is not None and "*" in text:
-        faults.append(Fault(path, f"{what} is named whole: * stands for nothing here"))
+        faults.append(Fault(path, "expected a whole name: * is no wildcard in this field"))
         return None
     return text
 

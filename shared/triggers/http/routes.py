@@ -27,9 +27,10 @@ type _Bound = Callable[[Edge], Handler]
 
 
 class Told:
-    """What the contract says of a call beside its path. ``doc``: the handler's docstring, a summary and a description.
+    """What the contract (``docs/openapi.json``) says of a call, except its path.
 
-    ``fails``: the statuses of problems beside those that every such call may answer; ``schemas``: those that no answer names.
+    ``doc`` is the handler's docstring: a summary and a description. ``fails`` has the statuses of this call's problems. It
+    omits the statuses that every call may answer. ``schemas`` has the schemas that no answer of the call refers to.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call. ``name`` is the function's; ``operation`` is the audit trail's, empty when it is not audited."""
+    """One call. ``name`` is the name of its function. ``operation`` is its name in the audit trail, empty if the call is not
+    audited.
+    """
 
     name: str
     methods: tuple[str, ...]
@@ -59,12 +62,12 @@ class Route:
     bound: _Bound
 
     def title(self, method: str) -> str:
-        """As the log calls it when it is called so."""
+        """Returns the name of the call in the log, for a request with that method."""
         return f"{method if method in self.taken else '*'} /{self.path}"
 
     @property
     def taken(self) -> tuple[str, ...]:
-        """The methods that lead here: HEAD wherever GET does (RFC 9110, 9.1). The Functions host does not see to it."""
+        """Returns the methods of the call. With GET comes HEAD (RFC 9110, 9.1), which the Functions host does not add."""
         return (*self.methods, "HEAD") if "GET" in self.methods else self.methods
 
 
