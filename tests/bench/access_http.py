@@ -83,6 +83,7 @@ async def _rate(on: BenchStack) -> float:
                 (await client.get(f"{url}/api/v1/whoami")).raise_for_status()
                 counted += 1
 
+    began = 0.0
     for seconds in (1.0, _FOR):
         counted, began = 0, time.perf_counter()
         await asyncio.gather(*(ask_on(next(urls), began + seconds) for _ in range(_CALLERS)))
@@ -153,7 +154,7 @@ async def _looked_up(on: BenchStack) -> float:
     await on.forget_calls()
     for _ in range(20):
         await on.web.must("GET", "whoami")
-    return sum(call["service"] == "graph" for call in await on.calls())
+    return float(sum(call["service"] == "graph" for call in await on.calls()))
 
 
 async def _forbidden(on: BenchStack) -> list[Figure]:

@@ -31,7 +31,7 @@ LONGEST = 60.0
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def deployment() -> AsyncIterator[Deployment]:
     """Two hosts, and no timer in between."""
-    async with Stack(settings=UNLIMITED, hosts_wanted=2, sweep_schedule="0 0 0 1 1 *") as stack, stack.visitor() as visitor:
+    async with Stack(hosts_wanted=2, sweep_schedule="0 0 0 1 1 *") as stack, stack.visitor() as visitor:
         await up.configure(stack)
         await visitor.control("PUT", "limits", {"graph": {"busy_seconds": BUSY * SPEED}})
         yield Deployment(stack, visitor)
