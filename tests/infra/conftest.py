@@ -75,7 +75,7 @@ class Tenant:
 def place_azure_cli(folder: Path) -> None:
     """The stand-in for ``az``, as a program in this folder."""
     program = folder / "az"
-    run = f'PYTHONPATH="{INFRA.parent}" exec "{sys.executable}" -m tests.infra.azure_cli "$@"'
+    run = f'PYTHONPATH="{INFRA.parent}" exec "{sys.executable}" -S -m tests.infra.azure_cli "$@"'
     program.write_text(f"#!/bin/sh\n{run}\n")
     program.chmod(0o755)
 
