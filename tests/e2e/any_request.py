@@ -103,18 +103,12 @@ def _configuration(token: str, asking: Asking) -> Iterator[str]:
     for call in sorted(route.name for route in groups.routes()):
         more = [status for each in EXPECTED if call in each.calls for status in each.statuses]
         names = asking.in_path.get(call, {})
-        if more or names or call in _WIDE:
+        if more or names:
             yield f'[[operations]]\ninclude-operation-id = "{call}"'
         if names:
             yield f"parameters = {_inline({f'path.{name}': value for name, value in names.items()})}"
-        if call in _WIDE:
-            yield "phases.coverage.enabled = false"
         if more:
             yield f"checks.positive_data_acceptance.expected-statuses = {[*_EVERYWHERE, *more]}"
-
-
-_WIDE = ("write_role", "write_configuration")
-"""Their bodies hold what those of policies and auth roles do, again: each value of each field would take a minute."""
 
 
 def _inline(table: Mapping[str, str]) -> str:

@@ -30,6 +30,6 @@ async def test_a_caller_with_policies_gets_answers_of_the_contract(deployment: D
 
 
 async def test_an_admin_gets_answers_of_the_contract(deployment: Deployment, tmp_path: Path) -> None:
-    """Every value of every field, at random, and calls one after the other. Last, for it deletes what it finds."""
+    """Each field at random, and calls one after the other. Last, for it deletes what it finds."""
     asking = Asking(("examples", "fuzzing", "stateful"), 6)
     await ask(deployment, "admin", asking, tmp_path)
