@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.broker.configure.transfer import FORM
 from shared.core.access.auth_role import MAX_POLICIES
 from shared.core.access.bounds import MAX_VALUES, Constraint
 from shared.core.access.documents import MAX_TESTS
+from shared.core.access.frame import FORM
 from shared.core.access.policy import ASKED, CAPABILITIES, DENY, MAX_RULES
 from shared.core.names import ROLE_NAME
 from shared.kinds.fragment import list_of

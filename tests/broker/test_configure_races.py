@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 import pytest
 
 from shared.broker.configure.auth_roles import put_auth_role
+from shared.broker.configure.imports import import_configuration
 from shared.broker.configure.policies import delete_policy, put_policy
 from shared.broker.configure.roles import put_role
 from shared.core.access.bounds import Bounds
-from shared.core.access.errors import Escalation
+from shared.core.access.errors import Escalation, ImportStopped
 from shared.core.access.policy import PolicyName
-from shared.core.errors import NotFound, PreconditionFailed
+from shared.core.errors import NotFound, PreconditionFailed, Rejected
 from shared.core.ports.documents import ABSENT, Version
 from tests.fakes.calls import MadeCall
-from tests.fakes.world import BOB, GROUPS, WEB, World, request, role, world
+from tests.fakes.world import ADMINISTRATOR, BOB, GROUPS, WEB, World, request, role, world
 from tests.support.rights import give, keep_auth_role, keep_policy
 
 ONE = PolicyName("one")
@@ -24,7 +27,7 @@ WRITER = (("policies/*", "read write delete"), ("auth-roles/*", "read write dele
 STAFF = {"bound_group_ids": [GROUPS[0]], "policies": []}
 READING = {"rules": [{"path": "roles/web", "capabilities": ["read"]}]}
 ROBOTS, DEPLOYERS = (Bounds(app_roles=frozenset({name})) for name in ("Clerk", "Deployer"))
-type Work = Callable[[World], Awaitable[object]]
+type Work = Callable[[World], Coroutine[Any, Any, object]]
 
 
 def furnished() -> World:
@@ -78,6 +81,26 @@ def test_a_policy_that_has_just_got_a_deny_is_not_deleted() -> None:
         assert policy.denies
 
 
+def test_a_deny_that_an_admin_has_just_written_is_not_taken_from_callers_by_force() -> None:
+    """Bob takes the policy's name out of auth roles: of none that names it when it gets the deny."""
+    named: list[list[str]] = []
+
+    def users(made: World) -> list[str]:
+        return [each.name for each in made.access.auth_roles.everything() if "one" in each.policies]
+
+    def deny(made: World) -> None:
+        keep_policy(made, "one", ("roles/web", "read"), ("roles/x", "deny"))
+        named.append(users(made))
+
+    async def force(made: World) -> None:
+        for name in ("a", "b"):
+            keep_auth_role(made, name, "one", bound_group_ids=[GROUPS[0]])
+        await delete_policy(made.ports, request(BOB), ONE, force=True)
+
+    assert [users(made) for made in interrupted(force, deny)] == named
+    assert {0, 1, 2} == {len(each) for each in named}
+
+
 def test_a_policy_with_a_deny_that_an_admin_has_just_named_stays_named() -> None:
     """Bob has written the auth role without it."""
     for made in interrupted(
@@ -98,6 +121,55 @@ def test_bounds_that_an_admin_has_just_changed_stay() -> None:
         stored = made.roles.kept(WEB)
         assert stored is not None
         assert DEPLOYERS == stored.bounds
+
+
+def put_staff(made: World) -> Coroutine[Any, Any, object]:
+    """An auth role names the policy."""
+    document = {"bound_group_ids": [GROUPS[1]], "policies": ["one"]}
+    return put_auth_role(made.ports, request(ADMINISTRATOR), PolicyName("staff"), document)
+
+
+def import_staff(made: World) -> Coroutine[Any, Any, object]:
+    """An import makes an auth role that names the policy."""
+    document = {"form": 1, "auth_roles": {"staff": {"bound_group_ids": [GROUPS[1]], "policies": ["one"]}}}
+    return import_configuration(made.ports, request(ADMINISTRATOR), document)
+
+
+def delete_one(made: World) -> Coroutine[Any, Any, object]:
+    """The policy is deleted, if no auth role names it."""
+    return delete_policy(made.ports, request(ADMINISTRATOR), ONE)
+
+
+def force_one(made: World) -> Coroutine[Any, Any, object]:
+    """The policy is deleted, and its name taken out of auth roles."""
+    return delete_policy(made.ports, request(ADMINISTRATOR), ONE, force=True)
+
+
+def prune_one(made: World) -> Coroutine[Any, Any, object]:
+    """An import deletes the policy, if no auth role names it."""
+    document = {"form": 1, "policies": dict.fromkeys(("own", "closed"), READING)}
+    return import_configuration(made.ports, request(ADMINISTRATOR), document, prune=True)
+
+
+@pytest.mark.parametrize("naming", [put_staff, import_staff])
+@pytest.mark.parametrize("deleting", [delete_one, force_one, prune_one])
+@pytest.mark.parametrize("first", [True, False])
+def test_no_auth_role_is_left_with_a_policy_that_is_not_there(naming: Work, deleting: Work, *, first: bool) -> None:
+    """Whatever call of the one comes before whatever call of the other: one of them is refused, or both fit together."""
+    work, other = (naming, deleting) if first else (deleting, naming)
+    undisturbed = furnished()
+    undisturbed.run(lambda: work(undisturbed))
+    for ordinal in range(1, len(undisturbed.calls.made) + 1):
+        made = furnished()
+
+        async def all_of_it(work: Work, worker: World) -> None:
+            with suppress(Rejected, ImportStopped):
+                await work(worker)
+
+        made.calls.meanwhile(ordinal, partial(all_of_it, other, made.coworker()))
+        made.run(partial(all_of_it, work, made))
+        there = made.access.policies.stored()
+        assert [] == [name for each in made.access.auth_roles.everything() for name in each.policies if name not in there]
 
 
 async def test_a_change_is_judged_again_and_written() -> None:

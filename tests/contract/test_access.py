@@ -87,6 +87,26 @@ async def test_reads_and_refused_writes_leave_the_version(stores: Stores) -> Non
     assert before == await stores.access.version()
 
 
+async def test_a_change_may_be_made_at_the_version_that_it_was_judged_at_alone(stores: Stores) -> None:
+    """Empty: when nothing was ever written. Otherwise it is refused, and leaves documents and version."""
+    first = await stores.auth_roles.put(auth_role("web"), expected=ANY, judged_at="")
+    judged_at = await stores.access.version()
+    await stores.policies.put(policy("web"), expected=ABSENT, judged_at=judged_at)
+    before = await stores.access.version()
+    for stale in ("", judged_at):
+        with pytest.raises(PreconditionFailed):
+            await stores.auth_roles.put(auth_role("web", 2), expected=Version(first.version), judged_at=stale)
+        with pytest.raises(PreconditionFailed):
+            await stores.policies.put(policy("new"), expected=ABSENT, judged_at=stale)
+        with pytest.raises(PreconditionFailed):
+            await stores.policies.delete("web", expected=ANY, judged_at=stale)
+    assert (before, first, None) == (
+        *(await stores.access.version(), await stores.auth_roles.get("web")),
+        await stores.policies.get("new"),
+    )
+    assert await stores.policies.delete("web", expected=ANY, judged_at=before)
+
+
 async def test_all_documents_are_loaded_as_they_were_written(stores: Stores) -> None:
     """With their versions, at the version that ``version`` says. Roles are not among them."""
     await stores.roles.put(role(), expected=ANY)

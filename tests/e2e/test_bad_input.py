@@ -166,7 +166,7 @@ async def test_takes_a_body_as_clients_write_it(deployment: Deployment) -> None:
 async def test_the_host_refuses_what_is_larger_than_any_body(deployment: Deployment) -> None:
     """Before the broker sees it: 500 without a body, as the Functions host does."""
     web = await deployment.broker("vm-web")
-    reply = await call(web, "POST", ISSUE, b" " * (2 * 1024 * 1024 + 1))
+    reply = await call(web, "POST", ISSUE, b" " * (6 * 1024 * 1024 + 1))
     assert (reply.status_code, reply.content) == (500, b"")
 
 

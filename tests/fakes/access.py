@@ -44,6 +44,7 @@ class MemoryAccess:
             store=write_auth_role,
             restore=_auth_role,
             changed=self._change,
+            version=lambda: self._version,
         )
         self.policies = MemoryDocuments[Policy](
             calls,
@@ -52,6 +53,7 @@ class MemoryAccess:
             store=write_policy,
             restore=_policy,
             changed=self._change,
+            version=lambda: self._version,
         )
 
     async def version(self) -> str:

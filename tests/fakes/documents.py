@@ -24,12 +24,16 @@ class MemoryDocuments[T]:
         store: Callable[[T], Any],
         restore: Callable[[str, Any, str, int], T],
         changed: Callable[[], None] = lambda: None,
+        version: Callable[[], str] = lambda: "",
     ) -> None:
-        """``service``: the first part of the calls' names. ``changed`` is called with each write and each deletion."""
+        """``service``: the first part of the calls' names. ``changed`` is called with each write and each deletion.
+
+        ``version`` is that of all documents together.
+        """
         self._calls = calls
         self._service = service
         self._name_of, self._store, self._restore = name_of, store, restore
-        self._changed = changed
+        self._changed, self._version = changed, version
         self._documents: dict[str, tuple[Any, str, int]] = {}
         self._versions = Versions()
 
@@ -45,13 +49,18 @@ class MemoryDocuments[T]:
         """See the port."""
         return await self._calls.through(f"{self._service}.page", lambda: self._page(limit, after), limit, after)
 
-    async def put(self, document: T, *, expected: Expect) -> T:
+    async def put(self, document: T, *, expected: Expect, judged_at: str | None = None) -> T:
         """See the port."""
-        return await self._calls.through(f"{self._service}.put", lambda: self.keep(document, expected=expected), document)
 
-    async def delete(self, name: str, *, expected: Expect) -> bool:
+        def effect() -> T:
+            self._require_version(judged_at)
+            return self.keep(document, expected=expected)
+
+        return await self._calls.through(f"{self._service}.put", effect, document)
+
+    async def delete(self, name: str, *, expected: Expect, judged_at: str | None = None) -> bool:
         """See the port."""
-        return await self._calls.through(f"{self._service}.delete", lambda: self._delete(name, expected), name)
+        return await self._calls.through(f"{self._service}.delete", lambda: self._delete(name, expected, judged_at), name)
 
     def keep(self, document: T, *, expected: Expect = ANY) -> T:
         """Puts it without a call: how a test sets the scene."""
@@ -88,13 +97,18 @@ class MemoryDocuments[T]:
         names = [name for name in sorted(self._documents) if name > after]
         return Page(tuple(map(self._restored, names[:limit])), names[limit - 1] if len(names) > limit else None)
 
-    def _delete(self, name: str, expected: Expect) -> bool:
+    def _delete(self, name: str, expected: Expect, judged_at: str | None = None) -> bool:
         if name not in self._documents:
             return False
         self._require(name, expected)
+        self._require_version(judged_at)
         del self._documents[name]
         self._changed()
         return True
+
+    def _require_version(self, judged_at: str | None) -> None:
+        if judged_at not in {None, self._version()}:
+            raise PreconditionFailed
 
     def _require(self, name: str, expected: Expect) -> None:
         stands = Version(self._documents[name][1]) if name in self._documents else ABSENT

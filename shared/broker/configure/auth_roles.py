@@ -28,7 +28,7 @@ async def put_auth_role(
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
-    return await judged_again(expected, lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
+    return await judged_again(lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
 
 
 async def _put(
@@ -48,7 +48,7 @@ async def _put(
         return Written(auth_role, former is None, (*warnings, *cautions_of(azure)), azure)
     if former is not None and not differs(auth_role, former):
         return Written(former, is_new=False, warnings=tuple(warnings))
-    stored = await store_auth_role(ports, actor, auth_role, former)
+    stored = await store_auth_role(ports, actor, auth_role, former, judged_at=rights.configuration.version)
     return Written(stored, former is None, tuple(warnings))
 
 
@@ -70,12 +70,15 @@ def differs(auth_role: AuthRole, former: AuthRole) -> bool:
     return bool(former.faults) or (auth_role.bounds, auth_role.policies) != (former.bounds, former.policies)
 
 
-async def store_auth_role(ports: Ports, actor: Actor, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:
+async def store_auth_role(
+    ports: Ports, actor: Actor, auth_role: AuthRole, former: AuthRole | None, *, judged_at: str
+) -> AuthRole:
     """Stores a checked auth role in place of ``former`` and audits what has changed.
 
-    Raises ``PreconditionFailed`` if the store has another auth role than ``former``, ``Upstream``.
+    Raises ``PreconditionFailed`` if the store has another auth role than ``former``, or if the configuration has another
+    version than that at which the change was judged, ``Upstream``.
     """
-    stored = await ports.auth_roles.put(auth_role, expected=exactly(former))
+    stored = await ports.auth_roles.put(auth_role, expected=exactly(former), judged_at=judged_at)
     ports.access_view.changed()
     changes = changes_between(write_auth_role(former) if former is not None else None, write_auth_role(stored))
     await ports.audit.record(actor.done(ports, "put_auth_role", document=f"auth-roles/{stored.name}", changes=changes))

@@ -11,13 +11,14 @@ from typing import Any, Literal
 from shared.broker.configure import auth_roles, policies, roles
 from shared.broker.configure.changes import fields_between
 from shared.broker.configure.transfer import MOST_OF_ONE
+from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
 from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
-from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, Upstream
+from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, PreconditionFailed, Upstream
 from shared.core.names import RoleName, Unparsable
 from shared.core.ports.documents import Version
 from shared.core.role import Role
@@ -262,7 +263,7 @@ class _Plan:
         of_policies = _Section[Policy](
             *(POLICIES, stored.policies, wanted.policies, proposed.policies, write_policy, policies.differs),
             lambda policy, former: policies.store_policy(ports, actor, policy, former),
-            lambda policy: policies.remove_policy(ports, actor, policy),
+            lambda policy: judged_again(lambda: self._remove(policy)),
         )
         of_roles = _Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
@@ -271,7 +272,7 @@ class _Plan:
         )
         of_auth_roles = _Section[AuthRole](
             *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
-            lambda auth_role, former: auth_roles.store_auth_role(ports, actor, auth_role, former),
+            lambda auth_role, former: judged_again(lambda: self._store(auth_role, former)),
             lambda auth_role: auth_roles.delete_auth_role(
                 ports, actor, PolicyName(auth_role.name), expected=Version(auth_role.version)
             ),
@@ -280,6 +281,20 @@ class _Plan:
             *(*of_policies.writes(), *of_roles.writes(), *of_auth_roles.writes()),
             *(*of_auth_roles.deletions(), *of_roles.deletions(), *of_policies.deletions()),
         )
+
+    async def _store(self, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:
+        """Stores an auth role. Raises ``PreconditionFailed`` if one of its policies has gone since the plan was made."""
+        configuration = await self._ports.access_view.current(fresh=True)
+        if missing := [each for each in auth_role.policies if configuration.policy(each) is None]:
+            raise PreconditionFailed(f"There is no policy {missing[0]} any more.")
+        return await auth_roles.store_auth_role(self._ports, self._actor, auth_role, former, judged_at=configuration.version)
+
+    async def _remove(self, policy: Policy) -> None:
+        """Deletes a policy that no auth role names. Raises ``PolicyInUse`` if one does since the plan was made."""
+        configuration = await self._ports.access_view.current(fresh=True)
+        if users := [each.name for each in configuration.auth_roles() if policy.name in each.policies]:
+            raise PolicyInUse(policy.name, users)
+        await policies.remove_policy(self._ports, self._actor, policy, judged_at=configuration.version)
 
     def _warnings(self, wanted: _Stored, proposed: _Stored, written: set[str]) -> Iterator[Caution]:
         """Yields the warnings of the documents that are written."""

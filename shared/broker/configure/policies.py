@@ -12,6 +12,7 @@ from shared.broker.configure.changes import changes_between
 from shared.broker.configure.written import TRIES, Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole
+from shared.core.access.configuration import Configuration
 from shared.core.access.errors import Escalation, PolicyInUse
 from shared.core.access.escalation import beyond_in_policy
 from shared.core.access.match import Matched
@@ -28,7 +29,7 @@ async def put_policy(
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
-    return await judged_again(expected, lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
+    return await judged_again(lambda: _put(ports, actor, name, document, expected, dry_run=dry_run))
 
 
 async def _put(
@@ -44,7 +45,9 @@ async def _put(
     warnings = (*cautions_of(policy, roles), *await _denied_to_writer(ports, rights, policy))
     if dry_run or (former is not None and not differs(policy, former)):
         return Written(policy if dry_run or former is None else former, former is None, warnings)
-    return Written(await store_policy(ports, actor, policy, former), former is None, warnings)
+    return Written(
+        await store_policy(ports, actor, policy, former, judged_at=rights.configuration.version), former is None, warnings
+    )
 
 
 def cautions_of(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
@@ -62,12 +65,15 @@ def differs(policy: Policy, former: Policy) -> bool:
     return bool(former.faults) or policy.rules != former.rules
 
 
-async def store_policy(ports: Ports, actor: Actor, policy: Policy, former: Policy | None) -> Policy:
+async def store_policy(
+    ports: Ports, actor: Actor, policy: Policy, former: Policy | None, *, judged_at: str | None = None
+) -> Policy:
     """Stores a checked policy in place of ``former`` and audits what has changed.
 
-    Raises ``PreconditionFailed`` if the store has another policy than ``former``, ``Upstream``.
+    Raises ``PreconditionFailed`` if the store has another policy than ``former``, or if the configuration has another version
+    than that at which the change was judged, ``Upstream``. Without ``judged_at`` any version will do.
     """
-    stored = await ports.policies.put(policy, expected=exactly(former))
+    stored = await ports.policies.put(policy, expected=exactly(former), judged_at=judged_at)
     ports.access_view.changed()
     changes = changes_between(write_policy(former) if former is not None else None, write_policy(stored))
     await ports.audit.record(actor.done(ports, "put_policy", document=f"policies/{stored.name}", changes=changes))
@@ -96,30 +102,46 @@ async def delete_policy(
     ``PolicyInUse`` if an auth role names it and ``force`` is ``False``.
     """
     changed: list[str] = []
-    await judged_again(expected, lambda: _delete(ports, actor, name, expected, changed, force=force))
-    return tuple(sorted(changed))
+    await judged_again(lambda: _delete(ports, actor, name, expected, changed, force=force))
+    return tuple(sorted({*changed}))
 
 
 async def _delete(ports: Ports, actor: Actor, name: PolicyName, expected: Expect, changed: list[str], *, force: bool) -> None:
     """Adds to ``changed`` the auth roles from which it has taken the name."""
+    former, configuration = await _to_delete(ports, actor, name, expected)
+    if users := _users(configuration, name):
+        if not force:
+            raise PolicyInUse(name, users)
+        # The names go first: an auth role that names no policy of that name would be unknown to the gate.
+        for each in users:
+            if await _without(ports, actor, each, former):
+                changed.append(each)  # noqa: PERF401 - also of an attempt that fails at a later one
+        former, configuration = await _to_delete(ports, actor, name, expected)
+        if _users(configuration, name):
+            raise PreconditionFailed("Auth roles are being changed to name the policy.")
+    await remove_policy(ports, actor, former, judged_at=configuration.version)
+
+
+async def _to_delete(ports: Ports, actor: Actor, name: PolicyName, expected: Expect) -> tuple[Policy, Configuration]:
+    """Returns a policy that the caller may delete, and the configuration by which that was judged."""
     former = await get_policy(ports, name)
     require_expected(expected, former.version)
     rights = await rights_of(ports, actor.caller, fresh=True)
     if faults := tuple(beyond_in_policy(rights.rights, Policy(name), former)):
         raise Escalation(*faults)
-    users = [each.name for each in await ports.auth_roles.list() if name in each.policies]
-    if users and not force:
-        raise PolicyInUse(name, users)
-    # The names go first: an auth role that names no policy of that name would be unknown to the gate.
-    for each in users:
-        if await _without(ports, actor, each, name) and each not in changed:
-            changed.append(each)
-    await remove_policy(ports, actor, former)
+    return former, rights.configuration
 
 
-async def remove_policy(ports: Ports, actor: Actor, former: Policy) -> None:
-    """Deletes a policy that no auth role names, and audits it. Raises ``NotFound``, ``PreconditionFailed``, ``Upstream``."""
-    gone = await ports.policies.delete(former.name, expected=exactly(former))
+def _users(configuration: Configuration, policy: str) -> list[str]:
+    return [each.name for each in configuration.auth_roles() if policy in each.policies]
+
+
+async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, judged_at: str) -> None:
+    """Deletes a policy that no auth role names, and audits it.
+
+    Raises ``NotFound``, ``PreconditionFailed`` as ``store_policy``, ``Upstream``.
+    """
+    gone = await ports.policies.delete(former.name, expected=exactly(former), judged_at=judged_at)
     if not gone:
         raise _not_found(former.name)
     ports.access_view.changed()
@@ -127,19 +149,25 @@ async def remove_policy(ports: Ports, actor: Actor, former: Policy) -> None:
     await ports.audit.record(actor.done(ports, "delete_policy", document=f"policies/{former.name}", changes=changes))
 
 
-async def _without(ports: Ports, actor: Actor, auth_role: str, policy: PolicyName) -> bool:
-    """Takes the policy's name out of the auth role. Returns whether it was in there. Raises ``PreconditionFailed``."""
+async def _without(ports: Ports, actor: Actor, auth_role: str, policy: Policy) -> bool:
+    """Takes the policy's name out of the auth role. Returns whether it was in there.
+
+    Raises ``PreconditionFailed`` if the policy has changed: it may deny now what it did not.
+    """
     for _ in range(TRIES):
-        former = await ports.auth_roles.get(auth_role)
-        if former is None or policy not in former.policies:
+        version = await ports.access.version()
+        now, former = await ports.policies.get(policy.name), await ports.auth_roles.get(auth_role)
+        if now is None or now.version != policy.version:
+            break
+        if former is None or policy.name not in former.policies:
             return False
-        rest = replace(former, policies=tuple(each for each in former.policies if each != policy))
+        rest = replace(former, policies=tuple(each for each in former.policies if each != policy.name))
         try:
-            await store_auth_role(ports, actor, rest, former)
+            await store_auth_role(ports, actor, rest, former, judged_at=version)
         except PreconditionFailed:
             continue
         return True
-    raise PreconditionFailed(f"The auth role {auth_role} is being changed.")
+    raise PreconditionFailed(f"The auth role {auth_role} or the policy is being changed.")
 
 
 def _not_found(name: str) -> NotFound:

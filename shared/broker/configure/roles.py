@@ -30,7 +30,7 @@ async def put_role(ports: Ports, actor: Actor, role: Role, *, expected: Expect =
 
     Raises ``Malformed`` with all faults, ``Escalation``, ``PreconditionFailed``, ``Upstream``.
     """
-    return await judged_again(expected, lambda: _put(ports, actor, role, expected, dry_run=dry_run))
+    return await judged_again(lambda: _put(ports, actor, role, expected, dry_run=dry_run))
 
 
 async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_run: bool) -> Written[Role]:

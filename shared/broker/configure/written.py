@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from shared.broker.configure.look_up import Found
 from shared.core.errors import Caution, PreconditionFailed
-from shared.core.ports.documents import ABSENT, ANY, Expect, Version
+from shared.core.ports.documents import ABSENT, Expect, Version
 
 TRIES = 5
 """A change is judged at most so often, if others change what it was judged by."""
@@ -49,16 +50,13 @@ def exactly(former: Versioned | None) -> Expect:
     return Version(former.version) if former is not None else ABSENT
 
 
-async def judged_again[T](expected: Expect, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Makes a change that reads a document, judges what it may do to it, and writes only if the store still has that document.
+async def judged_again[T](attempt: Callable[[], Awaitable[T]]) -> T:
+    """Makes a change that is judged by documents, and writes only if the store still has those.
 
-    If somebody else has written it in between, and the caller has named no version, the change is judged again. Raises
-    ``PreconditionFailed`` if the caller has named a version, or if this happens too often.
+    If somebody else has written one in between, the change is judged again. Raises ``PreconditionFailed`` if this happens too
+    often, or if ``attempt`` finds that what the caller expects is not there.
     """
     for _ in range(TRIES - 1):
-        try:
+        with suppress(PreconditionFailed):
             return await attempt()
-        except PreconditionFailed:
-            if expected is not ANY:
-                raise
     return await attempt()

@@ -12,7 +12,7 @@ from typing import Any, Final
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.storage.document_table import DocumentType, TableDocuments
-from shared.cloud.storage.table_operations import put
+from shared.cloud.storage.table_operations import Operation, create, put, update
 from shared.cloud.storage.tables import Table, etag_of, joined
 from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth_role
 from shared.core.access.bounds import Bounds
@@ -32,12 +32,20 @@ _MOST_CHUNKS = 8
 _SELECT = ["RowKey", PROPERTY, *(f"Document{number}" for number in range(_MOST_CHUNKS))]
 
 
-_CHANGE: Final = put({"PartitionKey": _PARTITION, "RowKey": _VERSION, **ACCESS_VERSION.stamp})
+_ROW: Final = {"PartitionKey": _PARTITION, "RowKey": _VERSION, **ACCESS_VERSION.stamp}
+_CHANGE: Final = put(_ROW)
 """The write that changes the version.
 
 The version is the row's ETag, and no id that the writer chooses. If the answer to a write is lost, the write is sent again, and
 storage may carry it out twice. The same id would then come back after the ids of other writes, and an ETag never does.
 """
+
+
+def _change(judged_at: str | None) -> Operation:
+    """Returns the write that changes the version, under the condition that it is ``judged_at``. Empty: that there is none."""
+    if judged_at is None:
+        return _CHANGE
+    return update(_ROW, judged_at) if judged_at else create(_ROW)
 
 
 def _auth_role(name: str, stored: Any, version: str, form: int) -> AuthRole:
@@ -60,7 +68,7 @@ AUTH_ROLES = DocumentType[AuthRole](
     store=write_auth_role,
     restore=_auth_role,
     with_version=lambda auth_role, version: replace(auth_role, version=version),
-    beside=(_CHANGE,),
+    beside=lambda judged_at: (_change(judged_at),),
 )
 """How auth roles are stored."""
 POLICIES = DocumentType[Policy](
@@ -71,7 +79,7 @@ POLICIES = DocumentType[Policy](
     store=write_policy,
     restore=_policy,
     with_version=lambda policy, version: replace(policy, version=version),
-    beside=(_CHANGE,),
+    beside=lambda judged_at: (_change(judged_at),),
 )
 """How policies are stored."""
 

@@ -40,8 +40,11 @@ class DocumentType[T]:
     with_version: Callable[[T, str], T]
     prefix: str = ""
     """What the row key of each document begins with, before the name."""
-    beside: Sequence[Operation] = ()
-    """What is written in one transaction with each write and each deletion of a document: unconditional, in the partition."""
+    beside: Callable[[str | None], Sequence[Operation]] = lambda _: ()
+    """Returns what is written in one transaction with each write and each deletion of a document, in the partition.
+
+    It is given the version of what the documents make together, by which the change was judged; ``None``: any will do.
+    """
 
     def key(self, name: str) -> dict[str, str]:
         """Returns the key of a document's row."""
@@ -82,7 +85,7 @@ class TableDocuments[T]:
         documents = tuple(restored(self._kept, row) for row in found)
         return Page(documents, self._kept.name_of(documents[-1]) if token is not None else None)
 
-    async def put(self, document: T, *, expected: Expect) -> T:
+    async def put(self, document: T, *, expected: Expect, judged_at: str | None = None) -> T:
         """Makes one write, or one transaction if other rows go along. It is conditional unless ``expected`` is ``ANY``."""
         write_id, name = self._ids.guid(), self._kept.name_of(document)
         row: dict[str, Any] = {
@@ -92,7 +95,7 @@ class TableDocuments[T]:
             **chunked("Document", json.dumps(self._kept.store(document))),
         }
         try:
-            version, *_ = await self._table.write([_put(row, expected), *self._kept.beside])
+            version, *_ = await self._table.write([_put(row, expected), *self._kept.beside(judged_at)])
         except (LostRace, Uncertain) as error:
             # The stored row may be this very one: the answer to the first write was lost.
             stored = await self._read(name)
@@ -103,7 +106,7 @@ class TableDocuments[T]:
             raise
         return self._kept.with_version(document, version)
 
-    async def delete(self, name: str, *, expected: Expect) -> bool:
+    async def delete(self, name: str, *, expected: Expect, judged_at: str | None = None) -> bool:
         """Makes a read and a conditional delete."""
         row = await self._read(name)
         if row is None:
@@ -111,7 +114,7 @@ class TableDocuments[T]:
         if expected not in {ANY, Version(etag_of(row))}:
             raise PreconditionFailed
         try:
-            await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._kept.beside])
+            await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._kept.beside(judged_at)])
         except (LostRace, Uncertain) as error:
             # If the row is gone, it was deleted: the answer to the first try was lost, or another worker was faster.
             if await self._read(name) is not None:

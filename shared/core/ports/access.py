@@ -13,7 +13,7 @@ from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.policy import Policy
 from shared.core.caller import Caller
 from shared.core.names import ObjectId
-from shared.core.ports.documents import Documents
+from shared.core.ports.documents import Documents, Expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,26 @@ class AccessStore(Protocol):
         ...
 
 
-class AuthRoles(Documents[AuthRole], Protocol):
+class AccessDocuments[T](Documents[T], Protocol):
+    """A store of documents that belong to the access configuration.
+
+    ``judged_at`` is the version of the whole configuration by which the change was judged. ``None``: whichever it is.
+    """
+
+    async def put(self, document: T, *, expected: Expect, judged_at: str | None = None) -> T:
+        """As ``Documents.put``. Raises ``PreconditionFailed`` as well if the configuration has another version."""
+        ...
+
+    async def delete(self, name: str, *, expected: Expect, judged_at: str | None = None) -> bool:
+        """As ``Documents.delete``. Raises ``PreconditionFailed`` as well if the configuration has another version."""
+        ...
+
+
+class AuthRoles(AccessDocuments[AuthRole], Protocol):
     """The store of auth roles, one by one."""
 
 
-class Policies(Documents[Policy], Protocol):
+class Policies(AccessDocuments[Policy], Protocol):
     """The store of policies, one by one."""
 
 
