@@ -21,7 +21,8 @@ def typed[T](value: T) -> T:
     """Returns the value, of a dataclass. Raises ``TypeError`` if a field is not of its declared type, or an instant has no
     zone. The fields of fields are checked as well, if those are dataclasses.
     """
-    for name, check in _checks(type(value)):
+    kind: Any = type(value)
+    for name, check in _checks(kind):
         if not check(getattr(value, name)):
             raise TypeError(f"{type(value).__name__}.{name} is of a wrong type")
     return value
@@ -52,9 +53,9 @@ def whole(value: object) -> int:
 
 
 @cache
-def _checks(kind: type) -> tuple[tuple[str, _Check], ...]:
+def _checks(kind: Any) -> tuple[tuple[str, _Check], ...]:
     hints = get_type_hints(kind)
-    return tuple((each.name, _check(hints[each.name])) for each in fields(kind))  # type: ignore[arg-type]  # it is a dataclass
+    return tuple((each.name, _check(hints[each.name])) for each in fields(kind))
 
 
 def _check(hint: Any) -> _Check:
@@ -79,13 +80,13 @@ _SCALARS: dict[type, _Check] = {
 }
 
 
-def _check_of_many(origin: type, arguments: tuple[Any, ...]) -> _Check:
+def _check_of_many(origin: Any, arguments: tuple[Any, ...]) -> _Check:
     if issubclass(origin, Mapping):
         of_key, of_value = map(_check, arguments)
         return lambda value: isinstance(value, origin) and all(of_key(key) and of_value(each) for key, each in value.items())
     of_each = _check(arguments[0])
     # A text is a sequence of texts, and never what is meant.
-    return lambda value: isinstance(value, origin) and not isinstance(value, str) and all(map(of_each, value))
+    return lambda value: isinstance(value, origin) and not isinstance(value, str) and all(of_each(each) for each in value)
 
 
 def _is_sound(value: Any) -> bool:

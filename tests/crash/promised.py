@@ -8,7 +8,7 @@ from dataclasses import replace
 from shared.broker.revoke import Revoking
 from shared.core.errors import Conflict, Pending
 from tests.fakes.world import World
-from tests.model.judge import Answer, require_as_promised
+from tests.model.judge import Answer, require_as_promised, require_kept_rules
 from tests.model.model import Machine
 from tests.support.operations import VERBS, Action, first, forcing, forcing_all, revoking, revoking_all, sweeping
 
@@ -31,6 +31,7 @@ def require_promised(
     world: World, start: Machine | None, actions: Sequence[Action], answers: Sequence[Answer], *, failing: bool = False
 ) -> None:
     """Where the model knows the verbs: one, or two of which one was done amid the other. ``failing``: a call has failed."""
+    require_kept_rules(world, [_NAMES.get(action, "") for action in actions], answers)
     verbs, result = list[str](), list[Answer]()
     if start is None or start.lease == "over":
         return

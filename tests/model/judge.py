@@ -11,7 +11,7 @@ from shared.broker.issue.issue import Issued
 from shared.broker.revoke import Revoking
 from shared.core.audit import Outcome
 from shared.core.errors import LeaseholdError, LostRace, Upstream
-from shared.core.lease import Lease, State
+from shared.core.lease import IllegalMove, Lease, State
 from shared.core.names import LeaseId
 from shared.core.role import Role
 from shared.core.secret import Secret
@@ -28,24 +28,29 @@ _ANSWERS: dict[type, Callable[[str, object], str]] = {
     Role: lambda _, __: "written",
     Revoking: lambda _, __: "revoking",
 }
+_ROLE_WRITTEN = ("put_role", "")
 _SWEEPS = {"sweep", "message", "poison"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a worker's verb came to. ``died``: nobody knows how far it has come."""
+    """What a worker's verb came to. ``died``: nobody knows how far it has come.
+
+    ``fault``: what the verb raised and no verb may raise. The caller would be answered ``internal_error``.
+    """
 
     value: object = None
     refusal: LeaseholdError | None = None
     died: bool = False
+    fault: LostRace | IllegalMove | None = None
 
 
 async def answer_of(action: Action, world: World) -> Answer:
-    """Does it. A lost race is the broker's own affair: raises ``AssertionError`` where one comes out."""
+    """Does it. Any other exception than these is an error of the tests, or of a defect that was planted badly: it is raised."""
     try:
         return Answer(await action(world))
-    except LostRace:
-        raise AssertionError("a lost race left the broker") from None
+    except (LostRace, IllegalMove) as fault:
+        return Answer(fault=fault)
     except Upstream as failure:
         return Answer(refusal=failure, died=True)
     except LeaseholdError as refusal:
@@ -77,6 +82,46 @@ def require_as_promised(
     fitting = [each for each in possible if _fits(each, seen, answers)]
     assert fitting, f"after {history}\nis      {seen}\nand not {sorted(map(str, possible))}"
     _require_told_once(world, answers)
+
+
+def require_kept_rules(world: World, verbs: Sequence[str], answers: Sequence[Answer]) -> None:
+    """What holds for every verb, whatever the model knows of the world.
+
+    A verb does what it was asked for, or refuses: it never raises ``LostRace`` or ``IllegalMove``, which say that the broker
+    itself is wrong. The audit trail has an event for whatever was answered as done. Before a credential leaves the broker, the
+    principals that it signs in as are noted as a lease's. A lease is active only after what carries its credential was made.
+    """
+    faults = [f"{worker}: {answer.fault!r}" for worker, answer in zip(WORKERS, answers, strict=False) if answer.fault]
+    assert not faults, f"left the broker: {faults}"
+    wanted: Counter[tuple[str, str] | None] = Counter(
+        _event_of(verb, answer.value) for verb, answer in zip(verbs, answers, strict=False)
+    )
+    # A write that changes nothing is answered as done, and is no event.
+    wanted[_ROLE_WRITTEN] = min(1, wanted[_ROLE_WRITTEN])
+    recorded = Counter((event.operation, event.lease) for event in world.audit.events if event.outcome is Outcome.DONE)
+    missing = [(*event,) for event, count in wanted.items() if event and recorded[event] < count]
+    assert not missing, f"answered as done, and not in the audit trail: {missing}"
+    for lease in world.leases.rows.values():
+        if lease.handed_out and lease.state.is_live:
+            is_made = world.ports.kinds.of(lease).schema.can_hold_credential(lease.footprint)
+            assert is_made, f"{lease.id} was active before what it makes was made: {lease.footprint}"
+            owners = {each: world.leased.rows.get(each) for each in world.ports.kinds.principals(lease)}
+            assert {*owners.values()} <= {lease.id}, f"{lease.id} was handed out, and its principals are noted as {owners}"
+
+
+def _event_of(verb: str, value: object) -> tuple[str, str] | None:
+    """Returns the operation and the lease of the event that an answer of this kind must have, ``None`` if it needs none.
+
+    Where a revocation meets another worker that ends the lease, the event is the other worker's.
+    """
+    if isinstance(value, Issued):
+        is_repeat = value.lease.rotations > 0 and value.lease.key_digest
+        return "reissue" if is_repeat else "issue", value.lease.id
+    if isinstance(value, Lease) and verb == "renew":
+        return "renew", value.id
+    if isinstance(value, Revoking):
+        return "delete_role" if verb == "delete role" else "revoke_role", ""
+    return _ROLE_WRITTEN if isinstance(value, Role) else None
 
 
 def _said(verb: str, answer: Answer) -> str:

@@ -8,7 +8,7 @@ from shared.core.audit import Outcome
 from shared.core.lease import State
 from tests.crash.walk import require_nothing_left, require_owned
 from tests.fakes.world import World
-from tests.model.judge import Answer, require_as_promised
+from tests.model.judge import Answer, require_as_promised, require_kept_rules
 from tests.model.model import Machine
 from tests.schedules.explorer import Judge
 from tests.schedules.lives import require_lives
@@ -21,6 +21,7 @@ def judged(verbs: tuple[Verb, Verb], start: Machine | None) -> Judge:
     """Judges what came of two verbs that began there: by the model, unless it does not know where they began."""
 
     def judge(world: World, answers: Sequence[Answer], order: Sequence[str]) -> None:
+        require_kept_rules(world, [verb.name for verb in verbs], answers)
         if start is None:
             require_lives(world, verbs, answers, order)
         else:

@@ -1,8 +1,8 @@
 """``python -m tests.schedules.planted [NUMBER ...]``: puts defects into the code, one at a time, and says which are found.
 
 The defects stand in ``defects.toml``, numbered. Each is tried in a process of its own (``--one NUMBER``), which imports one
-module with the defect in it; so many at once as the machine has processors. The exit status is 1 when one is not found, or
-does not fit the code any more.
+module with the defect in it; so many at once as the machine has processors. A defect is found if the judge finds a schedule
+wrong, and not if the code with the defect cannot run. The exit status is 1 if one is not found, or does not fit the code.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ def planted(defect: Defect) -> str:
 
 
 def find(defect: Defect) -> bool:
-    """Whether a schedule is wrong with the defect in the code, in this process, which has imported nothing of it yet."""
+    """Whether the judge finds a schedule wrong with the defect in the code, in this process, which has imported nothing of it.
+
+    What a verb may raise is the judge's to say. Any other exception comes out of here: the defect's text is wrong then.
+    """
     path = ROOT / defect.file
     code = compile(planted(defect), str(path), "exec", dont_inherit=True)
     sys.meta_path.insert(0, Planter(defect.file.removesuffix(".py").replace("/", "."), path, code))
@@ -65,11 +68,7 @@ def find(defect: Defect) -> bool:
     found = [each for each in meetings() if any(pair in each.pair.name for pair in defect.pairs)]
     for bound in (Bound(0), Bound(0, deaths=True), Bound(1), Bound(1, deaths=True)):
         for each in found:
-            try:
-                explored = explore(each.pair, bound, judged(each.verbs, each.start), first=True)
-            except Exception:  # noqa: BLE001 - whatever a defect breaks shows it
-                return True
-            if explored.violations:
+            if explore(each.pair, bound, judged(each.verbs, each.start), first=True).violations:
                 return True
     return False
 

@@ -13,7 +13,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.core.errors import LeaseholdError
+from shared.core.errors import LeaseholdError, LostRace
+from shared.core.lease import IllegalMove
 from tests.fakes.calls import Died, MadeCall
 from tests.fakes.clock import WORKER
 from tests.fakes.loop import StillLoop
@@ -80,7 +81,7 @@ class Schedule:
         self._waiting[call.worker].append((call, passed))
         await passed
 
-    def leave(self, call: MadeCall, result: object) -> None:
+    def finish(self, call: MadeCall, result: object) -> None:
         """See ``Gate``."""
         self.began.setdefault(call.worker, len(self.taken))
         self.ended[call.worker] = len(self.taken)
@@ -188,6 +189,8 @@ async def _doing(action: Action, world: World) -> object:
 def _answer(result: object) -> Answer:
     if isinstance(result, Died):
         return Answer(died=True)
+    if isinstance(result, LostRace | IllegalMove):
+        return Answer(fault=result)
     if isinstance(result, LeaseholdError):
         return Answer(refusal=result)
     if isinstance(result, BaseException):

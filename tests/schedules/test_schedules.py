@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +22,8 @@ from tests.model.model import RULES, Done, Machine, ends
 from tests.schedules.explorer import Bound, explore, replay
 from tests.schedules.judge import judged
 from tests.schedules.meetings import Meeting, meetings
-from tests.schedules.planted import defects, main, planted
-from tests.support.operations import TARGETS, VERBS
+from tests.schedules.planted import ROOT, Defect, defects, main, planted
+from tests.support.operations import LIVES, TARGETS, VERBS
 
 _STRAYING = [*("claim + claim", "claim + revoke any", "collect + collect", "collect + revoke any", "take up + take up")]
 _STRAYING += ["renew + revoke", "repeat + revoke", "revoke + revoke", "revoke + sweep", "issue under a key + issue under a key"]
@@ -111,18 +114,42 @@ def test_a_wrong_answer_fits_no_order() -> None:
     assert not ends(Machine(lease="over"), [Done("renew", "a", "renewed"), Done("revoke", "b", "ended")])
 
 
-def test_every_planted_defect_fits_the_code() -> None:
-    """In one place each; ``make schedules`` tries whether they are found."""
+def test_every_planted_defect_fits_the_code(tmp_path: Path) -> None:
+    """In one place each, and in its words: ``make schedules`` tries whether they are found."""
     found = defects()
     assert [*range(1, len(found) + 1)] == [each.number for each in found]
     assert len(found) >= 30
     for each in found:
-        compile(planted(each), each.file, "exec", dont_inherit=True)
+        (tmp_path / f"{each.number}.py").write_text(planted(each), encoding="utf-8")
+    unknown_names = ["ruff", "check", "--isolated", "--no-cache", "--select", "E9,F821", "--target-version", "py313"]
+    checked = subprocess.run(
+        [sys.executable, "-m", *unknown_names, tmp_path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert 0 == checked.returncode, checked.stdout
+
+
+def test_the_documents_say_how_many_operations_and_defects_there_are() -> None:
+    """docs/reliability.md names the numbers."""
+    text = " ".join((ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").split())
+    assert f"Any two of {len(VERBS)} operations" in text
+    assert f"so do {len(LIVES)} others" in text
+    assert f"plants {len(defects())} defects" in text
 
 
 def test_a_planted_defect_is_found() -> None:
-    """The first of them: a store that takes every write, whatever version it names."""
-    assert 0 == main(["1"])
+    """Some of them: a store that takes every write, an end after the end, no event of a renewal, no note of a principal."""
+    assert 0 == main(["1", "31", "34", "37"])
+
+
+def test_a_defect_whose_text_cannot_run_is_not_found() -> None:
+    """An exception that no verb may raise is a mistake in the text: it shows nothing of the judge."""
+    renewed = "_require_renewable(ports, lease.under(generation), role)"
+    defect = Defect(
+        99, "too few arguments", "shared/broker/renew.py", renewed, "_require_renewable(ports)", ("renew + renew, live",)
+    )
+    script = f"from tests.schedules.planted import *; sys.exit(0 if find({defect!r}) else 3)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (1, True) == (done.returncode, "TypeError" in done.stderr), done.stderr
 
 
 def _verbs_of_the_broker() -> Iterator[Callable[..., object]]:
