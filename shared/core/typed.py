@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, TypeAliasType, Union, get_args, get_origin, get_type_hints
 
 type _Check = Callable[[Any], bool]
@@ -63,15 +63,18 @@ def _check(hint: Any) -> _Check:
     hint = hint.__value__ if isinstance(hint, TypeAliasType) else hint
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in {Union, UnionType}:
-        either = [_check(each) for each in arguments]
-        return lambda value: any(check(value) for check in either)
+        either = [_check(each) for each in arguments if each is not NoneType]
+        or_none = NoneType in arguments
+        return lambda value: or_none if value is None else any(check(value) for check in either)
     if isinstance(origin, type) and issubclass(origin, Collection):
         return _check_of_many(origin, arguments)
     if hint in _SCALARS:
         return _SCALARS[hint]
     if not isinstance(hint, type) or getattr(hint, "_is_protocol", False):
         return _is_sound
-    return lambda value: isinstance(value, hint) and _is_sound(value)
+    if is_dataclass(hint):
+        return lambda value: isinstance(value, hint) and _is_sound(value)
+    return lambda value: isinstance(value, hint)
 
 
 _SCALARS: dict[type, _Check] = {
