@@ -63,9 +63,7 @@ def _check(hint: Any) -> _Check:
     hint = hint.__value__ if isinstance(hint, TypeAliasType) else hint
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in {Union, UnionType}:
-        either = [_check(each) for each in arguments if each is not NoneType]
-        or_none = NoneType in arguments
-        return lambda value: or_none if value is None else any(check(value) for check in either)
+        return _check_of_either(arguments)
     if isinstance(origin, type) and issubclass(origin, Collection):
         return _check_of_many(origin, arguments)
     if hint in _SCALARS:
@@ -81,6 +79,15 @@ _SCALARS: dict[type, _Check] = {
     datetime: lambda value: isinstance(value, datetime) and value.tzinfo is not None,
     int: lambda value: isinstance(value, int) and not isinstance(value, bool),
 }
+
+
+def _check_of_either(arguments: tuple[Any, ...]) -> _Check:
+    either = [_check(each) for each in arguments if each is not NoneType]
+    or_none = NoneType in arguments
+    if or_none and len(either) == 1:
+        only = either[0]
+        return lambda value: value is None or only(value)
+    return lambda value: or_none if value is None else any(check(value) for check in either)
 
 
 def _check_of_many(origin: Any, arguments: tuple[Any, ...]) -> _Check:
