@@ -32,6 +32,9 @@ _MARKED = re.compile(r"[A-Za-z0-9._~-]*~[A-Za-z0-9._~-]+")
 _PART = re.compile(rf"[A-Za-z0-9_-]{{{_LEAST_PART},}}")
 _PARTS_OF_A_TOKEN = 3
 _ACCOUNT_KEY = re.compile(r"AccountKey=([^;]+)")
+_EMULATORS = ("UseDevelopmentStorage", "AccountName=devstoreaccount1")
+"""The storage emulator's connection strings. Its key is public, and ``make up`` prints it:
+https://learn.microsoft.com/azure/storage/common/storage-connect-azurite#well-known-storage-account-and-key"""
 _FORMATTER = logging.Formatter()
 
 
@@ -55,7 +58,7 @@ class Watch(logging.Handler):
             self._parts.update(part for part in parts[1:] if len(part) >= _LEAST_PART)
         elif _MARKED.fullmatch(text):
             self._marked.add(text)
-        elif "UseDevelopmentStorage" not in text:
+        elif not any(each in text for each in _EMULATORS):
             self._others.update(_ACCOUNT_KEY.findall(text) or [text])
 
     def emit(self, record: logging.LogRecord) -> None:

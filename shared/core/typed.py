@@ -68,7 +68,7 @@ def _check(hint: Any) -> _Check:
         return _check_of_many(origin, arguments)
     if hint in _SCALARS:
         return _SCALARS[hint]
-    if not isinstance(hint, type) or getattr(hint, "_is_protocol", False):
+    if hint is Any or not isinstance(hint, type) or getattr(hint, "_is_protocol", False):
         return _is_sound
     if is_dataclass(hint):
         return lambda value: isinstance(value, hint) and _is_sound(value)
