@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.cloud.arm.authorization import Arm
-from shared.cloud.graph.calls import GraphCalls, document_of, object_id_in
+from shared.cloud.graph.calls import GraphCalls, document_of, listed_in, object_id_in
 from shared.core.definition import Definition
 from shared.core.errors import Absent, Unavailable
 from shared.core.names import ObjectId, Scope
@@ -66,7 +66,7 @@ class AzureLists:
     async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
         """Makes one call."""
         try:
-            held = _listed(await self._get(f"/applications/{application}?$select=passwordCredentials"), "passwordCredentials")
+            held = listed_in(await self._get(f"/applications/{application}?$select=passwordCredentials"), "passwordCredentials")
         except Absent:
             return ()
         return tuple(
@@ -106,7 +106,7 @@ class AzureLists:
         """Makes two calls."""
         try:
             found = await self._get(f"/applications/{application}?$select=passwordCredentials")
-            secrets = _listed(found, "passwordCredentials")
+            secrets = listed_in(found, "passwordCredentials")
             await self._get(f"/servicePrincipals/{principal}?$select=id")
         except Absent:
             return False
@@ -116,7 +116,7 @@ class AzureLists:
         following: str | None = path
         while following is not None:
             document = await self._get(following)
-            for item in _listed(document, "value"):
+            for item in listed_in(document, "value"):
                 yield item
             following = self._calls.following(document)
 
@@ -140,10 +140,6 @@ def _object(kind: str, item: Mapping[str, Any], instant: str) -> DirectoryObject
     return FoundApplication(
         object_id, app_id, _text(item, "uniqueName"), name, tags, _instant(item.get(instant)), has_secret=has_secret
     )
-
-
-def _listed(document: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
-    return [each for each in _held(document, field) if isinstance(each, dict)]
 
 
 def _held(document: Mapping[str, Any], field: str) -> list[Any]:

@@ -138,6 +138,14 @@ def text_in(document: Mapping[str, Any], field: str) -> str:
     return value
 
 
+def listed_in(document: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
+    """Returns the objects in a list of an answer. Raises ``Unavailable`` without a list: nobody knows then what there is."""
+    listed = document.get(field)
+    if not isinstance(listed, list):
+        raise Unavailable(f"the answer lists no {field}")
+    return [each for each in listed if isinstance(each, dict)]
+
+
 def object_id_in(document: Mapping[str, Any], field: str) -> ObjectId:
     """Returns a GUID field of an answer. Raises ``Unavailable`` if it is no GUID."""
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from shared.cloud.graph.calls import GraphCalls, document_of, object_id_in, text_in
+from shared.cloud.graph.calls import GraphCalls, document_of, listed_in, object_id_in, text_in
 from shared.core import ownership
 from shared.core.directory import (
     PERSONAL_AUDIENCES,
@@ -26,7 +26,6 @@ from shared.core.errors import (
     ConcurrentChange,
     NotReplicated,
     Refused,
-    Unavailable,
     Upstream,
 )
 from shared.core.names import ObjectId
@@ -145,7 +144,7 @@ class Graph:
         """Returns the numbers of secrets and certificates of the application. Raises ``Absent``."""
         fields = f"signInAudience,passwordCredentials,keyCredentials,{_MARKS}"
         document = await self._get(f"/applications/{application_id}?$select={fields}")
-        secrets, certificates = (_listed(document, name) for name in ("passwordCredentials", "keyCredentials"))
+        secrets, certificates = (listed_in(document, name) for name in ("passwordCredentials", "keyCredentials"))
         return HeldCredentials(len(secrets), len(certificates), text_in(document, "signInAudience"), _is_marked(document))
 
     async def secrets_named(self, application_id: ObjectId, display_name: str) -> tuple[ObjectId, ...]:
@@ -185,7 +184,7 @@ class Graph:
         https://learn.microsoft.com/graph/api/application-list-owners
         """
         path = f"/applications/{application_id}/owners?$select=id,appId&$top={_PAGE}"
-        owners = _listed(await self._get(path), "value")
+        owners = listed_in(await self._get(path), "value")
         return app_id in [str(each.get("appId")).lower() for each in owners]
 
     async def is_denied(self, application_id: ObjectId, no_key: ObjectId) -> bool:
@@ -206,7 +205,7 @@ class Graph:
 
     async def _secrets(self, application_id: ObjectId) -> list[dict[str, Any]]:
         document = await self._get(f"/applications/{application_id}?$select=passwordCredentials")
-        return _listed(document, "passwordCredentials")
+        return listed_in(document, "passwordCredentials")
 
     async def _get(self, path: str) -> dict[str, Any]:
         return document_of(await self._calls.send("GET", path))
@@ -228,13 +227,6 @@ async def _present[T](found: Awaitable[T]) -> T:
         return await found
     except Absent as absent:
         raise _as_a(NotReplicated, absent) from absent
-
-
-def _listed(document: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    held = document.get(field)
-    if not isinstance(held, list):
-        raise Unavailable(f"the answer lists no {field}")
-    return [each for each in held if isinstance(each, dict)]
 
 
 def _as_a(kind: type[Upstream], refused: Refused) -> Upstream:

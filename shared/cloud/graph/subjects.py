@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from shared.cloud.graph.callers import CallersInGraph, texts_in
-from shared.cloud.graph.calls import GraphCalls, document_of, object_id_in, text_in
+from shared.cloud.graph.calls import GraphCalls, document_of, listed_in, object_id_in, text_in
 from shared.core.access.facts import Principal, Unread
 from shared.core.errors import Absent, Refused, Unavailable
 from shared.core.names import ObjectId
@@ -78,7 +78,7 @@ class GraphSubjects:
                 api = await self._get(path)
             except Absent:
                 continue
-            named = {str(each.get("id")).lower(): str(each.get("value")) for each in _listed(api, "appRoles")}
+            named = {str(each.get("id")).lower(): str(each.get("value")) for each in listed_in(api, "appRoles")}
             given = await self._assigned(object_id_in(api, "id"))
             return frozenset(named[role] for holder, role in given if holder in holders and role in named)
         return frozenset()
@@ -88,7 +88,7 @@ class GraphSubjects:
         path = f"/servicePrincipals/{api}/appRoleAssignedTo?$top={_PAGE}"
         for _ in range(_MOST_PAGES):
             document = await self._get(path)
-            listed = _listed(document, "value")
+            listed = listed_in(document, "value")
             found += [(str(each.get("principalId")).lower(), str(each.get("appRoleId")).lower()) for each in listed]
             following = self._calls.following(document)
             if following is None:
@@ -102,10 +102,3 @@ class GraphSubjects:
     async def _repeat[T](self, ask: Callable[[], Awaitable[T]]) -> T:
         deadline = self._retry.clock.monotonic() + 30.0
         return await self._retry.call(ask, on=SAFE_TO_REPEAT, deadline=deadline)
-
-
-def _listed(document: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    listed = document.get(field)
-    if not isinstance(listed, list):
-        raise Unavailable(f"the answer lists no {field}")
-    return [each for each in listed if isinstance(each, dict)]
