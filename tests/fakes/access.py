@@ -10,7 +10,7 @@ from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth
 from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Configuration, Stored
 from shared.core.access.policy import Policy, restore_policy, write_policy
-from shared.core.forms import AUTH_ROLE, POLICY, PROPERTY
+from shared.core.forms import AUTH_ROLE, PROPERTY
 from shared.core.ports.access import AccessStore, StoredAccess
 from shared.core.ports.system import Clock
 from shared.core.role import Role
@@ -42,7 +42,7 @@ class MemoryAccess:
             "auth_roles",
             name_of=lambda auth_role: auth_role.name,
             store=write_auth_role,
-            restore=_auth_role,
+            restore=restore_auth_role,
             changed=self._change,
             version=lambda: self._version,
         )
@@ -51,7 +51,7 @@ class MemoryAccess:
             "policies",
             name_of=lambda policy: policy.name,
             store=write_policy,
-            restore=_policy,
+            restore=restore_policy,
             changed=self._change,
             version=lambda: self._version,
         )
@@ -86,15 +86,3 @@ def _texts(documents: MemoryDocuments[Any]) -> dict[str, Stored]:
 
 def _text(document: Any, form: int) -> str:
     return json.dumps(document) if document is not None and AUTH_ROLE.knows({PROPERTY: form}) else ""
-
-
-def _auth_role(name: str, document: Any, version: str, form: int) -> AuthRole:
-    if not AUTH_ROLE.knows({PROPERTY: form}):
-        return AuthRole(name, Bounds(), version=version, faults=(AUTH_ROLE.fault_of(form),))
-    return restore_auth_role(name, document, version)
-
-
-def _policy(name: str, document: Any, version: str, form: int) -> Policy:
-    if not POLICY.knows({PROPERTY: form}):
-        return Policy(name, version=version, faults=(POLICY.fault_of(form),))
-    return restore_policy(name, document, version)

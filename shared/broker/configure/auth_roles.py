@@ -18,7 +18,6 @@ from shared.core.access.match import Matched
 from shared.core.access.policy import PolicyName
 from shared.core.errors import Caution, Fault, Malformed, NotFound
 from shared.core.ports.documents import ANY, Expect
-from shared.core.ports.page import Page
 
 
 async def put_auth_role(
@@ -91,11 +90,6 @@ async def get_auth_role(ports: Ports, name: PolicyName) -> AuthRole:
     if auth_role is None:
         raise _not_found(name)
     return auth_role
-
-
-async def page_of_auth_roles(ports: Ports, limit: int, after: str) -> Page[AuthRole]:
-    """Returns the auth roles by name, beginning with the first after ``after``."""
-    return await ports.auth_roles.page(limit, after)
 
 
 async def delete_auth_role(ports: Ports, actor: Actor, name: PolicyName, *, expected: Expect = ANY) -> None:

@@ -19,7 +19,6 @@ from shared.core.access.match import Matched
 from shared.core.access.policy import Policy, PolicyName, policy_cautions, read_policy, unknown_roles, write_policy
 from shared.core.errors import Caution, NotFound, PreconditionFailed
 from shared.core.ports.documents import ANY, Expect
-from shared.core.ports.page import Page
 
 
 async def put_policy(
@@ -86,11 +85,6 @@ async def get_policy(ports: Ports, name: PolicyName) -> Policy:
     if policy is None:
         raise _not_found(name)
     return policy
-
-
-async def page_of_policies(ports: Ports, limit: int, after: str) -> Page[Policy]:
-    """Returns the policies by name, beginning with the first after ``after``."""
-    return await ports.policies.page(limit, after)
 
 
 async def delete_policy(

@@ -18,7 +18,6 @@ from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Fault, M
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
 from shared.core.ports.documents import ANY, Expect
-from shared.core.ports.page import Page
 from shared.core.role import Role
 from shared.kinds.role_document import read_role, write_role
 from shared.resilience.priority import limit_deadline
@@ -97,22 +96,12 @@ def kept_of(ports: Ports, role: Role) -> dict[str, Any]:
     return write_role(ports.kinds, role) | resolved
 
 
-async def find_role(ports: Ports, name: RoleName) -> Role | None:
-    """Returns the role, or ``None`` if there is none."""
-    return await ports.roles.get(name)
-
-
 async def get_role(ports: Ports, name: RoleName) -> Role:
     """Returns the role. Raises ``NotFound``."""
-    role = await find_role(ports, name)
+    role = await ports.roles.get(name)
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     return role
-
-
-async def page_of_roles(ports: Ports, limit: int, after: str) -> Page[Role]:
-    """Returns the roles by name, beginning with the first after ``after``."""
-    return await ports.roles.page(limit, after)
 
 
 async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: Expect = ANY, revoking: bool) -> Revoking | None:

@@ -7,7 +7,7 @@ of the version are one transaction. The row keys begin with the type.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from azure.data.tables.aio import TableServiceClient
 
@@ -15,7 +15,6 @@ from shared.cloud.storage.document_table import DocumentType, TableDocuments
 from shared.cloud.storage.table_operations import Operation, create, put, update
 from shared.cloud.storage.tables import Table, etag_of, joined
 from shared.core.access.auth_role import AuthRole, restore_auth_role, write_auth_role
-from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Stored
 from shared.core.access.policy import Policy, restore_policy, write_policy
 from shared.core.errors import Unavailable, Uncertain
@@ -48,25 +47,13 @@ def _change(judged_at: str | None) -> Operation:
     return update(_ROW, judged_at) if judged_at else create(_ROW)
 
 
-def _auth_role(name: str, stored: Any, version: str, form: int) -> AuthRole:
-    if not AUTH_ROLE.knows({PROPERTY: form}):
-        return AuthRole(name, Bounds(), version=version, faults=(AUTH_ROLE.fault_of(form),))
-    return restore_auth_role(name, stored, version)
-
-
-def _policy(name: str, stored: Any, version: str, form: int) -> Policy:
-    if not POLICY.knows({PROPERTY: form}):
-        return Policy(name, version=version, faults=(POLICY.fault_of(form),))
-    return restore_policy(name, stored, version)
-
-
 AUTH_ROLES = DocumentType[AuthRole](
     partition=_PARTITION,
     prefix="auth-role_",
     form=AUTH_ROLE,
     name_of=lambda auth_role: auth_role.name,
     store=write_auth_role,
-    restore=_auth_role,
+    restore=restore_auth_role,
     with_version=lambda auth_role, version: replace(auth_role, version=version),
     beside=lambda judged_at: (_change(judged_at),),
 )
@@ -77,7 +64,7 @@ POLICIES = DocumentType[Policy](
     form=POLICY,
     name_of=lambda policy: policy.name,
     store=write_policy,
-    restore=_policy,
+    restore=restore_policy,
     with_version=lambda policy, version: replace(policy, version=version),
     beside=lambda judged_at: (_change(judged_at),),
 )

@@ -17,6 +17,7 @@ from shared.core.access.bounds import (
 )
 from shared.core.access.policy import PolicyName
 from shared.core.errors import Caution, Fault, Malformed
+from shared.core.forms import AUTH_ROLE, PROPERTY
 from shared.core.parsing import Reader, parsed_item
 
 MAX_POLICIES = 64
@@ -53,10 +54,12 @@ def write_auth_role(auth_role: AuthRole) -> dict[str, Any]:
     return {**write_bounds(auth_role.bounds), "policies": list(auth_role.policies)}
 
 
-def restore_auth_role(name: str, document: Any, version: str) -> AuthRole:
+def restore_auth_role(name: str, document: Any, version: str, form: int = AUTH_ROLE.written) -> AuthRole:
     """Returns a stored auth role. Raises nothing. If it breaks a rule of today, ``faults`` says which, and its bounds are the
-    kinds that can be read.
+    kinds that can be read. If this version does not know the form, nothing in the document is believed.
     """
+    if not AUTH_ROLE.knows({PROPERTY: form}):
+        return AuthRole(name, Bounds(), version=version, faults=(AUTH_ROLE.fault_of(form),))
     try:
         found = read_auth_role(name, document)
         return AuthRole(name, found.bounds, found.policies, version)

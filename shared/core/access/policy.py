@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from shared.core.errors import Caution, Fault, Malformed
+from shared.core.forms import POLICY, PROPERTY
 from shared.core.names import ROLE_NAME, Unparsable
 from shared.core.parsing import Reader, nearest
 
@@ -116,13 +117,16 @@ def write_policy(policy: Policy) -> dict[str, Any]:
     return {"rules": [{"path": each.path, "capabilities": list(each.capabilities) or [DENY]} for each in policy.rules]}
 
 
-def restore_policy(name: str, document: Any, version: str) -> Policy:
+def restore_policy(name: str, document: Any, version: str, form: int = POLICY.written) -> Policy:
     """Returns a stored policy. Raises nothing.
 
     A later version may have written it, with paths, capabilities and conditions that this one does not know. A rule with a
     field that is not known gives nothing, and neither does a policy with one: the field may be a condition. Every other rule
-    that can be read still holds, and every deny does. What cannot be read is in ``faults``.
+    that can be read still holds, and every deny does. What cannot be read is in ``faults``. If this version does not know the
+    form, nothing in the document is believed.
     """
+    if not POLICY.knows({PROPERTY: form}):
+        return Policy(name, version=version, faults=(POLICY.fault_of(form),))
     try:
         return replace(read_policy(name, document), version=version)
     except Malformed as malformed:

@@ -9,7 +9,6 @@ from shared.broker.configure import auth_roles
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.auth_role import read_auth_role as read_document
 from shared.core.access.auth_role import write_auth_role as write_document
-from shared.core.errors import Caution
 from shared.triggers.http import documents, requests
 from shared.triggers.http.documents import DRY_RUN
 from shared.triggers.http.edge import VerifiedRequest
@@ -34,7 +33,7 @@ async def list_auth_roles(request: VerifiedRequest) -> Reply:
 
     For whoever may list `auth-roles`.
     """
-    page = await auth_roles.page_of_auth_roles(request.ports, *documents.page_asked(request.http))
+    page = await request.ports.auth_roles.page(*documents.page_asked(request.http))
     return documents.listed("auth_roles", page, _document)
 
 
@@ -102,5 +101,4 @@ async def delete_auth_role(request: VerifiedRequest) -> Reply:
 
 
 def _document(auth_role: AuthRole) -> dict[str, Any]:
-    outdated = (Caution(fault.path, "outdated", fault.message) for fault in auth_role.faults)
-    return {"name": auth_role.name, **write_document(auth_role), **documents.noted(outdated)}
+    return {"name": auth_role.name, **write_document(auth_role), **documents.outdated(auth_role.faults)}

@@ -113,6 +113,11 @@ def noted(warnings: Iterable[Caution]) -> dict[str, Any]:
     return {"warnings": found} if found else {}
 
 
+def outdated(faults: Iterable[Fault]) -> dict[str, Any]:
+    """Returns the field with the warnings of a stored document that breaks rules of today, or nothing if it breaks none."""
+    return noted(Caution(fault.path, "outdated", fault.message) for fault in faults)
+
+
 async def expected_of[T: Versioned](request: func.HttpRequest, find: Callable[[], Awaitable[T | None]]) -> Expect:
     """Returns what the conditions of a request expect in the store. Only an ``If-Match`` needs a look there.
 

@@ -9,7 +9,6 @@ from shared.broker.configure import policies
 from shared.core.access.policy import Policy
 from shared.core.access.policy import read_policy as read_document
 from shared.core.access.policy import write_policy as write_document
-from shared.core.errors import Caution
 from shared.triggers.http import documents, requests
 from shared.triggers.http.documents import DRY_RUN
 from shared.triggers.http.edge import VerifiedRequest
@@ -34,7 +33,7 @@ async def list_policies(request: VerifiedRequest) -> Reply:
 
     For whoever may list `policies`.
     """
-    page = await policies.page_of_policies(request.ports, *documents.page_asked(request.http))
+    page = await request.ports.policies.page(*documents.page_asked(request.http))
     return documents.listed("policies", page, _document)
 
 
@@ -113,5 +112,4 @@ async def delete_policy(request: VerifiedRequest) -> Reply:
 
 
 def _document(policy: Policy) -> dict[str, Any]:
-    outdated = (Caution(fault.path, "outdated", fault.message) for fault in policy.faults)
-    return {"name": policy.name, **write_document(policy), **documents.noted(outdated)}
+    return {"name": policy.name, **write_document(policy), **documents.outdated(policy.faults)}

@@ -35,7 +35,7 @@ async def list_roles(request: VerifiedRequest) -> Reply:
 
     For whoever may list `roles`.
     """
-    page = await roles.page_of_roles(request.ports, *documents.page_asked(request.http))
+    page = await request.ports.roles.page(*documents.page_asked(request.http))
     return documents.listed("roles", page, lambda role: _document(request.ports.kinds, role))
 
 
@@ -76,7 +76,7 @@ async def write_role(request: VerifiedRequest) -> Reply:
     """
     name, ports = requests.role_name(request.http), request.ports
     dry_run = requests.asked(request.http, DRY_RUN)
-    expected = await documents.expected_of(request.http, lambda: roles.find_role(ports, name))
+    expected = await documents.expected_of(request.http, lambda: ports.roles.get(name))
     read = partial(roles.read, ports, name)
     role = read(documents.unnamed(name, requests.body(request.http), read))
     written = await roles.put_role(ports, request.actor, role, expected=expected, dry_run=dry_run)
