@@ -62,15 +62,19 @@ class CallerRights:
         return decide(self.rights, f"roles/{role}/leases", "issue", inline)
 
     def require_allowed(self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None = None) -> Decision:
-        """Returns the decision if it allows, and raises as ``require`` if not. The audit trail gets the reason, with
-        content.
-        """
-        if decision.outcome == "allowed":
-            return decision
+        """Returns the decision if it allows, and raises ``refusal`` if not."""
+        if not decision.is_allowed:
+            raise self.refusal(decision, path, capability, bounds)
+        return decision
+
+    def refusal(
+        self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None
+    ) -> Forbidden | DirectoryUnavailable:
+        """Returns the error for a decision that does not allow. The audit trail gets the reason, with the content of bounds."""
         reason = reason_of(decision, self.configuration, self.caller, self.facts, path, capability, bounds)
         if bounds is None and capability == "issue":
             reason = f"no such role; {reason}"
-        raise Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(reason)
+        return Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(reason)
 
     async def _inline(self, bounds: Bounds) -> Outcome:
         """Returns what inline bounds say. If they are newer than the configuration, facts may be missing: reads them now."""

@@ -57,7 +57,7 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     role = await _role(ports, question)
     assumed: tuple[str, ...] = ()
     if question.object_id is not None:
-        caller, facts, assumed = await _subject(ports, question, question.object_id)
+        caller, facts, assumed = await _subject(ports, configuration, question, question.object_id)
     else:
         caller = _claimed(ports, question.claims or {})
         facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
@@ -107,7 +107,9 @@ def _claimed(ports: Ports, claims: dict[str, Any]) -> Caller:
         raise Malformed(Fault("claims", f"no token of such claims is accepted: {refused.detail}")) from refused
 
 
-async def _subject(ports: Ports, question: Question, object_id: ObjectId) -> tuple[Caller, Facts, tuple[str, ...]]:
+async def _subject(
+    ports: Ports, configuration: Configuration, question: Question, object_id: ObjectId
+) -> tuple[Caller, Facts, tuple[str, ...]]:
     """Returns the caller that the object would be, as far as the directory tells."""
     subject = await ports.subjects.find(object_id)
     if subject is None:
@@ -124,7 +126,6 @@ async def _subject(ports: Ports, question: Question, object_id: ObjectId) -> tup
         has_more_groups=True,
     )
     facts = Facts(subject.principal, subject.groups, NOT_ASKED)
-    configuration = await ports.access_view.current()
     if subject.principal is not None and configuration.needs_location(caller, facts):
         facts = replace(facts, location=await ports.directory.location(caller, subject.principal))
     of_a_user = (

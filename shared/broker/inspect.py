@@ -15,7 +15,7 @@ from shared.broker.counting import first_count
 from shared.broker.ending.due import LATE, overdue
 from shared.broker.ports import Actor, Ports
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import Fault, Forbidden, Unreadable, Upstream
+from shared.core.errors import DirectoryUnavailable, Fault, Forbidden, Unreadable, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
@@ -188,15 +188,16 @@ async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role |
     Raises ``DirectoryUnavailable``.
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
-    decision = await rights.decide_issuing(name, role.bounds if role is not None else None)
+    bounds = role.bounds if role is not None else None
+    decision = await rights.decide_issuing(name, bounds)
     if role is not None and decision.is_allowed and not role.is_unreadable:
         return role.cut_to(ports.limits.max_ttl)
     reason = "no such role" if role is None else "it cannot be read"
     if not decision.is_allowed:
-        try:
-            rights.require_allowed(decision, f"roles/{name}/leases", "issue", role.bounds if role is not None else None)
-        except Forbidden as refused:
-            reason = refused.audit_reason
+        refusal = rights.refusal(decision, f"roles/{name}/leases", "issue", bounds)
+        if isinstance(refusal, DirectoryUnavailable):
+            raise refusal
+        reason = refusal.audit_reason
     asked = actor.done(ports, "whoami", role=name, reason=reason)
     await ports.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
     return None

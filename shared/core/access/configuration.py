@@ -17,7 +17,7 @@ from shared.core.access.decide import Rights
 from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal
 from shared.core.access.index import Index
 from shared.core.access.match import Matched, NotMatched, Outcome, Unknown, match, may_be_a_resource
-from shared.core.access.policy import Policy, restore_policy
+from shared.core.access.policy import Policy, Rule, restore_policy
 from shared.core.caller import Caller
 
 
@@ -80,6 +80,12 @@ class Configuration:
         if stored is not None and name not in self._read_policies:
             self._read_policies[name] = restore_policy(name, stored.document(), stored.version)
         return self._read_policies.get(name)
+
+    def rules_of(self, auth_role: AuthRole) -> Iterator[Rule]:
+        """Yields the rules that the auth role gives whom it matches."""
+        for name in auth_role.policies:
+            policy = self.policy(name)
+            yield from policy.rules if policy is not None else ()
 
     def inline_bounds(self, role: str) -> Bounds | None:
         """Returns the inline bounds of a role, as this worker has last read them."""

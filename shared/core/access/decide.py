@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.match import Matched, NotMatched, Outcome, Unknown
-from shared.core.access.policy import Policy, Rule
+from shared.core.access.policy import DENY, Policy, Rule
 from shared.core.caller import ADMIN, AUDITOR, Caller
 
-_AUDITORS = (Rule("audit", ("read",)), Rule("status", ("read",)), Rule("leases/*", ("read", "list")))
-"""What ``Leasehold.Auditor`` gives."""
+AUDITORS = (Rule("audit", ("read",)), Rule("status", ("read",)), Rule("leases/*", ("read", "list")))
+"""What ``Leasehold.Auditor`` gives, as rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,22 @@ class Rights:
     """Auth roles of which a fact could not be read: their denies count, and their allows do not."""
     policies: Mapping[str, Policy | None] = field(default_factory=dict)
 
+    @property
+    def counting(self) -> tuple[AuthRole, ...]:
+        """The auth roles whose denies count: those that match, and the doubtful ones."""
+        return (*self.matched, *(each for each, _ in self.doubtful))
+
+    def lines(self, auth_role: AuthRole) -> Iterator[tuple[str, int, Rule]]:
+        """Yields each rule that the auth role gives, after the name of its policy and its place there."""
+        for name in auth_role.policies:
+            policy = self.policies.get(name)
+            for place, rule in enumerate(policy.rules if policy is not None else ()):
+                yield name, place, rule
+
+    def denies(self) -> Iterator[tuple[str, int, Rule]]:
+        """Yields each rule that denies, as ``lines`` does."""
+        return (line for auth_role in self.counting for line in self.lines(auth_role) if line[2].denies)
+
 
 def decide(rights: Rights, path: str, capability: str, inline: Outcome | None = None) -> Decision:
     """Decides. ``inline`` is what the inline bounds of the role say of the caller, where the path is a role's leases.
@@ -98,7 +114,7 @@ def decide(rights: Rights, path: str, capability: str, inline: Outcome | None = 
     caller = rights.caller
     if caller.is_admin:
         return Decision("allowed", AppRole(ADMIN), overrode=denied)
-    if caller.is_auditor and any(rule.allows(path, capability) for rule in _AUDITORS):
+    if caller.is_auditor and any(rule.allows(path, capability) for rule in AUDITORS):
         return Decision("allowed", AppRole(AUDITOR))
     if denied is not None:
         return Decision("denied", denied, f"policy {denied.policy} denies {denied.path}")
@@ -120,11 +136,11 @@ def decide_on_some(rights: Rights, pattern: str, capability: str) -> Decision:
     if whole.is_allowed:
         return whole
     for auth_role in rights.matched:
-        for name, place, rule in _rules(rights, auth_role):
+        for name, place, rule in rights.lines(auth_role):
             if _is_open(rights, rule, pattern, capability):
                 return Decision("allowed", PolicyLine(name, place, rule.path, capability))
     for auth_role, doubt in rights.doubtful:
-        if any(_is_open(rights, rule, pattern, capability) for _, _, rule in _rules(rights, auth_role)):
+        if any(_is_open(rights, rule, pattern, capability) for _, _, rule in rights.lines(auth_role)):
             return Decision("unknown", why=f"auth role {auth_role.name}: {doubt.why}")
     return whole
 
@@ -133,9 +149,7 @@ def _is_open(rights: Rights, rule: Rule, pattern: str, capability: str) -> bool:
     """Returns whether the rule gives the capability on a path of the pattern which no deny takes away."""
     if capability not in rule.capabilities or not rule.overlaps(pattern):
         return False
-    every = (*rights.matched, *(each for each, _ in rights.doubtful))
-    denies = (each for auth_role in every for _, _, each in _rules(rights, auth_role) if each.denies)
-    return not any(each.covers_pattern(rule.path) for each in denies)
+    return not any(deny.covers_pattern(rule.path) for _, _, deny in rights.denies())
 
 
 def _undecided(rights: Rights, path: str, capability: str, inline: Outcome | None) -> Decision:
@@ -143,7 +157,7 @@ def _undecided(rights: Rights, path: str, capability: str, inline: Outcome | Non
     for auth_role, doubt in rights.doubtful:
         if _allowed(rights, auth_role, path, capability) is not None:
             return Decision("unknown", why=f"auth role {auth_role.name}: {doubt.why}")
-    for auth_role in (*rights.matched, *(each for each, _ in rights.doubtful)):
+    for auth_role in rights.counting:
         for name in auth_role.policies:
             policy = rights.policies.get(name)
             if policy is None or policy.faults:
@@ -157,23 +171,14 @@ def _undecided(rights: Rights, path: str, capability: str, inline: Outcome | Non
 
 
 def _denied(rights: Rights, path: str) -> PolicyLine | None:
-    for auth_role in (*rights.matched, *(each for each, _ in rights.doubtful)):
-        for name, place, rule in _rules(rights, auth_role):
-            if rule.denies and rule.covers(path):
-                return PolicyLine(name, place, rule.path, "deny")
+    for name, place, rule in rights.denies():
+        if rule.covers(path):
+            return PolicyLine(name, place, rule.path, DENY)
     return None
 
 
 def _allowed(rights: Rights, auth_role: AuthRole, path: str, capability: str) -> PolicyLine | None:
-    for name, place, rule in _rules(rights, auth_role):
+    for name, place, rule in rights.lines(auth_role):
         if rule.allows(path, capability):
             return PolicyLine(name, place, rule.path, capability)
     return None
-
-
-def _rules(rights: Rights, auth_role: AuthRole) -> Iterator[tuple[str, int, Rule]]:
-    for name in auth_role.policies:
-        policy = rights.policies.get(name)
-        if policy is not None:
-            for place, rule in enumerate(policy.rules):
-                yield name, place, rule

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from shared.core.access.auth_role import AuthRole
-from shared.core.access.decide import Rights
+from shared.core.access.decide import AUDITORS, Rights
 from shared.core.access.policy import Policy, Rule
 from shared.core.errors import Fault
-
-_AUDITORS = (Rule("audit", ("read",)), Rule("status", ("read",)), Rule("leases/*", ("read", "list")))
-"""What ``Leasehold.Auditor`` gives, as rules."""
 
 
 def beyond_in_policy(rights: Rights, policy: Policy, former: Policy | None = None) -> Iterator[Fault]:
@@ -50,7 +47,8 @@ def beyond_in_auth_role(
     before = former.policies if former is not None else ()
     for place, name in enumerate(auth_role.policies):
         denies_stay = same_callers and name in before
-        for rule in _rules_of(policies, name):
+        policy = policies.get(name)
+        for rule in policy.rules if policy is not None else ():
             if not (rule.denies and denies_stay) and (why := _beyond(rights, rule)):
                 yield Fault(f"policies[{place}]", f"policy {name}: {why}")
     for name in before:
@@ -78,15 +76,8 @@ def _beyond(rights: Rights, rule: Rule) -> str:
 def _own(rights: Rights) -> Iterator[Rule]:
     """Yields the caller's rules. Of auth roles about which a fact could not be read, the denies count alone."""
     if rights.caller.is_auditor:
-        yield from _AUDITORS
+        yield from AUDITORS
     for auth_role in rights.matched:
-        for name in auth_role.policies:
-            yield from _rules_of(rights.policies, name)
+        yield from (rule for _, _, rule in rights.lines(auth_role))
     for auth_role, _ in rights.doubtful:
-        for name in auth_role.policies:
-            yield from (rule for rule in _rules_of(rights.policies, name) if rule.denies)
-
-
-def _rules_of(policies: Mapping[str, Policy | None], name: str) -> tuple[Rule, ...]:
-    policy = policies.get(name)
-    return policy.rules if policy is not None else ()
+        yield from (rule for _, _, rule in rights.lines(auth_role) if rule.denies)

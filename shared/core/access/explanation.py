@@ -73,7 +73,6 @@ def _rank(configuration: Configuration, auth_role: AuthRole, outcome: Outcome, p
         return 0
     if isinstance(outcome, Unknown):
         return 1
-    policies = (configuration.policy(name) for name in auth_role.policies)
-    rules = (rule for policy in policies if policy is not None for rule in policy.rules)
+    rules = configuration.rules_of(auth_role)
     speaks = any(rule.allows(path, capability) or (rule.denies and rule.covers(path)) for rule in rules)
     return 2 if speaks else 3

@@ -63,8 +63,7 @@ def reason_of(
 def _near(configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str) -> Iterator[str]:
     """Yields what the auth roles want whose policies would have allowed it."""
     for auth_role in configuration.auth_roles(at_most=_LOOKED_AT):
-        policies = (configuration.policy(name) for name in auth_role.policies)
-        if any(rule.allows(path, capability) for policy in policies if policy is not None for rule in policy.rules):
+        if any(rule.allows(path, capability) for rule in configuration.rules_of(auth_role)):
             failed = failed_kinds(auth_role.bounds, caller, facts)
             if failed:
                 yield f"auth role {auth_role.name}: {', '.join(map(str, failed))}"
