@@ -46,3 +46,5 @@ class AuditEvent:
     """The document that was changed or, if the call was refused, was to be read or changed: ``policies/readers``."""
     changes: Sequence[Mapping[str, Any]] = ()
     """The fields that were changed: ``{"path", "from", "to"}``."""
+    id: str = ""
+    """A ULID if the event is stored with what it tells of, and may be recorded more than once: the trail keeps it once."""

@@ -14,7 +14,8 @@ import pytest
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.storage.audit_place import Place, start
-from shared.cloud.storage.audit_table import TableAudit, _row
+from shared.cloud.storage.audit_rows import audit_row
+from shared.cloud.storage.audit_table import TableAudit
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Malformed, Refused, Throttled
 from shared.core.ports.audit import AuditQuery
@@ -49,7 +50,8 @@ class Days:
             self.limits.add(limit)
             self.clock.jump(self.seconds)
             last = number == self.pages_a_day - 1
-            rows: list[Mapping[str, Any]] = [_row(each, FixedIds()) for each in self.events if last]
+            events = enumerate(self.events) if last else ()
+            rows: list[Mapping[str, Any]] = [audit_row(each, f"{place:026d}") for place, each in events]
             fitting = [row for row in rows if row["PartitionKey"] == day and low <= row["RowKey"] < high]
             yield fitting[:limit], None if last else {"PartitionKey": day, "RowKey": str(number + 1)}
 
@@ -161,7 +163,7 @@ async def test_a_refusal_where_no_place_was_named_is_storages(audit: TableAudit,
 
 def test_of_a_reason_a_thousand_characters_are_kept() -> None:
     """And a few: a property holds more, a row not without end."""
-    assert "x" * 1024 == _row(replace(event(0), reason="x" * 2000), FixedIds())["Reason"]
+    assert "x" * 1024 == audit_row(replace(event(0), reason="x" * 2000), "")["Reason"]
 
 
 def at_token(token: object) -> str:

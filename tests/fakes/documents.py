@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from shared.core.audit import AuditEvent
 from shared.core.errors import PreconditionFailed
 from shared.core.ports.documents import ABSENT, ANY, Expect, Version
 from shared.core.ports.page import Page
@@ -35,6 +36,8 @@ class MemoryDocuments[T]:
         self._name_of, self._store, self._restore = name_of, store, restore
         self._changed, self._version = changed, version
         self._documents: dict[str, tuple[Any, str, int]] = {}
+        self.pending: dict[str, AuditEvent] = {}
+        """The pending events, by their ids."""
         self._versions = Versions()
 
     async def get(self, name: str) -> T | None:
@@ -49,18 +52,37 @@ class MemoryDocuments[T]:
         """See the port."""
         return await self._calls.through(f"{self._service}.page", lambda: self._page(limit, after), limit, after)
 
-    async def put(self, document: T, *, expected: Expect, judged_at: str | None = None) -> T:
+    async def put(self, document: T, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None) -> T:
         """See the port."""
 
         def effect() -> T:
             self._require_version(judged_at)
-            return self.keep(document, expected=expected)
+            stored = self.keep(document, expected=expected)
+            self._keep_event(event)
+            return stored
 
         return await self._calls.through(f"{self._service}.put", effect, document)
 
-    async def delete(self, name: str, *, expected: Expect, judged_at: str | None = None) -> bool:
+    async def delete(
+        self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
+    ) -> bool:
         """See the port."""
-        return await self._calls.through(f"{self._service}.delete", lambda: self._delete(name, expected, judged_at), name)
+
+        def effect() -> bool:
+            if not self._delete(name, expected, judged_at):
+                return False
+            self._keep_event(event)
+            return True
+
+        return await self._calls.through(f"{self._service}.delete", effect, name)
+
+    async def pending_events(self) -> tuple[AuditEvent, ...]:
+        """See the port."""
+        return await self._calls.through(f"{self._service}.pending_events", lambda: tuple(self.pending.values()))
+
+    async def forget_event(self, event: AuditEvent) -> None:
+        """See the port."""
+        await self._calls.through(f"{self._service}.forget_event", lambda: self.pending.pop(event.id, None), event)
 
     def keep(self, document: T, *, expected: Expect = ANY) -> T:
         """Puts it without a call: how a test sets the scene."""
@@ -84,7 +106,7 @@ class MemoryDocuments[T]:
 
     def contents(self) -> str:
         """All that is kept, to be compared."""
-        return repr(sorted(self._documents.items()))
+        return repr((sorted(self._documents.items()), sorted(self.pending)))
 
     def _restored(self, name: str) -> T:
         return self._restore(name, *self._documents[name])
@@ -105,6 +127,10 @@ class MemoryDocuments[T]:
         del self._documents[name]
         self._changed()
         return True
+
+    def _keep_event(self, event: AuditEvent | None) -> None:
+        if event is not None:
+            self.pending[event.id] = event
 
     def _require_version(self, judged_at: str | None) -> None:
         if judged_at not in {None, self._version()}:

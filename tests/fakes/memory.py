@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.broker.ports import Ports
+from shared.core.audit import AuditEvent
 from shared.core.ports.inventory import AzureInventory
 from shared.kinds.registry import Kinds
 from tests.fakes.access import MemoryAccess, WarmView
@@ -46,6 +47,12 @@ class MemoryBroker:
         self.callers = FakeCallers(self.calls)
         """What Azure says of callers. A test says who they are, and what keeps Azure from saying it."""
         self.lookups = FakeLookups(self.calls)
+
+    def pending_events(self) -> list[AuditEvent]:
+        """Those that the audit trail does not have."""
+        recorded = {event.id for event in self.audit.events}
+        stores = (self.roles, self.access.auth_roles, self.access.policies)
+        return [event for store in stores for event in store.pending.values() if event.id not in recorded]
 
     def ports_with(self, kinds: Kinds, inventory: AzureInventory, **more: Any) -> Ports:
         """Those of a worker with these kinds of credential, and with more of ``Ports`` than its defaults."""

@@ -71,7 +71,7 @@ class MemoryAudit:
 
     async def record(self, event: AuditEvent) -> None:
         """See the port."""
-        await self._calls.through("audit.record", lambda: self.events.append(event), event)
+        await self._calls.through("audit.record", lambda: self._record(event), event)
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
         """See the port."""
@@ -80,6 +80,10 @@ class MemoryAudit:
     def told(self) -> list[tuple[str, str]]:
         """Operation and outcome of each event."""
         return [(event.operation, event.outcome.value) for event in self.events]
+
+    def _record(self, event: AuditEvent) -> None:
+        if not event.id or all(each.id != event.id for each in self.events):
+            self.events.append(event)
 
     def _read(self, query: AuditQuery) -> Page[AuditEvent]:
         found = [event for event in sorted(self.events, key=lambda event: event.at) if _matches(event, query)]

@@ -88,8 +88,9 @@ def require_kept_rules(world: World, verbs: Sequence[str], answers: Sequence[Ans
     """What holds for every verb, whatever the model knows of the world.
 
     A verb does what it was asked for, or refuses: it never raises ``LostRace`` or ``IllegalMove``, which say that the broker
-    itself is wrong. The audit trail has an event for whatever was answered as done. Before a credential leaves the broker, the
-    principals that it signs in as are noted as a lease's. A lease is active only after what carries its credential was made.
+    itself is wrong. The audit trail has an event for whatever was answered as done; if a worker has died, the event may still
+    wait for a reconciliation. Before a credential leaves the broker, the principals that it signs in as are noted as a lease's.
+    A lease is active only after what carries its credential was made.
     """
     faults = [f"{worker}: {answer.fault!r}" for worker, answer in zip(WORKERS, answers, strict=False) if answer.fault]
     assert not faults, f"left the broker: {faults}"
@@ -98,7 +99,8 @@ def require_kept_rules(world: World, verbs: Sequence[str], answers: Sequence[Ans
     )
     # A write that changes nothing is answered as done, and is no event.
     wanted[_ROLE_WRITTEN] = min(1, wanted[_ROLE_WRITTEN])
-    recorded = Counter((event.operation, event.lease) for event in world.audit.events if event.outcome is Outcome.DONE)
+    events = [*world.audit.events, *(world.pending_events() if any(answer.died for answer in answers) else ())]
+    recorded = Counter((event.operation, event.lease) for event in events if event.outcome is Outcome.DONE)
     missing = [(*event,) for event, count in wanted.items() if event and recorded[event] < count]
     assert not missing, f"answered as done, and not in the audit trail: {missing}"
     for lease in world.leases.rows.values():

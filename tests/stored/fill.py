@@ -19,6 +19,7 @@ from typing import Any
 from azure.data.tables.aio import TableServiceClient
 
 from local.storage.storage import Azurite
+from shared.broker.configure.events import change_event
 from shared.broker.configure.roles import put_role
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.ending.sweep import sweep
@@ -30,7 +31,7 @@ from shared.broker.revoke import revoke, revoke_role
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.tables import connect
 from shared.core.access.auth_role import read_auth_role
-from shared.core.access.policy import read_policy
+from shared.core.access.policy import read_policy, write_policy
 from shared.core.application_lock import LockRecord
 from shared.core.errors import Forbidden
 from shared.core.lease import Cause, Lease, State
@@ -85,6 +86,8 @@ POLICIES: dict[str, dict[str, Any]] = {
     },
     "operators": {"rules": [{"path": "policies", "capabilities": ["list"]}, {"path": "roles/*", "capabilities": ["read"]}]},
 }
+UNTOLD = {"untold": {"rules": [{"path": "status", "capabilities": ["read"]}]}}
+"""Their writer died before it audited them."""
 _RESOURCES = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/*/providers/Microsoft.Web/sites/*"
 AUTH_ROLES: dict[str, dict[str, Any]] = {
     "people": {
@@ -264,9 +267,15 @@ async def _in_parts(filling: Filling) -> None:
 
 
 async def _what_workers_left(filling: Filling) -> None:
-    """Leases that were in the hands of workers that have died: being made, ended, given a fresh secret."""
+    """Leases that were in the hands of workers that have died: being made, ended, given a fresh secret. And policies that are
+    stored, of which the audit trail has no event yet.
+    """
     ports = filling.world.ports
     now = ports.now()
+    for name, document in UNTOLD.items():
+        written = read_policy(name, document)
+        event = change_event(ports, request(ADMINISTRATOR), "put_policy", f"policies/{name}", None, write_policy(written))
+        await ports.policies.put(written, expected=ABSENT, event=event)
     await filling.issue("rotating", "web")
     await filling.move("rotating", lambda lease: lease.rotating(now + timedelta(seconds=60)))
     await filling.issue("held", "web")
@@ -325,7 +334,7 @@ async def fill(name: str) -> None:
     _write(folder / "queue.json", filling.world.revocations.texts)
     taken_at = filling.world.ports.now().isoformat()
     about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}
-    about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES}
+    about |= {"auth_roles": AUTH_ROLES, "policies": POLICIES | UNTOLD}
     _write(folder / "about.json", about)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from shared.cloud.storage import (
     access_table,
     application_lock_table,
+    audit_rows,
     audit_table,
     caller_table,
     document_table,
@@ -79,11 +80,13 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
         case "roles":
             return _in_roles(partition, key)
         case _:
-            return forms.AUDIT_EVENT, audit_table._readable_event
+            return forms.AUDIT_EVENT, audit_rows.readable_event
 
 
 def _in_roles(partition: str, key: str) -> tuple[StoredType, Reader]:
     match partition:
+        case _ if key.startswith("~"):
+            return forms.PENDING_EVENT, document_table._pending_event
         case "journal":
             return _JOURNAL[key]
         case _ if partition.startswith("caller_"):

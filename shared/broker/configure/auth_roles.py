@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from shared.broker.access import outcome_of, rights_of
-from shared.broker.configure.changes import changes_between
+from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
@@ -77,10 +77,12 @@ async def store_auth_role(
     Raises ``PreconditionFailed`` if the store has another auth role than ``former``, or if the configuration has another
     version than that at which the change was judged, ``Upstream``.
     """
-    stored = await ports.auth_roles.put(auth_role, expected=exactly(former), judged_at=judged_at)
+    before = write_auth_role(former) if former is not None else None
+    path, after = f"auth-roles/{auth_role.name}", write_auth_role(auth_role)
+    event = change_event(ports, actor, "put_auth_role", path, before, after)
+    stored = await ports.auth_roles.put(auth_role, expected=exactly(former), event=event, judged_at=judged_at)
     ports.access_view.changed()
-    changes = changes_between(write_auth_role(former) if former is not None else None, write_auth_role(stored))
-    await ports.audit.record(actor.done(ports, "put_auth_role", document=f"auth-roles/{stored.name}", changes=changes))
+    await tell(ports, ports.auth_roles, event)
     return stored
 
 
@@ -95,12 +97,13 @@ async def get_auth_role(ports: Ports, name: PolicyName) -> AuthRole:
 async def delete_auth_role(ports: Ports, actor: Actor, name: PolicyName, *, expected: Expect = ANY) -> None:
     """Deletes the auth role, whatever it is used for. Raises ``NotFound``, ``PreconditionFailed``, ``Upstream``."""
     former = await ports.auth_roles.get(name)
-    gone = await ports.auth_roles.delete(name, expected=expected)
+    before = write_auth_role(former) if former is not None else None
+    event = change_event(ports, actor, "delete_auth_role", f"auth-roles/{name}", before, None)
+    gone = await ports.auth_roles.delete(name, expected=expected, event=event)
     if not gone:
         raise _not_found(name)
     ports.access_view.changed()
-    changes = changes_between(write_auth_role(former) if former is not None else None, None)
-    await ports.audit.record(actor.done(ports, "delete_auth_role", document=f"auth-roles/{name}", changes=changes))
+    await tell(ports, ports.auth_roles, event)
 
 
 def _not_found(name: PolicyName) -> NotFound:

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.broker.access import CallerRights, outcome_of, rights_of
 from shared.broker.configure.auth_roles import store_auth_role
-from shared.broker.configure.changes import changes_between
+from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.written import TRIES, Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.core.access.auth_role import AuthRole
@@ -72,10 +72,11 @@ async def store_policy(
     Raises ``PreconditionFailed`` if the store has another policy than ``former``, or if the configuration has another version
     than that at which the change was judged, ``Upstream``. Without ``judged_at`` any version will do.
     """
-    stored = await ports.policies.put(policy, expected=exactly(former), judged_at=judged_at)
+    before = write_policy(former) if former is not None else None
+    event = change_event(ports, actor, "put_policy", f"policies/{policy.name}", before, write_policy(policy))
+    stored = await ports.policies.put(policy, expected=exactly(former), event=event, judged_at=judged_at)
     ports.access_view.changed()
-    changes = changes_between(write_policy(former) if former is not None else None, write_policy(stored))
-    await ports.audit.record(actor.done(ports, "put_policy", document=f"policies/{stored.name}", changes=changes))
+    await tell(ports, ports.policies, event)
     return stored
 
 
@@ -135,12 +136,12 @@ async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, judged_at
 
     Raises ``NotFound``, ``PreconditionFailed`` as ``store_policy``, ``Upstream``.
     """
-    gone = await ports.policies.delete(former.name, expected=exactly(former), judged_at=judged_at)
+    event = change_event(ports, actor, "delete_policy", f"policies/{former.name}", write_policy(former), None)
+    gone = await ports.policies.delete(former.name, expected=exactly(former), event=event, judged_at=judged_at)
     if not gone:
         raise _not_found(former.name)
     ports.access_view.changed()
-    changes = changes_between(write_policy(former), None)
-    await ports.audit.record(actor.done(ports, "delete_policy", document=f"policies/{former.name}", changes=changes))
+    await tell(ports, ports.policies, event)
 
 
 async def _without(ports: Ports, actor: Actor, auth_role: str, policy: Policy) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.broker import rules
 from shared.broker.access import rights_of
-from shared.broker.configure.changes import changes_between
+from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
@@ -79,13 +79,13 @@ async def store_role(ports: Ports, actor: Actor, role: Role, former: Role | None
 
     Raises ``PreconditionFailed`` if the store has another role than ``former``, ``Upstream``.
     """
-    stored = await ports.roles.put(role, expected=exactly(former))
+    before = kept_of(ports, former) if former is not None else None
+    warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, role))
+    path, after = f"roles/{role.name}", kept_of(ports, role)
+    event = change_event(ports, actor, "put_role", path, before, after, role=role.name, reason=warned)
+    stored = await ports.roles.put(role, expected=exactly(former), event=event)
     await changed(ports)
-    warned = "; ".join(f"{each.path}: {each.code}" for each in rules.cautions(ports, stored))
-    changes = changes_between(kept_of(ports, former) if former is not None else None, kept_of(ports, stored))
-    await ports.audit.record(
-        actor.done(ports, "put_role", role=role.name, reason=warned, document=f"roles/{role.name}", changes=changes)
-    )
+    await tell(ports, ports.roles, event)
     return stored
 
 
@@ -112,15 +112,16 @@ async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: E
     former = await ports.roles.get(name)
     if not revoking and await has_leases(ports, name):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
-    gone = await ports.roles.delete(name, expected=expected)
+    before = kept_of(ports, former) if former is not None else None
+    event = change_event(ports, actor, "delete_role", f"roles/{name}", before, None, role=name)
+    gone = await ports.roles.delete(name, expected=expected, event=event)
     # If an earlier deletion's worker has died, the role is gone, and its leases may still live.
     if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     await changed(ports)
     # The role goes first: an issue under way either sees that, or its lease is revoked here.
     begun = await revoke_role(ports, actor, name) if revoking else None
-    changes = changes_between(kept_of(ports, former) if former is not None else None, None)
-    await ports.audit.record(actor.done(ports, "delete_role", role=name, document=f"roles/{name}", changes=changes))
+    await tell(ports, ports.roles, event)
     return begun
 
 

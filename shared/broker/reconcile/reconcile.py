@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from shared.broker.configure.events import tell_pending
 from shared.broker.counting import count_all
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
@@ -87,6 +88,7 @@ async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dr
     if not dry_run:
         await ports.leases.align(_ALIGNED)
         await ports.leases.forget_keys(ports.now())
+        await tell_pending(ports)
     drift = await find_drift(ports)
     if dry_run:
         done = Reconciliation(tuple(_would(drift)), tuple(drift.unread))

@@ -9,27 +9,26 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lenient import readable
 from shared.cloud.storage.audit_place import NO_CURSOR, Place, after, partition, start
-from shared.cloud.storage.lease_rows import instant_key, instant_of
+from shared.cloud.storage.audit_rows import audit_event, audit_row
+from shared.cloud.storage.lease_rows import instant_key
 from shared.cloud.storage.table_operations import Row, put
 from shared.cloud.storage.tables import Table, chunked, joined, quoted
 from shared.cloud.system import SystemClock
-from shared.core.audit import AuditEvent, Outcome
-from shared.core.caller import Caller, CallerType
-from shared.core.errors import Malformed, Refused, Unreadable
-from shared.core.forms import AUDIT_EVENT, COUNT, RUN
+from shared.core.audit import AuditEvent
+from shared.core.errors import Malformed, Refused
+from shared.core.forms import COUNT, RUN
 from shared.core.lease import State
-from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.page import Page
 from shared.core.ports.run_history import Count, Noted, Run
 from shared.core.ports.system import Clock, Ids
-from shared.core.typed import instant, named, typed, whole
+from shared.core.typed import instant, named, whole
 
 _BAD_REQUEST = 400
 _DAY = timedelta(days=1)
@@ -39,7 +38,6 @@ _SECONDS = 10.0
 _JOURNAL = ("journal", "sweep")
 _RECONCILED = ("journal", "reconcile")
 _COUNTED = ("journal", "count")
-_UNREADABLE = "unreadable_event"
 
 
 class TableAudit:
@@ -52,7 +50,7 @@ class TableAudit:
 
     async def record(self, event: AuditEvent) -> None:
         """Makes one insert."""
-        await self._table.keep(_row(event, self._ids))
+        await self._table.keep(audit_row(event, event.id or self._ids.ulid(event.at)))
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:
         """Makes range reads day by day, until the page is full, a month is read, or ten seconds are over.
@@ -89,7 +87,7 @@ class TableAudit:
 
 
 def _page(rows: Iterable[Row], cursor: str | None) -> Page[AuditEvent]:
-    return Page(tuple(_event(each) for each in rows), cursor)
+    return Page(tuple(map(audit_event, rows)), cursor)
 
 
 class TableRunHistory:
@@ -175,97 +173,6 @@ def _readable_count(row: Row) -> Count:
 def _key(place: tuple[str, str]) -> dict[str, str]:
     partition, row = place
     return {"PartitionKey": partition, "RowKey": row}
-
-
-def _row(event: AuditEvent, ids: Ids) -> dict[str, Any]:
-    caller = event.caller
-    row: dict[str, Any] = {
-        "PartitionKey": partition(event.at),
-        "RowKey": f"{instant_key(event.at)}_{ids.ulid(event.at)}",
-        **AUDIT_EVENT.stamp,
-        "At": event.at.isoformat(),
-        "Operation": event.operation,
-        "Outcome": event.outcome.value,
-        "Code": event.code,
-        "Reason": event.reason[:1024],
-        **_details(event),
-        "Request": event.request_id,
-        "ClientRequest": event.client_request_id,
-        "Role": event.role,
-        "Lease": event.lease,
-    }
-    if caller is not None:
-        row |= {
-            "Caller": caller.object_id,
-            "Tenant": caller.tenant_id,
-            "Client": caller.app_id or "",
-            "Name": caller.name or "",
-            "Kind": caller.kind.value,
-            "AppRoles": json.dumps(sorted(caller.app_roles)),
-            "Token": caller.token_fingerprint,
-        }
-    return row
-
-
-def _details(event: AuditEvent) -> dict[str, str]:
-    """Returns the properties that few events have."""
-    found = {
-        "DecidedBy": json.dumps(event.decided_by) if event.decided_by else "",
-        "OverrodeDeny": json.dumps(event.overrode_deny) if event.overrode_deny else "",
-        "Document": event.document,
-        "Changes": json.dumps([*event.changes], ensure_ascii=False) if event.changes else "",
-    }
-    return {name: text for name, text in found.items() if text}
-
-
-def _json(row: Row, name: str) -> Any:
-    return json.loads(row[name]) if row.get(name) else None
-
-
-def _event(row: Row) -> AuditEvent:
-    """Returns the event in a row. If it cannot be read, returns an event that says so: the trail hides no gap."""
-    return readable(_readable_event, row) or AuditEvent(
-        at=instant_of(str(row["RowKey"])),
-        operation=_UNREADABLE,
-        outcome=Outcome.FAILED,
-        request_id="",
-        code=Unreadable.code,
-        reason=f"the event {row['RowKey']} of {row['PartitionKey']} cannot be read by this version of the broker",
-    )
-
-
-def _readable_event(row: Row) -> AuditEvent:
-    with AUDIT_EVENT.reading(row):
-        return typed(
-            AuditEvent(
-                at=instant(row["At"]),
-                operation=row["Operation"],
-                outcome=Outcome(row["Outcome"]),
-                request_id=row.get("Request", ""),
-                code=row.get("Code", ""),
-                reason=row.get("Reason", ""),
-                caller=_caller(row) if "Caller" in row else None,
-                role=row.get("Role", ""),
-                decided_by=_json(row, "DecidedBy"),
-                overrode_deny=_json(row, "OverrodeDeny"),
-                document=row.get("Document", ""),
-                changes=tuple(_json(row, "Changes") or ()),
-                lease=row.get("Lease", ""),
-                client_request_id=row.get("ClientRequest", ""),
-            )
-        )
-
-
-def _caller(row: Row) -> Caller:
-    return Caller(
-        object_id=named(ObjectId, row["Caller"]),
-        tenant_id=named(ObjectId, row["Tenant"]),
-        kind=CallerType(row["Kind"]),
-        token_fingerprint=row.get("Token", ""),
-        app_id=named(ObjectId, row["Client"]) if row.get("Client") else None,
-        name=row.get("Name") or None,
-        app_roles=frozenset(json.loads(row.get("AppRoles", "[]"))),
-    )
 
 
 def _matching(query: AuditQuery) -> str:

@@ -3,24 +3,33 @@
 All documents of a type share one partition of the table ``roles``, and listing them is one range read. Types may share a
 partition as well: then the row keys of each begin with a prefix of its own. A new type takes a ``DocumentType`` and one line in
 the composition.
+
+The event of a change is a row of the same partition until the audit trail has it. Its key begins with ``~``, which comes after
+every character of a name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from azure.data.tables.aio import TableServiceClient
 
+from shared.cloud.lenient import readable
+from shared.cloud.storage.audit_rows import audit_row, readable_event
 from shared.cloud.storage.table_operations import Operation, Row, create, delete, put, update
-from shared.cloud.storage.tables import Table, Token, chunked, etag_of, joined, past, quoted
+from shared.cloud.storage.tables import Table, Token, between, chunked, etag_of, joined, past, quoted
+from shared.core.audit import AuditEvent
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
-from shared.core.forms import StoredType, form_of
+from shared.core.forms import PENDING_EVENT, StoredType, form_of
 from shared.core.ports.documents import ANY, Expect, Presence, Version
 from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
+
+_PENDING = "~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,15 @@ class DocumentType[T]:
     def after(self, name: str) -> str:
         """Returns the condition for the documents with a greater name. Every name is greater than the empty one."""
         start = f"PartitionKey eq '{self.partition}' and RowKey gt {quoted(self.prefix + name)}"
-        return f"{start} and RowKey lt '{past(self.prefix)}'" if self.prefix else start
+        return f"{start} and RowKey lt '{past(self.prefix) if self.prefix else _PENDING}'"
+
+    def pending_key(self, event_id: str) -> dict[str, str]:
+        """Returns the key of the row of a pending event of such a document."""
+        return {"PartitionKey": self.partition, "RowKey": f"{_PENDING}{self.prefix}{event_id}"}
+
+    def pending(self) -> str:
+        """Returns the condition for the pending events of such documents."""
+        return between(self.partition, f"{_PENDING}{self.prefix}")
 
 
 class TableDocuments[T]:
@@ -85,7 +102,7 @@ class TableDocuments[T]:
         documents = tuple(restored(self._kept, row) for row in found)
         return Page(documents, self._kept.name_of(documents[-1]) if token is not None else None)
 
-    async def put(self, document: T, *, expected: Expect, judged_at: str | None = None) -> T:
+    async def put(self, document: T, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None) -> T:
         """Makes one write, or one transaction if other rows go along. It is conditional unless ``expected`` is ``ANY``."""
         write_id, name = self._ids.guid(), self._kept.name_of(document)
         row: dict[str, Any] = {
@@ -95,7 +112,7 @@ class TableDocuments[T]:
             **chunked("Document", json.dumps(self._kept.store(document))),
         }
         try:
-            version, *_ = await self._table.write([_put(row, expected), *self._kept.beside(judged_at)])
+            version, *_ = await self._table.write([_put(row, expected), *self._beside(judged_at, event)])
         except (LostRace, Uncertain) as error:
             # The stored row may be this very one: the answer to the first write was lost.
             stored = await self._read(name)
@@ -106,7 +123,9 @@ class TableDocuments[T]:
             raise
         return self._kept.with_version(document, version)
 
-    async def delete(self, name: str, *, expected: Expect, judged_at: str | None = None) -> bool:
+    async def delete(
+        self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
+    ) -> bool:
         """Makes a read and a conditional delete."""
         row = await self._read(name)
         if row is None:
@@ -114,7 +133,7 @@ class TableDocuments[T]:
         if expected not in {ANY, Version(etag_of(row))}:
             raise PreconditionFailed
         try:
-            await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._kept.beside(judged_at)])
+            await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._beside(judged_at, event)])
         except (LostRace, Uncertain) as error:
             # If the row is gone, it was deleted: the answer to the first try was lost, or another worker was faster.
             if await self._read(name) is not None:
@@ -122,6 +141,22 @@ class TableDocuments[T]:
                     raise PreconditionFailed from error
                 raise
         return True
+
+    async def pending_events(self) -> tuple[AuditEvent, ...]:
+        """Makes one range read. A row that this version cannot read stays for the version that can."""
+        found = [readable(_pending_event, row) async for row in self._table.scan(self._kept.pending())]
+        return tuple(event for event in found if event is not None)
+
+    async def forget_event(self, event: AuditEvent) -> None:
+        """Makes one write."""
+        with suppress(LostRace):
+            await self._table.write([delete(self._kept.pending_key(event.id))])
+
+    def _beside(self, judged_at: str | None, event: AuditEvent | None) -> Iterator[Operation]:
+        yield from self._kept.beside(judged_at)
+        if event is not None:
+            text = json.dumps(audit_row(event, event.id))
+            yield create(self._kept.pending_key(event.id) | PENDING_EVENT.stamp | chunked("Event", text))
 
     async def _read(self, name: str) -> Row | None:
         return await self._table.read(*self._kept.key(name).values())
@@ -134,6 +169,12 @@ def restored[T](of: DocumentType[T], row: Row) -> T:
     except (ValueError, RecursionError):
         stored = None
     return of.restore(str(row["RowKey"]).removeprefix(of.prefix), stored, etag_of(row), form_of(row))
+
+
+def _pending_event(row: Row) -> AuditEvent:
+    with PENDING_EVENT.reading(row):
+        kept = json.loads(joined("Event", row))
+        return replace(readable_event(kept), id=kept["RowKey"].rpartition("_")[2])
 
 
 def _put(row: dict[str, Any], expected: Expect) -> Operation:

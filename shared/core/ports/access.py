@@ -11,6 +11,7 @@ from shared.core.access.bounds import Bounds, Constraint
 from shared.core.access.configuration import Needs, Stored
 from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.policy import Policy
+from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
 from shared.core.names import ObjectId
 from shared.core.ports.documents import Documents, Expect
@@ -47,11 +48,13 @@ class AccessDocuments[T](Documents[T], Protocol):
     ``judged_at`` is the version of the whole configuration by which the change was judged. ``None``: whichever it is.
     """
 
-    async def put(self, document: T, *, expected: Expect, judged_at: str | None = None) -> T:
+    async def put(self, document: T, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None) -> T:
         """As ``Documents.put``. Raises ``PreconditionFailed`` as well if the configuration has another version."""
         ...
 
-    async def delete(self, name: str, *, expected: Expect, judged_at: str | None = None) -> bool:
+    async def delete(
+        self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
+    ) -> bool:
         """As ``Documents.delete``. Raises ``PreconditionFailed`` as well if the configuration has another version."""
         ...
 

@@ -30,7 +30,7 @@ class Audit(Protocol):
     """The audit trail."""
 
     async def record(self, event: AuditEvent) -> None:
-        """Returns when the event is durable."""
+        """Returns when the event is durable. An event with an ``id`` that the trail has already is not kept again."""
         ...
 
     async def read(self, query: AuditQuery) -> Page[AuditEvent]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from shared.core.audit import AuditEvent
 from shared.core.generation import Generation
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.page import Page
@@ -34,7 +35,11 @@ ANY, ABSENT = Presence.ANY, Presence.ABSENT
 
 
 class Documents[T](Protocol):
-    """A store of documents of one type, each with a name."""
+    """A store of documents of one type, each with a name.
+
+    A change may bring the audit event that tells of it. Both are stored together, or neither. The event is *pending* until
+    somebody has recorded it in the audit trail and forgets it here. So no change is without an event, whoever dies when.
+    """
 
     async def get(self, name: str) -> T | None:
         """Returns one document."""
@@ -51,12 +56,20 @@ class Documents[T](Protocol):
         """
         ...
 
-    async def put(self, document: T, *, expected: Expect) -> T:
+    async def put(self, document: T, *, expected: Expect, event: AuditEvent | None = None) -> T:
         """Stores the document. Returns it with its new version. Raises ``PreconditionFailed`` if the store has another."""
         ...
 
-    async def delete(self, name: str, *, expected: Expect) -> bool:
+    async def delete(self, name: str, *, expected: Expect, event: AuditEvent | None = None) -> bool:
         """Deletes the document. Returns whether it was there. Raises ``PreconditionFailed`` if the store has something else."""
+        ...
+
+    async def pending_events(self) -> tuple[AuditEvent, ...]:
+        """Returns the pending events that this version can read, in the order of time."""
+        ...
+
+    async def forget_event(self, event: AuditEvent) -> None:
+        """Forgets a pending event, because the audit trail has it. It need not be there."""
         ...
 
 
