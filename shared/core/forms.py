@@ -90,6 +90,7 @@ ASKS = StoredType("asks of a caller")
 AUTH_ROLE = StoredType("auth role")
 POLICY = StoredType("policy")
 ACCESS_VERSION = StoredType("access version")
+PACKED = StoredType("packed documents")
 PENDING_EVENT = StoredType("pending event")
 APPLICATION_LOCK = StoredType("lock of an application")
 QUEUED_MARKER = StoredType("marker of queued leases")
@@ -109,6 +110,7 @@ ALL = (
         AUTH_ROLE,
         POLICY,
         ACCESS_VERSION,
+        PACKED,
         PENDING_EVENT,
         APPLICATION_LOCK,
         QUEUED_MARKER,

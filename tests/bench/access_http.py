@@ -7,7 +7,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -63,6 +63,7 @@ async def measure(scale: Scale) -> list[Figure]:
         Figure("first request of a cold worker, one document, for which the directory is asked", few.first, "ms"),
         Figure(f"first request of a cold worker, {2 * _EACH:,} documents", many.first, "ms"),
         Figure(f"{2 * _EACH:,} documents cost more than one by", many.first - few.first, "ms", Target("<=", 300)),
+        Figure("the same for the worker that reads and packs them", many.longest - few.longest, "ms"),
         Figure(f"{2 * _EACH:,} documents cost more than one by: CPU of the worker", many.cpu - few.cpu, "ms"),
         Figure(f"{2 * _EACH:,} documents cost more than one by: memory", many.resident - few.resident, "MB", Target("<=", 30)),
         Figure("calls to Graph of 20 requests by a caller to look up", looked_up, "calls", Target("=", 1)),
@@ -96,6 +97,8 @@ class _Cold:
 
     first: float
     """Milliseconds of the first request."""
+    longest: float
+    """The same of the worker that was the first to read these documents: it packs them for the others."""
     resident: float
     """Megabytes after it."""
     cpu: float
@@ -114,7 +117,12 @@ async def _cold(scale: Scale, *stacks: BenchStack) -> list[_Cold]:
             taken = (time.perf_counter() - began) * 1000
             samples.append((taken, await on.resident(), _cpu_of(on.stack.hosts[0].pid)))
     # The first of them compiles what is not compiled yet.
-    return [_Cold(*(median(column) for column in zip(*samples[1:], strict=True))) for samples in found]
+    return [_middle(samples) for samples in found]
+
+
+def _middle(samples: Sequence[tuple[float, float, float]]) -> _Cold:
+    first, resident, cpu = (median(column) for column in zip(*samples[1:], strict=True))
+    return _Cold(first, samples[0][0], resident, cpu)
 
 
 def _cpu_of(pid: int) -> float:

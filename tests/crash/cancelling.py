@@ -183,8 +183,8 @@ def walk(operation: Operation, choose: Callable[[Course], list[int]], *, latency
     usual = run(_made(operation, latency), operation.scenario.action)
     # A verb that was cut off may leave a role from which the next caller issues, where it would have been refused at once.
     alone = run(_made(operation, latency), _nothing).next_took
-    # Where calls are slow, a lease's lock is renewed beside them. A lock that is released while it is renewed costs a call more,
-    # there and back, and whether the two meet is a matter of an instant.
+    # Where calls are slow, a lease's lock is renewed beside them. A lock that is released while it is renewed costs a call
+    # more, there and back, and whether the two meet is a matter of an instant.
     longest = LONGER + max(usual.next_took, alone) + 2 * latency
     steps = choose(usual)
     for step in steps:

@@ -28,6 +28,7 @@ from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
+from shared.cloud.storage.access_table import TableAccess
 from shared.cloud.storage.application_lock_table import TableApplicationLocks
 from shared.cloud.storage.tables import connect
 from shared.core.access.auth_role import read_auth_role
@@ -219,6 +220,7 @@ async def _fill(filling: Filling) -> None:
     await enqueue(ports, [filling.leases["recalled"]])
     lock = LockRecord(EXISTING, ports.ids.guid(), ports.now() + timedelta(seconds=10))
     await TableApplicationLocks(filling.service, ports.ids).take(lock, former=None)
+    await TableAccess(filling.service, packed_from=1).load()
     clock.jump(1)
 
 

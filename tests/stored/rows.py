@@ -14,6 +14,7 @@ from shared.cloud.storage import (
     caller_table,
     document_table,
     generation_table,
+    packed_access,
     queued_marker_table,
     role_table,
 )
@@ -59,6 +60,7 @@ _ACCESS: dict[str, tuple[StoredType, Reader]] = {
     "auth-role": (forms.AUTH_ROLE, lambda row: document_table.restored(access_table.AUTH_ROLES, row)),
     "policy": (forms.POLICY, lambda row: document_table.restored(access_table.POLICIES, row)),
     "version": (forms.ACCESS_VERSION, etag_of),
+    "packed": (forms.PACKED, lambda row: dict(packed_access.unpacked([row]))),
 }
 _CALLERS: dict[str, tuple[StoredType, Reader]] = {
     "admissions": (forms.CALLER_ADMISSIONS, caller_table._admissions),
