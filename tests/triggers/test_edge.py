@@ -8,10 +8,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import azure.functions as func
 import pytest
 
 from shared.core.audit import Outcome
-from shared.core.errors import Misconfigured, Throttled, Unavailable, Unreachable
+from shared.core.errors import Forbidden, LeaseholdError, Misconfigured, NotFound, Throttled, Unavailable, Unreachable
+from shared.triggers.http.edge import Edge, UnverifiedRequest
+from shared.triggers.http.reply import Reply
 from tests.fakes.world import ALICE
 from tests.triggers.app import CHALLENGE, App, Invocation
 
@@ -325,6 +328,33 @@ async def test_each_request_is_one_line_in_the_log(app: App, caplog: pytest.LogC
     await app.call("GET", "/api/v1/leases/x", token=None, headers={"x-request-id": "three"})
     assert caplog.messages == [
         f"GET /api/v1/whoami 200 0 ms caller={ALICE.object_id} request={Invocation.invocation_id}",
-        f"POST /api/v1/roles/{{role}}/leases 403 forbidden 0 ms caller={ALICE.object_id} request={Invocation.invocation_id}",
+        f"POST /api/v1/roles/{{role}}/leases 403 forbidden 20 ms caller={ALICE.object_id} request={Invocation.invocation_id}",
         f"GET /api/v1/leases/{{id}} 401 unauthenticated 0 ms caller=- request={Invocation.invocation_id}",
     ]
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.003, 0.0199])
+@pytest.mark.parametrize("refusal", [Forbidden(), NotFound("There is no such lease.", code="lease_not_found")], ids=str)
+async def test_what_reads_alike_leaves_on_one_beat(app: App, refusal: LeaseholdError, seconds: float) -> None:
+    """Whatever was read for it. What took longer than a beat leaves on a later one."""
+    clock = app.world.clock
+    edge = Edge(app.get_broker, clock)
+    request = UnverifiedRequest(func.HttpRequest("GET", "/api/v1/leases/x", body=b""), "GET /x", "", "r")
+
+    async def answered_after(late: float) -> float:
+        async def refused(_: UnverifiedRequest) -> Reply:
+            await clock.sleep(late)
+            raise refusal
+
+        began = clock.monotonic()
+        await edge.answer(request, refused)
+        return round(clock.monotonic() - began, 6)
+
+    assert [0.02, 0.06] == [await answered_after(seconds), await answered_after(0.04 + seconds)]
+
+
+async def test_what_tells_nothing_by_its_time_is_not_held_back(app: App) -> None:
+    """A fault of the request is answered at once."""
+    began = app.world.clock.monotonic()
+    answer = await app.call("POST", ISSUE, body={"ttl": "soon"})
+    assert (400, began) == (answer.status, app.world.clock.monotonic())

@@ -345,7 +345,7 @@ async def test_revokes_every_lease_of_a_role(app: App) -> None:
     refused = await app.call("POST", "/api/v1/roles/web/revoke")
     answer = await app.call("POST", "/api/v1/roles/web/revoke", token="admin.token.x")
     assert (refused.status, refused.code) == (403, "forbidden")
-    assert (answer.status, answer.json) == (202, {"revoking": 1, "as_of": "2026-03-02T09:00:00.000Z"})
+    assert (answer.status, answer.json) == (202, {"revoking": 1, "as_of": "2026-03-02T09:00:00.020Z"})
     assert (await app.call("GET", f"/api/v1/leases/{lease_id}")).json["state"] == "ending"
     assert [each["state"] for each in (await app.call("GET", "/api/v1/leases")).json["leases"]] == ["ending"]
     assert (await app.call("POST", f"/api/v1/leases/{lease_id}/renew")).code == "lease_not_active"
