@@ -32,6 +32,7 @@ from tests.bench import (
     ready,
     revoking,
     sweeping,
+    trips,
 )
 from tests.bench.bench_stack import QUICK, Scale
 from tests.bench.figures import Figure, table
@@ -40,6 +41,7 @@ type Measure = Callable[[Scale], Awaitable[list[Figure]]]
 
 SECTIONS: Mapping[str, tuple[str, Measure]] = {
     "calls": (azure_calls.TITLE, azure_calls.measure),
+    "trips": (trips.TITLE, trips.measure),
     "own-cost": (own_cost.TITLE, own_cost.measure),
     "cold-start": (cold_start.TITLE, cold_start.measure),
     "memory": (memory.TITLE, memory.measure),
