@@ -13,6 +13,7 @@ type Interval = tuple[float, float]
 
 _DECIMALS = {
     "calls": 0,
+    "trips": 0,
     "rows": 0,
     "requests": 0,
     "modules": 0,
