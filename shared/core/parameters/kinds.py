@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from unicodedata import category, is_normalized
 
 from shared.core.access.folding import fold
 from shared.core.names import Unparsable
 from shared.core.parameters.pattern import STAR, only_stars
+from shared.core.parsing import nearest
 from shared.core.plain_text import UNSEEN, is_plain
 
 MAX_BYTES = 1040
@@ -84,7 +86,7 @@ class ParameterKind:
             names = [url[2] or ""] if self.after == "containers" else [url[1]]
         elif value.startswith("/"):
             segments = value.removesuffix("/").split("/")
-            names = [name for before, name in zip(segments, segments[1:], strict=False) if before.lower() == self.after]
+            names = [name for before, name in pairwise(segments) if before.lower() == self.after]
             names = names[:1] if self.after else segments[-1:]
         else:
             names = []
@@ -219,7 +221,5 @@ KINDS: Mapping[str, ParameterKind] = MappingProxyType({each.name: each for each 
 def kind_of(name: str) -> ParameterKind:
     """Returns the kind. Raises ``Unparsable``, with the nearest name, if there is none."""
     if name not in KINDS:
-        from shared.core.parsing import nearest  # noqa: PLC0415 - only for a fault
-
         raise Unparsable(f"expected one of {', '.join(KINDS)}{nearest(name, [*KINDS])}")
     return KINDS[name]
