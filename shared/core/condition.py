@@ -14,7 +14,7 @@ from typing import Final
 from shared.core.names import Unparsable
 
 MAX_CONDITION = 8192
-"""Characters. https://learn.microsoft.com/azure/role-based-access-control/conditions-faq (8 KB)."""
+"""The characters of the longest condition that the broker takes."""
 _TYPE = r"[a-z0-9]+(?:\.[a-z0-9]+)+(?:/[a-z0-9]+)+"
 """A provider's: ``Microsoft.Storage/storageAccounts/blobServices/containers``."""
 _OF_A_TYPE = rf"{_TYPE}(?::[^\[\]<>$&']+(?:<\$key_case_sensitive\$>)?|&\$keys\$&)"
