@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core.names import Unparsable
 
+MAX_CONDITION = 8192
+"""The characters of the longest condition that the broker takes."""
 _TYPE = r"[a-z0-9]+(?:\.[a-z0-9]+)+(?:/[a-z0-9]+)+"
 """A provider's: ``Microsoft.Storage/storageAccounts/blobServices/containers``."""
 _OF_A_TYPE = rf"{_TYPE}(?::[^\[\]<>$&']+(?:<\$key_case_sensitive\$>)?|&\$keys\$&)"
@@ -48,25 +50,45 @@ _DEEPEST: Final = 32
 """Parentheses and negations within one another. Nobody writes so many, and a parser must come to an end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A value or an attribute in a condition: its text, from character ``at`` on, quotes included.
+
+    ``operator`` is what compares it with an attribute on the left of it, folded: ``stringequals``. It is empty for a piece that
+    is itself on the left, stands alone, or is compared with a value. ``negated``: whether it stands under ``!`` or ``NOT``.
+    """
+
+    text: str
+    at: int
+    operator: str = ""
+    negated: bool = False
+
+
 def condition(text: str) -> str:
     """Returns the text itself. Raises ``Unparsable`` if Azure could not read it as a condition."""
-    if not text.strip():
-        raise Unparsable("a condition is not blank: leave it out where there is none")
-    reading = _Reading([*_tokens(text), ("end", "the end")])
-    reading.expression(0)
-    if reading.kind != "end":
-        raise reading.unexpected("AND, OR or the end")
+    pieces_of(text)
     return text
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def pieces_of(text: str) -> tuple[Piece, ...]:
+    """Returns the values and attributes of a condition, in its order. Raises ``Unparsable``, as ``condition`` does."""
+    if not text.strip():
+        raise Unparsable("a condition is not blank: leave it out where there is none")
+    reading = _Reading([*_tokens(text), ("end", "the end", len(text))])
+    reading.expression(0)
+    if reading.kind != "end":
+        raise reading.unexpected("AND, OR or the end")
+    return tuple(reading.pieces)
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
     at, end = 0, len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
             raise Unparsable(f"a condition cannot be read from character {at + 1} on")
         kind = match.lastgroup or ""
-        yield kind, match[kind]
+        yield kind, match[kind], match.start(kind)
         at = match.end()
 
 
@@ -74,8 +96,10 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 class _Reading:
     """Recursive descent, one token ahead."""
 
-    tokens: list[tuple[str, str]]
+    tokens: list[tuple[str, str, int]]
     at: int = 0
+    pieces: list[Piece] = field(default_factory=list)
+    negations: int = 0
 
     @property
     def kind(self) -> str:
@@ -95,7 +119,9 @@ class _Reading:
         if depth > _DEEPEST:
             raise Unparsable(f"a condition is nested at most {_DEEPEST} deep")
         if self._took("!") or self._took("not"):
+            self.negations += 1
             self._term(depth + 1)
+            self.negations -= 1
         elif self._took("("):
             self.expression(depth + 1)
             self._expect(")")
@@ -107,31 +133,38 @@ class _Reading:
             self._comparison()
 
     def _comparison(self) -> None:
+        of_an_attribute = self.kind == "attribute"
         self._operand()
         if self.kind != "word" or _OPERATOR.fullmatch(self.word) is None:
             raise self.unexpected("an operator, such as StringEquals")
+        operator = self.word if of_an_attribute else ""
         self.at += 1
-        self._operand()
+        self._operand(operator)
 
-    def _operand(self) -> None:
+    def _operand(self, operator: str = "") -> None:
         if self.kind == "attribute":
             self._attribute()
         else:
-            self._values()
+            self._values(operator)
 
-    def _values(self) -> None:
+    def _values(self, operator: str = "") -> None:
         """Reads one value, or several in braces."""
         if not self._took("{"):
-            self._value()
+            self._value(operator)
             return
-        self._value()
+        self._value(operator)
         while self._took(","):
-            self._value()
+            self._value(operator)
         self._expect("}")
 
-    def _value(self) -> None:
+    def _value(self, operator: str) -> None:
         if self.kind != "value":
             raise self.unexpected("a value, such as 'text'")
+        self._take_piece(operator)
+
+    def _take_piece(self, operator: str = "") -> None:
+        _, text, start = self.tokens[self.at]
+        self.pieces.append(Piece(text, start, operator, self.negations > 0))
         self.at += 1
 
     def _attribute(self) -> None:
@@ -139,7 +172,7 @@ class _Reading:
             raise self.unexpected("an attribute, such as @Resource[..]")
         if _ATTRIBUTE.fullmatch(self.tokens[self.at][1]) is None:
             raise self.unexpected("an attribute such as @Resource[Microsoft.Storage/storageAccounts:name]")
-        self.at += 1
+        self._take_piece()
 
     def _took(self, wanted: str) -> bool:
         if self.kind in {"symbol", "word"} and self.word == wanted:

@@ -96,7 +96,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_LEAST_WAIT": 1.0,
         "_SHORTEST_SLEEP": 0.001,
     },
-    condition: {"_DEEPEST": 32},
+    condition: {"_DEEPEST": 32, "MAX_CONDITION": 8192},
     idempotency_key: {"KEPT": timedelta(hours=24)},
     lease: {
         "ATTEMPTS_UNTIL_STUCK": 8,
@@ -120,7 +120,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     auth_role: {"MAX_POLICIES": 64},
     access_view: {"_BELIEVED": 15.0},
     role_document: {"MAX_LIVE": 1_000_000},
-    service_principal_schema: {"MAX_AZURE_GROUPS": 32, "MAX_CONDITION": 8192, "MAX_TAGS": 16, "LONGEST_PERSONAL": 53},
+    service_principal_schema: {"MAX_AZURE_GROUPS": 32, "MAX_TAGS": 16, "LONGEST_PERSONAL": 53},
     application_secret: {
         "_COUNTING": 5.0,
         "MOST_CREDENTIALS": 600,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shared.core.azure_role import MAX_AZURE_ROLES
-from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_CONDITION, MAX_TAGS
+from shared.core.condition import MAX_CONDITION
+from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
 from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
 
 _TEXT = {"type": "string"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.core import ownership
 from shared.core.azure_role import MAX_AZURE_ROLES, AzureRole
-from shared.core.condition import condition
+from shared.core.condition import MAX_CONDITION, condition
 from shared.core.definition import Powers
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.errors import Caution, Fault, Malformed
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 MAX_AZURE_GROUPS = 32
 LONGEST_PERSONAL = 53
 MAX_TAGS = 16
-MAX_CONDITION = 8192
 _ROLE_ID_MARK = "/providers/microsoft.authorization/roledefinitions/"
 AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
 
