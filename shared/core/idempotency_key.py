@@ -46,9 +46,16 @@ def digest_of(caller: Caller, role: RoleName, key: str) -> str:
     return _hash([caller.tenant_id, caller.object_id, role, key])
 
 
-def fingerprint_of(ttl: int | None, reason: str, metadata: Mapping[str, str]) -> str:
-    """Returns the digest of a request, however the request was written."""
-    return _hash([ttl, reason, sorted(metadata.items())])
+def fingerprint_of(
+    ttl: int | None, reason: str, metadata: Mapping[str, str], parameters: Mapping[str, str] | None = None, within: str = ""
+) -> str:
+    """Returns the digest of a request, however the request was written.
+
+    A field that is not there does not count. So a repeat of a request has the same digest in a version that knows more fields.
+    """
+    more: list[object] = [["parameters", sorted(parameters.items())]] if parameters else []
+    more += [["within", within]] if within else []
+    return _hash([ttl, reason, sorted(metadata.items()), *more])
 
 
 def _hash(parts: list[object]) -> str:

@@ -20,7 +20,7 @@ from typing import Self
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.life import OPEN, WITH_HOLDER, Event, IllegalMove, State, step
-from shared.core.names import LeaseId, ObjectId
+from shared.core.names import LeaseId, ObjectId, Scope
 
 __all__ = ["ATTEMPTS_UNTIL_STUCK", "FORM", "Cause", "Holder", "IllegalMove", "Lease", "LeaseView", "State"]
 
@@ -92,6 +92,10 @@ class LeaseView:
     """The role's generation when the lease was opened, or claimed from a pool. 0 for rows from before generations existed."""
     claim: str = ""
     """The ULID of its claim, if the lease was claimed from a pool; otherwise empty."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """What has filled the holes of its role: what the caller has given, defaults, and facts about the caller."""
+    within: str = ""
+    """The scope to which the caller has narrowed the role; empty if it has not."""
 
     def __post_init__(self) -> None:
         """Raises ``TypeError`` if the lease has no holder in a state that needs one, or a holder while it is pooled."""
@@ -150,6 +154,8 @@ class Lease(LeaseView):
     """The digest of what the role granted at the issue. Empty for leases from before this was stored."""
     undone_by: datetime | None = None
     """After this instant everything that the attempts to end the lease have deleted is visible in the recycle bin."""
+    scopes: tuple[Scope, ...] = field(default=(), compare=False)
+    """The scopes at which it was granted something, each once. They are read from its footprint, and not stored again."""
     ready_at: datetime | None = None
     """When the credential was seen to work. In a pool: when the principal that gets the credential was."""
     undone: frozenset[int] = frozenset()

@@ -89,9 +89,11 @@ def read_parts(kinds: Kinds, row: Row) -> tuple[Footprint, ...]:
 def _lease(kinds: Kinds, row: Row) -> Lease:
     view, own = _view(json.loads(row["View"])), json.loads(joined("Own", row))
     due_at = instant(own["due_at"])
+    parts = tuple(kinds.read_footprint(each) for each in (own["footprint"], *own.get("other_parts", ())))
     return Lease(
         **{each.name: getattr(view, each.name) for each in fields(view)},
-        parts=tuple(kinds.read_footprint(each) for each in (own["footprint"], *own.get("other_parts", ()))),
+        parts=parts,
+        scopes=kinds.scopes_of(parts[0]),
         planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
         due_at=due_at,
         made_by=_instant(own, "made_by") or due_at,
@@ -134,6 +136,8 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         last_error=stored.get("last_error", ""),
         generation=stored.get("generation", 0),
         claim=stored.get("claim", ""),
+        parameters=stored.get("parameters", {}),
+        within=stored.get("within", ""),
     )
 
 

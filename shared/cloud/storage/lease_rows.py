@@ -198,8 +198,12 @@ def view_text(lease: LeaseView) -> str:
     A property holds at most 32,768 characters. The longest metadata and reason leave the text far below that.
     """
     holder = lease.holder
-    # A lease that was not claimed from a pool has no such field. It is written as versions without pools have written it.
-    claim = {"claim": lease.claim} if lease.claim else {}
+    # A field that the lease does not need is left out. It is written as versions without that field have written it.
+    more: dict[str, Any] = {"claim": lease.claim} if lease.claim else {}
+    if lease.parameters:
+        more["parameters"] = dict(lease.parameters)
+    if lease.within:
+        more["within"] = lease.within
     # With ``ensure_ascii``, JSON would write up to twelve characters for one that is not ASCII.
     return json.dumps(
         ensure_ascii=False,
@@ -219,6 +223,6 @@ def view_text(lease: LeaseView) -> str:
             "attempts": lease.attempts,
             "last_error": lease.last_error,
             "generation": lease.generation,
-            **claim,
+            **more,
         },
     )

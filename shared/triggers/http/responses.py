@@ -10,7 +10,7 @@ from shared.broker.revoke import Revoking
 from shared.core.caller import Caller, CallerType
 from shared.core.credential import Credential
 from shared.core.errors import Caution
-from shared.core.lease import Holder, LeaseView, State
+from shared.core.lease import Holder, Lease, LeaseView, State
 from shared.core.names import LEASE_ID, ROLE_NAME
 from shared.core.ports.page import Page
 from shared.core.secret import Secret
@@ -69,6 +69,21 @@ LEASE = Record[LeaseView](
         Value({"type": "object", "additionalProperties": {"type": "string"}}, dict),
         lambda it: it.metadata,
         "As given at the issue.",
+    ),
+    Field(
+        "parameters",
+        Value({"type": "object", "additionalProperties": {"type": "string"}}, dict),
+        lambda it: it.parameters,
+        "What has filled the role's parameters: values of the ask, defaults, and facts about the caller.",
+        optional=True,
+    ),
+    Field("within", TEXT, lambda it: it.within, "The scope to which the ask has narrowed the role.", optional=True),
+    Field(
+        "scopes",
+        Items(TEXT),
+        lambda it: it.scopes if isinstance(it, Lease) else (),
+        "Where it was granted roles. Left out in lists.",
+        optional=True,
     ),
     Field(
         "ready",
