@@ -7,7 +7,8 @@ from typing import Any
 
 from shared.core.access.folding import fold
 from shared.core.azure_role import AzureRole
-from shared.core.errors import Fault, Malformed
+from shared.core.errors import Fault, Malformed, RoleOutdated
+from shared.core.names import Unparsable
 from shared.core.parameters.errors import FactMissing, ParameterNotAllowed
 from shared.core.parameters.holes import GROUP_AT, SUBSCRIPTION_AT, filled_segments, names_in
 from shared.core.parameters.parameter import FIELD, Parameter
@@ -23,7 +24,7 @@ def read_values(parameters: Sequence[Parameter], azure_roles: Sequence[AzureRole
 
     Raises ``Malformed`` with every fault of what was given; ``DirectoryUnavailable`` if a needed fact is unread;
     ``FactMissing`` if there is no such fact; ``ParameterNotAllowed`` if a value is outside its bounds. In this order: whether a
-    value is allowed, is said of well-formed values alone.
+    value is allowed, is said of well-formed values alone. Raises ``RoleOutdated`` if a stored condition cannot be read.
     """
     values = given_values(parameters, given)
     values |= _facts(parameters, facts)
@@ -77,7 +78,8 @@ def _given(parameter: Parameter, reader: Reader) -> str | None:
     if not reader.has(name):
         if parameter.default is None:
             reader.fault(name, f"is required: {parameter.kind.expected}")
-        return parameter.default
+            return None
+        value = parameter.default
     if not isinstance(value, str):
         otherwise = "; leave the field out for its default" if parameter.default is not None else ""
         reader.fault(name, f"text wanted, {_sort_of(value)} given{otherwise}")
@@ -154,11 +156,18 @@ def _require_own_places(
     missing: dict[Fault, str] = {}
     for role in azure_roles:
         segments = filled_segments(role.scope, values)
-        for name in sorted(names_in(role) & sources.keys()):
+        for name in sorted(_names_in(role) & sources.keys()):
             if why := _elsewhere(sources[name].source, segments, own):
                 missing[Fault(sources[name].path, why)] = f"{own.id} is not of {'/'.join(segments)}"
     if missing:
         raise FactMissing(*missing, audit_reason="; ".join(_reasons(missing)))
+
+
+def _names_in(role: AzureRole) -> frozenset[str]:
+    try:
+        return names_in(role)
+    except Unparsable as wrong:
+        raise RoleOutdated(Fault("azure_roles", str(wrong))) from wrong
 
 
 def _elsewhere(source: Fact | None, segments: list[str], own: OwnResource) -> str:

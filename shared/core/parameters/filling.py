@@ -69,11 +69,11 @@ def _filled(role: AzureRole, values: Mapping[str, str], path: str) -> AzureRole:
         condition = filled_condition(role.condition, values) if role.condition is not None and in_condition else role.condition
     except Unparsable as wrong:
         raise Malformed(Fault(FIELD, str(wrong))) from wrong
-    definition = _definition_at(role.definition_id, scope) if SUBSCRIPTION_AT in holes else role.definition_id
+    definition = definition_at(role.definition_id, scope) if SUBSCRIPTION_AT in holes else role.definition_id
     return replace(role, scope=scope, condition=condition, definition_id=definition)
 
 
-def _definition_at(definition_id: str, scope: Scope) -> str:
+def definition_at(definition_id: str, scope: Scope) -> str:
     """Returns the id of the same definition in the subscription that was filled in.
 
     One definition has one GUID in all subscriptions, and that was looked up when the role was written.

@@ -19,7 +19,8 @@ SUBSCRIPTION_AT = 2
 """The place of a subscription's id among the segments of a scope."""
 GROUP_AT = 4
 """The place of a resource group's name."""
-_CLOSED = frozenset({"microsoft.authorization", "microsoft.management"})
+_AUTHORIZATION = "microsoft.authorization"
+_CLOSED = frozenset({_AUTHORIZATION, "microsoft.management"})
 """Whoever fills a name below these providers would choose an assignment, a definition, a lock or a management group."""
 
 
@@ -90,7 +91,7 @@ def kinds_at(scope: Scope) -> list[str]:
     """Returns, for each segment of a scope, the name of the kind that a hole there must have. Empty where no hole may be."""
     first, *segments = scope.casefold().split("/")
     found, namespace, types, closed = [first], "", list[str](), False
-    for word, name in batched(segments, 2):
+    for word, name in batched(segments, 2, strict=False):
         kind = ""
         if word == "providers":
             namespace, types = name, []
@@ -106,8 +107,7 @@ def kinds_at(scope: Scope) -> list[str]:
 
 def is_closed(scope: Scope) -> bool:
     """Returns whether the scope is in or below ``Microsoft.Authorization``."""
-    pairs = batched(scope.casefold().split("/")[1:], 2)
-    return any(pair == ("providers", "microsoft.authorization") for pair in pairs)
+    return _AUTHORIZATION in scope.casefold().split("/")
 
 
 def _kind_of_name(namespace: str, types: list[str]) -> str:

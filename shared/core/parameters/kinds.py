@@ -135,17 +135,20 @@ def _system_container(value: str) -> str:
     return "; $root, $web and $logs cannot be asked for" if value in _SYSTEM_CONTAINERS else _capitals(value)
 
 
-def _is_no_end(value: str) -> bool:
-    """Returns whether the value ends with no period. Azure takes none there, and a path may lose it."""
-    return not value.endswith(".")
+def _is_a_segment(value: str) -> bool:
+    """Returns whether the value is a name in every path.
+
+    Azure takes no period at the end, and a path may lose it. ``providers`` is what tells the parts of a resource id apart.
+    """
+    return not value.endswith(".") and fold(value) != "providers"
 
 
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources. Azure speaks of
 # alphanumerics in Unicode; these are the categories of letters and decimal digits that its pattern takes.
 RESOURCE_GROUP = ParameterKind(
     "resource_group",
-    "the name of a resource group: 1 to 90 letters, digits and _-.(), without a period at its end",
-    *(_of_a_group, _is_no_end, 90),
+    "the name of a resource group: 1 to 90 letters, digits and _-.(), without a period at its end, not providers",
+    *(_of_a_group, _is_a_segment, 90),
     folds=True,
     after="resourcegroups",
 )
@@ -181,8 +184,8 @@ CONTAINER = ParameterKind(
 # separators that a name would bring into a path or a text. 260 is the longest name there.
 RESOURCE_NAME = ParameterKind(
     "resource_name",
-    "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period at its end",
-    *(_of_a_resource, lambda value: value == value.strip() and _is_no_end(value), 260),
+    "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last, not providers",
+    *(_of_a_resource, lambda value: value == value.strip() and _is_a_segment(value), 260),
     folds=True,
 )
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftsubscription

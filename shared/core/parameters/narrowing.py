@@ -1,4 +1,7 @@
-"""``within``: a caller asks for what a role gives, at a scope further down. It is always less, and needs no right of its own."""
+"""``within``: a caller asks for what a role gives, at a scope further down.
+
+What it gets is always less, so that it needs no right of its own.
+"""
 
 from __future__ import annotations
 

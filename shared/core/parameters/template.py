@@ -31,22 +31,23 @@ def template_faults(parameters: Sequence[Parameter], azure_roles: Sequence[Azure
     by_name = {each.name: each for each in parameters}
     used: set[str] = set()
     for index, role in enumerate(azure_roles):
-        path = f"azure_roles[{index}]"
         try:
             used |= names_in(role)
         except Unparsable as wrong:
-            yield Fault(f"{path}.condition", str(wrong))
+            yield Fault(f"azure_roles[{index}].condition", str(wrong))
             return
-        for why in _faults_of_scope(role.scope, by_name):
-            yield Fault(f"{path}.scope", why)
-        for why in _faults_of_condition(role.condition or "", by_name):
-            yield Fault(f"{path}.condition", why)
-        for why in _faults_of_facts(role, by_name):
-            yield Fault(f"{path}.scope", why)
+        yield from _faults_of(role, by_name, f"azure_roles[{index}]")
     for each in parameters:
         if each.name not in used:
             yield Fault(each.path, f"has no hole: no scope and no condition has {{{each.name}}}")
     yield from _ambiguous(azure_roles)
+
+
+def _faults_of(role: AzureRole, parameters: Mapping[str, Parameter], path: str) -> Iterator[Fault]:
+    for why in (*_faults_of_scope(role.scope, parameters), *_faults_of_facts(role, parameters)):
+        yield Fault(f"{path}.scope", why)
+    for why in _faults_of_condition(role.condition or "", parameters):
+        yield Fault(f"{path}.condition", why)
 
 
 def _faults_of_scope(scope: Scope, parameters: Mapping[str, Parameter]) -> Iterator[str]:

@@ -1,0 +1,91 @@
+"""What can be known of a role's fillings before anyone asks: when the role is written, and when it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from math import prod
+from unicodedata import normalize
+
+from shared.core.azure_role import AzureRole
+from shared.core.names import Scope, Unparsable
+from shared.core.parameters.filling import definition_at, filled_scope
+from shared.core.parameters.holes import SUBSCRIPTION_AT, filled_segments, hole_in, holes_of_scope
+from shared.core.parameters.parameter import Parameter
+from shared.core.parameters.pattern import covers
+
+MOST_FILLINGS = 256
+
+
+def constant_parts(scope: Scope, parameters: Sequence[Parameter]) -> tuple[Scope, ...]:
+    """Returns the longest scope without a hole that the scope lies in: at least its subscription, at most itself.
+
+    If the subscription is a hole, there is one for each listed subscription: a role's name must lead to one definition in all.
+    """
+    hole = holes_of_scope(scope).get(SUBSCRIPTION_AT)
+    if hole is None:
+        return (_constant_part(scope),)
+    listed = next((each.allowed for each in parameters if each.name == hole), ())
+    filled = (Scope("/".join(filled_segments(scope, {hole: value}))) for value in listed)
+    return tuple(dict.fromkeys(_constant_part(each) for each in filled))
+
+
+def fillings(
+    parameters: Sequence[Parameter], azure_roles: Sequence[AzureRole], most: int = MOST_FILLINGS
+) -> tuple[tuple[AzureRole, ...] | None, ...]:
+    """Returns, for each assignment in its place, all that its scope may become; its condition keeps its holes.
+
+    ``None`` in the place of an assignment that may become more than ``most``, or whose values are not all listed. Values that
+    never make a scope, because it would be too long, are left out.
+    """
+    by_name = {each.name: each for each in parameters}
+    return tuple(_fillings_of(role, by_name, most) for role in azure_roles)
+
+
+def may_meet(scope: Scope, parameters: Sequence[Parameter], other: Scope) -> bool:
+    """Returns whether the scope, with some value in each hole, may be the other scope, or lie above or below it.
+
+    In doubt it may: letters are folded as for what is protected.
+    """
+    by_name = {each.name: each for each in parameters}
+    pairs = zip(scope.split("/"), other.split("/"), strict=False)
+    return all(_may_be(mine, others, by_name.get(hole_in(mine) or "")) for mine, others in pairs)
+
+
+def _constant_part(scope: Scope) -> Scope:
+    holes = holes_of_scope(scope)
+    if not holes:
+        return scope
+    segments = scope.split("/")[: min(holes) - 1]
+    while segments[-2].lower() == "providers":
+        del segments[-2:]
+    return Scope("/".join(segments))
+
+
+def _fillings_of(role: AzureRole, parameters: dict[str, Parameter], most: int) -> tuple[AzureRole, ...] | None:
+    holes = holes_of_scope(role.scope)
+    found = [parameters[name] for name in dict.fromkeys(holes.values()) if name in parameters]
+    if not all(each.is_listed for each in found) or prod(len(each.allowed) for each in found) > most:
+        return None
+    filled: list[AzureRole] = []
+    for values in product(*(each.allowed for each in found)):
+        try:
+            scope = filled_scope(role.scope, dict(zip((each.name for each in found), values, strict=True)))
+        except Unparsable:
+            continue
+        definition = definition_at(role.definition_id, scope) if SUBSCRIPTION_AT in holes else role.definition_id
+        filled.append(replace(role, scope=scope, definition_id=definition))
+    return tuple(filled)
+
+
+def _may_be(segment: str, other: str, parameter: Parameter | None) -> bool:
+    if parameter is None:
+        return _folded(segment) == _folded(other)
+    if not parameter.allowed:
+        return True
+    return any(covers(_folded(each), _folded(other)) for each in parameter.allowed)
+
+
+def _folded(text: str) -> str:
+    return normalize("NFC", text).casefold()
