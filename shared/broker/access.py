@@ -6,12 +6,21 @@ asks for, so that the time of an answer tells nothing either.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.broker.ports import Ports
+from shared.core.access.asked import NO_PARAMETERS, WITHOUT_PARAMETERS, Asked, Asks, OneAsk, SomeAsk
 from shared.core.access.bounds import Bounds
 from shared.core.access.configuration import Configuration, Needs
-from shared.core.access.decide import Decision, Rights, decide, decide_on_some
+from shared.core.access.decide import (
+    Decision,
+    Rights,
+    decide,
+    decide_on_every_ask,
+    decide_on_some_ask,
+    decide_on_some_path,
+)
 from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal
 from shared.core.access.match import Outcome, Unknown, match
 from shared.core.access.policy import Capability
@@ -48,18 +57,15 @@ class CallerRights:
 
     def on_some_lease(self, capability: Capability) -> Decision:
         """Decides whether the caller has the capability on any lease: which those are, each lease's own path says."""
-        return decide_on_some(self.rights, "leases/*", capability)
+        return decide_on_some_path(self.rights, "leases/*", capability)
 
     def require(self, path: str, capability: Capability) -> Decision:
         """Returns the decision if it allows. Raises ``Forbidden``, or ``DirectoryUnavailable`` if a fact could not be read."""
         return self.require_allowed(self.decide(path, capability), path, capability)
 
-    async def decide_issuing(self, role: RoleName, bounds: Bounds | None) -> Decision:
-        """Decides whether the caller may issue from a role. ``bounds`` are the role's own, ``None`` if there is no such
-        role.
-        """
-        inline = await self._inline(bounds) if bounds is not None else None
-        return decide(self.rights, f"roles/{role}/leases", "issue", inline)
+    async def issuing(self, role: RoleName, bounds: Bounds | None) -> Issuing:
+        """Returns what decides about issuing from a role. ``bounds`` are the role's own, ``None`` if there is no such role."""
+        return Issuing(self, role, bounds, await self._inline(bounds) if bounds is not None else None)
 
     def require_allowed(self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None = None) -> Decision:
         """Returns the decision if it allows, and raises ``refusal`` if not."""
@@ -68,10 +74,17 @@ class CallerRights:
         return decision
 
     def refusal(
-        self, decision: Decision, path: str, capability: Capability, bounds: Bounds | None
+        self,
+        decision: Decision,
+        path: str,
+        capability: Capability,
+        bounds: Bounds | None,
+        asks: Asks = WITHOUT_PARAMETERS,
     ) -> Forbidden | DirectoryUnavailable:
-        """Returns the error for a decision that does not allow. The audit trail gets the reason, with the content of bounds."""
-        reason = reason_of(decision, self.configuration, self.caller, self.facts, path, capability, bounds)
+        """Returns the error for a decision that does not allow. The audit trail gets the reason, with the content of bounds and
+        of parameters.
+        """
+        reason = reason_of(decision, self.configuration, self.caller, self.facts, path, capability, bounds, asks=asks)
         if bounds is None and capability == "issue":
             reason = f"no such role; {reason}"
         return Forbidden(audit_reason=reason) if decision.outcome == "denied" else DirectoryUnavailable(reason)
@@ -81,6 +94,65 @@ class CallerRights:
         if self.caller.is_admin:
             return match(bounds, self.caller, self.facts)
         return await outcome_of(self.ports, self.caller, bounds, self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """What decides whether the caller may issue from one role. ``bounds`` are the role's own, ``None`` if it is not there.
+
+    ``require`` lets a caller in, and ``decide`` says whether it would. Both take all values of the ask. Without values, the ask
+    is one for a role without parameters. The others answer other questions, and let nobody in.
+    """
+
+    rights: CallerRights
+    role: RoleName
+    bounds: Bounds | None
+    inline: Outcome | None
+    """What the role's own bounds say of the caller."""
+
+    @property
+    def path(self) -> str:
+        """The path of the role's leases."""
+        return f"roles/{self.role}/leases"
+
+    def decide(self, asked: Asked = NO_PARAMETERS) -> Decision:
+        """Decides about one ask."""
+        return decide(self.rights.rights, self.path, "issue", self.inline, asked)
+
+    def require(self, asked: Asked = NO_PARAMETERS) -> Decision:
+        """Returns the decision about one ask, if it allows. Raises ``Forbidden``, ``DirectoryUnavailable``."""
+        decision = self.decide(asked)
+        if not decision.is_allowed:
+            raise self.refusal(decision, OneAsk(asked))
+        return decision
+
+    def decide_on_some_ask(self, names: frozenset[str] | None = None) -> Decision:
+        """Decides whether there may be an ask that the caller may issue.
+
+        ``names``: the parameters of the role; ``None`` if they are not known.
+        """
+        return decide_on_some_ask(self.rights.rights, self.path, self.inline, names)
+
+    def require_some_ask(self, names: frozenset[str] | None = None) -> None:
+        """Raises ``Forbidden`` or ``DirectoryUnavailable`` if there is no ask that the caller may issue.
+
+        It comes before the values are read: whoever may issue nothing learns nothing of the role's parameters.
+        """
+        decision = self.decide_on_some_ask(names)
+        if not decision.is_allowed:
+            raise self.refusal(decision, SomeAsk(names))
+
+    def decide_on_every_ask(self) -> Decision:
+        """Decides whether the caller may issue from the role, whatever it asks for."""
+        return decide_on_every_ask(self.rights.rights, self.path, self.inline)
+
+    def refusal(self, decision: Decision, asks: Asks) -> Forbidden | DirectoryUnavailable:
+        """Returns the error for a decision that does not allow these asks."""
+        return self.rights.refusal(decision, self.path, "issue", self.bounds, asks)
+
+
+type AskedOf = Callable[[Role, CallerRights], Awaitable[Asked]]
+"""Returns all values of an ask for a role: given ones, defaults, and facts about the caller. Raises what the caller is told."""
 
 
 async def outcome_of(ports: Ports, caller: Caller, bounds: Bounds, facts: Facts = NOTHING_ASKED) -> Outcome:
@@ -129,24 +201,31 @@ async def require(ports: Ports, caller: Caller, path: str, capability: Capabilit
     return (await rights_of(ports, caller)).require(path, capability)
 
 
-async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, Decision]:
+async def role_for_issuing(
+    ports: Ports, caller: Caller, name: RoleName, asked_of: AskedOf | None = None
+) -> tuple[Role, Decision]:
     """Returns the role, if the caller may issue from it, and what has decided so.
+
+    First it asks whether the caller may issue anything from the role. Then ``asked_of`` reads the values of the ask, and the
+    caller sees what it raises. Then these values decide. Without ``asked_of``, the ask has no values.
 
     Raises ``Forbidden``, ``DirectoryUnavailable``, ``NotFound`` if the caller may issue from a role of that name and there is
     none.
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
-    bounds = role.bounds if role is not None else None
-    decision = await rights.decide_issuing(name, bounds)
-    rights.require_allowed(decision, f"roles/{name}/leases", "issue", bounds)
+    issuing = await rights.issuing(name, role.bounds if role is not None else None)
+    issuing.require_some_ask()
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
-    return role, decision
+    asked = await asked_of(role, rights) if asked_of is not None else NO_PARAMETERS
+    return role, issuing.require(asked)
 
 
-async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int, Decision]:
+async def role_and_generation(
+    ports: Ports, caller: Caller, name: RoleName, asked_of: AskedOf | None = None
+) -> tuple[Role, int, Decision]:
     """Returns the role, its generation, and what has decided. Raises as ``role_for_issuing``."""
-    (role, decision), generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
+    (role, decision), generation = await both(role_for_issuing(ports, caller, name, asked_of), ports.generations.get(name))
     return role, generation.number, decision
 
 

@@ -10,10 +10,11 @@ from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from shared.broker import rules
-from shared.broker.access import holds, lease_for, rights_of
+from shared.broker.access import CallerRights, holds, lease_for, rights_of
 from shared.broker.counting import first_count
 from shared.broker.ending.due import LATE, overdue
 from shared.broker.ports import Actor, Ports
+from shared.core.access.asked import SomeAsk
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import DirectoryUnavailable, Fault, Forbidden, Unreadable, Upstream
 from shared.core.lease import Lease, LeaseView, State
@@ -54,6 +55,8 @@ async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[Lea
     return replace(page, items=tuple(each for each in seen if query.state in {None, each.state}))
 
 
+_NO_NAMES = frozenset[str]()
+"""The parameters of a role: no role has any."""
 _TOLD = 100
 _LOOK_AGAIN = 15.0
 """Seconds between two looks for overdue leases, which cost as much as a sweep's that finds nothing."""
@@ -177,9 +180,13 @@ async def health(ports: Ports) -> bool:
 async def may_issue(ports: Ports, actor: Actor) -> CallerSummary:
     """Returns the auth roles that match the caller, and the roles that it may issue from, and nothing about the others."""
     roles, rights = await both(ports.roles.list(), rights_of(ports, actor.caller))
-    issuable = [each for each in roles if (await rights.decide_issuing(each.name, each.bounds)).is_allowed]
+    issuable = [each for each in roles if await _may_issue_some(rights, each)]
     names = tuple(each.name for each in rights.rights.matched)
     return CallerSummary(names, tuple(each.cut_to(ports.limits.max_ttl) for each in issuable if not each.is_unreadable))
+
+
+async def _may_issue_some(rights: CallerRights, role: Role) -> bool:
+    return (await rights.issuing(role.name, role.bounds)).decide_on_some_ask(_NO_NAMES).is_allowed
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
@@ -188,13 +195,14 @@ async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role |
     Raises ``DirectoryUnavailable``.
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
-    bounds = role.bounds if role is not None else None
-    decision = await rights.decide_issuing(name, bounds)
+    issuing = await rights.issuing(name, role.bounds if role is not None else None)
+    asks = SomeAsk(_NO_NAMES if role is not None else None)
+    decision = issuing.decide_on_some_ask(asks.names)
     if role is not None and decision.is_allowed and not role.is_unreadable:
         return role.cut_to(ports.limits.max_ttl)
     reason = "no such role" if role is None else "it cannot be read"
     if not decision.is_allowed:
-        refusal = rights.refusal(decision, f"roles/{name}/leases", "issue", bounds)
+        refusal = issuing.refusal(decision, asks)
         if isinstance(refusal, DirectoryUnavailable):
             raise refusal
         reason = refusal.audit_reason

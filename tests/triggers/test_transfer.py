@@ -72,7 +72,7 @@ async def answers(made: World, chance: Random) -> list[tuple[str, str]]:
         stored = await made.roles.get(name)
         decisions = (
             rights.decide(path.format(name), "read"),
-            await rights.decide_issuing(name, stored.bounds if stored is not None else None),
+            (await rights.issuing(name, stored.bounds if stored is not None else None)).decide(),
         )
         found += [(each.outcome, repr(each.by)) for each in decisions]
     return found

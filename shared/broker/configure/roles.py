@@ -150,12 +150,15 @@ def role_cautions(ports: Ports, role: Role) -> Iterator[Caution]:
 
 
 async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Role | None) -> None:
-    """Raises ``Escalation`` if the caller changes who may issue from a role from which it may not issue itself."""
+    """Raises ``Escalation`` if the caller changes who may issue from a role from which it may not issue itself.
+
+    Whom bounds let in, they let in for every ask. So the caller must be allowed every ask.
+    """
     bounds = former.bounds if former is not None else Bounds()
     if actor.caller.is_admin or bounds == role.bounds:
         return
     rights = await rights_of(ports, actor.caller, fresh=True)
-    decision = await rights.decide_issuing(role.name, bounds)
+    decision = (await rights.issuing(role.name, bounds)).decide_on_every_ask()
     if decision.outcome == "unknown":
         raise DirectoryUnavailable(decision.why)
     if not decision.is_allowed:

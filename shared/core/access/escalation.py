@@ -1,5 +1,8 @@
 """No escalation: without ``Leasehold.Admin`` a caller gives others no right that it does not have itself. Pure.
 
+A right with parameters is given on with the same ones, or with narrower ones. A rule of the caller's own must cover the given
+rule alone: two rules of the caller's together do not.
+
 Kubernetes has the same rule for its roles: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping.
 """
 
@@ -62,15 +65,15 @@ def _beyond(rights: Rights, rule: Rule) -> str:
     if rule.denies:
         return f"a deny ({rule.path}) is written by Leasehold.Admin alone"
     own = [*_own(rights)]
-    missing = [
-        each
-        for each in rule.capabilities
-        if not any(each in mine.capabilities and mine.covers_pattern(rule.path) for mine in own)
-    ]
+    missing = [each for each in rule.capabilities if not any(mine.gives_all_of(rule, each) for mine in own)]
     if missing:
-        return f"{', '.join(missing)} on {rule.path} is more than you have"
-    denied = next((mine for mine in own if mine.denies and mine.overlaps(rule.path)), None)
+        return f"{', '.join(missing)} on {rule.path}{_with_parameters(rule)} is more than you have"
+    denied = next((mine for mine in own if mine.forbids_some_of(rule)), None)
     return f"{rule.path} reaches {denied.path}, which is denied to you" if denied is not None else ""
+
+
+def _with_parameters(rule: Rule) -> str:
+    return f" with these values of {', '.join(each.name for each in rule.parameters)}" if rule.parameters else ""
 
 
 def _own(rights: Rights) -> Iterator[Rule]:

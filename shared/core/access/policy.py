@@ -2,23 +2,30 @@
 
 A path mirrors the API's. A pattern is compared with a path segment by segment, and case counts. ``*`` stands for one or more
 characters within one segment, and nothing reaches deeper: ``roles/*`` does not cover ``roles/web/leases``.
+
+A rule may have parameters. Then it speaks only of asks to issue whose values match all of them, and of no other capability.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from shared.core.access.asked import WITHOUT_PARAMETERS, Asks
+from shared.core.access.stars import covers_text, texts_overlap
+from shared.core.access.wanted import Wanted, at_most, have_common, read_wanted, write_wanted
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.forms import POLICY, PROPERTY
 from shared.core.names import ROLE_NAME, Unparsable
 from shared.core.parsing import Reader, nearest
 
+type ParametersOf = Callable[[str], Collection[str]]
+"""Says which parameters a role has, by its name."""
 type Capability = Literal["issue", "renew", "read", "list", "revoke", "write", "delete"]
 CAPABILITIES: tuple[str, ...] = get_args(Capability.__value__)
-DENY = "deny"
+DENY, ISSUE, PARAMETERS = "deny", "issue", "parameters"
 MAX_RULES = 256
 _LONGEST_PATH = 256
 _NAME = re.compile(ROLE_NAME)
@@ -40,8 +47,6 @@ ASKED: Mapping[str, frozenset[str]] = {
     "reconcile": frozenset({"write"}),
 }
 """Every path for which some call asks the gate, and the capabilities that calls ask for there."""
-_ANY = "\0"
-"""Takes the place of a star that is compared with a pattern. No pattern has this character."""
 _WORDS = tuple(dict.fromkeys(each.partition("/")[0] for each in ASKED))
 
 
@@ -60,33 +65,57 @@ class PolicyName(str):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. ``capabilities`` is empty if the rule denies every capability on the path."""
+    """One rule. ``capabilities`` is empty if the rule denies every capability on the path.
+
+    With ``parameters`` it allows or denies only asks to issue that have such values.
+    """
 
     path: str
     capabilities: tuple[str, ...] = ()
+    parameters: tuple[Wanted, ...] = ()
 
     @property
     def denies(self) -> bool:
-        """Whether it takes every capability away."""
+        """Whether it takes rights away."""
         return not self.capabilities
 
     def covers(self, path: str) -> bool:
         """Returns whether the path is one of the pattern's."""
         return path == self.path or ("*" in self.path and self.covers_pattern(path))
 
-    def allows(self, path: str, capability: str) -> bool:
-        """Returns whether it gives the capability on the path."""
-        return capability in self.capabilities and self.covers(path)
+    def allows(self, path: str, capability: str, asks: Asks = WITHOUT_PARAMETERS) -> bool:
+        """Returns whether it gives the capability on the path, for these asks."""
+        return capability in self.capabilities and self.covers(path) and all(map(asks.allowed_by, self.parameters))
+
+    def forbids(self, path: str, capability: str, asks: Asks = WITHOUT_PARAMETERS) -> bool:
+        """Returns whether it takes the capability on the path away, for these asks."""
+        if self.capabilities or not self.covers(path):
+            return False
+        return not self.parameters or (capability == ISSUE and all(map(asks.denied_by, self.parameters)))
 
     def covers_pattern(self, pattern: str) -> bool:
         """Returns whether every path of the other pattern is one of this pattern's."""
         mine, others = self.path.split("/"), pattern.split("/")
-        return len(mine) == len(others) and all(map(covers_segment, mine, others))
+        return len(mine) == len(others) and all(map(covers_text, mine, others))
 
     def overlaps(self, pattern: str) -> bool:
         """Returns whether some path is one of both patterns."""
         mine, others = self.path.split("/"), pattern.split("/")
-        return len(mine) == len(others) and all(map(_overlaps_segment, mine, others))
+        return len(mine) == len(others) and all(map(texts_overlap, mine, others))
+
+    def gives_all_of(self, other: Rule, capability: str) -> bool:
+        """Returns whether it gives the capability wherever the other rule gives it: on each of its paths, for all its asks."""
+        return (
+            capability in self.capabilities
+            and self.covers_pattern(other.path)
+            and (not self.parameters or at_most(self.parameters, other.parameters))
+        )
+
+    def forbids_some_of(self, other: Rule) -> bool:
+        """Returns whether it denies something that the other rule gives."""
+        if self.capabilities or not self.overlaps(other.path):
+            return False
+        return not self.parameters or (ISSUE in other.capabilities and have_common(self.parameters, other.parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +143,12 @@ def read_policy(name: str, document: Any) -> Policy:
 
 def write_policy(policy: Policy) -> dict[str, Any]:
     """Returns the public document."""
-    return {"rules": [{"path": each.path, "capabilities": list(each.capabilities) or [DENY]} for each in policy.rules]}
+    return {"rules": [*map(_written, policy.rules)]}
+
+
+def _written(rule: Rule) -> dict[str, Any]:
+    document: dict[str, Any] = {"path": rule.path, "capabilities": list(rule.capabilities) or [DENY]}
+    return document | ({PARAMETERS: write_wanted(rule.parameters)} if rule.parameters else {})
 
 
 def restore_policy(name: str, document: Any, version: str, form: int = POLICY.written) -> Policy:
@@ -122,8 +156,9 @@ def restore_policy(name: str, document: Any, version: str, form: int = POLICY.wr
 
     A later version may have written it, with paths, capabilities and conditions that this one does not know. A rule with a
     field that is not known gives nothing, and neither does a policy with one: the field may be a condition. Every other rule
-    that can be read still holds, and every deny does. What cannot be read is in ``faults``. If this version does not know the
-    form, nothing in the document is believed.
+    that can be read still holds, and every deny does. If the parameters of a deny cannot be read, or something stands beside
+    them that is not known, it denies everything on its path. What cannot be read is in ``faults``. If this version does not
+    know the form, nothing in the document is believed.
     """
     if not POLICY.knows({PROPERTY: form}):
         return Policy(name, version=version, faults=(POLICY.fault_of(form),))
@@ -139,6 +174,8 @@ def restore_policy(name: str, document: Any, version: str, form: int = POLICY.wr
 
 
 def _restored(stored: Any) -> Rule | None:
+    if (whole := _rule(stored, "", [])) is not None:
+        return whole
     path = stored.get("path") if isinstance(stored, dict) else None
     named = stored.get("capabilities") if isinstance(stored, dict) else None
     if not isinstance(path, str) or not isinstance(named, list) or not named:
@@ -160,16 +197,51 @@ def policy_cautions(policy: Policy) -> Iterator[Caution]:
                 "Give it as you give Leasehold.Admin"
             )
             yield Caution(f"rules[{place}]", "writes_grants", message)
+        if rule.parameters and not rule.denies and (free := _without_parameters(policy, rule)) is not None:
+            message = f"rules[{free}] allows the same without parameters: these restrict nothing"
+            yield Caution(f"rules[{place}].{PARAMETERS}", "void_parameters", message)
+
+
+def _without_parameters(policy: Policy, rule: Rule) -> int | None:
+    """Returns the place of a rule that has no parameters, and allows on every path of this rule what this one allows."""
+    places = (place for place, each in enumerate(policy.rules) if not each.parameters and each.gives_all_of(rule, ISSUE))
+    return next(places, None)
 
 
 def unknown_roles(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
     """Yields a warning for each rule about roles that covers none of those that there are."""
     known = tuple(roles)
     for place, rule in enumerate(policy.rules):
-        word, _, rest = rule.path.partition("/")
-        pattern = rest.partition("/")[0] if word == "roles" else ""
-        if pattern and not any(covers_segment(pattern, each) for each in known):
+        pattern = _role_pattern(rule)
+        if pattern and not any(covers_text(pattern, each) for each in known):
             yield Caution(f"rules[{place}].path", "no_such_role", f"no role is named {pattern}")
+
+
+def unknown_parameters(policy: Policy, roles: Iterable[str], parameters_of: ParametersOf) -> Iterator[Caution]:
+    """Yields a warning for each rule with parameters that its roles do not have.
+
+    An allow gives nothing at a role without its parameters: it is warned if all of its roles are such. A deny does not deny
+    what a role without its parameters issues: it is warned if any of its roles is such.
+    """
+    known = tuple(roles)
+    for place, rule in enumerate(policy.rules):
+        if not rule.parameters:
+            continue
+        covered = [each for each in known if covers_text(_role_pattern(rule), each)]
+        names = {each.name for each in rule.parameters}
+        without = [each for each in covered if not names <= {*parameters_of(each)}]
+        if not without or (not rule.denies and len(without) < len(covered)):
+            continue
+        these = f"role {without[0]}{f' and {len(without) - 1} more' if len(without) > 1 else ''}"
+        lost = "the deny does not count there" if rule.denies else "the rule allows nothing there"
+        message = f"{these} lacks a parameter of {', '.join(sorted(names))}: {lost}"
+        yield Caution(f"rules[{place}].{PARAMETERS}", "no_such_parameter", message)
+
+
+def _role_pattern(rule: Rule) -> str:
+    """Returns the pattern of the roles that the rule is about; empty if it is about none."""
+    word, _, rest = rule.path.partition("/")
+    return rest.partition("/")[0] if word == "roles" else ""
 
 
 def _rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
@@ -178,16 +250,27 @@ def _rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
     pattern = reader.text("path", required=True, longest=_LONGEST_PATH)
     named = reader.items("capabilities", _capability, most=len(CAPABILITIES) + 1, required=True)
     asked = _asked_at(reader, pattern) if pattern is not None else None
+    parameters = read_wanted(reader, PARAMETERS)
     if DENY in named and len({*named}) > 1:
         reader.fault("capabilities", "deny stands alone: it takes every capability on the path away")
     elif asked is not None:
         for place, each in enumerate(named):
             if each not in asked and each != DENY:
                 reader.fault(f"capabilities[{place}]", f"no call asks for {each} on this path, but for {_listed(asked)}")
+    if reader.has(PARAMETERS):
+        _check_place_of_parameters(reader, named, asked)
     reader.done()
     if len(faults) > before or pattern is None:
         return None
-    return Rule(pattern, tuple(dict.fromkeys(each for each in named if each != DENY)))
+    return Rule(pattern, tuple(dict.fromkeys(each for each in named if each != DENY)), parameters)
+
+
+def _check_place_of_parameters(reader: Reader, named: tuple[str, ...], asked: frozenset[str] | None) -> None:
+    """Notes a fault if parameters would mean nothing in the rule, or would not mean all of it."""
+    if named and {*named} not in ({ISSUE}, {DENY}):
+        reader.fault(PARAMETERS, "stands in a rule whose one capability is issue, or in one that denies")
+    elif asked is not None and ISSUE not in asked:
+        reader.fault(PARAMETERS, "no call asks for issue on this path, and only what is issued has parameters")
 
 
 def _capability(value: Any, path: str, faults: list[Fault]) -> str | None:
@@ -227,54 +310,9 @@ def capabilities_on(pattern: str) -> frozenset[str]:
 
 def _may_be(pattern: list[str], path: list[str]) -> bool:
     return len(pattern) == len(path) and all(
-        expected.startswith("{") or covers_segment(given, expected) for given, expected in zip(pattern, path, strict=True)
+        expected.startswith("{") or covers_text(given, expected) for given, expected in zip(pattern, path, strict=True)
     )
 
 
 def _listed(words: frozenset[str]) -> str:
     return ", ".join(each for each in CAPABILITIES if each in words)
-
-
-def covers_segment(mine: str, others: str) -> bool:
-    """Returns whether every text of the other pattern is one of mine. Both may have stars, each for one or more characters.
-
-    A star of the other pattern can stand for any characters, so only a star of mine covers it. The time is proportional to the
-    length, however many stars there are: after a star, the first place of the next part is as good as any later one.
-    """
-    if "*" not in mine:
-        return mine == others
-    begin, *middle, end = mine.split("*")
-    text = others.replace("*", _ANY)
-    if not text.startswith(begin):
-        return False
-    place = len(begin)
-    for part in middle:
-        place = text.find(part, place + 1)
-        if place < 0:
-            return False
-        place += len(part)
-    return place < len(text) - len(end) and text.endswith(end)
-
-
-def _overlaps_segment(one: str, other: str) -> bool:
-    """Returns whether some text is one of both patterns: walks both at once, with stars that may take one character or more."""
-    reached = {(0, 0)}
-    done: set[tuple[int, int]] = set()
-    while reached:
-        here = reached.pop()
-        done.add(here)
-        i, j = here
-        if i == len(one) and j == len(other):
-            return True
-        if i == len(one) or j == len(other):
-            continue
-        a, b = one[i], other[j]
-        # Each pattern takes the same next character. After a star has taken one, it may end or go on.
-        steps = {
-            (after_one, after_other)
-            for after_one in ((i, i + 1) if a == "*" else (i + 1,))
-            for after_other in ((j, j + 1) if b == "*" else (j + 1,))
-            if a in {"*", b} or b == "*"
-        }
-        reached |= steps - done
-    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shared.core.access.asked import WITHOUT_PARAMETERS, Asks
 from shared.core.access.bounds import Bounds, Constraint
 from shared.core.access.configuration import Configuration
 from shared.core.access.decide import Decision
@@ -50,20 +51,25 @@ def reason_of(
     path: str,
     capability: str,
     inline: Bounds | None = None,
+    *,
+    asks: Asks = WITHOUT_PARAMETERS,
 ) -> str:
-    """Returns why the caller may not: what has decided, and what the bounds that could have let it in want."""
+    """Returns why the caller may not: what has decided, and what the bounds that could have let it in want.
+
+    ``decision.why`` says which parameters have kept a rule from the ask.
+    """
     parts = [decision.why]
     if inline is not None and inline.name_somebody:
         parts += [f"inline: {each}" for each in failed_kinds(inline, caller, facts)]
     if decision.by is None:
-        parts += [*_near(configuration, caller, facts, path, capability)]
+        parts += [*_near(configuration, caller, facts, path, capability, asks)]
     return "; ".join(part for part in parts if part)
 
 
-def _near(configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str) -> Iterator[str]:
+def _near(configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str, asks: Asks) -> Iterator[str]:
     """Yields what the auth roles want whose policies would have allowed it."""
     for auth_role in configuration.auth_roles(at_most=_LOOKED_AT):
-        if any(rule.allows(path, capability) for rule in configuration.rules_of(auth_role)):
+        if any(rule.allows(path, capability, asks) for rule in configuration.rules_of(auth_role)):
             failed = failed_kinds(auth_role.bounds, caller, facts)
             if failed:
                 yield f"auth role {auth_role.name}: {', '.join(map(str, failed))}"

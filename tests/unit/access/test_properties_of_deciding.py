@@ -14,7 +14,8 @@ from shared.core.access.configuration import Configuration
 from shared.core.access.decide import Decision, PolicyLine
 from shared.core.access.documents import configuration_of, decided
 from shared.core.access.facts import Facts
-from shared.core.access.policy import Policy, Rule, covers_segment, read_policy, restore_policy, write_policy
+from shared.core.access.policy import Policy, Rule, read_policy, restore_policy, write_policy
+from shared.core.access.stars import covers_text
 from shared.core.caller import Caller
 from tests.unit.access import arbitrary
 from tests.unit.access.arbitrary import ASKS, NAMED, PATHS
@@ -116,7 +117,7 @@ def test_a_pattern_covers_another_if_it_covers_each_of_its_texts(mine: str, othe
     texts = (
         "".join(parts) for parts in product(*((["c", "a", "b", "cc", "ab"] if each == "*" else [each]) for each in others))
     )
-    assert all(like.fullmatch(text) is not None for text in texts) == covers_segment(mine, others)
+    assert all(like.fullmatch(text) is not None for text in texts) == covers_text(mine, others)
 
 
 @given(some.text("ab*/", max_size=6), some.text("ab*/", max_size=6))
