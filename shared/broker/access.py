@@ -201,6 +201,20 @@ async def require(ports: Ports, caller: Caller, path: str, capability: Capabilit
     return (await rights_of(ports, caller)).require(path, capability)
 
 
+async def issuing_from(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, Issuing]:
+    """Returns the role, if the caller may issue anything from it, and what decides about an ask. Raises as
+    ``role_for_issuing``.
+
+    The ask itself is not decided on: ``Issuing.require`` does that.
+    """
+    (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
+    issuing = await rights.issuing(name, role.bounds if role is not None else None)
+    issuing.require_some_ask()
+    if role is None:
+        raise NotFound(f"There is no role {name}.", code="role_not_found")
+    return role, issuing
+
+
 async def role_for_issuing(
     ports: Ports, caller: Caller, name: RoleName, asked_of: AskedOf | None = None
 ) -> tuple[Role, Decision]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from shared.broker.access import holds, lease_for, role_and_generation
+from shared.broker.access import holds, issuing_from, lease_for
+from shared.broker.issue.asking import filled_as_kept, refilled
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
 from shared.core.access.decide import Decision
@@ -46,11 +47,13 @@ async def _role_as_it_is(ports: Ports, caller: Caller, lease: Lease) -> tuple[Ro
     A holder needs ``issue`` on the role again. Anybody else has ``renew`` on the lease, which was asked for before.
     """
     if holds(caller, lease):
-        return await role_and_generation(ports, caller, lease.id.role)
+        (found, issuing), current = await both(issuing_from(ports, caller, lease.id.role), ports.generations.get(lease.id.role))
+        filled, decision = await filled_as_kept(ports, found, issuing, lease)
+        return filled.role, current.number, decision
     role, generation = await both(ports.roles.get(lease.id.role), ports.generations.get(lease.id.role))
     if role is None:
         raise Conflict("The lease's role is gone.", code="role_changed")
-    return role, generation.number, None
+    return refilled(ports, role, lease) if not role.is_unreadable else role, generation.number, None
 
 
 def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:

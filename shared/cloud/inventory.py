@@ -9,6 +9,7 @@ names.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +18,15 @@ from shared.cloud.graph.calls import GraphCalls, document_of, listed_in, object_
 from shared.core.definition import Definition
 from shared.core.errors import Absent, Unavailable
 from shared.core.names import ObjectId, Scope
-from shared.core.ports.inventory import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.core.ports.inventory import (
+    DirectoryObject,
+    FoundApplication,
+    FoundAssignment,
+    FoundPrincipal,
+    FoundSecret,
+    ScopeState,
+)
+from shared.resilience.remembered import Limits, Remembered
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 
 _PAGE: Final = 999
@@ -33,6 +42,20 @@ _BINNED: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A scope, by its key, and how to look for it."""
+
+    key: str
+    scope: Scope = field(compare=False)
+    name: str = field(compare=False)
+
+
+def _is_there(state: ScopeState) -> int:
+    """Returns the weight of an answer: only that a scope is there is remembered."""
+    return int(state is ScopeState.THERE)
+
+
 class AzureLists:
     """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. A read that may succeed is repeated."""
 
@@ -41,6 +64,7 @@ class AzureLists:
         self._arm = arm
         self._own = f"/servicePrincipals(appId='{client_id}')"
         self._retry = retry
+        self._scopes = Remembered(self._look, _is_there, Limits(60, 10_000), retry.clock, "looking for a scope")
 
     async def identity(self) -> ObjectId:
         """Makes one call."""
@@ -84,6 +108,13 @@ class AzureLists:
     async def definition(self, definition_id: str) -> Definition:
         """Makes one call."""
         return await self._retry.call(lambda: self._arm.definition(definition_id), on=SAFE_TO_REPEAT, deadline=self._soon())
+
+    async def scope_state(self, scope: Scope, name: str) -> ScopeState:
+        """Makes one call, and none if the scope was there within the last minute."""
+        return await self._scopes.answer(_Looked(scope.key, scope, name))
+
+    async def _look(self, looked: _Looked) -> ScopeState:
+        return await self._arm.scope_state(looked.scope, looked.name)
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
         """A call a page."""

@@ -27,8 +27,15 @@ class AzureRole:
     """What the definition allowed when it was last read; ``None`` if an older version has stored the role without it."""
     gone: bool = False
     """Whether the definition was gone when it was last looked for."""
+    read_at: Scope | None = None
+    """Where the definition is read, if the scope has holes: the longest part of the scope above the first of them."""
     reaches_protected: bool = False
     """Whether the scope reached a protected one, by what management groups held when that was last looked at."""
+
+    @property
+    def place(self) -> Scope:
+        """Where the definition is read: at the scope, or above its holes."""
+        return self.read_at or self.scope
 
 
 def common_subscription(scopes: Iterable[Scope]) -> ObjectId | None:

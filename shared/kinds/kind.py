@@ -16,7 +16,9 @@ from shared.core.azure_role import AzureRole
 from shared.core.credential import Credential
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.lease import Holder
-from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.names import LeaseId, ObjectId, RoleName, Scope
+from shared.core.parameters.errors import NotNarrowable
+from shared.core.parameters.parameter import Parameter
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Target
@@ -87,6 +89,24 @@ class Schema(PartSchema, Protocol):
         """
         ...
 
+    def parameters(self, target: Any) -> tuple[Parameter, ...]:
+        """Returns the parameters whose values fill the target's holes. Without any, the target has no holes."""
+        ...
+
+    def fill(self, target: Any, values: Mapping[str, str]) -> Any:
+        """Returns the target with these values in its holes, which ``read_values`` has returned. It has no holes any more.
+
+        Raises ``Malformed`` (``Ambiguous``, or a scope that is too long), ``RoleOutdated``.
+        """
+        ...
+
+    def narrow(self, target: Any, within: Scope) -> Any:
+        """Returns the filled target with all of its assignments at ``within``.
+
+        Raises ``NotWithin`` if that is not at or below each of them, ``NotNarrowable`` if not all of the target lies at scopes.
+        """
+        ...
+
     def azure_roles(self, target: Any) -> tuple[AzureRole, ...]:
         """Returns the role assignments that the credential gets."""
         ...
@@ -126,6 +146,22 @@ class Schema(PartSchema, Protocol):
     def complete(self, credential: Any, footprint: Any) -> Any:
         """Returns the credential with what the footprint has learned since the credential was added."""
         ...
+
+
+class WithoutScopes:
+    """For the schemas of kinds whose targets name no scopes: nothing of them can be filled or narrowed."""
+
+    def parameters(self, target: Any) -> tuple[Parameter, ...]:  # noqa: ARG002 - the protocol's
+        """Returns none."""
+        return ()
+
+    def fill(self, target: Any, values: Mapping[str, str]) -> Any:  # noqa: ARG002 - the protocol's
+        """Returns the target: it has no holes."""
+        return target
+
+    def narrow(self, target: Any, within: Scope) -> Any:  # noqa: ARG002 - the protocol's
+        """Raises ``NotNarrowable``."""
+        raise NotNarrowable(detail="What this role gives lies at no scope.")
 
 
 @dataclass(frozen=True, slots=True)

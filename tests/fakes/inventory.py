@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from shared.core.definition import Definition
 from shared.core.errors import Absent
 from shared.core.names import ObjectId, Scope
-from shared.core.ports.inventory import DirectoryObject, FoundApplication, FoundAssignment, FoundPrincipal, FoundSecret
+from shared.core.ports.inventory import (
+    DirectoryObject,
+    FoundApplication,
+    FoundAssignment,
+    FoundPrincipal,
+    FoundSecret,
+    ScopeState,
+)
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import Application, CloudState, Principal
 
@@ -48,6 +55,10 @@ class FakeInventory:
     async def assignments_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
         """See the port."""
         return await self.calls.through("inventory.assignments_at", lambda: self._assignments(scope), scope)
+
+    async def scope_state(self, scope: Scope, name: str) -> ScopeState:
+        """See the port. Nothing is remembered."""
+        return await self.calls.through("inventory.scope_state", lambda: self.state.scope_state(scope), scope, name)
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
         """See the port."""

@@ -23,7 +23,7 @@ from shared.core.protection import Protected
 from shared.core.role import Ready, Role
 from shared.core.secret import Secret
 from shared.kinds.fragment import Fragment
-from shared.kinds.kind import Kind, Minted, Order, Watched
+from shared.kinds.kind import Kind, Minted, Order, Watched, WithoutScopes
 from shared.kinds.lenient import ready, text
 from shared.kinds.part import Places, unheard
 from shared.kinds.survey import Candidate, Reading
@@ -118,7 +118,7 @@ def _require(found: bool) -> None:  # noqa: FBT001 - whether it is there
         raise Absent("no such thing", status=404)
 
 
-class BadgeSchema:
+class BadgeSchema(WithoutScopes):
     """Satisfies ``Schema``."""
 
     type = BadgeTarget.type

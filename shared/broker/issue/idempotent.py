@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from shared.broker.access import role_and_generation
+from shared.broker.access import issuing_from
+from shared.broker.issue.asking import filled_as_kept
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease
@@ -14,12 +15,18 @@ from shared.core.errors import Conflict, Gone, LeaseholdError, LostRace, Pending
 from shared.core.idempotency_key import KEPT, IdempotencyKey, digest_of, fingerprint_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
+from shared.core.parameters.errors import FactMissing, NotNarrowable, NotWithin, ParameterNotAllowed
 from shared.resilience.tasks import both
 
 _ON_ITS_WAY = 5.0
 """Seconds after which a request that has stored its key and not its lease is taken for dead: the two follow at once.
 If the request was only slow, it loses the key.
 """
+_REFUSED_OF_NOW = (
+    *(RoleOutdated, TooManyIssues, Unreadable),
+    *(FactMissing, ParameterNotAllowed, NotWithin, NotNarrowable),
+)
+"""Refusals of an issue now. The same request may have been served before, under the role and the facts of that time."""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
 
@@ -55,7 +62,7 @@ class _Repeatable:
             actor,
             wanted,
             digest_of(actor.caller, wanted.role, key),
-            fingerprint_of(wanted.ttl, wanted.reason, wanted.metadata),
+            fingerprint_of(wanted.ttl, wanted.reason, wanted.metadata, wanted.ask.parameters, wanted.ask.within or ""),
             ports.within(ports.timing.mint),
             ports.within(ports.timing.repeat),
         )
@@ -72,7 +79,7 @@ class _Repeatable:
                 return await self._begin(former)
             except LostRace:
                 pass
-            except (RoleOutdated, TooManyIssues, Unreadable) as refused:
+            except _REFUSED_OF_NOW as refused:
                 refusal = refused
             found = await self._meet()
             if isinstance(found, Issued):
@@ -102,8 +109,11 @@ class _Repeatable:
         while True:
             # Anew each time: the role may change while this one waits. Its generation is read before the lease: one of an
             # earlier generation stays so.
-            (role, generation, _), key = await both(
-                role_and_generation(self.ports, self.actor.caller, self.wanted.role),
+            ((role, issuing), generation), key = await both(
+                both(
+                    issuing_from(self.ports, self.actor.caller, self.wanted.role),
+                    self.ports.generations.get(self.wanted.role),
+                ),
                 self.ports.leases.find_key(self.digest),
             )
             if key is None or key.until <= self.ports.now():
@@ -115,12 +125,13 @@ class _Repeatable:
             if lease is None:
                 return key.version
             self._require_same(key)
-            if _came_to_nothing(lease.under(generation)):
+            if _came_to_nothing(lease.under(generation.number)):
                 return key.version
-            self._require_not_over(lease.under(generation))
+            self._require_not_over(lease.under(generation.number))
             if lease.state is State.ACTIVE and not is_under_way(self.ports, lease):
+                filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
                 with suppress(LostRace):
-                    return await rotate(self.ports, self.actor, lease, role, prove_until=self.deadline)
+                    return await rotate(self.ports, self.actor, lease, filled.role, prove_until=self.deadline)
             elif lease.state is State.PLANNED and lease.due_at <= self.ports.now():
                 await self._relieve(lease)
                 continue

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from shared.broker.access import role_and_generation
+from shared.broker.access import issuing_from
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
+from shared.broker.issue.asking import Ask, Filled, filled_and_generation, missing_target
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
@@ -62,6 +63,7 @@ class IssueRequest:
     ttl: int | None = None
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    ask: Ask = field(default_factory=Ask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class Issued:
 
 
 async def require_may_issue(ports: Ports, actor: Actor, role: RoleName) -> None:
-    """Returns if the caller may issue from the role now. A refusal counts as one of an issue. Raises as ``issue``."""
-    await AskRate.of(ports, actor.caller).beside(role_and_generation(ports, actor.caller, role))
+    """Returns if the caller may issue anything from the role now. A refusal counts as one of an issue. Raises as ``issue``."""
+    await AskRate.of(ports, actor.caller).beside(issuing_from(ports, actor.caller, role))
 
 
 async def issue(
@@ -87,19 +89,23 @@ async def issue(
     lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
     """
     rate = AskRate.of(ports, actor.caller)
-    role, generation, decision = await rate.beside(role_and_generation(ports, actor.caller, wanted.role))
-    if was_never_read(ports, role):
-        await read_for_the_first_time(ports, actor.id, role)
-        role, generation, decision = await role_and_generation(ports, actor.caller, wanted.role)
-    require_current(ports, actor.caller, role)
-    if was_never_read(ports, role):
+    filled, generation, decision = await rate.beside(filled_and_generation(ports, actor.caller, wanted.role, wanted.ask))
+    if was_never_read(ports, filled.template):
+        await read_for_the_first_time(ports, actor.id, filled.template)
+        filled, generation, decision = await filled_and_generation(ports, actor.caller, wanted.role, wanted.ask)
+    require_current(ports, actor.caller, filled.template)
+    if was_never_read(ports, filled.template):
         raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
-    role = role.cut_to(ports.limits.max_ttl)
-    order, planned = _plan(ports, actor, wanted, role, key)
+    role = filled.role.cut_to(ports.limits.max_ttl)
+    order, planned = _plan(ports, actor, wanted, replace(filled, role=role), key)
     planned = replace(planned, generation=generation)
     if deadline is not None:
         order = replace(order, deadline=min(order.deadline, deadline))
-    async with LeaseLock(ports, await open_lease(ports, planned, key)) as lock:
+    opened, missing = await both(open_lease(ports, planned, key), missing_target(ports, filled, planned.id))
+    async with LeaseLock(ports, opened) as lock:
+        if missing is not None:
+            await lock.forget()
+            raise missing
         await _look_again(ports, lock, role, rate)
         minting = Minting(ports.kinds.of(role), order, planned.footprint)
         attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)
@@ -131,19 +137,23 @@ async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: Leaseho
         await look_at_one(ports, actor.id, role, look_again)
 
 
-def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, role: Role, key: IdempotencyKey | None) -> tuple[Order, Lease]:
-    now, caller = ports.now(), actor.caller
+def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None) -> tuple[Order, Lease]:
+    now, caller, role = ports.now(), actor.caller, filled.role
     ttl = _ttl(role, wanted)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
     holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
     order = Order(lease_id, holder, role.target, now + longest + SECRET_SLACK, ports.within(ports.timing.mint))
+    footprint = ports.kinds.of(role).issuer.plan(order)
     lease = Lease(
         id=lease_id,
         type=role.type,
         state=State.PLANNED,
         holder=holder,
-        parts=(ports.kinds.of(role).issuer.plan(order),),
+        parts=(footprint,),
+        scopes=ports.kinds.scopes_of(footprint),
+        parameters=filled.values,
+        within=filled.within or "",
         planned_at=now,
         issued_at=now,
         expires_at=now + timedelta(seconds=ttl),

@@ -65,7 +65,7 @@ async def _read_again(ports: Ports, request_id: str, roles: Sequence[Role], on_f
     reached = await _reached(ports, roles, on_failure)
     for role in roles:
         before = ports.kinds.azure_roles(role)
-        now = tuple(_now(each, known.get(each.definition_id), reaches=reached.get(each.scope.key)) for each in before)
+        now = tuple(_now(each, known.get(each.definition_id), reaches=reached.get(each.place.key)) for each in before)
         if now != before:
             await _note(ports, request_id, role, before, now)
 
@@ -74,7 +74,7 @@ async def _reached(ports: Ports, roles: Sequence[Role], on_failure: OnFailure) -
     """Returns, by the key of each scope, whether the scope contains what is protected. Omits a scope if a management group
     that decides this could not be read.
     """
-    scopes = {each.scope.key: each.scope for role in roles for each in ports.kinds.azure_roles(role)}
+    scopes = {each.place.key: each.place for role in roles for each in ports.kinds.azure_roles(role)}
     groups = {group.key: group for scope in scopes.values() for group in ports.protected.groups_to_ask(scope)}
     held: dict[str, frozenset[str]] = {}
     for key, group in groups.items():
@@ -95,7 +95,7 @@ def _places(ports: Ports, roles: Iterable[Role]) -> Mapping[str, Iterable[str]]:
     """Returns, for each definition, the ids under which Azure shows it: one id for each scope at which a role assigns it."""
     found: dict[str, dict[str, None]] = {}
     for each in (each for role in roles for each in ports.kinds.azure_roles(role)):
-        found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.scope)] = None
+        found.setdefault(each.definition_id, {})[read_at(each.definition_id, each.place)] = None
     return found
 
 

@@ -26,7 +26,7 @@ from shared.core.definition import Definition, Permission
 from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope, on_the_wire
-from shared.core.ports.inventory import FoundAssignment
+from shared.core.ports.inventory import FoundAssignment, ScopeState
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -37,6 +37,12 @@ _CONDITION_VERSION = "2.0"
 _PERMISSIONS = "2022-04-01"
 _MANAGEMENT_GROUPS = "2020-05-01"
 """https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants"""
+_STATES = {
+    "RoleAssignmentNotFound": ScopeState.THERE,
+    "ResourceGroupNotFound": ScopeState.NO_GROUP,
+    "ResourceNotFound": ScopeState.NO_RESOURCE,
+}
+"""What Azure's codes say of the scope at which an assignment is looked for. No other code says anything."""
 _BAD_REQUEST = 400
 _FORBIDDEN = 403
 
@@ -115,6 +121,19 @@ class Arm:
         except Absent:
             return False
         return True
+
+    async def scope_state(self, scope: Scope, name: str) -> ScopeState:
+        """Returns whether the scope is there: Azure looks for it before it looks for the assignment of that name."""
+        try:
+            with _upstream():
+                await self._client.role_assignments.get(on_the_wire(scope), name)
+        except Refused as refused:
+            if refused.status == _FORBIDDEN:
+                return ScopeState.REFUSED
+            return _STATES.get(refused.azure_code, ScopeState.UNKNOWN)
+        except Upstream:
+            return ScopeState.UNKNOWN
+        return ScopeState.THERE
 
     async def assigned_at(self, scope: Scope) -> tuple[FoundAssignment, ...]:
         """Returns the assignments at exactly this scope. Azure lists those above it as well."""

@@ -173,8 +173,8 @@ def restored[T](of: DocumentType[T], row: Row) -> T:
 
 def _pending_event(row: Row) -> AuditEvent:
     with PENDING_EVENT.reading(row):
-        kept = json.loads(joined("Event", row))
-        return replace(readable_event(kept), id=kept["RowKey"].rpartition("_")[2])
+        stored = json.loads(joined("Event", row))
+        return replace(readable_event(stored), id=stored["RowKey"].rpartition("_")[2])
 
 
 def _put(row: dict[str, Any], expected: Expect) -> Operation:

@@ -70,7 +70,7 @@ def _filled(role: AzureRole, values: Mapping[str, str], path: str) -> AzureRole:
     except Unparsable as wrong:
         raise Malformed(Fault(FIELD, str(wrong))) from wrong
     definition = definition_at(role.definition_id, scope) if SUBSCRIPTION_AT in holes else role.definition_id
-    return replace(role, scope=scope, condition=condition, definition_id=definition)
+    return replace(role, scope=scope, condition=condition, definition_id=definition, read_at=None)
 
 
 def definition_at(definition_id: str, scope: Scope) -> str:

@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 from shared.core import ownership
 from shared.core.definition import Definition
 from shared.core.footprint import Assignment
 from shared.core.names import LeaseId, ObjectId, Scope
+
+
+class ScopeState(Enum):
+    """What Azure says of a scope: whether there is such a group or resource."""
+
+    THERE = "there"
+    NO_GROUP = "no group"
+    """The resource group of the scope is not there."""
+    NO_RESOURCE = "no resource"
+    """The group is there, and the resource is not. Azure tells this of top resources alone: a container below an account that
+    is there counts as there."""
+    REFUSED = "refused"
+    """The broker may not read assignments there. Nobody knows whether it is there."""
+    UNKNOWN = "unknown"
+    """Azure has said something else, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +112,13 @@ class AzureInventory(Protocol):
 
     async def definition(self, definition_id: str) -> Definition:
         """Returns the role definition with this full id, as it is today. Raises ``Absent``."""
+        ...
+
+    async def scope_state(self, scope: Scope, name: str) -> ScopeState:
+        """Returns whether the scope is there, by a look for the role assignment ``name``. Raises nothing.
+
+        That a scope is there is remembered for a minute.
+        """
         ...
 
     async def descendants(self, scope: Scope) -> frozenset[str]:

@@ -15,6 +15,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.definition import ASSIGN, UNASSIGN, Definition, allows, read_at
 from shared.core.errors import Absent, Fault, Malformed, OutOfReach, Refused
 from shared.core.names import ObjectId, Scope
+from shared.core.parameters.known import constant_parts
 from shared.core.protection import Protected
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from shared.kinds.calls import Authorization, Directory
@@ -44,11 +45,12 @@ class Resolving:
     async def run(self) -> ServicePrincipalTarget:
         """Returns the target with every definition's id and powers. Raises ``Malformed`` with each fault, or ``Upstream``."""
         wanted = self.wanted
-        scopes = list({role.scope.key: role.scope for role in wanted.azure_roles}.values())
+        places = [self._places(role) for role in wanted.azure_roles]
+        scopes = list({scope.key: scope for each in places for scope in each}.values())
         (misplaced, found), closed = await both(
             both(
                 all_of(*(self._misplaced(scope) for scope in scopes)),
-                all_of(*(self._definition(role) for role in wanted.azure_roles)),
+                all_of(*(self._one_definition(role, each) for role, each in zip(wanted.azure_roles, places, strict=True))),
             ),
             all_of(*(self._closed(group) for group in wanted.azure_groups)),
         )
@@ -56,7 +58,7 @@ class Resolving:
         definitions = [each if isinstance(each, Definition) else None for each in found]
         for index, (role, each) in enumerate(zip(wanted.azure_roles, found, strict=True)):
             path = f"azure_roles[{index}]"
-            if why := wrong.get(role.scope.key):
+            if why := next((wrong[scope.key] for scope in places[index] if scope.key in wrong), ""):
                 self.faults.append(Fault(f"{path}.scope", why))
             elif not isinstance(each, Definition):
                 self.faults.append(Fault(f"{path}.{'role_id' if role.role_id else 'role_name'}", each))
@@ -66,6 +68,21 @@ class Resolving:
             raise Malformed(*self.faults, code="unresolvable")
         pairs = zip(wanted.azure_roles, definitions, strict=True)
         return replace(wanted, azure_roles=tuple(_resolved(role, each) for role, each in pairs if each))
+
+    def _places(self, role: AzureRole) -> tuple[Scope, ...]:
+        """Returns where to look the role up: at its scope, or above the first hole of it, in each subscription of a list."""
+        return (role.scope,) if role.read_at is None else constant_parts(role.scope, self.wanted.parameters)
+
+    async def _one_definition(self, role: AzureRole, places: tuple[Scope, ...]) -> Definition | str:
+        """Returns the one definition that the role names at all of these places, or what is wrong."""
+        found = await all_of(*(self._definition(replace(role, scope=place)) for place in places))
+        wrong = [each for each in found if not isinstance(each, Definition)]
+        definitions = [each for each in found if isinstance(each, Definition)]
+        if wrong or not definitions:
+            return wrong[0] if wrong else _NO_DEFINITION
+        if len({each.guid for each in definitions}) > 1:
+            return "means another definition in each of the subscriptions: name one that all of them have"
+        return definitions[0]
 
     async def _misplaced(self, scope: Scope) -> str:
         """Returns why the broker cannot assign a role here. Empty if it can, as far as its permissions show."""
@@ -79,6 +96,9 @@ class Resolving:
             return _OUT_OF_REACH
         except Refused:
             return _UNREADABLE
+        if all(role.scope.key != scope.key for role in self.wanted.azure_roles):
+            # It lies above a hole. The broker may have been given what it needs further down.
+            return ""
         missing = [action for action in (ASSIGN, UNASSIGN) if not allows(held, action)]
         return f"the broker may not do {' and '.join(missing)} here" if missing else ""
 

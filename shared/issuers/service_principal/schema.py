@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.core import ownership
@@ -15,6 +16,13 @@ from shared.core.errors import Caution, Fault, Malformed
 from shared.core.footprint import Assignment
 from shared.core.given_powers import assigns_identities
 from shared.core.names import ObjectId, RoleName, Scope, Unparsable
+from shared.core.parameters.errors import NotNarrowable
+from shared.core.parameters.filling import fill
+from shared.core.parameters.holes import holes_of_scope, template_scope
+from shared.core.parameters.known import constant_parts, fillings, may_meet
+from shared.core.parameters.narrowing import WITHIN, narrow
+from shared.core.parameters.parameter import FIELD, Parameter, read_parameters, restore_parameters, write_parameters
+from shared.core.parameters.template import template_faults
 from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
 from shared.core.role import Ready
@@ -37,7 +45,10 @@ AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoft
 
 @dataclass(frozen=True, slots=True)
 class ServicePrincipalTarget:
-    """Each lease gets a new application and service principal, with these assignments and memberships."""
+    """Each lease gets a new application and service principal, with these assignments and memberships.
+
+    With ``parameters``, scopes and conditions have holes. A lease is made of a filled target, which has none.
+    """
 
     type: ClassVar[str] = "service_principal"
     azure_roles: tuple[AzureRole, ...] = ()
@@ -46,6 +57,9 @@ class ServicePrincipalTarget:
     sign_in_audience: str = "AzureADMyOrg"
     permanently_delete: bool = True
     ready: Ready = "none"
+    parameters: tuple[Parameter, ...] = ()
+    is_narrowable: bool = True
+    """Whether a caller may ask for the same assignments further down."""
 
     @property
     def takes_personal_accounts(self) -> bool:
@@ -92,8 +106,11 @@ class ServicePrincipalSchema:
         _read_pool(reader)
         if not reader.has("azure_roles") and not reader.has("azure_groups"):
             reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
+        azure_roles, parameters = _read_azure_roles(reader)
         return ServicePrincipalTarget(
-            azure_roles=reader.items("azure_roles", _azure_role, most=MAX_AZURE_ROLES),
+            azure_roles=azure_roles,
+            parameters=parameters,
+            is_narrowable=reader.choice("narrowing", ("allow", "refuse"), default="allow") == "allow",
             azure_groups=reader.items("azure_groups", _azure_group, most=MAX_AZURE_GROUPS),
             tags=reader.items("tags", _tag, most=MAX_TAGS),
             sign_in_audience=reader.choice("sign_in_audience", AUDIENCES, default=AUDIENCES[0]),
@@ -115,6 +132,10 @@ class ServicePrincipalSchema:
             document["azure_groups"] = [{"object_id": group} for group in target.azure_groups]
         if target.tags:
             document["tags"] = list(target.tags)
+        if target.parameters:
+            document[FIELD] = write_parameters(target.parameters)
+        if not target.is_narrowable:
+            document["narrowing"] = "refuse"
         return document
 
     def rules(self, name: RoleName, target: ServicePrincipalTarget) -> Iterator[Fault]:
@@ -158,17 +179,23 @@ class ServicePrincipalSchema:
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
-        azure_roles = [_restored_role(mapping(each)) for each in listed(document.get("azure_roles"))]
+        parameters = restore_parameters(document.get(FIELD))
+        if parameters is None:
+            return None
+        parse = template_scope if parameters else Scope.parse
+        azure_roles = [_restored_role(mapping(each), parse) for each in listed(document.get("azure_roles"))]
         azure_groups = [identity(mapping(each).get("object_id")) for each in listed(document.get("azure_groups"))]
         if None in azure_roles or None in azure_groups:
             return None
         return ServicePrincipalTarget(
-            tuple(each for each in azure_roles if each),
+            _placed(parameters, tuple(each for each in azure_roles if each)),
             tuple(each for each in azure_groups if each),
             tuple(texts(document.get("tags", [])) or ()),
             text(document.get("sign_in_audience")) or "AzureADMyOrg",
             document.get("permanently_delete", True) is True,
             ready(document),
+            parameters,
+            document.get("narrowing", "allow") == "allow",
         )
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
@@ -189,6 +216,22 @@ class ServicePrincipalSchema:
             granted["azure_groups"] = sorted(target.azure_groups)
         return granted
 
+    def parameters(self, target: ServicePrincipalTarget) -> tuple[Parameter, ...]:
+        """Returns those of the document."""
+        return target.parameters
+
+    def fill(self, target: ServicePrincipalTarget, values: Mapping[str, str]) -> ServicePrincipalTarget:
+        """Fills scopes and conditions."""
+        return replace(target, azure_roles=fill(target.azure_roles, values), parameters=())
+
+    def narrow(self, target: ServicePrincipalTarget, within: Scope) -> ServicePrincipalTarget:
+        """Raises ``NotNarrowable`` as well if the role refuses it, or has groups: what these give lies at no scope."""
+        if not target.is_narrowable:
+            raise NotNarrowable(Fault(WITHIN, "this role refuses it"))
+        if target.azure_groups:
+            raise NotNarrowable(Fault(WITHIN, "the role has groups, and what they give lies at no scope"))
+        return replace(target, azure_roles=narrow(target.azure_roles, within))
+
     def azure_roles(self, target: ServicePrincipalTarget) -> tuple[AzureRole, ...]:
         """Returns all assignments."""
         return target.azure_roles
@@ -198,8 +241,15 @@ class ServicePrincipalSchema:
         return replace(target, azure_roles=azure_roles)
 
     def faults(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Fault, ...]:
-        """Judges the scopes of the assignments."""
-        return protected.faults(target.azure_roles)
+        """Judges the scopes of the assignments, and of a scope with holes all that it may become, if that is known."""
+        found: list[Fault] = []
+        for index, filled in enumerate(_all_fillings(target)):
+            faults = ((role.scope, fault) for role in filled or () for fault in protected.faults((role,)))
+            for scope, fault in faults:
+                where = "" if scope == target.azure_roles[index].scope else f"{scope}: "
+                found.append(Fault(f"azure_roles[{index}].scope", f"{where}{fault.message}"))
+                break
+        return tuple(found)
 
     def closed(self, target: ServicePrincipalTarget) -> Malformed | None:  # noqa: ARG002 - the protocol's
         """Never."""
@@ -211,11 +261,13 @@ class ServicePrincipalSchema:
 
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
-        return (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
+        cautions = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
+        return (*cautions, *_cautions_of_holes(target, protected)) if target.parameters else cautions
 
     def places(self, target: ServicePrincipalTarget) -> Places:
-        """Returns scopes and groups."""
-        return Places(tuple(each.scope for each in target.azure_roles), target.azure_groups)
+        """Returns scopes and groups. Of a scope with holes: all that it may become, or nothing if that is not known."""
+        filled = [role for found in _all_fillings(target) for role in found or ()]
+        return Places(tuple(each.scope for each in filled), target.azure_groups)
 
     def places_of(self, footprint: ServicePrincipalFootprint) -> Places:
         """Returns the scopes and groups of a lease."""
@@ -289,12 +341,48 @@ def _read_pool(reader: Reader) -> None:
         pool.done()
 
 
-def _azure_role(value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
+def _read_azure_roles(reader: Reader) -> tuple[tuple[AzureRole, ...], tuple[Parameter, ...]]:
+    """Reads assignments and parameters. Holes are judged if neither has a fault: otherwise they would seem to have some."""
+    before = len(reader.faults)
+    parameters = read_parameters(reader)
+    parse = template_scope if reader.has(FIELD) else Scope.parse
+    azure_roles = reader.items("azure_roles", partial(_azure_role, parse), most=MAX_AZURE_ROLES)
+    if len(reader.faults) == before:
+        reader.faults += template_faults(parameters, azure_roles)
+    return _placed(parameters, azure_roles), parameters
+
+
+def _placed(parameters: tuple[Parameter, ...], azure_roles: tuple[AzureRole, ...]) -> tuple[AzureRole, ...]:
+    """Returns the assignments. Each that has holes says where its definition is read."""
+    if not parameters:
+        return azure_roles
+    places = (constant_parts(role.scope, parameters) if holes_of_scope(role.scope) else () for role in azure_roles)
+    pairs = zip(azure_roles, places, strict=True)
+    return tuple(replace(role, read_at=found[0]) if found else role for role, found in pairs)
+
+
+def _all_fillings(target: ServicePrincipalTarget) -> tuple[tuple[AzureRole, ...] | None, ...]:
+    if not target.parameters:
+        return tuple((role,) for role in target.azure_roles)
+    return fillings(target.parameters, target.azure_roles)
+
+
+def _cautions_of_holes(target: ServicePrincipalTarget, protected: Protected) -> Iterator[Caution]:
+    if target.azure_groups:
+        yield Caution("azure_groups", "not_confined", "what the groups give does not depend on the parameters")
+    for index, (role, filled) in enumerate(zip(target.azure_roles, _all_fillings(target), strict=True)):
+        reached = [each for each in protected.scopes if filled is None and may_meet(role.scope, target.parameters, each)]
+        if reached:
+            message = f"a value may fill it to what is protected, {reached[0]}: such an ask is refused"
+            yield Caution(f"azure_roles[{index}].scope", "may_reach_protected", message)
+
+
+def _azure_role(parse: Callable[[str], Scope], value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
     before = len(faults)
     reader = Reader(value, path, faults)
     name = reader.text("role_name")
     role_id = reader.parsed("role_id", _role_definition)
-    scope = reader.parsed("scope", Scope.parse, required=True)
+    scope = reader.parsed("scope", parse, required=True)
     under = _condition(reader)
     if reader.has("role_name") == reader.has("role_id"):
         reader.fault("", "expected either role_name or role_id")
@@ -341,8 +429,8 @@ def _write_azure_role(role: AzureRole) -> dict[str, str]:
     return {key: value for key, value in named.items() if value is not None}
 
 
-def _restored_role(document: Mapping[str, Any]) -> AzureRole | None:
-    scope = parsed(Scope.parse, document.get("scope"))
+def _restored_role(document: Mapping[str, Any], parse: Callable[[str], Scope]) -> AzureRole | None:
+    scope = parsed(parse, document.get("scope"))
     role_name, role_id, under = (text(document.get(field)) for field in ("role_name", "role_id", "condition"))
     return AzureRole(scope, role_name, role_id, under) if scope else None
 

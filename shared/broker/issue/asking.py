@@ -1,0 +1,221 @@
+"""What a caller asks of a role: values for the role's holes, and a scope to which the role is narrowed.
+
+The order is: the gate lets the caller ask for something at all, the values are read and decided on, the role is filled and
+narrowed, what is protected is looked for. Only then a lease is stored. It has the filled scopes, and never a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.broker import rules
+from shared.broker.access import CallerRights, Issuing, issuing_from
+from shared.broker.ports import Ports
+from shared.core import ownership
+from shared.core.access.asked import NO_PARAMETERS, Asked, AskedValue
+from shared.core.access.configuration import Needs
+from shared.core.access.decide import Decision
+from shared.core.access.facts import NOT_ASKED, Facts
+from shared.core.azure_role import AzureRole
+from shared.core.caller import Caller
+from shared.core.errors import Conflict, Fault, Forbidden, Malformed, TargetMissing
+from shared.core.lease import Lease
+from shared.core.names import LeaseId, RoleName, Scope, Unparsable
+from shared.core.parameters.asked import outdated, read_values
+from shared.core.parameters.errors import FactMissing
+from shared.core.parameters.holes import GROUP_AT, holes_of_scope
+from shared.core.parameters.narrowing import WITHIN
+from shared.core.parameters.parameter import FIELD, Parameter, needs_principal
+from shared.core.parameters.source import OF_THE_RESOURCE, CallerFacts, facts_of
+from shared.core.ports.inventory import ScopeState
+from shared.core.role import Role
+from shared.resilience.tasks import all_of, both
+
+_NAME_AT = 8
+"""The place of a top resource's name among the segments of a scope."""
+_GONE = {ScopeState.NO_GROUP, ScopeState.NO_RESOURCE}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """``parameters`` as the caller has written them; a value may be anything. ``within`` is a scope, or not there."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    within: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A role as one caller asks for it: without holes, and narrowed. ``values`` are all that filled it."""
+
+    role: Role
+    template: Role
+    values: Mapping[str, str] = field(default_factory=dict)
+    within: Scope | None = None
+
+
+def parameters_of(ports: Ports, role: Role) -> tuple[Parameter, ...]:
+    """Returns the role's parameters. A role of a kind that this version does not know has none."""
+    kind = ports.kinds.find(role.type)
+    return kind.schema.parameters(role.target) if kind is not None else ()
+
+
+def names_of(ports: Ports, role: Role) -> frozenset[str]:
+    """Returns the names of the role's parameters."""
+    return frozenset(each.name for each in parameters_of(ports, role))
+
+
+async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: Ask) -> tuple[Filled, Decision]:
+    """Returns the role as the caller asks for it, and what has decided.
+
+    Raises as ``issuing_from``, and ``Malformed``, ``ParameterNotAllowed``, ``FactMissing``, ``NotWithin``, ``NotNarrowable``.
+    """
+    role, issuing = await issuing_from(ports, caller, name)
+    parameters = parameters_of(ports, role)
+    if role.is_unreadable:
+        return Filled(role, role), issuing.require()
+    facts = await _facts_for(ports, issuing.rights, parameters)
+    values = read_values(parameters, ports.kinds.azure_roles(role), ask.parameters, facts)
+    decision = issuing.require(_asked(parameters, values))
+    return _filled(ports, role, parameters, values, ask.within), decision
+
+
+async def filled_and_generation(ports: Ports, caller: Caller, name: RoleName, ask: Ask) -> tuple[Filled, int, Decision]:
+    """Returns what ``filled_for`` returns, and the role's generation. Raises as that."""
+    (filled, decision), generation = await both(filled_for(ports, caller, name, ask), ports.generations.get(name))
+    return filled, generation.number, decision
+
+
+async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Lease) -> tuple[Filled, Decision]:
+    """Returns the role as it was filled for a lease, if the holder may still ask for that, and what has decided.
+
+    Raises ``Forbidden``; ``Conflict`` if the role of today would not give these values, or not narrowed so;
+    ``DirectoryUnavailable`` if a fact that fills a hole is unread.
+    """
+    parameters = parameters_of(ports, role)
+    facts = await _facts_for(ports, issuing.rights, parameters)
+    if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
+        raise role_changed()
+    decision = issuing.require(_asked(parameters, lease.parameters))
+    return Filled(refilled(ports, role, lease), role, lease.parameters), decision
+
+
+def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
+    """Returns the role with the values of a lease, narrowed as the lease is. Raises ``Conflict`` if today's role is not so."""
+    parameters = parameters_of(ports, role)
+    names = {each.name for each in parameters}
+    if names != {*lease.parameters} or not all(each.allows(lease.parameters[each.name]) for each in parameters):
+        raise role_changed()
+    try:
+        within = Scope.parse(lease.within) if lease.within else None
+        return _filled(ports, role, parameters, dict(lease.parameters), within).role
+    except (Malformed, Forbidden, Unparsable) as refused:
+        raise role_changed() from refused
+
+
+def role_changed() -> Conflict:
+    """Returns the error of a lease whose role grants something else now."""
+    return Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+
+
+async def missing_target(ports: Ports, filled: Filled, lease_id: LeaseId) -> TargetMissing | None:
+    """Returns the error if something that was filled or narrowed is not there in Azure. Nothing else is looked for."""
+    constant = {each.scope.key for each in ports.kinds.azure_roles(filled.template)}
+    wanted = {each.scope.key: each.scope for each in ports.kinds.azure_roles(filled.role) if each.scope.key not in constant}
+    if not wanted:
+        return None
+    name = ownership.assignment_name(lease_id, 0)
+    states = await all_of(*(ports.inventory.scope_state(scope, name) for scope in wanted.values()))
+    for scope, state in zip(wanted.values(), states, strict=True):
+        if state in _GONE or state is ScopeState.REFUSED:
+            return _missing(ports, filled, scope, state)
+    return None
+
+
+def _missing(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> TargetMissing:
+    sentence = "is not there" if state in _GONE else "is not there, or the broker may not assign roles there"
+    paths = [WITHIN] if filled.within is not None else [*_paths(ports, filled, scope, state)]
+    return TargetMissing(*(Fault(path, sentence) for path in paths), audit_reason=f"{scope}: {state.value}")
+
+
+def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Iterator[str]:
+    """Yields the path of each parameter at or below the part that is missing."""
+    first = _NAME_AT if state is ScopeState.NO_RESOURCE else GROUP_AT
+    segments = scope.casefold().split("/")
+    names: dict[str, None] = {}
+    for role in ports.kinds.azure_roles(filled.template):
+        holes = holes_of_scope(role.scope)
+        mine = [filled.values.get(holes[at], each) if at in holes else each for at, each in enumerate(role.scope.split("/"))]
+        if [each.casefold() for each in mine] == segments:
+            names |= dict.fromkeys(name for at, name in holes.items() if at >= first)
+    return (f"{FIELD}.{name}" for name in names)
+
+
+def _asked(parameters: Sequence[Parameter], values: Mapping[str, str]) -> Asked:
+    if not parameters:
+        return NO_PARAMETERS
+    return {each.name: AskedValue(values[each.name], folds=each.kind.folds) for each in parameters}
+
+
+async def _facts_for(ports: Ports, rights: CallerRights, parameters: Sequence[Parameter]) -> CallerFacts:
+    """Returns the facts about the caller that the parameters need. Reads what nobody has asked for yet.
+
+    Raises ``FactMissing`` if the caller's resource is gone: what is known of it is then about a resource that was.
+    """
+    caller, facts = rights.caller, rights.facts
+    if not needs_principal(parameters):
+        return facts_of(caller, Facts(NOT_ASKED, NOT_ASKED, NOT_ASKED))
+    if caller.is_admin or facts.principal is NOT_ASKED:
+        # Of an administrator nothing was read: the gate needs no fact.
+        facts = replace(facts, principal=(await ports.directory.read(caller, Needs(principal=True))).principal)
+    found = facts_of(caller, facts)
+    own = found.own()
+    if own is not None and await _is_gone(ports, own.id):
+        sources = (each for each in parameters if each.source in OF_THE_RESOURCE)
+        raise FactMissing(*(Fault(each.path, f"your {each.source} is of a resource that is gone") for each in sources))
+    return found
+
+
+async def _is_gone(ports: Ports, resource_id: str) -> bool:
+    try:
+        scope = Scope.parse(resource_id)
+    except Unparsable:
+        return False
+    return await ports.inventory.scope_state(scope, ports.ids.guid()) in _GONE
+
+
+def _filled(
+    ports: Ports, role: Role, parameters: Sequence[Parameter], values: Mapping[str, str], within: Scope | None
+) -> Filled:
+    if not parameters and within is None:
+        return Filled(role, role)
+    schema = ports.kinds.of(role).schema
+    target = schema.fill(role.target, values) if parameters else role.target
+    filled = Filled(role.with_target(schema.narrow(target, within) if within is not None else target), role, values, within)
+    _require_unprotected(ports, filled, parameters)
+    return filled
+
+
+def _require_unprotected(ports: Ports, filled: Filled, parameters: Sequence[Parameter]) -> None:
+    """Raises ``Malformed`` if the filled role reaches what is protected, and ``Forbidden`` if a fact has filled it so.
+
+    The caller is not told what is protected.
+    """
+    broken = rules.protected(ports, filled.role)
+    if not broken or rules.protected(ports, filled.template):
+        # If the template itself is at fault, the role must be written again: whoever issues from it says so.
+        return
+    reason = "; ".join(f"{fault.path}: {fault.message}" for fault in broken)
+    if any(each.source is not None for each in parameters):
+        raise Forbidden(code="protected_target", audit_reason=reason)
+    path = WITHIN if filled.within is not None else FIELD
+    refused = Malformed(Fault(path, "no role may be assigned there"), code="protected_target")
+    refused.audit_reason = reason
+    raise refused
+
+
+def scopes_of(azure_roles: Sequence[AzureRole]) -> tuple[Scope, ...]:
+    """Returns the scopes of assignments, each once."""
+    return tuple({each.scope.key: each.scope for each in azure_roles}.values())
