@@ -357,8 +357,8 @@ def test_a_warning_says_which_roles_lack_a_parameter() -> None:
     policy = Policy("p", (deny("roles/*/leases", b=("x",), a=("y",)), allow("roles/web/leases", a=("y",))))
     messages = [each.message for each in unknown_parameters(policy, ["app", "web"], lambda _: ())]
     assert [
-        "role app and 1 more lacks a parameter of a, b: the deny does not count there",
-        "role web lacks a parameter of a: the rule allows nothing there",
+        "role app and 1 more do not have all of the parameters a, b: the deny does not count there",
+        "role web does not have all of the parameters a: the rule allows nothing there",
     ] == messages
 
 

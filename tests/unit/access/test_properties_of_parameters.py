@@ -42,7 +42,7 @@ PATTERNS = (
     "x*y",
     "*a*",
 )
-many = settings(max_examples=150, deadline=None)
+many = settings(max_examples=80, deadline=None)
 
 wanted = some.lists(some.sampled_from(PATTERNS), min_size=1, max_size=3, unique=True).map(tuple)
 parameters = some.dictionaries(some.sampled_from(NAMES), wanted, max_size=3).map(
@@ -195,7 +195,7 @@ def test_a_value_less_in_an_allow_never_allows_more(known: list[Rule], asked: As
 
 
 @given(parameters, parameters, asks)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_same_or_narrower_parameters_match_nothing_more(
     mine: tuple[Wanted, ...], others: tuple[Wanted, ...], asked: Asked
 ) -> None:
