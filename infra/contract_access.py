@@ -9,9 +9,11 @@ from shared.core.access.bounds import MAX_VALUES, Constraint
 from shared.core.access.documents import MAX_TESTS
 from shared.core.access.frame import FORM
 from shared.core.access.policy import ASKED, CAPABILITIES, DENY, MAX_RULES
+from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETER_VALUES, MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.names import ROLE_NAME
 from shared.kinds.fragment import list_of
 from shared.triggers.http.documents import EXISTING, MATCHING
+from shared.triggers.http.explain import PARAMETERS
 from shared.triggers.http.responses import CAUTION
 from shared.triggers.http.shape import ID
 
@@ -57,6 +59,7 @@ BESIDE: dict[str, Any] = {
 _NAMED = {"name": NAME | {"description": "Given in answers; taken in a PUT when it is the path's."}}
 _WORDS = "|".join(dict.fromkeys(each.partition("/")[0] for each in ASKED))
 _PATH = {"type": "string", "maxLength": 256, "pattern": f"^({_WORDS})(/[^/]+)*$"}
+_VALUE = {"type": "string", "minLength": 1, "maxLength": LONGEST_PARAMETER_VALUE, "pattern": "[^*]"}
 _RULE: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -66,6 +69,15 @@ _RULE: dict[str, Any] = {
             len(CAPABILITIES) + 1,
             "What callers may do there. `deny` stands alone, and wins over every other rule.",
         ),
+        "parameters": {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": MAX_PARAMETERS,
+            "propertyNames": {"pattern": f"^{PARAMETER_NAME}$"},
+            "additionalProperties": list_of(_VALUE, MAX_PARAMETER_VALUES, "Exact values, or patterns."),
+            "description": "The rule speaks only of asks to issue that have one of the values of each parameter. It stands"
+            " where the capability is `issue` alone, or `deny`. `*`: one or more characters, with another one beside it.",
+        },
     },
     "required": ["path", "capabilities"],
     "additionalProperties": False,
@@ -76,6 +88,7 @@ _TEST: dict[str, Any] = {
     "properties": {
         "caller": {"type": "object"},
         "ask": {"type": "string"},
+        PARAMETERS.name: {**PARAMETERS.schema, "description": "The values of an ask to issue."},
         "expect": {"type": "string", "enum": ["allowed", "denied", "unknown"]},
         "by": {"type": "string"},
     },

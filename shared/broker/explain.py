@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.broker.access import facts_of
 from shared.broker.ports import Actor, Ports
+from shared.core.access.asked import as_given
 from shared.core.access.configuration import Configuration
 from shared.core.access.decide import Decision
 from shared.core.access.documents import caller_from
@@ -23,7 +25,8 @@ from shared.core.role import Role
 class Question:
     """Whether a subject has the capability on the path. The subject is an object of the directory, or a token's claims.
 
-    With ``claims``, ``facts`` says what the directory answers; ``None`` means that the directory is asked.
+    With ``claims``, ``facts`` says what the directory answers; ``None`` means that the directory is asked. ``parameters`` are
+    the values of an ask to issue.
     """
 
     path: str
@@ -31,6 +34,7 @@ class Question:
     object_id: ObjectId | None = None
     claims: dict[str, Any] | None = None
     facts: Facts | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:
@@ -62,7 +66,8 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
         caller = _claimed(ports, question.claims or {})
         facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
     inline = role.bounds if role is not None and question.capability == "issue" else None
-    found = explain(configuration, caller, facts, question.path, question.capability, inline)
+    asked = as_given(question.parameters)
+    found = explain(configuration, caller, facts, question.path, question.capability, inline, asked)
     lease_id = await ports.leased.find({caller.object_id, *((caller.app_id,) if caller.app_id else ())})
     if lease_id is not None:
         why = f"the lease {lease_id} has made it: such a principal is never a caller"

@@ -55,7 +55,8 @@ EXPECTED = (
     Expected(
         ("explain_decision",),
         ("400",),
-        "The claims must be those of an access token, and `ask` must name a capability that its path has.",
+        "The claims must be those of an access token, and `ask` must name a capability that its path has. `parameters` stand"
+        " beside an ask to issue alone, and their values have no star.",
     ),
     Expected(("read_audit",), ("400",), "`from` is before `to`, a month at most. A cursor is opaque, and of its own listing."),
     Expected(("export_configuration",), ("400",), "A cursor is opaque."),

@@ -195,3 +195,18 @@ async def test_a_fact_that_cannot_be_read_refuses_a_change_of_bounds(app: App) -
     app.world.callers.trouble = "down"
     answer = await put(app, ROLES, "web", SECRET | {"bound_app_roles": ["Robot"]}, token=TOKEN)
     assert (503, "directory_unavailable") == (answer.status, answer.code)
+
+
+async def test_who_may_issue_some_asks_alone_says_nothing_of_who_may_issue_all(app: App) -> None:
+    """Whom a role's own bounds let in, they let in for every ask. So a right with parameters is not enough to change them."""
+    app.world.roles.keep(role(bounds=Bounds(service_principal_ids=frozenset({ALICE.object_id}))))
+    give(app.world, BOB, *WRITER)
+    keep_auth_role(app.world, "teams", "teams", bound_service_principal_ids=[BOB.object_id])
+    bounds = {"bound_service_principal_ids": [BOB.object_id]}
+    some = {"path": "roles/web/leases", "capabilities": ["issue"], "parameters": {"group": ["a"]}}
+    whole = {"path": "roles/web/leases", "capabilities": ["issue"]}
+    for rules, may in (([some], False), ([whole, some | {"capabilities": ["deny"]}], False), ([whole, some], True)):
+        app.world.access.policies.keep_document("teams", {"rules": rules})
+        await app.world.access.touch()
+        answer = await put(app, ROLES, "web", SECRET | bounds, token=TOKEN)
+        assert (200 if may else 403) == answer.status

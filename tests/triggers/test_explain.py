@@ -247,3 +247,64 @@ async def test_no_claim_is_recorded_or_logged(app: App, caplog: pytest.LogCaptur
     await explain(app, {"role": "nope", "claims": claims})
     written = caplog.text + repr(app.world.audit.events)
     assert (False, False) == ("somebody" in written, GROUPS[0] in written)
+
+
+TEAMS: dict[str, Any] = {
+    "rules": [
+        {"path": "roles/w*/leases", "capabilities": ["issue"], "parameters": {"group": ["team-a-*"]}},
+        {"path": "roles/web/leases", "capabilities": ["deny"], "parameters": {"group": ["team-a-prod", "team-a-old"]}},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "decided", "others"),
+    [
+        ({"group": "team-a-web"}, ("allowed", 0), [(1, "deny", "team-a-web")]),
+        ({"group": "TEAM-A-PROD"}, ("denied", 1), [(0, "issue", "TEAM-A-PROD")]),
+        ({"group": "team-b"}, ("denied", None), [(0, "issue", "team-b"), (1, "deny", "team-b")]),
+        ({}, ("denied", None), [(0, "issue", None), (1, "deny", None)]),
+        (None, ("denied", None), [(0, "issue", None), (1, "deny", None)]),
+    ],
+)
+async def test_a_question_may_have_the_parameters_of_an_ask(
+    app: App, parameters: Any, decided: tuple[str, int | None], others: list[tuple[int, str, str | None]]
+) -> None:
+    """The answer has each rule that speaks of asks with other values, and why."""
+    app.world.access.policies.keep_document("teams", TEAMS)
+    keep_auth_role(app.world, "teams", "teams", bound_service_principal_ids=[SUBJECT])
+    asked = {"parameters": parameters} if parameters is not None else {}
+    found = (await explain(app, {"role": "web", "claims": CLAIMS, **asked})).json
+    ground = found["decided_by"]
+    assert decided == (found["decision"], ground and ground["rule"])
+    assert others == [
+        (each["rule"]["rule"], each["rule"]["capability"], failed.get("has"))
+        for each in found["passed_over"]
+        for failed in each["failed"]
+    ]
+    wanted = [failed["wanted"] for each in found["passed_over"] for failed in each["failed"] if each["rule"]["rule"] == 1]
+    assert all(each == ["team-a-prod", "team-a-old"] for each in wanted)
+
+
+async def test_a_reason_says_which_parameter_does_not_match(app: App) -> None:
+    """In a sentence as well."""
+    app.world.access.policies.keep_document("teams", TEAMS)
+    keep_auth_role(app.world, "teams", "teams", bound_service_principal_ids=[SUBJECT])
+    found = (await explain(app, {"role": "web", "claims": CLAIMS, "parameters": {"group": "x"}})).json
+    assert found["why"].endswith("policy teams, rule 0: group wants team-a-*, has x")
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"ask": "read audit", "parameters": {"group": "x"}}, "parameters"),
+        ({"ask": "revoke roles/web/leases", "parameters": {}}, "parameters"),
+        ({"role": "web", "parameters": None}, "parameters"),
+        ({"role": "web", "parameters": {"group": "team-*"}}, "parameters.group"),
+        ({"role": "web", "parameters": {"Group": "x"}}, "parameters.Group"),
+    ],
+)
+async def test_parameters_stand_beside_an_ask_to_issue_alone(app: App, body: Any, path: str) -> None:
+    """And are texts that an ask may have."""
+    answer = await explain(app, {**body, "claims": CLAIMS})
+    assert (400, [path]) == (answer.status, [each["path"] for each in answer.json["errors"]])

@@ -177,3 +177,54 @@ async def test_a_policy_of_a_later_version_says_what_cannot_be_read(app: App) ->
     found = await get(app, POLICIES, "later")
     assert [("mood", "outdated")] == [(each["path"], each["code"]) for each in found.json["warnings"]]
     assert found.headers["etag"] != (await put(app, POLICIES, "later", READERS)).headers["etag"]
+
+
+def teams(capability: str, *more: dict[str, Any], path: str = "roles/web/leases") -> dict[str, Any]:
+    """A policy with one rule that has a parameter, and these rules."""
+    return {"rules": [{"path": path, "capabilities": [capability], "parameters": {"group": ["team-a-*"]}}, *more]}
+
+
+async def test_parameters_that_mean_nothing_are_warned(app: App) -> None:
+    """No role has a parameter; and an allow without any makes those beside it void."""
+    missing, free = ("rules[0].parameters", "no_such_parameter"), {"path": "roles/*/leases", "capabilities": ["issue"]}
+    assert [missing] == await warned(app, teams("issue"))
+    assert [missing] == await warned(app, teams("deny"))
+    assert [("rules[0].parameters", "void_parameters"), missing] == await warned(app, teams("issue", free))
+    assert [("rules[0].path", "no_such_role")] == await warned(app, teams("issue", path="roles/nope/leases"))
+
+
+async def test_an_allow_with_parameters_allows_no_ask_without_them(app: App) -> None:
+    """The refusal is that of anybody without a right. Only the trail says which parameter is missing."""
+    app.world.roles.keep(role(bounds=Bounds()))
+    unknown = await app.call("POST", "/api/v1/roles/web/leases")
+    give(app.world, ALICE, ("status", "read"))
+    await put(app, POLICIES, "own", teams("issue"))
+    refused = await app.call("POST", "/api/v1/roles/web/leases")
+    assert (403, "forbidden", 403) == (refused.status, refused.code, unknown.status)
+    assert unknown.without_request_id() == refused.without_request_id()
+    assert app.world.audit.events[-1].reason.endswith("policy own, rule 0: group wants team-a-*, has none")
+    assert False is (await app.call("GET", "/api/v1/whoami", query={"role": "web"})).json["may_issue"]
+    assert [] == (await app.call("GET", "/api/v1/whoami")).json["roles"]
+
+
+async def test_a_deny_with_parameters_denies_no_ask_without_them(app: App) -> None:
+    """And no other call about the role."""
+    give(app.world, ALICE, ("roles/*/leases", "issue revoke"))
+    free = {"path": "roles/*/leases", "capabilities": ["issue", "revoke"]}
+    await put(app, POLICIES, "own", teams("deny", free))
+    assert 201 == (await app.call("POST", "/api/v1/roles/web/leases")).status
+    assert 202 == (await app.call("POST", "/api/v1/roles/web/revoke")).status
+
+
+async def test_parameters_of_a_rule_are_a_change_of_the_policy(app: App) -> None:
+    """Stored, answered, exported and audited. The same once more changes nothing."""
+    plain = {"rules": [{"path": "roles/web/leases", "capabilities": ["issue"]}]}
+    first = await put(app, POLICIES, "one", plain)
+    second = await put(app, POLICIES, "one", teams("issue"))
+    assert (200, teams("issue")["rules"]) == (second.status, second.json["rules"])
+    assert first.headers["etag"] != second.headers["etag"]
+    change = {"path": "rules[0].parameters", "from": None, "to": {"group": ["team-a-*"]}}
+    assert (change,) == app.world.audit.events[-1].changes
+    assert second.headers["etag"] == (await put(app, POLICIES, "one", teams("issue"))).headers["etag"]
+    exported = (await app.call("GET", "/api/v1/export", token=ADMIN)).json
+    assert teams("issue") == exported["policies"]["one"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,16 @@ from shared.core.access.configuration import Configuration
 from shared.core.access.errors import Escalation, PolicyInUse
 from shared.core.access.escalation import beyond_in_policy
 from shared.core.access.match import Matched
-from shared.core.access.policy import Policy, PolicyName, policy_cautions, read_policy, unknown_roles, write_policy
+from shared.core.access.policy import (
+    ParametersOf,
+    Policy,
+    PolicyName,
+    policy_cautions,
+    read_policy,
+    unknown_parameters,
+    unknown_roles,
+    write_policy,
+)
 from shared.core.errors import Caution, NotFound, PreconditionFailed
 from shared.core.ports.documents import ANY, Expect
 
@@ -49,10 +58,17 @@ async def _put(
     )
 
 
-def cautions_of(policy: Policy, roles: Iterable[str]) -> Iterator[Caution]:
+def no_parameters(_: str) -> Collection[str]:
+    """Returns the parameters of a role that has none."""
+    return ()
+
+
+def cautions_of(policy: Policy, roles: Iterable[str], parameters_of: ParametersOf = no_parameters) -> Iterator[Caution]:
     """Yields what the author should know, whoever that is. ``roles``: the names of all roles."""
+    known = tuple(roles)
     yield from policy_cautions(policy)
-    yield from unknown_roles(policy, roles)
+    yield from unknown_roles(policy, known)
+    yield from unknown_parameters(policy, known, parameters_of)
     for place, rule in enumerate(policy.rules):
         if rule.denies and rule.covers(f"policies/{policy.name}"):
             message = "denies whoever gets this policy, its writer included, to change it: Leasehold.Admin still may"

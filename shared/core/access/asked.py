@@ -128,8 +128,11 @@ def read_given(reader: Reader, field: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, each in value.items():
         path = f"{reader.at(field)}.{name}"
-        if is_parameter_name(name, path, reader.faults) and (text := value_item(each, path, reader.faults)) is not None:
-            found[name] = text
+        if not is_parameter_name(name, path, reader.faults) or (text := value_item(each, path, reader.faults)) is None:
+            continue
+        if "*" in text:
+            reader.fault(f"{field}.{name}", "an ask has a value without stars")
+        found[name] = text
     return found
 
 

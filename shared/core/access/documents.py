@@ -10,9 +10,10 @@ not know the caller at all. If ``directory`` is ``null``, Graph could not be ask
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from shared.core.access.asked import NO_PARAMETERS, Asked, as_given, read_given
 from shared.core.access.auth_role import read_auth_role
 from shared.core.access.bounds import Bounds, foreign_faults, restore_bounds
 from shared.core.access.claims import caller_of, text_claim
@@ -21,13 +22,14 @@ from shared.core.access.decide import AppRole, Decision, Inline, PolicyLine, dec
 from shared.core.access.facts import Facts, Principal, Unread
 from shared.core.access.folding import fold
 from shared.core.access.match import Outcome, match
-from shared.core.access.policy import CAPABILITIES, capabilities_on
+from shared.core.access.policy import CAPABILITIES, ISSUE, PARAMETERS, capabilities_on
 from shared.core.caller import Caller
 from shared.core.errors import Fault, Malformed, Unauthenticated
 from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parsing import Reader
 
 MAX_TESTS = 1000
+ONLY_ISSUE = "stands beside an ask to issue alone"
 _EXPECTED = ("allowed", "denied", "unknown")
 _LEFT_OUT = object()
 
@@ -95,23 +97,31 @@ def _stored(documents: Mapping[str, Any]) -> dict[str, Stored]:
     return {name: Stored(json.dumps(each)) for name, each in documents.items()}
 
 
-def failing(configuration: Configuration, tests: Any, home: ObjectId) -> Iterator[Fault]:
+type Filled = Callable[[str, Mapping[str, str]], Asked]
+"""Returns all values of an ask for the role of that name: those that are given, and those that the role has besides."""
+
+
+def failing(
+    configuration: Configuration, tests: Any, home: ObjectId, filled: Filled = lambda _, given: as_given(given)
+) -> Iterator[Fault]:
     """Runs tests of policies. Yields a fault for each that fails, with the line that decided.
 
     A test is ``{"caller": {...}, "ask": "issue roles/app/leases", "expect": "allowed", "by": "policy P"}``. ``ask`` may be
-    ``issue NAME`` for short. Raises ``Malformed`` if a test cannot be read.
+    ``issue NAME`` for short. Beside an ask to issue, ``parameters`` may have its values. Raises ``Malformed`` if a test cannot
+    be read.
     """
     faults: list[Fault] = []
     read = _tests(tests, faults)
     if faults:
         raise Malformed(*faults)
-    for place, (claims, directory, path, capability, expected, by) in enumerate(read):
+    for place, (claims, directory, path, capability, given, expected, by) in enumerate(read):
         try:
             caller = caller_from(claims, home)
         except Unauthenticated as refused:
             yield Fault(f"tests[{place}]", f"no token of such claims is accepted: {refused.detail}")
             continue
-        decision = decided(configuration, caller, facts_from(directory), path, capability)
+        asked = filled(path.split("/")[1], given) if capability == ISSUE else NO_PARAMETERS
+        decision = decided(configuration, caller, facts_from(directory), path, capability, asked)
         ground = in_words(decision)
         if decision.outcome != expected or (by is not None and by != ground.partition(",")[0]):
             wanted = expected if by is None else f"{expected} by {by}"
@@ -131,13 +141,15 @@ def _tests(tests: Any, faults: list[Fault]) -> tuple[_Test, ...]:
     return Reader({"tests": tests}, faults=faults).items("tests", _test, most=MAX_TESTS)
 
 
-def decided(configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str) -> Decision:
-    """Returns the decision for a caller of whom these facts are known."""
+def decided(
+    configuration: Configuration, caller: Caller, facts: Facts, path: str, capability: str, asked: Asked = NO_PARAMETERS
+) -> Decision:
+    """Returns the decision for a caller of whom these facts are known. ``asked`` has the values of an ask to issue."""
     inline = None
     match (path.split("/"), capability):
         case (["roles", role, "leases"], "issue") if (bounds := configuration.inline_bounds(role)) is not None:
             inline = match(bounds, caller, facts)
-    return decide(configuration.rights(caller, facts), path, capability, inline)
+    return decide(configuration.rights(caller, facts), path, capability, inline, asked)
 
 
 def in_words(decision: Decision) -> str:
@@ -171,7 +183,7 @@ def asked_for(text: str) -> tuple[str, str]:
     return path, capability
 
 
-type _Test = tuple[Mapping[str, Any], Any, str, str, str, str | None]
+type _Test = tuple[Mapping[str, Any], Any, str, str, Mapping[str, str], str, str | None]
 
 
 def _test(value: Any, path: str, faults: list[Fault]) -> _Test | None:
@@ -190,6 +202,9 @@ def _test(value: Any, path: str, faults: list[Fault]) -> _Test | None:
         caller.fault("directory", "expected an object or null")
     caller.done()
     asked = reader.parsed("ask", asked_for, required=True)
+    given = read_given(reader, PARAMETERS)
+    if reader.has(PARAMETERS) and asked is not None and asked[1] != ISSUE:
+        reader.fault(PARAMETERS, ONLY_ISSUE)
     if not reader.has("expect"):
         reader.fault("expect", "is required")
     expected = reader.choice("expect", _EXPECTED, default="allowed")
@@ -197,4 +212,4 @@ def _test(value: Any, path: str, faults: list[Fault]) -> _Test | None:
     reader.done()
     if len(faults) > before or asked is None or not isinstance(claims, Mapping):
         return None
-    return claims, directory, *asked, expected, by
+    return claims, directory, *asked, given, expected, by

@@ -232,9 +232,9 @@ def unknown_parameters(policy: Policy, roles: Iterable[str], parameters_of: Para
         without = [each for each in covered if not names <= {*parameters_of(each)}]
         if not without or (not rule.denies and len(without) < len(covered)):
             continue
-        these = f"role {without[0]}{f' and {len(without) - 1} more' if len(without) > 1 else ''}"
+        these = f"role {without[0]}{f' and {len(without) - 1} more do' if len(without) > 1 else ' does'}"
         lost = "the deny does not count there" if rule.denies else "the rule allows nothing there"
-        message = f"{these} lacks a parameter of {', '.join(sorted(names))}: {lost}"
+        message = f"{these} not have all of the parameters {', '.join(sorted(names))}: {lost}"
         yield Caution(f"rules[{place}].{PARAMETERS}", "no_such_parameter", message)
 
 

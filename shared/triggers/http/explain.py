@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
-from shared.core.access.decide import as_document
-from shared.core.access.documents import asked_for, facts_from
-from shared.core.access.policy import Capability
+from shared.core.access.asked import read_given
+from shared.core.access.decide import PassedOver, as_document
+from shared.core.access.documents import ONLY_ISSUE, asked_for, facts_from
+from shared.core.access.policy import ISSUE, Capability
 from shared.core.access.refusals import Failed
+from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, PARAMETER_NAME, FailedParameter
 from shared.core.names import ObjectId, RoleName
 from shared.core.parsing import Reader
 from shared.triggers.http import requests
@@ -51,6 +53,19 @@ INLINE = Record["Explained"](
     Field("failed", Items(FAILED), lambda it: it.failed),
     Field("why", TEXT, lambda it: it.why, _WHY, optional=True),
 )
+FAILED_PARAMETER = Record[FailedParameter](
+    "",
+    "A parameter that keeps the rule from the ask.",
+    Field("parameter", TEXT, lambda it: it.name),
+    Field("wanted", Items(TEXT), lambda it: it.wanted, "The values and patterns of the rule."),
+    Field("has", TEXT, lambda it: it.has, "The value of the ask, if it has one.", optional=True),
+)
+PASSED_OVER = Record[PassedOver](
+    "",
+    "A rule on the path that speaks of asks with other values of parameters.",
+    Field("rule", GROUND, lambda it: as_document(it.line)),
+    Field("failed", Items(FAILED_PARAMETER), lambda it: it.failed),
+)
 EXPLANATION = Record["Explanation"](
     "Explanation",
     "A decision, and what led to it.",
@@ -70,6 +85,13 @@ EXPLANATION = Record["Explanation"](
     ),
     Field("left_out", WHOLE, lambda it: it.explanation.left_out, "Auth roles that are not shown.", optional=True),
     Field("inline", INLINE, lambda it: it.explanation.inline, "If the role has bounds of its own.", optional=True),
+    Field(
+        "passed_over",
+        Items(PASSED_OVER),
+        lambda it: it.explanation.passed_over,
+        "Rules that neither allow nor deny this ask, because it has other values of parameters: a hundred at most.",
+        optional=True,
+    ),
     Field("assumed", Items(TEXT), lambda it: it.assumed, "What was assumed because no token says it.", optional=True),
 )
 ROLE = parsed("role", ROLE_NAMED.schema, RoleName.parse, "Whether the subject may issue from this role; or `ask`.")
@@ -100,10 +122,21 @@ DIRECTORY = Entry(
     "Beside `claims`: what the directory answers (`servicePrincipalType`, `alternativeNames`, `location`, `groups`). Without "
     "it the directory is asked.",
 )
+PARAMETERS = Entry(
+    "parameters",
+    {
+        "type": "object",
+        "maxProperties": MAX_PARAMETERS,
+        "propertyNames": {"pattern": f"^{PARAMETER_NAME}$"},
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": LONGEST_PARAMETER_VALUE},
+    },
+    read_given,
+    "The values of an ask to issue. Rules with parameters speak of asks that have theirs.",
+)
 BODY = Body(
     "",
     "Exactly one of `role` and `ask`, and exactly one of `object_id` and `claims`.",
-    *(ROLE, ASK, OBJECT_ID, CLAIMS, DIRECTORY),
+    *(ROLE, ASK, OBJECT_ID, CLAIMS, DIRECTORY, PARAMETERS),
     schema={
         "type": "object",
         "additionalProperties": False,
@@ -127,12 +160,15 @@ def question(document: Any) -> Question:
         reader.fault(DIRECTORY.name, "stands beside claims alone")
     if directory is not None and not isinstance(directory, dict):
         reader.fault(DIRECTORY.name, "expected an object or null")
+    path, capability = ask if ask is not None else (f"roles/{role}/leases", ISSUE)
+    parameters = PARAMETERS.of(reader)
+    if reader.has(PARAMETERS.name) and capability != ISSUE:
+        reader.fault(PARAMETERS.name, ONLY_ISSUE)
     reader.finish()
-    path, capability = ask if ask is not None else (f"roles/{role}/leases", "issue")
     from shared.broker.explain import Question
 
     facts = facts_from(directory) if has_directory else None
-    return Question(path, cast("Capability", capability), object_id, claims, facts)
+    return Question(path, cast("Capability", capability), object_id, claims, facts, parameters)
 
 
 @api.call(
@@ -148,7 +184,8 @@ async def explain_decision(request: VerifiedRequest) -> Reply:
     """Why may somebody do something, or why not?
 
     For whoever may read policies. Says which auth roles match the subject, what the others want that it does not have, and
-    which rule of which policy decides. The audit trail records who asked about whom.
+    which rule of which policy decides. `passed_over` has the rules whose parameters do not match. The audit trail records who
+    asked about whom.
     """
     asked = question(requests.body(request.http))
     from shared.broker.explain import explain_to

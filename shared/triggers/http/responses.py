@@ -110,8 +110,9 @@ CAUTION = Record[Caution](
         TEXT,
         lambda it: it.code,
         "Stable. Of roles `assigns_identities`, `not_an_owner`, `reads_protected`; of bounds `unplaced`; of auth roles"
-        " `no_policies`, `matches_writer`; of policies `writes_grants`, `no_such_role`, `denies_itself`, `denies_writer`; of"
-        " what a version before has stored `outdated`; in a dry run `grant_condition_not_evaluated`, `flexible_scale_set`.",
+        " `no_policies`, `matches_writer`; of policies `writes_grants`, `no_such_role`, `no_such_parameter`, `void_parameters`,"
+        " `denies_itself`, `denies_writer`; of what a version before has stored `outdated`; in a dry run"
+        " `grant_condition_not_evaluated`, `flexible_scale_set`.",
     ),
     Field("message", TEXT, lambda it: it.message),
 )

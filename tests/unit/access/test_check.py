@@ -329,3 +329,63 @@ def test_the_tenant_of_the_broker_may_be_named(tmp_path: Path, capsys: pytest.Ca
     assert [0, 1, 0] == [main([str(file)]), main([str(file), "--tenant", AWAY]), main([str(file), "--tenant", HOME])]
     lines = capsys.readouterr().out.splitlines()[1:3]
     assert ["roles.r.bound_locations", "auth_roles.a.bound_resource_groups"] == [line.partition(":")[0] for line in lines]
+
+
+TEAMS = {
+    "policies": POLICIES
+    | {
+        "issuers": {
+            "rules": [
+                {"path": "roles/app/leases", "capabilities": ["issue"], "parameters": {"group": ["team-a-*", "shared"]}},
+                {"path": "roles/web/leases", "capabilities": ["deny"], "parameters": {"group": ["PROD-*"]}},
+            ]
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expect", "message"),
+    [
+        ({"group": "team-a-web"}, "allowed", ""),
+        ({"group": "team-b-web"}, "allowed", "policy issuers, rule 0: group wants team-a-*, shared, has team-b-web"),
+        ({}, "allowed", "policy issuers, rule 0: group wants team-a-*, shared, has none"),
+        (None, "denied", ""),
+    ],
+)
+def test_a_test_may_have_the_parameters_of_an_ask(asked: Json | None, expect: str, message: str) -> None:
+    """Without the field the ask has none. A test that fails says which parameter kept a rule from the ask."""
+    test = one("issue app", expect) | ({"parameters": asked} if asked is not None else {})
+    denied = "expected allowed, and it is denied: not matched: no_bounds; "
+    wanted = [("tests[0]", denied + message)] if message else []
+    assert wanted == [(fault.path, fault.message) for fault in check(exported(test, **TEAMS), HOME)]
+
+
+def test_a_deny_with_parameters_is_named_by_a_test() -> None:
+    """It wins over the role's own bounds."""
+    both = {"claims": claims(roles=["x"])}
+    tests = (
+        one("issue web", "denied", both, by="policy issuers", parameters={"group": "prod-1"}),
+        one("issue web", "allowed", both, by="inline bounds of web", parameters={"group": "test-1"}),
+        one("issue web", "allowed", both, by="inline bounds of web"),
+    )
+    assert [] == [*check(exported(*tests, **TEAMS), HOME)]
+
+
+@pytest.mark.parametrize(
+    ("ask", "asked", "paths"),
+    [
+        ("read audit", {"group": "x"}, ["parameters"]),
+        ("read audit", {}, ["parameters"]),
+        ("issue app", None, ["parameters"]),
+        ("issue app", ["x"], ["parameters"]),
+        ("issue app", {f"p{n}": "x" for n in range(9)}, ["parameters"]),
+        ("issue app", {"Group": "x"}, ["parameters.Group"]),
+        ("issue app", {"a": 5, "b": None, "c": ["x"], "d": ""}, [f"parameters.{name}" for name in "abcd"]),
+        ("issue app", {"a": "team-*", "b": "e\u0301", "c": "x" * 261}, [f"parameters.{name}" for name in "abc"]),
+    ],
+)
+def test_parameters_that_no_ask_has_are_a_fault_of_the_test(ask: str, asked: Any, paths: list[str]) -> None:
+    """They stand beside an ask to issue alone."""
+    found = check(exported(one(ask, "denied", parameters=asked)), HOME)
+    assert [f"tests[0].{path}" for path in paths] == [fault.path for fault in found]
