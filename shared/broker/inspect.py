@@ -55,8 +55,6 @@ async def list_leases(ports: Ports, actor: Actor, query: LeaseQuery) -> Page[Lea
     return replace(page, items=tuple(each for each in seen if query.state in {None, each.state}))
 
 
-_NO_NAMES = frozenset[str]()
-"""The parameters of a role: no role has any."""
 _TOLD = 100
 _LOOK_AGAIN = 15.0
 """Seconds between two looks for overdue leases, which cost as much as a sweep's that finds nothing."""
@@ -186,7 +184,8 @@ async def may_issue(ports: Ports, actor: Actor) -> CallerSummary:
 
 
 async def _may_issue_some(rights: CallerRights, role: Role) -> bool:
-    return (await rights.issuing(role.name, role.bounds)).decide_on_some_ask(_NO_NAMES).is_allowed
+    issuing = await rights.issuing(role.name, role.bounds)
+    return issuing.decide_on_some_ask(rules.parameter_names(rights.ports, role)).is_allowed
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
@@ -196,7 +195,7 @@ async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role |
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
     issuing = await rights.issuing(name, role.bounds if role is not None else None)
-    asks = SomeAsk(_NO_NAMES if role is not None else None)
+    asks = SomeAsk(rules.parameter_names(ports, role) if role is not None else None)
     decision = issuing.decide_on_some_ask(asks.names)
     if role is not None and decision.is_allowed and not role.is_unreadable:
         return role.cut_to(ports.limits.max_ttl)

@@ -242,12 +242,14 @@ def _planned(ports: Ports, role: Role, generation: int, holder: Holder | None) -
     lease_id = LeaseId.of(role.name, ports.ids.ulid(now))
     end = now + timedelta(seconds=role.max_ttl) + SECRET_SLACK
     order = Order(lease_id, holder or _NOBODY, role.target, end, ports.within(ports.timing.mint))
+    footprint = kind.issuer.plan(order)
     return Lease(
         id=lease_id,
         type=role.type,
         state=State.PLANNED,
         holder=holder,
-        parts=(kind.issuer.plan(order),),
+        parts=(footprint,),
+        scopes=ports.kinds.scopes_of(footprint),
         planned_at=now,
         issued_at=now,
         expires_at=now + timedelta(seconds=role.ttl),

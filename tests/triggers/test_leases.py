@@ -9,7 +9,7 @@ import pytest
 from shared.core.errors import Unavailable
 from shared.core.lease import State
 from shared.core.names import LeaseId
-from tests.fakes.world import ALICE, EXISTING_APP_ID, SUBSCRIPTION, TENANT, role, secret_target, world
+from tests.fakes.world import ALICE, EXISTING_APP_ID, SCOPES, SUBSCRIPTION, TENANT, role, secret_target, world
 from tests.triggers.app import Answer, App
 
 NOBODYS = "web.01kjwr4b80zzzzzzzzzzzzzzzz"
@@ -39,6 +39,7 @@ async def test_issue_answers_with_lease_and_credential(app: App) -> None:
         "renewable": True,
         "ttl": 600,
         "metadata": {"job": "7"},
+        "scopes": [*SCOPES[:2]],
         "ready": "pending",
     }
     assert set(credential) == {

@@ -14,6 +14,7 @@ import shared
 from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
+from shared.core.parameters import errors as parameters
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
@@ -58,6 +59,12 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.LostRace: 503,
     errors.Interrupted: 503,
     errors.Pending: 503,
+    errors.TargetMissing: 409,
+    parameters.ParameterNotAllowed: 403,
+    parameters.FactMissing: 403,
+    parameters.Ambiguous: 400,
+    parameters.NotWithin: 400,
+    parameters.NotNarrowable: 400,
     errors.Misconfigured: 500,
     errors.Unreadable: 500,
 }
@@ -93,9 +100,9 @@ def test_every_error_has_a_status_of_its_own(kind: type[LeaseholdError]) -> None
 
 @pytest.mark.parametrize("kind", list(tree()))
 def test_a_503_says_when_to_come_back(kind: type[LeaseholdError]) -> None:
-    """And nothing else does, but for a cap."""
+    """And nothing else does, but for a cap, and for what may be made in Azure any moment."""
     status, headers, _ = told(kind())
-    assert ("Retry-After" in headers) == (status in {429, 503})
+    assert ("Retry-After" in headers) == (status in {429, 503} or kind is errors.TargetMissing)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in tree() if not issubclass(kind, errors.Rejected)])
@@ -148,6 +155,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
     """Seconds, as docs/problems.md tells them; what does not pass says nothing."""
     message = {kind: meaning.retry_after for kind, meaning in MEANINGS.items() if meaning.retry_after is not None}
     assert {
+        errors.TargetMissing: 30,
         errors.Throttled: 10,
         errors.NotReplicated: 15,
         errors.ConcurrentChange: 5,

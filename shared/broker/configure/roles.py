@@ -17,6 +17,7 @@ from shared.core.access.errors import Escalation
 from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
 from shared.core.names import RoleName
+from shared.core.parameters.parameter import FIELD, widens
 from shared.core.ports.documents import ANY, Expect
 from shared.core.role import Role
 from shared.kinds.role_document import read_role, write_role
@@ -155,7 +156,8 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
     Whom bounds let in, they let in for every ask. So the caller must be allowed every ask.
     """
     bounds = former.bounds if former is not None else Bounds()
-    if actor.caller.is_admin or bounds == role.bounds:
+    wider = former is not None and widens(rules.parameters_of(ports, former), rules.parameters_of(ports, role))
+    if actor.caller.is_admin or (bounds == role.bounds and not wider):
         return
     rights = await rights_of(ports, actor.caller, fresh=True)
     decision = (await rights.issuing(role.name, bounds)).decide_on_every_ask()
@@ -163,7 +165,9 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
         raise DirectoryUnavailable(decision.why)
     if not decision.is_allowed:
         message = "says who may issue from the role: only who may issue from it changes that"
-        raise Escalation(*(Fault(kind, message) for kind in NAMED if bounds.of(kind) != role.bounds.of(kind)))
+        faults = [Fault(kind, message) for kind in NAMED if bounds.of(kind) != role.bounds.of(kind)]
+        widened = "lets more through than before: only who may issue all of it may widen it"
+        raise Escalation(*faults, *([Fault(FIELD, widened)] if wider else ()))
 
 
 def _refuse_protected(ports: Ports, role: Role) -> None:

@@ -14,16 +14,14 @@ from shared.broker import rules
 from shared.broker.access import CallerRights, Issuing, issuing_from
 from shared.broker.ports import Ports
 from shared.core import ownership
-from shared.core.access.asked import NO_PARAMETERS, Asked, AskedValue
 from shared.core.access.configuration import Needs
 from shared.core.access.decide import Decision
 from shared.core.access.facts import NOT_ASKED, Facts
-from shared.core.azure_role import AzureRole
 from shared.core.caller import Caller
 from shared.core.errors import Conflict, Fault, Forbidden, Malformed, TargetMissing
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName, Scope, Unparsable
-from shared.core.parameters.asked import outdated, read_values
+from shared.core.parameters.asked import as_asked, outdated, read_values
 from shared.core.parameters.errors import FactMissing
 from shared.core.parameters.holes import GROUP_AT, holes_of_scope
 from shared.core.parameters.narrowing import WITHIN
@@ -39,7 +37,7 @@ _GONE = {ScopeState.NO_GROUP, ScopeState.NO_RESOURCE}
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskedFor:
     """``parameters`` as the caller has written them; a value may be anything. ``within`` is a scope, or not there."""
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -56,33 +54,22 @@ class Filled:
     within: Scope | None = None
 
 
-def parameters_of(ports: Ports, role: Role) -> tuple[Parameter, ...]:
-    """Returns the role's parameters. A role of a kind that this version does not know has none."""
-    kind = ports.kinds.find(role.type)
-    return kind.schema.parameters(role.target) if kind is not None else ()
-
-
-def names_of(ports: Ports, role: Role) -> frozenset[str]:
-    """Returns the names of the role's parameters."""
-    return frozenset(each.name for each in parameters_of(ports, role))
-
-
-async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: Ask) -> tuple[Filled, Decision]:
+async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, Decision]:
     """Returns the role as the caller asks for it, and what has decided.
 
     Raises as ``issuing_from``, and ``Malformed``, ``ParameterNotAllowed``, ``FactMissing``, ``NotWithin``, ``NotNarrowable``.
     """
     role, issuing = await issuing_from(ports, caller, name)
-    parameters = parameters_of(ports, role)
+    parameters = rules.parameters_of(ports, role)
     if role.is_unreadable:
         return Filled(role, role), issuing.require()
     facts = await _facts_for(ports, issuing.rights, parameters)
     values = read_values(parameters, ports.kinds.azure_roles(role), ask.parameters, facts)
-    decision = issuing.require(_asked(parameters, values))
+    decision = issuing.require(as_asked(parameters, values))
     return _filled(ports, role, parameters, values, ask.within), decision
 
 
-async def filled_and_generation(ports: Ports, caller: Caller, name: RoleName, ask: Ask) -> tuple[Filled, int, Decision]:
+async def filled_and_generation(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, int, Decision]:
     """Returns what ``filled_for`` returns, and the role's generation. Raises as that."""
     (filled, decision), generation = await both(filled_for(ports, caller, name, ask), ports.generations.get(name))
     return filled, generation.number, decision
@@ -94,17 +81,17 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
     Raises ``Forbidden``; ``Conflict`` if the role of today would not give these values, or not narrowed so;
     ``DirectoryUnavailable`` if a fact that fills a hole is unread.
     """
-    parameters = parameters_of(ports, role)
+    parameters = rules.parameters_of(ports, role)
     facts = await _facts_for(ports, issuing.rights, parameters)
     if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
         raise role_changed()
-    decision = issuing.require(_asked(parameters, lease.parameters))
+    decision = issuing.require(as_asked(parameters, lease.parameters))
     return Filled(refilled(ports, role, lease), role, lease.parameters), decision
 
 
 def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
     """Returns the role with the values of a lease, narrowed as the lease is. Raises ``Conflict`` if today's role is not so."""
-    parameters = parameters_of(ports, role)
+    parameters = rules.parameters_of(ports, role)
     names = {each.name for each in parameters}
     if names != {*lease.parameters} or not all(each.allows(lease.parameters[each.name]) for each in parameters):
         raise role_changed()
@@ -151,12 +138,6 @@ def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Ite
         if [each.casefold() for each in mine] == segments:
             names |= dict.fromkeys(name for at, name in holes.items() if at >= first)
     return (f"{FIELD}.{name}" for name in names)
-
-
-def _asked(parameters: Sequence[Parameter], values: Mapping[str, str]) -> Asked:
-    if not parameters:
-        return NO_PARAMETERS
-    return {each.name: AskedValue(values[each.name], folds=each.kind.folds) for each in parameters}
 
 
 async def _facts_for(ports: Ports, rights: CallerRights, parameters: Sequence[Parameter]) -> CallerFacts:
@@ -214,8 +195,3 @@ def _require_unprotected(ports: Ports, filled: Filled, parameters: Sequence[Para
     refused = Malformed(Fault(path, "no role may be assigned there"), code="protected_target")
     refused.audit_reason = reason
     raise refused
-
-
-def scopes_of(azure_roles: Sequence[AzureRole]) -> tuple[Scope, ...]:
-    """Returns the scopes of assignments, each once."""
-    return tuple({each.scope.key: each.scope for each in azure_roles}.values())

@@ -12,7 +12,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import Ask, Filled, filled_and_generation, missing_target
+from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, missing_target
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
@@ -20,6 +20,7 @@ from shared.broker.reconcile.definitions import read_again, read_for_the_first_t
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
 from shared.broker.rules import require_current, withhold_faults
+from shared.core.access.decide import Decision
 from shared.core.credential import Credential
 from shared.core.errors import (
     DefinitionGone,
@@ -63,7 +64,7 @@ class IssueRequest:
     ttl: int | None = None
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    ask: Ask = field(default_factory=Ask)
+    ask: AskedFor = field(default_factory=AskedFor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,7 @@ async def issue(
     lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
     """
     rate = AskRate.of(ports, actor.caller)
-    filled, generation, decision = await rate.beside(filled_and_generation(ports, actor.caller, wanted.role, wanted.ask))
-    if was_never_read(ports, filled.template):
-        await read_for_the_first_time(ports, actor.id, filled.template)
-        filled, generation, decision = await filled_and_generation(ports, actor.caller, wanted.role, wanted.ask)
-    require_current(ports, actor.caller, filled.template)
-    if was_never_read(ports, filled.template):
-        raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
+    filled, generation, decision = await _asked_for(ports, actor, wanted, rate)
     role = filled.role.cut_to(ports.limits.max_ttl)
     order, planned = _plan(ports, actor, wanted, replace(filled, role=role), key)
     planned = replace(planned, generation=generation)
@@ -127,6 +122,18 @@ async def issue(
             await attempt.clean_up()
             await _look_at_role(ports, actor, role, failure)
             raise
+
+
+async def _asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
+    """Returns the role as it is asked for, its generation, and what has decided. Raises as ``issue``."""
+    found = await rate.beside(filled_and_generation(ports, actor.caller, wanted.role, wanted.ask))
+    if was_never_read(ports, found[0].template):
+        await read_for_the_first_time(ports, actor.id, found[0].template)
+        found = await filled_and_generation(ports, actor.caller, wanted.role, wanted.ask)
+    require_current(ports, actor.caller, found[0].template)
+    if was_never_read(ports, found[0].template):
+        raise RoleOutdated(audit_reason="azure_roles: what the definitions allow cannot be read")
+    return found
 
 
 async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: LeaseholdError) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from shared.core.access.asked import Asked, AskedValue, as_given
+from shared.core.access.facts import Unread
 from shared.core.access.folding import fold
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Fault, Malformed, RoleOutdated
@@ -45,6 +47,31 @@ def given_values(parameters: Sequence[Parameter], given: Any) -> Values:
             values[each.name] = value
     reader.finish()
     return values
+
+
+def as_asked(parameters: Iterable[Parameter], values: Mapping[str, str]) -> Asked:
+    """Returns values of an ask as policies compare them. A name that is no parameter's is left out."""
+    return {each.name: AskedValue(values[each.name], folds=each.kind.folds) for each in parameters if each.name in values}
+
+
+def presumed(parameters: Sequence[Parameter], given: Mapping[str, str], facts: CallerFacts | None = None) -> Asked:
+    """Returns the values that an ask would have, for a question about it. No rule is looked at, and nothing is raised.
+
+    A default stands for what is not given, and a fact for a parameter with ``from``, if it is known. For a role without
+    parameters, the values are those that were given.
+    """
+    if not parameters:
+        return as_given(given)
+    found: Values = {}
+    for each in parameters:
+        value = each.default
+        if each.source is None:
+            value = given.get(each.name, value)
+        elif facts is not None and not isinstance(facts.resource, Unread):
+            value = _fact(each.source, facts)
+        if value is not None:
+            found[each.name] = value
+    return as_asked(parameters, found)
 
 
 def outdated(

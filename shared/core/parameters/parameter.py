@@ -19,7 +19,8 @@ MAX_PARAMETERS = 8
 MAX_ALLOWED = 64
 NAME = r"[a-z][a-z0-9_]{0,31}"
 _NAME = re.compile(NAME)
-_LONGEST = 260
+LONGEST_VALUE = 260
+"""Characters of a value: the longest name of a resource."""
 _FIELDS = frozenset({"kind", "allowed", "any", "default", "from", "description"})
 
 
@@ -61,6 +62,23 @@ class Parameter:
     def bounds(self) -> str:
         """Its bounds in words, for a caller that may issue the role."""
         return f"allowed: {', '.join(self.allowed)}" if self.allowed else "any value of its kind"
+
+
+def widens(former: Iterable[Parameter], parameters: Iterable[Parameter]) -> bool:
+    """Returns whether a role's new parameters let something through that its former ones did not, as far as bounds show it.
+
+    A value more in ``allowed``, ``any`` in place of a list, ``from`` dropped or changed, another kind: each of these does.
+    """
+    before = {each.name: each for each in former}
+    return any(each.name not in before or _widens(before[each.name], each) for each in parameters)
+
+
+def _widens(former: Parameter, parameter: Parameter) -> bool:
+    if (former.kind, former.source) != (parameter.kind, parameter.source):
+        return True
+    if not former.allowed:
+        return parameter.any and not former.any
+    return not parameter.allowed or not {*parameter.allowed} <= {*former.allowed}
 
 
 def needs_principal(parameters: Iterable[Parameter]) -> bool:
@@ -169,7 +187,7 @@ def _word(reader: Reader, field: str, words: list[str], *, required: bool = Fals
         return ""
     if isinstance(value, str) and value in words:
         return value
-    hint = nearest(value[:_LONGEST], words) if isinstance(value, str) else ""
+    hint = nearest(value[:LONGEST_VALUE], words) if isinstance(value, str) else ""
     reader.fault(field, f"expected one of {', '.join(words)}{hint}")
     return ""
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import azure.functions as func
 
+from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest, issue, require_may_issue
 from shared.core.errors import Fault, Malformed
-from shared.core.names import RoleName
+from shared.core.names import RoleName, Scope
+from shared.core.parameters.narrowing import WITHIN, read_within
+from shared.core.parameters.parameter import FIELD, LONGEST_VALUE, MAX_PARAMETERS, NAME
 from shared.core.parsing import Reader
 from shared.core.plain_text import UNSEEN, is_plain
 from shared.triggers.http import requests
@@ -60,6 +63,28 @@ def _check_pair(reader: Reader, field: str, key: str, value: Any) -> None:
         reader.fault(f"{field}.{key}", f"expected a text of at most {_VALUE} characters without {UNSEEN}")
 
 
+def _parameters(reader: Reader, field: str) -> dict[str, Any]:
+    """Returns what was given. The values are read by those who know the role."""
+    value = reader.take(field)
+    if not reader.has(field):
+        return {}
+    if not isinstance(value, dict):
+        reader.fault(field, "expected an object of texts; leave the field out if there are none")
+        return {}
+    return value
+
+
+def _within(reader: Reader, field: str) -> Scope | None:
+    value = reader.take(field)
+    if not reader.has(field):
+        return None
+    try:
+        return read_within(value)
+    except Malformed as malformed:
+        reader.faults += malformed.faults
+        return None
+
+
 TTL = Entry("ttl", DURATION, requests.seconds, "60 seconds to the role's `max_ttl`. Left out: the role's `ttl`.")
 DELIVERY = Entry(
     "delivery",
@@ -79,14 +104,35 @@ METADATA = Entry(
     _metadata,
     f"Kept with the lease: at most {_PAIRS} pairs.",
 )
-ASK = Body("Ask", "What is asked for; every field may be left out.", TTL, DELIVERY, REASON, METADATA)
+PARAMETERS = Entry(
+    FIELD,
+    {
+        "type": "object",
+        "maxProperties": MAX_PARAMETERS,
+        "propertyNames": {"pattern": f"^{NAME}$"},
+        "additionalProperties": {"type": "string", "maxLength": LONGEST_VALUE},
+    },
+    _parameters,
+    "Values for the role's parameters. A parameter with a default may be left out; one with `from` must be.",
+)
+WITHIN_SCOPE = Entry(
+    WITHIN,
+    {"type": "string", "maxLength": Scope.MAX_LENGTH},
+    _within,
+    "A scope at or below every scope of the role: each of its roles is assigned there instead.",
+)
+ASK = Body("Ask", "What is asked for; every field may be left out.", TTL, DELIVERY, REASON, METADATA, PARAMETERS, WITHIN_SCOPE)
 
 
 def issue_request(role: RoleName, document: Any) -> IssueRequest:
     """What the caller of an issue asks for. Whether the role allows the ttl is the broker's to say."""
     reader = Reader(document)
     DELIVERY.of(reader)
-    found = IssueRequest(role, TTL.of(reader), REASON.of(reader) or "", METADATA.of(reader))
+    asked = AskedFor(PARAMETERS.of(reader), WITHIN_SCOPE.of(reader))
+    found = IssueRequest(role, TTL.of(reader), REASON.of(reader) or "", METADATA.of(reader), asked)
+    if isinstance(document, dict) and "scope" in document:
+        reader.take("scope")
+        reader.fault("scope", "is no field; did you mean within?")
     reader.finish()
     return found
 
