@@ -184,7 +184,7 @@ CONTAINER = ParameterKind(
 # separators that a name would bring into a path or a text. 260 is the longest name there.
 RESOURCE_NAME = ParameterKind(
     "resource_name",
-    "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last, not providers",
+    "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last",
     *(_of_a_resource, lambda value: value == value.strip() and _is_a_segment(value), 260),
     folds=True,
 )
