@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from unicodedata import category, is_normalized
+from unicodedata import category, is_normalized, normalize
 
 from shared.core.access.folding import fold
 from shared.core.names import Unparsable
@@ -24,6 +24,7 @@ MAX_BYTES = 1040
 _LETTERS_AND_DIGITS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"})
 _BEYOND_THE_BASIC_PLANE = "\U00010000"
 _NOT_IN_A_RESOURCE_NAME = frozenset("<>%&\\?/#{}*;'\":|")
+_NOT_IN_OTHER_WIDTHS = _NOT_IN_A_RESOURCE_NAME | {"."}
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _VAULT = re.compile(r"[A-Za-z](-?[A-Za-z0-9])+")
 _CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9])+")
@@ -114,7 +115,15 @@ def _of_a_group(character: str) -> bool:
 
 
 def _of_a_resource(character: str) -> bool:
-    return character.isprintable() and character not in _NOT_IN_A_RESOURCE_NAME
+    """Not a letter of full width either, which a normalisation (NFKC) makes one of those: a full-width slash, say."""
+    if character.isascii():
+        return character.isprintable() and character not in _NOT_IN_A_RESOURCE_NAME
+    return character.isprintable() and _NOT_IN_OTHER_WIDTHS.isdisjoint(normalize("NFKC", character))
+
+
+def _is_a_resource_name(value: str) -> bool:
+    """Returns whether it neither begins nor ends with a blank, nor begins with a mark that would join the slash before it."""
+    return value == value.strip() and not category(value[0]).startswith("M") and _is_a_segment(value)
 
 
 def _of(characters: str) -> Callable[[str], bool]:
@@ -185,7 +194,7 @@ CONTAINER = ParameterKind(
 RESOURCE_NAME = ParameterKind(
     "resource_name",
     "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last",
-    *(_of_a_resource, lambda value: value == value.strip() and _is_a_segment(value), 260),
+    *(_of_a_resource, _is_a_resource_name, 260),
     folds=True,
 )
 # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftsubscription
