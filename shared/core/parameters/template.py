@@ -15,7 +15,7 @@ from shared.core.parameters.source import Fact
 from shared.core.parsing import nearest
 
 _OPERATORS = frozenset(
-    f"{several}{operator}" for several in ("", "foranyofanyvalues:") for operator in ("stringequals", "stringequalsignorecase")
+    f"{among}{operator}" for among in ("", "foranyofanyvalues:") for operator in ("stringequals", "stringequalsignorecase")
 )
 """What may compare a hole with an attribute. Every other operator would let a value mean more than itself."""
 

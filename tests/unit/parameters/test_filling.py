@@ -9,7 +9,7 @@ from shared.core.names import Scope
 from shared.core.parameters.errors import Ambiguous, NotNarrowable, NotWithin
 from shared.core.parameters.filling import fill, filled_scope
 from shared.core.parameters.narrowing import narrow, read_within
-from tests.unit.parameters.subjects import ACCOUNT, CONTAINER, DEFINITION, IN_SUB, OTHER, STORAGE, SUB, role
+from tests.unit.parameters.subjects import CONTAINER, DEFINITION, IN_SUB, OTHER, STORAGE, SUB, role
 
 VALUES = {"group": "App-Web", "account": "acc"}
 FILLED = f"{IN_SUB}/resourceGroups/App-Web/{STORAGE}/acc"
@@ -125,7 +125,7 @@ def test_refuses_what_is_above_or_beside(within: str, outside: list[str]) -> Non
     assert "not_within" == refused.value.stable_code
 
 
-@pytest.mark.parametrize("name", ["\u212aeys", "keyſ"])
+@pytest.mark.parametrize("name", ["\u212aeys", "key\u017f"])
 def test_no_letter_but_a_to_z_is_folded(name: str) -> None:
     """A Kelvin sign is no K: that group is another one."""
     with pytest.raises(NotWithin):

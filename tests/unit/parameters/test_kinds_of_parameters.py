@@ -8,7 +8,7 @@ from shared.core.parameters.pattern import covers
 from tests.unit.parameters.subjects import SUB
 
 GOOD = {
-    "resource_group": ["a", "app-web", "App_1.x(2)", "größe", "\u0430pp", "９", "x" * 90, ".a", "日本"],
+    "resource_group": ["a", "app-web", "App_1.x(2)", "größe", "\u0430pp", "\uff19", "x" * 90, ".a", "日本"],
     "storage_account": ["abc", "abc1", "1ab", "x" * 24],
     "key_vault": ["abc", "App-Web-1", "x" * 24],
     "container": ["abc", "a-b", "1-a", "x" * 63],
@@ -40,7 +40,20 @@ BAD = {
         ),
         *("cafe\u0301", "a\u0301", "\u2460", "\u2167", "a\u200bb", "\u202ea", "\U00010400", "a\n", "a\x00", "\u3164", "\ud800"),
     ],
-    "storage_account": ["ab", "x" * 25, "Abc", "a-bc", "a_bc", "äbc", "ａｂｃ", "аbс", "abc ", "abc\n", "abc.", "١٢٣"],
+    "storage_account": [
+        "ab",
+        "x" * 25,
+        "Abc",
+        "a-bc",
+        "a_bc",
+        "äbc",
+        "\uff41\uff42\uff43",
+        "\u0430b\u0441",
+        "abc ",
+        "abc\n",
+        "abc.",
+        "١٢٣",
+    ],
     "key_vault": ["ab", "x" * 25, "1ab", "abc-", "a--b", "a_bc", "-abc", "abc\n", "Kelvin\u212a"],
     "container": ["ab", "x" * 64, "Abc", "a--b", "-ab", "ab-", "a.b", "$root", "$web", "$logs", "abc\n"],
     "resource_name": [
