@@ -14,6 +14,7 @@ import shared
 from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
+from shared.core.parameters import errors as parameters
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
@@ -21,11 +22,16 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Rejected: 400,
     errors.Malformed: 400,
     errors.TooLarge: 413,
+    parameters.Ambiguous: 400,
+    parameters.NotWithin: 400,
+    parameters.NotNarrowable: 400,
     UnsupportedMedia: 415,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.LeasedCaller: 403,
     access.Escalation: 403,
+    parameters.ParameterNotAllowed: 403,
+    parameters.FactMissing: 403,
     errors.NotFound: 404,
     NoSuchCall: 404,
     MethodNotAllowed: 405,

@@ -152,8 +152,8 @@ def _is_a_segment(value: str) -> bool:
     return not value.endswith(".") and fold(value) != "providers"
 
 
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources. Azure speaks of
-# alphanumerics in Unicode; these are the categories of letters and decimal digits that its pattern takes.
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources. Azure takes
+# the categories of Unicode that .NET's Char.IsLetterOrDigit takes. That looks at 16 bits at a time: nothing beyond U+FFFF.
 RESOURCE_GROUP = ParameterKind(
     "resource_group",
     "the name of a resource group: 1 to 90 letters, digits and _-.(), without a period at its end, not providers",
@@ -189,15 +189,15 @@ CONTAINER = ParameterKind(
     in_conditions=True,
     hint=_system_container,
 )
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules: what no provider takes, and the
-# separators that a name would bring into a path or a text. 260 is the longest name there.
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules: what hardly any provider takes, and
+# the separators that a name would bring into a path or a text. 260 is as long as names of nearly all providers may be.
 RESOURCE_NAME = ParameterKind(
     "resource_name",
     "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last",
     *(_of_a_resource, _is_a_resource_name, 260),
     folds=True,
 )
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftsubscription
+# https://learn.microsoft.com/azure/azure-portal/get-subscription-tenant-id
 SUBSCRIPTION = ParameterKind(
     "subscription",
     "the id of a subscription: a GUID, such as 11111111-2222-3333-4444-555555555555",

@@ -10,6 +10,7 @@ from functools import partial
 from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
+from shared.core.parameters import errors as parameters
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
@@ -59,11 +60,16 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     Rejected: Meaning(400),
     errors.Malformed: Meaning(400),
     errors.TooLarge: Meaning(413),
+    parameters.Ambiguous: Meaning(400),
+    parameters.NotWithin: Meaning(400),
+    parameters.NotNarrowable: Meaning(400),
     UnsupportedMedia: Meaning(415),
     errors.Unauthenticated: Meaning(401),
     errors.Forbidden: Meaning(403),
     errors.LeasedCaller: Meaning(403),
     access.Escalation: Meaning(403),
+    parameters.ParameterNotAllowed: Meaning(403),
+    parameters.FactMissing: Meaning(403),
     errors.NotFound: Meaning(404),
     NoSuchCall: Meaning(404),
     MethodNotAllowed: Meaning(405),
