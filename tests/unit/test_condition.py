@@ -171,13 +171,12 @@ def test_a_condition_is_nested_at_most_32_deep(opening: str, closing: str) -> No
 
 
 def test_the_pieces_of_a_condition_say_where_and_how_they_stand() -> None:
-    """Only a value on the right of an attribute is compared with one. An even number of negations is still one."""
-    text = (
-        f"!(!({ACCOUNT} StringEquals 'a')) OR 'b' StringEquals {ACCOUNT} AND {ACCOUNT} ForAnyOfAnyValues:StringLike {{'c','d'}}"
-    )
+    """Only a value on the right of an attribute is compared with one. What is negated twice still stands under a negation."""
+    name = "@Resource[Microsoft.Storage/storageAccounts:name]"
+    text = f"!(!({name} StringEquals 'a')) OR 'b' StringEquals {name} AND {name} ForAnyOfAnyValues:StringLike {{'c','d'}}"
     found = pieces_of(text)
     values = [(each.text, each.operator, each.negated) for each in found if each.text.startswith("'")]
-    operator = "foranyofanyvalues:stringlike"
-    assert [("'a'", "stringequals", True), ("'b'", "", False), ("'c'", operator, False), ("'d'", operator, False)] == values
+    like = "foranyofanyvalues:stringlike"
+    assert [("'a'", "stringequals", True), ("'b'", "", False), ("'c'", like, False), ("'d'", like, False)] == values
     assert [each.text for each in found] == [text[each.at : each.at + len(each.text)] for each in found]
     assert [("'x'", "")] == [(each.text, each.operator) for each in pieces_of("ActionMatches{'x'}")]
