@@ -14,9 +14,7 @@ from types import MappingProxyType
 from unicodedata import category, is_normalized, normalize
 
 from shared.core.access.folding import fold
-from shared.core.names import Unparsable
 from shared.core.parameters.pattern import STAR, only_stars
-from shared.core.parsing import nearest
 from shared.core.plain_text import UNSEEN, is_plain
 
 MAX_BYTES = 1040
@@ -228,10 +226,3 @@ WORD = ParameterKind(
 _ALL = (RESOURCE_GROUP, STORAGE_ACCOUNT, KEY_VAULT, CONTAINER, RESOURCE_NAME, SUBSCRIPTION, DATABASE, WORD)
 KINDS: Mapping[str, ParameterKind] = MappingProxyType({each.name: each for each in _ALL})
 """By their names in documents, in the order in which they are named to people."""
-
-
-def kind_of(name: str) -> ParameterKind:
-    """Returns the kind. Raises ``Unparsable``, with the nearest name, if there is none."""
-    if name not in KINDS:
-        raise Unparsable(f"expected one of {', '.join(KINDS)}{nearest(name, [*KINDS])}")
-    return KINDS[name]

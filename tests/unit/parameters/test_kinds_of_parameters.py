@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.core.names import Unparsable
-from shared.core.parameters.kinds import KINDS, kind_of
+from shared.core.parameters.kinds import KINDS
 from shared.core.parameters.pattern import covers
 from tests.unit.parameters.subjects import SUB
 
@@ -184,9 +183,3 @@ def test_a_star_is_one_or_more_characters(pattern: str, yes: list[str], no: list
 def test_many_stars_take_no_time() -> None:
     """A pattern that nearly matches does not try every way."""
     assert not covers("a*" * 130 + "b", "a" * 100_000)
-
-
-def test_a_kind_that_is_not_known_has_a_nearest_one() -> None:
-    """It is named with all others."""
-    with pytest.raises(Unparsable, match=r"expected one of resource_group, .*; did you mean storage_account\?"):
-        kind_of("storage_acount")
