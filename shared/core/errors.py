@@ -5,11 +5,16 @@
     LeaseholdError
     ├── Rejected                 the caller has to change the request; nothing was changed
     │   ├── Malformed            the request cannot be read; lists every fault
-    │   │   └── TooLarge
+    │   │   ├── TooLarge
+    │   │   ├── Ambiguous†       values make one assignment of two with different conditions
+    │   │   ├── NotWithin†       a scope that is asked for is not below those of the role
+    │   │   └── NotNarrowable†   the role has nothing that a scope could narrow
     │   ├── Unauthenticated
     │   ├── Forbidden
     │   │   ├── LeasedCaller
-    │   │   └── Escalation*      the caller would give more rights than it has; lists the rules
+    │   │   ├── Escalation*      the caller would give more rights than it has; lists the rules
+    │   │   ├── ParameterNotAllowed†  a value is outside the bounds of the role
+    │   │   └── FactMissing†     the role is filled with a fact about the caller, and there is none
     │   ├── NotFound
     │   ├── Gone
     │   ├── Conflict
@@ -42,7 +47,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-* ``shared.core.access.errors``.
+* ``shared.core.access.errors``. † ``shared.core.parameters.errors``.
 """
 
 from __future__ import annotations

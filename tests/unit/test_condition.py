@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
-from shared.core.condition import condition
+from shared.core.condition import condition, pieces_of
 from shared.core.names import Unparsable
 
 BLOB = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
@@ -168,3 +168,15 @@ def test_a_condition_is_nested_at_most_32_deep(opening: str, closing: str) -> No
     condition(opening * most + "ActionMatches{'x'}" + closing * most)
     with pytest.raises(Unparsable, match="nested at most 32 deep"):
         condition(opening * (most + 1) + "ActionMatches{'x'}" + closing * (most + 1))
+
+
+def test_the_pieces_of_a_condition_say_where_and_how_they_stand() -> None:
+    """Only a value on the right of an attribute is compared with one. What is negated twice still stands under a negation."""
+    name = "@Resource[Microsoft.Storage/storageAccounts:name]"
+    text = f"!(!({name} StringEquals 'a')) OR 'b' StringEquals {name} AND {name} ForAnyOfAnyValues:StringLike {{'c','d'}}"
+    found = pieces_of(text)
+    values = [(each.text, each.operator, each.negated) for each in found if each.text.startswith("'")]
+    like = "foranyofanyvalues:stringlike"
+    assert [("'a'", "stringequals", True), ("'b'", "", False), ("'c'", like, False), ("'d'", like, False)] == values
+    assert [each.text for each in found] == [text[each.at : each.at + len(each.text)] for each in found]
+    assert [("'x'", "")] == [(each.text, each.operator) for each in pieces_of("ActionMatches{'x'}")]

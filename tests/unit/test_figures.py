@@ -24,6 +24,7 @@ from shared.cloud.graph import batch
 from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
 from shared.core import azure_role, condition, idempotency_key, lease, message, names, role
 from shared.core.access import auth_role, bounds, claims, explanation, policy, refusals
+from shared.core.parameters import kinds, known, parameter
 from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
 from shared.issuers.service_principal import issuer as service_principal
@@ -106,6 +107,9 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_ON_ITS_WAY": timedelta(seconds=60),
     },
     names: {"SHARDS": 16},
+    parameter: {"MAX_PARAMETERS": 8, "MAX_ALLOWED": 64},
+    kinds: {"MAX_BYTES": 1040},
+    known: {"MOST_FILLINGS": 256},
     retry: {"_FIRST_PAUSE": 0.5, "_LONGEST_PAUSE": 5.0},
     role: {
         "MIN_TTL": 60,

@@ -11,12 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from unicodedata import category, is_normalized
+from unicodedata import category, is_normalized, normalize
 
 from shared.core.access.folding import fold
-from shared.core.names import Unparsable
 from shared.core.parameters.pattern import STAR, only_stars
-from shared.core.parsing import nearest
 from shared.core.plain_text import UNSEEN, is_plain
 
 MAX_BYTES = 1040
@@ -24,6 +22,7 @@ MAX_BYTES = 1040
 _LETTERS_AND_DIGITS = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"})
 _BEYOND_THE_BASIC_PLANE = "\U00010000"
 _NOT_IN_A_RESOURCE_NAME = frozenset("<>%&\\?/#{}*;'\":|")
+_NOT_IN_OTHER_WIDTHS = _NOT_IN_A_RESOURCE_NAME | {"."}
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _VAULT = re.compile(r"[A-Za-z](-?[A-Za-z0-9])+")
 _CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9])+")
@@ -114,7 +113,15 @@ def _of_a_group(character: str) -> bool:
 
 
 def _of_a_resource(character: str) -> bool:
-    return character.isprintable() and character not in _NOT_IN_A_RESOURCE_NAME
+    """Not a letter of full width either, which a normalisation (NFKC) makes one of those: a full-width slash, say."""
+    if character.isascii():
+        return character.isprintable() and character not in _NOT_IN_A_RESOURCE_NAME
+    return character.isprintable() and _NOT_IN_OTHER_WIDTHS.isdisjoint(normalize("NFKC", character))
+
+
+def _is_a_resource_name(value: str) -> bool:
+    """Returns whether it neither begins nor ends with a blank, nor begins with a mark that would join the slash before it."""
+    return value == value.strip() and not category(value[0]).startswith("M") and _is_a_segment(value)
 
 
 def _of(characters: str) -> Callable[[str], bool]:
@@ -143,8 +150,8 @@ def _is_a_segment(value: str) -> bool:
     return not value.endswith(".") and fold(value) != "providers"
 
 
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources. Azure speaks of
-# alphanumerics in Unicode; these are the categories of letters and decimal digits that its pattern takes.
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftresources. Azure takes
+# the categories of Unicode that .NET's Char.IsLetterOrDigit takes. That looks at 16 bits at a time: nothing beyond U+FFFF.
 RESOURCE_GROUP = ParameterKind(
     "resource_group",
     "the name of a resource group: 1 to 90 letters, digits and _-.(), without a period at its end, not providers",
@@ -180,16 +187,15 @@ CONTAINER = ParameterKind(
     in_conditions=True,
     hint=_system_container,
 )
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules: what no provider takes, and the
-# separators that a name would bring into a path or a text. 260 is the longest name there.
+# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules: what hardly any provider takes, and
+# the separators that a name would bring into a path or a text. 260 is as long as names of nearly all providers may be.
 RESOURCE_NAME = ParameterKind(
     "resource_name",
-    "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last,"
-    " not providers",
-    *(_of_a_resource, lambda value: value == value.strip() and _is_a_segment(value), 260),
+    "the name of a resource: 1 to 260 characters, none of <>%&\\?/#{}*;'\":|, no blank at an end, no period last",
+    *(_of_a_resource, _is_a_resource_name, 260),
     folds=True,
 )
-# https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftsubscription
+# https://learn.microsoft.com/azure/azure-portal/get-subscription-tenant-id
 SUBSCRIPTION = ParameterKind(
     "subscription",
     "the id of a subscription: a GUID, such as 11111111-2222-3333-4444-555555555555",
@@ -220,10 +226,3 @@ WORD = ParameterKind(
 _ALL = (RESOURCE_GROUP, STORAGE_ACCOUNT, KEY_VAULT, CONTAINER, RESOURCE_NAME, SUBSCRIPTION, DATABASE, WORD)
 KINDS: Mapping[str, ParameterKind] = MappingProxyType({each.name: each for each in _ALL})
 """By their names in documents, in the order in which they are named to people."""
-
-
-def kind_of(name: str) -> ParameterKind:
-    """Returns the kind. Raises ``Unparsable``, with the nearest name, if there is none."""
-    if name not in KINDS:
-        raise Unparsable(f"expected one of {', '.join(KINDS)}{nearest(name, [*KINDS])}")
-    return KINDS[name]

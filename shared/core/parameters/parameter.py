@@ -153,7 +153,7 @@ def _judge_bounds(found: Parameter, reader: Reader) -> None:
         reader.fault("any", "expected either allowed or any: true")
     elif kind.only_listed and not reader.has("allowed"):
         reader.fault("allowed", f"is required: a parameter of kind {kind.name} lists every value, also one with from")
-    elif not reader.has("allowed") and not found.any and not reader.has("from"):
+    elif not reader.has("allowed") and (not reader.has("any") or reader.take("any") is False) and not reader.has("from"):
         reader.fault("", "expected allowed, any: true or from: say which values will do")
 
 

@@ -15,7 +15,7 @@ from shared.core.parameters.source import Fact
 from shared.core.parsing import nearest
 
 _OPERATORS = frozenset(
-    f"{prefix}{operator}" for prefix in ("", "foranyofanyvalues:") for operator in ("stringequals", "stringequalsignorecase")
+    f"{among}{operator}" for among in ("", "foranyofanyvalues:") for operator in ("stringequals", "stringequalsignorecase")
 )
 """What may compare a hole with an attribute. Every other operator would let a value mean more than itself."""
 
@@ -23,8 +23,8 @@ _OPERATORS = frozenset(
 def template_faults(parameters: Sequence[Parameter], azure_roles: Sequence[AzureRole]) -> Iterator[Fault]:
     """Yields the faults of a role's holes, by their paths: ``azure_roles[0].scope``, ``parameters.x``.
 
-    Without parameters nothing is a hole, and nothing is at fault. All parameters must have been read without a fault: otherwise
-    a hole seems to have none.
+    Without parameters nothing is a hole, and nothing is at fault. The document must have been read without a fault: what has
+    one was left out, so that holes would seem to have no parameter, and paths would be others.
     """
     if not parameters:
         return
