@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors, locks, versions
+from local.cloud.arm.existence import require
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.regions import check as check_region
 from local.cloud.arm.requests import only, query
-from local.cloud.arm.scopes import Scope, require
 from local.cloud.engine.wire import Refusal, Reply
+from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:

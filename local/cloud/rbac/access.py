@@ -5,10 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import builtin_roles
-from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
-from local.cloud.arm.conditions import Circumstances, action_matches, holds
-from local.cloud.arm.scopes import Scope, lineage
+from local.cloud.rbac import builtin_roles
+from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
+from local.cloud.rbac.conditions import Circumstances, action_matches, holds
+from local.cloud.rbac.scopes import Scope, lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

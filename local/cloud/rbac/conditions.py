@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from local.cloud.arm.condition_syntax import Attribute, Comparison, Exists, Expression, Matches, Not, Operand, Together, Values
+from local.cloud.rbac.condition_syntax import Attribute, Comparison, Exists, Expression, Matches, Not, Operand, Together, Values
 
 type Attributes = Mapping[str, tuple[str, ...]]
 """Values by attribute name, in lower case: ``microsoft.authorization/roleassignments:principalid``."""
