@@ -32,7 +32,7 @@ def test_the_document_says_where_everything_is(cloud: Cloud) -> None:
     document = cloud.document
     named = {"tenant_id", "subscription_id", "audience", "function_host", "ca_bundle", "endpoints", "identities"}
     assert named == document.keys()
-    assert {"entra", "graph", "arm", "key_vault", "imds", "all_tls"} == document["endpoints"].keys()
+    assert {"entra", "graph", "arm", "key_vault", "blob", "imds", "all_tls"} == document["endpoints"].keys()
 
 
 def test_the_document_lists_the_samples_identities(cloud: Cloud) -> None:
