@@ -161,6 +161,7 @@ def test_the_state_knows_every_kind_of_thing(cloud: Cloud) -> None:
         "role_assignments",
         "locks",
         "vault_secrets",
+        "blob_containers",
     }
     assert expected == cloud.control("GET", "state").keys()
 
