@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+from typing import Any
 
 from local.cloud.blob.service import Blobs
 from local.cloud.engine.dispatch import handle
@@ -45,7 +46,7 @@ class Storage:
         self.azure.grant(made, role, scope, condition)
         return made
 
-    def token(self, principal: str, audience: str = AUDIENCE, **claims: object) -> str:
+    def token(self, principal: str, audience: str = AUDIENCE, **claims: Any) -> str:
         """A token for storage."""
         return self.azure.token(principal, audience, **claims)
 
