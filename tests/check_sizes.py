@@ -10,7 +10,7 @@ from pathlib import Path
 
 FUNCTION_LINES = 60
 FILE_LINES = 400
-TABLES = ("local/cloud/arm/builtin_roles.py",)
+TABLES = ("local/cloud/rbac/builtin_roles.py",)
 """Files that hold data, not decisions."""
 
 

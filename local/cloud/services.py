@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from local.cloud.arm.service import Arm
+from local.cloud.blob.service import Blobs
 from local.cloud.engine.service import Service
 from local.cloud.entra.service import Entra
 from local.cloud.graph.service import Graph
@@ -17,6 +18,7 @@ AZURE: tuple[Callable[[], Service[LocalAzure]], ...] = (
     Graph,
     Arm,
     KeyVault,
+    Blobs,
     ManagedIdentity,
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from local.cloud.arm import builtin_roles
+from local.cloud.rbac import builtin_roles
 from local.snapshots import (
     APPLICATION,
     APPLICATION_PRINCIPAL,

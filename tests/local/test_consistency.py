@@ -139,4 +139,4 @@ def test_refuses_a_speed_that_is_not_positive(speed: float) -> None:
 
 def test_every_service_has_a_latency_in_the_typical_profile() -> None:
     """None is forgotten."""
-    assert {"entra", "graph", "arm", "key_vault", "imds"} == set(TYPICAL.latency)
+    assert {"entra", "graph", "arm", "key_vault", "blob", "imds"} == set(TYPICAL.latency)

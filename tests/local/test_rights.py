@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from local import snapshots
-from local.cloud.arm import builtin_roles
 from local.cloud.control.deployment import graph_permissions
+from local.cloud.rbac import builtin_roles
 from local.cloud.tenant.first_party import GRAPH as GRAPH_APP
 from local.cloud.tenant.resources import RoleAssignment
 from tests.fakes.calls import Calls

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
+from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
 from shared.core.condition import condition, pieces_of
 from shared.core.names import Unparsable
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.cloud.arm import builtin_roles
+from local.cloud.rbac import builtin_roles
 from local.cloud.tenant.resources import RoleDefinition
 from shared.core.definition import ASSIGN, GIVING_ROLES, Definition, Permission, Powers, allows, read_at
 from shared.core.names import Scope

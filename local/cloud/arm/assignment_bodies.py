@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.arm import errors
-from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
 from local.cloud.arm.requests import instant, is_guid, only
+from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request
-    from local.cloud.arm.scopes import Scope
     from local.cloud.engine.wire import Json
+    from local.cloud.rbac.scopes import Scope
     from local.cloud.tenant.resources import RoleAssignment
 
 _TYPES = {name.lower(): name for name in ("User", "Group", "ServicePrincipal", "ForeignGroup", "Device")}

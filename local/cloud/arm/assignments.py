@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors, locks
-from local.cloud.arm.access import find_definition, memberships
 from local.cloud.arm.assignment_bodies import Wanted, render, role_guid, wanted
-from local.cloud.arm.conditions import Circumstances
+from local.cloud.arm.existence import require
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.requests import is_guid, query
-from local.cloud.arm.scopes import Scope, lineage, require
 from local.cloud.engine.wire import Reply
+from local.cloud.rbac.access import find_definition, memberships
+from local.cloud.rbac.conditions import Circumstances
+from local.cloud.rbac.scopes import Scope, lineage
 from local.cloud.tenant.resources import RoleAssignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.cloud.arm.conditions import Attributes
     from local.cloud.arm.requests import Request
     from local.cloud.local_azure import LocalAzure
+    from local.cloud.rbac.conditions import Attributes
 
 _READ = "Microsoft.Authorization/roleAssignments/read"
 _WRITE = "Microsoft.Authorization/roleAssignments/write"

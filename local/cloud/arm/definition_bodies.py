@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from local.cloud.arm import errors
 from local.cloud.arm.assignment_bodies import role_prefix
 from local.cloud.arm.requests import instant, only
-from local.cloud.arm.scopes import Scope
+from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import RoleDefinition
 
 if TYPE_CHECKING:

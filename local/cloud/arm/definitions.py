@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import builtin_roles, errors, locks
-from local.cloud.arm.access import definition_of, effective, find_definition
+from local.cloud.arm import errors, locks
 from local.cloud.arm.definition_bodies import parse, permissions, render
+from local.cloud.arm.existence import require
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.requests import is_guid, query
-from local.cloud.arm.scopes import ROOT, Scope, lineage, require
 from local.cloud.engine.wire import Reply
+from local.cloud.rbac import builtin_roles
+from local.cloud.rbac.access import definition_of, effective, find_definition
+from local.cloud.rbac.scopes import ROOT, Scope, lineage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

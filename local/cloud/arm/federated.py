@@ -10,10 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from local.cloud.arm import errors, locks
+from local.cloud.arm.existence import require
 from local.cloud.arm.filters import paged
 from local.cloud.arm.requests import only
-from local.cloud.arm.scopes import Scope, require
 from local.cloud.engine.wire import Reply
+from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.directory import FederatedCredential
 
 if TYPE_CHECKING:

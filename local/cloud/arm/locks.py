@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, cast
 
 from local.cloud.arm import errors
+from local.cloud.arm.existence import require
 from local.cloud.arm.requests import only
-from local.cloud.arm.scopes import Scope, lineage, require
 from local.cloud.engine.wire import Reply
+from local.cloud.rbac.scopes import Scope, lineage
 from local.cloud.tenant.resources import Lock
 
 if TYPE_CHECKING:

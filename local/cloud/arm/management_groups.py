@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from local.cloud.arm.existence import require
 from local.cloud.arm.filters import paged
-from local.cloud.arm.scopes import Scope, lineage, require
+from local.cloud.rbac.scopes import Scope, lineage
 from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:

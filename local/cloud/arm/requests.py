@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.arm import errors
-from local.cloud.arm.access import Verdict, decide
-from local.cloud.arm.conditions import Circumstances
-from local.cloud.arm.scopes import Scope
 from local.cloud.engine.wire import Call, Json, Reply
+from local.cloud.rbac.access import Verdict, decide
+from local.cloud.rbac.conditions import Circumstances
+from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
     from local.cloud.arm.settings import Settings

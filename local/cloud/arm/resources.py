@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors, locks, versions
+from local.cloud.arm.existence import require
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.regions import check as check_region
+from local.cloud.arm.removal import remove_tree
 from local.cloud.arm.requests import only, query
-from local.cloud.arm.scopes import Scope, require
 from local.cloud.engine.wire import Refusal, Reply
+from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from local.cloud.arm.requests import Request
     from local.cloud.engine.wire import Json
-    from local.cloud.local_azure import LocalAzure
 
 _GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
@@ -91,7 +92,7 @@ def delete_group(request: Request) -> Reply:
     request.require(f"{_GROUPS}/delete", scope)
     require(request.world, scope)
     locks.check_tree(request.world, scope)
-    _remove_tree(request.world, scope)
+    remove_tree(request.world, scope)
     version = request.call.query.get("api-version", "")
     poll = f"{request.call.origin}/subscriptions/{scope.subscription}/operationresults/{request.world.guid()}"
     return Reply(202, None, {"location": f"{poll}?api-version={version}", "retry-after": "0"})
@@ -197,20 +198,6 @@ def _may_read(request: Request, item: Resource) -> bool:
     scope = Scope.of(item.id)
     kind = scope.resource.type if scope.resource else _GROUPS
     return request.allows(f"{kind}/read", scope)
-
-
-def _remove_tree(world: LocalAzure, scope: Scope) -> None:
-    """What is in a group goes with it: resources, their identities, role assignments and locks."""
-    tree = world.tree
-    for key in [key for key, item in tree.resources.items() if scope.contains(Scope.of(item.id))]:
-        del tree.resources[key]
-    for name in [name for name, item in tree.role_assignments.items() if scope.contains(Scope.of(item.scope))]:
-        del tree.role_assignments[name]
-    for key in [key for key, item in tree.locks.items() if scope.contains(Scope.of(item.scope))]:
-        del tree.locks[key]
-    for principal in world.directory.service_principals.values():
-        if principal.resource_id and principal.deleted is None and scope.contains(Scope.of(principal.resource_id)):
-            principal.deleted = world.clock.now()
 
 
 def _render(item: Resource) -> Json:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors
-from local.cloud.arm.access import assigned_to
-from local.cloud.arm.scopes import Scope, exists_subscription, lineage
+from local.cloud.arm.existence import exists_subscription
 from local.cloud.engine.wire import Reply
+from local.cloud.rbac.access import assigned_to
+from local.cloud.rbac.scopes import Scope, lineage
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors
-from local.cloud.arm.scopes import Scope
 from local.cloud.arm.settings import Bucket, Limits
+from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Request

@@ -3,9 +3,10 @@
 A *fact* is a key such as ``("application", id)``, ``("principal", id)``, ``("enabled", id)``, ``("secret", key_id)``,
 ``("certificate", key_id)``, ``("assignment", name)``, ``("federated", id)``, ``("group", id)``, ``("member", group_id,
 object_id)`` or ``("binned", id)``, which is an object's place in the recycle bin; an *observer* is ``graph`` (reads by other
-replicas), ``entra`` (token requests) or ``arm`` (the principal lookup when a role is assigned, and the evaluation of
-assignments). An observer with several replicas answers from one of them, drawn anew for each request (``turn``): so a success
-may be followed by a failure until the last replica has the write. Only a caller of Graph mostly meets its own last replica.
+replicas), ``entra`` (token requests), ``arm`` (the principal lookup when a role is assigned, and the evaluation of
+assignments) or ``blob`` (the evaluation of assignments where blobs are read). An observer with several replicas answers from
+one of them, drawn anew for each request (``turn``): so a success may be followed by a failure until the last replica has the
+write. Only a caller of Graph mostly meets its own last replica.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["PROFILES", "REPLICAS", "TYPICAL", "Consistency", "Delay", "Fact", "G
 type Fact = tuple[str, ...]
 type _Times = dict[Observer, tuple[float, ...]]
 
-REPLICAS: Mapping[Observer, int] = {"graph": 3, "entra": 3, "arm": 1}
+REPLICAS: Mapping[Observer, int] = {"graph": 3, "entra": 3, "arm": 1, "blob": 1}
 """How many copies answer. Azure publishes no number; three is the least that shows flapping more than once."""
 
 _NORMAL_P90 = 1.2815515655446004

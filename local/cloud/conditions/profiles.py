@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-type Observer = Literal["graph", "entra", "arm"]
+type Observer = Literal["graph", "entra", "arm", "blob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ _MEMBERSHIP = Delay(20, 90, 600)
 _TRUST = Delay(15, 60, 300)
 _ASSIGNMENT = Delay(10, 60, 600)
 """Granted or removed, "up to 10 minutes": https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
+_DATA_PLANE = Delay(30, 180, 600)
+"""At a data plane, later than at Resource Manager: an estimate within the same ten minutes. No distribution is published."""
 
 SCATTERED = Profile(
     "scattered",
@@ -65,11 +67,20 @@ SCATTERED = Profile(
         # Group membership reaches ARM's evaluation like assignments do.
         ("member", "arm"): _MEMBERSHIP,
         ("assignment", "arm"): _ASSIGNMENT,
+        ("assignment", "blob"): _DATA_PLANE,
+        ("member", "blob"): _DATA_PLANE,
         ("enabled", "entra"): _SIGN_IN,
         **dict.fromkeys(_IN_GRAPH, _SECONDS),
     },
     # Azure publishes no latency objective for these planes: the usual order of magnitude from the same region.
-    {"entra": (0.12, 0.8), "graph": (0.25, 1.5), "arm": (0.35, 2.0), "key_vault": (0.05, 0.4), "imds": (0.02, 0.2)},
+    {
+        "entra": (0.12, 0.8),
+        "graph": (0.25, 1.5),
+        "arm": (0.35, 2.0),
+        "key_vault": (0.05, 0.4),
+        "blob": (0.05, 0.4),
+        "imds": (0.02, 0.2),
+    },
     # Endings spread as what begins does: nobody has published otherwise.
     endings={
         ("application", "entra"): _SIGN_IN,
@@ -81,6 +92,9 @@ SCATTERED = Profile(
         ("assignment", "arm"): _ASSIGNMENT,
         ("member", "arm"): _MEMBERSHIP,
         ("group", "arm"): _MEMBERSHIP,
+        ("assignment", "blob"): _DATA_PLANE,
+        ("member", "blob"): _DATA_PLANE,
+        ("group", "blob"): _DATA_PLANE,
         **dict.fromkeys(_IN_GRAPH, _SECONDS),
     },
 )

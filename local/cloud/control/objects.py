@@ -15,21 +15,6 @@ from local.cloud.tenant.resources import Lock
 _LEVELS = ("CanNotDelete", "ReadOnly")
 
 
-def add_resource_group(world: LocalAzure, call: Call) -> Reply:
-    """``POST /resource-groups``: a resource group; one that exists is left as it is."""
-    body = inputs.body_of(call, {"name"}, {"location", "tags"})
-    location = inputs.optional(body, "location") or provision.LOCATION
-    made = provision.resource_group(world, inputs.name(body, "name"), location, inputs.mapping(body, "tags"))
-    return Reply(201, {"id": made.id, "location": made.location, "tags": made.tags})
-
-
-def add_resource(world: LocalAzure, call: Call) -> Reply:
-    """``POST /resources``: a resource, and its group when that is missing."""
-    body = inputs.body_of(call, {"id"}, {"location", "tags"})
-    made = provision.placed(world, inputs.text(body, "id"), inputs.optional(body, "location"), inputs.mapping(body, "tags"))
-    return Reply(201, {"id": made.id, "type": made.type, "location": made.location, "tags": made.tags})
-
-
 def add_management_group(world: LocalAzure, call: Call) -> Reply:
     """``POST /management-groups``: a management group that takes subscriptions in."""
     body = inputs.body_of(call, {"name"}, {"parent", "subscriptions"})

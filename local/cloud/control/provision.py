@@ -9,8 +9,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from local.cloud.arm import builtin_roles
 from local.cloud.engine.errors import InputError
+from local.cloud.rbac import builtin_roles
 from local.cloud.tenant.directory import Application, AppRoleAssignment, Group, Identity, Password, ServicePrincipal, User
 from local.cloud.tenant.first_party import ALL, AZURE_CLI, GRAPH
 from local.cloud.tenant.resources import Resource, RoleAssignment

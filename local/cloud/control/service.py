@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
 
-from local.cloud.control import inputs, inventory, objects, provision, quotas
+from local.cloud.control import inputs, inventory, objects, places, provision, quotas
 from local.cloud.control.forgery import Signer, forge
 from local.cloud.engine.errors import InputError
 from local.cloud.engine.service import Endpoint, Service
@@ -97,8 +97,10 @@ class Control:
             ("POST", "/clock", _advance_clock),
             ("POST", "/keys/rotate", _rotate_keys),
             ("POST", "/issuers", _add_issuer),
-            ("POST", "/resource-groups", objects.add_resource_group),
-            ("POST", "/resources", objects.add_resource),
+            ("POST", "/resource-groups", places.add_resource_group),
+            ("DELETE", "/resource-groups", places.remove_resource_group),
+            ("POST", "/resources", places.add_resource),
+            ("DELETE", "/resources", places.remove_resource),
             ("POST", "/management-groups", objects.add_management_group),
             ("POST", "/role-assignments", objects.add_role_assignment),
             ("POST", "/app-roles", objects.add_app_roles),

@@ -87,6 +87,23 @@ class RoleAssignments(MutableMapping[str, RoleAssignment]):
 
 
 @dataclass(slots=True)
+class Blob:
+    """What one blob holds, and since when."""
+
+    content: bytes
+    content_type: str
+    modified: float
+
+
+@dataclass(slots=True)
+class Container:
+    """A container of a storage account, with its blobs by name."""
+
+    modified: float
+    blobs: dict[str, Blob] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Resource:
     """A subscription, resource group or resource: enough of one to be read, locked and assigned roles on."""
 
@@ -95,6 +112,8 @@ class Resource:
     location: str
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, Any] = field(default_factory=dict)
+    containers: dict[str, Container] = field(default_factory=dict)
+    """Of a storage account: its containers by name. They go when it goes."""
 
 
 @dataclass(slots=True)

@@ -172,6 +172,36 @@ def test_the_text_for_a_missing_resource_names_type_and_group(azure: Azure) -> N
     assert expected == reply.body["error"]["message"]
 
 
+def test_the_text_for_a_missing_group_names_it(azure: Azure) -> None:
+    """The group is looked for before what is said to be in it."""
+    scope = f"{ROOT}/resourceGroups/none/providers/Microsoft.Storage/storageAccounts/none"
+
+    reply = azure.call("GET", assignment(scope, NAME))
+
+    assert "Resource group 'none' could not be found." == reply.body["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "DELETE", "LIST"])
+@pytest.mark.parametrize("place", ["none", "none/providers/Microsoft.Storage/storageAccounts/one"])
+def test_rights_come_before_existence(azure: Azure, place: str, method: str) -> None:
+    """Azure's text says so: no authorization to perform the action over the scope, "or the scope is invalid"."""
+    elsewhere, scope = azure.principal(), f"{ROOT}/resourceGroups/{place}"
+    azure.grant(elsewhere, OWNER, GROUP)
+    path = scope + LIST if method == "LIST" else assignment(scope, NAME)
+
+    assert (403, "AuthorizationFailed") == outcome(azure.call(method.replace("LIST", "GET"), path, {}, by=elsewhere))
+
+
+@pytest.mark.parametrize("scope", [ROOT, GROUP, STORE, f"{STORE}/blobServices/default/containers/none"])
+def test_a_scope_that_is_there_has_no_such_assignment(azure: Azure, scope: str) -> None:
+    """Of what is nested in a resource, Resource Manager knows nothing: it may be a scope whether it is there or not."""
+    reply = azure.call("GET", assignment(scope, NAME))
+
+    assert (404, "RoleAssignmentNotFound") == outcome(reply)
+    assert f"The role assignment '{NAME}' is not found." == reply.body["error"]["message"]
+    assert 201 == azure.assign(azure.principal(), scope=scope).status
+
+
 def test_deleting_answers_the_assignment_once(azure: Azure) -> None:
     """200 with the body first, 204 without one after."""
     azure.assign(azure.principal(), name=NAME)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from local.cloud.arm.access import Verdict, decide
-from local.cloud.arm.conditions import Circumstances, action_matches
-from local.cloud.arm.scopes import Scope
+from local.cloud.rbac.access import Verdict, decide
+from local.cloud.rbac.conditions import Circumstances, action_matches
+from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.directory import Group
 from local.cloud.tenant.resources import RoleDefinition
 from tests.local.arm.calls import (

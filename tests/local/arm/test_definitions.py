@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from local.cloud.arm import builtin_roles
+from local.cloud.rbac import builtin_roles
 from tests.local.arm.calls import CONTRIBUTOR, GROUP, OWNER, READER, ROOT, STORE, Azure, definition, outcome
 
 NAME = "bbbbbbbb-0000-4000-8000-00000000000b"

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from local.cloud.arm.builtin_roles import BY_NAME
-from local.cloud.arm.scopes import Scope
 from local.cloud.control import provision
 from local.cloud.engine.wire import Reply
+from local.cloud.rbac.builtin_roles import BY_NAME
+from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.directory import FederatedCredential, ServicePrincipal, User
 from local.cloud.tenant.resources import RoleDefinition
 from tests.local.arm.calls import OWNER, Azure

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from local.cloud.arm.condition_syntax import Attribute, Comparison, Exists, Expression, Matches, Not, Operand, Together, Values
+from local.cloud.rbac.condition_syntax import Attribute, Comparison, Exists, Expression, Matches, Not, Operand, Together, Values
 
 type Attributes = Mapping[str, tuple[str, ...]]
 """Values by attribute name, in lower case: ``microsoft.authorization/roleassignments:principalid``."""
+
+
+class UnknownAttributeError(LookupError):
+    """The outcome depends on an attribute that the service cannot look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,18 @@ class Circumstances:
     request: Attributes = field(default_factory=dict)
     resource: Attributes = field(default_factory=dict)
     suboperation: str | None = None
+    known: frozenset[Attribute] | None = None
+    """All attributes that the service can look at. Without it every other attribute is absent."""
 
     def values(self, attribute: Attribute) -> tuple[str, ...]:
-        """The attribute's values; none when it is absent. Principal and environment attributes are never there."""
+        """The attribute's values; none when it is absent. Principal and environment attributes are never there.
+
+        Raises ``UnknownAttributeError`` for one that is not among the ``known``.
+        """
         if attribute.name == "suboperation":
             return (self.suboperation,) if self.suboperation else ()
+        if self.known is not None and attribute not in self.known:
+            raise UnknownAttributeError(attribute.name)
         return {"request": self.request, "resource": self.resource}.get(attribute.source, {}).get(attribute.name, ())
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from local.cloud.arm.builtin_data_roles import MESSAGING, SECURITY, STORAGE
-from local.cloud.arm.builtin_role import role
-from local.cloud.arm.builtin_workload_roles import OBSERVING, WORKLOADS
+from local.cloud.rbac.builtin_data_roles import MESSAGING, SECURITY, STORAGE
+from local.cloud.rbac.builtin_role import role
+from local.cloud.rbac.builtin_workload_roles import OBSERVING, WORKLOADS
 from local.cloud.tenant.resources import RoleDefinition
 
 _CONTRIBUTOR_EXCEPT = (

@@ -5,14 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from local.cloud.arm import builtin_roles
-from local.cloud.arm.condition_syntax import ConditionSyntaxError, parse
-from local.cloud.arm.conditions import Circumstances, action_matches, holds
-from local.cloud.arm.scopes import Scope, lineage
+from local.cloud.rbac import builtin_roles
+from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
+from local.cloud.rbac.conditions import Circumstances, UnknownAttributeError, action_matches, holds
+from local.cloud.rbac.scopes import Scope, lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local.cloud.conditions.profiles import Observer
     from local.cloud.engine.wire import Json
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Group
@@ -27,10 +28,21 @@ class Verdict(Enum):
     CONDITION_UNMET = "a role would grant it, were it not for its condition"
 
 
-def decide(world: LocalAzure, principal_id: str, scope: Scope, circumstances: Circumstances, *, data: bool = False) -> Verdict:
-    """Whether this principal may do ``circumstances.action`` at this scope; ``data`` for data actions."""
+def decide(
+    world: LocalAzure,
+    principal_id: str,
+    scope: Scope,
+    circumstances: Circumstances,
+    *,
+    data: bool = False,
+    observer: Observer = "arm",
+) -> Verdict:
+    """Whether this principal may do ``circumstances.action`` at this scope; ``data`` for data actions.
+
+    ``observer`` says who asks: each service learns of assignments in its own time.
+    """
     verdict = Verdict.REFUSED
-    for assignment in effective(world, principal_id, scope):
+    for assignment in effective(world, principal_id, scope, observer):
         definition = definition_of(world, assignment)
         if definition is None or not grants(definition, circumstances.action, data=data):
             continue
@@ -41,30 +53,33 @@ def decide(world: LocalAzure, principal_id: str, scope: Scope, circumstances: Ci
 
 
 def _fulfilled(condition: str, circumstances: Circumstances) -> bool:
-    """A text that is no condition cannot be sent to Azure; put into the tenant otherwise, nothing fulfils it."""
+    """A text that is no condition cannot be sent to Azure; put into the tenant otherwise, nothing fulfils it.
+
+    Nor does anything fulfil a condition whose outcome depends on an attribute that the service does not know.
+    """
     try:
         return holds(parse(condition), circumstances)
-    except ConditionSyntaxError:
+    except (ConditionSyntaxError, UnknownAttributeError):
         return False
 
 
-def effective(world: LocalAzure, principal_id: str, scope: Scope) -> Iterator[RoleAssignment]:
-    """The assignments that count for this principal at this scope: those that Azure's evaluation has seen by now."""
+def effective(world: LocalAzure, principal_id: str, scope: Scope, observer: Observer = "arm") -> Iterator[RoleAssignment]:
+    """The assignments that count for this principal at this scope: those that this observer has seen by now."""
     above = frozenset(lineage(world, scope))
-    for assignment in assigned_to(world, principal_id):
-        if assignment.scope.casefold() in above and world.consistency.sees("arm", "assignment", assignment.name):
+    for assignment in assigned_to(world, principal_id, observer):
+        if assignment.scope.casefold() in above and world.consistency.sees(observer, "assignment", assignment.name):
             yield assignment
 
 
-def assigned_to(world: LocalAzure, principal_id: str) -> Iterator[RoleAssignment]:
+def assigned_to(world: LocalAzure, principal_id: str, observer: Observer = "arm") -> Iterator[RoleAssignment]:
     """The assignments of this principal and of the groups that it is in, at any scope; those removed just now as well."""
-    holders = {principal_id.lower(), *memberships(world, principal_id)}
+    holders = {principal_id.lower(), *memberships(world, principal_id, observer)}
     for holder in holders:
         yield from world.tree.role_assignments.of(holder)
     yield from (item for item in world.ghosts.of("assignment") if item.principal_id.lower() in holders)
 
 
-def memberships(world: LocalAzure, object_id: str) -> set[str]:
+def memberships(world: LocalAzure, object_id: str, observer: Observer = "arm") -> set[str]:
     """Object ids of the groups that hold this object, directly or through other groups."""
     found: set[str] = set()
     frontier = {object_id.lower()}
@@ -72,22 +87,22 @@ def memberships(world: LocalAzure, object_id: str) -> set[str]:
         frontier = {
             group.id
             for group in world.directory.groups.values()
-            if _stands(world, group) and group.id not in found and _holds_any(world, group.id, group.members, frontier)
+            if group.id not in found and _stands(world, group, observer) and _holds_any(world, group, frontier, observer)
         }
         found |= frontier
     return found
 
 
-def _stands(world: LocalAzure, group: Group) -> bool:
+def _stands(world: LocalAzure, group: Group, observer: Observer) -> bool:
     if group.deleted is None:
         return True
-    return world.ghosts.holds("group", group.id) and world.consistency.sees("arm", "group", group.id)
+    return world.ghosts.holds("group", group.id) and world.consistency.sees(observer, "group", group.id)
 
 
-def _holds_any(world: LocalAzure, group_id: str, members: list[str], wanted: set[str]) -> bool:
-    left = (member for of, member in world.ghosts.of("member") if of == group_id)
-    here = wanted.intersection((*members, *left))
-    return any(world.consistency.sees("arm", "member", group_id, member) for member in here)
+def _holds_any(world: LocalAzure, group: Group, wanted: set[str], observer: Observer) -> bool:
+    left = (member for of, member in world.ghosts.of("member") if of == group.id)
+    here = wanted.intersection((*group.members, *left))
+    return any(world.consistency.sees(observer, "member", group.id, member) for member in here)
 
 
 def definition_of(world: LocalAzure, assignment: RoleAssignment) -> RoleDefinition | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from local.cloud.arm.builtin_role import HEALTH, SEEING, role
+from local.cloud.rbac.builtin_role import HEALTH, SEEING, role
 
 _LOGIN = (
     "Microsoft.Network/publicIPAddresses/read",

@@ -1,0 +1,1 @@
+"""Who may do what in Azure: role definitions, assignments, scopes and conditions. Every service that asks shares this."""
