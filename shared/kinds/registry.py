@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from shared.core.azure_role import AzureRole
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease
-from shared.core.names import ObjectId
+from shared.core.names import ObjectId, Scope
 from shared.core.role import Role
 from shared.kinds.kind import Kind
 from shared.kinds.part import Part
@@ -68,6 +68,11 @@ class Kinds:
     def principals(self, lease: Lease) -> frozenset[ObjectId]:
         """Returns the known ids of principals that the lease has made, in all of its parts."""
         return frozenset(chain.from_iterable(self.part_of(each).schema.principals(each) for each in lease.parts))
+
+    def scopes(self, lease: Lease) -> tuple[Scope, ...]:
+        """Returns the scopes at which the lease was granted something, each once. Raises ``UnknownKind``."""
+        granted = self.part_of(lease.footprint).schema.places_of(lease.footprint).scopes
+        return tuple({each.key: each for each in granted}.values())
 
     def services(self, lease: Lease) -> list[frozenset[Service]]:
         """Returns for each part that is left of the lease the services that undoing it calls."""
