@@ -1,7 +1,7 @@
 """What leases were granted in relation to one scope: at or below it, or also above it. Pure.
 
-Scopes are compared by their ids alone. What a management group contains is not known here: whoever asks for what reaches a scope
-is told of every lease that was granted something at a management group.
+Scopes are compared by their ids alone. What a management group contains is not known here: whoever asks for what reaches a
+scope is told of every lease that was granted something at a management group.
 """
 
 from __future__ import annotations
@@ -27,20 +27,18 @@ class Reach:
     def cautions(self, path: str) -> Iterator[Caution]:
         """Yields what the answer does not show. ``path`` is the field that asks."""
         yield Caution(path, "groups_not_seen", "what a lease reaches through groups or Graph app roles is not seen here")
-        if self.above:
+        if self.above or self.scope.is_management_group:
             yield Caution(
-                path,
-                "management_groups_not_known",
-                "what a management group contains is not known here: every lease that was granted something at a management"
-                " group counts" + (", and none that was granted it in a subscription" * self.scope.is_management_group),
+                path, "management_groups_not_known", f"what a management group contains is not known here: {self._so}"
             )
-        elif self.scope.is_management_group:
-            yield Caution(
-                path,
-                "management_groups_not_known",
-                "what a management group contains is not known here: only leases that were granted something at the group itself"
-                " count",
-            )
+
+    @property
+    def _so(self) -> str:
+        """What follows from not knowing it."""
+        if not self.above:
+            return "only leases that were granted something at this very group are found"
+        others = ", and no lease that was granted something in a subscription" if self.scope.is_management_group else ""
+        return f"every lease that was granted something at any management group is found{others}"
 
     def _is_met_by(self, granted: Scope) -> bool:
         if granted.within(self.scope):

@@ -129,9 +129,9 @@ class TableLeases:
         return self._read(row) if row is not None else None
 
     async def remove(self, lease: Lease) -> None:
-        """One transaction: five deletes, and the key's row if it still points to this lease. A lease that has not ended has rows
-        of scopes as well.
+        """One transaction: five deletes, and the key's row if it still points to this lease.
 
+        A lease that has not ended has rows of scopes as well. They go too.
         If the key's row lies in another partition, it goes before that. After a death in between the lease is still due.
         """
         key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)

@@ -115,8 +115,8 @@ class Leases(Protocol):
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
         """Leases, the newest first (by the age of ``LeaseView.place``). A role or a holder reads only that one's index rows.
 
-        Of live ones no row of one that has ended is read. With a ``reach``, the index rows of its scopes are read, and the row of
-        each lease that is told.
+        Of live ones no row of one that has ended is read. With a ``reach``, the index rows of its scopes are read, and the row
+        of each lease that is told.
         """
         ...
 
