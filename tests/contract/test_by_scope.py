@@ -235,7 +235,7 @@ async def rewrite_as_before(service: TableServiceClient, one: Lease, **change: A
     """As an older version writes the lease's own row: it knows nothing of rows of scopes."""
     row = dict(await table_of(service).get_entity(one.id.shard, lease_key(one.id)))
     del row["ByScope"]
-    await table_of(service).update_entity(row | change, mode="replace")  # type: ignore[arg-type]  # it takes the words
+    await table_of(service).update_entity(row | change, mode="replace")
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_each_lease_is_of_the_oldest_form_that_can_hold_it() -> None:
 
 
 async def test_an_ordinary_lease_is_written_as_before(scene: Scene) -> None:
-    """In the second form, with not one name more, but for ``ByScope``, and ``ready_at`` where the credential was seen to work."""
+    """In the second form, with ``ByScope`` as its one name more, and ``ready_at`` where the credential was seen to work."""
     made = await issue(scene.ports, request(), IssueRequest(WEB))
     ready = await issue(scene.ports, request(), IssueRequest(RoleName("legacy")))
     rows = {row["RowKey"]: row for row in await scene.rows("leases")}
