@@ -74,6 +74,7 @@ The third form is for leases that no earlier version knows: pooled, prepared, wi
 a cause that only these have, or with several parts. All other leases are written in the second form.
 """
 LEASE_INDEX = StoredType("index row")
+SCOPE_INDEX = StoredType("index row of a scope")
 DUE = StoredType("due row")
 IDEMPOTENCY_KEY = StoredType("idempotency key", newest=2)
 """A key in the second form points to a lease in another partition, which may carry another key's digest. A version that knows
@@ -100,7 +101,7 @@ AUDIT_EVENT = StoredType("audit event")
 MESSAGE = StoredType("queue message")
 
 ALL = (
-    *(LEASE, LEASE_INDEX, DUE, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
+    *(LEASE, LEASE_INDEX, SCOPE_INDEX, DUE, IDEMPOTENCY_KEY, LEASED_PRINCIPAL, STUCK_HINT, ALIGNED),
     *(
         ROLE,
         GENERATION,

@@ -162,6 +162,9 @@ class Lease(LeaseView):
     """The places of the parts that are undone already. Empty once the lease has ended."""
     form: int = field(default=FORM, compare=False)
     """The form of its rows when they were read. The next write changes rows of an older form into today's."""
+    by_scope: tuple[str, ...] | None = field(default=None, compare=False)
+    """The indexes of scopes in which the lease has a row, as stored. ``None`` if an older version has written the lease: such a
+    lease may have rows there all the same."""
     version: str = ""
 
     @property

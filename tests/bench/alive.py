@@ -14,16 +14,14 @@ from pathlib import Path
 
 from shared.broker.ending.sweep import Summary, sweep
 from shared.broker.ports import Ports
-from shared.cloud.storage.lease_rows import due_row, index_rows, lease_row
 from shared.cloud.storage.tables import Table
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName
 from shared.wiring.root import Composition
 from tests.bench.bench_stack import BenchStack, NotMeasuredError, Scale, bench_stack
-from tests.bench.crowd import active_lease, put_there
+from tests.bench.crowd import active_lease, put_there, rows_of
 from tests.bench.figures import Figure, Target
 from tests.bench.outgoing import Outgoing, watched
-from tests.support.kinds import SCHEMAS
 
 TITLE = "Scale: many leases alive (no replication delays)"
 _ROLE = "alive"
@@ -123,8 +121,7 @@ def _template(ports: Ports) -> Lease:
 
 
 def _size_of(lease: Lease) -> int:
-    rows = [lease_row(SCHEMAS, lease, "0" * 36), due_row(lease), *index_rows(lease)]
-    return sum(len(json.dumps(row)) + _OVERHEAD for row in rows)
+    return sum(len(json.dumps(row)) + _OVERHEAD for row in rows_of(lease, "0" * 36))
 
 
 async def _fill(composition: Composition, count: int) -> None:

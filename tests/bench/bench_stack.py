@@ -41,10 +41,21 @@ class Scale:
     ended: int = 10_000
     """Leases that have ended, for ``listing``."""
     revoked: int = 10_000
+    scoped: int = 10_000
+    """Leases that are found by scope, for ``scopes``."""
 
 
 QUICK = Scale(
-    issues=60, starts=3, memory_rounds=4, due=60, alive=2_000, crowd=5_000, due_at_once=1_000, ended=1_000, revoked=400
+    issues=60,
+    starts=3,
+    memory_rounds=4,
+    due=60,
+    alive=2_000,
+    crowd=5_000,
+    due_at_once=1_000,
+    ended=1_000,
+    revoked=400,
+    scoped=2_000,
 )
 
 

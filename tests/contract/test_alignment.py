@@ -24,7 +24,8 @@ async def service(storage_connection: str) -> AsyncIterator[TableServiceClient]:
     """Storage in which it is not noted that all rows are as they should be."""
     async with connect(storage_connection) as made:
         await TableLeases(made, FixedIds(), SCHEMAS).open(lease(99))
-        await leases_of(made).delete_entity("aligned", "leases")
+        for mark in ("leases", "scopes"):
+            await leases_of(made).delete_entity("aligned", mark)
         yield made
 
 
@@ -34,14 +35,16 @@ def leases_of(service: TableServiceClient) -> TableClient:
 
 
 async def row_keys(service: TableServiceClient, lease_id: LeaseId) -> set[str]:
-    """Of the lease's index rows."""
+    """Of the lease's index rows, but for those of scopes."""
     keys = [str(row["RowKey"]) async for row in leases_of(service).list_entities(select=["RowKey"])]
-    return {key for key in keys if key.endswith(f"_{lease_id}") and not key.startswith(("lease_", "due_"))}
+    return {key for key in keys if key.endswith(f"_{lease_id}") and not key.startswith(("lease_", "due_", "in_", "at_"))}
 
 
 async def is_noted(service: TableServiceClient) -> bool:
     """Whether it is written down that nothing is left to do."""
-    return bool([row async for row in leases_of(service).query_entities("PartitionKey eq 'aligned'")])
+    marks = [row["RowKey"] async for row in leases_of(service).query_entities("PartitionKey eq 'aligned'")]
+    assert marks in ([], ["leases", "scopes"])
+    return bool(marks)
 
 
 async def active(service: TableServiceClient, number: int = 1) -> Lease:

@@ -118,9 +118,9 @@ async def test_the_rows_of_a_lease_that_ends_move_and_go_with_it(over_a_wire: Ov
     """Nothing of it stays among the live ones, and nothing at all once it is forgotten."""
     leases, _, around = over_a_wire
     opened = await leases.open(opened_at(1))
-    assert 5 == len(await keys(around))
+    assert 7 == len(await keys(around))
     ended = await end(leases, opened)
-    assert not any(key.startswith(("holder_", "role_", "all_")) for key in await keys(around))
+    assert not any(key.startswith(("holder_", "role_", "all_", "in_")) for key in await keys(around))
     assert 3 == sum(key.startswith("past_") for key in await keys(around))
     await leases.remove(ended)
     assert [] == await keys(around)

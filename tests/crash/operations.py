@@ -32,6 +32,7 @@ from tests.support.operations import (
     reconciling,
     revoking,
     revoking_the_role,
+    revoking_what_reaches,
     sweeping,
     with_lease,
 )
@@ -54,6 +55,8 @@ _TOLD = {
     "revoke prepared": "revoke",
     "revoke queued": "revoke",
     "revoke role pooled": "revoke_role",
+    "revoke reaching pooled": "revoke_reaching",
+    "revoke reaching queued": "revoke_reaching",
     "reconcile pooled": "reconcile",
 }
 _HOURS = 4
@@ -119,6 +122,8 @@ def _configurations(kind: str, target: Target) -> Iterator[Operation]:
     ending = Scenario("delete role with its leases", lambda: two_leases(target), deleting_the_role)
     yield Operation(ending, "delete_role", configured(deleting_the_role, "", ends_all=True))
     yield Operation(Scenario("revoke role", lambda: two_leases(target), revoking_the_role), "revoke_role", at_once)
+    reaching = Scenario("revoke reaching", lambda: two_leases(target), revoking_what_reaches)
+    yield Operation(reaching, "revoke_reaching", ends_all_that_reaches)
 
 
 def _reconciliations(target: Target) -> Iterator[Operation]:
@@ -190,6 +195,14 @@ def at_once(world: World) -> None:
     """Nothing is ever without a lease, and sweeps alone end them all."""
     require_owned(world)
     require_nothing_left(world)
+
+
+def ends_all_that_reaches(world: World) -> None:
+    """The admin repeats it: nothing that was granted something at a scope is in use then, or can be renewed."""
+    require_owned(world)
+    world.run(lambda: live(world, revoking_what_reaches))
+    assert not any(lease.state.is_open and world.ports.kinds.scopes_of(lease.footprint) for lease in world.leases.rows.values())
+    at_once(world)
 
 
 def locks_nobody_out(world: World) -> None:

@@ -24,6 +24,7 @@ from tests.support.operations import (
     renewing,
     revoking,
     revoking_the_role,
+    revoking_what_reaches,
     sweeping,
     taking_messages,
     taking_poison,
@@ -78,6 +79,8 @@ def lives(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("revoke prepared", lambda: prepared(target, lag, age=60), revoking),
         Scenario("revoke queued", lambda: waiting(target, lag, age=60), revoking),
         Scenario("revoke role pooled", lambda: pooled(target, lag, age=60), revoking_the_role),
+        Scenario("revoke reaching pooled", lambda: pooled(target, lag, age=60), revoking_what_reaches),
+        Scenario("revoke reaching queued", lambda: waiting(target, lag, age=60), revoking_what_reaches),
         Scenario("reconcile pooled", lambda: pooled(target, lag, age=60), reconciling),
         Scenario("sweep pooled", lambda: pooled(target, lag, age=1000), sweeping),
     ]

@@ -26,6 +26,7 @@ from tests.support.operations import (
     revoking,
     revoking_all,
     revoking_the_role,
+    revoking_what_reaches,
     sweeping,
     with_lease,
 )
@@ -33,7 +34,7 @@ from tests.support.operations import (
 type Report = Callable[[str, object], None]
 
 
-OTHERS: list[Action] = [frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role]
+OTHERS: list[Action] = [frozen_then_swept, revoking_all, revoking_the_role, revoking_what_reaches, deleting_the_role]
 
 
 @pytest.mark.parametrize("other", OTHERS)

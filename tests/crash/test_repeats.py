@@ -30,6 +30,7 @@ from tests.support.operations import (
     renewing,
     revoking_all,
     revoking_the_role,
+    revoking_what_reaches,
     with_answer_lost,
 )
 
@@ -147,7 +148,15 @@ def test_a_repeat_that_dies_after_one_that_died_leaves_nothing(kind: str, record
     assert count > 0
 
 
-OTHERS: list[Action] = [issuing_once, frozen_then_swept, revoking_all, revoking_the_role, deleting_the_role, forcing_all]
+OTHERS: list[Action] = [
+    issuing_once,
+    frozen_then_swept,
+    revoking_all,
+    revoking_the_role,
+    revoking_what_reaches,
+    deleting_the_role,
+    forcing_all,
+]
 
 
 @pytest.mark.parametrize("other", OTHERS)

@@ -14,8 +14,9 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.life import STANDING
 from shared.core.names import LeaseId, ObjectId, RoleName
-from shared.core.ports.leases import HeldLease, LeaseQuery, Room
+from shared.core.ports.leases import GrantedLease, HeldLease, LeaseQuery, Room
 from shared.core.ports.page import Page
+from shared.core.reach import Reach
 from tests.fakes.calls import Calls
 from tests.fakes.versions import Versions
 
@@ -99,6 +100,11 @@ class MemoryLeases:
         """See the port."""
         return await self._calls.through("leases.held_by", lambda: self._held_by(tenant, holder), holder)
 
+    async def granted(self, reach: Reach) -> AsyncIterator[GrantedLease]:
+        """See the port."""
+        for lease in await self._calls.through("leases.granted", lambda: self._granted(reach), reach.scope):
+            yield lease
+
     async def align(self, at_most: int) -> int:
         """See the port."""
         return await self._calls.through("leases.align", lambda: 0, at_most)
@@ -176,11 +182,24 @@ class MemoryLeases:
         due = (lease for lease in self.rows.values() if lease.due_at <= now)
         return tuple(lease.id for lease in sorted(due, key=lambda lease: (lease.id.shard, lease.due_at, lease.id)))
 
+    def _granted(self, reach: Reach) -> tuple[GrantedLease, ...]:
+        met = (lease for lease in self.rows.values() if _is_met(lease, reach))
+        return tuple(GrantedLease(lease.id, lease.holder is not None) for lease in met)
+
     def _list(self, query: LeaseQuery) -> Page[LeaseView]:
+        if query.reach is not None:
+            return self._list_by_scope(query, query.reach)
         newest = sorted(self.rows.values(), key=lambda each: (each.place.age, each.id))
         found = [_view(lease) for lease in newest if _matches(lease, query)]
         shown = tuple(found[: query.limit])
         return Page(shown, shown[-1].place if len(found) > query.limit else None)
+
+    def _list_by_scope(self, query: LeaseQuery, reach: Reach) -> Page[LeaseView]:
+        newest = sorted(self.rows.values(), key=lambda each: (each.id.age, each.id))
+        behind = (each for each in newest if query.cursor is None or each.id.age > query.cursor.age)
+        found = [_view(each) for each in behind if _is_met(each, reach) and _matches(each, replace(query, cursor=None))]
+        shown = tuple(found[: query.limit])
+        return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
     def _count_live(self, role: RoleName, at_most: int, since: int, *, pooled: bool = False) -> int:
         of_role = (lease for lease in self.rows.values() if lease.id.role == role and lease.generation >= since)
@@ -209,6 +228,12 @@ class MemoryLeases:
 
     def _inventory(self) -> Mapping[tuple[RoleName, State], int]:
         return Counter((lease.id.role, lease.state) for lease in self.rows.values())
+
+
+def _is_met(lease: Lease, reach: Reach) -> bool:
+    """As the kinds that grant scopes say it: each names them in the assignments of its footprint."""
+    granted = (each.scope for each in getattr(lease.footprint, "assignments", ()))
+    return lease.state is not State.ENDED and reach.meets(granted)
 
 
 def _matches(lease: Lease, query: LeaseQuery) -> bool:

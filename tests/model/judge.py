@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from shared.broker.issue.issue import Issued
 from shared.broker.revoke import Revoking
+from shared.broker.revoke_reaching import RevokingReaching
 from shared.core.audit import Outcome
 from shared.core.errors import LeaseholdError, LostRace, Upstream
 from shared.core.lease import IllegalMove, Lease, State
@@ -27,6 +28,7 @@ _ANSWERS: dict[type, Callable[[str, object], str]] = {
     Lease: lambda verb, lease: "renewed" if verb == "renew" else str(getattr(lease, "state", "")),
     Role: lambda _, __: "written",
     Revoking: lambda _, __: "revoking",
+    RevokingReaching: lambda _, answer: "revoking" if getattr(answer, "roles", ()) else "found none",
 }
 _ROLE_WRITTEN = ("put_role", "")
 _SWEEPS = {"sweep", "message", "poison"}
@@ -123,6 +125,8 @@ def _event_of(verb: str, value: object) -> tuple[str, str] | None:
         return "renew", value.id
     if isinstance(value, Revoking):
         return "delete_role" if verb == "delete role" else "revoke_role", ""
+    if isinstance(value, RevokingReaching):
+        return "revoke_reaching", ""
     return _ROLE_WRITTEN if isinstance(value, Role) else None
 
 

@@ -154,6 +154,12 @@ def _revoke_role(now: Machine, _by: By) -> Iterator[Step]:
     yield Step("revoking", replace(now, lease=lease, others=0, others_over=now.others_over + now.others))
 
 
+def _revoke_reaching(now: Machine, by: By) -> Iterator[Step]:
+    # Of a kind that grants nothing at a scope no lease is found.
+    yield Step("found none", now)
+    yield from _revoke_role(now, by)
+
+
 def _delete_role(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         # A repeat, where leases are left that are not taken back yet, revokes them: whoever deleted it may have died before.
@@ -181,6 +187,7 @@ RULES: dict[str, Rule] = {
     "change role": _change,
     "delete role": _delete_role,
     "revoke role": _revoke_role,
+    "revoke reaching": _revoke_reaching,
 }
 
 

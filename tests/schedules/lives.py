@@ -35,7 +35,10 @@ SCENES: dict[str, Callable[[Target], World]] = {
 }
 REVOKE = Verb("revoke any", revoking_as_admin, revoke)
 _BY_NAME = {verb.name: verb for verb in VERBS}
-_BESIDE = (REVOKE, *(_BY_NAME[name] for name in ("force", "reconcile", "change role", "delete role", "revoke role")))
+_BESIDE = (
+    REVOKE,
+    *(_BY_NAME[name] for name in ("force", "reconcile", "change role", "delete role", "revoke role", "revoke reaching")),
+)
 """What meets each of them."""
 _WHEN_DUE = (REVOKE, *(_BY_NAME[name] for name in ("sweep", "message", "poison")))
 _REVOKES_A_ROLE = {"revoke role", "delete role"}

@@ -42,12 +42,26 @@ from shared.core.ports.documents import ABSENT
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.cloud_state import CloudState
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXISTING, GROUPS, OTHER_TENANT, SCOPES, TENANT, World, request
+from tests.fakes.world import (
+    ADMINISTRATOR,
+    ALICE,
+    BOB,
+    EXISTING,
+    GROUPS,
+    OTHER_TENANT,
+    SCOPES,
+    SUBSCRIPTION,
+    TENANT,
+    World,
+    request,
+)
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.support import pooling
 from tests.support.kinds import read_role
 from tests.support.operations import issue_elsewhere
 
+WIDE = (f"/subscriptions/{SUBSCRIPTION}", "/providers/Microsoft.Management/managementGroups/all")
+"""A subscription and a management group."""
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
 
 
@@ -63,6 +77,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "capped": _on(2, max_leases=3),
     "recalled": _on(3),
     "shared": _on(5, max_leases=3, max_leases_per_caller=2),
+    "wide": _on(azure_roles=[{"role_name": "Reader", "scope": each} for each in WIDE]),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -208,6 +223,7 @@ async def _fill(filling: Filling) -> None:
     await renew(ports, request(), filling.leases["live"], 3000)
     await filling.issue("live_secret", "legacy")
     await filling.issue("capped", "capped")
+    await filling.issue("wide", "wide")
     await _what_is_counted(filling)
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)

@@ -18,7 +18,7 @@ from shared.cloud.storage import (
     queued_marker_table,
     role_table,
 )
-from shared.cloud.storage.lease_reader import read_indexed, read_key, read_lease
+from shared.cloud.storage.lease_reader import read_granted, read_indexed, read_key, read_lease
 from shared.cloud.storage.tables import etag_of
 from shared.core import forms
 from shared.core.forms import StoredType
@@ -47,6 +47,9 @@ _LEASES: dict[str, tuple[StoredType, Reader]] = {
     "minted": (forms.LEASED_PRINCIPAL, lambda row: row["LeaseId"]),
     "stuck": (forms.STUCK_HINT, _by_its_key),
     "leases": (forms.ALIGNED, _by_its_key),
+    "scopes": (forms.ALIGNED, _by_its_key),
+    "in": (forms.SCOPE_INDEX, read_granted),
+    "at": (forms.SCOPE_INDEX, read_granted),
 }
 _INDEX = (forms.LEASE_INDEX, read_indexed)
 _ROLES: dict[str, tuple[StoredType, Reader]] = {

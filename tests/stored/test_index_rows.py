@@ -82,9 +82,9 @@ async def test_the_leases_from_before_are_listed_newest_first(scene: Scene) -> N
 
 
 async def keys_of(scene: Scene, lease_id: LeaseId) -> list[str]:
-    """Of the lease's index rows."""
+    """Of the lease's index rows, but for those of scopes."""
     rows = [row["RowKey"] for row in await scene.rows("leases")]
-    return sorted(key for key in rows if key.endswith(f"_{lease_id}") and not key.startswith(("lease_", "due_")))
+    return sorted(key for key in rows if key.endswith(f"_{lease_id}") and not key.startswith(("lease_", "due_", "in_", "at_")))
 
 
 def todays(lease_id: LeaseId, before: str = "") -> list[str]:

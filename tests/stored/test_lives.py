@@ -39,13 +39,13 @@ NEW = {
 """Leases of the third form, and the state that each was left in. A queued one is a planned lease as any other."""
 WEB = RoleName("web")
 OF_THE_SECOND = {
-    *("State", "Form", "View", "Write", "Own0"),
+    *("State", "Form", "View", "Write", "Own0", "ByScope"),
     *("id", "type", "state", "holder", "issued_at", "expires_at", "max_expires_at", "ttl", "renewable", "ready"),
     *("metadata", "cause", "attempts", "last_error", "generation"),
     *("footprint", "planned_at", "due_at", "made_by", "max_ttl", "reason", "ended_at", "key", "handed_out", "ending_held"),
     *("reissues", "reissuing_until", "target_digest", "undone_by", "ready_at"),
 }
-"""Every name that a row of the second form may hold. ``ready_at`` is the only one that its first readers do not know."""
+"""Every name that a row of the second form may hold. Its first readers do not know ``ready_at`` and ``ByScope``."""
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_each_lease_is_of_the_oldest_form_that_can_hold_it() -> None:
 
 
 async def test_an_ordinary_lease_is_written_as_before(scene: Scene) -> None:
-    """In the second form, with not one name more, but for ``ready_at`` where the credential was seen to work."""
+    """In the second form, with ``ByScope`` as its one name more, and ``ready_at`` where the credential was seen to work."""
     made = await issue(scene.ports, request(), IssueRequest(WEB))
     ready = await issue(scene.ports, request(), IssueRequest(RoleName("legacy")))
     rows = {row["RowKey"]: row for row in await scene.rows("leases")}

@@ -20,15 +20,24 @@ from tests.stored.kept_store import STORES, TABLES
 from tests.stored.rows import Reader, Stored, reader_of
 
 type Path = tuple[str | int, ...]
-_JSON = {"View", "Own", "Overdue", "Summary", "Leases", "Unreadable", "Asks", "AppRoles", "DecidedBy", "Changes"}
+_JSON = {"View", "Own", "Overdue", "Summary", "Leases", "Unreadable", "Asks", "AppRoles", "DecidedBy", "Changes", "Scopes"}
 """Properties that hold JSON."""
 _READ = {
-    *(forms.LEASE, forms.LEASE_INDEX, forms.IDEMPOTENCY_KEY, forms.GENERATION, forms.ADMISSIONS, forms.CALLER_ADMISSIONS),
-    *(forms.ASKS, forms.APPLICATION_LOCK, forms.QUEUED_MARKER, forms.RUN, forms.COUNT, forms.AUDIT_EVENT),
+    *(forms.LEASE, forms.LEASE_INDEX, forms.SCOPE_INDEX, forms.IDEMPOTENCY_KEY, forms.GENERATION, forms.ADMISSIONS),
+    *(
+        forms.CALLER_ADMISSIONS,
+        forms.ASKS,
+        forms.APPLICATION_LOCK,
+        forms.QUEUED_MARKER,
+        forms.RUN,
+        forms.COUNT,
+        forms.AUDIT_EVENT,
+    ),
 }
 """What is read of these is checked. A role, an auth role or a policy has faults instead. Of others only the key is read."""
-_NOT_READ = {"PartitionKey", "RowKey", "State", "Role", "Generation", "Write"}
-"""Properties of which the readers of whole rows read nothing. ``State`` and ``Generation`` are for ``read_held``."""
+_NOT_READ = {"PartitionKey", "RowKey", "State", "Role", "Holder", "Generation", "Write"}
+"""Properties of which the readers of whole rows read nothing. ``State`` and ``Generation`` are for ``read_held``, ``Role`` and
+``Holder`` for conditions."""
 
 
 def rows() -> Iterator[tuple[StoredType, Reader, dict[str, Any]]]:

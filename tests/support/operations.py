@@ -17,12 +17,13 @@ from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import Revoking, revoke, revoke_role
+from shared.broker.revoke_reaching import RevokingReaching, revoke_reaching
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, Scope
 from shared.core.role import Role, Target
-from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role, world
+from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
 from tests.support import pooling
 from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.kinds import read_role, write_role
@@ -227,6 +228,12 @@ async def revoking_the_role(world: World) -> Revoking:
     return await revoke_role(world.ports, request(ADMINISTRATOR), WEB)
 
 
+async def revoking_what_reaches(world: World) -> RevokingReaching:
+    """An administrator ends whatever reaches a resource below the role's first scope."""
+    scope = Scope(f"{SCOPES[0]}/providers/Microsoft.Storage/storageAccounts/x")
+    return await revoke_reaching(world.ports, request(ADMINISTRATOR), scope)
+
+
 async def filling(world: World) -> Lease:
     """A worker makes a lease for the role's pool."""
     return await pooling.fill(world.ports, WEB)
@@ -305,6 +312,7 @@ VERBS = (
     Verb("change role", changing_the_role, put_role),
     Verb("delete role", deleting_the_role, delete_role),
     Verb("revoke role", revoking_the_role, revoke_role),
+    Verb("revoke reaching", revoking_what_reaches, revoke_reaching),
 )
 """Each verb of the broker, as the model (``tests.model``) names it."""
 

@@ -67,8 +67,8 @@ def test_a_lease_tells_everything_but_its_footprint() -> None:
 
 def test_a_listing_says_how_it_goes_on() -> None:
     """Or that it does not."""
-    assert {"leases": [TOLD], "next": "c"} == leases.LEASES.write(Page((LEASE,), "c"))
-    assert {"leases": [], "next": None} == leases.LEASES.write(Page((), None))
+    assert {"leases": [TOLD], "next": "c"} == leases.LEASES.write(leases.Listing(Page((LEASE,), "c")))
+    assert {"leases": [], "next": None} == leases.LEASES.write(leases.Listing(Page((), None)))
 
 
 def test_an_issue_hands_out_lease_and_credential() -> None:

@@ -17,7 +17,7 @@ from shared.triggers.http.dialect import Dialect
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.routes import Api, Route
-from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, application, guid
+from tests.fakes.world import ADMINISTRATOR, OTHER_TENANT, SCOPES, application, guid
 from tests.support import toy_group
 from tests.support.rights import give, keep_auth_role, keep_policy
 from tests.triggers.app import Answer, App
@@ -57,6 +57,7 @@ EXPECTED = {
     "revoke_lease": HOLDERS,
     "force_lease": (401, 404, 404, 403, 404, 200, 403, 404, 200, 404),
     "revoke_role_leases": served(202),
+    "revoke_leases_reaching": served(202),
     "list_roles": GIVEN,
     "read_role": GIVEN,
     "write_role": GIVEN,
@@ -84,6 +85,7 @@ EXPECTED = {
 }
 """The statuses, in the order of ``CALLERS``."""
 BODIES = {
+    "revoke_leases_reaching": {"reaching": SCOPES[0]},
     "write_role": {"type": "application_secret", "application_object_id": guid(0x200)},
     "write_auth_role": {"bound_group_ids": [guid(0x100)], "policies": []},
     "write_policy": {"rules": [{"path": "roles/web", "capabilities": ["read"]}]},

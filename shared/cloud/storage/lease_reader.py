@@ -14,15 +14,15 @@ from datetime import datetime
 from typing import Any
 
 from shared.cloud.lenient import readable
-from shared.cloud.storage.lease_rows import indexed_id, key_key
+from shared.cloud.storage.lease_rows import BY_SCOPE, indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
 from shared.core.footprint import Footprint
-from shared.core.forms import IDEMPOTENCY_KEY, LEASE, LEASE_INDEX, form_of
+from shared.core.forms import IDEMPOTENCY_KEY, LEASE, LEASE_INDEX, SCOPE_INDEX, form_of
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
-from shared.core.names import LeaseId, ObjectId
+from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.ports.leases import HeldLease
 from shared.core.typed import instant, named, typed
 from shared.kinds.registry import Kinds
@@ -81,6 +81,18 @@ def read_lease(kinds: Kinds, row: Row) -> Lease:
         return typed(_lease(kinds, row))
 
 
+def read_by_scope(row: Row) -> tuple[str, ...] | None:
+    """The indexes of scopes in which a lease's own row says that the lease has a row. ``None`` if it does not say that."""
+    with LEASE.reading(row):
+        return tuple(named(str, stored).split()) if (stored := row.get(BY_SCOPE)) is not None else None
+
+
+def read_granted(row: Row) -> tuple[Scope, ...]:
+    """What an index row of a scope tells: the scopes at which its lease was granted something."""
+    with SCOPE_INDEX.reading(row):
+        return tuple(named(Scope, each) for each in json.loads(joined("Scopes", row)))
+
+
 def read_parts(kinds: Kinds, row: Row) -> tuple[Footprint, ...]:
     """What the lease has made, of a row that was read with ``WHOLE``. All of the lease can be read if this can."""
     return read_lease(kinds, row).parts
@@ -112,6 +124,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         ready_at=_instant(own, "ready_at"),
         undone=frozenset(own.get("undone_parts", ())),
         form=form_of(row),
+        by_scope=read_by_scope(row),
         version=etag_of(row),
     )
 

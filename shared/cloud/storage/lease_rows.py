@@ -9,6 +9,8 @@ may lie in another partition.
 Form 1, of version 0.1, has two index rows, ``holder_<object id>_<id>`` and ``role_<role>_<id>``, whatever the lease's state;
 they sort before those of today in the same index. Its own row lacks ``Form``, also when that version has written it anew.
 
+A lease that was granted something at scopes also has rows by which it is found there (``shared.cloud.storage.scope_rows``).
+
 A lease without a holder has no row in a holder's index. One that was claimed from a pool has the age of its claim.
 """
 
@@ -69,6 +71,8 @@ PARTITIONS = tuple(f"{number:02d}" for number in range(SHARDS))
 """Over which leases are spread."""
 TODAYS = "~"
 """What the key of an index row of today has behind its index."""
+BY_SCOPE = "ByScope"
+"""The property of a lease's own row that names the indexes of scopes in which the lease has a row."""
 ALL = "all_"
 """The index of all leases."""
 
@@ -152,10 +156,13 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
             "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],
             "undone_parts": sorted(lease.undone),
         }
+    # A lease that an older version has written lacks this property until the store writes it anew with its rows.
+    by_scope = {BY_SCOPE: " ".join(lease.by_scope)} if lease.by_scope is not None else {}
     return {
         "PartitionKey": lease.id.shard,
         "RowKey": lease_key(lease.id),
         "State": lease.state.value,
+        **by_scope,
         **LEASE.stamp_of(form_of_lease(lease)),
         "View": view_text(lease),
         "Write": write_id,

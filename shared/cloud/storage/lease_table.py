@@ -13,7 +13,7 @@ from itertools import compress
 from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lenient import readable
-from shared.cloud.storage.lease_alignment import ALIGNED, Alignment, standing
+from shared.cloud.storage.lease_alignment import ALIGNED, SCOPES_ALIGNED, Alignment, standing
 from shared.cloud.storage.lease_index import LIVE, UNENDED, newest, newest_of_unaligned
 from shared.cloud.storage.lease_reader import WHOLE, read_held, read_key, read_lease, read_parts
 from shared.cloud.storage.lease_rows import (
@@ -36,6 +36,13 @@ from shared.cloud.storage.lease_rows import (
     role_index,
     view_text,
 )
+from shared.cloud.storage.scope_index import (
+    granted,
+    granted_of_unaligned,
+    newest_by_scope,
+    newest_of_unaligned_by_scope,
+)
+from shared.cloud.storage.scope_rows import by_scope, scope_row_key, scope_rows
 from shared.cloud.storage.stuck_index import StuckIndex
 from shared.cloud.storage.table_operations import Operation, Row, create, delete, put, update
 from shared.cloud.storage.tables import Table, between, etag_of
@@ -46,9 +53,10 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import FORM, Lease, LeaseView, State
 from shared.core.life import OPEN
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName, shard_of
-from shared.core.ports.leases import HeldLease, LeaseQuery, Room
+from shared.core.ports.leases import GrantedLease, HeldLease, LeaseQuery, Room
 from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
+from shared.core.reach import Reach
 from shared.kinds.registry import Kinds
 from shared.resilience.tasks import all_of
 
@@ -62,16 +70,18 @@ class TableLeases:
     """See the module."""
 
     def __init__(self, service: TableServiceClient, ids: Ids, kinds: Kinds, name: str = "leases") -> None:
-        self._table = Table(service, name, born=[ALIGNED])
+        self._table = Table(service, name, born=[ALIGNED, SCOPES_ALIGNED])
         self._alignment = Alignment(self._table)
         self._stuck = StuckIndex(self._table)
         self._ids = ids
         self._kinds = kinds
 
     async def open(self, lease: Lease, key: IdempotencyKey | None = None) -> Lease:
-        """One transaction: five inserts, and the key's row where there is one."""
+        """One transaction: five inserts, the rows of the scopes that it is granted, and the key's row where there is one."""
         write_id = self._ids.guid()
-        rows = [lease_row(self._kinds, lease, write_id), due_row(lease), *index_rows(lease)]
+        places = by_scope(self._kinds, lease)
+        lease = replace(lease, by_scope=tuple(places))
+        rows = [lease_row(self._kinds, lease, write_id), due_row(lease), *index_rows(lease), *scope_rows(lease, places)]
         operations = [create(row) for row in rows]
         if key is not None:
             operations.append(update(key_row(key), key.version))
@@ -89,15 +99,23 @@ class TableLeases:
         return read_key(row) if row is not None else None
 
     async def swap(self, lease: Lease, *, former: Lease) -> Lease:
-        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves."""
+        """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves.
+
+        The rows of scopes that the lease's own row names go at its end. A lease that an older version has written gets them.
+        """
         write_id = self._ids.guid()
         stood, stand = await standing(self._table, former), index_keys(lease)
+        places = by_scope(self._kinds, lease)
+        lease = replace(lease, by_scope=tuple(places))
         operations = [update(lease_row(self._kinds, lease, write_id), former.version)]
         if due_key(lease) != due_key(former):
             operations += [delete(due_row(former)), create(due_row(lease))]
         operations += [delete({"PartitionKey": lease.id.shard, "RowKey": key}) for key in stood if key not in stand]
         if stood != stand or view_text(lease) != view_text(former):
             operations += [put(row) for row in index_rows(lease)]
+        operations += [delete(_scope_row(lease, index)) for index in former.by_scope or () if index not in places]
+        if lease.by_scope != former.by_scope or lease.holder != former.holder:
+            operations += [put(row) for row in scope_rows(lease, places)]
         if lease.state is State.STUCK and (former.state is not State.STUCK or former.form < FORM):
             await self._stuck.note(lease.id)
         swapped = await self._commit(replace(lease, form=form_of_lease(lease)), write_id, operations)
@@ -113,6 +131,7 @@ class TableLeases:
     async def remove(self, lease: Lease) -> None:
         """One transaction: five deletes, and the key's row if it still points to this lease.
 
+        A lease that has not ended has rows of scopes as well. They go too.
         If the key's row lies in another partition, it goes before that. After a death in between the lease is still due.
         """
         key, stood = {"PartitionKey": lease.id.shard}, await standing(self._table, lease)
@@ -125,6 +144,7 @@ class TableLeases:
             else:
                 await self._forget(forgetting)
         operations += [delete(key | {"RowKey": row_key}) for row_key in (due_key(lease), *stood)]
+        operations += [delete(_scope_row(lease, index)) for index in lease.by_scope or ()]
         try:
             await self._table.write(operations)
         except LostRace:
@@ -149,12 +169,27 @@ class TableLeases:
                     yield due_id(row["RowKey"])
 
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
-        """Sixteen range reads at once, merged the newest first; as many more for those that have ended. See ``lease_index``."""
+        """Sixteen range reads at once, merged the newest first; as many more for those that have ended. See ``lease_index``.
+
+        By scope: 32 or 48 at once, and a point read for each lease that is told. See ``scope_index``.
+        """
+        if query.reach is not None:
+            found = await self._by_scope(query, query.reach)
+            return Page(tuple(found[: query.limit]), found[query.limit - 1].id if len(found) > query.limit else None)
         of_all = query.role is None and query.holder is None
         read = newest if not of_all or await self._alignment.is_done() else newest_of_unaligned
         found = await read(self._table, query, PARTITIONS)
         shown = tuple(found[: query.limit])
         return Page(shown, shown[-1].place if len(found) > query.limit else None)
+
+    async def granted(self, reach: Reach) -> AsyncIterator[GrantedLease]:
+        """Range reads over two or three indexes, one partition after the other. See ``scope_index``."""
+        if await self._alignment.is_done(SCOPES_ALIGNED):
+            leases = granted(self._table, reach, PARTITIONS)
+        else:
+            leases = granted_of_unaligned(self._table, reach, PARTITIONS, self._kinds)
+        async for lease in leases:
+            yield lease
 
     async def align(self, at_most: int) -> int:
         """Range reads over the whole table; for each lease that is to be changed, point reads and a transaction.
@@ -239,6 +274,11 @@ class TableLeases:
             found.update(await self._inventory(shard))
         return found
 
+    async def _by_scope(self, query: LeaseQuery, reach: Reach) -> Sequence[LeaseView]:
+        if await self._alignment.is_done(SCOPES_ALIGNED):
+            return await newest_by_scope(self._table, query, reach, PARTITIONS)
+        return await newest_of_unaligned_by_scope(self._table, query, reach, PARTITIONS, self._kinds)
+
     async def _key_of(self, lease: Lease) -> IdempotencyKey | None:
         """The key under which it was issued; one that cannot be read is left where it is."""
         with suppress(Unreadable):
@@ -312,3 +352,8 @@ class TableLeases:
                 if row.get("State") in State:
                     found[indexed_id(row["RowKey"]).role, State(row["State"])] += 1
         return found
+
+
+def _scope_row(lease: Lease, index: str) -> Row:
+    """The key of one of its rows of scopes."""
+    return {"PartitionKey": lease.id.shard, "RowKey": scope_row_key(index, lease.id)}

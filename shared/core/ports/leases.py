@@ -13,6 +13,7 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.page import Page
+from shared.core.reach import Reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,16 @@ class LeaseQuery:
     standing: bool = False
     limit: int = 100
     cursor: LeaseId | None = None
+    reach: Reach | None = None
+    """If there is one, only leases that have not ended are told, by the age of their ids, and the cursor is such an id."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedLease:
+    """A lease that was granted something at a scope. It has not ended. ``is_held``: somebody holds it, so it is in no pool."""
+
+    id: LeaseId
+    is_held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,15 @@ class Leases(Protocol):
     async def list(self, query: LeaseQuery) -> Page[LeaseView]:
         """Leases, the newest first (by the age of ``LeaseView.place``). A role or a holder reads only that one's index rows.
 
-        Of live ones no row of one that has ended is read.
+        Of live ones no row of one that has ended is read. With a ``reach``, the index rows of its scopes are read, and the row
+        of each lease that is told.
+        """
+        ...
+
+    def granted(self, reach: Reach) -> AsyncIterator[GrantedLease]:
+        """The leases that the reach asks for, each once, in no order. Reads the index rows of its scopes, and no lease.
+
+        A lease that an older version has just ended may be among them.
         """
         ...
 

@@ -78,12 +78,13 @@ class Rules:
     """What a route declares, and the edge enforces before the handler runs.
 
     ``needs``: a path and the capability that the caller must have there; ``None`` if any verified caller may make the call.
-    ``exception``: the gate's refusal is not final, because the verb admits other callers as well: a lease's holder, or the
-    callers that a role's bounds name. ``beside``: the handler's first read may begin while the caller's admission is looked up.
+    ``exception``: the gate's refusal is not final, because the verb admits other callers as well: a lease's holder, the callers
+    that a role's bounds name, or those that have the capability on ``each`` of some leases. ``beside``: the handler's first
+    read may begin while the caller's admission is looked up.
     """
 
     needs: tuple[str, Capability] | None = None
-    exception: Literal["holder", "bounds"] | None = None
+    exception: Literal["holder", "bounds", "each"] | None = None
     query: tuple[str, ...] = ()
     beside: bool = False
 

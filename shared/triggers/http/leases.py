@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import azure.functions as func
@@ -10,17 +11,34 @@ from shared.broker import inspect
 from shared.broker.force import revoke_as_operator
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
+from shared.broker.revoke_reaching import revoke_reaching
+from shared.core.errors import Caution, Malformed
 from shared.core.lease import Lease, LeaseView, State
-from shared.core.names import LEASE_ID, LeaseId, ObjectId, RoleName, Unparsable
-from shared.core.parsing import Reader
+from shared.core.names import LEASE_ID, LeaseId, ObjectId, RoleName, Scope, Unparsable
+from shared.core.parsing import Reader, parsed_item
 from shared.core.ports.leases import LeaseQuery
 from shared.core.ports.page import Page
+from shared.core.reach import Reach
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import ENDING, LEASE, REVOKING, ROLE_NAMED, lease_path, part_of
+from shared.triggers.http.responses import CAUTION, ENDING, LEASE, REVOKING, REVOKING_REACHING, ROLE_NAMED, lease_path
 from shared.triggers.http.routes import Api
-from shared.triggers.http.shape import DURATION, ID, Answer, Body, Entry, Record, flag, parsed
+from shared.triggers.http.shape import (
+    DURATION,
+    ID,
+    TEXT,
+    Answer,
+    Body,
+    Entry,
+    Field,
+    Items,
+    JsonSchema,
+    Record,
+    flag,
+    maybe,
+    parsed,
+)
 
 api = Api("leases")
 _LOOK_AGAIN = 15
@@ -82,7 +100,39 @@ STATE = parsed(
     "In this state only; `all` in any. Without it those that have not ended, but for pooled ones.",
 )
 CURSOR = parsed("cursor", {"type": "string", "pattern": f"^({LEASE_ID})?$"}, _lease_cursor, "`next` of the part before.")
-LEASES: Record[Page[LeaseView]] = part_of("leases", LEASE)
+SCOPE: JsonSchema = {"type": "string", "pattern": "^/", "maxLength": Scope.MAX_LENGTH}
+WITHIN = parsed(
+    *("within", SCOPE, Scope.parse),
+    "Only leases that were granted something at this scope or below it, and have not ended.",
+)
+REACHING = parsed(
+    *("reaching", SCOPE, Scope.parse),
+    "Only leases that were granted something at this scope, below it or above it, and have not ended. All that were granted"
+    " something at a management group are among them.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of a list of leases, and what the list does not show."""
+
+    page: Page[LeaseView]
+    warnings: tuple[Caution, ...] = ()
+
+
+LEASES = Record[Listing](
+    "",
+    "",
+    Field("leases", Items(LEASE), lambda it: it.page.items),
+    Field("next", maybe(TEXT), lambda it: it.page.cursor, "The `cursor` of the next part; null at the end."),
+    Field(
+        "warnings",
+        Items(CAUTION),
+        lambda it: it.warnings,
+        "With `within` or `reaching`: what the list does not show.",
+        optional=True,
+    ),
+)
 
 
 def lease_query(request: func.HttpRequest) -> LeaseQuery:
@@ -95,9 +145,21 @@ def lease_query(request: func.HttpRequest) -> LeaseQuery:
         live=STATE.name not in request.params,
         limit=requests.LIMIT.of(reader),
         cursor=CURSOR.of(reader),
+        reach=_reach(reader),
     )
+    if query.reach is not None and request.params.get(STATE.name) in {State.ENDED, _ALL}:
+        reader.fault(STATE.name, "leases that have ended are not found by scope: name another state, or leave it out")
     requests.finish(reader)
     return query
+
+
+def _reach(reader: Reader) -> Reach | None:
+    within, reaching = WITHIN.of(reader), REACHING.of(reader)
+    if reader.has(WITHIN.name) and reader.has(REACHING.name):
+        reader.fault(REACHING.name, "expected either within or reaching")
+    if within is not None:
+        return Reach(within)
+    return Reach(reaching, above=True) if reaching is not None else None
 
 
 @api.call(
@@ -106,16 +168,21 @@ def lease_query(request: func.HttpRequest) -> LeaseQuery:
     needs=("leases/{id}", "list"),
     exception="holder",
     operation="list",
-    query=(OF_ROLE, OF_HOLDER, STATE, requests.LIMIT, CURSOR),
+    query=(OF_ROLE, OF_HOLDER, STATE, WITHIN, REACHING, requests.LIMIT, CURSOR),
     answers=(Answer(200, "A part of the list.", LEASES),),
 )
 async def list_leases(request: VerifiedRequest) -> Reply:
     """List leases.
 
     The caller's own; all of them to an auditor or admin. The newest first. Those that have ended are told when `state` asks for
-    them. While leases begin and end, the pages neither miss nor repeat one that stays.
+    them. While leases begin and end, the pages neither miss nor repeat one that stays. With `within` or `reaching`, leases are
+    found by the scopes of their role assignments. What they reach through groups or Graph app roles is not seen, and `warnings`
+    says so.
     """
-    return of_json(200, LEASES.write(await inspect.list_leases(request.ports, request.actor, lease_query(request.http))))
+    query = lease_query(request.http)
+    page = await inspect.list_leases(request.ports, request.actor, query)
+    warnings = query.reach.cautions((REACHING if query.reach.above else WITHIN).name) if query.reach is not None else ()
+    return of_json(200, LEASES.write(Listing(page, tuple(warnings))))
 
 
 INCREMENT = Entry(
@@ -231,3 +298,50 @@ async def revoke_role_leases(request: VerifiedRequest) -> Reply:
     role = requests.role_name(request.http)
     requests.nothing(request.http)
     return of_json(202, REVOKING.write(await revoke_role(request.ports, request.actor, role)))
+
+
+MOST_ROLES = 100
+OF_SCOPE = Entry(
+    *("reaching", SCOPE, lambda reader, field: reader.parsed(field, Scope.parse, required=True)),
+    "Leases that were granted something at this scope, below it or above it. All that were granted something at a management"
+    " group are among them.",
+)
+
+
+OF_ROLES = Entry(
+    "roles",
+    {"type": "array", "items": ROLE_NAMED.schema, "minItems": 1, "maxItems": MOST_ROLES},
+    lambda reader, field: frozenset(reader.items(field, parsed_item(RoleName.parse), most=MOST_ROLES)),
+    "Leases of these roles only.",
+)
+
+
+def reaching_of(document: Any) -> tuple[Scope, frozenset[RoleName]]:
+    """Which leases to revoke: by scope, and of which roles, none for all."""
+    reader = Reader(document)
+    scope, roles = OF_SCOPE.of(reader), OF_ROLES.of(reader)
+    reader.finish()
+    if scope is None:
+        raise Malformed(*reader.faults)
+    return scope, roles
+
+
+@api.call(
+    "POST",
+    "leases/revoke",
+    needs=("leases/{id}", "revoke"),
+    exception="each",
+    operation="revoke_reaching",
+    body=Body("RevokeReaching", "", OF_SCOPE, OF_ROLES, required=True),
+    answers=(Answer(202, "How many leases are ending, and of which roles.", REVOKING_REACHING),),
+)
+async def revoke_leases_reaching(request: VerifiedRequest) -> Reply:
+    """Revoke every lease that reaches a scope.
+
+    Those on which the caller holds `revoke` by a policy or as an admin; a holder's own right does not count. Each is `ending`
+    when the answer comes, and its credential works until it is taken back, which begins at once. Repeating the request is
+    harmless, and ends what an interrupted one has left. Leases that are issued meanwhile, or afterwards, are not ended: deny
+    first, or revoke the `roles` of the answer.
+    """
+    scope, roles = reaching_of(requests.body(request.http))
+    return of_json(202, REVOKING_REACHING.write(await revoke_reaching(request.ports, request.actor, scope, roles)))

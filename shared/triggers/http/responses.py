@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.broker.issue.issue import Issued
 from shared.broker.revoke import Revoking
+from shared.broker.revoke_reaching import RevokingReaching
 from shared.core.caller import Caller, CallerType
 from shared.core.credential import Credential
 from shared.core.errors import Caution
@@ -109,10 +110,10 @@ CAUTION = Record[Caution](
         "code",
         TEXT,
         lambda it: it.code,
-        "Stable. Of roles `assigns_identities`, `not_an_owner`, `reads_protected`; of bounds `unplaced`; of auth roles"
+        "Stable. Of roles `assigns_identities`, `not_an_owner`, `reads_protected`, `may_reach_protected`, `not_confined`; of bounds `unplaced`; of auth roles"
         " `no_policies`, `matches_writer`; of policies `writes_grants`, `no_such_role`, `no_such_parameter`, `void_parameters`,"
-        " `denies_itself`, `denies_writer`; of what a version before has stored `outdated`; in a dry run"
-        " `grant_condition_not_evaluated`, `flexible_scale_set`.",
+        " `denies_itself`, `denies_writer`; of what a version before has stored `outdated`; of leases that are found by scope"
+        " `groups_not_seen`, `management_groups_not_known`; in a dry run `grant_condition_not_evaluated`, `flexible_scale_set`.",
     ),
     Field("message", TEXT, lambda it: it.message),
 )
@@ -127,6 +128,14 @@ REVOKING = Record[Revoking](
         "When they were counted: just now where there are a thousand at most, or where more have come since the last hourly"
         " count; else at that count.",
     ),
+)
+REVOKING_REACHING = Record[RevokingReaching](
+    "",
+    "",
+    Field("revoking", WHOLE, lambda it: it.count, "Leases that had not ended at `as_of`, but for pooled ones."),
+    Field("as_of", INSTANT, lambda it: it.as_of, "When they were found: just now."),
+    Field("roles", Items(TEXT), lambda it: it.roles, "The roles of these leases, and of pooled ones that end with them."),
+    Field("warnings", Items(CAUTION), lambda it: it.warnings, "What may reach the scope and is not seen."),
 )
 ROLE_NAMED = Value({"type": "string", "pattern": f"^{ROLE_NAME}$"})
 LEASE_NAMED = Value({"type": "string", "pattern": f"^{LEASE_ID}$"})

@@ -87,7 +87,7 @@ class Api:
         *,
         needs: tuple[str, Capability] | None,
         operation: str,
-        exception: Literal["holder", "bounds"] | None = None,
+        exception: Literal["holder", "bounds", "each"] | None = None,
         reads_first: bool = False,
         query: tuple[Entry[Any], ...] = (),
         headers: tuple[Parameter, ...] = (),
