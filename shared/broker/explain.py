@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.broker import rules
 from shared.broker.access import facts_of
 from shared.broker.ports import Actor, Ports
 from shared.core.access.asked import as_given
@@ -69,7 +68,7 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
         caller = _claimed(ports, question.claims or {})
         facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
     inline = role.bounds if role is not None and question.capability == "issue" else None
-    parameters = rules.parameters_of(ports, role) if role is not None else ()
+    parameters = role.parameters if role is not None else ()
     asked = presumed(parameters, question.parameters, known_of(caller, facts)) if role else as_given(question.parameters)
     found = explain(configuration, caller, facts, question.path, question.capability, inline, asked)
     lease_id = await ports.leased.find({caller.object_id, *((caller.app_id,) if caller.app_id else ())})

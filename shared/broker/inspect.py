@@ -185,7 +185,7 @@ async def may_issue(ports: Ports, actor: Actor) -> CallerSummary:
 
 async def _may_issue_some(rights: CallerRights, role: Role) -> bool:
     issuing = await rights.issuing(role.name, role.bounds)
-    return issuing.decide_on_some_ask(rules.parameter_names(rights.ports, role)).is_allowed
+    return issuing.decide_on_some_ask(role.parameter_names).is_allowed
 
 
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
@@ -195,7 +195,7 @@ async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role |
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
     issuing = await rights.issuing(name, role.bounds if role is not None else None)
-    asks = SomeAsk(rules.parameter_names(ports, role) if role is not None else None)
+    asks = SomeAsk(role.parameter_names if role is not None else None)
     decision = issuing.decide_on_some_ask(asks.names)
     if role is not None and decision.is_allowed and not role.is_unreadable:
         return role.cut_to(ports.limits.max_ttl)

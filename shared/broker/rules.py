@@ -10,20 +10,8 @@ from shared.core.errors import Caution, Conflict, Fault, Malformed, Rejected, Ro
 from shared.core.given_powers import gives_roles, gone
 from shared.core.lease import Lease
 from shared.core.names import RoleName
-from shared.core.parameters.parameter import Parameter
 from shared.core.role import Role
 from shared.kinds.target_digest import target_digest
-
-
-def parameters_of(ports: Ports, role: Role) -> tuple[Parameter, ...]:
-    """Returns the role's parameters. A role of a kind that this version does not know has none."""
-    kind = ports.kinds.find(role.type)
-    return kind.schema.parameters(role.target) if kind is not None else ()
-
-
-def parameter_names(ports: Ports, role: Role) -> frozenset[str]:
-    """Returns the names of the role's parameters."""
-    return frozenset(each.name for each in parameters_of(ports, role))
 
 
 def protected(ports: Ports, role: Role) -> tuple[Fault, ...]:

@@ -167,20 +167,6 @@ class Conflict(Rejected):
     sentence = "The current state does not allow this."
 
 
-class TargetMissing(Conflict):
-    """What a parameter or ``within`` names is not there in Azure, or the broker may not assign roles there.
-
-    ``faults`` name what the caller has given. It may be made any moment, so that another try makes sense.
-    """
-
-    code = "azure_refused"
-    sentence = "What the role is asked for is not there in Azure."
-
-    def __init__(self, *faults: Fault, detail: str = "", audit_reason: str = "") -> None:
-        super().__init__(detail, audit_reason=audit_reason)
-        self.faults = faults
-
-
 class RoleOutdated(Conflict):
     """The stored role breaks a rule that was added or changed after the role was written."""
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Protocol
 from shared.core.access.bounds import Bounds
 from shared.core.errors import Fault
 from shared.core.names import RoleName
+from shared.core.parameters.parameter import Parameter
 
 MIN_TTL = 60
 """Seconds. A shorter lease would be of no use: Azure takes a while until a new object works everywhere."""
@@ -33,6 +34,11 @@ class Target(Protocol):
         """Whether and how the credential is proven before it is handed out."""
         ...
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters whose values fill the target's holes. Without any, it has no holes."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class UnknownTarget:
@@ -40,6 +46,7 @@ class UnknownTarget:
 
     type: ClassVar[str] = "unknown"
     ready: Ready = "none"
+    parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,16 @@ class Role:
     def type(self) -> str:
         """The name of its kind of credential, in documents and leases."""
         return self.target.type
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What a caller fills the role's holes with."""
+        return self.target.parameters
+
+    @property
+    def parameter_names(self) -> frozenset[str]:
+        """Returns the names of its parameters."""
+        return frozenset(each.name for each in self.parameters)
 
     @property
     def is_unreadable(self) -> bool:

@@ -18,7 +18,6 @@ from shared.core.errors import Caution, Fault, Malformed
 from shared.core.lease import Holder
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
-from shared.core.parameters.parameter import Parameter
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Target
@@ -89,10 +88,6 @@ class Schema(PartSchema, Protocol):
         """
         ...
 
-    def parameters(self, target: Any) -> tuple[Parameter, ...]:
-        """Returns the parameters whose values fill the target's holes. Without any, the target has no holes."""
-        ...
-
     def fill(self, target: Any, values: Mapping[str, str]) -> Any:
         """Returns the target with these values in its holes, which ``read_values`` has returned. It has no holes any more.
 
@@ -150,10 +145,6 @@ class Schema(PartSchema, Protocol):
 
 class WithoutScopes:
     """For the schemas of kinds whose targets name no scopes: nothing of them can be filled or narrowed."""
-
-    def parameters(self, target: Any) -> tuple[Parameter, ...]:  # noqa: ARG002 - the protocol's
-        """Returns none."""
-        return ()
 
     def fill(self, target: Any, values: Mapping[str, str]) -> Any:  # noqa: ARG002 - the protocol's
         """Returns the target: it has no holes."""

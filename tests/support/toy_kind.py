@@ -18,6 +18,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.errors import Absent, Caution, Fault, Malformed
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.parameters.parameter import Parameter
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Ready, Role
@@ -40,6 +41,7 @@ class BadgeTarget:
     """A badge a lease."""
 
     type: ClassVar[str] = "badge"
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
     door: str
     ready: Ready = "none"
 

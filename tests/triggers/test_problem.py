@@ -64,7 +64,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.LostRace: 503,
     errors.Interrupted: 503,
     errors.Pending: 503,
-    errors.TargetMissing: 409,
+    parameters.TargetMissing: 409,
     errors.Misconfigured: 500,
     errors.Unreadable: 500,
 }
@@ -102,7 +102,7 @@ def test_every_error_has_a_status_of_its_own(kind: type[LeaseholdError]) -> None
 def test_a_503_says_when_to_come_back(kind: type[LeaseholdError]) -> None:
     """And nothing else does, but for a cap, and for what may be made in Azure any moment."""
     status, headers, _ = told(kind())
-    assert ("Retry-After" in headers) == (status in {429, 503} or kind is errors.TargetMissing)
+    assert ("Retry-After" in headers) == (status in {429, 503} or kind is parameters.TargetMissing)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in tree() if not issubclass(kind, errors.Rejected)])
@@ -155,7 +155,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
     """Seconds, as docs/problems.md tells them; what does not pass says nothing."""
     message = {kind: meaning.retry_after for kind, meaning in MEANINGS.items() if meaning.retry_after is not None}
     assert {
-        errors.TargetMissing: 30,
+        parameters.TargetMissing: 30,
         errors.Throttled: 10,
         errors.NotReplicated: 15,
         errors.ConcurrentChange: 5,

@@ -13,7 +13,6 @@ from shared.broker.configure.changes import fields_between
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
-from shared.broker.rules import parameters_of
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
@@ -242,7 +241,7 @@ class _Plan:
             {name: write_policy(each) for name, each in proposed.policies.items()},
             {name: write_role(self._ports.kinds, each) for name, each in proposed.roles.items()},
         )
-        parameters_of = partial(_parameters_of, self._ports, proposed.roles)
+        parameters_of = partial(_parameters_of, proposed.roles)
         filled = lambda name, given: presumed(parameters_of(name), given)  # noqa: E731 - it says what it does
         if failed := tuple(failing(configuration, self._transfer.tests, self._ports.home, filled)):
             raise PolicyTestsFailed(*failed)
@@ -305,7 +304,7 @@ class _Plan:
         """Yields the warnings of the documents that are written."""
         for policy in _by_name(wanted.policies):
             if (path := f"{POLICIES}.{policy.name}") in written:
-                names_of = partial(_names_of, self._ports, proposed.roles)
+                names_of = partial(_names_of, proposed.roles)
                 yield from _at(path, policies.cautions_of(policy, proposed.roles, names_of))
         for role in _by_name(wanted.roles):
             if (path := f"{ROLES}.{role.name}") in written:
@@ -315,12 +314,12 @@ class _Plan:
                 yield from _at(path, auth_role_cautions(auth_role))
 
 
-def _parameters_of(ports: Ports, stored: Mapping[str, Role], name: str) -> tuple[Parameter, ...]:
-    return parameters_of(ports, stored[name]) if name in stored else ()
+def _parameters_of(stored: Mapping[str, Role], name: str) -> tuple[Parameter, ...]:
+    return stored[name].parameters if name in stored else ()
 
 
-def _names_of(ports: Ports, stored: Mapping[str, Role], name: str) -> frozenset[str]:
-    return frozenset(each.name for each in _parameters_of(ports, stored, name))
+def _names_of(stored: Mapping[str, Role], name: str) -> frozenset[str]:
+    return frozenset(each.name for each in _parameters_of(stored, name))
 
 
 def _is_another(role: Role, former: Role) -> bool:

@@ -11,7 +11,6 @@ from shared.broker.configure.auth_roles import store_auth_role
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.written import TRIES, Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
-from shared.broker.rules import parameter_names
 from shared.core.access.auth_role import AuthRole
 from shared.core.access.configuration import Configuration
 from shared.core.access.errors import Escalation, PolicyInUse
@@ -50,7 +49,7 @@ async def _put(
     rights = await rights_of(ports, actor.caller, fresh=True)
     if faults := tuple(beyond_in_policy(rights.rights, policy, former)):
         raise Escalation(*faults)
-    parameters = {str(each.name): parameter_names(ports, each) for each in await ports.roles.list()}
+    parameters = {str(each.name): each.parameter_names for each in await ports.roles.list()}
     warnings = (*cautions_of(policy, parameters, parameters.__getitem__), *await _denied_to_writer(ports, rights, policy))
     if dry_run or (former is not None and not differs(policy, former)):
         return Written(policy if dry_run or former is None else former, former is None, warnings)

@@ -156,7 +156,7 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
     Whom bounds let in, they let in for every ask. So the caller must be allowed every ask.
     """
     bounds = former.bounds if former is not None else Bounds()
-    wider = former is not None and widens(rules.parameters_of(ports, former), rules.parameters_of(ports, role))
+    wider = former is not None and widens(former.parameters, role.parameters)
     if actor.caller.is_admin or (bounds == role.bounds and not wider):
         return
     rights = await rights_of(ports, actor.caller, fresh=True)

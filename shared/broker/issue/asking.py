@@ -18,11 +18,11 @@ from shared.core.access.configuration import Needs
 from shared.core.access.decide import Decision
 from shared.core.access.facts import NOT_ASKED, Facts
 from shared.core.caller import Caller
-from shared.core.errors import Conflict, Fault, Forbidden, Malformed, TargetMissing
+from shared.core.errors import Conflict, Fault, Forbidden, Malformed
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName, Scope, Unparsable
 from shared.core.parameters.asked import as_asked, outdated, read_values
-from shared.core.parameters.errors import FactMissing
+from shared.core.parameters.errors import FactMissing, TargetMissing
 from shared.core.parameters.holes import GROUP_AT, holes_of_scope
 from shared.core.parameters.narrowing import WITHIN
 from shared.core.parameters.parameter import FIELD, Parameter, needs_principal
@@ -60,7 +60,7 @@ async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor
     Raises as ``issuing_from``, and ``Malformed``, ``ParameterNotAllowed``, ``FactMissing``, ``NotWithin``, ``NotNarrowable``.
     """
     role, issuing = await issuing_from(ports, caller, name)
-    parameters = rules.parameters_of(ports, role)
+    parameters = role.parameters
     if role.is_unreadable:
         return Filled(role, role), issuing.require()
     facts = await _facts_for(ports, issuing.rights, parameters)
@@ -81,7 +81,7 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
     Raises ``Forbidden``; ``Conflict`` if the role of today would not give these values, or not narrowed so;
     ``DirectoryUnavailable`` if a fact that fills a hole is unread.
     """
-    parameters = rules.parameters_of(ports, role)
+    parameters = role.parameters
     facts = await _facts_for(ports, issuing.rights, parameters)
     if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
         raise role_changed()
@@ -91,7 +91,7 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
 
 def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
     """Returns the role with the values of a lease, narrowed as the lease is. Raises ``Conflict`` if today's role is not so."""
-    parameters = rules.parameters_of(ports, role)
+    parameters = role.parameters
     names = {each.name for each in parameters}
     if names != {*lease.parameters} or not all(each.allows(lease.parameters[each.name]) for each in parameters):
         raise role_changed()

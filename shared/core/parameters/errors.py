@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.core.errors import Fault, Forbidden, Malformed
+from shared.core.errors import Conflict, Fault, Forbidden, Malformed
 
 
 class ParameterNotAllowed(Forbidden):
@@ -52,3 +52,17 @@ class NotNarrowable(Malformed):
 
     code = "not_narrowable"
     sentence = "This role cannot be narrowed to a scope."
+
+
+class TargetMissing(Conflict):
+    """What a parameter or ``within`` names is not there in Azure, or the broker may not assign roles there.
+
+    ``faults`` name what the caller has given. It may be made any moment, so that another try makes sense.
+    """
+
+    code = "azure_refused"
+    sentence = "What the role is asked for is not there in Azure."
+
+    def __init__(self, *faults: Fault, detail: str = "", audit_reason: str = "") -> None:
+        super().__init__(detail, audit_reason=audit_reason)
+        self.faults = faults

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.names import ObjectId, RoleName
+from shared.core.parameters.parameter import Parameter
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Ready
@@ -45,6 +46,7 @@ class ApplicationSecretTarget:
     """
 
     type: ClassVar[str] = "application_secret"
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
     application_object_id: ObjectId
     ready: Ready = "none"
     app_id: ObjectId | None = None

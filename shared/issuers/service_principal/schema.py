@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.core import ownership
-from shared.core.azure_role import MAX_AZURE_ROLES, AzureRole
-from shared.core.condition import MAX_CONDITION, condition
+from shared.core.azure_role import AzureRole
 from shared.core.definition import Powers
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.footprint import Assignment
 from shared.core.given_powers import assigns_identities
-from shared.core.names import ObjectId, RoleName, Scope, Unparsable
+from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
 from shared.core.parameters.filling import fill
-from shared.core.parameters.holes import holes_of_scope, template_scope
-from shared.core.parameters.known import constant_parts, fillings, may_meet
 from shared.core.parameters.narrowing import WITHIN, narrow
-from shared.core.parameters.parameter import FIELD, Parameter, read_parameters, restore_parameters, write_parameters
-from shared.core.parameters.template import template_faults
+from shared.core.parameters.parameter import FIELD, Parameter, write_parameters
 from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
 from shared.core.role import Ready
 from shared.core.typed import named
+from shared.kinds.azure_roles import (
+    all_fillings,
+    cautions_of_holes,
+    compared,
+    protected_faults,
+    read_azure_roles,
+    restore_azure_roles,
+    write_azure_roles,
+)
 from shared.kinds.client_secret import ClientSecretCredential
 from shared.kinds.kind import Watched
-from shared.kinds.lenient import identity, listed, mapping, parsed, ready, text, texts
+from shared.kinds.lenient import identity, listed, mapping, ready, text, texts
 from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
 MAX_AZURE_GROUPS = 32
 LONGEST_PERSONAL = 53
 MAX_TAGS = 16
-_ROLE_ID_MARK = "/providers/microsoft.authorization/roledefinitions/"
 AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
 
 
@@ -106,7 +109,7 @@ class ServicePrincipalSchema:
         _read_pool(reader)
         if not reader.has("azure_roles") and not reader.has("azure_groups"):
             reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
-        azure_roles, parameters = _read_azure_roles(reader)
+        azure_roles, parameters = read_azure_roles(reader)
         return ServicePrincipalTarget(
             azure_roles=azure_roles,
             parameters=parameters,
@@ -127,7 +130,7 @@ class ServicePrincipalSchema:
             "permanently_delete": target.permanently_delete,
         }
         if target.azure_roles:
-            document["azure_roles"] = [_write_azure_role(role) for role in target.azure_roles]
+            document["azure_roles"] = write_azure_roles(target.azure_roles)
         if target.azure_groups:
             document["azure_groups"] = [{"object_id": group} for group in target.azure_groups]
         if target.tags:
@@ -179,16 +182,13 @@ class ServicePrincipalSchema:
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
-        parameters = restore_parameters(document.get(FIELD))
-        if parameters is None:
-            return None
-        parse = template_scope if parameters else Scope.parse
-        azure_roles = [_restored_role(mapping(each), parse) for each in listed(document.get("azure_roles"))]
+        restored = restore_azure_roles(document)
         azure_groups = [identity(mapping(each).get("object_id")) for each in listed(document.get("azure_groups"))]
-        if None in azure_roles or None in azure_groups:
+        if restored is None or None in azure_groups:
             return None
+        azure_roles, parameters = restored
         return ServicePrincipalTarget(
-            _placed(parameters, tuple(each for each in azure_roles if each)),
+            azure_roles,
             tuple(each for each in azure_groups if each),
             tuple(texts(document.get("tags", [])) or ()),
             text(document.get("sign_in_audience")) or "AzureADMyOrg",
@@ -211,14 +211,10 @@ class ServicePrincipalSchema:
         """
         granted: dict[str, Any] = {"sign_in_audience": target.sign_in_audience}
         if target.azure_roles:
-            granted["azure_roles"] = sorted(map(_assigned, target.azure_roles))
+            granted["azure_roles"] = sorted(map(compared, target.azure_roles))
         if target.azure_groups:
             granted["azure_groups"] = sorted(target.azure_groups)
         return granted
-
-    def parameters(self, target: ServicePrincipalTarget) -> tuple[Parameter, ...]:
-        """Returns those of the document."""
-        return target.parameters
 
     def fill(self, target: ServicePrincipalTarget, values: Mapping[str, str]) -> ServicePrincipalTarget:
         """Fills scopes and conditions."""
@@ -241,15 +237,8 @@ class ServicePrincipalSchema:
         return replace(target, azure_roles=azure_roles)
 
     def faults(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Fault, ...]:
-        """Judges the scopes of the assignments, and of a scope with holes all that it may become, if that is known."""
-        found: list[Fault] = []
-        for index, filled in enumerate(_all_fillings(target)):
-            faults = ((role.scope, fault) for role in filled or () for fault in protected.faults((role,)))
-            for scope, fault in faults:
-                where = "" if scope == target.azure_roles[index].scope else f"{scope}: "
-                found.append(Fault(f"azure_roles[{index}].scope", f"{where}{fault.message}"))
-                break
-        return tuple(found)
+        """Judges the scopes of the assignments."""
+        return protected_faults(target.azure_roles, target.parameters, protected)
 
     def closed(self, target: ServicePrincipalTarget) -> Malformed | None:  # noqa: ARG002 - the protocol's
         """Never."""
@@ -262,11 +251,15 @@ class ServicePrincipalSchema:
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
         cautions = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
-        return (*cautions, *_cautions_of_holes(target, protected)) if target.parameters else cautions
+        if not target.parameters:
+            return cautions
+        message = "what the groups give does not depend on the parameters"
+        groups = (Caution("azure_groups", "not_confined", message),) if target.azure_groups else ()
+        return (*cautions, *groups, *cautions_of_holes(target.azure_roles, target.parameters, protected))
 
     def places(self, target: ServicePrincipalTarget) -> Places:
         """Returns scopes and groups. Of a scope with holes: all that it may become, or nothing if that is not known."""
-        filled = [role for found in _all_fillings(target) for role in found or ()]
+        filled = [role for found in all_fillings(target.azure_roles, target.parameters) for role in found or ()]
         return Places(tuple(each.scope for each in filled), target.azure_groups)
 
     def places_of(self, footprint: ServicePrincipalFootprint) -> Places:
@@ -341,74 +334,6 @@ def _read_pool(reader: Reader) -> None:
         pool.done()
 
 
-def _read_azure_roles(reader: Reader) -> tuple[tuple[AzureRole, ...], tuple[Parameter, ...]]:
-    """Reads assignments and parameters. Holes are judged if neither has a fault: otherwise they would seem to have some."""
-    before = len(reader.faults)
-    parameters = read_parameters(reader)
-    parse = template_scope if reader.has(FIELD) else Scope.parse
-    azure_roles = reader.items("azure_roles", partial(_azure_role, parse), most=MAX_AZURE_ROLES)
-    if len(reader.faults) == before:
-        reader.faults += template_faults(parameters, azure_roles)
-    return _placed(parameters, azure_roles), parameters
-
-
-def _placed(parameters: tuple[Parameter, ...], azure_roles: tuple[AzureRole, ...]) -> tuple[AzureRole, ...]:
-    """Returns the assignments. Each that has holes says where its definition is read."""
-    if not parameters:
-        return azure_roles
-    places = (constant_parts(role.scope, parameters) if holes_of_scope(role.scope) else () for role in azure_roles)
-    pairs = zip(azure_roles, places, strict=True)
-    return tuple(replace(role, read_at=found[0]) if found else role for role, found in pairs)
-
-
-def _all_fillings(target: ServicePrincipalTarget) -> tuple[tuple[AzureRole, ...] | None, ...]:
-    if not target.parameters:
-        return tuple((role,) for role in target.azure_roles)
-    return fillings(target.parameters, target.azure_roles)
-
-
-def _cautions_of_holes(target: ServicePrincipalTarget, protected: Protected) -> Iterator[Caution]:
-    if target.azure_groups:
-        yield Caution("azure_groups", "not_confined", "what the groups give does not depend on the parameters")
-    for index, (role, filled) in enumerate(zip(target.azure_roles, _all_fillings(target), strict=True)):
-        reached = [each for each in protected.scopes if filled is None and may_meet(role.scope, target.parameters, each)]
-        if reached:
-            message = f"a value may fill it to what is protected, {reached[0]}: such an ask is refused"
-            yield Caution(f"azure_roles[{index}].scope", "may_reach_protected", message)
-
-
-def _azure_role(parse: Callable[[str], Scope], value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
-    before = len(faults)
-    reader = Reader(value, path, faults)
-    name = reader.text("role_name")
-    role_id = reader.parsed("role_id", _role_definition)
-    scope = reader.parsed("scope", parse, required=True)
-    under = _condition(reader)
-    if reader.has("role_name") == reader.has("role_id"):
-        reader.fault("", "expected either role_name or role_id")
-    reader.done()
-    return AzureRole(scope, name, role_id, under) if scope and len(faults) == before else None
-
-
-def _condition(reader: Reader) -> str | None:
-    text = reader.text("condition", longest=MAX_CONDITION, lines=True)
-    try:
-        return None if text is None else condition(text)
-    except Unparsable as wrong:
-        reader.fault("condition", str(wrong))
-        return None
-
-
-def _role_definition(text: str) -> str:
-    head, mark, name = text.lower().rpartition(_ROLE_ID_MARK)
-    if not mark:
-        raise Unparsable("expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}")
-    if head:
-        Scope.parse(head)
-    ObjectId.parse(name)
-    return text
-
-
 def _azure_group(value: Any, path: str, faults: list[Fault]) -> ObjectId | None:
     reader = Reader(value, path, faults)
     object_id = reader.parsed("object_id", ObjectId.parse, required=True)
@@ -422,17 +347,6 @@ def _tag(value: Any, path: str, faults: list[Fault]) -> str | None:
         faults.append(Fault(path, "a tag has no blanks"))
         return None
     return tag
-
-
-def _write_azure_role(role: AzureRole) -> dict[str, str]:
-    named = {"role_name": role.role_name, "role_id": role.role_id, "scope": role.scope, "condition": role.condition}
-    return {key: value for key, value in named.items() if value is not None}
-
-
-def _restored_role(document: Mapping[str, Any], parse: Callable[[str], Scope]) -> AzureRole | None:
-    scope = parsed(parse, document.get("scope"))
-    role_name, role_id, under = (text(document.get(field)) for field in ("role_name", "role_id", "condition"))
-    return AzureRole(scope, role_name, role_id, under) if scope else None
 
 
 def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
@@ -451,12 +365,6 @@ def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
     """So many: what is too much is left out, what is missing is ``otherwise``."""
     some = list(found)[:count]
     return some + [otherwise] * (count - len(some))
-
-
-def _assigned(role: AzureRole) -> list[str]:
-    """Returns an assignment for comparison. A definition's GUID is its name, whatever scope its id begins with."""
-    definition = role.definition_id.rpartition("/")[2].lower()
-    return [definition, role.scope.lower(), *([role.condition] if role.condition is not None else [])]
 
 
 def _known(stored: str | None) -> ObjectId | None:

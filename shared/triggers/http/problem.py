@@ -75,7 +75,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     MethodNotAllowed: Meaning(405),
     errors.Gone: Meaning(410),
     errors.Conflict: Meaning(409),
-    errors.TargetMissing: Meaning(409, retry_after=30),
+    parameters.TargetMissing: Meaning(409, retry_after=30),
     errors.RoleOutdated: Meaning(409),
     access.PolicyInUse: Meaning(409),
     access.PolicyTestsFailed: Meaning(409),

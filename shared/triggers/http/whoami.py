@@ -8,6 +8,7 @@ from shared.broker import inspect
 from shared.core.caller import Caller
 from shared.core.errors import Forbidden
 from shared.core.names import RoleName
+from shared.core.parameters.parameter import Parameter
 from shared.core.role import Role
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
@@ -25,6 +26,18 @@ CALLER = Record[Caller](
 _TYPE = "What it mints, as in the role's document."
 _TTL = "Seconds a lease lasts unless asked otherwise."
 _MAX_TTL = "Seconds a lease lasts at most."
+PARAMETER = Record[Parameter](
+    "IssuableParameter",
+    "What the caller may fill a hole of the role with.",
+    Field("name", TEXT, lambda it: it.name),
+    Field("kind", TEXT, lambda it: it.kind.name, "Azure's rules for such names."),
+    Field("description", TEXT, lambda it: it.description, optional=True),
+    Field("allowed", Items(TEXT), lambda it: it.allowed, "Values and patterns.", optional=True),
+    Field("any", TRUTH, lambda it: it.any, "Every well-formed value will do.", optional=True),
+    Field("default", TEXT, lambda it: it.default, "What stands for a value that is left out.", optional=True),
+    Field("from", TEXT, lambda it: it.source, "The fact about the caller that fills it; it takes no value.", optional=True),
+)
+_PARAMETERS = "What an ask fills; left out if there is nothing."
 ISSUABLE = Record[Role](
     "",
     "",
@@ -32,6 +45,7 @@ ISSUABLE = Record[Role](
     Field("type", TEXT, lambda it: it.type, _TYPE),
     Field("ttl", WHOLE, lambda it: it.ttl, _TTL),
     Field("max_ttl", WHOLE, lambda it: it.max_ttl, _MAX_TTL),
+    Field("parameters", Items(PARAMETER), lambda it: it.parameters, _PARAMETERS, optional=True),
 )
 STANDING = Record[tuple[Caller, inspect.CallerSummary]](
     "Standing",
@@ -50,6 +64,7 @@ ROLE_STANDING = Record[tuple[Caller, RoleName, Role | None]](
     Field("type", TEXT, lambda it: it[2] and it[2].type, _TYPE, optional=True),
     Field("ttl", WHOLE, lambda it: it[2] and it[2].ttl, _TTL, optional=True),
     Field("max_ttl", WHOLE, lambda it: it[2] and it[2].max_ttl, _MAX_TTL, optional=True),
+    Field("parameters", Items(PARAMETER), lambda it: it[2] and it[2].parameters, _PARAMETERS, optional=True),
 )
 _EITHER: Any = {"oneOf": [{"$ref": f"#/components/schemas/{each.name}"} for each in (STANDING, ROLE_STANDING)]}
 ASKED = parsed("role", ROLE_NAMED.schema, RoleName.parse, "Tell of this role alone.")
