@@ -207,8 +207,8 @@ async def test_rows_lie_where_another_version_of_the_broker_looks_for_them(stora
     assert {"sweep", "reconcile", "count"} == {row for partition, row in rows["roles"] if partition == "journal"}
     assert {f"{START:%Y%m%d}"} == {partition for partition, _ in rows["audit"]}
     kinds = {(partition if partition.isalpha() else "shard", row.partition("_")[0]) for partition, row in rows["leases"]}
-    of_leases = {"all", "due", "holder", "key", "lease", "minted", "role"}
-    assert {("aligned", "leases"), ("stuck", "stuck"), *(("shard", each) for each in of_leases)} == kinds
+    of_leases = {"all", "due", "holder", "in", "key", "lease", "minted", "role"}
+    assert {("aligned", "leases"), ("aligned", "scopes"), ("stuck", "stuck"), *(("shard", each) for each in of_leases)} == kinds
     assert {"audit", "leases", "roles"} == rows.keys()
 
 
