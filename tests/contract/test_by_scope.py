@@ -328,6 +328,7 @@ async def test_what_an_older_version_has_ended_is_passed_over_and_forgotten(
     for row in left.values():
         await table_of(service).create_entity(row)
     assert [] == await listed(store, reach)
+    assert () == (await store.list(LeaseQuery(reach=reach))).items
     assert [opened.id] == await granted(store, reach)
     assert (1, 0) == (await store.align(9), await store.align(9))
     assert ([], []) == (await scope_keys(service), await granted(store, reach))

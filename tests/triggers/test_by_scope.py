@@ -110,9 +110,9 @@ async def test_a_revocation_says_how_many_and_of_which_roles(app: App) -> None:
     for body in ({"reaching": ACCOUNT}, {"reaching": f"{ACCOUNT}/", "roles": ["web", "nope", "web"]}):
         answer = await revoked(app, body)
         assert answer.status == 202, answer.body
-        told = dict(answer.json)
-        warnings = told.pop("warnings")
-        assert (expected | {"as_of": told["as_of"]}, UNSEEN) == (told, [each["code"] for each in warnings])
+        document = dict(answer.json)
+        warnings = document.pop("warnings")
+        assert (expected | {"as_of": document["as_of"]}, UNSEEN) == (document, [each["code"] for each in warnings])
     assert [State.ENDING, State.ACTIVE] == [app.world.leases.rows[each].state for each in (lease_id, other)]  # type: ignore[index]
     assert ["revoke_reaching"] * 2 == [each.operation for each in app.world.audit.events if "reach" in each.operation]
     assert 0 == (await revoked(app, {"reaching": ACCOUNT, "roles": ["nope"]})).json["revoking"]
