@@ -46,5 +46,7 @@ class AuditEvent:
     """The document that was changed or, if the call was refused, was to be read or changed: ``policies/readers``."""
     changes: Sequence[Mapping[str, Any]] = ()
     """The fields that were changed: ``{"path", "from", "to"}``."""
+    granted: Mapping[str, Any] | None = None
+    """Of an issue: ``{"scopes", "parameters"?, "within"?}``, what was asked for and where it was granted."""
     id: str = ""
     """A ULID if the event is stored with what it tells of, and may be recorded more than once: the trail keeps it once."""

@@ -18,7 +18,6 @@ from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, N
 from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
-from shared.core.ports.inventory import ScopeState
 from shared.core.secret import Secret
 from tests.fakes.clock import FakeClock, FixedIds
 
@@ -112,8 +111,6 @@ class CloudState:
     """What there is in a service of a kind that a test brings, and what that knows of it."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
-    missing: dict[str, ScopeState] = field(default_factory=dict)
-    """What Azure says of scopes, by their keys. Every other scope is there."""
     _fresh_until: dict[object, float] = field(default_factory=dict)
     _kinds: dict[object, str] = field(default_factory=dict)
 
@@ -136,11 +133,6 @@ class CloudState:
             raise DefinitionGone(f"no definition {definition_id}", status=404)
         permissions = self.permissions.get(known_id, (Permission(("*/read",)),))
         return Definition(known_id, name, permissions, self.assignable_scopes)
-
-    def scope_state(self, scope: Scope) -> ScopeState:
-        """Whether the scope, or a scope above it, is missing."""
-        above = (state for key, state in self.missing.items() if scope.within(Scope(key)))
-        return next(above, ScopeState.THERE)
 
     def descendants(self, group: Scope) -> frozenset[str]:
         """What the management group holds."""

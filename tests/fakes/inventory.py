@@ -33,6 +33,8 @@ class FakeInventory:
     strange: set[object] = field(default_factory=set)
     ageless: set[object] = field(default_factory=set)
     """What Azure tells no time of."""
+    missing: dict[Scope, ScopeState] = field(default_factory=dict)
+    """What Azure says of scopes, and of what lies below them. Every other scope is there."""
 
     async def identity(self) -> ObjectId:
         """See the port."""
@@ -58,7 +60,10 @@ class FakeInventory:
 
     async def scope_state(self, scope: Scope, name: str) -> ScopeState:
         """See the port. Nothing is remembered."""
-        return await self.calls.through("inventory.scope_state", lambda: self.state.scope_state(scope), scope, name)
+        return await self.calls.through("inventory.scope_state", lambda: self._state_of(scope), scope, name)
+
+    def _state_of(self, scope: Scope) -> ScopeState:
+        return next((state for above, state in self.missing.items() if scope.within(above)), ScopeState.THERE)
 
     async def descendants(self, scope: Scope) -> frozenset[str]:
         """See the port."""

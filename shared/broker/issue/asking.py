@@ -107,6 +107,14 @@ def role_changed() -> Conflict:
     return Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
 
 
+def granted_by(scopes: Sequence[Scope], parameters: Mapping[str, str], within: str | None) -> dict[str, Any] | None:
+    """Returns what the audit trail says of an ask and of where it was granted. ``None`` if nothing was granted at scopes."""
+    if not scopes:
+        return None
+    asked = {FIELD: dict(parameters)} if parameters else {}
+    return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {})}
+
+
 async def missing_target(ports: Ports, filled: Filled, lease_id: LeaseId) -> TargetMissing | None:
     """Returns the error if something that was filled or narrowed is not there in Azure. Nothing else is looked for."""
     constant = {each.scope.key for each in ports.kinds.azure_roles(filled.template)}

@@ -12,7 +12,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, missing_target
+from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_target
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
@@ -90,7 +90,7 @@ async def issue(
     lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
     """
     rate = AskRate.of(ports, actor.caller)
-    filled, generation, decision = await _asked_for(ports, actor, wanted, rate)
+    filled, generation, decision = await role_asked_for(ports, actor, wanted, rate)
     role = filled.role.cut_to(ports.limits.max_ttl)
     order, planned = _plan(ports, actor, wanted, replace(filled, role=role), key)
     planned = replace(planned, generation=generation)
@@ -124,7 +124,7 @@ async def issue(
             raise
 
 
-async def _asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
+async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
     """Returns the role as it is asked for, its generation, and what has decided. Raises as ``issue``."""
     found = await rate.beside(filled_and_generation(ports, actor.caller, wanted.role, wanted.ask))
     if was_never_read(ports, found[0].template):
@@ -146,7 +146,7 @@ async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: Leaseho
 
 def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None) -> tuple[Order, Lease]:
     now, caller, role = ports.now(), actor.caller, filled.role
-    ttl = _ttl(role, wanted)
+    ttl = lifetime_of(role, wanted)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
     holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
@@ -178,7 +178,8 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key:
     return order, lease
 
 
-def _ttl(role: Role, wanted: IssueRequest) -> int:
+def lifetime_of(role: Role, wanted: IssueRequest) -> int:
+    """Returns the seconds that the lease lasts. Raises ``Malformed``."""
     ttl = role.ttl if wanted.ttl is None else wanted.ttl
     if not MIN_TTL <= ttl <= role.max_ttl:
         message = f"expected {MIN_TTL} to {role.max_ttl} seconds"
@@ -221,7 +222,8 @@ class _Attempt:
         # Before the credential leaves: what it signs in as must never be taken for a caller.
         await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
         lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
-        event = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        done = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
+        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")

@@ -9,6 +9,7 @@ from shared.cloud.lenient import readable
 from shared.cloud.storage.audit_place import partition
 from shared.cloud.storage.lease_rows import instant_key, instant_of
 from shared.cloud.storage.table_operations import Row
+from shared.cloud.storage.tables import chunked, joined
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.caller import Caller, CallerType
 from shared.core.errors import Unreadable
@@ -32,6 +33,7 @@ def audit_row(event: AuditEvent, key: str) -> dict[str, Any]:
         "Code": event.code,
         "Reason": event.reason[:1024],
         **_details(event),
+        **(chunked("Granted", json.dumps(dict(event.granted), ensure_ascii=False)) if event.granted else {}),
         "Request": event.request_id,
         "ClientRequest": event.client_request_id,
         "Role": event.role,
@@ -95,6 +97,7 @@ def readable_event(row: Row) -> AuditEvent:
                 document=row.get("Document", ""),
                 changes=tuple(_json(row, "Changes") or ()),
                 lease=row.get("Lease", ""),
+                granted=json.loads(found) if (found := joined("Granted", row)) else None,
                 client_request_id=row.get("ClientRequest", ""),
             )
         )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.condition import MAX_CONDITION
+from shared.core.parameters.kinds import KINDS
+from shared.core.parameters.parameter import FIELD, MAX_ALLOWED, MAX_PARAMETERS, NAME
+from shared.core.parameters.source import Fact
 from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
 from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
 
@@ -28,6 +31,20 @@ _AZURE_ROLE = {
     "additionalProperties": False,
     "oneOf": [{"required": ["role_name"]}, {"required": ["role_id"]}],
 }
+_PARAMETER = {
+    "type": "object",
+    "description": "With `allowed`, with `any`, or with `from`.",
+    "properties": {
+        "kind": {"type": "string", "enum": [*KINDS], "description": "Azure's rules for such names."},
+        "allowed": list_of(_TEXT, MAX_ALLOWED, "Values and patterns: `*` is one or more characters, and never alone."),
+        "any": {"type": "boolean", "default": False, "description": "Every well-formed value will do."},
+        "default": _TEXT | {"description": "Stands for a value that is left out. It must be allowed."},
+        "from": {"type": "string", "enum": [*Fact], "description": "The fact about the caller that fills it."},
+        "description": _TEXT | {"description": "For callers."},
+    },
+    "required": ["kind"],
+    "additionalProperties": False,
+}
 FRAGMENT = Fragment(
     type="service_principal",
     name="ServicePrincipalRole",
@@ -36,6 +53,20 @@ FRAGMENT = Fragment(
         "azure_roles": list_of(
             {"$ref": "#/components/schemas/AzureRole"}, MAX_AZURE_ROLES, "Role assignments that every minted principal gets."
         ),
+        FIELD: {
+            "type": "object",
+            "description": "What fills the holes: `{name}`, a whole segment of a scope or a whole literal of a condition.",
+            "minProperties": 1,
+            "maxProperties": MAX_PARAMETERS,
+            "propertyNames": {"pattern": f"^{NAME}$"},
+            "additionalProperties": {"$ref": "#/components/schemas/RoleParameter"},
+        },
+        "narrowing": {
+            "type": "string",
+            "enum": ["allow", "refuse"],
+            "default": "allow",
+            "description": "Whether an ask may have `within`.",
+        },
         "azure_groups": list_of(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
         "credential": {"const": "secret", "default": "secret", "description": "What it signs in with."},
         "pool": {
@@ -62,5 +93,5 @@ FRAGMENT = Fragment(
     required=(),
     credential=CLIENT_SECRET,
     found=("application", "recycled", "assignment"),
-    schemas={"AzureRole": _AZURE_ROLE},
+    schemas={"AzureRole": _AZURE_ROLE, "RoleParameter": _PARAMETER},
 )

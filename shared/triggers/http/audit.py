@@ -17,7 +17,7 @@ from shared.core.ports.page import Page
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import CALLER_FIELDS, LEASE_NAMED, ROLE_NAMED, part_of
+from shared.triggers.http.responses import CALLER_FIELDS, GROUND, LEASE_NAMED, ROLE_NAMED, part_of
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import ID, INSTANT, TEXT, Answer, Field, Items, Record, Value, parsed, text, word
 
@@ -79,12 +79,7 @@ CHANGE = Value(
         "properties": {"path": {"type": "string"}, "from": {}, "to": {}, "left_out": {"const": True}},
     }
 )
-GROUND = Value(
-    {
-        "type": "object",
-        "description": "A rule of a policy, a role's own bounds (`inline`), or an app role (`app_role`).",
-    }
-)
+ASKED_FOR = Value({"type": "object", "additionalProperties": {"type": "string"}})
 EVENT = Record[AuditEvent](
     "Event",
     "One event of the audit trail.",
@@ -109,6 +104,9 @@ EVENT = Record[AuditEvent](
         optional=True,
     ),
     Field("changes", Items(CHANGE), lambda it: it.changes, "The fields that were changed.", optional=True),
+    Field("parameters", ASKED_FOR, lambda it: (it.granted or {}).get("parameters"), "What has filled the role.", optional=True),
+    Field("within", TEXT, lambda it: (it.granted or {}).get("within"), "The scope it was narrowed to.", optional=True),
+    Field("scopes", Items(TEXT), lambda it: (it.granted or {}).get("scopes"), "Where roles were granted.", optional=True),
     Field("decided_by", GROUND, lambda it: it.decided_by, "What let the caller in.", optional=True),
     Field("overrode_deny", GROUND, lambda it: it.overrode_deny, "The rule that denies it to others.", optional=True),
     Field(

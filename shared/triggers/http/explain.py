@@ -14,10 +14,9 @@ from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, P
 from shared.core.names import ObjectId, RoleName
 from shared.core.parsing import Reader
 from shared.triggers.http import requests
-from shared.triggers.http.audit import GROUND
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import ROLE_NAMED
+from shared.triggers.http.responses import GROUND, ROLE_NAMED
 from shared.triggers.http.routes import Api
 from shared.triggers.http.shape import ID, TEXT, WHOLE, Answer, Body, Entry, Field, Items, Record, Value, parsed, word
 

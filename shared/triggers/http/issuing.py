@@ -8,8 +8,11 @@ from typing import Any
 import azure.functions as func
 
 from shared.broker.issue.asking import AskedFor
+from shared.broker.issue.dry_run import WouldIssue, would_issue
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest, issue, require_may_issue
+from shared.core.access.decide import as_document
+from shared.core.azure_role import AzureRole
 from shared.core.errors import Fault, Malformed
 from shared.core.names import RoleName, Scope
 from shared.core.parameters.narrowing import WITHIN, read_within
@@ -19,9 +22,23 @@ from shared.core.plain_text import UNSEEN, is_plain
 from shared.triggers.http import requests
 from shared.triggers.http.edge import VerifiedRequest
 from shared.triggers.http.reply import Reply, of_json
-from shared.triggers.http.responses import ISSUED, lease_path
+from shared.triggers.http.responses import CAUTION, GROUND, ISSUED, KIND, lease_path
 from shared.triggers.http.routes import Api
-from shared.triggers.http.shape import DURATION, TEXT, Answer, Body, Entry, Parameter, text
+from shared.triggers.http.shape import (
+    DURATION,
+    TEXT,
+    WHOLE,
+    Answer,
+    Body,
+    Entry,
+    Field,
+    Items,
+    Parameter,
+    Record,
+    Value,
+    flag,
+    text,
+)
 
 api = Api("leases")
 _PAIRS, _KEY, _VALUE = 16, 64, 256
@@ -85,6 +102,7 @@ def _within(reader: Reader, field: str) -> Scope | None:
         return None
 
 
+DRY_RUN = flag("dry_run", "Say what would be made, and make nothing.")
 TTL = Entry("ttl", DURATION, requests.seconds, "60 seconds to the role's `max_ttl`. Left out: the role's `ttl`.")
 DELIVERY = Entry(
     "delivery",
@@ -137,6 +155,34 @@ def issue_request(role: RoleName, document: Any) -> IssueRequest:
     return found
 
 
+ASSIGNMENT = Record[AzureRole](
+    "Assignment",
+    "A role assignment that the principal would get.",
+    Field("role_definition_id", TEXT, lambda it: it.definition_id),
+    Field("scope", TEXT, lambda it: it.scope),
+    Field("condition", TEXT, lambda it: it.condition, optional=True),
+)
+WOULD_ISSUE = Record[WouldIssue](
+    "WouldIssue",
+    "What an issue would make.",
+    Field("role", TEXT, lambda it: it.role.name),
+    Field("type", KIND, lambda it: it.role.type),
+    Field("ttl", WHOLE, lambda it: it.ttl, "Seconds."),
+    Field("max_ttl", WHOLE, lambda it: it.role.max_ttl, "Seconds."),
+    Field(
+        "parameters",
+        Value({"type": "object", "additionalProperties": {"type": "string"}}, dict),
+        lambda it: it.parameters,
+        "All values: given ones, defaults, and facts about the caller.",
+    ),
+    Field("within", TEXT, lambda it: it.within, optional=True),
+    Field("scopes", Items(TEXT), lambda it: it.scopes, "Where roles would be assigned."),
+    Field("azure_roles", Items(ASSIGNMENT), lambda it: it.azure_roles),
+    Field("warnings", Items(CAUTION), lambda it: it.warnings),
+    Field("decided_by", GROUND, lambda it: as_document(it.decided_by), "For callers that may read policies.", optional=True),
+)
+
+
 @api.call(
     "POST",
     "roles/{role}/leases",
@@ -145,8 +191,10 @@ def issue_request(role: RoleName, document: Any) -> IssueRequest:
     operation="issue",
     reads_first=True,
     headers=(IDEMPOTENCY_KEY,),
+    query=(DRY_RUN,),
     body=ASK,
     answers=(
+        Answer(200, "In a dry run: what would be made.", WOULD_ISSUE),
         Answer(
             *(201, "The lease, active, and its credential.", ISSUED),
             {"Location": {"description": "The lease's path.", "schema": TEXT.schema}},
@@ -159,7 +207,7 @@ async def issue_lease(request: VerifiedRequest) -> Reply:
 
     The secret is in this answer and nowhere else. When it fails, whatever was made is taken back. Under an `Idempotency-Key` a
     repeat is answered with the same lease and a fresh secret, and the former secret is removed: for a caller whose answer was
-    lost.
+    lost. With `dry_run=true` nothing is made, and the answer says what would be.
     """
     role = requests.role_name(request.http)
     try:
@@ -168,6 +216,8 @@ async def issue_lease(request: VerifiedRequest) -> Reply:
         # Whoever may not issue is told that, and nothing of what it has sent.
         await require_may_issue(request.ports, request.actor, role)
         raise
+    if requests.asked(request.http, DRY_RUN):
+        return of_json(200, WOULD_ISSUE.write(await would_issue(request.ports, request.actor, asked)))
     made = await (
         issue(request.ports, request.actor, asked) if key is None else issue_once(request.ports, request.actor, asked, key)
     )

@@ -138,6 +138,13 @@ REVOKING_REACHING = Record[RevokingReaching](
     Field("roles", Items(TEXT), lambda it: it.roles, "The roles of these leases, and of pooled ones that end with them."),
     Field("warnings", Items(CAUTION), lambda it: it.warnings, "What may reach the scope and is not seen."),
 )
+GROUND = Value(
+    {
+        "type": "object",
+        "description": "A rule of a policy, a role's own bounds (`inline`), or an app role (`app_role`).",
+    }
+)
+"""What has decided."""
 ROLE_NAMED = Value({"type": "string", "pattern": f"^{ROLE_NAME}$"})
 LEASE_NAMED = Value({"type": "string", "pattern": f"^{LEASE_ID}$"})
 ROLE = named("Role")

@@ -1,0 +1,65 @@
+"""What an issue would make, without making it: nothing is stored, and Azure is not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from shared.broker import rules
+from shared.broker.access import rights_of
+from shared.broker.issue.ask_rate import AskRate
+from shared.broker.issue.asking import granted_by
+from shared.broker.issue.issue import IssueRequest, lifetime_of, role_asked_for
+from shared.broker.ports import Actor, Ports
+from shared.core.access.decide import Ground
+from shared.core.azure_role import AzureRole
+from shared.core.errors import Caution, TooManyIssues
+from shared.core.names import Scope
+from shared.core.role import Role
+
+
+@dataclass(frozen=True, slots=True)
+class WouldIssue:
+    """The role as it would be filled and narrowed, and for how long, in seconds.
+
+    ``decided_by`` is for callers that may read policies; ``None`` for all others.
+    """
+
+    role: Role
+    ttl: int
+    azure_roles: tuple[AzureRole, ...]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    within: Scope | None = None
+    warnings: tuple[Caution, ...] = ()
+    decided_by: Ground | None = None
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """Where the roles would be assigned, each scope once."""
+        return tuple({each.scope.key: each.scope for each in self.azure_roles}.values())
+
+
+async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> WouldIssue:
+    """Returns what the request would get. Raises what ``issue`` raises before it stores anything, and ``TooManyIssues``.
+
+    It counts among the issues of a minute, so that bounds cannot be tried out at any rate. It takes no room in any cap.
+    """
+    rate = AskRate.of(ports, actor.caller)
+    filled, _, decision = await role_asked_for(ports, actor, wanted, rate)
+    role = filled.role.cut_to(ports.limits.max_ttl)
+    ttl = lifetime_of(role, wanted)
+    if (wait := await rate.count()) is not None:
+        raise TooManyIssues(retry_after=wait)
+    rights = await rights_of(ports, actor.caller)
+    found = WouldIssue(
+        role,
+        ttl,
+        ports.kinds.azure_roles(role),
+        filled.values,
+        filled.within,
+        rules.cautions(ports, role),
+        decision.by if rights.allow("policies/*", "read") else None,
+    )
+    event = actor.done(ports, "dry_run", role=role.name, reason=wanted.reason, decision=decision)
+    await ports.audit.record(replace(event, granted=granted_by(found.scopes, filled.values, filled.within)))
+    return found
