@@ -32,6 +32,9 @@ type _Times = dict[Observer, tuple[float, ...]]
 REPLICAS: Mapping[Observer, int] = {"graph": 3, "entra": 3, "arm": 1, "blob": 1}
 """How many copies answer. Azure publishes no number; three is the least that shows flapping more than once."""
 
+DATA_PLANES: tuple[Observer, ...] = ("blob",)
+"""The observers that ``Consistency.of`` tells from the others."""
+
 _NORMAL_P90 = 1.2815515655446004
 _NORMAL_P99 = 2.3263478740408408
 
@@ -80,11 +83,15 @@ class Consistency:
     chance: random.Random
     profile: Profile = NONE
     speed: float = 1.0
+    seed: int = 0
+    """What the data planes' chance follows from."""
     ghosts: Ghosts = field(default_factory=Ghosts)
     _seen_from: dict[Fact, _Times] = field(default_factory=dict)
     _gone_from: dict[Fact, _Times] = field(default_factory=dict)
     _writes: dict[Fact, _Write] = field(default_factory=dict)
     _settled: list[tuple[float, Fact]] = field(default_factory=list)
+    _data_planes: Consistency | None = None
+    """What reaches the data planes, once anybody asks."""
     _homes: dict[str, float] = field(default_factory=dict)
     """Where the replica is that took a caller's last write."""
     _replica: float = 0.0
@@ -102,9 +109,22 @@ class Consistency:
             raise InputError("speed must be a positive number")
         self.profile, self.speed = PROFILES[profile], speed
         if seed is not None:
-            self.chance = random.Random(seed)
+            self.seed, self.chance = seed, random.Random(seed)
+        self._data_planes = None
         for stored in (self.ghosts, self._seen_from, self._gone_from, self._writes, self._settled, self._homes):
             stored.clear()
+
+    def of(self, observer: Observer) -> Consistency:
+        """What this observer goes by: this, or for a data plane one beside it.
+
+        Data planes have a chance of their own, so that what they see changes nothing of what the others see.
+        """
+        if observer not in DATA_PLANES:
+            return self
+        if self._data_planes is None:
+            self._data_planes = Consistency(self.now, random.Random(f"data planes {self.seed}"))
+        self._data_planes.profile, self._data_planes.speed = self.profile.data_planes or NONE, self.speed
+        return self._data_planes
 
     def turn(self) -> None:
         """A new request arrives: draws the replica that will answer it."""
@@ -123,11 +143,15 @@ class Consistency:
         """Records that a fact has just come true: draws, for each observer, when its replicas will see it."""
         self.ghosts.drop(fact)
         self._spread(fact, self.profile.delays, self._seen_from, there=True)
+        if self.profile.data_planes is not None:
+            self.of("blob").wrote(*fact)
 
     def ended(self, *fact: str, shown: Any = None) -> None:
         """Records that a fact is true no more; ``shown`` is what a replica that has not noticed needs to show it."""
         if self._spread(fact, self.profile.endings, self._gone_from, there=False):
             self.ghosts.keep(fact, shown)
+        if self.profile.data_planes is not None:
+            self.of("blob").ended(*fact, shown=shown)
 
     def sees(self, observer: Observer, *fact: str) -> bool:
         """Whether this observer takes the fact for true by now. A fact never recorded was always there."""

@@ -32,6 +32,8 @@ class Profile:
     """Of what is true no more. What is not named here ends for everybody at once."""
     homing: float = 0.0
     """How likely a caller's call goes to the replica of Graph that took its last write, and there sees it at once."""
+    data_planes: Profile | None = None
+    """The delays of services that are not the tenant's own, such as blob storage."""
 
 
 NONE = Profile("none", {}, {})
@@ -45,8 +47,10 @@ _MEMBERSHIP = Delay(20, 90, 600)
 _TRUST = Delay(15, 60, 300)
 _ASSIGNMENT = Delay(10, 60, 600)
 """Granted or removed, "up to 10 minutes": https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
-_DATA_PLANE = Delay(30, 180, 600)
-"""At a data plane, later than at Resource Manager: an estimate within the same ten minutes. No distribution is published."""
+_AT_DATA_PLANES: Mapping[tuple[str, Observer], Delay] = {
+    (kind, "blob"): Delay(30, 180, 600) for kind in ("assignment", "member", "group")
+}
+"""Later than at Resource Manager: an estimate within the same ten minutes. No distribution is published."""
 
 SCATTERED = Profile(
     "scattered",
@@ -67,8 +71,6 @@ SCATTERED = Profile(
         # Group membership reaches ARM's evaluation like assignments do.
         ("member", "arm"): _MEMBERSHIP,
         ("assignment", "arm"): _ASSIGNMENT,
-        ("assignment", "blob"): _DATA_PLANE,
-        ("member", "blob"): _DATA_PLANE,
         ("enabled", "entra"): _SIGN_IN,
         **dict.fromkeys(_IN_GRAPH, _SECONDS),
     },
@@ -92,11 +94,9 @@ SCATTERED = Profile(
         ("assignment", "arm"): _ASSIGNMENT,
         ("member", "arm"): _MEMBERSHIP,
         ("group", "arm"): _MEMBERSHIP,
-        ("assignment", "blob"): _DATA_PLANE,
-        ("member", "blob"): _DATA_PLANE,
-        ("group", "blob"): _DATA_PLANE,
         **dict.fromkeys(_IN_GRAPH, _SECONDS),
     },
+    data_planes=Profile("data planes", _AT_DATA_PLANES, {}, _AT_DATA_PLANES),
 )
 """Every call is answered by a replica drawn anew, whoever makes it."""
 

@@ -67,7 +67,9 @@ def effective(world: LocalAzure, principal_id: str, scope: Scope, observer: Obse
     """The assignments that count for this principal at this scope: those that this observer has seen by now."""
     above = frozenset(lineage(world, scope))
     for assignment in assigned_to(world, principal_id, observer):
-        if assignment.scope.casefold() in above and world.consistency.sees(observer, "assignment", assignment.name):
+        if assignment.scope.casefold() in above and world.consistency.of(observer).sees(
+            observer, "assignment", assignment.name
+        ):
             yield assignment
 
 
@@ -76,7 +78,8 @@ def assigned_to(world: LocalAzure, principal_id: str, observer: Observer = "arm"
     holders = {principal_id.lower(), *memberships(world, principal_id, observer)}
     for holder in holders:
         yield from world.tree.role_assignments.of(holder)
-    yield from (item for item in world.ghosts.of("assignment") if item.principal_id.lower() in holders)
+    ended = world.consistency.of(observer).ghosts.of("assignment")
+    yield from (item for item in ended if item.principal_id.lower() in holders)
 
 
 def memberships(world: LocalAzure, object_id: str, observer: Observer = "arm") -> set[str]:
@@ -96,13 +99,15 @@ def memberships(world: LocalAzure, object_id: str, observer: Observer = "arm") -
 def _stands(world: LocalAzure, group: Group, observer: Observer) -> bool:
     if group.deleted is None:
         return True
-    return world.ghosts.holds("group", group.id) and world.consistency.sees(observer, "group", group.id)
+    seen = world.consistency.of(observer)
+    return seen.ghosts.holds("group", group.id) and seen.sees(observer, "group", group.id)
 
 
 def _holds_any(world: LocalAzure, group: Group, wanted: set[str], observer: Observer) -> bool:
-    left = (member for of, member in world.ghosts.of("member") if of == group.id)
+    seen = world.consistency.of(observer)
+    left = (member for of, member in seen.ghosts.of("member") if of == group.id)
     here = wanted.intersection((*group.members, *left))
-    return any(world.consistency.sees(observer, "member", group.id, member) for member in here)
+    return any(seen.sees(observer, "member", group.id, member) for member in here)
 
 
 def definition_of(world: LocalAzure, assignment: RoleAssignment) -> RoleDefinition | None:

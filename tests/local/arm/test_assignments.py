@@ -185,6 +185,11 @@ def test_a_decision_does_not_look_at_all_assignments(azure: Azure) -> None:
     sees = azure.world.consistency.sees
 
     class Counting:
+        ghosts = azure.world.ghosts
+
+        def of(self, _observer: str) -> Counting:
+            return self
+
         def sees(self, _observer: str, *fact: str) -> bool:
             reads.append(fact[0])
             return sees("arm", *fact)

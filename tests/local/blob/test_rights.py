@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from local.cloud.conditions.consistency import Delay, Profile
+from local.cloud.conditions.consistency import PROFILES, Delay, Observer, Profile
 from local.cloud.tenant.directory import Group
 from tests.local.arm.calls import CONTRIBUTOR as MANAGER
 from tests.local.arm.calls import GROUP, ROOT, STORE, TENANT, assignment
@@ -14,12 +16,8 @@ from tests.local.blob.calls import CONTRIBUTOR, OWNER, READER, Storage, code
 
 RAW = f"{STORE}/blobServices/default/containers/raw"
 REFUSED = (403, "AuthorizationPermissionMismatch")
-SLOW = Profile(
-    "slow",
-    {("assignment", "arm"): Delay(1, 1.001, 1), ("assignment", "blob"): Delay(10, 10.001, 10)},
-    {},
-    {("assignment", "blob"): Delay(10, 10.001, 10)},
-)
+_TEN: dict[tuple[str, Observer], Delay] = {(kind, "blob"): Delay(10, 10.001, 10) for kind in ("assignment", "member")}
+SLOW = Profile("slow", {("assignment", "arm"): Delay(1, 1.001, 1)}, {}, data_planes=Profile("ten", _TEN, {}, _TEN))
 
 
 @pytest.mark.parametrize("scope", ["/", f"/providers/Microsoft.Management/managementGroups/{TENANT}", ROOT, GROUP, STORE, RAW])
@@ -116,3 +114,31 @@ def test_a_token_outlives_its_principal(storage: Storage) -> None:
     storage.azure.world.directory.service_principals[reader].deleted = storage.azure.clock.at
 
     assert (200, "1") == storage.read("/raw/one", reader)
+
+
+def test_what_data_planes_see_is_drawn_apart(storage: Storage) -> None:
+    """A profile that names them changes nothing of what the others see, whatever the seed."""
+    drawn = []
+    for profile in (PROFILES["typical"], replace(PROFILES["typical"], data_planes=None)):
+        consistency = storage.azure.world.consistency
+        consistency.configure("typical", seed=5)
+        consistency.profile = profile
+        for name in ("a", "b"):
+            consistency.wrote("assignment", name)
+        drawn.append(dict(consistency._seen_from))
+    assert drawn[0] == drawn[1]
+
+
+def test_memberships_arrive_later_as_well(storage: Storage) -> None:
+    """Those of a group that has the role."""
+    azure, member = storage.azure, storage.azure.principal()
+    azure.world.consistency.profile = SLOW
+    group = Group(azure.world.guid(), azure.clock.at, {}, [member])
+    azure.world.directory.groups[group.id] = group
+    azure.grant(group.id, READER, RAW)
+    azure.world.consistency.wrote("member", group.id, member)
+
+    early = storage.read("/raw/one", member)[0]
+    azure.clock.at += 11
+
+    assert [403, 200] == [early, storage.read("/raw/one", member)[0]]
