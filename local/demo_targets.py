@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from local.visitor import Broker
 
 _STORAGE = "https://storage.azure.com/.default"
+_FIVE = ("client_id", "client_secret", "tenant_id", "subscription_id", "expires_at")
+"""What an SDK of Azure needs, and when it ends."""
 _CREATED, _FORBIDDEN, _OK = 201, 403, 200
 _WEB, _BATCH = ("vm-web", "app"), ("vm-batch", "data")
 """A machine, and its resource group."""
@@ -48,13 +50,12 @@ async def _an_operator_leaves_holes(story: Telling) -> None:
 
 async def _leases_its_own(story: Telling, machine: str, group: str) -> tuple[dict[str, Any], str]:
     account = ACCOUNTS[group]
-    story.say(f"{machine} asks for the storage account that it needs, {account}, and reads a blob in it.")
+    story.say(f"The machine {machine} asks for the storage account that it needs, {account}, and reads a blob in it.")
     reply = await _ask(story, machine, group, account)
     hold(reply.status_code == _CREATED, reply.text)
     lease, credential = reply.json()["lease"], reply.json()["credential"]
-    story.note(
-        f"granted at {lease['scopes'][0].partition('/resourceGroups')[2]}, in subscription {credential['subscription_id']}"
-    )
+    story.note(f"granted at ...{lease['scopes'][0].partition('/resourceGroups')[2]}")
+    story.note(f"the answer has {', '.join(name for name in _FIVE if credential[name])}")
     token, _ = await until(lambda: story.token(credential, _STORAGE))
     blob, seconds = await until(lambda: _blob(story, token, account, _OK))
     story.note(f"blob storage answers after {seconds:.1f} s: {blob}")
@@ -62,7 +63,7 @@ async def _leases_its_own(story: Telling, machine: str, group: str) -> tuple[dic
 
 
 async def _is_refused_at_the_others(story: Telling, token: str) -> None:
-    story.say("vm-web tries the other application's account: by Leasehold, and by its own credential.")
+    story.say("The machine vm-web tries the other application's account: by Leasehold, and by its own credential.")
     account = ACCOUNTS["data"]
     refused = await _ask(story, "vm-web", "data", account)
     hold(refused.status_code == _FORBIDDEN, refused.text)
@@ -73,9 +74,7 @@ async def _is_refused_at_the_others(story: Telling, token: str) -> None:
 
 
 async def _gets_into_its_own_group(story: Telling) -> dict[str, Any]:
-    story.say(
-        "Another role is filled with a fact about its caller: a machine gets into its own resource group, whichever it is."
-    )
+    story.say("Another role is filled with a fact about its caller: a machine gets into its own resource group.")
     admin = await story.broker_as("admin")
     scope = f"/subscriptions/{story.cloud['subscription_id']}/resourceGroups/{{group}}"
     group = {"kind": "resource_group", "from": "caller.resource_group", "allowed": ["app", "data"]}
