@@ -44,7 +44,7 @@ def hold(claim: bool, otherwise: object) -> None:  # noqa: FBT001 - it reads as 
 
 @dataclass(slots=True)
 class Story:
-    """The demo's actors and stage."""
+    """The demo's actors, and what they act on."""
 
     visitor: Visitor
     broker_url: str

@@ -183,8 +183,8 @@ class MemoryLeases:
         return tuple(lease.id for lease in sorted(due, key=lambda lease: (lease.id.shard, lease.due_at, lease.id)))
 
     def _granted(self, reach: Reach) -> tuple[GrantedLease, ...]:
-        met = (lease for lease in self.rows.values() if _is_met(lease, reach))
-        return tuple(GrantedLease(lease.id, lease.holder is not None) for lease in met)
+        matching = (lease for lease in self.rows.values() if _is_met(lease, reach))
+        return tuple(GrantedLease(lease.id, lease.holder is not None) for lease in matching)
 
     def _list(self, query: LeaseQuery) -> Page[LeaseView]:
         if query.reach is not None:

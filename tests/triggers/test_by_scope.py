@@ -97,7 +97,7 @@ async def test_what_has_ended_is_not_found_by_scope(app: App, field: str, state:
 
 
 async def test_one_question_a_list(app: App) -> None:
-    """All faults are told at once."""
+    """All faults are result at once."""
     answer = await listed(app, within=ACCOUNT, reaching=ACCOUNT, state="ended", limit="0")
     assert ["limit", "reaching", "state"] == sorted(each["path"] for each in answer.json["errors"])
 
@@ -110,9 +110,9 @@ async def test_a_revocation_says_how_many_and_of_which_roles(app: App) -> None:
     for body in ({"reaching": ACCOUNT}, {"reaching": f"{ACCOUNT}/", "roles": ["web", "nope", "web"]}):
         answer = await revoked(app, body)
         assert answer.status == 202, answer.body
-        told = dict(answer.json)
-        warnings = told.pop("warnings")
-        assert (expected | {"as_of": told["as_of"]}, UNSEEN) == (told, [each["code"] for each in warnings])
+        result = dict(answer.json)
+        warnings = result.pop("warnings")
+        assert (expected | {"as_of": result["as_of"]}, UNSEEN) == (result, [each["code"] for each in warnings])
     assert [State.ENDING, State.ACTIVE] == [app.world.leases.rows[each].state for each in (lease_id, other)]  # type: ignore[index]
     assert ["revoke_reaching"] * 2 == [each.operation for each in app.world.audit.events if "reach" in each.operation]
     assert 0 == (await revoked(app, {"reaching": ACCOUNT, "roles": ["nope"]})).json["revoking"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.cloud.conditions.consistency import Delay, Profile
+from local.cloud.disturbances.consistency import Delay, Profile
 from local.cloud.tenant.directory import Group
 from tests.local.arm.calls import CONTRIBUTOR as MANAGER
 from tests.local.arm.calls import GROUP, ROOT, STORE, TENANT, assignment
