@@ -79,7 +79,7 @@ async def live(world: World, action: Action) -> None:
 
 
 def walked(scenario: Scenario, error: Callable[[], BaseException], *, also_after: bool = True) -> int:
-    """The operation struck at each of its calls: nothing is unowned after it, and in the end nothing left. Returns the cases."""
+    """The operation struck at each of its calls: nothing is unowned after it, nothing left in the end. Returns the cases."""
     count = 0
     for fault in faults(scenario):
         if fault.after and not also_after:
