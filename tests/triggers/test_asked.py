@@ -35,7 +35,8 @@ def test_a_policy_can_give_exactly_what_routes_need() -> None:
 def test_the_guide_lists_exactly_what_a_policy_can_give() -> None:
     """Path by path. A row without a path belongs to the row above it."""
     _, _, below = (INFRA.parent / "docs" / "access.md").read_text(encoding="utf-8").partition("\n## What they may do\n")
-    listed, paths = set(), []
+    listed: set[tuple[str, str]] = set()
+    paths: list[str] = []
     for row in re.findall(r"^\|([^|]*)\|([^|]*)\|", below.partition("\n### ")[0], re.MULTILINE):
         paths = re.findall(r"`([^`]+)`", row[0]) or paths
         listed |= {(path, capability) for path in paths for capability in re.findall(r"`([^`]+)`", row[1])}
