@@ -39,7 +39,7 @@ def hold(claim: bool, otherwise: object) -> None:  # noqa: FBT001 - it reads as 
 
 @dataclass(slots=True)
 class Telling:
-    """The actors and the stage."""
+    """The actors, and what they act on."""
 
     visitor: Visitor
     broker_url: str

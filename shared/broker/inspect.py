@@ -154,12 +154,12 @@ async def _left(
 ) -> tuple[tuple[LeaseView, ...], tuple[LeaseId, ...]]:
     """Of the leases that were noted: those that are overdue now, and the ids of those that cannot be read now."""
     late = ports.now() - LATE
-    found = await all_of(*(_look(ports, each) for each in dict.fromkeys((*overdue, *unreadable))))
+    found = await all_of(*(_read_again(ports, each) for each in dict.fromkeys((*overdue, *unreadable))))
     live = (each for each in found if isinstance(each, Lease) and each.id in overdue and each.state.is_live)
     return tuple(each for each in live if each.due_at <= late), tuple(each for each in found if isinstance(each, LeaseId))
 
 
-async def _look(ports: Ports, lease_id: LeaseId) -> Lease | LeaseId | None:
+async def _read_again(ports: Ports, lease_id: LeaseId) -> Lease | LeaseId | None:
     """The lease; its id alone when it cannot be read."""
     try:
         return await ports.leases.get(lease_id)

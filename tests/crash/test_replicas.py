@@ -10,7 +10,7 @@ import pytest
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.core.lease import Cause, State
-from tests.crash.test_clock import DEEDS, HOUR, astray, require_over
+from tests.crash.test_clock import HOUR, OPERATIONS, astray, require_over
 from tests.crash.walk import FaultAt, length, live, require_nothing_left, require_owned, settle, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import REPLICAS, WEB, Replicas, World, principal_target, request, role, world
@@ -50,7 +50,7 @@ def test_what_is_made_for_a_lease_that_has_ended_meanwhile_is_purged_although_th
     for seed in (4, 9):
         REPLICAS.set(Replicas("scattered", seed))
         for name in ("issue", "issue once"):
-            scenario = DEEDS[name](TARGETS["service principal"])
+            scenario = OPERATIONS[name](TARGETS["service principal"])
             for ordinal in range(1, length(scenario) + 1):
                 made, _ = astray(scenario, ordinal, HOUR, swept=True)
                 require_over(made)

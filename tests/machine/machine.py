@@ -20,7 +20,7 @@ from shared.core.life import WITH_HOLDER
 from shared.core.names import LeaseId, RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
-from tests.machine.by_hand import VANDALS
+from tests.machine.by_hand import TAMPERINGS
 from tests.machine.on_azure import ROLES, Action, BrokerOnAzure, FaultAt
 from tests.support import pooling
 
@@ -128,13 +128,13 @@ class Machine(RuleBasedStateMachine):
         self.on_azure.azure.world.faults.add([{"service": service, "effect": effect, "skip": skip}])
 
     @precondition(lambda self: self.on_azure.leases.rows)
-    @rule(pick=PICKS, vandal=st.sampled_from(sorted(VANDALS)))
-    def delete_by_hand(self, pick: int, vandal: str) -> None:
+    @rule(pick=PICKS, tampering=st.sampled_from(sorted(TAMPERINGS)))
+    def delete_by_hand(self, pick: int, tampering: str) -> None:
         """Somebody deletes something of a lease's."""
         footprint = self._picked(pick).footprint
         if isinstance(footprint, ServicePrincipalFootprint) and not (footprint.application_id and footprint.principal_id):
             self.on_azure.binned.add(footprint.unique_name)
-        VANDALS[vandal](self.on_azure.azure, footprint)
+        TAMPERINGS[tampering](self.on_azure.azure, footprint)
 
     @rule(death=DEATHS)
     def sweep(self, death: FaultAt | None) -> None:

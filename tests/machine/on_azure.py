@@ -162,14 +162,14 @@ class BrokerOnAzure(MemoryBroker):
         return self.ports_with(self.kinds, inventory, home=tenant)
 
     def orphans(self) -> list[str]:
-        """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""
+        """What is in Azure beyond the fixtures, without a row of a lease that has not ended and names it."""
         live = [lease.footprint for lease in self.leases.rows.values() if lease.state.is_live]
         named = {name for footprint in live for name in names_in(self.kinds, footprint)}
         unknown = [(kind, found) for kind, found in self.things() if not named & found]
         return [f"{kind} {found}" for kind, found in unknown if not (kind == "deleted_items" and self.binned & found)]
 
     def things(self) -> list[tuple[str, set[str]]]:
-        """What is in Azure beyond the furniture: its kind, and the names and ids by which a footprint may know it."""
+        """What is in Azure beyond the fixtures: its kind, and the names and ids by which a footprint may know it."""
         now = self.azure.inventory()
         found = [
             (kind, {str(value) for key, value in each.items() if key in _TELLING and value})

@@ -33,8 +33,9 @@ _LONGEST_REASON = 512
 _TELL_NOTHING = {403, 404}
 """The answers that read alike for what is not there and for what the caller may not use."""
 _BEAT = 0.02
-"""Seconds. Such an answer leaves at the next multiple of this after its request has come. So its time does not tell that a row
-was sent and read, which takes a fraction of a millisecond."""
+"""Seconds. Such an answer leaves at the next multiple of this after its request has come. That a row was sent and read takes a
+fraction of a millisecond, and is hidden while both answers fall between the same two multiples. Where latencies spread over
+several of them, a small difference of the mean stays (ADR 19)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ def test_without_tests_nothing_fails(tests: Any) -> None:
         ("list roles", ("roles", "list")),
         ("read policies", ("policies", "read")),
         ("write leases/app.1", ("leases/app.1", "write")),
-        ("delete event-rules/x", ("event-rules/x", "delete")),
+        ("delete auth-roles/x", ("auth-roles/x", "delete")),
     ],
 )
 def test_an_ask_is_a_capability_and_a_path(text: str, expected: tuple[str, str]) -> None:
