@@ -196,7 +196,9 @@ def _require_unprotected(ports: Ports, filled: Filled, parameters: Sequence[Para
     if not broken or rules.protected(ports, filled.template):
         # If the template itself is at fault, the role must be written again: whoever issues from it says so.
         return
-    reason = "; ".join(f"{fault.path}: {fault.message}" for fault in broken)
+    # The paths are the template's, and what was asked for is told nowhere else.
+    scopes = ", ".join(dict.fromkeys(each.scope for each in ports.kinds.azure_roles(filled.role)))
+    reason = "; ".join((*dict.fromkeys(fault.message for fault in broken), f"asked for: {scopes}"))
     if any(each.source is not None for each in parameters):
         raise Forbidden(code="protected_target", audit_reason=reason)
     path = WITHIN if filled.within is not None else FIELD

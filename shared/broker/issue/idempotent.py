@@ -131,7 +131,7 @@ class _Repeatable:
             if lease.state is State.ACTIVE and not is_under_way(self.ports, lease):
                 filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
                 with suppress(LostRace):
-                    return await rotate(self.ports, self.actor, lease, filled.role, prove_until=self.deadline)
+                    return await rotate(self.ports, self.actor, lease, filled, prove_until=self.deadline)
             elif lease.state is State.PLANNED and lease.due_at <= self.ports.now():
                 await self._relieve(lease)
                 continue

@@ -112,7 +112,7 @@ async def issue(
         except Rejected as refused:
             # Refused before anything was made, or once something was prepared that the credential cannot be added to.
             await (lock.forget() if attempt.has_made_nothing else attempt.clean_up())
-            await _look_at_role(ports, actor, role, refused)
+            await _look_at_role(ports, actor, filled.template, refused)
             withhold_faults(actor.caller, refused)
             raise
         except Throttled:
@@ -120,7 +120,7 @@ async def issue(
             raise
         except LeaseholdError as failure:
             await attempt.clean_up()
-            await _look_at_role(ports, actor, role, failure)
+            await _look_at_role(ports, actor, filled.template, failure)
             raise
 
 
@@ -137,7 +137,10 @@ async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate:
 
 
 async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: LeaseholdError) -> None:
-    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain."""
+    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain.
+
+    ``role`` is as it is stored, and may be stored again: never a filled one, nor one with lifetimes cut.
+    """
     if isinstance(failure, DefinitionGone):
         await look_at_one(ports, actor.id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):
