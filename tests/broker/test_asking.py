@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from shared.broker.issue.issue import Issued
 from shared.broker.ports import Actor
 from shared.core.access.bounds import Bounds
 from shared.core.caller import Caller
@@ -19,13 +18,12 @@ from shared.core.errors import (
     Malformed,
     RoleOutdated,
     TooMany,
-    Unreachable,
 )
 from shared.core.names import Scope
 from shared.core.parameters.errors import Ambiguous, FactMissing, ParameterNotAllowed
 from shared.core.ports.inventory import ScopeState
 from shared.core.protection import Protected
-from shared.core.role import Role, Target
+from shared.core.role import Role
 from tests.broker.scenes import AZURE, issued, stored
 from tests.fakes.world import (
     ADMINISTRATOR,
@@ -50,7 +48,6 @@ from tests.support.holes import (
     IN_SUB,
     OWN_GROUP,
     STORAGE,
-    TEMPLATE,
     VALUES,
     asking,
     group,

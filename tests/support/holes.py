@@ -45,9 +45,7 @@ def document(parameters: dict[str, Any] | None = None, *scopes: str, condition: 
     return {"type": "service_principal", "azure_roles": assigned, **({"parameters": holes} if holes else {}), **more}
 
 
-def target(
-    parameters: dict[str, Any] | None = None, *scopes: str, condition: str = "", **more: Any
-) -> ServicePrincipalTarget:
+def target(parameters: dict[str, Any] | None = None, *scopes: str, condition: str = "", **more: Any) -> ServicePrincipalTarget:
     """The same, resolved."""
     reader = Reader(document(parameters, *scopes, condition=condition))
     azure_roles, found = read_azure_roles(reader)

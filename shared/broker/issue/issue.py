@@ -12,7 +12,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_target
+from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_target, target_missing
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
@@ -100,7 +100,7 @@ async def issue(
     async with LeaseLock(ports, opened) as lock:
         if missing is not None:
             await lock.forget()
-            raise missing
+            raise target_missing(ports, filled, missing)
         await _look_again(ports, lock, role, rate)
         minting = Minting(ports.kinds.of(role), order, planned.footprint)
         attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)

@@ -42,7 +42,9 @@ def is_under_way(ports: Ports, lease: Lease) -> bool:
 
 
 async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float) -> Issued:
-    """Rotates the secret of an active lease on which no other worker is at work. ``filled`` is the role as the lease has it. ``prove_until`` is on the monotonic clock.
+    """Rotates the secret of an active lease on which no other worker is at work. ``prove_until`` is on the monotonic clock.
+
+    ``filled`` is the role as the lease has it.
 
     Raises ``Conflict`` if the role grants something else by now, ``RoleOutdated`` if its application is another lease's,
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
