@@ -90,7 +90,10 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
     ``DirectoryUnavailable`` if a fact that fills a hole is unread.
     """
     parameters = role.parameters
-    facts = await _facts_for(ports, issuing.rights, parameters)
+    try:
+        facts = await _facts_for(ports, issuing.rights, parameters)
+    except FactMissing as missing:
+        raise role_changed() from missing
     if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
         raise role_changed()
     decision = issuing.require(as_asked(parameters, lease.parameters))
@@ -101,7 +104,9 @@ def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
     """Returns the role with the values of a lease, narrowed as the lease is. Raises ``Conflict`` if today's role is not so."""
     parameters = role.parameters
     names = {each.name for each in parameters}
-    if names != {*lease.parameters} or not all(each.allows(lease.parameters[each.name]) for each in parameters):
+    if role.is_unreadable or names != {*lease.parameters}:
+        raise role_changed()
+    if not all(each.allows(lease.parameters[each.name]) for each in parameters):
         raise role_changed()
     try:
         within = Scope.parse(lease.within) if lease.within else None
