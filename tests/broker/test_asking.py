@@ -14,6 +14,7 @@ from shared.core.errors import (
     DefinitionGone,
     DirectoryUnavailable,
     Forbidden,
+    Interrupted,
     LeaseholdError,
     Malformed,
     RoleOutdated,
@@ -25,6 +26,7 @@ from shared.core.ports.inventory import ScopeState
 from shared.core.protection import Protected
 from shared.core.role import Role
 from tests.broker.scenes import AZURE, issued, stored
+from tests.fakes.calls import MadeCall
 from tests.fakes.world import (
     ADMINISTRATOR,
     ALICE,
@@ -85,6 +87,13 @@ async def refused[E: LeaseholdError](made: World, kind: type[E], by: Actor | Non
     return caught.value
 
 
+def kept(made: World) -> Role:
+    """Returns the role as it is stored."""
+    found = made.roles.kept("web")
+    assert found is not None
+    return found
+
+
 def paths(refusal: LeaseholdError) -> list[str]:
     """The paths of its faults."""
     return [fault.path for fault in getattr(refusal, "faults", ())]
@@ -98,7 +107,7 @@ async def test_what_is_given_fills_the_role() -> None:
     assert (VALUES, "", (FILLED,)) == (found.lease.parameters, found.lease.within, found.lease.scopes)
     assert found.lease == stored(made)
     assert "{" not in repr(stored(made).parts)
-    assert HOLES.keys() == made.roles.kept("web").parameter_names
+    assert HOLES.keys() == kept(made).parameter_names
 
 
 async def test_values_are_kept_as_they_were_given() -> None:
@@ -387,34 +396,27 @@ async def test_a_caller_has_its_own_cap_over_all_targets() -> None:
 async def test_a_definition_that_is_gone_leaves_the_template_as_it_was() -> None:
     """Only what Azure says of it is noted: a caller's values never become the role's."""
     made = scene()
-    before = made.roles.kept("web")
+    before = kept(made)
     made.calls.fail("authorization.assign", DefinitionGone("gone", status=404, azure_code="RoleDefinitionDoesNotExist"))
     made.cloud.definitions = {}
     with pytest.raises(LeaseholdError):
         await issued(made, ask=asking(**VALUES))
-    now = made.roles.kept("web")
-    assert [each.scope for each in _azure_roles(before)] == [each.scope for each in _azure_roles(now)]
+    now = kept(made)
+    (is_now,), (was,) = made.ports.kinds.azure_roles(now), made.ports.kinds.azure_roles(before)
+    assert replace(was, gone=True) == is_now
     assert (before.parameters, before.ttl, before.max_ttl) == (now.parameters, now.ttl, now.max_ttl)
-    assert [True] == [each.gone for each in _azure_roles(now)]
-
-
-def _azure_roles(of: Role) -> Any:
-    found: Any = of.target
-    return found.azure_roles
 
 
 async def test_a_role_that_changes_between_look_and_activation_makes_nothing() -> None:
     """Its bounds have shrunk: the caller comes again, and is told by the role of now."""
     made = scene()
-    await issued(made, ask=asking(**VALUES))
-    opens = made.calls.names().index("leases.open") + 1
-    made = scene()
 
-    async def shrink() -> None:
-        made.roles.keep(role(target({"group": {**GROUP, "allowed": ["shared"]}, "account": ACCOUNT})))
+    def shrink(call: MadeCall) -> None:
+        if call.name == "leases.open":
+            made.roles.keep(role(target({"group": {**GROUP, "allowed": ["shared"]}, "account": ACCOUNT})))
 
-    made.calls.meanwhile(opens, shrink)
-    with pytest.raises(LeaseholdError):
+    made.calls.watch = shrink
+    with pytest.raises(Interrupted):
         await issued(made, ask=asking(**VALUES))
     assert ({}, []) == (made.leases.rows, made.leftovers())
-    await refused(made, ParameterNotAllowed, **VALUES)
+    await refused(made, ParameterNotAllowed, None, **VALUES)

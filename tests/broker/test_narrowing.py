@@ -48,7 +48,7 @@ async def test_each_assignment_is_made_at_the_scope(within: str) -> None:
     assert [Scope.parse(within)] == [each.scope for each in made.cloud.assignments]
     assert (within, (within,)) == (stored(made).within, stored(made).scopes)
     assert found.lease == stored(made)
-    assert {SCOPES[0]} == {each.scope for each in made.ports.kinds.azure_roles((await made.ports.roles.get("web")) or role())}
+    assert role(PLAIN).target == (made.roles.kept("web") or role()).target
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,8 @@ async def test_what_lies_at_no_scope_is_not_narrowed(of: Target) -> None:
 async def test_each_kind_narrows_or_says_that_it_cannot(name: str) -> None:
     """No kind leaves it out."""
     of = EVERY_KIND[name].target
-    made = world(role(of), kinds=kinds_for(of))
-    scopes = [each.scope for each in made.ports.kinds.azure_roles(role(of))]
     with pytest.raises((NotNarrowable, NotWithin)):
-        await narrowed(made, "/subscriptions/99999999-8888-7777-6666-555555555555")
-    assert made.ports.kinds.scopes_of is not None or scopes
+        await narrowed(world(role(of), kinds=kinds_for(of)), "/subscriptions/99999999-8888-7777-6666-555555555555")
 
 
 async def test_a_protected_scope_beneath_is_refused() -> None:
