@@ -9,7 +9,7 @@ from typing import Any
 from shared.broker.access import facts_of
 from shared.broker.ports import Actor, Ports
 from shared.core.access.asked import as_given
-from shared.core.access.configuration import Configuration
+from shared.core.access.configuration import Configuration, Needs
 from shared.core.access.decide import Decision
 from shared.core.access.documents import caller_from
 from shared.core.access.explanation import Explanation, explain
@@ -19,6 +19,7 @@ from shared.core.caller import Caller, CallerType
 from shared.core.errors import Fault, Malformed, NotFound, Unauthenticated
 from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parameters.asked import presumed
+from shared.core.parameters.parameter import needs_principal
 from shared.core.parameters.source import facts_of as known_of
 from shared.core.role import Role
 
@@ -69,6 +70,8 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
         facts = question.facts if question.facts is not None else await facts_of(ports, configuration, caller)
     inline = role.bounds if role is not None and question.capability == "issue" else None
     parameters = role.parameters if role is not None else ()
+    if inline is not None and needs_principal(parameters) and facts.principal is NOT_ASKED:
+        facts = replace(facts, principal=(await ports.directory.read(caller, Needs(principal=True))).principal)
     asked = presumed(parameters, question.parameters, known_of(caller, facts)) if role else as_given(question.parameters)
     found = explain(configuration, caller, facts, question.path, question.capability, inline, asked)
     lease_id = await ports.leased.find({caller.object_id, *((caller.app_id,) if caller.app_id else ())})

@@ -53,7 +53,7 @@ async def _role_as_it_is(ports: Ports, caller: Caller, lease: Lease) -> tuple[Ro
     role, generation = await both(ports.roles.get(lease.id.role), ports.generations.get(lease.id.role))
     if role is None:
         raise Conflict("The lease's role is gone.", code="role_changed")
-    return refilled(ports, role, lease) if not role.is_unreadable else role, generation.number, None
+    return refilled(ports, role, lease), generation.number, None
 
 
 def _require_renewable(ports: Ports, lease: Lease, role: Role) -> str:

@@ -45,6 +45,14 @@ class AskedFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A scope that was filled or narrowed, and is not there, or not for the broker."""
+
+    scope: Scope
+    state: ScopeState
+
+
+@dataclass(frozen=True, slots=True)
 class Filled:
     """A role as one caller asks for it: without holes, and narrowed. ``values`` are all that filled it."""
 
@@ -82,7 +90,10 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
     ``DirectoryUnavailable`` if a fact that fills a hole is unread.
     """
     parameters = role.parameters
-    facts = await _facts_for(ports, issuing.rights, parameters)
+    try:
+        facts = await _facts_for(ports, issuing.rights, parameters)
+    except FactMissing as missing:
+        raise role_changed() from missing
     if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
         raise role_changed()
     decision = issuing.require(as_asked(parameters, lease.parameters))
@@ -93,7 +104,9 @@ def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
     """Returns the role with the values of a lease, narrowed as the lease is. Raises ``Conflict`` if today's role is not so."""
     parameters = role.parameters
     names = {each.name for each in parameters}
-    if names != {*lease.parameters} or not all(each.allows(lease.parameters[each.name]) for each in parameters):
+    if role.is_unreadable or names != {*lease.parameters}:
+        raise role_changed()
+    if not all(each.allows(lease.parameters[each.name]) for each in parameters):
         raise role_changed()
     try:
         within = Scope.parse(lease.within) if lease.within else None
@@ -115,8 +128,11 @@ def granted_by(scopes: Sequence[Scope], parameters: Mapping[str, str], within: s
     return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {})}
 
 
-async def missing_target(ports: Ports, filled: Filled, lease_id: LeaseId) -> TargetMissing | None:
-    """Returns the error if something that was filled or narrowed is not there in Azure. Nothing else is looked for."""
+async def missing_target(ports: Ports, filled: Filled, lease_id: LeaseId) -> Missing | None:
+    """Returns what was filled or narrowed and is not there in Azure. Nothing else is looked for. Raises nothing.
+
+    It returns no error: work that runs beside other work raises what it returns, and a lease is being stored meanwhile.
+    """
     constant = {each.scope.key for each in ports.kinds.azure_roles(filled.template)}
     wanted = {each.scope.key: each.scope for each in ports.kinds.azure_roles(filled.role) if each.scope.key not in constant}
     if not wanted:
@@ -125,26 +141,31 @@ async def missing_target(ports: Ports, filled: Filled, lease_id: LeaseId) -> Tar
     states = await all_of(*(ports.inventory.scope_state(scope, name) for scope in wanted.values()))
     for scope, state in zip(wanted.values(), states, strict=True):
         if state in _GONE or state is ScopeState.REFUSED:
-            return _missing(ports, filled, scope, state)
+            return Missing(scope, state)
     return None
 
 
-def _missing(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> TargetMissing:
+def target_missing(ports: Ports, filled: Filled, missing: Missing) -> TargetMissing:
+    """Returns the error of an ask for what is not there: it names what the caller has given."""
+    scope, state = missing.scope, missing.state
     sentence = "is not there" if state in _GONE else "is not there, or the broker may not assign roles there"
     paths = [WITHIN] if filled.within is not None else [*_paths(ports, filled, scope, state)]
     return TargetMissing(*(Fault(path, sentence) for path in paths), audit_reason=f"{scope}: {state.value}")
 
 
 def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Iterator[str]:
-    """Yields the path of each parameter at or below the part that is missing."""
-    first = _NAME_AT if state is ScopeState.NO_RESOURCE else GROUP_AT
+    """Yields the path of each parameter at or below the part that is missing; none if the role itself names that part.
+
+    If it is not known which part is missing, it may be any.
+    """
+    first = {ScopeState.NO_RESOURCE: _NAME_AT, ScopeState.NO_GROUP: GROUP_AT}.get(state)
     segments = scope.casefold().split("/")
     names: dict[str, None] = {}
     for role in ports.kinds.azure_roles(filled.template):
         holes = holes_of_scope(role.scope)
         mine = [filled.values.get(holes[at], each) if at in holes else each for at, each in enumerate(role.scope.split("/"))]
         if [each.casefold() for each in mine] == segments:
-            names |= dict.fromkeys(name for at, name in holes.items() if at >= first)
+            names |= dict.fromkeys(name for at, name in holes.items() if first is None or at >= first in holes)
     return (f"{FIELD}.{name}" for name in names)
 
 
@@ -196,7 +217,9 @@ def _require_unprotected(ports: Ports, filled: Filled, parameters: Sequence[Para
     if not broken or rules.protected(ports, filled.template):
         # If the template itself is at fault, the role must be written again: whoever issues from it says so.
         return
-    reason = "; ".join(f"{fault.path}: {fault.message}" for fault in broken)
+    # The paths are the template's, and what was asked for is told nowhere else.
+    scopes = ", ".join(dict.fromkeys(each.scope for each in ports.kinds.azure_roles(filled.role)))
+    reason = "; ".join((*dict.fromkeys(fault.message for fault in broken), f"asked for: {scopes}"))
     if any(each.source is not None for each in parameters):
         raise Forbidden(code="protected_target", audit_reason=reason)
     path = WITHIN if filled.within is not None else FIELD

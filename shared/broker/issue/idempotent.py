@@ -11,21 +11,28 @@ from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
-from shared.core.errors import Conflict, Gone, LeaseholdError, LostRace, Pending, RoleOutdated, TooManyIssues, Unreadable
+from shared.core.errors import (
+    Conflict,
+    Gone,
+    LeaseholdError,
+    LostRace,
+    Malformed,
+    Pending,
+    RoleOutdated,
+    TooManyIssues,
+    Unreadable,
+)
 from shared.core.idempotency_key import KEPT, IdempotencyKey, digest_of, fingerprint_of
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
-from shared.core.parameters.errors import FactMissing, NotNarrowable, NotWithin, ParameterNotAllowed
+from shared.core.parameters.errors import FactMissing, ParameterNotAllowed
 from shared.resilience.tasks import both
 
 _ON_ITS_WAY = 5.0
 """Seconds after which a request that has stored its key and not its lease is taken for dead: the two follow at once.
 If the request was only slow, it loses the key.
 """
-_REFUSED_OF_NOW = (
-    *(RoleOutdated, TooManyIssues, Unreadable),
-    *(FactMissing, ParameterNotAllowed, NotWithin, NotNarrowable),
-)
+_REFUSED_OF_NOW = (RoleOutdated, TooManyIssues, Unreadable, Malformed, FactMissing, ParameterNotAllowed)
 """Refusals of an issue now. The same request may have been served before, under the role and the facts of that time."""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
@@ -131,7 +138,7 @@ class _Repeatable:
             if lease.state is State.ACTIVE and not is_under_way(self.ports, lease):
                 filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
                 with suppress(LostRace):
-                    return await rotate(self.ports, self.actor, lease, filled.role, prove_until=self.deadline)
+                    return await rotate(self.ports, self.actor, lease, filled, prove_until=self.deadline)
             elif lease.state is State.PLANNED and lease.due_at <= self.ports.now():
                 await self._relieve(lease)
                 continue

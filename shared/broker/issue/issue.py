@@ -12,7 +12,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_target
+from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_target, target_missing
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
@@ -100,7 +100,7 @@ async def issue(
     async with LeaseLock(ports, opened) as lock:
         if missing is not None:
             await lock.forget()
-            raise missing
+            raise target_missing(ports, filled, missing)
         await _look_again(ports, lock, role, rate)
         minting = Minting(ports.kinds.of(role), order, planned.footprint)
         attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)
@@ -112,7 +112,7 @@ async def issue(
         except Rejected as refused:
             # Refused before anything was made, or once something was prepared that the credential cannot be added to.
             await (lock.forget() if attempt.has_made_nothing else attempt.clean_up())
-            await _look_at_role(ports, actor, role, refused)
+            await _look_at_role(ports, actor, filled.template, refused)
             withhold_faults(actor.caller, refused)
             raise
         except Throttled:
@@ -120,7 +120,7 @@ async def issue(
             raise
         except LeaseholdError as failure:
             await attempt.clean_up()
-            await _look_at_role(ports, actor, role, failure)
+            await _look_at_role(ports, actor, filled.template, failure)
             raise
 
 
@@ -137,7 +137,10 @@ async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate:
 
 
 async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: LeaseholdError) -> None:
-    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain."""
+    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain.
+
+    ``role`` is as it is stored, and may be stored again: never a filled one, nor one with lifetimes cut.
+    """
     if isinstance(failure, DefinitionGone):
         await look_at_one(ports, actor.id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.broker.issue.asking import Filled
 from shared.broker.issue.issue import SECRET_SLACK, Issued
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.stored_roles import look_at_one
@@ -23,7 +24,6 @@ from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
-from shared.core.role import Role
 from shared.kinds.kind import Kind, Order
 from shared.resilience.heartbeat import Heartbeat
 from shared.resilience.tasks import both
@@ -41,13 +41,16 @@ def is_under_way(ports: Ports, lease: Lease) -> bool:
     return lease.rotating_until is not None and lease.rotating_until > ports.now()
 
 
-async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_until: float) -> Issued:
+async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float) -> Issued:
     """Rotates the secret of an active lease on which no other worker is at work. ``prove_until`` is on the monotonic clock.
+
+    ``filled`` is the role as the lease has it.
 
     Raises ``Conflict`` if the role grants something else by now, ``RoleOutdated`` if its application is another lease's,
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
     that it has made is removed, at the latest with the lease.
     """
+    role = filled.role
     audit_reason = require_same_target(ports, lease, role)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
@@ -70,7 +73,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, role: Role, *, prove_
             # The application to which it would have added a secret was deleted meanwhile.
             raise LostRace("the lease has ended") from failure
         if isinstance(failure, RoleOutdated):
-            await look_at_one(ports, actor.id, role, look_again)
+            await look_at_one(ports, actor.id, filled.template, look_again)
             withhold_faults(actor.caller, failure)
         raise
 

@@ -67,7 +67,7 @@ def presumed(parameters: Sequence[Parameter], given: Mapping[str, str], facts: C
         value = each.default
         if each.source is None:
             value = given.get(each.name, value)
-        elif facts is not None and not isinstance(facts.resource, Unread):
+        elif facts is not None and not (each.source in OF_THE_RESOURCE and isinstance(facts.resource, Unread)):
             value = _fact(each.source, facts)
         if value is not None:
             found[each.name] = value
