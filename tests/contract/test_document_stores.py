@@ -149,7 +149,7 @@ async def test_a_page_begins_after_any_text(stores: Stores, kind: Kind, after: s
 @of_each_kind
 @LOSSES
 async def test_a_write_whose_answer_was_lost_counts_as_made(tables: Stores, kind: Kind, loss: Exception) -> None:
-    """The row carries the id of the write. A deletion is known by the row that is gone."""
+    """The row carries the id of the write. A deletion without an event is known by the row that is gone."""
     assert tables.line is not None
     store, line = kind.store(tables), tables.line
     await store.put(kind.make("first", 1), expected=ABSENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -79,6 +80,44 @@ async def test_a_change_whose_answer_is_lost_has_its_event_once(tables: Stores, 
     except Upstream:
         assert None is not await store.get("web")
     assert (event(1),) == await store.pending_events()
+
+
+@of_each_kind
+async def test_of_four_who_delete_one_document_one_has_deleted_it(stores: Stores, kind: Kind) -> None:
+    """And its event alone waits."""
+    store = kind.store(stores)
+    await store.put(kind.make("web", 1), expected=ABSENT)
+    deletions = (store.delete("web", expected=ANY, event=event(number)) for number in range(4))
+    gone = await asyncio.gather(*deletions)
+    assert [event(gone.index(True))] == [*await store.pending_events()]
+    assert [False, False, False, True] == sorted(gone)
+
+
+@of_each_kind
+async def test_a_deletion_that_comes_second_is_not_made(tables: Stores, kind: Kind) -> None:
+    """Somebody else deletes the document between the look at it and the deletion."""
+    store, line = kind.store(tables), tables.line
+    assert line is not None
+    await store.put(kind.make("web", 1), expected=ABSENT)
+    line.before = lambda: store.delete("web", expected=ANY, event=event(1))
+    assert not await store.delete("web", expected=ANY, event=event(2))
+    assert (event(1),) == await store.pending_events()
+
+
+@LOSSES
+@of_each_kind
+async def test_a_deletion_whose_answer_is_lost_is_known_by_its_event(tables: Stores, kind: Kind, loss: Exception) -> None:
+    """Also when somebody has put a document of that name again before the store looks."""
+    store, line = kind.store(tables), tables.line
+    assert line is not None
+    for number in (1, 2):
+        await store.put(kind.make("web", number), expected=ABSENT)
+        line.loss, line.losing = loss, True
+        if number == 2:
+            line.meanwhile = lambda: store.put(kind.make("web", 3), expected=ABSENT)
+        assert await store.delete("web", expected=ANY, event=event(number))
+        assert number == len(await store.pending_events())
+    assert None is not await store.get("web")
 
 
 async def test_the_trail_keeps_an_event_with_an_id_once(stores: Stores) -> None:

@@ -273,7 +273,7 @@ class _Plan:
         of_roles = _Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
             lambda role, former: roles.store_role(ports, actor, role, former),
-            lambda role: roles.delete_role(ports, actor, role.name, expected=Version(role.version), revoking=self._revoke),
+            self._remove_role,
         )
         of_auth_roles = _Section[AuthRole](
             *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
@@ -293,6 +293,13 @@ class _Plan:
         if missing := [each for each in auth_role.policies if configuration.policy(each) is None]:
             raise PreconditionFailed(f"There is no policy {missing[0]} any more.")
         return await auth_roles.store_auth_role(self._ports, self._actor, auth_role, former, judged_at=configuration.version)
+
+    async def _remove_role(self, role: Role) -> None:
+        """Deletes a role. Raises ``NotFound`` if somebody else has deleted it, and its leases have been revoked here."""
+        expected = Version(role.version)
+        gone, _ = await roles.remove_role(self._ports, self._actor, role.name, expected=expected, revoking=self._revoke)
+        if not gone:
+            raise roles.not_found(role.name)
 
     async def _remove(self, policy: Policy) -> None:
         """Deletes a policy that no auth role names. Raises ``PolicyInUse`` if one does since the plan was made."""

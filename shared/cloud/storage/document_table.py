@@ -126,7 +126,10 @@ class TableDocuments[T]:
     async def delete(
         self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
     ) -> bool:
-        """Makes a read and a conditional delete."""
+        """Makes a read and a conditional delete.
+
+        If the answer was lost, and a reconciliation has told the event before this looks for it, it counts as another's.
+        """
         row = await self._read(name)
         if row is None:
             return False
@@ -135,11 +138,14 @@ class TableDocuments[T]:
         try:
             await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._beside(judged_at, event)])
         except (LostRace, Uncertain) as error:
-            # If the row is gone, it was deleted: the answer to the first try was lost, or another worker was faster.
-            if await self._read(name) is not None:
-                if isinstance(error, LostRace):
-                    raise PreconditionFailed from error
-                raise
+            # The answer to the first try was lost, or another worker was faster: the row of the event tells them apart.
+            if event is not None and await self._table.read(*self._kept.pending_key(event.id).values()) is not None:
+                return True
+            if await self._read(name) is None:
+                return event is None
+            if isinstance(error, LostRace):
+                raise PreconditionFailed from error
+            raise
         return True
 
     async def pending_events(self) -> tuple[AuditEvent, ...]:

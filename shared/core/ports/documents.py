@@ -61,7 +61,11 @@ class Documents[T](Protocol):
         ...
 
     async def delete(self, name: str, *, expected: Expect, event: AuditEvent | None = None) -> bool:
-        """Deletes the document. Returns whether it was there. Raises ``PreconditionFailed`` if the store has something else."""
+        """Deletes the document. Raises ``PreconditionFailed`` if the store has something else.
+
+        Returns whether this call has deleted it. Of several at once one has, if each brings an event of its own: by that they
+        are told apart. Without an event, one that meets another may count as made as well.
+        """
         ...
 
     async def pending_events(self) -> tuple[AuditEvent, ...]:
