@@ -124,7 +124,7 @@ async def remove_role(
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     before = kept_of(ports, former) if former is not None else None
     event = change_event(ports, actor, "delete_role", f"roles/{name}", before, None, role=name)
-    gone = await ports.roles.delete(name, expected=expected, event=event)
+    gone = await ports.roles.delete(name, expected=expected, event=event) is not None
     # If an earlier deletion's worker has died, the role is gone, and its leases may still live.
     if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
         raise not_found(name)
