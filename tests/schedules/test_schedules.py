@@ -169,6 +169,7 @@ _TOUCH_NO_LEASE = {
 """Each document is one transaction. ``tests/broker`` lets writers of one document meet, and ``tests/crash`` lets them die."""
 _PART_OF_A_VERB = {
     "store_role": "of a role change, and of an import",
+    "remove_role": "of a role's deletion, and of an import",
     "require_may_issue": "of an issue whose body cannot be read",
     "rotate": "of a repeat",
     "undo": "of whatever ends a lease",
