@@ -13,7 +13,7 @@ from shared.core.errors import PreconditionFailed, Upstream
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.documents import ABSENT, ANY, Version
 from tests.contract.stores import LOSSES, Stores
-from tests.contract.test_document_stores import StoreUnderTest, of_each_store
+from tests.contract.test_document_stores import AnyStore, of_each_store
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR
 
@@ -36,7 +36,7 @@ def event(number: int) -> AuditEvent:
 
 
 @of_each_store
-async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested: StoreUnderTest) -> None:
+async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested: AnyStore) -> None:
     """In the order of time, whole, and in nobody's list of documents, until it is forgotten."""
     store = tested.store(stores)
     assert () == await store.pending_events()
@@ -54,7 +54,7 @@ async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested:
 
 
 @of_each_store
-async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: StoreUnderTest) -> None:
+async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: AnyStore) -> None:
     """Neither a write nor a deletion that meets another version, nor a deletion of nothing."""
     store = tested.store(stores)
     await store.put(tested.make("web", 1), expected=ABSENT)
@@ -69,9 +69,7 @@ async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: Store
 
 @LOSSES
 @of_each_store
-async def test_a_change_whose_answer_is_lost_has_its_event_once(
-    tables: Stores, tested: StoreUnderTest, loss: Exception
-) -> None:
+async def test_a_change_whose_answer_is_lost_has_its_event_once(tables: Stores, tested: AnyStore, loss: Exception) -> None:
     """Whether the store finds out that it was made, or cannot tell."""
     store, line = tested.store(tables), tables.line
     assert line is not None
@@ -85,7 +83,7 @@ async def test_a_change_whose_answer_is_lost_has_its_event_once(
 
 
 @of_each_store
-async def test_of_four_who_delete_one_document_one_has_deleted_it(stores: Stores, tested: StoreUnderTest) -> None:
+async def test_of_four_who_delete_one_document_one_has_deleted_it(stores: Stores, tested: AnyStore) -> None:
     """And its event alone waits."""
     store = tested.store(stores)
     await store.put(tested.make("web", 1), expected=ABSENT)
@@ -96,7 +94,7 @@ async def test_of_four_who_delete_one_document_one_has_deleted_it(stores: Stores
 
 
 @of_each_store
-async def test_a_deletion_that_comes_second_is_not_made(tables: Stores, tested: StoreUnderTest) -> None:
+async def test_a_deletion_that_comes_second_is_not_made(tables: Stores, tested: AnyStore) -> None:
     """Somebody else deletes the document between the look at it and the deletion."""
     store, line = tested.store(tables), tables.line
     assert line is not None
@@ -108,9 +106,7 @@ async def test_a_deletion_that_comes_second_is_not_made(tables: Stores, tested: 
 
 @LOSSES
 @of_each_store
-async def test_a_deletion_whose_answer_is_lost_is_known_by_its_event(
-    tables: Stores, tested: StoreUnderTest, loss: Exception
-) -> None:
+async def test_a_deletion_whose_answer_is_lost_is_known_by_its_event(tables: Stores, tested: AnyStore, loss: Exception) -> None:
     """Also when somebody has put a document of that name again before the store looks."""
     store, line = tested.store(tables), tables.line
     assert line is not None
