@@ -31,7 +31,7 @@ def policy(name: str, number: int = 1) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class TestedStore:
+class StoreOfDocuments:
     """A type of document: its store, and a document of a name and a number."""
 
     store: Callable[[Stores], Documents[Any]]
@@ -39,15 +39,15 @@ class TestedStore:
 
 
 STORES = {
-    "role": TestedStore(lambda stores: stores.roles, lambda name, number: role(name=RoleName(name), ttl=60 + number)),
-    "auth role": TestedStore(lambda stores: stores.auth_roles, auth_role),
-    "policy": TestedStore(lambda stores: stores.policies, policy),
+    "role": StoreOfDocuments(lambda stores: stores.roles, lambda name, number: role(name=RoleName(name), ttl=60 + number)),
+    "auth role": StoreOfDocuments(lambda stores: stores.auth_roles, auth_role),
+    "policy": StoreOfDocuments(lambda stores: stores.policies, policy),
 }
 of_each_store = pytest.mark.parametrize("tested", STORES.values(), ids=STORES)
 
 
 @of_each_store
-async def test_a_document_reads_back_as_it_was_put(stores: Stores, tested: TestedStore) -> None:
+async def test_a_document_reads_back_as_it_was_put(stores: Stores, tested: StoreOfDocuments) -> None:
     """With the version of its row. Before that there may not even be a table."""
     store = tested.store(stores)
     assert (None, ()) == (await store.get("web"), await store.list())
@@ -60,7 +60,7 @@ async def test_a_document_reads_back_as_it_was_put(stores: Stores, tested: Teste
 
 
 @of_each_store
-async def test_a_document_is_only_put_over_what_is_expected(stores: Stores, tested: TestedStore) -> None:
+async def test_a_document_is_only_put_over_what_is_expected(stores: Stores, tested: StoreOfDocuments) -> None:
     """A write with another expectation changes nothing."""
     store = tested.store(stores)
     with pytest.raises(PreconditionFailed):
@@ -76,7 +76,7 @@ async def test_a_document_is_only_put_over_what_is_expected(stores: Stores, test
 
 
 @of_each_store
-async def test_a_document_is_only_deleted_at_the_version_that_is_expected(stores: Stores, tested: TestedStore) -> None:
+async def test_a_document_is_only_deleted_at_the_version_that_is_expected(stores: Stores, tested: StoreOfDocuments) -> None:
     """It is deleted once."""
     store = tested.store(stores)
     first = await store.put(tested.make("web", 1), expected=ANY)
@@ -91,7 +91,7 @@ async def test_a_document_is_only_deleted_at_the_version_that_is_expected(stores
 
 
 @of_each_store
-async def test_of_five_who_put_over_one_version_one_wins(stores: Stores, tested: TestedStore) -> None:
+async def test_of_five_who_put_over_one_version_one_wins(stores: Stores, tested: StoreOfDocuments) -> None:
     """Compare and swap."""
     store = tested.store(stores)
     first = await store.put(tested.make("web", 0), expected=ABSENT)
@@ -103,7 +103,9 @@ async def test_of_five_who_put_over_one_version_one_wins(stores: Stores, tested:
 
 @of_each_store
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 1000])
-async def test_pages_by_name_follow_each_other_without_gap_or_repeat(stores: Stores, tested: TestedStore, limit: int) -> None:
+async def test_pages_by_name_follow_each_other_without_gap_or_repeat(
+    stores: Stores, tested: StoreOfDocuments, limit: int
+) -> None:
     """No page is larger than asked for. Documents of other types are in no page."""
     store = tested.store(stores)
     names = ["0", "a", "a-2", "a1", "b", "z" * 63]
@@ -137,7 +139,7 @@ async def test_pages_by_name_follow_each_other_without_gap_or_repeat(stores: Sto
         ("é", []),
     ],
 )
-async def test_a_page_begins_after_any_text(stores: Stores, tested: TestedStore, after: str, expected: list[str]) -> None:
+async def test_a_page_begins_after_any_text(stores: Stores, tested: StoreOfDocuments, after: str, expected: list[str]) -> None:
     """The text is a name that is gone, or whatever a caller has sent as a cursor."""
     store = tested.store(stores)
     for name in ("a", "b"):
@@ -148,7 +150,7 @@ async def test_a_page_begins_after_any_text(stores: Stores, tested: TestedStore,
 
 @of_each_store
 @LOSSES
-async def test_a_write_whose_answer_was_lost_counts_as_made(tables: Stores, tested: TestedStore, loss: Exception) -> None:
+async def test_a_write_whose_answer_was_lost_counts_as_made(tables: Stores, tested: StoreOfDocuments, loss: Exception) -> None:
     """The row carries the id of the write. A deletion is known by the row that is gone."""
     assert tables.line is not None
     store, line = tested.store(tables), tables.line

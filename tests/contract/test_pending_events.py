@@ -12,7 +12,7 @@ from shared.core.errors import PreconditionFailed, Upstream
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.documents import ABSENT, ANY, Version
 from tests.contract.stores import LOSSES, Stores
-from tests.contract.test_document_stores import TestedStore, of_each_store
+from tests.contract.test_document_stores import StoreOfDocuments, of_each_store
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR
 
@@ -35,7 +35,7 @@ def event(number: int) -> AuditEvent:
 
 
 @of_each_store
-async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested: TestedStore) -> None:
+async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested: StoreOfDocuments) -> None:
     """In the order of time, whole, and in nobody's list of documents, until it is forgotten."""
     store = tested.store(stores)
     assert () == await store.pending_events()
@@ -53,7 +53,7 @@ async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested:
 
 
 @of_each_store
-async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: TestedStore) -> None:
+async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: StoreOfDocuments) -> None:
     """Neither a write nor a deletion that meets another version, nor a deletion of nothing."""
     store = tested.store(stores)
     await store.put(tested.make("web", 1), expected=ABSENT)
@@ -68,7 +68,9 @@ async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: Teste
 
 @LOSSES
 @of_each_store
-async def test_a_change_whose_answer_is_lost_has_its_event_once(tables: Stores, tested: TestedStore, loss: Exception) -> None:
+async def test_a_change_whose_answer_is_lost_has_its_event_once(
+    tables: Stores, tested: StoreOfDocuments, loss: Exception
+) -> None:
     """Whether the store finds out that it was made, or cannot tell."""
     store, line = tested.store(tables), tables.line
     assert line is not None
