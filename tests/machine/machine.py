@@ -119,7 +119,7 @@ class Machine(RuleBasedStateMachine):
     @rule(astray=st.sampled_from([-3600.0, -300.0, -30.0, 0.0, 30.0, 300.0, 3600.0]))
     def set_wall_clock(self, astray: float) -> None:
         """The broker's wall clock jumps, and is that wrong from now on."""
-        self.on_azure.clock.astray = astray
+        self.on_azure.set_wall_clock(astray)
         self.swept_at = None
 
     @rule(service=st.sampled_from(["graph", "arm", "entra"]), effect=_EFFECTS, skip=st.integers(0, 5))
@@ -185,9 +185,9 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Nothing goes wrong any more, and time passes: then all is as before."""
         self.on_azure.azure.world.faults.replace([])
-        self.on_azure.clock.astray = 0.0
+        self.on_azure.set_wall_clock(0.0)
         self._settle()
-        for _ in range(_RECONCILIATIONS if self.on_azure.binned else 0):
+        for _ in range(_RECONCILIATIONS if self.on_azure.needs_reconciling else 0):
             self.on_azure.clock.jump(_LONGEST_WAIT)
             self.on_azure.do(lambda ports: reconcile(ports, "reconcile"))
         assert self.on_azure.before == self.on_azure.azure.inventory()
