@@ -233,6 +233,7 @@ _UNKNOWN = "is not a known field"
         ({"roles": {"app": 5}}, [("roles.app", "expected an object")]),
         ({"roles": {"app": {"bound_app_roles": []}}}, ["roles.app.bound_app_roles"]),
         ({"roles": {"app": bound(tenant_ids=HOME)}}, ["roles.app.bound_tenant_ids"]),
+        ({"roles": {"app": bound(tenant_ids=HOME) | {"bound_group_ids": ["x"]}}}, ["roles.app.bound_group_ids[0]"]),
         ({"roles": {"App": bound(tenant_ids=HOME)}}, ["roles.App", "roles.App.bound_tenant_ids"]),
         ({"auth_roles": {"a": NAMING | {"policies": ["gone"]}}}, [("auth_roles.a.policies[0]", "there is no policy gone")]),
         (
@@ -256,6 +257,16 @@ def test_every_fault_of_every_document_is_found(changes: Json, expected: list[An
     failed = [("tests[0]", "expected unknown, and it is allowed: policy issuers, rule 0, roles/*/leases")]
     paths = [path for path, _ in found]
     assert (expected or failed) == (paths if expected and isinstance(expected[0], str) else found)
+
+
+@pytest.mark.parametrize(
+    ("ask", "hint"), [("isue roles/x", "issue"), ("READ audit", "read"), ("dance roles/x", ""), ("isue", "")]
+)
+def test_an_ask_is_told_with_the_capability_that_is_meant(ask: str, hint: str) -> None:
+    """If a path stands beside it."""
+    with pytest.raises(Unparsable) as refused:
+        asked_for(ask)
+    assert str(refused.value).endswith(f"; did you mean {hint}?" if hint else "a blank and a path")
 
 
 def test_sections_may_be_absent() -> None:
