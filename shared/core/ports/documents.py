@@ -73,8 +73,8 @@ class Documents[T](Protocol):
     async def delete(self, name: str, *, expected: Expect, event: AuditEvent | None = None) -> Deleted | None:
         """Deletes the document. Raises ``PreconditionFailed`` if the store has something else.
 
-        Returns ``None`` if this call has not deleted it. Of several at once one has, if each brings an event of its own: by that they
-        are told apart. Without an event, one that meets another may count as made as well.
+        Returns ``None`` if this call has not deleted it. Of several at once one has, if each brings an event of its own: by
+        that they are told apart. Without an event, one that meets another may count as made as well.
         """
         ...
 

@@ -259,16 +259,6 @@ def test_every_fault_of_every_document_is_found(changes: Json, expected: list[An
     assert (expected or failed) == (paths if expected and isinstance(expected[0], str) else found)
 
 
-@pytest.mark.parametrize(
-    ("ask", "hint"), [("isue roles/x", "issue"), ("READ audit", "read"), ("dance roles/x", ""), ("isue", "")]
-)
-def test_an_ask_is_told_with_the_capability_that_is_meant(ask: str, hint: str) -> None:
-    """If a path stands beside it."""
-    with pytest.raises(Unparsable) as refused:
-        asked_for(ask)
-    assert str(refused.value).endswith(f"; did you mean {hint}?" if hint else "a blank and a path")
-
-
 def test_sections_may_be_absent() -> None:
     """Without policies, whether one is there cannot be told. Nothing else than an object of the form is a configuration."""
     assert [] == [*check({"form": 1, "auth_roles": AUTH_ROLES}, HOME)]

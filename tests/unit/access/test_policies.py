@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.access.documents import asked_for
 from shared.core.access.policy import (
     ASKED,
     CAPABILITIES,
@@ -18,6 +19,7 @@ from shared.core.access.policy import (
 )
 from shared.core.access.stars import covers_text
 from shared.core.errors import Malformed
+from shared.core.names import Unparsable
 
 READ = ["read"]
 ULID = "01kh6n8yv0t1c8r5a9z2x4b7qd"
@@ -172,6 +174,16 @@ def test_a_name_that_nothing_can_have_is_a_fault(path: str, message: str) -> Non
 def test_a_pattern_that_some_name_has_is_none(path: str) -> None:
     """A star stands for one or more characters, and those may have the dot of a lease's id among them."""
     assert path == read_policy("ops", rule(path, "deny")).rules[0].path
+
+
+@pytest.mark.parametrize(
+    ("ask", "hint"), [("isue roles/x", "issue"), ("READ audit", "read"), ("dance roles/x", ""), ("isue", "")]
+)
+def test_an_ask_is_told_with_the_capability_that_is_meant(ask: str, hint: str) -> None:
+    """If a path stands beside it."""
+    with pytest.raises(Unparsable) as refused:
+        asked_for(ask)
+    assert str(refused.value).endswith(f"; did you mean {hint}?" if hint else "a blank and a path")
 
 
 @pytest.mark.parametrize("path", ASKED)
