@@ -221,11 +221,11 @@ def test_one_deletion_is_told_once(path: str, rival: Work | None, *, first: bool
 
         made.calls.meanwhile(ordinal, partial(all_of_it, other, made.coworker()))
         made.run(partial(all_of_it, work, made))
-        told = [event.document for event in made.audit.events if event.operation.startswith("delete_")]
-        assert told == [*dict.fromkeys(told)]
+        recorded = [event.document for event in made.audit.events if event.operation.startswith("delete_")]
+        assert recorded == [*dict.fromkeys(recorded)]
         assert not made.pending_events()
         answers = [each for each in done if each in {*DELETIONS[path], path.replace("-", "_").replace("/", ".")}]
-        assert len(answers) == told.count(path)
+        assert len(answers) == recorded.count(path)
 
 
 async def test_a_repeated_deletion_of_a_role_tells_of_the_revocation_alone() -> None:
@@ -235,8 +235,8 @@ async def test_a_repeated_deletion_of_a_role_tells_of_the_revocation_alone() -> 
         await issued(made)
     for _ in range(3):
         await delete_role(made.ports, request(ADMINISTRATOR), WEB, revoking=True)
-    told = Counter(event.operation for event in made.audit.events)
-    assert (1, 3) == (told["delete_role"], told["revoke_role"])
+    recorded = Counter(event.operation for event in made.audit.events)
+    assert (1, 3) == (recorded["delete_role"], recorded["revoke_role"])
 
 
 async def test_a_change_is_judged_again_and_written() -> None:

@@ -78,14 +78,14 @@ async def test_whoami_of_a_role_leaves_on_the_beat() -> None:
     """Whatever it says, and also when it is asked too often. Without a role there is nothing to guess."""
     scene = world(role(), limits=Limits(issues_per_minute=1), latency=0.001)
     app = App(scene)
-    told = []
+    found = []
     for query in ({"role": "web"}, {"role": "nope"}, {"role": "nope"}, {}):
         began = scene.clock.monotonic()
         answer = await app.call("GET", "/api/v1/whoami", query=query)
-        told.append(
+        found.append(
             (answer.status, answer.json.get("code", ""), round((scene.clock.monotonic() - began) / 0.02 % 1, 6) in {0.0, 1.0})
         )
-    assert [(200, "", True)] * 2 + [(429, "too_many_issues", True), (200, "", False)] == told
+    assert [(200, "", True)] * 2 + [(429, "too_many_issues", True), (200, "", False)] == found
 
 
 async def test_whoami_takes_a_roles_name_alone(app: App) -> None:

@@ -32,6 +32,9 @@ from shared.resilience.tasks import all_of, both
 _ROLES_AT_ONCE = 5
 """Azure is asked about so many roles side by side."""
 
+_STAND_IN = "x"
+"""The name under which a document is read whose own name is none: so all of its faults are found."""
+
 type Change = Literal["created", "changed", "deleted"]
 
 
@@ -220,11 +223,14 @@ class _Plan:
         for name, document in self._transfer.sections.get(section, {}).items():
             path = f"{section}.{name}"
             try:
-                if len(json.dumps(document, ensure_ascii=False).encode()) > MOST_OF_ONE:
-                    self._faults.append(Fault(path, f"is larger than {MOST_OF_ONE} octets"))
-                found[name] = read(parse(name), document)
+                parsed = parse(name)
             except Unparsable as wrong:
                 self._faults.append(Fault(path, str(wrong)))
+                parsed = parse(_STAND_IN)
+            if len(json.dumps(document, ensure_ascii=False).encode()) > MOST_OF_ONE:
+                self._faults.append(Fault(path, f"is larger than {MOST_OF_ONE} octets"))
+            try:
+                found[name] = read(parsed, document)
             except Malformed as malformed:
                 self._faults += _below(path, malformed.faults)
         return found

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from shared.core.access.asked import WITHOUT_PARAMETERS, Asks
+from shared.core.access.path_names import impossible_name
 from shared.core.access.stars import covers_text, texts_overlap
 from shared.core.access.wanted import Wanted, at_most, have_common, read_wanted, write_wanted
 from shared.core.errors import Caution, Fault, Malformed
@@ -135,8 +136,12 @@ class Policy:
 
 def read_policy(name: str, document: Any) -> Policy:
     """Reads a policy that a caller has written. Raises ``Malformed`` with all faults."""
+    return _read(name, document, _written_rule)
+
+
+def _read(name: str, document: Any, rule: Callable[[Any, str, list[Fault]], Rule | None]) -> Policy:
     reader = Reader(document)
-    rules = reader.items("rules", _rule, most=MAX_RULES, required=True)
+    rules = reader.items("rules", rule, most=MAX_RULES, required=True)
     reader.finish()
     return Policy(name, rules)
 
@@ -158,12 +163,13 @@ def restore_policy(name: str, document: Any, version: str, form: int = POLICY.wr
     field that is not known gives nothing, and neither does a policy with one: the field may be a condition. Every other rule
     that can be read still holds, and every deny does. If the parameters of a deny cannot be read, or something stands beside
     them that is not known, it denies everything on its path. What cannot be read is in ``faults``. If this version does not
-    know the form, nothing in the document is believed.
+    know the form, nothing in the document is believed. A path with a name that nothing can have is no fault of a stored rule:
+    it covers what it has covered, which is nothing.
     """
     if not POLICY.knows({PROPERTY: form}):
         return Policy(name, version=version, faults=(POLICY.fault_of(form),))
     try:
-        return replace(read_policy(name, document), version=version)
+        return replace(_read(name, document, _rule), version=version)
     except Malformed as malformed:
         stored = document if isinstance(document, dict) else {}
         listed = stored.get("rules")
@@ -242,6 +248,20 @@ def _role_pattern(rule: Rule) -> str:
     """Returns the pattern of the roles that the rule is about; empty if it is about none."""
     word, _, rest = rule.path.partition("/")
     return rest.partition("/")[0] if word == "roles" else ""
+
+
+def _written_rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
+    """As ``_rule``, with a fault if no document and no lease can have a name of its path."""
+    pattern = value.get("path") if isinstance(value, Mapping) else None
+    before = len(faults)
+    rule = _rule(value, path, faults)
+    at = f"{path}.path"
+    if isinstance(pattern, str) and not any(fault.path == at for fault in faults[before:]):
+        wrong = [impossible_name(pattern, each) for each in ASKED if _may_be(pattern.split("/"), each.split("/"))]
+        if wrong and all(wrong):
+            faults.append(Fault(at, wrong[0]))
+            return None
+    return rule
 
 
 def _rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:

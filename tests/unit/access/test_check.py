@@ -233,6 +233,7 @@ _UNKNOWN = "is not a known field"
         ({"roles": {"app": 5}}, [("roles.app", "expected an object")]),
         ({"roles": {"app": {"bound_app_roles": []}}}, ["roles.app.bound_app_roles"]),
         ({"roles": {"app": bound(tenant_ids=HOME)}}, ["roles.app.bound_tenant_ids"]),
+        ({"roles": {"app": bound(tenant_ids=HOME) | {"bound_group_ids": ["x"]}}}, ["roles.app.bound_group_ids[0]"]),
         ({"roles": {"App": bound(tenant_ids=HOME)}}, ["roles.App", "roles.App.bound_tenant_ids"]),
         ({"auth_roles": {"a": NAMING | {"policies": ["gone"]}}}, [("auth_roles.a.policies[0]", "there is no policy gone")]),
         (
