@@ -14,12 +14,13 @@ from shared.core.limits import Limits
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
 from tests.crash import test_reconcile
-from tests.crash.scenarios import fan_outs, forced, lives, scenarios
+from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, role, world
 from tests.support.every_kind import EVERY_KIND, document_of, kinds_for, name_of
 from tests.support.operations import (
+    HOLES,
     LASTS,
     TARGETS,
     Action,
@@ -35,6 +36,7 @@ from tests.support.operations import (
     revoking_what_reaches,
     sweeping,
     with_lease,
+    without_target,
 )
 from tests.support.toy_part import delivered, delivering, with_lockers
 
@@ -83,6 +85,8 @@ def all_operations() -> Iterator[tuple[str, Operation]]:
             *_reconciliations(target),
         ):
             yield f"{operation.scenario.name}, {kind}", operation
+    for operation in _on_asks():
+        yield f"{operation.scenario.name}, holes", operation
 
 
 def _on_leases(target: Target) -> Iterator[Operation]:
@@ -97,6 +101,14 @@ def _on_leases(target: Target) -> Iterator[Operation]:
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
     yield Operation(Scenario("retention elsewhere", lambda: over(target, issuing_elsewhere), sweeping), "", at_once)
+
+
+def _on_asks() -> Iterator[Operation]:
+    """What asks with values, narrowed: as far as it differs from the same without."""
+    for scenario in (*issuing_scenarios(HOLES), *(each for each in scenarios(HOLES) if each.name == "renew")):
+        yield Operation(scenario, _TOLD[scenario.name], at_once)
+    for name, action in (("issue", issuing), ("issue once", issuing_once)):
+        yield Operation(Scenario(f"{name} for what is not there", lambda: without_target(HOLES), action), "", at_once)
 
 
 def _within_limits(target: Target) -> Iterator[Operation]:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from local.cloud.disturbances.consistency import Consistency
+from shared.broker.issue.asking import AskedFor
 from shared.broker.ports import Actor, Ports, Timing
 from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
@@ -125,6 +126,8 @@ class World(MemoryBroker):
     cloud: CloudState
     make_kinds: tuple[MakeKind, ...] = ()
     make_parts: tuple[MakePart, ...] = ()
+    ask: AskedFor = AskedFor()  # noqa: RUF009 - it is frozen
+    """What callers ask for here."""
     ports: Ports = field(init=False)
     issuers: Issuers = field(init=False)
     inventory: FakeInventory = field(init=False)

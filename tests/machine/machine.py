@@ -21,7 +21,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import TAMPERINGS
-from tests.machine.on_azure import ROLES, Action, BrokerOnAzure, FaultAt
+from tests.machine.on_azure import POOLING, ROLES, Action, BrokerOnAzure, FaultAt
 from tests.support import pooling
 
 _SWEEP_INTERVAL = timedelta(seconds=60)
@@ -37,6 +37,9 @@ _EFFECTS = st.one_of(
 )
 
 PICKED = st.sampled_from(ROLES)
+POOLED = st.sampled_from(POOLING)
+TARGETS = st.tuples(st.sampled_from(["data", "gone"]), st.sampled_from(["", "/providers/Microsoft.Storage/storageAccounts/x"]))
+"""What a caller asks for where a role has a hole: a group, and what lies below it."""
 CALLERS = st.sampled_from([ALICE, BOB])
 PICKS = st.integers(0, 3)
 DEATHS = st.none() | st.tuples(st.integers(1, 30), st.booleans())
@@ -56,28 +59,29 @@ class Machine(RuleBasedStateMachine):
         for role in ROLES:
             self.issue_or_repeat(role, ALICE, "one", None)
 
-    @rule(role=PICKED, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), death=DEATHS)
-    def issue(self, role: RoleName, caller: Caller, ttl: int | None, death: FaultAt | None) -> None:
+    @rule(role=PICKED, caller=CALLERS, ttl=st.sampled_from([None, 300, 7200]), where=TARGETS, death=DEATHS)
+    def issue(self, role: RoleName, caller: Caller, ttl: int | None, where: tuple[str, str], death: FaultAt | None) -> None:
         """A caller asks once."""
-        self._take(lambda ports: issue(ports, request(caller), IssueRequest(role, ttl)), death)
+        wanted = IssueRequest(role, ttl, ask=self.on_azure.ask(role, *where))
+        self._take(lambda ports: issue(ports, request(caller), wanted), death)
 
     @rule(role=PICKED, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
     def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: FaultAt | None) -> None:
         """A caller asks under a key, for the first time or again."""
         self._take(lambda ports: issue_once(ports, request(caller), IssueRequest(role), key), death)
 
-    @rule(role=PICKED, death=DEATHS)
+    @rule(role=POOLED, death=DEATHS)
     def fill(self, role: RoleName, death: FaultAt | None) -> None:
         """A worker makes a lease for the role's pool."""
         self.on_azure.do(lambda ports: pooling.fill(ports, role), death)
 
-    @rule(role=PICKED, caller=CALLERS, to_collect=st.booleans(), death=DEATHS)
+    @rule(role=POOLED, caller=CALLERS, to_collect=st.booleans(), death=DEATHS)
     def claim(self, role: RoleName, caller: Caller, *, to_collect: bool, death: FaultAt | None) -> None:
         """A caller is given a lease of the pool, and its credential at once or later."""
         claim = pooling.claim_to_collect if to_collect else pooling.claim
         self._take(lambda ports: claim(ports, request(caller), role), death)
 
-    @rule(role=PICKED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
+    @rule(role=POOLED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
     def prepare(self, role: RoleName, caller: Caller, *, queued: bool, death: FaultAt | None) -> None:
         """A caller asks for a lease that it collects later. A worker prepares it at once, or the lease waits for one."""
         ask = pooling.enqueue if queued else pooling.prepare

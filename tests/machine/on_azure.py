@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.broker.configure.roles import put_role
+from shared.broker.issue.asking import AskedFor
 from shared.broker.ports import Ports, Timing
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.probe import TokenProbe
@@ -19,7 +20,7 @@ from shared.cloud.inventory import AzureLists
 from shared.cloud.limits import RateLimiters
 from shared.core.errors import LeaseholdError, LostRace
 from shared.core.lease import Lease
-from shared.core.names import LeaseId, ObjectId, RoleName
+from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
@@ -39,7 +40,11 @@ PRINCIPALS = RoleName.parse("web")
 SECRETS = RoleName.parse("legacy")
 MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.kinds}
 """Roles of the kinds that tests bring, and the names of these. What they make is in no Azure."""
-ROLES = (PRINCIPALS, SECRETS, *MORE)
+POOLING = (PRINCIPALS, SECRETS, *MORE)
+"""Roles whose leases may be made before anybody asks."""
+TEAMS = RoleName.parse("teams")
+"""A role with a hole, for the groups ``data``, which is there, and ``gone``, which is not."""
+ROLES = (*POOLING, TEAMS)
 TTL, MAX_TTL = 600, 7200
 
 type FaultAt = tuple[int, bool]
@@ -120,10 +125,20 @@ class BrokerOnAzure(MemoryBroker):
         more: dict[RoleName, dict[str, Any]] = {
             role: {**bounds, **document_of(name), "ready": "token"} for role, name in MORE.items()
         }
+        hole = {"group": {"kind": "resource_group", "allowed": ["data", "gone"], "default": "data"}}
+        filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
         return more | {
+            TEAMS: bounds | {"type": "service_principal", "azure_roles": filled, "parameters": hole},
             PRINCIPALS: bounds | {"type": "service_principal", "azure_roles": roles, "azure_groups": groups},
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
+
+    def ask(self, role: RoleName, group: str, below: str) -> AskedFor:
+        """What a caller asks of a role: of one with a hole a group, or what lies below it."""
+        if role != TEAMS:
+            return AskedFor()
+        scope = f"/subscriptions/{self.azure.world.subscription_id}/resourceGroups/{group}{below}"
+        return AskedFor({"group": group}, Scope.parse(scope) if below else None)
 
     def do(self, action: Action, death: FaultAt | None = None) -> object:
         """One worker does it, and may die of it; what the deed gives, or the broker's refusal."""

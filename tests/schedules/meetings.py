@@ -14,7 +14,7 @@ from tests.model.model import Machine
 from tests.schedules.explorer import Pair
 from tests.schedules.lives import SCENES as LIVES_SCENES
 from tests.schedules.lives import life_meetings
-from tests.support.operations import LASTS, TARGETS, VERBS, Verb, fresh, revoking_the_role, with_answer_lost
+from tests.support.operations import HOLES, LASTS, TARGETS, VERBS, Verb, fresh, revoking_the_role, with_answer_lost
 
 _LEFT = 60.0
 
@@ -50,6 +50,11 @@ SCENES: dict[str, tuple[Callable[[Target], World], Machine]] = {
     "due": (_due, Machine(lease="active", expired=True)),
     "revoked": (_revoked, Machine(lease="over")),
 }
+_ASKING = (
+    *(("issue under a key", "issue under a key"), ("repeat", "change role"), ("renew", "change role")),
+    *(("issue", "revoke role"), ("issue", "revoke reaching")),
+)
+"""Who meet where a role with holes is filled and narrowed."""
 _URGENT = ("fresh", "revoked", "due", "live")
 _OPENS_UNDER_A_KEY = {"issue under a key", "issue under a key elsewhere"}
 """Where there is a lease under the key, these do what a repeat does."""
@@ -74,3 +79,9 @@ def meetings() -> Iterator[Meeting]:
         for scene, (one, other) in life_meetings():
             name = f"{one.name} + {other.name}, {scene}, {kind}"
             yield Meeting(Pair(name, partial(LIVES_SCENES[scene], target), (one.action, other.action)), (one, other), None)
+    for asking in _ASKING:
+        one, other = (next(verb for verb in VERBS if verb.name == name) for name in asking)
+        scene = "live" if asking[0] in _NEEDS_A_LEASE else "fresh"
+        make, start = SCENES[scene]
+        pair = Pair(f"{one.name} + {other.name}, {scene}, holes", partial(make, HOLES), (one.action, other.action))
+        yield Meeting(pair, (one, other), start)

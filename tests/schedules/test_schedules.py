@@ -66,6 +66,13 @@ def test_verbs_that_stop_each_other_once(names: str, kind: str, record_property:
 
 
 @pytest.mark.parametrize("bound", [Bound(1), Bound(0, deaths=True)])
+@pytest.mark.parametrize("meeting", [pytest.param(each, id=each.pair.name) for each in _named(", holes")])
+def test_a_role_that_is_filled_and_narrowed_is_safe_in_any_order(meeting: Meeting, bound: Bound) -> None:
+    """Values and ``within`` are kept, whoever comes first."""
+    assert _require_none([meeting], bound) > 5
+
+
+@pytest.mark.parametrize("bound", [Bound(1), Bound(0, deaths=True)])
 @pytest.mark.parametrize("other", ["issue under a key", "issue under a key elsewhere"])
 def test_a_key_is_taken_over_at_any_moment_without_harm(other: str, bound: Bound, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for the lease of a key: here time does not pass while a worker is stopped."""

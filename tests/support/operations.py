@@ -11,6 +11,7 @@ from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.force import revoke_as_operator
+from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.idempotent import _Repeatable, issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Actor, Ports
@@ -22,9 +23,10 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
 from shared.core.names import LeaseId, Scope
+from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role, Target
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
-from tests.support import pooling
+from tests.support import holes, pooling
 from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.kinds import read_role, write_role
 
@@ -33,6 +35,10 @@ type Action = Callable[[World], Awaitable[object]]
 TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
 OTHER_TARGET = principal_target(roles=1, groups=0)
 """What the role is changed to."""
+REACHED = Scope(f"{SCOPES[0]}/{holes.STORAGE}/x")
+"""A resource below the role's first scope."""
+HOLES = holes.target({"group": {"kind": "resource_group", "allowed": ["rg*"]}}, holes.GROUP_SCOPE)
+"""What is filled and narrowed until it lies at ``REACHED``."""
 LASTS = 300
 """Seconds of a lease."""
 
@@ -49,8 +55,17 @@ class Verb:
 
 
 def fresh(target: Target, lag: float = 0.0) -> World:
-    """A role and nothing else."""
-    return world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag, kinds=kinds_for(target))
+    """A role and nothing else. If it has holes, callers fill them, and narrow it."""
+    made = world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag, kinds=kinds_for(target))
+    made.ask = AskedFor({"group": "rg0"}, REACHED) if target.parameters else AskedFor()
+    return made
+
+
+def without_target(target: Target) -> World:
+    """A role with holes, and nothing where callers ask for something."""
+    made = fresh(target)
+    made.inventory.missing = {REACHED: ScopeState.NO_RESOURCE}
+    return made
 
 
 def with_lease(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
@@ -108,12 +123,12 @@ def only(world: World) -> LeaseId:
 
 async def issuing(world: World) -> Issued:
     """Alice issues."""
-    return await issue(world.ports, request(), IssueRequest(WEB))
+    return await issue(world.ports, request(), IssueRequest(WEB, ask=world.ask))
 
 
 async def issuing_once(world: World) -> Issued:
     """Alice issues under her key, for the first time or again."""
-    return await issue_once(world.ports, request(), IssueRequest(WEB), "alice-1")
+    return await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1")
 
 
 class _Elsewhere(_Repeatable):
@@ -133,7 +148,7 @@ async def issue_elsewhere(ports: Ports, actor: Actor, wanted: IssueRequest, key:
 
 async def issuing_elsewhere(world: World) -> Issued:
     """Alice issues under her key, under a lease in another partition than the key."""
-    return await issue_elsewhere(world.ports, request(), IssueRequest(WEB), "alice-1")
+    return await issue_elsewhere(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1")
 
 
 async def renewing(world: World) -> Lease:
@@ -230,8 +245,7 @@ async def revoking_the_role(world: World) -> Revoking:
 
 async def revoking_what_reaches(world: World) -> RevokingReaching:
     """An administrator ends whatever reaches a resource below the role's first scope."""
-    scope = Scope(f"{SCOPES[0]}/providers/Microsoft.Storage/storageAccounts/x")
-    return await revoke_reaching(world.ports, request(ADMINISTRATOR), scope)
+    return await revoke_reaching(world.ports, request(ADMINISTRATOR), REACHED)
 
 
 async def filling(world: World) -> Lease:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from shared.core.access.check import check
 from shared.core.ports.inventory import ScopeState
 from shared.core.protection import Protected
 from tests.fakes.calls import MadeCall
-from tests.fakes.world import ALICE, BOB, EXISTING, GROUPS, SCOPES, SUBSCRIPTION, WATCHER, World, guid, role, world
+from tests.fakes.world import ALICE, BOB, EXISTING, GROUPS, SCOPES, SUBSCRIPTION, TENANT, WATCHER, World, guid, role, world
 from tests.support.holes import (
     ACCOUNT,
     FILLED,
@@ -34,11 +35,13 @@ from tests.support.holes import (
 from tests.support.rights import give
 from tests.triggers.app import Answer, App
 from tests.triggers.documents import ADMIN, POLICIES, ROLES, get, put
-from tests.triggers.transferring import export, imported
+from tests.triggers.transferring import configuration, export, imported
 
 BOX = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name]"
-BOUND = {"bound_service_principal_ids": [ALICE.object_id]}
+BOUND: dict[str, Any] = {"bound_service_principal_ids": [ALICE.object_id]}
 LEASES = "/api/v1/roles/web/leases"
+OF_BOTH: dict[str, Any] = {"bound_service_principal_ids": sorted([ALICE.object_id, BOB.object_id])}
+"""As the role is stored."""
 NFD = "cafe\u0301"
 
 
@@ -505,21 +508,19 @@ async def test_only_who_may_issue_all_of_it_widens_a_role(now: dict[str, Any], w
     for more in ((), (rule(group=["app-*"]),)):
         keep_rules(app.world, rule("roles/*", ("read", "write")), *more, caller=WATCHER.object_id)
         before = app.world.roles.contents()
-        bounds = {"bound_service_principal_ids": sorted([ALICE.object_id, BOB.object_id])}
-        answer = await put(app, ROLES, "web", document(now, **bounds), token="watcher.token.x", query={"dry_run": "true"})
+        answer = await put(app, ROLES, "web", document(now, **OF_BOTH), token="watcher.token.x", query={"dry_run": "true"})
         assert (403 if widens else 200) == answer.status, answer.body
         assert ["parameters"] == paths(answer) if widens else True
         assert before == app.world.roles.contents()
     keep_rules(app.world, rule("roles/*", ("read", "write")), rule(), caller=WATCHER.object_id)
-    assert 200 == (await put(app, ROLES, "web", document(now, **bounds), token="watcher.token.x")).status
+    assert 200 == (await put(app, ROLES, "web", document(now, **OF_BOTH), token="watcher.token.x")).status
 
 
 async def test_a_fact_that_is_dropped_widens_the_role() -> None:
     """Then every caller would choose."""
     app = furnished(OWN_GROUP, GROUP_SCOPE)
     keep_rules(app.world, rule("roles/*", ("read", "write")), caller=WATCHER.object_id)
-    bounds = {"bound_service_principal_ids": sorted([ALICE.object_id, BOB.object_id])}
-    wanted = document({"group": {"kind": "resource_group", "allowed": ["app-*"]}}, GROUP_SCOPE, **bounds)
+    wanted = document({"group": {"kind": "resource_group", "allowed": ["app-*"]}}, GROUP_SCOPE, **OF_BOTH)
     answer = await put(app, ROLES, "web", wanted, token="watcher.token.x")
     assert (403, "escalation", ["parameters"]) == (answer.status, answer.code, paths(answer))
 
@@ -582,6 +583,23 @@ async def test_an_export_is_imported_with_its_holes() -> None:
     again = await imported(other, found)
     assert 2 == again.json["unchanged"]
     assert json.dumps(HOLES) in json.dumps(found["roles"]["web"]) or HOLES == found["roles"]["web"]["parameters"]
+
+
+@pytest.mark.parametrize(("in_group", "expect"), [("app-web", "allowed"), ("ops", "denied")])
+async def test_a_test_of_a_policy_knows_the_facts_of_its_caller(in_group: str, expect: str) -> None:
+    """As the directory of the test has them, in an import and in a check alike."""
+    sections = {
+        "roles": {"web": document(OWN_GROUP, GROUP_SCOPE)},
+        "policies": {"teams": {"rules": [rule(group=["app-*"])]}},
+        "auth_roles": {"all": {"bound_service_principal_ids": [ALICE.object_id], "policies": ["teams"]}},
+    }
+    claims = {"oid": ALICE.object_id, "appid": ALICE.app_id, "idtyp": "app"}
+    directory = {"servicePrincipalType": "ManagedIdentity", "alternativeNames": [machine(in_group)]}
+    tests = [{"caller": {"claims": claims, "directory": directory}, "ask": "issue web", "expect": expect}]
+    wanted = configuration(**sections, tests=tests)
+    answer = await imported(App(world()), wanted)
+    assert 200 == answer.status, answer.body
+    assert [] == [*check(wanted, TENANT)]
 
 
 async def test_no_other_type_takes_the_fields_yet() -> None:

@@ -13,16 +13,20 @@ from shared.broker.configure.changes import fields_between
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
+from shared.core.access.asked import Asked
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
 from shared.core.access.configuration import Configuration
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
+from shared.core.access.facts import Facts
 from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import Policy, PolicyName, read_policy, write_policy
+from shared.core.caller import Caller
 from shared.core.errors import Caution, Conflict, Fault, LeaseholdError, Malformed, PreconditionFailed, Upstream
 from shared.core.names import RoleName, Unparsable
 from shared.core.parameters.asked import presumed
 from shared.core.parameters.parameter import Parameter
+from shared.core.parameters.source import facts_of
 from shared.core.ports.documents import Version
 from shared.core.role import Role
 from shared.kinds.role_document import write_role
@@ -271,7 +275,10 @@ class _Plan:
             {name: write_role(self._ports.kinds, each) for name, each in proposed.roles.items()},
         )
         parameters_of = partial(_parameters_of, proposed.roles)
-        filled = lambda name, given: presumed(parameters_of(name), given)  # noqa: E731 - it says what it does
+
+        def filled(name: str, given: Mapping[str, str], caller: Caller, facts: Facts) -> Asked:
+            return presumed(parameters_of(name), given, facts_of(caller, facts))
+
         if failed := tuple(failing(configuration, self._transfer.tests, self._ports.home, filled)):
             raise PolicyTestsFailed(*failed)
 

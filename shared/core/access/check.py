@@ -18,12 +18,15 @@ from shared.core.access.asked import Asked, as_given
 from shared.core.access.auth_role import read_auth_role
 from shared.core.access.bounds import FIELD_NAMES, Bounds, faults_of, foreign_faults, read_bounds, readable_bounds
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
+from shared.core.access.facts import Facts
 from shared.core.access.frame import AUTH_ROLES, POLICIES, ROLES, Transfer, read_transfer
 from shared.core.access.policy import PolicyName, read_policy
+from shared.core.caller import Caller
 from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId, RoleName, Unparsable
 from shared.core.parameters.asked import presumed
 from shared.core.parameters.parameter import FIELD, restore_parameters
+from shared.core.parameters.source import facts_of
 from shared.core.parsing import Reader
 
 _NOWHERE = ObjectId("00000000-0000-0000-0000-000000000000")
@@ -64,11 +67,11 @@ def check(document: Any, home: ObjectId | None) -> Iterator[Fault]:
     yield from failing(configuration_of(*sections), transfer.tests, home or _NOWHERE, filled)
 
 
-def _filled(roles: Mapping[str, Any], name: str, given: Mapping[str, str]) -> Asked:
+def _filled(roles: Mapping[str, Any], name: str, given: Mapping[str, str], caller: Caller, facts: Facts) -> Asked:
     role = roles.get(name)
     if not isinstance(role, Mapping):
         return as_given(given)
-    return presumed(restore_parameters(role.get(FIELD)) or (), given)
+    return presumed(restore_parameters(role.get(FIELD)) or (), given, facts_of(caller, facts))
 
 
 def _faults(transfer: Transfer) -> Iterator[Fault]:

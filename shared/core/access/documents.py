@@ -97,12 +97,15 @@ def _stored(documents: Mapping[str, Any]) -> dict[str, Stored]:
     return {name: Stored(json.dumps(each)) for name, each in documents.items()}
 
 
-type Filled = Callable[[str, Mapping[str, str]], Asked]
-"""Returns all values of an ask for the role of that name: those that are given, and those that the role has besides."""
+type Filled = Callable[[str, Mapping[str, str], Caller, Facts], Asked]
+"""Returns all values of an ask for the role of that name: those that are given, and those that the role has besides.
+
+These are defaults, and what is known of the caller.
+"""
 
 
 def failing(
-    configuration: Configuration, tests: Any, home: ObjectId, filled: Filled = lambda _, given: as_given(given)
+    configuration: Configuration, tests: Any, home: ObjectId, filled: Filled = lambda _, given, *_who: as_given(given)
 ) -> Iterator[Fault]:
     """Runs tests of policies. Yields a fault for each that fails, with the line that decided.
 
@@ -120,8 +123,9 @@ def failing(
         except Unauthenticated as refused:
             yield Fault(f"tests[{place}]", f"no token of such claims is accepted: {refused.detail}")
             continue
-        asked = filled(path.split("/")[1], given) if capability == ISSUE else NO_PARAMETERS
-        decision = decided(configuration, caller, facts_from(directory), path, capability, asked)
+        facts = facts_from(directory)
+        asked = filled(path.split("/")[1], given, caller, facts) if capability == ISSUE else NO_PARAMETERS
+        decision = decided(configuration, caller, facts, path, capability, asked)
         ground = in_words(decision)
         if decision.outcome != expected or (by is not None and by != ground.partition(",")[0]):
             wanted = expected if by is None else f"{expected} by {by}"
