@@ -5,29 +5,54 @@ So the seconds of a verb, times ten, are the calls that it makes one after the o
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from shared.core.role import Role
+from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.bench.bench_stack import NotMeasuredError, Scale
-from tests.bench.figures import Figure
-from tests.fakes.world import principal_target, role, world
+from tests.bench.figures import Figure, Target
+from tests.fakes.world import SCOPES, principal_target, role, world
+from tests.support.holes import GROUP_SCOPE, OWN_GROUP, STORAGE, VALUES, machine, place, target
 from tests.triggers.app import App
 
 TITLE = "Calls of a verb one after the other, to storage and to Azure together (fakes, virtual time)"
 _CALL = 0.1
 _ISSUE = "/api/v1/roles/web/leases"
 _KEY = {"idempotency-key": "one"}
+_BY_FACT = "with a hole for the caller's own group"
+_ASKS: tuple[tuple[str, ServicePrincipalTarget, Mapping[str, Any]], ...] = (
+    ("narrowed", principal_target(roles=1, groups=0), {"within": f"{SCOPES[0]}/{STORAGE}/logs1"}),
+    ("with holes", target(), {"parameters": VALUES}),
+    (_BY_FACT, target(OWN_GROUP, GROUP_SCOPE), {}),
+)
+"""Roles and asks whose scopes are filled or narrowed. The look at the target is made beside another call."""
 
 
 async def measure(_: Scale) -> list[Figure]:
-    """Each verb of a role with one assignment. The worker has served a caller before: what it remembers is there."""
-    found = await _of(role(principal_target(roles=1, groups=0)), {})
-    return [Figure(verb, trips, "trips") for verb, trips in found.items()]
+    """Each verb of a role with one assignment: as it is, narrowed, with holes, and with a hole that a fact fills.
+
+    The worker has served a caller before: what it remembers is there. What a caller asks for costs no trip. What is known of a
+    caller costs one: here its resource is looked at each time, and in Azure once a minute.
+    """
+    plain = await _alone(role(principal_target(roles=1, groups=0)), {})
+    found = [Figure(verb, trips, "trips") for verb, trips in plain.items()]
+    for name, holes, ask in _ASKS:
+        more = await _alone(role(holes), ask)
+        wanted = {verb: Target("=", trips) for verb, trips in plain.items() if name != _BY_FACT}
+        found += [Figure(f"{name}: {verb}", trips, "trips", wanted.get(verb)) for verb, trips in more.items()]
+    return found
+
+
+async def _alone(of: Role, ask: Mapping[str, Any]) -> dict[str, float]:
+    """Each in an event loop of its own: there virtual time is one world's."""
+    return await asyncio.to_thread(lambda: asyncio.run(_of(of, ask)))
 
 
 async def _of(of: Role, ask: Mapping[str, Any]) -> dict[str, float]:
     app = App(world(of, latency=_CALL))
+    place(app.world, machine())
     found: dict[str, float] = {}
 
     async def verb(name: str, status: int, *request: str, **more: Any) -> str:

@@ -56,12 +56,13 @@ from tests.fakes.world import (
     request,
 )
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
-from tests.support import pooling
+from tests.support import holes, pooling
 from tests.support.kinds import read_role
 from tests.support.operations import issue_elsewhere
 
 WIDE = (f"/subscriptions/{SUBSCRIPTION}", "/providers/Microsoft.Management/managementGroups/all")
 """A subscription and a management group."""
+NARROWED = f"{holes.FILLED}/blobServices/default/containers/box"
 _BOTH = {"bound_service_principal_ids": [ALICE.object_id, BOB.object_id]}
 
 
@@ -78,6 +79,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "recalled": _on(3),
     "shared": _on(5, max_leases=3, max_leases_per_caller=2),
     "wide": _on(azure_roles=[{"role_name": "Reader", "scope": each} for each in WIDE]),
+    "teams": {**holes.document(), **_BOTH},
+    "own": {**holes.document(holes.OWN_GROUP, holes.GROUP_SCOPE, narrowing="refuse"), **_BOTH},
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -98,6 +101,12 @@ POLICIES: dict[str, dict[str, Any]] = {
             {"path": "roles/web/leases", "capabilities": ["issue"]},
             {"path": "leases/web.*", "capabilities": ["read", "list", "renew", "revoke"]},
             {"path": "roles/locked/leases", "capabilities": ["deny"]},
+        ]
+    },
+    "teams": {
+        "rules": [
+            {"path": "roles/teams/leases", "capabilities": ["issue"], "parameters": {"group": ["app-*", "shared"]}},
+            {"path": "roles/teams/leases", "capabilities": ["deny"], "parameters": {"account": ["prod*"]}},
         ]
     },
     "operators": {"rules": [{"path": "policies", "capabilities": ["list"]}, {"path": "roles/*", "capabilities": ["read"]}]},
@@ -224,6 +233,9 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("live_secret", "legacy")
     await filling.issue("capped", "capped")
     await filling.issue("wide", "wide")
+    await filling.issue("filled", "teams", ask=holes.asking(**holes.VALUES))
+    await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
+    await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))
     await _what_is_counted(filling)
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)

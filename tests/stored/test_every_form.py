@@ -20,9 +20,10 @@ from shared.broker.renew import renew
 from shared.cloud.storage.tables import connect
 from shared.core.access.auth_role import AuthRole, read_auth_role
 from shared.core.access.policy import Policy, read_policy
+from shared.core.audit import AuditEvent
 from shared.core.errors import Conflict
 from shared.core.forms import ALL, MESSAGE, StoredType
-from shared.core.lease import State
+from shared.core.lease import Lease, State
 from shared.core.names import RoleName
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
@@ -138,3 +139,16 @@ async def test_each_row_of_today_tells_its_form(storage_connection: str) -> None
     result = {(reader_of(table, row)[0], row.get("Form")) for table, row in rows}
     result |= {(MESSAGE, json.loads(text)["form"]) for text in messages}
     assert {(each, form) for each in ALL for form in todays(each)} == result
+
+
+def test_what_was_asked_for_has_a_sample() -> None:
+    """Values, a scope to which a role was narrowed, both in a lease; holes in roles; and the events of these issues."""
+    store = STORES["parameters_and_within"]
+    found = [it for _, _, it in everything_in(store)]
+    leases = {it.id: it for it in found if isinstance(it, Lease)}
+    asked = [leases[store.leases[what]] for what in ("filled", "filled_and_narrowed", "narrowed")]
+    assert [(True, False), (True, True), (False, True)] == [(bool(it.parameters), bool(it.within)) for it in asked]
+    assert {"teams", "own"} == {it.name for it in found if isinstance(it, Role) and it.parameters}
+    events = {it.lease: it.granted or {} for it in found if isinstance(it, AuditEvent) and it.operation == "issue"}
+    assert [{*it.scopes} for it in asked] == [{*events[it.id]["scopes"]} for it in asked]
+    assert [it.within for it in asked[1:]] == [events[it.id]["within"] for it in asked[1:]]

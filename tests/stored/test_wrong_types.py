@@ -20,7 +20,20 @@ from tests.stored.kept_store import STORES, TABLES
 from tests.stored.rows import Reader, Stored, reader_of
 
 type Path = tuple[str | int, ...]
-_JSON = {"View", "Own", "Overdue", "Summary", "Leases", "Unreadable", "Asks", "AppRoles", "DecidedBy", "Changes", "Scopes"}
+_JSON = {
+    "View",
+    "Own",
+    "Overdue",
+    "Summary",
+    "Leases",
+    "Unreadable",
+    "Asks",
+    "AppRoles",
+    "DecidedBy",
+    "Changes",
+    "Scopes",
+    "Granted",
+}
 """Properties that hold JSON."""
 _READ = {
     *(forms.LEASE, forms.LEASE_INDEX, forms.SCOPE_INDEX, forms.IDEMPOTENCY_KEY, forms.GENERATION, forms.ADMISSIONS),
@@ -112,7 +125,7 @@ def wrong_for(value: Any, path: Path) -> list[Any]:
 def _is_read(path: Path) -> bool:
     if path[0] in _NOT_READ or path[-1] == "several" or path == ("Form",):
         return path[-1] == "several"
-    return path[0] not in {"DecidedBy", "OverrodeDeny", "Changes"}
+    return path[0] not in {"DecidedBy", "OverrodeDeny", "Changes", "Granted"}
 
 
 CASES = [*rows()]

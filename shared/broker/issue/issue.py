@@ -96,7 +96,8 @@ async def issue(
     planned = replace(planned, generation=generation)
     if deadline is not None:
         order = replace(order, deadline=min(order.deadline, deadline))
-    opened, missing = await both(open_lease(ports, planned, key), missing_target(ports, filled, planned.id))
+    # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race.
+    missing, opened = await both(missing_target(ports, filled, planned.id), open_lease(ports, planned, key))
     async with LeaseLock(ports, opened) as lock:
         if missing is not None:
             await lock.forget()
