@@ -148,7 +148,7 @@ async def require_nothing_under_way(clock: FakeClock) -> None:
 
 async def _the_next_caller(world: World) -> None:
     """Issues, and gives it back: an application is changed twice."""
-    issued = await issue(world.ports, request(BOB), IssueRequest(WEB))
+    issued = await issue(world.ports, request(BOB), IssueRequest(WEB, ask=world.ask))
     await revoke(world.ports, request(BOB), issued.lease.id)
 
 

@@ -131,6 +131,16 @@ async def issuing_once(world: World) -> Issued:
     return await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1")
 
 
+async def issuing_in_vain(world: World) -> Issued:
+    """Alice asks for what is not there, of which the model knows nothing."""
+    return await issuing(world)
+
+
+async def issuing_once_in_vain(world: World) -> Issued:
+    """The same under her key."""
+    return await issuing_once(world)
+
+
 class _Elsewhere(_Repeatable):
     """A request whose lease lies in another partition than its key, as a lease does that was made before anybody asked."""
 
