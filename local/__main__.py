@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 
 from local import up
-from local.demo import StepFailedError, Story
+from local.demo import Story
 from local.stack import Stack
+from local.telling import StepFailedError
 
 
 async def demo() -> int:

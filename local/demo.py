@@ -4,52 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import ClientSecretCredential, ManagedIdentityCredential
+from azure.identity import ManagedIdentityCredential
 
+from local import demo_targets
+from local.telling import SPEED, Telling, hold, until
 from local.visitor import Broker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
-    from local.visitor import Visitor
 
-_ARM = "https://management.azure.com/.default"
 _API_VERSION = "api-version=2021-04-01"
 _LEFT = ("applications", "deleted_items", "role_assignments")
-_REPLICAS = 8
-"""Sign-ins in a row: more than Entra ID has replicas here, each answered by any of them."""
-SPEED = 20
-"""By which what is typical of Azure's replication is quicker here: what takes Azure minutes is told in seconds."""
-_LONGEST = 600 / SPEED + 10
-"""Seconds: no replica takes longer to notice a change, and some more for the calls themselves."""
 
 
-class StepFailedError(Exception):
-    """A step of the story did not hold."""
-
-
-def hold(claim: bool, otherwise: object) -> None:  # noqa: FBT001 - it reads as a sentence: hold(status == 200, reply)
-    """Raises ``StepFailedError`` unless the claim is true."""
-    if not claim:
-        raise StepFailedError(str(otherwise))
-
-
-@dataclass(slots=True)
-class Story:
-    """The demo's actors and stage."""
-
-    visitor: Visitor
-    broker_url: str
-    cloud: Mapping[str, Any]
-    step: int = 0
+class Story(Telling):
+    """One lease's life, and then one role for many targets."""
 
     async def tell(self) -> None:
         """From the first token to the audit trail. Raises ``StepFailedError``."""
@@ -67,75 +41,76 @@ class Story:
         await self._azure_takes_notice(credential, token)
         await self._nothing_is_left(before)
         await self._the_trail_is_shown(lease)
+        await demo_targets.tell(self)
 
     async def _the_machine_gets_a_token(self) -> Broker:
-        self._say("A virtual machine asks its managed identity for a token. No secret is stored on it.")
+        self.say("A virtual machine asks its managed identity for a token. No secret is stored on it.")
         machine = self.cloud["identities"]["vm-web"]
         with _environment(IDENTITY_ENDPOINT=machine["identity_endpoint"], IDENTITY_HEADER=machine["identity_header"]):
             credential = ManagedIdentityCredential()
             token = await asyncio.to_thread(credential.get_token, f"{self.cloud['audience']}/.default")
-        self._note(f"vm-web is {machine['object_id']}; its token is for {self.cloud['audience']}")
+        self.note(f"vm-web is {machine['object_id']}; its token is for {self.cloud['audience']}")
         return Broker(self.visitor, self.broker_url, token.token)
 
     async def _an_operator_lets_others_in(self) -> None:
-        self._say("The role app-reader names this one machine. An operator lets in all machines of another resource group.")
+        self.say("The role app-reader names this one machine. An operator lets in all machines of another resource group.")
         group = f"/subscriptions/{self.cloud['subscription_id']}/resourceGroups/data"
         machines = f"{group}/providers/Microsoft.Compute/virtualMachines"
         batch = {"name": "vm-batch", "kind": "system_assigned", "resource_id": f"{machines}/vm-batch"}
         await self.visitor.control("POST", "identities", batch)
-        admin = await self._as("admin")
+        admin = await self.broker_as("admin")
         policy = {"rules": [{"path": "roles/app-reader/leases", "capabilities": ["issue"]}]}
         auth_role = {"bound_resource_ids": [f"{machines}/*"], "policies": ["app-readers"]}
         await admin.must("PUT", "policies/app-readers", policy)
         await admin.must("PUT", "auth-roles/data-machines", auth_role)
-        self._note(f"policy app-readers: {json.dumps(policy)}")
-        self._note(f"auth role data-machines: {json.dumps(auth_role)}".replace(group, "..."))
-        may = await (await self._as("vm-batch")).must("GET", "whoami")
+        self.note(f"policy app-readers: {json.dumps(policy)}")
+        self.note(f"auth role data-machines: {json.dumps(auth_role)}".replace(group, "..."))
+        may = await (await self.broker_as("vm-batch")).must("GET", "whoami")
         hold(may["auth_roles"] == ["data-machines"] and [each["name"] for each in may["roles"]] == ["app-reader"], may)
-        self._note("vm-batch is one of them, and may issue from app-reader at once")
-        refused = await (await self._as("stranger")).call("POST", "roles/app-reader/leases", {})
+        self.note("vm-batch is one of them, and may issue from app-reader at once")
+        refused = await (await self.broker_as("stranger")).call("POST", "roles/app-reader/leases", {})
         hold(refused.status_code == 403, refused.text)  # noqa: PLR2004 - 403 Forbidden
-        self._note(f"a stranger is refused, and learns nothing: {refused.json()['detail']}")
+        self.note(f"a stranger is refused, and learns nothing: {refused.json()['detail']}")
         question = {"role": "app-reader", "object_id": self.cloud["identities"]["stranger"]["object_id"]}
         found = await admin.must("POST", "explain", question)
         hold(found["decision"] == "denied", found)
         failed = found["auth_roles"][0]["failed"][0]
         wanted, has = (failed[each][0].rpartition("/providers/")[2] for each in ("wanted", "has"))
-        self._note(f"the operator learns why: {failed['kind']} of data-machines wants {wanted}, and the stranger is {has}")
+        self.note(f"the operator learns why: {failed['kind']} of data-machines wants {wanted}, and the stranger is {has}")
 
     async def _leases(self, web: Broker) -> tuple[dict[str, Any], dict[str, Any]]:
-        self._say("The first machine, vm-web, asks Leasehold for a credential from the role app-reader.")
+        self.say("The first machine, vm-web, asks Leasehold for a credential from the role app-reader.")
         reply = await web.call("POST", "roles/app-reader/leases", {"reason": "reading the app's resource group"})
         hold(reply.status_code == 201, reply.text)  # noqa: PLR2004 - 201 Created
         answer = reply.json()
         lease, credential = answer["lease"], answer["credential"]
-        self._note(f"lease {lease['id']}, until {lease['expires_at']}, at the latest {lease['max_expires_at']}")
-        self._note(f"a new application {credential['client_id']}, with a secret of its own")
+        self.note(f"lease {lease['id']}, until {lease['expires_at']}, at the latest {lease['max_expires_at']}")
+        self.note(f"a new application {credential['client_id']}, with a secret of its own")
         return lease, credential
 
     async def _uses(self, credential: dict[str, Any]) -> str:
-        self._say("It signs in to Azure with that credential, and reads the resource group it was given.")
-        token, seconds = await _until(lambda: self._token(credential))
-        self._note(f"Entra ID takes the secret, everywhere, after {seconds:.1f} s")
-        reply, seconds = await _until(lambda: self._read(token, "app", 200))
-        self._note(f"Azure answers {reply.status_code}, after {seconds:.1f} s: {reply.json()['id']}")
+        self.say("It signs in to Azure with that credential, and reads the resource group it was given.")
+        token, seconds = await until(lambda: self.token(credential))
+        self.note(f"Entra ID takes the secret, everywhere, after {seconds:.1f} s")
+        reply, seconds = await until(lambda: self._read(token, "app", 200))
+        self.note(f"Azure answers {reply.status_code}, after {seconds:.1f} s: {reply.json()['id']}")
         return token
 
     async def _is_refused_elsewhere(self, token: str) -> None:
-        self._say("It tries another resource group. The role does not give that.")
+        self.say("It tries another resource group. The role does not give that.")
         reply = await self._read(token, "data", 403)
         hold(reply is not None, "another resource group can be read")
-        self._note(f"Azure answers {reply.status_code}: {reply.json()['error']['code']}")
+        self.note(f"Azure answers {reply.status_code}: {reply.json()['error']['code']}")
 
     async def _renews(self, web: Broker, lease: dict[str, Any]) -> None:
-        self._say("It needs more time, and renews the lease for an hour.")
+        self.say("It needs more time, and renews the lease for an hour.")
         renewed = await web.must("POST", f"leases/{lease['id']}/renew", {"increment": "1h"})
         hold(renewed["expires_at"] > lease["expires_at"], renewed)
-        self._note(f"now until {renewed['expires_at']}")
+        self.note(f"now until {renewed['expires_at']}")
 
     async def _the_lease_ends(self, lease: dict[str, Any]) -> None:
-        self._say("An operator ends every lease of the role. The sweep, which otherwise runs each minute, runs now.")
-        admin = await self._as("admin")
+        self.say("An operator ends every lease of the role. The sweep, which otherwise runs each minute, runs now.")
+        admin = await self.broker_as("admin")
         revoking = await admin.must("POST", "roles/app-reader/revoke")
         hold(revoking["revoking"] == 1, revoking)
         swept = await admin.must("POST", "sweep")
@@ -148,64 +123,33 @@ class Story:
             await asyncio.sleep(0.2)
             ended = await admin.must("GET", f"leases/{lease['id']}")
         hold(ended["state"] == "ended", ended)
-        self._note(f"the sweep: {json.dumps(swept)}; the lease is {ended['state']}")
+        self.note(f"the sweep: {json.dumps(swept)}; the lease is {ended['state']}")
 
     async def _azure_takes_notice(self, credential: dict[str, Any], token: str) -> None:
-        self._say(
+        self.say(
             "The machine still has the secret, and a token that is good for another hour. Azure notices the end bit by bit."
         )
-        message, seconds = await _until(lambda: self._refusal(credential))
-        self._note(f"Entra ID does not take the secret any more, after {seconds:.1f} s: {message}")
-        reply, more = await _until(lambda: self._read(token, "app", 403))
-        self._note(f"Azure refuses the token as well, after {seconds + more:.1f} s: {reply.json()['error']['code']}")
-        self._note("In Azure the one takes up to two minutes, the other up to ten.")
+        message, seconds = await until(lambda: self.refusal(credential))
+        self.note(f"Entra ID does not take the secret any more, after {seconds:.1f} s: {message}")
+        reply, more = await until(lambda: self._read(token, "app", 403))
+        self.note(f"Azure refuses the token as well, after {seconds + more:.1f} s: {reply.json()['error']['code']}")
+        self.note("In Azure the one takes up to two minutes, the other up to ten.")
 
     async def _nothing_is_left(self, before: dict[str, Any]) -> None:
-        self._say("Nothing is left: not in the directory, not in its recycle bin, not among the role assignments.")
+        self.say("Nothing is left: not in the directory, not in its recycle bin, not among the role assignments.")
         after = await self._left()
         hold(after == before, f"before: {before}\nafter: {after}")
-        self._note(", ".join(f"{len(after[name])} {name.replace('_', ' ')}" for name in _LEFT) + ", as before the lease")
+        self.note(", ".join(f"{len(after[name])} {name.replace('_', ' ')}" for name in _LEFT) + ", as before the lease")
 
     async def _the_trail_is_shown(self, lease: dict[str, Any]) -> None:
-        self._say("An auditor reads what happened.")
-        auditor = await self._as("auditor")
+        self.say("An auditor reads what happened.")
+        auditor = await self.broker_as("auditor")
         events = (await auditor.must("GET", f"audit?lease={lease['id']}"))["events"]
         done = [event["operation"] for event in events]
         hold(done == ["issue", "renew", "end"], events)
         for event in events:
             who = (event.get("caller") or {}).get("object_id", "the sweep")
-            self._note(f"{event['at']}  {event['operation']:<6} {event['outcome']:<5} {who}  {event.get('reason', '')}")
-
-    async def _token(self, credential: dict[str, Any]) -> str | None:
-        """A token for Azure Resource Manager; ``None`` while some replica of Entra ID refuses."""
-        taken = [await self._sign_in(credential) for _ in range(_REPLICAS)]
-        return taken[0][0] if all(token for token, _ in taken) else None
-
-    async def _refusal(self, credential: dict[str, Any]) -> str | None:
-        """What Entra ID says; ``None`` while some replica of it takes the secret."""
-        taken = [await self._sign_in(credential) for _ in range(_REPLICAS)]
-        return None if any(token for token, _ in taken) else taken[0][1]
-
-    async def _sign_in(self, credential: dict[str, Any]) -> tuple[str, str]:
-        """A token, or what Entra ID says instead."""
-        # azure-identity warns of refusals: they are what is told here.
-        logging.getLogger("azure.identity").setLevel(logging.ERROR)
-        client = ClientSecretCredential(
-            credential["tenant_id"],
-            credential["client_id"],
-            credential["client_secret"],
-            authority=self.cloud["endpoints"]["entra"],
-            disable_instance_discovery=True,
-            connection_verify=self.visitor.ca_bundle,
-        )
-        try:
-            return (await asyncio.to_thread(client.get_token, _ARM)).token, ""
-        except ClientAuthenticationError as refused:
-            message = str(refused.message)
-            hold("AADSTS" in message, message)
-            return "", message[message.index("AADSTS") :].partition(".")[0][:160]
-        finally:
-            client.close()
+            self.note(f"{event['at']}  {event['operation']:<6} {event['outcome']:<5} {who}  {event.get('reason', '')}")
 
     async def _read(self, token: str, group: str, wanted: int) -> Any:
         """The answer, if it is of that status."""
@@ -213,28 +157,9 @@ class Story:
         reply = await self.visitor.http.get(f"{url}?{_API_VERSION}", headers={"authorization": f"Bearer {token}"})
         return reply if reply.status_code == wanted else None
 
-    async def _as(self, identity: str) -> Broker:
-        return Broker(self.visitor, self.broker_url, await self.visitor.token(identity, self.cloud["audience"]))
-
     async def _left(self) -> dict[str, Any]:
         state = await self.visitor.control("GET", "state")
         return {name: state[name] for name in _LEFT}
-
-    def _say(self, sentence: str) -> None:
-        self.step += 1
-        print(f"\n{self.step}. {sentence}", flush=True)
-
-    def _note(self, text: str) -> None:
-        print(f"   {text}", flush=True)
-
-
-async def _until[T](happens: Callable[[], Awaitable[T | None]]) -> tuple[T, float]:
-    """What it gives in the end, and after how many seconds. Raises ``StepFailedError`` when nothing can be late any more."""
-    began = time.monotonic()
-    while (given := await happens()) is None:
-        hold(time.monotonic() - began < _LONGEST, "Azure has not noticed in time")
-        await asyncio.sleep(0.2)
-    return given, time.monotonic() - began
 
 
 @contextmanager

@@ -38,7 +38,7 @@ https://learn.microsoft.com/azure/storage/common/storage-connect-azurite#well-kn
 _FORMATTER = logging.Formatter()
 
 
-class Watch(logging.Handler):
+class LeakDetector(logging.Handler):
     """The secrets that are known, and what was written since the last search."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Watch(logging.Handler):
         return word in self._marked or any(each in word for each in self._marked)
 
 
-WATCH = Watch()
+DETECTOR = LeakDetector()
 
 
 def install(config: pytest.Config) -> None:
@@ -96,8 +96,8 @@ def install(config: pytest.Config) -> None:
         _learn_argument(kind, argument)
     for module, name in ((jwt, "encode"), (forgery, "forge"), (key_server, "raw_token"), (key_server, "signed_payload")):
         setattr(module, name, _learning(getattr(module, name)))
-    children.LISTENERS.append(lambda name, line: WATCH.hear(f"the process {name}", line))
-    logging.getLogger().addHandler(WATCH)
+    children.LISTENERS.append(lambda name, line: DETECTOR.hear(f"the process {name}", line))
+    logging.getLogger().addHandler(DETECTOR)
     logging.getLogger().setLevel(logging.DEBUG)
     # Tests that look into ``caplog`` see what they would see without this module.
     captured = config.pluginmanager.get_plugin("logging-plugin")
@@ -111,7 +111,7 @@ def _learn_argument(kind: type[Any], position: int) -> None:
 
     @functools.wraps(made)
     def learning(self: Any, *arguments: Any, **named: Any) -> None:
-        WATCH.learn(named[name] if name in named else arguments[position])
+        DETECTOR.learn(named[name] if name in named else arguments[position])
         made(self, *arguments, **named)
 
     kind.__init__ = learning
@@ -121,7 +121,7 @@ def _learning(make: Callable[..., str]) -> Callable[..., str]:
     @functools.wraps(make)
     def learning(*arguments: Any, **named: Any) -> str:
         made = make(*arguments, **named)
-        WATCH.learn(made)
+        DETECTOR.learn(made)
         return made
 
     return learning
@@ -133,8 +133,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     for when, stream, text in item._report_sections:
         if when == report.when and stream in {"stdout", "stderr"}:
-            WATCH.hear(f"the test's {stream}", text)
-    if report.when != "setup" and (leaks := WATCH.found()):
+            DETECTOR.hear(f"the test's {stream}", text)
+    if report.when != "setup" and (leaks := DETECTOR.found()):
         report.outcome = "failed"
         report.longrepr = "\n".join(["A secret was let out:", *dict.fromkeys(leaks)])
     return report

@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.cloud.conditions.consistency import Consistency, Ghosts
-from local.cloud.conditions.faults import Faults
+from local.cloud.disturbances.consistency import Consistency, Ghosts
+from local.cloud.disturbances.faults import Faults
 from local.cloud.engine.clock import Clock
 from local.cloud.engine.ledger import Ledger
 from local.cloud.engine.tokens import Tokens

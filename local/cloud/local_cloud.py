@@ -20,9 +20,9 @@ from local.cloud.control.service import Control
 from local.cloud.engine import hosts
 from local.cloud.engine.certificates import trust
 from local.cloud.engine.dispatch import Port
+from local.cloud.engine.http import HttpRequest
 from local.cloud.engine.server import HOST, Server, configured, listener
 from local.cloud.engine.service import Service
-from local.cloud.engine.wire import Call
 from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.tenant.first_party import GRAPH
 
@@ -125,7 +125,7 @@ class LocalCloud:
         """The services with a TLS port of their own, or those on the plain one."""
         return [name for name, service in self.services.items() if service.endpoint.tls is tls]
 
-    def _among(self, names: Iterable[str]) -> Callable[[Call], Service[LocalAzure]]:
+    def _among(self, names: Iterable[str]) -> Callable[[HttpRequest], Service[LocalAzure]]:
         """Which of these a call is for. They are looked up at each call: a reset makes new ones."""
         return lambda call: hosts.choose({name: self.services[name] for name in names}, call)
 

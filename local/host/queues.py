@@ -142,10 +142,10 @@ class Queue:
             return
         if verdict is _Verdict.POISON:
             _log.error("queue %s: message %s goes to %s-poison", self.name, message.id, self.name)
-            await self._set_aside(message)
+            await self._move_to_poison(message)
         await self.client.delete_message(message)
 
-    async def _set_aside(self, message: QueueMessage) -> None:
+    async def _move_to_poison(self, message: QueueMessage) -> None:
         with contextlib.suppress(ResourceExistsError):
             await self.poison.create_queue()
         await self.poison.send_message(message.content)

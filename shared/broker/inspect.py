@@ -13,10 +13,12 @@ from shared.broker import rules
 from shared.broker.access import CallerRights, holds, lease_for, rights_of
 from shared.broker.counting import first_count
 from shared.broker.ending.due import LATE, overdue
+from shared.broker.issue.ask_rate import AskRate
 from shared.broker.ports import Actor, Ports
 from shared.core.access.asked import SomeAsk
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import DirectoryUnavailable, Fault, Forbidden, Unreadable, Upstream
+from shared.core.caller import Caller
+from shared.core.errors import Fault, Forbidden, LeasedCaller, Unreadable, Upstream
 from shared.core.lease import Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.ports.audit import AuditQuery
@@ -154,12 +156,12 @@ async def _left(
 ) -> tuple[tuple[LeaseView, ...], tuple[LeaseId, ...]]:
     """Of the leases that were noted: those that are overdue now, and the ids of those that cannot be read now."""
     late = ports.now() - LATE
-    found = await all_of(*(_look(ports, each) for each in dict.fromkeys((*overdue, *unreadable))))
+    found = await all_of(*(_read_again(ports, each) for each in dict.fromkeys((*overdue, *unreadable))))
     live = (each for each in found if isinstance(each, Lease) and each.id in overdue and each.state.is_live)
     return tuple(each for each in live if each.due_at <= late), tuple(each for each in found if isinstance(each, LeaseId))
 
 
-async def _look(ports: Ports, lease_id: LeaseId) -> Lease | LeaseId | None:
+async def _read_again(ports: Ports, lease_id: LeaseId) -> Lease | LeaseId | None:
     """The lease; its id alone when it cannot be read."""
     try:
         return await ports.leases.get(lease_id)
@@ -191,23 +193,33 @@ async def _may_issue_some(rights: CallerRights, role: Role) -> bool:
 async def role_if_issuable(ports: Ports, actor: Actor, name: RoleName) -> Role | None:
     """Returns the role, if the caller may issue from it. If not, only the audit trail says why, or that there is no such role.
 
-    Raises ``DirectoryUnavailable``.
+    That counts as a refused ask to issue. Raises ``TooMany`` if too many were refused, ``LeasedCaller``,
+    ``DirectoryUnavailable``.
     """
-    (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, actor.caller, fresh=True)), ports.admitted())
+    try:
+        role = await AskRate.of(ports, actor.caller).within_refusals(_issuable(ports, actor.caller, name))
+    except LeasedCaller:
+        raise
+    except Forbidden as refusal:
+        asked = actor.done(ports, "whoami", role=name, reason=refusal.audit_reason)
+        await ports.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
+        return None
+    return role.cut_to(ports.limits.max_ttl)
+
+
+async def _issuable(ports: Ports, caller: Caller, name: RoleName) -> Role:
+    """Returns the role. Raises ``Forbidden`` if the caller may not issue from it, if there is none, or if it cannot be read."""
+    (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
     issuing = await rights.issuing(name, role.bounds if role is not None else None)
     asks = SomeAsk(role.parameter_names if role is not None else None)
     decision = issuing.decide_on_some_ask(asks.names)
-    if role is not None and decision.is_allowed and not role.is_unreadable:
-        return role.cut_to(ports.limits.max_ttl)
-    reason = "no such role" if role is None else "it cannot be read"
     if not decision.is_allowed:
-        refusal = issuing.refusal(decision, asks)
-        if isinstance(refusal, DirectoryUnavailable):
-            raise refusal
-        reason = refusal.audit_reason
-    asked = actor.done(ports, "whoami", role=name, reason=reason)
-    await ports.audit.record(replace(asked, outcome=Outcome.REFUSED, code=Forbidden.code))
-    return None
+        raise issuing.refusal(decision, asks)
+    if role is None:
+        raise Forbidden(audit_reason="no such role")
+    if role.is_unreadable:
+        raise Forbidden(audit_reason="it cannot be read")
+    return role
 
 
 async def read_audit(ports: Ports, query: AuditQuery) -> Page[AuditEvent]:

@@ -64,7 +64,7 @@ class AzureLists:
         self._arm = arm
         self._own = f"/servicePrincipals(appId='{client_id}')"
         self._retry = retry
-        self._scopes = Remembered(self._look, _is_there, Limits(60, 10_000), retry.clock, "looking for a scope")
+        self._scopes = Remembered(self._read_scope, _is_there, Limits(60, 10_000), retry.clock, "looking for a scope")
 
     async def identity(self) -> ObjectId:
         """Makes one call."""
@@ -113,7 +113,7 @@ class AzureLists:
         """Makes one call, and none if the scope was there within the last minute."""
         return await self._scopes.answer(_Looked(scope.key, scope, name))
 
-    async def _look(self, looked: _Looked) -> ScopeState:
+    async def _read_scope(self, looked: _Looked) -> ScopeState:
         return await self._arm.scope_state(looked.scope, looked.name)
 
     async def descendants(self, scope: Scope) -> frozenset[str]:

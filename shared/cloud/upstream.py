@@ -62,9 +62,9 @@ class Refusal:
             return Throttled(self._cause(), status=self.status, azure_code=self.code, retry_after=self.retry_after)
         return self.as_a(kind)
 
-    def as_a[Kind: Upstream](self, kind: type[Kind]) -> Kind:
+    def as_a[E: Upstream](self, error: type[E]) -> E:
         """Returns an error of this kind with the status and the code, and with the text for the log."""
-        return kind(self._cause(), status=self.status, azure_code=self.code)
+        return error(self._cause(), status=self.status, azure_code=self.code)
 
     def _cause(self) -> str:
         finer = f" [{', '.join(self.finer)}]" if self.finer else ""

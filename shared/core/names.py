@@ -12,8 +12,9 @@ SHARDS = 16
 
 ROLE_NAME = r"[a-z0-9][a-z0-9-]{0,62}"
 _ROLE = re.compile(ROLE_NAME)
-_ULID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
-LEASE_ID = rf"{ROLE_NAME}\.{_ULID.pattern}"
+ULID = r"[0-7][0-9a-hjkmnp-tv-z]{25}"
+_ULID = re.compile(ULID)
+LEASE_ID = rf"{ROLE_NAME}\.{ULID}"
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _INVERTED = str.maketrans(_DIGITS, _DIGITS[::-1])
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

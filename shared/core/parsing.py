@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from shared.core.errors import Fault, Malformed
@@ -13,6 +14,8 @@ from shared.core.plain_text import UNSEEN, is_plain, is_plain_in_lines
 _DURATION = re.compile(r"(?P<count>[0-9]{1,9})(?P<unit>[smhd])")
 _CLEAR = 0.7
 """How much a field must be like another one: ``bound_hosts`` is not like ``bound_locations``."""
+_BEGINNING = 0.3
+"""How much it counts that two words begin alike, beside how much they are alike."""
 _MOST_HINTS = 100
 """A document may have thousands of unknown fields, and to look for a word like each of them takes time."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -98,7 +101,8 @@ class Reader:
         if not self.has(field):
             return default
         if value not in choices or not isinstance(value, str):
-            self.fault(field, f"expected one of {', '.join(choices)}")
+            hint = nearest(value, choices) if isinstance(value, str) and len(self.faults) < _MOST_HINTS else ""
+            self.fault(field, f"expected one of {', '.join(choices)}{hint}")
             return default
         return value
 
@@ -150,11 +154,22 @@ class Reader:
 
 
 def nearest(value: Any, words: Sequence[str], *, cutoff: float = 0.6) -> str:
-    """Returns the end of a sentence about a word that is not known: which one may be meant. Empty if no word is like it."""
-    from difflib import get_close_matches  # noqa: PLC0415 - most documents have no fault, and a cold worker is to start soon
+    """Returns the end of a sentence about a word that is not known: which one may be meant. Empty if no word is like it.
 
-    close = get_close_matches(str(value), words, n=1, cutoff=cutoff)
-    return f"; did you mean {close[0]}?" if close else ""
+    Case means nothing. Of several words that are like it, one that begins alike is meant rather than another:
+    ``bound_sub_ids`` is short for ``bound_subscription_ids``, and as much like ``bound_group_ids``.
+    """
+    from difflib import SequenceMatcher  # noqa: PLC0415 - most documents have no fault, and a cold worker is to start soon
+
+    text = str(value).lower()
+    matcher = SequenceMatcher(b=text)
+    close: list[tuple[float, str]] = []
+    for word in words:
+        matcher.set_seq1(word.lower())
+        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= cutoff and (likeness := matcher.ratio()) >= cutoff:
+            alike = takewhile(lambda pair: pair[0] == pair[1], zip(text, word.lower(), strict=False))
+            close.append((likeness + _BEGINNING * len([*alike]) / len(text), word))
+    return f"; did you mean {max(close)[1]}?" if close else ""
 
 
 def as_seconds(value: Any) -> int | None:

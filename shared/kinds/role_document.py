@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from shared.core.access.bounds import read_bounds, write_bounds
+from shared.core.access.bounds import FIELD_NAMES, read_bounds, write_bounds
 from shared.core.errors import Fault
 from shared.core.names import RoleName
 from shared.core.parsing import Reader
@@ -65,6 +65,9 @@ def _lifetime(reader: Reader, field: str, longest: int) -> int | None:
 def _follow_rules(reader: Reader, role: Role, kind: Kind) -> None:
     """Adds the faults of the rules. A field that could not be read is not judged: the places of its parts would be wrong."""
     unread = {_field(fault) for fault in reader.faults}
+    if unread & {*FIELD_NAMES}:
+        # Bounds are judged together: a field that could not be read may be the one that another one lacks.
+        unread |= {*FIELD_NAMES}
     broken = chain(*(rule(role) for rule in RULES), kind.schema.rules(role.name, role.target))
     reader.faults += [fault for fault in broken if _field(fault) not in unread]
 

@@ -143,7 +143,7 @@ _UNLIMITED = {"LEASEHOLD_ISSUES_PER_MINUTE": "0"}
 
 @asynccontextmanager
 async def bench_stack(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[BenchStack]:
-    """A stage of so many function hosts, its storage in memory, with that many further storage accounts."""
+    """A stack of so many function hosts, its storage in memory, with that many further storage accounts."""
     storage = Azurite(spare_accounts=spare_accounts)
     stack = Stack(
         sweep_schedule=sweep_schedule,

@@ -1,4 +1,4 @@
-"""A module of this package in a process of its own, on the stage."""
+"""A module of this package in a process of its own, on the stack."""
 
 from __future__ import annotations
 

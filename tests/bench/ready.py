@@ -15,7 +15,7 @@ import httpx
 
 from local.cloud.control import first_party, provision
 from local.cloud.engine.dispatch import handle
-from local.cloud.engine.wire import Call
+from local.cloud.engine.http import HttpRequest
 from local.cloud.entra.service import Entra
 from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.tenant.directory import Application, Password
@@ -110,7 +110,7 @@ class _Entra:
         self.calls += 1
         self._clock.jump(_SIGN_IN)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        call = Call("POST", request.url.path, {}, headers, request.content, _ORIGIN)
+        call = HttpRequest("POST", request.url.path, {}, headers, request.content, _ORIGIN)
         reply = handle(self._world, self._service, call)[1]
         return httpx.Response(reply.status, content=reply.render(), headers=dict(reply.headers))
 

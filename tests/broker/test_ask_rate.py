@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.broker.inspect import role_if_issuable
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.ports import Ports
@@ -109,6 +110,43 @@ async def test_each_caller_has_a_minute_of_its_own() -> None:
     for caller in (ALICE, BOB):
         assert Counter(issued=3, too_many_issues=2) == await outcomes(5, scene.ports, caller=caller)
     assert {CallerKey.of(ALICE), CallerKey.of(BOB)} == set(scene.caller_records.windows)
+
+
+async def test_a_question_that_is_answered_no_counts_as_a_refused_ask() -> None:
+    """Guesses by questions and by issues are counted together. A yes counts nothing."""
+    scene = limited(2)
+    for _ in range(3):
+        assert None is not await role_if_issuable(scene.ports, request(), WEB)
+    assert None is await role_if_issuable(scene.ports, request(), NOBODYS)
+    with pytest.raises(Forbidden):
+        await issue(scene.ports, request(), IssueRequest(NOBODYS))
+    assert Counter({AskType.REFUSED: 2}) == window(scene)
+    for name in (NOBODYS, WEB):
+        with pytest.raises(TooMany) as caught:
+            await role_if_issuable(scene.ports, request(), name)
+        assert (TooMany, "too_many_issues") == (type(caught.value), caught.value.stable_code)
+    assert ["whoami"] == [event.operation for event in scene.audit.events]
+
+
+async def test_who_has_issued_often_may_still_ask() -> None:
+    """A question opens no lease."""
+    scene = limited(2)
+    await outcomes(2, scene.ports)
+    assert None is not await role_if_issuable(scene.ports, request(), WEB)
+    assert None is await role_if_issuable(scene.ports, request(), NOBODYS)
+
+
+async def test_a_leased_caller_that_asks_is_refused_and_not_counted() -> None:
+    """It is no guess: it would be refused whatever it asked for."""
+    scene = limited(2)
+    scene.ports = replace(scene.ports, admitted=_not_admitted)
+    with pytest.raises(LeasedCaller):
+        await role_if_issuable(scene.ports, request(), NOBODYS)
+    assert not window(scene)
+
+
+async def _not_admitted() -> None:
+    raise LeasedCaller
 
 
 async def test_who_has_no_right_gets_403_before_429() -> None:

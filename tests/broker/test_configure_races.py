@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import partial
@@ -9,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from shared.broker.configure.auth_roles import put_auth_role
-from shared.broker.configure.imports import import_configuration
+from shared.broker.configure.auth_roles import delete_auth_role, put_auth_role
+from shared.broker.configure.imports import Imported, import_configuration
 from shared.broker.configure.policies import delete_policy, put_policy
-from shared.broker.configure.roles import put_role
+from shared.broker.configure.roles import delete_role, put_role
 from shared.core.access.bounds import Bounds
 from shared.core.access.errors import Escalation, ImportStopped
 from shared.core.access.policy import PolicyName
 from shared.core.errors import NotFound, PreconditionFailed, Rejected
 from shared.core.ports.documents import ABSENT, Version
+from tests.broker.scenes import issued
 from tests.fakes.calls import MadeCall
 from tests.fakes.world import ADMINISTRATOR, BOB, GROUPS, WEB, World, request, role, world
 from tests.support.rights import give, keep_auth_role, keep_policy
@@ -170,6 +172,71 @@ def test_no_auth_role_is_left_with_a_policy_that_is_not_there(naming: Work, dele
         made.run(partial(all_of_it, work, made))
         there = made.access.policies.stored()
         assert [] == [name for each in made.access.auth_roles.everything() for name in each.policies if name not in there]
+
+
+def delete_named(made: World) -> Coroutine[Any, Any, object]:
+    """An auth role is deleted."""
+    return delete_auth_role(made.ports, request(ADMINISTRATOR), ONE)
+
+
+def delete_web(made: World) -> Coroutine[Any, Any, object]:
+    """A role is deleted."""
+    return delete_role(made.ports, request(ADMINISTRATOR), WEB, revoking=False)
+
+
+def prune_all(made: World) -> Coroutine[Any, Any, object]:
+    """An import deletes each document but those that give Bob his rights."""
+    own = {"auth_roles": {"own": {"bound_group_ids": [GROUPS[1]], "policies": ["own"]}}, "policies": {"own": READING}}
+    return import_configuration(made.ports, request(ADMINISTRATOR), {"form": 1, "roles": {}, **own}, prune=True)
+
+
+DELETIONS: dict[str, tuple[Work, ...]] = {
+    "auth-roles/one": (delete_named,),
+    "policies/one": (delete_one, force_one),
+    "roles/web": (delete_web,),
+}
+
+
+@pytest.mark.parametrize("path", DELETIONS)
+@pytest.mark.parametrize("rival", [None, force_one, prune_all], ids=["the same", "by force", "an import"])
+@pytest.mark.parametrize("first", [True, False])
+def test_one_deletion_is_told_once(path: str, rival: Work | None, *, first: bool) -> None:
+    """Whatever call of one worker comes before whatever call of another. Who has not deleted it is not answered that it has."""
+    deletion, *_ = DELETIONS[path]
+    work, other = deletion, rival or deletion
+    work, other = (work, other) if first else (other, work)
+    undisturbed = furnished()
+    undisturbed.run(lambda: work(undisturbed))
+    for ordinal in range(1, len(undisturbed.calls.made) + 1):
+        made = furnished()
+        done: list[object] = []
+
+        async def all_of_it(work: Work, worker: World, done: list[object] = done) -> None:
+            with suppress(Rejected):
+                try:
+                    answer = await work(worker)
+                    done += [step.path for step in answer.steps] if isinstance(answer, Imported) else [work]
+                except ImportStopped as stopped:
+                    done += stopped.more["applied"]
+
+        made.calls.meanwhile(ordinal, partial(all_of_it, other, made.coworker()))
+        made.run(partial(all_of_it, work, made))
+        recorded = [event.document for event in made.audit.events if event.operation.startswith("delete_")]
+        assert recorded == [*dict.fromkeys(recorded)]
+        assert not made.pending_events()
+        answers = [each for each in done if each in {*DELETIONS[path], path.replace("-", "_").replace("/", ".")}]
+        assert len(answers) == recorded.count(path)
+
+
+async def test_a_repeated_deletion_of_a_role_tells_of_the_revocation_alone() -> None:
+    """As long as leases are left, and whether or not the first one has come to its end."""
+    made = world(role())
+    for _ in range(2):
+        await issued(made)
+    for _ in range(3):
+        await delete_role(made.ports, request(ADMINISTRATOR), WEB, revoking=True)
+    recorded = Counter(event.operation for event in made.audit.events)
+    assert (1, 3) == (recorded["delete_role"], recorded["revoke_role"])
 
 
 async def test_a_change_is_judged_again_and_written() -> None:

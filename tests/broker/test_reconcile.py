@@ -184,7 +184,7 @@ async def test_a_dry_run_only_reads(target: Target) -> None:
 
 
 async def test_every_removal_is_audited_and_so_is_the_run() -> None:
-    """What, of which lease; and at the end the counts, which the journal keeps as well."""
+    """What, of which lease; and at the end the counts, which the run history keeps as well."""
     made = scene()
     lease_id = await orphaned(made)
     await reconciled(made, after=2 * HOUR)
@@ -210,9 +210,7 @@ async def test_a_removal_that_fails_is_told_and_tried_again() -> None:
     assert [] == [thing for thing in made.leftovers() if thing.kind != "binned"]
 
 
-@pytest.mark.parametrize(
-    "call", ["inventory.discarded", "inventory.secrets_on", "inventory.assignments_at", "inventory.stands"]
-)
+@pytest.mark.parametrize("call", ["inventory.recycled", "inventory.secrets_on", "inventory.assignments_at", "inventory.stands"])
 async def test_a_place_that_cannot_be_read_keeps_no_other_waiting(call: str) -> None:
     """It is named; the rest is done."""
     made = world(role(TARGETS[0]), role(TARGETS[1], name=WEB.parse("secret")))
@@ -284,7 +282,7 @@ async def test_the_calls_of_a_run_grow_with_places_and_orphans_alone() -> None:
         await issued(made)
     made.clock.jump(2 * HOUR)
     assert without == await calls()
-    assert ["identity", "owned", "discarded", "assignments_at", "assignments_at", "definition"] == [
+    assert ["identity", "owned", "recycled", "assignments_at", "assignments_at", "definition"] == [
         name.removeprefix("inventory.") for name in without if name.startswith("inventory")
     ]
 

@@ -43,7 +43,7 @@ def test_a_bug_at_any_call_comes_out(operation: Operation, record_property: Repo
 
 
 def _answered(scenario: Scenario) -> list[int]:
-    """The calls of the undisturbed deed, without those that fail anyhow."""
+    """The calls of the undisturbed operation, without those that fail anyhow."""
     world = scenario.make()
     before = len(world.calls.made)
     world.run(lambda: live(world, scenario.action))

@@ -95,7 +95,7 @@ class Service(AsyncHttpTransport[Any, Any]):
         return httpx.Response(200, json={"responses": listed})
 
 
-type Call = Callable[[HeldTokens, Service], Awaitable[object]]
+type ServiceCall = Callable[[HeldTokens, Service], Awaitable[object]]
 
 
 async def _graph(held: HeldTokens, service: Service) -> None:
@@ -138,7 +138,7 @@ _THEN = "Mon, 02 Mar 2026 09:00:00 GMT"
 MESSAGE = f"""<QueueMessagesList><QueueMessage><MessageId>m</MessageId><InsertionTime>{_THEN}</InsertionTime>
 <ExpirationTime>{_THEN}</ExpirationTime><PopReceipt>p</PopReceipt><TimeNextVisible>{_THEN}</TimeNextVisible>
 </QueueMessage></QueueMessagesList>""".encode()
-SERVICES: dict[str, tuple[Call, tuple[int, bytes]]] = {
+SERVICES: dict[str, tuple[ServiceCall, tuple[int, bytes]]] = {
     "graph": (_graph, (204, b"")),
     "items of a batch": (_batch, (204, b"")),
     "resource manager": (_arm, (200, b'{"value": []}')),
@@ -162,7 +162,7 @@ def held(issuing: Issuing, clock: FakeClock) -> HeldTokens:
 
 
 @EACH
-async def test_a_withdrawn_token_costs_one_repeat(held: HeldTokens, call: Call, success: tuple[int, bytes]) -> None:
+async def test_a_withdrawn_token_costs_one_repeat(held: HeldTokens, call: ServiceCall, success: tuple[int, bytes]) -> None:
     """Not the half of its life, in which nothing would work; and what comes after goes with the new one at once."""
     service = Service({"token 1"}, success)
     await call(held, service)
@@ -175,7 +175,7 @@ async def test_a_withdrawn_token_costs_one_repeat(held: HeldTokens, call: Call, 
 
 
 @EACH
-async def test_an_identity_that_is_refused_is_told_so(held: HeldTokens, call: Call, success: tuple[int, bytes]) -> None:
+async def test_an_identity_that_is_refused_is_told_so(held: HeldTokens, call: ServiceCall, success: tuple[int, bytes]) -> None:
     """After one repeat, and noted for the status until a token is taken."""
     service = Service(set(), success)
     with pytest.raises(IdentityRefused) as result:
@@ -187,7 +187,7 @@ async def test_an_identity_that_is_refused_is_told_so(held: HeldTokens, call: Ca
 
 @EACH
 async def test_azure_is_not_asked_for_ever_more_tokens(
-    held: HeldTokens, issuing: Issuing, clock: FakeClock, call: Call, success: tuple[int, bytes]
+    held: HeldTokens, issuing: Issuing, clock: FakeClock, call: ServiceCall, success: tuple[int, bytes]
 ) -> None:
     """Once in half a minute, as long as what it gives is refused; then things go on by themselves."""
     service = Service(set(), success)
@@ -390,7 +390,7 @@ class AcceptingOthers(Service):
 
 
 @pytest.mark.parametrize(("call", "scope"), [(_graph, SCOPE), (_arm, "https://arm.example/.default")])
-async def test_a_call_that_was_refused_twice_is_not_made_a_third_time(held: HeldTokens, call: Call, scope: str) -> None:
+async def test_a_call_that_was_refused_twice_is_not_made_a_third_time(held: HeldTokens, call: ServiceCall, scope: str) -> None:
     """Though somebody else's call has been taken meanwhile, so that there would be a third token."""
     service = AcceptingOthers(held, scope)
     with pytest.raises(IdentityRefused):

@@ -149,7 +149,7 @@ async def _all(items: AsyncIterator[object]) -> list[object]:
 CENSUS: dict[str, Callable[[AzureLists], Awaitable[object]]] = {
     "identity": lambda inventory: inventory.identity(),
     "owned": lambda inventory: _all(inventory.owned()),
-    "discarded": lambda inventory: _all(inventory.recycled()),
+    "recycled": lambda inventory: _all(inventory.recycled()),
     "secrets_on": lambda inventory: inventory.secrets_on(PRINCIPAL),
     "assignments_at": lambda inventory: inventory.assignments_at(SCOPES[0]),
     "definition": lambda inventory: inventory.definition(DEFINITION),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,12 +58,21 @@ class LossyLine(InTime):
 
     losing = False
     loss: Exception = ServiceResponseError("the connection broke")
+    before: Callable[[], Awaitable[object]] | None = None
+    """What somebody else does before the next write arrives."""
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+    """What somebody else does when the answer is lost."""
 
     async def send(self, request: Any, **options: Any) -> Any:
         """Sends it, and may raise all the same."""
+        if request.method != "GET" and (before := self.before) is not None:
+            self.before = None
+            await before()
         answer = await super().send(request, **options)
         if self.losing and request.method != "GET":
             self.losing = False
+            if (meanwhile := self.meanwhile) is not None:
+                await meanwhile()
             raise self.loss
         return answer
 

@@ -104,7 +104,9 @@ async def test_a_change_may_be_made_at_the_version_that_it_was_judged_at_alone(s
         *(await stores.access.version(), await stores.auth_roles.get("web")),
         await stores.policies.get("new"),
     )
-    assert await stores.policies.delete("web", expected=ANY, judged_at=before)
+    gone = await stores.policies.delete("web", expected=ANY, judged_at=before)
+    assert gone
+    assert await stores.access.version() == gone.whole
 
 
 async def test_all_documents_are_loaded_as_they_were_written(stores: Stores) -> None:

@@ -121,7 +121,7 @@ def unmade(account: Account, opened: Lease) -> list[Action]:
     """Each store that forgets does so."""
     return [
         ("generations", lambda: _finish(account)),
-        ("locks", lambda: _give_back(account)),
+        ("locks", lambda: _release(account)),
         ("queued_markers", lambda: account.queued_markers.forget(EXISTING)),
         ("roles", lambda: asyncio.gather(*(account.roles.delete(name, expected=ANY) for name in NAMES))),
         ("auth_roles", lambda: asyncio.gather(*(account.auth_roles.delete(name, expected=ANY) for name in NAMES))),
@@ -140,7 +140,7 @@ async def _finish(account: Account) -> None:
     await account.generations.finish(await account.generations.get(SAME))
 
 
-async def _give_back(account: Account) -> None:
+async def _release(account: Account) -> None:
     lock = await account.locks.get(EXISTING)
     assert lock is not None
     await account.locks.release(lock)

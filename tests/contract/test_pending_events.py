@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from shared.core.errors import PreconditionFailed, Upstream
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.documents import ABSENT, ANY, Version
 from tests.contract.stores import LOSSES, Stores
-from tests.contract.test_document_stores import Kind, of_each_kind
+from tests.contract.test_document_stores import AnyStore, of_each_store
 from tests.fakes.clock import START
 from tests.fakes.world import ADMINISTRATOR
 
@@ -34,13 +35,13 @@ def event(number: int) -> AuditEvent:
     )
 
 
-@of_each_kind
-async def test_an_event_waits_where_its_change_is_stored(stores: Stores, kind: Kind) -> None:
+@of_each_store
+async def test_an_event_waits_where_its_change_is_stored(stores: Stores, tested: AnyStore) -> None:
     """In the order of time, whole, and in nobody's list of documents, until it is forgotten."""
-    store = kind.store(stores)
+    store = tested.store(stores)
     assert () == await store.pending_events()
-    stored = await store.put(kind.make("web", 1), expected=ABSENT, event=event(1))
-    await store.put(kind.make("zz", 1), expected=ANY, event=event(2))
+    stored = await store.put(tested.make("web", 1), expected=ABSENT, event=event(1))
+    await store.put(tested.make("zz", 1), expected=ANY, event=event(2))
     assert await store.delete("web", expected=Version(stored.version), event=event(3))
     assert (event(1), event(2), event(3)) == await store.pending_events()
     assert ["zz"] == [each.name for each in await store.list()] == [each.name for each in (await store.page(9)).items]
@@ -52,14 +53,14 @@ async def test_an_event_waits_where_its_change_is_stored(stores: Stores, kind: K
     assert [(), ()] == [await each.pending_events() for each in others]
 
 
-@of_each_kind
-async def test_a_change_that_fails_leaves_no_event(stores: Stores, kind: Kind) -> None:
+@of_each_store
+async def test_a_change_that_fails_leaves_no_event(stores: Stores, tested: AnyStore) -> None:
     """Neither a write nor a deletion that meets another version, nor a deletion of nothing."""
-    store = kind.store(stores)
-    await store.put(kind.make("web", 1), expected=ABSENT)
+    store = tested.store(stores)
+    await store.put(tested.make("web", 1), expected=ABSENT)
     for expected in (ABSENT, Version('W/"1"')):
         with pytest.raises(PreconditionFailed):
-            await store.put(kind.make("web", 2), expected=expected, event=event(1))
+            await store.put(tested.make("web", 2), expected=expected, event=event(1))
         with pytest.raises(PreconditionFailed):
             await store.delete("web", expected=expected, event=event(1))
     assert not await store.delete("not-there", expected=ANY, event=event(1))
@@ -67,18 +68,56 @@ async def test_a_change_that_fails_leaves_no_event(stores: Stores, kind: Kind) -
 
 
 @LOSSES
-@of_each_kind
-async def test_a_change_whose_answer_is_lost_has_its_event_once(tables: Stores, kind: Kind, loss: Exception) -> None:
+@of_each_store
+async def test_a_change_whose_answer_is_lost_has_its_event_once(tables: Stores, tested: AnyStore, loss: Exception) -> None:
     """Whether the store finds out that it was made, or cannot tell."""
-    store, line = kind.store(tables), tables.line
+    store, line = tested.store(tables), tables.line
     assert line is not None
-    await store.put(kind.make("other", 1), expected=ABSENT)
+    await store.put(tested.make("other", 1), expected=ABSENT)
     line.loss, line.losing = loss, True
     try:
-        await store.put(kind.make("web", 1), expected=ABSENT, event=event(1))
+        await store.put(tested.make("web", 1), expected=ABSENT, event=event(1))
     except Upstream:
         assert None is not await store.get("web")
     assert (event(1),) == await store.pending_events()
+
+
+@of_each_store
+async def test_of_four_who_delete_one_document_one_has_deleted_it(stores: Stores, tested: AnyStore) -> None:
+    """And its event alone waits."""
+    store = tested.store(stores)
+    await store.put(tested.make("web", 1), expected=ABSENT)
+    deletions = (store.delete("web", expected=ANY, event=event(number)) for number in range(4))
+    gone = await asyncio.gather(*deletions)
+    assert [event(number) for number, each in enumerate(gone) if each] == [*await store.pending_events()]
+    assert 3 == gone.count(None)
+
+
+@of_each_store
+async def test_a_deletion_that_comes_second_is_not_made(tables: Stores, tested: AnyStore) -> None:
+    """Somebody else deletes the document between the look at it and the deletion."""
+    store, line = tested.store(tables), tables.line
+    assert line is not None
+    await store.put(tested.make("web", 1), expected=ABSENT)
+    line.before = lambda: store.delete("web", expected=ANY, event=event(1))
+    assert not await store.delete("web", expected=ANY, event=event(2))
+    assert (event(1),) == await store.pending_events()
+
+
+@LOSSES
+@of_each_store
+async def test_a_deletion_whose_answer_is_lost_is_known_by_its_event(tables: Stores, tested: AnyStore, loss: Exception) -> None:
+    """Also when somebody has put a document of that name again before the store looks."""
+    store, line = tested.store(tables), tables.line
+    assert line is not None
+    for number in (1, 2):
+        await store.put(tested.make("web", number), expected=ABSENT)
+        line.loss, line.losing = loss, True
+        if number == 2:
+            line.meanwhile = lambda: store.put(tested.make("web", 3), expected=ABSENT)
+        assert await store.delete("web", expected=ANY, event=event(number))
+        assert number == len(await store.pending_events())
+    assert None is not await store.get("web")
 
 
 async def test_the_trail_keeps_an_event_with_an_id_once(stores: Stores) -> None:

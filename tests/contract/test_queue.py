@@ -86,7 +86,7 @@ async def test_forgetting_what_is_not_there_is_no_error(queued_markers: QueuedMa
 
 
 @dataclass(slots=True)
-class Line:
+class QueueOverAWire:
     """The queue as the broker knows it, as the host does, and the wire in between."""
 
     revocations: StorageRevocations
@@ -99,12 +99,12 @@ class Line:
 
 
 @asynccontextmanager
-async def line(connection: str) -> AsyncIterator[Line]:
+async def line(connection: str) -> AsyncIterator[QueueOverAWire]:
     """With that connection string."""
     wire = LossyLine()
     client = connect(connection, transport=wire)
     async with client, QueueClient.from_connection_string(connection, QUEUE, transport=AioHttpTransport()) as queue:
-        yield Line(StorageRevocations(client), queue, wire)
+        yield QueueOverAWire(StorageRevocations(client), queue, wire)
 
 
 async def test_a_message_is_what_the_host_expects(storage_connection: str) -> None:

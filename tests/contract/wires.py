@@ -17,14 +17,14 @@ from shared.cloud.storage.lease_table import TableLeases
 class Wire:
     """Keeps what is asked for, counts the rows in answers, and dies after so many requests, the last of them sent or not."""
 
-    line: Line = field(init=False)
+    line: CountingTransport = field(init=False)
     asked: list[str] = field(default_factory=list)
     rows: int = 0
     left: int | None = None
     sends: bool = False
 
     def __post_init__(self) -> None:
-        self.line = Line(self)
+        self.line = CountingTransport(self)
 
     @property
     def requests(self) -> int:
@@ -37,7 +37,7 @@ class Wire:
         self.rows = 0
 
 
-class Line(InTime):
+class CountingTransport(InTime):
     """The wire itself."""
 
     def __init__(self, wire: Wire) -> None:

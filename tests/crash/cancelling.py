@@ -85,7 +85,7 @@ class CancellingLoop(StillLoop):
 
 
 def run(world: World, action: Action, step: int = 0, *, drains: bool = False) -> Course:
-    """Does the deed; after that step its caller hangs up, or the host drains. 0: neither ever happens.
+    """Does the operation; after that step its caller hangs up, or the host drains. 0: neither ever happens.
 
     Raises ``AssertionError`` where the worker has something under way afterwards, or has not heard of a failure.
     """

@@ -47,7 +47,7 @@ def with_lease(target: Target, action: Action = issuing, age: float = 60.0) -> W
     return made
 
 
-DEEDS: dict[str, Callable[[Target], Scenario]] = {
+OPERATIONS: dict[str, Callable[[Target], Scenario]] = {
     "issue": lambda target: Scenario("issue", lambda: fresh(target), issuing),
     "issue once": lambda target: Scenario("issue once", lambda: fresh(target), issuing_once),
     "repeat": lambda target: Scenario("repeat", lambda: with_lease(target, issuing_once), issuing_once),
@@ -55,11 +55,13 @@ DEEDS: dict[str, Callable[[Target], Scenario]] = {
     "revoke": lambda target: Scenario("revoke", lambda: with_lease(target), revoking),
     "sweep": lambda target: Scenario("sweep", lambda: with_lease(target, age=TTL + 1.0), sweeping),
 }
-WALKS = [pytest.param(make(target), id=f"{name}, {kind}") for name, make in DEEDS.items() for kind, target in TARGETS.items()]
+WALKS = [
+    pytest.param(make(target), id=f"{name}, {kind}") for name, make in OPERATIONS.items() for kind, target in TARGETS.items()
+]
 
 
 def astray(scenario: Scenario, ordinal: int, jump: float, *, swept: bool) -> tuple[World, list[object]]:
-    """The clock jumps at that call of the deed, and it may be that another worker sweeps at once."""
+    """The clock jumps at that call of the operation, and it may be that another worker sweeps at once."""
     world, answers = scenario.make(), list[object]()
 
     async def jumping() -> None:

@@ -84,7 +84,7 @@ def interrupted(scenario: Scenario, ordinal: int, other: Action) -> World:
 
 
 def done_while_interrupted(scenario: Scenario, ordinal: int, other: Action) -> World:
-    """The same, and the deed done to its end; both were answered as the model allows."""
+    """The same, and the operation done to its end; both were answered as the model allows."""
     world, answers = scenario.make(), list[Answer]()
 
     async def coming_in() -> None:

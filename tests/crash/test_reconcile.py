@@ -37,7 +37,7 @@ def reconcile_once(world: World) -> None:
 
 
 def while_reconciling(scenario: Scenario, ordinal: int) -> World:
-    """A world in which the deed is done while a whole reconciliation comes in before that call."""
+    """A world in which the operation is done while a whole reconciliation comes in before that call."""
     world = scenario.make()
     world.calls.meanwhile(len(world.calls.made) + ordinal, lambda: live(world, reconciling))
     world.run(lambda: live(world, scenario.action))

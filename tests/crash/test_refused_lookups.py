@@ -28,7 +28,7 @@ NOES: dict[str, Callable[[], Upstream]] = {
     "silence": Unreachable,
 }
 _MAKING = {"issue", "repeat at once", "revoke at once"}
-"""Deeds that may die before what they have made is known."""
+"""Operations that may die before what they have made is known."""
 _PAUSES = (60.0, 300.0, 300.0, 900.0, 3600.0)
 """Seconds between the sweeps of the workers that may not look: long enough for every doubt of a young object."""
 

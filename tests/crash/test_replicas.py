@@ -10,11 +10,13 @@ import pytest
 from shared.broker.issue.issue import IssueRequest, issue
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.core.lease import Cause, State
-from tests.crash.test_clock import DEEDS, HOUR, astray, require_over
+from shared.core.names import ObjectId
+from tests.crash.test_clock import HOUR, OPERATIONS, astray, require_over
 from tests.crash.walk import FaultAt, length, live, require_nothing_left, require_owned, settle, strike
 from tests.fakes.calls import Died
 from tests.fakes.world import REPLICAS, WEB, Replicas, World, principal_target, request, role, world
-from tests.support.operations import TARGETS, only, revoking, with_lease
+from tests.support.kinds import as_principal
+from tests.support.operations import TARGETS, Action, only, revoking, sweeping, with_lease
 
 SEEDS = range(40)
 
@@ -45,12 +47,30 @@ def test_what_a_dead_worker_has_deleted_is_purged_although_the_recycle_bin_is_be
         require_nothing_left(struck)
 
 
+@pytest.mark.parametrize("part", ["principal", "application"])
+@pytest.mark.parametrize("deed", [revoking, sweeping], ids=["revoke", "sweep"])
+def test_what_somebody_has_deleted_just_now_is_purged_although_the_recycle_bin_is_behind(deed: Action, part: str) -> None:
+    """The lease does not end on the bin's first no, nor where there is not enough time to ask it again."""
+    for seed in SEEDS:
+        REPLICAS.set(Replicas("scattered", seed))
+        made = with_lease(TARGETS["service principal"], age=1000)
+        footprint = as_principal(made.leases.rows[only(made)].footprint)
+        if part == "application":
+            made.cloud.delete_application(known(footprint.application_id))
+        else:
+            made.cloud.delete_principal(known(footprint.principal_id))
+        made.run(lambda: live(made, deed))  # noqa: B023 - run at once
+        require_owned(made)
+        settle(made, pause=20)
+        require_nothing_left(made)
+
+
 def test_what_is_made_for_a_lease_that_has_ended_meanwhile_is_purged_although_the_recycle_bin_is_behind() -> None:
     """Its maker's clock is an hour late, a sweep has ended the lease, and nobody looks again but the maker."""
     for seed in (4, 9):
         REPLICAS.set(Replicas("scattered", seed))
         for name in ("issue", "issue once"):
-            scenario = DEEDS[name](TARGETS["service principal"])
+            scenario = OPERATIONS[name](TARGETS["service principal"])
             for ordinal in range(1, length(scenario) + 1):
                 made, _ = astray(scenario, ordinal, HOUR, swept=True)
                 require_over(made)
@@ -79,6 +99,12 @@ def test_what_stays_after_a_lease_has_ended_is_an_orphan_minutes_later() -> None
     assert () == reconciled(made).findings
     made.clock.jump(200)
     assert ["removed"] == [each.result for each in reconciled(made).findings]
+
+
+def known(object_id: ObjectId | None) -> ObjectId:
+    """An id that the lease has learned."""
+    assert object_id is not None
+    return object_id
 
 
 def reconciled(made: World) -> Reconciliation:

@@ -93,7 +93,7 @@ def test_the_walk_fails_when_a_store_takes_every_write(action: Action, monkeypat
 
 
 def met_at_each_call(action: Action) -> None:
-    """A lease is revoked amid the deed."""
+    """A lease is revoked amid the operation."""
     scenario = Scenario("meeting", lambda: with_answer_lost(TARGETS["service principal"], age=60), action)
     for ordinal in range(1, length(scenario) + 1):
         done_while_interrupted(scenario, ordinal, revoking_all)

@@ -32,14 +32,14 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class FaultAt:
-    """Where a walk strikes: the call of that number since the deed began, before or after it takes effect."""
+    """Where a walk strikes: the call of that number since the operation began, before or after it takes effect."""
 
     ordinal: int
     after: bool
 
 
 def length(scenario: Scenario) -> int:
-    """How many calls to the outside the undisturbed deed makes."""
+    """How many calls to the outside the undisturbed operation makes."""
     world = scenario.make()
     before = len(world.calls.made)
     world.run(lambda: live(world, scenario.action))
@@ -54,7 +54,7 @@ def faults(scenario: Scenario) -> Iterator[FaultAt]:
 
 
 def strike(world: World, action: Action, fault: FaultAt, error: BaseException) -> Answer:
-    """Does the deed, struck there; the worker that survives goes on to its end.
+    """Does the operation, struck there; the worker that survives goes on to its end.
 
     What it was answered, and what is there, is what the model allows.
     """
@@ -69,7 +69,7 @@ def strike(world: World, action: Action, fault: FaultAt, error: BaseException) -
 
 
 async def live(world: World, action: Action) -> None:
-    """A deed that is refused or fails has still come to its end. A lost race is the broker's own affair."""
+    """An operation that is refused or fails has still come to its end. A lost race is the broker's own affair."""
     try:
         await action(world)
     except LostRace:
@@ -79,7 +79,7 @@ async def live(world: World, action: Action) -> None:
 
 
 def walked(scenario: Scenario, error: Callable[[], BaseException], *, also_after: bool = True) -> int:
-    """The deed struck at each of its calls in turn, after which nothing is unowned, and in the end nothing left; the cases."""
+    """The operation struck at each of its calls: nothing is unowned after it, nothing left in the end. Returns the cases."""
     count = 0
     for fault in faults(scenario):
         if fault.after and not also_after:

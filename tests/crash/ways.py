@@ -42,16 +42,16 @@ WAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A world in which one call of a deed went wrong. ``answers`` is empty when the deed failed or its worker died."""
+    """A world in which one call of an operation went wrong. ``answers`` is empty when it failed or its worker died."""
 
     world: World
     answers: list[object]
     told: list[AuditEvent]
-    """What the audit trail says of the deed."""
+    """What the audit trail says of the operation."""
 
 
 def struck(scenario: Scenario, way: Way) -> Iterator[Struck]:
-    """Once for each call that the undisturbed deed makes."""
+    """Once for each call that the undisturbed operation makes."""
     for ordinal in range(1, length(scenario) + 1):
         world = scenario.make()
         before = len(world.audit.events)

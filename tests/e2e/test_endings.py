@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SPEED = 20
 """By which every delay of the profile is divided."""
 SIGN_IN, ASSIGNMENT = 120 / SPEED, 600 / SPEED
-"""Seconds by which the last replica has noticed: ``local/cloud/conditions/profiles.py``."""
+"""Seconds by which the last replica has noticed: ``local/cloud/disturbances/profiles.py``."""
 SLACK = 5.0
 IN_A_ROW = 8
 """Calls that are all answered alike when every replica has noticed: there are three, and each call meets any."""

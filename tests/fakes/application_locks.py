@@ -29,7 +29,7 @@ class MemoryApplicationLocks:
 
     async def release(self, lock: LockRecord) -> None:
         """See the port."""
-        await self._calls.through("locks.release", lambda: self._give_back(lock), lock.application_id)
+        await self._calls.through("locks.release", lambda: self._release(lock), lock.application_id)
 
     def _take(self, lock: LockRecord, former: LockRecord | None) -> LockRecord:
         if self.rows.get(lock.application_id) != former:
@@ -37,6 +37,6 @@ class MemoryApplicationLocks:
         self.rows[lock.application_id] = replace(lock, version=self._versions.following(lock.application_id))
         return self.rows[lock.application_id]
 
-    def _give_back(self, lock: LockRecord) -> None:
+    def _release(self, lock: LockRecord) -> None:
         if self.rows.get(lock.application_id) == lock:
             del self.rows[lock.application_id]

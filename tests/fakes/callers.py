@@ -1,6 +1,6 @@
 """What an Azure in memory says of callers: who they are, in which groups they are, where their resources are.
 
-Over it stand the product's own ``AzureFacts``: so a test sees the product's patience and memory, in virtual time.
+Over it stand the product's own ``AzureFacts``: so a test sees the product's seconds_left and memory, in virtual time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TROUBLES: dict[str, Callable[[], Upstream]] = {
 class FakeCallers:
     """Satisfies what ``AzureFacts`` asks of Graph and of Resource Manager.
 
-    ``trouble`` is what every call meets. ``seconds`` is what every call takes: a caller who has less patience hears nothing.
+    ``trouble`` is what every call meets. ``seconds`` is what every call takes: a caller who has less left hears nothing.
     """
 
     calls: Calls
@@ -81,9 +81,9 @@ class FakeCallers:
             return effect()
 
         clock = self.calls.clock
-        patience = max(0.0, priority.current().answer_deadline - clock.monotonic())
-        await clock.sleep(min(self.seconds, patience))
-        if self.seconds > patience:
+        seconds_left = max(0.0, priority.current().answer_deadline - clock.monotonic())
+        await clock.sleep(min(self.seconds, seconds_left))
+        if self.seconds > seconds_left:
             raise Unreachable("no answer in time")
         return await self.calls.through(name, answer, *about)
 

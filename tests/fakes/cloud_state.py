@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from local.cloud.conditions.consistency import Consistency, Fact, Observer
+from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
@@ -309,7 +309,7 @@ class CloudState:
         return () if self.consistency is None else self.consistency.ghosts.of(kind)
 
     def made_at(self, key: object) -> datetime | None:
-        """When it was made, or put into the bin (``("bin", object_id)``); ``None`` for furniture."""
+        """When it was made, or put into the bin (``("bin", object_id)``); ``None`` for fixtures."""
         if key not in self._fresh_until:
             return None
         return self.clock.truth() - timedelta(seconds=self.clock.monotonic() - self._fresh_until[key] + self.lag)
@@ -338,7 +338,7 @@ class CloudState:
         return item.app_id == client_id and self._seen(item.object_id, "entra")
 
     def things(self) -> Iterator[Thing]:
-        """Everything that is not furniture."""
+        """Everything that is not fixtures."""
         for application in self.applications.values():
             if application.wanted is not None:
                 yield Thing("application", application.unique_name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.core.audit import AuditEvent
 from shared.core.errors import PreconditionFailed
-from shared.core.ports.documents import ABSENT, ANY, Expect, Version
+from shared.core.ports.documents import ABSENT, ANY, Deleted, Expect, Version
 from shared.core.ports.page import Page
 from tests.fakes.calls import Calls
 from tests.fakes.versions import Versions
@@ -65,14 +65,14 @@ class MemoryDocuments[T]:
 
     async def delete(
         self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
-    ) -> bool:
+    ) -> Deleted | None:
         """See the port."""
 
-        def effect() -> bool:
+        def effect() -> Deleted | None:
             if not self._delete(name, expected, judged_at):
-                return False
+                return None
             self._keep_event(event)
-            return True
+            return Deleted(self._version())
 
         return await self._calls.through(f"{self._service}.delete", effect, name)
 

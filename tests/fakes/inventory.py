@@ -47,7 +47,7 @@ class FakeInventory:
 
     async def recycled(self) -> AsyncIterator[DirectoryObject]:
         """See the port."""
-        for item in await self.calls.through("inventory.discarded", self._discarded):
+        for item in await self.calls.through("inventory.recycled", self._recycled):
             yield item
 
     async def secrets_on(self, application: ObjectId) -> tuple[FoundSecret, ...]:
@@ -83,10 +83,10 @@ class FakeInventory:
         return [self._found(item, item.object_id) for item in everything if self._is_own(item)]
 
     def _is_own(self, item: Application | Principal) -> bool:
-        # The furniture is somebody else's; unique names are empty there.
+        # The fixtures are somebody else's; unique names are empty there.
         return bool(item.unique_name) and item.object_id not in self.strange
 
-    def _discarded(self) -> list[DirectoryObject]:
+    def _recycled(self) -> list[DirectoryObject]:
         items = [self._found(item, ("bin", item.object_id)) for item in self.state.shown_in_bin()]
         return sorted(items, key=lambda item: isinstance(item, FoundPrincipal))
 

@@ -1,4 +1,4 @@
-"""Roles, the audit trail and the sweep's journal in memory."""
+"""Roles, the audit trail and the run history in memory."""
 
 from __future__ import annotations
 

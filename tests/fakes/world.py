@@ -1,4 +1,4 @@
-"""A broker on fakes: its stores, an Azure with some furniture, time and chance; and the people of the tests."""
+"""A broker on fakes: its stores, an Azure with some fixtures, time and chance; and the people of the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from local.cloud.conditions.consistency import Consistency
+from local.cloud.disturbances.consistency import Consistency
 from shared.broker.issue.asking import AskedFor
 from shared.broker.ports import Actor, Ports, Timing
 from shared.core.access.bounds import Bounds
@@ -133,7 +133,7 @@ class World(MemoryBroker):
     inventory: FakeInventory = field(init=False)
 
     def leftovers(self) -> list[Thing]:
-        """What is in Azure beside the furniture."""
+        """What is in Azure beside the fixtures."""
         return sorted(self.cloud.things(), key=repr)
 
     def names_of(self, leftover: Thing) -> frozenset[str]:

@@ -44,15 +44,15 @@ async def _undo_without_principal(job: Job) -> object:
     return await job.undo(fresh=False, seconds=60.0)
 
 
-async def _retire(job: Job) -> object:
+async def _remove_former(job: Job) -> object:
     return await job.issuer.remove_former(_secret_order(job), job.footprint, maybe_more=False)
 
 
-async def _retire_several(job: Job) -> object:
+async def _remove_several(job: Job) -> object:
     return await job.issuer.remove_former(_secret_order(job), job.footprint, maybe_more=True)
 
 
-async def _reissue(job: Job) -> object:
+async def _rotate(job: Job) -> object:
     return await job.issuer.credential(_secret_order(job), job.footprint, lambda _: None)
 
 
@@ -78,16 +78,16 @@ CALLS: list[tuple[str, str, Callable[[Job], Awaitable[object]]]] = [
     ("principal", "directory.delete_principal", _undo),
     ("principal", "directory.delete_application", _undo),
     ("principal", "directory.purge", _undo),
-    ("principal", "directory.remove_secret", _retire),
-    ("principal", "directory.secrets_named", _retire_several),
+    ("principal", "directory.remove_secret", _remove_former),
+    ("principal", "directory.secrets_named", _remove_several),
     ("principal", "directory.read_group", _resolve),
     ("principal", "authorization.permissions_at", _resolve),
     ("principal", "authorization.definitions_named", _resolve),
     ("secret", "applications.remove_secret", _undo),
     ("secret", "applications.secrets_named", _undo_unknown),
-    ("secret", "applications.remove_secret", _retire),
-    ("secret", "applications.secrets_named", _retire_several),
-    ("secret", "applications.read_application", _reissue),
+    ("secret", "applications.remove_secret", _remove_former),
+    ("secret", "applications.secrets_named", _remove_several),
+    ("secret", "applications.read_application", _rotate),
     ("secret", "applications.read_application", _resolve),
     ("secret", "applications.is_denied", _resolve_unowned),
 ]
@@ -160,6 +160,6 @@ async def test_an_absence_is_none_of_these(kind: str, call: str, verb: Callable[
     try:
         result = await verb(job)
     except (Absent, Malformed):
-        assert verb in (*_RESOLVING, _reissue, _retire_several) or call == "directory.purge"
+        assert verb in (*_RESOLVING, _rotate, _remove_several) or call == "directory.purge"
     else:
         assert result in (True, False)

@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from shared.core.errors import Absent, AmbiguousRefusal, Locked, Refused, Unreachable
+from shared.core.names import ObjectId
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import SCOPES
 from tests.issuers.orders import Job
@@ -145,6 +146,46 @@ async def test_a_recycle_bin_is_doubted_after_a_lost_answer() -> None:
     one.world.calls.fail("directory.delete_application", Unreachable(), after=True)
     await one.undo()
     assert [] == one.world.leftovers()
+
+
+async def deleted_by_hand(lag: float, part: str) -> Job:
+    """Minted long ago; somebody has deleted a part of it just now. The bin shows that after ``lag`` seconds."""
+    one = job(0, 0, lag=lag)
+    await one.mint()
+    one.world.clock.jump(1000)
+    made = cast("ServicePrincipalFootprint", one.footprint)
+    if part == "application":
+        one.world.cloud.delete_application(cast("ObjectId", made.application_id))
+    else:
+        one.world.cloud.delete_principal(cast("ObjectId", made.principal_id))
+    return one
+
+
+@pytest.mark.parametrize("part", ["principal", "application"])
+async def test_a_recycle_bin_is_doubted_after_somebody_else_has_deleted(part: str) -> None:
+    """Nobody knows when that was: perhaps just now, and the bin does not show it yet."""
+    one = await deleted_by_hand(20.0, part)
+    assert not await one.undo()
+    assert [] == one.world.leftovers()
+
+
+async def test_a_recycle_bin_that_cannot_be_doubted_for_long_enough_is_a_failure() -> None:
+    """A caller waits, and there is less time than the bin may be behind: the next attempt has more."""
+    one = await deleted_by_hand(25.0, "application")
+    with pytest.raises(Absent):
+        await one.undo(seconds=20.0)
+    await one.undo()
+    assert [] == one.world.leftovers()
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_was_purged_by_hand_is_looked_for_once(*, again: bool) -> None:
+    """The principal and the application together for no longer than the bin may be behind, and some seconds."""
+    one = await deleted_by_hand(0.0, "application")
+    one.world.cloud.bin.clear()
+    began = one.world.clock.monotonic()
+    assert not await one.undo(again=again)
+    assert 20 < one.world.clock.monotonic() - began <= 40
 
 
 REFUSING = ["directory.add_secret", "authorization.assign", "directory.add_member"]

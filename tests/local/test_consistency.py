@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.cloud.conditions.consistency import TYPICAL, Consistency
+from local.cloud.disturbances.consistency import TYPICAL, Consistency
 from local.cloud.engine.errors import InputError
 
 
 @dataclass
-class Watch:
+class Timeline:
     """A clock that moves when told to."""
 
     time: float = 1_000.0
@@ -25,48 +25,48 @@ class Watch:
 
 def test_everybody_sees_a_write_at_once_under_profile_none() -> None:
     """The default waits for nothing."""
-    watch = Watch()
-    watch.consistency.wrote("principal", "a")
-    assert watch.consistency.sees("arm", "principal", "a")
+    timeline = Timeline()
+    timeline.consistency.wrote("principal", "a")
+    assert timeline.consistency.sees("arm", "principal", "a")
 
 
 def test_a_fact_that_was_never_written_was_always_there() -> None:
     """What set-up made has long been replicated."""
-    watch = Watch()
-    watch.consistency.configure("typical", seed=1)
-    assert watch.consistency.sees("arm", "principal", "a")
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=1)
+    assert timeline.consistency.sees("arm", "principal", "a")
 
 
 def test_an_observer_sees_a_write_late_and_then_for_good() -> None:
     """Under the typical profile a fresh principal is unknown to ARM for a while."""
-    watch = Watch()
-    watch.consistency.configure("typical", seed=1)
-    watch.consistency.wrote("principal", "a")
-    before = watch.consistency.sees("arm", "principal", "a")
-    watch.time += 121
-    assert (before, watch.consistency.sees("arm", "principal", "a")) == (False, True)
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=1)
+    timeline.consistency.wrote("principal", "a")
+    before = timeline.consistency.sees("arm", "principal", "a")
+    timeline.time += 121
+    assert (before, timeline.consistency.sees("arm", "principal", "a")) == (False, True)
 
 
 def test_an_observer_may_lose_sight_again_until_every_replica_has_the_write() -> None:
     """Each request is answered by one replica: a success proves nothing about the next."""
-    watch = Watch()
-    watch.consistency.configure("typical", seed=3)
-    watch.consistency.wrote("application", "a")
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=3)
+    timeline.consistency.wrote("application", "a")
     seen = []
     for _ in range(600):
-        watch.time += 0.2
-        watch.consistency.turn()
-        seen.append(watch.consistency.sees("entra", "application", "a"))
+        timeline.time += 0.2
+        timeline.consistency.turn()
+        seen.append(timeline.consistency.sees("entra", "application", "a"))
     assert (False in seen[seen.index(True) :], seen[-1]) == (True, True)
 
 
 def test_the_wait_for_a_principal_is_distributed_as_measured() -> None:
     """Median 15 s, 90th percentile 33 s, never more than 121 s."""
-    watch = Watch()
-    watch.consistency.configure("typical", seed=7)
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=7)
     for number in range(4_000):
-        watch.consistency.wrote("principal", str(number))
-    waits = sorted(seen["arm"][0] - watch.time for seen in watch.consistency._seen_from.values())
+        timeline.consistency.wrote("principal", str(number))
+    waits = sorted(seen["arm"][0] - timeline.time for seen in timeline.consistency._seen_from.values())
     assert statistics.median(waits) == pytest.approx(15, rel=0.1)
     assert waits[int(len(waits) * 0.9)] == pytest.approx(33, rel=0.1)
     assert waits[-1] <= 121
@@ -74,18 +74,18 @@ def test_the_wait_for_a_principal_is_distributed_as_measured() -> None:
 
 def test_speed_divides_delays() -> None:
     """A test of minutes takes seconds."""
-    slow, fast = Watch(), Watch()
+    slow, fast = Timeline(), Timeline()
     slow.consistency.configure("typical", seed=1)
     fast.consistency.configure("typical", seed=1, speed=20)
-    for watch in (slow, fast):
-        watch.consistency.wrote("principal", "a")
-    waits = [watch.consistency._seen_from["principal", "a"]["arm"][0] - watch.time for watch in (slow, fast)]
+    for timeline in (slow, fast):
+        timeline.consistency.wrote("principal", "a")
+    waits = [timeline.consistency._seen_from["principal", "a"]["arm"][0] - timeline.time for timeline in (slow, fast)]
     assert waits[0] == pytest.approx(20 * waits[1])
 
 
 def test_speed_divides_latency() -> None:
     """Latency and replication shrink alike."""
-    slow, fast = Watch(), Watch()
+    slow, fast = Timeline(), Timeline()
     slow.consistency.configure("typical", seed=1)
     fast.consistency.configure("typical", seed=1, speed=20)
     assert slow.consistency.latency("graph") == pytest.approx(20 * fast.consistency.latency("graph"))
@@ -95,46 +95,46 @@ def test_the_same_seed_draws_the_same_delays() -> None:
     """Runs can be repeated."""
     drawn = []
     for _ in range(2):
-        watch = Watch()
-        watch.consistency.configure("typical", seed=42)
-        watch.consistency.wrote("assignment", "a")
-        drawn.append(watch.consistency._seen_from)
+        timeline = Timeline()
+        timeline.consistency.configure("typical", seed=42)
+        timeline.consistency.wrote("assignment", "a")
+        drawn.append(timeline.consistency._seen_from)
     assert drawn[0] == drawn[1]
 
 
 def test_forgets_what_everybody_has_seen() -> None:
     """A million writes later the memory of the first is gone."""
-    watch = Watch()
-    watch.consistency.configure("typical", seed=1)
-    watch.consistency.wrote("assignment", "old")
-    watch.time += 601
-    watch.consistency.wrote("assignment", "new")
-    assert set(watch.consistency._seen_from) == {("assignment", "new")}
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=1)
+    timeline.consistency.wrote("assignment", "old")
+    timeline.time += 601
+    timeline.consistency.wrote("assignment", "new")
+    assert set(timeline.consistency._seen_from) == {("assignment", "new")}
 
 
 def test_a_rewritten_fact_is_kept_until_its_latest_write_has_arrived() -> None:
     """Making something anew starts its replication anew."""
-    watch = Watch()
-    watch.consistency.configure("typical", seed=1)
-    watch.consistency.wrote("assignment", "a")
-    watch.time += 599
-    watch.consistency.wrote("assignment", "a")
-    watch.time += 2
-    watch.consistency.wrote("assignment", "b")
-    assert ("assignment", "a") in watch.consistency._seen_from
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=1)
+    timeline.consistency.wrote("assignment", "a")
+    timeline.time += 599
+    timeline.consistency.wrote("assignment", "a")
+    timeline.time += 2
+    timeline.consistency.wrote("assignment", "b")
+    assert ("assignment", "a") in timeline.consistency._seen_from
 
 
 def test_refuses_an_unknown_profile() -> None:
     """A misspelt profile must not read as none."""
     with pytest.raises(InputError, match="none, typical"):
-        Watch().consistency.configure("typcial")
+        Timeline().consistency.configure("typcial")
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])
 def test_refuses_a_speed_that_is_not_positive(speed: float) -> None:
     """Time neither stands still nor goes back."""
     with pytest.raises(InputError, match="speed"):
-        Watch().consistency.configure("typical", speed=speed)
+        Timeline().consistency.configure("typical", speed=speed)
 
 
 def test_every_service_has_a_latency_in_the_typical_profile() -> None:

@@ -13,13 +13,16 @@ BOUND = 150
 
 
 def test_the_demo_tells_every_step_and_each_holds() -> None:
-    """Let in, issued, used, refused elsewhere, renewed, ended; then refused by Azure; nothing is left, and all is on record."""
+    """Let in, issued, used, refused elsewhere, renewed, ended; then refused by Azure; nothing is left, and all is on record.
+
+    And one role serves two applications, each at its own storage account.
+    """
     result = subprocess.run(
         [sys.executable, "-m", "local", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False
     )
 
     assert 0 == result.returncode, result.stdout + result.stderr
-    assert [str(number) for number in range(1, 11)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
+    assert [str(number) for number in range(1, 16)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
     assert result.stdout.endswith("Every step held.\n")
     steps = re.split(r"^\d+\. ", result.stdout, flags=re.MULTILINE)
     assert "vm-batch is one of them, and may issue from app-reader at once" in steps[2]
@@ -29,3 +32,8 @@ def test_the_demo_tells_every_step_and_each_holds() -> None:
     assert re.search(r"Entra ID does not take the secret any more, after \d+\.\d s: AADSTS\d+", steps[8])
     assert re.search(r"Azure refuses the token as well, after \d+\.\d s: AuthorizationFailed", steps[8])
     assert ["issue", "renew", "end"] == re.findall(r"Z  (\w+) +done ", steps[10])
+    for step, account in ((12, "myappstorageaccount"), (13, "datastorageaccount")):
+        assert f"what {account} holds" in steps[step]
+        assert "the answer has client_id, client_secret, tenant_id, subscription_id, expires_at" in steps[step]
+    assert "blob storage answers 403: AuthorizationPermissionMismatch" in steps[14]
+    assert "vm-batch gave no name, and was granted /data" in steps[15]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.cloud.conditions.consistency import Consistency
+from local.cloud.disturbances.consistency import Consistency
 from local.cloud.engine.clock import Clock
 from local.cloud.graph.service import Graph
 from local.cloud.local_azure import LocalAzure, new_world

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.cloud.conditions.faults import Faults
+from local.cloud.disturbances.faults import Faults
 from local.cloud.engine.effects import Answer, Delay
 from local.cloud.engine.errors import InputError
 

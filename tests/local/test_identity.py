@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from local.cloud.engine.dispatch import handle
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.imds.service import ManagedIdentity
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Identity
@@ -20,14 +20,14 @@ METADATA = {"metadata": "true"}
 def _imds(world: LocalAzure, name: str | None = None, sent: dict[str, str] = METADATA, **query: str) -> Reply:
     base = f"/identities/{name}" if name else ""
     asked = {"api-version": "2018-02-01", "resource": ARM} | query
-    call = Call("GET", f"{base}/metadata/identity/oauth2/token", {k: v for k, v in asked.items() if v}, sent)
+    call = HttpRequest("GET", f"{base}/metadata/identity/oauth2/token", {k: v for k, v in asked.items() if v}, sent)
     return handle(world, ManagedIdentity(), call)[1]
 
 
 def _app_service(world: LocalAzure, name: str, header: str | None = None, **query: str) -> Reply:
     asked = {"api-version": "2019-08-01", "resource": ARM} | query
     sent = {"x-identity-header": header or world.directory.identities[name].header}
-    call = Call("GET", f"/identities/{name}/msi/token", {k: v for k, v in asked.items() if v}, sent)
+    call = HttpRequest("GET", f"/identities/{name}/msi/token", {k: v for k, v in asked.items() if v}, sent)
     return handle(world, ManagedIdentity(), call)[1]
 
 
@@ -153,7 +153,7 @@ def test_the_shared_app_service_endpoint_goes_by_the_header(world: LocalAzure) -
     """One endpoint for everybody."""
     identity: Identity = world.directory.identities["stranger"]
     query = {"api-version": "2019-08-01", "resource": ARM}
-    reply = handle(world, ManagedIdentity(), Call("GET", "/msi/token", query, {"x-identity-header": identity.header}))[1]
+    reply = handle(world, ManagedIdentity(), HttpRequest("GET", "/msi/token", query, {"x-identity-header": identity.header}))[1]
     assert identity.object_id == _subject(reply)
 
 

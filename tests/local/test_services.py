@@ -12,8 +12,8 @@ import pytest
 
 from local.cloud import services
 from local.cloud.engine.errors import InputError
+from local.cloud.engine.http import HttpRequest, Json, Reply, Route
 from local.cloud.engine.service import REST, Endpoint
-from local.cloud.engine.wire import Call, Json, Reply, Route
 from local.cloud.local_azure import LocalAzure
 from local.cloud.local_cloud import running
 from tests.local.conftest import Cloud
@@ -57,7 +57,7 @@ class Library:
         self.limits = Most()
         self.routes = (Route("PUT", "/books/{title}", self._store),)
 
-    def _store(self, world: LocalAzure, call: Call) -> Reply:
+    def _store(self, world: LocalAzure, call: HttpRequest) -> Reply:
         shelf = world.of(Shelf).books
         if len(shelf) >= self.limits.books:
             return self.error(409, "Full", "The shelf is full.")
@@ -68,7 +68,7 @@ class Library:
         """An error in its own shape."""
         return Reply(status, {"library": code, "text": message})
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Whose books they are, and what was done."""
         return replace(reply, headers={"x-library": world.tenant_id, "x-done": call.method})
 

@@ -214,4 +214,4 @@ async def test_make_ups_first_answer_comes_with_its_sample(monkeypatch: pytest.M
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert {"app-reader", "legacy-app"} == {each["name"] for each in roles["roles"]}
+    assert {"app-reader", "legacy-app", "dynamic-credentials-role"} == {each["name"] for each in roles["roles"]}

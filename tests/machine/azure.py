@@ -20,8 +20,8 @@ from local.cloud.control.sample import BROKER, furnish
 from local.cloud.engine import hosts
 from local.cloud.engine.dispatch import handle
 from local.cloud.engine.effects import Answer, Effect
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.engine.service import Service
-from local.cloud.engine.wire import Call, Reply
 from local.cloud.entra import claims
 from local.cloud.entra.resources import resolve
 from local.cloud.local_azure import LocalAzure, new_world
@@ -106,7 +106,7 @@ class Azure:
             self.death.set()
             raise
 
-    def _answer(self, service: Service[LocalAzure], call: Call) -> Reply:
+    def _answer(self, service: Service[LocalAzure], call: HttpRequest) -> Reply:
         effect: Effect | None = self.world.faults.strike(service.name, call.method, call.path)
         if isinstance(effect, Answer):
             return service.finish(self.world, call, _told(service, effect))
@@ -131,11 +131,11 @@ def _told(service: Service[LocalAzure], effect: Answer) -> Reply:
     return Reply(reply.status, reply.body, {**reply.headers, **wait})
 
 
-def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Call:
+def _call(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpRequest:
     parts = urlsplit(url)
     lowered = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc}
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return Call(method, httpx.URL(url).path, query, lowered, body, f"{parts.scheme}://{parts.netloc}")
+    return HttpRequest(method, httpx.URL(url).path, query, lowered, body, f"{parts.scheme}://{parts.netloc}")
 
 
 @dataclass(frozen=True)

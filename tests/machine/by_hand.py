@@ -10,7 +10,7 @@ from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.machine.azure import ARM, GRAPH, Azure
 
-type Vandal = Callable[[Azure, Footprint], None]
+type Tampering = Callable[[Azure, Footprint], None]
 
 
 def _application(azure: Azure, footprint: Footprint) -> Application | None:
@@ -68,7 +68,7 @@ def remove_secret(azure: Azure, footprint: Footprint) -> None:
             azure.by_hand("POST", f"{GRAPH}/v1.0/applications/{found.id}/removePassword", body)
 
 
-VANDALS: Mapping[str, Vandal] = {
+TAMPERINGS: Mapping[str, Tampering] = {
     "delete application": delete_application,
     "purge application": purge_application,
     "delete principal": delete_principal,

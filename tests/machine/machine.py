@@ -20,7 +20,7 @@ from shared.core.life import WITH_HOLDER
 from shared.core.names import LeaseId, RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
-from tests.machine.by_hand import VANDALS
+from tests.machine.by_hand import TAMPERINGS
 from tests.machine.on_azure import POOLING, ROLES, Action, BrokerOnAzure, FaultAt
 from tests.support import pooling
 
@@ -123,7 +123,7 @@ class Machine(RuleBasedStateMachine):
     @rule(astray=st.sampled_from([-3600.0, -300.0, -30.0, 0.0, 30.0, 300.0, 3600.0]))
     def set_wall_clock(self, astray: float) -> None:
         """The broker's wall clock jumps, and is that wrong from now on."""
-        self.on_azure.clock.astray = astray
+        self.on_azure.set_wall_clock(astray)
         self.swept_at = None
 
     @rule(service=st.sampled_from(["graph", "arm", "entra"]), effect=_EFFECTS, skip=st.integers(0, 5))
@@ -132,13 +132,13 @@ class Machine(RuleBasedStateMachine):
         self.on_azure.azure.world.faults.add([{"service": service, "effect": effect, "skip": skip}])
 
     @precondition(lambda self: self.on_azure.leases.rows)
-    @rule(pick=PICKS, vandal=st.sampled_from(sorted(VANDALS)))
-    def delete_by_hand(self, pick: int, vandal: str) -> None:
+    @rule(pick=PICKS, tampering=st.sampled_from(sorted(TAMPERINGS)))
+    def delete_by_hand(self, pick: int, tampering: str) -> None:
         """Somebody deletes something of a lease's."""
         footprint = self._picked(pick).footprint
         if isinstance(footprint, ServicePrincipalFootprint) and not (footprint.application_id and footprint.principal_id):
             self.on_azure.binned.add(footprint.unique_name)
-        VANDALS[vandal](self.on_azure.azure, footprint)
+        TAMPERINGS[tampering](self.on_azure.azure, footprint)
 
     @rule(death=DEATHS)
     def sweep(self, death: FaultAt | None) -> None:
@@ -189,9 +189,9 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Nothing goes wrong any more, and time passes: then all is as before."""
         self.on_azure.azure.world.faults.replace([])
-        self.on_azure.clock.astray = 0.0
+        self.on_azure.set_wall_clock(0.0)
         self._settle()
-        for _ in range(_RECONCILIATIONS if self.on_azure.binned else 0):
+        for _ in range(_RECONCILIATIONS if self.on_azure.needs_reconciling else 0):
             self.on_azure.clock.jump(_LONGEST_WAIT)
             self.on_azure.do(lambda ports: reconcile(ports, "reconcile"))
         assert self.on_azure.before == self.on_azure.azure.inventory()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.broker.configure.roles import put_role
 from shared.broker.issue.asking import AskedFor
-from shared.broker.ports import Ports
+from shared.broker.ports import Ports, Timing
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.graph.calls import GraphCalls
@@ -71,6 +71,8 @@ class BrokerOnAzure(MemoryBroker):
     opened: Callable[[Calls], MemoryLeases] = MemoryLeases
     profile: str = "none"
     """How the local Azure replicates."""
+    seed: int = 1
+    """What its chance follows from."""
     clock: WallClock = field(default_factory=WallClock)
     ids: FixedIds = field(default_factory=FixedIds)
     calls: Calls = field(init=False)
@@ -81,6 +83,9 @@ class BrokerOnAzure(MemoryBroker):
     binned: set[str] = field(default_factory=set)
     """Unique names of what somebody put into the recycle bin before the broker had learned its id: no lease leads there, and
     the reconciliation alone finds it."""
+    hurried: set[LeaseId] = field(default_factory=set)
+    """Leases that were young when the wall clock was set forth while replicas were behind: what a replica does not show is
+    taken for absent too early, and the reconciliation alone finds it."""
 
     def __post_init__(self) -> None:
         """Furnishes it, and keeps a role of each kind."""
@@ -92,7 +97,20 @@ class BrokerOnAzure(MemoryBroker):
         for name in ROLES:
             self.configure(name)
         self.before = self.azure.inventory()
-        self.azure.world.consistency.configure(self.profile, seed=1)
+        self.azure.world.consistency.configure(self.profile, seed=self.seed)
+
+    def set_wall_clock(self, astray: float) -> None:
+        """It is wrong by so much from now on."""
+        if self.profile != "none" and astray > self.clock.astray:
+            now, settle = self.clock.now(), timedelta(seconds=Timing().settle)
+            young = (lease for lease in self.leases.rows.values() if lease.state.is_live and now < lease.made_by + settle)
+            self.hurried.update(lease.id for lease in young)
+        self.clock.astray = astray
+
+    @property
+    def needs_reconciling(self) -> bool:
+        """Whether there may be what the reconciliation alone finds."""
+        return bool(self.binned or self.hurried)
 
     def configure(self, name: RoleName, ttl: int = TTL) -> None:
         """An administrator writes the role."""
@@ -177,14 +195,24 @@ class BrokerOnAzure(MemoryBroker):
         return self.ports_with(self.kinds, inventory, home=tenant)
 
     def orphans(self) -> list[str]:
-        """What is in Azure beyond the furniture, without a row of a lease that has not ended and names it."""
-        live = [lease.footprint for lease in self.leases.rows.values() if lease.state.is_live]
-        named = {name for footprint in live for name in names_in(self.kinds, footprint)}
-        unknown = [(kind, found) for kind, found in self.things() if not named & found]
+        """What is in Azure beyond the fixtures, without a row of a lease that has not ended and names it.
+
+        It may be without one if the reconciliation alone finds it.
+        """
+        hurried = self._names(self.seen[each] for each in self.hurried)
+        unknown = [(kind, found) for kind, found in self.nameless() if not hurried & found]
         return [f"{kind} {found}" for kind, found in unknown if not (kind == "deleted_items" and self.binned & found)]
 
+    def nameless(self) -> list[tuple[str, set[str]]]:
+        """What is in Azure beyond the fixtures, as ``things``, and no lease that has not ended names it."""
+        named = self._names(lease for lease in self.leases.rows.values() if lease.state.is_live)
+        return [(kind, found) for kind, found in self.things() if not named & found]
+
+    def _names(self, leases: Iterable[Lease]) -> set[str]:
+        return {name for lease in leases for name in names_in(self.kinds, lease.footprint)}
+
     def things(self) -> list[tuple[str, set[str]]]:
-        """What is in Azure beyond the furniture: its kind, and the names and ids by which a footprint may know it."""
+        """What is in Azure beyond the fixtures: its kind, and the names and ids by which a footprint may know it."""
         now = self.azure.inventory()
         found = [
             (kind, {str(value) for key, value in each.items() if key in _TELLING and value})

@@ -31,6 +31,7 @@ _ANSWERS: dict[type, Callable[[str, object], str]] = {
     RevokingReaching: lambda _, answer: "revoking" if getattr(answer, "roles", ()) else "found none",
 }
 _ROLE_WRITTEN = ("put_role", "")
+_ROLE_DELETED = ("delete_role", "")
 _SWEEPS = {"sweep", "message", "poison"}
 
 
@@ -99,8 +100,9 @@ def require_kept_rules(world: World, verbs: Sequence[str], answers: Sequence[Ans
     wanted: Counter[tuple[str, str] | None] = Counter(
         _event_of(verb, answer.value) for verb, answer in zip(verbs, answers, strict=False)
     )
-    # A write that changes nothing is answered as done, and is no event.
-    wanted[_ROLE_WRITTEN] = min(1, wanted[_ROLE_WRITTEN])
+    # A write that changes nothing is answered as done, and is no event. Neither is a deletion that finds the role gone.
+    for each in (_ROLE_WRITTEN, _ROLE_DELETED):
+        wanted[each] = min(1, wanted[each])
     events = [*world.audit.events, *(world.pending_events() if any(answer.died for answer in answers) else ())]
     recorded = Counter((event.operation, event.lease) for event in events if event.outcome is Outcome.DONE)
     missing = [(*event,) for event, count in wanted.items() if event and recorded[event] < count]
@@ -124,7 +126,7 @@ def _event_of(verb: str, value: object) -> tuple[str, str] | None:
     if isinstance(value, Lease) and verb == "renew":
         return "renew", value.id
     if isinstance(value, Revoking):
-        return "delete_role" if verb == "delete role" else "revoke_role", ""
+        return _ROLE_DELETED if verb == "delete role" else ("revoke_role", "")
     if isinstance(value, RevokingReaching):
         return "revoke_reaching", ""
     return _ROLE_WRITTEN if isinstance(value, Role) else None
@@ -214,5 +216,5 @@ def _require_told_once(world: World, answers: Sequence[Answer]) -> None:
     """Nothing is told twice, unless somebody died who had told it and not noted that."""
     result = Counter((event.operation, event.lease) for event in world.audit.events if event.outcome is Outcome.DONE)
     if not any(each.died for each in answers):
-        once = {"issue", "end"}
+        once = {"issue", "end", "delete_role"}
         assert not [each for each, count in result.items() if each[0] in once and count > 1], f"told twice: {result}"

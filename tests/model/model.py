@@ -141,7 +141,7 @@ def _sweep(now: Machine, _by: By) -> Iterator[Step]:
     yield Step("swept", replace(now, lease="over") if now.lease == "active" and now.expired else now)
 
 
-def _look(now: Machine, _by: By) -> Iterator[Step]:
+def _observe(now: Machine, _by: By) -> Iterator[Step]:
     yield Step("looked", now)
 
 
@@ -179,11 +179,11 @@ RULES: dict[str, Rule] = {
     "revoke": _revoke,
     "force": _force,
     "sweep": _sweep,
-    "fan out": _look,
+    "fan out": _observe,
     "message": _sweep,
     "poison": _sweep,
-    "recall": _look,
-    "reconcile": _look,
+    "recall": _observe,
+    "reconcile": _observe,
     "change role": _change,
     "delete role": _delete_role,
     "revoke role": _revoke_role,

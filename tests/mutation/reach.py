@@ -81,7 +81,7 @@ class Reach:
         return cls(**json.loads(stored.read_text(encoding="utf-8")))
 
 
-class Watch:
+class LineRecorder:
     """The plugin. ``root`` and ``folder`` say which files are watched."""
 
     def __init__(self, root: Path, folder: str) -> None:
@@ -145,7 +145,7 @@ def _imported(tree: ast.Module) -> set[str]:
 def measure(root: Path, folder: str, suites: Sequence[str], options: Sequence[str]) -> Reach:
     """Runs the suites in this process. Raises ``RuntimeError`` when a test fails: nothing could be told then."""
     arguments = ["-q", "-p", "no:cacheprovider", *UNWARNED, *options, *suites]
-    with Watch(root, folder) as watch:
-        if code := pytest.main(arguments, plugins=[watch]):
+    with LineRecorder(root, folder) as recorder:
+        if code := pytest.main(arguments, plugins=[recorder]):
             raise RuntimeError(f"the suites do not pass as they are: pytest ended with {code}")
-    return watch.found()
+    return recorder.found()

@@ -77,7 +77,7 @@ def _unassign(made: World) -> None:
     made.cloud.assignments.clear()
 
 
-def _leave(made: World) -> None:
+def _empty_groups(made: World) -> None:
     for members in made.cloud.groups.values():
         members.clear()
 
@@ -107,7 +107,7 @@ def _empty_bin(made: World) -> None:
 
 BY_HAND: list[Callable[[World], None]] = [
     _unassign,
-    _leave,
+    _empty_groups,
     _delete_group,
     _delete_principal,
     _delete_application,

@@ -1,7 +1,7 @@
 """Fills a store by the verbs of the version that runs, and keeps it as files: ``python -m tests.stored.fill NAME``.
 
 Run it once, with the code of a version that writes a form of which there is no sample yet (a worktree of that version, with
-this file and ``stage.py`` in it). The files are never written again: ``digests.json`` holds their digests.
+this file and ``kept_store.py`` in it). The files are never written again: ``digests.json`` holds their digests.
 """
 
 from __future__ import annotations
@@ -317,7 +317,7 @@ async def _what_workers_left(filling: Filling) -> None:
 
 
 def _left_in(cloud: CloudState) -> dict[str, Any]:
-    """What ``stage`` puts there again."""
+    """What ``kept_store`` puts there again."""
     return {
         "applications": [
             {

@@ -115,7 +115,7 @@ async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
     try:
         return await _hand_out(ports, actor, lock, found)
     except LeaseholdError as failure:
-        await _leave(lock, Lease.rotation_given_up if lock.lease.state is State.PREPARED else _as_it_is, failure)
+        await _release(lock, Lease.rotation_given_up if lock.lease.state is State.PREPARED else _as_it_is, failure)
         raise
 
 
@@ -156,11 +156,11 @@ async def _at_work(ports: Ports, lock: LeaseLock) -> AsyncIterator[LeaseLock]:
             yield lock
         except LeaseholdError as failure:
             now = ports.now()
-            await _leave(lock, lambda it: it.ending(Cause.FAILED, now, now), failure)
+            await _release(lock, lambda it: it.ending(Cause.FAILED, now, now), failure)
             raise
 
 
-async def _leave(lock: LeaseLock, change: Callable[[Lease], Lease], failure: LeaseholdError) -> None:
+async def _release(lock: LeaseLock, change: Callable[[Lease], Lease], failure: LeaseholdError) -> None:
     """The last move after a failure, as far as it can be stored. Raises ``Interrupted``, as above."""
     try:
         await lock.release(change)

@@ -1,4 +1,7 @@
-"""A group of calls that the product does not have: what adding a route takes is this file, and its ``api`` in the groups."""
+"""A group of calls that the product does not have: what adding a route takes is this file, and its ``api`` in the groups.
+
+A policy gives the call once its path is in ``ASKED``: see ``tests/triggers/test_asked.py``.
+"""
 
 from __future__ import annotations
 

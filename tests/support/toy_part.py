@@ -170,10 +170,10 @@ class ParcelSurvey:
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """One call."""
-        await self.reading.try_to("the lockers", self._look())
+        await self.reading.try_to("the lockers", self._list_lockers())
         return {"parcels": self.found}
 
-    async def _look(self) -> None:
+    async def _list_lockers(self) -> None:
         for name, since in (await self.lockers.parcels()).items():
             if (lease_id := ownership.lease_named(name)) is not None:
                 self.found.append(FoundParcel(lease_id, name, since))

@@ -97,7 +97,7 @@ async def test_what_has_ended_is_not_found_by_scope(app: App, field: str, state:
 
 
 async def test_one_question_a_list(app: App) -> None:
-    """All faults are told at once."""
+    """All faults are result at once."""
     answer = await listed(app, within=ACCOUNT, reaching=ACCOUNT, state="ended", limit="0")
     assert ["limit", "reaching", "state"] == sorted(each["path"] for each in answer.json["errors"])
 

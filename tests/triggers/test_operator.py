@@ -9,7 +9,8 @@ import pytest
 
 from shared.core.access.bounds import Bounds
 from shared.core.errors import Unreachable
-from tests.fakes.world import ALICE, SCOPES, TENANT, WEB, guid, role, world
+from shared.core.limits import Limits
+from tests.fakes.world import ALICE, TENANT, WEB, guid, role, world
 from tests.triggers.app import App, Invocation
 
 ISSUE = "/api/v1/roles/web/leases"
@@ -71,6 +72,20 @@ async def test_whoami_of_any_other_role_reads_alike(name: str, reason: str) -> N
     (event,) = app.world.audit.events
     assert reason in event.reason
     assert (answer.status, event.request_id) == (200, answer.headers["x-request-id"])
+
+
+async def test_whoami_of_a_role_leaves_on_the_beat() -> None:
+    """Whatever it says, and also when it is asked too often. Without a role there is nothing to guess."""
+    scene = world(role(), limits=Limits(issues_per_minute=1), latency=0.001)
+    app = App(scene)
+    found = []
+    for query in ({"role": "web"}, {"role": "nope"}, {"role": "nope"}, {}):
+        began = scene.clock.monotonic()
+        answer = await app.call("GET", "/api/v1/whoami", query=query)
+        found.append(
+            (answer.status, answer.json.get("code", ""), round((scene.clock.monotonic() - began) / 0.02 % 1, 6) in {0.0, 1.0})
+        )
+    assert [(200, "", True)] * 2 + [(429, "too_many_issues", True), (200, "", False)] == found
 
 
 async def test_whoami_takes_a_roles_name_alone(app: App) -> None:
@@ -143,7 +158,6 @@ async def test_reads_the_audit_trail(app: App) -> None:
         "client_request_id": "one",
         "reason": "nightly",
         "role": "web",
-        "scopes": [*SCOPES[:2]],
         "decided_by": {"inline": "web"},
         "lease": done["lease"],
         "caller": caller,

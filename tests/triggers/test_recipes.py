@@ -65,8 +65,7 @@ class Tenant:
         for name in ROLES:
             await self._put(f"roles/{name}", SECRET if name != "reports" else PRINCIPALS | {"bound_app_roles": ["Nobody"]})
         for path, document in (each for heading in headings for each in documents(heading)):
-            whole = {**{name: each for name, each in PRINCIPALS.items() if name != "bound_app_roles"}, **document}
-            await self._put(path, whole if path.startswith("roles/") else document)
+            await self._put(path, document)
 
     async def _put(self, path: str, document: Any) -> None:
         answer = await self.app.call("PUT", f"/api/v1/{path}", token=ADMIN, body=document)

@@ -189,9 +189,8 @@ async def test_what_was_exported_is_imported_under_a_shorter_longest_lifetime() 
 
 async def test_an_import_takes_five_mebibytes_and_no_more(empty: App) -> None:
     """Other calls take 64 KiB."""
-    policies = {
-        f"p{number:04}": {"rules": [{"path": "roles/" + "x" * 240, "capabilities": ["read"]}]} for number in range(2500)
-    }
+    rules = [{"path": "roles/" + "x" * 60, "capabilities": ["read"]}] * 4
+    policies = {f"p{number:04}": {"rules": rules} for number in range(2500)}
     answer = await imported(empty, configuration(policies=policies), dry_run="true")
     assert (200, 2500) == (answer.status, len(answer.json["created"]))
     answer = await imported(empty, b"{" + b" " * 5 * 1024 * 1024)
@@ -202,7 +201,7 @@ async def test_a_large_configuration_is_exported_in_pages(empty: App) -> None:
     """Each is at most 900 KiB and can be imported, in their order: together they make the same."""
     made = furnished()
     for number in range(60):
-        keep_policy(made, f"p{number:03}", *[(f"roles/{'x' * 60}{number}-{rule}", "read") for rule in range(240)])
+        keep_policy(made, f"p{number:03}", *[(f"roles/{'x' * 50}{number}-{rule}", "read") for rule in range(240)])
         keep_auth_role(made, f"a{number:03}", f"p{number:03}", bound_group_ids=[GROUPS[0]])
     app, pages = App(made), [await export(App(made))]
     while pages[-1]["next"] is not None:

@@ -19,17 +19,39 @@ async def test_every_fault_of_every_document_is_answered_at_once(empty: App) -> 
         policies={
             "readers": {"rules": [{"path": "rolls/x", "capabilities": ["read"]}]},
             "Bad": READERS,
+            "Both Bad": {"rules": [{"path": "audit", "capabilities": ["reed"]}]},
             "big": {"x": "y" * 70000},
         },
-        roles={"web": {**PRINCIPALS, "ttl": 1}, "far": {**SECRET, "bound_tenant_ids": [guid(0x77)], "bound_app_roles": ["x"]}},
-        auth_roles={"staff": {**STAFF, "policies": ["readers", "nope"]}, "none": {}},
+        roles={
+            "web": {**PRINCIPALS, "ttl": 1},
+            "No": {**PRINCIPALS, "ttl": 2},
+            "far": {**SECRET, "bound_tenant_ids": [guid(0x77)], "bound_app_roles": ["x"]},
+        },
+        auth_roles={"staff": {**STAFF, "policies": ["readers", "nope"]}, "none": {}, "": {}},
         tests=[{"caller": {"claims": {}}, "ask": "dance", "expect": "allowed"}],
     )
     answer = await imported(empty, document)
     assert (400, "malformed") == (answer.status, answer.code)
     assert {
-        *("policies.readers.rules[0].path", "policies.Bad", "policies.big", "policies.big.rules", "policies.big.x"),
-        *("roles.web.ttl", "roles.far.bound_tenant_ids", "auth_roles.staff.policies[1]", "auth_roles.none", "tests[0].ask"),
+        *(
+            "policies.readers.rules[0].path",
+            "policies.Bad",
+            "policies.Both Bad",
+            "policies.Both Bad.rules[0].capabilities[0]",
+            "policies.big",
+            "policies.big.rules",
+            "policies.big.x",
+        ),
+        *(
+            "roles.No",
+            "roles.No.ttl",
+            "auth_roles.",
+            "roles.web.ttl",
+            "roles.far.bound_tenant_ids",
+            "auth_roles.staff.policies[1]",
+            "auth_roles.none",
+            "tests[0].ask",
+        ),
     } == {each["path"] for each in answer.json["errors"]}
     assert [] == [call.name for call in empty.world.calls.made if call.service in {"authorization", "directory"}]
     assert [] == changes(empty.world)

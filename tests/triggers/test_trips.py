@@ -117,11 +117,29 @@ def test_a_refused_issue_waits_until_it_is_counted() -> None:
     assert [(found[0][0] + 1, found[0][1] + 2)] == found[1:]
 
 
-async def test_an_answer_says_when_to_come_again() -> None:
+@pytest.mark.parametrize(("name", "more"), [(None, (0, 0)), ("web", (0, 1)), ("other", (1, 2))])
+def test_whoami_counts_a_no_alone(name: str | None, more: tuple[int, int]) -> None:
+    """Of a role. The caller's row is read beside the role, and a no waits until it is counted."""
+    found = []
+    for limits in (Limits(), Limits(issues_per_minute=5)):
+        app = App(world(role(), limits=limits, latency=0.01))
+
+        async def ask(app: App = app) -> None:
+            assert 200 == (await app.call("GET", "/api/v1/whoami", query={"role": name} if name else {})).status
+
+        app.world.run(ask)
+        found.append(app.world.run(lambda app=app, ask=ask: trips(app, ask)))  # type: ignore[misc]
+    (trips_before, calls_before), counted = found
+    assert (trips_before + more[0], calls_before + more[1]) == counted
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"), [(Limits(1), "too_many_leases_of_caller"), (Limits(issues_per_minute=1), "too_many_issues")]
+)
+async def test_an_answer_says_when_to_come_again(limits: Limits, code: str) -> None:
     """In ``Retry-After``, whichever limit is reached."""
-    for limits, code in ((Limits(1), "too_many_leases_of_caller"), (Limits(issues_per_minute=1), "too_many_issues")):
-        app = App(world(role(), limits=limits))
-        await issued(app)
-        answer = await app.call("POST", ISSUE)
-        assert (429, code) == (answer.status, answer.code)
-        assert 1 <= int(answer.headers["retry-after"]) <= 60
+    app = App(world(role(), limits=limits))
+    await issued(app)
+    answer = await app.call("POST", ISSUE)
+    assert (429, code) == (answer.status, answer.code)
+    assert 1 <= int(answer.headers["retry-after"]) <= 60

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud.key_server import token
-from tests.leaks import Watch
+from tests.leaks import LeakDetector
 
 ROOT = Path(__file__).parents[2]
 MINTED = "Abc8Q~0123456789abcdefghijklmnopqrstuv"
@@ -28,12 +28,12 @@ def test_is_quiet():
 
 
 @pytest.fixture
-def watch() -> Watch:
+def detector() -> LeakDetector:
     """One that has learned a secret, a connection string and a token."""
-    watch = Watch()
+    detector = LeakDetector()
     for each in (MINTED, "AccountName=a;AccountKey=bm90IGEga2V5IGF0IGFsbA==;", token()):
-        watch.learn(each)
-    return watch
+        detector.learn(each)
+    return detector
 
 
 @pytest.mark.parametrize(
@@ -50,26 +50,26 @@ def watch() -> Watch:
         f"signature:{token().split('.')[2]}",
     ],
 )
-def test_a_secret_is_found_wherever_it_stands(watch: Watch, text: str) -> None:
+def test_a_secret_is_found_wherever_it_stands(detector: LeakDetector, text: str) -> None:
     """Whole, within other text, written for an address, or a part of a token."""
-    watch.hear("the test", text)
-    assert len(watch.found()) == 1
-    assert [] == watch.found(), "what was searched is not searched again"
+    detector.hear("the test", text)
+    assert len(detector.found()) == 1
+    assert [] == detector.found(), "what was searched is not searched again"
 
 
-def test_what_is_no_secret_is_not_found(watch: Watch) -> None:
+def test_what_is_no_secret_is_not_found(detector: LeakDetector) -> None:
     """Not even what looks like one."""
-    watch.hear(
+    detector.hear(
         "the test", f"secret~unknown-to-everybody 00000000-0000-4000-8000-000000000000 {token().split('.')[0]} AccountKey"
     )
-    assert [] == watch.found()
+    assert [] == detector.found()
 
 
-def test_a_traceback_is_searched(watch: Watch) -> None:
+def test_a_traceback_is_searched(detector: LeakDetector) -> None:
     """An exception's text may quote a secret."""
     failure = (ValueError, ValueError(MINTED), None)
-    watch.handle(logging.LogRecord("x", logging.ERROR, "", 0, "failed", None, failure))
-    assert ["the logger x wrote a secret"] == watch.found()
+    detector.handle(logging.LogRecord("x", logging.ERROR, "", 0, "failed", None, failure))
+    assert ["the logger x wrote a secret"] == detector.found()
 
 
 def test_a_run_that_lets_a_secret_out_fails(tmp_path: Path) -> None:

@@ -118,9 +118,21 @@ def test_every_fault_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "hint"),
+    [("servce", "; did you mean service?"), ("Service", "; did you mean service?"), ("x", ""), (["service"], "")],
+)
+def test_a_choice_is_told_with_the_word_that_is_meant(value: object, hint: str) -> None:
+    """If it is like one of them, in any case."""
+    reader = Reader({"kind": value})
+    reader.choice("kind", ("secret", "service"), default="secret")
+    assert [f"expected one of secret, service{hint}"] == [fault.message for fault in reader.faults]
+
+
+@pytest.mark.parametrize(
     ("field", "message"),
     [
         ("polices", "is not a known field; did you mean policies?"),
+        ("bound_sub_ids", "is not a known field; did you mean bound_subscription_ids?"),
         ("bound_group_id", "is not a known field; did you mean bound_group_ids?"),
         ("renewabel", "is not a known field; did you mean renewable?"),
         ("bound_hosts", "is not a known field"),
@@ -133,7 +145,7 @@ def test_an_unknown_field_is_told_with_the_one_that_is_meant(field: str, message
     reader = Reader({field: 1, "kind": "a"})
     reader.choice("kind", ("a",), default="a")
     reader.flag("renewable", default=True)
-    for each in ("policies", "bound_group_ids", "bound_locations"):
+    for each in ("policies", "bound_group_ids", "bound_subscription_ids", "bound_locations"):
         reader.items(each, text_item, most=9)
     reader.done()
     assert [message] == [fault.message for fault in reader.faults]

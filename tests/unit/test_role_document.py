@@ -123,6 +123,14 @@ def test_a_document_with_five_faults_reports_five() -> None:
     assert ["azure_roles[0].scope", "azure_roles[1]", "ttl", "renewable", "surprise"] == faults(wrong)
 
 
+@pytest.mark.parametrize(("bounds", "path"), [({"bound_group_ids": ["x"]}, "bound_group_ids[0]"), ({}, "bound_tenant_ids")])
+def test_bounds_are_judged_together_when_each_can_be_read(bounds: dict[str, Any], path: str) -> None:
+    """The groups that a fault hides are the callers of the tenant."""
+    with pytest.raises(Malformed) as caught:
+        read_role(WEB, DOCUMENT | {"bound_tenant_ids": [guid(7)]} | bounds)
+    assert [path] == [fault.path for fault in caught.value.faults]
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [

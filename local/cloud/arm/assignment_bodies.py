@@ -10,8 +10,8 @@ from local.cloud.arm.requests import instant, is_guid, only
 from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json
     from local.cloud.rbac.scopes import Scope
     from local.cloud.tenant.resources import RoleAssignment
 
@@ -45,7 +45,7 @@ class Wanted:
     delegated_managed_identity: str | None
 
 
-def wanted(request: Request) -> Wanted:
+def wanted(request: ArmRequest) -> Wanted:
     """Parses the body of a PUT; raises Azure's 400 for what is wrong with it."""
     sent = request.json()
     body = sent.get("properties")
@@ -120,7 +120,7 @@ def _text(body: Json, name: str) -> str | None:
     return value
 
 
-def render(assignment: RoleAssignment, request: Request, scope: Scope, *, fresh: bool = False) -> Json:
+def render(assignment: RoleAssignment, request: ArmRequest, scope: Scope, *, fresh: bool = False) -> Json:
     """The JSON of an assignment as seen from ``scope``. A PUT's answer (``fresh``) has no ``createdBy``."""
     version = request.version
     properties: Json = {

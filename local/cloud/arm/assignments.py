@@ -9,18 +9,18 @@ from local.cloud.arm.assignment_bodies import Wanted, render, role_guid, wanted
 from local.cloud.arm.existence import require
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.requests import is_guid, query
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.rbac.access import find_definition, memberships
-from local.cloud.rbac.conditions import Circumstances
+from local.cloud.rbac.condition_evaluation import Circumstances
 from local.cloud.rbac.scopes import Scope, lineage
 from local.cloud.tenant.resources import RoleAssignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.cloud.arm.requests import Request
+    from local.cloud.arm.requests import ArmRequest
     from local.cloud.local_azure import LocalAzure
-    from local.cloud.rbac.conditions import Attributes
+    from local.cloud.rbac.condition_evaluation import Attributes
 
 _READ = "Microsoft.Authorization/roleAssignments/read"
 _WRITE = "Microsoft.Authorization/roleAssignments/write"
@@ -28,7 +28,7 @@ _DELETE = "Microsoft.Authorization/roleAssignments/delete"
 _PREFIX = "microsoft.authorization/roleassignments:"
 
 
-def put(request: Request) -> Reply:
+def put(request: ArmRequest) -> Reply:
     """Creates or updates an assignment: 201 either way, as recorded."""
     name, scope = _name(request), request.scope
     request.require_circumstances(_writing(request), scope, request.call.path)
@@ -45,7 +45,7 @@ def put(request: Request) -> Reply:
     return Reply(201, render(_update(request, known, asked), request, scope, fresh=True))
 
 
-def get(request: Request) -> Reply:
+def get(request: ArmRequest) -> Reply:
     """One assignment; 404 RoleAssignmentNotFound when it is not at this very scope."""
     request.require(_READ, request.scope, request.call.path)
     require(request.world, request.scope)
@@ -57,7 +57,7 @@ def get(request: Request) -> Reply:
     return Reply(200, render(assignment, request, request.scope))
 
 
-def delete(request: Request) -> Reply:
+def delete(request: ArmRequest) -> Reply:
     """200 and the assignment; 204 when there is none (any more)."""
     scope, assignment = request.scope, _found(request)
     resource = _attributes(assignment) if assignment else {}
@@ -72,7 +72,7 @@ def delete(request: Request) -> Reply:
     return Reply(200, body)
 
 
-def listing(request: Request) -> Reply:
+def listing(request: ArmRequest) -> Reply:
     """The assignments at, above and below the scope; filters narrow that."""
     world, scope = request.world, request.scope
     request.require(_READ, scope)
@@ -100,7 +100,7 @@ def _assigned_to(world: LocalAzure, principal_id: str) -> Callable[[RoleAssignme
     return lambda item: item.principal_id.lower() in holders
 
 
-def _name(request: Request) -> str:
+def _name(request: ArmRequest) -> str:
     name = request.call.params["name"]
     if not is_guid(name):
         raise errors.refusal(
@@ -111,12 +111,12 @@ def _name(request: Request) -> str:
     return name.lower()
 
 
-def _found(request: Request) -> RoleAssignment | None:
+def _found(request: ArmRequest) -> RoleAssignment | None:
     assignment = request.world.tree.role_assignments.get(request.call.params["name"].lower())
     return assignment if assignment is not None and Scope.of(assignment.scope).key == request.scope.key else None
 
 
-def _writing(request: Request) -> Circumstances:
+def _writing(request: ArmRequest) -> Circumstances:
     """What a condition on the caller's own role may look at; attributes that the body lacks are absent."""
     body = request.json().get("properties")
     properties = body if isinstance(body, dict) else {}
@@ -140,7 +140,7 @@ def _attributes(assignment: RoleAssignment) -> Attributes:
     }
 
 
-def _check_role(request: Request, asked: Wanted) -> None:
+def _check_role(request: ArmRequest, asked: Wanted) -> None:
     """A custom role is known within its assignable scopes only."""
     definition = find_definition(request.world, asked.role)
     above = frozenset(lineage(request.world, request.scope))
@@ -211,7 +211,7 @@ def _check_same(known: RoleAssignment, scope: Scope, asked: Wanted) -> None:
         )
 
 
-def _check_new(request: Request, asked: Wanted) -> None:
+def _check_new(request: ArmRequest, asked: Wanted) -> None:
     assignments, scope = request.world.tree.role_assignments, request.scope
     for item in assignments.of(asked.principal_id):
         if Scope.of(item.scope).key == scope.key and role_guid(item.role_definition_id) == asked.role:
@@ -224,12 +224,12 @@ def _check_new(request: Request, asked: Wanted) -> None:
         )
 
 
-def _quota(request: Request) -> int:
+def _quota(request: ArmRequest) -> int:
     settings = request.settings
     return settings.assignments_per_subscription if request.scope.subscription else settings.assignments_per_management_group
 
 
-def _used(request: Request) -> int:
+def _used(request: ArmRequest) -> int:
     """A subscription's count includes its groups and resources; a management group counts alone."""
     assignments, scope = request.world.tree.role_assignments, request.scope
     if len(assignments) < _quota(request):
@@ -242,7 +242,7 @@ def _used(request: Request) -> int:
     )
 
 
-def _create(request: Request, name: str, asked: Wanted, principal_type: str) -> RoleAssignment:
+def _create(request: ArmRequest, name: str, asked: Wanted, principal_type: str) -> RoleAssignment:
     now, caller = request.world.clock.now(), request.caller.object_id
     assignment = RoleAssignment(
         name=name,
@@ -264,7 +264,7 @@ def _create(request: Request, name: str, asked: Wanted, principal_type: str) -> 
     return assignment
 
 
-def _update(request: Request, known: RoleAssignment, asked: Wanted) -> RoleAssignment:
+def _update(request: ArmRequest, known: RoleAssignment, asked: Wanted) -> RoleAssignment:
     known.condition, known.condition_version = asked.condition, asked.condition_version
     known.description, known.delegated_managed_identity = asked.description, asked.delegated_managed_identity
     known.updated, known.updated_by = request.world.clock.now(), request.caller.object_id

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.cloud.arm.settings import Settings
-    from local.cloud.engine.wire import Call, Refusal
+    from local.cloud.engine.http import HttpRequest, Refusal
     from local.cloud.local_azure import LocalAzure
 
 AUDIENCES = (
@@ -25,7 +25,7 @@ AUDIENCES = (
 )
 
 
-def authenticate(world: LocalAzure, call: Call, settings: Settings) -> Caller:
+def authenticate(world: LocalAzure, call: HttpRequest, settings: Settings) -> Caller:
     """The caller; raises Azure's 401, with the challenge that tells clients the tenant."""
     if "authorization" not in call.headers:
         raise _refused(
@@ -46,7 +46,7 @@ def authenticate(world: LocalAzure, call: Call, settings: Settings) -> Caller:
     return Caller.of(claims)
 
 
-def _check_lifetime(world: LocalAzure, call: Call, settings: Settings, claims: Mapping[str, Any]) -> None:
+def _check_lifetime(world: LocalAzure, call: HttpRequest, settings: Settings, claims: Mapping[str, Any]) -> None:
     now = world.clock.now()
     if now >= claims["exp"]:
         text = f"The access token expiry UTC time '{_spoken(claims['exp'])}' is earlier than current UTC time '{_spoken(now)}'."
@@ -56,7 +56,7 @@ def _check_lifetime(world: LocalAzure, call: Call, settings: Settings, claims: M
         raise _refused(world, call, settings, ("InvalidAuthenticationToken", text), text)
 
 
-def _check_audience(world: LocalAzure, call: Call, settings: Settings, claims: Mapping[str, Any]) -> None:
+def _check_audience(world: LocalAzure, call: HttpRequest, settings: Settings, claims: Mapping[str, Any]) -> None:
     audience = str(claims["aud"])
     if audience in AUDIENCES or audience.rstrip("/") == call.origin.rstrip("/"):
         return
@@ -68,7 +68,7 @@ def _check_audience(world: LocalAzure, call: Call, settings: Settings, claims: M
     raise _refused(world, call, settings, ("InvalidAuthenticationTokenAudience", text), "The audience is wrong.")
 
 
-def _refused(world: LocalAzure, call: Call, settings: Settings, text: tuple[str, str], challenge: str) -> Refusal:
+def _refused(world: LocalAzure, call: HttpRequest, settings: Settings, text: tuple[str, str], challenge: str) -> Refusal:
     code, message = text
     authority = authority_of(call, settings)
     header = f'Bearer authorization_uri="{authority}/{world.tenant_id}", error="invalid_token", '

@@ -12,8 +12,8 @@ from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import RoleDefinition
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json
 
 _WITH_DATA = "2018-01-01"
 _FIELDS = ("actions", "notActions", "dataActions", "notDataActions")
@@ -25,7 +25,7 @@ _SCOPE = re.compile(
 )
 
 
-def parse(request: Request, name: str) -> RoleDefinition:
+def parse(request: ArmRequest, name: str) -> RoleDefinition:
     """The custom role that a PUT asks for; raises Azure's 400 for what is wrong with it."""
     sent = request.json()
     body = sent.get("properties")
@@ -92,7 +92,7 @@ def _actions(value: Any) -> list[str]:
     return [str(action) for action in actions]
 
 
-def render(definition: RoleDefinition, request: Request, *, fresh: bool = False) -> Json:
+def render(definition: RoleDefinition, request: ArmRequest, *, fresh: bool = False) -> Json:
     """The JSON of a role as seen from the request's scope. A PUT's answer (``fresh``) has no ``createdBy``."""
     prefix = role_prefix(request.scope)
     return {

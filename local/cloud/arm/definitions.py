@@ -9,7 +9,7 @@ from local.cloud.arm.definition_bodies import parse, permissions, render
 from local.cloud.arm.existence import require
 from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.requests import is_guid, query
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.rbac import builtin_roles
 from local.cloud.rbac.access import definition_of, effective, find_definition
 from local.cloud.rbac.scopes import ROOT, Scope, lineage
@@ -17,7 +17,7 @@ from local.cloud.rbac.scopes import ROOT, Scope, lineage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.cloud.arm.requests import Request
+    from local.cloud.arm.requests import ArmRequest
     from local.cloud.tenant.resources import RoleDefinition
 
 _READ = "Microsoft.Authorization/roleDefinitions/read"
@@ -25,7 +25,7 @@ _WRITE = "Microsoft.Authorization/roleDefinitions/write"
 _DELETE = "Microsoft.Authorization/roleDefinitions/delete"
 
 
-def get(request: Request) -> Reply:
+def get(request: ArmRequest) -> Reply:
     """One role, by its GUID; 404 RoleDefinitionDoesNotExist."""
     _require_read(request)
     name = request.call.params["name"]
@@ -37,7 +37,7 @@ def get(request: Request) -> Reply:
     return Reply(200, render(definition, request))
 
 
-def listing(request: Request) -> Reply:
+def listing(request: ArmRequest) -> Reply:
     """The roles that can be assigned at the scope; ``atScopeAndBelow()`` adds those of scopes in it."""
     _require_read(request)
     above = frozenset(lineage(request.world, request.scope))
@@ -61,7 +61,7 @@ def listing(request: Request) -> Reply:
     return paged(request, found, lambda item: render(item, request))
 
 
-def put(request: Request) -> Reply:
+def put(request: ArmRequest) -> Reply:
     """Creates or updates a custom role: 201 either way, as recorded."""
     name = request.call.params["name"].lower()
     request.require(_WRITE, request.scope, request.call.path)
@@ -79,7 +79,7 @@ def put(request: Request) -> Reply:
     return Reply(201, render(definition, request, fresh=True))
 
 
-def delete(request: Request) -> Reply:
+def delete(request: ArmRequest) -> Reply:
     """200 and the role; 204 when there is none (any more)."""
     name = request.call.params["name"].lower()
     request.require(_DELETE, request.scope, request.call.path)
@@ -101,7 +101,7 @@ def delete(request: Request) -> Reply:
     return Reply(200, render(definition, request))
 
 
-def permitted(request: Request) -> Reply:
+def permitted(request: ArmRequest) -> Reply:
     """What the caller may do at the scope: the permissions of each role that counts there."""
     request.require("Microsoft.Authorization/permissions/read", request.scope)
     require(request.world, request.scope)
@@ -111,7 +111,7 @@ def permitted(request: Request) -> Reply:
     return Reply(200, {"value": found})
 
 
-def _require_read(request: Request) -> None:
+def _require_read(request: ArmRequest) -> None:
     """The tenant's root shows its roles to everybody who has signed in."""
     if request.scope.path == ROOT:
         return
@@ -127,7 +127,7 @@ def _nowhere(_assignable: str) -> bool:
     return False
 
 
-def _check_linked(request: Request, definition: RoleDefinition) -> None:
+def _check_linked(request: ArmRequest, definition: RoleDefinition) -> None:
     """Writing a role takes the permission at each scope that it may be assigned at."""
     for text in definition.assignable_scopes:
         if not request.allows(_WRITE, Scope.of(text)):
@@ -142,7 +142,7 @@ def _check_linked(request: Request, definition: RoleDefinition) -> None:
         require(request.world, Scope.of(text))
 
 
-def _check_unique(request: Request, definition: RoleDefinition) -> None:
+def _check_unique(request: ArmRequest, definition: RoleDefinition) -> None:
     if definition.name in builtin_roles.BY_NAME:
         raise errors.refusal(409, "RoleDefinitionExists", "A role definition with this ID already exists.")
     customs = request.world.tree.role_definitions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.wire import Refusal, Reply
+from local.cloud.engine.http import Refusal, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,13 +13,13 @@ from local.cloud.arm import errors, locks
 from local.cloud.arm.existence import require
 from local.cloud.arm.filters import paged
 from local.cloud.arm.requests import only
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.directory import FederatedCredential
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json, Refusal
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json, Refusal
     from local.cloud.tenant.directory import ServicePrincipal
 
 _PARENT = "Microsoft.ManagedIdentity/userAssignedIdentities"
@@ -30,14 +30,14 @@ _MOST = 600
 """Characters of an issuer, a subject or an audience."""
 
 
-def listing(request: Request) -> Reply:
+def listing(request: ArmRequest) -> Reply:
     """The credentials of one identity."""
     request.require(f"{_TYPE}/read", _identity(request))
     holder = _holder(request, "read")
     return paged(request, list(holder.federated.values()), lambda found: _render(holder, found))
 
 
-def get(request: Request) -> Reply:
+def get(request: ArmRequest) -> Reply:
     """One credential; 404 NotFound."""
     request.require(f"{_TYPE}/read", _scope(request))
     holder = _holder(request, "read")
@@ -47,7 +47,7 @@ def get(request: Request) -> Reply:
     return Reply(200, _render(holder, found))
 
 
-def put(request: Request) -> Reply:
+def put(request: ArmRequest) -> Reply:
     """Creates (201) or changes (200) a credential."""
     holder = _to_be_changed(request, "write")
     known = _found(request, holder)
@@ -61,7 +61,7 @@ def put(request: Request) -> Reply:
     return Reply(201, _render(holder, wanted), {"location": _id(holder, wanted.name)})
 
 
-def delete(request: Request) -> Reply:
+def delete(request: ArmRequest) -> Reply:
     """200, or 204 when there is none."""
     holder = _to_be_changed(request, "delete")
     found = _found(request, holder)
@@ -73,17 +73,17 @@ def delete(request: Request) -> Reply:
     return Reply(200)
 
 
-def _identity(request: Request) -> Scope:
+def _identity(request: ArmRequest) -> Scope:
     params = request.call.params
     group = f"/subscriptions/{params['subscription']}/resourceGroups/{params['group']}"
     return Scope.of(f"{group}/providers/{_PARENT}/{params['identity']}")
 
 
-def _scope(request: Request) -> Scope:
+def _scope(request: ArmRequest) -> Scope:
     return Scope.of(f"{_identity(request).path}/federatedIdentityCredentials/{request.call.params['name']}")
 
 
-def _to_be_changed(request: Request, operation: Literal["write", "delete"]) -> ServicePrincipal:
+def _to_be_changed(request: ArmRequest, operation: Literal["write", "delete"]) -> ServicePrincipal:
     """The identity's service principal, when the caller may do so and no lock forbids it."""
     scope = _scope(request)
     request.require(f"{_TYPE}/{operation}", scope)
@@ -92,7 +92,7 @@ def _to_be_changed(request: Request, operation: Literal["write", "delete"]) -> S
     return holder
 
 
-def _holder(request: Request, operation: str) -> ServicePrincipal:
+def _holder(request: ArmRequest, operation: str) -> ServicePrincipal:
     """The identity's own service principal; raises Azure's 404 when the identity, or what holds it, does not exist."""
     identity = _identity(request)
     require(request.world, Scope.of(identity.path.partition("/providers/")[0]))
@@ -107,12 +107,12 @@ def _holder(request: Request, operation: str) -> ServicePrincipal:
     )
 
 
-def _found(request: Request, holder: ServicePrincipal) -> FederatedCredential | None:
+def _found(request: ArmRequest, holder: ServicePrincipal) -> FederatedCredential | None:
     name = request.call.params["name"].casefold()
     return next((found for found in holder.federated.values() if found.name.casefold() == name), None)
 
 
-def _wanted(request: Request, known: FederatedCredential | None) -> FederatedCredential:
+def _wanted(request: ArmRequest, known: FederatedCredential | None) -> FederatedCredential:
     """What the body asks for, under the name that it has or gets."""
     name = known.name if known else request.call.params["name"]
     if not _NAME.fullmatch(name):
@@ -143,7 +143,7 @@ def _bad(message: str) -> Refusal:
     return errors.refusal(400, "BadRequest", message)
 
 
-def _check_room(request: Request, holder: ServicePrincipal, wanted: FederatedCredential) -> None:
+def _check_room(request: ArmRequest, holder: ServicePrincipal, wanted: FederatedCredential) -> None:
     others = [found for found in holder.federated.values() if found.id != wanted.id]
     if any((found.issuer, found.subject) == (wanted.issuer, wanted.subject) for found in others):
         raise errors.refusal(409, "Conflict", "Issuer and subject combination already exists for this Managed Identity.")
@@ -151,7 +151,7 @@ def _check_room(request: Request, holder: ServicePrincipal, wanted: FederatedCre
         raise _bad("Too many Federated Identity Credentials.")
 
 
-def _begin(request: Request, holder: ServicePrincipal) -> None:
+def _begin(request: ArmRequest, holder: ServicePrincipal) -> None:
     if request.settings.crowding.meets(request.world.consistency, holder.id, request.settings.busy_seconds):
         raise errors.refusal(
             409,

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from local.cloud.arm import errors
 from local.cloud.arm.requests import query
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json
 
 type Test[T] = Callable[[T], bool]
 
@@ -68,7 +68,7 @@ def _invalid(text: str) -> Exception:
     return errors.refusal(400, "InvalidFilter", f"The filter '{text}' is not supported.")
 
 
-def paged[T](request: Request, items: Sequence[T], render: Callable[[T], Json]) -> Reply:
+def paged[T](request: ArmRequest, items: Sequence[T], render: Callable[[T], Json]) -> Reply:
     """One page of a list, rendered; ``nextLink`` leads to the next by ``$skipToken``."""
     token = query(request.call, "$skipToken")
     if token and not (token.isdecimal() and 0 < int(token) < len(items)):

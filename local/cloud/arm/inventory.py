@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json
+    from local.cloud.engine.http import Json
     from local.cloud.tenant.resources import ResourceTree, RoleAssignment
 
 

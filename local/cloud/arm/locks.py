@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal, cast
 from local.cloud.arm import errors
 from local.cloud.arm.existence import require
 from local.cloud.arm.requests import only
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.rbac.scopes import Scope, lineage
 from local.cloud.tenant.resources import Lock
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json
     from local.cloud.local_azure import LocalAzure
 
 _FORBIDDING = {"delete": ("CanNotDelete", "ReadOnly"), "write": ("ReadOnly",)}
@@ -45,7 +45,7 @@ def _forbidding(world: LocalAzure, operation: str) -> list[Lock]:
     return [lock for lock in world.tree.locks.values() if lock.level in _FORBIDDING[operation]]
 
 
-def put(request: Request) -> Reply:
+def put(request: ArmRequest) -> Reply:
     """Creates (201) or changes (200) a lock."""
     scope, name = request.scope, request.call.params["name"]
     request.require("Microsoft.Authorization/locks/write", scope, request.call.path)
@@ -64,7 +64,7 @@ def put(request: Request) -> Reply:
     return Reply(200 if known else 201, _render(lock))
 
 
-def get(request: Request) -> Reply:
+def get(request: ArmRequest) -> Reply:
     """One lock; 404 LockNotFound."""
     scope = request.scope
     request.require("Microsoft.Authorization/locks/read", scope, request.call.path)
@@ -76,7 +76,7 @@ def get(request: Request) -> Reply:
     return Reply(200, _render(lock))
 
 
-def delete(request: Request) -> Reply:
+def delete(request: ArmRequest) -> Reply:
     """200, or 204 when there is none. A lock does not protect locks."""
     scope, name = request.scope, request.call.params["name"]
     request.require("Microsoft.Authorization/locks/delete", scope, request.call.path)
@@ -89,7 +89,7 @@ def delete(request: Request) -> Reply:
     return Reply(200)
 
 
-def listing(request: Request) -> Reply:
+def listing(request: ArmRequest) -> Reply:
     """The locks here, above and below."""
     scope = request.scope
     request.require("Microsoft.Authorization/locks/read", scope)

@@ -10,14 +10,14 @@ from local.cloud.rbac.scopes import Scope, lineage
 from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json, Reply
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json, Reply
 
 _READ = "Microsoft.Management/managementGroups/descendants/read"
 _GROUPS = "/providers/microsoft.management/managementgroups/"
 
 
-def descendants(request: Request) -> Reply:
+def descendants(request: ArmRequest) -> Reply:
     """Every management group and subscription below it, directly or not.
 
     https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants
@@ -36,7 +36,7 @@ def _is_container(key: str) -> bool:
     return key.startswith(_GROUPS) or key.count("/") == len(("", "subscriptions"))
 
 
-def _above(request: Request, item: Resource) -> list[str]:
+def _above(request: ArmRequest, item: Resource) -> list[str]:
     return list(lineage(request.world, Scope.of(item.id)))[1:]
 
 

@@ -9,19 +9,19 @@ from local.cloud.arm.requests import query
 
 if TYPE_CHECKING:
     from local.cloud.arm.settings import Settings
-    from local.cloud.engine.wire import Call, Json
+    from local.cloud.engine.http import HttpRequest, Json
 
 _PUBLIC = "management.azure.com"
 _AS_OBJECT = "2022-09-01"
 """Earlier versions answer a list with one cloud."""
 
 
-def authority_of(call: Call, settings: Settings) -> str:
+def authority_of(call: HttpRequest, settings: Settings) -> str:
     """Entra ID's base URL: as set, else by the name and port that were called."""
     return settings.authority or _beside(call, "login.microsoftonline.com")
 
 
-def render(call: Call, settings: Settings) -> Json | list[Json]:
+def render(call: HttpRequest, settings: Settings) -> Json | list[Json]:
     """The body of ``/metadata/endpoints``: the fields that azure-cli and Terraform's providers look at."""
     authority, manager, graph = authority_of(call, settings), _beside(call, _PUBLIC), _beside(call, "graph.microsoft.com")
     cloud: dict[str, Any] = {
@@ -42,7 +42,7 @@ def render(call: Call, settings: Settings) -> Json | list[Json]:
     return cloud if query(call, "api-version")[:10] >= _AS_OBJECT else [cloud]
 
 
-def _beside(call: Call, name: str) -> str:
+def _beside(call: HttpRequest, name: str) -> str:
     """Another service's origin: the public cloud's names stand beside each other, any other origin has all services."""
     called = urlsplit(call.origin or f"https://{_PUBLIC}")
     port = f":{called.port}" if called.port else ""

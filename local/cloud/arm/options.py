@@ -8,7 +8,7 @@ from local.cloud.arm import assignments, definitions, errors, federated, locks, 
 
 if TYPE_CHECKING:
     from local.cloud.arm.requests import Operation
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
 
 _PAGED = ("$skiptoken",)
 _TAKEN: dict[Operation, tuple[str, ...]] = {
@@ -23,7 +23,7 @@ _TAKEN: dict[Operation, tuple[str, ...]] = {
 }
 
 
-def check(call: Call, operation: Operation) -> None:
+def check(call: HttpRequest, operation: Operation) -> None:
     """Raises 501 for an option that this operation does not read (``$top``, ``tenantId``), and for one given twice."""
     for name in call.repeated:
         raise errors.not_implemented(f"the query option {name} twice")

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.arm import errors
-from local.cloud.engine.wire import Call, Json, Reply
+from local.cloud.engine.http import HttpRequest, Json, Reply
 from local.cloud.rbac.access import Verdict, decide
-from local.cloud.rbac.conditions import Circumstances
+from local.cloud.rbac.condition_evaluation import Circumstances
 from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ArmRequest:
     """One authenticated call."""
 
     world: LocalAzure
-    call: Call
+    call: HttpRequest
     caller: Caller
     settings: Settings
 
@@ -97,10 +97,10 @@ class Request:
         )
 
 
-type Operation = Callable[[Request], Reply]
+type Operation = Callable[[ArmRequest], Reply]
 
 
-def query(call: Call, name: str) -> str:
+def query(call: HttpRequest, name: str) -> str:
     """A query parameter's value, by its name in any case; empty when it is missing."""
     return next((value for key, value in call.query.items() if key.lower() == name.lower()), "")
 

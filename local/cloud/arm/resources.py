@@ -10,15 +10,15 @@ from local.cloud.arm.filters import compile_filter, paged
 from local.cloud.arm.regions import check as check_region
 from local.cloud.arm.removal import remove_tree
 from local.cloud.arm.requests import only, query
-from local.cloud.engine.wire import Refusal, Reply
+from local.cloud.engine.http import Refusal, Reply
 from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json
 
 _GROUP_TYPE = "Microsoft.Resources/resourceGroups"
 _GROUPS = "Microsoft.Resources/subscriptions/resourceGroups"
@@ -34,7 +34,7 @@ _PROVIDERS = {
 }
 
 
-def list_groups(request: Request) -> Reply:
+def list_groups(request: ArmRequest) -> Reply:
     """The resource groups of a subscription that the caller may read."""
     root = Scope.of(f"/subscriptions/{request.call.params['subscription']}")
     require(request.world, root)
@@ -43,7 +43,7 @@ def list_groups(request: Request) -> Reply:
     return paged(request, readable, _render)
 
 
-def get_group(request: Request) -> Reply:
+def get_group(request: ArmRequest) -> Reply:
     """One resource group."""
     scope = _group(request)
     request.require(f"{_GROUPS}/read", scope)
@@ -51,14 +51,14 @@ def get_group(request: Request) -> Reply:
     return Reply(200, _render(request.world.tree.resources[scope.key]))
 
 
-def head_group(request: Request) -> Reply:
+def head_group(request: ArmRequest) -> Reply:
     """204 when it exists, 404 without a body when not."""
     scope = _group(request)
     request.require(f"{_GROUPS}/read", scope)
     return Reply(204 if scope.key in request.world.tree.resources else 404)
 
 
-def put_group(request: Request) -> Reply:
+def put_group(request: ArmRequest) -> Reply:
     """Creates (201) or changes (200) a resource group."""
     scope = _group(request)
     request.require(f"{_GROUPS}/write", scope)
@@ -86,7 +86,7 @@ def put_group(request: Request) -> Reply:
     return Reply(200 if known else 201, _render(resources[scope.key]))
 
 
-def delete_group(request: Request) -> Reply:
+def delete_group(request: ArmRequest) -> Reply:
     """Deletes the group and all in it: 202 and a ``Location`` to ask for the outcome, which is there at once."""
     scope = _group(request)
     request.require(f"{_GROUPS}/delete", scope)
@@ -98,12 +98,12 @@ def delete_group(request: Request) -> Reply:
     return Reply(202, None, {"location": f"{poll}?api-version={version}", "retry-after": "0"})
 
 
-def operation_result(request: Request) -> Reply:
+def operation_result(request: ArmRequest) -> Reply:
     """Every deletion is complete by the time that it is asked about."""
     return Reply(200)
 
 
-def get_resource(request: Request) -> Reply:
+def get_resource(request: ArmRequest) -> Reply:
     """One resource, whatever its type: the caller needs ``<type>/read``."""
     scope = Scope.of(request.call.path)
     resource = scope.resource
@@ -117,7 +117,7 @@ def get_resource(request: Request) -> Reply:
     return Reply(200, _render(known))
 
 
-def list_resources(request: Request) -> Reply:
+def list_resources(request: ArmRequest) -> Reply:
     """The resources in a subscription or group that the caller may read, by name and type if ``$filter`` names them."""
     narrows = _narrowing(query(request.call, "$filter"))
     scope = Scope.of(request.call.path.rsplit("/", 1)[0])
@@ -153,14 +153,14 @@ def _is_of_type(kind: str) -> Callable[[Resource], bool]:
     return lambda item: item.type.casefold() == kind.casefold()
 
 
-def list_providers(request: Request) -> Reply:
+def list_providers(request: ArmRequest) -> Reply:
     """The resource providers that the local cloud knows, all registered."""
     subscription = request.call.params["subscription"]
     request.require(_PROVIDERS_READ, Scope.of(f"/subscriptions/{subscription}"))
     return paged(request, tuple(_PROVIDERS), lambda namespace: _provider(subscription, namespace))
 
 
-def get_provider(request: Request) -> Reply:
+def get_provider(request: ArmRequest) -> Reply:
     """One resource provider."""
     asked = request.call.params["namespace"]
     request.require(_PROVIDERS_READ, Scope.of(f"/subscriptions/{request.call.params['subscription']}"))
@@ -184,7 +184,7 @@ def _provider(subscription: str, namespace: str) -> Json:
     }
 
 
-def _group(request: Request) -> Scope:
+def _group(request: ArmRequest) -> Scope:
     params = request.call.params
     return Scope.of(f"/subscriptions/{params['subscription']}/resourceGroups/{params['group']}")
 
@@ -194,7 +194,7 @@ def _region(name: str) -> str:
     return name.replace(" ", "").casefold()
 
 
-def _may_read(request: Request, item: Resource) -> bool:
+def _may_read(request: ArmRequest, item: Resource) -> bool:
     scope = Scope.of(item.id)
     kind = scope.resource.type if scope.resource else _GROUPS
     return request.allows(f"{kind}/read", scope)

@@ -21,12 +21,12 @@ from local.cloud.arm import (
     versions,
 )
 from local.cloud.arm.authentication import authenticate
-from local.cloud.arm.requests import Operation, Request
+from local.cloud.arm.requests import ArmRequest, Operation
 from local.cloud.arm.settings import Settings
 from local.cloud.arm.throttle import Throttle
 from local.cloud.engine import compression
+from local.cloud.engine.http import Handler, HttpRequest, Json, Refusal, Reply, Route
 from local.cloud.engine.service import Endpoint
-from local.cloud.engine.wire import Call, Handler, Json, Refusal, Reply, Route
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.first_party import ARM
 
@@ -114,7 +114,7 @@ class Arm:
         """An error in Azure Resource Manager's shape."""
         return errors.error(status, code, message)
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds request ids, date and the other headers that were recorded on every reply."""
         now = datetime.fromtimestamp(world.clock.now(), UTC)
         request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
@@ -136,7 +136,7 @@ class Arm:
             headers["x-ms-client-request-id"] = call.headers.get("x-ms-client-request-id", "")
         return Reply(reply.status, reply.body, {**headers, **reply.headers})
 
-    def _metadata(self, world: LocalAzure, call: Call) -> Reply:
+    def _metadata(self, world: LocalAzure, call: HttpRequest) -> Reply:
         versions.check(world, call, None)
         return Reply(200, metadata.render(call, self.settings))
 
@@ -144,13 +144,13 @@ class Arm:
         """A handler that authenticates, counts and then does this; quota headers go on what a provider answered."""
         kind = next((kind for prefix, kind in _TYPES.items() if template.startswith(prefix)), None)
 
-        def handler(world: LocalAzure, call: Call) -> Reply:
+        def handler(world: LocalAzure, call: HttpRequest) -> Reply:
             caller = authenticate(world, call, self.settings)
             versions.check(world, call, kind)
             options.check(call, operation)
             if coding := compression.coding(call):
                 raise errors.unsupported_coding(coding)
-            request = Request(world, call, caller, self.settings)
+            request = ArmRequest(world, call, caller, self.settings)
             quota = self._throttle.take(request)
             try:
                 reply = operation(request)
@@ -163,5 +163,5 @@ class Arm:
         return handler
 
 
-def _unknown(request: Request) -> Reply:
+def _unknown(request: ArmRequest) -> Reply:
     raise errors.not_implemented(f"{request.call.method} {request.call.path}")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.cloud.conditions.crowding import Crowding
+from local.cloud.disturbances.crowding import Crowding
 from local.cloud.engine.errors import InputError
-from local.cloud.engine.wire import Json
+from local.cloud.engine.http import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from local.cloud.arm import errors
 from local.cloud.arm.existence import exists_subscription
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.rbac.access import assigned_to
 from local.cloud.rbac.scopes import Scope, lineage
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
-    from local.cloud.engine.wire import Json
+    from local.cloud.arm.requests import ArmRequest
+    from local.cloud.engine.http import Json
 
 _READ = "Microsoft.Resources/subscriptions/read"
 
 
-def tenants(request: Request) -> Reply:
+def tenants(request: ArmRequest) -> Reply:
     """The one tenant, to whoever has signed in."""
     tenant = request.world.tenant_id
     domain = "local.onmicrosoft.com"
@@ -34,7 +34,7 @@ def tenants(request: Request) -> Reply:
     return Reply(200, {"value": [body]})
 
 
-def listing(request: Request) -> Reply:
+def listing(request: ArmRequest) -> Reply:
     """The subscriptions in which the caller has a role, at whatever scope, or above which."""
     world, holder = request.world, request.caller.object_id
     held = [
@@ -44,7 +44,7 @@ def listing(request: Request) -> Reply:
     return Reply(200, {"value": found, "count": {"type": "Total", "value": len(found)}})
 
 
-def get(request: Request) -> Reply:
+def get(request: ArmRequest) -> Reply:
     """One subscription."""
     name = request.call.params["subscription"]
     scope = Scope.of(f"/subscriptions/{name}")
@@ -54,7 +54,7 @@ def get(request: Request) -> Reply:
     return Reply(200, _render(request, name))
 
 
-def locations(request: Request) -> Reply:
+def locations(request: ArmRequest) -> Reply:
     """The regions that there are: the local cloud has one."""
     name = request.call.params["subscription"]
     request.require(f"{_READ.removesuffix('/read')}/locations/read", Scope.of(f"/subscriptions/{name}"))
@@ -63,18 +63,18 @@ def locations(request: Request) -> Reply:
     return Reply(200, {"value": [{**region, **shown}]})
 
 
-def _names(request: Request) -> list[str]:
+def _names(request: ArmRequest) -> list[str]:
     resources = request.world.tree.resources.values()
     others = [item.id.split("/")[2] for item in resources if item.id.lower().startswith("/subscriptions/")]
     return list(dict.fromkeys(name.lower() for name in (request.world.subscription_id, *others)))
 
 
-def _touches(request: Request, held: Scope, name: str) -> bool:
+def _touches(request: ArmRequest, held: Scope, name: str) -> bool:
     subscription = Scope.of(f"/subscriptions/{name}")
     return subscription.contains(held) or held.key in set(lineage(request.world, subscription))
 
 
-def _render(request: Request, name: str) -> Json:
+def _render(request: ArmRequest, name: str) -> Json:
     known = request.world.tree.resources.get(f"/subscriptions/{name}".casefold())
     shown = (known.properties if known else {}).get("displayName", request.settings.display_name)
     return {

@@ -11,7 +11,7 @@ from local.cloud.arm.settings import Bucket, Limits
 from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
-    from local.cloud.arm.requests import Request
+    from local.cloud.arm.requests import ArmRequest
 
 _KINDS = {"GET": "reads", "HEAD": "reads", "DELETE": "deletes"}
 
@@ -30,7 +30,7 @@ class Throttle:
 
     _levels: dict[tuple[str, str, str], _Level] = field(default_factory=dict)
 
-    def take(self, request: Request) -> dict[str, str]:
+    def take(self, request: ArmRequest) -> dict[str, str]:
         """Counts this call; the header that tells what remains. Raises 429 with ``Retry-After`` when nothing does."""
         kind = _KINDS.get(request.call.method, "writes")
         scope = Scope.of(request.call.path)
@@ -41,7 +41,7 @@ class Throttle:
         holder = "subscription" if scope.subscription else "tenant"
         return {f"x-ms-ratelimit-remaining-{holder}-{kind}": str(max(left - 1, 0))}
 
-    def _drawn(self, request: Request, kind: str, bucket: Bucket, holder: str) -> int:
+    def _drawn(self, request: ArmRequest, kind: str, bucket: Bucket, holder: str) -> int:
         now = request.world.clock.now()
         level = self._levels.setdefault((holder, request.caller.object_id, kind), _Level(bucket.size, now))
         if now < level.at:
@@ -54,7 +54,7 @@ class Throttle:
         return int(level.left) + 1
 
 
-def _throttled(kind: str, holder: str, request: Request, seconds: int) -> Exception:
+def _throttled(kind: str, holder: str, request: ArmRequest, seconds: int) -> Exception:
     """The text is documented in parts only: the code and ``Retry-After`` are what clients go by."""
     whose = "tenant" if holder == "tenant" else "subscription"
     return errors.gateway_refusal(

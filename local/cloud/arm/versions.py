@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from local.cloud.arm import errors
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
     from local.cloud.local_azure import LocalAzure
 
 _VERSION = re.compile(r"^\d{4}-\d{2}-\d{2}(-[a-z]+)?$")
@@ -59,7 +59,7 @@ def known(namespace: str, name: str) -> list[str]:
     return list(next(listed, ("2022-04-01",)))
 
 
-def named(call: Call) -> str:
+def named(call: HttpRequest) -> str:
     """The version that the call names; raises Azure's 400 for none, and for a text that is none."""
     version = next((value for key, value in call.query.items() if key.lower() == "api-version"), "").lower()
     if not version:
@@ -80,7 +80,7 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def check(world: LocalAzure, call: Call, asked: Type | None) -> None:
+def check(world: LocalAzure, call: HttpRequest, asked: Type | None) -> None:
     """Raises Azure's error for a version that there is not, and 501 for one that the type may have got since."""
     version = named(call)
     today = f"{datetime.fromtimestamp(world.clock.now(), UTC):%Y-%m-%d}"

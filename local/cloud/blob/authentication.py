@@ -12,7 +12,7 @@ from local.cloud.blob import errors
 from local.cloud.engine.tokens import TokenRefused
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Call, Refusal
+    from local.cloud.engine.http import HttpRequest, Refusal
     from local.cloud.local_azure import LocalAzure
 
 AUDIENCE = "https://storage.azure.com"
@@ -21,7 +21,7 @@ _TOKENS_SINCE = "2017-11-09"
 _CHALLENGES_SINCE = "2019-12-12"
 
 
-def authenticate(world: LocalAzure, call: Call, account: str) -> str:
+def authenticate(world: LocalAzure, call: HttpRequest, account: str) -> str:
     """The caller's object id; raises Azure's refusal."""
     version = call.headers.get("x-ms-version", "")
     if version and not _VERSION.match(version):
@@ -45,7 +45,7 @@ def _anonymous(world: LocalAzure, version: str) -> Refusal:
     return errors.challenged("NoAuthenticationInformation", _challenge(world))
 
 
-def _caller(world: LocalAzure, call: Call, account: str) -> str:
+def _caller(world: LocalAzure, call: HttpRequest, account: str) -> str:
     try:
         claims = world.tokens.signed(call.bearer or "")
     except TokenRefused as fault:

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING
 
 from local.cloud.blob import errors
 from local.cloud.blob.instants import etag, http_date
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.tenant.resources import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.cloud.blob.requests import Request
+    from local.cloud.blob.requests import BlobRequest
 
 _RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
 _CONDITIONS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "x-ms-if-tags")
 
 
-def container_properties(request: Request) -> Reply:
+def container_properties(request: BlobRequest) -> Reply:
     """A container's headers."""
     request.require("read")
     return Reply(200, None, {**_stamped(request.container.modified), "x-ms-lease-state": "available"})
 
 
-def get(request: Request) -> Reply:
+def get(request: BlobRequest) -> Reply:
     """A blob, or a range of it (206). To a HEAD the server sends the headers alone."""
     _check_conditions(request)
     request.require_data("read")
@@ -56,7 +56,7 @@ def get(request: Request) -> Reply:
     return Reply(206, found.content[first : last + 1], headers)
 
 
-def put(request: Request) -> Reply:
+def put(request: BlobRequest) -> Reply:
     """A block blob, new or in place of the one that is there."""
     headers, name = request.call.headers, request.target.blob or ""
     must_be_new = headers.get("if-none-match") == "*"
@@ -76,7 +76,7 @@ def put(request: Request) -> Reply:
     return Reply(201, None, {**_stamped(blobs[name].modified), "x-ms-request-server-encrypted": "true"})
 
 
-def delete(request: Request) -> Reply:
+def delete(request: BlobRequest) -> Reply:
     """202, and the blob is gone."""
     _check_conditions(request)
     request.require_data("delete")
@@ -89,7 +89,7 @@ def _stamped(modified: float) -> Mapping[str, str]:
     return {"last-modified": http_date(modified), "etag": f'"{etag(modified)}"'}
 
 
-def _check_conditions(request: Request, but: str = "") -> None:
+def _check_conditions(request: BlobRequest, but: str = "") -> None:
     asked = [name for name in _CONDITIONS if name in request.call.headers and name != but]
     if asked:
         raise errors.not_implemented(f"the header {asked[0]} here")

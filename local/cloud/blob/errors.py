@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from local.cloud.engine.wire import Json, Refusal, Reply
+from local.cloud.engine.http import Json, Refusal, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,12 +11,12 @@ from xml.sax.saxutils import escape, quoteattr
 from local.cloud.blob import errors
 from local.cloud.blob.instants import etag, http_date
 from local.cloud.blob.requests import query
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from local.cloud.blob.requests import Request
+    from local.cloud.blob.requests import BlobRequest
     from local.cloud.tenant.resources import Blob, Container
 
 _MOST = 5000
@@ -30,7 +30,7 @@ _CONTAINER = {
 }
 
 
-def containers(request: Request) -> Reply:
+def containers(request: BlobRequest) -> Reply:
     """The containers of an account."""
     request.require("read")
     prefix = query(request.call, "prefix")
@@ -42,7 +42,7 @@ def containers(request: Request) -> Reply:
     return _page(request, "", "Containers", items)
 
 
-def blobs(request: Request) -> Reply:
+def blobs(request: BlobRequest) -> Reply:
     """The blobs of a container; with ``delimiter``, names that go on after it are shown together."""
     prefix, delimiter = query(request.call, "prefix"), query(request.call, "delimiter")
     request.require_data("read", listing=prefix)
@@ -59,7 +59,7 @@ def blobs(request: Request) -> Reply:
     return _page(request, f" ContainerName={quoteattr(request.target.container or '')}", "Blobs", sorted(items.items()))
 
 
-def _page(request: Request, within: str, kind: str, items: Iterable[tuple[str, str]]) -> Reply:
+def _page(request: BlobRequest, within: str, kind: str, items: Iterable[tuple[str, str]]) -> Reply:
     """The items from the marker on, as many as were asked for. A marker is the name that the next page begins with."""
     asked = {name: query(request.call, name) for name in ("prefix", "marker", "maxresults", "delimiter")}
     size = _size(asked["maxresults"])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.cloud.blob import errors
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.rbac.access import Verdict, decide
+from local.cloud.rbac.condition_evaluation import Circumstances
 from local.cloud.rbac.condition_syntax import Attribute
-from local.cloud.rbac.conditions import Circumstances
 from local.cloud.rbac.scopes import Scope
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Target:
     """The account's own address, with a slash at its end."""
 
     @classmethod
-    def of(cls, call: Call) -> Target:
+    def of(cls, call: HttpRequest) -> Target:
         """By the account's name as host, or else as the path's first segment, as emulators have it."""
         host = call.headers.get("host", "").rsplit(":", 1)[0].lower()
         if host.endswith(DOMAIN):
@@ -62,11 +62,11 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BlobRequest:
     """One authenticated call."""
 
     world: LocalAzure
-    call: Call
+    call: HttpRequest
     caller: str
     """The object id in the token."""
     target: Target
@@ -111,10 +111,10 @@ class Request:
         return {name: (value,) for name, value in named.items() if value}
 
 
-type Operation = Callable[[Request], Reply]
+type Operation = Callable[[BlobRequest], Reply]
 
 
-def query(call: Call, name: str) -> str:
+def query(call: HttpRequest, name: str) -> str:
     """A query parameter's value, empty when it is missing."""
     return call.query.get(name, "")
 

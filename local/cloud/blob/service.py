@@ -8,9 +8,9 @@ import uuid
 from local.cloud.blob import blobs, errors, lists
 from local.cloud.blob.authentication import authenticate
 from local.cloud.blob.instants import precise
-from local.cloud.blob.requests import DOMAIN, Operation, Request, Target, find_account, query
+from local.cloud.blob.requests import DOMAIN, BlobRequest, Operation, Target, find_account, query
+from local.cloud.engine.http import HttpRequest, Json, Reply, Route
 from local.cloud.engine.service import Endpoint
-from local.cloud.engine.wire import Call, Json, Reply, Route
 from local.cloud.local_azure import LocalAzure
 
 _SERVER = "Microsoft-HTTPAPI/2.0"
@@ -52,7 +52,7 @@ class Blobs:
         """An error in blob storage's shape."""
         return errors.error(status, code, message)
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds request id, version and server, and writes an error as XML."""
         request_id = str(uuid.UUID(int=self._chance.getrandbits(128)))
         # Whoever is not known is answered in front of the service, as recorded: by another server, without a version.
@@ -68,7 +68,7 @@ class Blobs:
         return Reply(reply.status, body, {**headers, **reply.headers})
 
 
-def _handle(world: LocalAzure, call: Call) -> Reply:
+def _handle(world: LocalAzure, call: HttpRequest) -> Reply:
     target = Target.of(call)
     named = "blob" if target.blob else "container" if target.container else "account"
     operation = _OPERATIONS.get((call.method, named, query(call, "restype"), query(call, "comp")))
@@ -77,4 +77,4 @@ def _handle(world: LocalAzure, call: Call) -> Reply:
         asked = f" with {', '.join(sorted(unknown))}" if unknown else ""
         raise errors.not_implemented(f"{call.method} of this {named}{asked}")
     caller = authenticate(world, call, target.account)
-    return operation(Request(world, call, caller, target, find_account(world, target.account)))
+    return operation(BlobRequest(world, call, caller, target, find_account(world, target.account)))

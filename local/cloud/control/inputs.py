@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cloud.engine.errors import InputError
-from local.cloud.engine.wire import Call, Json
+from local.cloud.engine.http import HttpRequest, Json
 
 
-def body_of(call: Call, needed: set[str], allowed: set[str]) -> Json:
+def body_of(call: HttpRequest, needed: set[str], allowed: set[str]) -> Json:
     """The body with exactly these fields; raises ``InputError`` naming what is missing or unknown."""
     body = call.json()
     if missing := needed - body.keys():
@@ -21,7 +21,7 @@ def body_of(call: Call, needed: set[str], allowed: set[str]) -> Json:
     return body
 
 
-def list_of(call: Call) -> list[Any]:
+def list_of(call: HttpRequest) -> list[Any]:
     """The body as a list."""
     value = call.value()
     if not isinstance(value, list):

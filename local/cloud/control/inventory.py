@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from local.cloud.engine.http import Json
 from local.cloud.engine.service import HoldsState, Service
-from local.cloud.engine.wire import Json
 from local.cloud.local_azure import LocalAzure
 
 

@@ -7,7 +7,7 @@ from typing import Literal, cast
 from local.cloud.arm.inventory import role_assignment
 from local.cloud.control import inputs, provision
 from local.cloud.engine.errors import InputError
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Identity
 from local.cloud.tenant.resources import Lock
@@ -15,7 +15,7 @@ from local.cloud.tenant.resources import Lock
 _LEVELS = ("CanNotDelete", "ReadOnly")
 
 
-def add_management_group(world: LocalAzure, call: Call) -> Reply:
+def add_management_group(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /management-groups``: a management group that takes subscriptions in."""
     body = inputs.body_of(call, {"name"}, {"parent", "subscriptions"})
     name, parent = inputs.name(body, "name"), inputs.optional(body, "parent")
@@ -23,7 +23,7 @@ def add_management_group(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, {"id": made.id, "name": name, "parent": parent or world.tenant_id})
 
 
-def add_app_roles(world: LocalAzure, call: Call) -> Reply:
+def add_app_roles(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /app-roles``: further application permissions of an identity."""
     body = inputs.body_of(call, {"identity", "app_roles"}, set())
     identity, roles = known(world, inputs.text(body, "identity")), inputs.texts(body, "app_roles")
@@ -33,7 +33,7 @@ def add_app_roles(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, {"identity": identity.name, "app_roles": roles})
 
 
-def add_role_assignment(world: LocalAzure, call: Call) -> Reply:
+def add_role_assignment(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /role-assignments``: an Azure role, as if it had been assigned long ago."""
     body = inputs.body_of(call, {"role", "scope"}, {"identity", "principal_id", "condition"})
     if ("identity" in body) == ("principal_id" in body):
@@ -47,7 +47,7 @@ def add_role_assignment(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, role_assignment(made))
 
 
-def add_lock(world: LocalAzure, call: Call) -> Reply:
+def add_lock(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /locks``: a management lock."""
     body = inputs.body_of(call, {"name", "scope", "level"}, set())
     name, scope = inputs.name(body, "name"), inputs.text(body, "scope").rstrip("/")
@@ -57,7 +57,7 @@ def add_lock(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, {"id": lock_id, "level": level})
 
 
-def add_group(world: LocalAzure, call: Call) -> Reply:
+def add_group(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /groups``: a security group with members."""
     body = inputs.body_of(call, {"name"}, {"members"})
     members = [_member(world, member) for member in inputs.texts(body, "members")]
@@ -65,7 +65,7 @@ def add_group(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, {"object_id": made.id, "name": body["name"], "members": made.members})
 
 
-def add_secret(world: LocalAzure, call: Call) -> Reply:
+def add_secret(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /secrets``: a client secret of an application."""
     body = inputs.body_of(call, {"identity"}, {"display_name"})
     identity = known(world, inputs.text(body, "identity"))

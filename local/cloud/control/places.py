@@ -8,7 +8,7 @@ from typing import Any
 from local.cloud.arm.removal import remove_tree
 from local.cloud.control import inputs, provision
 from local.cloud.engine.errors import InputError
-from local.cloud.engine.wire import Call, Json, Reply
+from local.cloud.engine.http import HttpRequest, Json, Reply
 from local.cloud.local_azure import LocalAzure
 from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.resources import Blob, Container, Resource
@@ -19,7 +19,7 @@ _CONTAINER = re.compile(r"^(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
 _TYPE = re.compile(r"^[^/]+/[^/]+$")
 
 
-def add_resource_group(world: LocalAzure, call: Call) -> Reply:
+def add_resource_group(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /resource-groups``: a resource group; one that exists is left as it is."""
     body = inputs.body_of(call, {"name"}, {"location", "tags"})
     location = inputs.optional(body, "location") or provision.LOCATION
@@ -27,13 +27,13 @@ def add_resource_group(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, {"id": made.id, "location": made.location, "tags": made.tags})
 
 
-def remove_resource_group(world: LocalAzure, call: Call) -> Reply:
+def remove_resource_group(world: LocalAzure, call: HttpRequest) -> Reply:
     """``DELETE /resource-groups``: a resource group with all that is in it and assigned on it, at once."""
     name = inputs.name(inputs.body_of(call, {"name"}, set()), "name")
     return _remove(world, f"/subscriptions/{world.subscription_id}/resourceGroups/{name}")
 
 
-def add_resource(world: LocalAzure, call: Call) -> Reply:
+def add_resource(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /resources``: a resource, and its group when that is missing; containers join those that are there."""
     body = inputs.body_of(call, set(), {"id", "type", "name", "group", "location", "tags", "containers"})
     resource_id, containers = _id(world, body), _containers(world, inputs.mapping(body, "containers"))
@@ -48,7 +48,7 @@ def add_resource(world: LocalAzure, call: Call) -> Reply:
     return Reply(201, {**_shown(made), **({} if account is None else {"containers": _listed(made)})})
 
 
-def remove_resource(world: LocalAzure, call: Call) -> Reply:
+def remove_resource(world: LocalAzure, call: HttpRequest) -> Reply:
     """``DELETE /resources``: a resource with all that is below it and assigned on it, at once."""
     body = inputs.body_of(call, set(), {"id", "type", "name", "group"})
     return _remove(world, _id(world, body))

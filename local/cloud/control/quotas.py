@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from local.cloud.engine.http import Json
 from local.cloud.engine.service import HasLimits, Limits, Service
-from local.cloud.engine.wire import Json
 from local.cloud.local_azure import LocalAzure
 
 

@@ -10,18 +10,18 @@ from typing import Literal, Protocol, cast, get_args
 from local.cloud.control import inputs, inventory, objects, places, provision, quotas
 from local.cloud.control.forgery import Signer, forge
 from local.cloud.engine.errors import InputError
+from local.cloud.engine.http import HttpRequest, Json, Refusal, Reply, Route
 from local.cloud.engine.service import Endpoint, Service
-from local.cloud.engine.wire import Call, Json, Refusal, Reply, Route
 from local.cloud.entra.identities import in_tenant, in_too_many_groups, stated
 from local.cloud.entra.resources import resolve
 from local.cloud.entra.state import TrustedIssuers
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Identity
 
-type Handler = Callable[[LocalAzure, Call], Reply]
-type Kind = Literal["system_assigned", "user_assigned", "application", "user"]
+type Handler = Callable[[LocalAzure, HttpRequest], Reply]
+type IdentityType = Literal["system_assigned", "user_assigned", "application", "user"]
 
-_KINDS: tuple[str, ...] = get_args(Kind.__value__)
+_IDENTITY_TYPES: tuple[str, ...] = get_args(IdentityType.__value__)
 _SIGNERS: tuple[str, ...] = get_args(Signer.__value__)
 
 
@@ -29,7 +29,7 @@ def _plain(handler: Handler) -> Handler:
     """The handler, answering bad input with 400 and a plain message."""
 
     @functools.wraps(handler)
-    def answer(world: LocalAzure, call: Call) -> Reply:
+    def answer(world: LocalAzure, call: HttpRequest) -> Reply:
         try:
             return handler(world, call)
         except Refusal:
@@ -114,11 +114,11 @@ class Control:
         """A plain message."""
         return Reply(status, {"error": message})
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Nothing to add."""
         return reply
 
-    def _document(self, world: LocalAzure, call: Call) -> Reply:
+    def _document(self, world: LocalAzure, call: HttpRequest) -> Reply:
         endpoints = self._cloud.endpoints
         return Reply(
             200,
@@ -145,30 +145,30 @@ class Control:
             "imds_base": base,
         }
 
-    def _reset(self, world: LocalAzure, call: Call) -> Reply:
+    def _reset(self, world: LocalAzure, call: HttpRequest) -> Reply:
         self._cloud.restore()
         return Reply(200, {})
 
-    def _state(self, world: LocalAzure, call: Call) -> Reply:
+    def _state(self, world: LocalAzure, call: HttpRequest) -> Reply:
         return Reply(200, inventory.of(world, self._cloud.services.values()))
 
-    def _limits(self, world: LocalAzure, call: Call) -> Reply:
+    def _limits(self, world: LocalAzure, call: HttpRequest) -> Reply:
         return Reply(200, quotas.as_json(quotas.of(self._cloud.services.values())))
 
-    def _set_limits(self, world: LocalAzure, call: Call) -> Reply:
+    def _set_limits(self, world: LocalAzure, call: HttpRequest) -> Reply:
         limits = quotas.of(self._cloud.services.values())
         body = inputs.body_of(call, set(), set(limits))
         quotas.configure(limits, {service: inputs.mapping(body, service) for service in limits})
         return self._limits(world, call)
 
-    def _add_identity(self, world: LocalAzure, call: Call) -> Reply:
+    def _add_identity(self, world: LocalAzure, call: HttpRequest) -> Reply:
         body = inputs.body_of(call, {"name", "kind"}, {"resource_id", "location", "groups", "app_roles"})
-        name, kind = inputs.name(body, "name"), inputs.choice(body, "kind", _KINDS)
+        name, kind = inputs.name(body, "name"), inputs.choice(body, "kind", _IDENTITY_TYPES)
         groups = [objects.group_id(world, group) for group in inputs.texts(body, "groups")]
         roles = inputs.texts(body, "app_roles")
         provision.check_app_roles(world, roles)
         resource_id, location = inputs.optional(body, "resource_id"), inputs.optional(body, "location")
-        identity = provision.identity(world, name, cast("Kind", kind), resource_id, location)
+        identity = provision.identity(world, name, cast("IdentityType", kind), resource_id, location)
         for group in groups:
             world.directory.groups[group].members.append(identity.object_id)
         for role in roles:
@@ -176,11 +176,11 @@ class Control:
         return Reply(201, {"name": name, **self._identity(identity)})
 
 
-def _consistency(world: LocalAzure, call: Call) -> Reply:
+def _consistency(world: LocalAzure, call: HttpRequest) -> Reply:
     return Reply(200, {"profile": world.consistency.profile.name, "speed": world.consistency.speed})
 
 
-def _set_consistency(world: LocalAzure, call: Call) -> Reply:
+def _set_consistency(world: LocalAzure, call: HttpRequest) -> Reply:
     body = inputs.body_of(call, {"profile"}, {"seed", "speed"})
     seed, speed = body.get("seed"), body.get("speed", 1.0)
     if not (seed is None or inputs.is_number(seed, whole=True)) or not inputs.is_number(speed):
@@ -189,7 +189,7 @@ def _set_consistency(world: LocalAzure, call: Call) -> Reply:
     return _consistency(world, call)
 
 
-def _token(world: LocalAzure, call: Call) -> Reply:
+def _token(world: LocalAzure, call: HttpRequest) -> Reply:
     body = inputs.body_of(call, {"identity", "resource"}, {"tenant", "overrides", "header", "sign_with", "version", "overage"})
     identity = objects.known(world, inputs.text(body, "identity"))
     resource = resolve(world, inputs.text(body, "resource"))
@@ -208,7 +208,7 @@ def _token(world: LocalAzure, call: Call) -> Reply:
     return Reply(200, {"access_token": forge(world.tokens, claims, inputs.mapping(body, "header"), signer)})
 
 
-def _add_tenant(world: LocalAzure, call: Call) -> Reply:
+def _add_tenant(world: LocalAzure, call: HttpRequest) -> Reply:
     tenant = inputs.guid(inputs.body_of(call, {"id"}, set()), "id")
     if tenant != world.tenant_id:
         world.other_tenants.add(tenant)
@@ -222,39 +222,39 @@ def _known_tenant(world: LocalAzure, tenant: str) -> str:
     return known
 
 
-def _faults(world: LocalAzure, call: Call) -> Reply:
+def _faults(world: LocalAzure, call: HttpRequest) -> Reply:
     return Reply(200, [rule.as_json() for rule in world.faults.left()])
 
 
-def _set_faults(world: LocalAzure, call: Call) -> Reply:
+def _set_faults(world: LocalAzure, call: HttpRequest) -> Reply:
     world.faults.replace(inputs.list_of(call))
     return _faults(world, call)
 
 
-def _add_faults(world: LocalAzure, call: Call) -> Reply:
+def _add_faults(world: LocalAzure, call: HttpRequest) -> Reply:
     world.faults.add(inputs.list_of(call))
     return _faults(world, call)
 
 
-def _clear_faults(world: LocalAzure, call: Call) -> Reply:
+def _clear_faults(world: LocalAzure, call: HttpRequest) -> Reply:
     world.faults.replace([])
     return Reply(200, {})
 
 
-def _calls(world: LocalAzure, call: Call) -> Reply:
+def _calls(world: LocalAzure, call: HttpRequest) -> Reply:
     return Reply(200, [entry.as_json() for entry in world.ledger])
 
 
-def _clear_calls(world: LocalAzure, call: Call) -> Reply:
+def _clear_calls(world: LocalAzure, call: HttpRequest) -> Reply:
     world.ledger.clear()
     return Reply(200, {})
 
 
-def _clock(world: LocalAzure, call: Call) -> Reply:
+def _clock(world: LocalAzure, call: HttpRequest) -> Reply:
     return Reply(200, {"now": world.clock.now(), "ahead_seconds": world.clock.ahead})
 
 
-def _advance_clock(world: LocalAzure, call: Call) -> Reply:
+def _advance_clock(world: LocalAzure, call: HttpRequest) -> Reply:
     seconds = inputs.body_of(call, {"advance_seconds"}, set())["advance_seconds"]
     if not inputs.is_number(seconds) or seconds < 0:
         raise InputError("advance_seconds must be a number, 0 or more: time does not go back (reset does)")
@@ -262,11 +262,11 @@ def _advance_clock(world: LocalAzure, call: Call) -> Reply:
     return _clock(world, call)
 
 
-def _rotate_keys(world: LocalAzure, call: Call) -> Reply:
+def _rotate_keys(world: LocalAzure, call: HttpRequest) -> Reply:
     return Reply(200, {"kid": world.tokens.rotate()})
 
 
-def _add_issuer(world: LocalAzure, call: Call) -> Reply:
+def _add_issuer(world: LocalAzure, call: HttpRequest) -> Reply:
     body = inputs.body_of(call, {"issuer", "jwks"}, set())
     jwks = body["jwks"].get("keys") if isinstance(body["jwks"], dict) else body["jwks"]
     if not isinstance(jwks, list) or not all(isinstance(key, dict) for key in jwks):

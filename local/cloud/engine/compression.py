@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from local.cloud.engine.errors import InputError
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
 
 MOST = 16 * 1024 * 1024
 """Octets that a body may have once it is unpacked: more than any service here takes."""
@@ -28,13 +28,13 @@ class UnknownCodingError(InputError):
     """The body is in a coding that nobody here reads."""
 
 
-def coding(call: Call) -> str:
+def coding(call: HttpRequest) -> str:
     """What the body is compressed with, in lower case: ``gzip``, or several with commas; empty when it is sent as it is."""
     words = (word.strip().lower() for word in call.headers.get("content-encoding", "").split(","))
     return ", ".join(word for word in words if word not in ("", "identity")) if call.body else ""
 
 
-def unpacked(call: Call) -> Call:
+def unpacked(call: HttpRequest) -> HttpRequest:
     """The call with its body as it was before gzip. Raises ``UnknownCodingError``, and ``InputError`` for broken octets."""
     name = coding(call)
     if not name:

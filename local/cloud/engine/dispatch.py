@@ -12,17 +12,17 @@ from typing import Any
 
 from local.cloud.engine.context import Context
 from local.cloud.engine.effects import MOST_WAIT, Answer, Delay, Effect
+from local.cloud.engine.http import HttpRequest, Refusal, Reply, Route, find, read_query
 from local.cloud.engine.ledger import Entry
 from local.cloud.engine.protocol import hang_up
 from local.cloud.engine.service import Service
 from local.cloud.engine.tokens import TokenRefused
-from local.cloud.engine.wire import Call, Refusal, Reply, Route, find, read_query
 
 type Scope = MutableMapping[str, Any]
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
-type Choose[W] = Callable[[Call], Service[W]]
+type Choose[W] = Callable[[HttpRequest], Service[W]]
 
 _LOG = logging.getLogger(__name__)
 _SLASHES = re.compile(r"/{2,}")
@@ -55,7 +55,7 @@ class Port[W: Context]:
         self._record(service, call, template, reply)
         await _answer(reply, self.world.clock.now(), send)
 
-    def _record(self, service: Service[W], call: Call, template: str, reply: Reply | None) -> None:
+    def _record(self, service: Service[W], call: HttpRequest, template: str, reply: Reply | None) -> None:
         principal, client_id = _caller(self.world, call)
         self.world.ledger.record(
             Entry(
@@ -71,7 +71,7 @@ class Port[W: Context]:
         )
 
 
-def handle[W: Context](world: W, service: Service[W], call: Call) -> tuple[str, Reply]:
+def handle[W: Context](world: W, service: Service[W], call: HttpRequest) -> tuple[str, Reply]:
     """The reply of the service to this call, finished, and the template of the route that took it."""
     call = addressed(service, call)
     taken = find(service.routes, call.method, call.path)
@@ -83,14 +83,14 @@ def handle[W: Context](world: W, service: Service[W], call: Call) -> tuple[str, 
     return route.template, service.finish(world, call, _reply(world, service, route, call))
 
 
-def addressed[W](service: Service[W], call: Call) -> Call:
+def addressed[W](service: Service[W], call: HttpRequest) -> HttpRequest:
     """The call with the path by which its service knows what is asked for."""
     if not service.endpoint.skips_empty_segments or "//" not in call.path:
         return call
     return replace(call, path=_SLASHES.sub("/", call.path))
 
 
-def _reply[W](world: W, service: Service[W], route: Route[W], call: Call) -> Reply:
+def _reply[W](world: W, service: Service[W], route: Route[W], call: HttpRequest) -> Reply:
     try:
         return route.handler(world, call)
     except Refusal as refusal:
@@ -100,11 +100,11 @@ def _reply[W](world: W, service: Service[W], route: Route[W], call: Call) -> Rep
         return service.error(500, "LocalCloudFault", "The local cloud failed; its log says why.")
 
 
-def _unknown[W](service: Service[W], call: Call) -> Reply:
+def _unknown[W](service: Service[W], call: HttpRequest) -> Reply:
     return service.error(501, "NotImplemented", f"{call.method} {call.path} is not implemented by the local cloud.")
 
 
-def _outcome[W: Context](world: W, service: Service[W], call: Call, effect: Effect | None) -> tuple[str, Reply | None]:
+def _outcome[W: Context](world: W, service: Service[W], call: HttpRequest, effect: Effect | None) -> tuple[str, Reply | None]:
     """The template and the reply; no reply for a call that never takes effect and is never answered."""
     if effect == "timeout":
         return _template(service, call), None
@@ -113,7 +113,7 @@ def _outcome[W: Context](world: W, service: Service[W], call: Call, effect: Effe
     return handle(world, service, call)
 
 
-def _template[W](service: Service[W], call: Call) -> str:
+def _template[W](service: Service[W], call: HttpRequest) -> str:
     taken = find(service.routes, call.method, call.path)
     return taken[0].template if taken else call.path
 
@@ -143,7 +143,7 @@ async def _silence(effect: Effect | None, scope: Scope, receive: Receive) -> Non
         await receive()
 
 
-def _caller(world: Context, call: Call) -> tuple[str | None, str | None]:
+def _caller(world: Context, call: HttpRequest) -> tuple[str | None, str | None]:
     """Object id and client id in the bearer token, if this tenant signed it."""
     if call.bearer is None:
         return None, None
@@ -163,10 +163,10 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _call(scope: Scope, body: bytes, scheme: str) -> Call:
+def _call(scope: Scope, body: bytes, scheme: str) -> HttpRequest:
     headers: Mapping[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     query, repeated = read_query(scope["query_string"].decode("latin-1"))
-    return Call(
+    return HttpRequest(
         method=scope["method"],
         path=scope["path"],
         query=query,

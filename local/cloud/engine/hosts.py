@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from local.cloud.engine.http import HttpRequest
 from local.cloud.engine.service import REST, Service
-from local.cloud.engine.wire import Call
 
 
-def choose[W](services: Mapping[str, Service[W]], call: Call) -> Service[W]:
+def choose[W](services: Mapping[str, Service[W]], call: HttpRequest) -> Service[W]:
     """The service that this call is for: the only one, or the one by name, or by path; one of several takes ``REST``."""
     host = call.headers.get("host", "").rsplit(":", 1)[0].lower()
     first = call.path.lstrip("/").split("/", 1)[0].lower()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from local.cloud.engine.wire import Call, Json, Reply, Route
+from local.cloud.engine.http import HttpRequest, Json, Reply, Route
 
 REST = "*"
 """Among an endpoint's paths: every path that is no other service's."""
@@ -54,7 +54,7 @@ class Service[W](Protocol):
         """An error in this service's own shape (used for injected faults, 404 of unknown routes, 501)."""
         ...
 
-    def finish(self, world: W, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: W, call: HttpRequest, reply: Reply) -> Reply:
         """Adds the headers that every reply of this service carries (request ids, dates, resource units)."""
         ...
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jwt.types import Options
 
-    from local.cloud.engine.wire import Call, Refusal
+    from local.cloud.engine.http import HttpRequest, Refusal
     from local.cloud.entra.clients import Client
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Certificate, FederatedCredential
@@ -36,7 +36,7 @@ _SIGNATURE_ALONE: Options = {"verify_exp": False, "verify_nbf": False, "verify_i
 _ENTRA = re.compile(r"https://(login\.microsoftonline\.com|sts\.windows\.net)/([0-9a-f-]{36})(/v2\.0|/)")
 
 
-def check(world: LocalAzure, call: Call, client: Client, assertion: str) -> bool:
+def check(world: LocalAzure, call: HttpRequest, client: Client, assertion: str) -> bool:
     """Accepts the assertion, and says whether by federation; or raises the ``Refusal`` that says what is wrong with it."""
     header, claims = _parts(world, call, assertion)
     if claims.get("iss") == client.app_id:
@@ -46,7 +46,7 @@ def check(world: LocalAzure, call: Call, client: Client, assertion: str) -> bool
     return True
 
 
-def _parts(world: LocalAzure, call: Call, assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _parts(world: LocalAzure, call: HttpRequest, assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     try:
         return jwt.get_unverified_header(assertion), jwt.decode(assertion, options=_UNCHECKED)
     except jwt.PyJWTError as fault:
@@ -54,7 +54,7 @@ def _parts(world: LocalAzure, call: Call, assertion: str) -> tuple[Mapping[str, 
 
 
 def _by_certificate(
-    world: LocalAzure, call: Call, client: Client, assertion: str, header: Mapping[str, Any], claims: Mapping[str, Any]
+    world: LocalAzure, call: HttpRequest, client: Client, assertion: str, header: Mapping[str, Any], claims: Mapping[str, Any]
 ) -> None:
     certificate = _named(world, client, header)
     if certificate is None:
@@ -90,7 +90,7 @@ def _hexadecimal(encoded: Any) -> str | None:
         return None
 
 
-def _bad_signature(world: LocalAzure, call: Call, client: Client, header: Mapping[str, Any], reason: str) -> Refusal:
+def _bad_signature(world: LocalAzure, call: HttpRequest, client: Client, header: Mapping[str, Any], reason: str) -> Refusal:
     thumbprint = _hexadecimal(header.get("x5t") or header.get("x5t#S256")) or ""
     text = (
         f"Client assertion contains an invalid signature. [Reason - {reason}, Thumbprint of key used by client: "
@@ -100,7 +100,7 @@ def _bad_signature(world: LocalAzure, call: Call, client: Client, header: Mappin
     return refuse(world, call, 401, "invalid_client", 700027, text)
 
 
-def _in_time(world: LocalAzure, call: Call, claims: Mapping[str, Any], now: float) -> None:
+def _in_time(world: LocalAzure, call: HttpRequest, claims: Mapping[str, Any], now: float) -> None:
     start, end = claims.get("nbf", 0), claims.get("exp")
     if isinstance(end, int | float) and isinstance(start, int | float) and start - _SKEW <= now < end + _SKEW:
         return
@@ -116,7 +116,7 @@ def _instant(seconds: Any) -> str:
     return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%S.%fZ}" if known else "unknown"
 
 
-def _for_us(world: LocalAzure, call: Call, claims: Mapping[str, Any]) -> None:
+def _for_us(world: LocalAzure, call: HttpRequest, claims: Mapping[str, Any]) -> None:
     """A certificate's assertion is for the token endpoint, at the origin that was called or Azure's own, or the issuer."""
     tenant = call.params["tenant"]
     origins = (call.origin, "https://login.microsoftonline.com", "https://login.windows.net", "https://sts.windows.net")
@@ -127,7 +127,7 @@ def _for_us(world: LocalAzure, call: Call, claims: Mapping[str, Any]) -> None:
         raise refuse(world, call, 401, "invalid_client", 700023, text)
 
 
-def _by_federation(world: LocalAzure, call: Call, client: Client, assertion: str, claims: Mapping[str, Any]) -> None:
+def _by_federation(world: LocalAzure, call: HttpRequest, client: Client, assertion: str, claims: Mapping[str, Any]) -> None:
     _match(world, call, client, claims)
     _of_our_tenant(world, call, str(claims["iss"]))
     if claims["iss"] == world.tokens.issuers[1]:
@@ -138,7 +138,7 @@ def _by_federation(world: LocalAzure, call: Call, client: Client, assertion: str
         _in_time(world, call, claims, world.clock.source())
 
 
-def _match(world: LocalAzure, call: Call, client: Client, claims: Mapping[str, Any]) -> None:
+def _match(world: LocalAzure, call: HttpRequest, client: Client, claims: Mapping[str, Any]) -> None:
     """The credential whose issuer, audience and subject are the assertion's: compared exactly, case and all."""
     trusted = client.federated()
     left = [found for found in trusted if world.consistency.sees("entra", "federated", found.id)]
@@ -156,7 +156,7 @@ def _match(world: LocalAzure, call: Call, client: Client, claims: Mapping[str, A
 
 def _narrow(
     world: LocalAzure,
-    call: Call,
+    call: HttpRequest,
     trusted: list[FederatedCredential],
     claims: Mapping[str, Any],
     what: str,
@@ -169,7 +169,7 @@ def _narrow(
     return left
 
 
-def _unmatched(world: LocalAzure, call: Call, what: str, value: Any, code: int) -> Refusal:
+def _unmatched(world: LocalAzure, call: HttpRequest, what: str, value: Any, code: int) -> Refusal:
     text = (
         f"No matching federated identity record found for presented assertion {what} '{value}'. Check your federated "
         f"identity credential Subject, Audience and Issuer against the presented assertion. {_FEDERATION}"
@@ -201,7 +201,7 @@ def _audience_fits(credential: FederatedCredential, claims: Mapping[str, Any]) -
     return any(audience in credential.audiences for audience in wanted)
 
 
-def _of_our_tenant(world: LocalAzure, call: Call, issuer: str) -> None:
+def _of_our_tenant(world: LocalAzure, call: HttpRequest, issuer: str) -> None:
     """Refuses another tenant's identities, once a credential has matched.
 
     Code, text and order: https://learn.microsoft.com/answers/questions/2139753.
@@ -215,7 +215,7 @@ def _of_our_tenant(world: LocalAzure, call: Call, issuer: str) -> None:
         raise refuse(world, call, 401, "invalid_client", 700236, text)
 
 
-def _own(world: LocalAzure, call: Call, assertion: str, claims: Mapping[str, Any]) -> None:
+def _own(world: LocalAzure, call: HttpRequest, assertion: str, claims: Mapping[str, Any]) -> None:
     """An assertion that this tenant issued: only what a user-assigned managed identity got on its own counts."""
     try:
         world.tokens.signed(assertion)
@@ -231,7 +231,7 @@ def _own(world: LocalAzure, call: Call, assertion: str, claims: Mapping[str, Any
         raise refuse(world, call, 401, "invalid_client", 700226, text)
 
 
-def _foreign(world: LocalAzure, call: Call, assertion: str, claims: Mapping[str, Any]) -> None:
+def _foreign(world: LocalAzure, call: HttpRequest, assertion: str, claims: Mapping[str, Any]) -> None:
     published = world.of(TrustedIssuers).keys.get(str(claims["iss"]))
     if published is None:
         text = f"Request to External OIDC endpoint failed: the keys of '{claims['iss']}' cannot be read."
@@ -244,6 +244,6 @@ def _foreign(world: LocalAzure, call: Call, assertion: str, claims: Mapping[str,
         raise _unverified(world, call) from fault
 
 
-def _unverified(world: LocalAzure, call: Call) -> Refusal:
+def _unverified(world: LocalAzure, call: HttpRequest) -> Refusal:
     text = "Unable to verify token signature. The signing key identifier does not match any valid registered keys."
     return refuse(world, call, 401, "invalid_client", 5000811, text)

@@ -13,7 +13,7 @@ from local.cloud.entra.clients import Client, find
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
     from local.cloud.entra.claims import Proof
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import ServicePrincipal
@@ -29,7 +29,7 @@ class SignIn:
     """Whether by another issuer's word."""
 
 
-def authenticate(world: LocalAzure, call: Call, form: Mapping[str, str]) -> SignIn:
+def authenticate(world: LocalAzure, call: HttpRequest, form: Mapping[str, str]) -> SignIn:
     """The client that sent this form and how it proved itself; raises ``Refusal``."""
     client_id, secret = _basic(call) or (form.get("client_id"), form.get("client_secret"))
     if not client_id:
@@ -44,7 +44,7 @@ def authenticate(world: LocalAzure, call: Call, form: Mapping[str, str]) -> Sign
     return SignIn(client.principal, "1")
 
 
-def _basic(call: Call) -> tuple[str, str] | None:
+def _basic(call: HttpRequest) -> tuple[str, str] | None:
     """Client id and secret from HTTP Basic, each form-encoded first (RFC 6749, 2.3.1)."""
     scheme, _, encoded = call.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
@@ -56,7 +56,7 @@ def _basic(call: Call) -> tuple[str, str] | None:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _check_secret(world: LocalAzure, call: Call, client: Client, secret: str) -> None:
+def _check_secret(world: LocalAzure, call: HttpRequest, client: Client, secret: str) -> None:
     now = world.clock.now()
     same = [found for found in client.passwords() if found.secret == secret]
     seen = [found for found in same if world.consistency.sees("entra", "secret", found.key_id)]

@@ -10,8 +10,8 @@ from local.cloud.entra import errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud.conditions.consistency import Ghosts
-    from local.cloud.engine.wire import Call
+    from local.cloud.disturbances.consistency import Ghosts
+    from local.cloud.engine.http import HttpRequest
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import (
         Application,
@@ -60,7 +60,7 @@ class Client:
         return (item for holder, item in self.ghosts.of(kind) if holder in own)
 
 
-def find(world: LocalAzure, call: Call, client_id: str) -> Client:
+def find(world: LocalAzure, call: HttpRequest, client_id: str) -> Client:
     """The client with this id, if this replica knows it and it is enabled; raises ``Refusal``."""
     application, ahead = _known(world, "application", world.directory.application_of(client_id), client_id)
     principal, also_ahead = _known(world, "principal", world.directory.principal_of(client_id), client_id)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.engine.tokens import issuers_of
-from local.cloud.engine.wire import Call, Reply
 from local.cloud.entra import errors
 from local.cloud.entra.token import check_tenant
 
@@ -43,7 +43,7 @@ _CLOUDS: list[dict[str, Any]] = [
 ]
 
 
-def configuration_1(world: LocalAzure, call: Call) -> Reply:
+def configuration_1(world: LocalAzure, call: HttpRequest) -> Reply:
     """``GET /{tenant}/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
@@ -55,7 +55,7 @@ def configuration_1(world: LocalAzure, call: Call) -> Reply:
     return Reply(200, document, _CACHED)
 
 
-def configuration_2(world: LocalAzure, call: Call) -> Reply:
+def configuration_2(world: LocalAzure, call: HttpRequest) -> Reply:
     """``GET /{tenant}/v2.0/.well-known/openid-configuration``."""
     _check(world, call)
     base = f"{call.origin}/{call.params['tenant']}"
@@ -67,7 +67,7 @@ def configuration_2(world: LocalAzure, call: Call) -> Reply:
     return Reply(200, document, _CACHED)
 
 
-def keys(world: LocalAzure, call: Call) -> Reply:
+def keys(world: LocalAzure, call: HttpRequest) -> Reply:
     """``GET /{tenant}/discovery/keys`` and ``/discovery/v2.0/keys``: every published key; order means nothing."""
     _check(world, call)
     published = world.tokens.keys.jwks()
@@ -76,7 +76,7 @@ def keys(world: LocalAzure, call: Call) -> Reply:
     return Reply(200, {"keys": published}, _CACHED)
 
 
-def instance(world: LocalAzure, call: Call) -> Reply:
+def instance(world: LocalAzure, call: HttpRequest) -> Reply:
     """``GET /common/discovery/instance``: where the configuration of an authorization endpoint is, and who is whose alias."""
     asked = urlsplit(call.query.get("authorization_endpoint", ""))
     tenant = asked.path.strip("/").split("/")[0]
@@ -97,13 +97,13 @@ def instance(world: LocalAzure, call: Call) -> Reply:
     return Reply(200, body, _CACHED)
 
 
-def _issuers(world: LocalAzure, call: Call) -> tuple[str, str]:
+def _issuers(world: LocalAzure, call: HttpRequest) -> tuple[str, str]:
     """Who signs, by version. Where no tenant is named, there is a place for it, to the letter."""
     named = call.params["tenant"].lower()
     return issuers_of("{tenantid}" if named in _ANY_TENANT else named if named in world.other_tenants else world.tenant_id)
 
 
-def _check(world: LocalAzure, call: Call) -> None:
+def _check(world: LocalAzure, call: HttpRequest) -> None:
     if call.params["tenant"].lower() not in _ANY_TENANT | world.other_tenants:
         check_tenant(world, call, "invalid_tenant")
 

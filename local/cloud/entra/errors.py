@@ -10,13 +10,13 @@ import datetime as dt
 import uuid
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.wire import Call, Refusal, Reply
+from local.cloud.engine.http import HttpRequest, Refusal, Reply
 
 if TYPE_CHECKING:
     from local.cloud.local_azure import LocalAzure
 
 
-def refuse(world: LocalAzure, call: Call, status: int, error: str, code: int, text: str) -> Refusal:
+def refuse(world: LocalAzure, call: HttpRequest, status: int, error: str, code: int, text: str) -> Refusal:
     """The refusal in full: trace and correlation ids, the time, and where to read more."""
     trace, correlation = str(uuid.uuid4()), correlation_id(call)
     timestamp = f"{dt.datetime.fromtimestamp(world.clock.now(), dt.UTC):%Y-%m-%d %H:%M:%SZ}"
@@ -33,12 +33,12 @@ def refuse(world: LocalAzure, call: Call, status: int, error: str, code: int, te
     return Refusal(Reply(status, body, {"x-ms-request-id": trace}))
 
 
-def correlation_id(call: Call) -> str:
+def correlation_id(call: HttpRequest) -> str:
     """The client's own request id, or a fresh one."""
     return call.headers.get("client-request-id") or str(uuid.uuid4())
 
 
-def tenant_not_found(world: LocalAzure, call: Call, error: str = "invalid_request") -> Refusal:
+def tenant_not_found(world: LocalAzure, call: HttpRequest, error: str = "invalid_request") -> Refusal:
     """90002."""
     text = (
         f"Tenant '{call.params['tenant']}' not found. Check to make sure you have the correct tenant ID and are signing "
@@ -48,25 +48,25 @@ def tenant_not_found(world: LocalAzure, call: Call, error: str = "invalid_reques
     return refuse(world, call, 400, error, 90002, text)
 
 
-def no_tenant(world: LocalAzure, call: Call) -> Refusal:
+def no_tenant(world: LocalAzure, call: HttpRequest) -> Refusal:
     """50059: an application has to say which tenant it means."""
     text = "No tenant-identifying information found in either the request or implied by any provided credentials."
     return refuse(world, call, 400, "invalid_request", 50059, text)
 
 
-def missing(world: LocalAzure, call: Call, parameter: str) -> Refusal:
+def missing(world: LocalAzure, call: HttpRequest, parameter: str) -> Refusal:
     """900144."""
     text = f"The request body must contain the following parameter: '{parameter}'."
     return refuse(world, call, 400, "invalid_request", 900144, text)
 
 
-def unsupported_grant(world: LocalAzure, call: Call, grant: str) -> Refusal:
+def unsupported_grant(world: LocalAzure, call: HttpRequest, grant: str) -> Refusal:
     """70003."""
     text = f"The app requested an unsupported grant type '{grant}'."
     return refuse(world, call, 400, "unsupported_grant_type", 70003, text)
 
 
-def application_not_found(world: LocalAzure, call: Call, client_id: str) -> Refusal:
+def application_not_found(world: LocalAzure, call: HttpRequest, client_id: str) -> Refusal:
     """700016: not registered, deleted, or not replicated yet."""
     text = (
         f"Application with identifier '{client_id}' was not found in the directory '{world.tenant_name}'. This can happen "
@@ -76,7 +76,7 @@ def application_not_found(world: LocalAzure, call: Call, client_id: str) -> Refu
     return refuse(world, call, 400, "unauthorized_client", 700016, text)
 
 
-def principal_missing(world: LocalAzure, call: Call, client_id: str) -> Refusal:
+def principal_missing(world: LocalAzure, call: HttpRequest, client_id: str) -> Refusal:
     """7000229: registered, but without a service principal."""
     text = (
         f"The client application {client_id} is missing service principal in the tenant {world.tenant_id}. "
@@ -85,18 +85,18 @@ def principal_missing(world: LocalAzure, call: Call, client_id: str) -> Refusal:
     return refuse(world, call, 401, "invalid_client", 7000229, text)
 
 
-def application_disabled(world: LocalAzure, call: Call, client_id: str, name: str) -> Refusal:
+def application_disabled(world: LocalAzure, call: HttpRequest, client_id: str, name: str) -> Refusal:
     """7000112."""
     return refuse(world, call, 400, "unauthorized_client", 7000112, f"Application '{client_id}'({name}) is disabled.")
 
 
-def no_credential(world: LocalAzure, call: Call) -> Refusal:
+def no_credential(world: LocalAzure, call: HttpRequest) -> Refusal:
     """7000216."""
     text = "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."
     return refuse(world, call, 401, "invalid_client", 7000216, text)
 
 
-def wrong_secret(world: LocalAzure, call: Call, client_id: str) -> Refusal:
+def wrong_secret(world: LocalAzure, call: HttpRequest, client_id: str) -> Refusal:
     """7000215: wrong, removed, or not replicated yet."""
     text = (
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the "
@@ -105,7 +105,7 @@ def wrong_secret(world: LocalAzure, call: Call, client_id: str) -> Refusal:
     return refuse(world, call, 401, "invalid_client", 7000215, text)
 
 
-def expired_secret(world: LocalAzure, call: Call, client_id: str) -> Refusal:
+def expired_secret(world: LocalAzure, call: HttpRequest, client_id: str) -> Refusal:
     """7000222."""
     text = (
         f"The provided client secret keys for app '{client_id}' are expired. Visit the Azure portal to create new keys for "
@@ -115,7 +115,7 @@ def expired_secret(world: LocalAzure, call: Call, client_id: str) -> Refusal:
     return refuse(world, call, 401, "invalid_client", 7000222, text)
 
 
-def bad_scope(world: LocalAzure, call: Call, scope: str) -> Refusal:
+def bad_scope(world: LocalAzure, call: HttpRequest, scope: str) -> Refusal:
     """1002012."""
     text = (
         f"The provided value for scope {scope} is not valid. Client credential flows must have a scope value with "
@@ -124,7 +124,7 @@ def bad_scope(world: LocalAzure, call: Call, scope: str) -> Refusal:
     return refuse(world, call, 400, "invalid_scope", 1002012, text)
 
 
-def resource_not_found(world: LocalAzure, call: Call, resource: str) -> Refusal:
+def resource_not_found(world: LocalAzure, call: HttpRequest, resource: str) -> Refusal:
     """500011."""
     text = (
         f"The resource principal named {resource} was not found in the tenant named {world.tenant_name}. This can happen "
@@ -134,7 +134,7 @@ def resource_not_found(world: LocalAzure, call: Call, resource: str) -> Refusal:
     return refuse(world, call, 400, "invalid_resource", 500011, text)
 
 
-def role_required(world: LocalAzure, call: Call, client_id: str, resource: str) -> Refusal:
+def role_required(world: LocalAzure, call: HttpRequest, client_id: str, resource: str) -> Refusal:
     """501051: the API admits only those who have one of its roles."""
     text = f"Application '{client_id}' is not assigned to a role for the application '{resource}'."
     return refuse(world, call, 400, "invalid_grant", 501051, text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 
+from local.cloud.engine.http import HttpRequest, Reply, Route
 from local.cloud.engine.service import REST, Endpoint
-from local.cloud.engine.wire import Call, Reply, Route
 from local.cloud.entra import discovery, token
 from local.cloud.local_azure import LocalAzure
 
@@ -36,7 +36,7 @@ class Entra:
         """OAuth's shape."""
         return Reply(status, {"error": code, "error_description": message})
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds the request ids and what the front end adds to everything."""
         headers = {
             "x-ms-request-id": str(uuid.uuid4()),
@@ -60,5 +60,5 @@ def _code(reply: Reply) -> int:
     return codes[0] if codes else 0
 
 
-def _client_id(call: Call) -> str | None:
+def _client_id(call: HttpRequest) -> str | None:
     return call.form().get("client_id") if call.method == "POST" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.wire import Call, Refusal, Reply
+from local.cloud.engine.http import HttpRequest, Refusal, Reply
 from local.cloud.entra import claims, errors
 from local.cloud.entra.authentication import authenticate
 from local.cloud.entra.resources import Resource, resolve
@@ -34,7 +34,7 @@ _OPENID = {"openid", "profile", "offline_access"}
 _ANY_TENANT = {"common", "organizations", "consumers"}
 
 
-def version_1(world: LocalAzure, call: Call) -> Reply:
+def version_1(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /{tenant}/oauth2/token``: the resource is named as such, numbers in the answer are texts."""
     form = _form(world, call)
     client = authenticate(world, call, form)
@@ -56,7 +56,7 @@ def version_1(world: LocalAzure, call: Call) -> Reply:
     return _answer(body, client.principal)
 
 
-def version_2(world: LocalAzure, call: Call) -> Reply:
+def version_2(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /{tenant}/oauth2/v2.0/token``: the resource is the scope without ``/.default``."""
     form = _form(world, call)
     client = authenticate(world, call, form)
@@ -70,13 +70,13 @@ def version_2(world: LocalAzure, call: Call) -> Reply:
     return _answer(body, client.principal)
 
 
-def check_tenant(world: LocalAzure, call: Call, error: str = "invalid_request") -> None:
+def check_tenant(world: LocalAzure, call: HttpRequest, error: str = "invalid_request") -> None:
     """Accepts the tenant by id or name, in any case; raises ``Refusal``."""
     if call.params["tenant"].lower() not in (world.tenant_id, world.tenant_name):
         raise errors.tenant_not_found(world, call, error)
 
 
-def _form(world: LocalAzure, call: Call) -> Mapping[str, str]:
+def _form(world: LocalAzure, call: HttpRequest) -> Mapping[str, str]:
     if call.params["tenant"].lower() in _ANY_TENANT:
         raise errors.no_tenant(world, call)
     check_tenant(world, call)
@@ -96,7 +96,7 @@ def not_implemented(what: str) -> Reply:
     return Reply(501, {"error": "not_implemented", "error_description": f"{what} is not implemented by the local cloud."})
 
 
-def _asked(world: LocalAzure, call: Call, scope: str) -> str:
+def _asked(world: LocalAzure, call: HttpRequest, scope: str) -> str:
     """The one resource that the scopes name, once OpenID's words are left out."""
     named = [word for word in scope.split() if word.lower() not in _OPENID]
     if len(named) != 1 or not named[0].endswith("/.default"):
@@ -104,7 +104,7 @@ def _asked(world: LocalAzure, call: Call, scope: str) -> str:
     return named[0].removesuffix("/.default")
 
 
-def _resource(world: LocalAzure, call: Call, asked: str, principal: ServicePrincipal) -> Resource:
+def _resource(world: LocalAzure, call: HttpRequest, asked: str, principal: ServicePrincipal) -> Resource:
     resource = resolve(world, asked)
     if resource is None:
         raise errors.resource_not_found(world, call, asked)

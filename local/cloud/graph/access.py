@@ -16,7 +16,7 @@ from local.cloud.graph import errors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
     from local.cloud.local_azure import LocalAzure
 
 OWNED = "Application.ReadWrite.OwnedBy"
@@ -104,7 +104,7 @@ class Caller:
             raise errors.denied()
 
 
-def identify(world: LocalAzure, call: Call) -> Caller:
+def identify(world: LocalAzure, call: HttpRequest) -> Caller:
     """The caller that the bearer token proves; refuses with 401."""
     if not call.bearer:
         raise errors.unauthenticated("Access token is empty.")
@@ -115,7 +115,7 @@ def identify(world: LocalAzure, call: Call) -> Caller:
     return _caller(claims)
 
 
-def _audiences(call: Call) -> tuple[str, ...]:
+def _audiences(call: HttpRequest) -> tuple[str, ...]:
     return ("https://graph.microsoft.com", errors.GRAPH_APP_ID, *((call.origin,) if call.origin else ()))
 
 

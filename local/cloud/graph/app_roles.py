@@ -12,8 +12,8 @@ from local.cloud.tenant.directory import AppRoleAssignment, ServicePrincipal, Us
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
 
 type Holder = ServicePrincipal | User
 
@@ -21,19 +21,19 @@ _SENT = ("principalId", "resourceId", "appRoleId")
 """What makes an assignment: https://learn.microsoft.com/graph/api/serviceprincipal-post-approleassignments."""
 
 
-def held(request: Request) -> Reply:
+def held(request: GraphRequest) -> Reply:
     """``GET /servicePrincipals/{id}/appRoleAssignments``."""
     request.caller.require(access.READ_APPLICATIONS)
     return _held(request, addressed(request))
 
 
-def held_by_user(request: Request) -> Reply:
+def held_by_user(request: GraphRequest) -> Reply:
     """``GET /users/{id}/appRoleAssignments``."""
     request.caller.require(access.READ_DIRECTORY)
     return _held(request, users.addressed(request))
 
 
-def given(request: Request) -> Reply:
+def given(request: GraphRequest) -> Reply:
     """``GET /servicePrincipals/{id}/appRoleAssignedTo``: who holds permissions on this one."""
     request.caller.require(access.READ_APPLICATIONS)
     item = addressed(request)
@@ -46,41 +46,41 @@ def given(request: Request) -> Reply:
     return queries.many(request, bodies.APP_ROLE_ASSIGNMENT, shown, _fragment(item, "appRoleAssignedTo"))
 
 
-def hold(request: Request) -> Reply:
+def hold(request: GraphRequest) -> Reply:
     """``POST /servicePrincipals/{id}/appRoleAssignments``."""
     return _assign(request, "appRoleAssignments", "principalId", addressed)
 
 
-def hold_as_user(request: Request) -> Reply:
+def hold_as_user(request: GraphRequest) -> Reply:
     """``POST /users/{id}/appRoleAssignments``."""
     return _assign(request, "appRoleAssignments", "principalId", users.addressed)
 
 
-def give(request: Request) -> Reply:
+def give(request: GraphRequest) -> Reply:
     """``POST /servicePrincipals/{id}/appRoleAssignedTo``."""
     return _assign(request, "appRoleAssignedTo", "resourceId", addressed)
 
 
-def release(request: Request) -> Reply:
+def release(request: GraphRequest) -> Reply:
     """``DELETE /servicePrincipals/{id}/appRoleAssignments/{assignment}``."""
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
     return _removed(request, [addressed(request)], None)
 
 
-def release_from_user(request: Request) -> Reply:
+def release_from_user(request: GraphRequest) -> Reply:
     """``DELETE /users/{id}/appRoleAssignments/{assignment}``."""
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
     return _removed(request, [users.addressed(request)], None)
 
 
-def take(request: Request) -> Reply:
+def take(request: GraphRequest) -> Reply:
     """``DELETE /servicePrincipals/{id}/appRoleAssignedTo/{assignment}``."""
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
     resource = addressed(request)
     return _removed(request, _holders(request), resource.id)
 
 
-def _holders(request: Request) -> Iterable[Holder]:
+def _holders(request: GraphRequest) -> Iterable[Holder]:
     directory = request.directory
     return (
         *objects.living(request, ServicePrincipal, directory.service_principals),
@@ -88,7 +88,7 @@ def _holders(request: Request) -> Iterable[Holder]:
     )
 
 
-def _held(request: Request, item: Holder) -> Reply:
+def _held(request: GraphRequest, item: Holder) -> Reply:
     shown = [bodies.Held(item, assignment) for assignment in item.app_roles]
     return queries.many(request, bodies.APP_ROLE_ASSIGNMENT, shown, _fragment(item, "appRoleAssignments"))
 
@@ -97,7 +97,7 @@ def _fragment(item: Holder, relation: str) -> str:
     return f"{'users' if isinstance(item, User) else 'servicePrincipals'}('{item.id}')/{relation}"
 
 
-def _assign(request: Request, relation: str, addressed_as: str, find: Callable[[Request], Holder]) -> Reply:
+def _assign(request: GraphRequest, relation: str, addressed_as: str, find: Callable[[GraphRequest], Holder]) -> Reply:
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
     item = find(request)
     body = request.body()
@@ -114,7 +114,7 @@ def _assign(request: Request, relation: str, addressed_as: str, find: Callable[[
     return request.entity(f"{_fragment(item, relation)}/$entity", shown, status=201, location=location)
 
 
-def _new(request: Request, principal: Holder, resource: ServicePrincipal, role: Json) -> AppRoleAssignment:
+def _new(request: GraphRequest, principal: Holder, resource: ServicePrincipal, role: Json) -> AppRoleAssignment:
     known = [(assignment.resource_id, assignment.app_role_id) for assignment in principal.app_roles]
     if (resource.id, role["id"]) in known:
         raise errors.invalid("Permission being assigned already exists on the object", "InvalidUpdate", "appRoleId")
@@ -128,19 +128,19 @@ def _new(request: Request, principal: Holder, resource: ServicePrincipal, role: 
     )
 
 
-def _holder(request: Request, object_id: str) -> Holder:
+def _holder(request: GraphRequest, object_id: str) -> Holder:
     item = objects.referenced(request, object_id)
     if not isinstance(item, ServicePrincipal | User):
         raise errors.not_implemented("app roles for groups")
     return item
 
 
-def _resource(request: Request, object_id: str) -> ServicePrincipal:
+def _resource(request: GraphRequest, object_id: str) -> ServicePrincipal:
     found = request.directory.service_principals.get(object_id)
     return objects.existing(request, found, object_id, ServicePrincipal)
 
 
-def _role(request: Request, principal: Holder, resource: ServicePrincipal, role_id: str) -> Json:
+def _role(request: GraphRequest, principal: Holder, resource: ServicePrincipal, role_id: str) -> Json:
     """The role that the resource declares for holders of this type."""
     kind = "User" if isinstance(principal, User) else "Application"
     for role in bodies.service_principal(request, resource)["appRoles"]:
@@ -150,7 +150,7 @@ def _role(request: Request, principal: Holder, resource: ServicePrincipal, role_
     raise errors.invalid(message, "InvalidUpdate", "appRoleId")
 
 
-def _removed(request: Request, holders: Iterable[Holder], resource_id: str | None) -> Reply:
+def _removed(request: GraphRequest, holders: Iterable[Holder], resource_id: str | None) -> Reply:
     wanted = request.param("assignment")
     for holder in holders:
         for assignment in holder.app_roles:

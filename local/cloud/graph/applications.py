@@ -10,8 +10,8 @@ from local.cloud.graph.request import done, misfit, text
 from local.cloud.tenant.directory import Application
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
 
 _NAME = 256
 _PERSONAL = {"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
@@ -19,7 +19,7 @@ _PERSONAL_NAME = 90
 _AUDIENCES = {"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
 
 
-def addressed(request: Request) -> Application:
+def addressed(request: GraphRequest) -> Application:
     """The application that the path names by id, by client id or by unique name, or 404."""
     if "unique_name" in request.call.params:
         name = request.param("unique_name")
@@ -30,19 +30,19 @@ def addressed(request: Request) -> Application:
 READS = clients.Reads(Application, bodies.APPLICATION, lambda directory: directory.applications, addressed)
 
 
-def create(request: Request) -> Reply:
+def create(request: GraphRequest) -> Reply:
     """``POST /applications``."""
     return _created(request, _registered(request, request.body(), None))
 
 
-def update(request: Request) -> Reply:
+def update(request: GraphRequest) -> Reply:
     """``PATCH /applications/{id}``, or by an alternate key."""
     request.caller.require(access.CHANGE_APPLICATIONS)
     item = addressed(request)
     return _changed(request, item)
 
 
-def upsert(request: Request) -> Reply:
+def upsert(request: GraphRequest) -> Reply:
     """``PATCH /applications(uniqueName='..')``: creates what is missing if ``Prefer: create-if-missing`` asks for it.
 
     The key is decided at one place, so that a repeat never makes a second application, whatever a replica has seen.
@@ -59,7 +59,7 @@ def upsert(request: Request) -> Reply:
     return _changed(request, known)
 
 
-def delete(request: Request) -> Reply:
+def delete(request: GraphRequest) -> Reply:
     """``DELETE /applications/{id}``: to the recycle bin, with its service principal of this tenant."""
     request.caller.require(access.CHANGE_APPLICATIONS)
     item = addressed(request)
@@ -72,7 +72,7 @@ def delete(request: Request) -> Reply:
     return done()
 
 
-def changeable(request: Request) -> Application:
+def changeable(request: GraphRequest) -> Application:
     """The application that the path names, if the caller may change it."""
     request.caller.require(access.CHANGE_APPLICATIONS)
     item = addressed(request)
@@ -80,7 +80,7 @@ def changeable(request: Request) -> Application:
     return item
 
 
-def check_uris(request: Request, item: Application, uris: list[str]) -> None:
+def check_uris(request: GraphRequest, item: Application, uris: list[str]) -> None:
     """Refuses an identifier URI that another application has."""
     if not uris:
         return
@@ -90,14 +90,14 @@ def check_uris(request: Request, item: Application, uris: list[str]) -> None:
             raise errors.taken("identifierUris")
 
 
-def _created(request: Request, item: Application) -> Reply:
+def _created(request: GraphRequest, item: Application) -> Reply:
     # The reply to a creation shows the instant in full, and what no other replica has seen yet.
     shown = bodies.application(request, item) | {"createdDateTime": written(item.created)}
     shown["keyCredentials"] = bodies.shown_certificates(item.certificates.values())
     return request.created("applications", shown, "Application")
 
 
-def _registered(request: Request, body: Json, unique_name: str | None) -> Application:
+def _registered(request: GraphRequest, body: Json, unique_name: str | None) -> Application:
     request.caller.require(access.CHANGE_APPLICATIONS)
     text(body, "displayName", "Application", most=_NAME)
     request.limits.check_objects(request.world)
@@ -112,14 +112,14 @@ def _registered(request: Request, body: Json, unique_name: str | None) -> Applic
     return item
 
 
-def _changed(request: Request, item: Application) -> Reply:
+def _changed(request: GraphRequest, item: Application) -> Reply:
     request.caller.require_change(item.owners)
     request.limits.begin_change(request.world, item.id)
     _apply(request, item, request.body())
     return done()
 
 
-def _apply(request: Request, item: Application, body: Json) -> None:
+def _apply(request: GraphRequest, item: Application, body: Json) -> None:
     """Sets what was sent, all of it or nothing."""
     sent = _checked(request, item, body)
     stored = passwords.kept(item, sent.pop("passwordCredentials", None))
@@ -128,7 +128,7 @@ def _apply(request: Request, item: Application, body: Json) -> None:
     item.properties = objects.merged(item.properties, sent)
 
 
-def _checked(request: Request, item: Application, body: Json) -> Json:
+def _checked(request: GraphRequest, item: Application, body: Json) -> Json:
     if body.get("uniqueName", item.unique_name) != item.unique_name:
         raise errors.invalid("Property 'uniqueName' is read-only and cannot be set.", "PropertyReadOnly", "uniqueName")
     allowed = {name: value for name, value in body.items() if name != "uniqueName"}

@@ -12,15 +12,15 @@ from urllib.parse import unquote, urlsplit
 
 from local.cloud.engine.dispatch import addressed, handle
 from local.cloud.engine.effects import Answer, Delay
+from local.cloud.engine.http import HttpRequest, Reply, read_query
 from local.cloud.engine.ledger import Entry
-from local.cloud.engine.wire import Call, Reply, read_query
 from local.cloud.graph import errors, names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.cloud.engine.http import Json
     from local.cloud.engine.service import Service
-    from local.cloud.engine.wire import Json
     from local.cloud.graph.access import Caller
     from local.cloud.local_azure import LocalAzure
 
@@ -30,7 +30,7 @@ _PARTS = {"id", "method", "url", "headers", "body", "dependsOn"}
 _FAILED = 400
 
 
-def answer(world: LocalAzure, call: Call, caller: Caller, service: Service[LocalAzure]) -> Reply:
+def answer(world: LocalAzure, call: HttpRequest, caller: Caller, service: Service[LocalAzure]) -> Reply:
     """The replies to all requests of the batch; refuses a batch that is malformed as a whole."""
     items = _items(call)
     replies: dict[str, Reply] = {}
@@ -42,7 +42,12 @@ def answer(world: LocalAzure, call: Call, caller: Caller, service: Service[Local
 
 
 def _one(
-    world: LocalAzure, outer: Call, caller: Caller, item: Json, replies: Mapping[str, Reply], service: Service[LocalAzure]
+    world: LocalAzure,
+    outer: HttpRequest,
+    caller: Caller,
+    item: Json,
+    replies: Mapping[str, Reply],
+    service: Service[LocalAzure],
 ) -> Reply:
     call = addressed(service, _call(outer, item))
     needed = [str(name).lower() for name in item.get("dependsOn") or ()]
@@ -55,7 +60,7 @@ def _one(
     return reply
 
 
-def _struck(world: LocalAzure, call: Call, service: Service[LocalAzure]) -> tuple[str, Reply]:
+def _struck(world: LocalAzure, call: HttpRequest, service: Service[LocalAzure]) -> tuple[str, Reply]:
     """The outcome of a request under the faults in force; an answer that never comes is a 504 within the batch."""
     effect = world.faults.strike(service.name, call.method, call.path)
     if isinstance(effect, Answer):
@@ -69,7 +74,7 @@ def _struck(world: LocalAzure, call: Call, service: Service[LocalAzure]) -> tupl
     return template, reply if effect is None or isinstance(effect, Delay) else late
 
 
-def _items(call: Call) -> list[Json]:
+def _items(call: HttpRequest) -> list[Json]:
     try:
         sent = call.json()
     except ValueError:
@@ -108,14 +113,14 @@ def _headers(item: Json) -> dict[str, str]:
     return {str(name).lower(): str(value) for name, value in (item.get("headers") or {}).items()}
 
 
-def _call(outer: Call, item: Json) -> Call:
+def _call(outer: HttpRequest, item: Json) -> HttpRequest:
     """The request as a call of its own, with the batch's token."""
     url = urlsplit("/" + item["url"].lstrip("/"))
     version = outer.path.lstrip("/").partition("/")[0]
     headers = _headers(item)
     headers.setdefault("authorization", outer.headers.get("authorization", ""))
     query, repeated = read_query(url.query)
-    return Call(
+    return HttpRequest(
         method=str(item["method"]).upper(),
         path=f"/{version}/{unquote(url.path).lstrip('/')}",
         query=query,

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from local.cloud.graph import schema
 from local.cloud.graph.instants import written
-from local.cloud.graph.queries import Kind
+from local.cloud.graph.queries import ResourceType
 from local.cloud.tenant import first_party
 from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from local.cloud.engine.wire import Json
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.tenant.directory import AppRoleAssignment, Certificate, FederatedCredential, Password
 
 
@@ -33,7 +33,7 @@ def _completed(default: Any, value: Any) -> Any:
     return _filled(default, given) | {name: given[name] for name in given if name not in default}
 
 
-def application(request: Request, item: Application) -> Json:
+def application(request: GraphRequest, item: Application) -> Json:
     """An application as a read returns it."""
     body = _filled(schema.APPLICATION, item.properties)
     body |= {
@@ -50,7 +50,7 @@ def application(request: Request, item: Application) -> Json:
     return body
 
 
-def service_principal(request: Request, item: ServicePrincipal) -> Json:
+def service_principal(request: GraphRequest, item: ServicePrincipal) -> Json:
     """A service principal as a read returns it: much of it is its application's."""
     app = None if item.kind == "ManagedIdentity" else request.directory.application_of(item.app_id)
     body = _filled(schema.SERVICE_PRINCIPAL, _inherited(request, app) | item.properties)
@@ -73,7 +73,7 @@ def _is_microsofts(item: ServicePrincipal) -> bool:
     return item.properties.get("appOwnerOrganizationId") == first_party.OWNER_TENANT
 
 
-def _inherited(request: Request, app: Application | None) -> Json:
+def _inherited(request: GraphRequest, app: Application | None) -> Json:
     if app is None:
         return {}
     body = _filled(schema.APPLICATION, app.properties)
@@ -93,7 +93,7 @@ def _inherited(request: Request, app: Application | None) -> Json:
     }
 
 
-def _deleted(request: Request, item: Application | ServicePrincipal | Group | User) -> str | None:
+def _deleted(request: GraphRequest, item: Application | ServicePrincipal | Group | User) -> str | None:
     """Whoever shows an object outside the recycle bin takes it for living."""
     in_bin = "/deleteditems/" in request.call.path.lower()
     return written(item.deleted, precise=False) if in_bin else None
@@ -106,7 +106,7 @@ def _alternative_names(item: ServicePrincipal) -> list[str]:
     return [f"isExplicit={not item.system_assigned}", item.resource_id.replace("/resourceGroups/", "/resourcegroups/")]
 
 
-def group(request: Request, item: Group) -> Json:
+def group(request: GraphRequest, item: Group) -> Json:
     """A group as a read returns it."""
     created = written(item.created, precise=False)
     return _filled(schema.GROUP, item.properties) | {
@@ -123,7 +123,7 @@ def security_identifier(object_id: str) -> str:
     return "S-1-12-1-" + "-".join(map(str, struct.unpack("<4I", uuid.UUID(object_id).bytes_le)))
 
 
-def user(request: Request, item: User) -> Json:
+def user(request: GraphRequest, item: User) -> Json:
     """A user with everything that can be selected."""
     return _filled(schema.USER, item.properties) | {
         "id": item.id,
@@ -132,7 +132,7 @@ def user(request: Request, item: User) -> Json:
     }
 
 
-def passwords(request: Request, holder: Application | ServicePrincipal) -> list[Json]:
+def passwords(request: GraphRequest, holder: Application | ServicePrincipal) -> list[Json]:
     """Secrets as reads show them, newest first: never their text; as far as this replica knows."""
     sees = request.world.consistency.sees
     items = (*_gone(request, "secret", holder), *holder.passwords.values())
@@ -140,7 +140,7 @@ def passwords(request: Request, holder: Application | ServicePrincipal) -> list[
     return [password(item, hinted=hinted) for item in reversed(items) if sees("graph", "secret", item.key_id)]
 
 
-def _gone(request: Request, kind: str, holder: Application | ServicePrincipal) -> list[Any]:
+def _gone(request: GraphRequest, kind: str, holder: Application | ServicePrincipal) -> list[Any]:
     """What was removed from the holder so lately that a replica may still show it."""
     return [item for of, item in request.world.ghosts.of(kind) if of == holder.id]
 
@@ -158,7 +158,7 @@ def password(item: Password, *, hinted: bool, reveal: bool = False) -> Json:
     }
 
 
-def certificates(request: Request, holder: Application | ServicePrincipal) -> list[Json]:
+def certificates(request: GraphRequest, holder: Application | ServicePrincipal) -> list[Json]:
     """Certificates as reads show them, without the key."""
     sees = request.world.consistency.sees
     items = (*_gone(request, "certificate", holder), *holder.certificates.values())
@@ -183,7 +183,7 @@ def _certificate(item: Certificate) -> Json:
     }
 
 
-def federated(request: Request, item: FederatedCredential) -> Json:
+def federated(request: GraphRequest, item: FederatedCredential) -> Json:
     """A federated identity credential."""
     return {name: getattr(item, name) for name in schema.FEDERATED}
 
@@ -201,7 +201,7 @@ class Held:
         return self.role.id
 
 
-def app_role_assignment(request: Request, held: Held) -> Json:
+def app_role_assignment(request: GraphRequest, held: Held) -> Json:
     """An application permission that a service principal or a user holds."""
     principal, item = held.holder, held.role
     resource = request.directory.service_principals.get(item.resource_id)
@@ -238,17 +238,17 @@ def _quick_group(item: Group, path: str) -> Any:
     return item.id if path == "id" else item.properties[path]
 
 
-APPLICATION = Kind("application", "applications", application, schema.APPLICATION, quick=_quick_application)
-SERVICE_PRINCIPAL = Kind(
+APPLICATION = ResourceType("application", "applications", application, schema.APPLICATION, quick=_quick_application)
+SERVICE_PRINCIPAL = ResourceType(
     "servicePrincipal", "servicePrincipals", service_principal, schema.SERVICE_PRINCIPAL, quick=_quick_principal
 )
-GROUP = Kind("group", "groups", group, schema.GROUP, quick=_quick_group)
-USER = Kind("user", "users", user, schema.USER, default=schema.USER_DEFAULT)
-APP_ROLE_ASSIGNMENT = Kind("appRoleAssignment", "appRoleAssignments", app_role_assignment, schema.APP_ROLE_ASSIGNMENT)
-FEDERATED = Kind("federatedIdentityCredential", "federatedIdentityCredentials", federated, schema.FEDERATED)
+GROUP = ResourceType("group", "groups", group, schema.GROUP, quick=_quick_group)
+USER = ResourceType("user", "users", user, schema.USER, default=schema.USER_DEFAULT)
+APP_ROLE_ASSIGNMENT = ResourceType("appRoleAssignment", "appRoleAssignments", app_role_assignment, schema.APP_ROLE_ASSIGNMENT)
+FEDERATED = ResourceType("federatedIdentityCredential", "federatedIdentityCredentials", federated, schema.FEDERATED)
 
 
-def typed(request: Request, item: Application | ServicePrincipal | Group | User) -> Json:
+def typed(request: GraphRequest, item: Application | ServicePrincipal | Group | User) -> Json:
     """A directory object among others, with its ``@odata.type``."""
     match item:
         case Application():

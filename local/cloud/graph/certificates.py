@@ -13,12 +13,12 @@ from local.cloud.graph import errors, instants
 from local.cloud.tenant.directory import Certificate
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.tenant.directory import Application, ServicePrincipal
 
 
-def replace(request: Request, holder: Application | ServicePrincipal, sent: object) -> None:
+def replace(request: GraphRequest, holder: Application | ServicePrincipal, sent: object) -> None:
     """Puts these certificates in the place of the holder's; one sent without its key must be there already.
 
     ``None``, for a request that does not speak of certificates, leaves them alone.
@@ -42,7 +42,7 @@ def _kept(holder: Application | ServicePrincipal, sent: Json) -> Certificate | N
     return known if not sent.get("key") else None
 
 
-def _new(request: Request, sent: Json) -> Certificate:
+def _new(request: GraphRequest, sent: Json) -> Certificate:
     parsed, der = _parsed(sent.get("key"))
     first, last = parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
     start = _instant(sent, "startDateTime", first)

@@ -10,8 +10,8 @@ from local.cloud.graph import access, filters, objects, queries
 from local.cloud.tenant.directory import Application, Clients, Directory, ServicePrincipal
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Reply
+    from local.cloud.graph.request import GraphRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,31 +19,31 @@ class Reads[T: Application | ServicePrincipal]:
     """The GETs of one of the two collections."""
 
     type: type[T]
-    kind: queries.Kind[T]
+    kind: queries.ResourceType[T]
     kept: Callable[[Directory], Clients[T]]
-    addressed: Callable[[Request], T]
+    addressed: Callable[[GraphRequest], T]
     """The one that the path names, or 404."""
 
-    def listed(self, request: Request) -> Reply:
+    def listed(self, request: GraphRequest) -> Reply:
         """``GET /{collection}``."""
         request.caller.require(access.READ_APPLICATIONS)
         return queries.many(request, self.kind, self._candidates(request))
 
-    def counted(self, request: Request) -> Reply:
+    def counted(self, request: GraphRequest) -> Reply:
         """``GET /{collection}/$count``."""
         request.caller.require(access.READ_APPLICATIONS)
         return queries.count(request, self.kind, self._candidates(request))
 
-    def read(self, request: Request) -> Reply:
+    def read(self, request: GraphRequest) -> Reply:
         """``GET /{collection}/{id}``, or by an alternate key."""
         return queries.one(request, self.kind, self.readable(request))
 
-    def readable(self, request: Request) -> T:
+    def readable(self, request: GraphRequest) -> T:
         """The one that the path names, if the caller may read it."""
         request.caller.require(access.READ_APPLICATIONS)
         return self.addressed(request)
 
-    def _candidates(self, request: Request) -> Iterable[T]:
+    def _candidates(self, request: GraphRequest) -> Iterable[T]:
         """All that live, or the one with the client id that the filter asks for."""
         stored, app_id = self.kept(request.directory), filters.wanted_app_id(request.call.query.get("$filter"))
         if app_id is None:
@@ -51,7 +51,7 @@ class Reads[T: Application | ServicePrincipal]:
         return objects.by_app_id(request, self.type, stored.living(app_id), app_id)
 
 
-def addressed[T: Application | ServicePrincipal](request: Request, kind: type[T], stored: Clients[T]) -> T:
+def addressed[T: Application | ServicePrincipal](request: GraphRequest, kind: type[T], stored: Clients[T]) -> T:
     """The one that the path names by id or by client id, or 404."""
     if "app_id" in request.call.params:
         app_id = request.guid("app_id")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
 
 _FEW = 20
 _BASE = tuple(
@@ -29,12 +29,12 @@ _BASE = tuple(
 _READING = re.compile(r".+/(getByIds|(get|check)Member(Groups|Objects))", re.IGNORECASE)
 
 
-def writes(call: Call) -> bool:
+def writes(call: HttpRequest) -> bool:
     """Whether a request counts against the quota of writes."""
     return call.method != "GET" and _READING.fullmatch(call.path) is None
 
 
-def units(call: Call) -> int:
+def units(call: HttpRequest) -> int:
     """What a request costs: its base, one less for ``$select`` or a small ``$top``, one more for ``$expand``, at least 1."""
     base = next((units for method, path, units in _BASE if method == call.method and path.fullmatch(call.path)), 1)
     top = call.query.get("$top", "")

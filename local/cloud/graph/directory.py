@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.graph import access, errors, memberships, names, objects, queries
 from local.cloud.graph.request import identifiers, texts
 from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json
+    from local.cloud.engine.http import Json
     from local.cloud.graph.objects import DirectoryObject
-    from local.cloud.graph.request import Request
+    from local.cloud.graph.request import GraphRequest
 
 _IDS = 1_000
 """https://learn.microsoft.com/graph/api/directoryobject-getbyids."""
@@ -26,18 +26,18 @@ _NONE_HERE = {
 _ANY = (*access.READ_DIRECTORY, *access.READ_APPLICATIONS, *access.READ_GROUPS, *access.READ_USERS)
 
 
-def addressed(request: Request) -> DirectoryObject:
+def addressed(request: GraphRequest) -> DirectoryObject:
     """The object that the path names, or 404."""
     return objects.referenced(request, request.guid("id"))
 
 
-def read(request: Request) -> Reply:
+def read(request: GraphRequest) -> Reply:
     """``GET /directoryObjects/{id}``."""
     request.caller.require(_ANY)
     return queries.one_of_any(request, memberships.visible(request, addressed(request)))
 
 
-def by_ids(request: Request) -> Reply:
+def by_ids(request: GraphRequest) -> Reply:
     """``POST /directoryObjects/getByIds``: what does not exist is missing from the answer."""
     request.caller.require(_ANY)
     body = request.body()
@@ -58,7 +58,7 @@ def _kinds(body: Json) -> tuple[type[DirectoryObject], ...]:
     return tuple(_TYPES[name] for name in asked & _TYPES.keys())
 
 
-def organization(request: Request) -> Reply:
+def organization(request: GraphRequest) -> Reply:
     """``GET /organization``: the tenant."""
     request.caller.require(access.READ_ORGANIZATION)
     domain = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from local.cloud.graph import errors
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json
+    from local.cloud.engine.http import Json
 
 _AUTHORIZED = "api.preAuthorizedApplications.delegatedPermissionIds"
 

@@ -15,8 +15,8 @@ from local.cloud.graph.request import done, misfit, text
 from local.cloud.tenant.directory import FederatedCredential
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.tenant.directory import Application
 
 RESOURCE = "FederatedIdentityCredential"
@@ -26,26 +26,26 @@ MOST = 600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,119}")
 
 
-def listed(request: Request) -> Reply:
+def listed(request: GraphRequest) -> Reply:
     """``GET /applications/{id}/federatedIdentityCredentials``."""
     request.caller.require(access.READ_APPLICATIONS)
     item = addressed(request)
     return queries.many(request, bodies.FEDERATED, _seen(request, item), _fragment(item))
 
 
-def read(request: Request) -> Reply:
+def read(request: GraphRequest) -> Reply:
     """``GET .../federatedIdentityCredentials/{id or name}``."""
     request.caller.require(access.READ_APPLICATIONS)
     item = addressed(request)
     return queries.one(request, bodies.FEDERATED, _named(request, item), _fragment(item))
 
 
-def create(request: Request) -> Reply:
+def create(request: GraphRequest) -> Reply:
     """``POST .../federatedIdentityCredentials``."""
     return _added(request, changeable(request), request.body())
 
 
-def update(request: Request) -> Reply:
+def update(request: GraphRequest) -> Reply:
     """``PATCH .../federatedIdentityCredentials/{id or name}``, or ``(name='..')`` with ``Prefer: create-if-missing``."""
     item = changeable(request)
     body = request.body()
@@ -63,7 +63,7 @@ def update(request: Request) -> Reply:
     return done()
 
 
-def delete(request: Request) -> Reply:
+def delete(request: GraphRequest) -> Reply:
     """``DELETE .../federatedIdentityCredentials/{id or name}``."""
     item = changeable(request)
     credential = _named(request, item)
@@ -79,13 +79,13 @@ def _fragment(item: Application) -> str:
     return f"applications('{item.id}')/federatedIdentityCredentials"
 
 
-def _seen(request: Request, item: Application) -> list[FederatedCredential]:
+def _seen(request: GraphRequest, item: Application) -> list[FederatedCredential]:
     sees = request.world.consistency.sees
     gone = (known for holder, known in request.world.ghosts.of("federated") if holder == item.id)
     return [known for known in (*item.federated.values(), *gone) if sees("graph", "federated", known.id)]
 
 
-def _named(request: Request, item: Application) -> FederatedCredential:
+def _named(request: GraphRequest, item: Application) -> FederatedCredential:
     wanted = request.param("credential")
     for known in _seen(request, item):
         if wanted.lower() == known.id or wanted == known.name:
@@ -93,7 +93,7 @@ def _named(request: Request, item: Application) -> FederatedCredential:
     raise errors.not_found(wanted)
 
 
-def _added(request: Request, item: Application, body: Json) -> Reply:
+def _added(request: GraphRequest, item: Application, body: Json) -> Reply:
     credential = _checked(request.world.guid(), body)
     if any(known.name == credential.name for known in item.federated.values()):
         raise errors.duplicate(f"FederatedIdentityCredential with name {credential.name} already exists.")

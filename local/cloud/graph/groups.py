@@ -11,9 +11,9 @@ from local.cloud.tenant.directory import Group, ServicePrincipal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from local.cloud.engine.wire import Json, Reply
+    from local.cloud.engine.http import Json, Reply
     from local.cloud.graph.objects import DirectoryObject
-    from local.cloud.graph.request import Request
+    from local.cloud.graph.request import GraphRequest
 
 _NAME = 256
 _NICKNAME = 64
@@ -22,36 +22,36 @@ _BOUND = 20
 _UNSEEN = "The source resource object or one of the objects being referenced do not exist."
 
 
-def addressed(request: Request) -> Group:
+def addressed(request: GraphRequest) -> Group:
     """The group that the path names, or 404."""
     object_id = request.guid("id")
     return objects.existing(request, request.directory.groups.get(object_id), object_id, Group)
 
 
-def listed(request: Request) -> Reply:
+def listed(request: GraphRequest) -> Reply:
     """``GET /groups``."""
     request.caller.require(access.READ_GROUPS)
     return queries.many(request, bodies.GROUP, objects.living(request, Group, request.directory.groups))
 
 
-def counted(request: Request) -> Reply:
+def counted(request: GraphRequest) -> Reply:
     """``GET /groups/$count``."""
     request.caller.require(access.READ_GROUPS)
     return queries.count(request, bodies.GROUP, objects.living(request, Group, request.directory.groups))
 
 
-def read(request: Request) -> Reply:
+def read(request: GraphRequest) -> Reply:
     """``GET /groups/{id}``."""
     return queries.one(request, bodies.GROUP, readable(request))
 
 
-def readable(request: Request) -> Group:
+def readable(request: GraphRequest) -> Group:
     """The group that the path names, if the caller may read it."""
     request.caller.require(access.READ_GROUPS)
     return addressed(request)
 
 
-def create(request: Request) -> Reply:
+def create(request: GraphRequest) -> Reply:
     """``POST /groups``. A user owns the group that it makes, an application does not."""
     request.caller.require(access.CREATE_GROUPS)
     body = request.body()
@@ -68,7 +68,7 @@ def create(request: Request) -> Reply:
     return request.created("groups", bodies.group(request, item), "Group")
 
 
-def update(request: Request) -> Reply:
+def update(request: GraphRequest) -> Reply:
     """``PATCH /groups/{id}``; ``members@odata.bind`` adds up to 20 members, all or none."""
     request.caller.require(access.CHANGE_MEMBERS)
     item, body = addressed(request), request.body()
@@ -84,27 +84,27 @@ def update(request: Request) -> Reply:
     return done()
 
 
-def delete(request: Request) -> Reply:
+def delete(request: GraphRequest) -> Reply:
     """``DELETE /groups/{id}``; groups of the security kind can be restored like any other here."""
     objects.recycled(request, changeable(request))
     return done()
 
 
-def list_members(request: Request) -> Reply:
+def list_members(request: GraphRequest) -> Reply:
     """``GET /groups/{id}/members``."""
     request.caller.require(access.READ_GROUPS)
     found = memberships.members(request, addressed(request))
     return queries.mixed(request, [memberships.visible(request, member) for member in found])
 
 
-def list_transitive_members(request: Request) -> Reply:
+def list_transitive_members(request: GraphRequest) -> Reply:
     """``GET /groups/{id}/transitiveMembers``."""
     request.caller.require(access.READ_GROUPS)
     found = memberships.transitive_members(request, addressed(request))
     return queries.mixed(request, [memberships.visible(request, member) for member in found])
 
 
-def add_member(request: Request) -> Reply:
+def add_member(request: GraphRequest) -> Reply:
     """``POST /groups/{id}/members/$ref``."""
     request.caller.require(access.CHANGE_MEMBERS)
     item = _joinable(request)
@@ -115,7 +115,7 @@ def add_member(request: Request) -> Reply:
     return done()
 
 
-def remove_member(request: Request) -> Reply:
+def remove_member(request: GraphRequest) -> Reply:
     """``DELETE /groups/{id}/members/{member}/$ref``."""
     request.caller.require(access.CHANGE_MEMBERS)
     item = addressed(request)
@@ -128,7 +128,7 @@ def remove_member(request: Request) -> Reply:
     return done()
 
 
-def changeable(request: Request) -> Group:
+def changeable(request: GraphRequest) -> Group:
     """The group that the path names, if the caller may change it."""
     request.caller.require(access.CHANGE_GROUPS)
     item = addressed(request)
@@ -136,13 +136,13 @@ def changeable(request: Request) -> Group:
     return item
 
 
-def _require_change(request: Request, item: Group, permissions: Sequence[str]) -> None:
+def _require_change(request: GraphRequest, item: Group, permissions: Sequence[str]) -> None:
     request.caller.require_group_change(item.owners, permissions)
     if item.properties.get("isAssignableToRole"):
         request.caller.require(access.CHANGE_ASSIGNABLE_GROUPS)
 
 
-def _require_membership_change(request: Request, item: Group, members: Sequence[DirectoryObject]) -> None:
+def _require_membership_change(request: GraphRequest, item: Group, members: Sequence[DirectoryObject]) -> None:
     """Adding a service principal takes the right to change it, beside the one to change members: group-post-members."""
     _require_change(request, item, access.CHANGE_MEMBERS)
     types = item.properties.get("groupTypes") or ()
@@ -157,7 +157,7 @@ def _require_membership_change(request: Request, item: Group, members: Sequence[
             request.caller.require_change(member.owners)
 
 
-def _joinable(request: Request) -> Group:
+def _joinable(request: GraphRequest) -> Group:
     """The group that is to have a member: one that exists but has not been seen is refused with 400, as documented."""
     object_id = request.guid("id")
     item = request.directory.groups.get(object_id)
@@ -172,13 +172,13 @@ def _check_absent(item: Group, members: Sequence[DirectoryObject]) -> None:
         raise errors.bad_request(message)
 
 
-def _join(request: Request, item: Group, members: Sequence[DirectoryObject]) -> None:
+def _join(request: GraphRequest, item: Group, members: Sequence[DirectoryObject]) -> None:
     for member in members:
         item.members.append(member.id)
         request.world.consistency.wrote("member", item.id, member.id)
 
 
-def _bound(request: Request, body: Json, name: str) -> list[DirectoryObject]:
+def _bound(request: GraphRequest, body: Json, name: str) -> list[DirectoryObject]:
     """The objects that ``members@odata.bind`` or ``owners@odata.bind`` names."""
     if name not in body:
         return []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json
+    from local.cloud.engine.http import Json
     from local.cloud.tenant.directory import Application, Directory, Group, Password, ServicePrincipal
 
 

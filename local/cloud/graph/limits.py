@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.conditions.crowding import Crowding
+from local.cloud.disturbances.crowding import Crowding
 from local.cloud.engine.errors import InputError
-from local.cloud.engine.wire import Refusal
+from local.cloud.engine.http import Refusal
 from local.cloud.graph import errors
 
 if TYPE_CHECKING:

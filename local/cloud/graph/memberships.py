@@ -12,16 +12,16 @@ from local.cloud.tenant.directory import Group, User
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud.engine.wire import Reply
+    from local.cloud.engine.http import Reply
     from local.cloud.graph.objects import DirectoryObject
-    from local.cloud.graph.request import Request
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.local_azure import LocalAzure
 
 _CHECKED = 20
 """Groups that ``checkMemberGroups`` takes: https://learn.microsoft.com/graph/api/directoryobject-checkmembergroups."""
 
 
-_DIRECTORY_ROLE: queries.Kind[Group] = queries.Kind(
+_DIRECTORY_ROLE: queries.ResourceType[Group] = queries.ResourceType(
     "directoryRole",
     "directoryRoles",
     bodies.group,
@@ -30,7 +30,7 @@ _DIRECTORY_ROLE: queries.Kind[Group] = queries.Kind(
 """Nobody has one here."""
 
 
-def direct(request: Request, object_id: str) -> list[Group]:
+def direct(request: GraphRequest, object_id: str) -> list[Group]:
     """The groups that list this object as a member, as far as the answering replica has seen."""
     sees = request.world.consistency.sees
     groups = objects.living(request, Group, request.directory.groups)
@@ -48,7 +48,7 @@ def remove_member(world: LocalAzure, item: Group, member_id: str) -> None:
     world.consistency.ended("member", item.id, member_id, shown=(item.id, member_id))
 
 
-def transitive(request: Request, object_id: str) -> list[Group]:
+def transitive(request: GraphRequest, object_id: str) -> list[Group]:
     """The groups that this object belongs to directly or through others, nearest first."""
     found: dict[str, Group] = {}
     waiting = deque([object_id])
@@ -60,7 +60,7 @@ def transitive(request: Request, object_id: str) -> list[Group]:
     return list(found.values())
 
 
-def members(request: Request, item: Group) -> Iterator[DirectoryObject]:
+def members(request: GraphRequest, item: Group) -> Iterator[DirectoryObject]:
     """The members that the answering replica has seen."""
     sees = request.world.consistency.sees
     left = (member_id for group_id, member_id in request.world.ghosts.of("member") if group_id == item.id)
@@ -70,7 +70,7 @@ def members(request: Request, item: Group) -> Iterator[DirectoryObject]:
             yield member
 
 
-def transitive_members(request: Request, item: Group) -> list[DirectoryObject]:
+def transitive_members(request: GraphRequest, item: Group) -> list[DirectoryObject]:
     """Members, and members of groups among them, once each."""
     found: dict[str, DirectoryObject] = {}
     waiting = deque([item])
@@ -83,13 +83,13 @@ def transitive_members(request: Request, item: Group) -> list[DirectoryObject]:
     return list(found.values())
 
 
-def require_reading(request: Request, item: DirectoryObject) -> None:
+def require_reading(request: GraphRequest, item: DirectoryObject) -> None:
     """Refuses to tell an object's memberships unless the caller may read that type of object, or memberships at all."""
     kind = access.READ_USERS if isinstance(item, User) else access.READ_APPLICATIONS
     request.caller.require(access.READ_GROUPS if isinstance(item, Group) else (*kind, *access.READ_GROUPS))
 
 
-def _require_listing(request: Request, item: DirectoryObject) -> None:
+def _require_listing(request: GraphRequest, item: DirectoryObject) -> None:
     """Refuses to list the groups of an object unless the caller may read it and, of a person, memberships as well.
 
     https://learn.microsoft.com/graph/api/directoryobject-getmembergroups has a table for each type of object.
@@ -103,14 +103,14 @@ def _require_listing(request: Request, item: DirectoryObject) -> None:
         request.caller.require(access.READ_EVERY_APPLICATION)
 
 
-def of(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
+def of(request: GraphRequest, item: DirectoryObject, *, nested: bool) -> Reply:
     """``memberOf`` and ``transitiveMemberOf``."""
     require_reading(request, item)
     groups = transitive(request, item.id) if nested else direct(request, item.id)
     return queries.mixed(request, [visible(request, group) for group in groups])
 
 
-def cast(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
+def cast(request: GraphRequest, item: DirectoryObject, *, nested: bool) -> Reply:
     """The same, for one type only: ``memberOf/microsoft.graph.group``."""
     require_reading(request, item)
     kind = request.param("type").lower()
@@ -122,7 +122,7 @@ def cast(request: Request, item: DirectoryObject, *, nested: bool) -> Reply:
     return queries.many(request, bodies.GROUP, groups)
 
 
-def group_ids(request: Request, item: DirectoryObject) -> Reply:
+def group_ids(request: GraphRequest, item: DirectoryObject) -> Reply:
     """``getMemberGroups``."""
     _require_listing(request, item)
     body = request.body()
@@ -135,7 +135,7 @@ def group_ids(request: Request, item: DirectoryObject) -> Reply:
     return request.result("Collection(Edm.String)", {"value": stored})
 
 
-def checked(request: Request, item: DirectoryObject) -> Reply:
+def checked(request: GraphRequest, item: DirectoryObject) -> Reply:
     """``checkMemberGroups``: those of the groups named that the object belongs to."""
     require_reading(request, item)
     body = request.body()
@@ -145,7 +145,7 @@ def checked(request: Request, item: DirectoryObject) -> Reply:
     return request.result("Collection(Edm.String)", {"value": [item for item in asked if item in belongs]})
 
 
-def visible(request: Request, item: DirectoryObject) -> dict[str, object]:
+def visible(request: GraphRequest, item: DirectoryObject) -> dict[str, object]:
     """An object in a relation; without the right to read its type, its id and type alone.
 
     https://learn.microsoft.com/graph/permissions-overview, limited information for inaccessible member objects.

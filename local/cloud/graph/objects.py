@@ -10,8 +10,8 @@ from local.cloud.graph.request import misfit
 from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.tenant.directory import Directory
 
 type DirectoryObject = Application | ServicePrincipal | Group | User
@@ -19,7 +19,7 @@ type DirectoryObject = Application | ServicePrincipal | Group | User
 _FACTS = {Application: "application", ServicePrincipal: "principal", Group: "group", User: "principal"}
 
 
-def seen(request: Request, item: DirectoryObject) -> bool:
+def seen(request: GraphRequest, item: DirectoryObject) -> bool:
     """Whether the object lives, as far as the replica that answers knows. What changes an object is decided by the truth."""
     fact = (_FACTS[type(item)], item.id)
     if item.deleted is not None and (request.call.method != "GET" or not request.world.ghosts.holds(*fact)):
@@ -27,14 +27,14 @@ def seen(request: Request, item: DirectoryObject) -> bool:
     return request.world.consistency.sees("graph", *fact)
 
 
-def wrote(request: Request, item: DirectoryObject) -> None:
+def wrote(request: GraphRequest, item: DirectoryObject) -> None:
     """Tells the other services, and Graph's other replicas, of a new object."""
     request.world.consistency.wrote(_FACTS[type(item)], item.id)
     if isinstance(item, Group):
         request.world.consistency.wrote("principal", item.id)
 
 
-def recycled(request: Request, item: DirectoryObject) -> None:
+def recycled(request: GraphRequest, item: DirectoryObject) -> None:
     """Puts the object into the recycle bin; the other services, and Graph's other replicas, hear of it later."""
     consistency = request.world.consistency
     item.deleted = request.now
@@ -44,13 +44,13 @@ def recycled(request: Request, item: DirectoryObject) -> None:
     consistency.wrote("binned", item.id)
 
 
-def living[T: DirectoryObject](request: Request, kind: type[T], items: Mapping[str, T]) -> Iterator[T]:
+def living[T: DirectoryObject](request: GraphRequest, kind: type[T], items: Mapping[str, T]) -> Iterator[T]:
     """Those that a list returns."""
     yield from (item for item in items.values() if seen(request, item))
     yield from (item for item in _gone(request, kind) if item.id not in items)
 
 
-def existing[T: DirectoryObject](request: Request, item: T | None, name: str, kind: type[T]) -> T:
+def existing[T: DirectoryObject](request: GraphRequest, item: T | None, name: str, kind: type[T]) -> T:
     """The object, or 404 by the name that it was asked for with: an id, a client id or a unique name."""
     found = item if item is not None and seen(request, item) else _lingering(request, kind, name)
     if found is None:
@@ -58,19 +58,19 @@ def existing[T: DirectoryObject](request: Request, item: T | None, name: str, ki
     return found
 
 
-def by_app_id[T: Application | ServicePrincipal](request: Request, kind: type[T], item: T | None, app_id: str) -> list[T]:
+def by_app_id[T: Application | ServicePrincipal](request: GraphRequest, kind: type[T], item: T | None, app_id: str) -> list[T]:
     """Those with this client id that a list returns."""
     found = item if item is not None and seen(request, item) else _lingering(request, kind, app_id)
     return [] if found is None else [found]
 
 
-def _lingering[T: DirectoryObject](request: Request, kind: type[T], name: str) -> T | None:
+def _lingering[T: DirectoryObject](request: GraphRequest, kind: type[T], name: str) -> T | None:
     """What was deleted, and the answering replica still shows by this name."""
     names = ("id", "app_id", "unique_name")
     return next((item for item in _gone(request, kind) if name in (getattr(item, each, None) for each in names)), None)
 
 
-def _gone[T: DirectoryObject](request: Request, kind: type[T]) -> Iterator[T]:
+def _gone[T: DirectoryObject](request: GraphRequest, kind: type[T]) -> Iterator[T]:
     """What was deleted, purged perhaps, and the answering replica still takes for living."""
     for item in request.world.ghosts.of(_FACTS[kind]):
         if isinstance(item, kind) and seen(request, item):
@@ -82,7 +82,7 @@ def collections(directory: Directory) -> tuple[MutableMapping[str, Any], ...]:
     return (directory.applications, directory.service_principals, directory.groups, directory.users)
 
 
-def find(request: Request, object_id: str) -> DirectoryObject | None:
+def find(request: GraphRequest, object_id: str) -> DirectoryObject | None:
     """The object of any type with this id that the answering replica has seen."""
     for stored in collections(request.directory):
         item: DirectoryObject | None = stored.get(object_id)
@@ -95,7 +95,7 @@ def find(request: Request, object_id: str) -> DirectoryObject | None:
     return None
 
 
-def referenced(request: Request, object_id: str) -> DirectoryObject:
+def referenced(request: GraphRequest, object_id: str) -> DirectoryObject:
     """The object that a reference names, or 404."""
     item = find(request, object_id)
     if item is None:

@@ -8,20 +8,20 @@ from local.cloud.graph import access, errors, memberships, objects, queries
 from local.cloud.graph.request import done, referenced
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Reply
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 
 type Owned = Application | ServicePrincipal | Group
 
 
-def listed(request: Request, item: Owned) -> Reply:
+def listed(request: GraphRequest, item: Owned) -> Reply:
     """The owners that live; of those whose type the caller may not read no more than that and their ids."""
     found = (objects.find(request, owner) for owner in item.owners)
     return queries.mixed(request, [memberships.visible(request, owner) for owner in found if owner is not None])
 
 
-def added(request: Request, item: Owned) -> Reply:
+def added(request: GraphRequest, item: Owned) -> Reply:
     """``owners/$ref``: the object that is named becomes an owner too."""
     owner = objects.referenced(request, referenced(request.body()))
     if owner.id in item.owners:
@@ -31,13 +31,13 @@ def added(request: Request, item: Owned) -> Reply:
     return done()
 
 
-def looked_up_and_added(request: Request, item: Application | ServicePrincipal) -> Reply:
+def looked_up_and_added(request: GraphRequest, item: Application | ServicePrincipal) -> Reply:
     """The same where the caller must be allowed to look the new owner up."""
     request.caller.require(access.READ_DIRECTORY)
     return added(request, item)
 
 
-def removed(request: Request, item: Owned) -> Reply:
+def removed(request: GraphRequest, item: Owned) -> Reply:
     """``owners/{id}/$ref``."""
     owner = request.guid("owner")
     if owner not in item.owners:
@@ -46,7 +46,7 @@ def removed(request: Request, item: Owned) -> Reply:
     return done()
 
 
-def first_of_application(request: Request) -> list[str]:
+def first_of_application(request: GraphRequest) -> list[str]:
     """Who owns a new application: its creator, unless that is an application that may change them all.
 
     The first is *createAsOwner*, the second *create*, which takes precedence:
@@ -55,6 +55,6 @@ def first_of_application(request: Request) -> list[str]:
     return [] if request.caller.unconfined and not request.caller.delegated else [request.caller.object_id]
 
 
-def first_of_principal(request: Request) -> list[str]:
+def first_of_principal(request: GraphRequest) -> list[str]:
     """Who owns a new service principal: its creator, unless that may change them all; a recorded administrator does not."""
     return [] if request.caller.unconfined else [request.caller.object_id]

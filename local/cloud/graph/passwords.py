@@ -6,14 +6,14 @@ import math
 import string
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.wire import Refusal
+from local.cloud.engine.http import Refusal
 from local.cloud.graph import bodies, errors, instants, names, objects, types
 from local.cloud.graph.request import done
 from local.cloud.tenant.directory import Application, Password
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import ServicePrincipal
 
@@ -23,7 +23,7 @@ DEFAULT_YEARS = 2
 _ALPHABET = string.ascii_letters + string.digits + "._-~"
 
 
-def add(request: Request, holder: Application | ServicePrincipal) -> Reply:
+def add(request: GraphRequest, holder: Application | ServicePrincipal) -> Reply:
     """``addPassword``: makes a secret and tells it, once."""
     body = request.body()
     names.only("addPassword", {"passwordCredential"}, body)
@@ -42,7 +42,7 @@ def add(request: Request, holder: Application | ServicePrincipal) -> Reply:
     )
 
 
-def remove(request: Request, holder: Application | ServicePrincipal) -> Reply:
+def remove(request: GraphRequest, holder: Application | ServicePrincipal) -> Reply:
     """``removePassword``. A secret that this replica has not seen yet cannot be removed by it."""
     body = request.body()
     names.only("removePassword", {"keyId"}, body)
@@ -54,7 +54,7 @@ def remove(request: Request, holder: Application | ServicePrincipal) -> Reply:
     return done()
 
 
-def replace(request: Request, holder: Application | ServicePrincipal, stored: dict[str, Password]) -> None:
+def replace(request: GraphRequest, holder: Application | ServicePrincipal, stored: dict[str, Password]) -> None:
     """Leaves the holder these secrets; others hear later of those that are gone."""
     for key_id, password in holder.passwords.items():
         if key_id not in stored:
@@ -74,7 +74,7 @@ def kept(holder: Application | ServicePrincipal, sent: object) -> dict[str, Pass
     return {key_id: password for key_id, password in holder.passwords.items() if key_id in named}
 
 
-def _made(request: Request, sent: Json) -> Password:
+def _made(request: GraphRequest, sent: Json) -> Password:
     objects.settable(sent, types.ELEMENTS["passwordCredentials"], (), "PasswordCredential")
     start = _instant(sent, "startDateTime", math.floor(request.now * 1e6) / 1e6)
     end = _instant(sent, "endDateTime", instants.years_later(start, DEFAULT_YEARS))
@@ -95,7 +95,7 @@ def _instant(sent: Json, name: str, default: float) -> float:
     return default if value is None else instants.read(value, name, "PasswordCredential")
 
 
-def _check_policy(request: Request, lifetime: float) -> None:
+def _check_policy(request: GraphRequest, lifetime: float) -> None:
     longest = request.limits.longest_secret_seconds
     if longest is not None and lifetime > longest:
         message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{request.world.tenant_id}'."

@@ -15,8 +15,8 @@ from local.cloud.graph.request import done, misfit, text
 from local.cloud.tenant.directory import PermissionGrant, ServicePrincipal, User
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
 
 _RESOURCE = "OAuth2PermissionGrant"
 _PROPERTIES = {"clientId", "consentType", "principalId", "resourceId", "scope"}
@@ -25,7 +25,7 @@ _SCOPE = 3850
 """Characters: https://learn.microsoft.com/graph/api/resources/oauth2permissiongrant."""
 
 
-def _body(_request: Request, item: PermissionGrant) -> Json:
+def _body(_request: GraphRequest, item: PermissionGrant) -> Json:
     return {
         "clientId": item.client_id,
         "consentType": item.consent_type,
@@ -36,22 +36,22 @@ def _body(_request: Request, item: PermissionGrant) -> Json:
     }
 
 
-KIND = queries.Kind("oAuth2PermissionGrant", "oauth2PermissionGrants", _body, dict.fromkeys((*_PROPERTIES, "id")))
+KIND = queries.ResourceType("oAuth2PermissionGrant", "oauth2PermissionGrants", _body, dict.fromkeys((*_PROPERTIES, "id")))
 
 
-def listed(request: Request) -> Reply:
+def listed(request: GraphRequest) -> Reply:
     """``GET /oauth2PermissionGrants``."""
     request.caller.require(access.READ_GRANTS)
     return queries.many(request, KIND, tuple(request.directory.permission_grants.values()))
 
 
-def read(request: Request) -> Reply:
+def read(request: GraphRequest) -> Reply:
     """``GET /oauth2PermissionGrants/{id}``."""
     request.caller.require(access.READ_GRANTS)
     return queries.one(request, KIND, _addressed(request))
 
 
-def create(request: Request) -> Reply:
+def create(request: GraphRequest) -> Reply:
     """``POST /oauth2PermissionGrants``. There is one grant for each client, API and person."""
     request.caller.require_administration(access.CHANGE_GRANTS)
     body = request.body()
@@ -67,7 +67,7 @@ def create(request: Request) -> Reply:
     return request.entity("oauth2PermissionGrants/$entity", _body(request, made), status=201, location=location)
 
 
-def update(request: Request) -> Reply:
+def update(request: GraphRequest) -> Reply:
     """``PATCH /oauth2PermissionGrants/{id}``: the scope alone."""
     request.caller.require_administration(access.CHANGE_GRANTS)
     item, body = _addressed(request), request.body()
@@ -76,26 +76,26 @@ def update(request: Request) -> Reply:
     return done()
 
 
-def delete(request: Request) -> Reply:
+def delete(request: GraphRequest) -> Reply:
     """``DELETE /oauth2PermissionGrants/{id}``."""
     request.caller.require_administration(access.CHANGE_GRANTS)
     del request.directory.permission_grants[_addressed(request).id]
     return done()
 
 
-def _addressed(request: Request) -> PermissionGrant:
+def _addressed(request: GraphRequest) -> PermissionGrant:
     found = request.directory.permission_grants.get(request.param("grant"))
     if found is None:
         raise errors.not_found(request.param("grant"))
     return found
 
 
-def _principal(request: Request, object_id: str) -> str:
+def _principal(request: GraphRequest, object_id: str) -> str:
     found = request.directory.service_principals.get(object_id.lower())
     return objects.existing(request, found, object_id, ServicePrincipal).id
 
 
-def _consent(request: Request, body: Json) -> tuple[str, str | None]:
+def _consent(request: GraphRequest, body: Json) -> tuple[str, str | None]:
     """For whom: everybody, or the one user that is then named."""
     consent_type, person = text(body, "consentType", _RESOURCE), body.get("principalId")
     if consent_type not in _TYPES:
@@ -121,7 +121,7 @@ def _id_of(client: str, resource: str, person: str | None) -> str:
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
 
 
-def forget(request: Request, gone: str) -> None:
+def forget(request: GraphRequest, gone: str) -> None:
     """Whatever names an object that is gone for good goes with it."""
     grants = request.directory.permission_grants
     for item in [found for found in grants.values() if gone in {found.client_id, found.resource_id, found.principal_id}]:

@@ -11,12 +11,12 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from local.cloud.engine.wire import Json, Reply
+from local.cloud.engine.http import Json, Reply
 from local.cloud.graph import errors, filters, names, schema, types
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Call
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import HttpRequest
+    from local.cloud.graph.request import GraphRequest
 
 PAGE = 100
 MOST = 999
@@ -50,14 +50,14 @@ _LEVEL = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kind[T]:
+class ResourceType[T]:
     """How resources of one type are shown."""
 
     name: str
     """As in ``#microsoft.graph.application``."""
     collection: str
     """As in ``$metadata#applications``."""
-    body: Callable[[Request, T], Json]
+    body: Callable[[GraphRequest, T], Json]
     """Everything that can be selected."""
     known: Mapping[str, Any]
     """Every property's name, with the parts of complex ones."""
@@ -66,16 +66,16 @@ class Kind[T]:
     quick: Callable[[T, str], Any] | None = None
     """A property without building the whole body; raises ``KeyError`` for those that need it."""
 
-    def shown(self, request: Request, item: T) -> Json:
+    def shown(self, request: GraphRequest, item: T) -> Json:
         """The body as it is returned when nothing is selected."""
         body = self.body(request, item)
         return body if self.default is None else {name: body[name] for name in body if name in self.default}
 
-    def typed(self, request: Request, item: T) -> Json:
+    def typed(self, request: GraphRequest, item: T) -> Json:
         """The body as it appears among objects of other types."""
         return {"@odata.type": f"#microsoft.graph.{self.name}"} | self.shown(request, item)
 
-    def get(self, request: Request, item: T) -> filters.Get:
+    def get(self, request: GraphRequest, item: T) -> filters.Get:
         """Property access for filters."""
 
         def value(path: str) -> Any:
@@ -89,7 +89,7 @@ class Kind[T]:
         return value
 
 
-def one[T](request: Request, kind: Kind[T], item: T, fragment: str | None = None) -> Reply:
+def one[T](request: GraphRequest, kind: ResourceType[T], item: T, fragment: str | None = None) -> Reply:
     """One resource, whole or as ``$select`` says."""
     selected = selection(request, kind.name, kind.known)
     if selected is None:
@@ -98,7 +98,7 @@ def one[T](request: Request, kind: Kind[T], item: T, fragment: str | None = None
     return request.entity(f"{named(fragment or kind.collection, selected)}/$entity", body)
 
 
-def one_of_any(request: Request, body: Json) -> Reply:
+def one_of_any(request: GraphRequest, body: Json) -> Reply:
     """One object of whatever type, already with its ``@odata.type``."""
     selected = selection(request, "directoryObject", _ANY)
     return request.entity(f"{named('directoryObjects', selected)}/$entity", _chosen(body, selected))
@@ -109,7 +109,7 @@ def _chosen(body: Json, selected: list[str] | None) -> Json:
     return body if stored is None else {name: body[name] for name in body if name in stored}
 
 
-def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str | None = None) -> Reply:
+def many[T](request: GraphRequest, kind: ResourceType[T], items: Iterable[T], fragment: str | None = None) -> Reply:
     """A page of resources of one type; they must have an ``id``."""
     chosen = _ordered(request, kind, _searched(request, kind, _filtered(request, kind, items)))
     selected = selection(request, kind.name, kind.known)
@@ -125,7 +125,7 @@ def many[T](request: Request, kind: Kind[T], items: Iterable[T], fragment: str |
     return Reply(200, body)
 
 
-def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObjects") -> Reply:
+def mixed(request: GraphRequest, bodies: list[Json], fragment: str = "directoryObjects") -> Reply:
     """A page of objects of several types, already with their ``@odata.type``."""
     selected = selection(request, "directoryObject", _ANY)
     ordered = sorted(bodies, key=itemgetter("id"))
@@ -139,7 +139,7 @@ def mixed(request: Request, bodies: list[Json], fragment: str = "directoryObject
     return Reply(200, body)
 
 
-def count[T](request: Request, kind: Kind[T], items: Iterable[T]) -> Reply:
+def count[T](request: GraphRequest, kind: ResourceType[T], items: Iterable[T]) -> Reply:
     """The number of resources as text: ``/applications/$count``."""
     if not _eventual(request):
         raise errors.bad_request("$count is not currently supported.", "Request_UnsupportedQuery")
@@ -147,7 +147,7 @@ def count[T](request: Request, kind: Kind[T], items: Iterable[T]) -> Reply:
     return Reply(200, str(len(chosen)).encode(), {"Content-Type": "text/plain"})
 
 
-def check_options(call: Call, known: frozenset[str]) -> None:
+def check_options(call: HttpRequest, known: frozenset[str]) -> None:
     """Raises Azure's 400, or 501, for an option that the call's route does not read, or that stands there twice."""
     if repeated := next((name for name in call.repeated if name in _AZURES), None):
         text = f"Query option '{repeated}' was specified more than once, but it must be specified at most once."
@@ -166,15 +166,15 @@ def _no_option(name: str) -> Exception:
     return errors.bad_request(f"The query parameter '{name}' is not supported.", "BadRequest")
 
 
-def _eventual(request: Request) -> bool:
+def _eventual(request: GraphRequest) -> bool:
     return request.call.headers.get("consistencylevel", "").lower() == "eventual"
 
 
-def _wants_count(request: Request) -> bool:
+def _wants_count(request: GraphRequest) -> bool:
     return request.call.query.get("$count", "").lower() == "true"
 
 
-def _filtered[T](request: Request, kind: Kind[T], items: Iterable[T]) -> list[T]:
+def _filtered[T](request: GraphRequest, kind: ResourceType[T], items: Iterable[T]) -> list[T]:
     expression = request.call.query.get("$filter")
     if expression is None:
         return list(items)
@@ -204,7 +204,7 @@ def _check_operand(operand: filters.Operand, kind: str | None) -> None:
         raise errors.bad_request(f"{_CLAUSE}{text}", "BadRequest")
 
 
-def _searched[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
+def _searched[T](request: GraphRequest, kind: ResourceType[T], items: list[T]) -> list[T]:
     """``$search="displayName:words"``: every word must begin a word of the property."""
     search = request.call.query.get("$search")
     if search is None:
@@ -224,7 +224,7 @@ def _begins(value: str, wanted: list[str]) -> bool:
     return all(any(word.startswith(part) for word in (*words, value.casefold())) for part in wanted)
 
 
-def _ordered[T](request: Request, kind: Kind[T], items: list[T]) -> list[T]:
+def _ordered[T](request: GraphRequest, kind: ResourceType[T], items: list[T]) -> list[T]:
     """By id, so that pages hold while objects come and go, unless ``$orderby`` says otherwise."""
     order = request.call.query.get("$orderby")
     if order is None:
@@ -246,7 +246,7 @@ def named(collection: str, selected: list[str] | None) -> str:
     return collection if selected is None else f"{collection}({','.join(selected)})"
 
 
-def selection(request: Request, kind: str, known: Mapping[str, Any]) -> list[str] | None:
+def selection(request: GraphRequest, kind: str, known: Mapping[str, Any]) -> list[str] | None:
     """The properties that ``$select`` names; ``None`` without it."""
     option = request.call.query.get("$select")
     if option is None:
@@ -257,11 +257,11 @@ def selection(request: Request, kind: str, known: Mapping[str, Any]) -> list[str
     return chosen
 
 
-def _select[T](kind: Kind[T], body: Json, chosen: list[str]) -> Json:
+def _select[T](kind: ResourceType[T], body: Json, chosen: list[str]) -> Json:
     return {name: body[name] for name in chosen}
 
 
-def _page[T](request: Request, items: list[T], key: Callable[[T], str]) -> tuple[list[T], str | None]:
+def _page[T](request: GraphRequest, items: list[T], key: Callable[[T], str]) -> tuple[list[T], str | None]:
     """A page, and where the next begins. By id it begins after the last one seen, whatever has gone meanwhile."""
     by_id = "$orderby" not in request.call.query
     start = _start(request, items, key if by_id else None)
@@ -271,7 +271,7 @@ def _page[T](request: Request, items: list[T], key: Callable[[T], str]) -> tuple
     return items[start:end], key(items[end - 1]) if by_id else str(end)
 
 
-def _size(request: Request) -> int:
+def _size(request: GraphRequest) -> int:
     top = request.call.query.get("$top")
     if top is None:
         return PAGE
@@ -280,7 +280,7 @@ def _size(request: Request) -> int:
     return int(top)
 
 
-def _start[T](request: Request, items: list[T], key: Callable[[T], str] | None) -> int:
+def _start[T](request: GraphRequest, items: list[T], key: Callable[[T], str] | None) -> int:
     token = request.call.query.get("$skiptoken")
     if token is None:
         return 0
@@ -291,7 +291,7 @@ def _start[T](request: Request, items: list[T], key: Callable[[T], str] | None) 
         raise errors.bad_request("Invalid skip token.", "Directory_ExpiredPageToken") from None
 
 
-def _next_link(request: Request, last: str) -> str:
+def _next_link(request: GraphRequest, last: str) -> str:
     query = {name: value for name, value in request.call.query.items() if name != "$skiptoken"}
     query["$skiptoken"] = base64.urlsafe_b64encode(last.encode()).decode()
     path = request.call.path.lstrip("/").partition("/")[2]

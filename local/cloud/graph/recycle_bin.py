@@ -12,19 +12,19 @@ from local.cloud.tenant.directory import Application, Group, ServicePrincipal, U
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from local.cloud.engine.wire import Reply
+    from local.cloud.engine.http import Reply
     from local.cloud.graph.objects import DirectoryObject
-    from local.cloud.graph.request import Request
+    from local.cloud.graph.request import GraphRequest
 
 KEPT = 30 * 86_400.0
 """Seconds until what was deleted is gone: https://learn.microsoft.com/graph/api/resources/directory."""
 
 
-def listed(request: Request) -> Reply:
+def listed(request: GraphRequest) -> Reply:
     """``GET /directory/deletedItems/microsoft.graph.{type}``."""
     directory = request.directory
     # Deleted users and groups may be told of by those who may read such objects: directory-deleteditems-list.
-    kinds: Mapping[str, tuple[queries.Kind[Any], type[Any], Mapping[str, Any], tuple[str, ...]]] = {
+    kinds: Mapping[str, tuple[queries.ResourceType[Any], type[Any], Mapping[str, Any], tuple[str, ...]]] = {
         "application": (bodies.APPLICATION, Application, directory.applications, access.READ_DELETED_APPLICATIONS),
         "serviceprincipal": (
             bodies.SERVICE_PRINCIPAL,
@@ -45,19 +45,19 @@ def listed(request: Request) -> Reply:
     return queries.many(request, kind, [item for item in (*stored.values(), *purged) if _shown(request, item)])
 
 
-def _shown(request: Request, item: DirectoryObject) -> bool:
+def _shown(request: GraphRequest, item: DirectoryObject) -> bool:
     """Whether the object lies in the bin, as far as the replica that answers knows."""
     binned = item.deleted is not None or request.world.ghosts.holds("binned", item.id)
     return binned and request.world.consistency.sees("graph", "binned", item.id)
 
 
-def read(request: Request) -> Reply:
+def read(request: GraphRequest) -> Reply:
     """``GET /directory/deletedItems/{id}``."""
     item = _addressed(request, access.READ_APPLICATIONS, access.READ_GROUPS, access.READ_USERS)
     return queries.one_of_any(request, bodies.typed(request, item))
 
 
-def purge(request: Request) -> Reply:
+def purge(request: GraphRequest) -> Reply:
     """``DELETE /directory/deletedItems/{id}``: for good.
 
     An application's service principal stays in the bin: https://learn.microsoft.com/entra/identity-platform/howto-restore-app.
@@ -68,7 +68,7 @@ def purge(request: Request) -> Reply:
     return done()
 
 
-def restore(request: Request) -> Reply:
+def restore(request: GraphRequest) -> Reply:
     """``POST /directory/deletedItems/{id}/restore``; an application's service principal is restored on its own."""
     item = _changeable(request)
     names.only("restore", (), request.body())
@@ -79,7 +79,7 @@ def restore(request: Request) -> Reply:
     return request.result("directoryObjects/$entity", bodies.typed(request, item))
 
 
-def expire(request: Request) -> None:
+def expire(request: GraphRequest) -> None:
     """Forgets what has been in the bin for too long."""
     gone = [
         item
@@ -92,7 +92,7 @@ def expire(request: Request) -> None:
 
 
 def _addressed(
-    request: Request, applications: tuple[str, ...], groups: tuple[str, ...], users: tuple[str, ...]
+    request: GraphRequest, applications: tuple[str, ...], groups: tuple[str, ...], users: tuple[str, ...]
 ) -> DirectoryObject:
     """The deleted object that the path names, if the caller holds one of the permissions for its type; or 404."""
     request.caller.require((*applications, *groups, *users))
@@ -105,7 +105,7 @@ def _addressed(
     return item
 
 
-def _kept(request: Request, object_id: str) -> DirectoryObject | None:
+def _kept(request: GraphRequest, object_id: str) -> DirectoryObject | None:
     """What has this id; to a reader, what was purged as well."""
     purged = request.world.ghosts.of("binned") if request.call.method == "GET" else ()
     known: Iterable[DirectoryObject] = (
@@ -115,7 +115,7 @@ def _kept(request: Request, object_id: str) -> DirectoryObject | None:
     return next(iter(known), None)
 
 
-def _changeable(request: Request) -> DirectoryObject:
+def _changeable(request: GraphRequest) -> DirectoryObject:
     """The deleted object, if the caller may change such objects: directory-deleteditems-delete."""
     users = ("User.DeleteRestore.All", *access.CHANGE_USERS)
     item = _addressed(request, access.CHANGE_APPLICATIONS, access.CHANGE_GROUPS, users)
@@ -129,7 +129,7 @@ def _changeable(request: Request) -> DirectoryObject:
     return item
 
 
-def _check_restorable(request: Request, item: DirectoryObject) -> None:
+def _check_restorable(request: GraphRequest, item: DirectoryObject) -> None:
     if isinstance(item, ServicePrincipal):
         if request.directory.principal_of(item.app_id) is not None:
             raise in_use(item.app_id)
@@ -138,7 +138,7 @@ def _check_restorable(request: Request, item: DirectoryObject) -> None:
             raise errors.invalid(message, "NoBackingApplicationObject", "appId")
 
 
-def _forget(request: Request, item: DirectoryObject) -> None:
+def _forget(request: GraphRequest, item: DirectoryObject) -> None:
     if isinstance(item, Application):
         _keep_name(request, item)
     for stored in objects.collections(request.directory):
@@ -151,7 +151,7 @@ def _forget(request: Request, item: DirectoryObject) -> None:
             group.owners.remove(item.id)
 
 
-def _keep_name(request: Request, application: Application) -> None:
+def _keep_name(request: GraphRequest, application: Application) -> None:
     """A service principal has its own copy of the name, which outlives the application."""
     for principal in request.directory.service_principals.values():
         if principal.app_id == application.app_id:

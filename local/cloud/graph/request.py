@@ -6,26 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.engine.wire import Json, Reply
+from local.cloud.engine.http import Json, Reply
 from local.cloud.graph import errors, names
 from local.cloud.graph.types import GUID_TEXT
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Call
+    from local.cloud.engine.http import HttpRequest
     from local.cloud.graph.access import Caller
     from local.cloud.graph.limits import Limits
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Directory
 
-type Handler = Callable[["Request"], Reply]
+type Handler = Callable[["GraphRequest"], Reply]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GraphRequest:
     """A call, who makes it, and the limits in force."""
 
     world: LocalAzure
-    call: Call
+    call: HttpRequest
     caller: Caller
     limits: Limits
 

@@ -24,9 +24,9 @@ from local.cloud.graph import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.cloud.engine.wire import Reply
+    from local.cloud.engine.http import Reply
     from local.cloud.graph.objects import DirectoryObject
-    from local.cloud.graph.request import Handler, Request
+    from local.cloud.graph.request import GraphRequest, Handler
     from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 
 
@@ -54,12 +54,12 @@ def _below(roots: Iterable[str], rows: Iterable[Row]) -> tuple[Row, ...]:
     return tuple(row._replace(path=root + row.path) for row in rows for root in roots)
 
 
-def _on[T](found: Callable[[Request], T], act: Callable[[Request, T], Reply]) -> Handler:
+def _on[T](found: Callable[[GraphRequest], T], act: Callable[[GraphRequest, T], Reply]) -> Handler:
     """What is done to whatever the path names; ``found`` refuses those who may not."""
     return lambda request: act(request, found(request))
 
 
-def _secrets[T: (Application, ServicePrincipal)](changeable: Callable[[Request], T]) -> tuple[Row, ...]:
+def _secrets[T: (Application, ServicePrincipal)](changeable: Callable[[GraphRequest], T]) -> tuple[Row, ...]:
     """What applications and service principals have."""
     return (
         Row("POST", "/addPassword", _on(changeable, passwords.add)),
@@ -68,7 +68,7 @@ def _secrets[T: (Application, ServicePrincipal)](changeable: Callable[[Request],
 
 
 def _owners[T: (Application, Group, ServicePrincipal)](
-    readable: Callable[[Request], T], changeable: Callable[[Request], T], add: Callable[[Request, T], Reply]
+    readable: Callable[[GraphRequest], T], changeable: Callable[[GraphRequest], T], add: Callable[[GraphRequest, T], Reply]
 ) -> tuple[Row, ...]:
     """What applications, groups and service principals have."""
     return (
@@ -78,7 +78,7 @@ def _owners[T: (Application, Group, ServicePrincipal)](
     )
 
 
-def _memberships(roots: tuple[str, ...], addressed: Callable[[Request], DirectoryObject]) -> tuple[Row, ...]:
+def _memberships(roots: tuple[str, ...], addressed: Callable[[GraphRequest], DirectoryObject]) -> tuple[Row, ...]:
     """What every kind of principal has."""
 
     def belonging(*, cast: bool, nested: bool) -> Handler:
@@ -99,7 +99,7 @@ def _memberships(roots: tuple[str, ...], addressed: Callable[[Request], Director
 def _functions(*paths: str) -> tuple[Row, ...]:
     """Functions that would otherwise be taken for ids."""
 
-    def refuse(request: Request) -> Reply:
+    def refuse(request: GraphRequest) -> Reply:
         raise errors.not_implemented(f"{request.call.method} {request.call.path}")
 
     return tuple(Row("GET", path, refuse, queries.ONE) for path in paths)

@@ -10,17 +10,17 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from local.cloud.engine import compression
+from local.cloud.engine.http import HttpRequest, Json, Reply, Route
 from local.cloud.engine.service import Endpoint
-from local.cloud.engine.wire import Call, Json, Reply, Route
 from local.cloud.graph import access, batch, costs, errors, instants, inventory, queries
 from local.cloud.graph.limits import Limits
-from local.cloud.graph.request import Request
+from local.cloud.graph.request import GraphRequest
 from local.cloud.graph.routes import TABLE
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.first_party import GRAPH
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Handler as RouteHandler
+    from local.cloud.engine.http import Handler as RouteHandler
     from local.cloud.graph.request import Handler
 
 VERSIONS = ("v1.0", "beta")
@@ -61,7 +61,7 @@ class Graph:
         """An error in Graph's shape."""
         return errors.error(status, code, message)
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds what every reply carries, and tells an error its date and request ids."""
         request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         client_id = call.headers.get("client-request-id", request_id)
@@ -82,26 +82,26 @@ class Graph:
         return inventory.of(world.directory)
 
     def _around(self, handler: Handler, options: frozenset[str]) -> RouteHandler[LocalAzure]:
-        def handle(world: LocalAzure, call: Call) -> Reply:
+        def handle(world: LocalAzure, call: HttpRequest) -> Reply:
             caller = access.identify(world, call)
             call = _plain(call)
             world.consistency.called_by(caller.object_id)
             used = self.limits.admit(world, caller.app_id, units=costs.units(call), write=costs.writes(call))
             queries.check_options(call, options)
-            reply = handler(Request(world, call, caller, self.limits))
+            reply = handler(GraphRequest(world, call, caller, self.limits))
             if used <= _SHOW_USAGE:
                 return reply
             return replace(reply, headers={**reply.headers, "x-ms-throttle-limit-percentage": f"{used:.2f}"})
 
         return handle
 
-    def _batch(self, world: LocalAzure, call: Call) -> Reply:
+    def _batch(self, world: LocalAzure, call: HttpRequest) -> Reply:
         caller = access.identify(world, call)
         queries.check_options(call, frozenset())
         return batch.answer(world, _plain(call), caller, self)
 
 
-def _plain(call: Call) -> Call:
+def _plain(call: HttpRequest) -> HttpRequest:
     """The call with a body that nothing compresses."""
     try:
         return compression.unpacked(call)
@@ -111,7 +111,7 @@ def _plain(call: Call) -> Call:
         raise errors.unreadable() from fault
 
 
-def _missing(request: Request) -> Reply:
+def _missing(request: GraphRequest) -> Reply:
     raise errors.not_implemented(f"{request.call.method} {request.call.path}")
 
 

@@ -11,15 +11,15 @@ from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
 
 _FOREIGN = "When using this permission, the backing application of the service principal being created must in the local tenant"
 """The service's own wording, said as well when its replica has not seen the application yet:
 https://github.com/hashicorp/terraform-provider-azuread/issues/581."""
 
 
-def addressed(request: Request) -> ServicePrincipal:
+def addressed(request: GraphRequest) -> ServicePrincipal:
     """The service principal that the path names by id or by client id, or 404."""
     return clients.addressed(request, ServicePrincipal, request.directory.service_principals)
 
@@ -27,12 +27,12 @@ def addressed(request: Request) -> ServicePrincipal:
 READS = clients.Reads(ServicePrincipal, bodies.SERVICE_PRINCIPAL, lambda directory: directory.service_principals, addressed)
 
 
-def create(request: Request) -> Reply:
+def create(request: GraphRequest) -> Reply:
     """``POST /servicePrincipals``."""
     return _created(request, request.body())
 
 
-def upsert(request: Request) -> Reply:
+def upsert(request: GraphRequest) -> Reply:
     """``PATCH /servicePrincipals(appId='..')``: creates it if ``Prefer: create-if-missing`` asks for that."""
     app_id = request.guid("app_id")
     if request.upserts and request.directory.principal_of(app_id) is None:
@@ -40,7 +40,7 @@ def upsert(request: Request) -> Reply:
     return update(request)
 
 
-def update(request: Request) -> Reply:
+def update(request: GraphRequest) -> Reply:
     """``PATCH /servicePrincipals/{id}``."""
     item = changeable(request)
     sent = objects.settable(request.body(), schema.SERVICE_PRINCIPAL, schema.SERVICE_PRINCIPAL_FIXED, "ServicePrincipal")
@@ -53,7 +53,7 @@ def update(request: Request) -> Reply:
     return done()
 
 
-def _enable(request: Request, item: ServicePrincipal, sent: Json) -> None:
+def _enable(request: GraphRequest, item: ServicePrincipal, sent: Json) -> None:
     """Entra hears later that a principal may sign in no more, or again."""
     was, now = (stored.get("accountEnabled", True) is not False for stored in (item.properties, item.properties | sent))
     if was and not now:
@@ -62,7 +62,7 @@ def _enable(request: Request, item: ServicePrincipal, sent: Json) -> None:
         request.world.consistency.wrote("enabled", item.id)
 
 
-def delete(request: Request) -> Reply:
+def delete(request: GraphRequest) -> Reply:
     """``DELETE /servicePrincipals/{id}``: to the recycle bin."""
     item = changeable(request)
     request.limits.begin_change(request.world, item.id)
@@ -70,7 +70,7 @@ def delete(request: Request) -> Reply:
     return done()
 
 
-def owned_objects(request: Request) -> Reply:
+def owned_objects(request: GraphRequest) -> Reply:
     """``GET /servicePrincipals/{id}/ownedObjects``: applications, service principals and groups."""
     request.caller.require(access.READ_APPLICATIONS)
     owner = addressed(request).id
@@ -83,7 +83,7 @@ def owned_objects(request: Request) -> Reply:
     return queries.mixed(request, [bodies.typed(request, item) for kind in stored for item in kind if owner in item.owners])
 
 
-def changeable(request: Request) -> ServicePrincipal:
+def changeable(request: GraphRequest) -> ServicePrincipal:
     """The service principal that the path names, if the caller may change it; Azure alone changes managed identities'."""
     request.caller.require(access.CHANGE_APPLICATIONS)
     item = addressed(request)
@@ -93,7 +93,7 @@ def changeable(request: Request) -> ServicePrincipal:
     return item
 
 
-def _created(request: Request, body: Json) -> Reply:
+def _created(request: GraphRequest, body: Json) -> Reply:
     request.caller.require(access.CHANGE_APPLICATIONS)
     app_id = text(body, "appId", "ServicePrincipal").lower()
     app = _application(request, app_id)
@@ -113,7 +113,7 @@ def _created(request: Request, body: Json) -> Reply:
     return request.created("servicePrincipals", bodies.service_principal(request, item), "ServicePrincipal")
 
 
-def _application(request: Request, app_id: str) -> Application:
+def _application(request: GraphRequest, app_id: str) -> Application:
     """The application of a new service principal.
 
     One that the answering replica has not seen is refused in one of two ways, seen in turn where the caller may only

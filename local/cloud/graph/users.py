@@ -9,8 +9,8 @@ from local.cloud.graph.request import done, misfit, text
 from local.cloud.tenant.directory import User
 
 if TYPE_CHECKING:
-    from local.cloud.engine.wire import Json, Reply
-    from local.cloud.graph.request import Request
+    from local.cloud.engine.http import Json, Reply
+    from local.cloud.graph.request import GraphRequest
 
 _NAME = 256
 _NICKNAME = 64
@@ -18,13 +18,13 @@ _PASSWORD = {"password", "forceChangePasswordNextSignIn", "forceChangePasswordNe
 """https://learn.microsoft.com/graph/api/resources/passwordprofile."""
 
 
-def addressed(request: Request) -> User:
+def addressed(request: GraphRequest) -> User:
     """The user that the path names by id or by user principal name, or 404."""
     name = request.param("id")
     return objects.existing(request, _known(request, name), name, User)
 
 
-def _known(request: Request, name: str) -> User | None:
+def _known(request: GraphRequest, name: str) -> User | None:
     found = request.directory.users.get(name.lower())
     if found is not None:
         return found
@@ -35,7 +35,7 @@ def _is_called(item: User, name: str) -> bool:
     return item.deleted is None and str(item.properties.get("userPrincipalName", "")).casefold() == name.casefold()
 
 
-def me(request: Request) -> Reply:
+def me(request: GraphRequest) -> Reply:
     """``GET /me``."""
     if not request.caller.delegated:
         raise errors.bad_request("/me request is only valid with delegated authentication flow.", "BadRequest")
@@ -44,25 +44,25 @@ def me(request: Request) -> Reply:
     return queries.one(request, bodies.USER, objects.existing(request, found, request.caller.object_id, User))
 
 
-def listed(request: Request) -> Reply:
+def listed(request: GraphRequest) -> Reply:
     """``GET /users``."""
     request.caller.require(access.READ_USERS)
     return queries.many(request, bodies.USER, objects.living(request, User, request.directory.users))
 
 
-def counted(request: Request) -> Reply:
+def counted(request: GraphRequest) -> Reply:
     """``GET /users/$count``."""
     request.caller.require(access.READ_USERS)
     return queries.count(request, bodies.USER, objects.living(request, User, request.directory.users))
 
 
-def read(request: Request) -> Reply:
+def read(request: GraphRequest) -> Reply:
     """``GET /users/{id or userPrincipalName}``."""
     request.caller.require(access.READ_USERS)
     return queries.one(request, bodies.USER, addressed(request))
 
 
-def create(request: Request) -> Reply:
+def create(request: GraphRequest) -> Reply:
     """``POST /users``."""
     request.caller.require_administration(access.CHANGE_USERS)
     sent = _settable(request.body())
@@ -80,7 +80,7 @@ def create(request: Request) -> Reply:
     return request.created("users", bodies.USER.shown(request, item), "User")
 
 
-def update(request: Request) -> Reply:
+def update(request: GraphRequest) -> Reply:
     """``PATCH /users/{id}``."""
     request.caller.require_administration(access.CHANGE_USERS)
     item = addressed(request)
@@ -88,7 +88,7 @@ def update(request: Request) -> Reply:
     return done()
 
 
-def delete(request: Request) -> Reply:
+def delete(request: GraphRequest) -> Reply:
     """``DELETE /users/{id}``: to the recycle bin."""
     request.caller.require_administration(access.CHANGE_USERS)
     objects.recycled(request, addressed(request))

@@ -18,8 +18,8 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from local.cloud.engine.http import HttpRequest, Refusal, Reply, Route
 from local.cloud.engine.service import REST, Endpoint
-from local.cloud.engine.wire import Call, Refusal, Reply, Route
 from local.cloud.entra import errors
 from local.cloud.entra.claims import MANAGED_IDENTITY_LIFETIME
 from local.cloud.entra.clients import find
@@ -42,7 +42,7 @@ _APP_SERVICE_VERSION = "2019-08-01"
 _ENDPOINT = Endpoint(paths=(REST,), tls=False)
 
 
-def machine_token(world: LocalAzure, call: Call) -> Reply:
+def machine_token(world: LocalAzure, call: HttpRequest) -> Reply:
     """``GET [/identities/{name}]/metadata/identity/oauth2/token``."""
     if call.headers.get("metadata", "").lower() != "true":
         raise _invalid("Required metadata header not specified")
@@ -66,7 +66,7 @@ def machine_token(world: LocalAzure, call: Call) -> Reply:
     return Reply(200, body, principal=identity.object_id, client_id=identity.client_id)
 
 
-def app_service_token(world: LocalAzure, call: Call) -> Reply:
+def app_service_token(world: LocalAzure, call: HttpRequest) -> Reply:
     """``GET [/identities/{name}]/msi/token``."""
     secret = call.headers.get("x-identity-header")
     carried = [found for found in _machine(world, call) if found.header == secret]
@@ -108,7 +108,7 @@ class ManagedIdentity:
         """IMDS's shape."""
         return Reply(status, {"error": code, "error_description": message})
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds the server's name."""
         return replace(reply, headers={"server": "IMDS/150.870.65.1854", **reply.headers})
 
@@ -121,7 +121,7 @@ def _app_service_error(status: int, text: str) -> Reply:
     return Reply(status, {"statusCode": status, "message": text, "correlationId": str(uuid.uuid4())})
 
 
-def _machine(world: LocalAzure, call: Call) -> list[Identity]:
+def _machine(world: LocalAzure, call: HttpRequest) -> list[Identity]:
     """The identities that the machine called carries."""
     known, name = world.directory.identities.values(), call.params.get("name")
     if name is None:
@@ -129,7 +129,7 @@ def _machine(world: LocalAzure, call: Call) -> list[Identity]:
     return [found for found in known if found.name == name]
 
 
-def _selected(call: Call, carried: list[Identity]) -> Identity | None:
+def _selected(call: HttpRequest, carried: list[Identity]) -> Identity | None:
     """The identity that the query names, or the only one; raises ``Refusal`` when several could be meant."""
     named = [(field, call.query[name].casefold()) for name, field in _SELECTORS.items() if call.query.get(name)]
     if named:
@@ -144,7 +144,7 @@ def _selected(call: Call, carried: list[Identity]) -> Identity | None:
     return next(iter(own), None)
 
 
-def _issue(world: LocalAzure, call: Call, identity: Identity) -> tuple[str, int, int]:
+def _issue(world: LocalAzure, call: HttpRequest, identity: Identity) -> tuple[str, int, int]:
     """The identity's token with its first and last second; Entra ID's refusals come without their request ids."""
     try:
         if identity.kind != "user":
@@ -159,7 +159,7 @@ def _issue(world: LocalAzure, call: Call, identity: Identity) -> tuple[str, int,
     return world.tokens.issue(claims), claims["nbf"], claims["exp"]
 
 
-def _app_service_issue(world: LocalAzure, call: Call, identity: Identity) -> tuple[str, int, int]:
+def _app_service_issue(world: LocalAzure, call: HttpRequest, identity: Identity) -> tuple[str, int, int]:
     try:
         return _issue(world, call, identity)
     except Refusal as refusal:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from local.cloud.engine.http import HttpRequest, Json, Reply, Route
 from local.cloud.engine.service import Endpoint
-from local.cloud.engine.wire import Call, Json, Reply, Route
 from local.cloud.local_azure import LocalAzure
 
 _ENDPOINT = Endpoint(hosts=("*.vault.azure.net",))
@@ -23,7 +23,7 @@ class KeyVault:
         """Key Vault's shape."""
         return Reply(status, {"error": {"code": code, "message": message}})
 
-    def finish(self, world: LocalAzure, call: Call, reply: Reply) -> Reply:
+    def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Nothing to add."""
         return reply
 

@@ -6,15 +6,15 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from local.cloud.rbac import builtin_roles
+from local.cloud.rbac.condition_evaluation import Circumstances, UnknownAttributeError, action_matches, holds
 from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
-from local.cloud.rbac.conditions import Circumstances, UnknownAttributeError, action_matches, holds
 from local.cloud.rbac.scopes import Scope, lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.cloud.conditions.profiles import Observer
-    from local.cloud.engine.wire import Json
+    from local.cloud.disturbances.profiles import Observer
+    from local.cloud.engine.http import Json
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.directory import Group
     from local.cloud.tenant.resources import RoleAssignment, RoleDefinition

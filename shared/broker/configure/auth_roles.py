@@ -100,7 +100,7 @@ async def delete_auth_role(ports: Ports, actor: Actor, name: PolicyName, *, expe
     before = write_auth_role(former) if former is not None else None
     event = change_event(ports, actor, "delete_auth_role", f"auth-roles/{name}", before, None)
     gone = await ports.auth_roles.delete(name, expected=expected, event=event)
-    if not gone:
+    if gone is None:
         raise _not_found(name)
     ports.access_view.changed()
     await tell(ports, ports.auth_roles, event)

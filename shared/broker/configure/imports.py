@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
 from shared.core.access.asked import Asked
 from shared.core.access.auth_role import AuthRole, auth_role_cautions, write_auth_role
+from shared.core.access.configuration import Configuration
 from shared.core.access.documents import configuration_of, failing, faults_of_tests
 from shared.core.access.errors import ImportStopped, PolicyInUse, PolicyTestsFailed
 from shared.core.access.facts import Facts
@@ -34,6 +35,9 @@ from shared.resilience.tasks import all_of, both
 
 _ROLES_AT_ONCE = 5
 """Azure is asked about so many roles side by side."""
+
+_STAND_IN = "x"
+"""The name under which a document is read whose own name is none: so all of its faults are found."""
 
 type Change = Literal["created", "changed", "deleted"]
 
@@ -150,12 +154,34 @@ class _Section[T: (Policy, Role, AuthRole)]:
             yield Step("deleted", f"{self.name}.{name}", fields, partial(self.delete, document))
 
 
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """The auth roles that name a policy, by the policy's name, at a version of the configuration."""
+
+    version: str
+    users: Mapping[str, Sequence[str]]
+
+
+def _naming(configuration: Configuration) -> _Naming:
+    return _Naming(configuration.version, _users(configuration.auth_roles()))
+
+
+def _users(auth_roles: Iterable[AuthRole]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in auth_roles:
+        for policy in each.policies:
+            found.setdefault(policy, []).append(each.name)
+    return found
+
+
 class _Plan:
     """Finds the steps of one import."""
 
     def __init__(self, ports: Ports, actor: Actor, transfer: Transfer, stored: _Stored, *, prune: bool, revoke: bool) -> None:
         self._ports, self._actor, self._transfer, self._stored = ports, actor, transfer, stored
         self._prune, self._revoke = prune, revoke
+        self._naming: _Naming | None = None
+        """Which auth roles name which policies at the version that this import has made with its last deletion of a policy."""
         self._faults = [*transfer.faults]
         if prune and transfer.is_partial:
             self._faults.append(Fault("prune", "a page of several does not say which documents there are"))
@@ -201,11 +227,14 @@ class _Plan:
         for name, document in self._transfer.sections.get(section, {}).items():
             path = f"{section}.{name}"
             try:
-                if len(json.dumps(document, ensure_ascii=False).encode()) > MOST_OF_ONE:
-                    self._faults.append(Fault(path, f"is larger than {MOST_OF_ONE} octets"))
-                found[name] = read(parse(name), document)
+                parsed = parse(name)
             except Unparsable as wrong:
                 self._faults.append(Fault(path, str(wrong)))
+                parsed = parse(_STAND_IN)
+            if len(json.dumps(document, ensure_ascii=False).encode()) > MOST_OF_ONE:
+                self._faults.append(Fault(path, f"is larger than {MOST_OF_ONE} octets"))
+            try:
+                found[name] = read(parsed, document)
             except Malformed as malformed:
                 self._faults += _below(path, malformed.faults)
         return found
@@ -255,10 +284,10 @@ class _Plan:
 
     async def _refuse_deletions(self, proposed: _Stored) -> None:
         """Raises ``PolicyInUse`` or ``Conflict`` if something that goes is needed."""
+        users = _users(proposed.auth_roles.values())
         for name in sorted({*self._stored.policies} - {*proposed.policies}):
-            users = sorted(each.name for each in proposed.auth_roles.values() if name in each.policies)
-            if users:
-                raise PolicyInUse(name, users)
+            if name in users:
+                raise PolicyInUse(name, sorted(users[name]))
         gone = () if self._revoke else sorted({*self._stored.roles} - {*proposed.roles})
         held = [name for name in gone if await roles.has_leases(self._ports, RoleName(name))]
         if held:
@@ -279,7 +308,7 @@ class _Plan:
         of_roles = _Section[Role](
             *(ROLES, stored.roles, wanted.roles, proposed.roles, partial(roles.kept_of, ports), _is_another),
             lambda role, former: roles.store_role(ports, actor, role, former),
-            lambda role: roles.delete_role(ports, actor, role.name, expected=Version(role.version), revoking=self._revoke),
+            self._remove_role,
         )
         of_auth_roles = _Section[AuthRole](
             *(AUTH_ROLES, stored.auth_roles, wanted.auth_roles, proposed.auth_roles, write_auth_role, auth_roles.differs),
@@ -295,17 +324,30 @@ class _Plan:
 
     async def _store(self, auth_role: AuthRole, former: AuthRole | None) -> AuthRole:
         """Stores an auth role. Raises ``PreconditionFailed`` if one of its policies has gone since the plan was made."""
-        configuration = await self._ports.access_view.current(fresh=True)
-        if missing := [each for each in auth_role.policies if configuration.policy(each) is None]:
+        # The version first: whoever deletes a policy after it was seen changes the version.
+        version = await self._ports.access.version()
+        found = await all_of(*map(self._ports.policies.get, auth_role.policies))
+        if missing := [name for name, policy in zip(auth_role.policies, found, strict=True) if policy is None]:
             raise PreconditionFailed(f"There is no policy {missing[0]} any more.")
-        return await auth_roles.store_auth_role(self._ports, self._actor, auth_role, former, judged_at=configuration.version)
+        return await auth_roles.store_auth_role(self._ports, self._actor, auth_role, former, judged_at=version)
+
+    async def _remove_role(self, role: Role) -> None:
+        """Deletes a role. Raises ``NotFound`` if somebody else has deleted it, and its leases have been revoked here."""
+        expected = Version(role.version)
+        gone, _ = await roles.remove_role(self._ports, self._actor, role.name, expected=expected, revoking=self._revoke)
+        if not gone:
+            raise roles.not_found(role.name)
 
     async def _remove(self, policy: Policy) -> None:
-        """Deletes a policy that no auth role names. Raises ``PolicyInUse`` if one does since the plan was made."""
-        configuration = await self._ports.access_view.current(fresh=True)
-        if users := [each.name for each in configuration.auth_roles() if policy.name in each.policies]:
+        """Deletes a policy that no auth role names. Raises ``PolicyInUse`` if one does since the plan was made.
+
+        As long as nobody else writes, who names what is read once: a deletion of a policy leaves it as it is.
+        """
+        naming, self._naming = self._naming or _naming(await self._ports.access_view.current(fresh=True)), None
+        if users := naming.users.get(policy.name):
             raise PolicyInUse(policy.name, users)
-        await policies.remove_policy(self._ports, self._actor, policy, judged_at=configuration.version)
+        version = await policies.remove_policy(self._ports, self._actor, policy, judged_at=naming.version)
+        self._naming = replace(naming, version=version) if version else None
 
     def _warnings(self, wanted: _Stored, proposed: _Stored, written: set[str]) -> Iterator[Caution]:
         """Yields the warnings of the documents that are written."""

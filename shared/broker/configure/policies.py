@@ -147,17 +147,18 @@ def _users(configuration: Configuration, policy: str) -> list[str]:
     return [each.name for each in configuration.auth_roles() if policy in each.policies]
 
 
-async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, judged_at: str) -> None:
-    """Deletes a policy that no auth role names, and audits it.
+async def remove_policy(ports: Ports, actor: Actor, former: Policy, *, judged_at: str) -> str:
+    """Deletes a policy that no auth role names, and audits it. Returns the configuration's new version, empty if not known.
 
     Raises ``NotFound``, ``PreconditionFailed`` as ``store_policy``, ``Upstream``.
     """
     event = change_event(ports, actor, "delete_policy", f"policies/{former.name}", write_policy(former), None)
     gone = await ports.policies.delete(former.name, expected=exactly(former), event=event, judged_at=judged_at)
-    if not gone:
+    if gone is None:
         raise _not_found(former.name)
     ports.access_view.changed()
     await tell(ports, ports.policies, event)
+    return gone.whole
 
 
 async def _without(ports: Ports, actor: Actor, auth_role: str, policy: Policy) -> bool:

@@ -101,29 +101,44 @@ async def get_role(ports: Ports, name: RoleName) -> Role:
     """Returns the role. Raises ``NotFound``."""
     role = await ports.roles.get(name)
     if role is None:
-        raise NotFound(f"There is no role {name}.", code="role_not_found")
+        raise not_found(name)
     return role
 
 
 async def delete_role(ports: Ports, actor: Actor, name: RoleName, *, expected: Expect = ANY, revoking: bool) -> Revoking | None:
     """Deletes the role. If ``revoking``, ends its leases as ``revoke_role`` does, also when the call is repeated.
 
-    Raises ``NotFound``, ``PreconditionFailed``, or ``Conflict`` if the role has live leases and ``revoking`` is ``False``.
+    A repeat tells of the revocation alone. Raises ``NotFound``, ``PreconditionFailed``, or ``Conflict`` if the role has live
+    leases and ``revoking`` is ``False``.
     """
+    _, begun = await remove_role(ports, actor, name, expected=expected, revoking=revoking)
+    return begun
+
+
+async def remove_role(
+    ports: Ports, actor: Actor, name: RoleName, *, expected: Expect, revoking: bool
+) -> tuple[bool, Revoking | None]:
+    """As ``delete_role``. Returns as well whether this call has deleted the role: its leases may have been left alone."""
     former = await ports.roles.get(name)
     if not revoking and await has_leases(ports, name):
         raise Conflict("The role has live leases; revoke them with ?revoke=true.", code="role_has_leases")
     before = kept_of(ports, former) if former is not None else None
     event = change_event(ports, actor, "delete_role", f"roles/{name}", before, None, role=name)
-    gone = await ports.roles.delete(name, expected=expected, event=event)
+    gone = await ports.roles.delete(name, expected=expected, event=event) is not None
     # If an earlier deletion's worker has died, the role is gone, and its leases may still live.
     if not gone and not (revoking and await ports.leases.count_live(name, at_most=1, pooled=True)):
-        raise NotFound(f"There is no role {name}.", code="role_not_found")
+        raise not_found(name)
     await changed(ports)
     # The role goes first: an issue under way either sees that, or its lease is revoked here.
     begun = await revoke_role(ports, actor, name) if revoking else None
-    await tell(ports, ports.roles, event)
-    return begun
+    if gone:
+        await tell(ports, ports.roles, event)
+    return gone, begun
+
+
+def not_found(name: RoleName) -> NotFound:
+    """Returns what a caller is told of a role that is not there."""
+    return NotFound(f"There is no role {name}.", code="role_not_found")
 
 
 async def has_leases(ports: Ports, name: RoleName) -> bool:

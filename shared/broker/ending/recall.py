@@ -31,11 +31,11 @@ async def recall(ports: Ports, request_id: str, wanted: Recall) -> int:
     with in_background():
         first = await anext(found, list[LeaseId]())
         # To their ends, whatever becomes of the others.
-        seen, _ = await both(_leave(ports, wanted.role, found), end_here(ports, request_id, first))
+        seen, _ = await both(_enqueue_all(ports, wanted.role, found), end_here(ports, request_id, first))
     return len(first) + seen
 
 
-async def _leave(ports: Ports, role: RoleName, found: AsyncIterator[list[LeaseId]]) -> int:
+async def _enqueue_all(ports: Ports, role: RoleName, found: AsyncIterator[list[LeaseId]]) -> int:
     stop_at, seen = ports.within(ports.timing.sweep), 0
     waiting = await ports.queued_markers.waiting(ports.now())
     async for some in found:

@@ -6,7 +6,8 @@ for neither. A repeat under a key opens no lease, and is never counted.
 
 Asks that are refused (403) are counted apart, by a write before the answer, so that role names cannot be guessed at any rate.
 Once they fill their part of the row, every ask of the caller is refused, whatever its role: the answer tells nothing of the
-name. Otherwise who has no right gets 403, before any limit.
+name. Otherwise who has no right gets 403, before any limit. The question whether a role may be used counts with the refused
+asks if the answer is no, and is never refused for the leases that were issued.
 """
 
 from __future__ import annotations
@@ -60,10 +61,16 @@ class AskRate:
         return cls(ports, key, _lines.setdefault((id(ports.caller_records), key), _CallersLine()))
 
     async def beside[T](self, look_up: Awaitable[T]) -> T:
+        """As ``within_refusals``. Raises ``TooManyIssues`` as well, if the caller has issued too often."""
+        found = await self.within_refusals(look_up)
+        if self._most and (wait := self._wait(AskType.ISSUE, self._window)) is not None:
+            raise TooManyIssues(retry_after=wait)
+        return found
+
+    async def within_refusals[T](self, look_up: Awaitable[T]) -> T:
         """Returns what the look-up finds: the role, if the caller may issue from it. Reads the caller's row beside it.
 
-        Raises what the look-up raises. Raises ``TooMany`` if too many asks of the caller were refused, and ``TooManyIssues`` if
-        the caller has issued too often.
+        Raises what the look-up raises, and counts a refusal. Raises ``TooMany`` if too many asks of the caller were refused.
         """
         if not self._most:
             return await look_up
@@ -76,8 +83,6 @@ class AskRate:
             await self._count_refusal()
         if failure is not None:
             raise failure
-        if (wait := self._wait(AskType.ISSUE, self._window)) is not None:
-            raise TooManyIssues(retry_after=wait)
         return found[0]
 
     async def count(self) -> int | None:

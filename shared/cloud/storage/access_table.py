@@ -62,6 +62,7 @@ AUTH_ROLES = DocumentType[AuthRole](
     restore=restore_auth_role,
     with_version=lambda auth_role, version: replace(auth_role, version=version),
     beside=lambda judged_at: (_change(judged_at),),
+    has_whole=True,
 )
 """How auth roles are stored."""
 POLICIES = DocumentType[Policy](
@@ -73,6 +74,7 @@ POLICIES = DocumentType[Policy](
     restore=restore_policy,
     with_version=lambda policy, version: replace(policy, version=version),
     beside=lambda judged_at: (_change(judged_at),),
+    has_whole=True,
 )
 """How policies are stored."""
 

@@ -1,4 +1,4 @@
-"""The audit trail and the sweep's journal, on Table Storage. Satisfies ``Audit`` and ``RunHistory`` of ``shared.core.ports``.
+"""The audit trail and the run history, on Table Storage. Satisfies ``Audit`` and ``RunHistory`` of ``shared.core.ports``.
 
 Each day has a partition, in which events lie in the order of time. Nothing changes or deletes an event.
 """

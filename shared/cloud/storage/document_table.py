@@ -25,7 +25,7 @@ from shared.cloud.storage.tables import Table, Token, between, chunked, etag_of,
 from shared.core.audit import AuditEvent
 from shared.core.errors import LostRace, PreconditionFailed, Uncertain
 from shared.core.forms import PENDING_EVENT, StoredType, form_of
-from shared.core.ports.documents import ANY, Expect, Presence, Version
+from shared.core.ports.documents import ANY, Deleted, Expect, Presence, Version
 from shared.core.ports.page import Page
 from shared.core.ports.system import Ids
 
@@ -54,6 +54,8 @@ class DocumentType[T]:
 
     It is given the version of what the documents make together, by which the change was judged; ``None``: any will do.
     """
+    has_whole: bool = False
+    """Whether the first row of ``beside`` is that which has this version."""
 
     def key(self, name: str) -> dict[str, str]:
         """Returns the key of a document's row."""
@@ -125,22 +127,28 @@ class TableDocuments[T]:
 
     async def delete(
         self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
-    ) -> bool:
-        """Makes a read and a conditional delete."""
+    ) -> Deleted | None:
+        """Makes a read and a conditional delete.
+
+        If the answer was lost, and a reconciliation has told the event before this looks for it, it counts as another's.
+        """
         row = await self._read(name)
         if row is None:
-            return False
+            return None
         if expected not in {ANY, Version(etag_of(row))}:
             raise PreconditionFailed
         try:
-            await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._beside(judged_at, event)])
+            _, *others = await self._table.write([delete(self._kept.key(name), etag_of(row)), *self._beside(judged_at, event)])
         except (LostRace, Uncertain) as error:
-            # If the row is gone, it was deleted: the answer to the first try was lost, or another worker was faster.
-            if await self._read(name) is not None:
-                if isinstance(error, LostRace):
-                    raise PreconditionFailed from error
-                raise
-        return True
+            # The answer to the first try was lost, or another worker was faster: the row of the event tells them apart.
+            if event is not None and await self._table.read(*self._kept.pending_key(event.id).values()) is not None:
+                return Deleted()
+            if await self._read(name) is None:
+                return Deleted() if event is None else None
+            if isinstance(error, LostRace):
+                raise PreconditionFailed from error
+            raise
+        return Deleted(others[0] if self._kept.has_whole else "")
 
     async def pending_events(self) -> tuple[AuditEvent, ...]:
         """Makes one range read. A row that this version cannot read stays for the version that can."""

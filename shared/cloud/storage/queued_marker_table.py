@@ -21,7 +21,7 @@ _PARTITION = "waiting"
 
 
 class TableQueuedMarkers:
-    """See the module. Each message has a row, beside the sweep's journal: hundreds at most, and none at rest."""
+    """See the module. Each message has a row, beside the run history: hundreds at most, and none at rest."""
 
     def __init__(self, service: TableServiceClient, name: str = "roles") -> None:
         self._table = Table(service, name)

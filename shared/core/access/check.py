@@ -121,7 +121,7 @@ def _of_one(
 def _read_role(_: str, document: Any) -> None:
     reader = Reader(document)
     bounds = read_bounds(reader)
-    reader.faults += faults_of(bounds)
+    reader.faults += () if reader.faults else faults_of(bounds)
     for field in document if isinstance(document, Mapping) else ():
         if field.startswith("bound_") and field not in FIELD_NAMES:
             reader.unknown(field)

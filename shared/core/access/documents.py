@@ -26,7 +26,7 @@ from shared.core.access.policy import CAPABILITIES, ISSUE, PARAMETERS, capabilit
 from shared.core.caller import Caller
 from shared.core.errors import Fault, Malformed, Unauthenticated
 from shared.core.names import ObjectId, RoleName, Unparsable
-from shared.core.parsing import Reader
+from shared.core.parsing import Reader, nearest
 
 MAX_TESTS = 1000
 ONLY_ISSUE = "stands beside an ask to issue alone"
@@ -175,7 +175,8 @@ def asked_for(text: str) -> tuple[str, str]:
     """
     capability, blank, path = text.partition(" ")
     if not blank or capability not in CAPABILITIES:
-        raise Unparsable(f"expected a capability ({', '.join(CAPABILITIES)}), a blank and a path")
+        hint = nearest(capability, CAPABILITIES) if blank else ""
+        raise Unparsable(f"expected a capability ({', '.join(CAPABILITIES)}), a blank and a path{hint}")
     if capability == "issue" and "/" not in path:
         return f"roles/{RoleName.parse(path)}/leases", capability
     if "*" in path:

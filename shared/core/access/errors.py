@@ -22,7 +22,9 @@ class PolicyInUse(Conflict):
     """Auth roles name the policy: ``used_by``, by name."""
 
     code = "policy_in_use"
-    sentence = "Auth roles name this policy; take it out of each with ?force=true."
+    sentence = (
+        "Auth roles name this policy. DELETE takes it out of each with ?force=true; an import deletes it once none names it."
+    )
 
     def __init__(self, policy: str = "", used_by: Sequence[str] = ()) -> None:
         super().__init__(audit_reason=f"policy {policy} is used by {', '.join(used_by)}")

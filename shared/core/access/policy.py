@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from shared.core.access.asked import WITHOUT_PARAMETERS, Asks
+from shared.core.access.path_names import impossible_name
 from shared.core.access.stars import covers_text, texts_overlap
 from shared.core.access.wanted import Wanted, at_most, have_common, read_wanted, write_wanted
 from shared.core.errors import Caution, Fault, Malformed
@@ -38,16 +39,16 @@ ASKED: Mapping[str, frozenset[str]] = {
     "auth-roles/{name}": frozenset({"read", "write", "delete"}),
     "policies": frozenset({"list", "read"}),
     "policies/{name}": frozenset({"read", "write", "delete"}),
-    "event-rules": frozenset({"list"}),
-    "event-rules/{name}": frozenset({"read", "write", "delete"}),
     "export": frozenset({"read"}),
     "audit": frozenset({"read"}),
     "status": frozenset({"read"}),
     "sweep": frozenset({"write"}),
     "reconcile": frozenset({"write"}),
 }
-"""Every path for which some call asks the gate, and the capabilities that calls ask for there."""
-_WORDS = tuple(dict.fromkeys(each.partition("/")[0] for each in ASKED))
+"""Every path for which some call asks the gate, and the capabilities that calls ask for there: what a policy can give.
+
+Importing is not here: it is for admins alone.
+"""
 
 
 class PolicyName(str):
@@ -135,8 +136,12 @@ class Policy:
 
 def read_policy(name: str, document: Any) -> Policy:
     """Reads a policy that a caller has written. Raises ``Malformed`` with all faults."""
+    return _read(name, document, _written_rule)
+
+
+def _read(name: str, document: Any, rule: Callable[[Any, str, list[Fault]], Rule | None]) -> Policy:
     reader = Reader(document)
-    rules = reader.items("rules", _rule, most=MAX_RULES, required=True)
+    rules = reader.items("rules", rule, most=MAX_RULES, required=True)
     reader.finish()
     return Policy(name, rules)
 
@@ -158,12 +163,13 @@ def restore_policy(name: str, document: Any, version: str, form: int = POLICY.wr
     field that is not known gives nothing, and neither does a policy with one: the field may be a condition. Every other rule
     that can be read still holds, and every deny does. If the parameters of a deny cannot be read, or something stands beside
     them that is not known, it denies everything on its path. What cannot be read is in ``faults``. If this version does not
-    know the form, nothing in the document is believed.
+    know the form, nothing in the document is believed. A path with a name that nothing can have is no fault of a stored rule:
+    it covers what it has covered, which is nothing.
     """
     if not POLICY.knows({PROPERTY: form}):
         return Policy(name, version=version, faults=(POLICY.fault_of(form),))
     try:
-        return replace(read_policy(name, document), version=version)
+        return replace(_read(name, document, _rule), version=version)
     except Malformed as malformed:
         stored = document if isinstance(document, dict) else {}
         listed = stored.get("rules")
@@ -244,6 +250,20 @@ def _role_pattern(rule: Rule) -> str:
     return rest.partition("/")[0] if word == "roles" else ""
 
 
+def _written_rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
+    """As ``_rule``, with a fault if no document and no lease can have a name of its path."""
+    pattern = value.get("path") if isinstance(value, Mapping) else None
+    before = len(faults)
+    rule = _rule(value, path, faults)
+    at = f"{path}.path"
+    if isinstance(pattern, str) and not any(fault.path == at for fault in faults[before:]):
+        wrong = [impossible_name(pattern, each) for each in ASKED if _may_be(pattern.split("/"), each.split("/"))]
+        if wrong and all(wrong):
+            faults.append(Fault(at, wrong[0]))
+            return None
+    return rule
+
+
 def _rule(value: Any, path: str, faults: list[Fault]) -> Rule | None:
     reader = Reader(value, path, faults)
     before = len(faults)
@@ -288,9 +308,10 @@ def _asked_at(reader: Reader, pattern: str) -> frozenset[str] | None:
         reader.fault("path", "begins or ends with /, or has an empty segment, or one of dots")
         return None
     word = segments[0]
-    if word not in _WORDS:
+    words = tuple(dict.fromkeys(each.partition("/")[0] for each in ASKED))
+    if word not in words:
         star = "the first segment has no star: " if "*" in word else ""
-        reader.fault("path", f"{star}expected a path that begins with one of {', '.join(_WORDS)}{nearest(word, _WORDS)}")
+        reader.fault("path", f"{star}expected a path that begins with one of {', '.join(words)}{nearest(word, words)}")
         return None
     asked = capabilities_on(pattern)
     if not asked:

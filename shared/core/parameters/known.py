@@ -16,19 +16,29 @@ from shared.core.parameters.parameter import Parameter
 from shared.core.parameters.pattern import covers
 
 MOST_FILLINGS = 256
+_MOST_PLACES = 8
+"""Scopes at which one assignment is looked up when its role is written. Each takes two calls."""
 
 
 def constant_parts(scope: Scope, parameters: Sequence[Parameter]) -> tuple[Scope, ...]:
-    """Returns the longest scope without a hole that the scope lies in: at least its subscription, at most itself.
+    """Returns the longest scopes without a hole that the scope lies in, whatever its values: at least its subscription.
 
-    If the subscription is a hole, there is one for each listed subscription: a role's name must lead to one definition in all.
+    A hole whose values are all listed is filled with each of them, as long as that makes few scopes. A subscription is always
+    listed. So a broker that may assign roles in some resource groups alone can be asked about just these.
     """
-    hole = holes_of_scope(scope).get(SUBSCRIPTION_AT)
-    if hole is None:
-        return (_constant_part(scope),)
-    listed = next((each.allowed for each in parameters if each.name == hole), ())
-    filled = (Scope("/".join(filled_segments(scope, {hole: value}))) for value in listed)
-    return tuple(dict.fromkeys(_constant_part(each) for each in filled))
+    by_name = {each.name: each for each in parameters}
+    found: tuple[Scope, ...] = (scope,)
+    for at, name in sorted(holes_of_scope(scope).items()):
+        parameter = by_name.get(name)
+        if at == SUBSCRIPTION_AT and (parameter is None or not parameter.is_listed):
+            return ()
+        if parameter is None or not parameter.is_listed:
+            break
+        if at != SUBSCRIPTION_AT and len(found) * len(parameter.allowed) > _MOST_PLACES:
+            break
+        values = [{name: value} for value in parameter.allowed]
+        found = tuple(Scope("/".join(filled_segments(each, value))) for each in found for value in values)
+    return tuple(dict.fromkeys(map(_constant_part, found)))
 
 
 def fillings(

@@ -14,7 +14,7 @@ from shared.core.access.policy import Policy
 from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
 from shared.core.names import ObjectId
-from shared.core.ports.documents import Documents, Expect
+from shared.core.ports.documents import Deleted, Documents, Expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class AccessDocuments[T](Documents[T], Protocol):
 
     async def delete(
         self, name: str, *, expected: Expect, event: AuditEvent | None = None, judged_at: str | None = None
-    ) -> bool:
+    ) -> Deleted | None:
         """As ``Documents.delete``. Raises ``PreconditionFailed`` as well if the configuration has another version."""
         ...
 

@@ -34,6 +34,16 @@ type Expect = Presence | Version
 ANY, ABSENT = Presence.ANY, Presence.ABSENT
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A deletion that was made. ``whole`` is the version that all documents together have by it.
+
+    Empty if that is not known, or if the documents have none.
+    """
+
+    whole: str = ""
+
+
 class Documents[T](Protocol):
     """A store of documents of one type, each with a name.
 
@@ -60,8 +70,12 @@ class Documents[T](Protocol):
         """Stores the document. Returns it with its new version. Raises ``PreconditionFailed`` if the store has another."""
         ...
 
-    async def delete(self, name: str, *, expected: Expect, event: AuditEvent | None = None) -> bool:
-        """Deletes the document. Returns whether it was there. Raises ``PreconditionFailed`` if the store has something else."""
+    async def delete(self, name: str, *, expected: Expect, event: AuditEvent | None = None) -> Deleted | None:
+        """Deletes the document. Raises ``PreconditionFailed`` if the store has something else.
+
+        Returns ``None`` if this call has not deleted it. Of several at once one has, if each brings an event of its own: that
+        tells them apart. Without an event, one that meets another may count as made as well.
+        """
         ...
 
     async def pending_events(self) -> tuple[AuditEvent, ...]:

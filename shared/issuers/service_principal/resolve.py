@@ -58,8 +58,9 @@ class Resolving:
         definitions = [each if isinstance(each, Definition) else None for each in found]
         for index, (role, each) in enumerate(zip(wanted.azure_roles, found, strict=True)):
             path = f"azure_roles[{index}]"
-            if why := next((wrong[scope.key] for scope in places[index] if scope.key in wrong), ""):
-                self.faults.append(Fault(f"{path}.scope", why))
+            if place := next((scope for scope in places[index] if scope.key in wrong), None):
+                where = "" if place == role.scope else f"{place}: "
+                self.faults.append(Fault(f"{path}.scope", f"{where}{wrong[place.key]}"))
             elif not isinstance(each, Definition):
                 self.faults.append(Fault(f"{path}.{'role_id' if role.role_id else 'role_name'}", each))
         self.faults += _twice(wanted, definitions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import partial
 
 from shared.core.errors import Absent, Refused, Uncertain, Upstream
@@ -16,7 +17,18 @@ from shared.resilience.tasks import all_of
 _ABSENCE_PATIENCE = 10.0
 """Seconds for which an absent object is looked for again. Graph's reads are seconds behind its writes, not minutes."""
 _BIN_PATIENCE = 30.0
-"""Seconds by which the recycle bin is at most behind the deletions. Graph's replicas are seconds behind."""
+"""Seconds by which the recycle bin is at most behind the deletions, whoever makes them. Graph's replicas are seconds behind."""
+
+
+class Deletion(Enum):
+    """What is known of an object after this attempt has tried to delete it."""
+
+    DELETED = auto()
+    """It was there until just now, as far as is known."""
+    ABSENT = auto()
+    """It was gone. Who has deleted it, and when, is not known."""
+    FAILED = auto()
+    """It may be there as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +39,18 @@ class Look:
     fresh: bool
     deadline: float
 
-    async def at[T](self, call: Callable[[], Awaitable[T]], *, was_seen: bool = False, seconds: float = _ABSENCE_PATIENCE) -> T:
-        """Returns the call's result. Absence is doubted if the object is fresh, or ``was_seen`` just now."""
-        if not (self.fresh or was_seen):
-            return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
-        soon = min(self.deadline, self.retry.clock.monotonic() + seconds)
-        return await self.retry.call(call, on=(*SAFE_TO_REPEAT, Absent), deadline=soon)
+    async def at[T](self, call: Callable[[], Awaitable[T]], *, until: float | None = None) -> T:
+        """Returns the call's result. Absence is doubted ``until`` then, and for some seconds if the object is fresh."""
+        if until is None:
+            if not self.fresh:
+                return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
+            until = self.patience
+        return await self.retry.call(call, on=(*SAFE_TO_REPEAT, Absent), deadline=min(self.deadline, until))
+
+    @property
+    def patience(self) -> float:
+        """When an absent object has been looked for for long enough, if that begins now."""
+        return self.retry.clock.monotonic() + _ABSENCE_PATIENCE
 
 
 @dataclass(slots=True)
@@ -53,7 +71,7 @@ class Undoing:
 
         Returns whether everything was found. Raises the first failure after everything was tried.
         """
-        made, binned = self.footprint, list[tuple[ObjectId, bool]]()
+        made, binned = self.footprint, list[tuple[ObjectId, Deletion]]()
         await all_of(
             *(
                 self._gone(partial(self.authorization.unassign, each), unmade=each.name in made.unmade, where=each.scope)
@@ -70,14 +88,15 @@ class Undoing:
             if object_id is not None and object_id not in made.purged:
                 binned.append((object_id, await self._gone(partial(delete, object_id))))
         if made.purge:
-            for object_id, found in binned:
-                await self._purge(object_id, was_there=found)
+            shown_by = self.look.retry.clock.monotonic() + _BIN_PATIENCE
+            for object_id, deletion in binned:
+                await self._purge(object_id, deletion, shown_by)
         if self.failure is not None:
             raise self.failure
         return self.found_all and principal is not None and made.application_id is not None
 
-    async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False, where: str = "") -> bool:
-        """Deletes one thing. Returns whether it was there, as far as is known. ``where`` is an assignment's scope.
+    async def _gone(self, delete: Callable[[], Awaitable[None]], *, unmade: bool = False, where: str = "") -> Deletion:
+        """Deletes one thing. ``where`` is an assignment's scope.
 
         If the thing is ``unmade``, its absence is no reason to look again.
         """
@@ -87,26 +106,31 @@ class Undoing:
             await look.at(attempt.make)
         except Absent:
             self.found_all = self.found_all and unmade
-            return attempt.may_have_worked
+            return Deletion.DELETED if attempt.may_have_worked else Deletion.ABSENT
         except Upstream as failure:
             if isinstance(failure, Refused):
                 # The assignment may stand: the lease is not over, and an operator has to look at the scope.
                 failure.where = where
             self.failure = self.failure or failure
-            return False
-        return True
+            return Deletion.FAILED
+        return Deletion.DELETED
 
-    async def _purge(self, object_id: ObjectId, *, was_there: bool) -> None:
-        """Deletes an object from the recycle bin. If it ``was_there`` until just now, its absence means that the bin is behind.
+    async def _purge(self, object_id: ObjectId, deletion: Deletion, shown_by: float) -> None:
+        """Deletes an object from the recycle bin. Every replica of the bin shows by ``shown_by`` what lies in it.
 
-        An earlier attempt may have deleted the object, and may have purged it too. Then this one looks for it until no replica
-        of the bin can be behind any more.
+        If the object was there until just now, its absence means that the bin is behind. If it was gone already, an earlier
+        attempt or somebody else may have deleted it just now, and may have purged it too. Then this one looks for it until no
+        replica of the bin can be behind any more. If there is not so much time, the attempt has failed.
         """
-        seconds = _BIN_PATIENCE if self.again else _ABSENCE_PATIENCE
+        until: float | None = None
+        if self.again or (deletion is Deletion.ABSENT and not self.look.fresh):
+            until = max(shown_by, self.look.patience)
+        elif deletion is Deletion.DELETED:
+            until = self.look.patience
         try:
-            await self.look.at(lambda: self.directory.purge(object_id), was_seen=was_there or self.again, seconds=seconds)
+            await self.look.at(lambda: self.directory.purge(object_id), until=until)
         except Absent as absent:
-            if was_there:
+            if deletion is Deletion.DELETED or (until is not None and self.look.deadline < shown_by):
                 self.failure = self.failure or absent
         except Upstream as failure:
             self.failure = self.failure or failure

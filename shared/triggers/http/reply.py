@@ -13,13 +13,17 @@ HTML = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: status, body, and headers of its own. ``code`` is a problem's code, for the log."""
+    """An answer: status, body, and headers of its own. ``code`` is a problem's code, for the log.
+
+    ``on_beat``: its time must not tell what was read for it (see ``edge``).
+    """
 
     status: int
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
+    on_beat: bool = False
 
 
 def of_json(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from shared.broker import inspect
@@ -78,16 +79,18 @@ ASKED = parsed("role", ROLE_NAMED.schema, RoleName.parse, "Tell of this role alo
     query=(ASKED,),
     answers=(Answer(200, "The caller as verified.", Value(_EITHER)),),
     schemas=(STANDING, ROLE_STANDING),
+    fails=(429,),
 )
 async def whoami(request: VerifiedRequest) -> Reply:
     """Who am I, and what may I issue?
 
     The roles that the caller may issue from; nothing of the others, not even their names. With `role`: whether it may issue
-    from that one. Why it may not stands in the audit trail, under the request's id.
+    from that one. Why it may not stands in the audit trail, under the request's id. A no counts as a refused issue: after too
+    many the answer is 429.
     """
     name = requests.asked(request.http, ASKED)
     if name is None:
         standing = await inspect.may_issue(request.ports, request.actor)
         return of_json(200, STANDING.write((request.caller, standing)))
     role = await inspect.role_if_issuable(request.ports, request.actor, name)
-    return of_json(200, ROLE_STANDING.write((request.caller, name, role)))
+    return replace(of_json(200, ROLE_STANDING.write((request.caller, name, role))), on_beat=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.cloud.arm.service import Arm
 from local.cloud.engine.clock import Clock
-from local.cloud.engine.wire import Call, Refusal, Reply, find
+from local.cloud.engine.http import HttpRequest, Refusal, Reply, find
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import ServicePrincipal
 from local.cloud.tenant.resources import Resource, RoleAssignment
@@ -112,7 +112,7 @@ class Azure:
         found = find(self.arm.routes, method, path)
         assert found is not None
         route, params = found
-        call = Call(method, path, query, headers, content, origin or "https://arm.local:8443", params)
+        call = HttpRequest(method, path, query, headers, content, origin or "https://arm.local:8443", params)
         try:
             reply = route.handler(self.world, call)
         except Refusal as refused:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from local.cloud.rbac.access import Verdict, decide
-from local.cloud.rbac.conditions import Circumstances, action_matches
+from local.cloud.rbac.condition_evaluation import Circumstances, action_matches
 from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.directory import Group
 from local.cloud.tenant.resources import RoleDefinition

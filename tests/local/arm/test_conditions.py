@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from local.cloud.rbac.condition_evaluation import Circumstances, holds
 from local.cloud.rbac.condition_syntax import ConditionSyntaxError, parse
-from local.cloud.rbac.conditions import Circumstances, holds
 from tests.local.arm.calls import CONTRIBUTOR, GROUP, OWNER, RBAC_ADMIN, READER, Azure, assignment, outcome
 
 WRITE = "Microsoft.Authorization/roleAssignments/write"

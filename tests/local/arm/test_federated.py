@@ -9,7 +9,7 @@ import pytest
 from jwt.algorithms import RSAAlgorithm
 
 from local.cloud.control import provision
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.tenant.resources import Lock
 from tests.local.arm.calls import CONTRIBUTOR, GROUP, READER, ROOT, Azure, outcome
 from tests.local.conftest import Cloud

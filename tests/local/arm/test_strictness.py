@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.cloud.arm import options, resources
-from local.cloud.engine.wire import Call, Refusal
+from local.cloud.engine.http import HttpRequest, Refusal
 from tests.local.arm.calls import GROUP, READER, ROOT, STORE, Azure, assignment, definition, outcome
 
 ASSIGNMENTS = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments"
@@ -71,7 +71,7 @@ def test_an_option_that_is_not_read_is_not_implemented(azure: Azure, path: str, 
 
 def test_an_option_that_stands_there_twice_is_not_implemented() -> None:
     """Which of the two Azure heeds is not known here."""
-    call = Call("GET", GROUP, {"api-version": "2022-04-01"}, repeated=frozenset({"api-version"}))
+    call = HttpRequest("GET", GROUP, {"api-version": "2022-04-01"}, repeated=frozenset({"api-version"}))
     with pytest.raises(Refusal) as refused:
         options.check(call, resources.get_group)
     assert (501, "NotImplemented") == outcome(refused.value.reply)

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.cloud.blob.service import Blobs
 from local.cloud.engine.dispatch import handle
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.tenant.resources import Blob, Container
 from tests.local.arm.calls import STORE, Azure
 
@@ -67,7 +67,7 @@ class Storage:
         self, method: str, path: str, headers: dict[str, str], query: dict[str, str] | None = None, body: bytes = b""
     ) -> Reply:
         """Sends exactly this."""
-        call = Call(method, path, query or {}, {"host": HOST, **headers}, body, f"https://{headers.get('host', HOST)}")
+        call = HttpRequest(method, path, query or {}, {"host": HOST, **headers}, body, f"https://{headers.get('host', HOST)}")
         return handle(self.azure.world, self.blobs, call)[1]
 
     def read(self, path: str, by: str) -> tuple[int, str]:

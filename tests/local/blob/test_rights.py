@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from local.cloud.conditions.consistency import PROFILES, Delay, Observer, Profile
+from local.cloud.disturbances.consistency import PROFILES, Delay, Observer, Profile
 from local.cloud.tenant.directory import Group
 from tests.local.arm.calls import CONTRIBUTOR as MANAGER
 from tests.local.arm.calls import GROUP, ROOT, STORE, TENANT, assignment

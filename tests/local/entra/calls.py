@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from local.cloud.control import provision
 from local.cloud.engine.certificates import self_signed
 from local.cloud.engine.dispatch import handle
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.entra.service import Entra
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Application, Certificate, FederatedCredential
@@ -59,13 +59,13 @@ def post(
 ) -> Reply:
     """The token endpoint's reply to this form."""
     path = f"/{tenant or world.tenant_id}/oauth2{'' if v1 else '/v2.0'}/token"
-    call = Call("POST", path, headers=headers or {}, body=urlencode(form).encode(), origin=ORIGIN)
+    call = HttpRequest("POST", path, headers=headers or {}, body=urlencode(form).encode(), origin=ORIGIN)
     return handle(world, Entra(), call)[1]
 
 
 def get(world: LocalAzure, path: str, query: dict[str, str] | None = None) -> Reply:
     """The reply to a GET of this path."""
-    return handle(world, Entra(), Call("GET", path, query=query or {}, origin=ORIGIN))[1]
+    return handle(world, Entra(), HttpRequest("GET", path, query=query or {}, origin=ORIGIN))[1]
 
 
 def grant(app: App, scope: str = "https://graph.microsoft.com/.default", **fields: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from local.cloud.control import first_party, provision
 from local.cloud.engine.clock import Clock
 from local.cloud.engine.dispatch import handle
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.graph.service import Graph
 from local.cloud.local_azure import LocalAzure
 from local.cloud.tenant.directory import Application, Group, ServicePrincipal, User
@@ -46,7 +46,7 @@ class Client:
         sent = {name.lower(): value for name, value in (headers or {}).items()}
         if self.token is not None:
             sent["authorization"] = f"Bearer {self.token}"
-        call = Call(
+        call = HttpRequest(
             method=method,
             path=unquote(parts.path),
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),

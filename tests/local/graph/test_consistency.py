@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.cloud.conditions.consistency import Delay, Profile
+from local.cloud.disturbances.consistency import Delay, Profile
 from tests.local.graph.calls import Client, Tenant, error, ids
 
 KINDS = ("application", "principal", "group", "secret", "certificate", "federated", "member")

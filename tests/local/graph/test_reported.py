@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from local.cloud.conditions.consistency import Delay, Profile
-from local.cloud.engine.wire import Reply
+from local.cloud.disturbances.consistency import Delay, Profile
+from local.cloud.engine.http import Reply
 from tests.local.graph.calls import ABSENT, Client, Tenant
 from tests.local.parity.records import FOLDER
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cloud.control import provision
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.rbac.builtin_roles import BY_NAME
 from local.cloud.rbac.scopes import Scope
 from local.cloud.tenant.directory import FederatedCredential, ServicePrincipal, User

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.cloud.engine.wire import Reply
+from local.cloud.engine.http import Reply
 from local.cloud.local_azure import LocalAzure
 from tests.local.entra.calls import asserting, certified, get, grant, key_pair, post, register
 from tests.local.parity.records import Record, compare_shape, records

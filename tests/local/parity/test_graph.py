@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.local.graph.calls import Client, Tenant, certificate, encoded
-from tests.local.parity.graph_stage import GUID, arrange, instant, newer, segments
+from tests.local.parity.graph_fixtures import GUID, arrange, instant, newer, segments
 from tests.local.parity.records import Record, compare_shape, load, records
 from tests.local.ticking import Ticking
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.local.graph.calls import Client, Tenant, certificate, encoded
-from tests.local.parity.graph_stage import instant, newer
+from tests.local.parity.graph_fixtures import instant, newer
 from tests.local.parity.records import FOLDER, Record, compare_shape
 from tests.local.ticking import Ticking
 

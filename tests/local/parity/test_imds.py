@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.cloud.engine.dispatch import handle
-from local.cloud.engine.wire import Call, Reply
+from local.cloud.engine.http import HttpRequest, Reply
 from local.cloud.imds.service import ManagedIdentity
 from local.cloud.local_azure import LocalAzure
 from tests.local.parity.records import Record, compare_shape, records
@@ -44,5 +44,5 @@ def _replay(world: LocalAzure, record: Record) -> Reply:
     for selector, field in _SELECTORS.items():
         if selector in query:
             query[selector] = getattr(world.directory.identities["fn-orders"], field)
-    call = Call(record.method, record.path, query, dict(record.request_headers))
+    call = HttpRequest(record.method, record.path, query, dict(record.request_headers))
     return handle(world, ManagedIdentity(), call)[1]

@@ -10,7 +10,7 @@ import pytest
 
 from local.cloud.control import provision
 from tests.local.graph.calls import Tenant
-from tests.local.parity.graph_stage import SINCE
+from tests.local.parity.graph_fixtures import SINCE
 from tests.local.parity.records import FOLDER, compare_shape
 
 _FLOWS = FOLDER / "flows_graph_arm.json"

@@ -163,7 +163,7 @@ def test_without_tests_nothing_fails(tests: Any) -> None:
         ("list roles", ("roles", "list")),
         ("read policies", ("policies", "read")),
         ("write leases/app.1", ("leases/app.1", "write")),
-        ("delete event-rules/x", ("event-rules/x", "delete")),
+        ("delete auth-roles/x", ("auth-roles/x", "delete")),
     ],
 )
 def test_an_ask_is_a_capability_and_a_path(text: str, expected: tuple[str, str]) -> None:
@@ -233,6 +233,7 @@ _UNKNOWN = "is not a known field"
         ({"roles": {"app": 5}}, [("roles.app", "expected an object")]),
         ({"roles": {"app": {"bound_app_roles": []}}}, ["roles.app.bound_app_roles"]),
         ({"roles": {"app": bound(tenant_ids=HOME)}}, ["roles.app.bound_tenant_ids"]),
+        ({"roles": {"app": bound(tenant_ids=HOME) | {"bound_group_ids": ["x"]}}}, ["roles.app.bound_group_ids[0]"]),
         ({"roles": {"App": bound(tenant_ids=HOME)}}, ["roles.App", "roles.App.bound_tenant_ids"]),
         ({"auth_roles": {"a": NAMING | {"policies": ["gone"]}}}, [("auth_roles.a.policies[0]", "there is no policy gone")]),
         (

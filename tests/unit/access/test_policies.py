@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.access.documents import asked_for
 from shared.core.access.policy import (
     ASKED,
     CAPABILITIES,
@@ -18,8 +19,11 @@ from shared.core.access.policy import (
 )
 from shared.core.access.stars import covers_text
 from shared.core.errors import Malformed
+from shared.core.names import Unparsable
 
 READ = ["read"]
+ULID = "01kh6n8yv0t1c8r5a9z2x4b7qd"
+LEASE = f"web.{ULID}"
 
 
 def faults(document: Any) -> list[tuple[str, str]]:
@@ -102,6 +106,8 @@ def test_a_path_that_no_call_has_is_a_fault(path: str) -> None:
         (rule("audit", "reed"), "did you mean read?"),
         (rule("audit", "isue"), "did you mean issue?"),
         (rule("audit", "denied"), "did you mean deny?"),
+        (rule("audit", "READ"), "did you mean read?"),
+        (rule("Audit", "read"), "did you mean audit?"),
         (rule("audit", "list"), "no call asks for list on this path, but for read"),
         (rule("roles/*", "issue"), "no call asks for issue on this path, but for read, write, delete"),
     ],
@@ -112,10 +118,79 @@ def test_a_fault_names_the_nearest_right_word(document: Any, ends: str) -> None:
     assert message.endswith(ends), message
 
 
+_OF_A_LEASE, _OF_A_ROLE = (
+    "can be no lease: its id is the name of a role, a dot and 26 characters",
+    "can be no role: its name is 1 to 63 characters of a-z, 0-9 and '-'",
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        *(
+            (f"roles/{name}/leases", f"{name} {_OF_A_ROLE}")
+            for name in ("A", "a b", "a.b", "-a", "a" * 64, "A*", "-*", "\u00e9")
+        ),
+        ("roles/A", f"A {_OF_A_ROLE}"),
+        ("policies/a_b", "a_b can be no document: its name is 1 to 63 characters of a-z, 0-9 and '-'"),
+        *(
+            (f"leases/{name}", f"{name} {_OF_A_LEASE}")
+            for name in ("x", "web", "web.", f".{ULID}", f"Web.{ULID}", f"web.{ULID}0")
+        ),
+        *(
+            (f"leases/{name}", f"{name} {_OF_A_LEASE}")
+            for name in ("web.8*", "web.*l", f"web.{ULID}*", f"*{ULID}0", "W*", "*_*")
+        ),
+    ],
+)
+def test_a_name_that_nothing_can_have_is_a_fault(path: str, message: str) -> None:
+    """No call would ever ask for such a path. A stored rule goes on as it was."""
+    document = rule(path, "deny")
+    assert [("rules[0].path", message)] == faults(document)
+    stored = restore_policy("ops", document, "v")
+    assert ((), path, True) == (stored.faults, stored.rules[0].path, stored.denies)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "roles/*",
+            "roles/a*",
+            "roles/*a",
+            "roles/a*-*b/leases",
+            "roles/a-",
+            "leases/*",
+            "leases/web.*",
+            "leases/w*",
+            "leases/*.0*",
+        ),
+        *(
+            f"leases/{name}"
+            for name in (LEASE, f"web.{ULID[:-1]}*", f"web*{ULID[1:]}", f"*{ULID}", "*a*b*", "*z", f"*.{ULID}", "w*b.*")
+        ),
+    ],
+)
+def test_a_pattern_that_some_name_has_is_none(path: str) -> None:
+    """A star stands for one or more characters, and those may have the dot of a lease's id among them."""
+    assert path == read_policy("ops", rule(path, "deny")).rules[0].path
+
+
+@pytest.mark.parametrize(
+    ("ask", "hint"), [("isue roles/x", "issue"), ("READ audit", "read"), ("dance roles/x", ""), ("isue", "")]
+)
+def test_an_ask_is_told_with_the_capability_that_is_meant(ask: str, hint: str) -> None:
+    """If a path stands beside it."""
+    with pytest.raises(Unparsable) as refused:
+        asked_for(ask)
+    assert str(refused.value).endswith(f"; did you mean {hint}?" if hint else "a blank and a path")
+
+
 @pytest.mark.parametrize("path", ASKED)
 def test_exactly_what_calls_ask_for_on_a_path_may_be_given_there(path: str) -> None:
     """For a path with names, and for one with stars. Deny may stand on each."""
-    for pattern in (path.replace("{", "").replace("}", ""), "/".join("*" if "{" in each else each for each in path.split("/"))):
+    named = path.replace("{id}", LEASE).replace("{", "").replace("}", "")
+    for pattern in (named, "/".join("*" if "{" in each else each for each in path.split("/"))):
         given = set()
         for capability in CAPABILITIES:
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from local.cloud.conditions.consistency import Consistency
+from local.cloud.disturbances.consistency import Consistency
 
 _REMEMBERED = 1_000
 

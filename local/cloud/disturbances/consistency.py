@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.conditions.profiles import NONE, PROFILES, TYPICAL, Delay, Observer, Profile
+from local.cloud.disturbances.profiles import NONE, PROFILES, TYPICAL, Delay, Observer, Profile
 from local.cloud.engine.errors import InputError
 
 if TYPE_CHECKING:

@@ -249,7 +249,7 @@ async def test_an_event_whose_answer_was_lost_is_an_error_though_it_is_recorded(
     assert 2 == len((await tables.audit.read(WEEK)).items)
 
 
-async def test_the_journal_keeps_the_last_sweep(stores: Stores) -> None:
+async def test_the_run_history_keeps_the_last_sweep(stores: Stores) -> None:
     """And nothing before the first."""
     assert await stores.run_history.last_sweep() is None
     for number in (1, 2):
@@ -257,7 +257,7 @@ async def test_the_journal_keeps_the_last_sweep(stores: Stores) -> None:
     assert (START + timedelta(minutes=2), {"ended": 2}) == await stores.run_history.last_sweep()
 
 
-async def test_the_journal_keeps_the_last_reconciliation(stores: Stores) -> None:
+async def test_the_run_history_keeps_the_last_reconciliation(stores: Stores) -> None:
     """Apart from the sweep."""
     await stores.run_history.swept(START, {"ended": 7})
     assert await stores.run_history.last_reconciliation() is None

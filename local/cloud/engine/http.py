@@ -17,11 +17,11 @@ from urllib.parse import parse_qsl
 from local.cloud.engine.errors import InputError
 
 type Json = dict[str, Any]
-type Handler[W] = Callable[[W, "Call"], "Reply"]
+type Handler[W] = Callable[[W, "HttpRequest"], "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpRequest:
     """One HTTP request. ``path`` is percent-decoded and has no query; header names are lower case."""
 
     method: str
