@@ -10,7 +10,7 @@ import pytest
 from shared.core.access.bounds import Bounds
 from shared.core.errors import Unreachable
 from shared.core.limits import Limits
-from tests.fakes.world import ALICE, TENANT, WEB, guid, role, world
+from tests.fakes.world import ALICE, SCOPES, TENANT, WEB, guid, role, world
 from tests.triggers.app import App, Invocation
 
 ISSUE = "/api/v1/roles/web/leases"
@@ -158,6 +158,7 @@ async def test_reads_the_audit_trail(app: App) -> None:
         "client_request_id": "one",
         "reason": "nightly",
         "role": "web",
+        "scopes": [*SCOPES[:2]],
         "decided_by": {"inline": "web"},
         "lease": done["lease"],
         "caller": caller,
