@@ -167,7 +167,7 @@ def _verbs_of_the_broker() -> Iterator[Callable[..., object]]:
                 yield each
 
 
-_ONLY_READ = {"read_lease", "list_leases", "status", "may_issue", "role_if_issuable", "explain_to"}
+_ONLY_READ = {"read_lease", "list_leases", "status", "may_issue", "role_if_issuable", "explain_to", "would_issue"}
 _TOUCH_NO_LEASE = {
     *("put_auth_role", "store_auth_role", "delete_auth_role"),
     *("put_policy", "store_policy", "delete_policy", "remove_policy"),
@@ -178,6 +178,7 @@ _PART_OF_A_VERB = {
     "store_role": "of a role change, and of an import",
     "remove_role": "of a role's deletion, and of an import",
     "require_may_issue": "of an issue whose body cannot be read",
+    "role_asked_for": "of an issue, and of its dry run",
     "rotate": "of a repeat",
     "undo": "of whatever ends a lease",
     "note": "of the reconciliation, and of an issue",
