@@ -16,9 +16,9 @@ from shared.core.access.explanation import Explanation, explain
 from shared.core.access.facts import NOT_ASKED, Facts
 from shared.core.access.policy import Capability
 from shared.core.caller import Caller, CallerType
-from shared.core.errors import Fault, Malformed, NotFound, Unauthenticated
+from shared.core.errors import DirectoryUnavailable, Fault, Forbidden, Malformed, NotFound, Unauthenticated
 from shared.core.names import ObjectId, RoleName, Unparsable
-from shared.core.parameters.asked import presumed
+from shared.core.parameters.asked import presumed, read_values
 from shared.core.parameters.parameter import needs_principal
 from shared.core.parameters.source import facts_of as known_of
 from shared.core.role import Role
@@ -78,11 +78,24 @@ async def explain_to(ports: Ports, actor: Actor, question: Question) -> Answer:
     if lease_id is not None:
         why = f"the lease {lease_id} has made it: such a principal is never a caller"
         found = replace(found, decision=Decision("denied", why=why))
+    if role is not None and question.capability == "issue" and (wrong := _refused_for(ports, role, question, caller, facts)):
+        assumed = (*assumed, f"the gate alone was asked: the request is refused for its parameters: {wrong}")
     if question.path.startswith("leases/"):
         assumed = (*assumed, "the lease is taken to be another's: a holder reads and revokes its own")
     reason = f"{question.asked} for {caller.object_id} of {caller.tenant_id}: {found.decision.outcome}"
     await ports.audit.record(actor.done(ports, "explain", role=role.name if role is not None else "", reason=reason))
     return Answer(found, assumed)
+
+
+def _refused_for(ports: Ports, role: Role, question: Question, caller: Caller, facts: Facts) -> str:
+    """Returns why the values of the question fill no hole, whoever asks. Empty if they do, or if a fact is unread."""
+    try:
+        read_values(role.parameters, ports.kinds.azure_roles(role), question.parameters, known_of(caller, facts))
+    except (Malformed, Forbidden) as refused:
+        return "; ".join(f"{fault.path}: {fault.message}" for fault in refused.faults)
+    except DirectoryUnavailable:
+        return ""
+    return ""
 
 
 def _require_document(configuration: Configuration, question: Question) -> None:

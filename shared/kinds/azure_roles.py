@@ -26,14 +26,21 @@ type Parameters = tuple[Parameter, ...]
 
 
 def read_azure_roles(reader: Reader) -> tuple[Assignments, Parameters]:
-    """Reads assignments and parameters. Holes are judged if neither has a fault: otherwise they would seem to have some."""
-    before = len(reader.faults)
+    """Reads assignments and parameters. Notes every fault in the reader.
+
+    Holes are judged if every assignment could be read: otherwise their paths would be others.
+    """
     parameters = read_parameters(reader)
+    named = reader.take(FIELD)
     parse = template_scope if reader.has(FIELD) else Scope.parse
+    before = len(reader.faults)
     azure_roles = reader.items(AZURE_ROLES, partial(_azure_role, parse), most=MAX_AZURE_ROLES)
-    if len(reader.faults) == before:
-        reader.faults += template_faults(parameters, azure_roles)
-    return _placed(parameters, azure_roles), parameters
+    if len(reader.faults) > before or not isinstance(named, Mapping):
+        return azure_roles, parameters
+    faulty = {*map(str, named)} - {each.name for each in parameters}
+    faults = [*template_faults(parameters, azure_roles, faulty)]
+    reader.faults += faults
+    return azure_roles if faults or faulty else _placed(parameters, azure_roles), parameters
 
 
 def write_azure_roles(azure_roles: Assignments) -> list[dict[str, str]]:
@@ -115,6 +122,8 @@ def _condition(reader: Reader) -> str | None:
 
 
 def _role_definition(text: str) -> str:
+    if "{" in text or "}" in text:
+        raise Unparsable("a definition has no holes: its id has no braces")
     head, mark, name = text.lower().rpartition(_ROLE_ID_MARK)
     if not mark:
         raise Unparsable("expected a role definition's id, .../providers/Microsoft.Authorization/roleDefinitions/{guid}")

@@ -31,8 +31,8 @@ from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role
 from shared.resilience.tasks import all_of, both
 
-_NAME_AT = 8
-"""The place of a top resource's name among the segments of a scope."""
+_NAME_BEHIND = 3
+"""So many segments behind ``providers`` a top resource has its name."""
 _GONE = {ScopeState.NO_GROUP, ScopeState.NO_RESOURCE}
 
 
@@ -158,8 +158,9 @@ def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Ite
 
     If it is not known which part is missing, it may be any.
     """
-    first = {ScopeState.NO_RESOURCE: _NAME_AT, ScopeState.NO_GROUP: GROUP_AT}.get(state)
     segments = scope.casefold().split("/")
+    name_at = segments.index("providers") + _NAME_BEHIND if "providers" in segments else GROUP_AT
+    first = {ScopeState.NO_RESOURCE: name_at, ScopeState.NO_GROUP: GROUP_AT}.get(state)
     names: dict[str, None] = {}
     for role in ports.kinds.azure_roles(filled.template):
         holes = holes_of_scope(role.scope)

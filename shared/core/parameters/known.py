@@ -68,9 +68,10 @@ def _constant_part(scope: Scope) -> Scope:
     if not holes:
         return scope
     segments = scope.split("/")[: min(holes) - 1]
-    while segments[-2].lower() == "providers":
+    while len(segments) > SUBSCRIPTION_AT + 1 and segments[-2].lower() == "providers":
         del segments[-2:]
-    return Scope("/".join(segments))
+    # Above a hole in a management group's id there is no scope. Such a template has a fault, and is never looked up.
+    return Scope("/".join(segments)) if segments[1].lower() == "subscriptions" else scope
 
 
 def _fillings_of(role: AzureRole, parameters: dict[str, Parameter], most: int) -> tuple[AzureRole, ...] | None:

@@ -19,6 +19,8 @@ from shared.core.parameters.holes import is_closed
 from shared.core.parameters.merging import merged
 from shared.core.plain_text import UNSEEN, is_plain
 
+_NO_NAME = frozenset("*{}#|;'\"")
+"""Characters that no resource's name has, and that mean something to a path or a text."""
 WITHIN = "within"
 """The name of the field in a request for a lease."""
 
@@ -70,4 +72,6 @@ def _wrong(scope: Scope) -> str:
         return f"expected a text without {UNSEEN}"
     if any(segment.endswith(".") for segment in scope.split("/")):
         return "no name in a scope ends with a period"
+    if not _NO_NAME.isdisjoint(scope):
+        return f"no name in a scope has any of {''.join(sorted(_NO_NAME))}"
     return "expected a scope outside Microsoft.Authorization" if is_closed(scope) else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from shared.core.access.stars import covers_text
 from shared.core.errors import Fault
 from shared.core.parameters.kinds import KINDS, ParameterKind
 from shared.core.parameters.pattern import covers, is_pattern, only_stars
@@ -67,10 +68,11 @@ class Parameter:
 def widens(former: Iterable[Parameter], parameters: Iterable[Parameter]) -> bool:
     """Returns whether a role's new parameters let something through that its former ones did not, as far as bounds show it.
 
-    A value more in ``allowed``, ``any`` in place of a list, ``from`` dropped or changed, another kind: each of these does.
+    A value more in ``allowed``, ``any`` in place of a list, ``from`` dropped or changed, another kind, a parameter more or
+    less: each of these does. A narrower pattern does not.
     """
-    before = {each.name: each for each in former}
-    return any(each.name not in before or _widens(before[each.name], each) for each in parameters)
+    before, after = {each.name: each for each in former}, {each.name: each for each in parameters}
+    return before.keys() != after.keys() or any(_widens(before[name], after[name]) for name in after)
 
 
 def _widens(former: Parameter, parameter: Parameter) -> bool:
@@ -78,7 +80,9 @@ def _widens(former: Parameter, parameter: Parameter) -> bool:
         return True
     if not former.allowed:
         return parameter.any and not former.any
-    return not parameter.allowed or not {*parameter.allowed} <= {*former.allowed}
+    folded = parameter.kind.folded
+    covered = (any(covers_text(folded(mine), folded(each)) for mine in former.allowed) for each in parameter.allowed)
+    return not parameter.allowed or not all(covered)
 
 
 def needs_principal(parameters: Iterable[Parameter]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from shared.core.azure_role import AzureRole
 from shared.core.condition import Piece, pieces_of
@@ -20,15 +20,17 @@ _OPERATORS = frozenset(
 """What may compare a hole with an attribute. Every other operator would let a value mean more than itself."""
 
 
-def template_faults(parameters: Sequence[Parameter], azure_roles: Sequence[AzureRole]) -> Iterator[Fault]:
+def template_faults(
+    parameters: Sequence[Parameter], azure_roles: Sequence[AzureRole], faulty: Collection[str] = ()
+) -> Iterator[Fault]:
     """Yields the faults of a role's holes, by their paths: ``azure_roles[0].scope``, ``parameters.x``.
 
-    Without parameters nothing is a hole, and nothing is at fault. The document must have been read without a fault: what has
-    one was left out, so that holes would seem to have no parameter, and paths would be others.
+    Without parameters nothing is a hole, and nothing is at fault. ``faulty`` are the names of parameters that have faults of
+    their own: their holes are not judged. All assignments must have been read without a fault: otherwise paths would be others.
     """
-    if not parameters:
+    if not parameters and not faulty:
         return
-    by_name = {each.name: each for each in parameters}
+    by_name: dict[str, Parameter | None] = dict.fromkeys(faulty) | {each.name: each for each in parameters}
     used: set[str] = set()
     for index, role in enumerate(azure_roles):
         try:
@@ -43,14 +45,14 @@ def template_faults(parameters: Sequence[Parameter], azure_roles: Sequence[Azure
     yield from _ambiguous(azure_roles)
 
 
-def _faults_of(role: AzureRole, parameters: Mapping[str, Parameter], path: str) -> Iterator[Fault]:
+def _faults_of(role: AzureRole, parameters: Mapping[str, Parameter | None], path: str) -> Iterator[Fault]:
     for why in (*_faults_of_scope(role.scope, parameters), *_faults_of_facts(role, parameters)):
         yield Fault(f"{path}.scope", why)
     for why in _faults_of_condition(role.condition or "", parameters):
         yield Fault(f"{path}.condition", why)
 
 
-def _faults_of_scope(scope: Scope, parameters: Mapping[str, Parameter]) -> Iterator[str]:
+def _faults_of_scope(scope: Scope, parameters: Mapping[str, Parameter | None]) -> Iterator[str]:
     kinds = kinds_at(scope)
     segments = scope.split("/")
     for at, segment in enumerate(segments):
@@ -59,14 +61,14 @@ def _faults_of_scope(scope: Scope, parameters: Mapping[str, Parameter]) -> Itera
         parameter, why = _parameter_in(segment, parameters, "a whole segment")
         kind = kinds[at] if at < len(kinds) else ""
         if parameter is None:
-            yield why
+            yield from [why] if why else ()
         elif not kind:
             yield f"{segment} may not stand here: a hole is a name, in no management group and not in Microsoft.Authorization"
         elif parameter.kind.name != kind:
             yield f"{segment} stands after {segments[at - 1]}: its parameter must be of kind {kind}, not {parameter.kind.name}"
 
 
-def _faults_of_condition(condition: str, parameters: Mapping[str, Parameter]) -> Iterator[str]:
+def _faults_of_condition(condition: str, parameters: Mapping[str, Parameter | None]) -> Iterator[str]:
     if not condition:
         return
     pieces = [piece for piece in pieces_of(condition) if has_braces(piece.text)]
@@ -76,14 +78,14 @@ def _faults_of_condition(condition: str, parameters: Mapping[str, Parameter]) ->
     for piece in pieces:
         parameter, why = _parameter_in(piece.text[1:-1], parameters, "a whole literal")
         if parameter is None:
-            yield why
+            yield from [why] if why else ()
         elif not parameter.kind.in_conditions:
             yield f"{piece.text} has a parameter of kind {parameter.kind.name}, which may fill no literal"
         elif why := _misplaced(piece):
             yield why
 
 
-def _parameter_in(text: str, parameters: Mapping[str, Parameter], whole: str) -> tuple[Parameter | None, str]:
+def _parameter_in(text: str, parameters: Mapping[str, Parameter | None], whole: str) -> tuple[Parameter | None, str]:
     """Returns the parameter of a hole, or why there is none."""
     name = hole_in(text)
     if name is None:
@@ -101,9 +103,9 @@ def _misplaced(piece: Piece) -> str:
     return ""
 
 
-def _faults_of_facts(role: AzureRole, parameters: Mapping[str, Parameter]) -> Iterator[str]:
+def _faults_of_facts(role: AzureRole, parameters: Mapping[str, Parameter | None]) -> Iterator[str]:
     """Yields why a fact can never fill a hole here: it says something within the caller's own subscription or group alone."""
-    sources = {parameters[name].source for name in names_in(role) if name in parameters}
+    sources = {found.source for name in names_in(role) if (found := parameters.get(name)) is not None}
     segments = role.scope.split("/")
     in_a_group = len(segments) > GROUP_AT and segments[GROUP_AT - 1].casefold() == "resourcegroups"
     if Fact.RESOURCE_GROUP in sources and role.scope.is_management_group:
