@@ -151,7 +151,8 @@ class Contract:
         fields = {each.name: {**each.schema, "description": each.description} for each in body.entries}
         schema: Any = body.schema or {"type": "object", "additionalProperties": False}
         if fields:
-            schema = schema | {"properties": fields}
+            must = {"required": [each.name for each in body.must]} if body.must else {}
+            schema = schema | {"properties": fields} | must
         if fields and body.name:
             self._schemas[body.name] = schema | {"description": body.description}
             schema = {"$ref": _REF.format("schemas", body.name)}

@@ -49,8 +49,14 @@ EXPECTED = (
     Expected(
         ("issue_lease", "renew_lease"),
         ("400",),
-        "How long a lease may live is the role's to say, and a duration as a text may be below a minute. No pattern excludes"
-        " invisible characters.",
+        "How long a lease may live is the role's to say, and so is what fills its parameters. A duration as a text may be"
+        " below a minute. No pattern excludes invisible characters.",
+    ),
+    Expected(
+        ("list_leases", "revoke_leases_reaching"),
+        ("400",),
+        "A scope is a path of Azure's, which no pattern says whole. `within`, `reaching` and a state that has ended exclude"
+        " each other.",
     ),
     Expected(
         ("explain_decision",),

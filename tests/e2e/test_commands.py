@@ -80,12 +80,15 @@ async def test_the_commands_of_the_readme_work_twice_in_a_row(own: Deployment, t
         "http://127.0.0.1:7070/_control", own.visitor.control_url
     )
     for times in (1, 2):
-        issued, listed, renewed, ended, role, _, policy, auth_role, explained = answers(await run(own, script, tmp_path))
+        found = answers(await run(own, script, tmp_path))
+        issued, listed, renewed, ended, role, _, policy, auth_role, holes, filled, explained = found
         assert issued["lease"]["id"] == listed["leases"][0]["id"] == renewed["id"] == ended["id"]
         assert ("active", "ended", "data-reader") == (renewed["state"], ended["state"], role["name"])
         assert ("data-readers", ["data-readers"]) == (policy["name"], auth_role["policies"])
+        assert [*holes["parameters"]] == [*filled["lease"]["parameters"]] == ["resource_group", "storage_account_name"]
+        await (await own.broker("vm-web")).must("DELETE", f"leases/{filled['lease']['id']}")
         assert ("allowed", {"inline": "data-reader"}) == (explained["decision"], explained["decided_by"])
-        assert (times, []) == (len(await leases(own, "ended")), await leases(own, "active"))
+        assert (2 * times, []) == (len(await leases(own, "ended")), await leases(own, "active"))
 
 
 async def test_the_commands_of_the_guide_work_twice_in_a_row(own: Deployment, tmp_path: Path) -> None:

@@ -100,7 +100,11 @@ STATE = parsed(
     "In this state only; `all` in any. Without it those that have not ended, but for pooled ones.",
 )
 CURSOR = parsed("cursor", {"type": "string", "pattern": f"^({LEASE_ID})?$"}, _lease_cursor, "`next` of the part before.")
-SCOPE: JsonSchema = {"type": "string", "pattern": "^/", "maxLength": Scope.MAX_LENGTH}
+SCOPE: JsonSchema = {
+    "type": "string",
+    "pattern": "^/([Ss]ubscriptions|[Pp]roviders)/",
+    "maxLength": Scope.MAX_LENGTH,
+}
 WITHIN = parsed(
     *("within", SCOPE, Scope.parse),
     "Only leases that were granted something at this scope or below it, and have not ended.",
@@ -332,7 +336,7 @@ def reaching_of(document: Any) -> tuple[Scope, frozenset[RoleName]]:
     needs=("leases/{id}", "revoke"),
     exception="each",
     operation="revoke_reaching",
-    body=Body("RevokeReaching", "", OF_SCOPE, OF_ROLES, required=True),
+    body=Body("RevokeReaching", "", OF_SCOPE, OF_ROLES, required=True, must=(OF_SCOPE,)),
     answers=(Answer(202, "How many leases are ending, and of which roles.", REVOKING_REACHING),),
 )
 async def revoke_leases_reaching(request: VerifiedRequest) -> Reply:

@@ -7,7 +7,7 @@ them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -91,12 +91,19 @@ class Parameter:
 
 
 class Body:
-    """The body of a call. ``schema`` is for a body without entries."""
+    """The body of a call. ``schema`` is for a body without entries. ``must`` are the entries that it must have."""
 
     def __init__(
-        self, name: str, description: str, *entries: Entry[Any], schema: JsonSchema | None = None, required: bool = False
+        self,
+        name: str,
+        description: str,
+        *entries: Entry[Any],
+        schema: JsonSchema | None = None,
+        required: bool = False,
+        must: Sequence[Entry[Any]] = (),
     ) -> None:
         self.name, self.description, self.entries, self.schema, self.required = name, description, entries, schema, required
+        self.must = must
 
 
 class Answer:
