@@ -198,13 +198,13 @@ async def test_a_stranger_learns_nothing_of_a_role() -> None:
     """Whether it is there, has parameters, or would take the values: one answer, and no bounds in it."""
     carol = request(application(guid(0x440)))
     made = scene()
-    told = set()
+    message = set()
     for values in ({}, VALUES, {"group": ".."}, {"group": "prod", "account": "a12"}, {"nothing": 5}):
         refusal = await refused(made, Forbidden, carol, **values)
-        told.add((refusal.stable_code, refusal.detail, refusal.faults))
+        message.add((refusal.stable_code, refusal.detail, refusal.faults))
     with pytest.raises(Forbidden) as unknown:
         await issued(made, carol, role="nowhere", ask=asking(**VALUES))
-    assert {(unknown.value.stable_code, unknown.value.detail, unknown.value.faults)} == told
+    assert {(unknown.value.stable_code, unknown.value.detail, unknown.value.faults)} == message
 
 
 async def test_who_may_ask_for_nothing_of_the_role_is_told_no_faults() -> None:

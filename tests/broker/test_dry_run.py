@@ -78,12 +78,12 @@ async def test_it_is_refused_as_an_issue_is() -> None:
         (Malformed, asking(**{**VALUES, "group": "app-broker"})),
         (NotWithin, asking(str(group("app-web")), **VALUES)),
     ):
-        told = []
+        message = []
         for verb in (tried, issued):
             with pytest.raises(kind) as refused:
                 await verb(made, ask=ask)
-            told.append((refused.value.stable_code, refused.value.detail, getattr(refused.value, "faults", ())))
-        assert told[0] == told[1]
+            message.append((refused.value.stable_code, refused.value.detail, getattr(refused.value, "faults", ())))
+        assert message[0] == message[1]
     assert {} == made.leases.rows
 
 
@@ -138,7 +138,7 @@ async def test_the_trail_has_what_was_asked_for_and_granted() -> None:
     await issued(made, role=PLAIN, ask=asking(BELOW))
     await issued(made, role=PLAIN)
     await issued(made, role=GROUPS_ONLY)
-    told = [each.granted for each in made.audit.events[2:]]
-    assert [{"scopes": [BELOW], "within": BELOW}, {"scopes": [SCOPES[0]]}, None] == told
+    message = [each.granted for each in made.audit.events[2:]]
+    assert [{"scopes": [BELOW], "within": BELOW}, {"scopes": [SCOPES[0]]}, None] == message
     assert ALICE == made.audit.events[0].caller
     assert made.audit.events[0].decided_by is not None

@@ -30,7 +30,7 @@ ACCOUNT = Scope(f"{SCOPES[0]}/providers/Microsoft.Storage/storageAccounts/logs1"
 
 
 def lists(*steps: Any) -> tuple[AzureLists, Scripting, FakeClock]:
-    """The census of a broker whose Resource Manager answers so."""
+    """The inventory of a broker whose Resource Manager answers so."""
     clock, service = FakeClock(), Scripting({"bearer-of-tests"}, (200, b"{}"), steps=list(steps))
     arm = Arm("https://arm.example", Bearer(), service, RateLimiters(clock))
     graph = GraphCalls(ENDPOINT, Bearer(), Scripted().client(), FixedIds(), RateLimiters(clock))
@@ -83,8 +83,8 @@ class Scripting(Service):
 )
 async def test_azures_code_says_what_is_there(step: Any, expected: ScopeState) -> None:
     """Any other code, a failure or silence says nothing. One call is made, by the assignment's own name."""
-    census, service, _ = lists(step)
-    assert expected is await census.scope_state(ACCOUNT, NAME)
+    inventory, service, _ = lists(step)
+    assert expected is await inventory.scope_state(ACCOUNT, NAME)
     (asked,) = service.asked
     assert f"{ACCOUNT}/providers/Microsoft.Authorization/roleAssignments/{NAME}" in asked
     assert asked.startswith("GET ")
@@ -93,22 +93,22 @@ async def test_azures_code_says_what_is_there(step: Any, expected: ScopeState) -
 async def test_only_what_is_there_is_remembered_and_for_a_minute() -> None:
     """In whatever case it is asked for."""
     there = refusal(404, "RoleAssignmentNotFound")
-    census, service, clock = lists(there, there)
+    inventory, service, clock = lists(there, there)
     for scope in (ACCOUNT, Scope(ACCOUNT.replace("logs1", "LOGS1")), ACCOUNT):
-        assert ScopeState.THERE is await census.scope_state(scope, NAME)
+        assert ScopeState.THERE is await inventory.scope_state(scope, NAME)
     clock.jump(59)
-    await census.scope_state(ACCOUNT, NAME)
+    await inventory.scope_state(ACCOUNT, NAME)
     assert 1 == len(service.asked)
     clock.jump(2)
-    await census.scope_state(ACCOUNT, NAME)
+    await inventory.scope_state(ACCOUNT, NAME)
     assert 2 == len(service.asked)
 
 
 @pytest.mark.parametrize("step", [refusal(404, "ResourceNotFound"), refusal(403, "AuthorizationFailed"), refusal(500, "X")])
 async def test_what_is_not_there_is_asked_for_again(step: Any) -> None:
     """It may be made any moment."""
-    census, service, _ = lists(step, step, refusal(404, "RoleAssignmentNotFound"))
-    states = [await census.scope_state(ACCOUNT, NAME) for _ in range(3)]
+    inventory, service, _ = lists(step, step, refusal(404, "RoleAssignmentNotFound"))
+    states = [await inventory.scope_state(ACCOUNT, NAME) for _ in range(3)]
     assert (ScopeState.THERE, 3) == (states[2], len(service.asked))
     assert ScopeState.THERE not in states[:2]
 
@@ -118,11 +118,11 @@ async def test_against_the_local_cloud(adapters: Adapters) -> None:
 
     The broker has rights in its own group alone. Azure asks for rights first: of no other group it says whether it is there.
     """
-    census, group = census_of(adapters), adapters.scope
+    inventory, group = census_of(adapters), adapters.scope
     parent, _, _ = group.rpartition("/")
     gone = Scope(f"{parent}/nowhere")
     found = {
-        scope: await census.scope_state(scope, NAME)
+        scope: await inventory.scope_state(scope, NAME)
         for scope in (
             group,
             gone,
@@ -132,4 +132,4 @@ async def test_against_the_local_cloud(adapters: Adapters) -> None:
     }
     assert [ScopeState.THERE, ScopeState.REFUSED, ScopeState.REFUSED, ScopeState.NO_RESOURCE] == [*found.values()]
     adapters.fail("arm", 500, "InternalServerError")
-    assert ScopeState.UNKNOWN is await census.scope_state(gone, NAME)
+    assert ScopeState.UNKNOWN is await inventory.scope_state(gone, NAME)

@@ -48,8 +48,8 @@ def test_what_a_dead_worker_has_deleted_is_purged_although_the_recycle_bin_is_be
 
 
 @pytest.mark.parametrize("part", ["principal", "application"])
-@pytest.mark.parametrize("deed", [revoking, sweeping], ids=["revoke", "sweep"])
-def test_what_somebody_has_deleted_just_now_is_purged_although_the_recycle_bin_is_behind(deed: Action, part: str) -> None:
+@pytest.mark.parametrize("ending", [revoking, sweeping], ids=["revoke", "sweep"])
+def test_what_somebody_has_deleted_just_now_is_purged_although_the_recycle_bin_is_behind(ending: Action, part: str) -> None:
     """The lease does not end on the bin's first no, nor where there is not enough time to ask it again."""
     for seed in SEEDS:
         REPLICAS.set(Replicas("scattered", seed))
@@ -59,7 +59,7 @@ def test_what_somebody_has_deleted_just_now_is_purged_although_the_recycle_bin_i
             made.cloud.delete_application(known(footprint.application_id))
         else:
             made.cloud.delete_principal(known(footprint.principal_id))
-        made.run(lambda: live(made, deed))  # noqa: B023 - run at once
+        made.run(lambda: live(made, ending))  # noqa: B023 - run at once
         require_owned(made)
         settle(made, pause=20)
         require_nothing_left(made)

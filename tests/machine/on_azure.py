@@ -103,8 +103,8 @@ class BrokerOnAzure(MemoryBroker):
         """It is wrong by so much from now on."""
         if self.profile != "none" and astray > self.clock.astray:
             now, settle = self.clock.now(), timedelta(seconds=Timing().settle)
-            young = (lease for lease in self.leases.rows.values() if lease.state.is_live and now < lease.made_by + settle)
-            self.hurried.update(lease.id for lease in young)
+            unsettled = (lease for lease in self.leases.rows.values() if lease.state.is_live and now < lease.made_by + settle)
+            self.hurried.update(lease.id for lease in unsettled)
         self.clock.astray = astray
 
     @property

@@ -57,7 +57,7 @@ def test_what_a_clock_set_forth_has_hidden_is_found_by_the_reconciliation(role: 
     for seed in range(3):
         for ordinal in (12, 13):
             machine = Machine(BrokerOnAzure(profile="scattered", seed=seed))
-            machine.issue(role, BOB, None, (ordinal, True))
+            machine.issue(role, BOB, None, ("", ""), (ordinal, True))
             machine.tick(1.0)
             machine.set_wall_clock(3600.0)
             machine.sweep(None)
@@ -68,13 +68,13 @@ def test_what_a_clock_set_forth_has_hidden_is_found_by_the_reconciliation(role: 
     assert hidden > 0
 
 
-@pytest.mark.parametrize("vandal", ["delete application", "delete principal", "purge application"])
-def test_what_is_put_into_the_recycle_bin_just_before_the_end_is_purged(vandal: str) -> None:
+@pytest.mark.parametrize("tampering", ["delete application", "delete principal", "purge application"])
+def test_what_is_put_into_the_recycle_bin_just_before_the_end_is_purged(tampering: str) -> None:
     """By the lease's own end, although the bin does not show it yet."""
     for seed in range(4):
         machine = Machine(BrokerOnAzure(profile="scattered", seed=seed))
         machine.tick(300.0)
-        machine.delete_by_hand(ROLES.index(PRINCIPALS), vandal)
+        machine.delete_by_hand(ROLES.index(PRINCIPALS), tampering)
         machine.revoke(ROLES.index(PRINCIPALS), None)
         machine.nothing_is_without_a_lease_that_names_it()
         assert not machine.on_azure.needs_reconciling

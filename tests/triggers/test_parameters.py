@@ -269,11 +269,11 @@ async def test_a_stranger_gets_one_answer_whatever_it_sends() -> None:
         {"within": "nowhere"},
         {"scope": "x"},
     ]
-    told = set()
+    message = set()
     for path in (LEASES, "/api/v1/roles/nowhere/leases", f"{LEASES}?dry_run=true"):
         for body in bodies:
             answer = await app.call("POST", path, token="carol.token.x", body=body)
             assert 403 == answer.status
-            told.add(answer.without_request_id())
-    assert 1 == len(told)
-    assert b"app-" not in told.pop()
+            message.add(answer.without_request_id())
+    assert 1 == len(message)
+    assert b"app-" not in message.pop()
