@@ -28,7 +28,7 @@ demo: setup ## one lease's life, told step by step
 	@exec $(python) -m local demo
 
 test: setup ## the whole test suite
-	@$(python) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
+	@$(python) -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(venv) ## format, lint, types, layers, sizes, contract: what CI runs before the tests
 	@.venv/bin/ruff format --check --quiet . || { echo 'run: .venv/bin/ruff format'; exit 1; }
