@@ -6,7 +6,6 @@ asks for, so that the time of an answer tells nothing either.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.broker.ports import Ports
@@ -151,10 +150,6 @@ class Issuing:
         return self.rights.refusal(decision, self.path, "issue", self.bounds, asks)
 
 
-type AskedOf = Callable[[Role, CallerRights], Awaitable[Asked]]
-"""Returns all values of an ask for a role: given ones, defaults, and facts about the caller. Raises what the caller is told."""
-
-
 async def outcome_of(ports: Ports, caller: Caller, bounds: Bounds, facts: Facts = NOTHING_ASKED) -> Outcome:
     """Returns whether the bounds speak of the caller. Reads what ``facts`` lacks and these bounds need."""
     outcome = match(bounds, caller, facts)
@@ -215,31 +210,19 @@ async def issuing_from(ports: Ports, caller: Caller, name: RoleName) -> tuple[Ro
     return role, issuing
 
 
-async def role_for_issuing(
-    ports: Ports, caller: Caller, name: RoleName, asked_of: AskedOf | None = None
-) -> tuple[Role, Decision]:
-    """Returns the role, if the caller may issue from it, and what has decided so.
-
-    First it asks whether the caller may issue anything from the role. Then ``asked_of`` reads the values of the ask, and the
-    caller sees what it raises. Then these values decide. Without ``asked_of``, the ask has no values.
+async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, Decision]:
+    """Returns the role, if the caller may issue from it without parameters, and what has decided so.
 
     Raises ``Forbidden``, ``DirectoryUnavailable``, ``NotFound`` if the caller may issue from a role of that name and there is
     none.
     """
-    (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
-    issuing = await rights.issuing(name, role.bounds if role is not None else None)
-    issuing.require_some_ask()
-    if role is None:
-        raise NotFound(f"There is no role {name}.", code="role_not_found")
-    asked = await asked_of(role, rights) if asked_of is not None else NO_PARAMETERS
-    return role, issuing.require(asked)
+    role, issuing = await issuing_from(ports, caller, name)
+    return role, issuing.require()
 
 
-async def role_and_generation(
-    ports: Ports, caller: Caller, name: RoleName, asked_of: AskedOf | None = None
-) -> tuple[Role, int, Decision]:
+async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int, Decision]:
     """Returns the role, its generation, and what has decided. Raises as ``role_for_issuing``."""
-    (role, decision), generation = await both(role_for_issuing(ports, caller, name, asked_of), ports.generations.get(name))
+    (role, decision), generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
     return role, generation.number, decision
 
 
