@@ -8,12 +8,12 @@ from itertools import product
 from math import prod
 from unicodedata import normalize
 
+from shared.core.access.stars import covers_text
 from shared.core.azure_role import AzureRole
 from shared.core.names import Scope, Unparsable
 from shared.core.parameters.filling import definition_at, filled_scope
 from shared.core.parameters.holes import SUBSCRIPTION_AT, filled_segments, hole_in, holes_of_scope
 from shared.core.parameters.parameter import Parameter
-from shared.core.parameters.pattern import covers
 
 MOST_FILLINGS = 256
 _MOST_PLACES = 8
@@ -95,7 +95,7 @@ def _may_be(segment: str, other: str, parameter: Parameter | None) -> bool:
         return _folded(segment) == _folded(other)
     if not parameter.allowed:
         return True
-    return any(covers(_folded(each), _folded(other)) for each in parameter.allowed)
+    return any(covers_text(_folded(each), _folded(other)) for each in parameter.allowed)
 
 
 def _folded(text: str) -> str:

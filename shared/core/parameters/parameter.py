@@ -10,7 +10,7 @@ from typing import Any
 from shared.core.access.stars import covers_text
 from shared.core.errors import Fault
 from shared.core.parameters.kinds import KINDS, ParameterKind
-from shared.core.parameters.pattern import covers, is_pattern, only_stars
+from shared.core.parameters.pattern import is_pattern, only_stars
 from shared.core.parameters.source import FITTING, OF_THE_RESOURCE, Fact
 from shared.core.parsing import Reader, nearest
 
@@ -47,7 +47,7 @@ class Parameter:
         if not self.allowed:
             return self.any or self.source is not None
         folded = self.kind.folded(value)
-        return any(covers(self.kind.folded(each), folded) for each in self.allowed)
+        return any(covers_text(self.kind.folded(each), folded) for each in self.allowed)
 
     @property
     def is_listed(self) -> bool:
