@@ -22,6 +22,7 @@ PARAMETER_NAME = "[a-z][a-z0-9_]{0,31}"
 MAX_PARAMETERS = 8
 MAX_PARAMETER_VALUES = 64
 LONGEST_PARAMETER_VALUE = 260
+"""Characters of a value: the longest name of a resource."""
 _NAME = re.compile(PARAMETER_NAME)
 
 

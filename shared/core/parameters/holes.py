@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import batched
 
+from shared.core.access.wanted import PARAMETER_NAME
 from shared.core.azure_role import AzureRole
 from shared.core.condition import pieces_of
 from shared.core.names import Scope
-from shared.core.parameters.parameter import NAME
 
-_HOLE = re.compile(r"\{(" + NAME + r")\}")
-_SUBSCRIPTION_HOLE = re.compile(r"/subscriptions/(\{" + NAME + r"\})(?=/|\Z)", re.IGNORECASE)
+_HOLE = re.compile(r"\{(" + PARAMETER_NAME + r")\}")
+_SUBSCRIPTION_HOLE = re.compile(r"/subscriptions/(\{" + PARAMETER_NAME + r"\})(?=/|\Z)", re.IGNORECASE)
 _ANY_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 SUBSCRIPTION_AT = 2
 """The place of a subscription's id among the segments of a scope."""

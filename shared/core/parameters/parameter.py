@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.core.access.stars import covers_text
+from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.errors import Fault
 from shared.core.parameters.kinds import KINDS, ParameterKind
 from shared.core.parameters.pattern import is_pattern, only_stars
@@ -16,12 +17,8 @@ from shared.core.parsing import Reader, nearest
 
 FIELD = "parameters"
 """The name of the field, in a role's document and in a request for a lease."""
-MAX_PARAMETERS = 8
 MAX_ALLOWED = 64
-NAME = r"[a-z][a-z0-9_]{0,31}"
-_NAME = re.compile(NAME)
-LONGEST_VALUE = 260
-"""Characters of a value: the longest name of a resource."""
+_NAME = re.compile(PARAMETER_NAME)
 _FIELDS = frozenset({"kind", "allowed", "any", "default", "from", "description"})
 
 
@@ -191,7 +188,7 @@ def _word(reader: Reader, field: str, words: list[str], *, required: bool = Fals
         return ""
     if isinstance(value, str) and value in words:
         return value
-    hint = nearest(value[:LONGEST_VALUE], words) if isinstance(value, str) else ""
+    hint = nearest(value[:LONGEST_PARAMETER_VALUE], words) if isinstance(value, str) else ""
     reader.fault(field, f"expected one of {', '.join(words)}{hint}")
     return ""
 

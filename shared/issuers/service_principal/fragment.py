@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from shared.core.access.wanted import MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.condition import MAX_CONDITION
 from shared.core.parameters.kinds import KINDS
-from shared.core.parameters.parameter import FIELD, MAX_ALLOWED, MAX_PARAMETERS, NAME
+from shared.core.parameters.parameter import FIELD, MAX_ALLOWED
 from shared.core.parameters.source import Fact
 from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
 from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
@@ -58,7 +59,7 @@ FRAGMENT = Fragment(
             "description": "What fills the holes: `{name}`, a whole segment of a scope or a whole literal of a condition.",
             "minProperties": 1,
             "maxProperties": MAX_PARAMETERS,
-            "propertyNames": {"pattern": f"^{NAME}$"},
+            "propertyNames": {"pattern": f"^{PARAMETER_NAME}$"},
             "additionalProperties": {"$ref": "#/components/schemas/RoleParameter"},
         },
         "narrowing": {

@@ -12,11 +12,12 @@ from shared.broker.issue.dry_run import WouldIssue, would_issue
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import IssueRequest, issue, require_may_issue
 from shared.core.access.decide import as_document
+from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Fault, Malformed
 from shared.core.names import RoleName, Scope
 from shared.core.parameters.narrowing import WITHIN, read_within
-from shared.core.parameters.parameter import FIELD, LONGEST_VALUE, MAX_PARAMETERS, NAME
+from shared.core.parameters.parameter import FIELD
 from shared.core.parsing import Reader
 from shared.core.plain_text import UNSEEN, is_plain
 from shared.triggers.http import requests
@@ -127,8 +128,8 @@ PARAMETERS = Entry(
     {
         "type": "object",
         "maxProperties": MAX_PARAMETERS,
-        "propertyNames": {"pattern": f"^{NAME}$"},
-        "additionalProperties": {"type": "string", "maxLength": LONGEST_VALUE},
+        "propertyNames": {"pattern": f"^{PARAMETER_NAME}$"},
+        "additionalProperties": {"type": "string", "maxLength": LONGEST_PARAMETER_VALUE},
     },
     _parameters,
     "Values for the role's parameters. A parameter with a default may be left out; one with `from` must be.",
