@@ -88,6 +88,8 @@ class Status:
     """Roles that must be written again, and why: that is for administrators alone."""
     unreadable_roles: Mapping[RoleName, tuple[Fault, ...]]
     """Roles whose documents cannot be read, and why, as before."""
+    scopes_gone: Mapping[RoleName, tuple[Fault, ...]]
+    """Roles that name a scope that is not there, as it was when an issue failed or a reconciliation looked; as before."""
     refused: Mapping[str, datetime]
     """The services that refuse the broker's own identity to this worker, by the scope of their tokens, and since when."""
     warnings: tuple[str, ...] = ()
@@ -108,9 +110,9 @@ async def status(ports: Ports, actor: Actor) -> Status:
     if noted.count is None:
         await ports.admitted()
     count = noted.count or await first_count(ports)
-    broken, unreadable = rules.outdated(ports, roles), rules.unreadable(roles)
+    broken, unreadable, gone = rules.outdated(ports, roles), rules.unreadable(roles), rules.scopes_gone(ports, roles)
     if not actor.caller.is_admin:
-        broken, unreadable = dict.fromkeys(broken, ()), dict.fromkeys(unreadable, ())
+        broken, unreadable, gone = (dict.fromkeys(each, ()) for each in (broken, unreadable, gone))
     by_state: Counter[State] = Counter()
     by_role: dict[str, dict[State, int]] = {}
     for (role, state), number in count.leases.items():
@@ -134,6 +136,7 @@ async def status(ports: Ports, actor: Actor) -> Status:
         last_counts=counts,
         outdated=broken,
         unreadable_roles=unreadable,
+        scopes_gone=gone,
         refused=ports.refused(),
         warnings=ports.warnings,
     )

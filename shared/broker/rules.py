@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shared.broker.ports import Ports
 from shared.core.caller import Caller
 from shared.core.errors import Caution, Conflict, Fault, Malformed, Rejected, RoleOutdated, Unreadable
-from shared.core.given_powers import gives_roles, gone
+from shared.core.given_powers import gives_roles, gone, gone_scopes
 from shared.core.lease import Lease
 from shared.core.names import RoleName
 from shared.core.role import Role
@@ -71,6 +71,12 @@ def withhold_faults(caller: Caller, refused: Rejected) -> None:
 def outdated(ports: Ports, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
     """Returns the readable roles from which nothing is issued until they are written again, with the reasons."""
     found = {role.name: broken_by(ports, role) for role in roles if not role.is_unreadable}
+    return {name: faults for name, faults in found.items() if faults}
+
+
+def scopes_gone(ports: Ports, roles: tuple[Role, ...]) -> Mapping[RoleName, tuple[Fault, ...]]:
+    """Returns the roles of which a scope was gone when it was last looked for, with the scopes."""
+    found = {role.name: gone_scopes(ports.kinds.azure_roles(role)) for role in roles}
     return {name: faults for name, faults in found.items() if faults}
 
 

@@ -57,14 +57,19 @@ def _is_there(state: ScopeState) -> int:
 
 
 class AzureLists:
-    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. A read that may succeed is repeated."""
+    """Satisfies ``AzureInventory``. ``client_id`` is that of the broker's own identity. A read that may succeed is repeated.
 
-    def __init__(self, calls: GraphCalls, arm: Arm, client_id: ObjectId, retry: Retry) -> None:
+    ``facts_life``: for so many seconds, facts about callers are remembered.
+    """
+
+    def __init__(self, calls: GraphCalls, arm: Arm, client_id: ObjectId, retry: Retry, *, facts_life: float = 300.0) -> None:
         self._calls = calls
         self._arm = arm
         self._own = f"/servicePrincipals(appId='{client_id}')"
         self._retry = retry
         self._scopes = Remembered(self._read_scope, _is_there, Limits(60, 10_000), retry.clock, "looking for a scope")
+        own = Limits(facts_life, 10_000)
+        self._resources = Remembered(self._read_scope, _is_there, own, retry.clock, "looking for a caller's own resource")
 
     async def identity(self) -> ObjectId:
         """Makes one call."""
@@ -112,6 +117,10 @@ class AzureLists:
     async def scope_state(self, scope: Scope, name: str) -> ScopeState:
         """Makes one call, and none if the scope was there within the last minute."""
         return await self._scopes.answer(_Looked(scope.key, scope, name))
+
+    async def resource_state(self, resource: Scope, name: str) -> ScopeState:
+        """Makes one call, and none if the resource was there so lately that facts are still remembered."""
+        return await self._resources.answer(_Looked(resource.key, resource, name))
 
     async def _read_scope(self, looked: _Looked) -> ScopeState:
         return await self._arm.scope_state(looked.scope, looked.name)

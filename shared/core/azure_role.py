@@ -31,6 +31,8 @@ class AzureRole:
     """Where the definition is read, if the scope has holes: the longest part of the scope above the first of them."""
     reaches_protected: bool = False
     """Whether the scope reached a protected one, by what management groups held when that was last looked at."""
+    scope_gone: bool = False
+    """Whether the part of the scope that the role itself names was gone when it was last looked for."""
 
     @property
     def place(self) -> Scope:

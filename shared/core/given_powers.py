@@ -1,4 +1,4 @@
-"""What the role definitions that a role assigns allow, as they were when they were last read. Pure.
+"""What the role definitions that a role assigns allow, and what is gone in Azure, when it was last looked at. Pure.
 
 No lease may give its holder the right to give roles. Nothing is leased by a definition that was deleted: otherwise a new
 definition under the same name would change what is leased.
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from shared.core.azure_role import AzureRole
 from shared.core.definition import Powers
 from shared.core.errors import Caution, Fault
+from shared.core.parameters.known import constant_part
 
 
 def gives_roles(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
@@ -26,6 +27,13 @@ def gone(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
     """Returns a fault for each definition that was deleted. The role must be written again, also if a new one has the name."""
     message = "the role definition was deleted in Azure: write the role again, and it assigns the definition of this name or id"
     return tuple(Fault(path, message) for path, role in _paths(azure_roles) if role.gone)
+
+
+def gone_scopes(azure_roles: Iterable[AzureRole]) -> tuple[Fault, ...]:
+    """Returns a fault for each scope of which the part that the role itself names was deleted."""
+    message = "is not there in Azure: make it again, or write the role with another scope"
+    lost = ((index, constant_part(role.scope)) for index, role in enumerate(azure_roles) if role.scope_gone)
+    return tuple(Fault(f"azure_roles[{index}].scope", f"{scope} {message}") for index, scope in lost)
 
 
 def assigns_identities(azure_roles: Iterable[AzureRole]) -> tuple[Caution, ...]:

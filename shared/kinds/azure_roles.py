@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -28,19 +28,21 @@ type Parameters = tuple[Parameter, ...]
 def read_azure_roles(reader: Reader) -> tuple[Assignments, Parameters]:
     """Reads assignments and parameters. Notes every fault in the reader.
 
-    Holes are judged if every assignment could be read: otherwise their paths would be others.
+    Holes are judged wherever the scope could be read, whatever else is wrong with its assignment.
     """
     parameters = read_parameters(reader)
     named = reader.take(FIELD)
     parse = template_scope if reader.has(FIELD) else Scope.parse
     before = len(reader.faults)
-    azure_roles = reader.items(AZURE_ROLES, partial(_azure_role, parse), most=MAX_AZURE_ROLES)
-    if len(reader.faults) > before or not isinstance(named, Mapping):
+    seen = _Seen()
+    azure_roles = reader.items(AZURE_ROLES, partial(_azure_role, parse, seen), most=MAX_AZURE_ROLES)
+    if not isinstance(named, Mapping):
         return azure_roles, parameters
     faulty = {*map(str, named)} - {each.name for each in parameters}
-    faults = [*template_faults(parameters, azure_roles, faulty)]
-    reader.faults += faults
-    return azure_roles if faults or faulty else _placed(parameters, azure_roles), parameters
+    complete = seen.complete and bool(seen.roles or len(reader.faults) == before)
+    reader.faults += [*template_faults(parameters, seen.roles, faulty, complete=complete)]
+    is_sound = len(reader.faults) == before and not faulty
+    return _placed(parameters, azure_roles) if is_sound else azure_roles, parameters
 
 
 def write_azure_roles(azure_roles: Assignments) -> list[dict[str, str]]:
@@ -99,7 +101,16 @@ def _placed(parameters: Parameters, azure_roles: Assignments) -> Assignments:
     return tuple(replace(role, read_at=found[0]) if found else role for role, found in pairs)
 
 
-def _azure_role(parse: Callable[[str], Scope], value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
+@dataclass(slots=True)
+class _Seen:
+    """Assignments whose scopes could be read, by their paths. ``complete`` says that no scope and no condition is missing."""
+
+    roles: dict[str, AzureRole] = field(default_factory=dict)
+    complete: bool = True
+
+
+def _azure_role(parse: Callable[[str], Scope], seen: _Seen, value: Any, path: str, faults: list[Fault]) -> AzureRole | None:
+    """Reads one assignment. Returns it if all of it could be read, and notes it in any case if its scope could be."""
     before = len(faults)
     reader = Reader(value, path, faults)
     name = reader.text("role_name")
@@ -109,7 +120,11 @@ def _azure_role(parse: Callable[[str], Scope], value: Any, path: str, faults: li
     if reader.has("role_name") == reader.has("role_id"):
         reader.fault("", "expected either role_name or role_id")
     reader.done()
-    return AzureRole(scope, name, role_id, under) if scope and len(faults) == before else None
+    seen.complete = seen.complete and scope is not None and (under is not None or not reader.has("condition"))
+    if scope is None:
+        return None
+    seen.roles[path] = AzureRole(scope, name, role_id, under)
+    return seen.roles[path] if len(faults) == before else None
 
 
 def _condition(reader: Reader) -> str | None:

@@ -67,7 +67,8 @@ class AzureParts:
         """Lists what leases may have left."""
         from shared.cloud.inventory import AzureLists
 
-        return AzureLists(self.graph_calls, self.arm, self.settings.azure.client_id, self.retry)
+        own, life = self.settings.azure.client_id, self.settings.callers.directory_cache
+        return AzureLists(self.graph_calls, self.arm, own, self.retry, facts_life=life)
 
     @cached_property
     def directory_facts(self) -> AzureFacts:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from shared.broker.issue.dry_run import would_issue
+from shared.broker.issue.issue import IssueRequest
+from shared.broker.renew import renew
 from shared.core.access.bounds import Bounds
 from shared.core.caller import Caller
-from shared.core.errors import (
-    DirectoryUnavailable,
-    Malformed,
-)
+from shared.core.errors import Conflict, DirectoryUnavailable, Malformed, TooManyIssues
+from shared.core.limits import Limits
 from shared.core.names import Scope
 from shared.core.parameters.errors import FactMissing, ParameterNotAllowed
 from shared.core.ports.inventory import ScopeState
@@ -21,6 +24,7 @@ from tests.fakes.world import (
     OTHER_TENANT,
     SUBSCRIPTION,
     TENANT,
+    WEB,
     guid,
     request,
     role,
@@ -111,6 +115,32 @@ async def test_a_resource_that_is_gone_has_no_group() -> None:
     made = machines(machine("app-web"))
     made.inventory.missing = {Scope.parse(machine("app-web")): ScopeState.NO_RESOURCE}
     assert ["parameters.group"] == paths(await refused(made, FactMissing))
+
+
+async def test_the_look_at_ones_own_resource_costs_no_time_and_leaves_nothing() -> None:
+    """It is made beside the write of the lease, and the lease is forgotten again. The ask counts, the dry run's too."""
+    made = machines(machine("app-web"))
+    made.ports = replace(made.ports, limits=Limits(issues_per_minute=3))
+    made.inventory.missing = {Scope.parse(machine("app-web")): ScopeState.NO_GROUP}
+    await refused(made, FactMissing)
+    assert {} == made.leases.rows
+    assert [] == made.calls.named("directory.upsert_application")
+    with pytest.raises(FactMissing):
+        await would_issue(made.ports, request(), IssueRequest(WEB))
+    await refused(made, FactMissing)
+    await refused(made, TooManyIssues)
+    assert {} == made.leases.rows
+
+
+@pytest.mark.parametrize("state", [ScopeState.NO_RESOURCE, ScopeState.NO_GROUP])
+async def test_a_lease_is_not_renewed_whose_fact_is_of_a_resource_that_is_gone(state: ScopeState) -> None:
+    """The role would not give it now."""
+    made = machines(machine("app-web"))
+    lease = (await issued(made)).lease
+    made.inventory.missing = {Scope.parse(machine("app-web")): state}
+    with pytest.raises(Conflict) as changed:
+        await renew(made.ports, request(), lease.id, None)
+    assert "role_changed" == changed.value.stable_code
 
 
 @pytest.mark.parametrize("state", [ScopeState.REFUSED, ScopeState.UNKNOWN])

@@ -104,6 +104,18 @@ async def test_only_what_is_there_is_remembered_and_for_a_minute() -> None:
     assert 2 == len(service.asked)
 
 
+async def test_a_callers_own_resource_is_remembered_as_long_as_facts_are() -> None:
+    """Apart from targets: what is there as one need not be asked for as the other, and the lives differ."""
+    there = refusal(404, "RoleAssignmentNotFound")
+    inventory, service, clock = lists(there, there, there)
+    for jump, calls in ((0, 1), (299, 1), (2, 2)):
+        clock.jump(jump)
+        assert ScopeState.THERE is await inventory.resource_state(ACCOUNT, NAME)
+        assert calls == len(service.asked)
+    await inventory.scope_state(ACCOUNT, NAME)
+    assert 3 == len(service.asked)
+
+
 @pytest.mark.parametrize("step", [refusal(404, "ResourceNotFound"), refusal(403, "AuthorizationFailed"), refusal(500, "X")])
 async def test_what_is_not_there_is_asked_for_again(step: Any) -> None:
     """It may be made any moment."""

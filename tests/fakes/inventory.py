@@ -62,6 +62,10 @@ class FakeInventory:
         """See the port. Nothing is remembered."""
         return await self.calls.through("inventory.scope_state", lambda: self._state_of(scope), scope, name)
 
+    async def resource_state(self, resource: Scope, name: str) -> ScopeState:
+        """See the port. Nothing is remembered."""
+        return await self.calls.through("inventory.resource_state", lambda: self._state_of(resource), resource, name)
+
     def _state_of(self, scope: Scope) -> ScopeState:
         return next((state for above, state in self.missing.items() if scope.within(above)), ScopeState.THERE)
 

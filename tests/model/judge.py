@@ -66,9 +66,10 @@ def start_of(world: World) -> Machine | None:
     if any(lease.state is not State.ACTIVE for lease in leases.values()):
         return None
     if not leases:
-        return observed(world, Machine(), ())
+        return observed(world, Machine(has_holes=bool(world.ask.parameters)), ())
     found = leases[min(leases)]
-    return observed(world, Machine(lease=_told(world, found), expired=found.expires_at <= world.clock.now()), ())
+    expired, has_holes = found.expires_at <= world.clock.now(), bool(world.ask.parameters)
+    return observed(world, Machine(lease=_told(world, found), expired=expired, has_holes=has_holes), ())
 
 
 def require_as_promised(
@@ -156,6 +157,7 @@ def observed(world: World, start: Machine, answers: Sequence[Answer]) -> Machine
         role="gone" if stored is None else "other" if stored.target == OTHER_TARGET else "same",
         others=others["active"],
         others_over=others["over"],
+        has_holes=start.has_holes,
     )
 
 

@@ -18,7 +18,10 @@ type Told = Literal["none", "active", "over"]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``secret``: who was answered last with a secret of the lease, empty for the one that the lease was found with."""
+    """``secret``: who was answered last with a secret of the lease, empty for the one that the lease was found with.
+
+    ``has_holes``: callers give values for the holes of the role as it is in the beginning. The other role has none.
+    """
 
     lease: Told = "none"
     expired: bool = False
@@ -28,6 +31,12 @@ class Machine:
     others: int = 0
     """Active leases beside it."""
     others_over: int = 0
+    has_holes: bool = False
+
+    @property
+    def takes_the_ask(self) -> bool:
+        """Whether the role as it is now has the holes that callers fill."""
+        return self.role == "same" or not self.has_holes
 
     @property
     def usable(self) -> bool:
@@ -71,6 +80,9 @@ def _issue(now: Machine, by: By) -> Iterator[Step]:
     if now.role == "gone":
         yield Step("forbidden", now)
         return
+    if not now.takes_the_ask:
+        yield Step("malformed", now)
+        return
     yield Step("issued", replace(now, others=now.others + 1))
     if by.beside:
         # The role was changed, or its leases revoked, while it was being made: nothing of it is left, or it is ending.
@@ -86,6 +98,8 @@ def _issue_under_a_key(now: Machine, by: By) -> Iterator[Step]:
         if by.beside and now.lease == "over":
             # A deletion is two things, and the role was read before the first.
             yield Step("lease_ended", now)
+    elif now.lease == "none" and not now.takes_the_ask:
+        yield Step("malformed", now)
     elif now.lease == "none":
         yield Step("issued", replace(now, lease="active", secret=by.worker))
         if by.beside:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations_with_replacement
 
@@ -52,7 +52,9 @@ SCENES: dict[str, tuple[Callable[[Target], World], Machine]] = {
 }
 _ASKING = (
     *(("issue under a key", "issue under a key"), ("repeat", "change role"), ("renew", "change role")),
-    *(("issue", "revoke role"), ("issue", "revoke reaching")),
+    *(("issue", "revoke role"), ("issue", "revoke reaching"), ("issue", "change role")),
+    *(("issue under a key", "change role"), ("issue under a key elsewhere", "change role"), ("repeat", "repeat")),
+    *(("issue under a key", "revoke role"), ("renew", "revoke reaching"), ("repeat", "revoke reaching")),
 )
 """Who meet where a role with holes is filled and narrowed."""
 _URGENT = ("fresh", "revoked", "due", "live")
@@ -84,4 +86,4 @@ def meetings() -> Iterator[Meeting]:
         scene = "live" if asking[0] in _NEEDS_A_LEASE else "fresh"
         make, start = SCENES[scene]
         pair = Pair(f"{one.name} + {other.name}, {scene}, holes", partial(make, HOLES), (one.action, other.action))
-        yield Meeting(pair, (one, other), start)
+        yield Meeting(pair, (one, other), replace(start, has_holes=True))

@@ -38,6 +38,27 @@ async def test_a_faulty_parameter_hides_no_fault_of_another_hole() -> None:
     }
 
 
+async def test_a_faulty_assignment_hides_no_fault_of_a_hole() -> None:
+    """Its own holes are judged as far as they can be read, and those of the others under their own paths."""
+    body = document({"group": GROUP, "unused": NAME}, *[GROUP_SCOPE] * 3, **BOUND)
+    body["azure_roles"][0] = {"scope": f"{IN_SUB}/resourceGroups/x{{group}}"}
+    body["azure_roles"][1] = {"role_name": "Reader", "scope": f"{IN_SUB}/resourceGroups/{{nope}}", "more": 1}
+    answer = await put(App(world()), ROLES, "web", body)
+    both = {"azure_roles[0]", "azure_roles[0].scope", "azure_roles[1].more", "azure_roles[1].scope", "parameters.unused"}
+    assert (400, both) == (answer.status, {*paths(answer)})
+
+
+@pytest.mark.parametrize("broken", [{"scope": "nowhere"}, {"scope": IN_SUB, "condition": "("}, 7])
+async def test_a_parameter_is_not_said_to_have_no_hole_while_something_is_unread(broken: Any) -> None:
+    """The hole may be there. A hole that no parameter fills is one in any case."""
+    body = document({"group": GROUP, "unused": NAME}, f"{IN_SUB}/resourceGroups/{{nope}}", **BOUND)
+    body["azure_roles"].append({"role_name": "Reader", **broken} if isinstance(broken, dict) else broken)
+    answer = await put(App(world()), ROLES, "web", body)
+    assert 400 == answer.status
+    assert "azure_roles[0].scope" in paths(answer)
+    assert not any(each.startswith("parameters") for each in paths(answer))
+
+
 async def test_a_definition_has_no_holes() -> None:
     """Neither does its id's scope."""
     body = document({"group": GROUP}, GROUP_SCOPE, **BOUND)

@@ -18,7 +18,7 @@ from shared.core.access.configuration import Needs
 from shared.core.access.decide import Decision
 from shared.core.access.facts import NOT_ASKED, Facts
 from shared.core.caller import Caller
-from shared.core.errors import Conflict, Fault, Forbidden, Malformed
+from shared.core.errors import Conflict, Fault, Forbidden, LeaseholdError, Malformed
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, RoleName, Scope, Unparsable
 from shared.core.parameters.asked import as_asked, outdated, read_values
@@ -27,13 +27,12 @@ from shared.core.parameters.holes import GROUP_AT, holes_of_scope
 from shared.core.parameters.narrowing import WITHIN
 from shared.core.parameters.parameter import FIELD, Parameter, needs_principal
 from shared.core.parameters.source import OF_THE_RESOURCE, CallerFacts, facts_of
-from shared.core.ports.inventory import ScopeState
+from shared.core.ports.inventory import GONE, ScopeState
 from shared.core.role import Role
 from shared.resilience.tasks import all_of, both
 
 _NAME_BEHIND = 3
 """So many segments behind ``providers`` a top resource has its name."""
-_GONE = {ScopeState.NO_GROUP, ScopeState.NO_RESOURCE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +45,28 @@ class AskedFor:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A scope that was filled or narrowed, and is not there, or not for the broker."""
+    """A scope that was filled or narrowed, and is not there, or not for the broker.
+
+    ``is_own``: it is the caller's own resource, and is gone. What is known of it is then about a resource that was.
+    """
 
     scope: Scope
     state: ScopeState
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A role as one caller asks for it: without holes, and narrowed. ``values`` are all that filled it."""
+    """A role as one caller asks for it: without holes, and narrowed. ``values`` are all that filled it.
+
+    ``own`` is the caller's resource, if a fact about it is among them. Nobody has looked yet whether it is there.
+    """
 
     role: Role
     template: Role
     values: Mapping[str, str] = field(default_factory=dict)
     within: Scope | None = None
+    own: Scope | None = None
 
 
 async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, Decision]:
@@ -74,7 +81,7 @@ async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor
     facts = await _facts_for(ports, issuing.rights, parameters)
     values = read_values(parameters, ports.kinds.azure_roles(role), ask.parameters, facts)
     decision = issuing.require(as_asked(parameters, values))
-    return _filled(ports, role, parameters, values, ask.within), decision
+    return replace(_filled(ports, role, parameters, values, ask.within), own=_own(parameters, facts)), decision
 
 
 async def filled_and_generation(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, int, Decision]:
@@ -90,10 +97,9 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
     ``DirectoryUnavailable`` if a fact that fills a hole is unread.
     """
     parameters = role.parameters
-    try:
-        facts = await _facts_for(ports, issuing.rights, parameters)
-    except FactMissing as missing:
-        raise role_changed() from missing
+    facts = await _facts_for(ports, issuing.rights, parameters)
+    if await _gone(ports, _own(parameters, facts), ports.ids.guid()) is not None:
+        raise role_changed()
     if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
         raise role_changed()
     decision = issuing.require(as_asked(parameters, lease.parameters))
@@ -128,27 +134,49 @@ def granted_by(scopes: Sequence[Scope], parameters: Mapping[str, str], within: s
     return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {})}
 
 
-async def missing_target(ports: Ports, filled: Filled, lease_id: LeaseId) -> Missing | None:
-    """Returns what was filled or narrowed and is not there in Azure. Nothing else is looked for. Raises nothing.
+async def missing_in_azure(ports: Ports, filled: Filled, lease_id: LeaseId) -> Missing | None:
+    """Returns what is not there in Azure: the resource of which a fact has filled a hole, or what was filled or narrowed.
 
-    It returns no error: work that runs beside other work raises what it returns, and a lease is being stored meanwhile.
+    Nothing else is looked for. Raises nothing. It returns no error: work that runs beside other work raises what it returns,
+    and a lease is being stored meanwhile.
     """
+    name = ownership.assignment_name(lease_id, 0)
+    own, target = await both(_gone(ports, filled.own, name), _missing_target(ports, filled, name))
+    return own or target
+
+
+async def require_own_resource(ports: Ports, filled: Filled) -> None:
+    """Raises ``FactMissing`` if the resource is gone of which a fact has filled a hole."""
+    gone = await _gone(ports, filled.own, ports.ids.guid())
+    if gone is not None:
+        raise missing_error(ports, filled, gone)
+
+
+async def _gone(ports: Ports, own: Scope | None, name: str) -> Missing | None:
+    state = await ports.inventory.resource_state(own, name) if own is not None else ScopeState.UNKNOWN
+    return Missing(own, state, is_own=True) if own is not None and state in GONE else None
+
+
+async def _missing_target(ports: Ports, filled: Filled, name: str) -> Missing | None:
     constant = {each.scope.key for each in ports.kinds.azure_roles(filled.template)}
     wanted = {each.scope.key: each.scope for each in ports.kinds.azure_roles(filled.role) if each.scope.key not in constant}
     if not wanted:
         return None
-    name = ownership.assignment_name(lease_id, 0)
     states = await all_of(*(ports.inventory.scope_state(scope, name) for scope in wanted.values()))
     for scope, state in zip(wanted.values(), states, strict=True):
-        if state in _GONE or state is ScopeState.REFUSED:
+        if state in GONE or state is ScopeState.REFUSED:
             return Missing(scope, state)
     return None
 
 
-def target_missing(ports: Ports, filled: Filled, missing: Missing) -> TargetMissing:
-    """Returns the error of an ask for what is not there: it names what the caller has given."""
+def missing_error(ports: Ports, filled: Filled, missing: Missing) -> LeaseholdError:
+    """Returns the error of an ask for what is not there: it names what the caller has given, or what is known of the caller."""
     scope, state = missing.scope, missing.state
-    sentence = "is not there" if state in _GONE else "is not there, or the broker may not assign roles there"
+    if missing.is_own:
+        sources = (each for each in filled.template.parameters if each.source in OF_THE_RESOURCE)
+        faults = [Fault(each.path, f"your {each.source} is of a resource that is gone") for each in sources]
+        return FactMissing(*faults, audit_reason=f"{scope}: {state.value}")
+    sentence = "is not there" if state in GONE else "is not there, or the broker may not assign roles there"
     paths = [WITHIN] if filled.within is not None else [*_paths(ports, filled, scope, state)]
     return TargetMissing(*(Fault(path, sentence) for path in paths), audit_reason=f"{scope}: {state.value}")
 
@@ -173,7 +201,7 @@ def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Ite
 async def _facts_for(ports: Ports, rights: CallerRights, parameters: Sequence[Parameter]) -> CallerFacts:
     """Returns the facts about the caller that the parameters need. Reads what nobody has asked for yet.
 
-    Raises ``FactMissing`` if the caller's resource is gone: what is known of it is then about a resource that was.
+    What they say of the caller's resource may be about one that was: nobody has looked yet.
     """
     caller, facts = rights.caller, rights.facts
     if not needs_principal(parameters):
@@ -181,20 +209,16 @@ async def _facts_for(ports: Ports, rights: CallerRights, parameters: Sequence[Pa
     if caller.is_admin or facts.principal is NOT_ASKED:
         # Of an administrator nothing was read: the gate needs no fact.
         facts = replace(facts, principal=(await ports.directory.read(caller, Needs(principal=True))).principal)
-    found = facts_of(caller, facts)
-    own = found.own()
-    if own is not None and await _is_gone(ports, own.id):
-        sources = (each for each in parameters if each.source in OF_THE_RESOURCE)
-        raise FactMissing(*(Fault(each.path, f"your {each.source} is of a resource that is gone") for each in sources))
-    return found
+    return facts_of(caller, facts)
 
 
-async def _is_gone(ports: Ports, resource_id: str) -> bool:
+def _own(parameters: Sequence[Parameter], facts: CallerFacts) -> Scope | None:
+    """Returns the caller's resource, if a fact about it fills a hole. Raises ``DirectoryUnavailable`` if it is unread."""
+    own = facts.own() if needs_principal(parameters) else None
     try:
-        scope = Scope.parse(resource_id)
+        return Scope.parse(own.id) if own is not None else None
     except Unparsable:
-        return False
-    return await ports.inventory.scope_state(scope, ports.ids.guid()) in _GONE
+        return None
 
 
 def _filled(

@@ -1,4 +1,4 @@
-"""What an issue would make, without making it: nothing is stored, and Azure is not asked."""
+"""What an issue would make, without making it: nothing is stored, and Azure is not asked for the target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import granted_by
+from shared.broker.issue.asking import granted_by, require_own_resource
 from shared.broker.issue.issue import IssueRequest, lifetime_of, role_asked_for
 from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Ground
@@ -16,6 +16,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.errors import Caution, TooManyIssues
 from shared.core.names import Scope
 from shared.core.role import Role
+from shared.resilience.tasks import both
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> Would
     ttl = lifetime_of(role, wanted)
     if (wait := await rate.count()) is not None:
         raise TooManyIssues(retry_after=wait)
-    rights = await rights_of(ports, actor.caller)
+    _, rights = await both(require_own_resource(ports, filled), rights_of(ports, actor.caller))
     found = WouldIssue(
         role,
         ttl,

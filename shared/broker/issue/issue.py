@@ -12,17 +12,19 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_target, target_missing
+from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_error, missing_in_azure
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
+from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.access.decide import Decision
 from shared.core.credential import Credential
 from shared.core.errors import (
+    Absent,
     DefinitionGone,
     Fault,
     Forbidden,
@@ -40,6 +42,7 @@ from shared.core.errors import (
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
+from shared.core.parameters.errors import TargetMissing
 from shared.core.role import MIN_TTL, Role
 from shared.kinds.kind import Order
 from shared.kinds.target_digest import target_digest
@@ -97,11 +100,16 @@ async def issue(
     if deadline is not None:
         order = replace(order, deadline=min(order.deadline, deadline))
     # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race.
-    missing, opened = await both(missing_target(ports, filled, planned.id), open_lease(ports, planned, key))
+    missing, opened = await both(missing_in_azure(ports, filled, planned.id), open_lease(ports, planned, key))
     async with LeaseLock(ports, opened) as lock:
         if missing is not None:
-            await lock.forget()
-            raise target_missing(ports, filled, missing)
+            # It counts, so that what there is in Azure cannot be tried out at any rate.
+            _, wait = await both(lock.forget(), rate.count())
+            error = missing_error(ports, filled, missing)
+            if isinstance(error, TargetMissing) and not error.faults:
+                # The caller has named nothing of what is missing: it is the role's.
+                await look_at_one(ports, actor.id, filled.template, look_for_scopes)
+            raise error if wait is None else TooManyIssues(retry_after=wait)
         await _look_again(ports, lock, role, rate)
         minting = Minting(ports.kinds.of(role), order, planned.footprint)
         attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)
@@ -146,6 +154,8 @@ async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: Leaseho
         await look_at_one(ports, actor.id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):
         await look_at_one(ports, actor.id, role, look_again)
+        if isinstance(failure, Absent):
+            await look_at_one(ports, actor.id, role, look_for_scopes)
 
 
 def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None) -> tuple[Order, Lease]:

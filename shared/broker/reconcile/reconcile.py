@@ -14,6 +14,7 @@ from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again
 from shared.broker.reconcile.drift import LEASE, Drift, Orphan, find_drift
+from shared.broker.reconcile.scopes import has_lost_a_scope, look_for_scopes
 from shared.broker.reconcile.stored_roles import to_look_at
 from shared.broker.reconcile.watched import look_again
 from shared.core.audit import AuditEvent, Outcome
@@ -99,6 +100,9 @@ async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dr
     roles = await to_look_at(ports)
     await read_again(ports, request_id, roles, drift.unread)
     await look_again(ports, request_id, roles, drift.unread)
+    if any(has_lost_a_scope(ports, each) for each in roles):
+        lost = [each for each in await to_look_at(ports) if has_lost_a_scope(ports, each)]
+        await look_for_scopes(ports, request_id, lost, drift.unread)
     done = Reconciliation(await _Round(ports, request_id, caller, drift).run(), tuple(drift.unread))
     counts = ", ".join(f"{name} {count}" for name, count in done.counts.items())
     await ports.run_history.reconciled(ports.now(), done.counts)

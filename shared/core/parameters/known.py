@@ -38,7 +38,12 @@ def constant_parts(scope: Scope, parameters: Sequence[Parameter]) -> tuple[Scope
             break
         values = [{name: value} for value in parameter.allowed]
         found = tuple(Scope("/".join(filled_segments(each, value))) for each in found for value in values)
-    return tuple(dict.fromkeys(map(_constant_part, found)))
+    return tuple(dict.fromkeys(map(_above_holes, found)))
+
+
+def constant_part(scope: Scope) -> Scope | None:
+    """Returns the longest scope without a hole that the scope lies in, whatever its values. None if it has no such part."""
+    return None if SUBSCRIPTION_AT in holes_of_scope(scope) else _above_holes(scope)
 
 
 def fillings(
@@ -63,7 +68,7 @@ def may_meet(scope: Scope, parameters: Sequence[Parameter], other: Scope) -> boo
     return all(_may_be(mine, others, by_name.get(hole_in(mine) or "")) for mine, others in pairs)
 
 
-def _constant_part(scope: Scope) -> Scope:
+def _above_holes(scope: Scope) -> Scope:
     holes = holes_of_scope(scope)
     if not holes:
         return scope

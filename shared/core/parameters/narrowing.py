@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import batched
 from typing import Any
 from unicodedata import is_normalized
 
@@ -16,11 +17,10 @@ from shared.core.errors import Fault, Malformed
 from shared.core.names import Scope, Unparsable
 from shared.core.parameters.errors import NotNarrowable, NotWithin
 from shared.core.parameters.holes import is_closed
+from shared.core.parameters.kinds import RESOURCE_GROUP, RESOURCE_NAME
 from shared.core.parameters.merging import merged
 from shared.core.plain_text import UNSEEN, is_plain
 
-_NO_NAME = frozenset("*{}#|;'\"")
-"""Characters that no resource's name has, and that mean something to a path or a text."""
 WITHIN = "within"
 """The name of the field in a request for a lease."""
 
@@ -70,8 +70,11 @@ def _wrong(scope: Scope) -> str:
         return "expected a text in Unicode's normal form C (NFC): letters and their accents as one character"
     if not is_plain(scope):
         return f"expected a text without {UNSEEN}"
-    if any(segment.endswith(".") for segment in scope.split("/")):
-        return "no name in a scope ends with a period"
-    if not _NO_NAME.isdisjoint(scope):
-        return f"no name in a scope has any of {''.join(sorted(_NO_NAME))}"
+    for word, name in batched(scope.removeprefix("/").split("/"), 2, strict=True):
+        if word.casefold() == "resourcegroups" and (why := RESOURCE_GROUP.wrong(name)):
+            return f"{why}, after {word}"
+        if (why := RESOURCE_NAME.wrong(word)) and word.casefold() != "providers":
+            return f"expected a type, and not {word!r}: {why}"
+        if why := RESOURCE_NAME.wrong(name):
+            return f"{why}, after {word}"
     return "expected a scope outside Microsoft.Authorization" if is_closed(scope) else ""

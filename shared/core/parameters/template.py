@@ -21,25 +21,31 @@ _OPERATORS = frozenset(
 
 
 def template_faults(
-    parameters: Sequence[Parameter], azure_roles: Sequence[AzureRole], faulty: Collection[str] = ()
+    parameters: Sequence[Parameter],
+    azure_roles: Mapping[str, AzureRole],
+    faulty: Collection[str] = (),
+    *,
+    complete: bool = True,
 ) -> Iterator[Fault]:
     """Yields the faults of a role's holes, by their paths: ``azure_roles[0].scope``, ``parameters.x``.
 
-    Without parameters nothing is a hole, and nothing is at fault. ``faulty`` are the names of parameters that have faults of
-    their own: their holes are not judged. All assignments must have been read without a fault: otherwise paths would be others.
+    Without parameters nothing is a hole, and nothing is at fault. ``azure_roles`` has the assignments by their paths.
+    ``faulty`` are the names of parameters that have faults of their own: their holes are not judged. Not ``complete`` says
+    that a scope or a condition could not be read: then nobody knows which parameters have no hole.
     """
     if not parameters and not faulty:
         return
     by_name: dict[str, Parameter | None] = dict.fromkeys(faulty) | {each.name: each for each in parameters}
     used: set[str] = set()
-    for index, role in enumerate(azure_roles):
+    for path, role in azure_roles.items():
         try:
             used |= names_in(role)
         except Unparsable as wrong:
-            yield Fault(f"azure_roles[{index}].condition", str(wrong))
-            return
-        yield from _faults_of(role, by_name, f"azure_roles[{index}]")
-    for each in parameters:
+            yield Fault(f"{path}.condition", str(wrong))
+            complete = False
+            continue
+        yield from _faults_of(role, by_name, path)
+    for each in parameters if complete else ():
         if each.name not in used:
             yield Fault(each.path, f"has no hole: no scope and no condition has {{{each.name}}}")
     yield from _ambiguous(azure_roles)
@@ -114,9 +120,14 @@ def _faults_of_facts(role: AzureRole, parameters: Mapping[str, Parameter | None]
         yield f"{Fact.RESOURCE_NAME} says something within the caller's own resource group, and this scope is in none"
 
 
-def _ambiguous(azure_roles: Sequence[AzureRole]) -> Iterator[Fault]:
+def _ambiguous(azure_roles: Mapping[str, AzureRole]) -> Iterator[Fault]:
     """Yields a fault for an assignment that is another one under another condition, whatever the values are."""
-    for index, role in enumerate(azure_roles):
-        if any(assigned(each) == assigned(role) and each.condition != role.condition for each in azure_roles[:index]):
+    before: list[AzureRole] = []
+    for path, role in azure_roles.items():
+        if (role.role_name is None) == (role.role_id is None):
+            # Which definition is meant is a fault of its own.
+            continue
+        if any(assigned(each) == assigned(role) and each.condition != role.condition for each in before):
             message = "assigns a definition that is assigned at this scope already, under another condition"
-            yield Fault(f"azure_roles[{index}].condition", message)
+            yield Fault(f"{path}.condition", message)
+        before.append(role)

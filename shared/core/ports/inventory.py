@@ -29,6 +29,10 @@ class ScopeState(Enum):
     """Azure has said something else, or nothing."""
 
 
+GONE = frozenset({ScopeState.NO_GROUP, ScopeState.NO_RESOURCE})
+"""What says for certain that a scope is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundApplication:
     """An application. ``since``: when it was made, or moved to the recycle bin; ``None`` if Azure does not say."""
@@ -118,6 +122,13 @@ class AzureInventory(Protocol):
         """Returns whether the scope is there, by a look for the role assignment ``name``. Raises nothing.
 
         That a scope is there is remembered for a minute.
+        """
+        ...
+
+    async def resource_state(self, resource: Scope, name: str) -> ScopeState:
+        """Returns the same of a caller's own resource: whether what the directory says of the caller is still so.
+
+        That a resource is there is remembered for as long as the directory's facts about a caller.
         """
         ...
 

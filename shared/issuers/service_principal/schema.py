@@ -157,13 +157,14 @@ class ServicePrincipalSchema:
             yield Fault("sign_in_audience", message)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """Returns each assignment's definition, what that allows, whether it is gone, whether it reaches a protected scope."""
+        """Returns each assignment's definition, what that allows, whether it or the scope is gone, whether it is protected."""
         roles = target.azure_roles
         return {
             "definition_ids": [role.definition_id for role in roles],
             "powers": [_write_powers(role.powers) for role in roles],
             "gone": [role.gone for role in roles],
             "reaches_protected": [role.reaches_protected for role in roles],
+            "scope_gone": [role.scope_gone for role in roles],
         }
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
@@ -173,10 +174,11 @@ class ServicePrincipalSchema:
         powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
         gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
         reaching = _as_many(count, [each is True for each in listed(stored.get("reaches_protected"))], otherwise=False)
-        each = zip(target.azure_roles, ids, powers, gone, reaching, strict=True)
+        nowhere = _as_many(count, [each is True for each in listed(stored.get("scope_gone"))], otherwise=False)
+        each = zip(target.azure_roles, ids, powers, gone, reaching, nowhere, strict=True)
         roles = (
-            replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches)
-            for role, found, known, lost, reaches in each
+            replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches, scope_gone=away)
+            for role, found, known, lost, reaches, away in each
         )
         return replace(target, azure_roles=tuple(roles))
 

@@ -127,6 +127,13 @@ STATUS = Record[Status](
         "Roles that break a rule of today. Issuing from them is 409 `role_outdated` until they are written again.",
     ),
     Field(
+        "scopes_gone",
+        _BROKEN_ROLES,
+        lambda it: it.scopes_gone.items(),
+        "Roles that name a scope that was not there when an issue from them failed; the hourly reconciliation looks again. "
+        "They are 409 `azure_refused` or `azure_not_found` until the scope is there, or the role is written with another.",
+    ),
+    Field(
         "warnings",
         Items(TEXT),
         lambda it: it.warnings,

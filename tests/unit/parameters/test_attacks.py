@@ -164,6 +164,28 @@ def test_within_is_not_decoded(within: str) -> None:
         read_within(within)
 
 
+@pytest.mark.parametrize(
+    "below",
+    [
+        *("resourceGroups/app\uff0fweb", "resourceGroups/app.", "resourceGroups/app\u2044web", f"resourceGroups/{'x' * 91}"),
+        *(f"resourceGroups/app/{STORAGE}/{name}" for name in ("x\uff0fy", "x\uff1ay", "x:y", "\u0338x", "x.", "x\u202ey")),
+        *("resourceGroups/app/providers/Microsoft\uff0eStorage\uff0f/x/y", "resourceGroups/providers/providers/A.B/c/d"),
+    ],
+)
+def test_names_in_within_are_names_of_azures(below: str) -> None:
+    """What looks like a slash, and what a normalisation would make one, is in no name that a parameter takes either."""
+    with pytest.raises(Malformed, match="within"):
+        read_within(f"{IN_SUB}/{below}")
+
+
+@pytest.mark.parametrize(
+    "below", ["resourceGroups/M\u00fcnchen(1)_x", f"resourceGroups/app/{STORAGE}/acc/blobServices/default/containers/$root"]
+)
+def test_unusual_names_may_stand_in_within(below: str) -> None:
+    """Azure has them."""
+    assert f"{IN_SUB}/{below}" == read_within(f"{IN_SUB}/{below}")
+
+
 def test_a_protected_scope_beneath_stays_protected() -> None:
     """A role above it that only reads may be written. Narrowed to it, the role reaches it."""
     own = Protected(scopes=(Scope(f"{IN_SUB}/resourceGroups/broker"),))

@@ -190,7 +190,7 @@ def test_what_is_known_when_a_role_is_written_holds_for_each_request(
     if "group" in chosen and len(allowed) > 1:
         chosen["group"]["allowed"] = ["app", *(each for each in allowed if not KINDS["resource_group"].wrong(each))]
     known = parameters(**chosen)
-    assert [] == [*template_faults(known, [role(template)])]
+    assert [] == [*template_faults(known, {"azure_roles[0]": role(template)})]
     filled = fillings(known, [role(template)])[0]
     assert filled
     parts = constant_parts(role(template).scope, known)

@@ -55,7 +55,10 @@ HOLES = {
 def faults(chosen: list[str], *azure_roles: AzureRole, **others: Json) -> dict[str, str]:
     """Returns the faults of a role with these parameters, by their paths."""
     given = {name: OF_A_KIND[name] for name in chosen} | others
-    return {fault.path: fault.message for fault in template_faults(parameters(**given), azure_roles)}
+    return {
+        fault.path: fault.message
+        for fault in template_faults(parameters(**given), {f"azure_roles[{at}]": each for at, each in enumerate(azure_roles)})
+    }
 
 
 @pytest.mark.parametrize(("scope", "name"), [(scope, name) for scope in HOLES for name in OF_A_KIND])
@@ -103,7 +106,9 @@ def test_what_is_no_scope_with_any_values_cannot_be_read(scope: str) -> None:
 
 def test_without_parameters_nothing_is_a_hole() -> None:
     """Braces are plain text, as before."""
-    assert [] == [*template_faults((), [role(f"{IN_SUB}/resourceGroups/{{group}}", f"{CONTAINER} StringEquals '{{x'")])]
+    assert [] == [
+        *template_faults((), {"azure_roles[0]": role(f"{IN_SUB}/resourceGroups/{{group}}", f"{CONTAINER} StringEquals '{{x'")})
+    ]
 
 
 def test_a_hole_has_a_parameter_and_a_parameter_a_hole() -> None:
