@@ -86,6 +86,19 @@ class BenchStack:
         given = {"azure_roles": azure_roles, "azure_groups": azure_groups}
         await self._put(name, {"type": "service_principal"} | {kind: listed for kind, listed in given.items() if listed})
 
+    async def make_role_with_a_hole(self, name: str) -> str:
+        """Writes a role ``service_principal`` with one assignment on a group of the caller's choice, ``group``.
+
+        Returns a value for it: a group that is there.
+        """
+        scope = f"/subscriptions/{self.stack.described['subscription_id']}/resourceGroups"
+        await self.visitor.control("POST", "resource-groups", {"name": f"{name}-0"})
+        await self.visitor.control("POST", "role-assignments", _GRANT | {"scope": f"{scope}/{name}-0"})
+        group = {"kind": "resource_group", "allowed": [f"{name}-0"]}
+        azure_roles = [{"role_name": "Reader", "scope": f"{scope}/{{group}}"}]
+        await self._put(name, {"type": "service_principal", "parameters": {"group": group}, "azure_roles": azure_roles})
+        return f"{name}-0"
+
     async def make_secret_role(self, name: str) -> None:
         """Writes a role ``application_secret`` over the sample's application ``legacy``."""
         state = await self.visitor.control("GET", "state")

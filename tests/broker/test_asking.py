@@ -33,6 +33,7 @@ from tests.fakes.world import (
 )
 from tests.support.holes import (
     ACCOUNT,
+    CONTAINER,
     FILLED,
     GROUP,
     GROUP_SCOPE,
@@ -47,8 +48,6 @@ from tests.support.holes import (
     rule,
     target,
 )
-
-CONTAINER = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name]"
 
 
 async def test_what_is_given_fills_the_role() -> None:

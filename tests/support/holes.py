@@ -24,6 +24,8 @@ HOLES: dict[str, Any] = {"group": GROUP, "account": ACCOUNT}
 VALUES = {"group": "app-web", "account": "logs1"}
 FILLED = Scope(f"{IN_SUB}/resourceGroups/app-web/{STORAGE}/logs1")
 OWN_GROUP: dict[str, Any] = {"group": {"kind": "resource_group", "from": "caller.resource_group"}}
+CONTAINER = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name]"
+"""The attribute of conditions on containers."""
 GROUP_SCOPE = f"{IN_SUB}/resourceGroups/{{group}}"
 
 
