@@ -56,7 +56,7 @@ async def test_an_allow_for_a_parameter_that_the_role_has_not_lets_nobody_in() -
     keep_rules(made, {"path": "roles/*/leases", "capabilities": ["issue"], "parameters": {"nonesuch": ["x"]}})
     asks: tuple[dict[str, str], ...] = (VALUES, {"group": "nowhere"}, {"zz": "1"}, {})
     for values in asks:
-        refusal = await refused(made, Forbidden, **values)
+        refusal = await refused(made, Forbidden, None, **values)
         assert ("forbidden", ()) == (refusal.stable_code, getattr(refusal, "faults", ()))
 
 
