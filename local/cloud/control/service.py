@@ -9,6 +9,7 @@ from typing import Literal, Protocol, cast, get_args
 
 from local.cloud.control import inputs, inventory, objects, places, provision, quotas
 from local.cloud.control.forgery import Signer, forge
+from local.cloud.control.judge import judge
 from local.cloud.engine.errors import InputError
 from local.cloud.engine.http import HttpRequest, Json, Refusal, Reply, Route
 from local.cloud.engine.service import Endpoint, Service
@@ -84,6 +85,7 @@ class Control:
             ("POST", "/identities", self._add_identity),
             ("POST", "/tenants", _add_tenant),
             ("POST", "/token", _token),
+            ("POST", "/judge", self._judge),
             ("GET", "/faults", _faults),
             ("PUT", "/faults", _set_faults),
             ("POST", "/faults", _add_faults),
@@ -160,6 +162,9 @@ class Control:
         body = inputs.body_of(call, set(), set(limits))
         quotas.configure(limits, {service: inputs.mapping(body, service) for service in limits})
         return self._limits(world, call)
+
+    def _judge(self, world: LocalAzure, call: HttpRequest) -> Reply:
+        return judge(world, call, self._cloud.endpoints["entra"])
 
     def _add_identity(self, world: LocalAzure, call: HttpRequest) -> Reply:
         body = inputs.body_of(call, {"name", "kind"}, {"resource_id", "location", "groups", "app_roles"})

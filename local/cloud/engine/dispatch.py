@@ -79,7 +79,8 @@ def handle[W: Context](world: W, service: Service[W], call: HttpRequest) -> tupl
         return call.path, service.finish(world, call, _unknown(service, call))
     route, params = taken
     call = replace(call, params=params)
-    world.consistency.turn()
+    if service.endpoint.of_azure:
+        world.consistency.turn()
     return route.template, service.finish(world, call, _reply(world, service, route, call))
 
 
