@@ -1,12 +1,13 @@
 """Eventual consistency: a write is seen at once by whoever made it last, and later by the others; so is an ending.
 
 A *fact* is a key such as ``("application", id)``, ``("principal", id)``, ``("enabled", id)``, ``("secret", key_id)``,
-``("certificate", key_id)``, ``("assignment", name)``, ``("federated", id)``, ``("group", id)``, ``("member", group_id,
-object_id)`` or ``("binned", id)``, which is an object's place in the recycle bin; an *observer* is ``graph`` (reads by other
-replicas), ``entra`` (token requests), ``arm`` (the principal lookup when a role is assigned, and the evaluation of
-assignments) or ``blob`` (the evaluation of assignments where blobs are read). An observer with several replicas answers from
-one of them, drawn anew for each request (``turn``): so a success may be followed by a failure until the last replica has the
-write. Only a caller of Graph mostly meets its own last replica.
+``("certificate", key_id)``, ``("assignment", name)``, ``("federated", id)``, ``("app_role", id)``, ``("group", id)``,
+``("member", group_id, object_id)`` or ``("binned", id)``, which is an object's place in the recycle bin.
+
+An *observer* is ``graph`` (reads by other replicas), ``entra`` (token requests), ``arm`` (the principal lookup when a role is
+assigned, and the evaluation of assignments), ``blob`` or ``key_vault`` (the evaluation of assignments where blobs or secrets
+are read). An observer answers from one of its replicas, drawn anew for each request (``turn``): so a success may be followed
+by a failure until the last replica has the write. Only a caller of Graph mostly meets its own last replica.
 """
 
 from __future__ import annotations

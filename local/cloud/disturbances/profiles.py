@@ -80,6 +80,8 @@ SCATTERED = Profile(
         ("principal", "entra"): Delay(8, 30, 120),
         ("secret", "entra"): _SIGN_IN,
         ("certificate", "entra"): _SIGN_IN,
+        # Until tokens state a permission. No distribution is published: taken to be as quick as a secret.
+        ("app_role", "entra"): _SIGN_IN,
         # "Takes time to propagate", minutes:
         # https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
         ("federated", "entra"): _TRUST,
@@ -105,6 +107,7 @@ SCATTERED = Profile(
         ("enabled", "entra"): _SIGN_IN,
         ("secret", "entra"): _SIGN_IN,
         ("certificate", "entra"): _SIGN_IN,
+        ("app_role", "entra"): _SIGN_IN,
         ("federated", "entra"): _TRUST,
         ("assignment", "arm"): _ASSIGNMENT,
         ("member", "arm"): _MEMBERSHIP,

@@ -113,7 +113,7 @@ def _resource(world: LocalAzure, call: HttpRequest, asked: str, principal: Servi
     resource = resolve(world, asked)
     if resource is None:
         raise errors.resource_not_found(world, call, asked)
-    held = any(role.resource_app_id == resource.app_id for role in principal.app_roles)
+    held = any(role.resource_app_id == resource.app_id for role in claims.held(world, principal))
     if resource.principal.properties.get("appRoleAssignmentRequired") and not held:
         raise errors.role_required(world, call, principal.app_id, resource.app_id)
     return resource

@@ -178,6 +178,49 @@ def test_refuses_a_certificate_that_cannot_be(broker: Client, change: dict[str, 
     assert 400 == broker.post("/applications", {"displayName": "one", "keyCredentials": [key]}).status
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"type": "Certificate"}, 400),
+        ({"usage": "Encrypt"}, 400),
+        ({"type": "X509CertAndPassword"}, 501),
+        ({"usage": "Sign"}, 501),
+        ({"type": "AsymmetricX509Cert", "usage": "Verify"}, 201),
+    ],
+)
+def test_certificates_verify(broker: Client, change: dict[str, str], expected: int) -> None:
+    """What Azure does not know is refused; what is not here says so."""
+    body = {"displayName": "one", "keyCredentials": [{"key": encoded(certificate())} | change]}
+    assert expected == broker.post("/applications", body).status
+
+
+def test_two_certificates_have_two_key_ids(broker: Client) -> None:
+    """Neither is lost."""
+    both = [{"key": encoded(certificate()), "keyId": ABSENT}] * 2
+    assert (400, "Request_BadRequest") == error(broker.post("/applications", {"displayName": "one", "keyCredentials": both}))
+
+
+def test_an_upsert_brings_a_certificate_and_a_lock_along(tenant: Tenant, broker: Client) -> None:
+    """One call makes an application that can be signed in to; a repeat leaves what it names."""
+    lock = {"isEnabled": True, "allProperties": True}
+    key = {"key": encoded(certificate()), "keyId": ABSENT, "type": "AsymmetricX509Cert", "usage": "Verify"}
+    body = {"displayName": "one", "keyCredentials": [key], "servicePrincipalLockConfiguration": lock}
+    statuses = [
+        broker.patch("/applications(uniqueName='one')", sent, prefer="create-if-missing").status
+        for sent in (body, body | {"keyCredentials": [{"keyId": ABSENT}]})
+    ]
+    (made,) = (found for found in tenant.world.directory.applications.values() if found.unique_name == "one")
+    shown = broker.get(f"/applications/{made.id}").body
+    assert ([201, 204], [ABSENT], lock) == (statuses, list(made.certificates), shown["servicePrincipalLockConfiguration"])
+
+
+@pytest.mark.parametrize("lock", [{"isEnabled": "yes"}, {"allProperties": 1}, {"locked": True}, True, []])
+def test_refuses_a_lock_that_azure_does_not_know(broker: Client, lock: object) -> None:
+    """By what its type holds."""
+    body = {"displayName": "one", "servicePrincipalLockConfiguration": lock}
+    assert 400 == broker.post("/applications", body).status
+
+
 @pytest.mark.parametrize("audience", ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"])
 def test_personal_accounts_want_tokens_of_version_2_and_short_names(broker: Client, audience: str) -> None:
     """At creation and ever after."""
