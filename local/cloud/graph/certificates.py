@@ -53,6 +53,7 @@ def _new(request: GraphRequest, sent: Json) -> Certificate:
     end = _instant(sent, "endDateTime", last)
     if not start < end <= last:
         raise errors.invalid("Key credential end date is invalid.", "InvalidKeyEndDate", "EndDate")
+    request.limits.check_new_certificate(request.world, end - start)
     return Certificate(
         key_id=str(sent.get("keyId") or request.world.guid()).lower(),
         # SHA-1 is what x5t names: https://www.rfc-editor.org/rfc/rfc7515#section-4.1.7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -212,6 +213,33 @@ def test_an_upsert_brings_a_certificate_and_a_lock_along(tenant: Tenant, broker:
     (made,) = (found for found in tenant.world.directory.applications.values() if found.unique_name == "one")
     shown = broker.get(f"/applications/{made.id}").body
     assert ([201, 204], [ABSENT], lock) == (statuses, list(made.certificates), shown["servicePrincipalLockConfiguration"])
+
+
+def test_a_policy_bounds_the_lifetime_of_certificates(tenant: Tenant, broker: Client) -> None:
+    """In every call that brings one along; nothing is changed by a refusal, and secrets are another affair."""
+    tenant.graph.limits.configure({"certificate_lifetime_seconds": 86_400, "passwords": "blocked"})
+    now = datetime.fromtimestamp(tenant.clock.at, UTC)
+    ends = {hours: (now + timedelta(hours=hours)).isoformat() for hours in (24, 25)}
+    fits, long = ({"key": encoded(certificate()), "startDateTime": now.isoformat(), "endDateTime": ends[h]} for h in (24, 25))
+    made = broker.post("/applications", {"displayName": "one", "keyCredentials": [fits]}).body
+    principal = broker.post("/servicePrincipals", {"appId": made["appId"]}).body
+    body = {"displayName": "two", "keyCredentials": [long]}
+
+    refused = [
+        broker.post("/applications", body),
+        broker.patch("/applications(uniqueName='two')", body, prefer="create-if-missing"),
+        broker.patch(f"/applications/{made['id']}", body),
+        broker.patch(f"/servicePrincipals/{principal['id']}", {"keyCredentials": [long]}),
+    ]
+
+    assert [(400, "CredentialInvalidLifetimeAsPerAppPolicy")] * 4 == [error(reply) for reply in refused]
+    assert {"InvalidKeyEndDate"} == {reply.body["error"]["details"][0]["code"] for reply in refused}
+    stored = tenant.world.directory.applications[made["id"]]
+    assert ("one", 1, None) == (
+        stored.properties["displayName"],
+        len(stored.certificates),
+        tenant.world.directory.applications.named("two"),
+    )
 
 
 @pytest.mark.parametrize("lock", [{"isEnabled": "yes"}, {"allProperties": 1}, {"locked": True}, True, []])
