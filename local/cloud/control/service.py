@@ -83,6 +83,7 @@ class Control:
             ("GET", "/consistency", _consistency),
             ("PUT", "/consistency", _set_consistency),
             ("POST", "/identities", self._add_identity),
+            ("PUT", "/identities/{name}", self._change_identity),
             ("POST", "/tenants", _add_tenant),
             ("POST", "/token", _token),
             ("POST", "/judge", self._judge),
@@ -162,6 +163,13 @@ class Control:
         body = inputs.body_of(call, set(), set(limits))
         quotas.configure(limits, {service: inputs.mapping(body, service) for service in limits})
         return self._limits(world, call)
+
+    def _change_identity(self, world: LocalAzure, call: HttpRequest) -> Reply:
+        body = inputs.body_of(call, {"kind"}, {"resource_id"})
+        identity = objects.known(world, call.params["name"])
+        kind = cast("provision.Managed", inputs.choice(body, "kind", provision.MANAGED))
+        provision.change_identity(world, identity, kind, inputs.optional(body, "resource_id"))
+        return Reply(200, {"name": identity.name, **self._identity(identity)})
 
     def _judge(self, world: LocalAzure, call: HttpRequest) -> Reply:
         return judge(world, call, self._cloud.endpoints["entra"])
