@@ -56,12 +56,6 @@ def test_the_certificate_covers_azures_names(cloud: Cloud) -> None:
             pass
 
 
-def test_key_vault_is_not_there_yet(cloud: Cloud) -> None:
-    """501, in Key Vault's shape."""
-    reply = cloud.http.get(f"{cloud.endpoints['key_vault']}/secrets/one")
-    assert (501, "NotImplemented") == (reply.status_code, reply.json()["error"]["code"])
-
-
 def test_the_authority_is_kept(tmp_path: Path) -> None:
     """Clients need to trust it once."""
     first = trust(tmp_path).bundle.read_bytes()
