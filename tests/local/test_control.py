@@ -225,6 +225,18 @@ def test_limits_can_be_set_and_end_with_a_reset(cloud: Cloud) -> None:
     assert usual == cloud.control("GET", "limits")
 
 
+def test_secrets_can_be_forbidden_and_allowed_again(cloud: Cloud) -> None:
+    """By the tenant's policy; nothing but ``blocked`` or ``null`` is one."""
+    policy = {"passwords": "blocked", "password_lifetime_seconds": 60, "certificate_lifetime_seconds": 90}
+    assert policy.items() <= cloud.control("PUT", "limits", {"graph": policy})["graph"].items()
+    with pytest.raises(httpx.HTTPStatusError, match="400"):
+        cloud.control("PUT", "limits", {"graph": {"passwords": "no"}})
+    with pytest.raises(httpx.HTTPStatusError, match="400"):
+        cloud.control("PUT", "limits", {"graph": {"certificate_lifetime_seconds": 0}})
+    allowed = dict.fromkeys(policy)
+    assert allowed.items() <= cloud.control("PUT", "limits", {"graph": allowed})["graph"].items()
+
+
 def test_management_groups_can_be_made_and_are_scopes(cloud: Cloud) -> None:
     """Below the tenant's root or one another; a role on the top one reaches the subscription in the inner one."""
     own = cloud.document["subscription_id"]
