@@ -19,7 +19,7 @@ from typing import Self
 
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
-from shared.core.life import OPEN, WITH_HOLDER, Event, IllegalMove, State, step
+from shared.core.life import BEFORE_ACTIVE, OPEN, WITH_HOLDER, Event, IllegalMove, State, step
 from shared.core.names import LeaseId, ObjectId, Scope
 
 __all__ = ["ATTEMPTS_UNTIL_STUCK", "FORM", "NOT_PROVEN", "Cause", "Holder", "IllegalMove", "Lease", "LeaseView", "State"]
@@ -108,6 +108,11 @@ class LeaseView:
     def place(self) -> LeaseId:
         """Its place in the order of leases by age: its id, or if it was claimed from a pool, an id made of its claim."""
         return LeaseId.of(self.id.role, self.claim) if self.claim else self.id
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its time has begun. Of a lease that is ending, this is taken for granted."""
+        return self.state not in BEFORE_ACTIVE
 
     @property
     def known_holder(self) -> Holder:

@@ -39,9 +39,9 @@ class StorageParts:
     @cached_property
     def revocations(self) -> Revocations:
         """The connection to the queue of leases to be ended."""
-        from shared.cloud.storage.queues import QUEUE, StorageRevocations
+        from shared.cloud.storage.queues import StorageRevocations
 
-        return StorageRevocations(self._queue(QUEUE))
+        return StorageRevocations(self._queue(StorageRevocations.queue))
 
     @cached_property
     def preparations(self) -> Preparations:

@@ -153,7 +153,9 @@ class _Elsewhere(_Repeatable):
 
 async def issue_elsewhere(ports: Ports, actor: Actor, wanted: IssueRequest, key: str) -> Issued:
     """As ``issue_once``, under a lease in another partition than the key."""
-    return await _Elsewhere.of(ports, actor, wanted, key).run()
+    found = await _Elsewhere.of(ports, actor, wanted, key).run()
+    assert isinstance(found, Issued)
+    return found
 
 
 async def issuing_elsewhere(world: World) -> Issued:

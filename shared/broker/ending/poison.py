@@ -25,7 +25,8 @@ async def poison(ports: Ports, request_id: str, batch: Batch) -> int:
     """Moves the leases that are still due to STUCK. Returns their number.
 
     A lease that has ended, or that cannot be read, stays as it is. A lease that is not due is locked by a worker, or waits for
-    its own next attempt. A lease that is still to be prepared is the sweep's. Raises ``Upstream`` if storage fails. Repeating the call is harmless.
+    its own next attempt. One that is still to be prepared is left to the sweep. Raises ``Upstream`` if storage fails. Repeating
+    the call is harmless.
     """
     await ports.queued_markers.forget(batch.id)
     ages = Ages(ports)

@@ -1,8 +1,8 @@
 """Collecting: the holder of a lease that was prepared while nobody waited is handed out its credential.
 
-The credential is made at that moment, proven, and in this answer alone. The worker says in the lease that it collects, and until
-when, before it makes the credential. If it dies, the next one collects after that instant, and takes away what the dead one may
-have left. If the credential is not seen to work in time, it is removed, and the lease stays prepared.
+The credential is made at that moment, proven, and in this answer alone. The worker says in the lease that it collects, and
+until when, before it makes the credential. If it dies, the next one collects after that instant, and takes away what the dead
+one may have left. If the credential is not seen to work in time, it is removed, and the lease stays prepared.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.again import hand_out_again, reusing
 from shared.broker.issue.asking import Filled, filled_as_kept, granted_by
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued, look_at_role
-from shared.broker.issue.prepare import fail
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
+from shared.broker.issue.prepare import fail
 from shared.broker.issue.rotate import is_under_way
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
@@ -54,8 +54,8 @@ _COLLECTED = "The credential was collected before, and is kept nowhere. Ask agai
 async def collect(ports: Ports, actor: Actor, lease_id: LeaseId, preference: Preference) -> Issued | Accepted:
     """Hands out the credential of a lease of the caller's, or says when it is worth asking again.
 
-    Within ``Timing.grace`` after the credential was handed out, the lease gets a fresh one. Raises ``NotFound`` unless the caller
-    holds the lease, ``PreparationFailed``, ``Gone``, ``Forbidden``, ``Conflict`` (``role_changed``), ``Upstream``.
+    Within ``Timing.grace`` after the credential was handed out, the lease gets a fresh one. Raises ``NotFound`` unless the
+    caller holds the lease, ``PreparationFailed``, ``Gone``, ``Forbidden``, ``Conflict`` (``role_changed``), ``Upstream``.
     """
     return await _Collecting(ports, actor, lease_id, preference, ports.clock.monotonic()).run()
 
@@ -114,8 +114,8 @@ def _require_not_over(ports: Ports, lease: Lease) -> None:
 async def collect_now(ports: Ports, actor: Actor, lease: Lease, preference: Preference, wait_until: float) -> Issued | Accepted:
     """Hands out the credential of a lease that is PREPARED or ACTIVE, on which no other worker is at work.
 
-    Decides again, as renewing does. If a lease that was never handed out may not be, it is undone at once. Raises as ``collect``,
-    and ``LostRace`` if another worker has moved the lease.
+    Decides again, as renewing does. If a lease that was never handed out may not be, it is undone at once. Raises as
+    ``collect``, and ``LostRace`` if another worker has moved the lease.
     """
     try:
         role, issuing = await issuing_from(ports, actor.caller, lease.id.role)

@@ -153,24 +153,29 @@ class _Repeatable:
             if key is None or key.until <= self.ports.now():
                 return key.version if key else ""
             lease = await find_lease(self.ports, key)
-            if lease is None and self._may_be_on_its_way(key):
+            if lease is None:
+                if not self._may_be_on_its_way(key):
+                    return key.version
                 if not await self._waited():
                     raise Pending
                 continue
-            if lease is None:
-                return key.version
             self._require_same(key)
             if _came_to_nothing(lease.under(generation.number)):
                 return key.version
             self._require_not_over(lease.under(generation.number))
-            if lease.state is State.PLANNED and lease.due_at <= self.ports.now():
-                await self._relieve(lease)
-                continue
-            with suppress(LostRace):
-                if (found := await self._handed_out(lease, role, issuing)) is not None:
-                    return found
-            if not await self._waited():
-                return self._told_to_wait(lease)
+            found = await self._served(lease, role, issuing)
+            if found is not None:
+                return found
+
+    async def _served(self, lease: Lease, role: Role, issuing: Issuing) -> Issued | Accepted | None:
+        """Returns the answer; ``None`` if the lease is to be looked at again. Raises ``Pending`` if there is no more time."""
+        if lease.state is State.PLANNED and lease.due_at <= self.ports.now():
+            await self._relieve(lease)
+            return None
+        with suppress(LostRace):
+            if (found := await self._handed_out(lease, role, issuing)) is not None:
+                return found
+        return None if await self._waited() else self._told_to_wait(lease)
 
     async def _handed_out(self, lease: Lease, role: Role, issuing: Issuing) -> Issued | Accepted | None:
         """Returns the lease with its credential; ``None`` as long as another worker is at work on it. Raises ``LostRace``."""

@@ -1,8 +1,8 @@
 """Prepares a lease for which nobody waits: makes everything but the credential, and proves it as far as that can be seen.
 
 The worker that takes the lease's message runs this. The caller was allowed when it asked, and is decided on again when it
-collects. In between, only the role is looked at. The worker may die at any line: the lease is due when its lock is over, and the
-sweep sends the message again. So what is made may be made twice, by the same names.
+collects. In between, only the role is looked at. The worker may die at any line: the lease is due when its lock is over, and
+the sweep sends the message again. So what is made may be made twice, by the same names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import waiting_for_sweep
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by, require_same_target
-from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Unreadable, Upstream
+from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream
 from shared.core.lease import Cause, Lease
 from shared.core.names import LeaseId
 from shared.core.role import Role
@@ -74,23 +74,18 @@ async def _prepare(ports: Ports, request_id: str, lock: LeaseLock) -> Lease | No
     try:
         return await _Preparation(ports, lock, minting).run()
     except LostRace:
-        # Another worker has ended it, and may not have found all that was made here.
-        await clean_up.run()
-        return await ports.leases.get(lease.id)
-    except Refused as refused:
-        clean_up.code = refused.stable_code
-        await clean_up.run()
-        if role is not None:
-            await look_at_role(ports, request_id, role, refused)
-        return await ports.leases.get(lease.id)
-    except Upstream as delay:
-        log.warning("the preparation of lease %s is delayed: %s", lease.id, delay)
-        asked = delay.retry_after if isinstance(delay, Throttled) else None
-        return await _delayed(ports, lock, max(_AGAIN, asked or 0.0))
+        stored = await ports.leases.get(lease.id)
+        if stored is None or not stored.state.is_open:
+            # Another worker has ended it, and may not know all that was made here.
+            await clean_up.run()
     except LeaseholdError as failure:
+        if isinstance(failure, Upstream) and not isinstance(failure, Refused):
+            return await _delayed(ports, lock, failure)
         clean_up.code = failure.stable_code
         await clean_up.run()
-        return await ports.leases.get(lease.id)
+        if role is not None:
+            await look_at_role(ports, request_id, role, failure)
+    return await ports.leases.get(lease.id)
 
 
 @dataclass(slots=True)
@@ -110,7 +105,7 @@ class _Preparation:
         if order.target.ready == "token" and isinstance(kind.issuer, ProvesPrepared):
             ready = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
             if not ready:
-                return await _delayed(ports, self.lock, _AGAIN)
+                return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
         now = ports.now()
         collect_by = now + timedelta(seconds=ports.timing.collect)
         lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready))
@@ -138,9 +133,14 @@ def _order(ports: Ports, role: Role, lease: Lease) -> Order:
     return Order(lease.id, lease.known_holder, role.target, end, ports.within(ports.timing.mint))
 
 
-async def _delayed(ports: Ports, lock: LeaseLock, seconds: float) -> Lease:
+async def _delayed(ports: Ports, lock: LeaseLock, failure: Upstream) -> Lease | None:
     """Nobody works on the lease until the sweep sends its message again, or ends it because its time is over."""
-    return await lock.release(lambda it: waiting_for_sweep(ports, it, seconds))
+    log.warning("the preparation of lease %s is delayed: %s", lock.lease.id, failure)
+    asked = failure.retry_after if isinstance(failure, Throttled) else None
+    try:
+        return await lock.release(lambda it: waiting_for_sweep(ports, it, max(_AGAIN, asked or 0.0)))
+    except LostRace:
+        return await ports.leases.get(lock.lease.id)
 
 
 async def fail(ports: Ports, request_id: str, lease: Lease, code: str) -> Lease | None:

@@ -54,7 +54,9 @@ def connect(
 
 
 class StorageRevocations:
-    """See the module."""
+    """See the module. The client is for the queue ``QUEUE``."""
+
+    queue = QUEUE
 
     def __init__(self, client: QueueClient) -> None:
         self._client = client

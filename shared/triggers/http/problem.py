@@ -11,6 +11,7 @@ from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
 from shared.core.parameters import errors as parameters
+from shared.core.preparing import PreparationFailed
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
@@ -142,6 +143,13 @@ PROBLEM = Record[Problem](
     Field("code", TEXT, lambda it: it.error.stable_code, "Stable."),
     Field("detail", TEXT, lambda it: _detail(it.error), "This case."),
     Field("request_id", TEXT, lambda it: it.request_id, "For the operator."),
+    Field(
+        "cause",
+        TEXT,
+        lambda it: it.error.failed_with if isinstance(it.error, PreparationFailed) else "",
+        "Of `preparation_failed`: the code of the problem for which the lease could not be made.",
+        optional=True,
+    ),
     Field("errors", Items(FAULT), lambda it: _faults(it.error), "Every fault of bad input.", optional=True),
     *(
         Field[Problem](name, Items(TEXT), partial(_more, name), description, optional=True)
