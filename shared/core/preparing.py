@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.core.errors import Conflict, LeaseholdError, TooMany
+from shared.core.lease import NOT_PROVEN
 
 
 class PreparationFailed(Conflict):
@@ -11,7 +12,7 @@ class PreparationFailed(Conflict):
     code = "preparation_failed"
     sentence = "The lease could not be made; nothing of it was handed out."
 
-    def __init__(self, failed_with: str) -> None:
+    def __init__(self, failed_with: str = NOT_PROVEN) -> None:
         super().__init__(f"The lease could not be made ({failed_with}). Ask again.", audit_reason=failed_with)
         self.failed_with = failed_with
 
@@ -26,5 +27,5 @@ class TooManyPreparations(TooMany):
 class NotProven(LeaseholdError):
     """The credential was not seen to work in the time that the caller waits, and was removed. Never leaves the broker."""
 
-    code = "not_proven"
+    code = NOT_PROVEN
     sentence = "The credential was not seen to work in time."

@@ -1,7 +1,7 @@
 """The queue of leases to be ended: its messages, and the messages that failed too often. The queue of leases to prepare.
 
-A message about leases to be ended fails only if nothing could be done for any of its leases. Then the host delivers it again, as
-often as host.json says. A message about a lease to prepare never fails: the sweep sends it again while there is time.
+A message about leases to be ended fails only if nothing could be done for any of its leases. Then the host delivers it again,
+as often as host.json says. A message about a lease to prepare never fails: the sweep sends it again while there is time.
 """
 
 from __future__ import annotations

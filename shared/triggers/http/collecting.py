@@ -84,8 +84,8 @@ async def collect_credential(request: VerifiedRequest) -> Reply:
 
     For its holder alone: where the 202 of an issue leads to. The credential is made for this answer, proven, and kept nowhere.
     The lease's time begins with it. For ten minutes (`LEASEHOLD_GRACE_SECONDS`) after the credential was handed out, a repeat
-    gets a fresh one, and the former one is removed: for a caller whose answer was lost. A credential that needs no secret may be
-    collected as long as the lease is active. Decided anew by the role as it is now.
+    gets a fresh one, and the former one is removed: for a caller whose answer was lost. A credential that needs no secret may
+    be collected as long as the lease is active. Decided anew by the role as it is now.
     """
     request.broker.address("")
     wanted = preferred(request.http)

@@ -1,7 +1,7 @@
 """Reads ``Prefer`` (RFC 7240), and says in ``Preference-Applied`` what was done of it.
 
-A preference that is not known, or cannot be read, is passed over: https://www.rfc-editor.org/rfc/rfc7240#section-2. The header may
-stand several times. The Functions host joins its lines with commas.
+A preference that is not known, or cannot be read, is passed over: https://www.rfc-editor.org/rfc/rfc7240#section-2. The header
+may stand several times. The Functions host joins its lines with commas.
 """
 
 from __future__ import annotations
