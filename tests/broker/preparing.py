@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from shared.broker.issue.collect import collect
 from shared.broker.issue.issue import Issued, IssueRequest, issue
@@ -10,12 +14,27 @@ from shared.broker.issue.preparations import Accepted, Preference
 from shared.broker.issue.prepare import prepare
 from shared.broker.ports import Actor
 from shared.core.lease import Lease
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, ObjectId
+from shared.core.secret import Secret
 from tests.broker.scenes import stored
+from tests.fakes.cloud import FakeProbe
 from tests.fakes.world import WEB, World, request
 
 AT_ONCE = Preference(wait=0)
 LENIENT = Preference(is_lenient=True)
+
+
+@contextmanager
+def unproven() -> Iterator[None]:
+    """Entra refuses every sign-in meanwhile: its replicas do not know the secret yet."""
+
+    async def refused(probe: FakeProbe, client_id: ObjectId, _secret: Secret, *, deadline: float) -> bool:
+        assert deadline
+        return await probe.calls.through("probe.signs_in", lambda: False, client_id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeProbe, "signs_in", refused)
+        yield
 
 
 async def asked(world: World, preference: Preference = AT_ONCE, by: Actor | None = None, **ask: Any) -> Issued | Accepted:

@@ -15,7 +15,7 @@ from shared.core.lease import Cause, State
 from shared.core.names import LeaseId
 from shared.core.preparing import TooManyPreparations
 from shared.core.role import Target
-from tests.broker.preparing import asked, collected, handed_out, prepared, taken
+from tests.broker.preparing import asked, collected, handed_out, prepared, taken, unproven
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, BOB, WEB, World, principal_target, request, role, world
 from tests.support.every_kind import kinds_for, works
@@ -167,7 +167,9 @@ async def test_what_comes_between_ask_and_message_is_seen_by_the_worker(between:
     assert callable(between)
     await between(scene)
     await taken(scene)
-    await swept(scene, after=300)
+    # A worker before this one might have made something.
+    for _ in range(2):
+        await swept(scene, after=300)
     lease = stored(scene)
     assert (State.ENDED, code) == (lease.state, lease.failed_with)
     assert not [call for call in scene.calls.made if call.name == "directory.upsert_application"]
@@ -179,7 +181,8 @@ async def test_a_role_that_is_deleted_takes_its_unfinished_leases_along() -> Non
     await asked(scene)
     await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=True)
     await taken(scene)
-    await swept(scene, after=300)
+    for _ in range(2):
+        await swept(scene, after=300)
     assert (State.ENDED, []) == (stored(scene).state, scene.leftovers())
 
 
@@ -224,28 +227,31 @@ async def test_an_ask_that_does_not_wait_is_bound_by_caps_and_rights() -> None:
 
 async def test_what_is_not_proven_in_time_is_removed_and_waits_prepared() -> None:
     """The caller gets the lease without a credential, and no secret is left of it."""
-    scene = world(role(PROVEN), lag=60.0)
-    found = await asked(scene, Preference(wait=20))
+    scene = world(role(PROVEN))
+    with unproven():
+        found = await asked(scene, Preference(wait=20))
     assert isinstance(found, Accepted)
     lease = stored(scene)
     assert (State.PREPARED, 20, False) == (lease.state, lease.collect_wait, lease.lenient)
     (application,) = [each for each in scene.cloud.applications.values() if each.unique_name]
     assert not application.secrets
     assert "prepare" in {event.operation for event in scene.audit.events}
-    scene.clock.jump(60)
     given = await handed_out(scene)
     assert (True, True) == (given.lease.ready, works(scene, given.credential))
 
 
 async def test_a_lenient_caller_gets_what_is_not_proven() -> None:
     """At once, and pending."""
-    scene = world(role(PROVEN), lag=60.0)
-    found = await asked(scene, Preference(is_lenient=True))
+    scene = world(role(PROVEN))
+    with unproven():
+        found = await asked(scene, Preference(is_lenient=True))
     assert not isinstance(found, Accepted)
     assert (State.ACTIVE, False) == (found.lease.state, found.lease.ready)
     assert not [call for call in scene.calls.made if call.name == "probe.signs_in"]
-    tried = await asked(scene, Preference(wait=5, is_lenient=True))
+    with unproven():
+        tried = await asked(scene, Preference(wait=5, is_lenient=True))
     assert not isinstance(tried, Accepted)
+    assert not tried.lease.ready
     assert [call for call in scene.calls.made if call.name == "probe.signs_in"]
 
 
@@ -277,7 +283,7 @@ async def test_a_failure_of_azure_is_told_at_once() -> None:
 
 async def test_the_pace_of_preparations_is_told() -> None:
     """By the worker that has made some."""
-    scene = world(role(), latency=2.0)
+    scene = world(role(), latency=0.5)
     await prepared(scene)
     found = await asked(scene)
     assert isinstance(found, Accepted)

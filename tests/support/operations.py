@@ -360,4 +360,4 @@ LIVES = (
     Verb("collect", collecting, collect, "prepared"),
     Verb("take up", taking_up, prepare, "waiting"),
 )
-"""What happens to leases that are pooled, prepared or queued. To pooled ones by the tests alone, until the broker has a pool."""
+"""What happens to leases that are pooled, prepared or queued. Those of a pool are made by the tests alone: there is none yet."""
