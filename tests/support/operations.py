@@ -275,6 +275,13 @@ async def asking(world: World) -> Lease:
     return found.lease
 
 
+async def asking_once(world: World) -> Accepted:
+    """The same under her key."""
+    found = await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1", Preference(wait=0))
+    assert isinstance(found, Accepted)
+    return found
+
+
 async def preparing(world: World) -> Lease | None:
     """Alice asks, and a worker prepares the lease that she collects later."""
     return await prepare(world.ports, "message", (await asking(world)).id)
@@ -313,6 +320,20 @@ def pooled(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
 def prepared(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
     """A role with one lease that Alice has not collected yet."""
     return _made_by(preparing, target, lag, age)
+
+
+def changed(made: World) -> World:
+    """The same world, in which an administrator has changed the role."""
+    made.run(lambda: changing_the_role(made))
+    return made
+
+
+def once_collected(target: Target, lag: float = 0.0) -> World:
+    """A lease that Alice has collected a minute ago."""
+    made = prepared(target, lag, age=60)
+    made.run(lambda: collecting(made))
+    made.clock.jump(60)
+    return made
 
 
 def waiting(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
@@ -360,4 +381,4 @@ LIVES = (
     Verb("collect", collecting, collect, "prepared"),
     Verb("take up", taking_up, prepare, "waiting"),
 )
-"""What happens to leases that are pooled, prepared or queued. Those of a pool are made by the tests alone: there is none yet."""
+"""What happens to leases that are pooled, prepared or queued. Those of a pool are made by the tests alone, for now."""
