@@ -85,6 +85,15 @@ param holdSeconds string = ''
 @description('Seconds after which the absence of something just made is believed.')
 param settleSeconds string = ''
 
+@description('Seconds for which a lease waits to be collected that was made while nobody waited. Empty: 900. Set it after the code that knows it.')
+param collectSeconds string = ''
+
+@description('Seconds for which a credential may be collected once more. Empty: 600. Set it after the code that knows it.')
+param graceSeconds string = ''
+
+@description('Seconds within which a lease is made for which nobody waits. Empty: 900. Set it after the code that knows it.')
+param prepareSeconds string = ''
+
 @description('Seconds for which the broker remembers what the directory says of a caller. A right that is taken away lives on for so long.')
 param directoryCacheSeconds string = ''
 
@@ -194,6 +203,9 @@ module app 'modules/app.bicep' = {
     retentionDays: retentionDays
     holdSeconds: holdSeconds
     settleSeconds: settleSeconds
+    collectSeconds: collectSeconds
+    graceSeconds: graceSeconds
+    prepareSeconds: prepareSeconds
     directoryCacheSeconds: directoryCacheSeconds
     maxLeasesPerCaller: maxLeasesPerCaller
     issuesPerMinute: issuesPerMinute

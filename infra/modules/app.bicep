@@ -62,6 +62,15 @@ param holdSeconds string
 @description('Seconds after which an absence is believed.')
 param settleSeconds string
 
+@description('Seconds for which a lease waits to be collected that was made while nobody waited.')
+param collectSeconds string
+
+@description('Seconds for which a credential may be collected once more.')
+param graceSeconds string
+
+@description('Seconds within which a lease is made for which nobody waits.')
+param prepareSeconds string
+
 @description('Seconds for which the broker remembers what the directory says of a caller.')
 param directoryCacheSeconds string
 
@@ -190,6 +199,9 @@ var optionalSettings = union(
   empty(retentionDays) ? {} : { LEASEHOLD_RETENTION_DAYS: retentionDays },
   empty(holdSeconds) ? {} : { LEASEHOLD_HOLD_SECONDS: holdSeconds },
   empty(settleSeconds) ? {} : { LEASEHOLD_SETTLE_SECONDS: settleSeconds },
+  empty(collectSeconds) ? {} : { LEASEHOLD_COLLECT_SECONDS: collectSeconds },
+  empty(graceSeconds) ? {} : { LEASEHOLD_GRACE_SECONDS: graceSeconds },
+  empty(prepareSeconds) ? {} : { LEASEHOLD_PREPARE_SECONDS: prepareSeconds },
   empty(directoryCacheSeconds) ? {} : { LEASEHOLD_DIRECTORY_CACHE_SECONDS: directoryCacheSeconds },
   empty(maxLeasesPerCaller) ? {} : { LEASEHOLD_MAX_LEASES_PER_CALLER: maxLeasesPerCaller },
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },

@@ -29,14 +29,14 @@ var containerName = 'packages'
 @description('As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.')
 var tableNames = ['leases', 'roles', 'audit']
 
-@description('As shared/core/message.py names them: leases to be ended, and messages about them that failed too often.')
-var queueNames = ['revocations', 'revocations-poison']
+@description('As shared/core/message.py names them: leases to be ended, and messages about them that failed too often; leases to prepare.')
+var queueNames = ['revocations', 'revocations-poison', 'preparations']
 
 // Least of what the Functions host and the broker do:
 //   Blob Data Owner         the host keeps timer locks and its own state in containers that it makes, and reads the package:
 //                           https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
 //   Table Data Contributor  leases, roles, audit trail; the host's diagnostic events
-//   Queue Data Contributor  leases to be ended: the broker puts messages there; the host takes them, hides and deletes them,
+//   Queue Data Contributor  leases to be ended, and to prepare: the broker puts messages there; the host takes them, hides and deletes them,
 //                           sets poisoned ones aside, and counts them to know how many instances to start
 @description('Role definitions, each assigned on this account alone.')
 var dataRoles = {

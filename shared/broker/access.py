@@ -236,9 +236,21 @@ async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability:
     if decision.outcome == "unknown":
         raise DirectoryUnavailable(decision.why)
     if lease is None or not decision.is_allowed:
-        reason = "no such lease" if lease is None else "another caller's lease"
-        raise NotFound("There is no such lease, or it is not yours.", code="lease_not_found", audit_reason=reason)
+        raise _no_such_lease(lease)
     return lease
+
+
+async def lease_of_holder(ports: Ports, caller: Caller, lease_id: LeaseId) -> Lease:
+    """Returns the lease, if the caller holds it. No policy gives another caller's credential. Raises ``NotFound``."""
+    lease, _ = await both(ports.leases.get(lease_id), ports.admitted())
+    if lease is None or not holds(caller, lease):
+        raise _no_such_lease(lease)
+    return lease
+
+
+def _no_such_lease(lease: Lease | None) -> NotFound:
+    reason = "no such lease" if lease is None else "another caller's lease"
+    return NotFound("There is no such lease, or it is not yours.", code="lease_not_found", audit_reason=reason)
 
 
 def holds(caller: Caller, lease: LeaseView) -> bool:

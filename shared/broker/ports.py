@@ -21,17 +21,18 @@ from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
-from shared.core.ports.queue import QueuedMarkers, Revocations
+from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
 from shared.core.protection import Protected
 from shared.kinds.registry import Kinds
 from shared.resilience.outages import Outages
+from shared.resilience.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long operations may take, in seconds unless said otherwise. Settings may change the last three."""
+    """How long operations may take, in seconds unless said otherwise. Settings may change the last six."""
 
     mint: float = 180.0
     """No call of an issue begins later. The platform ends an HTTP request after 230 s."""
@@ -50,12 +51,22 @@ class Timing:
     """Within it, a fresh secret for a lease is made or given up. None of its calls begins after the first half."""
     repeat: float = 190.0
     """A repeated request waits so long for another that works on its lease: as long as a mint, and ten seconds more."""
+    message: float = 60.0
+    """A lease waits so long for the worker that takes its message. Then the sweep sends the message again."""
+    proving: float = 100.0
+    """The credential of a prepared lease is proven for so long at most while its holder waits for it."""
     lease_lock: float = 20.0
     """A lease is locked for so long. A worker at work renews its lock again and again."""
     settle: float = 180.0
     """The age from which absence is believed. The longest replication in recorded exchanges took 121 s."""
     retention: timedelta = field(default=timedelta(days=7))
     """Ended leases are stored for so long."""
+    collect: float = 900.0
+    """A prepared lease waits so long for its holder to collect it."""
+    grace: float = 600.0
+    """For so long after a credential was handed out, its holder may collect it once more: an answer may have been lost."""
+    prepare: float = 900.0
+    """A lease for which nobody waits is prepared and proven within that time, counted from the ask, or undone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +87,7 @@ class Ports:
     run_history: RunHistory
     queued_markers: QueuedMarkers
     revocations: Revocations
+    preparations: Preparations
     kinds: Kinds
     inventory: AzureInventory
     home: ObjectId
@@ -94,6 +106,8 @@ class Ports:
     outages: Outages = field(default_factory=Outages)
     refused: Callable[[], Mapping[str, datetime]] = field(default=dict)
     """Returns the services that refuse the broker's own identity to this worker, each with the instant since which it does."""
+    pace: Pace = field(default_factory=Pace)
+    """How long this worker's last preparations took."""
     admitted: Callable[[], Awaitable[None]] = field(default=nobody_asks)
     """Returns when the caller is admitted. A verb waits for it beside its first read for the caller."""
 

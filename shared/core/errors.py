@@ -17,7 +17,7 @@
     │   │   └── FactMissing†     the role is filled with a fact about the caller, and there is none
     │   ├── NotFound
     │   ├── Gone
-    │   ├── Conflict
+    │   ├── Conflict             PreparationFailed‡: the lease could not be made
     │   │   ├── RoleOutdated     the role must be written again; lists what is wrong with it to those who may
     │   │   ├── PolicyInUse*     an auth role names the policy
     │   │   └── PolicyTestsFailed*  tests of an imported configuration fail; lists them
@@ -41,13 +41,15 @@
     │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
     │       ├── ImportStopped*   an import has failed when some of its documents were written
     │       └── Unreachable      no answer in time
+    │           └── OutOfTime    the call was not begun: nothing happened
     ├── LostRace                 another worker moved the record first; never leaves the broker
+    ├── NotProven‡               the credential was not seen to work in time; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
     ├── Pending                  another request is doing the same; nothing was changed
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-* ``shared.core.access.errors``. † ``shared.core.parameters.errors``.
+* ``shared.core.access.errors``. † ``shared.core.parameters.errors``. ‡ ``shared.core.preparing``.
 """
 
 from __future__ import annotations
@@ -351,6 +353,10 @@ class Unreachable(Uncertain):
 
     code = "azure_unreachable"
     sentence = "Azure did not answer in time."
+
+
+class OutOfTime(Unreachable):
+    """The time for the operation is used up. This call was not begun."""
 
 
 class LostRace(LeaseholdError):

@@ -70,8 +70,9 @@ def form_of(row: Mapping[str, Any]) -> int:
 LEASE = StoredType("lease", newest=3, written=2)
 """A lease in the second form has index rows that sort by age. A lease in the first form has its index rows under other keys.
 
-The third form is for leases that no earlier version knows: pooled, prepared, without a holder, claimed from a pool, ending for
-a cause that only these have, or with several parts. All other leases are written in the second form.
+The third form is for leases that no earlier version knows: pooled, prepared, left to the queue of preparations, without a
+holder, claimed from a pool, ending for a cause that only these have, or with several parts. All other leases are written in the
+second form.
 """
 LEASE_INDEX = StoredType("index row")
 SCOPE_INDEX = StoredType("index row of a scope")

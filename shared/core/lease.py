@@ -19,14 +19,16 @@ from typing import Self
 
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
-from shared.core.life import OPEN, WITH_HOLDER, Event, IllegalMove, State, step
+from shared.core.life import BEFORE_ACTIVE, OPEN, WITH_HOLDER, Event, IllegalMove, State, step
 from shared.core.names import LeaseId, ObjectId, Scope
 
-__all__ = ["ATTEMPTS_UNTIL_STUCK", "FORM", "Cause", "Holder", "IllegalMove", "Lease", "LeaseView", "State"]
+__all__ = ["ATTEMPTS_UNTIL_STUCK", "FORM", "NOT_PROVEN", "Cause", "Holder", "IllegalMove", "Lease", "LeaseView", "State"]
 
 FORM = LEASE.written
 """Leases of this form or a later one have their index rows under the keys where this version looks for them."""
 ATTEMPTS_UNTIL_STUCK = 8
+NOT_PROVEN = "not_proven"
+"""Why a lease failed that no worker has prepared, or proven, in time."""
 _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 900.0
 _STUCK_WAIT = 3600.0
@@ -108,6 +110,11 @@ class LeaseView:
         return LeaseId.of(self.id.role, self.claim) if self.claim else self.id
 
     @property
+    def has_begun(self) -> bool:
+        """Whether its time has begun. Of a lease that is ending, this is taken for granted."""
+        return self.state not in BEFORE_ACTIVE
+
+    @property
     def known_holder(self) -> Holder:
         """Returns the holder. Raises ``TypeError`` if the lease has none."""
         if self.holder is None:
@@ -162,6 +169,15 @@ class Lease(LeaseView):
     """The places of the parts that are undone already. Empty once the lease has ended."""
     form: int = field(default=FORM, compare=False)
     """The form of its rows when they were read. The next write changes rows of an older form into today's."""
+    prepare_by: datetime | None = None
+    """If the caller does not wait for the lease: the instant by which a worker must have prepared it. ``None`` for a lease that
+    was never left to the queue of preparations."""
+    failed_with: str = ""
+    """The code of the error for which the lease ended before it was ever handed out, if whoever collects it is to know it."""
+    collect_wait: int | None = None
+    """The seconds that the ask has named in ``Prefer: wait``: so long waits a request that collects and names none."""
+    lenient: bool = False
+    """Whether the ask takes a credential that is not proven. Whoever collects the lease takes it as well."""
     by_scope: tuple[str, ...] | None = field(default=None, compare=False)
     """The indexes of scopes in which the lease has a row, as stored. ``None`` if an older version has written the lease: such a
     lease may have rows there all the same."""
@@ -201,6 +217,14 @@ class Lease(LeaseView):
         self._step(Event.QUEUE)
         return replace(self, due_at=until, made_by=until)
 
+    def left_to_queue(self, prepare_by: datetime) -> Lease:
+        """PLANNED. A worker that receives its message prepares it by then, and nobody has to wait. ``queued`` comes next."""
+        return replace(self, prepare_by=self.prepare_by or prepare_by)
+
+    def is_to_prepare(self, now: datetime) -> bool:
+        """Whether a worker should still prepare the lease, although no caller waits for it."""
+        return self.state is State.PLANNED and self.prepare_by is not None and now < self.prepare_by
+
     def taken_up(self, until: datetime, made_by: datetime) -> Lease:
         """PLANNED, locked until ``until`` by the worker that received its message. By ``made_by`` that worker has given up."""
         self._step(Event.TAKE_UP)
@@ -223,9 +247,18 @@ class Lease(LeaseView):
         claimed = replace(self, state=after, claim=claim, holder=holder, generation=generation)
         return replace(claimed, planned_at=now, due_at=until, made_by=made_by)
 
-    def prepared(self, now: datetime, collect_by: datetime) -> Lease:
-        """PLANNED -> PREPARED: everything but the credential is made. The holder has to collect it by ``collect_by``."""
-        return replace(self, state=self._step(Event.PREPARE), due_at=collect_by, made_by=now)
+    def prepared(self, now: datetime, collect_by: datetime, *, ready: bool = False) -> Lease:
+        """PLANNED -> PREPARED: everything but the credential is made. The holder has to collect it by ``collect_by``.
+
+        ``ready``: what will hold the credential was seen to work.
+        """
+        state, ready_at = self._step(Event.PREPARE), now if ready else self.ready_at
+        return replace(self, state=state, due_at=collect_by, made_by=now, ready_at=ready_at)
+
+    @property
+    def collect_by(self) -> datetime | None:
+        """By when the lease must be collected; ``None`` if it does not wait for that."""
+        return self.due_at if self.state is State.PREPARED else None
 
     def collecting(self, until: datetime) -> Lease:
         """PREPARED, while a worker makes the credential. It has given up by ``until``. An earlier try may leave a secret."""
@@ -294,10 +327,16 @@ class Lease(LeaseView):
         still be at work.
         """
         state = self._step(Event.END)
+        too_late = self.state is State.PLANNED and self.prepare_by is not None and cause is Cause.UNFINISHED
         made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
         handed_out = self.handed_out and (cause is not Cause.FAILED or self.rotations > 0)
         ending = replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
-        return replace(ending, undone_by=until + _ON_ITS_WAY, ending_held=until > now)
+        failed_with = self.failed_with or (NOT_PROVEN if too_late else "")
+        return replace(ending, undone_by=until + _ON_ITS_WAY, ending_held=until > now, failed_with=failed_with)
+
+    def failing(self, code: str, now: datetime, until: datetime) -> Lease:
+        """-> ENDING as ``FAILED``, for an error with that code. Nobody was handed out the credential."""
+        return replace(self, failed_with=self.failed_with or code).ending(Cause.FAILED, now, until)
 
     def is_being_ended(self, now: datetime) -> bool:
         """Whether a living worker is ending the lease. A second worker would record the end in the audit trail again."""

@@ -43,6 +43,8 @@ class State(StrEnum):
 
 OPEN = (State.PLANNED, State.POOLED, State.PREPARED, State.ACTIVE)
 """The states before anybody has begun to end a lease. Revoking a role ends the leases in all of them."""
+BEFORE_ACTIVE = frozenset(OPEN) - {State.ACTIVE}
+"""The states before the credential is handed out. The lease's time has not begun."""
 STANDING = (State.POOLED, State.PREPARED, State.ACTIVE)
 """The states in which the lease's objects must exist in Azure. If they are gone, somebody else has deleted them."""
 WITH_HOLDER = (State.PREPARED, State.ACTIVE)

@@ -1,4 +1,4 @@
-"""A message of the queue: a batch of leases to end, or a role whose leases are to be found first.
+"""A message of a queue: a batch of leases to end, a role whose leases are to be found first, or a lease to prepare.
 
 The queue holds hints and never the truth. A lease that waits in it is due all the while; a message that is lost, late,
 repeated or poisoned moves no lease, and what it named is found again by the sweep.
@@ -19,6 +19,8 @@ from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 QUEUE = "revocations"
 """The queue's name. The platform moves messages that fail too often to another queue, ``POISON``."""
 POISON = f"{QUEUE}-poison"
+PREPARATIONS = "preparations"
+"""The name of the queue of leases that a worker prepares while nobody waits. A message is one lease's id."""
 WAITS = timedelta(minutes=30)
 """A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
 
@@ -56,16 +58,31 @@ def write_message(message: Message) -> str:
 
 def read_message(text: str) -> Message:
     """Reads what ``write_message`` has written. Raises ``Unparsable`` for any other text."""
+    stored = _document(text)
+    message_id = ObjectId.parse(_text(stored.get("id")))
+    if isinstance(recall := stored.get("recall"), dict):
+        return Recall(message_id, RoleName.parse(_text(recall.get("role"))))
+    return Batch(message_id, tuple(LeaseId.parse(_text(each)) for each in _list(stored.get("leases"))))
+
+
+def _document(text: str) -> dict[str, Any]:
     try:
         stored: Any = json.loads(text)
     except (ValueError, RecursionError):
         raise Unparsable("expected JSON") from None
     if not isinstance(stored, dict) or not MESSAGE.knows({PROPERTY: stored.get("form", FIRST)}):
         raise Unparsable(f"expected an object of form {MESSAGE.newest} at most")
-    message_id = ObjectId.parse(_text(stored.get("id")))
-    if isinstance(recall := stored.get("recall"), dict):
-        return Recall(message_id, RoleName.parse(_text(recall.get("role"))))
-    return Batch(message_id, tuple(LeaseId.parse(_text(each)) for each in _list(stored.get("leases"))))
+    return stored
+
+
+def write_preparation(lease_id: LeaseId) -> str:
+    """Returns the message that asks for a lease to be prepared, as JSON."""
+    return json.dumps({"form": MESSAGE.written, "lease": lease_id}, separators=(",", ":"))
+
+
+def read_preparation(text: str) -> LeaseId:
+    """Reads what ``write_preparation`` has written. Raises ``Unparsable`` for any other text."""
+    return LeaseId.parse(_text(_document(text).get("lease")))
 
 
 def _text(value: Any) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.core.errors import ConcurrentChange, NotReplicated, Throttled, Uncertain, Unreachable, Upstream
+from shared.core.errors import ConcurrentChange, NotReplicated, OutOfTime, Throttled, Uncertain, Upstream
 from shared.core.ports.system import Clock, Ids
 from shared.resilience import priority
 
@@ -37,11 +37,11 @@ class Retry:
         """Returns the call's result. While it raises one of ``on`` and a next try can begin before ``deadline``, repeats it.
 
         Raises what the last try raised. If ``in_time``, the first try must begin before ``deadline`` too: else raises
-        ``Unreachable``. If ``on`` has ``Throttled``, the call waits for the rate limiter until ``deadline`` at most. The
+        ``OutOfTime``. If ``on`` has ``Throttled``, the call waits for the rate limiter until ``deadline`` at most. The
         deadline of the priority in force (``shared.resilience.priority``) bounds every wait for Azure's limits too.
         """
         if in_time and self.clock.monotonic() >= deadline:
-            raise Unreachable("the time for this operation is used up")
+            raise OutOfTime("the time for this operation is used up")
         bound = deadline if Throttled in on else math.inf
         pause = _FIRST_PAUSE
         while True:

@@ -1,4 +1,4 @@
-"""Times of leases: how long a lock lasts, how long Azure may take to settle, how long ended leases are stored."""
+"""Times of leases: how long a lock lasts, Azure takes to settle, a lease may be prepared and collected, and is stored."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ class Leases:
     retention: timedelta
     lock: float
     settle: float
+    collect: float
+    grace: float
+    prepare: float
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
@@ -24,4 +27,7 @@ class Leases:
             retention=timedelta(days=reader.number("RETENTION_DAYS", 7, least=1, most=365)),
             lock=reader.number("HOLD_SECONDS", 20, least=1, most=300),
             settle=reader.number("SETTLE_SECONDS", 180, least=1, most=3600),
+            collect=reader.number("COLLECT_SECONDS", 900, least=60, most=86_400),
+            grace=reader.number("GRACE_SECONDS", 600, least=0, most=3600),
+            prepare=reader.number("PREPARE_SECONDS", 900, least=60, most=3600),
         )

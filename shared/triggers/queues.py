@@ -1,7 +1,7 @@
-"""The queue of leases to be ended: its messages, and the messages that failed too often.
+"""The queue of leases to be ended: its messages, and the messages that failed too often. The queue of leases to prepare.
 
-A message fails only if nothing could be done for any of its leases. Then the host delivers it again, as often as host.json
-says.
+A message about leases to be ended fails only if nothing could be done for any of its leases. Then the host delivers it again,
+as often as host.json says. A message about a lease to prepare never fails: the sweep sends it again while there is time.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import azure.functions as func
 from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import end_due
+from shared.broker.issue.prepare import prepare
 from shared.broker.ports import Ports
-from shared.core.message import POISON, QUEUE, Message, Recall, read_message
+from shared.core.errors import LeaseholdError
+from shared.core.message import POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation
 from shared.core.names import Unparsable
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
@@ -46,12 +48,30 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
     async def revocations_poison(message: func.QueueMessage, context: func.Context) -> None:
         await run(get_ports, message, context.invocation_id, give_up)
 
+    @functions.function_name("preparations")
+    @functions.queue_trigger(arg_name="message", queue_name=PREPARATIONS, connection=_STORAGE)
+    async def preparations(message: func.QueueMessage, context: func.Context) -> None:
+        await run_preparation(get_ports, message, context.invocation_id)
+
     return functions
+
+
+async def run_preparation(get_ports: GetPorts, message: func.QueueMessage, request_id: str) -> None:
+    """Prepares the lease of one message, under an id of its own. Raises nothing that is foreseen."""
+    lease_id = _read(message, read_preparation)
+    if lease_id is None:
+        return
+    try:
+        lease = await prepare(await get_ports(), request_id, lease_id)
+    except LeaseholdError as failure:
+        log.warning("preparation of %s (%s) is left to the sweep: %s", lease_id, request_id, safe_log.of(failure))
+        return
+    log.info("preparation of %s (%s): %s", lease_id, request_id, lease.state if lease is not None else "nobody waits for it")
 
 
 async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:
     """Handles one message under an id of its own. Raises ``RevocationsFailed``."""
-    text = _read(message)
+    text = _read(message, read_message)
     if text is None:
         return
     with safe_log.failing_as(RevocationsFailed, log, f"message {text.id} ({request_id})"):
@@ -81,10 +101,10 @@ async def give_up(ports: Ports, request_id: str, message: Message) -> None:
     log.error("batch %s (%s) of %d failed too often: %d leases are stuck", message.id, request_id, len(message.leases), count)
 
 
-def _read(message: func.QueueMessage) -> Message | None:
+def _read[T](message: func.QueueMessage, read: Callable[[str], T]) -> T | None:
     """Reads a message. If it cannot be read, logs that and returns ``None``: no lease depends on the message."""
     try:
-        return read_message(message.get_body().decode())
+        return read(message.get_body().decode())
     except (Unparsable, UnicodeDecodeError):
         # Its text is not logged: nobody knows who wrote it.
         log.error("message %s cannot be read, and is dropped", message.id)  # noqa: TRY400 - the error's frames say no more

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.core.ports.queue import Revocations
+from shared.core.ports.queue import Preparations, Revocations
 from shared.settings import Settings
 from shared.wiring.azure import AzureParts
 
 if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
+    from azure.storage.queue.aio import QueueClient
 
     from shared.cloud.entra.identity import HeldTokens
 
@@ -37,14 +38,26 @@ class StorageParts:
 
     @cached_property
     def revocations(self) -> Revocations:
-        """The connection to the queue."""
-        from shared.cloud.storage.queues import StorageRevocations, connect
+        """The connection to the queue of leases to be ended."""
+        from shared.cloud.storage.queues import StorageRevocations
+
+        return StorageRevocations(self._queue(StorageRevocations.queue))
+
+    @cached_property
+    def preparations(self) -> Preparations:
+        """The connection to the queue of leases to prepare."""
+        from shared.cloud.storage.queues import StoragePreparations
+
+        return StoragePreparations(self._queue(StoragePreparations.queue))
+
+    def _queue(self, name: str) -> QueueClient:
+        from shared.cloud.storage.queues import connect
 
         storage, transport = self.settings.storage, self.azure.transport
         if storage.connection_string is not None:
-            return StorageRevocations(connect(storage.connection_string.reveal(), transport=transport))
-        credential = self.credential
-        return StorageRevocations(connect(endpoint=storage.queue_endpoint, credential=credential, transport=transport))
+            return connect(storage.connection_string.reveal(), queue=name, transport=transport)
+        endpoint, credential = storage.queue_endpoint, self.credential
+        return connect(endpoint=endpoint, queue=name, credential=credential, transport=transport)
 
     @cached_property
     def credential(self) -> HeldTokens:

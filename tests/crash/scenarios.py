@@ -5,6 +5,9 @@ from __future__ import annotations
 from shared.core.role import Target
 from tests.crash.walk import Scenario
 from tests.support.operations import (
+    asking,
+    asking_once,
+    changed,
     claiming,
     collecting,
     fanning_out,
@@ -14,6 +17,7 @@ from tests.support.operations import (
     issuing,
     issuing_elsewhere,
     issuing_once,
+    once_collected,
     overdue,
     pooled,
     prepared,
@@ -73,6 +77,14 @@ def lives(target: Target, lag: float = 0.0) -> list[Scenario]:
     """What becomes of leases that are pooled, prepared or queued. What takes the same path as one of these is left out."""
     return [
         Scenario("fill", lambda: fresh(target, lag), filling),
+        Scenario("ask", lambda: fresh(target, lag), asking),
+        Scenario("ask under a key", lambda: fresh(target, lag), asking_once),
+        Scenario("message lost", lambda: waiting(target, lag, age=60), sweeping),
+        Scenario("message too late", lambda: waiting(target, lag, age=1000), sweeping),
+        Scenario("role changed before the message", lambda: changed(waiting(target, lag, age=60)), taking_up),
+        Scenario("role changed before the collection", lambda: changed(prepared(target, lag, age=60)), collecting),
+        Scenario("collect again", lambda: once_collected(target, lag), collecting),
+        Scenario("sweep prepared", lambda: prepared(target, lag, age=1000), sweeping),
         Scenario("take up", lambda: waiting(target, lag, age=60), taking_up),
         Scenario("claim", lambda: pooled(target, lag, age=60), claiming),
         Scenario("collect", lambda: prepared(target, lag, age=60), collecting),

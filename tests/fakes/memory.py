@@ -19,7 +19,7 @@ from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.lookups import FakeLookups
-from tests.fakes.queue import MemoryQueuedMarkers, MemoryRevocations
+from tests.fakes.queue import MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
 
@@ -40,6 +40,7 @@ class MemoryBroker:
         self.run_history = MemoryRunHistory(self.calls)
         self.locks = MemoryApplicationLocks(self.calls)
         self.revocations = MemoryRevocations(self.calls)
+        self.preparations = MemoryPreparations(self.calls)
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
@@ -67,6 +68,7 @@ class MemoryBroker:
             audit=self.audit,
             run_history=self.run_history,
             revocations=self.revocations,
+            preparations=self.preparations,
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,

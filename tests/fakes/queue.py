@@ -1,10 +1,10 @@
-"""The queue of leases to be ended, and who waits in it, in memory."""
+"""The queues, and who waits in the one of leases to be ended, in memory."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from shared.core.message import Batch, Message, Recall, read_message, write_message
+from shared.core.message import Batch, Message, Recall, read_message, read_preparation, write_message, write_preparation
 from shared.core.names import LeaseId
 from tests.fakes.calls import Calls
 
@@ -27,6 +27,28 @@ class MemoryRevocations:
     def recalls(self) -> list[Recall]:
         """The recalls that have been sent, in order."""
         return [message for text in self.texts if isinstance(message := read_message(text), Recall)]
+
+
+class MemoryPreparations:
+    """Satisfies ``Preparations``. Keeps texts, as above, with the time for which each lives."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.texts: list[str] = []
+        self.lives: list[timedelta] = []
+        self._calls = calls
+
+    async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
+        """See the port."""
+
+        def send() -> None:
+            self.texts.append(write_preparation(lease_id))
+            self.lives.append(lives)
+
+        await self._calls.through("preparations.send", send, lease_id)
+
+    def leases(self) -> list[LeaseId]:
+        """The leases of the messages that have been sent, in order."""
+        return [read_preparation(text) for text in self.texts]
 
 
 class MemoryQueuedMarkers:

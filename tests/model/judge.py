@@ -106,6 +106,10 @@ def require_kept_rules(world: World, verbs: Sequence[str], answers: Sequence[Ans
         wanted[each] = min(1, wanted[each])
     events = [*world.audit.events, *(world.pending_events() if any(answer.died for answer in answers) else ())]
     recorded = Counter((event.operation, event.lease) for event in events if event.outcome is Outcome.DONE)
+    # The first who collects issues, and whoever does within the grace gets a fresh credential.
+    for operation, lease_id in [*recorded]:
+        if operation in {"issue", "reissue"}:
+            recorded["collect", lease_id] += recorded[operation, lease_id]
     missing = [(*event,) for event, count in wanted.items() if event and recorded[event] < count]
     assert not missing, f"answered as done, and not in the audit trail: {missing}"
     for lease in world.leases.rows.values():
@@ -122,6 +126,8 @@ def _event_of(verb: str, value: object) -> tuple[str, str] | None:
     Where a revocation meets another worker that ends the lease, the event is the other worker's.
     """
     if isinstance(value, Issued):
+        if verb == "collect":
+            return "collect", value.lease.id
         is_repeat = value.lease.rotations > 0 and value.lease.key_digest
         return "reissue" if is_repeat else "issue", value.lease.id
     if isinstance(value, Lease) and verb == "renew":

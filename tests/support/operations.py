@@ -12,8 +12,11 @@ from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import Summary, end_due, sweep, sweep_on_time
 from shared.broker.force import revoke_as_operator
 from shared.broker.issue.asking import AskedFor
+from shared.broker.issue.collect import collect
 from shared.broker.issue.idempotent import _Repeatable, issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.issue.preparations import Accepted, Preference
+from shared.broker.issue.prepare import prepare
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
@@ -153,7 +156,9 @@ class _Elsewhere(_Repeatable):
 
 async def issue_elsewhere(ports: Ports, actor: Actor, wanted: IssueRequest, key: str) -> Issued:
     """As ``issue_once``, under a lease in another partition than the key."""
-    return await _Elsewhere.of(ports, actor, wanted, key).run()
+    found = await _Elsewhere.of(ports, actor, wanted, key).run()
+    assert isinstance(found, Issued)
+    return found
 
 
 async def issuing_elsewhere(world: World) -> Issued:
@@ -263,9 +268,23 @@ async def filling(world: World) -> Lease:
     return await pooling.fill(world.ports, WEB)
 
 
-async def preparing(world: World) -> Lease:
-    """A worker prepares a lease that Alice collects later."""
-    return await pooling.prepare(world.ports, request(), WEB)
+async def asking(world: World) -> Lease:
+    """Alice asks for a lease, and does not wait for it."""
+    found = await issue(world.ports, request(), IssueRequest(WEB, ask=world.ask), preference=Preference(wait=0))
+    assert isinstance(found, Accepted)
+    return found.lease
+
+
+async def asking_once(world: World) -> Accepted:
+    """The same under her key."""
+    found = await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1", Preference(wait=0))
+    assert isinstance(found, Accepted)
+    return found
+
+
+async def preparing(world: World) -> Lease | None:
+    """Alice asks, and a worker prepares the lease that she collects later."""
+    return await prepare(world.ports, "message", (await asking(world)).id)
 
 
 async def claiming(world: World) -> Issued:
@@ -278,14 +297,14 @@ async def claiming_to_collect(world: World) -> Lease:
     return await pooling.claim_to_collect(world.ports, request(), WEB)
 
 
-async def collecting(world: World) -> Issued:
+async def collecting(world: World) -> Issued | Accepted:
     """Alice collects the lease that is prepared for her."""
-    return await pooling.collect(world.ports, request(), first(world))
+    return await collect(world.ports, request(), first(world), Preference())
 
 
-async def taking_up(world: World) -> Lease:
+async def taking_up(world: World) -> Lease | None:
     """A worker takes the message of the lease that Alice waits for."""
-    return await pooling.take_up(world.ports, first(world))
+    return await prepare(world.ports, "message", first(world))
 
 
 async def revoking_as_admin(world: World) -> Lease:
@@ -303,9 +322,23 @@ def prepared(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
     return _made_by(preparing, target, lag, age)
 
 
+def changed(made: World) -> World:
+    """The same world, in which an administrator has changed the role."""
+    made.run(lambda: changing_the_role(made))
+    return made
+
+
+def once_collected(target: Target, lag: float = 0.0) -> World:
+    """A lease that Alice has collected a minute ago."""
+    made = prepared(target, lag, age=60)
+    made.run(lambda: collecting(made))
+    made.clock.jump(60)
+    return made
+
+
 def waiting(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
     """A role with one lease that waits for a worker to take its message."""
-    return _made_by(lambda world: pooling.enqueue(world.ports, request(), WEB), target, lag, age)
+    return _made_by(asking, target, lag, age)
 
 
 def _made_by(action: Action, target: Target, lag: float, age: float) -> World:
@@ -342,10 +375,10 @@ VERBS = (
 
 LIVES = (
     Verb("fill", filling, pooling.fill, "fresh"),
-    Verb("prepare", preparing, pooling.prepare, "fresh"),
+    Verb("ask", asking, issue, "fresh"),
     Verb("claim", claiming, pooling.claim, "pooled"),
     Verb("claim to collect", claiming_to_collect, pooling.claim_to_collect, "pooled"),
-    Verb("collect", collecting, pooling.collect, "prepared"),
-    Verb("take up", taking_up, pooling.take_up, "waiting"),
+    Verb("collect", collecting, collect, "prepared"),
+    Verb("take up", taking_up, prepare, "waiting"),
 )
-"""What happens to leases that are pooled, prepared or queued: by the tests alone, until the broker has verbs for it."""
+"""What happens to leases that are pooled, prepared or queued. Those of a pool are made by the tests alone, for now."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import shared
-from shared.core import errors
+from shared.core import errors, preparing
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
 from shared.core.parameters import errors as parameters
@@ -61,6 +61,10 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Unavailable: 503,
     access.ImportStopped: 503,
     errors.Unreachable: 504,
+    errors.OutOfTime: 504,
+    preparing.PreparationFailed: 409,
+    preparing.TooManyPreparations: 429,
+    preparing.NotProven: 503,
     errors.LostRace: 503,
     errors.Interrupted: 503,
     errors.Pending: 503,

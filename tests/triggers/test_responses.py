@@ -31,9 +31,9 @@ TOLD = {
     "type": "service_principal",
     "state": "planned",
     "holder": {"object_id": ALICE.object_id, "tenant_id": TENANT, "name": "it's \u00e9"},
-    "issued_at": time(START),
-    "expires_at": time(START + timedelta(seconds=900)),
-    "max_expires_at": time(START + timedelta(hours=4)),
+    "issued_at": None,
+    "expires_at": None,
+    "max_expires_at": None,
     "renewable": True,
     "ttl": 900,
     "metadata": {"run": "7"},
@@ -54,6 +54,9 @@ def test_a_lease_tells_everything_but_its_footprint() -> None:
     failed = replace(LEASE, state=State.STUCK, attempts=3, last_error="azure_refused: X", ready=True, renewable=False)
     assert TOLD | {
         "state": "stuck",
+        "issued_at": time(START),
+        "expires_at": time(START + timedelta(seconds=900)),
+        "max_expires_at": time(START + timedelta(hours=4)),
         "attempts": 3,
         "last_error": "azure_refused: X",
         "ready": "ready",

@@ -53,6 +53,7 @@ EXPECTED = {
     "issue_lease": (401, 403, 201, 201, 403, 201, 403, 403, 201, 403),
     "read_lease": (401, 404, 404, 200, 200, 200, 403, 404, 200, 404),
     "list_leases": ANYBODY,
+    "collect_credential": (401, 404, 404, 200, 404, 404, 403, 404, 404, 404),
     "renew_lease": HOLDERS,
     "revoke_lease": HOLDERS,
     "force_lease": (401, 404, 404, 403, 404, 200, 403, 404, 200, 404),

@@ -14,7 +14,7 @@ import pytest
 
 from shared.broker import access_view, force, renew, revoke
 from shared.broker.ending import enqueue, poison, recall, resume, sweep
-from shared.broker.issue import admission, idempotent, issue, rotate
+from shared.broker.issue import admission, clean_up, collect, idempotent, issue, preparations, prepare, rotate
 from shared.broker.ports import Timing
 from shared.broker.reconcile import drift, reconcile
 from shared.cloud import connections, inventory, limits, system, upstream
@@ -46,7 +46,16 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     },
     enqueue: {"FEW": 32, "TOGETHER": 16, "_AT_ONCE": 4},
     force: {"_TRIES": 5, "_TOLD_AT_ONCE": 8},
-    issue: {"SECRET_SLACK": timedelta(minutes=10), "_LAST_CALL": timedelta(seconds=30), "_TRIES": 3},
+    issue: {
+        "SECRET_SLACK": timedelta(minutes=10),
+        "LAST_CALL": timedelta(seconds=30),
+        "_REMOVAL": 10.0,
+        "_BETWEEN_TRIES": 7.5,
+    },
+    clean_up: {"_TRIES": 3},
+    collect: {"_FIRST_PAUSE": 0.5, "_LONGEST_PAUSE": 3.0, "_REMOVAL": 20.0},
+    preparations: {"DEFAULT_WAIT": 45, "LONGEST_WAIT": 200, "UNFINISHED": 20, "SOON": 5},
+    prepare: {"_AGAIN": 15.0},
     recall: {"_APART": 0.1},
     reconcile: {"_AT_ONCE": 4, "_SECONDS": 100.0},
     rotate: {"_USED_OF_A_ROTATION": 2, "_TRIES": 5},
@@ -170,9 +179,14 @@ def test_the_broker_takes_these_times_unless_a_setting_says_otherwise() -> None:
         "asked_sweep": 100.0,
         "rotation": 60.0,
         "repeat": 190.0,
+        "message": 60.0,
+        "proving": 100.0,
         "lease_lock": 20.0,
         "settle": 180.0,
         "retention": timedelta(days=7),
+        "collect": 900.0,
+        "grace": 600.0,
+        "prepare": 900.0,
     } == {each.name: getattr(timing, each.name) for each in fields(timing)}
 
 

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.message import Batch, batches, read_message, write_message
+from shared.core.message import (
+    Batch,
+    batches,
+    read_message,
+    read_preparation,
+    write_message,
+    write_preparation,
+)
 from shared.core.names import LeaseId, ObjectId, RoleName, Unparsable
 
 ID = ObjectId("11111111-2222-4333-8444-555555555555")
@@ -49,3 +56,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     """Nothing else comes of it."""
     with pytest.raises(Unparsable):
         read_message(text)
+
+
+def test_a_preparation_is_read_back_as_it_was_written() -> None:
+    """It names one lease, and is small."""
+    lease_id = LeaseId("web.01k00000000000000000000000")
+    text = write_preparation(lease_id)
+    assert (lease_id, '{"form":1,"lease":"web.01k00000000000000000000000"}') == (read_preparation(text), text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"lease":7}', '{"lease":"Web"}', '{"form":2,"lease":"web.01k00000000000000000000000"}']
+)
+def test_any_other_text_is_no_preparation(text: str) -> None:
+    """A later form is none either."""
+    with pytest.raises(Unparsable):
+        read_preparation(text)

@@ -25,7 +25,8 @@ async def poison(ports: Ports, request_id: str, batch: Batch) -> int:
     """Moves the leases that are still due to STUCK. Returns their number.
 
     A lease that has ended, or that cannot be read, stays as it is. A lease that is not due is locked by a worker, or waits for
-    its own next attempt. Raises ``Upstream`` if storage fails. Repeating the call is harmless.
+    its own next attempt. One that is still to be prepared is left to the sweep. Raises ``Upstream`` if storage fails. Repeating
+    the call is harmless.
     """
     await ports.queued_markers.forget(batch.id)
     ages = Ages(ports)
@@ -42,7 +43,7 @@ async def _give_up(ports: Ports, request_id: str, lease_id: LeaseId, ages: Ages)
             return 0
         if lease is None or not lease.state.is_live:
             return 0
-        if lease.due_at > ports.now() and not revoked:
+        if not revoked and (lease.due_at > ports.now() or lease.is_to_prepare(ports.now())):
             return 0
         cause = lease.cause or cause_of(lease, revoked=revoked)
         # The event comes before the move: if the worker dies in between, there are two events rather than none.

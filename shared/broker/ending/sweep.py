@@ -2,7 +2,8 @@
 
 Due are: active leases past their end, those that their role's generation has overtaken, leases whose worker died while making
 or ending them, leases that nobody has collected or claimed from a pool in time, failed attempts to end one whose pause is over,
-and ended ones past their retention.
+and ended ones past their retention. A lease for which nobody waits is not ended while there is time to prepare it: its message
+is sent again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from shared.broker.ending.due import Ages, all_due, overdue
 from shared.broker.ending.enqueue import FEW, enqueue, not_queued
 from shared.broker.ending.resume import probe_outage
 from shared.broker.ending.undo import claim, undo
+from shared.broker.issue.preparations import queue_again
 from shared.broker.ports import Ports
 from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
 from shared.core.lease import Cause, Lease, State
@@ -170,6 +172,10 @@ class _Round:
         try:
             revoked = await self._ages.overtakes(lease)
             if lease.due_at > self._ports.now() and not revoked:
+                return None
+            if lease.is_to_prepare(self._ports.now()) and not revoked:
+                # Its message was lost, or its worker has died.
+                await queue_again(self._ports, lease)
                 return None
             return (
                 await self._prune(lease)

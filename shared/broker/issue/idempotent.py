@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import overload
 
-from shared.broker.access import issuing_from
+from shared.broker.access import Issuing, issuing_from
+from shared.broker.issue.again import hand_out_again
 from shared.broker.issue.asking import filled_as_kept
+from shared.broker.issue.collect import collect_now
 from shared.broker.issue.issue import Issued, IssueRequest, issue
-from shared.broker.issue.rotate import is_under_way, rotate
+from shared.broker.issue.preparations import DEFAULT_WAIT, Accepted, Preference, accepted, queue_again
+from shared.broker.issue.rotate import is_under_way
 from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
 from shared.core.errors import (
@@ -26,6 +30,8 @@ from shared.core.idempotency_key import KEPT, IdempotencyKey, digest_of, fingerp
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId
 from shared.core.parameters.errors import FactMissing, ParameterNotAllowed
+from shared.core.preparing import NotProven
+from shared.core.role import Role
 from shared.resilience.tasks import both
 
 _ON_ITS_WAY = 5.0
@@ -38,13 +44,26 @@ _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 2.0
 
 
-async def issue_once(ports: Ports, actor: Actor, wanted: IssueRequest, key: str) -> Issued:
+@overload
+async def issue_once(ports: Ports, actor: Actor, wanted: IssueRequest, key: str, preference: None = None) -> Issued: ...
+
+
+@overload
+async def issue_once(
+    ports: Ports, actor: Actor, wanted: IssueRequest, key: str, preference: Preference | None
+) -> Issued | Accepted: ...
+
+
+async def issue_once(
+    ports: Ports, actor: Actor, wanted: IssueRequest, key: str, preference: Preference | None = None
+) -> Issued | Accepted:
     """A new lease, or the one that was issued under this key before, with a fresh secret; the former secret is removed.
 
-    Raises what ``issue`` raises; ``Conflict`` when the key stands for another body, ``Gone`` when its lease has ended,
-    ``Pending`` when another request is at work on it for longer than this one may wait.
+    Raises what ``issue`` raises; ``Conflict`` when the key stands for another body, ``Gone`` when its lease has ended. If
+    another request is at work on the lease for longer than this one waits, the answer to a request with a ``preference`` is
+    ``Accepted``, and one without raises ``Pending``.
     """
-    return await _Repeatable.of(ports, actor, wanted, key).run()
+    return await _Repeatable.of(ports, actor, wanted, key, preference).run()
 
 
 @dataclass(slots=True)
@@ -57,13 +76,17 @@ class _Repeatable:
     mint_until: float
     """On the monotonic clock, like the next: the platform ends the request soon after."""
     deadline: float
+    preference: Preference | None = None
     pause: float = _FIRST_PAUSE
     seen: str = ""
     """The version of a key that was found to stand for no lease, and since when on the monotonic clock."""
     seen_since: float = 0.0
 
     @classmethod
-    def of(cls, ports: Ports, actor: Actor, wanted: IssueRequest, key: str) -> _Repeatable:
+    def of(
+        cls, ports: Ports, actor: Actor, wanted: IssueRequest, key: str, preference: Preference | None = None
+    ) -> _Repeatable:
+        waits = ports.timing.repeat if preference is None else min(ports.timing.repeat, preference.seconds)
         return cls(
             ports,
             actor,
@@ -71,10 +94,11 @@ class _Repeatable:
             digest_of(actor.caller, wanted.role, key),
             fingerprint_of(wanted.ttl, wanted.reason, wanted.metadata, wanted.ask.parameters, wanted.ask.within or ""),
             ports.within(ports.timing.mint),
-            ports.within(ports.timing.repeat),
+            ports.within(waits),
+            preference,
         )
 
-    async def run(self) -> Issued:
+    async def run(self) -> Issued | Accepted:
         """First as if the key were new: only its own insertion tells, and most are.
 
         A role that issues no more may have issued under this key, and so may a caller that may issue no more for now.
@@ -89,13 +113,16 @@ class _Repeatable:
             except _REFUSED_OF_NOW as refused:
                 refusal = refused
             found = await self._meet()
-            if isinstance(found, Issued):
+            if not isinstance(found, str):
                 return found
             former = found
         raise refusal
 
-    async def _begin(self, former: str) -> Issued:
-        made = await issue(self.ports, self.actor, self.wanted, key=self._key(former), deadline=self.mint_until)
+    async def _begin(self, former: str) -> Issued | Accepted:
+        key, preference = self._key(former), self.preference
+        made = await issue(self.ports, self.actor, self.wanted, key=key, deadline=self.mint_until, preference=preference)
+        if isinstance(made, Accepted):
+            return made
         # A repeat may have found the lease active before this one could answer, and replaced the secret.
         stored = await self.ports.leases.get(made.lease.id)
         if stored is None or stored.rotations:
@@ -111,7 +138,7 @@ class _Repeatable:
             key = replace(key, lease_id=LeaseId.of(self.wanted.role, self.ports.ids.ulid(now)))
         return key
 
-    async def _meet(self) -> Issued | str:
+    async def _meet(self) -> Issued | Accepted | str:
         """The lease that the key stands for, or the version of a key that stands for none: empty when there is no such key."""
         while True:
             # Anew each time: the role may change while this one waits. Its generation is read before the lease: one of an
@@ -126,23 +153,50 @@ class _Repeatable:
             if key is None or key.until <= self.ports.now():
                 return key.version if key else ""
             lease = await find_lease(self.ports, key)
-            if lease is None and self._may_be_on_its_way(key):
-                await self._wait()
-                continue
             if lease is None:
-                return key.version
+                if not self._may_be_on_its_way(key):
+                    return key.version
+                if not await self._waited():
+                    raise Pending
+                continue
             self._require_same(key)
             if _came_to_nothing(lease.under(generation.number)):
                 return key.version
             self._require_not_over(lease.under(generation.number))
-            if lease.state is State.ACTIVE and not is_under_way(self.ports, lease):
-                filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
-                with suppress(LostRace):
-                    return await rotate(self.ports, self.actor, lease, filled, prove_until=self.deadline)
-            elif lease.state is State.PLANNED and lease.due_at <= self.ports.now():
-                await self._relieve(lease)
-                continue
-            await self._wait()
+            found = await self._served(lease, role, issuing)
+            if found is not None:
+                return found
+
+    async def _served(self, lease: Lease, role: Role, issuing: Issuing) -> Issued | Accepted | None:
+        """Returns the answer; ``None`` if the lease is to be looked at again. Raises ``Pending`` if there is no more time."""
+        if lease.state is State.PLANNED and lease.due_at <= self.ports.now():
+            await self._relieve(lease)
+            return None
+        with suppress(LostRace):
+            if (found := await self._handed_out(lease, role, issuing)) is not None:
+                return found
+        return None if await self._waited() else self._told_to_wait(lease)
+
+    async def _handed_out(self, lease: Lease, role: Role, issuing: Issuing) -> Issued | Accepted | None:
+        """Returns the lease with its credential; ``None`` as long as another worker is at work on it. Raises ``LostRace``."""
+        if lease.state is State.PLANNED or is_under_way(self.ports, lease):
+            return None
+        if lease.state is State.PREPARED:
+            preference = self.preference or Preference(is_lenient=True, wait=int(self.ports.timing.proving))
+            return await collect_now(self.ports, self.actor, lease, preference.collecting(lease), self.deadline)
+        filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
+        must_prove = self.preference is not None and not self.preference.is_lenient
+        # It was handed out before: there is no other way to get it than to wait for it now.
+        until = max(self.deadline, self.ports.within(DEFAULT_WAIT)) if must_prove else self.deadline
+        try:
+            return await hand_out_again(self.ports, self.actor, lease, filled, prove_until=until, must_prove=must_prove)
+        except NotProven:
+            raise Pending from None
+
+    def _told_to_wait(self, lease: Lease) -> Accepted:
+        if self.preference is None:
+            raise Pending
+        return accepted(self.ports, lease)
 
     def _may_be_on_its_way(self, key: IdempotencyKey) -> bool:
         """Whether another request may be about to store the lease to which the key points, or its digest in that lease."""
@@ -161,18 +215,22 @@ class _Repeatable:
             raise Gone(f"The lease {lease.id}, for which this key stands, has ended.", code="lease_ended")
 
     async def _relieve(self, lease: Lease) -> None:
-        """Its worker has died: the sweep undoes it, and the key is free."""
+        """Its worker has died: the sweep undoes it, and the key is free. If nobody waits for it, another worker prepares it."""
         now = self.ports.now()
         with suppress(LostRace):
+            if lease.is_to_prepare(now):
+                await queue_again(self.ports, lease)
+                return
             await self.ports.leases.swap(lease.ending(Cause.UNFINISHED, now, now), former=lease)
 
-    async def _wait(self) -> None:
-        """For another request that is at work on the lease. Raises ``Pending`` when that takes too long."""
+    async def _waited(self) -> bool:
+        """Waits for another request that is at work on the lease. Returns ``False`` if there is no more time."""
         rest = self.pause * (0.5 + self.ports.ids.jitter())
         if self.ports.clock.monotonic() + rest >= self.deadline:
-            raise Pending
+            return False
         await self.ports.clock.sleep(rest)
         self.pause = min(2 * self.pause, _LONGEST_PAUSE)
+        return True
 
 
 def _came_to_nothing(lease: Lease) -> bool:

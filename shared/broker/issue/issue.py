@@ -6,14 +6,17 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
+from typing import overload
 
 from shared.broker.access import issuing_from
 from shared.broker.ending.lease_lock import LeaseLock
-from shared.broker.ending.undo import Freshness, undo
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_error, missing_in_azure
+from shared.broker.issue.clean_up import CleanUp
 from shared.broker.issue.mint import Minting
+from shared.broker.issue.preparations import Accepted, Preference, accepted, as_asked, leave_to_queue, require_room
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
@@ -22,9 +25,12 @@ from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.access.decide import Decision
+from shared.core.audit import AuditEvent
 from shared.core.credential import Credential
 from shared.core.errors import (
     Absent,
+    AmbiguousRefusal,
+    ConcurrentChange,
     DefinitionGone,
     Fault,
     Forbidden,
@@ -32,31 +38,40 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     Malformed,
+    NotReplicated,
+    OutOfTime,
     Refused,
     Rejected,
     RoleOutdated,
     Throttled,
     TooManyIssues,
     Unreadable,
+    Upstream,
 )
 from shared.core.idempotency_key import IdempotencyKey
-from shared.core.lease import Cause, Holder, Lease, State
+from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
 from shared.core.role import MIN_TTL, Role
 from shared.kinds.kind import Order
 from shared.kinds.target_digest import target_digest
-from shared.resilience.priority import in_background, limit_deadline
+from shared.resilience.priority import limit_deadline
 from shared.resilience.tasks import both
 
 log = logging.getLogger(__name__)
 
 SECRET_SLACK = timedelta(minutes=10)
 """How much longer than its lease a secret may live by Entra's clock: what minting takes, and what clocks differ."""
-_LAST_CALL = timedelta(seconds=30)
+LAST_CALL = timedelta(seconds=30)
 """How long a call to Azure that has begun in time may still take."""
-_TRIES = 3
-"""To take a failed lease over from whoever moved it: only a hold's renewal may come in between."""
+_REMOVAL = 10.0
+"""Seconds within which a credential is removed whose caller has no more time to wait for its proof."""
+_BETWEEN_TRIES = 7.5
+"""The longest pause of ``Retry`` between two tries, in seconds."""
+_OUT_OF_TIME = (OutOfTime, NotReplicated, ConcurrentChange)
+"""What passes by itself, and is raised only when the time is used up. Where Azure limits calls, or fails, the caller learns
+that at once.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +98,54 @@ async def require_may_issue(ports: Ports, actor: Actor, role: RoleName) -> None:
     await AskRate.of(ports, actor.caller).beside(issuing_from(ports, actor.caller, role))
 
 
+@overload
 async def issue(
-    ports: Ports, actor: Actor, wanted: IssueRequest, *, key: IdempotencyKey | None = None, deadline: float | None = None
-) -> Issued:
+    ports: Ports,
+    actor: Actor,
+    wanted: IssueRequest,
+    *,
+    key: IdempotencyKey | None = None,
+    deadline: float | None = None,
+    preference: None = None,
+) -> Issued: ...
+
+
+@overload
+async def issue(
+    ports: Ports,
+    actor: Actor,
+    wanted: IssueRequest,
+    *,
+    key: IdempotencyKey | None = None,
+    deadline: float | None = None,
+    preference: Preference | None,
+) -> Issued | Accepted: ...
+
+
+async def issue(
+    ports: Ports,
+    actor: Actor,
+    wanted: IssueRequest,
+    *,
+    key: IdempotencyKey | None = None,
+    deadline: float | None = None,
+    preference: Preference | None = None,
+) -> Issued | Accepted:
     """Raises ``Forbidden``, ``NotFound``, ``RoleOutdated``, ``Malformed`` (ttl), ``TooMany``, ``Upstream``, ``Interrupted``,
     and what the issuer refuses before it makes anything (``Conflict``).
 
     Whatever it raises, nothing is left behind: what could not be undone at once is the sweep's. With a ``key``, which names the
-    lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner.
+    lease, ``LostRace`` says that the key is another lease's. ``deadline``: when to give up, unless that is sooner. Without a
+    ``preference`` the caller waits for as long as an issue may take, and takes a credential that is not proven. With one, the
+    answer is ``Accepted`` if the credential is not made and proven in the time that the caller waits.
     """
     rate = AskRate.of(ports, actor.caller)
     filled, generation, decision = await role_asked_for(ports, actor, wanted, rate)
     role = filled.role.cut_to(ports.limits.max_ttl)
     order, planned = _plan(ports, actor, wanted, replace(filled, role=role), key)
     planned = replace(planned, generation=generation)
-    if deadline is not None:
-        order = replace(order, deadline=min(order.deadline, deadline))
+    waits_until = _waits_until(ports, order, deadline, preference)
+    order = replace(order, deadline=min(order.deadline, waits_until))
     # The look raises nothing that is foreseen: what it does raise must not be lost behind a lost race.
     missing, opened = await both(missing_in_azure(ports, filled, planned.id), open_lease(ports, planned, key))
     async with LeaseLock(ports, opened) as lock:
@@ -110,27 +157,34 @@ async def issue(
                 # The caller has named nothing of what is missing: it is the role's.
                 await look_at_one(ports, actor.id, filled.template, look_for_scopes)
             raise error if wait is None else TooManyIssues(retry_after=wait)
-        await _look_again(ports, lock, role, rate)
+        await _look_again(ports, lock, role, rate, is_async=preference is not None and preference.is_async)
         minting = Minting(ports.kinds.of(role), order, planned.footprint)
-        attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting)
+        attempt = _Attempt(ports, replace(actor, decision=decision), lock, minting, preference, waits_until)
+        clean_up = CleanUp(ports, actor.id, lock, minting)
         try:
             return await attempt.carry_out()
         except LostRace as lost:
-            await attempt.clean_up()
+            await clean_up.run()
             raise Interrupted from lost
         except Rejected as refused:
             # Refused before anything was made, or once something was prepared that the credential cannot be added to.
-            await (lock.forget() if attempt.has_made_nothing else attempt.clean_up())
-            await _look_at_role(ports, actor, filled.template, refused)
+            await (lock.forget() if clean_up.has_made_nothing else clean_up.run())
+            await look_at_role(ports, actor.id, filled.template, refused)
             withhold_faults(actor.caller, refused)
             raise
         except Throttled:
-            await attempt.leave_to_sweep()
+            await clean_up.leave_to_sweep()
             raise
         except LeaseholdError as failure:
-            await attempt.clean_up()
-            await _look_at_role(ports, actor, filled.template, failure)
+            await clean_up.run()
+            await look_at_role(ports, actor.id, filled.template, failure)
             raise
+
+
+def _waits_until(ports: Ports, order: Order, deadline: float | None, preference: Preference | None) -> float:
+    """When the caller is to be answered, on the monotonic clock. One that takes what is not proven waits for it to be made."""
+    until = order.deadline if deadline is None else min(order.deadline, deadline)
+    return until if preference is None or preference.is_lenient else min(until, ports.within(preference.seconds))
 
 
 async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate: AskRate) -> tuple[Filled, int, Decision]:
@@ -145,17 +199,17 @@ async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate:
     return found
 
 
-async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: LeaseholdError) -> None:
+async def look_at_role(ports: Ports, request_id: str, role: Role, failure: LeaseholdError) -> None:
     """Where the failure may be the role's: the status then names the role, and no other issue begins in vain.
 
     ``role`` is as it is stored, and may be stored again: never a filled one, nor one with lifetimes cut.
     """
     if isinstance(failure, DefinitionGone):
-        await look_at_one(ports, actor.id, role, read_again)
+        await look_at_one(ports, request_id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):
-        await look_at_one(ports, actor.id, role, look_again)
+        await look_at_one(ports, request_id, role, look_again)
         if isinstance(failure, Absent):
-            await look_at_one(ports, actor.id, role, look_for_scopes)
+            await look_at_one(ports, request_id, role, look_for_scopes)
 
 
 def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None) -> tuple[Order, Lease]:
@@ -180,7 +234,7 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key:
         expires_at=now + timedelta(seconds=ttl),
         max_expires_at=now + longest,
         due_at=now + timedelta(seconds=ports.timing.lease_lock),
-        made_by=now + timedelta(seconds=ports.timing.mint) + _LAST_CALL,
+        made_by=now + timedelta(seconds=ports.timing.mint) + LAST_CALL,
         ttl=ttl,
         max_ttl=role.max_ttl,
         renewable=role.renewable,
@@ -201,7 +255,7 @@ def lifetime_of(role: Role, wanted: IssueRequest) -> int:
     return ttl
 
 
-async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate) -> None:
+async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate, *, is_async: bool) -> None:
     """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is seen
     here. Counts the issue meanwhile.
     """
@@ -213,6 +267,8 @@ async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate) 
         if wait is not None:
             raise TooManyIssues(retry_after=wait)
         await admit(ports, lock.lease, role, since=generation.number)
+        if is_async:
+            await require_room(ports, lock.lease)
     except (Rejected, Interrupted, Unreadable):
         await lock.forget()
         raise
@@ -220,81 +276,103 @@ async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate) 
 
 @dataclass(slots=True)
 class _Attempt:
-    """One go at issuing."""
+    """One go at issuing. ``waits_until``: when the caller is to be answered, on the monotonic clock."""
 
     ports: Ports
     actor: Actor
     lock: LeaseLock
     minting: Minting
+    preference: Preference | None
+    waits_until: float
 
-    async def carry_out(self) -> Issued:
-        kind, order = self.minting.kind, self.minting.order
-        with limit_deadline(self.ports.within(self.ports.timing.throttled)):
-            credential = await self.minting.run()
-        ready = order.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
+    async def carry_out(self) -> Issued | Accepted:
+        if self.preference is not None and self.preference.is_async:
+            return await self._leave_to_queue(self.preference)
+        try:
+            with limit_deadline(self.ports.within(self.ports.timing.throttled)):
+                credential = await self.minting.run()
+        except Upstream as failure:
+            if self.preference is None or not self._is_out_of_time(failure):
+                raise
+            return await self._leave_to_queue(self.preference)
+        ready = await self._prove(credential)
         learned = self.minting.learned
         # Before the credential leaves: what it signs in as must never be taken for a caller.
-        await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
+        await self.ports.leased.note(self.minting.kind.schema.principals(learned), self.minting.order.lease_id)
+        if not ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
+            return await self._leave_prepared(self.preference)
         lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
-        done = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
+        event = self._done("issue", lease)
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
+        self.ports.pace.note(lease.id.role, (self.ports.now() - lease.planned_at).total_seconds())
         return Issued(lease, credential)
 
+    def _is_out_of_time(self, failure: Upstream) -> bool:
+        """Whether only the caller's time is used up: Azure has not refused for good, and has not failed."""
+        if isinstance(failure, _OUT_OF_TIME):
+            return True
+        # So Azure answers for a fresh object that a replica does not know yet. The doubt ends when the caller's time does.
+        no_more_tries = self.ports.clock.monotonic() + _BETWEEN_TRIES >= self.minting.order.deadline
+        return isinstance(failure, Absent | AmbiguousRefusal) and no_more_tries
+
     @property
-    def has_made_nothing(self) -> bool:
-        """Whether no id was learned: if anything was made, its answer was lost."""
-        return self.minting.learned == self.minting.planned
+    def wants_proof(self) -> bool:
+        """Whether the role calls a credential ready only once it was seen to work."""
+        return self.minting.order.target.ready == "token"
 
-    async def leave_to_sweep(self) -> None:
-        """To the sweep, ending already: deleting would be throttled as well, and the caller is to come back, not to wait."""
-        try:
-            if await self._claimed() is None:
-                await self.clean_up()
-        except LeaseholdError:
-            log.warning("lease %s is left to the sweep as it stands", self.lock.lease.id, exc_info=True)
+    async def _prove(self, credential: Credential) -> bool:
+        """Returns whether the credential was seen to work. A caller that takes an unproven one says how long it waits."""
+        preference = self.preference
+        if not self.wants_proof or (preference is not None and preference.is_in_a_hurry):
+            return False
+        until = self.minting.order.deadline
+        if preference is not None and preference.is_lenient:
+            until = min(until, self.ports.within(preference.seconds))
+        return await self.minting.kind.issuer.prove(credential, deadline=until)
 
-    async def clean_up(self) -> None:
-        """As far as possible at once; the rest is the sweep's, which finds the lease as it stands."""
-        try:
-            # What the next caller is waiting for goes first.
-            with in_background():
-                await self._end()
-        except LeaseholdError:
-            log.warning("lease %s is left to the sweep", self.lock.lease.id, exc_info=True)
+    async def _leave_to_queue(self, preference: Preference) -> Accepted:
+        """A worker makes the lease while nobody waits. What is made already stays, but for a credential.
 
-    async def _end(self) -> None:
-        if (lease := await self._claimed()) is None:
-            # Ended already, by a worker that may not have found all that was made here, and has deleted the rest just now.
-            # No other worker looks again before the reconciliation: so this one is as patient as a sweep.
-            deadline = self.ports.within(self.ports.timing.sweep_undo)
-            await self.minting.kind.issuer.undo(self.minting.learned, fresh=True, deadline=deadline, again=True)
-            return
-        freshness = Freshness.THIS_WORKER_MADE_NOTHING if self.has_made_nothing else Freshness.THIS_WORKER
-        async with LeaseLock(self.ports, lease) as lock:
-            within = self.ports.timing.inline_undo
-            await undo(self.ports, lock, request_id=self.actor.id, within=within, freshness=freshness)
-
-    async def _claimed(self) -> Lease | None:
-        """The lease, ending, with what was learned here; ``None`` if it has ended.
-
-        Another worker that has moved it meanwhile may know less, and is relieved of it.
+        The lease keeps its plan: whoever undoes it looks for what the plan names, whichever worker has made it.
         """
-        lock = self.lock
-        for _ in range(_TRIES):
-            try:
-                return await lock.release(self._failed)
-            except LostRace:
-                stored = await self.ports.leases.get(self.lock.lease.id)
-                if stored is None or not stored.state.is_live:
-                    return None
-                if stored.state is State.ACTIVE and stored.rotations:
-                    raise LostRace("a repeat of the request hands it out") from None
-                lock = LeaseLock(self.ports, stored)
-        raise LostRace
+        alone = await self._remove_credential()
+        await self.ports.audit.record(self._done("prepare", self.lock.lease))
+        change = partial(_waiting, preference=preference, maybe_more=not alone)
+        return accepted(self.ports, await leave_to_queue(self.ports, self.lock, change))
 
-    def _failed(self, lease: Lease) -> Lease:
-        learned = self.ports.kinds.combined(self.minting.learned, lease.footprint)
-        return lease.knowing(learned).ending(Cause.FAILED, self.ports.now(), self.lock.until())
+    async def _leave_prepared(self, preference: Preference) -> Accepted:
+        """The holder collects the lease later, with another credential: this one is removed, and is nowhere."""
+        await require_room(self.ports, self.lock.lease)
+        alone = await self._remove_credential()
+        await self.ports.audit.record(self._done("prepare", self.lock.lease))
+        prepared, now = self.minting.prepared, self.ports.now()
+        collect_by = now + timedelta(seconds=self.ports.timing.collect)
+        lease = await self.lock.release(
+            lambda it: _waiting(it.knowing(prepared), preference, maybe_more=not alone).prepared(now, collect_by)
+        )
+        return accepted(self.ports, lease)
+
+    async def _remove_credential(self) -> bool:
+        """Removes what was added, as far as possible at once. Returns whether certainly no credential is left."""
+        if not self.minting.has_begun_credential:
+            return True
+        kind, order = self.minting.kind, self.minting.order
+        if self.minting.credential_id is None:
+            # A credential without an id goes with what holds it. One whose answer was lost is removed by whoever collects.
+            return False
+        order = replace(order, rotating=True, fresh=True, deadline=self.ports.within(_REMOVAL))
+        try:
+            return await kind.issuer.remove_former(order, self.minting.learned, maybe_more=False)
+        except Upstream:
+            log.warning("lease %s may have a credential more until it is collected", order.lease_id, exc_info=True)
+            return False
+
+    def _done(self, operation: str, lease: Lease) -> AuditEvent:
+        done = self.actor.done(self.ports, operation, role=lease.id.role, lease=lease.id, reason=lease.reason)
+        return replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
+
+
+def _waiting(lease: Lease, preference: Preference, *, maybe_more: bool) -> Lease:
+    return replace(as_asked(lease, preference), maybe_more_secrets=lease.maybe_more_secrets or maybe_more)

@@ -37,6 +37,26 @@ class Minting:
         footprint: Footprint = self.kind.schema.with_credential(self._prepared, self._credential_id)
         return footprint
 
+    @property
+    def prepared(self) -> Footprint:
+        """What is known of what was made, without the credential."""
+        return self._prepared
+
+    @property
+    def credential_id(self) -> ObjectId | None:
+        """The id of the credential, if it is known."""
+        return self._credential_id
+
+    @property
+    def has_begun_credential(self) -> bool:
+        """Whether there may be a credential."""
+        return self._adding is not None
+
+    async def prepare(self) -> Footprint:
+        """Makes everything but the credential. Returns what was made. Raises what the issuer raises."""
+        self._learn(await self.kind.issuer.prepare(self.order, self.planned, self._note_prepared), None)
+        return self._prepared
+
     async def run(self) -> Credential:
         """Raises what the issuer raises. If one of the two fails, the other has come to its end before."""
         try:
@@ -52,6 +72,9 @@ class Minting:
             raise TypeError(f"{self.kind.type}: what was prepared can hold no credential")
         credential: Credential = self.kind.schema.complete((await self._adding).credential, self._prepared)
         return credential
+
+    def _note_prepared(self, footprint: Footprint) -> None:
+        self._learn(footprint, None)
 
     def _note(self, footprint: Footprint) -> None:
         self._learn(footprint, self._credential_id)

@@ -24,6 +24,7 @@ from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
+from shared.core.preparing import NotProven
 from shared.kinds.kind import Kind, Order
 from shared.resilience.heartbeat import Heartbeat
 from shared.resilience.tasks import both
@@ -41,10 +42,13 @@ def is_under_way(ports: Ports, lease: Lease) -> bool:
     return lease.rotating_until is not None and lease.rotating_until > ports.now()
 
 
-async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float) -> Issued:
+async def rotate(
+    ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float, must_prove: bool = False
+) -> Issued:
     """Rotates the secret of an active lease on which no other worker is at work. ``prove_until`` is on the monotonic clock.
 
-    ``filled`` is the role as the lease has it.
+    ``filled`` is the role as the lease has it. If the fresh secret ``must_prove`` and does not in time, raises ``NotProven``:
+    the fresh secret is removed, and the former one stays.
 
     Raises ``Conflict`` if the role grants something else by now, ``RoleOutdated`` if its application is another lease's,
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
@@ -63,8 +67,10 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, pr
         fresh=fresh,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
+    wants_proof = role.target.ready == "token"
     rotation = _Rotation(
-        ports, actor, order, audit_reason, lease, marked, prove_until if role.target.ready == "token" else None
+        *(ports, actor, order, audit_reason, lease, marked, prove_until if wants_proof else None),
+        must_prove=must_prove and wants_proof,
     )
     try:
         return await rotation.carry_out()
@@ -97,6 +103,7 @@ class _Rotation:
     before: Lease
     lease: Lease
     prove_until: float | None
+    must_prove: bool = False
     learned: ObjectId | None = field(default=None)
 
     @property
@@ -108,6 +115,8 @@ class _Rotation:
         await self.ports.leased.note(self.ports.kinds.principals(self.lease), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
         ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
+        if self.must_prove and not ready:
+            raise NotProven
         alone = await self.kind.issuer.remove_former(
             self.order,
             self.before.footprint,

@@ -128,7 +128,9 @@ def indexed_id(row_key: str) -> LeaseId:
 def form_of_lease(lease: Lease) -> int:
     """The oldest form that can hold the lease: a version that does not know that form could not read the lease."""
     is_new = lease.state in _STATES_OF_FORM_3 or lease.cause in _CAUSES_OF_FORM_3 or lease.holder is None or lease.claim
-    return LEASE.newest if is_new or len(lease.parts) > 1 else LEASE.written
+    # An earlier version would undo a lease that waits for its message.
+    is_queued = lease.state is State.PLANNED and lease.prepare_by is not None
+    return LEASE.newest if is_new or is_queued or len(lease.parts) > 1 else LEASE.written
 
 
 def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
@@ -151,6 +153,14 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
     }
     if lease.ready_at is not None:
         own["ready_at"] = lease.ready_at.isoformat()
+    if lease.prepare_by is not None:
+        own["prepare_by"] = lease.prepare_by.isoformat()
+    if lease.failed_with:
+        own["failed_with"] = lease.failed_with
+    if lease.collect_wait is not None:
+        own["collect_wait"] = lease.collect_wait
+    if lease.lenient:
+        own["lenient"] = True
     if len(lease.parts) > 1:
         own |= {
             "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],

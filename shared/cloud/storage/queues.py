@@ -1,4 +1,4 @@
-"""The queue of leases to be ended, on Azure Queue Storage. Satisfies ``shared.core.ports.Revocations``.
+"""The queues on Azure Queue Storage. Satisfies ``shared.core.ports.queue.Revocations`` and ``Preparations``.
 
 The broker puts messages in. The Functions host takes them out.
 """
@@ -6,6 +6,7 @@ The broker puts messages in. The Functions host takes them out.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
 from azure.core.credentials_async import AsyncTokenCredential
@@ -16,7 +17,8 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.repeating import STORAGE, Repeating
 from shared.cloud.storage.tables import translated
-from shared.core.message import QUEUE, WAITS, Batch, Message, write_message
+from shared.core.message import PREPARATIONS, QUEUE, WAITS, Batch, Message, write_message, write_preparation
+from shared.core.names import LeaseId
 
 _HEAD_START = 2
 """Seconds until a message can be taken: its marker is written by then."""
@@ -27,6 +29,7 @@ _PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "ra
 def connect(
     connection_string: str = "",
     *,
+    queue: str = QUEUE,
     endpoint: str = "",
     credential: AsyncTokenCredential | None = None,
     transport: AsyncHttpTransport[Any, Any],
@@ -44,31 +47,47 @@ def connect(
         **_PAUSES,
     }
     if connection_string:
-        return QueueClient.from_connection_string(connection_string, QUEUE, **options)
+        return QueueClient.from_connection_string(connection_string, queue, **options)
     if credential is not None:
         options["transport"] = Repeating(credential, STORAGE).over(transport)
-    return QueueClient(endpoint, QUEUE, credential, **options)
+    return QueueClient(endpoint, queue, credential, **options)
 
 
 class StorageRevocations:
-    """See the module."""
+    """See the module. The client is for the queue ``QUEUE``."""
+
+    queue = QUEUE
 
     def __init__(self, client: QueueClient) -> None:
         self._client = client
 
     async def send(self, message: Message) -> None:
         """Makes one request. If the queue is missing, makes the queue first. Raises ``Upstream`` if storage fails."""
-        try:
-            try:
-                await self._send(message)
-            except ResourceNotFoundError:
-                with suppress(ResourceExistsError):
-                    await self._client.create_queue()
-                await self._send(message)
-        except AzureError as error:
-            raise translated(error, "queue storage") from error
-
-    async def _send(self, message: Message) -> None:
-        seconds = int(WAITS.total_seconds())
         hidden = _HEAD_START if isinstance(message, Batch) else 0
-        await self._client.send_message(write_message(message), visibility_timeout=hidden, time_to_live=seconds)
+        await _send(self._client, write_message(message), WAITS, hidden=hidden)
+
+
+class StoragePreparations:
+    """See the module. The client is for the queue ``PREPARATIONS``."""
+
+    queue = PREPARATIONS
+
+    def __init__(self, client: QueueClient) -> None:
+        self._client = client
+
+    async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
+        """As ``StorageRevocations.send``."""
+        await _send(self._client, write_preparation(lease_id), lives)
+
+
+async def _send(client: QueueClient, text: str, lives: timedelta, *, hidden: int = 0) -> None:
+    seconds = max(1, int(lives.total_seconds()))
+    try:
+        try:
+            await client.send_message(text, visibility_timeout=hidden, time_to_live=seconds)
+        except ResourceNotFoundError:
+            with suppress(ResourceExistsError):
+                await client.create_queue()
+            await client.send_message(text, visibility_timeout=hidden, time_to_live=seconds)
+    except AzureError as error:
+        raise translated(error, "queue storage") from error

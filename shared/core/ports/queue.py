@@ -1,8 +1,8 @@
-"""The ports to the queue of leases that are to end, and to the markers of the leases that wait in it."""
+"""The ports to the queues: of leases that are to end, with markers of those that wait in it, and of leases to prepare."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.core.message import Batch, Message
@@ -14,6 +14,14 @@ class Revocations(Protocol):
 
     async def send(self, message: Message) -> None:
         """Puts one message on the queue. Raises ``Throttled``, ``Unavailable`` or ``Unreachable`` if storage fails."""
+        ...
+
+
+class Preparations(Protocol):
+    """The queue of leases that a worker prepares while nobody waits. A message may be delivered never, late, or repeatedly."""
+
+    async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
+        """Puts one message on the queue, which is dropped unless it is taken within ``lives``. Raises as ``Revocations``."""
         ...
 
 

@@ -73,6 +73,8 @@ class UnverifiedRequest:
     broker: Broker | None = None
     caller: Caller | None = None
     dialect: Dialect = NATIVE
+    vary: str = ""
+    """The names of the headers on which every answer of the call depends; empty if none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def _dressed(reply: Reply, unverified: UnverifiedRequest) -> func.HttpResponse:
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         "x-request-id": unverified.request_id,
+        **({"Vary": unverified.vary} if unverified.vary else {}),
         **({"x-client-request-id": unverified.client_request_id} if unverified.client_request_id else {}),
         **reply.headers,
     }

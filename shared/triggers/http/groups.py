@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.triggers.http import (
     audit,
     auth_roles,
+    collecting,
     contract,
     explain,
     issuing,
@@ -22,6 +23,7 @@ from shared.triggers.http.routes import Api, Route
 
 GROUPS: tuple[Api, ...] = (
     issuing.api,
+    collecting.api,
     leases.api,
     roles.api,
     auth_roles.api,

@@ -10,7 +10,7 @@ import azure.functions as func
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.dry_run import WouldIssue, would_issue
 from shared.broker.issue.idempotent import issue_once
-from shared.broker.issue.issue import IssueRequest, issue, require_may_issue
+from shared.broker.issue.issue import Issued, IssueRequest, issue, require_may_issue
 from shared.core.access.decide import as_document
 from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.azure_role import AzureRole
@@ -21,7 +21,9 @@ from shared.core.parameters.parameter import FIELD
 from shared.core.parsing import Reader
 from shared.core.plain_text import UNSEEN, is_plain
 from shared.triggers.http import requests
+from shared.triggers.http.collecting import ACCEPTED, APPLIED, NOT_YET, not_yet
 from shared.triggers.http.edge import VerifiedRequest
+from shared.triggers.http.preferences import PREFER, VARY, preferred
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.responses import CAUTION, GROUND, ISSUED, KIND, lease_path
 from shared.triggers.http.routes import Api
@@ -191,15 +193,17 @@ WOULD_ISSUE = Record[WouldIssue](
     exception="bounds",
     operation="issue",
     reads_first=True,
-    headers=(IDEMPOTENCY_KEY,),
+    headers=(IDEMPOTENCY_KEY, PREFER),
+    vary=VARY,
     query=(DRY_RUN,),
     body=ASK,
     answers=(
         Answer(200, "In a dry run: what would be made.", WOULD_ISSUE),
         Answer(
             *(201, "The lease, active, and its credential.", ISSUED),
-            {"Location": {"description": "The lease's path.", "schema": TEXT.schema}},
+            {"Location": {"description": "The lease's path.", "schema": TEXT.schema}, "Preference-Applied": APPLIED},
         ),
+        Answer(202, "The lease; its credential is not ready in the time that the caller waits.", ACCEPTED, NOT_YET),
     ),
     fails=(404, 409, 410, 429, 502),
 )
@@ -208,7 +212,9 @@ async def issue_lease(request: VerifiedRequest) -> Reply:
 
     The secret is in this answer and nowhere else. When it fails, whatever was made is taken back. Under an `Idempotency-Key` a
     repeat is answered with the same lease and a fresh secret, and the former secret is removed: for a caller whose answer was
-    lost. With `dry_run=true` nothing is made, and the answer says what would be.
+    lost. What the role calls ready is handed out proven, or not at all: if that takes longer than the caller waits (`Prefer`),
+    the answer is 202, and `Location` leads to the credential. With `dry_run=true` nothing is made, and the answer says what
+    would be.
     """
     role = requests.role_name(request.http)
     try:
@@ -219,7 +225,14 @@ async def issue_lease(request: VerifiedRequest) -> Reply:
         raise
     if requests.asked(request.http, DRY_RUN):
         return of_json(200, WOULD_ISSUE.write(await would_issue(request.ports, request.actor, asked)))
-    made = await (
-        issue(request.ports, request.actor, asked) if key is None else issue_once(request.ports, request.actor, asked, key)
-    )
-    return of_json(201, ISSUED.write(made), {"Location": lease_path(made.lease)})
+    wanted = preferred(request.http)
+    # Nothing has happened yet: the answer may need an address.
+    request.broker.address("")
+    if key is None:
+        found = await issue(request.ports, request.actor, asked, preference=wanted.preference)
+    else:
+        found = await issue_once(request.ports, request.actor, asked, key, wanted.preference)
+    if isinstance(found, Issued):
+        headers = {"Location": lease_path(found.lease), **wanted.applied(accepted=False)}
+        return of_json(201, ISSUED.write(found), headers)
+    return not_yet(request, found, wanted)

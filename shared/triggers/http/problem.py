@@ -11,6 +11,7 @@ from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
 from shared.core.parameters import errors as parameters
+from shared.core.preparing import NotProven, PreparationFailed, TooManyPreparations
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
@@ -76,12 +77,14 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Gone: Meaning(410),
     errors.Conflict: Meaning(409),
     parameters.TargetMissing: Meaning(409, retry_after=30),
+    PreparationFailed: Meaning(409),
     errors.RoleOutdated: Meaning(409),
     access.PolicyInUse: Meaning(409),
     access.PolicyTestsFailed: Meaning(409),
     errors.PreconditionFailed: Meaning(412),
     errors.TooMany: Meaning(429),
     errors.TooManyIssues: Meaning(429),
+    TooManyPreparations: Meaning(429),
     errors.Upstream: Meaning(502),
     errors.Throttled: Meaning(503, retry_after=10),
     errors.NotReplicated: Meaning(503, retry_after=15),
@@ -101,8 +104,10 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     access.ImportStopped: Meaning(503, retry_after=10),
     errors.Unavailable: Meaning(503, retry_after=10),
     errors.Unreachable: Meaning(504),
+    errors.OutOfTime: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),
     errors.Interrupted: Meaning(503, retry_after=1),
+    NotProven: Meaning(503, retry_after=5),
     errors.Pending: Meaning(503, retry_after=5),
     errors.Misconfigured: Meaning(500),
     errors.Unreadable: Meaning(500),
@@ -142,6 +147,13 @@ PROBLEM = Record[Problem](
     Field("code", TEXT, lambda it: it.error.stable_code, "Stable."),
     Field("detail", TEXT, lambda it: _detail(it.error), "This case."),
     Field("request_id", TEXT, lambda it: it.request_id, "For the operator."),
+    Field(
+        "cause",
+        TEXT,
+        lambda it: it.error.failed_with if isinstance(it.error, PreparationFailed) else "",
+        "Of `preparation_failed`: the code of the problem for which the lease could not be made.",
+        optional=True,
+    ),
     Field("errors", Items(FAULT), lambda it: _faults(it.error), "Every fault of bad input.", optional=True),
     *(
         Field[Problem](name, Items(TEXT), partial(_more, name), description, optional=True)

@@ -60,6 +60,10 @@ class Route:
     rules: Rules
     told: Told
     bound: _Bound
+    vary: str = ""
+    """Names of request headers: every answer says that it depends on them."""
+    has_head: bool = True
+    """Whether HEAD is taken as well as GET: it has the work of a GET done, and gets nothing of it."""
 
     def title(self, method: str) -> str:
         """Returns the name of the call in the log, for a request with that method."""
@@ -68,7 +72,7 @@ class Route:
     @property
     def taken(self) -> tuple[str, ...]:
         """Returns the methods of the call. With GET comes HEAD (RFC 9110, 9.1), which the Functions host does not add."""
-        return (*self.methods, "HEAD") if "GET" in self.methods else self.methods
+        return (*self.methods, "HEAD") if "GET" in self.methods and self.has_head else self.methods
 
 
 class Api:
@@ -95,11 +99,13 @@ class Api:
         answers: tuple[Answer, ...] = (),
         fails: tuple[int, ...] = (),
         schemas: tuple[Record[Any], ...] = (),
+        vary: str = "",
+        has_head: bool = True,
     ) -> Callable[[Callable[[VerifiedRequest], Awaitable[Reply]]], None]:
         """A call that takes a verified caller. The handler's name is the function's. ``needs``, ``exception``: see ``Rules``.
 
-        ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``. The rest is
-        for the contract: see ``Told``.
+        ``reads_first`` is for one that changes something, and begins with a function of ``shared.broker.access``. ``vary``,
+        ``has_head``: see ``Route``. The rest is for the contract: see ``Told``.
         """
         rules = Rules(needs, exception, tuple(each.name for each in query), beside=method == "GET" or reads_first)
 
@@ -108,7 +114,8 @@ class Api:
                 return lambda unverified: authenticated(edge, unverified, handle, rules)
 
             result = Told(handle.__doc__, query, headers, body, answers, fails, schemas)
-            self._add(handle.__name__, (method,), path, result, bound, operation=operation, rules=rules)
+            told = (handle.__name__, (method,), path, result, bound)
+            self._add(*told, operation=operation, rules=rules, vary=vary, has_head=has_head)
 
         return declare
 
@@ -136,8 +143,10 @@ class Api:
         *,
         operation: str = "",
         rules: Rules = FOR_ANYBODY,
+        vary: str = "",
+        has_head: bool = True,
     ) -> None:
-        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, result, bound))
+        self.routes.append(Route(name, methods, f"{self.root}/{path}", operation, rules, result, bound, vary, has_head))
 
     def blueprint(self, edge: Edge) -> func.Blueprint:
         """The functions, ready to be registered with an app."""
@@ -153,7 +162,7 @@ def _register(blueprint: func.Blueprint, route: Route, edge: Edge, dialect: Dial
     async def function(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         title = route.title(req.method)
         ids = context.invocation_id, client_request_id(req)
-        unverified = UnverifiedRequest(req, title, route.operation, *ids, dialect=dialect)
+        unverified = UnverifiedRequest(req, title, route.operation, *ids, dialect=dialect, vary=route.vary)
         return await edge.answer(unverified, handle)
 
     function.__name__ = function.__qualname__ = route.name

@@ -1,0 +1,161 @@
+"""Prepares a lease for which nobody waits: makes everything but the credential, and proves it as far as that can be seen.
+
+The worker that takes the lease's message runs this. The caller was allowed when it asked, and is decided on again when it
+collects. In between, only the role is looked at. The worker may die at any line: the lease is due when its lock is over, and
+the sweep sends the message again. So what is made may be made twice, by the same names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.ending.undo import undo
+from shared.broker.issue.asking import refilled, role_changed
+from shared.broker.issue.clean_up import CleanUp
+from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, look_at_role
+from shared.broker.issue.mint import Minting
+from shared.broker.issue.preparations import waiting_for_sweep
+from shared.broker.ports import Ports
+from shared.broker.rules import broken_by, require_same_target
+from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream
+from shared.core.lease import Cause, Lease
+from shared.core.names import LeaseId
+from shared.core.role import Role
+from shared.kinds.kind import Order
+from shared.kinds.optional import ProvesPrepared
+from shared.resilience.tasks import both
+
+log = logging.getLogger(__name__)
+
+_AGAIN = 15.0
+"""Seconds at least until a preparation is tried again that Azure has delayed."""
+
+
+async def prepare(ports: Ports, request_id: str, lease_id: LeaseId) -> Lease | None:
+    """Prepares the lease. Returns the lease as it then stands; ``None`` if nobody waits for a worker to prepare it.
+
+    It is PREPARED; or PLANNED if Azure has delayed it, until the sweep sends its message again; or ending, if it never can be
+    prepared. A message that comes twice, or late, does no harm. Raises ``Upstream`` if storage fails, ``Unreadable``.
+    """
+    lease = await ports.leases.get(lease_id)
+    now = ports.now()
+    if lease is None or not lease.is_to_prepare(now) or not (lease.is_queued or lease.due_at <= now):
+        return None
+    lock = LeaseLock(ports, lease)
+    try:
+        await lock.move(lambda it: it.taken_up(lock.until(), _gives_up_by(ports)))
+    except LostRace:
+        return None
+    async with lock:
+        return await _prepare(ports, request_id, lock)
+
+
+def _gives_up_by(ports: Ports) -> datetime:
+    return ports.now() + timedelta(seconds=ports.timing.mint) + LAST_CALL
+
+
+async def _prepare(ports: Ports, request_id: str, lock: LeaseLock) -> Lease | None:
+    lease = lock.lease
+    role, generation = await both(ports.roles.get(lease.id.role), ports.generations.get(lease.id.role))
+    if lease.is_overtaken(generation.number):
+        return await _end(ports, request_id, lock, lambda it: it.ending(Cause.REVOKED, ports.now(), lock.until()))
+    try:
+        filled = _role_as_asked_for(ports, role, lease)
+    except LeaseholdError as refused:
+        # Nothing was made here. Another worker may have made something before.
+        code = refused.stable_code
+        return await _end(ports, request_id, lock, lambda it: it.failing(code, ports.now(), lock.until()))
+    minting = Minting(ports.kinds.of(filled), _order(ports, filled, lease), lease.footprint)
+    clean_up = CleanUp(ports, request_id, lock, minting)
+    try:
+        return await _Preparation(ports, lock, minting).run()
+    except LostRace:
+        stored = await ports.leases.get(lease.id)
+        if stored is None or not stored.state.is_open:
+            # Another worker has ended it, and may not know all that was made here.
+            await clean_up.run()
+    except LeaseholdError as failure:
+        if isinstance(failure, Upstream) and not isinstance(failure, Refused):
+            return await _delayed(ports, lock, failure)
+        clean_up.code = failure.stable_code
+        await clean_up.run()
+        if role is not None:
+            await look_at_role(ports, request_id, role, failure)
+    return await ports.leases.get(lease.id)
+
+
+@dataclass(slots=True)
+class _Preparation:
+    """One worker's go at it."""
+
+    ports: Ports
+    lock: LeaseLock
+    minting: Minting
+
+    async def run(self) -> Lease:
+        """Returns the lease, PREPARED, or PLANNED if it was not seen to work yet."""
+        kind, order, ports = self.minting.kind, self.minting.order, self.ports
+        made = await self.minting.prepare()
+        await ports.leased.note(kind.schema.principals(made), order.lease_id)
+        ready = False
+        if order.target.ready == "token" and isinstance(kind.issuer, ProvesPrepared):
+            ready = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
+            if not ready:
+                return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
+        now = ports.now()
+        collect_by = now + timedelta(seconds=ports.timing.collect)
+        lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready))
+        ports.pace.note(lease.id.role, (now - lease.planned_at).total_seconds())
+        return lease
+
+    def _prove_until(self) -> float:
+        by = self.lock.lease.prepare_by or self.lock.lease.made_by
+        return min(self.minting.order.deadline, self.ports.within((by - self.ports.now()).total_seconds()))
+
+
+def _role_as_asked_for(ports: Ports, role: Role | None, lease: Lease) -> Role:
+    """Returns the role as the caller has asked for it. Raises ``Conflict`` or ``RoleOutdated`` if it is not so any more."""
+    if role is None:
+        raise role_changed()
+    filled = refilled(ports, role, lease)
+    require_same_target(ports, lease, filled)
+    if faults := broken_by(ports, role):
+        raise RoleOutdated(audit_reason="; ".join(f"{fault.path}: {fault.message}" for fault in faults))
+    return filled
+
+
+def _order(ports: Ports, role: Role, lease: Lease) -> Order:
+    end = ports.now() + timedelta(seconds=lease.max_ttl) + SECRET_SLACK
+    return Order(lease.id, lease.known_holder, role.target, end, ports.within(ports.timing.mint))
+
+
+async def _delayed(ports: Ports, lock: LeaseLock, failure: Upstream) -> Lease | None:
+    """Nobody works on the lease until the sweep sends its message again, or ends it because its time is over."""
+    log.warning("the preparation of lease %s is delayed: %s", lock.lease.id, failure)
+    asked = failure.retry_after if isinstance(failure, Throttled) else None
+    try:
+        return await lock.release(lambda it: waiting_for_sweep(ports, it, max(_AGAIN, asked or 0.0)))
+    except LostRace:
+        return await ports.leases.get(lock.lease.id)
+
+
+async def fail(ports: Ports, request_id: str, lease: Lease, code: str) -> Lease | None:
+    """Ends a lease that was never handed out, for an error with that code, as far as possible at once.
+
+    Returns the lease as it then stands. If another worker has moved it, does nothing. Raises ``Upstream`` if storage fails.
+    """
+    lock = LeaseLock(ports, lease)
+    async with lock:
+        return await _end(ports, request_id, lock, lambda it: it.failing(code, ports.now(), lock.until()))
+
+
+async def _end(ports: Ports, request_id: str, lock: LeaseLock, change: Callable[[Lease], Lease]) -> Lease | None:
+    try:
+        await lock.move(change)
+        return await undo(ports, lock, request_id=request_id, within=ports.timing.inline_undo)
+    except LostRace:
+        return await ports.leases.get(lock.lease.id)

@@ -1,0 +1,37 @@
+"""What an issuer may offer beyond ``Issuer``. The broker asks for it with ``isinstance``.
+
+``Any`` as in ``shared.kinds.kind``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from shared.core.credential import Credential
+from shared.kinds.kind import Order
+
+
+@runtime_checkable
+class ProvesPrepared(Protocol):
+    """An issuer that can see whether what it has prepared will work, before there is a credential."""
+
+    async def prove_prepared(self, order: Order, footprint: Any, *, deadline: float) -> bool:
+        """Returns whether a credential of what was prepared would work dependably before ``deadline``, on the monotonic clock.
+
+        It may be called again, for the same lease, by another worker. Whatever it makes is in the footprint, or goes with what
+        the footprint names. Raises ``Refused`` if it never will work, ``Upstream``.
+        """
+        ...
+
+
+@runtime_checkable
+class HandsOutAgain(Protocol):
+    """An issuer of which some targets have a credential that can be handed out again and again, without a write to Azure."""
+
+    def can_hand_out_again(self, target: Any) -> bool:
+        """Returns whether the target's credential is such a one. It is then handed out for as long as the lease is active."""
+        ...
+
+    async def hand_out_again(self, order: Order, footprint: Any) -> Credential:
+        """Returns the credential of an active lease once more. Raises ``Upstream``."""
+        ...
