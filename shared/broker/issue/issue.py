@@ -14,6 +14,7 @@ from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_error, missing_in_azure
 from shared.broker.issue.mint import Minting
+from shared.broker.issue.prove import prove
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
@@ -32,6 +33,7 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     Malformed,
+    NeverReady,
     Refused,
     Rejected,
     RoleOutdated,
@@ -154,7 +156,7 @@ async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: Leaseho
         await look_at_one(ports, actor.id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):
         await look_at_one(ports, actor.id, role, look_again)
-        if isinstance(failure, Absent):
+        if isinstance(failure, Absent | NeverReady):
             await look_at_one(ports, actor.id, role, look_for_scopes)
 
 
@@ -231,11 +233,14 @@ class _Attempt:
         kind, order = self.minting.kind, self.minting.order
         with limit_deadline(self.ports.within(self.ports.timing.throttled)):
             credential = await self.minting.run()
-        ready = order.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
+        proven = await prove(self.ports, kind, order, credential, deadline=order.deadline)
         learned = self.minting.learned
         # Before the credential leaves: what it signs in as must never be taken for a caller.
         await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
-        lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
+        ready, readiness = proven.ready, proven.readiness
+        lease = await self.lock.release(
+            lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready, readiness=readiness)
+        )
         done = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
         event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))

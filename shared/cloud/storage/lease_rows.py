@@ -151,6 +151,13 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
     }
     if lease.ready_at is not None:
         own["ready_at"] = lease.ready_at.isoformat()
+    if (seen := lease.readiness) is not None:
+        own["readiness"] = {
+            "seen": [*seen.seen],
+            "unseen": [*seen.unseen],
+            "region": seen.region,
+            "waited_ms": seen.waited_ms,
+        }
     if len(lease.parts) > 1:
         own |= {
             "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],
@@ -211,6 +218,8 @@ def view_text(lease: LeaseView) -> str:
         more["parameters"] = dict(lease.parameters)
     if lease.within:
         more["within"] = lease.within
+    if lease.unchecked:
+        more["unchecked"] = True
     # With ``ensure_ascii``, JSON would write up to twelve characters for one that is not ASCII.
     return json.dumps(
         ensure_ascii=False,
