@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.core.readiness.probes import (
     probe_resource,
     probe_url,
 )
+from shared.kinds.kept_roles import as_many
 from shared.kinds.lenient import listed, mapping, text
 
 
@@ -34,6 +36,17 @@ def write_ready_probes(probes: tuple[ReadyProbe, ...]) -> list[dict[str, Any]]:
         | ({"covers": [*each.covers]} if each.covers is not None else {})
         for each in probes
     ]
+
+
+def keep_ready_probes(probes: tuple[ReadyProbe, ...]) -> dict[str, Any]:
+    """Returns what each probe covers, to be stored beside the document; nothing without probes."""
+    return {"covered": [[*probe.covered] for probe in probes]} if probes else {}
+
+
+def kept_ready_probes(probes: tuple[ReadyProbe, ...], stored: Mapping[str, Any]) -> tuple[ReadyProbe, ...]:
+    """Joins what was stored by the probes' places. A probe whose place is missing covers nothing."""
+    covered = as_many(len(probes), map(_stored_numbers, listed(stored.get("covered"))), ())
+    return tuple(replace(probe, covered=places) for probe, places in zip(probes, covered, strict=True))
 
 
 def restore_ready_probes(document: Mapping[str, Any]) -> tuple[ReadyProbe, ...]:

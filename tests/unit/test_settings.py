@@ -9,10 +9,12 @@ import pytest
 
 from shared.core.errors import Misconfigured
 from shared.core.names import ObjectId, Scope
+from shared.core.readiness.probes import DataHosts
 from shared.core.secret import Secret
 from shared.settings import Settings, known, load
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
+from shared.settings.data_plane import DataPlane
 from shared.settings.leases import Leases
 from shared.settings.limits import Limits
 from shared.settings.protection import Protection, own_resource
@@ -48,6 +50,7 @@ def test_the_least_is_enough() -> None:
             graph_endpoint="https://graph.microsoft.com",
             arm_endpoint="https://management.azure.com",
         ),
+        data_plane=DataPlane(DataHosts("core.windows.net", "vault.azure.net", "management.azure.com")),
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
         leases=Leases(retention=timedelta(days=7), lock=20, settle=180),
@@ -67,6 +70,10 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_AUTHORITY": "https://login.microsoftonline.us/",
             "LEASEHOLD_GRAPH_ENDPOINT": "http://127.0.0.1:8001",
             "LEASEHOLD_ARM_ENDPOINT": "http://localhost:8002/",
+            "LEASEHOLD_STORAGE_SUFFIX": "core.usgovcloudapi.net",
+            "LEASEHOLD_VAULT_SUFFIX": ".vault.usgovcloudapi.net",
+            "LEASEHOLD_DATA_GATEWAY": "https://127.0.0.1:8443/",
+            "REGION_NAME": "West Europe",
             "LEASEHOLD_PROTECTED_SCOPES": scope,
             "LEASEHOLD_PROTECTED_IDENTITIES": TENANT,
             "LEASEHOLD_RETENTION_DAYS": "30",
@@ -82,6 +89,8 @@ def test_reads_every_setting() -> None:
     assert settings.callers.audiences == ("api://leasehold", OTHER)
     assert settings.azure.authority == "https://login.microsoftonline.us"
     assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
+    hosts = DataHosts("core.usgovcloudapi.net", "vault.usgovcloudapi.net", "management.azure.com")
+    assert settings.data_plane == DataPlane(hosts, "https://127.0.0.1:8443", "West Europe")
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
@@ -398,3 +407,29 @@ def test_a_fault_of_a_setting_that_two_sections_share_is_told_once() -> None:
     assert ["LEASEHOLD_TENANT_ID", "LEASEHOLD_AUDIENCE", "LEASEHOLD_CLIENT_ID"] == [
         each.partition(":")[0] for each in str(raised.value).split("; ")
     ]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://127.0.0.1:8443", "https://gateway.example", "https://127.0.0.1.example", "https://127.0.0.1:8443/x", "127.0.0.1"],
+)
+def test_tokens_for_data_go_to_no_gateway_elsewhere(origin: str) -> None:
+    """On this machine alone, and over TLS."""
+    with pytest.raises(Misconfigured, match="LEASEHOLD_DATA_GATEWAY: expected an https"):
+        load({**LEAST, "LEASEHOLD_DATA_GATEWAY": origin})
+
+
+@pytest.mark.parametrize("name", ["STORAGE_SUFFIX", "VAULT_SUFFIX"])
+@pytest.mark.parametrize("suffix", ["net", "https://core.windows.net", "core.windows.net/x", "*.windows.net", "a..b", "a.b:1"])
+def test_a_suffix_is_the_end_of_a_hosts_name(name: str, suffix: str) -> None:
+    """Of two labels at least: no suffix lets every host in."""
+    with pytest.raises(Misconfigured, match=f"LEASEHOLD_{name}: expected the end"):
+        load({**LEAST, f"LEASEHOLD_{name}": suffix})
+
+
+def test_the_host_of_resource_manager_is_the_clouds() -> None:
+    """On this machine it has a port, which a probe may not have: the public cloud's name stands for it."""
+    government = load({**LEAST, "LEASEHOLD_ARM_ENDPOINT": "https://management.usgovcloudapi.net/"})
+    assert "management.usgovcloudapi.net" == government.data_plane.hosts.resource_manager
+    local = load({**LEAST, "LEASEHOLD_ARM_ENDPOINT": "http://127.0.0.1:8002"})
+    assert "management.azure.com" == local.data_plane.hosts.resource_manager

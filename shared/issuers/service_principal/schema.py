@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.core import ownership
 from shared.core.azure_role import AzureRole
-from shared.core.definition import Powers
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.footprint import Assignment
@@ -34,10 +33,17 @@ from shared.kinds.azure_roles import (
     write_azure_roles,
 )
 from shared.kinds.client_secret import ClientSecretCredential
+from shared.kinds.kept_roles import keep_azure_roles, kept_azure_roles
 from shared.kinds.kind import Watched
 from shared.kinds.lenient import identity, listed, mapping, ready, text, texts
 from shared.kinds.part import Places
-from shared.kinds.ready_probes import read_ready_probes, restore_ready_probes, write_ready_probes
+from shared.kinds.ready_probes import (
+    keep_ready_probes,
+    kept_ready_probes,
+    read_ready_probes,
+    restore_ready_probes,
+    write_ready_probes,
+)
 from shared.resilience.outages import Service
 
 if TYPE_CHECKING:
@@ -167,35 +173,13 @@ class ServicePrincipalSchema:
             yield Fault("sign_in_audience", message)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """Returns each assignment's definition, what that allows, whether it or the scope is gone, whether it is protected."""
-        roles = target.azure_roles
-        return {
-            "definition_ids": [role.definition_id for role in roles],
-            "powers": [_write_powers(role.powers) for role in roles],
-            "gone": [role.gone for role in roles],
-            "reaches_protected": [role.reaches_protected for role in roles],
-            "scope_gone": [role.scope_gone for role in roles],
-        } | ({"covered": [[*probe.covered] for probe in target.ready_probes]} if target.ready_probes else {})
+        """Returns what was looked up of each assignment, and what each probe covers."""
+        return keep_azure_roles(target.azure_roles) | keep_ready_probes(target.ready_probes)
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
-        """Joins what was stored by the assignments' places. An assignment whose place is missing stays unresolved."""
-        count = len(target.azure_roles)
-        ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
-        powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
-        gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
-        reaching = _as_many(count, [each is True for each in listed(stored.get("reaches_protected"))], otherwise=False)
-        nowhere = _as_many(count, [each is True for each in listed(stored.get("scope_gone"))], otherwise=False)
-        each = zip(target.azure_roles, ids, powers, gone, reaching, nowhere, strict=True)
-        roles = (
-            replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches, scope_gone=away)
-            for role, found, known, lost, reaches, away in each
-        )
-        covered = _as_many(len(target.ready_probes), listed(stored.get("covered")), None)
-        pairs = zip(target.ready_probes, covered, strict=True)
-        probes = tuple(
-            replace(probe, covered=tuple(each for each in listed(some) if isinstance(each, int))) for probe, some in pairs
-        )
-        return replace(target, azure_roles=tuple(roles), ready_probes=probes)
+        """Joins what was stored by places. An assignment whose place is missing stays unresolved."""
+        azure_roles = kept_azure_roles(target.azure_roles, stored)
+        return replace(target, azure_roles=azure_roles, ready_probes=kept_ready_probes(target.ready_probes, stored))
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
@@ -378,34 +362,7 @@ def _tag(value: Any, path: str, faults: list[Fault]) -> str | None:
     return tag
 
 
-def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
-    return (
-        None
-        if powers is None
-        else asdict(powers) | {name: [*getattr(powers, name)] for name in ("gives_roles", "sees", "entries")}
-    )
-
-
-def _powers(value: Any) -> Powers | None:
-    stored = mapping(value)
-    if not stored:
-        return None
-    gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
-    sees, entries = (tuple(texts(stored.get(name)) or ()) for name in ("sees", "entries"))
-    return Powers(gives, stored.get("assigns_identities") is True, stored.get("only_reads") is True, sees, entries)
-
-
 _READY: Mapping[str, Ready] = {"none": "none", "token": "token", "access": "access"}
-
-
-def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
-    """So many: what is too much is left out, what is missing is ``otherwise``."""
-    some = list(found)[:count]
-    return some + [otherwise] * (count - len(some))
-
-
-def _is_place(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _known(stored: str | None) -> ObjectId | None:
