@@ -411,7 +411,7 @@ def test_a_fault_of_a_setting_that_two_sections_share_is_told_once() -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://127.0.0.1:8443", "https://gateway.example", "https://127.0.0.1.example", "https://127.0.0.1:8443/x", "127.0.0.1"],
+    ["http://127.0.0.1:8443", "https://gateway.example", "https://127.0.0.1.example", "https://127.0.0.1:8443/x"],
 )
 def test_tokens_for_data_go_to_no_gateway_elsewhere(origin: str) -> None:
     """On this machine alone, and over TLS."""
