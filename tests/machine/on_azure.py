@@ -130,9 +130,10 @@ class BrokerOnAzure(MemoryBroker):
         hole = {"group": {"kind": "resource_group", "allowed": ["data", "gone"], "default": "data"}}
         filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
         return more | {
-            TEAMS: bounds | {"type": "service_principal", "azure_roles": filled, "parameters": hole},
-            PRINCIPALS: bounds | {"type": "service_principal", "azure_roles": roles, "azure_groups": groups},
-            SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
+            TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
+            PRINCIPALS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": roles, "azure_groups": groups},
+            SECRETS: bounds
+            | {"type": "application_secret", "ready": "none", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
 
     def ask(self, role: RoleName, group: str, below: str) -> AskedFor:
