@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from local.children import Child, ChildError, free_ports
 from local.cloud.control.sample import BROKER, deployed_settings, furnish, furnish_with_groups
+from local.cloud.disturbances.profiles import HOME
 from local.cloud.local_cloud import LocalCloud, Settings, running
 from local.host.process import ROOT, FunctionHost
 from local.storage.storage import Azurite
@@ -156,6 +157,7 @@ class Stack:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         made = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
+            "REGION_NAME": HOME,
             "AzureWebJobsStorage": self.storage.connection_string,
             "LEASEHOLD_AUTHORITY": endpoints["entra"],
             "LEASEHOLD_GRAPH_ENDPOINT": endpoints["graph"],

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.cloud.disturbances.consistency import TYPICAL, Consistency
+from local.cloud.disturbances.consistency import DATA_PLANES, PROFILES, REPLICAS, TYPICAL, Consistency, Fact, Observer
+from local.cloud.disturbances.profiles import ELSEWHERE, HOME
 from local.cloud.engine.errors import InputError
+
+OBSERVERS: tuple[Observer, ...] = tuple(REPLICAS)
 
 
 @dataclass
@@ -135,6 +138,75 @@ def test_refuses_a_speed_that_is_not_positive(speed: float) -> None:
     """Time neither stands still nor goes back."""
     with pytest.raises(InputError, match="speed"):
         Timeline().consistency.configure("typical", speed=speed)
+
+
+def test_another_region_changes_nothing_of_what_this_one_sees() -> None:
+    """Its delays are drawn apart, are longer, and stay within ten minutes."""
+    drawn: list[dict[Fact, dict[str, tuple[float, ...]]]] = []
+    for profile in ("typical", "typical_regions"):
+        timeline = Timeline()
+        timeline.consistency.configure(profile, seed=3)
+        for number in range(500):
+            timeline.consistency.wrote("secret", str(number))
+            timeline.consistency.ended("application", str(number), shown=number)
+        drawn.append({**timeline.consistency._seen_from, **timeline.consistency._gone_from})
+    one, two = drawn
+    away = [arrivals.pop(ELSEWHERE) for arrivals in two.values()]
+    assert one == two
+    waits, at_home = (
+        [at - 1_000 for each in found for at in each] for found in (away, [each["entra"] for each in two.values()])
+    )
+    assert statistics.median(waits) == pytest.approx(3 * statistics.median(at_home), rel=0.15)
+    assert max(waits) <= 600
+
+
+def test_there_is_one_region_but_where_the_profile_says_otherwise() -> None:
+    """Entra ID alone has a second one."""
+    timeline = Timeline()
+    found = {}
+    for profile in PROFILES:
+        timeline.consistency.configure(profile)
+        found[profile] = {name: [each.name for each in timeline.consistency.replicas(name)] for name in OBSERVERS}
+    home, away = ([f"{region}/{number}" for number in range(3)] for region in (HOME, ELSEWHERE))
+    assert {"none", "typical", "scattered", "typical_regions"} == found.keys()
+    assert [home, home, home, home + away] == [
+        found[name]["entra"] for name in ("none", "typical", "scattered", "typical_regions")
+    ]
+    assert [f"arm/{number}" for number in range(3)] == found["typical_regions"]["arm"]
+
+
+def test_a_chosen_replica_answers_for_a_while() -> None:
+    """And then the one that did before."""
+    timeline = Timeline()
+    timeline.consistency.configure("scattered", seed=2)
+    timeline.consistency.wrote("assignment", "a")
+    for observer in ("arm", "blob", "key_vault"):
+        arrivals = timeline.consistency.of(observer)._seen_from["assignment", "a"][observer]
+        first = min(range(3), key=lambda number: arrivals[number])
+        timeline.time = arrivals[first]
+        seen = []
+        for replica in timeline.consistency.replicas(observer):
+            with timeline.consistency.answered_by(replica):
+                seen.append(timeline.consistency.of(observer).sees(observer, "assignment", "a"))
+        assert [number == first for number in range(3)] == seen
+        assert (0.0, HOME) == timeline.consistency.of(observer).answering
+        timeline.time = 1_000.0
+
+
+def test_data_planes_flap_as_well() -> None:
+    """Each call there is answered by one of several replicas; and each plane has its own delays."""
+    timeline = Timeline()
+    timeline.consistency.configure("typical", seed=3)
+    timeline.consistency.wrote("assignment", "a")
+    planes = timeline.consistency.of("blob")
+    assert planes._seen_from["assignment", "a"]["blob"] != planes._seen_from["assignment", "a"]["key_vault"]
+    for plane in DATA_PLANES:
+        timeline.time, seen = 1_000.0, []
+        for _ in range(600):
+            timeline.time += 1
+            timeline.consistency.turn()
+            seen.append(timeline.consistency.of(plane).sees(plane, "assignment", "a"))
+        assert (False, False, True) == (seen[0], all(seen[seen.index(True) :]), seen[-1])
 
 
 def test_every_service_has_a_latency_in_the_typical_profile() -> None:

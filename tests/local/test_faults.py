@@ -77,6 +77,14 @@ def test_adds_to_the_rules_in_force() -> None:
     assert ["timeout", "drop_after_effect"] == [rule.effect for rule in faults.left()]
 
 
+def test_entras_refusals_have_a_number() -> None:
+    """It is listed with what is left of the rule."""
+    effect = {"status": 400, "code": "unauthorized_client", "aadsts": 7000112}
+    faults = _faults({"service": "entra", "times": None, "effect": effect})
+    assert Answer(400, "unauthorized_client", None, 7000112) == faults.strike("entra", "POST", "/x/oauth2/v2.0/token")
+    assert [effect | {"retry_after": None}] == [rule.as_json()["effect"] for rule in faults.left()]
+
+
 @pytest.mark.parametrize("rule", [{"effect": {"delay": 2}}, {"effect": "delay", "seconds": 2}])
 def test_a_delay_has_seconds(rule: dict[str, Any]) -> None:
     """Both spellings are understood."""
@@ -92,6 +100,12 @@ def test_a_delay_has_seconds(rule: dict[str, Any]) -> None:
         {"effect": {"status": "500"}},
         {"effect": {"status": 99}},
         {"effect": {"status": 500, "why": "?"}},
+        {"effect": {"status": 400, "aadsts": 700016}},
+        {"service": "graph", "effect": {"status": 400, "aadsts": 700016}},
+        {"service": "entra", "effect": {"status": 400, "aadsts": "700016"}},
+        {"service": "entra", "effect": {"status": 400, "aadsts": 0}},
+        {"service": "entra", "effect": {"status": 400, "aadsts": True}},
+        {"service": "entra", "effect": {"aadsts": 700016}},
         {"effect": "delay"},
         {"effect": {"delay": -1}},
         {"effect": "timeout", "times": -1},

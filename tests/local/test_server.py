@@ -56,12 +56,6 @@ def test_the_certificate_covers_azures_names(cloud: Cloud) -> None:
             pass
 
 
-def test_key_vault_is_not_there_yet(cloud: Cloud) -> None:
-    """501, in Key Vault's shape."""
-    reply = cloud.http.get(f"{cloud.endpoints['key_vault']}/secrets/one")
-    assert (501, "NotImplemented") == (reply.status_code, reply.json()["error"]["code"])
-
-
 def test_the_authority_is_kept(tmp_path: Path) -> None:
     """Clients need to trust it once."""
     first = trust(tmp_path).bundle.read_bytes()
@@ -133,6 +127,18 @@ def test_an_answer_can_be_asked_for(cloud: Cloud) -> None:
     assert (429, "7", "slow") == (struck.status_code, struck.headers["retry-after"], struck.json()["error"])
     assert passed.status_code == 200
     assert cloud.control("GET", "faults") == []
+
+
+def test_a_refusal_of_entras_has_its_number(cloud: Cloud) -> None:
+    """As one that nobody asked for; the call is in the ledger."""
+    effect = {"status": 401, "aadsts": 7000112}
+    cloud.control("POST", "faults", [{"service": "entra", "method": "POST", "effect": effect}])
+    answer = cloud.http.post(f"{cloud.endpoints['entra']}/{cloud.document['tenant_id']}/oauth2/v2.0/token", data={})
+    body = answer.json()
+    assert (401, "invalid_client", [7000112]) == (answer.status_code, body["error"], body["error_codes"])
+    assert body["error_description"].startswith("AADSTS7000112: ")
+    assert {"timestamp", "trace_id", "correlation_id", "error_uri"} < body.keys()
+    assert [401] == [call["status"] for call in cloud.control("GET", "calls")]
 
 
 def test_an_answer_asked_for_comes_before_the_effect(cloud: Cloud) -> None:

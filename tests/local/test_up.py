@@ -40,7 +40,7 @@ async def test_the_parts_are_told_of_each_other() -> None:
             result,
             stack.described["function_host"],
         )
-        assert stack.url == given["LEASEHOLD_PUBLIC_URL"]
+        assert (stack.url, "westeurope") == (given["LEASEHOLD_PUBLIC_URL"], given["REGION_NAME"])
 
 
 async def test_the_brokers_identity_gets_a_token_with_what_the_host_is_given() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from local.cloud.disturbances.profiles import HOME
 from local.cloud.engine.errors import InputError
 from local.cloud.rbac import builtin_roles
 from local.cloud.tenant.directory import Application, AppRoleAssignment, Group, Identity, Password, ServicePrincipal, User
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from local.cloud.local_azure import LocalAzure
 
-LOCATION = "westeurope"
+LOCATION = HOME
+type Managed = Literal["system_assigned", "user_assigned"]
+MANAGED: tuple[Managed, ...] = get_args(Managed.__value__)
 _MANAGEMENT_GROUPS = "/providers/Microsoft.Management/managementGroups/"
 _USER_ASSIGNED = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _YEAR = 365 * 86400
@@ -209,6 +212,26 @@ def identity(
         made = Identity(name, kind, principal.id, principal.app_id, place.id, _header(world))
     world.directory.identities[name] = made
     return made
+
+
+def change_identity(world: LocalAzure, identity: Identity, kind: Managed, resource_id: str | None = None) -> None:
+    """Makes a managed identity one of the other kind, on another resource; its object and client id stay.
+
+    Raises ``InputError`` when it is no managed identity, or the resource id is none that such an identity can have.
+    """
+    principal = holder(world, identity.object_id)
+    if not isinstance(principal, ServicePrincipal) or principal.kind != "ManagedIdentity":
+        raise InputError(f"{identity.name} is no managed identity")
+    if kind == identity.kind and resource_id in (None, identity.resource_id):
+        return
+    place = resource_id or _default_resource(world, identity.name, kind)
+    if (kind == "user_assigned") != (f"/{_USER_ASSIGNED}/".casefold() in place.casefold()):
+        raise InputError(f"a {kind} identity cannot be that of {place}")
+    made = resource(world, place)
+    if kind == "user_assigned":
+        made.properties |= {"tenantId": world.tenant_id, "principalId": principal.id, "clientId": principal.app_id}
+    principal.system_assigned, principal.resource_id = kind == "system_assigned", made.id
+    identity.kind, identity.resource_id = kind, made.id
 
 
 def holder(world: LocalAzure, object_id: str) -> ServicePrincipal | User:

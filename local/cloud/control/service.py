@@ -9,6 +9,7 @@ from typing import Literal, Protocol, cast, get_args
 
 from local.cloud.control import inputs, inventory, objects, places, provision, quotas
 from local.cloud.control.forgery import Signer, forge
+from local.cloud.control.judge import judge
 from local.cloud.engine.errors import InputError
 from local.cloud.engine.http import HttpRequest, Json, Refusal, Reply, Route
 from local.cloud.engine.service import Endpoint, Service
@@ -82,8 +83,10 @@ class Control:
             ("GET", "/consistency", _consistency),
             ("PUT", "/consistency", _set_consistency),
             ("POST", "/identities", self._add_identity),
+            ("PUT", "/identities/{name}", self._change_identity),
             ("POST", "/tenants", _add_tenant),
             ("POST", "/token", _token),
+            ("POST", "/judge", self._judge),
             ("GET", "/faults", _faults),
             ("PUT", "/faults", _set_faults),
             ("POST", "/faults", _add_faults),
@@ -160,6 +163,16 @@ class Control:
         body = inputs.body_of(call, set(), set(limits))
         quotas.configure(limits, {service: inputs.mapping(body, service) for service in limits})
         return self._limits(world, call)
+
+    def _change_identity(self, world: LocalAzure, call: HttpRequest) -> Reply:
+        body = inputs.body_of(call, {"kind"}, {"resource_id"})
+        identity = objects.known(world, call.params["name"])
+        kind = cast("provision.Managed", inputs.choice(body, "kind", provision.MANAGED))
+        provision.change_identity(world, identity, kind, inputs.optional(body, "resource_id"))
+        return Reply(200, {"name": identity.name, **self._identity(identity)})
+
+    def _judge(self, world: LocalAzure, call: HttpRequest) -> Reply:
+        return judge(world, call, self._cloud.endpoints["entra"])
 
     def _add_identity(self, world: LocalAzure, call: HttpRequest) -> Reply:
         body = inputs.body_of(call, {"name", "kind"}, {"resource_id", "location", "groups", "app_roles"})

@@ -1,38 +1,41 @@
 """Eventual consistency: a write is seen at once by whoever made it last, and later by the others; so is an ending.
 
 A *fact* is a key such as ``("application", id)``, ``("principal", id)``, ``("enabled", id)``, ``("secret", key_id)``,
-``("certificate", key_id)``, ``("assignment", name)``, ``("federated", id)``, ``("group", id)``, ``("member", group_id,
-object_id)`` or ``("binned", id)``, which is an object's place in the recycle bin; an *observer* is ``graph`` (reads by other
-replicas), ``entra`` (token requests), ``arm`` (the principal lookup when a role is assigned, and the evaluation of
-assignments) or ``blob`` (the evaluation of assignments where blobs are read). An observer with several replicas answers from
-one of them, drawn anew for each request (``turn``): so a success may be followed by a failure until the last replica has the
-write. Only a caller of Graph mostly meets its own last replica.
+``("certificate", key_id)``, ``("assignment", name)``, ``("federated", id)``, ``("app_role", id)``, ``("group", id)``,
+``("member", group_id, object_id)`` or ``("binned", id)``, which is an object's place in the recycle bin.
+
+An *observer* is ``graph`` (reads by other replicas), ``entra`` (token requests), ``arm`` (the principal lookup when a role is
+assigned, and the evaluation of assignments), ``blob`` or ``key_vault`` (the evaluation of assignments where blobs or secrets
+are read). An observer answers from one of its replicas, drawn anew for each request (``turn``): so a success may be followed
+by a failure until the last replica has the write. Only a caller of Graph mostly meets its own last replica.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from local.cloud.disturbances.profiles import NONE, PROFILES, TYPICAL, Delay, Observer, Profile
+from local.cloud.disturbances.profiles import ELSEWHERE, HOME, NONE, PROFILES, TYPICAL, Delay, Observer, Profile
 from local.cloud.engine.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["PROFILES", "REPLICAS", "TYPICAL", "Consistency", "Delay", "Fact", "Ghosts", "Observer", "Profile"]
+__all__ = ["PROFILES", "REPLICAS", "TYPICAL", "Consistency", "Delay", "Fact", "Ghosts", "Observer", "Profile", "Replica"]
 
 type Fact = tuple[str, ...]
-type _Times = dict[Observer, tuple[float, ...]]
+type _Times = dict[str, tuple[float, ...]]
+"""By observer, when each of its replicas has a write; by ``ELSEWHERE`` the same of Entra ID's other region."""
 
-REPLICAS: Mapping[Observer, int] = {"graph": 3, "entra": 3, "arm": 1, "blob": 1}
-"""How many copies answer. Azure publishes no number; three is the least that shows flapping more than once."""
+REPLICAS: Mapping[Observer, int] = {"graph": 3, "entra": 3, "arm": 3, "blob": 3, "key_vault": 3}
+"""How many copies answer, in each region. Azure publishes no number; three is the least that shows flapping more than once."""
 
-DATA_PLANES: tuple[Observer, ...] = ("blob",)
+DATA_PLANES: tuple[Observer, ...] = ("blob", "key_vault")
 """The observers that ``Consistency.of`` tells from the others."""
 
 _NORMAL_P90 = 1.2815515655446004
@@ -67,6 +70,20 @@ class Ghosts:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """One of the copies that may answer for an observer."""
+
+    observer: Observer
+    number: int
+    region: str = HOME
+
+    @property
+    def name(self) -> str:
+        """``westeurope/0`` for one of Entra ID's, ``arm/0`` for another service's."""
+        return f"{self.region if self.observer == 'entra' else self.observer}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Write:
     """A fact's last write: what it made true, who made it, and at which place the replica is that took it."""
 
@@ -94,7 +111,10 @@ class Consistency:
     """What reaches the data planes, once anybody asks."""
     _homes: dict[str, float] = field(default_factory=dict)
     """Where the replica is that took a caller's last write."""
-    _replica: float = 0.0
+    answering: tuple[float, str] = (0.0, HOME)
+    """Which replica answers now, by its place from 0 up to 1, and in which region."""
+    _elsewhere: random.Random | None = None
+    """What the delays of Entra ID's other region are drawn from, once there is one."""
     _caller: str = ""
     _at_home: bool = False
 
@@ -110,7 +130,7 @@ class Consistency:
         self.profile, self.speed = PROFILES[profile], speed
         if seed is not None:
             self.seed, self.chance = seed, random.Random(seed)
-        self._data_planes = None
+        self._data_planes = self._elsewhere = None
         for stored in (self.ghosts, self._seen_from, self._gone_from, self._writes, self._settled, self._homes):
             stored.clear()
 
@@ -130,14 +150,32 @@ class Consistency:
         """A new request arrives: draws the replica that will answer it."""
         self._caller, self._at_home = "", False
         if self._writes:
-            self._replica = self.chance.random()
+            self.answering = self.chance.random(), HOME
+        if self._data_planes is not None:
+            self._data_planes.turn()
+
+    def replicas(self, observer: Observer) -> tuple[Replica, ...]:
+        """All copies that may answer for this observer; Entra ID's in every region that the profile has."""
+        regions = (HOME, ELSEWHERE) if observer == "entra" and self.profile.elsewhere is not None else (HOME,)
+        return tuple(Replica(observer, number, region) for region in regions for number in range(REPLICAS[observer]))
+
+    @contextlib.contextmanager
+    def answered_by(self, replica: Replica) -> Iterator[None]:
+        """Meanwhile this replica answers for its observer. No chance is drawn, so nothing else changes by it."""
+        asked = self.of(replica.observer)
+        before = asked.answering
+        asked.answering = (replica.number + 0.5) / REPLICAS[replica.observer], replica.region
+        try:
+            yield
+        finally:
+            asked.answering = before
 
     def called_by(self, caller: str) -> None:
         """It is this caller's, to Graph: mostly the replica answers that took its last write."""
         self._caller = caller
         home = self._homes.get(caller)
         if home is not None and self.chance.random() < self.profile.homing:
-            self._replica, self._at_home = home, True
+            self.answering, self._at_home = (home, HOME), True
 
     def wrote(self, *fact: str) -> None:
         """Records that a fact has just come true: draws, for each observer, when its replicas will see it."""
@@ -160,8 +198,9 @@ class Consistency:
             return True
         if observer == "graph" and self._is_own(write):
             return write.there
-        came = self._has(self._seen_from.get(fact), observer)
-        stays = fact in self._gone_from and not self._has(self._gone_from[fact], observer)
+        place = ELSEWHERE if observer == "entra" and self.answering[1] == ELSEWHERE else observer
+        came = self._has(self._seen_from.get(fact), place)
+        stays = fact in self._gone_from and not self._has(self._gone_from[fact], place)
         if not write.there:
             return came and stays
         return came or stays
@@ -175,14 +214,14 @@ class Consistency:
 
     def _is_own(self, write: _Write) -> bool:
         """Whether whoever calls made this write, and is answered where it was taken."""
-        return self._at_home and (write.caller, write.taken_at) == (self._caller, self._replica)
+        return self._at_home and (write.caller, write.taken_at) == (self._caller, self.answering[0])
 
-    def _has(self, times: _Times | None, observer: Observer) -> bool:
+    def _has(self, times: _Times | None, place: str) -> bool:
         """Whether the write has reached the replica that answers; one that was not recorded has."""
-        if times is None or observer not in times:
+        if times is None or place not in times:
             return True
-        of_replicas = times[observer]
-        return self.now() >= of_replicas[int(self._replica * len(of_replicas))]
+        of_replicas = times[place]
+        return self.now() >= of_replicas[int(self.answering[0] * len(of_replicas))]
 
     def _spread(
         self, fact: Fact, delays: Mapping[tuple[str, Observer], Delay], stored: dict[Fact, _Times], *, there: bool
@@ -192,21 +231,29 @@ class Consistency:
             return False
         now = self.now()
         self._forget(now)
-        times = {
-            observer: self._arrivals(now, observer, delay) for (kind, observer), delay in delays.items() if kind == fact[0]
-        }
+        own = {observer: delay for (kind, observer), delay in delays.items() if kind == fact[0]}
+        times: _Times = {observer: self._arrivals(now, observer, delay, self.chance) for observer, delay in own.items()}
         if not times:
             return False
+        if self.profile.elsewhere is not None and "entra" in own:
+            later, chance = own["entra"].elsewhere(self.profile.elsewhere), self._chance_elsewhere()
+            times[ELSEWHERE] = self._arrivals(now, "entra", later, chance)
         stored[fact] = times
-        self._writes[fact] = _Write(there, self._caller, self._replica)
+        self._writes[fact] = _Write(there, self._caller, self.answering[0])
         heapq.heappush(self._settled, (_last(times), fact))
         if self._caller and self.profile.homing:
-            self._homes[self._caller], self._at_home = self._replica, True
+            self._homes[self._caller], self._at_home = self.answering[0], True
         return True
 
-    def _arrivals(self, now: float, observer: Observer, delay: Delay) -> tuple[float, ...]:
+    def _chance_elsewhere(self) -> random.Random:
+        """A chance of its own: another region changes nothing of what this one sees."""
+        if self._elsewhere is None:
+            self._elsewhere = random.Random(f"{ELSEWHERE} {self.seed}")
+        return self._elsewhere
+
+    def _arrivals(self, now: float, observer: Observer, delay: Delay, chance: random.Random) -> tuple[float, ...]:
         mu, sigma = math.log(delay.median), math.log(delay.p90 / delay.median) / _NORMAL_P90
-        draws = (self.chance.lognormvariate(mu, sigma) for _ in range(REPLICAS[observer]))
+        draws = (chance.lognormvariate(mu, sigma) for _ in range(REPLICAS[observer]))
         return tuple(now + min(draw, delay.most) / self.speed for draw in draws)
 
     def _forget(self, now: float) -> None:

@@ -117,20 +117,33 @@ def _effect(value: Any, rule: Mapping[str, Any]) -> Effect:
         return Delay(_seconds(rule.get("seconds")))
     if isinstance(value, dict) and value.keys() == {"delay"}:
         return Delay(_seconds(value["delay"]))
-    if isinstance(value, dict) and "status" in value and not value.keys() - {"status", "code", "retry_after"}:
-        return _answer(value)
+    if isinstance(value, dict) and "status" in value and not value.keys() - {"status", "code", "retry_after", "aadsts"}:
+        return _answer(value, rule)
     raise InputError(
-        f'effect must be {{"status", "code", "retry_after"}}, {{"delay": seconds}} or one of {", ".join(_SILENCES)}'
+        f'effect must be {{"status", "code", "retry_after", "aadsts"}}, {{"delay": seconds}} or one of {", ".join(_SILENCES)}'
     )
 
 
-def _answer(value: Mapping[str, Any]) -> Answer:
-    status, code, retry_after = value["status"], value.get("code", "Fault"), value.get("retry_after")
+def _answer(value: Mapping[str, Any], rule: Mapping[str, Any]) -> Answer:
+    number = _number(value, rule)
+    usual = "Fault" if number is None else "invalid_client"
+    status, code, retry_after = value["status"], value.get("code", usual), value.get("retry_after")
     if not isinstance(status, int) or not 200 <= status <= 599:  # noqa: PLR2004 - the range of final HTTP statuses
         raise InputError("effect.status must be an HTTP status from 200 to 599")
     if not isinstance(code, str) or not (retry_after is None or isinstance(retry_after, int | float)):
         raise InputError("effect.code must be a text and effect.retry_after a number of seconds")
-    return Answer(status, code, retry_after)
+    return Answer(status, code, retry_after, number)
+
+
+def _number(value: Mapping[str, Any], rule: Mapping[str, Any]) -> int | None:
+    number = value.get("aadsts")
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
+        raise InputError("effect.aadsts must be the number of an AADSTS code")
+    if rule.get("service") != "entra":
+        raise InputError('effect.aadsts is for faults with "service": "entra"')
+    return number
 
 
 def _seconds(value: Any) -> float:
@@ -172,5 +185,6 @@ def _probability(value: Any) -> float:
 
 def _effect_as_json(effect: Effect) -> Any:
     if isinstance(effect, Answer):
-        return {"status": effect.status, "code": effect.code, "retry_after": effect.retry_after}
+        numbered = {} if effect.aadsts is None else {"aadsts": effect.aadsts}
+        return {"status": effect.status, "code": effect.code, "retry_after": effect.retry_after, **numbered}
     return {"delay": effect.seconds} if isinstance(effect, Delay) else effect

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-type Observer = Literal["graph", "entra", "arm", "blob"]
+type Observer = Literal["graph", "entra", "arm", "blob", "key_vault"]
+
+HOME = "westeurope"
+"""The region that everything here is in: a call to Entra ID is answered there."""
+ELSEWHERE = "northeurope"
+"""The other region of Entra ID, under a profile that has one. Only the control API's judge asks there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,10 @@ class Delay:
     median: float
     p90: float
     most: float
+
+    def elsewhere(self, times: float) -> Delay:
+        """The delay in another region: so many times as long, within ten minutes."""
+        return Delay(self.median * times, self.p90 * times, _MOST_ELSEWHERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class Profile:
     """How likely a caller's call goes to the replica of Graph that took its last write, and there sees it at once."""
     data_planes: Profile | None = None
     """The delays of services that are not the tenant's own, such as blob storage."""
+    elsewhere: float | None = None
+    """How many times later another region of Entra ID has what this one has; ``None``: there is no other region."""
 
 
 NONE = Profile("none", {}, {})
@@ -47,10 +58,14 @@ _MEMBERSHIP = Delay(20, 90, 600)
 _TRUST = Delay(15, 60, 300)
 _ASSIGNMENT = Delay(10, 60, 600)
 """Granted or removed, "up to 10 minutes": https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
+_PLANES: tuple[Observer, ...] = ("blob", "key_vault")
 _AT_DATA_PLANES: Mapping[tuple[str, Observer], Delay] = {
-    (kind, "blob"): Delay(30, 180, 600) for kind in ("assignment", "member", "group")
+    (kind, plane): Delay(30, 180, 600) for plane in _PLANES for kind in ("assignment", "member", "group")
 }
 """Later than at Resource Manager: an estimate within the same ten minutes. No distribution is published."""
+_MOST_ELSEWHERE = 600.0
+"""Seconds. Another region was seen to refuse a fresh secret for ten minutes:
+https://github.com/external-secrets/external-secrets/issues/3114"""
 
 SCATTERED = Profile(
     "scattered",
@@ -65,6 +80,8 @@ SCATTERED = Profile(
         ("principal", "entra"): Delay(8, 30, 120),
         ("secret", "entra"): _SIGN_IN,
         ("certificate", "entra"): _SIGN_IN,
+        # Until tokens state a permission. No distribution is published: taken to be as quick as a secret.
+        ("app_role", "entra"): _SIGN_IN,
         # "Takes time to propagate", minutes:
         # https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
         ("federated", "entra"): _TRUST,
@@ -90,6 +107,7 @@ SCATTERED = Profile(
         ("enabled", "entra"): _SIGN_IN,
         ("secret", "entra"): _SIGN_IN,
         ("certificate", "entra"): _SIGN_IN,
+        ("app_role", "entra"): _SIGN_IN,
         ("federated", "entra"): _TRUST,
         ("assignment", "arm"): _ASSIGNMENT,
         ("member", "arm"): _MEMBERSHIP,
@@ -105,4 +123,7 @@ TYPICAL = replace(SCATTERED, name="typical", homing=0.98)
 within a second, none was refused; users of clients that do not repeat such a call are refused now and then
 (https://github.com/hashicorp/vault-plugin-secrets-azure/issues/49)."""
 
-PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (NONE, TYPICAL, SCATTERED)}
+TYPICAL_REGIONS = replace(TYPICAL, name="typical_regions", elsewhere=3.0)
+"""Entra ID is in two regions, and whoever signs in sees one of them. An estimate: no distribution is published."""
+
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (NONE, TYPICAL, SCATTERED, TYPICAL_REGIONS)}

@@ -11,11 +11,11 @@ from email.utils import formatdate
 from typing import Any
 
 from local.cloud.engine.context import Context
-from local.cloud.engine.effects import MOST_WAIT, Answer, Delay, Effect
+from local.cloud.engine.effects import INJECTED, MOST_WAIT, Answer, Delay, Effect
 from local.cloud.engine.http import HttpRequest, Refusal, Reply, Route, find, read_query
 from local.cloud.engine.ledger import Entry
 from local.cloud.engine.protocol import hang_up
-from local.cloud.engine.service import Service
+from local.cloud.engine.service import RefusesByNumber, Service
 from local.cloud.engine.tokens import TokenRefused
 
 type Scope = MutableMapping[str, Any]
@@ -79,7 +79,8 @@ def handle[W: Context](world: W, service: Service[W], call: HttpRequest) -> tupl
         return call.path, service.finish(world, call, _unknown(service, call))
     route, params = taken
     call = replace(call, params=params)
-    world.consistency.turn()
+    if service.endpoint.of_azure:
+        world.consistency.turn()
     return route.template, service.finish(world, call, _reply(world, service, route, call))
 
 
@@ -109,7 +110,7 @@ def _outcome[W: Context](world: W, service: Service[W], call: HttpRequest, effec
     if effect == "timeout":
         return _template(service, call), None
     if isinstance(effect, Answer):
-        return _template(service, call), service.finish(world, call, _injected(service, effect))
+        return _template(service, call), service.finish(world, call, _injected(world, service, call, effect))
     return handle(world, service, call)
 
 
@@ -118,8 +119,11 @@ def _template[W](service: Service[W], call: HttpRequest) -> str:
     return taken[0].template if taken else call.path
 
 
-def _injected[W](service: Service[W], effect: Answer) -> Reply:
-    reply = service.error(effect.status, effect.code, "A fault asked for through the control API.")
+def _injected[W](world: W, service: Service[W], call: HttpRequest, effect: Answer) -> Reply:
+    if effect.aadsts is not None and isinstance(service, RefusesByNumber):
+        reply: Reply = service.numbered(world, call, effect.status, effect.code, effect.aadsts)
+    else:
+        reply = service.error(effect.status, effect.code, INJECTED)
     wait = {} if effect.retry_after is None else {"retry-after": f"{effect.retry_after:g}"}
     return replace(reply, headers={**reply.headers, **wait})
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+INJECTED = "A fault asked for through the control API."
+"""What an injected error says."""
 MOST_WAIT = 300.0
 """Seconds after which even a ``timeout`` ends; clients give up long before."""
 
@@ -16,6 +18,8 @@ class Answer:
     status: int
     code: str
     retry_after: int | float | None = None
+    aadsts: int | None = None
+    """The number of Entra ID's refusal, for a service that refuses by number."""
 
 
 @dataclass(frozen=True, slots=True)

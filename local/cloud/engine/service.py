@@ -68,6 +68,15 @@ class HoldsState[W](Protocol):
         ...
 
 
+@runtime_checkable
+class RefusesByNumber[W](Protocol):
+    """A service whose errors have numbers, as Entra ID's have."""
+
+    def numbered(self, world: W, call: HttpRequest, status: int, code: str, number: int) -> Reply:
+        """Such an error, in full (used for injected faults)."""
+        ...
+
+
 class Limits(Protocol):
     """Quotas, throttling and page sizes of one service, as the control API reads and sets them."""
 

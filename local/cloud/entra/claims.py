@@ -44,7 +44,7 @@ def of_application(
         claims["idtyp"] = "app"
     if principal.resource_id is not None and resource.names_resource:
         claims["xms_mirid"] = principal.resource_id.replace("/resourceGroups/", "/resourcegroups/")
-    return claims | _roles(principal.app_roles, resource) | _groups(world, principal.id, resource)
+    return claims | _roles(held(world, principal), resource) | _groups(world, principal.id, resource)
 
 
 def of_user(world: LocalAzure, user: User, resource: Resource) -> dict[str, Any]:
@@ -67,6 +67,12 @@ def of_user(world: LocalAzure, user: User, resource: Resource) -> dict[str, Any]
     else:
         claims["preferred_username"] = upn
     return claims | _roles(user.app_roles, resource) | _groups(world, user.id, resource)
+
+
+def held(world: LocalAzure, principal: ServicePrincipal) -> list[AppRoleAssignment]:
+    """The application permissions that this replica knows of: a fresh one comes late, one taken away stays for a while."""
+    gone = (role for holder, role in world.ghosts.of("app_role") if holder == principal.id)
+    return [role for role in (*principal.app_roles, *gone) if world.consistency.sees("entra", "app_role", role.id)]
 
 
 def _common(world: LocalAzure, resource: Resource, lifetime: int) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 
+from local.cloud.engine.effects import INJECTED
 from local.cloud.engine.http import HttpRequest, Reply, Route
 from local.cloud.engine.service import REST, Endpoint
-from local.cloud.entra import discovery, token
+from local.cloud.entra import discovery, errors, token
 from local.cloud.local_azure import LocalAzure
 
 _ENDPOINT = Endpoint(
@@ -35,6 +36,10 @@ class Entra:
     def error(self, status: int, code: str, message: str) -> Reply:
         """OAuth's shape."""
         return Reply(status, {"error": code, "error_description": message})
+
+    def numbered(self, world: LocalAzure, call: HttpRequest, status: int, code: str, number: int) -> Reply:
+        """A refusal with an AADSTS code."""
+        return errors.refuse(world, call, status, code, number, INJECTED).reply
 
     def finish(self, world: LocalAzure, call: HttpRequest, reply: Reply) -> Reply:
         """Adds the request ids and what the front end adds to everything."""

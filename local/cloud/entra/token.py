@@ -58,16 +58,21 @@ def version_1(world: LocalAzure, call: HttpRequest) -> Reply:
 
 def version_2(world: LocalAzure, call: HttpRequest) -> Reply:
     """``POST /{tenant}/oauth2/v2.0/token``: the resource is the scope without ``/.default``."""
+    client, resource = admitted(world, call)
+    token, start, end = _issue(world, client, resource)
+    lifetime = end - start - claims.EARLY - 1
+    body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
+    return _answer(body, client.principal)
+
+
+def admitted(world: LocalAzure, call: HttpRequest) -> tuple[SignIn, Resource]:
+    """Who signs in by this request of version 2, and for what; raises ``Refusal``. No token is made."""
     form = _form(world, call)
     client = authenticate(world, call, form)
     scope = form.get("scope")
     if not scope:
         raise errors.missing(world, call, "scope")
-    resource = _resource(world, call, _asked(world, call, scope), client.principal)
-    token, start, end = _issue(world, client, resource)
-    lifetime = end - start - claims.EARLY - 1
-    body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
-    return _answer(body, client.principal)
+    return client, _resource(world, call, _asked(world, call, scope), client.principal)
 
 
 def check_tenant(world: LocalAzure, call: HttpRequest, error: str = "invalid_request") -> None:
@@ -108,7 +113,7 @@ def _resource(world: LocalAzure, call: HttpRequest, asked: str, principal: Servi
     resource = resolve(world, asked)
     if resource is None:
         raise errors.resource_not_found(world, call, asked)
-    held = any(role.resource_app_id == resource.app_id for role in principal.app_roles)
+    held = any(role.resource_app_id == resource.app_id for role in claims.held(world, principal))
     if resource.principal.properties.get("appRoleAssignmentRequired") and not held:
         raise errors.role_required(world, call, principal.app_id, resource.app_id)
     return resource

@@ -109,6 +109,7 @@ def _assign(request: GraphRequest, relation: str, addressed_as: str, find: Calla
     role = _role(request, principal, resource, role_id)
     assignment = _new(request, principal, resource, role)
     principal.app_roles.append(assignment)
+    request.world.consistency.wrote("app_role", assignment.id)
     shown = bodies.app_role_assignment(request, bodies.Held(principal, assignment))
     location = f"appRoleAssignments/{assignment.id}"
     return request.entity(f"{_fragment(item, relation)}/$entity", shown, status=201, location=location)
@@ -156,5 +157,6 @@ def _removed(request: GraphRequest, holders: Iterable[Holder], resource_id: str 
         for assignment in holder.app_roles:
             if assignment.id == wanted and resource_id in (None, assignment.resource_id):
                 holder.app_roles.remove(assignment)
+                request.world.consistency.ended("app_role", assignment.id, shown=(holder.id, assignment))
                 return done()
     raise errors.not_found(wanted)

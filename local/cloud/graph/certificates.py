@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from local.cloud.graph import errors, instants
+from local.cloud.graph.request import misfit
 from local.cloud.tenant.directory import Certificate
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ def replace(request: GraphRequest, holder: Application | ServicePrincipal, sent:
     if not isinstance(sent, list):
         raise errors.invalid("Invalid value specified for property 'keyCredentials'.", "InvalidValue", "keyCredentials")
     stored = [_kept(holder, item) or _new(request, item) for item in sent]
+    if len({item.key_id for item in stored}) < len(stored):
+        raise errors.invalid("The key identifier is already in use.", "DuplicateKeyId", "keyId")
     request.limits.check_credentials(len(stored) + len(holder.passwords))
     fresh = [item.key_id for item in stored if item.key_id not in holder.certificates]
     former, holder.certificates = holder.certificates, {item.key_id: item for item in stored}
@@ -43,12 +46,14 @@ def _kept(holder: Application | ServicePrincipal, sent: Json) -> Certificate | N
 
 
 def _new(request: GraphRequest, sent: Json) -> Certificate:
+    _check_use(sent)
     parsed, der = _parsed(sent.get("key"))
     first, last = parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
     start = _instant(sent, "startDateTime", first)
     end = _instant(sent, "endDateTime", last)
     if not start < end <= last:
         raise errors.invalid("Key credential end date is invalid.", "InvalidKeyEndDate", "EndDate")
+    request.limits.check_new_certificate(request.world, end - start)
     return Certificate(
         key_id=str(sent.get("keyId") or request.world.guid()).lower(),
         # SHA-1 is what x5t names: https://www.rfc-editor.org/rfc/rfc7515#section-4.1.7
@@ -58,6 +63,19 @@ def _new(request: GraphRequest, sent: Json) -> Certificate:
         start=start,
         end=end,
     )
+
+
+def _check_use(sent: Json) -> None:
+    """A certificate that verifies. Azure knows further types and a use, for signing what a client is sent."""
+    for name, taken, others in _USES:
+        if sent.get(name) in others:
+            raise errors.not_implemented(f"keyCredentials of {name} {sent[name]}")
+        if sent.get(name, taken) != taken:
+            raise misfit(name, "KeyCredential")
+
+
+_USES = (("type", "AsymmetricX509Cert", ("X509CertAndPassword", "Symmetric")), ("usage", "Verify", ("Sign",)))
+"""https://learn.microsoft.com/graph/api/resources/keycredential."""
 
 
 def _instant(sent: Json, name: str, default: float) -> float:

@@ -55,8 +55,13 @@ class Limits:
     https://github.com/microsoftgraph/microsoft-graph-docs/issues/21469."""
     federated_per_application: int | None = 20
     """https://learn.microsoft.com/graph/api/resources/federatedidentitycredentials-overview."""
-    longest_secret_seconds: float | None = None
-    """An application management policy's longest lifetime of a secret."""
+    passwords: str | None = None
+    """``blocked``: an application management policy forbids new secrets.
+    https://learn.microsoft.com/graph/api/resources/applicationauthenticationmethodpolicy"""
+    password_lifetime_seconds: float | None = None
+    """The longest lifetime of a new secret by such a policy."""
+    certificate_lifetime_seconds: float | None = None
+    """The longest lifetime of a new certificate by such a policy."""
     busy_seconds: float | None = 0.05
     """How long a change of one application takes. Another within that time meets 409 Directory_ConcurrencyViolation,
     under every consistency profile but ``none``. Azure publishes no number: shorter than the usual latency, so that
@@ -75,7 +80,7 @@ class Limits:
     _buckets: dict[tuple[str, str], Bucket] = field(default_factory=dict)
 
     def check(self, settings: Mapping[str, Any]) -> None:
-        """Raises ``InputError`` for an unknown name or a value that is not a number or ``null``."""
+        """Raises ``InputError`` for an unknown name or a value that does not fit."""
         known = {item.name for item in fields(self) if not item.name.startswith("_")}
         for name, value in settings.items():
             if name not in known:
@@ -142,6 +147,24 @@ class Limits:
             shares.append(bucket.used)
         return max(shares)
 
+    def check_new_secret(self, world: LocalAzure, lifetime: float) -> None:
+        """Refuses a secret that the policy forbids, or that would live longer than it allows; in seconds."""
+        if self.passwords is not None:
+            message = f"Credential type not allowed as per assigned policy '{world.tenant_id}'."
+            raise Refusal(errors.error(400, "CredentialTypeNotAllowedAsPerAppPolicy", message))
+        self._check_lifetime(world, lifetime, self.password_lifetime_seconds)
+
+    def check_new_certificate(self, world: LocalAzure, lifetime: float) -> None:
+        """Refuses a certificate that would live longer than the policy allows; in seconds."""
+        self._check_lifetime(world, lifetime, self.certificate_lifetime_seconds)
+
+    def _check_lifetime(self, world: LocalAzure, lifetime: float, longest: float | None) -> None:
+        """Body and status: https://github.com/OfficeDev/microsoft-365-agents-toolkit/issues/10998."""
+        if longest is not None and lifetime > longest:
+            message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{world.tenant_id}'."
+            details = [{"code": "InvalidKeyEndDate", "message": message, "target": "EndDate"}]
+            raise Refusal(errors.error(400, "CredentialInvalidLifetimeAsPerAppPolicy", message, details=details))
+
 
 def crowded() -> Refusal:
     """409 for a change that meets another."""
@@ -161,6 +184,8 @@ def _throttled(kind: str, app_id: str, tenant_id: str, missing: float) -> Refusa
 def _fits(name: str, value: object) -> bool:
     if name == "throttling":
         return isinstance(value, bool)
+    if name == "passwords":
+        return value in (None, "blocked")
     if value is None:
         return name not in {"writes", "writes_seconds", "units", "units_seconds"}
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -120,8 +120,9 @@ def settable(
             raise errors.invalid(f"Property '{name}' is read-only and cannot be set.", "PropertyReadOnly", name)
         if not _suits(name, defaults[name], value) or not types.allows(resource, name, value):
             raise misfit(name, resource)
-        if isinstance(defaults[name], dict) and value:
-            settable(value, defaults[name], (), f"{resource}.{name}")
+        inside = types.COMPLEX.get(name, defaults[name])
+        if isinstance(inside, dict) and value:
+            settable(value, inside, (), f"{resource}.{name}")
         for element in value if name in types.ELEMENTS else ():
             settable(element, types.ELEMENTS[name], (), f"{resource}.{name}")
     return chosen

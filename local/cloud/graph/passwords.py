@@ -6,7 +6,6 @@ import math
 import string
 from typing import TYPE_CHECKING
 
-from local.cloud.engine.http import Refusal
 from local.cloud.graph import bodies, errors, instants, names, objects, types
 from local.cloud.graph.request import done
 from local.cloud.tenant.directory import Application, Password
@@ -80,7 +79,7 @@ def _made(request: GraphRequest, sent: Json) -> Password:
     end = _instant(sent, "endDateTime", instants.years_later(start, DEFAULT_YEARS))
     if end <= max(start, request.now):
         raise errors.invalid("Credential end date is invalid.", "InvalidKeyEndDate", "EndDate")
-    _check_policy(request, end - start)
+    request.limits.check_new_secret(request.world, end - start)
     return Password(
         key_id=str(sent.get("keyId") or request.world.guid()).lower(),
         secret=_secret(request.world),
@@ -93,14 +92,6 @@ def _made(request: GraphRequest, sent: Json) -> Password:
 def _instant(sent: Json, name: str, default: float) -> float:
     value = sent.get(name)
     return default if value is None else instants.read(value, name, "PasswordCredential")
-
-
-def _check_policy(request: GraphRequest, lifetime: float) -> None:
-    longest = request.limits.longest_secret_seconds
-    if longest is not None and lifetime > longest:
-        message = f"Credential lifetime exceeds the max value allowed as per assigned policy '{request.world.tenant_id}'."
-        details = [{"code": "InvalidKeyEndDate", "message": message, "target": "EndDate"}]
-        raise Refusal(errors.error(400, "CredentialInvalidLifetimeAsPerAppPolicy", message, details=details))
 
 
 def _secret(world: LocalAzure) -> str:

@@ -50,6 +50,18 @@ _OTHERS: Mapping[str, str] = {
 }
 """What is no text although it is ``null`` while nobody has set it."""
 
+COMPLEX: Mapping[str, Mapping[str, Any]] = {
+    "servicePrincipalLockConfiguration": dict.fromkeys(
+        (
+            *("allProperties", "credentialsWithUsageSign", "credentialsWithUsageVerify", "isEnabled"),
+            "tokenEncryptionKeyId",
+        ),
+        Of(BOOLEAN),
+    )
+}
+"""What a complex property has that is ``null`` while nobody has set it:
+https://learn.microsoft.com/graph/api/resources/serviceprincipallockconfiguration."""
+
 _SCOPE = ("adminConsentDescription", "adminConsentDisplayName", "userConsentDescription", "userConsentDisplayName")
 _SECRET = ("customKeyIdentifier", "displayName", "endDateTime", "keyId", "startDateTime")
 ELEMENTS: Mapping[str, Mapping[str, Any]] = {

@@ -1,1 +1,1 @@
-"""Azure Key Vault: its names and port answer that there is none yet."""
+"""Azure Key Vault: who may list the secrets of a vault, which holds none yet."""

@@ -235,3 +235,46 @@ def test_permissions_leave_out_scopes_beside(azure: Azure) -> None:
     reply = azure.call("GET", f"{GROUP}/providers/Microsoft.Authorization/permissions", by=someone)
 
     assert 1 == len(reply.body["value"])
+
+
+@pytest.mark.parametrize("role", [BLOB_READER, "4633458b-17de-408a-b874-0445c86b69e6"])
+def test_permissions_are_not_told_to_who_may_not_read_them(azure: Azure, role: str) -> None:
+    """A role for data alone says nothing of itself, however long one waits."""
+    someone = azure.principal()
+    azure.grant(someone, role, STORE)
+
+    reply = azure.call("GET", f"{STORE}/providers/Microsoft.Authorization/permissions", by=someone)
+
+    assert (403, "AuthorizationFailed") == outcome(reply)
+    assert "'Microsoft.Authorization/permissions/read'" in reply.body["error"]["message"]
+
+
+def test_permissions_are_what_the_replica_that_answers_knows(azure: Azure) -> None:
+    """A yes may be followed by a no, on a fresh token too, until the last of three replicas has the assignment."""
+    azure.world.consistency.configure("typical", seed=1)
+    someone = azure.principal()
+    azure.assign(someone, properties={"principalType": "ServicePrincipal"})
+    answers = []
+    for _ in range(700):
+        azure.clock.at += 1
+        azure.world.consistency.turn()
+        reply = azure.call("GET", f"{GROUP}/providers/Microsoft.Authorization/permissions", by=someone)
+        answers.append(outcome(reply))
+    assert (403, "AuthorizationFailed") == answers[0]
+    assert (403, "AuthorizationFailed") in answers[answers.index((200, "")) :]
+    assert {(200, "")} == set(answers[600:])
+
+
+def test_a_role_that_is_known_shows_beside_one_that_is_not(azure: Azure) -> None:
+    """The entries are those of the roles that the replica knows."""
+    someone = azure.principal()
+    azure.grant(someone, READER, ROOT)
+    azure.world.consistency.configure("typical", seed=1)
+    azure.assign(someone, BLOB_READER, STORE, properties={"principalType": "ServicePrincipal"})
+    path = f"{STORE}/providers/Microsoft.Authorization/permissions"
+
+    early = [entry["dataActions"] for entry in azure.call("GET", path, by=someone).body["value"]]
+    azure.clock.at += 601
+    late = [entry["dataActions"] for entry in azure.call("GET", path, by=someone).body["value"]]
+
+    assert ([[]], [[], [BLOB_READ]]) == (early, late)

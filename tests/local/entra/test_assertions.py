@@ -243,6 +243,23 @@ def test_a_fresh_federated_credential_is_unknown_at_first(world: LocalAzure) -> 
     assert ((400, "invalid_request", [70021]), 200) == (before, after.status)
 
 
+@pytest.mark.parametrize(
+    ("issuer", "subject", "code"), [("https://else.example", "workload", 700211), (ISSUER, "other", 700213)]
+)
+def test_a_further_federated_credential_is_refused_by_what_differs(
+    world: LocalAzure, issuer: str, subject: str, code: int
+) -> None:
+    """Until it has been replicated, a replica compares with the one that it knows."""
+    app = register(world)
+    trust(world, app, issuer, subject)
+    world.consistency.configure("typical", seed=1)
+    world.consistency.wrote("federated", trust(world, app, ISSUER, "workload").id)
+    before = aadsts(post(world, asserting(app, _workload(world))))
+    world.clock.ahead += 301
+    after = post(world, asserting(app, _workload(world)))
+    assert ((401, "invalid_client", [code]), 200) == (before, after.status)
+
+
 def test_an_assertion_does_not_replace_a_registration(world: LocalAzure) -> None:
     """700016, whatever the assertion says."""
     app = register(world)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -176,6 +177,76 @@ def test_refuses_a_certificate_that_cannot_be(broker: Client, change: dict[str, 
     """Neither what is no certificate nor a lifetime beyond its own."""
     key = {"key": encoded(certificate())} | change
     assert 400 == broker.post("/applications", {"displayName": "one", "keyCredentials": [key]}).status
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"type": "Certificate"}, 400),
+        ({"usage": "Encrypt"}, 400),
+        ({"type": "X509CertAndPassword"}, 501),
+        ({"usage": "Sign"}, 501),
+        ({"type": "AsymmetricX509Cert", "usage": "Verify"}, 201),
+    ],
+)
+def test_certificates_verify(broker: Client, change: dict[str, str], expected: int) -> None:
+    """What Azure does not know is refused; what is not here says so."""
+    body = {"displayName": "one", "keyCredentials": [{"key": encoded(certificate())} | change]}
+    assert expected == broker.post("/applications", body).status
+
+
+def test_two_certificates_have_two_key_ids(broker: Client) -> None:
+    """Neither is lost."""
+    both = [{"key": encoded(certificate()), "keyId": ABSENT}] * 2
+    assert (400, "Request_BadRequest") == error(broker.post("/applications", {"displayName": "one", "keyCredentials": both}))
+
+
+def test_an_upsert_brings_a_certificate_and_a_lock_along(tenant: Tenant, broker: Client) -> None:
+    """One call makes an application that can be signed in to; a repeat leaves what it names."""
+    lock = {"isEnabled": True, "allProperties": True}
+    key = {"key": encoded(certificate()), "keyId": ABSENT, "type": "AsymmetricX509Cert", "usage": "Verify"}
+    body = {"displayName": "one", "keyCredentials": [key], "servicePrincipalLockConfiguration": lock}
+    statuses = [
+        broker.patch("/applications(uniqueName='one')", sent, prefer="create-if-missing").status
+        for sent in (body, body | {"keyCredentials": [{"keyId": ABSENT}]})
+    ]
+    (made,) = (found for found in tenant.world.directory.applications.values() if found.unique_name == "one")
+    shown = broker.get(f"/applications/{made.id}").body
+    assert ([201, 204], [ABSENT], lock) == (statuses, list(made.certificates), shown["servicePrincipalLockConfiguration"])
+
+
+def test_a_policy_bounds_the_lifetime_of_certificates(tenant: Tenant, broker: Client) -> None:
+    """In every call that brings one along; nothing is changed by a refusal, and secrets are another affair."""
+    tenant.graph.limits.configure({"certificate_lifetime_seconds": 86_400, "passwords": "blocked"})
+    now = datetime.fromtimestamp(tenant.clock.at, UTC)
+    ends = {hours: (now + timedelta(hours=hours)).isoformat() for hours in (24, 25)}
+    fits, long = ({"key": encoded(certificate()), "startDateTime": now.isoformat(), "endDateTime": ends[h]} for h in (24, 25))
+    made = broker.post("/applications", {"displayName": "one", "keyCredentials": [fits]}).body
+    principal = broker.post("/servicePrincipals", {"appId": made["appId"]}).body
+    body = {"displayName": "two", "keyCredentials": [long]}
+
+    refused = [
+        broker.post("/applications", body),
+        broker.patch("/applications(uniqueName='two')", body, prefer="create-if-missing"),
+        broker.patch(f"/applications/{made['id']}", body),
+        broker.patch(f"/servicePrincipals/{principal['id']}", {"keyCredentials": [long]}),
+    ]
+
+    assert [(400, "CredentialInvalidLifetimeAsPerAppPolicy")] * 4 == [error(reply) for reply in refused]
+    assert {"InvalidKeyEndDate"} == {reply.body["error"]["details"][0]["code"] for reply in refused}
+    stored = tenant.world.directory.applications[made["id"]]
+    assert ("one", 1, None) == (
+        stored.properties["displayName"],
+        len(stored.certificates),
+        tenant.world.directory.applications.named("two"),
+    )
+
+
+@pytest.mark.parametrize("lock", [{"isEnabled": "yes"}, {"allProperties": 1}, {"locked": True}, True, []])
+def test_refuses_a_lock_that_azure_does_not_know(broker: Client, lock: object) -> None:
+    """By what its type holds."""
+    body = {"displayName": "one", "servicePrincipalLockConfiguration": lock}
+    assert 400 == broker.post("/applications", body).status
 
 
 @pytest.mark.parametrize("audience", ["AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"])

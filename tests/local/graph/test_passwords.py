@@ -71,11 +71,23 @@ def test_refuses_a_lifetime_that_cannot_be(tenant: Tenant, client: Client, wante
 
 def test_policy_bounds_the_lifetime(tenant: Tenant, client: Client) -> None:
     """With a policy in force, even the default is too long."""
-    tenant.graph.limits.configure({"longest_secret_seconds": 86_400})
+    tenant.graph.limits.configure({"password_lifetime_seconds": 86_400})
     app = tenant.application().id
     refused = client.post(f"/applications/{app}/addPassword")
     assert (400, "CredentialInvalidLifetimeAsPerAppPolicy") == error(refused)
     assert "keyId" in _add(client, app, endDateTime="2027-01-16T07:00:00Z")
+
+
+def test_policy_forbids_secrets(tenant: Tenant, client: Client) -> None:
+    """Whatever their lifetime; those that are there stay, and can be removed."""
+    app = tenant.application()
+    key = _add(client, app.id)["keyId"]
+    tenant.graph.limits.configure({"passwords": "blocked", "password_lifetime_seconds": 60})
+    refused = client.post(f"/applications/{app.id}/addPassword", {"passwordCredential": {"displayName": "one"}})
+    assert ((400, "CredentialTypeNotAllowedAsPerAppPolicy"), [key]) == (error(refused), list(app.passwords))
+    assert 204 == client.post(f"/applications/{app.id}/removePassword", {"keyId": key}).status
+    tenant.graph.limits.configure({"passwords": None, "password_lifetime_seconds": None})
+    assert "keyId" in _add(client, app.id)
 
 
 def test_removal_is_for_good(tenant: Tenant, client: Client) -> None:

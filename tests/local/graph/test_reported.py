@@ -26,7 +26,7 @@ LEFT_OUT = {
 
 
 def _long_secret(tenant: Tenant, client: Client) -> Reply:
-    tenant.graph.limits.configure({"longest_secret_seconds": 60})
+    tenant.graph.limits.configure({"password_lifetime_seconds": 60})
     return client.post(f"/applications/{tenant.application().id}/addPassword")
 
 

@@ -1,0 +1,160 @@
+"""Key Vault: its challenge, and who may list a vault's secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.cloud.tenant.first_party import KEY_VAULT
+from tests.local.arm.calls import GROUP, OWNER, ROOT, STORE, TENANT, assignment
+from tests.local.key_vault.calls import ADMINISTRATOR, AUDIENCE, HOST, QUERY, READER, SECRETS_USER, VAULT, Vault
+from tests.local.parity.records import compare_shape, load
+
+CHALLENGE = f'Bearer authorization="https://login.microsoftonline.com/{TENANT}", resource="https://vault.azure.net"'
+
+REFUSED, CHALLENGED = 403, 401
+ON_THE_WIRE = ("content-length", "date")
+
+
+@pytest.fixture
+def vault() -> Vault:
+    """An empty one."""
+    return Vault()
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/secrets"), ("PUT", "/secrets/one"), ("GET", "/keys")])
+def test_challenges_whoever_sends_no_token(vault: Vault, method: str, path: str) -> None:
+    """Whatever is asked for."""
+    reply = vault.send(method, path, {}, {})
+    body = {"error": {"code": "Unauthorized", "message": "AKV10000: Request is missing a Bearer or PoP token."}}
+    assert (401, body, CHALLENGE) == (reply.status, reply.body, reply.headers["www-authenticate"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "text"),
+    [
+        ({"audience": "https://management.azure.com/"}, "AKV10022: Invalid audience."),
+        ({"audience": f"{AUDIENCE}/"}, "AKV10022: Invalid audience."),
+        ({"lifetime": -10}, "expired"),
+        ({"nbf": 2_000_000_000}, "not valid yet"),
+        ({"iss": "https://sts.windows.net/else/"}, "invalid"),
+    ],
+)
+def test_challenges_whoever_sends_a_token_that_does_not_count(vault: Vault, claims: dict[str, object], text: str) -> None:
+    """Another service's, one out of its time, another issuer's."""
+    reply = vault.listed(vault.holder(), **claims)
+    assert (401, "Unauthorized", CHALLENGE) == (
+        reply.status,
+        reply.body["error"]["code"],
+        reply.headers["www-authenticate"],
+    )
+    assert text in reply.body["error"]["message"]
+
+
+@pytest.mark.parametrize("audience", [AUDIENCE, KEY_VAULT])
+@pytest.mark.parametrize("scope", ["/", ROOT, GROUP, VAULT])
+def test_lists_for_whoever_has_a_role_for_data(vault: Vault, scope: str, audience: str) -> None:
+    """At the vault or above; a vault holds no secret yet."""
+    reply = vault.listed(vault.holder(scope=scope), audience=audience)
+    assert (200, {"value": [], "nextLink": None}) == (reply.status, reply.body)
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"), [(SECRETS_USER, 200), (READER, 200), (ADMINISTRATOR, 200), (OWNER, 403)], ids=str
+)
+def test_data_takes_a_role_for_data(vault: Vault, role: str, expected: int) -> None:
+    """Whoever owns the vault may not look into it."""
+    assert expected == vault.listed(vault.holder(role)).status
+
+
+def test_a_role_elsewhere_opens_nothing(vault: Vault) -> None:
+    """Another vault, another resource; nor does one whose condition cannot be looked at."""
+    other = VAULT + "-2"
+    vault.azure.resource(other, "Microsoft.KeyVault/vaults")
+    condition = "(@Request[subscriptionId] StringEquals 'x')"
+    holders = [vault.holder(scope=STORE), vault.holder(scope=other), vault.holder(condition=condition)]
+    assert [403] * 3 == [vault.listed(holder).status for holder in holders]
+
+
+def test_says_who_was_refused_and_where(vault: Vault) -> None:
+    """With the finer code, in Azure's words."""
+    caller = vault.azure.principal()
+    error = vault.listed(caller).body["error"]
+    lines = error["message"].split("\r\n")
+    assert ("Forbidden", {"code": "ForbiddenByRbac"}) == (error["code"], error["innererror"])
+    assert {
+        f"Caller: appid=app-of-{caller};oid={caller};iss=https://sts.windows.net/{TENANT}/",
+        "Action: 'Microsoft.KeyVault/vaults/secrets/readMetadata/action'",
+        f"Resource: '{VAULT.replace('resourceGroups', 'resourcegroups').replace('Microsoft.KeyVault', 'microsoft.keyvault')}'",
+        "Vault: one;location=westeurope",
+    } < set(lines)
+
+
+def test_is_found_by_path_on_a_port_of_its_own(vault: Vault) -> None:
+    """Like storage accounts."""
+    token = {"authorization": f"Bearer {vault.azure.token(vault.holder(), AUDIENCE)}", "host": "127.0.0.1:7443"}
+    statuses = [vault.send("GET", path, QUERY, token).status for path in ("/one/secrets", "/ONE/secrets/", "/two/secrets")]
+    assert [200, 200, 404] == statuses
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, (400, "BadParameter")),
+        ({"maxresults": "1"}, (400, "BadParameter")),
+        (QUERY | {"maxresults": "0"}, (400, "BadParameter")),
+        (QUERY | {"maxresults": "26"}, (400, "BadParameter")),
+        (QUERY | {"maxresults": "one"}, (400, "BadParameter")),
+        (QUERY | {"$skiptoken": "x"}, (501, "NotImplemented")),
+        ({"api-version": "7.5"}, (200, "")),
+    ],
+)
+def test_reads_what_the_query_says(vault: Vault, query: dict[str, str], expected: tuple[int, str]) -> None:
+    """An api-version, and up to 25 results."""
+    reply = vault.listed(vault.holder(), query)
+    assert expected == (reply.status, reply.body.get("error", {}).get("code", ""))
+
+
+def test_what_is_not_there_says_so(vault: Vault) -> None:
+    """Secrets cannot be read or written yet."""
+    token = {"authorization": f"Bearer {vault.azure.token(vault.holder(ADMINISTRATOR), AUDIENCE)}"}
+    for method, path in (("GET", "/secrets/one"), ("PUT", "/secrets/one"), ("GET", "/keys")):
+        assert 501 == vault.send(method, path, QUERY, token).status
+
+
+def test_learns_of_assignments_in_its_own_time(vault: Vault) -> None:
+    """Granted and removed, within ten minutes; Resource Manager's view is another."""
+    azure, reader, name = vault.azure, vault.azure.principal(), vault.azure.world.guid()
+    azure.world.consistency.configure("typical", seed=1)
+    azure.assign(reader, SECRETS_USER, VAULT, name=name, properties={"principalType": "ServicePrincipal"})
+    granted = [vault.listed(reader).status]
+    azure.clock.at += 601
+    granted.append(vault.listed(reader).status)
+    azure.call("DELETE", assignment(VAULT, name))
+    removed = [vault.listed(reader).status]
+    azure.clock.at += 601
+    removed.append(vault.listed(reader).status)
+    assert ([403, 200], [200, 403]) == (granted, removed)
+
+
+@pytest.mark.parametrize("status", [200, 401, 403])
+def test_answers_as_recorded(vault: Vault, status: int) -> None:
+    """Bodies by shape, refusals by codes and lines, headers by name. The recorded refusal is one of a write."""
+    with_ids = (found for found in load("keyvault_secrets") if "x-ms-request-id" in found.response_headers)
+    record = next(found for found in with_ids if found.status == status and (status == REFUSED or found.path == "/secrets"))
+    caller = vault.azure.principal() if status == REFUSED else vault.holder()
+    reply = vault.send("GET", "/secrets", QUERY, {}) if status == CHALLENGED else vault.listed(caller)
+
+    assert status == reply.status
+    # By which role assignment a call was let in is not told here.
+    assert record.response_headers.keys() - {*ON_THE_WIRE, "x-ms-keyvault-rbac-assignment-id"} == reply.headers.keys()
+    assert [] == compare_shape(record.response_body, reply.body)
+    recorded, own = (body.get("error", {}) for body in (record.response_body, reply.body))
+    assert (recorded.get("code"), recorded.get("innererror")) == (own.get("code"), own.get("innererror"))
+    lines = [[line.partition(":")[0] for line in error.get("message", "").split("\r\n")] for error in (recorded, own)]
+    assert lines[0] == lines[1]
+
+
+def test_the_hosts_name_chooses_the_vault(vault: Vault) -> None:
+    """In any case, with a port."""
+    token = {"authorization": f"Bearer {vault.azure.token(vault.holder(), AUDIENCE)}", "host": f"{HOST.upper()}:443"}
+    assert 200 == vault.send("GET", "/secrets", QUERY, token).status
