@@ -132,8 +132,7 @@ class BrokerOnAzure(MemoryBroker):
         return more | {
             TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
             PRINCIPALS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": roles, "azure_groups": groups},
-            SECRETS: bounds
-            | {"type": "application_secret", "ready": "none", "application_object_id": self.azure.legacy.id, "ready": "token"},
+            SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
 
     def ask(self, role: RoleName, group: str, below: str) -> AskedFor:
