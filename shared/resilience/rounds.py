@@ -45,8 +45,8 @@ class Rounds:
             if rounds == ROUNDS:
                 return True
             if outcome is _Outcome.LATE or not await self._rest(PAUSE):
-                told = f"{no.code or no.word.name} ({no.status})"
-                log.info("%s is not seen to work in time; the last refusal: %s", self.what, told)
+                code = no.code or no.word.name
+                log.info("%s is not seen to work in time; the last refusal: %s (%s)", self.what, code, no.status)
                 return False
 
     async def _round(self) -> tuple[_Outcome, Verdict | None]:

@@ -97,9 +97,9 @@ async def test_a_role_that_says_nothing_wants_a_token(wanted: dict[str, Any]) ->
     scene = world()
     assert "token" == (await put(scene, wanted)).target.ready
     assert "none" == (await put(scene, wanted | {"ready": "none"})).target.ready
-    kept = scene.roles.kept(WEB)
-    assert kept is not None
-    assert "none" == kept.target.ready
+    found = scene.roles.kept(WEB)
+    assert found is not None
+    assert "none" == found.target.ready
 
 
 async def test_an_application_secret_shows_nowhere_but_at_entra() -> None:
@@ -206,9 +206,9 @@ async def test_a_stored_probe_that_cannot_be_read_outdates_the_role() -> None:
     """What it covered is shown by nothing."""
     scene = azure()
     written = await put(scene, document(("Queues", GROUP), ready_probes=[PROBE]))
-    kept = store_role(SCHEMAS, written)
-    kept["ready_probes"][0]["url"] = "http://acct.queue.core.windows.net/"
-    again = restore_role(SCHEMAS, WEB, kept, "1")
+    row = store_role(SCHEMAS, written)
+    row["ready_probes"][0]["url"] = "http://acct.queue.core.windows.net/"
+    again = restore_role(SCHEMAS, WEB, row, "1")
     assert {"ready_probes[0].url", "azure_roles[0]"} == {fault.path for fault in again.outdated}
 
 

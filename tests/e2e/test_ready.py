@@ -21,7 +21,7 @@ async def made(deployment: Deployment, kind: str, name: str, **more: Any) -> str
 
 
 async def assignable(deployment: Deployment, scope: str) -> str:
-    """The scope, at which the broker may now assign every role: its own grant names Reader and Storage Blob Data Reader alone."""
+    """The scope, at which the broker may now assign every role: its own grant names two alone."""
     grant = {"identity": "leasehold", "role": "User Access Administrator", "scope": scope}
     await deployment.visitor.control("POST", "role-assignments", grant)
     return scope
@@ -57,9 +57,9 @@ async def test_a_credential_is_handed_out_when_it_works_in_resource_manager(depl
     assert lease["ready_at"] == lease["issued_at"]
     verdicts = await judged(deployment, answer["credential"], deployment.app)
     assert verdicts["accepted"], verdicts
-    told = await web.must("GET", f"leases/{lease['id']}")
+    later = await web.must("GET", f"leases/{lease['id']}")
     assert [lease[name] for name in ("ready", "ready_at", "readiness")] == [
-        told[name] for name in ("ready", "ready_at", "readiness")
+        later[name] for name in ("ready", "ready_at", "readiness")
     ]
     listed = (await web.must("GET", "leases"))["leases"]
     assert [("ready", False)] == [(each["ready"], "readiness" in each) for each in listed if each["id"] == lease["id"]]

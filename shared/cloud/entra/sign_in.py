@@ -74,8 +74,8 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> Verdict:
     status = answer.status_code
     if status == _OK:
         # A proxy may answer in Entra's place.
-        told = _told(answer)
-        token, lasts = told.get("access_token"), told.get("expires_in")
+        found = _told(answer)
+        token, lasts = found.get("access_token"), found.get("expires_in")
         known = float(lasts) if isinstance(lasts, int | float) else 0.0
         return Verdict(Secret(token), known, status=status) if isinstance(token, str) else Verdict(status=status)
     if status == _TOO_MANY or status >= _SERVER_ERROR:

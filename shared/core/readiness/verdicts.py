@@ -74,8 +74,8 @@ def of_sign_in(
     if (busy := _busy(status, retry_after)) is not None:
         return busy
     final = sorted(code for code in codes if code in HOPELESS or (is_settled and code in VANISHED))
-    told = [*final, *sorted(codes)][:1]
-    return Verdict(Word.NEVER if final else Word.NOT_YET, f"AADSTS{told[0]}" if told else "", status)
+    code = next((f"AADSTS{each}" for each in (*final, *sorted(codes))), "")
+    return Verdict(Word.NEVER if final else Word.NOT_YET, code, status)
 
 
 def of_permissions(
