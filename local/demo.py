@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from azure.identity import ManagedIdentityCredential
 
 from local import demo_targets
-from local.telling import SPEED, Telling, hold, until
+from local.telling import REPLICAS, SPEED, Telling, hold, until
 from local.visitor import Broker
 
 if TYPE_CHECKING:
@@ -152,10 +152,11 @@ class Story(Telling):
             self.note(f"{event['at']}  {event['operation']:<6} {event['outcome']:<5} {who}  {event.get('reason', '')}")
 
     async def _read(self, token: str, group: str, wanted: int) -> Any:
-        """The answer, if it is of that status."""
+        """The answer, if every replica gives one of that status."""
         url = f"{self.cloud['endpoints']['arm']}/subscriptions/{self.cloud['subscription_id']}/resourceGroups/{group}"
-        reply = await self.visitor.http.get(f"{url}?{_API_VERSION}", headers={"authorization": f"Bearer {token}"})
-        return reply if reply.status_code == wanted else None
+        headers = {"authorization": f"Bearer {token}"}
+        replies = [await self.visitor.http.get(f"{url}?{_API_VERSION}", headers=headers) for _ in range(REPLICAS)]
+        return replies[0] if all(reply.status_code == wanted for reply in replies) else None
 
     async def _left(self) -> dict[str, Any]:
         state = await self.visitor.control("GET", "state")

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from local.sample import ACCOUNTS
-from local.telling import hold, until
+from local.telling import REPLICAS, hold, until
 
 if TYPE_CHECKING:
     from local.telling import Telling
@@ -102,10 +102,11 @@ async def _ask(story: Telling, machine: str, group: str, account: str) -> Any:
 
 
 async def _blob(story: Telling, token: str, account: str, wanted: int) -> str | None:
-    """The blob, or the code of the refusal; ``None`` while the answer is of another status."""
+    """The blob, or the code of the refusal; ``None`` while some replica's answer is of another status."""
     url = f"{story.cloud['endpoints']['blob']}/{account}/reports/today.txt"
     headers = {"authorization": f"Bearer {token}", "x-ms-version": "2024-11-04"}
-    reply = await story.visitor.http.get(url, headers=headers)
-    if reply.status_code != wanted:
+    replies = [await story.visitor.http.get(url, headers=headers) for _ in range(REPLICAS)]
+    if any(reply.status_code != wanted for reply in replies):
         return None
+    reply = replies[0]
     return reply.text if wanted == _OK else str(reply.headers["x-ms-error-code"])

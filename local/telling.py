@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from local.visitor import Visitor
 
 ARM = "https://management.azure.com/.default"
-_REPLICAS = 8
-"""Sign-ins in a row: more than Entra ID has replicas here, each answered by any of them."""
+REPLICAS = 8
+"""Calls in a row: more than any service has replicas here, each answered by any of them."""
 SPEED = 20
 """By which what is typical of Azure's replication is quicker here: what takes Azure minutes is told in seconds."""
 _LONGEST = 600 / SPEED + 10
@@ -61,12 +61,12 @@ class Telling:
 
     async def token(self, credential: dict[str, Any], scope: str = ARM) -> str | None:
         """A token for the scope; ``None`` while some replica of Entra ID refuses."""
-        taken = [await self._sign_in(credential, scope) for _ in range(_REPLICAS)]
+        taken = [await self._sign_in(credential, scope) for _ in range(REPLICAS)]
         return taken[0][0] if all(token for token, _ in taken) else None
 
     async def refusal(self, credential: dict[str, Any]) -> str | None:
         """What Entra ID says; ``None`` while some replica of it takes the secret."""
-        taken = [await self._sign_in(credential) for _ in range(_REPLICAS)]
+        taken = [await self._sign_in(credential) for _ in range(REPLICAS)]
         return None if any(token for token, _ in taken) else taken[0][1]
 
     async def _sign_in(self, credential: dict[str, Any], scope: str = ARM) -> tuple[str, str]:

@@ -176,7 +176,8 @@ async def test_a_role_with_live_leases_is_deleted_only_with_them(deployment: Dep
 async def test_a_role_has_no_more_live_leases_than_it_may(deployment: Deployment) -> None:
     """429 with Retry-After beyond ``max_leases``."""
     admin, web = await deployment.broker("admin"), await deployment.broker("vm-web")
-    document = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}], "max_leases": 1,
+    reader = {"role_name": "Reader", "scope": deployment.app}
+    document = {"type": "service_principal", "ready": "none", "azure_roles": [reader], "max_leases": 1,
                 "bound_service_principal_ids": [deployment.object_id("vm-web")]}  # fmt: skip
     await admin.must("PUT", "roles/single", document)
     lease = (await issue(deployment, "single"))["lease"]

@@ -75,7 +75,7 @@ def test_the_broker_starts_with_the_settings_it_is_given(app: Snapshot) -> None:
 
 @pytest.mark.parametrize("snapshot", ["app", "full"])
 def test_every_setting_that_the_broker_knows_is_set(snapshot: str) -> None:
-    """None is forgotten, and none is named that the broker would refuse. A gateway for data is for a machine of a developer's."""
+    """None is forgotten, and none is named that the broker would refuse. A gateway for data is for a developer's machine."""
     given = {name for name in read(snapshot).settings if name.startswith(PREFIX)}
 
     assert settings.known() - {"LEASEHOLD_DATA_GATEWAY"} == given

@@ -20,6 +20,7 @@ from local.cloud.rbac.scopes import Scope, lineage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.cloud.disturbances.consistency import Replica
     from local.cloud.disturbances.profiles import Observer
     from local.cloud.local_azure import LocalAzure
     from local.cloud.tenant.resources import RoleAssignment
@@ -83,26 +84,35 @@ def _reaches(world: LocalAzure, client_id: str, scope: Scope) -> dict[str, str |
 
     Where nothing is assigned any more, a replica accepts that has not noticed. Conditions are not looked at.
     """
-    principals = (found for found in world.directory.service_principals.values() if found.app_id == client_id)
-    principal_id = next((found.id for found in principals), "")
+    principal_id = _principal(world, client_id)
     assigned = {item.name: item for item in _assigned(world, principal_id, scope)}
-    found: dict[Observer, dict[str, dict[str, RoleAssignment]]] = {}
-    for observer in _REFUSALS:
-        for replica in world.consistency.replicas(observer):
-            with world.consistency.answered_by(replica):
-                seen = {item.name: item for item in effective(world, principal_id, scope, observer)}
-            found.setdefault(observer, {})[replica.name] = seen
-    known = assigned | {name: item for by in found.values() for seen in by.values() for name, item in seen.items()}
+    replicas = [replica for observer in _REFUSALS for replica in world.consistency.replicas(observer)]
+    views = {replica: _view(world, replica, principal_id, scope) for replica in replicas}
+    known = assigned | {name: item for view in views.values() for name, item in view.items()}
     counting = {name: _counts_at(world, item) for name, item in known.items()}
-    asked = {observer for observers in counting.values() for observer in observers} or {"arm"}
     verdicts: dict[str, str | None] = {}
-    for observer, refusal in _REFUSALS.items():
-        own = {name for name, observers in counting.items() if observer in observers}
-        for replica_name, seen in found[observer].items() if observer in asked else ():
-            wanted = own & assigned.keys()
-            accepts = wanted <= seen.keys() if wanted else bool(own & seen.keys())
-            verdicts[replica_name] = None if accepts else refusal
+    for replica, view in views.items():
+        own = {name for name, observers in counting.items() if replica.observer in observers}
+        if not own and (known or replica.observer != "arm"):
+            continue
+        wanted = own & assigned.keys()
+        accepts = wanted <= view.keys() if wanted else bool(own & view.keys())
+        verdicts[replica.name] = None if accepts else _REFUSALS[replica.observer]
     return verdicts
+
+
+def _principal(world: LocalAzure, client_id: str) -> str:
+    """Its object id; that of a deleted one too, whose roles stay. Empty when there is none."""
+    living = world.directory.principal_of(client_id)
+    if living is not None:
+        return living.id
+    return next((found.id for found in world.directory.service_principals.values() if found.app_id == client_id), "")
+
+
+def _view(world: LocalAzure, replica: Replica, principal_id: str, scope: Scope) -> dict[str, RoleAssignment]:
+    """The principal's assignments that this replica lets count at the scope, by name."""
+    with world.consistency.answered_by(replica):
+        return {item.name: item for item in effective(world, principal_id, scope, replica.observer)}
 
 
 def _assigned(world: LocalAzure, principal_id: str, scope: Scope) -> list[RoleAssignment]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from local.cloud.tenant.first_party import KEY_VAULT
@@ -39,7 +41,7 @@ def test_challenges_whoever_sends_no_token(vault: Vault, method: str, path: str)
         ({"iss": "https://sts.windows.net/else/"}, "invalid"),
     ],
 )
-def test_challenges_whoever_sends_a_token_that_does_not_count(vault: Vault, claims: dict[str, object], text: str) -> None:
+def test_challenges_whoever_sends_a_token_that_does_not_count(vault: Vault, claims: dict[str, Any], text: str) -> None:
     """Another service's, one out of its time, another issuer's."""
     reply = vault.listed(vault.holder(), **claims)
     assert (401, "Unauthorized", CHALLENGE) == (
