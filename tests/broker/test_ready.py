@@ -15,10 +15,8 @@ from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.core.definition import Permission
 from shared.core.errors import LeaseholdError, Malformed, NeverReady
 from shared.core.lease import Lease, State
-from shared.core.names import ObjectId, Scope
-from shared.core.parameters.errors import NotNarrowable
+from shared.core.names import ObjectId
 from shared.core.readiness.observability import Look
-from shared.core.readiness.probes import ReadyProbe
 from shared.core.readiness.record import Readiness
 from shared.core.role import Role
 from shared.core.secret import Secret
@@ -41,7 +39,6 @@ from tests.fakes.world import (
     secret_target,
     world,
 )
-from tests.support.holes import asking
 from tests.support.kinds import SCHEMAS, as_client_secret
 
 GROUP = SCOPES[0]
@@ -366,45 +363,3 @@ async def test_a_repeat_that_will_never_work_leaves_the_former_credential() -> N
     (application,) = (each for each in scene.cloud.applications.values() if each.secrets)
     assert [as_client_secret(first.credential).secret_id] == [*application.secrets]
     assert (State.ACTIVE, None) == (stored(scene).state, stored(scene).rotating_until)
-
-
-# Narrowed
-
-
-def probed(**more: Any) -> ServicePrincipalTarget:
-    """A role that only a probe shows."""
-    bare = principal_target(1, 0, ready="access", **more)
-    powers = bare.azure_roles[0].powers
-    assert powers is not None
-    hidden = replace(bare.azure_roles[0], powers=replace(powers, sees=()))
-    probe = ReadyProbe(URL, "https://storage.azure.com", covered=(0,))
-    return replace(bare, azure_roles=(hidden,), ready_probes=(probe,))
-
-
-async def test_what_only_a_probe_shows_cannot_be_narrowed() -> None:
-    """The probe has one address, which may lie outside."""
-    scene = world(role(probed()))
-    with pytest.raises(NotNarrowable):
-        await issued(scene, ask=asking(ACCOUNT))
-    assert {} == scene.leases.rows
-    assert ("token", "probe:acct.queue.core.windows.net") == seen(await issued(scene, ask=asking(GROUP)))
-
-
-async def test_what_shows_itself_is_looked_at_where_it_was_narrowed_to() -> None:
-    """And the role's probes are not read: they are for all of it."""
-    probe = ReadyProbe(URL, "https://storage.azure.com")
-    scene = world(role(replace(principal_target(1, 0, ready="access"), ready_probes=(probe,))))
-    assert ("token", f"arm:{ACCOUNT}") == seen(await issued(scene, ask=asking(ACCOUNT)))
-    assert ("token", f"arm:{GROUP}", "probe:acct.queue.core.windows.net") == seen(await issued(scene))
-
-
-async def test_what_is_proven_less_can_be_narrowed_as_ever() -> None:
-    """Nothing shows it either way."""
-    scene = world(role(replace(probed(), ready="token", ready_probes=())))
-    assert (Scope(ACCOUNT),) == (await issued(scene, ask=asking(ACCOUNT))).scopes
-
-
-def seen(lease: Lease) -> tuple[str, ...]:
-    """What its proof has seen."""
-    assert lease.readiness is not None
-    return lease.readiness.seen
