@@ -8,9 +8,10 @@ cloud's own hosts and nowhere else: no redirect is followed. Neither tokens nor 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -120,7 +121,7 @@ class AccessProbe:
         shown: list[Permission] = []
         verdict = Verdict(Word.NOTHING)
         for _ in range(_MOST_PAGES):
-            answer = await self._read(following, token)
+            answer = await self._read(following, token, with_body=True)
             if answer is None:
                 return Verdict(Word.NOTHING)
             if answer.status == _OK and not isinstance(answer.body, dict):
@@ -135,29 +136,40 @@ class AccessProbe:
         return verdict
 
     async def _probe(self, look: ProbeLook, token: Secret) -> Verdict:
-        answer = await self._read(look.url, token)
-        if answer is None:
-            return Verdict(Word.NOTHING)
-        of_arm = self.hosts.kind_of(host_of(look.url)) is HostKind.RESOURCE_MANAGER
-        return of_probe(answer.status, answer.code, look.expect, is_resource_manager=of_arm, retry_after=answer.retry_after)
-
-    async def _read(self, url: str, token: Secret) -> _Answer | None:
-        """Reads an address with the token. Returns ``None`` if there was no answer. A body that is too long is not read."""
-        host = host_of(url)
+        host = host_of(look.url)
+        extensions, headers, url = dict[str, Any](), dict[str, str](), look.url
         kind = self.hosts.kind_of(host)
-        headers = {"Authorization": f"Bearer {token.reveal()}", "Connection": "close"}
         if kind is not None and kind.is_storage:
             headers["x-ms-version"] = _STORAGE_VERSION
-        extensions: dict[str, Any] = {}
-        if self.gateway and kind is not None:
+        if self.gateway:
             url = self.gateway + url.removeprefix(f"https://{host}")
             headers["Host"], extensions["sni_hostname"] = host, host
+        answer = await self._read(url, token, headers=headers, extensions=extensions)
+        if answer is None:
+            return Verdict(Word.NOTHING)
+        of_arm = kind is HostKind.RESOURCE_MANAGER
+        return of_probe(answer.status, answer.code, look.expect, is_resource_manager=of_arm, retry_after=answer.retry_after)
+
+    async def _read(
+        self,
+        url: str,
+        token: Secret,
+        *,
+        with_body: bool = False,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        extensions: Mapping[str, Any] = MappingProxyType({}),
+    ) -> _Answer | None:
+        """Reads an address with the token. Returns ``None`` if there was no answer.
+
+        The body of a success is read only ``with_body``: that of a probe's is somebody's data, of any size.
+        """
+        sent = {"Authorization": f"Bearer {token.reveal()}", "Connection": "close", **headers}
         try:
-            async with self.client.stream("GET", url, headers=headers, extensions=extensions) as response:
-                is_data = kind is not None and response.status_code in _SUCCESS
-                return _answer(response, b"" if is_data else await _start_of(response))
+            async with self.client.stream("GET", url, headers=sent, extensions={**extensions}) as response:
+                is_read = with_body or response.status_code not in _SUCCESS
+                return _answer(response, await _start_of(response) if is_read else b"")
         except httpx.RequestError as silence:
-            log.warning("a read at %s got no answer: %s", host or "Resource Manager", type(silence).__name__)
+            log.warning("a read at %s got no answer: %s", sent.get("Host") or urlsplit(url).hostname, type(silence).__name__)
             return None
 
 

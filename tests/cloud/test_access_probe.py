@@ -24,7 +24,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.world import guid
 
 TENANT, CLIENT, SECRET = guid(1), ObjectId(guid(2)), Secret("s3cret~text")
-ARM = "https://arm.example"
+ARM = "https://management.azure.com"
 SCOPE = Scope.parse(f"/subscriptions/{guid(3)}/resourceGroups/rg")
 READER, WRITER = Permission(("*/read",)), Permission(("*/write",), data_actions=("x/read",))
 PERMISSIONS = PermissionsLook(SCOPE, frozenset({READER.digest}))
@@ -234,9 +234,9 @@ async def test_further_pages_are_resource_managers_own(probe: AccessProbe, cloud
     assert await sees(probe, PERMISSIONS)
     assert [following, 21] == [str(cloud.reads[1].url), len(cloud.reads)]
     cloud.reads.clear()
-    cloud.answers += [shown(WRITER, following="https://arm.example.evil.example/2")]
+    cloud.answers += [shown(WRITER, following="https://management.azure.com.evil.example/2")]
     assert await sees(probe, PERMISSIONS)
-    assert {"arm.example"} == {each.url.host for each in cloud.reads}
+    assert {"management.azure.com"} == {each.url.host for each in cloud.reads}
 
 
 async def test_a_list_without_end_is_not_followed_for_ever(probe: AccessProbe, cloud: Cloud) -> None:
@@ -283,7 +283,7 @@ async def test_a_gateway_stands_for_the_hosts_of_data(probe: AccessProbe, cloud:
     assert (host, host) == (call.headers["host"], call.extensions["sni_hostname"])
     cloud.reads.clear()
     assert await sees(local, PERMISSIONS)
-    assert {"arm.example"} == {each.headers["host"] for each in cloud.reads}
+    assert {"management.azure.com"} == {each.url.host for each in cloud.reads}
 
 
 async def test_a_body_of_any_size_is_not_read(probe: AccessProbe, cloud: Cloud) -> None:
