@@ -258,6 +258,7 @@ def blind(scene: World, *names: str, never: bool = False) -> None:
                 return await super().sees(client_id, secret, look, **more)
             await scene.clock.sleep(5)
             if never:
+                scene.cloud.lost_scopes.add(SCOPES[1])
                 raise NeverReady(look.name, status=404, azure_code="ResourceGroupNotFound")
             return False
 
@@ -321,12 +322,15 @@ async def test_what_will_never_sign_in_is_undone(make: Callable[..., Any]) -> No
 
 
 async def test_what_will_never_be_seen_is_undone_though_another_look_goes_on() -> None:
-    """The first that says so ends it."""
+    """The first that says so ends it. If its scope is gone, the status tells so of the role."""
     scene = world(role(principal_target(2, 0, ready="access")))
     blind(scene, f"arm:{SCOPES[1]}", never=True)
     failure = await refused(lambda: issued(scene))
     assert "ResourceGroupNotFound" in failure.audit_reason
     assert [] == scene.leftovers()
+    found = scene.roles.kept(WEB)
+    assert found is not None
+    assert [False, True] == [each.scope_gone for each in target_of(found).azure_roles]
 
 
 async def once(scene: World) -> Issued:
