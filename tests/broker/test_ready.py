@@ -16,6 +16,7 @@ from shared.core.definition import Permission
 from shared.core.errors import LeaseholdError, Malformed, NeverReady
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
+from shared.core.ports.inventory import ScopeState
 from shared.core.readiness.observability import Look
 from shared.core.readiness.record import Readiness
 from shared.core.role import Role
@@ -258,7 +259,7 @@ def blind(scene: World, *names: str, never: bool = False) -> None:
                 return await super().sees(client_id, secret, look, **more)
             await scene.clock.sleep(5)
             if never:
-                scene.cloud.lost_scopes.add(SCOPES[1])
+                scene.inventory.missing[SCOPES[1]] = ScopeState.NO_GROUP
                 raise NeverReady(look.name, status=404, azure_code="ResourceGroupNotFound")
             return False
 
