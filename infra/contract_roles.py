@@ -41,9 +41,9 @@ COMMON: dict[str, Any] = {
     "ready": {
         "type": "string",
         "enum": ["none", "token"],
-        "default": "none",
+        "default": "token",
         "description": "`token`: the credential is tried out against Entra ID before it is handed over, twenty sign-ins at"
-        " least; what is not proven in time is handed over as `pending`.",
+        " least; what is not proven in time is handed over as `pending`. `none`: it is handed over at once.",
     },
     **BOUNDS,
     **BESIDE,

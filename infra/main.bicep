@@ -112,6 +112,12 @@ param docsUrl string = ''
 @description('Address under which callers reach the broker when a gateway stands before it, with its path if it has one. Empty: the function app\'s own. Set it after the code that knows it.')
 param publicUrl string = ''
 
+@description('What the hosts of storage accounts end with, outside the public cloud: az cloud show --query suffixes.storageEndpoint. Set it after the code that knows it.')
+param storageSuffix string = ''
+
+@description('What the hosts of vaults end with, outside the public cloud: az cloud show --query suffixes.keyvaultDns. Set it after the code that knows it.')
+param vaultSuffix string = ''
+
 @description('Origin of Microsoft Graph in a cloud that is not listed below.')
 param graphEndpoint string = ''
 
@@ -212,6 +218,8 @@ module app 'modules/app.bicep' = {
     maxTtl: maxTtl
     docsUrl: docsUrl
     publicUrl: publicUrl
+    storageSuffix: storageSuffix
+    vaultSuffix: vaultSuffix
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemoryMB: instanceMemoryMB

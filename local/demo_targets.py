@@ -80,6 +80,7 @@ async def _gets_into_its_own_group(story: Telling) -> dict[str, Any]:
     group = {"kind": "resource_group", "from": "caller.resource_group", "allowed": ["app", "data"]}
     role = {
         "type": "service_principal",
+        "ready": "none",
         "parameters": {"group": group},
         "azure_roles": [{"role_name": "Reader", "scope": scope}],
         "bound_subscription_ids": [story.cloud["subscription_id"]],

@@ -37,6 +37,7 @@ async def roles(visitor: Visitor) -> dict[str, dict[str, Any]]:
     return {
         "app-reader": {
             "type": "service_principal",
+            "ready": "none",
             "ttl": "15m",
             "max_ttl": "4h",
             "azure_roles": [{"role_name": "Reader", "scope": app}],
@@ -44,6 +45,7 @@ async def roles(visitor: Visitor) -> dict[str, dict[str, Any]]:
         },
         "legacy-app": {
             "type": "application_secret",
+            "ready": "none",
             "ttl": "15m",
             "max_ttl": "1h",
             "application_object_id": legacy["object_id"],
@@ -51,6 +53,7 @@ async def roles(visitor: Visitor) -> dict[str, dict[str, Any]]:
         },
         "dynamic-credentials-role": {
             "type": "service_principal",
+            "ready": "none",
             "ttl": "15m",
             "max_ttl": "1h",
             "parameters": {

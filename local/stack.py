@@ -158,6 +158,7 @@ class Stack:
         made = {
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "REGION_NAME": HOME,
+            "LEASEHOLD_DATA_GATEWAY": endpoints["all_tls"],
             "AzureWebJobsStorage": self.storage.connection_string,
             "LEASEHOLD_AUTHORITY": endpoints["entra"],
             "LEASEHOLD_GRAPH_ENDPOINT": endpoints["graph"],

@@ -89,6 +89,12 @@ param docsUrl string
 @description('Address under which callers reach the broker. Empty: the app\'s own.')
 param publicUrl string
 
+@description('What the hosts of storage accounts end with. Empty: core.windows.net, as in the public cloud.')
+param storageSuffix string
+
+@description('What the hosts of vaults end with. Empty: vault.azure.net, as in the public cloud.')
+param vaultSuffix string
+
 @description('Most instances of each group of functions at once.')
 param maximumInstanceCount int
 
@@ -207,7 +213,9 @@ var optionalSettings = union(
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
-  empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl }
+  empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl },
+  empty(storageSuffix) ? {} : { LEASEHOLD_STORAGE_SUFFIX: storageSuffix },
+  empty(vaultSuffix) ? {} : { LEASEHOLD_VAULT_SUFFIX: vaultSuffix }
 )
 
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {

@@ -33,5 +33,7 @@ param issuesPerMinute = '60'
 param maxTtl = '8h'
 param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
+param storageSuffix = 'core.usgovcloudapi.net'
+param vaultSuffix = 'vault.usgovcloudapi.net'
 param graphEndpoint = 'https://dod-graph.microsoft.us'
 param tags = { owner: 'security' }

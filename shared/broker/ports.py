@@ -101,6 +101,8 @@ class Ports:
     limits: Limits = field(default_factory=Limits)
     tenants: frozenset[ObjectId] = frozenset()
     """The tenants whose callers are admitted, the broker's own among them: ``bound_tenant_ids`` may name no others."""
+    region: str = ""
+    """Azure's name of the region that the broker runs in; empty outside Azure."""
     warnings: tuple[str, ...] = ()
     """What an operator should mend in the settings, although the broker runs with it."""
     outages: Outages = field(default_factory=Outages)

@@ -6,10 +6,12 @@ https://learn.microsoft.com/azure/role-based-access-control/role-definitions.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final
 
 from shared.core.names import Scope
@@ -28,6 +30,16 @@ Management (https://learn.microsoft.com/azure/role-based-access-control/permissi
 ASSIGN_IDENTITY: Final = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 """The holder of this action can act as the identity if it may run code on a resource."""
 
+READ_PERMISSIONS: Final = "Microsoft.Authorization/permissions/read"
+"""The holder of this action may ask Resource Manager what it may do at a scope."""
+LIST_CONTAINERS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/read"
+READ_BLOBS: Final = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+LIST_SECRETS: Final = "Microsoft.KeyVault/vaults/secrets/readMetadata/action"
+STORAGE_DATA: Final = "Microsoft.Storage/"
+VAULT_DATA: Final = "Microsoft.KeyVault/"
+_DIGEST_LENGTH = 16
+"""Hexadecimal digits. Whoever writes a definition may choose two that look alike, and deceives itself alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -42,6 +54,22 @@ class Permission:
         """Returns whether the entry allows this action."""
         allowed = any(_allowing(pattern).fullmatch(action) for pattern in self.actions)
         return allowed and not any(_expression(pattern).fullmatch(action) for pattern in self.not_actions)
+
+    def covers_data(self, action: str) -> bool:
+        """Returns whether the entry allows this data action."""
+        allowed = any(_allowing(pattern).fullmatch(action) for pattern in self.data_actions)
+        return allowed and not any(_expression(pattern).fullmatch(action) for pattern in self.not_data_actions)
+
+    def has_data_of(self, provider: str) -> bool:
+        """Returns whether the entry names data actions that may be of this provider (``Microsoft.Storage/``)."""
+        return any(_may_begin_with(pattern, provider) for pattern in self.data_actions)
+
+    @property
+    def digest(self) -> str:
+        """Returns a digest of all that it allows and takes back, whatever the order and the case: 16 hexadecimal digits."""
+        lists = (self.actions, self.not_actions, self.data_actions, self.not_data_actions)
+        written = json.dumps([sorted({each.lower() for each in some}) for some in lists])
+        return sha256(written.encode()).hexdigest()[:_DIGEST_LENGTH]
 
     @property
     def only_reads(self) -> bool:
@@ -71,6 +99,15 @@ class Powers:
     gives_roles: tuple[str, ...] = ()
     assigns_identities: bool = False
     only_reads: bool = False
+    sees: tuple[str, ...] = ()
+    """By what its assignment can be seen to count: those of ``READ_PERMISSIONS``, ``LIST_CONTAINERS``, ``READ_BLOBS`` and
+    ``LIST_SECRETS`` that it allows, and ``STORAGE_DATA`` and ``VAULT_DATA`` if it has data actions of those."""
+    entries: tuple[str, ...] = ()
+    """The digests of its entries, sorted: what Resource Manager lists where it is assigned."""
+
+    def judged_like(self, other: Powers) -> bool:
+        """Returns whether both are the same, but for what only says how their assignments can be seen."""
+        return replace(self, sees=(), entries=()) == replace(other, sees=(), entries=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +131,31 @@ class Definition:
             tuple(action for action in GIVING_ROLES if allows(self.permissions, action)),
             allows(self.permissions, ASSIGN_IDENTITY),
             all(permission.only_reads for permission in self.permissions),
+            tuple(_sights(self.permissions)),
+            tuple(sorted({permission.digest for permission in self.permissions})),
         )
 
     def is_assignable_at(self, scope: Scope) -> bool:
         """Returns whether its scopes alone allow it. Only Azure knows what lies in a management group."""
         key = scope.key + "/"
         return any(key.startswith(each.casefold().rstrip("/") + "/") for each in self.assignable_scopes)
+
+
+def _sights(permissions: tuple[Permission, ...]) -> Iterator[str]:
+    """Yields what ``Powers.sees`` holds."""
+    yield from (action for action in (READ_PERMISSIONS, LIST_CONTAINERS) if allows(permissions, action))
+    for action in (READ_BLOBS, LIST_SECRETS):
+        if any(each.covers_data(action) for each in permissions):
+            yield action
+    for provider in (STORAGE_DATA, VAULT_DATA):
+        if any(each.has_data_of(provider) for each in permissions):
+            yield provider
+
+
+def _may_begin_with(pattern: str, provider: str) -> bool:
+    """Returns whether an action that fits the pattern may begin so."""
+    fixed, star, _ = pattern.lower().partition("*")
+    return fixed.startswith(provider.lower()) or (bool(star) and provider.lower().startswith(fixed))
 
 
 @lru_cache(maxsize=4096)

@@ -21,6 +21,7 @@ from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.life import BEFORE_ACTIVE, OPEN, WITH_HOLDER, Event, IllegalMove, State, step
 from shared.core.names import LeaseId, ObjectId, Scope
+from shared.core.readiness.record import Readiness
 
 __all__ = ["ATTEMPTS_UNTIL_STUCK", "FORM", "NOT_PROVEN", "Cause", "Holder", "IllegalMove", "Lease", "LeaseView", "State"]
 
@@ -84,6 +85,8 @@ class LeaseView:
     renewable: bool
     ready: bool = False
     """Whether the credential has been seen to work."""
+    unchecked: bool = False
+    """Whether nobody has tried the credential, because its role asks for no proof."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     cause: Cause | None = None
     """Why the lease ends or has ended."""
@@ -165,6 +168,8 @@ class Lease(LeaseView):
     """The scopes at which it was granted something, each once. They are read from its footprint, and not stored again."""
     ready_at: datetime | None = None
     """When the credential was seen to work. In a pool: when the principal that gets the credential was."""
+    readiness: Readiness | None = None
+    """What was seen of the credential that was handed out last. ``None`` if nobody has tried it."""
     undone: frozenset[int] = frozenset()
     """The places of the parts that are undone already. Empty once the lease has ended."""
     form: int = field(default=FORM, compare=False)
@@ -268,8 +273,8 @@ class Lease(LeaseView):
         begun = replace(self, state=after, maybe_more_secrets=maybe_more, made_by=made_by, due_at=due_at)
         return replace(begun, rotations=self.rotations + 1, rotating_until=until)
 
-    def activated(self, now: datetime, *, ready: bool) -> Lease:
-        """PLANNED or PREPARED -> ACTIVE: the TTL begins now."""
+    def activated(self, now: datetime, *, ready: bool, readiness: Readiness | None = None) -> Lease:
+        """PLANNED or PREPARED -> ACTIVE: the TTL begins now. ``readiness``: what was seen; ``None`` if nobody has looked."""
         after = self._step(Event.ACTIVATE)
         most = now + timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
         expires = min(now + timedelta(seconds=self.ttl), most)
@@ -282,6 +287,8 @@ class Lease(LeaseView):
             due_at=expires,
             made_by=now,
             ready=ready,
+            unchecked=not ready and readiness is None,
+            readiness=readiness,
             ready_at=now if ready else self.ready_at,
             rotating_until=None,
             handed_out=True,
@@ -298,14 +305,26 @@ class Lease(LeaseView):
         self._step(Event.PROVE)
         return replace(self, made_by=max(self.made_by, until), rotating_until=until)
 
-    def rotated(self, footprint: Footprint, made_by: datetime, *, ready: bool, maybe_more_secrets: bool) -> Lease:
-        """ACTIVE, with the fresh secret."""
+    def rotated(
+        self,
+        footprint: Footprint,
+        made_by: datetime,
+        *,
+        ready: bool,
+        maybe_more_secrets: bool,
+        now: datetime | None = None,
+        readiness: Readiness | None = None,
+    ) -> Lease:
+        """ACTIVE, with the fresh secret. ``readiness`` as for ``activated``, and ``now`` is when it was seen to work."""
         self._step(Event.END_ROTATION)
         return replace(
             self.knowing(footprint),
             maybe_more_secrets=maybe_more_secrets,
             made_by=made_by,
             ready=ready,
+            unchecked=not ready and readiness is None,
+            readiness=readiness,
+            ready_at=now if ready else None,
             rotating_until=None,
         )
 

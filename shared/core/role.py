@@ -18,7 +18,8 @@ MAX_TTL = 30 * 86400
 MAX_LIVE = 1_000_000
 """The highest number that a role or a setting may name for live leases."""
 
-type Ready = Literal["none", "token"]
+type Ready = Literal["none", "token", "access"]
+"""How a credential is proven before it is handed out: not at all; Entra ID takes it; it also works where its role says."""
 
 
 class Target(Protocol):

@@ -49,8 +49,12 @@ class ClientSecretCredential:
 class Probe(Protocol):
     """Proves a client secret."""
 
-    async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
-        """Returns whether Entra accepts the secret dependably before ``deadline``, on the monotonic clock."""
+    async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float, since: datetime | None = None) -> bool:
+        """Returns whether Entra accepts the secret dependably before ``deadline``, on the monotonic clock.
+
+        ``since``: when application and principal were made, if that is known: what is absent long after that is gone. Raises
+        ``NeverReady`` at a refusal that stays.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Target
 from shared.kinds.part import PartIssuer, PartSchema, Places
+from shared.kinds.proof import Proof
 
 if TYPE_CHECKING:
     from shared.kinds.fragment import Fragment
@@ -210,8 +211,11 @@ class Issuer(PartIssuer, Protocol):
         """
         ...
 
-    async def prove(self, credential: Any, *, deadline: float) -> bool:
-        """Returns whether the credential works dependably before ``deadline``, on the monotonic clock. Changes nothing."""
+    async def prove(self, order: Order, credential: Any, *, deadline: float) -> Proof:
+        """Tries the credential in the way that the order's target wants (``Target.ready``), until ``deadline`` at most.
+
+        ``deadline`` is on the monotonic clock. Changes nothing. Raises ``NeverReady`` if waiting does not make it work.
+        """
         ...
 
     async def remove_former(self, order: Order, footprint: Any, *, maybe_more: bool, keeping: ObjectId | None = None) -> bool:

@@ -49,4 +49,10 @@ def identity(value: Any) -> ObjectId | None:
 
 def ready(document: Mapping[str, Any]) -> Ready:
     """Returns how a credential is proven before it is handed out."""
-    return "token" if document.get("ready") == "token" else "none"
+    match document.get("ready"):
+        case "token":
+            return "token"
+        case "access":
+            return "access"
+        case _:
+            return "none"

@@ -26,6 +26,22 @@ async def all_of[T](*work: Awaitable[T]) -> list[T]:
     return [result for result in results if not isinstance(result, BaseException)]
 
 
+async def all_or_none[T](*work: Awaitable[T]) -> list[T]:
+    """Runs everything side by side. At the first failure, cancels the rest, waits until it has ended, and raises that failure.
+
+    For work that only looks: what is cancelled half-way leaves nothing behind.
+    """
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        for ended in asyncio.as_completed(tasks):
+            await ended
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
+
+
 async def to_its_end[T](work: Awaitable[T]) -> T:
     """Returns the result of the work. If the caller is cancelled meanwhile, it is cancelled only when the work has ended."""
     working = asyncio.ensure_future(work)

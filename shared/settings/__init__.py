@@ -8,6 +8,7 @@ from typing import Self
 
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
+from shared.settings.data_plane import DataPlane
 from shared.settings.leases import Leases
 from shared.settings.limits import Limits
 from shared.settings.protection import Protection
@@ -23,6 +24,7 @@ class Settings:
     schedules: Schedules
     callers: Callers
     azure: Azure
+    data_plane: DataPlane
     storage: Storage
     protection: Protection
     leases: Leases
@@ -37,6 +39,7 @@ class Settings:
             schedules=Schedules.read(reader),
             callers=Callers.read(reader),
             azure=Azure.read(reader),
+            data_plane=DataPlane.read(reader),
             storage=Storage.read(reader),
             protection=Protection.read(reader),
             leases=Leases.read(reader),

@@ -24,7 +24,7 @@ def endpoint(text: str) -> str:
         raise Unparsable("expected an address such as https://example.net") from None
     if not host or not _ADDRESS.fullmatch(text) or parts.query or parts.fragment or parts.username is not None:
         raise Unparsable("expected an address such as https://example.net")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise Unparsable("expected an https address")
     return text.rstrip("/")
 
@@ -34,10 +34,11 @@ def of_host(name: str) -> str:
     if _HOST_NAME.fullmatch(name) is None:
         raise Unparsable("expected a host name such as example.net")
     host = urlsplit(f"//{name}").hostname or ""
-    return f"{'http' if _is_loopback(host) else 'https'}://{name}"
+    return f"{'http' if is_loopback(host) else 'https'}://{name}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Returns whether the host is this machine, by its name or address alone."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -28,7 +28,7 @@ class Azure:
             client_id=own_client(reader),
             authority=reader.endpoint("AUTHORITY", "https://login.microsoftonline.com"),
             graph_endpoint=reader.endpoint("GRAPH_ENDPOINT", "https://graph.microsoft.com"),
-            arm_endpoint=reader.endpoint("ARM_ENDPOINT", "https://management.azure.com"),
+            arm_endpoint=arm_endpoint(reader),
         )
 
 
@@ -40,3 +40,8 @@ def own_tenant(reader: Reader) -> ObjectId:
 def own_client(reader: Reader) -> ObjectId:
     """Returns the client id of the managed identity as which the broker acts."""
     return reader.required("CLIENT_ID", ObjectId.parse, ObjectId(""))
+
+
+def arm_endpoint(reader: Reader) -> str:
+    """Returns the address of Resource Manager."""
+    return reader.endpoint("ARM_ENDPOINT", "https://management.azure.com")

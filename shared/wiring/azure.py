@@ -22,6 +22,7 @@ from shared.settings.callers import client_ids
 if TYPE_CHECKING:
     import httpx
 
+    from shared.cloud.access_probe import AccessProbe
     from shared.cloud.arm.authorization import Arm
     from shared.cloud.azure_connections import InTime
     from shared.cloud.directory_facts import AzureFacts
@@ -127,6 +128,16 @@ class AzureParts:
         azure = self.settings.azure
         scope = f"{azure.graph_endpoint}/.default"
         return TokenProbe(self.fresh_client, self.clock, azure.authority, azure.tenant_id, scope)
+
+    @cached_property
+    def access_probe(self) -> AccessProbe:
+        """Looks whether fresh credentials work where their roles say."""
+        from shared.cloud.access_probe import AccessProbe
+        from shared.cloud.entra.sign_in import TokenEndpoint
+
+        azure, data = self.settings.azure, self.settings.data_plane
+        entra = TokenEndpoint(self.fresh_client, azure.authority, azure.tenant_id)
+        return AccessProbe(self.fresh_client, entra, self.clock, self.limiters, azure.arm_endpoint, data.hosts, data.gateway)
 
     @cached_property
     def limiters(self) -> RateLimiters:

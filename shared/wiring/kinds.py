@@ -22,7 +22,17 @@ def service_principals(azure: AzureParts, _storage: StorageParts) -> Issuer:
 
     inventory = lazy(lambda: azure.inventory)
     tenant, protected = azure.settings.azure.tenant_id, azure.settings.protection.scopes
-    return ServicePrincipalIssuer(azure.graph, azure.arm, inventory, azure.probe, azure.retry, tenant, protected)
+    return ServicePrincipalIssuer(
+        azure.graph,
+        azure.arm,
+        inventory,
+        azure.probe,
+        azure.retry,
+        tenant,
+        protected,
+        azure.settings.data_plane.hosts,
+        access=lazy(lambda: azure.access_probe),
+    )
 
 
 def application_secrets(azure: AzureParts, storage: StorageParts) -> Issuer:

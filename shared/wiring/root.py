@@ -120,6 +120,7 @@ class Composition:
             protected=Protected(protection.identities, protection.scopes),
             limits=Limits(limits.max_leases_per_caller, limits.issues_per_minute, limits.max_ttl),
             tenants=frozenset(settings.callers.allowed_tenants),
+            region=settings.data_plane.region,
             warnings=settings.warnings,
             outages=self.outages,
             refused=azure.refused,

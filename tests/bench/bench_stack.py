@@ -84,7 +84,9 @@ class BenchStack:
             made = await self.visitor.control("POST", "groups", {"name": f"{name}-{number}"})
             azure_groups.append({"object_id": made["object_id"]})
         given = {"azure_roles": azure_roles, "azure_groups": azure_groups}
-        await self._put(name, {"type": "service_principal"} | {kind: listed for kind, listed in given.items() if listed})
+        await self._put(
+            name, {"type": "service_principal", "ready": "none"} | {kind: listed for kind, listed in given.items() if listed}
+        )
 
     async def make_role_with_a_hole(self, name: str) -> str:
         """Writes a role ``service_principal`` with one assignment on a group of the caller's choice, ``group``.
@@ -96,14 +98,16 @@ class BenchStack:
         await self.visitor.control("POST", "role-assignments", _GRANT | {"scope": f"{scope}/{name}-0"})
         group = {"kind": "resource_group", "allowed": [f"{name}-0"]}
         azure_roles = [{"role_name": "Reader", "scope": f"{scope}/{{group}}"}]
-        await self._put(name, {"type": "service_principal", "parameters": {"group": group}, "azure_roles": azure_roles})
+        await self._put(
+            name, {"type": "service_principal", "ready": "none", "parameters": {"group": group}, "azure_roles": azure_roles}
+        )
         return f"{name}-0"
 
     async def make_secret_role(self, name: str) -> None:
         """Writes a role ``application_secret`` over the sample's application ``legacy``."""
         state = await self.visitor.control("GET", "state")
         legacy = next(each for each in state["applications"] if each["display_name"] == "legacy")
-        await self._put(name, {"type": "application_secret", "application_object_id": legacy["object_id"]})
+        await self._put(name, {"type": "application_secret", "ready": "none", "application_object_id": legacy["object_id"]})
 
     async def issue(self, role: str) -> str:
         """The id of a new lease. Raises ``httpx.HTTPStatusError``."""

@@ -23,6 +23,7 @@ from local.stack import Stack
 from shared.cloud.entra.probe import TokenProbe
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
+from tests.bench import ready_access
 from tests.bench.bench_stack import Scale
 from tests.bench.figures import Figure, Target, percentile
 from tests.fakes.clock import FakeClock
@@ -57,6 +58,7 @@ async def measure(scale: Scale) -> list[Figure]:
         Figure("time to proof, p95", percentile(waits, 0.95), "s"),
         Figure("sign-ins of one proof, p50", percentile(tries, 0.5), "calls"),
         Figure("sign-ins of one proof, p95", percentile(tries, 0.95), "calls"),
+        *await ready_access.measure(scale.issues),
         *await _connections(),
     ]
 

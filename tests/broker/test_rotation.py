@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -43,12 +44,14 @@ def proof_takes(scene: World, seconds: float, then: Callable[[], Awaitable[objec
     asked = FakeProbe.signs_in
 
     class Slow(FakeProbe):
-        async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:
+        async def signs_in(
+            self, client_id: ObjectId, secret: Secret, *, deadline: float, since: datetime | None = None
+        ) -> bool:
             left = deadline - scene.clock.monotonic()
             await scene.clock.sleep(min(seconds, left))
             if then is not None:
                 await then()
-            return seconds < left and await asked(self, client_id, secret, deadline=deadline)
+            return seconds < left and await asked(self, client_id, secret, deadline=deadline, since=since)
 
     probe = Slow(scene.calls, scene.cloud)
     principals, secrets = scene.issuers.principals, scene.issuers.secrets

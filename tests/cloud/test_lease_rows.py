@@ -17,6 +17,7 @@ from shared.core import ownership
 from shared.core.errors import Unreadable
 from shared.core.forms import LEASE, form_of
 from shared.core.lease import FORM, Cause, Lease
+from shared.core.readiness.record import Readiness
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from tests.contract.stores import lease
 from tests.fakes.clock import START
@@ -47,10 +48,34 @@ def test_a_row_says_everything_of_its_lease() -> None:
     repeated = active.rotating(later).proving(later + timedelta(seconds=5))
     ending = repeated.ending(Cause.REVOKED, later, later + timedelta(seconds=20))
     stuck = ending.failed(later, "azure_refused: X", 0.5).stuck_at_once(later, "azure_refused: X", 0.5)
+    seen = Readiness(("token", "arm:/subscriptions/x"), ("certificate",), "westeurope", 41_250)
+    proven = lease().activated(later, ready=True, readiness=seen)
+    unproven = lease().activated(later, ready=False, readiness=replace(seen, seen=()))
+    again = proven.rotating(later).rotated(
+        lease().footprint, later, ready=True, maybe_more_secrets=False, now=later + timedelta(seconds=9), readiness=seen
+    )
+    unchecked = proven.rotating(later).rotated(lease().footprint, later, ready=False, maybe_more_secrets=True)
     two = replace(lease(), parts=(*lease().parts, OTHER_PART))
     parted = two.ending(Cause.REVOKED, later, later).without([1])
-    for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7)), two, parted):
+    proofs = (proven, unproven, again, unchecked)
+    for each in (lease(), active, repeated, ending, stuck, ending.ended(later, timedelta(days=7)), two, parted, *proofs):
         assert replace(each, version='W/"1"') == read_lease(SCHEMAS, stored(each))
+
+
+def test_what_later_versions_say_of_a_proof_is_passed_over() -> None:
+    """What they leave out has its default. Whoever has written a lease before has not said what was seen."""
+    row = stored(lease())
+    found = read_lease(SCHEMAS, with_own(row, readiness={"seen": ["token"], "colour": "green"}))
+    assert Readiness(("token",)) == found.readiness
+    before = read_lease(SCHEMAS, row)
+    assert (None, False) == (before.readiness, before.unchecked)
+
+
+@pytest.mark.parametrize("seen", ["token", [1], {"token": 1}, None])
+def test_what_was_seen_is_a_list_of_texts(seen: object) -> None:
+    """Otherwise the row is damaged."""
+    with pytest.raises(Unreadable):
+        read_lease(SCHEMAS, with_own(stored(lease()), readiness={"seen": seen}))
 
 
 def test_a_row_is_of_the_oldest_form_that_can_hold_its_lease() -> None:

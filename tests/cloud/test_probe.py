@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from urllib.parse import parse_qs
 
 import httpx
 import pytest
 
 from shared.cloud.entra.probe import TokenProbe
+from shared.core.errors import NeverReady
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from tests.cloud.scripted import Scripted
@@ -126,10 +128,46 @@ async def test_a_definite_no_ends_it_and_is_logged(
 ) -> None:
     """Waiting does not help against an expired secret or a disabled application."""
     entra.will(no(code, 401))
-    with caplog.at_level(logging.WARNING):
-        assert not await signs_in(probe)
+    with caplog.at_level(logging.WARNING), pytest.raises(NeverReady) as raised:
+        await signs_in(probe)
     assert 1 == len(entra.calls)
     assert str(code) in caplog.text
+    assert ("azure_refused", f"AADSTS{code}", 401) == (raised.value.code, raised.value.azure_code, raised.value.status)
+    assert f"AADSTS{code}" in raised.value.audit_reason
+
+
+@pytest.mark.parametrize(("code", "is_gone"), [(700016, True), (7000229, True), (7000215, False), (70021, False)])
+async def test_what_was_there_for_ten_minutes_and_is_absent_is_gone(
+    probe: TokenProbe, entra: Scripted, clock: FakeClock, code: int, *, is_gone: bool
+) -> None:
+    """The secret itself is fresh: that it is not known is waited for."""
+    since = clock.now() - timedelta(minutes=10)
+    entra.will(no(code), *whole(), *whole())
+    proof = probe.signs_in(CLIENT, SECRET, deadline=clock.monotonic() + 60, since=since)
+    if is_gone:
+        with pytest.raises(NeverReady):
+            await proof
+    else:
+        assert await proof
+
+
+async def test_what_is_younger_than_ten_minutes_is_waited_for(probe: TokenProbe, entra: Scripted, clock: FakeClock) -> None:
+    """It gets older meanwhile: then it is gone."""
+    since = clock.now() - timedelta(minutes=9, seconds=57)
+    entra.will(no(700016), no(700016), no(700016))
+    with pytest.raises(NeverReady):
+        await probe.signs_in(CLIENT, SECRET, deadline=clock.monotonic() + 60, since=since)
+    assert 3 == len(entra.calls)
+
+
+async def test_the_log_says_what_kept_it_from_being_proven(
+    probe: TokenProbe, entra: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last refusal."""
+    entra.will(no(700016), no(7000215, 401), no(7000215, 401))
+    with caplog.at_level(logging.INFO):
+        assert not await signs_in(probe, seconds=5)
+    assert "the last refusal: AADSTS7000215 (401)" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def story(running: Deployment) -> AsyncIterator[Story]:
     found = Story(
         running, operator, await machine(running, "vm-inside", "app"), await machine(running, "vm-outside", "elsewhere")
     )
-    role = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": running.app}]}
+    role = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": running.app}]}
     await operator.must("PUT", "roles/reports", role)
     policy = {"rules": [{"path": "roles/reports/leases", "capabilities": ["issue"]}]}
     await operator.must("PUT", "policies/report-readers", policy)

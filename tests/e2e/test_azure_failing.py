@@ -140,6 +140,7 @@ async def test_a_lost_subscription_ends_no_lease(deployment: Deployment) -> None
     admin, web = await deployment.broker("admin"), await deployment.broker("vm-web")
     document = {
         "type": "service_principal",
+        "ready": "none",
         "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
         "permanently_delete": False,
         "bound_service_principal_ids": [deployment.object_id("vm-web")],

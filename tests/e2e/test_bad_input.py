@@ -102,6 +102,7 @@ async def test_a_role_with_five_faults_is_told_all_five(deployment: Deployment) 
     """In one answer, each with its place."""
     document = {
         "type": "service_principal",
+        "ready": "none",
         "ttl": "1s",
         "renewable": "yes",
         "colour": "blue",
@@ -119,7 +120,7 @@ async def test_a_role_may_not_target_the_brokers_own_application(deployment: Dep
     state = await deployment.visitor.control("GET", "state")
     own = next(each for each in state["applications"] if each["client_id"] == deployment.audience)
     reply = await (await deployment.broker("admin")).call(
-        "PUT", "roles/own", {"type": "application_secret", field: own["object_id"]}
+        "PUT", "roles/own", {"type": "application_secret", "ready": "none", field: own["object_id"]}
     )
     assert (reply.status_code, reply.json()["code"]) == (400, "protected_target")
 

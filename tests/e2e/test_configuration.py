@@ -28,7 +28,7 @@ async def test_a_machine_is_let_in_by_its_resource_group_and_the_configuration_s
     await machine(deployment, "vm-inside", "app")
     await machine(deployment, "vm-outside", "elsewhere")
     inside, outside = await deployment.broker("vm-inside"), await deployment.broker("vm-outside")
-    role = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}]}
+    role = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}]}
     await admin.must("PUT", "roles/reports", role)
     policy = {"rules": [{"path": "roles/reports/leases", "capabilities": ["issue"]}]}
     await admin.must("PUT", "policies/report-readers", policy)

@@ -130,7 +130,7 @@ async def test_revoking_twice_is_harmless(deployment: Deployment) -> None:
 async def test_writes_reads_and_deletes_a_role_with_etags(deployment: Deployment) -> None:
     """Created once, replaced when unchanged since it was read, deleted."""
     admin = await deployment.broker("admin")
-    document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}]}
+    document = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}]}
     created = await admin.call("PUT", "roles/etagged", document, if_none_match="*")
     again = await admin.call("PUT", "roles/etagged", document, if_none_match="*")
     replaced = await admin.call("PUT", "roles/etagged", document | {"ttl": "5m"}, if_match=created.headers["etag"])
@@ -147,8 +147,12 @@ async def test_writes_reads_and_deletes_a_role_with_etags(deployment: Deployment
 async def test_a_dry_run_looks_names_up_and_changes_nothing(deployment: Deployment) -> None:
     """A role definition that does not exist is found out; a good role is not stored."""
     admin = await deployment.broker("admin")
-    good = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}]}
-    bad = {"type": "service_principal", "azure_roles": [{"role_name": "No Such Role", "scope": deployment.app}]}
+    good = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}]}
+    bad = {
+        "type": "service_principal",
+        "ready": "none",
+        "azure_roles": [{"role_name": "No Such Role", "scope": deployment.app}],
+    }
     assert (await admin.call("PUT", "roles/dry?dry_run=true", good)).status_code == 200
     refused = await admin.call("PUT", "roles/dry?dry_run=true", bad)
     assert (refused.status_code, refused.json()["errors"][0]["path"]) == (400, "azure_roles[0].role_name")
@@ -158,7 +162,7 @@ async def test_a_dry_run_looks_names_up_and_changes_nothing(deployment: Deployme
 async def test_a_role_with_live_leases_is_deleted_only_with_them(deployment: Deployment) -> None:
     """409, then ``revoke=true`` ends them."""
     admin = await deployment.broker("admin")
-    document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
+    document = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
                 "bound_service_principal_ids": [deployment.object_id("vm-web")]}  # fmt: skip
     await admin.must("PUT", "roles/going", document)
     lease = (await issue(deployment, "going"))["lease"]
@@ -172,7 +176,8 @@ async def test_a_role_with_live_leases_is_deleted_only_with_them(deployment: Dep
 async def test_a_role_has_no_more_live_leases_than_it_may(deployment: Deployment) -> None:
     """429 with Retry-After beyond ``max_leases``."""
     admin, web = await deployment.broker("admin"), await deployment.broker("vm-web")
-    document = {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": deployment.app}], "max_leases": 1,
+    reader = {"role_name": "Reader", "scope": deployment.app}
+    document = {"type": "service_principal", "ready": "none", "azure_roles": [reader], "max_leases": 1,
                 "bound_service_principal_ids": [deployment.object_id("vm-web")]}  # fmt: skip
     await admin.must("PUT", "roles/single", document)
     lease = (await issue(deployment, "single"))["lease"]
@@ -227,7 +232,7 @@ async def test_a_role_name_from_a_role_may_be_an_id(deployment: Deployment) -> N
     reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
     subscription = f"/subscriptions/{deployment.stack.described['subscription_id']}"
     role_id = f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/{reader}"
-    document = {"type": "service_principal", "azure_roles": [{"role_id": role_id, "scope": deployment.app}],
+    document = {"type": "service_principal", "ready": "none", "azure_roles": [{"role_id": role_id, "scope": deployment.app}],
                 "bound_service_principal_ids": [deployment.object_id("vm-web")]}  # fmt: skip
     await admin.must("PUT", "roles/by-id", document)
     answer = await issue(deployment, "by-id")

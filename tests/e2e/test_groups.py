@@ -15,7 +15,7 @@ async def test_a_group_membership_comes_and_goes_with_the_lease(deployment: Depl
     """The principal is a member of the role's groups for as long as the lease lasts."""
     admin = await deployment.broker("admin")
     group = (await deployment.objects())["groups"][0]
-    document = {"type": "service_principal", "azure_groups": [{"object_id": group["object_id"]}],
+    document = {"type": "service_principal", "ready": "none", "azure_groups": [{"object_id": group["object_id"]}],
                 "bound_service_principal_ids": [deployment.object_id("vm-web")]}  # fmt: skip
     await admin.must("PUT", "roles/grouped", document)
     before = await deployment.objects()

@@ -34,6 +34,7 @@ async def test_a_leased_principal_leases_nothing_even_after_its_end(deployment: 
     child = await _signed_in(deployment, made["credential"])
     role = {
         "type": "service_principal",
+        "ready": "none",
         "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
         "bound_service_principal_ids": [made["credential"]["object_id"]],
         "ttl": "24h",

@@ -42,6 +42,7 @@ async def recorded(running: Deployment) -> Recorded:
     groups = [await running.visitor.control("POST", "groups", {"name": f"paths-{number}"}) for number in range(2)]
     document: dict[str, Any] = {
         "type": "service_principal",
+        "ready": "none",
         "ttl": "1h",
         "azure_roles": [{"role_name": "Reader", "scope": running.app}],
         "azure_groups": [{"object_id": each["object_id"]} for each in groups],

@@ -8,7 +8,7 @@ from typing import Any
 from tests.e2e.conftest import Deployment, opened
 
 OTHER = "8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006"
-ROLE: dict[str, Any] = {"type": "service_principal", "ttl": "15m"}
+ROLE: dict[str, Any] = {"type": "service_principal", "ready": "none", "ttl": "15m"}
 
 
 async def _of(deployment: Deployment, identity: str, tenant: str, **overrides: Any) -> Any:

@@ -56,6 +56,7 @@ async def test_exactly_as_many_as_it_may_have_are_served(deployment: Deployment)
     before, admin = await deployment.objects(), await deployment.broker("admin")
     document = {
         "type": "service_principal",
+        "ready": "none",
         "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
         "max_leases": MOST,
         "bound_service_principal_ids": [deployment.object_id("vm-web")],
@@ -82,6 +83,7 @@ async def test_a_caller_holds_exactly_as_many_as_it_may(deployment: Deployment) 
     callers = ("fn-orders", "vm-web")
     document = {
         "type": "service_principal",
+        "ready": "none",
         "azure_roles": [{"role_name": "Reader", "scope": deployment.app}],
         "max_leases_per_caller": MOST,
         "bound_service_principal_ids": [deployment.object_id(each) for each in callers],

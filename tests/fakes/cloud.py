@@ -9,6 +9,7 @@ from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
+from shared.core.readiness.observability import Look, PermissionsLook
 from shared.core.secret import Secret
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
@@ -178,6 +179,40 @@ class FakeProbe:
     calls: Calls
     state: CloudState
 
-    async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:  # noqa: ARG002 - asks once
+    async def signs_in(
+        self,
+        client_id: ObjectId,
+        secret: Secret,
+        *,
+        deadline: float,  # noqa: ARG002 - asks once
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> bool:
         """See the port."""
         return await self.calls.through("probe.signs_in", lambda: self.state.signs_in(client_id, secret), client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeAccess:
+    """Satisfies ``Access``."""
+
+    calls: Calls
+    state: CloudState
+
+    async def sees(
+        self,
+        client_id: ObjectId,
+        secret: Secret,
+        look: Look,
+        *,
+        deadline: float,  # noqa: ARG002 - looks once
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> bool:
+        """See the port."""
+        return await self.calls.through("access.sees", lambda: self._sees(client_id, secret, look), look.name)
+
+    def _sees(self, client_id: ObjectId, secret: Secret, look: Look) -> bool:
+        """A probe sees what signs in: nothing here keeps data."""
+        if not isinstance(look, PermissionsLook):
+            return self.state.signs_in(client_id, secret)
+        principals = {each.object_id for each in self.state.principals.values() if each.app_id == client_id}
+        return any(each.principal in principals and at.scope == look.scope for at, each in self.state.assignments.items())

@@ -16,7 +16,7 @@ from shared.broker.ports import Actor, Ports, Timing
 from shared.core.access.bounds import Bounds
 from shared.core.azure_role import AzureRole
 from shared.core.caller import ADMIN, AUDITOR, Caller, CallerType
-from shared.core.definition import Powers
+from shared.core.definition import Definition, Permission
 from shared.core.limits import Limits
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.protection import Protected
@@ -34,7 +34,7 @@ from shared.resilience.retry import Retry
 from tests.fakes.access import WarmView
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
-from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
+from tests.fakes.cloud import FakeAccess, FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.inventory import FakeInventory
 from tests.fakes.loop import StillLoop
@@ -75,7 +75,7 @@ def request(caller: Caller = ALICE, request_id: str = "req-1") -> Actor:
     return Actor(caller, request_id)
 
 
-READS = Powers(only_reads=True)
+READS = Definition(DEFINITION, "Reader", (Permission(("*/read",)),)).powers
 """Of the definition that roles assign here."""
 
 
@@ -233,6 +233,8 @@ def _issuers(made: World, protected: Protected) -> Issuers:
     applications = FakeApplications(made.calls, made.cloud)
     locks = ApplicationLock(made.locks, made.clock, made.ids)
     return Issuers(
-        ServicePrincipalIssuer(directory, authorization, made.inventory, probe, retry, TENANT),
+        ServicePrincipalIssuer(
+            directory, authorization, made.inventory, probe, retry, TENANT, access=FakeAccess(made.calls, made.cloud)
+        ),
         ApplicationSecretIssuer(applications, locks, made.inventory, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
     )

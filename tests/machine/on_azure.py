@@ -12,8 +12,10 @@ from typing import Any
 from shared.broker.configure.roles import put_role
 from shared.broker.issue.asking import AskedFor
 from shared.broker.ports import Ports, Timing
+from shared.cloud.access_probe import AccessProbe
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.probe import TokenProbe
+from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
@@ -128,8 +130,8 @@ class BrokerOnAzure(MemoryBroker):
         hole = {"group": {"kind": "resource_group", "allowed": ["data", "gone"], "default": "data"}}
         filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
         return more | {
-            TEAMS: bounds | {"type": "service_principal", "azure_roles": filled, "parameters": hole},
-            PRINCIPALS: bounds | {"type": "service_principal", "azure_roles": roles, "azure_groups": groups},
+            TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
+            PRINCIPALS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": roles, "azure_groups": groups},
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
 
@@ -171,7 +173,8 @@ class BrokerOnAzure(MemoryBroker):
             graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, limiters := RateLimiters(self.clock))
             arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), limiters)
             probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
-            yield self._ports(graph, arm, probe)
+            entra = TokenEndpoint(client, ENTRA, ObjectId(self.azure.world.tenant_id))
+            yield self._ports(graph, arm, probe, AccessProbe(client, entra, self.clock, limiters, ARM))
 
     async def _until_death(self, action: Awaitable[object]) -> object:
         """What the deed gives. The loop's end cancels what a dead worker leaves, none of whose calls gets through any more."""
@@ -182,12 +185,12 @@ class BrokerOnAzure(MemoryBroker):
             raise Died
         return await work
 
-    def _ports(self, calls: GraphCalls, arm: Arm, probe: TokenProbe) -> Ports:
+    def _ports(self, calls: GraphCalls, arm: Arm, probe: TokenProbe, access: AccessProbe) -> Ports:
         retry, graph = Retry(self.clock, self.ids), Graph(calls)
         tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
         locks, inventory = ApplicationLock(self.locks, self.clock, self.ids), AzureLists(calls, arm, own, retry)
         product = Issuers(
-            ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant),
+            ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant, access=access),
             ApplicationSecretIssuer(graph, locks, inventory, probe, retry, tenant, own, frozenset()),
         )
         more = (make for name in MORE.values() for make in EVERY_KIND[name].kinds)

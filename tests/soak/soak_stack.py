@@ -131,7 +131,9 @@ async def _configure(soak_stack: SoakStack) -> None:
     readers = next(each["object_id"] for each in state["groups"] if each["display_name"] == "readers")
     bounds = {"bound_service_principal_ids": [described["identities"][_HOLDER]["object_id"]]}
     common = bounds | {"ttl": soak_stack.plan.ttl, "max_ttl": 5 * soak_stack.plan.ttl}
-    own = common | {"type": "service_principal", "azure_roles": [{"role_name": "Reader", "scope": app}]}
+    own = common | {"type": "service_principal", "ready": "none", "azure_roles": [{"role_name": "Reader", "scope": app}]}
     await admin.must("PUT", f"roles/{PRINCIPALS}", own | {"azure_groups": [{"object_id": readers}], "ready": "token"})
     await admin.must("PUT", f"roles/{FLUSHED}", own)
-    await admin.must("PUT", f"roles/{SECRETS}", common | {"type": "application_secret", "application_object_id": legacy})
+    await admin.must(
+        "PUT", f"roles/{SECRETS}", common | {"type": "application_secret", "ready": "none", "application_object_id": legacy}
+    )

@@ -72,7 +72,7 @@ def _on(*scopes: int, **more: Any) -> dict[str, Any]:
 
 
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    "web": _on(0, 1, azure_groups=[{"object_id": GROUPS[0]}]),
+    "web": _on(0, 1, azure_groups=[{"object_id": GROUPS[0]}], ready="none"),
     "legacy": {"type": "application_secret", "application_object_id": EXISTING, "ready": "token", **_BOTH},
     "locked": _on(7),
     "capped": _on(2, max_leases=3),

@@ -43,9 +43,9 @@ OF_THE_SECOND = {
     *("id", "type", "state", "holder", "issued_at", "expires_at", "max_expires_at", "ttl", "renewable", "ready"),
     *("metadata", "cause", "attempts", "last_error", "generation"),
     *("footprint", "planned_at", "due_at", "made_by", "max_ttl", "reason", "ended_at", "key", "handed_out", "ending_held"),
-    *("reissues", "reissuing_until", "target_digest", "undone_by", "ready_at"),
+    *("reissues", "reissuing_until", "target_digest", "undone_by", "ready_at", "unchecked", "readiness"),
 }
-"""Every name that a row of the second form may hold. Its first readers do not know ``ready_at`` and ``ByScope``."""
+"""Every name that a row of the second form may hold. Its first readers do not know ``ByScope`` and the last three."""
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_each_lease_is_of_the_oldest_form_that_can_hold_it() -> None:
 
 
 async def test_an_ordinary_lease_is_written_as_before(scene: Scene) -> None:
-    """In the second form, with ``ByScope`` as its one name more, and ``ready_at`` where the credential was seen to work."""
+    """In the second form, with ``ByScope`` and what tells of its proof as its only names more."""
     made = await issue(scene.ports, request(), IssueRequest(WEB))
     ready = await issue(scene.ports, request(), IssueRequest(RoleName("legacy")))
     rows = {row["RowKey"]: row for row in await scene.rows("leases")}
@@ -74,7 +74,7 @@ async def test_an_ordinary_lease_is_written_as_before(scene: Scene) -> None:
         view, own = json.loads(row["View"]), json.loads(joined("Own", row))
         assert LEASE.written == row["Form"] == 2
         assert {*row, *view, *own} - {"PartitionKey", "RowKey"} <= OF_THE_SECOND
-        assert shows_ready == ("ready_at" in own)
+        assert shows_ready == ("ready_at" in own) == ("readiness" in own) == ("unchecked" not in view)
         assert (lease.issued_at if shows_ready else None) == lease.ready_at
 
 

@@ -14,6 +14,7 @@ from shared.broker.access import role_and_generation
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.admission import admit
 from shared.broker.issue.issue import SECRET_SLACK, Issued
+from shared.broker.issue.prove import prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
 from shared.core.errors import Conflict, Gone, Interrupted, LeaseholdError, LostRace, Pending
@@ -203,8 +204,9 @@ async def _hand_out(ports: Ports, actor: Actor, lock: LeaseLock, role: Role) -> 
     if before.maybe_more_secrets:
         await kind.issuer.remove_former(order, before.footprint, maybe_more=True, keeping=minted.credential_id)
     credential = kind.schema.complete(minted.credential, learned)
-    ready = role.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
-    lease = await lock.release(lambda it: it.knowing(learned).activated(ports.now(), ready=ready))
+    proven = await prove(ports, kind, order, credential, deadline=order.deadline)
+    ready, readiness = proven.ready, proven.readiness
+    lease = await lock.release(lambda it: it.knowing(learned).activated(ports.now(), ready=ready, readiness=readiness))
     result = actor.done(ports, "issue", role=lease.id.role, lease=lease.id)
     _, generation = await both(ports.audit.record(result), ports.generations.get(lease.id.role))
     if lease.is_overtaken(generation.number):

@@ -27,6 +27,7 @@ from shared.kinds.fragment import Fragment
 from shared.kinds.kind import Kind, Minted, Order, Watched, WithoutScopes
 from shared.kinds.lenient import ready, text
 from shared.kinds.part import Places, unheard
+from shared.kinds.proof import Proof
 from shared.kinds.survey import Candidate, Reading
 from shared.resilience.outages import Service
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
@@ -140,7 +141,7 @@ class BadgeSchema(WithoutScopes):
 
     def read(self, reader: Reader) -> BadgeTarget:
         """See the protocol, as for the other methods."""
-        wanted = reader.choice("ready", ("none", "token"), default="none")
+        wanted = reader.choice("ready", ("none", "token"), default="token")
         return BadgeTarget(reader.text("door", required=True) or "", "token" if wanted == "token" else "none")
 
     def write(self, target: BadgeTarget) -> dict[str, Any]:
@@ -274,10 +275,11 @@ class BadgeIssuer:
         assert footprint.number is not None
         return Minted(BadgeCredential(footprint.door, footprint.number))
 
-    async def prove(self, credential: BadgeCredential, *, deadline: float) -> bool:
+    async def prove(self, order: Order, credential: BadgeCredential, *, deadline: float) -> Proof:
         """By looking for its number at the door."""
         badges = await self.retry.call(lambda: self.doors.badges(credential.door), on=SAFE_TO_REPEAT, deadline=deadline)
-        return credential.number in {each.number for each in badges.values()}
+        found, names = credential.number in {each.number for each in badges.values()}, (f"door:{credential.door}",)
+        return Proof(found, names if found else (), () if found else names)
 
     async def remove_former(
         self, order: Order, footprint: BadgeFootprint, *, maybe_more: bool, keeping: ObjectId | None = None

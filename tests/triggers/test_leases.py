@@ -40,7 +40,7 @@ async def test_issue_answers_with_lease_and_credential(app: App) -> None:
         "ttl": 600,
         "metadata": {"job": "7"},
         "scopes": [*SCOPES[:2]],
-        "ready": "pending",
+        "ready": "unchecked",
     }
     assert set(credential) == {
         *("type", "tenant_id", "client_id", "client_secret", "object_id", "secret_id", "subscription_id", "expires_at")

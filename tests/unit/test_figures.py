@@ -17,21 +17,22 @@ from shared.broker.ending import enqueue, poison, recall, resume, sweep
 from shared.broker.issue import admission, clean_up, collect, idempotent, issue, preparations, prepare, rotate
 from shared.broker.ports import Timing
 from shared.broker.reconcile import drift, reconcile
-from shared.cloud import connections, inventory, limits, system, upstream
-from shared.cloud.entra import identity, keys, probe, unverified_token, verifier
+from shared.cloud import access_probe, connections, inventory, limits, system, upstream
+from shared.cloud.entra import identity, keys, unverified_token, verifier
 from shared.cloud.entra.keys import KeyPolicy
 from shared.cloud.graph import batch
 from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
 from shared.core import azure_role, condition, idempotency_key, lease, message, names, role
 from shared.core.access import auth_role, bounds, claims, explanation, policy, refusals
 from shared.core.parameters import kinds, known, parameter
+from shared.core.readiness import probes, verdicts
 from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
 from shared.issuers.service_principal import issuer as service_principal
 from shared.issuers.service_principal import schema as service_principal_schema
 from shared.issuers.service_principal import undo
 from shared.kinds import client_secret, kind, role_document
-from shared.resilience import rate_limit, retry
+from shared.resilience import rate_limit, retry, rounds
 from shared.resilience.rate_limit import Limit
 from shared.triggers.http import audit, dialect, edge, issuing, leases, operator, problem, requests
 
@@ -85,7 +86,10 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     identity: {"_MARGIN": 300.0, "_RENEWAL_PAUSE": 30.0, "_RETRIES": 2},
     lease_index: {"_FEWEST": 8},
     lease_table: {"_FEW": 100},
-    probe: {"_ROUNDS": 2, "_TRIES": 10, "_PAUSE": 2.0},
+    rounds: {"ROUNDS": 2, "TRIES": 10, "PAUSE": 2.0},
+    verdicts: {"SETTLED_SECONDS": 600.0},
+    probes: {"MAX_PROBES": 4, "MAX_EXPECTED": 8, "LEAST_STATUS": 200, "MOST_STATUS": 499, "MAX_URL": 2048},
+    access_probe: {"_MOST_BYTES": 1 << 20, "_MOST_PAGES": 10},
     queues: {"_HEAD_START": 2, "_PAUSES": {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}},
     system: {"_ULID_LENGTH": 26, "_RANDOM_BITS": 80, "_JITTER_STEPS": 9_007_199_254_740_992},
     tables: {

@@ -9,10 +9,12 @@ import pytest
 
 from shared.core.errors import Misconfigured
 from shared.core.names import ObjectId, Scope
+from shared.core.readiness.probes import DataHosts
 from shared.core.secret import Secret
 from shared.settings import Settings, known, load
 from shared.settings.azure import Azure
 from shared.settings.callers import Callers
+from shared.settings.data_plane import DataPlane
 from shared.settings.leases import Leases
 from shared.settings.limits import Limits
 from shared.settings.protection import Protection, own_resource
@@ -48,6 +50,7 @@ def test_the_least_is_enough() -> None:
             graph_endpoint="https://graph.microsoft.com",
             arm_endpoint="https://management.azure.com",
         ),
+        data_plane=DataPlane(DataHosts("core.windows.net", "vault.azure.net", "management.azure.com")),
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
         leases=Leases(retention=timedelta(days=7), lock=20, settle=180, collect=900, grace=600, prepare=900),
@@ -67,6 +70,10 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_AUTHORITY": "https://login.microsoftonline.us/",
             "LEASEHOLD_GRAPH_ENDPOINT": "http://127.0.0.1:8001",
             "LEASEHOLD_ARM_ENDPOINT": "http://localhost:8002/",
+            "LEASEHOLD_STORAGE_SUFFIX": "core.usgovcloudapi.net",
+            "LEASEHOLD_VAULT_SUFFIX": ".vault.usgovcloudapi.net",
+            "LEASEHOLD_DATA_GATEWAY": "https://127.0.0.1:8443/",
+            "REGION_NAME": "West Europe",
             "LEASEHOLD_PROTECTED_SCOPES": scope,
             "LEASEHOLD_PROTECTED_IDENTITIES": TENANT,
             "LEASEHOLD_RETENTION_DAYS": "30",
@@ -85,6 +92,8 @@ def test_reads_every_setting() -> None:
     assert settings.callers.audiences == ("api://leasehold", OTHER)
     assert settings.azure.authority == "https://login.microsoftonline.us"
     assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
+    hosts = DataHosts("core.usgovcloudapi.net", "vault.usgovcloudapi.net", "management.azure.com")
+    assert settings.data_plane == DataPlane(hosts, "https://127.0.0.1:8443", "West Europe")
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
@@ -115,40 +124,6 @@ def test_reports_every_fault_at_once() -> None:
         "LEASEHOLD_GRAPH_ENDPOINT: expected an https address",
         "LEASEHOLD_HOLD_SECONDS: expected a number from 1 to 300",
     ]
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({}, ""),
-        ({"LEASEHOLD_PUBLIC_URL": "https://gateway.example/leasehold/"}, "https://gateway.example/leasehold"),
-        ({"LEASEHOLD_PUBLIC_URL": "http://127.0.0.1:7071", "WEBSITE_HOSTNAME": "x.example"}, "http://127.0.0.1:7071"),
-        ({"LEASEHOLD_PUBLIC_URL": " ", "WEBSITE_HOSTNAME": "app.azurewebsites.net"}, "https://app.azurewebsites.net"),
-        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
-        ({"WEBSITE_HOSTNAME": "app.localhost"}, "http://app.localhost"),
-        ({"WEBSITE_HOSTNAME": "127.0.0.1:7071"}, "http://127.0.0.1:7071"),
-        ({"WEBSITE_HOSTNAME": "[::1]:7071"}, "http://[::1]:7071"),
-        ({"WEBSITE_HOSTNAME": "localhost.example:8443"}, "https://localhost.example:8443"),
-        ({"HTTP_HOST": "x.example", "WEBSITE_SITE_NAME": "x"}, ""),
-    ],
-)
-def test_the_apps_address_is_the_operators_else_the_platforms(given: dict[str, str], expected: str) -> None:
-    """With plain HTTP on this machine alone."""
-    assert load({**LEAST, **given}).callers.public_url == expected
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        *("gateway.example", "http://gateway.example", "https://gateway.example/?a=b", "https://gateway.example/#a"),
-        *("https://user@gateway.example", "https://gate way.example", "https://gateway.example/\nSet-Cookie: a=b"),
-        *("https://g\u00e4teway.example", 'https://gateway.example/"', "https://", "https://gateway.example:x"),
-    ],
-)
-def test_refuses_an_address_that_cannot_be_followed(address: str) -> None:
-    """Or that would end a header."""
-    with pytest.raises(Misconfigured, match="LEASEHOLD_PUBLIC_URL: expected an"):
-        load({**LEAST, "LEASEHOLD_PUBLIC_URL": address})
 
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "a@b", "https://a", "a:b", "\u00e4"])

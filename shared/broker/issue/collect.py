@@ -19,6 +19,7 @@ from shared.broker.issue.asking import Filled, filled_as_kept, granted_by
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued, look_at_role
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
 from shared.broker.issue.prepare import fail
+from shared.broker.issue.prove import prove, untried
 from shared.broker.issue.rotate import is_under_way
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
@@ -215,12 +216,17 @@ class _HandingOut:
         if minted.credential_id is not None:
             footprint = self.kind.schema.with_credential(footprint, minted.credential_id)
         credential = self.kind.schema.complete(minted.credential, footprint)
-        ready = self._wants_proof and await self.kind.issuer.prove(credential, deadline=prove_until)
-        if self._wants_proof and not ready and not self.preference.is_lenient:
+        proven = untried(ports, self.order)
+        if self._wants_proof:
+            proven = await prove(ports, self.kind, self.order, credential, deadline=prove_until)
+        if self._wants_proof and not proven.ready and not self.preference.is_lenient:
             raise NotProven
         if before.maybe_more_secrets:
             await self.kind.issuer.remove_former(self.order, before.footprint, maybe_more=True, keeping=minted.credential_id)
-        lease = await self.lock.release(lambda it: it.knowing(footprint).activated(ports.now(), ready=ready))
+        ready, readiness = proven.ready, proven.readiness
+        lease = await self.lock.release(
+            lambda it: it.knowing(footprint).activated(ports.now(), ready=ready, readiness=readiness)
+        )
         done = self.actor.done(ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
         event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
         _, generation = await both(ports.audit.record(event), ports.generations.get(lease.id.role))
@@ -230,7 +236,7 @@ class _HandingOut:
 
     @property
     def _wants_proof(self) -> bool:
-        return self.order.target.ready == "token" and not self.preference.is_in_a_hurry
+        return self.order.target.ready != "none" and not self.preference.is_in_a_hurry
 
     async def remove(self) -> bool:
         """Removes what was added, as far as possible at once. Returns whether certainly nothing is left of it."""

@@ -17,6 +17,7 @@ from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, 
 from shared.broker.issue.clean_up import CleanUp
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import Accepted, Preference, accepted, as_asked, leave_to_queue, require_room
+from shared.broker.issue.prove import Proven, prove, untried
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
@@ -38,6 +39,7 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     Malformed,
+    NeverReady,
     NotReplicated,
     OutOfTime,
     Refused,
@@ -208,7 +210,7 @@ async def look_at_role(ports: Ports, request_id: str, role: Role, failure: Lease
         await look_at_one(ports, request_id, role, read_again)
     elif isinstance(failure, Refused | RoleOutdated):
         await look_at_one(ports, request_id, role, look_again)
-        if isinstance(failure, Absent):
+        if isinstance(failure, Absent | NeverReady):
             await look_at_one(ports, request_id, role, look_for_scopes)
 
 
@@ -295,13 +297,16 @@ class _Attempt:
             if self.preference is None or not self._is_out_of_time(failure):
                 raise
             return await self._leave_to_queue(self.preference)
-        ready = await self._prove(credential)
+        proven = await self._prove(credential)
         learned = self.minting.learned
         # Before the credential leaves: what it signs in as must never be taken for a caller.
         await self.ports.leased.note(self.minting.kind.schema.principals(learned), self.minting.order.lease_id)
-        if not ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
+        if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
             return await self._leave_prepared(self.preference)
-        lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
+        ready, readiness = proven.ready, proven.readiness
+        lease = await self.lock.release(
+            lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready, readiness=readiness)
+        )
         event = self._done("issue", lease)
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
@@ -320,17 +325,17 @@ class _Attempt:
     @property
     def wants_proof(self) -> bool:
         """Whether the role calls a credential ready only once it was seen to work."""
-        return self.minting.order.target.ready == "token"
+        return self.minting.order.target.ready != "none"
 
-    async def _prove(self, credential: Credential) -> bool:
+    async def _prove(self, credential: Credential) -> Proven:
         """Returns whether the credential was seen to work. A caller that takes an unproven one says how long it waits."""
         preference = self.preference
         if not self.wants_proof or (preference is not None and preference.is_in_a_hurry):
-            return False
+            return untried(self.ports, self.minting.order)
         until = self.minting.order.deadline
         if preference is not None and preference.is_lenient:
             until = min(until, self.ports.within(preference.seconds))
-        return await self.minting.kind.issuer.prove(credential, deadline=until)
+        return await prove(self.ports, self.minting.kind, self.minting.order, credential, deadline=until)
 
     async def _leave_to_queue(self, preference: Preference) -> Accepted:
         """A worker makes the lease while nobody waits. What is made already stays, but for a credential.

@@ -102,7 +102,7 @@ class _Preparation:
         made = await self.minting.prepare()
         await ports.leased.note(kind.schema.principals(made), order.lease_id)
         ready = False
-        if order.target.ready == "token" and isinstance(kind.issuer, ProvesPrepared):
+        if order.target.ready != "none" and isinstance(kind.issuer, ProvesPrepared):
             ready = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
             if not ready:
                 return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.issue import SECRET_SLACK, Issued
+from shared.broker.issue.prove import Proven, prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
@@ -67,10 +68,9 @@ async def rotate(
         fresh=fresh,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
-    wants_proof = role.target.ready == "token"
     rotation = _Rotation(
-        *(ports, actor, order, audit_reason, lease, marked, prove_until if wants_proof else None),
-        must_prove=must_prove and wants_proof,
+        *(ports, actor, order, audit_reason, lease, marked, prove_until),
+        must_prove=must_prove and role.target.ready != "none",
     )
     try:
         return await rotation.carry_out()
@@ -92,8 +92,6 @@ def _rotation_ends(ports: Ports) -> datetime:
 class _Rotation:
     """One worker's rotation. ``audit_reason`` is for the audit trail. ``before`` is the lease as found, ``lease`` as last
     stored.
-
-    If the secret need not be proven, ``prove_until`` is ``None``.
     """
 
     ports: Ports
@@ -102,7 +100,7 @@ class _Rotation:
     audit_reason: str
     before: Lease
     lease: Lease
-    prove_until: float | None
+    prove_until: float
     must_prove: bool = False
     learned: ObjectId | None = field(default=None)
 
@@ -114,8 +112,8 @@ class _Rotation:
         # An older version has issued leases without this note.
         await self.ports.leased.note(self.ports.kinds.principals(self.lease), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
-        ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
-        if self.must_prove and not ready:
+        proven = await self._prove(minted.credential, self.prove_until)
+        if self.must_prove and not proven.ready:
             raise NotProven
         alone = await self.kind.issuer.remove_former(
             self.order,
@@ -131,7 +129,10 @@ class _Rotation:
         # If this rotation has taken over from a silent worker, nobody knows what that worker may still make.
         footprint = self._holding(minted.credential_id)
         made_by = max(self.before.made_by, self.ports.now())
-        lease = await self._store(lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone))
+        now, ready, readiness = self.ports.now(), proven.ready, proven.readiness
+        lease = await self._store(
+            lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone, now=now, readiness=readiness)
+        )
         return Issued(lease, minted.credential)
 
     def _holding(self, credential_id: ObjectId | None) -> Footprint:
@@ -139,17 +140,19 @@ class _Rotation:
         footprint = self.lease.footprint
         return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
 
-    async def _prove(self, credential: Credential, until: float) -> bool:
+    async def _prove(self, credential: Credential, until: float) -> Proven:
         """Proves the credential, and renews the rotation meanwhile. If the worker dies, the next need not wait any longer."""
+        if self.order.target.ready == "none":
+            return Proven()
         what = f"the rotation on lease {self.lease.id}"
         heartbeat = Heartbeat(self.ports.clock, self.ports.timing.rotation / 3, self._renew, what)
         try:
-            ready = await self.kind.issuer.prove(credential, deadline=until)
+            proven = await prove(self.ports, self.kind, self.order, credential, deadline=until)
         finally:
             await heartbeat.stop()
         await self._renew()
         self.order = replace(self.order, deadline=self.ports.within(self.ports.timing.rotation / _USED_OF_A_ROTATION))
-        return ready
+        return proven
 
     async def _renew(self) -> None:
         """Renews the rotation. Raises ``LostRace`` unless it is still this worker's."""

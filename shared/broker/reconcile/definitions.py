@@ -146,6 +146,6 @@ def _told(now: AzureRole, before: AzureRole) -> str:
         return f"{now.scope} {'reaches' if now.reaches_protected else 'does not reach'} what is protected"
     if now.gone:
         return "" if before.gone else f"{now.definition_id} is gone"
-    if now.powers is None or before.powers is None or now.powers == before.powers:
+    if now.powers is None or before.powers is None or now.powers.judged_like(before.powers):
         return ""
     return f"{now.definition_id} allows {', '.join(now.powers.gives_roles) or 'no giving of roles'}"

@@ -24,6 +24,7 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Holder, Lease, LeaseView, State
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.ports.leases import HeldLease
+from shared.core.readiness.record import Readiness
 from shared.core.typed import instant, named, typed
 from shared.kinds.registry import Kinds
 
@@ -126,6 +127,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         failed_with=own.get("failed_with", ""),
         collect_wait=own.get("collect_wait"),
         lenient=own.get("lenient", False),
+        readiness=_readiness(stored) if (stored := own.get("readiness")) is not None else None,
         undone=frozenset(own.get("undone_parts", ())),
         form=form_of(row),
         by_scope=read_by_scope(row),
@@ -147,6 +149,7 @@ def _view(stored: Mapping[str, Any]) -> LeaseView:
         ttl=stored.get("ttl", int((expires_at - issued_at).total_seconds())),
         renewable=stored.get("renewable", False),
         ready=stored.get("ready", False),
+        unchecked=stored.get("unchecked", False),
         metadata=stored.get("metadata", {}),
         cause=Cause(cause) if (cause := stored.get("cause")) is not None else None,
         attempts=stored.get("attempts", 0),
@@ -162,6 +165,22 @@ def _holder(stored: Sequence[Any]) -> Holder:
     object_id, tenant_id, app_id, name, *_ = stored
     known_app_id = named(ObjectId, app_id) if app_id is not None else None
     return Holder(named(ObjectId, object_id), named(ObjectId, tenant_id), known_app_id, name)
+
+
+def _readiness(stored: Mapping[str, Any]) -> Readiness:
+    """Of a row of a later version, what this one knows."""
+    return Readiness(
+        seen=_texts(stored.get("seen", ())),
+        unseen=_texts(stored.get("unseen", ())),
+        region=stored.get("region", ""),
+        waited_ms=stored.get("waited_ms", 0),
+    )
+
+
+def _texts(stored: object) -> tuple[str, ...]:
+    if not isinstance(stored, list | tuple):
+        raise TypeError("expected a list of texts")
+    return tuple(named(str, each) for each in stored)
 
 
 def _instant(stored: Mapping[str, Any], name: str) -> datetime | None:

@@ -161,6 +161,13 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
         own["collect_wait"] = lease.collect_wait
     if lease.lenient:
         own["lenient"] = True
+    if (seen := lease.readiness) is not None:
+        own["readiness"] = {
+            "seen": [*seen.seen],
+            "unseen": [*seen.unseen],
+            "region": seen.region,
+            "waited_ms": seen.waited_ms,
+        }
     if len(lease.parts) > 1:
         own |= {
             "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],
@@ -221,6 +228,8 @@ def view_text(lease: LeaseView) -> str:
         more["parameters"] = dict(lease.parameters)
     if lease.within:
         more["within"] = lease.within
+    if lease.unchecked:
+        more["unchecked"] = True
     # With ``ensure_ascii``, JSON would write up to twelve characters for one that is not ASCII.
     return json.dumps(
         ensure_ascii=False,

@@ -23,6 +23,7 @@ from shared.kinds.calls import Applications
 from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets, Probe
 from shared.kinds.kind import Minted, Order
 from shared.kinds.part import Places, unheard
+from shared.kinds.proof import Proof, prove_secret
 from shared.resilience.retry import SAFE_TO_REPEAT, TRANSIENT, Retry
 
 _COUNTING = 5.0
@@ -144,9 +145,15 @@ class ApplicationSecretIssuer:
         note(secret.key_id)
         return self._minted(found.app_id, found.principal_id, secret)
 
-    async def prove(self, credential: ClientSecretCredential, *, deadline: float) -> bool:
-        """Signs in with the credential."""
-        return await self.probe.signs_in(credential.client_id, credential.client_secret, deadline=deadline)
+    async def prove(
+        self,
+        order: Order,  # noqa: ARG002 - the protocol's
+        credential: ClientSecretCredential,
+        *,
+        deadline: float,
+    ) -> Proof:
+        """Signs in with the credential. How old the application is, nobody here knows."""
+        return await prove_secret(self.probe, credential.client_id, credential.client_secret, deadline=deadline)
 
     async def remove_former(
         self, order: Order, footprint: ApplicationSecretFootprint, *, maybe_more: bool, keeping: ObjectId | None = None

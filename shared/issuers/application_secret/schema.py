@@ -82,7 +82,7 @@ class ApplicationSecretSchema(WithoutScopes):
     def read(self, reader: Reader) -> ApplicationSecretTarget:
         """Two fields."""
         object_id = reader.parsed(FIELD, ObjectId.parse, required=True)
-        wanted = reader.choice("ready", ("none", "token"), default="none")
+        wanted = reader.choice("ready", ("none", "token"), default="token")
         return ApplicationSecretTarget(object_id or ObjectId(""), ready="token" if wanted == "token" else "none")
 
     def write(self, target: ApplicationSecretTarget) -> dict[str, Any]:
@@ -116,7 +116,8 @@ class ApplicationSecretSchema(WithoutScopes):
     def restore(self, document: Mapping[str, Any]) -> ApplicationSecretTarget | None:
         """Returns ``None`` if there is no application."""
         application = identity(document.get(FIELD))
-        return ApplicationSecretTarget(application, ready(document)) if application else None
+        proven: Ready = "none" if ready(document) == "none" else "token"
+        return ApplicationSecretTarget(application, proven) if application else None
 
     def unresolved(self, target: ApplicationSecretTarget) -> Iterator[Fault]:
         """Yields a fault if the application's client id is not known."""

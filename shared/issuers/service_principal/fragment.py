@@ -8,6 +8,15 @@ from shared.core.condition import MAX_CONDITION
 from shared.core.parameters.kinds import KINDS
 from shared.core.parameters.parameter import FIELD, MAX_ALLOWED
 from shared.core.parameters.source import Fact
+from shared.core.readiness.observability import PROBES
+from shared.core.readiness.probes import (
+    LEAST_STATUS,
+    MAX_EXPECTED,
+    MAX_PROBES,
+    MAX_URL,
+    MOST_STATUS,
+    STORAGE_RESOURCE,
+)
 from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
 from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
 
@@ -46,6 +55,33 @@ _PARAMETER = {
     "required": ["kind"],
     "additionalProperties": False,
 }
+_PROBE = {
+    "type": "object",
+    "description": "A GET that shows that the credential works. Its token goes to the cloud's own hosts alone.",
+    "properties": {
+        "url": _TEXT
+        | {
+            "format": "uri",
+            "maxLength": MAX_URL,
+            "description": "https, at `<account>.blob`, `.queue`, `.table` or `.dfs` of Azure Storage, at a vault, or at"
+            " Resource Manager; no port, user, fragment or redirect.",
+        },
+        "resource": _TEXT | {"description": f"What the token is for: `{STORAGE_RESOURCE}`, `https://vault.azure.net`, ..."},
+        "expect": list_of(
+            {"type": "integer", "minimum": LEAST_STATUS, "maximum": MOST_STATUS},
+            MAX_EXPECTED,
+            "Statuses of an answer that says yes; 200 if it is left out.",
+        ),
+        "covers": list_of(
+            {"type": "integer", "minimum": 0, "maximum": MAX_AZURE_ROLES - 1},
+            MAX_AZURE_ROLES,
+            "Places in `azure_roles` that it shows, none with holes. Left out: those with data actions of its service; of"
+            " Resource Manager, those without data actions of storage and vaults.",
+        ),
+    },
+    "required": ["url", "resource"],
+    "additionalProperties": False,
+}
 FRAGMENT = Fragment(
     type="service_principal",
     name="ServicePrincipalRole",
@@ -62,6 +98,18 @@ FRAGMENT = Fragment(
             "propertyNames": {"pattern": f"^{PARAMETER_NAME}$"},
             "additionalProperties": {"$ref": "#/components/schemas/RoleParameter"},
         },
+        "ready": {
+            "type": "string",
+            "enum": ["none", "token", "access"],
+            "default": "token",
+            "description": "As for every role; `access`: all that shows that its assignments count is read as well, twenty"
+            " times at least. Each assignment must show itself, or be covered by one of `ready_probes`.",
+        },
+        PROBES: list_of(
+            {"$ref": "#/components/schemas/ReadyProbe"},
+            MAX_PROBES,
+            "With `ready: access`: what else is read with the credential before it is handed over.",
+        ),
         "narrowing": {
             "type": "string",
             "enum": ["allow", "refuse"],
@@ -94,5 +142,5 @@ FRAGMENT = Fragment(
     required=(),
     credential=CLIENT_SECRET,
     found=("application", "recycled", "assignment"),
-    schemas={"AzureRole": _AZURE_ROLE, "RoleParameter": _PARAMETER},
+    schemas={"AzureRole": _AZURE_ROLE, "ReadyProbe": _PROBE, "RoleParameter": _PARAMETER},
 )

@@ -8,7 +8,7 @@ the last two.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from shared.core import ownership
@@ -18,6 +18,9 @@ from shared.core.errors import Absent, AmbiguousRefusal, Refused, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import AzureInventory
+from shared.core.readiness.observability import looks_of
+from shared.core.readiness.probes import DataHosts
+from shared.issuers.service_principal.access import observable, placed
 from shared.issuers.service_principal.resolve import Resolving
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
@@ -26,6 +29,7 @@ from shared.kinds.calls import Authorization, Directory
 from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets, Probe
 from shared.kinds.kind import Minted, Order
 from shared.kinds.part import Places, unheard
+from shared.kinds.proof import Access, Proof, prove_secret
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of
 
@@ -47,10 +51,14 @@ class ServicePrincipalIssuer:
     retry: Retry
     tenant_id: ObjectId
     protected: tuple[Scope, ...] = ()
+    access: Access = field(kw_only=True)
+    hosts: DataHosts = field(default_factory=DataHosts)
+    """Those to which a credential's token may go."""
 
     async def resolve(self, target: ServicePrincipalTarget) -> ServicePrincipalTarget:
-        """Looks up every role definition, scope and group, all at once."""
-        return await Resolving(self.directory, self.authorization, self.protected, target).run()
+        """Looks up every role definition, scope and group, all at once. Refuses probes elsewhere than at the cloud's hosts."""
+        resolved = await Resolving(self.directory, self.authorization, self.protected, placed(target, self.hosts)).run()
+        return observable(resolved, self.hosts)
 
     def plan(self, order: Order) -> ServicePrincipalFootprint:
         """Derives the unique name and the assignments' names from the lease's id alone: so a repeat finds its own work."""
@@ -103,9 +111,18 @@ class ServicePrincipalIssuer:
         )
         return Minted(credential, secret.key_id)
 
-    async def prove(self, credential: ClientSecretCredential, *, deadline: float) -> bool:
-        """Signs in with the credential."""
-        return await self.probe.signs_in(credential.client_id, credential.client_secret, deadline=deadline)
+    async def prove(self, order: Order, credential: ClientSecretCredential, *, deadline: float) -> Proof:
+        """Signs in with the credential and, if the role wants that, looks whether all that it gives counts already."""
+        target = _target(order)
+        return await prove_secret(
+            self.probe,
+            credential.client_id,
+            credential.client_secret,
+            deadline=deadline,
+            since=ownership.opened_at(order.lease_id),
+            access=self.access,
+            looks=looks_of(target, self.hosts) if target.ready == "access" else (),
+        )
 
     async def remove_former(
         self, order: Order, footprint: ServicePrincipalFootprint, *, maybe_more: bool, keeping: ObjectId | None = None

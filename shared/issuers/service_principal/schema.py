@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.core import ownership
 from shared.core.azure_role import AzureRole
-from shared.core.definition import Powers
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.footprint import Assignment
@@ -20,6 +19,8 @@ from shared.core.parameters.narrowing import WITHIN, narrow
 from shared.core.parameters.parameter import FIELD, Parameter, write_parameters
 from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
+from shared.core.readiness.observability import PROBES, shows_itself, unseen
+from shared.core.readiness.probes import ReadyProbe
 from shared.core.role import Ready
 from shared.core.typed import named
 from shared.kinds.azure_roles import (
@@ -32,9 +33,17 @@ from shared.kinds.azure_roles import (
     write_azure_roles,
 )
 from shared.kinds.client_secret import ClientSecretCredential
+from shared.kinds.kept_roles import keep_azure_roles, kept_azure_roles
 from shared.kinds.kind import Watched
 from shared.kinds.lenient import identity, listed, mapping, ready, text, texts
 from shared.kinds.part import Places
+from shared.kinds.ready_probes import (
+    keep_ready_probes,
+    kept_ready_probes,
+    read_ready_probes,
+    restore_ready_probes,
+    write_ready_probes,
+)
 from shared.resilience.outages import Service
 
 if TYPE_CHECKING:
@@ -63,6 +72,8 @@ class ServicePrincipalTarget:
     parameters: tuple[Parameter, ...] = ()
     is_narrowable: bool = True
     """Whether a caller may ask for the same assignments further down."""
+    ready_probes: tuple[ReadyProbe, ...] = ()
+    """With ``ready: access``: what else is read with the credential to see that it works."""
 
     @property
     def takes_personal_accounts(self) -> bool:
@@ -118,7 +129,8 @@ class ServicePrincipalSchema:
             tags=reader.items("tags", _tag, most=MAX_TAGS),
             sign_in_audience=reader.choice("sign_in_audience", AUDIENCES, default=AUDIENCES[0]),
             permanently_delete=reader.flag("permanently_delete", default=True),
-            ready="token" if reader.choice("ready", ("none", "token"), default="none") == "token" else "none",
+            ready=_READY[reader.choice("ready", (*_READY,), default="token")],
+            ready_probes=read_ready_probes(reader, len(azure_roles)),
         )
 
     def write(self, target: ServicePrincipalTarget) -> dict[str, Any]:
@@ -139,6 +151,8 @@ class ServicePrincipalSchema:
             document[FIELD] = write_parameters(target.parameters)
         if not target.is_narrowable:
             document["narrowing"] = "refuse"
+        if target.ready_probes:
+            document[PROBES] = write_ready_probes(target.ready_probes)
         return document
 
     def rules(self, name: RoleName, target: ServicePrincipalTarget) -> Iterator[Fault]:
@@ -150,6 +164,8 @@ class ServicePrincipalSchema:
         for index, tag in enumerate(tags[1:]):
             if tag in tags[: index + 1]:
                 yield Fault(f"tags[{index}]", "is on the application already: a tag may not repeat")
+        if target.ready_probes and target.ready != "access":
+            yield Fault(PROBES, "counts with `ready: access` alone")
         # Where personal accounts may sign in, Graph takes display names of 90 characters; ours hold a role's name and 37 more.
         # https://learn.microsoft.com/entra/identity-platform/supported-accounts-validation
         if target.takes_personal_accounts and len(name) > LONGEST_PERSONAL:
@@ -157,30 +173,13 @@ class ServicePrincipalSchema:
             yield Fault("sign_in_audience", message)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """Returns each assignment's definition, what that allows, whether it or the scope is gone, whether it is protected."""
-        roles = target.azure_roles
-        return {
-            "definition_ids": [role.definition_id for role in roles],
-            "powers": [_write_powers(role.powers) for role in roles],
-            "gone": [role.gone for role in roles],
-            "reaches_protected": [role.reaches_protected for role in roles],
-            "scope_gone": [role.scope_gone for role in roles],
-        }
+        """Returns what was looked up of each assignment, and what each probe covers."""
+        return keep_azure_roles(target.azure_roles) | keep_ready_probes(target.ready_probes)
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
-        """Joins what was stored by the assignments' places. An assignment whose place is missing stays unresolved."""
-        count = len(target.azure_roles)
-        ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
-        powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
-        gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
-        reaching = _as_many(count, [each is True for each in listed(stored.get("reaches_protected"))], otherwise=False)
-        nowhere = _as_many(count, [each is True for each in listed(stored.get("scope_gone"))], otherwise=False)
-        each = zip(target.azure_roles, ids, powers, gone, reaching, nowhere, strict=True)
-        roles = (
-            replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches, scope_gone=away)
-            for role, found, known, lost, reaches, away in each
-        )
-        return replace(target, azure_roles=tuple(roles))
+        """Joins what was stored by places. An assignment whose place is missing stays unresolved."""
+        azure_roles = kept_azure_roles(target.azure_roles, stored)
+        return replace(target, azure_roles=azure_roles, ready_probes=kept_ready_probes(target.ready_probes, stored))
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
@@ -198,6 +197,7 @@ class ServicePrincipalSchema:
             ready(document),
             parameters,
             document.get("narrowing", "allow") == "allow",
+            restore_ready_probes(document),
         )
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
@@ -205,6 +205,9 @@ class ServicePrincipalSchema:
         for index, role in enumerate(target.azure_roles):
             if not role.definition_id:
                 yield Fault(f"azure_roles[{index}]", "was never looked up in Azure; write the role again")
+        if target.ready == "access" and all(role.powers is not None for role in target.azure_roles):
+            # A definition may have changed since, or a probe that covers it cannot be read.
+            yield from unseen(target)
 
     def granted(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
         """Definitions as they were resolved, scopes, conditions, groups, audience; in no order.
@@ -228,7 +231,15 @@ class ServicePrincipalSchema:
             raise NotNarrowable(Fault(WITHIN, "this role refuses it"))
         if target.azure_groups:
             raise NotNarrowable(Fault(WITHIN, "the role has groups, and what they give lies at no scope"))
-        return replace(target, azure_roles=narrow(target.azure_roles, within))
+        azure_roles = narrow(target.azure_roles, within)
+        if target.ready != "access" or {role.scope.key for role in target.azure_roles} == {within.key}:
+            return replace(target, azure_roles=azure_roles)
+        # A probe has one address, which may lie outside of what is left.
+        if any(not shows_itself(role) for role in azure_roles):
+            raise NotNarrowable(
+                Fault(WITHIN, "only a probe of the role shows that it works, and the probe is not for this scope")
+            )
+        return replace(target, azure_roles=azure_roles, ready_probes=())
 
     def azure_roles(self, target: ServicePrincipalTarget) -> tuple[AzureRole, ...]:
         """Returns all assignments."""
@@ -351,22 +362,7 @@ def _tag(value: Any, path: str, faults: list[Fault]) -> str | None:
     return tag
 
 
-def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
-    return None if powers is None else asdict(powers) | {"gives_roles": list(powers.gives_roles)}
-
-
-def _powers(value: Any) -> Powers | None:
-    stored = mapping(value)
-    if not stored:
-        return None
-    gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
-    return Powers(gives, stored.get("assigns_identities") is True, stored.get("only_reads") is True)
-
-
-def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
-    """So many: what is too much is left out, what is missing is ``otherwise``."""
-    some = list(found)[:count]
-    return some + [otherwise] * (count - len(some))
+_READY: Mapping[str, Ready] = {"none": "none", "token": "token", "access": "access"}
 
 
 def _known(stored: str | None) -> ObjectId | None:

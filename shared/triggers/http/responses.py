@@ -14,6 +14,7 @@ from shared.core.errors import Caution
 from shared.core.lease import Holder, Lease, LeaseView, State
 from shared.core.names import LEASE_ID, ROLE_NAME
 from shared.core.ports.page import Page
+from shared.core.readiness.record import Readiness
 from shared.core.secret import Secret
 from shared.triggers.http.shape import (
     ID,
@@ -45,6 +46,25 @@ HOLDER = Record[Holder](
     Field("tenant_id", ID, lambda it: it.tenant_id, "Tenant."),
     Field("app_id", ID, lambda it: it.app_id, "Client id.", optional=True),
     Field("name", TEXT, lambda it: it.name, "As the token says it.", optional=True),
+)
+READINESS = Record[Readiness](
+    "Readiness",
+    "What was seen of the credential before it was handed out.",
+    Field("seen", Items(TEXT), lambda it: it.seen, "`token`, `arm:<scope>`, `probe:<host>`."),
+    Field(
+        "unseen",
+        Items(TEXT),
+        lambda it: it.unseen,
+        "What was not seen in time, and links that the broker cannot try: `federated_credential`, `certificate`.",
+    ),
+    Field(
+        "region",
+        TEXT,
+        lambda it: it.region,
+        "Azure's name of the region from which it was seen; another region may be behind. Left out outside Azure.",
+        optional=True,
+    ),
+    Field("waited_ms", WHOLE, lambda it: it.waited_ms, "How long that took, in milliseconds."),
 )
 LEASE = Record[LeaseView](
     "Lease",
@@ -105,9 +125,24 @@ LEASE = Record[LeaseView](
     ),
     Field(
         "ready",
-        word("pending", "ready"),
-        lambda it: "ready" if it.ready else "pending",
-        "`ready` when the credential has been seen to work.",
+        word("pending", "ready", "unchecked"),
+        lambda it: "ready" if it.ready else "unchecked" if it.unchecked else "pending",
+        "`ready` when the credential has been seen to work, as far as its role asks for that; `unchecked` when its role asks"
+        " for nothing.",
+    ),
+    Field(
+        "ready_at",
+        INSTANT,
+        lambda it: it.ready_at if isinstance(it, Lease) and it.ready else None,
+        "When it was seen to work. Left out in lists, and until then.",
+        optional=True,
+    ),
+    Field(
+        "readiness",
+        READINESS,
+        lambda it: it.readiness if isinstance(it, Lease) else None,
+        "What was seen, from where. Left out in lists, and where nothing was tried.",
+        optional=True,
     ),
     Field("attempts", WHOLE, lambda it: it.attempts, "Failed attempts to end it, if there were any.", optional=True),
     Field("last_error", TEXT, lambda it: it.last_error, "How the last of them failed.", optional=True),
