@@ -279,6 +279,15 @@ class BadgeIssuer:
         badges = await self.retry.call(lambda: self.doors.badges(credential.door), on=SAFE_TO_REPEAT, deadline=deadline)
         return credential.number in {each.number for each in badges.values()}
 
+    async def prove_prepared(self, order: Order, footprint: BadgeFootprint, *, deadline: float) -> bool:
+        """As above: the badge is made before anybody has it."""
+        badges = await self.retry.call(lambda: self.doors.badges(footprint.door), on=SAFE_TO_REPEAT, deadline=deadline)
+        return footprint.name in badges
+
+    def can_hand_out_again(self, target: BadgeTarget) -> bool:
+        """There is one badge, and it stays."""
+        return True
+
     async def remove_former(
         self, order: Order, footprint: BadgeFootprint, *, maybe_more: bool, keeping: ObjectId | None = None
     ) -> bool:
