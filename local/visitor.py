@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +12,8 @@ import httpx
 if TYPE_CHECKING:
     from types import TracebackType
 
+_POLL = 2.0
+"""Seconds. Whoever waits here wants to be told soon, and disturbs nobody else."""
 _TIMEOUT = httpx.Timeout(240.0, connect=5.0)
 
 
@@ -64,8 +67,14 @@ class Broker:
         return await self.visitor.http.request(method, f"{self.url}/api/v1/{path}", json=body, headers=given)
 
     async def must(self, method: str, path: str, body: Any = None) -> Any:
-        """The same; raises ``httpx.HTTPStatusError`` on an error and gives the answer's JSON."""
+        """The same; raises ``httpx.HTTPStatusError`` on an error and gives the answer's JSON.
+
+        If the answer is 202 and says where the credential will be, follows it there.
+        """
         reply = await self.call(method, path, body)
+        while reply.status_code == httpx.codes.ACCEPTED and "next" in (given := reply.json()):
+            await asyncio.sleep(_POLL)
+            reply = await self.call("GET", given["next"]["url"].partition("/api/v1/")[2])
         if reply.is_error:
             raise httpx.HTTPStatusError(
                 f"{method} {path}: {reply.status_code} {reply.text}", request=reply.request, response=reply

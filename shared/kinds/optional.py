@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from shared.core.credential import Credential
 from shared.kinds.kind import Order
 
 
@@ -26,12 +25,8 @@ class ProvesPrepared(Protocol):
 
 @runtime_checkable
 class HandsOutAgain(Protocol):
-    """An issuer of which some targets have a credential that can be handed out again and again, without a write to Azure."""
+    """An issuer of which some targets have a credential that can be handed out again without a write to Azure."""
 
     def can_hand_out_again(self, target: Any) -> bool:
-        """Returns whether the target's credential is such a one. It is then handed out for as long as the lease is active."""
-        ...
-
-    async def hand_out_again(self, order: Order, footprint: Any) -> Credential:
-        """Returns the credential of an active lease once more. Raises ``Upstream``."""
+        """Returns whether the target's credential is such a one. It is collected for as long as its lease is active."""
         ...

@@ -16,10 +16,10 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.connections import azure_transport
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
-from shared.cloud.storage.queues import StorageRevocations, connect
+from shared.cloud.storage.queues import StoragePreparations, StorageRevocations, connect
 from shared.cloud.storage.table_rest import Tables
 from shared.core.errors import Refused, Unreachable
-from shared.core.message import QUEUE, WAITS, Batch, read_message
+from shared.core.message import PREPARATIONS, QUEUE, WAITS, Batch, read_message, read_preparation
 from shared.core.names import LeaseId
 from shared.core.ports.queue import QueuedMarkers
 from tests.contract.stores import LossyLine
@@ -152,3 +152,28 @@ async def test_a_key_that_does_not_fit_is_a_refusal(storage_connection: str) -> 
     async with connect(wrong, transport=transport) as client:
         with pytest.raises(Refused):
             await StorageRevocations(client).send(batch())
+
+
+async def test_a_preparation_is_what_the_host_expects(storage_connection: str) -> None:
+    """In a queue of its own; there at once, and gone when there is no more time for it."""
+    lease_id = batch().leases[0]
+    client = connect(storage_connection, queue=PREPARATIONS, transport=azure_transport())
+    async with (
+        client,
+        QueueClient.from_connection_string(storage_connection, PREPARATIONS, transport=AioHttpTransport()) as queue,
+    ):
+        await StoragePreparations(client).send(lease_id, lives=timedelta(seconds=90))
+        (message,) = [each async for each in queue.receive_messages(visibility_timeout=1)]
+    assert lease_id == read_preparation(base64.b64decode(message.content, validate=True).decode())
+    assert message.expires_on is not None
+    assert message.inserted_on is not None
+    assert timedelta(seconds=90) == message.expires_on - message.inserted_on
+
+
+async def test_a_queue_of_preparations_that_does_not_answer_is_unreachable(storage_connection: str) -> None:
+    """As the other one: the sweep sends the message again."""
+    nowhere = storage_connection.partition("QueueEndpoint=")[0] + "QueueEndpoint=http://127.0.0.1:9/devstoreaccount1;"
+    client = connect(nowhere, queue=PREPARATIONS, transport=azure_transport(), retry_total=0)
+    async with client:
+        with pytest.raises(Unreachable):
+            await StoragePreparations(client).send(batch().leases[0], lives=timedelta(seconds=90))

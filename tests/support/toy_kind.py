@@ -281,6 +281,15 @@ class BadgeIssuer:
         found, names = credential.number in {each.number for each in badges.values()}, (f"door:{credential.door}",)
         return Proof(found, names if found else (), () if found else names)
 
+    async def prove_prepared(self, order: Order, footprint: BadgeFootprint, *, deadline: float) -> bool:
+        """As above: the badge is made before anybody has it."""
+        badges = await self.retry.call(lambda: self.doors.badges(footprint.door), on=SAFE_TO_REPEAT, deadline=deadline)
+        return footprint.name in badges
+
+    def can_hand_out_again(self, target: BadgeTarget) -> bool:
+        """There is one badge, and it stays."""
+        return True
+
     async def remove_former(
         self, order: Order, footprint: BadgeFootprint, *, maybe_more: bool, keeping: ObjectId | None = None
     ) -> bool:

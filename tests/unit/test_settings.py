@@ -53,7 +53,7 @@ def test_the_least_is_enough() -> None:
         data_plane=DataPlane(DataHosts("core.windows.net", "vault.azure.net", "management.azure.com")),
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
-        leases=Leases(retention=timedelta(days=7), lock=20, settle=180, collect=900, grace=600, prepare=900),
+        leases=Leases(timedelta(days=7), lock=20, settle=180, collect=900, grace=600, prepare=900),
         limits=Limits(max_leases_per_caller=None, issues_per_minute=120, max_ttl=30 * 86400),
     )
 
@@ -79,9 +79,6 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_RETENTION_DAYS": "30",
             "LEASEHOLD_HOLD_SECONDS": "2.5",
             "LEASEHOLD_SETTLE_SECONDS": "1",
-            "LEASEHOLD_COLLECT_SECONDS": "60",
-            "LEASEHOLD_GRACE_SECONDS": "0",
-            "LEASEHOLD_PREPARE_SECONDS": "3600",
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
@@ -97,7 +94,6 @@ def test_reads_every_setting() -> None:
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
-    assert (settings.leases.collect, settings.leases.grace, settings.leases.prepare) == (60, 0, 3600)
     assert settings.callers.docs_url == "https://docs.example/problems"
     assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
 
@@ -162,11 +158,6 @@ def test_refuses_names_that_it_does_not_know(name: str) -> None:
         ("LEASEHOLD_RETENTION_DAYS", "1e3"),
         ("LEASEHOLD_HOLD_SECONDS", "nan"),
         ("LEASEHOLD_SETTLE_SECONDS", "3601"),
-        ("LEASEHOLD_COLLECT_SECONDS", "59"),
-        ("LEASEHOLD_COLLECT_SECONDS", "86401"),
-        ("LEASEHOLD_GRACE_SECONDS", "3601"),
-        ("LEASEHOLD_PREPARE_SECONDS", "59"),
-        ("LEASEHOLD_PREPARE_SECONDS", "3601"),
         ("LEASEHOLD_DIRECTORY_CACHE_SECONDS", "3601"),
         ("LEASEHOLD_MAX_LEASES_PER_CALLER", "0"),
         ("LEASEHOLD_MAX_LEASES_PER_CALLER", "1000001"),
@@ -334,9 +325,6 @@ def test_the_brokers_own_tenant_is_always_let_in(listed: str, expected: tuple[st
         ("RETENTION_DAYS", "leases.retention", 1, 365),
         ("HOLD_SECONDS", "leases.lock", 1, 300),
         ("SETTLE_SECONDS", "leases.settle", 1, 3600),
-        ("COLLECT_SECONDS", "leases.collect", 60, 86_400),
-        ("GRACE_SECONDS", "leases.grace", 0, 3600),
-        ("PREPARE_SECONDS", "leases.prepare", 60, 3600),
         ("DIRECTORY_CACHE_SECONDS", "callers.directory_cache", 0, 3600),
     ],
 )

@@ -18,7 +18,7 @@ from shared.cloud.directory_facts import AzureFacts
 from shared.cloud.entra.verifier import EntraVerifier
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
-from shared.cloud.storage.queues import StorageRevocations
+from shared.cloud.storage.queues import StoragePreparations, StorageRevocations
 from shared.core.errors import Misconfigured
 from shared.core.footprint import Footprint
 from shared.core.message import Batch
@@ -127,6 +127,8 @@ async def test_tables_and_queue_are_reached_with_one_identity(client: str | None
     storage, azure = composition.storage, composition.azure
     assert isinstance(storage.revocations, StorageRevocations)
     assert storage.revocations._client.url == "https://leasehold1.queue.core.windows.net/revocations"
+    assert isinstance(storage.preparations, StoragePreparations)
+    assert storage.preparations._client.url == "https://leasehold1.queue.core.windows.net/preparations"
     assert storage.tables.url == "https://leasehold1.table.core.windows.net"
     assert (storage.credential is azure.credential) is (client != OTHER)
     await storage.credential.close()
@@ -136,9 +138,10 @@ async def test_tables_and_queue_are_reached_with_one_identity(client: str | None
 async def test_the_queue_is_made_when_there_is_something_to_queue() -> None:
     """And kept."""
     composition = Composition(LEAST)
-    revocations = composition.ports.revocations
-    assert "revocations" not in vars(composition.storage)
+    revocations, preparations = composition.ports.revocations, composition.ports.preparations
+    assert not {"revocations", "preparations"} & {*vars(composition.storage)}
     assert behind(revocations) is behind(revocations) is composition.storage.revocations
+    assert behind(preparations) is behind(preparations) is composition.storage.preparations
     await composition.azure.transport.close()
 
 

@@ -14,13 +14,12 @@ from datetime import timedelta
 
 from shared.broker.access import issuing_from, lease_of_holder
 from shared.broker.ending.lease_lock import LeaseLock
-from shared.broker.issue.again import hand_out_again, reusing
 from shared.broker.issue.asking import Filled, filled_as_kept, granted_by
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued, look_at_role
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
 from shared.broker.issue.prepare import fail
 from shared.broker.issue.prove import prove, untried
-from shared.broker.issue.rotate import is_under_way
+from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
 from shared.core.errors import (
@@ -40,6 +39,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId
 from shared.core.preparing import NotProven, PreparationFailed
 from shared.kinds.kind import Kind, Order
+from shared.kinds.optional import HandsOutAgain
 from shared.resilience.tasks import both
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ async def collect_now(ports: Ports, actor: Actor, lease: Lease, preference: Pref
             await _undone(ports, actor, lease, refused)
         raise
     prove_until = min(wait_until, ports.within(ports.timing.proving))
-    is_prepared, is_reused = lease.state is State.PREPARED, reusing(ports, lease, filled) is not None
+    is_prepared, is_reused = lease.state is State.PREPARED, _is_reused(ports, lease, filled)
     is_late = lease.issued_at + timedelta(seconds=ports.timing.grace) <= ports.now()
     if is_late and not is_prepared and not is_reused:
         raise Gone(_COLLECTED, code="credential_collected")
@@ -138,9 +138,15 @@ async def collect_now(ports: Ports, actor: Actor, lease: Lease, preference: Pref
         return await _hand_out(ports, actor, lease, filled, preference, prove_until)
     must_prove = not preference.is_lenient
     try:
-        return await hand_out_again(ports, actor, lease, filled, prove_until=prove_until, must_prove=must_prove)
+        return await rotate(ports, actor, lease, filled, prove_until=prove_until, must_prove=must_prove)
     except NotProven:
         return accepted(ports, lease)
+
+
+def _is_reused(ports: Ports, lease: Lease, filled: Filled) -> bool:
+    """Whether the credential may be handed out for as long as the lease is active: that takes no write to Azure."""
+    issuer = ports.kinds.of(lease).issuer
+    return isinstance(issuer, HandsOutAgain) and issuer.can_hand_out_again(filled.role.target)
 
 
 async def _undone(ports: Ports, actor: Actor, lease: Lease, refused: LeaseholdError) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 from shared.broker.access import Issuing, issuing_from
-from shared.broker.issue.again import hand_out_again
 from shared.broker.issue.asking import filled_as_kept
 from shared.broker.issue.collect import collect_now
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.preparations import DEFAULT_WAIT, Accepted, Preference, accepted, queue_again
-from shared.broker.issue.rotate import is_under_way
+from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease
 from shared.broker.ports import Actor, Ports
 from shared.core.errors import (
@@ -189,7 +188,7 @@ class _Repeatable:
         # It was handed out before: there is no other way to get it than to wait for it now.
         until = max(self.deadline, self.ports.within(DEFAULT_WAIT)) if must_prove else self.deadline
         try:
-            return await hand_out_again(self.ports, self.actor, lease, filled, prove_until=until, must_prove=must_prove)
+            return await rotate(self.ports, self.actor, lease, filled, prove_until=until, must_prove=must_prove)
         except NotProven:
             raise Pending from None
 

@@ -1,7 +1,7 @@
-"""Proving a credential before it is handed out, and what becomes of one that is not proven in time.
+"""Proving a credential before it is handed out.
 
-A credential that will never work is not handed out: ``NeverReady`` goes to whoever has made it, who undoes everything. One that
-is not proven in time is handed out as ``pending``. This is the one place that decides so.
+A credential that will never work is not handed out: ``NeverReady`` goes to whoever has made it, who undoes everything. What
+becomes of one that is not proven in time is for the caller's preference to say.
 """
 
 from __future__ import annotations
