@@ -8,7 +8,7 @@ cloud's own hosts and nowhere else: no redirect is followed. Neither tokens nor 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -19,6 +19,7 @@ import httpx
 
 from shared.cloud.entra.probe import is_settled
 from shared.cloud.entra.sign_in import TokenEndpoint
+from shared.cloud.entra.sign_in import Verdict as SignIn
 from shared.cloud.limits import RateLimiters
 from shared.cloud.upstream import parsed, seconds_to_wait
 from shared.core.definition import Permission
@@ -76,22 +77,26 @@ class AccessProbe:
 
         ``since``: when application and principal were made, if that is known. Raises ``NeverReady`` if waiting does not help.
         """
+        proof = {"client_secret": secret.reveal()}
+
+        async def sign_in(resource: str) -> SignIn:
+            return await self.entra.sign_in(client_id, proof, f"{resource}/.default")
 
         async def attempt() -> Verdict:
-            return await self._attempt(client_id, secret, look, deadline, since)
+            return await self._attempt(sign_in, look, deadline, since)
 
         return await Rounds(self.clock, attempt, deadline, f"{look.name} for {client_id}").pass_all()
 
     async def _attempt(
-        self, client_id: ObjectId, secret: Secret, look: Look, deadline: float, since: datetime | None
+        self, sign_in: Callable[[str], Awaitable[SignIn]], look: Look, deadline: float, since: datetime | None
     ) -> Verdict:
+        """Makes one read. ``sign_in`` asks for a fresh token for a resource."""
         if isinstance(look, ProbeLook) and self.hosts.kind_of(host_of(look.url)) is None:
             # The settings may be others than when the role was written.
             return Verdict(Word.NEVER, "host_not_allowed")
         if (wait := await self._turn(look, deadline)) is not None:
             return Verdict(Word.NOTHING, retry_after=wait)
-        resource = self.arm_endpoint if isinstance(look, PermissionsLook) else look.resource
-        signed = await self.entra.sign_in(client_id, {"client_secret": secret.reveal()}, f"{resource}/.default")
+        signed = await sign_in(self.arm_endpoint if isinstance(look, PermissionsLook) else look.resource)
         if signed.token is None:
             return signed.said(is_settled=is_settled(self.clock, since))
         if isinstance(look, PermissionsLook):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -55,12 +55,19 @@ async def prove_secret(
 
     ``looks`` are empty if the role asks for no more than a token. Looks need an ``access``.
     """
+
+    async def sees(look: Look) -> bool:
+        return access is not None and await access.sees(client_id, secret, look, deadline=deadline, since=since)
+
+    return await prove(probe.signs_in(client_id, secret, deadline=deadline, since=since), sees, looks)
+
+
+async def prove(signing_in: Awaitable[bool], sees: Callable[[Look], Awaitable[bool]], looks: Sequence[Look]) -> Proof:
+    """Tries whatever credential: the rounds of sign-ins first, then all looks side by side. Raises what these raise."""
     places = tuple(look.name for look in looks)
-    if not await probe.signs_in(client_id, secret, deadline=deadline, since=since):
+    if not await signing_in:
         return Proof(works=False, unseen=_once(TOKEN, *places))
-    if access is None or not looks:
-        return Proof(works=not looks, seen=(TOKEN,), unseen=_once(*places))
-    shown = await all_or_none(*(access.sees(client_id, secret, look, deadline=deadline, since=since) for look in looks))
+    shown = await all_or_none(*(sees(look) for look in looks))
     failed = {name for name, is_shown in zip(places, shown, strict=True) if not is_shown}
     seen = _once(TOKEN, *(name for name in places if name not in failed))
     return Proof(not failed, seen, _once(*(name for name in places if name in failed)))

@@ -21,7 +21,7 @@ from local.cloud.engine.dispatch import handle
 from local.cloud.engine.http import HttpRequest
 from local.cloud.entra.service import Entra
 from local.cloud.local_azure import LocalAzure, new_world
-from local.cloud.rbac import builtin_roles
+from local.cloud.rbac.builtin_roles import BY_NAME
 from shared.cloud.access_probe import AccessProbe
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
@@ -115,7 +115,7 @@ async def _prove(world: LocalAzure, clock: FakeClock, role: str, scope: Scope) -
 
 def _assigned(world: LocalAzure, role: str, scope: Scope) -> AzureRole:
     """As the broker stores it."""
-    known = builtin_roles.BY_NAME.values()
+    known = BY_NAME.values()
     found = next(each for each in known if each.role_name == role)
     entries = tuple(Permission(*(tuple(entry[name]) for name in _FIELDS)) for entry in found.permissions)
     return AzureRole(scope, role, powers=Definition(f"{world.subscription_id}/{found.name}", role, entries).powers)

@@ -10,8 +10,6 @@ from shared.core.readiness.observability import PROBES, covered_by, hole_faults,
 from shared.core.readiness.probes import DataHosts, ReadyProbe
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 
-NOT_OBSERVABLE = "not_observable"
-
 
 def placed(target: ServicePrincipalTarget, hosts: DataHosts) -> ServicePrincipalTarget:
     """Returns the target. Raises ``Malformed`` for each probe that is not at one of the cloud's own hosts, or whose token is
@@ -21,7 +19,7 @@ def placed(target: ServicePrincipalTarget, hosts: DataHosts) -> ServicePrincipal
     if faults:
         raise Malformed(*faults)
     if holes := hole_faults(target):
-        raise Malformed(*holes, code=NOT_OBSERVABLE)
+        raise Malformed(*holes, code="not_observable")
     return target
 
 
@@ -34,7 +32,7 @@ def observable(target: ServicePrincipalTarget, hosts: DataHosts) -> ServicePrinc
         return target
     known = replace(target, ready_probes=tuple(_covering(probe, target, hosts) for probe in target.ready_probes))
     if faults := unseen(known):
-        raise Malformed(*faults, code=NOT_OBSERVABLE)
+        raise Malformed(*faults, code="not_observable")
     return known
 
 
