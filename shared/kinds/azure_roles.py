@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from shared.core.azure_role import MAX_AZURE_ROLES, AzureRole
 from shared.core.condition import MAX_CONDITION, condition
+from shared.core.definition import Powers
 from shared.core.errors import Caution, Fault
 from shared.core.names import ObjectId, Scope, Unparsable
 from shared.core.parameters.holes import holes_of_scope, template_scope
@@ -58,6 +59,39 @@ def restore_azure_roles(document: Mapping[str, Any]) -> tuple[Assignments, Param
     parse = template_scope if parameters else Scope.parse
     found = [_restored(mapping(each), parse) for each in listed(document.get(AZURE_ROLES))]
     return None if None in found else (_placed(parameters, tuple(each for each in found if each)), parameters)
+
+
+def keep_azure_roles(azure_roles: Assignments) -> dict[str, Any]:
+    """Returns each assignment's definition, what that allows, whether it or the scope is gone, whether it is protected."""
+    return {
+        "definition_ids": [role.definition_id for role in azure_roles],
+        "powers": [_write_powers(role.powers) for role in azure_roles],
+        "gone": [role.gone for role in azure_roles],
+        "reaches_protected": [role.reaches_protected for role in azure_roles],
+        "scope_gone": [role.scope_gone for role in azure_roles],
+    }
+
+
+def kept_azure_roles(azure_roles: Assignments, stored: Mapping[str, Any]) -> Assignments:
+    """Joins what ``keep_azure_roles`` has stored by the assignments' places. One whose place is missing stays unresolved."""
+    count = len(azure_roles)
+    ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
+    powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
+    gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
+    reaching = _as_many(count, [each is True for each in listed(stored.get("reaches_protected"))], otherwise=False)
+    nowhere = _as_many(count, [each is True for each in listed(stored.get("scope_gone"))], otherwise=False)
+    each = zip(azure_roles, ids, powers, gone, reaching, nowhere, strict=True)
+    return tuple(
+        replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches, scope_gone=away)
+        for role, found, known, lost, reaches, away in each
+    )
+
+
+def unresolved_azure_roles(azure_roles: Assignments) -> Iterator[Fault]:
+    """Yields a fault for each assignment without a definition."""
+    for index, role in enumerate(azure_roles):
+        if not role.definition_id:
+            yield Fault(f"{AZURE_ROLES}[{index}]", "was never looked up in Azure; write the role again")
 
 
 def all_fillings(azure_roles: Assignments, parameters: Parameters) -> tuple[Assignments | None, ...]:
@@ -157,3 +191,21 @@ def _restored(document: Mapping[str, Any], parse: Callable[[str], Scope]) -> Azu
     scope = parsed(parse, document.get("scope"))
     role_name, role_id, under = (text(document.get(field)) for field in ("role_name", "role_id", "condition"))
     return AzureRole(scope, role_name, role_id, under) if scope else None
+
+
+def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
+    return None if powers is None else asdict(powers) | {"gives_roles": list(powers.gives_roles)}
+
+
+def _powers(value: Any) -> Powers | None:
+    stored = mapping(value)
+    if not stored:
+        return None
+    gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
+    return Powers(gives, stored.get("assigns_identities") is True, stored.get("only_reads") is True)
+
+
+def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
+    """So many: what is too much is left out, what is missing is ``otherwise``."""
+    some = list(found)[:count]
+    return some + [otherwise] * (count - len(some))

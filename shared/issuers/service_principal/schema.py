@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from shared.core import ownership
 from shared.core.azure_role import AzureRole
-from shared.core.definition import Powers
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.footprint import Assignment
@@ -26,9 +25,12 @@ from shared.kinds.azure_roles import (
     all_fillings,
     cautions_of_holes,
     compared,
+    keep_azure_roles,
+    kept_azure_roles,
     protected_faults,
     read_azure_roles,
     restore_azure_roles,
+    unresolved_azure_roles,
     write_azure_roles,
 )
 from shared.kinds.client_secret import ClientSecretCredential
@@ -158,29 +160,11 @@ class ServicePrincipalSchema:
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
         """Returns each assignment's definition, what that allows, whether it or the scope is gone, whether it is protected."""
-        roles = target.azure_roles
-        return {
-            "definition_ids": [role.definition_id for role in roles],
-            "powers": [_write_powers(role.powers) for role in roles],
-            "gone": [role.gone for role in roles],
-            "reaches_protected": [role.reaches_protected for role in roles],
-            "scope_gone": [role.scope_gone for role in roles],
-        }
+        return keep_azure_roles(target.azure_roles)
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
         """Joins what was stored by the assignments' places. An assignment whose place is missing stays unresolved."""
-        count = len(target.azure_roles)
-        ids = _as_many(count, [text(each) or "" for each in listed(stored.get("definition_ids"))], "")
-        powers = _as_many(count, [_powers(each) for each in listed(stored.get("powers"))], None)
-        gone = _as_many(count, [each is True for each in listed(stored.get("gone"))], otherwise=False)
-        reaching = _as_many(count, [each is True for each in listed(stored.get("reaches_protected"))], otherwise=False)
-        nowhere = _as_many(count, [each is True for each in listed(stored.get("scope_gone"))], otherwise=False)
-        each = zip(target.azure_roles, ids, powers, gone, reaching, nowhere, strict=True)
-        roles = (
-            replace(role, definition_id=found, powers=known, gone=lost, reaches_protected=reaches, scope_gone=away)
-            for role, found, known, lost, reaches, away in each
-        )
-        return replace(target, azure_roles=tuple(roles))
+        return replace(target, azure_roles=kept_azure_roles(target.azure_roles, stored))
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
@@ -202,9 +186,7 @@ class ServicePrincipalSchema:
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
         """Yields a fault for each assignment without a definition."""
-        for index, role in enumerate(target.azure_roles):
-            if not role.definition_id:
-                yield Fault(f"azure_roles[{index}]", "was never looked up in Azure; write the role again")
+        return unresolved_azure_roles(target.azure_roles)
 
     def granted(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
         """Definitions as they were resolved, scopes, conditions, groups, audience; in no order.
@@ -349,24 +331,6 @@ def _tag(value: Any, path: str, faults: list[Fault]) -> str | None:
         faults.append(Fault(path, "a tag has no blanks"))
         return None
     return tag
-
-
-def _write_powers(powers: Powers | None) -> dict[str, Any] | None:
-    return None if powers is None else asdict(powers) | {"gives_roles": list(powers.gives_roles)}
-
-
-def _powers(value: Any) -> Powers | None:
-    stored = mapping(value)
-    if not stored:
-        return None
-    gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
-    return Powers(gives, stored.get("assigns_identities") is True, stored.get("only_reads") is True)
-
-
-def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
-    """So many: what is too much is left out, what is missing is ``otherwise``."""
-    some = list(found)[:count]
-    return some + [otherwise] * (count - len(some))
 
 
 def _known(stored: str | None) -> ObjectId | None:

@@ -142,6 +142,7 @@ PROBLEM = Record[Problem](
     Field("code", TEXT, lambda it: it.error.stable_code, "Stable."),
     Field("detail", TEXT, lambda it: _detail(it.error), "This case."),
     Field("request_id", TEXT, lambda it: it.request_id, "For the operator."),
+    Field("lease", TEXT, lambda it: it.error.lease, "Another lease of yours, which stands in the way.", optional=True),
     Field("errors", Items(FAULT), lambda it: _faults(it.error), "Every fault of bad input.", optional=True),
     *(
         Field[Problem](name, Items(TEXT), partial(_more, name), description, optional=True)
