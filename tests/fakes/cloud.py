@@ -7,8 +7,9 @@ from datetime import datetime
 
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.footprint import Assignment
+from shared.core.footprint import Assignment, PrincipalType
 from shared.core.names import ObjectId, Scope
+from shared.core.ports.inventory import FoundAssignment
 from shared.core.secret import Secret
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
@@ -92,14 +93,20 @@ class FakeAuthorization:
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
+        principal_type: PrincipalType = "ServicePrincipal",
     ) -> None:
         """See the port."""
-        granted = Granted(definition_id, principal, condition, description or "")
+        granted = Granted(definition_id, principal, condition, description or "", principal_type)
         await self.calls.through("authorization.assign", lambda: self.state.assign(assignment, granted), assignment)
 
     async def unassign(self, assignment: Assignment) -> None:
         """See the port."""
         await self.calls.through("authorization.unassign", lambda: self.state.unassign(assignment), assignment)
+
+    async def assigned_to(self, principal: ObjectId, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """See the port."""
+        found = lambda: self.state.assigned_to(principal, scope)  # noqa: E731
+        return await self.calls.through("authorization.assigned_to", found, principal, scope)
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
         """See the port."""

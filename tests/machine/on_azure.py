@@ -38,7 +38,7 @@ from tests.support.kinds import names_in
 
 PRINCIPALS = RoleName.parse("web")
 SECRETS = RoleName.parse("legacy")
-MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.kinds}
+MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.is_brought}
 """Roles of the kinds that tests bring, and the names of these. What they make is in no Azure."""
 POOLING = (PRINCIPALS, SECRETS, *MORE)
 """Roles whose leases may be made before anybody asks."""

@@ -56,9 +56,8 @@ class Making:
                 await self._make(waiting.pop(0))
             await all_of(*(self._make(each) for each in waiting))
             if not self.made:
-                raise Conflict(
-                    "You hold all of these roles already, by assignments that are not this broker's.", code=ALREADY_HELD
-                )
+                message = "You hold all of these roles already, by assignments that are not this broker's."
+                raise Conflict(message, code=ALREADY_HELD)
         except LeaseholdError:
             self._note_failure()
             raise
