@@ -7,12 +7,9 @@ renamed or given another meaning. Undo uses the footprint and nothing else. Each
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from shared.core.names import Scope
-
-type PrincipalType = Literal["ServicePrincipal", "User"]
-"""To whom a role is assigned: https://learn.microsoft.com/azure/role-based-access-control/role-assignments#principal."""
 
 
 class Footprint(Protocol):

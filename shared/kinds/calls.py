@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication
-from shared.core.footprint import Assignment, PrincipalType
+from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
 from shared.kinds.client_secret import Secrets
@@ -69,7 +70,7 @@ class Authorization(Protocol):
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
-        principal_type: PrincipalType = "ServicePrincipal",
+        principal_type: CallerType = CallerType.APPLICATION,
     ) -> None:
         """Makes the assignment. If there is one of the same name for the same principal, that is success.
 

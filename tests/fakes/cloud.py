@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.footprint import Assignment, PrincipalType
+from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
 from shared.core.secret import Secret
@@ -93,7 +94,7 @@ class FakeAuthorization:
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
-        principal_type: PrincipalType = "ServicePrincipal",
+        principal_type: CallerType = CallerType.APPLICATION,
     ) -> None:
         """See the port."""
         granted = Granted(definition_id, principal, condition, description or "", principal_type)

@@ -13,10 +13,11 @@ from typing import Any
 
 from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, AlreadyExists, AmbiguousRefusal, DefinitionGone, Locked, Refused
-from shared.core.footprint import Assignment, PrincipalType
+from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
 from shared.core.secret import Secret
@@ -71,7 +72,7 @@ class Granted:
     principal: ObjectId
     condition: str | None
     description: str = ""
-    principal_type: PrincipalType = "ServicePrincipal"
+    principal_type: CallerType = CallerType.APPLICATION
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def test_the_least_is_enough() -> None:
             authority="https://login.microsoftonline.com",
             graph_endpoint="https://graph.microsoft.com",
             arm_endpoint="https://management.azure.com",
+            grant_to_users=False,
         ),
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
@@ -67,6 +68,7 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_AUTHORITY": "https://login.microsoftonline.us/",
             "LEASEHOLD_GRAPH_ENDPOINT": "http://127.0.0.1:8001",
             "LEASEHOLD_ARM_ENDPOINT": "http://localhost:8002/",
+            "LEASEHOLD_GRANT_TO_USERS": "true",
             "LEASEHOLD_PROTECTED_SCOPES": scope,
             "LEASEHOLD_PROTECTED_IDENTITIES": TENANT,
             "LEASEHOLD_RETENTION_DAYS": "30",
@@ -82,6 +84,7 @@ def test_reads_every_setting() -> None:
     assert settings.callers.audiences == ("api://leasehold", OTHER)
     assert settings.azure.authority == "https://login.microsoftonline.us"
     assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
+    assert settings.azure.grant_to_users
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)

@@ -22,9 +22,10 @@ from shared.cloud.limits import RateLimiters
 from shared.cloud.repeating import Repeating
 from shared.cloud.upstream import Refusal, parsed
 from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
-from shared.core.footprint import Assignment, PrincipalType
+from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope, on_the_wire
 from shared.core.ports.inventory import FoundAssignment, ScopeState
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _CONDITION_VERSION = "2.0"
 """The only one: https://learn.microsoft.com/azure/role-based-access-control/conditions-format."""
+_PRINCIPAL_TYPES = {CallerType.APPLICATION: "ServicePrincipal", CallerType.USER: "User"}
+"""https://learn.microsoft.com/azure/role-based-access-control/role-assignments#principal"""
 _PERMISSIONS = "2022-04-01"
 _MANAGEMENT_GROUPS = "2020-05-01"
 """https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants"""
@@ -80,7 +83,7 @@ class Arm:
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
-        principal_type: PrincipalType = "ServicePrincipal",
+        principal_type: CallerType = CallerType.APPLICATION,
     ) -> None:
         """Makes the assignment. If there is one of the same name for the same principal, that is success.
 
@@ -90,7 +93,7 @@ class Arm:
             role_definition_id=definition_id,
             principal_id=principal,
             # Without it, Azure asks the directory, which may not know a fresh principal for minutes (PrincipalNotFound).
-            principal_type=principal_type,
+            principal_type=_PRINCIPAL_TYPES[principal_type],
             condition=condition,
             condition_version=_CONDITION_VERSION if condition is not None else None,
             description=description,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.core.azure_role import common_subscription
+from shared.core.caller import CallerType
 from shared.core.credential import CredentialField
-from shared.core.footprint import Assignment, PrincipalType
+from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 
 ALREADY_HELD = "already_held"
@@ -50,7 +51,7 @@ class RoleGrantFootprint:
 
     type: ClassVar[str] = "role_grant"
     principal_id: ObjectId
-    principal_type: PrincipalType
+    principal_type: CallerType
     grants: tuple[Grant, ...]
     """All that was planned."""
     made: tuple[str, ...] = ()

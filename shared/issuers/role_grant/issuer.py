@@ -70,8 +70,7 @@ class RoleGrantIssuer:
             Grant(role.scope, ownership.assignment_name(order.lease_id, index), role.definition_id)
             for index, role in enumerate(_target(order).azure_roles)
         )
-        of_user = order.holder_type is CallerType.USER
-        return RoleGrantFootprint(order.holder.object_id, "User" if of_user else "ServicePrincipal", grants)
+        return RoleGrantFootprint(order.holder.object_id, order.holder_type, grants)
 
     async def prepare(self, order: Order, footprint: RoleGrantFootprint, note: Note) -> RoleGrantFootprint:
         """Makes the first assignment, then all others at once. See ``Making``."""
@@ -96,7 +95,7 @@ class RoleGrantIssuer:
         note: Callable[[ObjectId], None],  # noqa: ARG002 - it has no id
     ) -> Minted:
         """Makes no call: what was made is all that there is."""
-        client_id = order.holder.app_id if footprint.principal_type == "ServicePrincipal" else None
+        client_id = order.holder.app_id if footprint.principal_type is CallerType.APPLICATION else None
         return Minted(RoleGrantCredential(self.tenant_id, client_id, footprint))
 
     async def prove(self, credential: RoleGrantCredential, *, deadline: float) -> bool:

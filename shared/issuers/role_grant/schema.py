@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never
 
 from shared.core.azure_role import AzureRole
+from shared.core.caller import CallerType
 from shared.core.errors import Caution, Fault, Malformed
-from shared.core.footprint import PrincipalType
 from shared.core.given_powers import assigns_identities
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
@@ -198,10 +198,9 @@ class RoleGrantSchema:
 
     def read_footprint(self, stored: Mapping[str, Any]) -> RoleGrantFootprint:
         """The same."""
-        principal_type: PrincipalType = "User" if stored["principal_type"] == "User" else "ServicePrincipal"
         return RoleGrantFootprint(
             named(ObjectId, stored["principal_id"]),
-            principal_type,
+            CallerType(stored["principal_type"]),
             tuple(Grant(named(Scope, each["scope"]), each["name"], each["definition_id"]) for each in stored["grants"]),
             tuple(stored.get("made", ())),
             tuple(stored.get("unmade", ())),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from shared.core.caller import CallerType
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.ports.inventory import AzureInventory, FoundAssignment
@@ -79,4 +80,4 @@ class OwnGrant:
 
     async def footprint(self, lease: Lease | None, role: Role | None) -> RoleGrantFootprint:  # noqa: ARG002 - the protocol's
         """Returns the footprint of the assignment alone."""
-        return RoleGrantFootprint(self.found.principal, "ServicePrincipal", (self.grant,))
+        return RoleGrantFootprint(self.found.principal, CallerType.APPLICATION, (self.grant,))
