@@ -241,7 +241,8 @@ async def test_an_identity_of_the_brokers_own_gets_nothing() -> None:
     assert (403, "protected_target", {}) == (answer.status, answer.code, app.world.leases.rows)
 
 
-USER = replace(ALICE, kind=CallerType.USER)
+USER = replace(ALICE, kind=CallerType.USER, app_roles=frozenset({"Deployer"}))
+OF_USERS = {"bound_service_principal_ids": None, "bound_app_roles": ["Deployer"]}
 FOREIGNER = replace(ALICE, tenant_id=OTHER_TENANT, at_home=False)
 
 
@@ -249,9 +250,8 @@ FOREIGNER = replace(ALICE, tenant_id=OTHER_TENANT, at_home=False)
 @pytest.mark.parametrize("who", [USER, FOREIGNER])
 async def test_a_caller_to_whom_nothing_can_be_assigned_is_told_so(app: App, who: Any, query: dict[str, str]) -> None:
     """Before a lease is stored, and in a dry run as well."""
-    bounds = {"bound_tenant_ids": [who.tenant_id]}
-    bounds |= {"bound_user_ids": [who.object_id]} if who is USER else BOUND
-    written = await put(app, **{"bound_service_principal_ids": None, **bounds})
+    bounds = OF_USERS if who is USER else {**BOUND, "bound_tenant_ids": [OTHER_TENANT]}
+    written = await put(app, **bounds)
     assert 200 == written.status, written.body
     app.verifier.known["alice.token.x"] = who
     answer = await issue(app, query=query)
@@ -263,7 +263,7 @@ async def test_a_user_may_hold_a_lease_where_the_deployment_allows_that(app: App
     """As ``grantToUsers`` of the template says: the assignment is a user's."""
     app.world.issuers = replace(app.world.issuers, grants=replace(app.world.issuers.grants, to_users=True))
     app.world.ports = replace(app.world.ports, kinds=app.world.issuers.kinds())
-    await put(app, bound_service_principal_ids=None, bound_user_ids=[ALICE.object_id])
+    assert 200 == (await put(app, **OF_USERS)).status
     app.verifier.known["alice.token.x"] = USER
     answer = await issue(app)
     assert (201, None) == (answer.status, answer.json["credential"]["client_id"])
