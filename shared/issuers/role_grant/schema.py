@@ -205,7 +205,7 @@ class RoleGrantSchema:
             tuple(stored.get("made", ())),
             tuple(stored.get("unmade", ())),
             tuple(stored.get("left_out", ())),
-            stored.get("granted") is True,
+            stored.get("granted") or False,
         )
 
     def can_hold_credential(self, footprint: RoleGrantFootprint) -> bool:
