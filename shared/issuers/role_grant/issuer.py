@@ -31,7 +31,6 @@ from shared.resilience.tasks import all_of
 
 _LOOK = 60.0
 """Seconds for which one look at the holder's assignments is repeated. No caller waits for it."""
-_UNSUPPORTED = "grant_unsupported"
 
 type Note = Callable[[RoleGrantFootprint], None]
 
@@ -148,10 +147,10 @@ class RoleGrantIssuer:
             raise Forbidden(code="protected_target", audit_reason="the caller is an identity of the broker's own")
         if holder.tenant_id != self.tenant_id:
             message = "You are of another tenant: this broker assigns roles to principals of its own tenant alone."
-            raise Conflict(message, code=_UNSUPPORTED)
+            raise Conflict(message, code="grant_unsupported")
         if is_user and not self.to_users:
             message = "You are a user: this broker may assign roles to applications and managed identities alone."
-            raise Conflict(message, code=_UNSUPPORTED)
+            raise Conflict(message, code="grant_unsupported")
 
     async def _deleted(self, grant: Grant, look: Look) -> bool | Upstream:
         """Returns whether it was there, or why it may be there as before."""

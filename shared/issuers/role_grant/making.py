@@ -17,7 +17,7 @@ from shared.core import ownership
 from shared.core.errors import AlreadyExists, Conflict, LeaseholdError, NotReplicated
 from shared.core.names import LeaseId
 from shared.core.ports.inventory import FoundAssignment
-from shared.issuers.role_grant.footprint import ALREADY_HELD, Grant, RoleGrantFootprint, guid_of
+from shared.issuers.role_grant.footprint import Grant, RoleGrantFootprint, guid_of
 from shared.kinds.attempt import Attempt
 from shared.kinds.calls import Authorization
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
@@ -57,7 +57,7 @@ class Making:
             await all_of(*(self._make(each) for each in waiting))
             if not self.made:
                 message = "You hold all of these roles already, by assignments that are not this broker's."
-                raise Conflict(message, code=ALREADY_HELD)
+                raise Conflict(message, code="already_held")
         except LeaseholdError:
             self._note_failure()
             raise
@@ -114,7 +114,7 @@ class Making:
             raise Conflict(message, code="already_granted", lease=other)
         if not self.leaves_out:
             message = f"You hold one of these roles already, by an assignment that is not this broker's, at {grant.scope}."
-            raise Conflict(message, code=ALREADY_HELD)
+            raise Conflict(message, code="already_held")
         self.left_out.add(grant.name)
 
     def _note_made(self, grant: Grant) -> None:
