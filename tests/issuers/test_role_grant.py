@@ -96,7 +96,7 @@ async def test_the_holder_gets_each_role_under_a_name_of_the_leases() -> None:
 async def test_the_credential_names_what_was_made_and_has_no_secret() -> None:
     """With the subscription, where all of it lies in one."""
     one = job()
-    fields = dict((await one.mint()).fields())
+    fields: dict[str, Any] = dict((await one.mint()).fields())
     made = [each.resource_id for each in granted(one).grants]
     assert [(each, str(scope), DEFINITION) for each, scope in zip(made, SCOPES, strict=False)] == [
         (each["id"], each["scope"], each["role_definition_id"]) for each in fields.pop("role_assignments")
@@ -178,7 +178,7 @@ async def test_what_is_there_already_is_left_out_if_the_role_says_so(index: int)
     """It is told in the answer, and it is no scope of the lease. The end of the lease leaves it alone."""
     one = job(on_existing="ignore")
     theirs = by_hand(one.world, index)
-    fields = dict((await one.mint()).fields())
+    fields: dict[str, Any] = dict((await one.mint()).fields())
     left, made = SCOPES[index], SCOPES[1 - index]
     assert [{"scope": left, "role_definition_id": DEFINITION, "code": "already_held"}] == fields["left_out"]
     assert [made] == [each["scope"] for each in fields["role_assignments"]]
@@ -232,7 +232,7 @@ async def test_a_grant_that_appears_between_the_read_and_the_change_is_left_alon
     """Azure has refused the change, so that there is nothing of this name to take back."""
     scene = world()
     one = job(scene=scene, on_existing=on_existing)
-    issuer = replace(scene.issuers.grants, authorization=Between(scene, lambda: by_hand(scene)))  # type: ignore[arg-type]  # all of it
+    issuer = replace(scene.issuers.grants, authorization=Between(scene, lambda: by_hand(scene)))
     (made,) = await asyncio.gather(issuer.prepare(one.order, granted(one), one._note), return_exceptions=True)
     if isinstance(made, RoleGrantFootprint):
         assert ("ignore", (names(one)[0],)) == (on_existing, made.left_out)
