@@ -16,10 +16,9 @@ from shared.core import ownership
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.errors import Absent, AlreadyExists, AmbiguousRefusal, DefinitionGone, Locked, Refused
+from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
-from shared.core.ports.inventory import FoundAssignment
 from shared.core.secret import Secret
 from tests.fakes.clock import FakeClock, FixedIds
 
@@ -251,20 +250,8 @@ class CloudState:
         former = self.assignments.get(assignment)
         if former is not None and former != granted:
             raise Refused("RoleAssignmentUpdateNotPermitted", status=400, azure_code="RoleAssignmentUpdateNotPermitted")
-        if former is None and any(_is_same(assignment, granted, *each) for each in self.assignments.items()):
-            raise AlreadyExists("The role assignment already exists.", status=409, azure_code="RoleAssignmentExists")
         self.assignments[assignment] = granted
         self._made(assignment)
-
-    def assigned_to(self, principal: ObjectId, scope: Scope) -> tuple[FoundAssignment, ...]:
-        """Those that the answering replica shows. Raises ``Absent``."""
-        self._require(scope not in self.lost_scopes)
-        held = ((each, granted) for each, granted in self.assignments.items() if granted.principal == principal)
-        return tuple(
-            FoundAssignment(each, principal, granted.description, ObjectId(""), self.made_at(each), granted.definition_id)
-            for each, granted in held
-            if each.scope == scope and self._seen(each)
-        )
 
     def unassign(self, assignment: Assignment) -> None:
         """Raises ``Absent``, ``Locked``."""
@@ -404,12 +391,6 @@ class CloudState:
     def _require(self, there: bool) -> None:  # noqa: FBT001 - a predicate, read where it stands
         if not there:
             raise Absent("Request_ResourceNotFound", status=404)
-
-
-def _is_same(one: Assignment, its: Granted, other: Assignment, others: Granted) -> bool:
-    """Whether Azure takes the two for one: a principal has a role once at a scope, under whatever condition."""
-    roles = {each.definition_id.rpartition("/")[2].lower() for each in (its, others)}
-    return one.scope.key == other.scope.key and its.principal == others.principal and len(roles) == 1
 
 
 def _is(known_id: str, asked: str) -> bool:

@@ -17,7 +17,6 @@ from shared.core.errors import (
     Conflict,
     Forbidden,
     Locked,
-    Malformed,
     NotReplicated,
     Refused,
     Unreachable,
@@ -38,8 +37,6 @@ from tests.fakes.world import (
     SCOPES,
     TENANT,
     World,
-    guid,
-    principal_target,
     world,
 )
 from tests.issuers.orders import Job
@@ -355,57 +352,3 @@ async def test_a_fresh_grant_that_is_hidden_is_looked_for_again() -> None:
     await one.mint()
     assert await one.undo(fresh=True)
     assert [] == one.world.leftovers()
-
-
-async def test_a_lease_stands_while_all_that_it_has_made_is_there() -> None:
-    """What was left out does not count: it is not the lease's."""
-    one = job(2, on_existing="ignore")
-    theirs = by_hand(one.world, 1)
-    await one.mint()
-    del one.world.cloud.assignments[theirs]
-    assert await one.issuer.stands(one.footprint)
-    one.world.cloud.assignments.clear()
-    assert not await one.issuer.stands(one.footprint)
-    one.world.cloud.lost_scopes.add(SCOPES[0])
-    assert not await one.issuer.stands(one.footprint)
-
-
-async def test_a_credential_is_proven_by_a_look() -> None:
-    """At what there is. That it counts already, only the holder's own calls can show."""
-    one = job()
-    credential = await one.mint()
-    deadline = one.world.ports.within(10)
-    assert await one.issuer.prove(credential, deadline=deadline)
-    one.world.cloud.assignments.clear()
-    assert not await one.issuer.prove(credential, deadline=deadline)
-
-
-async def test_a_repeat_gives_the_same_without_a_call() -> None:
-    """There is nothing to rotate, and nothing of before to remove."""
-    one = job()
-    first = await one.mint()
-    one.world.calls.made.clear()
-    order = replace(one.order, rotating=True)
-    again = await one.issuer.credential(order, one.footprint, lambda _: None)
-    assert await one.issuer.remove_former(order, one.footprint, maybe_more=True)
-    assert ([], first, None) == (one.world.calls.made, again.credential, again.credential_id)
-    with pytest.raises(TypeError):
-        one.kind.schema.with_credential(one.footprint, guid(1))
-
-
-async def test_a_name_that_means_nothing_is_the_documents_fault() -> None:
-    """As for service principals."""
-    scene = world()
-    target = RoleGrantTarget((replace(grant_target(1).azure_roles[0], role_name="Raeder", definition_id=""),))
-    with pytest.raises(Malformed) as caught:
-        await scene.issuers.grants.resolve(target)
-    assert ["azure_roles[0].role_name"] == [fault.path for fault in caught.value.faults]
-    named = RoleGrantTarget((replace(grant_target(1).azure_roles[0], definition_id=""),))
-    assert DEFINITION == (await scene.issuers.grants.resolve(named)).azure_roles[0].definition_id
-
-
-async def test_a_target_of_another_kind_is_a_mistake_of_the_brokers() -> None:
-    """No caller can bring it about."""
-    one = job()
-    with pytest.raises(TypeError):
-        one.issuer.plan(replace(one.order, target=principal_target()))

@@ -84,12 +84,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "wide": _on(azure_roles=[{"role_name": "Reader", "scope": each} for each in WIDE]),
     "teams": {**holes.document(), **_BOTH},
     "own": {**holes.document(holes.OWN_GROUP, holes.GROUP_SCOPE, narrowing="refuse"), **_BOTH},
-    "jit": {
-        "type": "role_grant",
-        "azure_roles": [{"role_name": "Reader", "scope": SCOPES[each]} for each in (4, 6)],
-        "on_existing": "ignore",
-        **_BOTH,
-    },
+    "jit": {**_on(4, 6), "type": "role_grant", "on_existing": "ignore"},
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -277,8 +272,7 @@ async def _what_is_granted(filling: Filling) -> None:
     del assignments[second.assignment]
     left = replace(footprint, made=(first.name,), granted=False)
     now = ports.now()
-    planned = {"state": State.PLANNED, "handed_out": False, "due_at": now}
-    await filling.move("half_granted", lambda lease: replace(lease.knowing(left), **planned))  # type: ignore[arg-type]  # its fields
+    await filling.move("half_granted", lambda it: replace(it.knowing(left), state=State.PLANNED, handed_out=False, due_at=now))
 
 
 async def _what_is_counted(filling: Filling) -> None:

@@ -68,7 +68,6 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_AUTHORITY": "https://login.microsoftonline.us/",
             "LEASEHOLD_GRAPH_ENDPOINT": "http://127.0.0.1:8001",
             "LEASEHOLD_ARM_ENDPOINT": "http://localhost:8002/",
-            "LEASEHOLD_GRANT_TO_USERS": "true",
             "LEASEHOLD_PROTECTED_SCOPES": scope,
             "LEASEHOLD_PROTECTED_IDENTITIES": TENANT,
             "LEASEHOLD_RETENTION_DAYS": "30",
@@ -77,18 +76,19 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
-            "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
+            "LEASEHOLD_DOCS_URL": "https://docs.example/p",
         }
     )
     assert settings.callers.allowed_tenants == (ObjectId(TENANT), ObjectId(OTHER))
-    assert settings.callers.audiences == ("api://leasehold", OTHER)
+    assert (settings.callers.audiences, settings.callers.docs_url) == (
+        ("api://leasehold", OTHER),
+        "https://docs.example/p",
+    )
     assert settings.azure.authority == "https://login.microsoftonline.us"
     assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
-    assert settings.azure.grant_to_users
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
-    assert settings.callers.docs_url == "https://docs.example/problems"
     assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
 
 
