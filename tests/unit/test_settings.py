@@ -76,14 +76,11 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
-            "LEASEHOLD_DOCS_URL": "https://docs.example/p",
+            "LEASEHOLD_DOCS_URL": "https://d.example",
         }
     )
     assert settings.callers.allowed_tenants == (ObjectId(TENANT), ObjectId(OTHER))
-    assert (settings.callers.audiences, settings.callers.docs_url) == (
-        ("api://leasehold", OTHER),
-        "https://docs.example/p",
-    )
+    assert (settings.callers.docs_url, settings.callers.audiences) == ("https://d.example", ("api://leasehold", OTHER))
     assert settings.azure.authority == "https://login.microsoftonline.us"
     assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
     assert settings.protection.scopes == (Scope(scope),)
