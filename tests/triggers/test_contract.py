@@ -18,8 +18,8 @@ from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.lease import State
 from shared.core.role import DEFAULT_TTL
 from shared.issuers.application_secret.survey import LeaseSecret
-from shared.issuers.service_principal.schema import MAX_AZURE_GROUPS
 from shared.issuers.role_grant.survey import OwnGrant
+from shared.issuers.service_principal.schema import MAX_AZURE_GROUPS
 from shared.issuers.service_principal.survey import OwnApplication, OwnAssignment, Recycled
 from shared.kinds.fragment import Fragment
 from shared.triggers.http import groups, issuing, requests, transfer
