@@ -37,6 +37,9 @@ param grantResourceGroups ResourceGroupReference[] = []
 @description('Subscriptions (GUIDs) in which it may: with everything in them, so prefer resource groups, and not the broker\'s own subscription.')
 param grantSubscriptions string[] = []
 
+@description('Whether users may hold leases of roles of type role_grant. Then the broker may assign those roles to users, and take them from users.')
+param grantToUsers bool = false
+
 @description('A grant on the broker\'s own subscription reaches the broker itself. Such a grant is refused unless this says so in words.')
 @allowed(['', 'The broker may assign roles in its own subscription'])
 param ownSubscription string = ''
@@ -216,6 +219,7 @@ module app 'modules/app.bicep' = {
     maxLeasesPerCaller: maxLeasesPerCaller
     issuesPerMinute: issuesPerMinute
     maxTtl: maxTtl
+    grantToUsers: grantToUsers
     docsUrl: docsUrl
     publicUrl: publicUrl
     storageSuffix: storageSuffix
@@ -231,6 +235,7 @@ module grants 'modules/grants.bicep' = {
   params: {
     principalId: identity.properties.principalId
     assignableRoles: assignableRoles
+    grantToUsers: grantToUsers
     resourceGroups: grantsItsGroup
       ? fail('grantResourceGroups names the broker\'s own resource group: nothing there may be leased')
       : grantResourceGroups

@@ -83,6 +83,9 @@ param issuesPerMinute string
 @description('Longest lifetime of a lease, such as 8h.')
 param maxTtl string
 
+@description('Whether the broker may assign roles to users.')
+param grantToUsers bool
+
 @description('Address of a page that explains problems.')
 param docsUrl string
 
@@ -212,6 +215,7 @@ var optionalSettings = union(
   empty(maxLeasesPerCaller) ? {} : { LEASEHOLD_MAX_LEASES_PER_CALLER: maxLeasesPerCaller },
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
+  grantToUsers ? { LEASEHOLD_GRANT_TO_USERS: 'true' } : {},
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl },
   empty(storageSuffix) ? {} : { LEASEHOLD_STORAGE_SUFFIX: storageSuffix },

@@ -19,6 +19,6 @@ resource grant 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleDefinitionId)
     condition: condition
     conditionVersion: '2.0'
-    description: 'Leasehold: gives listed roles to the service principals of leases, and takes them back'
+    description: 'Leasehold: gives listed roles for the time of leases, and takes them back'
   }
 }

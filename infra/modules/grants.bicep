@@ -14,6 +14,9 @@ param resourceGroups ResourceGroupReference[]
 @description('Subscriptions (GUIDs) in which it may.')
 param subscriptions string[]
 
+@description('Whether it may assign them to users as well, for roles of type role_grant.')
+param grantToUsers bool
+
 @description('The right to give rights, and nothing else: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles')
 var roleBasedAccessControlAdministrator = 'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
 
@@ -25,6 +28,9 @@ var neverAssigned = [
   '8b54135c-b56d-4d72-a534-26097cfdc8d8' // Key Vault Data Access Administrator
 ]
 
+@description('To whom it may assign them: service principals, and users if that was said.')
+var principalTypes = grantToUsers ? '\'ServicePrincipal\', \'User\'' : '\'ServicePrincipal\''
+
 // Creating looks at the request, deleting at what is there:
 // https://learn.microsoft.com/azure/role-based-access-control/conditions-authorization-actions-attributes
 // An attribute that a request lacks makes its comparison false, so an assignment without principalType is refused. That is
@@ -33,13 +39,13 @@ var neverAssigned = [
 var assignmentCondition = join(
   [
     '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/write\'})) OR ('
-    '@Request[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {\'ServicePrincipal\'}'
+    '@Request[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {${principalTypes}}'
     'AND @Request[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAllValues:GuidNotEquals {${principalId}}'
     'AND @Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(assignableRoles, ', ')}}'
     'AND @Request[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {${join(neverAssigned, ', ')}}'
     '))'
     'AND ((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/delete\'})) OR ('
-    '@Resource[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {\'ServicePrincipal\'}'
+    '@Resource[Microsoft.Authorization/roleAssignments:PrincipalType] ForAnyOfAnyValues:StringEqualsIgnoreCase {${principalTypes}}'
     'AND @Resource[Microsoft.Authorization/roleAssignments:PrincipalId] ForAnyOfAllValues:GuidNotEquals {${principalId}}'
     'AND @Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAnyValues:GuidEquals {${join(assignableRoles, ', ')}}'
     'AND @Resource[Microsoft.Authorization/roleAssignments:RoleDefinitionId] ForAnyOfAllValues:GuidNotEquals {${join(neverAssigned, ', ')}}'

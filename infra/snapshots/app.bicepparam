@@ -34,6 +34,7 @@ param directoryCacheSeconds = '120'
 param maxLeasesPerCaller = '50'
 param issuesPerMinute = '60'
 param maxTtl = '8h'
+param grantToUsers = true
 param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
 param storageSuffix = 'core.usgovcloudapi.net'

@@ -15,4 +15,5 @@ param assignableRoles = concat(
   map(range(6, 54), number => '${padLeft(string(number), 8, '0')}-0000-0000-0000-000000000000')
 )
 param resourceGroups = []
+param grantToUsers = true
 param subscriptions = [ids.subscriptionId]

@@ -9,4 +9,5 @@ param resourceGroups = [
   { subscriptionId: ids.subscriptionId, name: 'app' }
   { subscriptionId: ids.subscriptionId, name: 'data' }
 ]
+param grantToUsers = false
 param subscriptions = []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from shared.core.secret import Secret
+
+type CredentialField = str | Secret | Sequence[Mapping[str, str]] | None
+"""A text, a secret, or a list of objects that hold no secret."""
 
 
 class Credential(Protocol):
@@ -16,6 +19,6 @@ class Credential(Protocol):
         """The name of the kind."""
         ...
 
-    def fields(self) -> Mapping[str, str | Secret | None]:
+    def fields(self) -> Mapping[str, CredentialField]:
         """Returns the fields by their public names. A field that is ``None`` is shown as ``null``."""
         ...

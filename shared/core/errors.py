@@ -93,6 +93,8 @@ class LeaseholdError(Exception):
 
     code: ClassVar[str] = "internal_error"
     sentence: ClassVar[str] = "The broker failed."
+    lease: str = ""
+    """Another lease of the caller's that stands in the way; empty if none does."""
     more: Mapping[str, Sequence[str]] = MappingProxyType({})
     """Lists that the caller gets beside the sentence, by the names that they have in a problem document."""
 
@@ -168,6 +170,10 @@ class Conflict(Rejected):
 
     code = "conflict"
     sentence = "The current state does not allow this."
+
+    def __init__(self, detail: str = "", *, code: str | None = None, audit_reason: str = "", lease: str = "") -> None:
+        super().__init__(detail, code=code, audit_reason=audit_reason)
+        self.lease = lease
 
 
 class RoleOutdated(Conflict):

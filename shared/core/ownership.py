@@ -11,6 +11,7 @@ from shared.core.names import LeaseId, Unparsable
 
 TAG = "leasehold"
 """The tag of every application that is made for a lease."""
+_GRANT = f"{TAG} grant"
 _ASSIGNMENT_NAMES = UUID("5f0c8c1c-54f1-4f5e-9d1b-6b1f1c2a7e55")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS = 10
@@ -58,6 +59,19 @@ def assignment_description(lease_id: LeaseId) -> str:
 def lease_described(text: str) -> LeaseId | None:
     """Returns the lease whose role assignment has this description."""
     return lease_in(text.removeprefix(f"{TAG} ")) if text.startswith(f"{TAG} ") else None
+
+
+def grant_description(lease_id: LeaseId) -> str:
+    """Returns the description of a role assignment that a lease gives to its holder.
+
+    It differs from that of an assignment to a principal of the lease's own: so each kind finds what is its own.
+    """
+    return f"{_GRANT} {lease_id}"
+
+
+def lease_granting(text: str) -> LeaseId | None:
+    """Returns the lease that gives its holder the role assignment with this description."""
+    return lease_in(text.removeprefix(f"{_GRANT} ")) if text.startswith(f"{_GRANT} ") else None
 
 
 def opened_at(lease_id: LeaseId) -> datetime:

@@ -60,6 +60,13 @@ def restore_azure_roles(document: Mapping[str, Any]) -> tuple[Assignments, Param
     return None if None in found else (_placed(parameters, tuple(each for each in found if each)), parameters)
 
 
+def unresolved_azure_roles(azure_roles: Assignments) -> Iterator[Fault]:
+    """Yields a fault for each assignment without a definition."""
+    for index, role in enumerate(azure_roles):
+        if not role.definition_id:
+            yield Fault(f"{AZURE_ROLES}[{index}]", "was never looked up in Azure; write the role again")
+
+
 def all_fillings(azure_roles: Assignments, parameters: Parameters) -> tuple[Assignments | None, ...]:
     """Returns all that each assignment may become, as ``fillings`` does. Without parameters, it is what it is."""
     return fillings(parameters, azure_roles) if parameters else tuple((role,) for role in azure_roles)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
+from shared.core.ports.inventory import FoundAssignment
 from shared.kinds.client_secret import Secrets
 
 
@@ -68,8 +70,16 @@ class Authorization(Protocol):
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
+        principal_type: CallerType = CallerType.APPLICATION,
     ) -> None:
-        """Makes the assignment. If there is one of the same name for the same principal, that is success."""
+        """Makes the assignment. If there is one of the same name for the same principal, that is success.
+
+        Raises ``AlreadyExists`` if the same assignment exists under another name.
+        """
+        ...
+
+    async def assigned_to(self, principal: ObjectId, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """Returns the principal's own assignments at exactly this scope. Makes a call a page. Raises ``Absent``."""
         ...
 
     async def unassign(self, assignment: Assignment) -> None:

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.core.azure_role import AzureRole
+from shared.core.caller import CallerType
 from shared.core.credential import Credential
 from shared.core.errors import Caution, Fault, Malformed
 from shared.core.lease import Holder
@@ -170,6 +171,8 @@ class Order:
     """Whether the lease has a credential already, which the new one is to replace."""
     fresh: bool = False
     """If ``rotating``: some of Azure's replicas may not know the footprint's objects yet."""
+    holder_type: CallerType = CallerType.APPLICATION
+    """What the holder is. Only ``plan`` is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,15 +194,18 @@ class Issuer(PartIssuer, Protocol):
         ...
 
     def plan(self, order: Order) -> Any:
-        """Names everything that ``prepare`` and ``credential`` will make. Makes no call."""
+        """Names everything that ``prepare`` and ``credential`` will make. Makes no call.
+
+        Raises ``Conflict`` or ``Forbidden`` if this holder may not be given it.
+        """
         ...
 
     async def prepare(self, order: Order, footprint: Any, note: Callable[[Any], None]) -> Any:
         """Makes everything but the credential. Returns the footprint that knows all of it. Idempotent.
 
         Whenever Azure has answered that something was made, calls ``note`` with a footprint that knows more. As long as the
-        footprint equals the plan, undo takes absent objects for never made. Raises ``Upstream`` if it cannot be done: then no
-        call is under way any more. Raises ``Rejected`` only if nothing was begun.
+        footprint equals the plan, undo takes absent objects for never made. Raises ``Upstream`` if it cannot be done, and
+        ``Rejected`` if it may not be done: then no call is under way any more, and what may have been made was noted.
         """
         ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from shared.core.names import ObjectId
+from shared.core.names import ObjectId, Unparsable
 from shared.settings.reader import Reader
 
 
@@ -19,6 +19,8 @@ class Azure:
     authority: str
     graph_endpoint: str
     arm_endpoint: str
+    grant_to_users: bool
+    """Whether the condition of the broker's own right to assign roles lets it assign them to users."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
@@ -29,6 +31,7 @@ class Azure:
             authority=reader.endpoint("AUTHORITY", "https://login.microsoftonline.com"),
             graph_endpoint=reader.endpoint("GRAPH_ENDPOINT", "https://graph.microsoft.com"),
             arm_endpoint=arm_endpoint(reader),
+            grant_to_users=reader.optional("GRANT_TO_USERS", _truth) or False,
         )
 
 
@@ -45,3 +48,9 @@ def own_client(reader: Reader) -> ObjectId:
 def arm_endpoint(reader: Reader) -> str:
     """Returns the address of Resource Manager."""
     return reader.endpoint("ARM_ENDPOINT", "https://management.azure.com")
+
+
+def _truth(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise Unparsable("expected true or false")
+    return text == "true"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from shared.core.protection import Protected
 from shared.issuers.application_secret.schema import ApplicationSecretSchema
+from shared.issuers.role_grant.schema import RoleGrantSchema
 from shared.issuers.service_principal.schema import ServicePrincipalSchema
 from shared.kinds.kind import Issuer, Kind, Schema
 from shared.kinds.registry import Kinds
@@ -53,9 +55,20 @@ def application_secrets(azure: AzureParts, storage: StorageParts) -> Issuer:
     )
 
 
+def role_grants(azure: AzureParts, _storage: StorageParts) -> Issuer:
+    """Assigns roles to callers."""
+    from shared.issuers.role_grant.issuer import RoleGrantIssuer
+
+    settings = azure.settings
+    protected = Protected(settings.protection.identities, settings.protection.scopes)
+    inventory, to_users = lazy(lambda: azure.inventory), settings.azure.grant_to_users
+    return RoleGrantIssuer(azure.arm, inventory, azure.retry, settings.azure.tenant_id, protected, to_users)
+
+
 KINDS: tuple[tuple[Schema, Callable[[AzureParts, StorageParts], Issuer]], ...] = (
     (ServicePrincipalSchema(), service_principals),
     (ApplicationSecretSchema(), application_secrets),
+    (RoleGrantSchema(), role_grants),
 )
 
 

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from shared.core.caller import CallerType
 from shared.core.definition import Permission, read_at
 from shared.core.directory import NewApplication
 from shared.core.errors import (
@@ -102,6 +103,23 @@ async def test_the_same_assignment_under_another_name_exists_already(adapters: A
     await adapters.arm.assign(assignment(adapters), reader(adapters), target, None)
     with pytest.raises(AlreadyExists):
         await adapters.arm.assign(assignment(adapters, OTHER_NAME), reader(adapters), target, None)
+
+
+async def test_a_role_is_assigned_to_a_user(adapters: Adapters) -> None:
+    """Where the broker's grant lets it: the sample's does not."""
+    with pytest.raises(Refused) as refused:
+        await adapters.arm.assign(*(assignment(adapters), reader(adapters), NOBODY, None), principal_type=CallerType.USER)
+    assert 403 == refused.value.status
+
+
+async def test_what_a_principal_has_at_a_scope_is_listed_without_what_lies_around(adapters: Adapters) -> None:
+    """Not what it has above, and not what others have."""
+    target = await principal(adapters)
+    for who, name in ((target, NAME), (NOBODY, OTHER_NAME)):
+        await adapters.arm.assign(assignment(adapters, name), reader(adapters), who, None, "some words")
+    (found,) = await adapters.arm.assigned_to(target, adapters.scope)
+    assert (assignment(adapters), target, "some words") == (found.assignment, target, found.description)
+    assert READER == found.definition_id.rpartition("/")[2]
 
 
 async def test_a_deletion_is_noticed(adapters: Adapters) -> None:

@@ -78,8 +78,9 @@ def test_an_assignment_says_whose_it_is_and_since_when() -> None:
         description=None,
         created_by=guid(0xB).upper(),
         created_on=since,
+        role_definition_id=DEFINITION,
     )
-    assert FoundAssignment(Assignment(SCOPES[0], "n"), guid(0xA), "", guid(0xB), since) == _found(found)
+    assert FoundAssignment(Assignment(SCOPES[0], "n"), guid(0xA), "", guid(0xB), since, DEFINITION) == _found(found)
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ async def test_a_bug_in_a_call_of_graph_comes_out(calls: GraphCalls, call: Calla
 ARM: dict[str, Callable[[Arm], Awaitable[object]]] = {
     "assign": lambda arm: arm.assign(Assignment(SCOPES[0], "n"), DEFINITION, PRINCIPAL, None),
     "unassign": lambda arm: arm.unassign(Assignment(SCOPES[0], "n")),
+    "assigned_to": lambda arm: arm.assigned_to(PRINCIPAL, SCOPES[0]),
     "assigned_at": lambda arm: arm.assigned_at(SCOPES[0]),
     "definitions_named": lambda arm: arm.definitions_named("Reader", SCOPES[0]),
     "definition_names_at": lambda arm: arm.definition_names_at(SCOPES[0]),

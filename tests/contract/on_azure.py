@@ -11,9 +11,9 @@ from shared.broker.ports import Ports
 from shared.core.names import RoleName
 from tests.fakes.calls import Calls
 from tests.issuers.orders import Job
-from tests.machine.on_azure import PRINCIPALS, SECRETS, BrokerOnAzure
+from tests.machine.on_azure import GRANTS, PRINCIPALS, SECRETS, BrokerOnAzure
 
-ROLES = {"service principal": PRINCIPALS, "application secret": SECRETS}
+ROLES = {"service principal": PRINCIPALS, "application secret": SECRETS, "role grant": GRANTS}
 """The roles of the kinds that make something in Azure."""
 
 type Leftover = tuple[str, frozenset[str]]

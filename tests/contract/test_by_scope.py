@@ -15,17 +15,19 @@ from shared.cloud.storage.lease_rows import lease_key
 from shared.cloud.storage.lease_table import TableLeases
 from shared.cloud.storage.scope_rows import MOST
 from shared.cloud.storage.tables import connect
+from shared.core.caller import CallerType
 from shared.core.footprint import Assignment
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.ports.leases import GrantedLease, LeaseQuery, Leases
 from shared.core.reach import Reach
+from shared.issuers.role_grant.footprint import Grant, RoleGrantFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.contract.stores import Stores, lease
 from tests.contract.test_listing import OTHER, end, opened_at
 from tests.contract.wires import OverAWire, keys
 from tests.fakes.clock import START, FixedIds
-from tests.fakes.world import ALICE, BOB, GROUPS, OTHER_TENANT, SUBSCRIPTION, TENANT, WEB, guid
+from tests.fakes.world import ALICE, BOB, DEFINITION, GROUPS, OTHER_TENANT, SUBSCRIPTION, TENANT, WEB, guid
 from tests.support.kinds import SCHEMAS
 
 SUB = f"/subscriptions/{SUBSCRIPTION}"
@@ -370,3 +372,29 @@ async def test_a_damaged_row_hides_its_lease_there_alone(over_a_wire: OverAWire)
     assert [other.id] == await granted(leases, Reach(Scope.parse(ACCOUNT)))
     await end(leases, opened)
     assert 2 == len(await rows_of_scopes(around))
+
+
+def jit(minute: int, *scopes: str) -> tuple[Lease, RoleGrantFootprint]:
+    """A lease that is to give its holder something there, as it is planned."""
+    grants = tuple(Grant(Scope.parse(each), guid(number), DEFINITION) for number, each in enumerate(scopes))
+    footprint = RoleGrantFootprint(ALICE.object_id, CallerType.APPLICATION, grants)
+    planned = replace(opened_at(minute, WEB, ALICE.object_id), type=footprint.type, parts=(footprint,), state=State.PLANNED)
+    return replace(planned, handed_out=False), footprint
+
+
+@pytest.mark.parametrize("others", [(f"{SUB}/resourceGroups/app-2",), (f"{ACCOUNT}2",)])
+async def test_what_was_granted_less_than_was_planned_is_found_by_what_was_granted(stores: Stores, others: Any) -> None:
+    """In another group, whose index has a row less; and in the same, whose row says less."""
+    leases = stores.leases
+    planned, footprint = jit(0, ACCOUNT, *others)
+    opened = await leases.open(planned)
+    assert [[opened.id]] * 2 == [await listed(leases, Reach(Scope.parse(each))) for each in (ACCOUNT, *others)]
+    first, *rest = (each.name for each in footprint.grants)
+    made = replace(footprint, made=(first,), unmade=tuple(rest), left_out=tuple(rest), granted=True)
+    now = planned.planned_at
+    active = await leases.swap(opened.knowing(made).activated(now, ready=False), former=opened)
+    assert [[active.id], []] == [await listed(leases, Reach(Scope.parse(each))) for each in (ACCOUNT, *others)]
+    assert [[active.id], []] == [await granted(leases, Reach(Scope.parse(each))) for each in (ACCOUNT, *others)]
+    stored = await leases.get(active.id)
+    assert stored is not None
+    assert made == stored.footprint

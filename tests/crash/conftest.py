@@ -20,7 +20,7 @@ PROFILES = (_ASKED or "none,scattered").split(",")
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Kinds that tests bring are walked once: what they make is in no Azure, and shown at once."""
-    brought = [name for name, sample in EVERY_KIND.items() if sample.kinds]
+    brought = [name for name, sample in EVERY_KIND.items() if sample.is_brought]
     left_out = [
         each
         for each in items

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
+from shared.core.errors import Absent, AlreadyExists
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
+from shared.core.ports.inventory import FoundAssignment
 from shared.core.readiness.observability import Look, PermissionsLook
 from shared.core.secret import Secret
 from tests.fakes.calls import Calls
@@ -93,14 +96,38 @@ class FakeAuthorization:
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
+        principal_type: CallerType = CallerType.APPLICATION,
     ) -> None:
         """See the port."""
-        granted = Granted(definition_id, principal, condition, description or "")
-        await self.calls.through("authorization.assign", lambda: self.state.assign(assignment, granted), assignment)
+        granted = Granted(definition_id, principal, condition, description or "", principal_type)
+        await self.calls.through("authorization.assign", lambda: self._assign(assignment, granted), assignment)
+
+    def _assign(self, assignment: Assignment, granted: Granted) -> None:
+        """Azure knows one of a principal, a definition and a scope, under whatever name and condition."""
+        others = ((each, it) for each, it in self.state.assignments.items() if assignment not in self.state.assignments)
+        if _what(assignment, granted) in {_what(each, it) for each, it in others}:
+            raise AlreadyExists("The role assignment already exists.", status=409, azure_code="RoleAssignmentExists")
+        self.state.assign(assignment, granted)
 
     async def unassign(self, assignment: Assignment) -> None:
         """See the port."""
         await self.calls.through("authorization.unassign", lambda: self.state.unassign(assignment), assignment)
+
+    async def assigned_to(self, principal: ObjectId, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """See the port."""
+        return await self.calls.through(
+            "authorization.assigned_to", lambda: self._assigned_to(principal, scope), principal, scope
+        )
+
+    def _assigned_to(self, principal: ObjectId, scope: Scope) -> tuple[FoundAssignment, ...]:
+        if scope in self.state.lost_scopes:
+            raise Absent(f"no scope {scope}", status=404)
+        found = ((each, it) for each, it in self.state.assignments.items() if (each.scope, it.principal) == (scope, principal))
+        return tuple(
+            FoundAssignment(each, principal, it.description, ObjectId(""), self.state.made_at(each), it.definition_id)
+            for each, it in found
+            if self.state.is_seen(each)
+        )
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
         """See the port."""
@@ -123,6 +150,10 @@ class FakeAuthorization:
     async def descendants(self, scope: Scope) -> frozenset[str]:
         """See the port."""
         return await self.calls.through("authorization.descendants", lambda: self.state.descendants(scope), scope)
+
+
+def _what(assignment: Assignment, granted: Granted) -> tuple[str, str, str]:
+    return assignment.scope.key, granted.definition_id.rpartition("/")[2].lower(), granted.principal
 
 
 @dataclass(frozen=True, slots=True)

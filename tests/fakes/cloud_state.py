@@ -13,6 +13,7 @@ from typing import Any
 
 from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
 from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
@@ -70,6 +71,7 @@ class Granted:
     principal: ObjectId
     condition: str | None
     description: str = ""
+    principal_type: CallerType = CallerType.APPLICATION
 
 
 @dataclass(frozen=True, slots=True)

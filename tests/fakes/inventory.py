@@ -121,6 +121,7 @@ class FakeInventory:
                 granted.description,
                 STRANGER if found in self.strange else self.broker,
                 self.state.made_at(found),
+                granted.definition_id,
             )
             for found, granted in self.state.assignments.items()
             if found.scope == scope and self.state.is_seen(found)

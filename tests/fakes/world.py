@@ -24,6 +24,8 @@ from shared.core.role import Role, Target
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget
+from shared.issuers.role_grant.issuer import RoleGrantIssuer
+from shared.issuers.role_grant.schema import RoleGrantSchema
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.schema import ServicePrincipalSchema, ServicePrincipalTarget
 from shared.kinds.kind import Kind
@@ -102,12 +104,14 @@ class Issuers:
 
     principals: ServicePrincipalIssuer
     secrets: ApplicationSecretIssuer
+    grants: RoleGrantIssuer
 
     def kinds(self, *more: Kind, parts: Iterable[Part] = ()) -> Kinds:
         """The product's kinds with these issuers, and more; and what else a lease may have beside its credential."""
         return Kinds(
             Kind(ServicePrincipalSchema(), lambda: self.principals),
             Kind(ApplicationSecretSchema(), lambda: self.secrets),
+            Kind(RoleGrantSchema(), lambda: self.grants),
             *more,
             parts=parts,
         )
@@ -237,4 +241,5 @@ def _issuers(made: World, protected: Protected) -> Issuers:
             directory, authorization, made.inventory, probe, retry, TENANT, access=FakeAccess(made.calls, made.cloud)
         ),
         ApplicationSecretIssuer(applications, locks, made.inventory, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
+        RoleGrantIssuer(authorization, made.inventory, retry, TENANT, protected),
     )

@@ -86,6 +86,35 @@ def test_refuses_a_user(azure: Azure) -> None:
     assert 403 == _status(azure, READER, principalType="User")
 
 
+@pytest.fixture
+def to_users() -> Azure:
+    """The same with ``grantToUsers``."""
+    made = Azure()
+    made.principal(BROKER_PRINCIPAL)
+    _grant(made, "grants-widest")
+    return made
+
+
+@pytest.mark.parametrize(("kind", "status"), [("User", 201), ("ServicePrincipal", 201), ("Group", 403)])
+def test_lets_the_broker_assign_to_users_where_the_template_says_so(to_users: Azure, kind: str, status: int) -> None:
+    """And to service principals as before; to no group."""
+    reply = to_users.assign(to_users.world.guid(), READER, by=BROKER_PRINCIPAL, properties={"principalType": kind})
+    assert status == reply.status
+
+
+@pytest.mark.parametrize(("kind", "status"), [("User", 200), ("ServicePrincipal", 200), ("Group", 403)])
+def test_lets_the_broker_take_from_users_what_it_may_give_them(to_users: Azure, kind: str, status: int) -> None:
+    """So that such a lease ends."""
+    assert status == _deletion(to_users, to_users.world.guid(), READER, kind)
+
+
+@pytest.mark.parametrize("role", [OWNER, CONTRIBUTOR])
+def test_gives_users_no_role_that_it_gives_nobody(to_users: Azure, role: str) -> None:
+    """The list of roles is the same, and those that give roles stay out."""
+    properties = {"principalType": "User"}
+    assert 403 == to_users.assign(to_users.world.guid(), role, by=BROKER_PRINCIPAL, properties=properties).status
+
+
 def test_refuses_a_group(azure: Azure) -> None:
     """Its members would outlast the lease."""
     assert 403 == _status(azure, READER, principalType="Group")

@@ -33,16 +33,18 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.memory import MemoryBroker
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, Issuers, request
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, TENANT, Issuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
 from tests.support.every_kind import EVERY_KIND, document_of
+from tests.support.grants import EachToAnother
 from tests.support.kinds import names_in
 
 PRINCIPALS = RoleName.parse("web")
 SECRETS = RoleName.parse("legacy")
-MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.kinds}
+GRANTS = RoleName.parse("just-in-time")
+MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.is_brought}
 """Roles of the kinds that tests bring, and the names of these. What they make is in no Azure."""
-POOLING = (PRINCIPALS, SECRETS, *MORE)
+POOLING = (PRINCIPALS, SECRETS, GRANTS, *MORE)
 """Roles whose leases may be made before anybody asks."""
 TEAMS = RoleName.parse("teams")
 """A role with a hole, for the groups ``data``, which is there, and ``gone``, which is not."""
@@ -131,6 +133,7 @@ class BrokerOnAzure(MemoryBroker):
         filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
         return more | {
             TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
+            GRANTS: bounds | {"type": "role_grant", "azure_roles": roles},
             PRINCIPALS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": roles, "azure_groups": groups},
             SECRETS: bounds | {"type": "application_secret", "application_object_id": self.azure.legacy.id, "ready": "token"},
         }
@@ -192,6 +195,7 @@ class BrokerOnAzure(MemoryBroker):
         product = Issuers(
             ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant, access=access),
             ApplicationSecretIssuer(graph, locks, inventory, probe, retry, tenant, own, frozenset()),
+            EachToAnother(arm, inventory, retry, TENANT),
         )
         more = (make for name in MORE.values() for make in EVERY_KIND[name].kinds)
         self.kinds = self.roles.kinds = product.kinds(*(make(self.calls, self.elsewhere) for make in more))

@@ -54,7 +54,7 @@ def test_nothing_is_lost_where_replicas_are_behind(profile: str) -> None:
 def test_what_a_clock_set_forth_has_hidden_is_found_by_the_reconciliation(role: RoleName) -> None:
     """A worker dies, the clock is set forth, and a sweep asks a replica that is behind: the lease ends too early."""
     hidden = 0
-    for seed in range(3):
+    for seed in range(6):
         for ordinal in (12, 13):
             machine = Machine(BrokerOnAzure(profile="scattered", seed=seed))
             machine.issue(role, BOB, None, ("", ""), (ordinal, True))

@@ -35,17 +35,20 @@ from shared.core.access.auth_role import read_auth_role
 from shared.core.access.policy import read_policy, write_policy
 from shared.core.application_lock import LockRecord
 from shared.core.errors import Forbidden
+from shared.core.footprint import Assignment
 from shared.core.lease import Cause, Lease, State
 from shared.core.limits import Limits
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.documents import ABSENT
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
+from shared.issuers.role_grant.footprint import RoleGrantFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
-from tests.fakes.cloud_state import CloudState
+from tests.fakes.cloud_state import CloudState, Granted
 from tests.fakes.world import (
     ADMINISTRATOR,
     ALICE,
     BOB,
+    DEFINITION,
     EXISTING,
     GROUPS,
     OTHER_TENANT,
@@ -81,6 +84,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "wide": _on(azure_roles=[{"role_name": "Reader", "scope": each} for each in WIDE]),
     "teams": {**holes.document(), **_BOTH},
     "own": {**holes.document(holes.OWN_GROUP, holes.GROUP_SCOPE, narrowing="refuse"), **_BOTH},
+    "jit": {**_on(4, 6), "type": "role_grant", "on_existing": "ignore"},
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -236,6 +240,7 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("filled", "teams", ask=holes.asking(**holes.VALUES))
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
     await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))
+    await _what_is_granted(filling)
     await _what_is_counted(filling)
     await filling.issue_under("keyed", "web", "run-1")
     await filling.issue_under("repeated", "web", "run-2", times=2)
@@ -250,6 +255,24 @@ async def _fill(filling: Filling) -> None:
     await TableApplicationLocks(filling.service, ports.ids).take(lock, former=None)
     await TableAccess(filling.service, packed_from=1).load()
     clock.jump(1)
+
+
+async def _what_is_granted(filling: Filling) -> None:
+    """A lease of roles that its holder has, one of which the holder had already, and one that is half made."""
+    ports, assignments = filling.world.ports, filling.world.cloud.assignments
+    held = Assignment(SCOPES[6], "66666666-0000-4000-8000-000000000000")
+    assignments[held] = Granted(DEFINITION, ALICE.object_id, None, "by hand")
+    await filling.issue("granted", "jit")
+    del assignments[held]
+    made = await issue(ports, request(BOB), IssueRequest(RoleName("jit")))
+    filling.leases["half_granted"] = made.lease.id
+    footprint = made.lease.footprint
+    assert isinstance(footprint, RoleGrantFootprint)
+    first, second = footprint.grants
+    del assignments[second.assignment]
+    left = replace(footprint, made=(first.name,), granted=False)
+    now = ports.now()
+    await filling.move("half_granted", lambda it: replace(it.knowing(left), state=State.PLANNED, handed_out=False, due_at=now))
 
 
 async def _what_is_counted(filling: Filling) -> None:

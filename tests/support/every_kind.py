@@ -12,6 +12,7 @@ from typing import Any
 from shared.core.credential import Credential
 from shared.core.role import Target
 from tests.fakes.world import EXISTING, GROUPS, SCOPES, MakeKind, World, principal_target, secret_target
+from tests.support.grants import each_to_another, grant_target, granted
 from tests.support.kinds import as_client_secret
 from tests.support.toy_kind import BadgeCredential, BadgeTarget, badge
 
@@ -40,7 +41,8 @@ class Sample:
 
     ``target`` is a role's, resolved, whose credential is tried out; ``document`` is a role as somebody writes it. ``undoes``
     is the call that ends the credential, ``works`` whether it is taken just now, ``held`` whether it is taken once all replicas
-    know it. ``kinds`` is what a world needs beside the product's own.
+    know it. ``kinds`` is what a world needs beside the product's own, or in place of one of these. ``is_brought``: tests alone
+    have it.
     """
 
     target: Target
@@ -49,6 +51,7 @@ class Sample:
     works: Callable[[World, Credential], bool] = secret_works
     held: Callable[[World, Credential], bool] = secret_is_held
     kinds: tuple[MakeKind, ...] = ()
+    is_brought: bool = False
 
 
 _PRINCIPAL = {
@@ -61,8 +64,17 @@ EVERY_KIND = {
     "application secret": Sample(
         secret_target(ready="token"), {"application_object_id": EXISTING}, "applications.remove_secret"
     ),
+    "role grant": Sample(
+        grant_target(),
+        {"azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}]},
+        "authorization.unassign",
+        granted,
+        granted,
+        (each_to_another,),
+    ),
     "badge": Sample(
-        BadgeTarget("north", ready="token"), {"door": "south"}, "doors.keep_out", badge_works, badge_works, (badge,)
+        *(BadgeTarget("north", ready="token"), {"door": "south"}, "doors.keep_out", badge_works, badge_works, (badge,)),
+        is_brought=True,
     ),
 }
 

@@ -18,6 +18,7 @@ from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.lease import State
 from shared.core.role import DEFAULT_TTL
 from shared.issuers.application_secret.survey import LeaseSecret
+from shared.issuers.role_grant.survey import OwnGrant
 from shared.issuers.service_principal.schema import MAX_AZURE_GROUPS
 from shared.issuers.service_principal.survey import OwnApplication, OwnAssignment, Recycled
 from shared.kinds.fragment import Fragment
@@ -96,7 +97,7 @@ def test_the_contracts_words_and_limits_are_the_codes() -> None:
     assert set(lease["type"]["enum"]) == {kind.type for kind in kinds.SCHEMAS}
     assert set(SCHEMAS["Event"]["properties"]["outcome"]["enum"]) == set(Outcome)
     finding = SCHEMAS["Reconciliation"]["properties"]["findings"]["items"]["properties"]
-    seen = (OwnApplication, OwnAssignment, Recycled, LeaseSecret)
+    seen = (OwnApplication, OwnAssignment, Recycled, LeaseSecret, OwnGrant)
     assert set(finding["kind"]["enum"]) == {drift.LEASE, *(each.type for each in seen)}
     assert set(finding["result"]["enum"]) == set(Result)
     assert principal["ttl"]["default"] == DEFAULT_TTL

@@ -28,10 +28,12 @@ from shared.core.parameters import kinds, known, parameter
 from shared.core.readiness import probes, verdicts
 from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
+from shared.issuers.role_grant import issuer as role_grant
+from shared.issuers.role_grant import making
 from shared.issuers.service_principal import issuer as service_principal
 from shared.issuers.service_principal import schema as service_principal_schema
 from shared.issuers.service_principal import undo
-from shared.kinds import client_secret, kind, role_document
+from shared.kinds import attempt, client_secret, kind, role_document
 from shared.resilience import rate_limit, retry, rounds
 from shared.resilience.rate_limit import Limit
 from shared.triggers.http import audit, dialect, edge, issuing, leases, operator, problem, requests
@@ -153,7 +155,10 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "_LONGEST_PAUSE": 0.5,
         "_LET_OTHERS": 0.8,
     },
-    undo: {"_ABSENCE_PATIENCE": 10.0, "_BIN_PATIENCE": 30.0},
+    attempt: {"_ABSENCE_PATIENCE": 10.0},
+    undo: {"_BIN_PATIENCE": 30.0},
+    role_grant: {"_LOOK": 60.0},
+    making: {"_PATIENCE": 10.0, "_PAUSE": 1.0},
     audit: {"_AUDIT_SPAN": timedelta(days=1), "_LONGEST_SPAN": timedelta(days=31)},
     dialect: {"_LONGEST_TOKEN": 16_384},
     edge: {"_LONGEST_REASON": 512},

@@ -49,6 +49,7 @@ def test_the_least_is_enough() -> None:
             authority="https://login.microsoftonline.com",
             graph_endpoint="https://graph.microsoft.com",
             arm_endpoint="https://management.azure.com",
+            grant_to_users=False,
         ),
         data_plane=DataPlane(DataHosts("core.windows.net", "vault.azure.net", "management.azure.com")),
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
@@ -82,11 +83,11 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
-            "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
+            "LEASEHOLD_DOCS_URL": "https://d.example",
         }
     )
     assert settings.callers.allowed_tenants == (ObjectId(TENANT), ObjectId(OTHER))
-    assert settings.callers.audiences == ("api://leasehold", OTHER)
+    assert (settings.callers.docs_url, settings.callers.audiences) == ("https://d.example", ("api://leasehold", OTHER))
     assert settings.azure.authority == "https://login.microsoftonline.us"
     assert (settings.azure.graph_endpoint, settings.azure.arm_endpoint) == ("http://127.0.0.1:8001", "http://localhost:8002")
     hosts = DataHosts("core.usgovcloudapi.net", "vault.usgovcloudapi.net", "management.azure.com")
@@ -94,7 +95,6 @@ def test_reads_every_setting() -> None:
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
-    assert settings.callers.docs_url == "https://docs.example/problems"
     assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
 
 

@@ -9,7 +9,7 @@ from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import granted_by, require_own_resource
-from shared.broker.issue.issue import IssueRequest, lifetime_of, role_asked_for
+from shared.broker.issue.issue import IssueRequest, plan, role_asked_for
 from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Ground
 from shared.core.azure_role import AzureRole
@@ -48,13 +48,13 @@ async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> Would
     rate = AskRate.of(ports, actor.caller)
     filled, _, decision = await role_asked_for(ports, actor, wanted, rate)
     role = filled.role.cut_to(ports.limits.max_ttl)
-    ttl = lifetime_of(role, wanted)
+    _, planned = plan(ports, actor, wanted, replace(filled, role=role))
     if (wait := await rate.count()) is not None:
         raise TooManyIssues(retry_after=wait)
     _, rights = await both(require_own_resource(ports, filled), rights_of(ports, actor.caller))
     found = WouldIssue(
         role,
-        ttl,
+        planned.ttl,
         ports.kinds.azure_roles(role),
         filled.values,
         filled.within,

@@ -144,7 +144,7 @@ async def issue(
     rate = AskRate.of(ports, actor.caller)
     filled, generation, decision = await role_asked_for(ports, actor, wanted, rate)
     role = filled.role.cut_to(ports.limits.max_ttl)
-    order, planned = _plan(ports, actor, wanted, replace(filled, role=role), key)
+    order, planned = plan(ports, actor, wanted, replace(filled, role=role), key)
     planned = replace(planned, generation=generation)
     waits_until = _waits_until(ports, order, deadline, preference)
     order = replace(order, deadline=min(order.deadline, waits_until))
@@ -214,13 +214,26 @@ async def look_at_role(ports: Ports, request_id: str, role: Role, failure: Lease
             await look_at_one(ports, request_id, role, look_for_scopes)
 
 
-def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None) -> tuple[Order, Lease]:
+def plan(
+    ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None = None
+) -> tuple[Order, Lease]:
+    """Returns what to mint, and the lease as it is before anything is made.
+
+    Raises ``Malformed`` (ttl), and ``Conflict`` or ``Forbidden`` if the caller cannot be given what the role mints.
+    """
     now, caller, role = ports.now(), actor.caller, filled.role
     ttl = lifetime_of(role, wanted)
     longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
     holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
-    order = Order(lease_id, holder, role.target, now + longest + SECRET_SLACK, ports.within(ports.timing.mint))
+    order = Order(
+        lease_id,
+        holder,
+        role.target,
+        now + longest + SECRET_SLACK,
+        ports.within(ports.timing.mint),
+        holder_type=caller.kind,
+    )
     footprint = ports.kinds.of(role).issuer.plan(order)
     lease = Lease(
         id=lease_id,
@@ -304,8 +317,10 @@ class _Attempt:
         if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
             return await self._leave_prepared(self.preference)
         ready, readiness = proven.ready, proven.readiness
+        # Less may have been made than was planned.
+        scopes = self.ports.kinds.scopes_of(learned)
         lease = await self.lock.release(
-            lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready, readiness=readiness)
+            lambda it: replace(it.knowing(learned), scopes=scopes).activated(self.ports.now(), ready=ready, readiness=readiness)
         )
         event = self._done("issue", lease)
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))

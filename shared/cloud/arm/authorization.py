@@ -22,6 +22,7 @@ from shared.cloud.limits import RateLimiters
 from shared.cloud.repeating import Repeating
 from shared.cloud.upstream import Refusal, parsed
 from shared.core.azure_codes import RESOURCE_MANAGER, RESOURCE_MANAGER_STATUSES
+from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.errors import Absent, Refused, Unavailable, Unreachable, Upstream
 from shared.core.footprint import Assignment
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _CONDITION_VERSION = "2.0"
 """The only one: https://learn.microsoft.com/azure/role-based-access-control/conditions-format."""
+_PRINCIPAL_TYPES = {CallerType.APPLICATION: "ServicePrincipal", CallerType.USER: "User"}
+"""https://learn.microsoft.com/azure/role-based-access-control/role-assignments#principal"""
 _PERMISSIONS = "2022-04-01"
 _MANAGEMENT_GROUPS = "2020-05-01"
 """https://learn.microsoft.com/rest/api/managementgroups/management-groups/get-descendants"""
@@ -80,6 +83,7 @@ class Arm:
         principal: ObjectId,
         condition: str | None,
         description: str | None = None,
+        principal_type: CallerType = CallerType.APPLICATION,
     ) -> None:
         """Makes the assignment. If there is one of the same name for the same principal, that is success.
 
@@ -89,7 +93,7 @@ class Arm:
             role_definition_id=definition_id,
             principal_id=principal,
             # Without it, Azure asks the directory, which may not know a fresh principal for minutes (PrincipalNotFound).
-            principal_type="ServicePrincipal",
+            principal_type=_PRINCIPAL_TYPES[principal_type],
             condition=condition,
             condition_version=_CONDITION_VERSION if condition is not None else None,
             description=description,
@@ -140,6 +144,17 @@ class Arm:
         listed = self._client.role_assignments.list_for_scope(on_the_wire(scope), filter="atScope()")
         with _upstream():
             return tuple([_found(each) async for each in listed if str(each.scope).casefold() == scope.key])
+
+    async def assigned_to(self, principal: ObjectId, scope: Scope) -> tuple[FoundAssignment, ...]:
+        """Returns the principal's own assignments at exactly this scope, not those of its groups. Makes a call a page.
+
+        Azure lists those above and below as well:
+        https://learn.microsoft.com/rest/api/authorization/role-assignments/list-for-scope.
+        """
+        listed = self._client.role_assignments.list_for_scope(on_the_wire(scope), filter=f"principalId eq '{principal}'")
+        with _upstream():
+            found = [_found(each) async for each in listed if str(each.scope).casefold() == scope.key]
+        return tuple(each for each in found if each.principal == principal)
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
         """Returns the role definitions with this name, in any case, that can be assigned at the scope."""
@@ -242,6 +257,7 @@ def _found(found: RoleAssignment) -> FoundAssignment:
         found.description or "",
         ObjectId(str(found.created_by).lower()),
         found.created_on,
+        str(found.role_definition_id or ""),
     )
 
 

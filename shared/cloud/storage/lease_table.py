@@ -102,6 +102,7 @@ class TableLeases:
         """One transaction: the lease's row, the due row if it moves, and what listings read if that changes, or moves.
 
         The rows of scopes that the lease's own row names go at its end. A lease that an older version has written gets them.
+        A lease that was granted less than was planned has fewer of them, or others.
         """
         write_id = self._ids.guid()
         stood, stand = await standing(self._table, former), index_keys(lease)
@@ -114,7 +115,8 @@ class TableLeases:
         if stood != stand or view_text(lease) != view_text(former):
             operations += [put(row) for row in index_rows(lease)]
         operations += [delete(_scope_row(lease, index)) for index in former.by_scope or () if index not in places]
-        if lease.by_scope != former.by_scope or lease.holder != former.holder:
+        less = lease.footprint != former.footprint and places != by_scope(self._kinds, former)
+        if less or lease.by_scope != former.by_scope or lease.holder != former.holder:
             operations += [put(row) for row in scope_rows(lease, places)]
         if lease.state is State.STUCK and (former.state is not State.STUCK or former.form < FORM):
             await self._stuck.note(lease.id)

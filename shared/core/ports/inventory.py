@@ -80,11 +80,19 @@ class FoundAssignment:
     description: str
     made_by: ObjectId
     since: datetime | None
+    definition_id: str = ""
 
     @property
     def lease(self) -> LeaseId | None:
-        """The lease that it was made for, if description and name agree."""
-        lease_id = ownership.lease_described(self.description)
+        """The lease that has made it for a principal of its own, if description and name agree."""
+        return self._named_after(ownership.lease_described(self.description))
+
+    @property
+    def granting_lease(self) -> LeaseId | None:
+        """The lease that has made it for its holder, if description and name agree."""
+        return self._named_after(ownership.lease_granting(self.description))
+
+    def _named_after(self, lease_id: LeaseId | None) -> LeaseId | None:
         return lease_id if lease_id and ownership.is_assignment_of(lease_id, self.assignment.name) else None
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from shared.core.access.wanted import MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.azure_role import MAX_AZURE_ROLES
-from shared.core.condition import MAX_CONDITION
-from shared.core.parameters.kinds import KINDS
-from shared.core.parameters.parameter import FIELD, MAX_ALLOWED
-from shared.core.parameters.source import Fact
 from shared.core.readiness.observability import PROBES
 from shared.core.readiness.probes import (
     LEAST_STATUS,
@@ -18,6 +13,7 @@ from shared.core.readiness.probes import (
     STORAGE_RESOURCE,
 )
 from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
+from shared.kinds.azure_roles_fragment import SCHEMAS, fields_of
 from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
 
 _TEXT = {"type": "string"}
@@ -25,34 +21,6 @@ _GROUP = {
     "type": "object",
     "properties": {"object_id": {"type": "string", "format": "uuid"}},
     "required": ["object_id"],
-    "additionalProperties": False,
-}
-_AZURE_ROLE = {
-    "type": "object",
-    "description": "By name or by id.",
-    "properties": {
-        "scope": _TEXT | {"description": "Where it is assigned: a resource id."},
-        "role_name": _TEXT | {"description": "The definition's name, in any case; it must match exactly one at the scope."},
-        "role_id": _TEXT | {"description": "The definition's id."},
-        "condition": _TEXT
-        | {"maxLength": MAX_CONDITION, "description": "An ABAC condition, in version 2.0 of Azure's language."},
-    },
-    "required": ["scope"],
-    "additionalProperties": False,
-    "oneOf": [{"required": ["role_name"]}, {"required": ["role_id"]}],
-}
-_PARAMETER = {
-    "type": "object",
-    "description": "With `allowed`, with `any`, or with `from`.",
-    "properties": {
-        "kind": {"type": "string", "enum": [*KINDS], "description": "Azure's rules for such names."},
-        "allowed": list_of(_TEXT, MAX_ALLOWED, "Values and patterns: `*` is one or more characters, and never alone."),
-        "any": {"type": "boolean", "default": False, "description": "Every well-formed value will do."},
-        "default": _TEXT | {"description": "Stands for a value that is left out. It must be allowed."},
-        "from": {"type": "string", "enum": [*Fact], "description": "The fact about the caller that fills it."},
-        "description": _TEXT | {"description": "For callers."},
-    },
-    "required": ["kind"],
     "additionalProperties": False,
 }
 _PROBE = {
@@ -87,17 +55,7 @@ FRAGMENT = Fragment(
     name="ServicePrincipalRole",
     description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or both.",
     properties={
-        "azure_roles": list_of(
-            {"$ref": "#/components/schemas/AzureRole"}, MAX_AZURE_ROLES, "Role assignments that every minted principal gets."
-        ),
-        FIELD: {
-            "type": "object",
-            "description": "What fills the holes: `{name}`, a whole segment of a scope or a whole literal of a condition.",
-            "minProperties": 1,
-            "maxProperties": MAX_PARAMETERS,
-            "propertyNames": {"pattern": f"^{PARAMETER_NAME}$"},
-            "additionalProperties": {"$ref": "#/components/schemas/RoleParameter"},
-        },
+        **fields_of("Role assignments that every minted principal gets."),
         "ready": {
             "type": "string",
             "enum": ["none", "token", "access"],
@@ -110,12 +68,6 @@ FRAGMENT = Fragment(
             MAX_PROBES,
             "With `ready: access`: what else is read with the credential before it is handed over.",
         ),
-        "narrowing": {
-            "type": "string",
-            "enum": ["allow", "refuse"],
-            "default": "allow",
-            "description": "Whether an ask may have `within`.",
-        },
         "azure_groups": list_of(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
         "credential": {"const": "secret", "default": "secret", "description": "What it signs in with."},
         "pool": {
@@ -142,5 +94,5 @@ FRAGMENT = Fragment(
     required=(),
     credential=CLIENT_SECRET,
     found=("application", "recycled", "assignment"),
-    schemas={"AzureRole": _AZURE_ROLE, "ReadyProbe": _PROBE, "RoleParameter": _PARAMETER},
+    schemas=SCHEMAS | {"ReadyProbe": _PROBE},
 )

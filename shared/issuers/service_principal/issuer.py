@@ -24,7 +24,8 @@ from shared.issuers.service_principal.access import observable, placed
 from shared.issuers.service_principal.resolve import Resolving
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
-from shared.issuers.service_principal.undo import Attempt, Look, Undoing
+from shared.issuers.service_principal.undo import Undoing
+from shared.kinds.attempt import Attempt, Look
 from shared.kinds.calls import Authorization, Directory
 from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets, Probe
 from shared.kinds.kind import Minted, Order

@@ -30,6 +30,7 @@ from shared.kinds.azure_roles import (
     protected_faults,
     read_azure_roles,
     restore_azure_roles,
+    unresolved_azure_roles,
     write_azure_roles,
 )
 from shared.kinds.client_secret import ClientSecretCredential
@@ -202,9 +203,7 @@ class ServicePrincipalSchema:
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
         """Yields a fault for each assignment without a definition."""
-        for index, role in enumerate(target.azure_roles):
-            if not role.definition_id:
-                yield Fault(f"azure_roles[{index}]", "was never looked up in Azure; write the role again")
+        yield from unresolved_azure_roles(target.azure_roles)
         if target.ready == "access" and all(role.powers is not None for role in target.azure_roles):
             # A definition may have changed since, or a probe that covers it cannot be read.
             yield from unseen(target)

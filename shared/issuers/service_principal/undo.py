@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 
-from shared.core.errors import Absent, Refused, Uncertain, Upstream
+from shared.core.errors import Absent, Refused, Upstream
 from shared.core.names import ObjectId
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from shared.kinds.attempt import Attempt, Look
 from shared.kinds.calls import Authorization, Directory
-from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of
 
-_ABSENCE_PATIENCE = 10.0
-"""Seconds for which an absent object is looked for again. Graph's reads are seconds behind its writes, not minutes."""
 _BIN_PATIENCE = 30.0
 """Seconds by which the recycle bin is at most behind the deletions, whoever makes them. Graph's replicas are seconds behind."""
 
@@ -29,28 +27,6 @@ class Deletion(Enum):
     """It was gone. Who has deleted it, and when, is not known."""
     FAILED = auto()
     """It may be there as before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How long an absent object is looked for again."""
-
-    retry: Retry
-    fresh: bool
-    deadline: float
-
-    async def at[T](self, call: Callable[[], Awaitable[T]], *, until: float | None = None) -> T:
-        """Returns the call's result. Absence is doubted ``until`` then, and for some seconds if the object is fresh."""
-        if until is None:
-            if not self.fresh:
-                return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=self.deadline)
-            until = self.patience
-        return await self.retry.call(call, on=(*SAFE_TO_REPEAT, Absent), deadline=min(self.deadline, until))
-
-    @property
-    def patience(self) -> float:
-        """When an absent object has been looked for for long enough, if that begins now."""
-        return self.retry.clock.monotonic() + _ABSENCE_PATIENCE
 
 
 @dataclass(slots=True)
@@ -137,20 +113,3 @@ class Undoing:
         else:
             self.footprint = replace(self.footprint, purged=(*self.footprint.purged, object_id))
             self.note(self.footprint)
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One call, which may be tried several times. It ``may_have_worked`` unless Azure has certainly refused every try."""
-
-    call: Callable[[], Awaitable[None]]
-    may_have_worked: bool = False
-
-    async def make(self) -> None:
-        """Tries once. Raises what the call raises."""
-        before, self.may_have_worked = self.may_have_worked, True
-        try:
-            await self.call()
-        except Upstream as failure:
-            self.may_have_worked = before or isinstance(failure, Uncertain)
-            raise

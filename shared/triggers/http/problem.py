@@ -155,6 +155,7 @@ PROBLEM = Record[Problem](
         "Of `preparation_failed`: the code of the problem for which the lease could not be made.",
         optional=True,
     ),
+    Field("lease", TEXT, lambda it: it.error.lease, "Another lease of yours, which stands in the way.", optional=True),
     Field("errors", Items(FAULT), lambda it: _faults(it.error), "Every fault of bad input.", optional=True),
     *(
         Field[Problem](name, Items(TEXT), partial(_more, name), description, optional=True)
