@@ -97,12 +97,15 @@ class LeaseSecrets:
             in_time=True,
         )
 
-    async def named(self) -> tuple[ObjectId, ...]:
-        """Returns the key ids that Entra lists. Raises ``Absent`` if there is no such application."""
+    async def named(self, *, doubted: bool = False) -> tuple[ObjectId, ...]:
+        """Returns the key ids that Entra lists. Raises ``Absent`` if there is no such application.
+
+        If its absence is ``doubted``, asks again until the deadline: a replica may not know the application yet.
+        """
         # A list that comes too late may hold the secret of another worker that holds the lease by then.
         return await self.retry.call(
             lambda: self.secrets.secrets_named(self.application_id, self.display_name),
-            on=SAFE_TO_REPEAT,
+            on=(*SAFE_TO_REPEAT, Absent) if doubted else SAFE_TO_REPEAT,
             deadline=self.deadline,
             in_time=True,
         )
@@ -113,7 +116,7 @@ class LeaseSecrets:
         Returns whether none is certainly left.
         """
         listed = maybe_more or known is None
-        found = {known, *(await self.named() if listed else ())} - {None, keep}
+        found = {known, *(await self.named(doubted=self.fresh) if listed else ())} - {None, keep}
         found_all = await self.remove_all(each for each in found if each is not None)
         # A list may lack a secret that a replica does not know yet.
         return found_all and not listed
