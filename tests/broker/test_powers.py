@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -220,6 +221,18 @@ async def test_the_audit_trail_tells_of_the_definitions_that_have_changed_and_of
     await reconcile(scene.ports, "r")
     (event,) = [each for each in scene.audit.events if each.operation == "read_definitions"]
     assert f"{DEFINITION} allows {ASSIGN}" == event.reason
+
+
+async def test_what_shows_an_assignment_is_read_again_and_told_to_nobody() -> None:
+    """An older version has stored roles without it. What the role may do is as it was."""
+    known = replace(READS, sees=(), entries=())
+    stored = AzureRole(SCOPES[0], "Reader", definition_id=DEFINITION, powers=known)
+    scene = world(role(ServicePrincipalTarget(azure_roles=(stored,))))
+    await reconcile(scene.ports, "r")
+    found = scene.roles.kept(WEB)
+    assert found is not None
+    assert [READS] == [each.powers for each in scene.ports.kinds.azure_roles(found)]
+    assert [] == [each for each in scene.audit.events if each.operation == "read_definitions"]
 
 
 async def test_a_scope_that_is_gone_says_nothing_of_the_definition() -> None:
