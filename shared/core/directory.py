@@ -65,6 +65,20 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class NewTrust:
+    """A federated identity credential to add to an application: whose assertions it takes in place of a credential.
+
+    An assertion must have exactly this issuer, subject and audience, case and all. ``name`` is the credential's own.
+    https://learn.microsoft.com/graph/api/resources/federatedidentitycredential
+    """
+
+    name: str
+    issuer: str
+    subject: str
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeldCredentials:
     """The numbers of an application's credentials, whoever has made them, and its ``signInAudience``.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.cloud.azure_connections import InTime
     from shared.cloud.directory_facts import AzureFacts
     from shared.cloud.entra.identity import HeldTokens
+    from shared.cloud.entra.lease_sign_in import AssertionSignIn
     from shared.cloud.entra.probe import TokenProbe
     from shared.cloud.graph.calls import GraphCalls
     from shared.cloud.graph.directory import Graph
@@ -127,6 +128,17 @@ class AzureParts:
         azure = self.settings.azure
         scope = f"{azure.graph_endpoint}/.default"
         return TokenProbe(self.fresh_client, self.clock, azure.authority, azure.tenant_id, scope)
+
+    @cached_property
+    def lease_sign_in(self) -> AssertionSignIn:
+        """Signs in as leases' applications: to prove one, it asks for a token for Graph."""
+        from shared.cloud.entra.lease_sign_in import AssertionSignIn
+        from shared.cloud.entra.sign_in import TokenEndpoint
+
+        azure = self.settings.azure
+        entra = TokenEndpoint(self.fresh_client, azure.authority, azure.tenant_id)
+        scope = f"{azure.graph_endpoint}/.default"
+        return AssertionSignIn(entra, self.credential, self.clock, azure.token_exchange, scope)
 
     @cached_property
     def limiters(self) -> RateLimiters:

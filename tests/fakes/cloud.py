@@ -5,11 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.access.facts import Principal
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
+from shared.core.directory import (
+    ApplicationIds,
+    ExistingApplication,
+    FoundGroup,
+    HeldCredentials,
+    NewApplication,
+    NewSecret,
+    NewTrust,
+)
+from shared.core.errors import NotReplicated
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
+from shared.kinds.sign_in import LeaseToken, TokenExchange
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
 
@@ -44,6 +55,16 @@ class FakeDirectory:
     async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
         """See the port."""
         await self.calls.through("directory.remove_secret", lambda: self.state.remove_secret(application_id, key_id), key_id)
+
+    async def add_federated(self, application_id: ObjectId, trust: NewTrust) -> None:
+        """See the port."""
+        await self.calls.through(
+            "directory.add_federated", lambda: self.state.add_federated(application_id, trust), application_id
+        )
+
+    async def own_principal(self, app_id: ObjectId) -> Principal:
+        """See the port."""
+        return await self.calls.through("directory.own_principal", lambda: self.state.broker, app_id)
 
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
         """See the port."""
@@ -181,3 +202,43 @@ class FakeProbe:
     async def signs_in(self, client_id: ObjectId, secret: Secret, *, deadline: float) -> bool:  # noqa: ARG002 - asks once
         """See the port."""
         return await self.calls.through("probe.signs_in", lambda: self.state.signs_in(client_id, secret), client_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeLeaseSignIn:
+    """Satisfies ``LeaseSignIn`` for the broker with this object id."""
+
+    calls: Calls
+    state: CloudState
+    broker: ObjectId
+    exchange: TokenExchange
+
+    async def subject(self) -> ObjectId:
+        """See the port."""
+        return await self.calls.through("sign_in.subject", lambda: self.broker)
+
+    async def token(self, client_id: ObjectId, scope: str, *, deadline: float) -> LeaseToken:
+        """See the port."""
+        clock = self.calls.clock
+        while True:
+            try:
+                text, end = await self.calls.through(
+                    "sign_in.token", lambda: self.state.token(client_id, self._presented, scope), client_id
+                )
+            except NotReplicated:
+                if clock.monotonic() + _PAUSE >= deadline:
+                    raise
+                await clock.sleep(_PAUSE)
+            else:
+                return LeaseToken(Secret(text), end)
+
+    async def signs_in(self, client_id: ObjectId, *, deadline: float) -> bool:  # noqa: ARG002 - asks once
+        """See the port."""
+        return await self.calls.through("sign_in.signs_in", lambda: self.state.trusts(client_id, self._presented), client_id)
+
+    @property
+    def _presented(self) -> NewTrust:
+        return NewTrust("", self.exchange.issuer, self.broker, self.exchange.audience)
+
+
+_PAUSE = 2.0

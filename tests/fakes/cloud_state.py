@@ -7,19 +7,26 @@ while longer; whether a change can be made is decided by the truth.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
+from shared.core.access import facts
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
+from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret, NewTrust
+from shared.core.errors import Absent, AlreadyExists, AmbiguousRefusal, DefinitionGone, Locked, NotReplicated, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
 from tests.fakes.clock import FakeClock, FixedIds
+
+USER_ASSIGNED = facts.Principal(
+    facts.MANAGED_IDENTITY, ("isExplicit=True", "/subscriptions/s/userAssignedIdentities/leasehold")
+)
+SYSTEM_ASSIGNED = facts.Principal(facts.MANAGED_IDENTITY, ("isExplicit=False", "/subscriptions/s/sites/leasehold"))
+TOKEN_LASTS = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -41,6 +48,8 @@ class Application:
     wanted: NewApplication | None = None
     secrets: dict[ObjectId, StoredSecret] = field(default_factory=dict)
     certificates: int = 0
+    trusted: dict[str, tuple[ObjectId, NewTrust]] = field(default_factory=dict)
+    """Federated identity credentials, each with its id, by their names."""
     sign_in_audience: str = "AzureADMyOrg"
     tags: tuple[str, ...] = ()
     owned: bool = True
@@ -109,6 +118,10 @@ class CloudState:
     """Whether the broker may change applications that it does not own."""
     elsewhere: dict[Thing, Any] = field(default_factory=dict)
     """What there is in a service of a kind that a test brings, and what that knows of it."""
+    broker: facts.Principal = USER_ASSIGNED
+    """The broker's own service principal, as the directory tells of it."""
+    tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
+    """Access tokens: the client id, the scope and the end of each."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
@@ -194,6 +207,40 @@ class CloudState:
         application.secrets[key_id] = StoredSecret(display_name, end, text)
         self._made(key_id, "secret")
         return NewSecret(key_id, Secret(text))
+
+    def add_federated(self, application_id: ObjectId, trust: NewTrust) -> None:
+        """One of that name with the same content is success. Raises ``Absent``, ``AlreadyExists``, ``Refused``."""
+        trusted = self._changeable(application_id).trusted
+        if trust.name in trusted:
+            if trusted[trust.name][1] != trust:
+                raise AlreadyExists("Request_MultipleObjectsWithSameKeyValue", status=409)
+            return
+        if (trust.issuer, trust.subject) in {(known.issuer, known.subject) for _, known in trusted.values()}:
+            raise Refused("InvalidFederatedIdentityCredentialValue", status=400)
+        made = ObjectId(self.ids.guid())
+        trusted[trust.name] = (made, trust)
+        self._made(made, "federated")
+
+    def trusts(self, client_id: ObjectId, presented: NewTrust) -> bool:
+        """Whether the answering replica lets an assertion sign in as the application, by a credential of whatever name."""
+        apps = [each for each in self._and_gone(self.applications, "application") if self._in_entra(each, client_id)]
+        trusted = (known for each in apps for key, known in each.trusted.values() if self._seen(key, "entra"))
+        good = [replace(known, name=presented.name) == presented for known in trusted]
+        principals = self._and_gone(self.principals, "principal")
+        return any(good) and any(self._in_entra(principal, client_id) for principal in principals)
+
+    def token(self, client_id: ObjectId, presented: NewTrust, scope: str) -> tuple[str, datetime]:
+        """An access token in exchange for an assertion that the application trusts. Raises ``NotReplicated``."""
+        if not self.trusts(client_id, presented):
+            raise NotReplicated("AADSTS70021", status=400, azure_code="AADSTS70021")
+        text, end = f"token~{self.ids.guid()}", self.clock.truth() + TOKEN_LASTS
+        self.tokens[text] = (client_id, scope, end)
+        return text, end
+
+    def takes(self, token: str) -> bool:
+        """Whether a resource takes the token: it has not expired, and there is a principal that may have rights."""
+        client_id, _, end = self.tokens[token]
+        return end > self.clock.truth() and client_id in {each.app_id for each in self.principals.values()}
 
     def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """Those that this replica knows. Raises ``Absent``."""

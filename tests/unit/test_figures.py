@@ -76,7 +76,7 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     identity: {"_MARGIN": 300.0, "_RENEWAL_PAUSE": 30.0, "_RETRIES": 2},
     lease_index: {"_FEWEST": 8},
     lease_table: {"_FEW": 100},
-    probe: {"_ROUNDS": 2, "_TRIES": 10, "_PAUSE": 2.0},
+    probe: {"_ROUNDS": 2, "_TRIES": 10, "PAUSE": 2.0},
     queues: {"_HEAD_START": 2, "_PAUSES": {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}},
     system: {"_ULID_LENGTH": 26, "_RANDOM_BITS": 80, "_JITTER_STEPS": 9_007_199_254_740_992},
     tables: {

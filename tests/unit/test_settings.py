@@ -398,3 +398,21 @@ def test_a_fault_of_a_setting_that_two_sections_share_is_told_once() -> None:
     assert ["LEASEHOLD_TENANT_ID", "LEASEHOLD_AUDIENCE", "LEASEHOLD_CLIENT_ID"] == [
         each.partition(":")[0] for each in str(raised.value).split("; ")
     ]
+
+
+@pytest.mark.parametrize(
+    ("authority", "issuer", "exchange"),
+    [
+        ("https://login.microsoftonline.com", "login.microsoftonline.com", ""),
+        ("https://login.microsoftonline.us", "login.microsoftonline.us", "USGov"),
+        ("https://login.partner.microsoftonline.cn", "login.partner.microsoftonline.cn", "China"),
+        ("http://127.0.0.1:8080", "login.microsoftonline.com", ""),
+    ],
+)
+def test_the_cloud_says_what_a_managed_identitys_assertions_say(authority: str, issuer: str, exchange: str) -> None:
+    """Each cloud has an audience of its own for them."""
+    azure = load({**LEAST, "LEASEHOLD_AUTHORITY": authority}).azure
+    assert (f"https://{issuer}/{TENANT}/v2.0", f"api://AzureADTokenExchange{exchange}") == (
+        azure.token_issuer,
+        azure.token_exchange,
+    )
