@@ -74,6 +74,9 @@ param issuesPerMinute string
 @description('Longest lifetime of a lease, such as 8h.')
 param maxTtl string
 
+@description('Resources beside Azure\'s own for which roles may hand out access tokens.')
+param tokenResources string
+
 @description('Address of a page that explains problems.')
 param docsUrl string
 
@@ -194,6 +197,7 @@ var optionalSettings = union(
   empty(maxLeasesPerCaller) ? {} : { LEASEHOLD_MAX_LEASES_PER_CALLER: maxLeasesPerCaller },
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
+  empty(tokenResources) ? {} : { LEASEHOLD_TOKEN_RESOURCES: tokenResources },
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl }
 )

@@ -31,6 +31,7 @@ param directoryCacheSeconds = '120'
 param maxLeasesPerCaller = '50'
 param issuesPerMinute = '60'
 param maxTtl = '8h'
+param tokenResources = 'https://api.example.net'
 param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
 param maximumInstanceCount = 40

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from shared.core.secret import Secret
@@ -16,6 +17,11 @@ class Credential(Protocol):
         """The name of the kind."""
         ...
 
-    def fields(self) -> Mapping[str, str | Secret | None]:
+    @property
+    def ends_at(self) -> datetime | None:
+        """The instant at which it ends by itself, in UTC, if that may be before its lease's end."""
+        ...
+
+    def fields(self) -> Mapping[str, str | Secret | Sequence[str] | None]:
         """Returns the fields by their public names. A field that is ``None`` is shown as ``null``."""
         ...

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.life import OPEN, WITH_HOLDER, Event, IllegalMove, State, step
@@ -156,6 +157,10 @@ class Lease(LeaseView):
     """After this instant everything that the attempts to end the lease have deleted is visible in the recycle bin."""
     scopes: tuple[Scope, ...] = field(default=(), compare=False)
     """The scopes at which it was granted something, each once. They are read from its footprint, and not stored again."""
+    used_by: FederatedIdentity | None = field(default=None, compare=False)
+    """Whose tokens stand for the credential. Read from its footprint, and not stored again."""
+    tokens_until: datetime | None = None
+    """The latest end of the access tokens that were handed out: they stay good as signatures, whatever happens to the lease."""
     ready_at: datetime | None = None
     """When the credential was seen to work. In a pool: when the principal that gets the credential was."""
     undone: frozenset[int] = frozenset()
@@ -171,6 +176,11 @@ class Lease(LeaseView):
     def footprint(self) -> Footprint:
         """The part that belongs to the lease's kind."""
         return self.parts[0]
+
+    @property
+    def residual_until(self) -> datetime | None:
+        """Until when a token that was handed out may outlive the lease; ``None`` as long as nobody has begun to end it."""
+        return None if self.state.is_open else self.tokens_until
 
     @property
     def left(self) -> dict[int, Footprint]:
@@ -235,8 +245,8 @@ class Lease(LeaseView):
         begun = replace(self, state=after, maybe_more_secrets=maybe_more, made_by=made_by, due_at=due_at)
         return replace(begun, rotations=self.rotations + 1, rotating_until=until)
 
-    def activated(self, now: datetime, *, ready: bool) -> Lease:
-        """PLANNED or PREPARED -> ACTIVE: the TTL begins now."""
+    def activated(self, now: datetime, *, ready: bool, tokens_until: datetime | None = None) -> Lease:
+        """PLANNED or PREPARED -> ACTIVE: the TTL begins now. ``tokens_until``: the end of the token that is handed out."""
         after = self._step(Event.ACTIVATE)
         most = now + timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
         expires = min(now + timedelta(seconds=self.ttl), most)
@@ -252,6 +262,7 @@ class Lease(LeaseView):
             ready_at=now if ready else self.ready_at,
             rotating_until=None,
             handed_out=True,
+            tokens_until=_later(self.tokens_until, tokens_until),
         )
 
     def rotating(self, until: datetime) -> Lease:
@@ -265,8 +276,16 @@ class Lease(LeaseView):
         self._step(Event.PROVE)
         return replace(self, made_by=max(self.made_by, until), rotating_until=until)
 
-    def rotated(self, footprint: Footprint, made_by: datetime, *, ready: bool, maybe_more_secrets: bool) -> Lease:
-        """ACTIVE, with the fresh secret."""
+    def rotated(
+        self,
+        footprint: Footprint,
+        made_by: datetime,
+        *,
+        ready: bool,
+        maybe_more_secrets: bool,
+        tokens_until: datetime | None = None,
+    ) -> Lease:
+        """ACTIVE, with the fresh secret. ``tokens_until``: the end of the token that is handed out."""
         self._step(Event.END_ROTATION)
         return replace(
             self.knowing(footprint),
@@ -274,6 +293,7 @@ class Lease(LeaseView):
             made_by=made_by,
             ready=ready,
             rotating_until=None,
+            tokens_until=_later(self.tokens_until, tokens_until),
         )
 
     def rotation_given_up(self) -> Lease:
@@ -352,3 +372,7 @@ class Lease(LeaseView):
     def _step(self, event: Event) -> State:
         """Returns the state that follows. Raises ``IllegalMove`` if the event is impossible."""
         return step(self.state, event, self.id).state
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(each for each in (one, other) if each is not None) if one or other else None

@@ -23,6 +23,7 @@ from shared.core.secret import Secret
 from shared.kinds.sign_in import LeaseToken, TokenExchange
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
+from tests.fakes.cloud_trust import add_federated, exchange, trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class FakeDirectory:
     async def add_federated(self, application_id: ObjectId, trust: NewTrust) -> None:
         """See the port."""
         await self.calls.through(
-            "directory.add_federated", lambda: self.state.add_federated(application_id, trust), application_id
+            "directory.add_federated", lambda: add_federated(self.state, application_id, trust), application_id
         )
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
@@ -223,7 +224,7 @@ class FakeLeaseSignIn:
         while True:
             try:
                 text, end = await self.calls.through(
-                    "sign_in.token", lambda: self.state.token(client_id, self._presented, scope), client_id
+                    "sign_in.token", lambda: exchange(self.state, client_id, self._presented, scope), client_id
                 )
             except NotReplicated:
                 if clock.monotonic() + _PAUSE >= deadline:
@@ -234,7 +235,7 @@ class FakeLeaseSignIn:
 
     async def signs_in(self, client_id: ObjectId, *, deadline: float) -> bool:  # noqa: ARG002 - asks once
         """See the port."""
-        return await self.calls.through("sign_in.signs_in", lambda: self.state.trusts(client_id, self._presented), client_id)
+        return await self.calls.through("sign_in.signs_in", lambda: trusts(self.state, client_id, self._presented), client_id)
 
     @property
     def _presented(self) -> NewTrust:

@@ -25,16 +25,20 @@ from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.issuers.service_principal.means import Federation
+from shared.issuers.service_principal.resources import TokenResources
 from shared.issuers.service_principal.schema import ServicePrincipalSchema, ServicePrincipalTarget
 from shared.kinds.kind import Kind
 from shared.kinds.part import Part
 from shared.kinds.registry import Kinds
+from shared.kinds.sign_in import TokenExchange
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
+from shared.settings.tokens import Tokens
 from tests.fakes.access import WarmView
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
-from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
+from tests.fakes.cloud import FakeApplications, FakeAuthorization, FakeDirectory, FakeLeaseSignIn, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.inventory import FakeInventory
 from tests.fakes.loop import StillLoop
@@ -57,6 +61,8 @@ EXISTING_APP_ID = guid(0x201)
 EXISTING_PRINCIPAL = guid(0x202)
 BROKER, BROKER_APP_ID = guid(0x300), guid(0x301)
 WEB = RoleName.parse("web")
+EXCHANGE = TokenExchange(f"https://login.microsoftonline.com/{TENANT}/v2.0", "api://AzureADTokenExchange")
+RESOURCES = TokenResources.of(Tokens().hosts, ["https://api.example.net"], never=["api://leasehold"])
 
 
 def application(object_id: ObjectId, **more: Any) -> Caller:
@@ -231,8 +237,10 @@ def _issuers(made: World, protected: Protected) -> Issuers:
     retry, probe = Retry(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
     directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
     applications = FakeApplications(made.calls, made.cloud)
+    sign_in = FakeLeaseSignIn(made.calls, made.cloud, BROKER, EXCHANGE)
+    federation = Federation(sign_in, EXCHANGE, BROKER_APP_ID, RESOURCES)
     locks = ApplicationLock(made.locks, made.clock, made.ids)
     return Issuers(
-        ServicePrincipalIssuer(directory, authorization, made.inventory, probe, retry, TENANT),
+        ServicePrincipalIssuer(directory, authorization, made.inventory, probe, retry, TENANT, federation),
         ApplicationSecretIssuer(applications, locks, made.inventory, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
     )

@@ -214,4 +214,4 @@ def _furnish(cloud: CloudState, left: Any) -> None:
 def _made_now(cloud: CloudState) -> None:
     secrets = [key_id for application in cloud.applications.values() for key_id in application.secrets]
     for key in (*cloud.applications, *cloud.principals, *cloud.assignments, *secrets):
-        cloud._made(key)
+        cloud.made(key)

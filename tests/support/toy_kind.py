@@ -24,7 +24,7 @@ from shared.core.protection import Protected
 from shared.core.role import Ready, Role
 from shared.core.secret import Secret
 from shared.kinds.fragment import Fragment
-from shared.kinds.kind import Kind, Minted, Order, Watched, WithoutScopes
+from shared.kinds.kind import Kind, Minted, NothingAsked, Order, Watched, WithoutScopes
 from shared.kinds.lenient import ready, text
 from shared.kinds.part import Places, unheard
 from shared.kinds.survey import Candidate, Reading
@@ -61,6 +61,7 @@ class BadgeCredential:
     """What the holder shows at the door, together with who it is."""
 
     type: ClassVar[str] = "badge"
+    ends_at: ClassVar[None] = None
     door: str
     number: str
 
@@ -120,7 +121,7 @@ def _require(found: bool) -> None:  # noqa: FBT001 - whether it is there
         raise Absent("no such thing", status=404)
 
 
-class BadgeSchema(WithoutScopes):
+class BadgeSchema(WithoutScopes, NothingAsked):
     """Satisfies ``Schema``."""
 
     type = BadgeTarget.type

@@ -51,6 +51,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Refused: 409,
     errors.Absent: 409,
     errors.DefinitionGone: 409,
+    errors.PolicyForbids: 409,
     errors.OutOfReach: 409,
     errors.AlreadyExists: 409,
     errors.Full: 409,

@@ -75,6 +75,7 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
+            "LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net",
             "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
         }
     )
@@ -86,6 +87,7 @@ def test_reads_every_setting() -> None:
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
     assert settings.callers.docs_url == "https://docs.example/problems"
+    assert settings.tokens.resources == {"https://api.example.net"}
     assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
 
 
@@ -398,21 +400,3 @@ def test_a_fault_of_a_setting_that_two_sections_share_is_told_once() -> None:
     assert ["LEASEHOLD_TENANT_ID", "LEASEHOLD_AUDIENCE", "LEASEHOLD_CLIENT_ID"] == [
         each.partition(":")[0] for each in str(raised.value).split("; ")
     ]
-
-
-@pytest.mark.parametrize(
-    ("authority", "issuer", "exchange"),
-    [
-        ("https://login.microsoftonline.com", "login.microsoftonline.com", ""),
-        ("https://login.microsoftonline.us", "login.microsoftonline.us", "USGov"),
-        ("https://login.partner.microsoftonline.cn", "login.partner.microsoftonline.cn", "China"),
-        ("http://127.0.0.1:8080", "login.microsoftonline.com", ""),
-    ],
-)
-def test_the_cloud_says_what_a_managed_identitys_assertions_say(authority: str, issuer: str, exchange: str) -> None:
-    """Each cloud has an audience of its own for them."""
-    azure = load({**LEAST, "LEASEHOLD_AUTHORITY": authority}).azure
-    assert (f"https://{issuer}/{TENANT}/v2.0", f"api://AzureADTokenExchange{exchange}") == (
-        azure.token_issuer,
-        azure.token_exchange,
-    )

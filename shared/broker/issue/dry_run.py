@@ -9,13 +9,14 @@ from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import granted_by, require_own_resource
-from shared.broker.issue.issue import IssueRequest, lifetime_of, role_asked_for
+from shared.broker.issue.issue import IssueRequest, lifetime_of, longest_of, role_asked_for
 from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Ground
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Caution, TooManyIssues
 from shared.core.names import Scope
 from shared.core.role import Role
+from shared.kinds.kind import Asking
 from shared.resilience.tasks import both
 
 
@@ -49,6 +50,9 @@ async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> Would
     filled, _, decision = await role_asked_for(ports, actor, wanted, rate)
     role = filled.role.cut_to(ports.limits.max_ttl)
     ttl = lifetime_of(role, wanted)
+    now = ports.now()
+    asking = Asking(wanted.ask.credential, filled.asker, now, now + longest_of(role, ttl))
+    ports.kinds.of(role).schema.asked(role.target, asking)
     if (wait := await rate.count()) is not None:
         raise TooManyIssues(retry_after=wait)
     _, rights = await both(require_own_resource(ports, filled), rights_of(ports, actor.caller))

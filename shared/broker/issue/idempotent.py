@@ -69,7 +69,10 @@ class _Repeatable:
             actor,
             wanted,
             digest_of(actor.caller, wanted.role, key),
-            fingerprint_of(wanted.ttl, wanted.reason, wanted.metadata, wanted.ask.parameters, wanted.ask.within or ""),
+            fingerprint_of(
+                *(wanted.ttl, wanted.reason, wanted.metadata),
+                *(wanted.ask.parameters, wanted.ask.within or "", wanted.ask.credential),
+            ),
             ports.within(ports.timing.mint),
             ports.within(ports.timing.repeat),
         )
@@ -138,7 +141,8 @@ class _Repeatable:
             if lease.state is State.ACTIVE and not is_under_way(self.ports, lease):
                 filled, _ = await filled_as_kept(self.ports, role, issuing, lease)
                 with suppress(LostRace):
-                    return await rotate(self.ports, self.actor, lease, filled, prove_until=self.deadline)
+                    fields = self.wanted.ask.credential
+                    return await rotate(self.ports, self.actor, lease, filled, prove_until=self.deadline, fields=fields)
             elif lease.state is State.PLANNED and lease.due_at <= self.ports.now():
                 await self._relieve(lease)
                 continue

@@ -44,7 +44,7 @@ from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
 from shared.core.role import MIN_TTL, Role
-from shared.kinds.kind import Order
+from shared.kinds.kind import Asking, Order
 from shared.kinds.target_digest import target_digest
 from shared.resilience.priority import in_background, limit_deadline
 from shared.resilience.tasks import both
@@ -161,11 +161,13 @@ async def _look_at_role(ports: Ports, actor: Actor, role: Role, failure: Leaseho
 def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None) -> tuple[Order, Lease]:
     now, caller, role = ports.now(), actor.caller, filled.role
     ttl = lifetime_of(role, wanted)
-    longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
+    longest = longest_of(role, ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
     holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
-    order = Order(lease_id, holder, role.target, now + longest + SECRET_SLACK, ports.within(ports.timing.mint))
-    footprint = ports.kinds.of(role).issuer.plan(order)
+    kind, until = ports.kinds.of(role), now + longest
+    asked = kind.schema.asked(role.target, Asking(wanted.ask.credential, filled.asker, now, until))
+    order = Order(lease_id, holder, role.target, until + SECRET_SLACK, ports.within(ports.timing.mint), asked=asked)
+    footprint = kind.issuer.plan(order)
     lease = Lease(
         id=lease_id,
         type=role.type,
@@ -173,6 +175,7 @@ def _plan(ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key:
         holder=holder,
         parts=(footprint,),
         scopes=ports.kinds.scopes_of(footprint),
+        used_by=ports.kinds.used_by(footprint),
         parameters=filled.values,
         within=filled.within or "",
         planned_at=now,
@@ -199,6 +202,11 @@ def lifetime_of(role: Role, wanted: IssueRequest) -> int:
         message = f"expected {MIN_TTL} to {role.max_ttl} seconds"
         raise Malformed(Fault("ttl", message), code="ttl_out_of_range")
     return ttl
+
+
+def longest_of(role: Role, ttl: int) -> timedelta:
+    """Returns the longest that a lease of ``ttl`` seconds can last, renewals included."""
+    return timedelta(seconds=role.max_ttl if role.renewable else ttl)
 
 
 async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate) -> None:
@@ -231,13 +239,17 @@ class _Attempt:
         kind, order = self.minting.kind, self.minting.order
         with limit_deadline(self.ports.within(self.ports.timing.throttled)):
             credential = await self.minting.run()
-        ready = order.target.ready == "token" and await kind.issuer.prove(credential, deadline=order.deadline)
+        wanted = order.target.ready == "token" and not self.minting.proven
+        ready = self.minting.proven or (wanted and await kind.issuer.prove(credential, deadline=order.deadline))
         learned = self.minting.learned
         # Before the credential leaves: what it signs in as must never be taken for a caller.
         await self.ports.leased.note(kind.schema.principals(learned), order.lease_id)
-        lease = await self.lock.release(lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready))
+        ends = credential.ends_at
+        lease = await self.lock.release(
+            lambda it: it.knowing(learned).activated(self.ports.now(), ready=ready, tokens_until=ends)
+        )
         done = self.actor.done(self.ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
+        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")

@@ -9,9 +9,10 @@ secrets, and all of them go when it ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.issue import SECRET_SLACK, Issued
@@ -24,7 +25,7 @@ from shared.core.errors import LeaseholdError, LostRace, RoleOutdated, Upstream
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
-from shared.kinds.kind import Kind, Order
+from shared.kinds.kind import Kind, Minted, Order
 from shared.resilience.heartbeat import Heartbeat
 from shared.resilience.tasks import both
 
@@ -41,10 +42,13 @@ def is_under_way(ports: Ports, lease: Lease) -> bool:
     return lease.rotating_until is not None and lease.rotating_until > ports.now()
 
 
-async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float) -> Issued:
+async def rotate(
+    ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float, fields: Mapping[str, Any] | None = None
+) -> Issued:
     """Rotates the secret of an active lease on which no other worker is at work. ``prove_until`` is on the monotonic clock.
 
-    ``filled`` is the role as the lease has it.
+    ``filled`` is the role as the lease has it. ``fields`` are those of the ask that are about the credential. If the kind has
+    nothing to replace, this answers with the credential of before, or with a fresh token, and changes nothing in Azure.
 
     Raises ``Conflict`` if the role grants something else by now, ``RoleOutdated`` if its application is another lease's,
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
@@ -52,6 +56,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, pr
     """
     role = filled.role
     audit_reason = require_same_target(ports, lease, role)
+    asked = ports.kinds.of(lease).schema.asked_again(role.target, lease.footprint, fields or {})
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
         lease.id,
@@ -61,6 +66,7 @@ async def rotate(ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, pr
         ports.within(ports.timing.rotation / _USED_OF_A_ROTATION),
         rotating=True,
         fresh=fresh,
+        asked=asked,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
     rotation = _Rotation(
@@ -107,7 +113,7 @@ class _Rotation:
         # An older version has issued leases without this note.
         await self.ports.leased.note(self.ports.kinds.principals(self.lease), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
-        ready = self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
+        ready = await self._is_ready(minted)
         alone = await self.kind.issuer.remove_former(
             self.order,
             self.before.footprint,
@@ -122,13 +128,23 @@ class _Rotation:
         # If this rotation has taken over from a silent worker, nobody knows what that worker may still make.
         footprint = self._holding(minted.credential_id)
         made_by = max(self.before.made_by, self.ports.now())
-        lease = await self._store(lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone))
+        ends = minted.credential.ends_at
+        lease = await self._store(
+            lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone, tokens_until=ends)
+        )
         return Issued(lease, minted.credential)
 
     def _holding(self, credential_id: ObjectId | None) -> Footprint:
         """Returns the lease's footprint with that credential."""
         footprint = self.lease.footprint
         return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
+
+    async def _is_ready(self, minted: Minted) -> bool:
+        if minted.proven:
+            return True
+        if minted.unchanged:
+            return self.before.ready
+        return self.prove_until is not None and await self._prove(minted.credential, self.prove_until)
 
     async def _prove(self, credential: Credential, until: float) -> bool:
         """Proves the credential, and renews the rotation meanwhile. If the worker dies, the next need not wait any longer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from shared.core.directory import (
     FoundGroup,
     HeldCredentials,
     NewApplication,
+    NewKey,
     NewSecret,
     NewTrust,
 )
@@ -59,6 +61,8 @@ class Graph:
             "tags": list(application.tags),
             "notes": application.notes,
         }
+        if application.key is not None:
+            body["keyCredentials"] = [_key_credential(application.key)]
         if application.sign_in_audience in PERSONAL_AUDIENCES:
             # https://learn.microsoft.com/graph/api/resources/apiapplication: with these, Graph accepts no other version.
             body["api"] = {"requestedAccessTokenVersion": 2}
@@ -257,6 +261,18 @@ async def _present[T](found: Awaitable[T]) -> T:
 
 def _as_a(kind: type[Upstream], refused: Refused) -> Upstream:
     return kind(refused.cause, status=refused.status, azure_code=refused.azure_code)
+
+
+def _key_credential(key: NewKey) -> dict[str, Any]:
+    """https://learn.microsoft.com/graph/api/resources/keycredential. It begins when its certificate does."""
+    return {
+        "type": "AsymmetricX509Cert",
+        "usage": "Verify",
+        "keyId": key.key_id,
+        "displayName": key.display_name,
+        "key": b64encode(key.der).decode(),
+        "endDateTime": f"{key.end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
 
 
 def _application_named(unique_name: str) -> str:

@@ -151,6 +151,8 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
     }
     if lease.ready_at is not None:
         own["ready_at"] = lease.ready_at.isoformat()
+    if lease.tokens_until is not None:
+        own["tokens_until"] = lease.tokens_until.isoformat()
     if len(lease.parts) > 1:
         own |= {
             "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],

@@ -17,7 +17,7 @@ from shared.core.errors import Absent, Fault, Malformed, OutOfReach, Refused
 from shared.core.names import ObjectId, Scope
 from shared.core.parameters.known import constant_parts
 from shared.core.protection import Protected
-from shared.issuers.service_principal.schema import ServicePrincipalTarget
+from shared.issuers.service_principal.target import ServicePrincipalTarget
 from shared.kinds.calls import Authorization, Directory
 from shared.resilience.tasks import all_of, both
 

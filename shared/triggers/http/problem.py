@@ -91,6 +91,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Refused: Meaning(409),
     errors.Absent: Meaning(409),
     errors.DefinitionGone: Meaning(409),
+    errors.PolicyForbids: Meaning(409),
     errors.OutOfReach: Meaning(409),
     errors.AlreadyExists: Meaning(409),
     errors.Full: Meaning(409),

@@ -11,6 +11,7 @@ from shared.broker.revoke_reaching import RevokingReaching
 from shared.core.caller import Caller, CallerType
 from shared.core.credential import Credential
 from shared.core.errors import Caution
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.lease import Holder, Lease, LeaseView, State
 from shared.core.names import LEASE_ID, ROLE_NAME
 from shared.core.ports.page import Page
@@ -45,6 +46,12 @@ HOLDER = Record[Holder](
     Field("tenant_id", ID, lambda it: it.tenant_id, "Tenant."),
     Field("app_id", ID, lambda it: it.app_id, "Client id.", optional=True),
     Field("name", TEXT, lambda it: it.name, "As the token says it.", optional=True),
+)
+FEDERATED_IDENTITY = Record[FederatedIdentity](
+    "FederatedIdentity",
+    "The `iss` and `sub` of a token, case and all.",
+    Field("issuer", TEXT, lambda it: it.issuer),
+    Field("subject", TEXT, lambda it: it.subject),
 )
 LEASE = Record[LeaseView](
     "Lease",
@@ -91,6 +98,20 @@ LEASE = Record[LeaseView](
         word("pending", "ready"),
         lambda it: "ready" if it.ready else "pending",
         "`ready` when the credential has been seen to work.",
+    ),
+    Field(
+        "federated_identity",
+        FEDERATED_IDENTITY,
+        lambda it: it.used_by if isinstance(it, Lease) else None,
+        "Whose tokens stand for the credential. Left out in lists.",
+        optional=True,
+    ),
+    Field(
+        "residual_until",
+        INSTANT,
+        lambda it: it.residual_until if isinstance(it, Lease) else None,
+        "After its end: until when an access token that was handed out may be good as a signature. Left out in lists.",
+        optional=True,
     ),
     Field("attempts", WHOLE, lambda it: it.attempts, "Failed attempts to end it, if there were any.", optional=True),
     Field("last_error", TEXT, lambda it: it.last_error, "How the last of them failed.", optional=True),
@@ -170,9 +191,9 @@ def lease_path(lease: LeaseView) -> str:
 
 
 def credential(made: Credential, expires_at: datetime) -> dict[str, Any]:
-    """Returns a credential with its end. This is the one place where a secret is revealed."""
+    """Returns a credential with its end: its lease's, or its own if that is earlier. The one place that reveals a secret."""
     fields = {name: value.reveal() if isinstance(value, Secret) else value for name, value in made.fields().items()}
-    return {"type": made.type, **fields, "expires_at": time(expires_at)}
+    return {"type": made.type, **fields, "expires_at": time(min(expires_at, made.ends_at or expires_at))}
 
 
 ISSUED = Record[Issued](
