@@ -49,7 +49,7 @@ def assignment_name(lease_id: LeaseId, index: int) -> str:
 
 
 def key_id(lease_id: LeaseId) -> ObjectId:
-    """Returns the key id of the certificate on a lease's application."""
+    """Returns the id of what a lease's application takes in place of a secret: of a certificate, its key id."""
     return ObjectId(str(uuid5(_KEY_IDS, lease_id)))
 
 

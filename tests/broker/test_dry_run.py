@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.dry_run import WouldIssue, would_issue
 from shared.broker.issue.issue import IssueRequest
 from shared.broker.ports import Actor
@@ -19,7 +18,7 @@ from shared.core.ports.inventory import ScopeState
 from shared.core.protection import Protected
 from tests.broker.scenes import AZURE, issued
 from tests.fakes.world import ALICE, BOB, DEFINITION, SCOPES, WEB, World, principal_target, request, role, world
-from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
+from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.holes import FILLED, STORAGE, VALUES, asking, group, keep_rules, rule, target
 
 PLAIN, GROUPS_ONLY = RoleName("plain"), RoleName("groups")
@@ -42,15 +41,14 @@ async def test_nothing_is_made_whatever_the_role_mints(name: str) -> None:
     of = EVERY_KIND[name].target
     made = world(role(of, max_leases=1, max_leases_per_caller=1), kinds=kinds_for(of))
     before = all_that_is_kept(made)
-    ask = AskedFor(credential=ask_for(of))
-    await tried(made, ask=ask)
-    found = await tried(made, ttl=120, ask=ask)
+    await tried(made, ask=made.ask)
+    found = await tried(made, ttl=120, ask=made.ask)
     assert before == all_that_is_kept(made)
     assert {"audit"} == {each.service for each in made.calls.made if each.name.partition(".")[2] in {"record", "put", "open"}}
     assert not (AZURE | {"inventory"}) & {call.service for call in made.calls.made}
     assert (120, of.type) == (found.ttl, found.role.type)
     assert made.ports.kinds.azure_roles(role(of)) == found.azure_roles
-    await issued(made, ask=ask)
+    await issued(made)
 
 
 async def test_it_says_what_would_be_made() -> None:

@@ -52,6 +52,7 @@ async def test_a_claimed_lease_is_its_holders_from_its_claim(target: Target) -> 
     made = await in_a_pool(scene)
     scene.clock.jump(300)
     before = (await issued(scene)).lease
+    scene.clock.jump(1)
     given = await pooling.claim(scene.ports, request(BOB), WEB)
     lease = given.lease
     assert (made.id, None, "") == (lease.id, made.holder, made.claim)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from shared.broker.issue.asking import AskedFor
 from shared.broker.reconcile.drift import find_drift
 from shared.broker.reconcile.reconcile import Result
 from shared.core.errors import Unavailable
@@ -25,9 +24,7 @@ DOOR = RoleName.parse("door")
 def scene(request: pytest.FixtureRequest) -> World:
     """A role of one kind."""
     sample = EVERY_KIND[request.param]
-    made = world(role(sample.target), kinds=sample.kinds)
-    made.ask = AskedFor(credential=sample.ask)
-    return made
+    return world(role(sample.target), kinds=sample.kinds)
 
 
 async def test_what_has_no_lease_is_removed(scene: World) -> None:
@@ -41,7 +38,7 @@ async def test_what_has_no_lease_is_removed(scene: World) -> None:
 
 async def test_a_lease_whose_things_somebody_took_away_is_ended(scene: World) -> None:
     """There is nothing left that it could be used for."""
-    lease = (await issued(scene, ask=scene.ask)).lease
+    lease = (await issued(scene)).lease
     for application in [*scene.cloud.applications.values()]:
         if application.wanted and not application.secrets:
             scene.cloud.delete_application(application.object_id)
@@ -53,7 +50,7 @@ async def test_a_lease_whose_things_somebody_took_away_is_ended(scene: World) ->
 
 async def test_a_lease_that_stands_is_left_alone(scene: World) -> None:
     """For as long as it lasts."""
-    lease = (await issued(scene, ask=scene.ask)).lease
+    lease = (await issued(scene)).lease
     assert [] == results(await reconciled(scene, after=600))
     assert State.ACTIVE is scene.leases.rows[lease.id].state
 

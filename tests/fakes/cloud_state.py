@@ -13,7 +13,6 @@ from typing import Any
 
 from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
-from shared.core.access import facts
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret, NewTrust
 from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
@@ -21,11 +20,7 @@ from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
 from tests.fakes.clock import FakeClock, FixedIds
-
-USER_ASSIGNED = facts.Principal(
-    facts.MANAGED_IDENTITY, ("isExplicit=True", "/subscriptions/s/userAssignedIdentities/leasehold")
-)
-SYSTEM_ASSIGNED = facts.Principal(facts.MANAGED_IDENTITY, ("isExplicit=False", "/subscriptions/s/sites/leasehold"))
+from tests.fakes.own_identity import USER_ASSIGNED, DirectoryPrincipal
 
 
 @dataclass(slots=True)
@@ -117,7 +112,7 @@ class CloudState:
     """Whether the broker may change applications that it does not own."""
     elsewhere: dict[Thing, Any] = field(default_factory=dict)
     """What there is in a service of a kind that a test brings, and what that knows of it."""
-    broker: facts.Principal = USER_ASSIGNED
+    broker: DirectoryPrincipal = USER_ASSIGNED
     """The broker's own service principal, as the directory tells of it."""
     tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
     """Access tokens: the client id, the scope and the end of each."""
@@ -338,11 +333,6 @@ class CloudState:
         return any(each.end > self.clock.truth() for each in good) and any(
             self.in_entra(principal, client_id) for principal in principals
         )
-
-    def holds(self, client_id: ObjectId, secret: Secret) -> bool:
-        """Whether an application has this secret, whatever the replicas have heard of that."""
-        held = (each for app in self.applications.values() if app.app_id == client_id for each in app.secrets.values())
-        return any(each.text == secret.reveal() and each.end > self.clock.truth() for each in held)
 
     def in_entra(self, item: Application | Principal, client_id: ObjectId) -> bool:
         """Whether that is its client id, and Entra has heard of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -209,6 +209,7 @@ def world(
     made.roles.kinds = _kinds(made)
     for each in roles:
         made.roles.keep(each)
+    made.ask = AskedFor(credential=_ask_for(roles))
     made.ports = made.ports_with(
         made.roles.kinds,
         made.inventory,
@@ -219,6 +220,13 @@ def world(
         tenants=frozenset({TENANT, OTHER_TENANT}),
     )
     return made
+
+
+def _ask_for(roles: Iterable[Role]) -> Mapping[str, Any]:
+    """What callers must say of the credential, if the first role wants to hear something."""
+    from tests.support.every_kind import ask_for  # noqa: PLC0415 - it needs worlds itself
+
+    return next((ask_for(each.target) for each in roles), {})
 
 
 def _furnish(cloud: CloudState) -> None:

@@ -17,7 +17,7 @@ from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.resources import TokenResources
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from shared.kinds.kind import Asker, Asking
-from tests.fakes.cloud_state import SYSTEM_ASSIGNED
+from tests.fakes.own_identity import SYSTEM_ASSIGNED
 from tests.fakes.world import ALICE, BROKER, EXCHANGE, TENANT, World, principal_target, world
 from tests.issuers.orders import Job
 from tests.support.certificates import plain

@@ -35,7 +35,9 @@ def secret_works(world: World, credential: Credential) -> bool:
 def secret_is_held(world: World, credential: Credential) -> bool:
     """Whether an application has the client secret, whatever the replicas have heard of that."""
     secret = as_client_secret(credential)
-    return world.cloud.holds(secret.client_id, secret.client_secret)
+    apps = [each for each in world.cloud.applications.values() if each.app_id == secret.client_id]
+    held = [each for app in apps for each in app.secrets.values()]
+    return any(each.text == secret.client_secret.reveal() and each.end > world.cloud.clock.truth() for each in held)
 
 
 def token_works(world: World, credential: Credential) -> bool:
@@ -145,7 +147,7 @@ def kinds_for(target: Target) -> tuple[MakeKind, ...]:
 
 def ask_for(target: Target) -> Mapping[str, Any]:
     """What an ask of a role with that target says of the credential."""
-    return EVERY_KIND[name_of(target)].ask
+    return next((each.ask for each in EVERY_KIND.values() if _kind_of(each.target) == _kind_of(target)), {})
 
 
 def document_of(name: str) -> dict[str, Any]:

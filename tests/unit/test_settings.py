@@ -75,7 +75,6 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
-            "LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net",
             "LEASEHOLD_DOCS_URL": "https://docs.example/problems",
         }
     )
@@ -87,7 +86,6 @@ def test_reads_every_setting() -> None:
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
     assert settings.callers.docs_url == "https://docs.example/problems"
-    assert settings.tokens.resources == {"https://api.example.net"}
     assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
 
 

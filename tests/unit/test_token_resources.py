@@ -12,6 +12,12 @@ CHINA = {"LEASEHOLD_AUTHORITY": "https://login.partner.microsoftonline.cn"}
 LISTED = {"LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net, api://orders"}
 
 
+def test_none_are_listed_unless_the_operator_lists_some() -> None:
+    """They are separated by commas."""
+    assert frozenset() == load(LEAST).tokens.resources
+    assert {"https://api.example.net", "api://orders"} == load({**LEAST, **LISTED}).tokens.resources
+
+
 def allows(resource: str, **environment: str) -> bool:
     """Whether a role may hand out tokens for that resource."""
     settings = load({**LEAST, **environment})

@@ -74,8 +74,8 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> Verdict:
     status = answer.status_code
     if status == _OK:
         # A proxy may answer in Entra's place.
-        told = _told(answer)
-        token, lasts = told.get("access_token"), told.get("expires_in")
+        body = _body(answer)
+        token, lasts = body.get("access_token"), body.get("expires_in")
         known = float(lasts) if isinstance(lasts, int | float) else 0.0
         return Verdict(Secret(token), known, status=status) if isinstance(token, str) else Verdict(status=status)
     if status == _TOO_MANY or status >= _SERVER_ERROR:
@@ -87,13 +87,13 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> Verdict:
     return Verdict(refused=True, hopeless=hopeless, status=status, codes=codes)
 
 
-def _told(answer: httpx.Response) -> Mapping[str, Any]:
-    body = parsed(answer.content)
-    return body if isinstance(body, dict) else {}
+def _body(answer: httpx.Response) -> Mapping[str, Any]:
+    found = parsed(answer.content)
+    return found if isinstance(found, dict) else {}
 
 
 def _error_codes(answer: httpx.Response) -> tuple[int, ...]:
-    codes = _told(answer).get("error_codes")
+    codes = _body(answer).get("error_codes")
     found = (code for code in codes if isinstance(code, int)) if isinstance(codes, list) else ()
     return tuple(sorted(set(found)))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from shared.core import ownership
 from shared.core.directory import NewTrust
 from shared.core.errors import Conflict, Fault, Malformed
 from shared.core.federated_identity import FederatedIdentity
@@ -111,17 +112,19 @@ class Federated:
         means: Means,
         order: Order,
         footprint: ServicePrincipalFootprint,
-        note: Callable[[ObjectId], None],  # noqa: ARG002 - the protocol's
+        note: Callable[[ObjectId], None],
     ) -> Minted:
         """Makes one call, and none for a lease that has the credential already."""
         identity, audience = footprint.held.trusted or _identity(order), means.federation.exchange.audience
         credential = FederatedCredential(**means.common(footprint), identity=identity, audience=audience)
-        if order.rotating:
+        if footprint.held.added:
             return Minted(credential, unchanged=True)
         trust = NewTrust(NAME, identity.issuer, identity.subject, audience)
         application_id = known(footprint.application_id)
         await means.repeat_on_fresh(order, lambda: means.directory.add_federated(application_id, trust))
-        return Minted(credential)
+        added = ownership.key_id(order.lease_id)
+        note(added)
+        return Minted(credential, added)
 
     async def prove(self, means: Means, credential: FederatedCredential, *, deadline: float) -> bool:
         """Signs in by the broker's own link. So the principal is proven, and the workload's link is not."""

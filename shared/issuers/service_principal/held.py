@@ -22,6 +22,8 @@ class Held:
     key_id: ObjectId | None = None
     thumbprint: str = ""
     """Of the certificate: SHA-256, in hexadecimal."""
+    added: bool = False
+    """Whether the application is known to take these tokens."""
     given: bool = False
     """Whether the worker has made all that a token needs to be worth something: assignments, memberships."""
 
@@ -32,6 +34,7 @@ class Held:
             "federated_identity": self.trusted.document() if self.trusted else None,
             "certificate_key_id": self.key_id,
             "thumbprint": self.thumbprint,
+            "added": self.added,
             "given": self.given,
         }
         return {name: value for name, value in told.items() if value}
@@ -45,7 +48,8 @@ class Held:
             FederatedIdentity(trusted["issuer"], trusted["subject"]) if trusted is not None else None,
             named(ObjectId, key_id) if key_id is not None else None,
             stored.get("thumbprint", ""),
-            stored.get("given", False),
+            added=stored.get("added", False),
+            given=stored.get("given", False),
         )
 
 

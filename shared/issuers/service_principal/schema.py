@@ -290,7 +290,9 @@ class ServicePrincipalSchema:
         return footprint.held.trusted
 
     def with_credential(self, footprint: ServicePrincipalFootprint, credential_id: ObjectId) -> ServicePrincipalFootprint:
-        """Adds the secret's key id."""
+        """Adds the secret's key id. A credential that is no secret needs none: it has a name of its own."""
+        if footprint.held.name != "secret":
+            return replace(footprint, held=replace(footprint.held, added=True))
         return replace(footprint, secret_id=credential_id)
 
     def complete(self, credential: Any, footprint: ServicePrincipalFootprint) -> Any:
