@@ -29,7 +29,7 @@ class Held:
 
     def write(self) -> dict[str, Any]:
         """Returns the fields that are not as for a secret: of such, a footprint says nothing here."""
-        told = {
+        fields = {
             "credential": self.name if self.name != "secret" else None,
             "federated_identity": self.trusted.document() if self.trusted else None,
             "certificate_key_id": self.key_id,
@@ -37,7 +37,7 @@ class Held:
             "added": self.added,
             "given": self.given,
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Held:
