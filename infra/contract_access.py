@@ -88,6 +88,7 @@ _TEST: dict[str, Any] = {
     "properties": {
         "caller": {"type": "object"},
         "ask": {"type": "string"},
+        "within": {"type": "string", "description": "A scope, beside an ask to issue. It changes no decision."},
         PARAMETERS.name: {**PARAMETERS.schema, "description": "The values of an ask to issue."},
         "expect": {"type": "string", "enum": ["allowed", "denied", "unknown"]},
         "by": {"type": "string"},

@@ -204,7 +204,7 @@ async def issuing_from(ports: Ports, caller: Caller, name: RoleName) -> tuple[Ro
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
     issuing = await rights.issuing(name, role.bounds if role is not None else None)
-    issuing.require_some_ask()
+    issuing.require_some_ask(role.parameter_names if role is not None else None)
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     return role, issuing

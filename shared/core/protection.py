@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Caution, Fault
@@ -50,16 +51,16 @@ class Protected:
 
         ``descendants`` are ids of what each of ``groups_to_ask`` holds, directly or not, by its key.
         """
-        if any(each.within(Scope(held)) for each in self.scopes for held in descendants.get(scope.key, ())):
+        if any(_lies_in(each, Scope(held)) for each in self.scopes for held in descendants.get(scope.key, ())):
             return "the management group holds the broker's own resources"
         groups = (each for each in self.scopes if each.is_management_group)
-        if any(scope.within(Scope(held)) for group in groups for held in descendants.get(group.key, ())):
+        if any(_lies_in(scope, Scope(held)) for group in groups for held in descendants.get(group.key, ())):
             return "lies in a management group that is protected"
         return ""
 
     def _reached(self, role: AzureRole) -> str:
         """Returns why the role may not be assigned there. Empty if it may, or if its definition was not read yet."""
-        if any(role.scope.within(scope) for scope in self.scopes):
+        if any(_lies_in(role.scope, scope) for scope in self.scopes):
             return "a role may not reach the broker's own resources"
         if role.reaches_protected:
             return "reaches the broker's own resources through a management group"
@@ -69,4 +70,12 @@ class Protected:
         return f"lies above what is protected, {below[0]}: a role here may do nothing but read, without data actions"
 
     def _below(self, scope: Scope) -> list[Scope]:
-        return [each for each in self.scopes if each.within(scope)]
+        return [each for each in self.scopes if _lies_in(each, scope)]
+
+
+def _lies_in(scope: Scope, other: Scope) -> bool:
+    """Returns whether the scope is the other or lies below it, however an accented letter is written: in doubt it does.
+
+    Unicode has one character for such a letter, and two that mean the same: https://www.unicode.org/reports/tr15/.
+    """
+    return Scope(normalize("NFC", scope)).within(Scope(normalize("NFC", other)))

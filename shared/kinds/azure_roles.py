@@ -30,7 +30,8 @@ def read_azure_roles(reader: Reader) -> tuple[Assignments, Parameters]:
 
     Holes are judged wherever the scope could be read, whatever else is wrong with its assignment.
     """
-    parameters = read_parameters(reader)
+    faulty: dict[str, Parameter | None] = {}
+    parameters = read_parameters(reader, faulty)
     named = reader.take(FIELD)
     parse = template_scope if reader.has(FIELD) else Scope.parse
     before = len(reader.faults)
@@ -38,7 +39,6 @@ def read_azure_roles(reader: Reader) -> tuple[Assignments, Parameters]:
     azure_roles = reader.items(AZURE_ROLES, partial(_azure_role, parse, seen), most=MAX_AZURE_ROLES)
     if not isinstance(named, Mapping):
         return azure_roles, parameters
-    faulty = {*map(str, named)} - {each.name for each in parameters}
     complete = seen.complete and bool(seen.roles or len(reader.faults) == before)
     reader.faults += [*template_faults(parameters, seen.roles, faulty, complete=complete)]
     is_sound = len(reader.faults) == before and not faulty

@@ -50,6 +50,16 @@ from tests.support.holes import (
 )
 
 
+async def test_an_allow_for_a_parameter_that_the_role_has_not_lets_nobody_in() -> None:
+    """Whoever may issue nothing from the role learns nothing of its bounds: neither which values will do, nor which names."""
+    made = world(role(target(), bounds=Bounds()))
+    keep_rules(made, {"path": "roles/*/leases", "capabilities": ["issue"], "parameters": {"nonesuch": ["x"]}})
+    asks: tuple[dict[str, str], ...] = (VALUES, {"group": "nowhere"}, {"zz": "1"}, {})
+    for values in asks:
+        refusal = await refused(made, Forbidden, None, **values)
+        assert ("forbidden", ()) == (refusal.stable_code, getattr(refusal, "faults", ()))
+
+
 async def test_what_is_given_fills_the_role() -> None:
     """In Azure, in the lease, and in the credential: never the template."""
     made = scene()

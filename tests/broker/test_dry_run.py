@@ -119,11 +119,12 @@ async def test_it_counts_among_the_issues_of_a_minute() -> None:
         await tried(made, ask=asking(**VALUES))
 
 
-async def test_who_has_decided_is_told_to_those_who_may_read_policies() -> None:
+@pytest.mark.parametrize("path", ["policies", "policies/*"])
+async def test_who_has_decided_is_told_to_those_who_may_read_policies(path: str) -> None:
     """Nobody else sees it."""
     made = world(role(target()))
     assert (await tried(made, ask=asking(**VALUES))).decided_by is None
-    keep_rules(made, rule(), rule("policies/*", ("read",)))
+    keep_rules(made, rule(), rule(path, ("read",)))
     assert (await tried(made, ask=asking(**VALUES))).decided_by is not None
     assert (await tried(made, request(BOB), ask=asking(**VALUES))).decided_by is None
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.broker.inspect import status
 from shared.broker.issue.issue import Issued
 from shared.core.errors import LeaseholdError, Malformed, TooMany
 from shared.core.limits import Limits
@@ -17,7 +18,7 @@ from shared.core.role import Target
 from shared.triggers.http.problem import meaning_of
 from tests.broker.scenes import AZURE, issued, stored
 from tests.broker.test_repeat import once
-from tests.fakes.world import SCOPES, World, principal_target, role, secret_target, world
+from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, secret_target, world
 from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.holes import ACCOUNT, FILLED, GROUP, IN_SUB, STORAGE, VALUES, asking, group, target
 
@@ -142,6 +143,43 @@ async def test_a_target_that_is_not_there_is_told_before_anything_is_made(
     assert ("may not assign" in refusal.faults[0].message) == (state is ScopeState.REFUSED)
     made.inventory.missing = {}
     await issued(made, ask=asking(**VALUES))
+
+
+@pytest.mark.parametrize(
+    ("missing", "state", "paths"),
+    [
+        (group("app-web"), ScopeState.NO_GROUP, ["parameters.group", "parameters.account"]),
+        (FILLED, ScopeState.NO_RESOURCE, ["parameters.account"]),
+        (FILLED, ScopeState.REFUSED, ["within", "parameters.group", "parameters.account"]),
+    ],
+)
+async def test_what_a_narrowed_ask_has_filled_is_named_by_its_parameter(
+    missing: Scope, state: ScopeState, paths: list[str]
+) -> None:
+    """``within`` goes no further up than the role: what is missing above it is the parameter's."""
+    made = world(role(target()))
+    made.inventory.missing = {missing: state}
+    refusal = await refused(made, TargetMissing, f"{FILLED}/blobServices/default/containers/box", **VALUES)
+    assert paths == [each.path for each in refusal.faults]
+
+
+async def test_a_constant_part_above_within_is_nobodys() -> None:
+    """The status tells the operator."""
+    made = world(role(PLAIN))
+    made.inventory.missing = {SCOPES[0]: ScopeState.NO_GROUP}
+    assert () == (await refused(made, TargetMissing, BELOW)).faults
+    gone = (await status(made.ports, request(ADMINISTRATOR))).scopes_gone
+    assert ["azure_roles[0].scope"] == [fault.path for fault in gone[WEB]]
+
+
+async def test_each_missing_target_is_named() -> None:
+    """Not only the first."""
+    holes = {"one": GROUP, "two": GROUP}
+    made = world(role(target(holes, f"{IN_SUB}/resourceGroups/{{one}}", f"{IN_SUB}/resourceGroups/{{two}}")))
+    made.inventory.missing = dict.fromkeys((group("app-a"), group("app-b")), ScopeState.NO_GROUP)
+    refusal = await refused(made, TargetMissing, None, one="app-a", two="app-b")
+    assert ["parameters.one", "parameters.two"] == [each.path for each in refusal.faults]
+    assert all(name in refusal.audit_reason for name in ("app-a", "app-b"))
 
 
 async def test_a_constant_part_that_is_not_there_is_nobodys_parameter() -> None:

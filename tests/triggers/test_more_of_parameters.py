@@ -29,13 +29,20 @@ async def test_a_hole_in_a_management_group_is_a_fault_of_its_scope(kind: str) -
 
 async def test_a_faulty_parameter_hides_no_fault_of_another_hole() -> None:
     """All of them at once: the parameter's own, a hole without a parameter, a part of a segment, one that nothing uses."""
-    parameters = {"group": {"kind": "resource_group", "allowed": ["*"]}, "unused": NAME}
+    parameters = {"group": {"kind": "zork", "allowed": ["*"], "default": 7}, "unused": NAME}
     scopes = (f"{IN_SUB}/resourceGroups/x{{group}}", f"{IN_SUB}/resourceGroups/{{nope}}", f"{IN_SUB}/resourceGroups/{{group}}")
     answer = await put(App(world()), ROLES, "web", document(parameters, *scopes, **BOUND))
     assert 400 == answer.status
-    assert {"parameters.group.allowed[0]", "parameters.unused", "azure_roles[0].scope", "azure_roles[1].scope"} == {
-        *paths(answer)
-    }
+    own = {f"parameters.group.{each}" for each in ("kind", "allowed[0]", "default")}
+    assert own | {"parameters.unused", "azure_roles[0].scope", "azure_roles[1].scope"} == {*paths(answer)}
+
+
+async def test_a_faulty_parameter_of_a_known_kind_hides_no_fault_of_its_own_holes() -> None:
+    """Neither that it is of the wrong kind there, nor that it has none."""
+    parameters = {"a": {"kind": "word", "any": True, "zz": 1}, "b": {"kind": "word", "any": True, "allowed": ["x"]}}
+    answer = await put(App(world()), ROLES, "web", document(parameters, f"{IN_SUB}/resourceGroups/{{a}}", **BOUND))
+    wanted = {"parameters.a.zz", "azure_roles[0].scope", "parameters.b.any", "parameters.b"}
+    assert (400, wanted) == (answer.status, {*paths(answer)})
 
 
 async def test_a_faulty_assignment_hides_no_fault_of_a_hole() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from shared.core.definition import Powers
 from shared.core.names import Scope
 from shared.core.protection import Protected
 from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget
@@ -16,6 +19,16 @@ def test_a_scope_of_the_brokers_own_is_refused(protected: Scope) -> None:
     """In whatever case, and each that is wrong with its path."""
     found = Protected(scopes=(protected,)).faults(principal_target(roles=3).azure_roles)
     assert ["azure_roles[1].scope"] == [fault.path for fault in found]
+
+
+@pytest.mark.parametrize(("own", "asked"), [("Cafe\u0301", "caf\u00e9"), ("caf\u00e9", "CAFE\u0301")])
+def test_an_accented_letter_may_be_written_in_two_ways(own: str, asked: str) -> None:
+    """Both mean the same: in doubt a role does not reach it."""
+    group = SCOPES[0].rpartition("/")[0]
+    azure_roles = [replace(principal_target(roles=1).azure_roles[0], scope=Scope(f"{group}/{asked}/providers/A.B/c/d"))]
+    assert 1 == len(Protected(scopes=(Scope(f"{group}/{own}"),)).faults(azure_roles))
+    above = [replace(azure_roles[0], scope=Scope(f"{group}/{asked}"), powers=Powers())]
+    assert 1 == len(Protected(scopes=(Scope(f"{group}/{own}/providers/A.B/c/d"),)).faults(above))
 
 
 def test_what_lies_below_is_refused_as_well() -> None:

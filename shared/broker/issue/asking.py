@@ -53,13 +53,12 @@ class AskedFor:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A scope that was filled or narrowed, and is not there, or not for the broker.
+    """Scopes that were filled or narrowed, and are not there, or not for the broker, each with what Azure says of it.
 
     ``is_own``: it is the caller's own resource, and is gone. What is known of it is then about a resource that was.
     """
 
-    scope: Scope
-    state: ScopeState
+    scopes: Mapping[Scope, ScopeState]
     is_own: bool = False
 
 
@@ -175,7 +174,7 @@ async def require_own_resource(ports: Ports, filled: Filled) -> None:
 
 async def _gone(ports: Ports, own: Scope | None, name: str) -> Missing | None:
     state = await ports.inventory.resource_state(own, name) if own is not None else ScopeState.UNKNOWN
-    return Missing(own, state, is_own=True) if own is not None and state in GONE else None
+    return Missing({own: state}, is_own=True) if own is not None and state in GONE else None
 
 
 async def _missing_target(ports: Ports, filled: Filled, name: str) -> Missing | None:
@@ -184,39 +183,42 @@ async def _missing_target(ports: Ports, filled: Filled, name: str) -> Missing | 
     if not wanted:
         return None
     states = await all_of(*(ports.inventory.scope_state(scope, name) for scope in wanted.values()))
-    for scope, state in zip(wanted.values(), states, strict=True):
-        if state in GONE or state is ScopeState.REFUSED:
-            return Missing(scope, state)
-    return None
+    found = dict(zip(wanted.values(), states, strict=True))
+    missing = {scope: state for scope, state in found.items() if state in GONE or state is ScopeState.REFUSED}
+    return Missing(missing) if missing else None
 
 
 def missing_error(ports: Ports, filled: Filled, missing: Missing) -> LeaseholdError:
     """Returns the error of an ask for what is not there: it names what the caller has given, or what is known of the caller."""
-    scope, state = missing.scope, missing.state
+    reason = "; ".join(f"{scope}: {state.value}" for scope, state in missing.scopes.items())
     if missing.is_own:
         sources = (each for each in filled.template.parameters if each.source in OF_THE_RESOURCE)
         faults = [Fault(each.path, f"your {each.source} is of a resource that is gone") for each in sources]
-        return FactMissing(*faults, audit_reason=f"{scope}: {state.value}")
-    sentence = "is not there" if state in GONE else "is not there, or the broker may not assign roles there"
-    paths = [WITHIN] if filled.within is not None else [*_paths(ports, filled, scope, state)]
-    return TargetMissing(*(Fault(path, sentence) for path in paths), audit_reason=f"{scope}: {state.value}")
+        return FactMissing(*faults, audit_reason=reason)
+    paths: dict[str, str] = {}
+    for scope, state in missing.scopes.items():
+        sentence = "is not there" if state in GONE else "is not there, or the broker may not assign roles there"
+        paths |= dict.fromkeys(_paths(ports, filled, scope, state), sentence)
+    return TargetMissing(*(Fault(path, sentence) for path, sentence in paths.items()), audit_reason=reason)
 
 
 def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Iterator[str]:
-    """Yields the path of each parameter at or below the part that is missing; none if the role itself names that part.
+    """Yields the path of what the caller has given of the part that is missing: each parameter at or below it, or ``within``.
 
-    If it is not known which part is missing, it may be any.
+    Yields none if the role itself names that part. If it is not known which part is missing, it may be any.
     """
     segments = scope.casefold().split("/")
     name_at = segments.index("providers") + _NAME_BEHIND if "providers" in segments else GROUP_AT
     first = {ScopeState.NO_RESOURCE: name_at, ScopeState.NO_GROUP: GROUP_AT}.get(state)
-    names: dict[str, None] = {}
     for role in ports.kinds.azure_roles(filled.template):
         holes = holes_of_scope(role.scope)
         mine = [filled.values.get(holes[at], each) if at in holes else each for at, each in enumerate(role.scope.split("/"))]
-        if [each.casefold() for each in mine] == segments:
-            names |= dict.fromkeys(name for at, name in holes.items() if first is None or at >= first in holes)
-    return (f"{FIELD}.{name}" for name in names)
+        if [each.casefold() for each in mine] != segments[: len(mine)]:
+            continue
+        if filled.within is not None and (first is None or first >= len(mine)):
+            yield WITHIN
+        if first is None or first in holes:
+            yield from (f"{FIELD}.{name}" for at, name in holes.items() if first is None or at >= first)
 
 
 async def _read_facts(ports: Ports, rights: CallerRights, *, needed: bool) -> Facts:

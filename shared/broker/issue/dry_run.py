@@ -24,7 +24,7 @@ from shared.resilience.tasks import both
 class WouldIssue:
     """The role as it would be filled and narrowed, and for how long, in seconds.
 
-    ``decided_by`` is for callers that may read policies; ``None`` for all others.
+    ``decided_by`` is for callers that may ask for explanations, or read every policy; ``None`` for all others.
     """
 
     role: Role
@@ -63,7 +63,7 @@ async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> Would
         filled.values,
         filled.within,
         rules.cautions(ports, role),
-        decision.by if rights.allow("policies/*", "read") else None,
+        decision.by if any(rights.allow(path, "read") for path in ("policies", "policies/*")) else None,
     )
     event = actor.done(ports, "dry_run", role=role.name, reason=wanted.reason, decision=decision)
     await ports.audit.record(replace(event, granted=granted_by(found.scopes, filled.values, filled.within)))

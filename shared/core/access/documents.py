@@ -25,10 +25,11 @@ from shared.core.access.match import Outcome, match
 from shared.core.access.policy import CAPABILITIES, ISSUE, PARAMETERS, capabilities_on
 from shared.core.caller import Caller
 from shared.core.errors import Fault, Malformed, Unauthenticated
-from shared.core.names import ObjectId, RoleName, Unparsable
+from shared.core.names import ObjectId, RoleName, Scope, Unparsable
 from shared.core.parsing import Reader, nearest
 
 MAX_TESTS = 1000
+WITHIN = "within"
 ONLY_ISSUE = "stands beside an ask to issue alone"
 _EXPECTED = ("allowed", "denied", "unknown")
 _LEFT_OUT = object()
@@ -110,8 +111,8 @@ def failing(
     """Runs tests of policies. Yields a fault for each that fails, with the line that decided.
 
     A test is ``{"caller": {...}, "ask": "issue roles/app/leases", "expect": "allowed", "by": "policy P"}``. ``ask`` may be
-    ``issue NAME`` for short. Beside an ask to issue, ``parameters`` may have its values. Raises ``Malformed`` if a test cannot
-    be read.
+    ``issue NAME`` for short. Beside an ask to issue, ``parameters`` may have its values, and ``within`` a scope: that changes
+    no decision. Raises ``Malformed`` if a test cannot be read.
     """
     faults: list[Fault] = []
     read = _tests(tests, faults)
@@ -188,6 +189,17 @@ def asked_for(text: str) -> tuple[str, str]:
     return path, capability
 
 
+def _given(reader: Reader, asked: tuple[str, str] | None) -> Mapping[str, str]:
+    """Reads what stands beside an ask to issue alone, and returns the values of its parameters."""
+    given = read_given(reader, PARAMETERS)
+    # It needs no right of its own, and changes no decision.
+    reader.parsed(WITHIN, Scope.parse)
+    for field in (PARAMETERS, WITHIN):
+        if reader.has(field) and asked is not None and asked[1] != ISSUE:
+            reader.fault(field, ONLY_ISSUE)
+    return given
+
+
 type _Test = tuple[Mapping[str, Any], Any, str, str, Mapping[str, str], str, str | None]
 
 
@@ -207,9 +219,7 @@ def _test(value: Any, path: str, faults: list[Fault]) -> _Test | None:
         caller.fault("directory", "expected an object or null")
     caller.done()
     asked = reader.parsed("ask", asked_for, required=True)
-    given = read_given(reader, PARAMETERS)
-    if reader.has(PARAMETERS) and asked is not None and asked[1] != ISSUE:
-        reader.fault(PARAMETERS, ONLY_ISSUE)
+    given = _given(reader, asked)
     if not reader.has("expect"):
         reader.fault("expect", "is required")
     expected = reader.choice("expect", _EXPECTED, default="allowed")

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from unicodedata import category, is_normalized, normalize
 
 from shared.core.access.folding import fold
-from shared.core.parameters.pattern import STAR, only_stars
+from shared.core.parameters.pattern import ONLY_STARS, STAR, only_stars
 from shared.core.plain_text import UNSEEN, is_plain
 
 MAX_BYTES = 1040
@@ -64,7 +64,7 @@ class ParameterKind:
         if STAR not in text:
             return self.wrong(text)
         if only_stars(text):
-            return "a pattern has at least one other character beside *; say any: true if every value will do"
+            return ONLY_STARS
         if self.only_listed:
             return "takes no patterns: every value is listed"
         rest = text.replace(STAR, "")

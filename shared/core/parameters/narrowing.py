@@ -46,13 +46,16 @@ def narrow(azure_roles: Sequence[AzureRole], within: Scope) -> tuple[AzureRole, 
     """Returns the assignments, filled before, each at ``within`` in place of its scope. Those that become the same are one.
 
     By ids alone: of what a management group holds, nothing is below it. Raises ``NotWithin`` if the scope is not at or below
-    every scope of the role, ``NotNarrowable`` if there are none, ``Ambiguous`` as ``fill`` does.
+    every scope of the role, ``NotNarrowable`` if there are none, ``Ambiguous`` as ``fill`` does, and ``Malformed`` for a name
+    that no resource has. The names that the role itself has are its author's.
     """
     if not azure_roles:
         raise NotNarrowable(detail="The role assigns nothing at a scope.")
     others = dict.fromkeys(role.scope for role in azure_roles if not is_at_or_below(within, role.scope))
     if others:
         raise NotWithin(*(Fault(WITHIN, f"is not at or below {scope}") for scope in others))
+    if why := _wrong_below(within, max(len(role.scope.split("/")) for role in azure_roles)):
+        raise Malformed(Fault(WITHIN, why))
     return merged([replace(role, scope=within) for role in azure_roles], WITHIN)
 
 
@@ -70,11 +73,17 @@ def _wrong(scope: Scope) -> str:
         return "expected a text in Unicode's normal form C (NFC): letters and their accents as one character"
     if not is_plain(scope):
         return f"expected a text without {UNSEEN}"
-    for word, name in batched(scope.removeprefix("/").split("/"), 2, strict=True):
+    return "expected a scope outside Microsoft.Authorization" if is_closed(scope) else ""
+
+
+def _wrong_below(scope: Scope, constant: int) -> str:
+    """Returns why a name is none of Azure's, behind so many segments, which the role itself names."""
+    segments = scope.split("/")[1:]
+    for word, name in [*batched(segments, 2, strict=True)][(constant - 1) // 2 :]:
         if word.casefold() == "resourcegroups" and (why := RESOURCE_GROUP.wrong(name)):
             return f"{why}, after {word}"
         if (why := RESOURCE_NAME.wrong(word)) and word.casefold() != "providers":
             return f"expected a type, and not {word!r}: {why}"
         if why := RESOURCE_NAME.wrong(name):
             return f"{why}, after {word}"
-    return "expected a scope outside Microsoft.Authorization" if is_closed(scope) else ""
+    return ""

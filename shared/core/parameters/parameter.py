@@ -11,7 +11,7 @@ from shared.core.access.stars import covers_text
 from shared.core.access.wanted import LONGEST_PARAMETER_VALUE, MAX_PARAMETERS, PARAMETER_NAME
 from shared.core.errors import Fault
 from shared.core.parameters.kinds import KINDS, ParameterKind
-from shared.core.parameters.pattern import is_pattern, only_stars
+from shared.core.parameters.pattern import ONLY_STARS, is_pattern, only_stars
 from shared.core.parameters.source import FITTING, OF_THE_RESOURCE, Fact
 from shared.core.parsing import Reader, nearest
 
@@ -87,10 +87,11 @@ def needs_principal(parameters: Iterable[Parameter]) -> bool:
     return any(each.source in OF_THE_RESOURCE for each in parameters)
 
 
-def read_parameters(reader: Reader) -> tuple[Parameter, ...]:
+def read_parameters(reader: Reader, faulty: dict[str, Parameter | None] | None = None) -> tuple[Parameter, ...]:
     """Returns the parameters of a role's document, in its order. Empty if the field is absent.
 
-    Notes every fault in the reader, with its path: ``parameters.x.allowed[3]``. A parameter with a fault is left out.
+    Notes every fault in the reader, with its path: ``parameters.x.allowed[3]``. A parameter with a fault is left out. It is
+    added to ``faulty`` as far as it could be read: ``None`` if its kind is not known.
     """
     document = reader.take(FIELD)
     if not reader.has(FIELD):
@@ -98,7 +99,7 @@ def read_parameters(reader: Reader) -> tuple[Parameter, ...]:
     if not isinstance(document, Mapping) or not 0 < len(document) <= MAX_PARAMETERS:
         reader.fault(FIELD, f"expected an object with 1 to {MAX_PARAMETERS} parameters; leave the field out to have none")
         return ()
-    found = (_parameter(name, value, reader) for name, value in document.items())
+    found = (_parameter(name, value, reader, {} if faulty is None else faulty) for name, value in document.items())
     return tuple(each for each in found if each is not None)
 
 
@@ -119,14 +120,18 @@ def restore_parameters(stored: Any) -> tuple[Parameter, ...] | None:
     return None if None in found else tuple(each for each in found if each is not None)
 
 
-def _parameter(name: str, value: Any, outer: Reader) -> Parameter | None:
+def _parameter(name: str, value: Any, outer: Reader, faulty: dict[str, Parameter | None]) -> Parameter | None:
     faults: list[Fault] = []
     reader = Reader(value, f"{outer.at(FIELD)}.{name}", faults)
     if _NAME.fullmatch(name) is None:
         reader.fault("", "a parameter's name is 1 to 32 characters of a-z, 0-9 and _, a letter first")
     found = _read(name, reader) if isinstance(value, Mapping) else None
     outer.faults.extend(faults)
-    return None if faults else found
+    if not faults:
+        return found
+    if _NAME.fullmatch(name) is not None:
+        faulty[name] = found
+    return None
 
 
 def _read(name: str, reader: Reader) -> Parameter | None:
@@ -139,6 +144,8 @@ def _read(name: str, reader: Reader) -> Parameter | None:
     default = reader.take("default")
     reader.done()
     if kind is None:
+        if reader.has("default") and not isinstance(default, str):
+            reader.fault("default", "expected a text")
         return None
     found = Parameter(name, kind, allowed, any_value, None, Fact(source) if source else None, description)
     _judge_bounds(found, reader)
@@ -198,6 +205,8 @@ def _text(kind: ParameterKind | None) -> Any:
 
     def read(value: Any, path: str, faults: list[Fault]) -> str | None:
         why = "expected a text" if not isinstance(value, str) else kind.wrong_pattern(value) if kind is not None else ""
+        if kind is None and isinstance(value, str) and only_stars(value):
+            why = ONLY_STARS
         if why:
             faults.append(Fault(path, why))
             return None

@@ -7,6 +7,7 @@ segment: no kind of parameter has a value with a slash. ``covers_text`` of ``acc
 from __future__ import annotations
 
 STAR = "*"
+ONLY_STARS = "a pattern has at least one other character beside *; say any: true if every value will do"
 
 
 def is_pattern(text: str) -> bool:

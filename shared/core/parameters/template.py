@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from shared.core.azure_role import AzureRole
 from shared.core.condition import Piece, pieces_of
@@ -10,7 +11,7 @@ from shared.core.errors import Fault
 from shared.core.names import Scope, Unparsable
 from shared.core.parameters.holes import GROUP_AT, has_braces, hole_in, kinds_at, names_in
 from shared.core.parameters.merging import assigned
-from shared.core.parameters.parameter import Parameter
+from shared.core.parameters.parameter import FIELD, Parameter
 from shared.core.parameters.source import Fact
 from shared.core.parsing import nearest
 
@@ -23,19 +24,20 @@ _OPERATORS = frozenset(
 def template_faults(
     parameters: Sequence[Parameter],
     azure_roles: Mapping[str, AzureRole],
-    faulty: Collection[str] = (),
+    faulty: Mapping[str, Parameter | None] = MappingProxyType({}),
     *,
     complete: bool = True,
 ) -> Iterator[Fault]:
     """Yields the faults of a role's holes, by their paths: ``azure_roles[0].scope``, ``parameters.x``.
 
     Without parameters nothing is a hole, and nothing is at fault. ``azure_roles`` has the assignments by their paths.
-    ``faulty`` are the names of parameters that have faults of their own: their holes are not judged. Not ``complete`` says
-    that a scope or a condition could not be read: then nobody knows which parameters have no hole.
+    ``faulty`` are parameters that have faults of their own, by their names: ``None`` if nobody knows the kind, so that holes
+    of it are not judged. Not ``complete`` says that a scope or a condition could not be read: then nobody knows which
+    parameters have no hole.
     """
     if not parameters and not faulty:
         return
-    by_name: dict[str, Parameter | None] = dict.fromkeys(faulty) | {each.name: each for each in parameters}
+    by_name: dict[str, Parameter | None] = {**faulty, **{each.name: each for each in parameters}}
     used: set[str] = set()
     for path, role in azure_roles.items():
         try:
@@ -45,9 +47,9 @@ def template_faults(
             complete = False
             continue
         yield from _faults_of(role, by_name, path)
-    for each in parameters if complete else ():
-        if each.name not in used:
-            yield Fault(each.path, f"has no hole: no scope and no condition has {{{each.name}}}")
+    for name in by_name if complete else ():
+        if name not in used:
+            yield Fault(f"{FIELD}.{name}", f"has no hole: no scope and no condition has {{{name}}}")
     yield from _ambiguous(azure_roles)
 
 

@@ -28,6 +28,7 @@ POLICIES = {
     "audits": {"rules": [{"path": "audit", "capabilities": ["read"]}]},
 }
 ROLES = {"app": {"type": "anything", "ttl": 5}, "web": bound(service_principal_ids=ME)}
+SCOPE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/app"
 NAMING = bound(app_roles="x")
 ELSEWHERE = identity(VM.replace("app", "x"))
 MACHINE = {"claims": claims(), "directory": identity(VM)}
@@ -135,6 +136,8 @@ def test_a_test_that_fails_says_which_line_decided(test: Json, message: str) -> 
         ([one("issue app", "allowed", {"claims": []})], ["tests[0].caller.claims"]),
         ([one("issue app", "allowed", READER | {"directory": []})], ["tests[0].caller.directory"]),
         ([one("issue app", "allowed", READER | {"groups": []})], ["tests[0].caller.groups"]),
+        ([one("issue app", "allowed", within=each) for each in ("here", 7)], ["tests[0].within", "tests[1].within"]),
+        ([one("read policies", "allowed", within=SCOPE)], ["tests[0].within"]),
         ([one("isue app", "allowed"), one("issue", "maybe")], ["tests[0].ask", "tests[1].ask", "tests[1].expect"]),
     ],
 )
@@ -145,6 +148,12 @@ def test_a_test_that_cannot_be_read_is_a_fault(tests: Any, paths: list[str]) -> 
         list(failing(configuration, tests, HOME))
     assert paths == [fault.path for fault in refused.value.faults]
     assert paths == [fault.path for fault in check(exported(tests=tests), HOME)]
+
+
+def test_within_changes_no_decision() -> None:
+    """It only takes away, and needs no right of its own."""
+    assert [] == failures(one("issue app", "allowed", within=SCOPE))
+    assert [] == [*check(exported(one("issue app", "allowed", within=SCOPE)), HOME)]
 
 
 @pytest.mark.parametrize("tests", [None, []])

@@ -175,7 +175,7 @@ def test_within_is_not_decoded(within: str) -> None:
 def test_names_in_within_are_names_of_azures(below: str) -> None:
     """What looks like a slash, and what a normalisation would make one, is in no name that a parameter takes either."""
     with pytest.raises(Malformed, match="within"):
-        read_within(f"{IN_SUB}/{below}")
+        narrow([role(IN_SUB)], read_within(f"{IN_SUB}/{below}"))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,17 @@ def test_names_in_within_are_names_of_azures(below: str) -> None:
 )
 def test_unusual_names_may_stand_in_within(below: str) -> None:
     """Azure has them."""
-    assert f"{IN_SUB}/{below}" == read_within(f"{IN_SUB}/{below}")
+    (narrowed,) = narrow([role(IN_SUB)], read_within(f"{IN_SUB}/{below}"))
+    assert f"{IN_SUB}/{below}" == narrowed.scope
+
+
+@pytest.mark.parametrize("rest", ["", "/y/z"])
+@pytest.mark.parametrize("name", ["a&b", "it's", "x:y", "x;y", "x|y"])
+def test_names_that_the_role_itself_has_are_its_authors(name: str, rest: str) -> None:
+    """Whoever has written the role has chosen them: any role takes ``within`` at its own scope, and below."""
+    own = role(f"{IN_SUB}/resourceGroups/app/providers/Foo.Bar/x/{name}")
+    (narrowed,) = narrow([own], read_within(f"{own.scope}{rest}"))
+    assert f"{own.scope}{rest}" == narrowed.scope
 
 
 def test_a_protected_scope_beneath_stays_protected() -> None:

@@ -172,6 +172,10 @@ def test_within_never_makes_an_assignment_above_or_beside(listed: list[tuple[str
     except NotWithin:
         assert not inside
         return
+    except Malformed:
+        # A name below the role's scopes is none of Azure's.
+        assert inside
+        return
     assert inside
     assert {asked} == {each.scope for each in found}
     assert {definition for _, definition in listed} == {each.definition_id for each in found}
