@@ -96,9 +96,9 @@ def _of_kind(kind: Fragment) -> dict[str, Any]:
 def _credential(kinds: tuple[Fragment, ...]) -> dict[str, Any]:
     """Kinds whose credentials look alike share one description."""
     looks: list[Any] = []
-    for each in kinds:
-        if each.credential not in looks:
-            looks.append(each.credential)
+    for look in (look for each in kinds for look in (each.credential, *each.other_credentials)):
+        if look not in looks:
+            looks.append(look)
     described = [
         look
         | {
@@ -107,10 +107,14 @@ def _credential(kinds: tuple[Fragment, ...]) -> dict[str, Any]:
             | {
                 "type": {
                     "type": "string",
-                    "enum": [each.type for each in kinds if each.credential == look],
+                    "enum": [each.type for each in kinds if look in (each.credential, *each.other_credentials)],
                     "description": "The role's type.",
                 },
-                "expires_at": {"type": "string", "format": "date-time", "description": "The lease's end."},
+                "expires_at": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "The lease's end, or the credential's own if that is earlier.",
+                },
             },
             "required": [*look["required"], "type", "expires_at"],
             "additionalProperties": False,

@@ -109,6 +109,9 @@ param issuesPerMinute string = ''
 @description('Longest lifetime of a lease that a role may name, in seconds or such as 8h. Empty: 30 days.')
 param maxTtl string = ''
 
+@description('Resources beside Azure\'s own for which roles may hand out access tokens, separated by commas. Set it after the code that knows it.')
+param tokenResources string = ''
+
 @description('Address of a page that explains problems, for a copy of your own. Empty: the broker serves its own.')
 param docsUrl string = ''
 
@@ -220,6 +223,7 @@ module app 'modules/app.bicep' = {
     issuesPerMinute: issuesPerMinute
     maxTtl: maxTtl
     grantToUsers: grantToUsers
+    tokenResources: tokenResources
     docsUrl: docsUrl
     publicUrl: publicUrl
     storageSuffix: storageSuffix

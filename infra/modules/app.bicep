@@ -85,6 +85,8 @@ param maxTtl string
 
 @description('Whether the broker may assign roles to users.')
 param grantToUsers bool
+@description('Resources beside Azure\'s own for which roles may hand out access tokens.')
+param tokenResources string
 
 @description('Address of a page that explains problems.')
 param docsUrl string
@@ -216,6 +218,7 @@ var optionalSettings = union(
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
   grantToUsers ? { LEASEHOLD_GRANT_TO_USERS: 'true' } : {},
+  empty(tokenResources) ? {} : { LEASEHOLD_TOKEN_RESOURCES: tokenResources },
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl },
   empty(storageSuffix) ? {} : { LEASEHOLD_STORAGE_SUFFIX: storageSuffix },

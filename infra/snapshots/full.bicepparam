@@ -32,6 +32,7 @@ param maxLeasesPerCaller = '50'
 param issuesPerMinute = '60'
 param maxTtl = '8h'
 param grantToUsers = true
+param tokenResources = 'https://api.example.net'
 param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
 param storageSuffix = 'core.usgovcloudapi.net'

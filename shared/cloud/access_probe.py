@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import is_settled
-from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.entra.sign_in import Verdict as SignIn
 from shared.cloud.limits import RateLimiters
 from shared.cloud.upstream import parsed, seconds_to_wait
@@ -58,12 +58,14 @@ class _Answer:
 class AccessProbe:
     """Satisfies ``Access``. ``arm_endpoint`` is Resource Manager's address. ``client`` keeps no connections.
 
+    ``own`` signs in with the broker's assertions, and knows Entra's token endpoint.
+
     ``gateway``: where connections to the hosts of data go instead, on a machine that stands for Azure; empty elsewhere. The
     host's name and the name in TLS stay.
     """
 
     client: httpx.AsyncClient
-    entra: TokenEndpoint
+    own: AssertionSignIn
     clock: Clock
     limiters: RateLimiters
     arm_endpoint: str
@@ -71,16 +73,20 @@ class AccessProbe:
     gateway: str = ""
 
     async def sees(
-        self, client_id: ObjectId, secret: Secret, look: Look, *, deadline: float, since: datetime | None = None
+        self, client_id: ObjectId, secret: Secret | None, look: Look, *, deadline: float, since: datetime | None = None
     ) -> bool:
         """Returns whether two whole rounds of ten reads show it before ``deadline``, on the monotonic clock.
 
-        ``since``: when application and principal were made, if that is known. Raises ``NeverReady`` if waiting does not help.
+        ``secret`` is ``None`` if the application trusts the broker. ``since``: when application and principal were made, if
+        that is known. Raises ``NeverReady`` if waiting does not help; without a secret, ``Misconfigured`` if the broker has no
+        identity.
         """
-        proof = {"client_secret": secret.reveal()}
 
         async def sign_in(resource: str) -> SignIn:
-            return await self.entra.sign_in(client_id, proof, f"{resource}/.default")
+            scope = f"{resource}/.default"
+            if secret is None:
+                return await self.own.attempt(client_id, scope)
+            return await self.own.entra.sign_in(client_id, {"client_secret": secret.reveal()}, scope)
 
         async def attempt() -> Verdict:
             return await self._attempt(sign_in, look, deadline, since)

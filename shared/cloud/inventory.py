@@ -142,7 +142,7 @@ class AzureLists:
             found += [str(each).lower() for each in _held(answer, "value")]
         return tuple(group for group in among if group in found)
 
-    async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
+    async def stands(self, application: ObjectId | None, principal: ObjectId | None, *, secret: bool = True) -> bool:
         """Makes two calls."""
         try:
             found = await self._get(f"/applications/{application}?$select=passwordCredentials")
@@ -150,7 +150,7 @@ class AzureLists:
             await self._get(f"/servicePrincipals/{principal}?$select=id")
         except Absent:
             return False
-        return bool(secrets)
+        return bool(secrets) or not secret
 
     async def _pages(self, path: str) -> AsyncIterator[Mapping[str, Any]]:
         following: str | None = path

@@ -17,6 +17,7 @@ from shared.core.errors import (
     Locked,
     NotReplicated,
     OutOfReach,
+    PolicyForbids,
     Refused,
     Throttled,
     Unavailable,
@@ -56,6 +57,8 @@ RESOURCE_MANAGER_STATUSES: Final[Statuses] = {_NOT_FOUND: OutOfReach}
 also answers 404 for a subscription that the broker has lost, and for a management group that it may not see."""
 
 GRAPH: Final[Codes] = {
+    "CredentialInvalidLifetimeAsPerAppPolicy": PolicyForbids,
+    "CredentialTypeNotAllowedAsPerAppPolicy": PolicyForbids,
     "Directory_ConcurrencyViolation": ConcurrentChange,
     "Directory_ResourceSizeExceeded": Full,
     "ObjectConflict": AlreadyExists,

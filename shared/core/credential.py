@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from shared.core.secret import Secret
 
-type CredentialField = str | Secret | Sequence[Mapping[str, str]] | None
-"""A text, a secret, or a list of objects that hold no secret."""
+type CredentialField = str | Secret | Sequence[str] | Sequence[Mapping[str, str]] | None
+"""A text, a secret, a list of texts, or a list of objects that hold no secret."""
 
 
 class Credential(Protocol):
@@ -17,6 +18,11 @@ class Credential(Protocol):
     @property
     def type(self) -> str:
         """The name of the kind."""
+        ...
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The instant at which it ends by itself, in UTC, if that may be before its lease's end."""
         ...
 
     def fields(self) -> Mapping[str, CredentialField]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
@@ -12,14 +13,25 @@ PERSONAL_AUDIENCES = frozenset({"AzureADandPersonalMicrosoftAccount", "PersonalM
 
 
 @dataclass(frozen=True, slots=True)
+class NewKey:
+    """A certificate that an application takes until ``end``, in UTC. ``der`` is the certificate, which is public."""
+
+    key_id: ObjectId
+    display_name: str
+    der: bytes
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewApplication:
-    """An application to register. ``unique_name`` makes the registration repeatable."""
+    """An application to register. ``unique_name`` makes the registration repeatable. ``key``: a certificate to register."""
 
     unique_name: str
     display_name: str
     sign_in_audience: str
     tags: tuple[str, ...]
     notes: str
+    key: NewKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,20 @@ class NewSecret:
 
     key_id: ObjectId
     secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrust:
+    """A federated identity credential to add to an application: whose assertions it takes in place of a credential.
+
+    An assertion must have exactly this issuer, subject and audience, case and all. ``name`` is the credential's own.
+    https://learn.microsoft.com/graph/api/resources/federatedidentitycredential
+    """
+
+    name: str
+    issuer: str
+    subject: str
+    audience: str
 
 
 @dataclass(frozen=True, slots=True)

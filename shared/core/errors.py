@@ -33,6 +33,7 @@
     │   │   │   └── DefinitionGone  a role assigns a definition that was deleted
     │   │   ├── OutOfReach       whether it is there cannot be told: the broker may not see what would hold it
     │   │   ├── AlreadyExists
+    │   │   ├── PolicyForbids    a policy of the tenant forbids such a credential
     │   │   ├── Full             the object holds as much as it may
     │   │   ├── NeverReady       a fresh credential was tried, and waiting does not make it work
     │   │   ├── AmbiguousRefusal Azure uses the same answer for an object that is too fresh
@@ -298,6 +299,13 @@ class DefinitionGone(Absent):
     sentence = (
         "A role definition that this role assigns was deleted in Azure. An administrator has to write the role again (PUT)."
     )
+
+
+class PolicyForbids(Refused):
+    """A policy of the tenant forbids secrets or certificates, or ones that last so long."""
+
+    code = "azure_policy_forbids"
+    sentence = "A policy of the tenant forbids it. Roles with `token` or `federated` need none, with `certificate` no secret."
 
 
 class OutOfReach(Refused):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from shared.core.caller import Caller
 from shared.core.names import LeaseId, RoleName, shard_of
@@ -47,7 +48,12 @@ def digest_of(caller: Caller, role: RoleName, key: str) -> str:
 
 
 def fingerprint_of(
-    ttl: int | None, reason: str, metadata: Mapping[str, str], parameters: Mapping[str, str] | None = None, within: str = ""
+    ttl: int | None,
+    reason: str,
+    metadata: Mapping[str, str],
+    parameters: Mapping[str, str] | None = None,
+    within: str = "",
+    credential: Mapping[str, Any] | None = None,
 ) -> str:
     """Returns the digest of a request, however the request was written.
 
@@ -55,8 +61,9 @@ def fingerprint_of(
     """
     more: list[object] = [["parameters", sorted(parameters.items())]] if parameters else []
     more += [["within", within]] if within else []
+    more += [["credential", credential]] if credential else []
     return _hash([ttl, reason, sorted(metadata.items()), *more])
 
 
 def _hash(parts: list[object]) -> str:
-    return sha256(json.dumps(parts).encode()).hexdigest()
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
 from shared.core.life import BEFORE_ACTIVE, OPEN, WITH_HOLDER, Event, IllegalMove, State, step
@@ -166,6 +167,10 @@ class Lease(LeaseView):
     """After this instant everything that the attempts to end the lease have deleted is visible in the recycle bin."""
     scopes: tuple[Scope, ...] = field(default=(), compare=False)
     """The scopes at which it was granted something, each once. They are read from its footprint, and not stored again."""
+    used_by: FederatedIdentity | None = field(default=None, compare=False)
+    """Whose tokens stand for the credential. Read from its footprint, and not stored again."""
+    tokens_until: datetime | None = None
+    """The latest end of the access tokens that were handed out: they stay good as signatures, whatever happens to the lease."""
     ready_at: datetime | None = None
     """When the credential was seen to work. In a pool: when the principal that gets the credential was."""
     readiness: Readiness | None = None
@@ -183,6 +188,9 @@ class Lease(LeaseView):
     """The seconds that the ask has named in ``Prefer: wait``: so long waits a request that collects and names none."""
     lenient: bool = False
     """Whether the ask takes a credential that is not proven. Whoever collects the lease takes it as well."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of the ask that are about the credential, as the caller has written them: whoever prepares or collects the
+    lease reads them again. None of them is secret."""
     by_scope: tuple[str, ...] | None = field(default=None, compare=False)
     """The indexes of scopes in which the lease has a row, as stored. ``None`` if an older version has written the lease: such a
     lease may have rows there all the same."""
@@ -192,6 +200,11 @@ class Lease(LeaseView):
     def footprint(self) -> Footprint:
         """The part that belongs to the lease's kind."""
         return self.parts[0]
+
+    @property
+    def residual_until(self) -> datetime | None:
+        """Until when a token that was handed out may outlive the lease; ``None`` as long as nobody has begun to end it."""
+        return None if self.state.is_open else self.tokens_until
 
     @property
     def left(self) -> dict[int, Footprint]:
@@ -252,13 +265,17 @@ class Lease(LeaseView):
         claimed = replace(self, state=after, claim=claim, holder=holder, generation=generation)
         return replace(claimed, planned_at=now, due_at=until, made_by=made_by)
 
-    def prepared(self, now: datetime, collect_by: datetime, *, ready: bool = False) -> Lease:
+    def prepared(
+        self, now: datetime, collect_by: datetime, *, ready: bool = False, readiness: Readiness | None = None
+    ) -> Lease:
         """PLANNED -> PREPARED: everything but the credential is made. The holder has to collect it by ``collect_by``.
 
-        ``ready``: what will hold the credential was seen to work.
+        ``ready``: what will hold the credential was seen to work, and ``readiness`` is what was seen.
         """
         state, ready_at = self._step(Event.PREPARE), now if ready else self.ready_at
-        return replace(self, state=state, due_at=collect_by, made_by=now, ready_at=ready_at)
+        return replace(
+            self, state=state, due_at=collect_by, made_by=now, ready_at=ready_at, readiness=readiness or self.readiness
+        )
 
     @property
     def collect_by(self) -> datetime | None:
@@ -273,8 +290,13 @@ class Lease(LeaseView):
         begun = replace(self, state=after, maybe_more_secrets=maybe_more, made_by=made_by, due_at=due_at)
         return replace(begun, rotations=self.rotations + 1, rotating_until=until)
 
-    def activated(self, now: datetime, *, ready: bool, readiness: Readiness | None = None) -> Lease:
-        """PLANNED or PREPARED -> ACTIVE: the TTL begins now. ``readiness``: what was seen; ``None`` if nobody has looked."""
+    def activated(
+        self, now: datetime, *, ready: bool, readiness: Readiness | None = None, tokens_until: datetime | None = None
+    ) -> Lease:
+        """PLANNED or PREPARED -> ACTIVE: the TTL begins now. ``readiness``: what was seen; ``None`` if nobody has looked.
+
+        ``tokens_until``: the end of the token that is handed out.
+        """
         after = self._step(Event.ACTIVATE)
         most = now + timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
         expires = min(now + timedelta(seconds=self.ttl), most)
@@ -292,6 +314,7 @@ class Lease(LeaseView):
             ready_at=now if ready else self.ready_at,
             rotating_until=None,
             handed_out=True,
+            tokens_until=_later(self.tokens_until, tokens_until),
         )
 
     def rotating(self, until: datetime) -> Lease:
@@ -314,8 +337,12 @@ class Lease(LeaseView):
         maybe_more_secrets: bool,
         now: datetime | None = None,
         readiness: Readiness | None = None,
+        tokens_until: datetime | None = None,
     ) -> Lease:
-        """ACTIVE, with the fresh secret. ``readiness`` as for ``activated``, and ``now`` is when it was seen to work."""
+        """ACTIVE, with the fresh secret. ``readiness`` and ``tokens_until`` as for ``activated``.
+
+        ``now`` is when it was seen to work.
+        """
         self._step(Event.END_ROTATION)
         return replace(
             self.knowing(footprint),
@@ -326,6 +353,7 @@ class Lease(LeaseView):
             readiness=readiness,
             ready_at=now if ready else None,
             rotating_until=None,
+            tokens_until=_later(self.tokens_until, tokens_until),
         )
 
     def rotation_given_up(self) -> Lease:
@@ -410,3 +438,7 @@ class Lease(LeaseView):
     def _step(self, event: Event) -> State:
         """Returns the state that follows. Raises ``IllegalMove`` if the event is impossible."""
         return step(self.state, event, self.id).state
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(each for each in (one, other) if each is not None) if one or other else None

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
 from shared.core.azure_role import MAX_AZURE_ROLES
-from shared.core.names import LeaseId, Unparsable
+from shared.core.names import LeaseId, ObjectId, Unparsable
 
 TAG = "leasehold"
 """The tag of every application that is made for a lease."""
 _GRANT = f"{TAG} grant"
+NO_SECRET = "leasehold-no-secret"  # noqa: S105 - a tag
+"""A second tag, of each application that is made for a lease whose credential is no secret."""
+_KEY_IDS = UUID("0c9d9a4e-7c43-4d0e-8d58-3d1d4f6f7b21")
 _ASSIGNMENT_NAMES = UUID("5f0c8c1c-54f1-4f5e-9d1b-6b1f1c2a7e55")
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS = 10
@@ -44,6 +47,11 @@ def lease_in(text: str) -> LeaseId | None:
 def assignment_name(lease_id: LeaseId, index: int) -> str:
     """Returns the name, a GUID, of a lease's role assignment at this place."""
     return str(uuid5(_ASSIGNMENT_NAMES, f"{lease_id}/{index}"))
+
+
+def key_id(lease_id: LeaseId) -> ObjectId:
+    """Returns the id of what a lease's application takes in place of a secret: of a certificate, its key id."""
+    return ObjectId(str(uuid5(_KEY_IDS, lease_id)))
 
 
 def is_assignment_of(lease_id: LeaseId, name: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from shared.core.access.facts import Principal
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication
+from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewTrust
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
@@ -25,6 +26,18 @@ class Directory(Secrets, Protocol):
 
         Raises ``AmbiguousRefusal`` while the application is not known everywhere.
         """
+        ...
+
+    async def add_federated(self, application_id: ObjectId, trust: NewTrust) -> None:
+        """Adds a federated identity credential. If there is one of that name with the same content, that is success.
+
+        Then makes a second call. Raises ``Absent`` if there is no such application, ``AlreadyExists`` if the one of that name
+        has another content.
+        """
+        ...
+
+    async def own_principal(self, app_id: ObjectId) -> Principal:
+        """Returns the service principal with this client id, as the directory tells of it. Raises ``Absent``."""
         ...
 
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:

@@ -33,10 +33,13 @@ class ClientSecretCredential:
     """The service principal's object id; ``None`` if it is not known (for a secret on an existing application)."""
     secret_id: ObjectId
     subscription_id: ObjectId | None = None
+    ends_at: datetime | None = None
+    """``None``: it outlives its lease."""
 
     def fields(self) -> Mapping[str, str | Secret | None]:
         """Returns the subscription only if there is one."""
         result: dict[str, str | Secret | None] = {
+            "credential": "secret",
             "tenant_id": self.tenant_id,
             "client_id": self.client_id,
             "client_secret": self.client_secret,

@@ -22,6 +22,8 @@ class Fragment:
     found: tuple[str, ...]
     """What a reconciliation may find of the kind: the types of its candidates."""
     schemas: JsonSchema = field(default_factory=dict)
+    other_credentials: tuple[Mapping[str, Any], ...] = ()
+    """What else may be handed out, if a role says so."""
 
 
 def list_of(item: JsonSchema, most: int, description: str) -> dict[str, Any]:
@@ -33,16 +35,24 @@ def _id(description: str) -> dict[str, Any]:
     return {"type": "string", "format": "uuid", "description": description}
 
 
+def identity_fields(credential: str) -> dict[str, Any]:
+    """The fields that every credential of an application has."""
+    return {
+        "credential": {"const": credential, "description": "What it is."},
+        "tenant_id": _id("Where to sign in."),
+        "client_id": _id("Of the application."),
+        "object_id": _id("Of the service principal, where there is one.") | {"type": ["string", "null"]},
+        "subscription_id": _id("When all of the role's scopes lie in one."),
+    }
+
+
 CLIENT_SECRET: dict[str, Any] = {
     "description": "What OAuth's client credentials flow takes.",
     "properties": {
-        "tenant_id": _id("Where to sign in."),
-        "client_id": _id("Of the application."),
+        **identity_fields("secret"),
         "client_secret": {"type": "string", "description": "The secret."},
-        "object_id": _id("Of the service principal, where there is one.") | {"type": ["string", "null"]},
         "secret_id": _id("What names the secret."),
-        "subscription_id": _id("When all of the role's scopes lie in one."),
     },
-    "required": ["tenant_id", "client_id", "client_secret", "object_id", "secret_id"],
+    "required": ["credential", "tenant_id", "client_id", "client_secret", "object_id", "secret_id"],
 }
 """The credential of every kind that hands a client secret out."""

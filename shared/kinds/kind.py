@@ -16,6 +16,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.caller import CallerType
 from shared.core.credential import Credential
 from shared.core.errors import Caution, Fault, Malformed
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.lease import Holder
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
@@ -144,6 +145,28 @@ class Schema(PartSchema, Protocol):
         """Returns the credential with what the footprint has learned since the credential was added."""
         ...
 
+    def asks_who(self, target: Any, fields: Mapping[str, Any]) -> bool:
+        """Returns whether ``asked`` has to know what the directory says of the caller."""
+        ...
+
+    def asked(self, target: Any, asking: Asking) -> Any:
+        """Reads those fields of an ask that are about the credential.
+
+        Raises ``Malformed`` with every fault, and ``Conflict`` if the kind has no credential for this caller.
+        """
+        ...
+
+    def asked_again(self, target: Any, footprint: Any, fields: Mapping[str, Any]) -> Any:
+        """Reads the same fields of an ask for the credential of an active lease. Fields that ``asked`` has used do no harm.
+
+        Raises ``Malformed``, and ``Conflict`` if the role of today would not hand this credential out.
+        """
+        ...
+
+    def used_by(self, footprint: Any) -> FederatedIdentity | None:
+        """Returns whose tokens stand for the lease's credential, if anybody's do. That need not be the holder."""
+        ...
+
 
 class WithoutScopes:
     """For the schemas of kinds whose targets name no scopes: nothing of them can be filled or narrowed."""
@@ -155,6 +178,58 @@ class WithoutScopes:
     def narrow(self, target: Any, within: Scope) -> Any:  # noqa: ARG002 - the protocol's
         """Raises ``NotNarrowable``."""
         raise NotNarrowable(detail="What this role gives lies at no scope.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The caller of an issue, as far as its credential may depend on that.
+
+    ``is_user_assigned``: whether it is a user-assigned managed identity of the broker's own tenant, if that was asked.
+    """
+
+    object_id: ObjectId
+    is_user_assigned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The fields of an ask that are about the credential, as the caller has written them; who asks, and when, in UTC.
+
+    The lease ends by ``until`` at the latest, renewals included.
+    """
+
+    fields: Mapping[str, Any]
+    asker: Asker
+    now: datetime
+    until: datetime
+
+
+class NothingAsked:
+    """For the schemas of kinds whose credentials do not depend on the ask."""
+
+    def asks_who(self, target: Any, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+    def asked(self, target: Any, asking: Asking) -> Any:  # noqa: ARG002 - the protocol's
+        """Raises ``Malformed`` if there is any field."""
+        refuse_fields(asking.fields)
+
+    def asked_again(self, target: Any, footprint: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ARG002 - the protocol's
+        """Raises ``Malformed`` if there is any field."""
+        refuse_fields(fields)
+
+    def used_by(self, footprint: Any) -> FederatedIdentity | None:  # noqa: ARG002 - the protocol's
+        """Nobody."""
+        return None
+
+
+def refuse_fields(fields: Mapping[str, Any], *, but: str = "") -> None:
+    """Raises ``Malformed`` with a fault for each field of the credential's, but for one that the role does take."""
+    hint = "; did you mean within?" if "scope" in fields else ""
+    message = "is of no use to this role's kind of credential"
+    if wrong := [Fault(name, message + (hint if name == "scope" else "")) for name in fields if name != but]:
+        raise Malformed(*wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +248,11 @@ class Order:
     """If ``rotating``: some of Azure's replicas may not know the footprint's objects yet."""
     holder_type: CallerType = CallerType.APPLICATION
     """What the holder is. Only ``plan`` is told."""
+    asked: Any = None
+    """What the schema has read of the ask: ``asked`` for ``plan`` and what follows at once, and ``asked_again`` later."""
+    last_end: datetime | None = None
+    """With what ``prepare`` makes, a credential must work until then: the lease may be collected later. If nobody says,
+    until ``credential_end``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +261,10 @@ class Minted:
 
     credential: Credential
     credential_id: ObjectId | None = None
+    proven: bool = False
+    """Whether the credential was accepted while it was made: nothing is left to prove."""
+    unchanged: bool = False
+    """If the order is ``rotating``: whether the credential is the one of before. What was proven of that still holds."""
 
 
 class Issuer(PartIssuer, Protocol):
@@ -214,6 +298,7 @@ class Issuer(PartIssuer, Protocol):
 
         The footprint can hold a credential. If the order is ``rotating`` and an answer is lost, the call is not repeated: that
         would make one more. Raises ``Upstream``. Raises ``Conflict`` or ``RoleOutdated`` if none may be added.
+        A kind may hand out something that need not be replaced (``Minted.unchanged``).
         """
         ...
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from shared.kinds.kind import Order
+from shared.kinds.kind import Issuer, Order
+from shared.kinds.proof import Proof
 
 
 @runtime_checkable
 class ProvesPrepared(Protocol):
     """An issuer that can see whether what it has prepared will work, before there is a credential."""
 
-    async def prove_prepared(self, order: Order, footprint: Any, *, deadline: float) -> bool:
+    async def prove_prepared(self, order: Order, footprint: Any, *, deadline: float) -> Proof | None:
         """Returns whether a credential of what was prepared would work dependably before ``deadline``, on the monotonic clock.
 
-        It may be called again, for the same lease, by another worker. Whatever it makes is in the footprint, or goes with what
-        the footprint names. Raises ``Refused`` if it never will work, ``Upstream``.
+        ``None``: that cannot be seen before there is a credential. It may be called again, for the same lease, by another
+        worker. Whatever it makes is in the footprint, or goes with what the footprint names. Raises ``Refused`` if it never
+        will work, ``Upstream``.
         """
         ...
 
@@ -30,3 +32,8 @@ class HandsOutAgain(Protocol):
     def can_hand_out_again(self, target: Any) -> bool:
         """Returns whether the target's credential is such a one. It is collected for as long as its lease is active."""
         ...
+
+
+def hands_out_again(issuer: Issuer, target: Any) -> bool:
+    """Returns whether the target's credential can be handed out again without a write to Azure: nothing of it is secret."""
+    return isinstance(issuer, HandsOutAgain) and issuer.can_hand_out_again(target)

@@ -32,10 +32,11 @@ class Access(Protocol):
     """Looks whether a credential works where its role says."""
 
     async def sees(
-        self, client_id: ObjectId, secret: Secret, look: Look, *, deadline: float, since: datetime | None = None
+        self, client_id: ObjectId, secret: Secret | None, look: Look, *, deadline: float, since: datetime | None = None
     ) -> bool:
         """Returns whether the look shows it dependably before ``deadline``, on the monotonic clock.
 
+        ``secret`` is ``None`` if the application trusts the broker, which then signs in with an assertion of its own.
         ``since``: when application and principal were made, if that is known. Raises ``NeverReady`` if waiting does not help.
         """
         ...

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from shared.core.azure_role import AzureRole
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.lease import Lease
 from shared.core.names import ObjectId, Scope
@@ -73,6 +74,11 @@ class Kinds:
         """Returns the scopes at which that part of a lease was granted something, each once. Raises ``UnknownKind``."""
         granted = self.part_of(footprint).schema.places_of(footprint).scopes
         return tuple({each.key: each for each in granted}.values())
+
+    def used_by(self, footprint: Footprint) -> FederatedIdentity | None:
+        """Returns whose tokens stand for the credential of a lease with that footprint. Raises ``UnknownKind``."""
+        found: FederatedIdentity | None = self.of(footprint).schema.used_by(footprint)
+        return found
 
     def services(self, lease: Lease) -> list[frozenset[Service]]:
         """Returns for each part that is left of the lease the services that undoing it calls."""

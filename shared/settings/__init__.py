@@ -15,6 +15,7 @@ from shared.settings.protection import Protection
 from shared.settings.reader import Reader
 from shared.settings.schedules import Schedules
 from shared.settings.storage import Storage
+from shared.settings.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +30,24 @@ class Settings:
     protection: Protection
     leases: Leases
     limits: Limits
+    tokens: Tokens = Tokens()  # noqa: RUF009 - it is frozen
     warnings: tuple[str, ...] = ()
     """Sentences about what an operator should mend, although the broker can run with it."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """Reads every section. Faults are reported in the order of these lines."""
+        schedules, callers, azure = Schedules.read(reader), Callers.read(reader), Azure.read(reader)
         return cls(
-            schedules=Schedules.read(reader),
-            callers=Callers.read(reader),
-            azure=Azure.read(reader),
+            schedules=schedules,
+            callers=callers,
+            azure=azure,
             data_plane=DataPlane.read(reader),
             storage=Storage.read(reader),
             protection=Protection.read(reader),
             leases=Leases.read(reader),
             limits=Limits.read(reader),
+            tokens=Tokens.read(reader, azure.authority),
             warnings=tuple(reader.warnings),
         )
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
+from urllib.parse import urlsplit
 
 from shared.core.names import ObjectId, Unparsable
 from shared.settings.reader import Reader
+
+_PUBLIC = "login.microsoftonline.com"
+_EXCHANGES = {_PUBLIC: "", "login.microsoftonline.us": "USGov", "login.partner.microsoftonline.cn": "China"}
+"""What the audience of assertions ends with, by the host of Entra ID in that cloud.
+https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,17 @@ class Azure:
     arm_endpoint: str
     grant_to_users: bool
     """Whether the condition of the broker's own right to assign roles lets it assign them to users."""
+
+    @property
+    def token_issuer(self) -> str:
+        """The ``iss`` of Entra ID's tokens of version 2 in this tenant. If Entra is on this machine, the public cloud's."""
+        host = urlsplit(self.authority).hostname or ""
+        return f"https://{host if host in _EXCHANGES else _PUBLIC}/{self.tenant_id}/v2.0"
+
+    @property
+    def token_exchange(self) -> str:
+        """The audience of assertions: https://learn.microsoft.com/entra/workload-id/workload-identity-federation-config-app-trust-managed-identity."""
+        return f"api://AzureADTokenExchange{_EXCHANGES.get(urlsplit(self.authority).hostname or '', '')}"
 
     @classmethod
     def read(cls, reader: Reader) -> Self:

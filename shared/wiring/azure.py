@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shared.cloud.azure_connections import InTime
     from shared.cloud.directory_facts import AzureFacts
     from shared.cloud.entra.identity import HeldTokens
+    from shared.cloud.entra.lease_sign_in import AssertionSignIn
     from shared.cloud.entra.probe import TokenProbe
     from shared.cloud.graph.calls import GraphCalls
     from shared.cloud.graph.directory import Graph
@@ -133,11 +134,20 @@ class AzureParts:
     def access_probe(self) -> AccessProbe:
         """Looks whether fresh credentials work where their roles say."""
         from shared.cloud.access_probe import AccessProbe
+
+        arm, data, own = self.settings.azure.arm_endpoint, self.settings.data_plane, self.lease_sign_in
+        return AccessProbe(self.fresh_client, own, self.clock, self.limiters, arm, data.hosts, data.gateway)
+
+    @cached_property
+    def lease_sign_in(self) -> AssertionSignIn:
+        """Signs in as leases' applications: to prove one, it asks for a token for Graph."""
+        from shared.cloud.entra.lease_sign_in import AssertionSignIn
         from shared.cloud.entra.sign_in import TokenEndpoint
 
-        azure, data = self.settings.azure, self.settings.data_plane
+        azure = self.settings.azure
         entra = TokenEndpoint(self.fresh_client, azure.authority, azure.tenant_id)
-        return AccessProbe(self.fresh_client, entra, self.clock, self.limiters, azure.arm_endpoint, data.hosts, data.gateway)
+        scope = f"{azure.graph_endpoint}/.default"
+        return AssertionSignIn(entra, self.credential, self.clock, azure.token_exchange, scope)
 
     @cached_property
     def limiters(self) -> RateLimiters:

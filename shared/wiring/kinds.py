@@ -11,6 +11,7 @@ from shared.issuers.role_grant.schema import RoleGrantSchema
 from shared.issuers.service_principal.schema import ServicePrincipalSchema
 from shared.kinds.kind import Issuer, Kind, Schema
 from shared.kinds.registry import Kinds
+from shared.kinds.sign_in import TokenExchange
 from shared.wiring.azure import AzureParts
 from shared.wiring.lazy import lazy
 from shared.wiring.storage import StorageParts
@@ -21,18 +22,19 @@ from shared.wiring.storage import StorageParts
 def service_principals(azure: AzureParts, _storage: StorageParts) -> Issuer:
     """Makes service principals."""
     from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+    from shared.issuers.service_principal.means import Federation
+    from shared.issuers.service_principal.resources import TokenResources
 
-    inventory = lazy(lambda: azure.inventory)
-    tenant, protected = azure.settings.azure.tenant_id, azure.settings.protection.scopes
+    settings, inventory = azure.settings, lazy(lambda: azure.inventory)
+    own = settings.azure
+    resources = TokenResources.of(
+        settings.tokens.hosts, settings.tokens.resources, never=(*settings.callers.audiences, own.graph_endpoint)
+    )
+    exchange = TokenExchange(own.token_issuer, own.token_exchange)
+    federation = Federation(lazy(lambda: azure.lease_sign_in), exchange, own.client_id, resources)
     return ServicePrincipalIssuer(
-        azure.graph,
-        azure.arm,
-        inventory,
-        azure.probe,
-        azure.retry,
-        tenant,
-        protected,
-        azure.settings.data_plane.hosts,
+        *(azure.graph, azure.arm, inventory, azure.probe, azure.retry, own.tenant_id, federation, settings.protection.scopes),
+        settings.data_plane.hosts,
         access=lazy(lambda: azure.access_probe),
     )
 

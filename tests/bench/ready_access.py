@@ -23,6 +23,7 @@ from local.cloud.entra.service import Entra
 from local.cloud.local_azure import LocalAzure, new_world
 from local.cloud.rbac.builtin_roles import BY_NAME
 from shared.cloud.access_probe import AccessProbe
+from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.limits import RateLimiters
@@ -35,6 +36,7 @@ from shared.core.secret import Secret
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from shared.kinds.proof import Proof, prove_secret
 from tests.bench.figures import Figure, Target, percentile
+from tests.cloud.scripted import Bearer
 from tests.fakes.clock import FakeClock
 
 _CALL = 0.12
@@ -99,12 +101,14 @@ async def _prove(world: LocalAzure, clock: FakeClock, role: str, scope: Scope) -
     azure = _Azure(world, clock)
     async with httpx.AsyncClient(transport=httpx.MockTransport(azure)) as client:
         tenant, began = ObjectId(world.tenant_id), clock.monotonic()
+        entra = TokenEndpoint(client, ENTRA, tenant)
+        own = AssertionSignIn(entra, Bearer(), clock, "api://AzureADTokenExchange", f"{ARM}/.default")
         proof = await prove_secret(
             TokenProbe(client, clock, ENTRA, tenant, "https://graph.microsoft.com/.default"),
             ObjectId(application.app_id),
             Secret(secret.secret),
             deadline=began + _MINT,
-            access=AccessProbe(client, TokenEndpoint(client, ENTRA, tenant), clock, RateLimiters(clock), ARM),
+            access=AccessProbe(client, own, clock, RateLimiters(clock), ARM),
             looks=looks_of(ServicePrincipalTarget((_assigned(world, role, scope),)), DataHosts()),
         )
     asked = {"client_id": application.app_id, "client_secret": secret.secret, "arm_scope": scope}

@@ -14,7 +14,8 @@ from tests.fakes.world import WEB, World, request
 
 async def issued(world: World, by: Actor | None = None, **ask: Any) -> Issued:
     """A lease that Alice holds, unless another is named."""
-    return await issue(world.ports, by or request(), IssueRequest(**({"role": WEB} | ask)))
+    wanted: dict[str, Any] = {"role": WEB, "ask": world.ask} | ask
+    return await issue(world.ports, by or request(), IssueRequest(**wanted))
 
 
 async def swept(world: World, after: float = 0.0) -> Summary:

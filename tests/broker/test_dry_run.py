@@ -41,8 +41,8 @@ async def test_nothing_is_made_whatever_the_role_mints(name: str) -> None:
     of = EVERY_KIND[name].target
     made = world(role(of, max_leases=1, max_leases_per_caller=1), kinds=kinds_for(of))
     before = all_that_is_kept(made)
-    await tried(made)
-    found = await tried(made, ttl=120)
+    await tried(made, ask=made.ask)
+    found = await tried(made, ttl=120, ask=made.ask)
     assert before == all_that_is_kept(made)
     assert {"audit"} == {each.service for each in made.calls.made if each.name.partition(".")[2] in {"record", "put", "open"}}
     assert not (AZURE | {"inventory"}) & {call.service for call in made.calls.made}

@@ -13,6 +13,7 @@ from shared.broker.configure.roles import put_role, read
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.core.definition import Permission
+from shared.core.directory import NewTrust
 from shared.core.errors import LeaseholdError, Malformed, NeverReady
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
@@ -28,7 +29,9 @@ from tests.broker.scenes import stored
 from tests.fakes.cloud import FakeAccess, FakeProbe
 from tests.fakes.world import (
     ADMINISTRATOR,
+    BROKER,
     DEFINITION,
+    EXCHANGE,
     EXISTING,
     GROUPS,
     SCOPES,
@@ -254,7 +257,7 @@ def blind(scene: World, *names: str, never: bool = False) -> None:
     """From now on, these looks show nothing; or say that they never will."""
 
     class Blind(FakeAccess):
-        async def sees(self, client_id: ObjectId, secret: Secret, look: Look, **more: Any) -> bool:
+        async def sees(self, client_id: ObjectId, secret: Secret | None, look: Look, **more: Any) -> bool:
             if look.name not in names:
                 return await super().sees(client_id, secret, look, **more)
             await scene.clock.sleep(5)
@@ -263,7 +266,8 @@ def blind(scene: World, *names: str, never: bool = False) -> None:
                 raise NeverReady(look.name, status=404, azure_code="ResourceGroupNotFound")
             return False
 
-    principals = replace(scene.issuers.principals, access=Blind(scene.calls, scene.cloud))
+    presented = NewTrust("", EXCHANGE.issuer, BROKER, EXCHANGE.audience)
+    principals = replace(scene.issuers.principals, access=Blind(scene.calls, scene.cloud, presented))
     scene.issuers = replace(scene.issuers, principals=principals)
     scene.ports = replace(scene.ports, kinds=scene.issuers.kinds())
 

@@ -39,7 +39,9 @@ async def test_what_has_no_lease_is_removed(scene: World) -> None:
 async def test_a_lease_whose_things_somebody_took_away_is_ended(scene: World) -> None:
     """There is nothing left that it could be used for."""
     lease = (await issued(scene)).lease
-    for application in scene.cloud.applications.values():
+    for application in [*scene.cloud.applications.values()]:
+        if application.wanted and not application.secrets:
+            scene.cloud.delete_application(application.object_id)
         application.secrets.clear()
     scene.cloud.assignments.clear()
     scene.cloud.elsewhere.clear()

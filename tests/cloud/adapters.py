@@ -14,7 +14,9 @@ from azure.core.pipeline.transport import AioHttpTransport
 
 from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.identity import broker_credential
+from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
+from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.entra.verifier import EntraVerifier
 from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
@@ -22,6 +24,7 @@ from shared.cloud.limits import RateLimiters
 from shared.cloud.system import SystemClock, SystemIds
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.system import Clock
+from shared.kinds.sign_in import TokenExchange
 from shared.resilience.outages import Outages
 from tests.fakes.clock import FakeClock
 from tests.local.conftest import Cloud
@@ -36,6 +39,8 @@ class Adapters:
     arm: Arm
     verifier: EntraVerifier
     probe: TokenProbe
+    lease_sign_in: AssertionSignIn
+    exchange: TokenExchange
     scope: Scope
     """A resource group."""
     outages: Outages
@@ -67,6 +72,8 @@ async def connected(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterato
     async with session, httpx.AsyncClient(verify=context, timeout=read_seconds) as client:
         credential = broker_credential(document["identities"]["leasehold"]["client_id"], transport=transport, clock=clock)
         tenant, limiters = ObjectId(document["tenant_id"]), RateLimiters(clock)
+        entra = TokenEndpoint(client, ends["entra"], tenant)
+        exchange = TokenExchange(f"https://login.microsoftonline.com/{tenant}/v2.0", "api://AzureADTokenExchange")
         yield Adapters(
             cloud,
             Graph(GraphCalls(ends["graph"], credential, client, SystemIds(), limiters)),
@@ -74,6 +81,8 @@ async def connected(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterato
             verifier_of(document, client, clock),
             # In virtual time: the pauses between attempts are not what is looked at here.
             TokenProbe(client, FakeClock(), ends["entra"], tenant, f"{ends['arm']}/.default"),
+            AssertionSignIn(entra, credential, FakeClock(), exchange.audience, f"{ends['arm']}/.default"),
+            exchange,
             Scope.parse(f"/subscriptions/{document['subscription_id']}/resourceGroups/app"),
             limiters.outages,
         )

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from shared.cloud.access_probe import AccessProbe
+from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.limits import ARM_READS, RateLimiters
 from shared.core.definition import Permission
@@ -20,6 +21,7 @@ from shared.core.errors import NeverReady
 from shared.core.names import ObjectId, Scope
 from shared.core.readiness.observability import Look, PermissionsLook, ProbeLook
 from shared.core.secret import Secret
+from tests.cloud.test_lease_sign_in import Identity
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import guid
 
@@ -89,7 +91,8 @@ def probe(cloud: Cloud, clock: FakeClock) -> AccessProbe:
     """What is tested."""
     client = httpx.AsyncClient(transport=httpx.MockTransport(cloud))
     entra = TokenEndpoint(client, "https://login.example", TENANT)
-    return AccessProbe(client, entra, clock, RateLimiters(clock), ARM)
+    own = AssertionSignIn(entra, Identity(), clock, "api://AzureADTokenExchange", f"{ARM}/.default")
+    return AccessProbe(client, own, clock, RateLimiters(clock), ARM)
 
 
 async def sees(probe: AccessProbe, look: Look, seconds: float = 60, **more: Any) -> bool:
@@ -303,7 +306,8 @@ async def test_a_body_of_any_size_is_not_read(probe: AccessProbe, cloud: Cloud) 
             return httpx.Response(403 if parts == 0 else 200, content=endless())
 
     client = httpx.AsyncClient(transport=Endless())
-    reading = replace(probe, client=client, entra=replace(probe.entra, client=client))
+    own = replace(probe.own, entra=replace(probe.own.entra, client=client))
+    reading = replace(probe, client=client, own=own)
     assert await sees(reading, BLOB)
     # Of the refusal, at most a MiB was read in search of a code.
     assert 17 == parts

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from shared.cloud.entra.unverified_token import read
 from shared.core.caller import CallerType
-from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication
+from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewTrust
 from shared.core.errors import (
     Absent,
+    AlreadyExists,
     AmbiguousRefusal,
     Full,
     NotReplicated,
@@ -24,6 +26,7 @@ from shared.core.errors import (
 )
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
+from shared.issuers.service_principal.broker_trust import BrokerTrust
 from tests.cloud.adapters import Adapters
 
 NEW = NewApplication("leasehold-test.01", "leasehold-test.01", "AzureADMyOrg", ("leasehold", "team:web"), "of a test")
@@ -51,6 +54,13 @@ def group(adapters: Adapters) -> ObjectId:
 async def soon(adapters: Adapters, secret: Secret, client_id: ObjectId) -> bool:
     """Whether the secret signs in before long."""
     return await adapters.probe.signs_in(client_id, secret, deadline=adapters.probe.clock.monotonic() + 20)
+
+
+async def trusting(adapters: Adapters) -> ApplicationIds:
+    """An application that trusts the broker's identity."""
+    application, _ = await made(adapters)
+    await BrokerTrust(adapters.graph, adapters.lease_sign_in, adapters.exchange).add(application.object_id)
+    return application
 
 
 # Graph
@@ -271,3 +281,41 @@ async def test_a_hundred_first_callers_cost_entra_four_requests(adapters: Adapte
     adapters.cloud.control("DELETE", "calls")
     await asyncio.gather(*(adapters.verifier.verify(token) for _ in range(100)))
     assert ["GET 200"] * 4 == adapters.calls("entra")
+
+
+# Signing in as a lease's application
+
+
+async def test_the_broker_signs_in_as_an_application_that_trusts_it(adapters: Adapters) -> None:
+    """With an assertion of its managed identity alone. The token says how long it lasts."""
+    application, signing_in = await trusting(adapters), adapters.lease_sign_in
+    until = signing_in.clock.monotonic() + 60
+    found = await signing_in.token(application.app_id, signing_in.scope, deadline=until)
+    claims = read(found.token.reveal()).claims
+    assert application.app_id == claims["appid"]
+    assert datetime.fromtimestamp(claims["exp"], UTC) == found.end
+    assert await signing_in.signs_in(application.app_id, deadline=until)
+
+
+async def test_the_broker_is_trusted_once_however_often_it_asks(adapters: Adapters) -> None:
+    """And another content under that name is refused."""
+    application = await trusting(adapters)
+    await BrokerTrust(adapters.graph, adapters.lease_sign_in, adapters.exchange).add(application.object_id)
+    other = NewTrust("lh-broker", "https://login.example/", "somebody", adapters.exchange.audience)
+    with pytest.raises(AlreadyExists):
+        await adapters.graph.add_federated(application.object_id, other)
+
+
+async def test_an_application_that_does_not_trust_the_broker(adapters: Adapters) -> None:
+    """It might, in a moment: so the broker waits for as long as it may."""
+    application, _ = await made(adapters)
+    until = adapters.lease_sign_in.clock.monotonic() + 5
+    with pytest.raises(NotReplicated) as caught:
+        await adapters.lease_sign_in.token(application.app_id, "https://graph.microsoft.com/.default", deadline=until)
+    assert caught.value.azure_code.startswith("AADSTS70")
+
+
+async def test_the_directory_tells_what_the_brokers_identity_is(adapters: Adapters) -> None:
+    """A user-assigned one, which alone can be trusted."""
+    own = ObjectId(adapters.cloud.document["identities"]["leasehold"]["client_id"])
+    assert (await adapters.graph.own_principal(own)).is_user_assigned

@@ -11,7 +11,16 @@ from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.limits import RateLimiters
 from shared.core.directory import ExistingApplication, HeldCredentials
-from shared.core.errors import Absent, AmbiguousRefusal, Full, NotReplicated, Refused, Unavailable, Unreachable, Upstream
+from shared.core.errors import (
+    Absent,
+    AmbiguousRefusal,
+    Full,
+    NotReplicated,
+    Refused,
+    Unavailable,
+    Unreachable,
+    Upstream,
+)
 from shared.kinds.calls import Applications, Directory
 from shared.resilience.outages import Outages
 from tests.cloud.graph_answers import (

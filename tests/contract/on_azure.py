@@ -11,9 +11,11 @@ from shared.broker.ports import Ports
 from shared.core.names import RoleName
 from tests.fakes.calls import Calls
 from tests.issuers.orders import Job
-from tests.machine.on_azure import GRANTS, PRINCIPALS, SECRETS, BrokerOnAzure
+from tests.machine.on_azure import GRANTS, PRINCIPALS, SECRETS, WITHOUT_SECRETS, BrokerOnAzure
 
-ROLES = {"service principal": PRINCIPALS, "application secret": SECRETS, "role grant": GRANTS}
+ROLES = {"service principal": PRINCIPALS, "application secret": SECRETS, "role grant": GRANTS} | {
+    name: role for role, name in WITHOUT_SECRETS.items()
+}
 """The roles of the kinds that make something in Azure."""
 
 type Leftover = tuple[str, frozenset[str]]
@@ -47,6 +49,7 @@ async def job_on_azure(role: RoleName) -> AsyncIterator[Job[OnAzure]]:
     # The roles are written by workers that have event loops of their own.
     with ThreadPoolExecutor(1) as elsewhere:
         on_azure = elsewhere.submit(BrokerOnAzure).result()
+        elsewhere.submit(on_azure.configure, role).result()
     async with on_azure.worker() as ports:
         found = await ports.roles.get(role)
         assert found is not None

@@ -22,7 +22,7 @@ from tests.fakes.world import ALICE, BOB, SCOPES, WEB
 OTHER = RoleName("web-2")
 LATER = START + timedelta(seconds=30)
 LIFE: list[Callable[[Lease], Lease]] = [
-    lambda it: it.activated(LATER, ready=True),
+    lambda it: it.activated(LATER, ready=True, tokens_until=LATER + timedelta(hours=1)),
     lambda it: it.renewed(LATER + timedelta(hours=1)),
     lambda it: it.ending(Cause.REVOKED, LATER, LATER),
     lambda it: it.failed(LATER, "azure_refused: it's", 0.5),

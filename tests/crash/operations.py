@@ -156,7 +156,7 @@ def _reconciliations(target: Target) -> Iterator[Operation]:
 def withstanding(target: Target) -> World:
     """A lease that Azure has refused to undo once."""
     made = with_lease(target, age=200)
-    made.calls.fail(EVERY_KIND[name_of(target.type)].undoes, Refused())
+    made.calls.fail(EVERY_KIND[name_of(target)].undoes, Refused())
     made.run(lambda: live(made, revoking))
     return made
 
@@ -164,7 +164,7 @@ def withstanding(target: Target) -> World:
 def withstanding_in_part(target: Target) -> World:
     """A lease of which one of two parts was undone, and the other was refused."""
     made = delivered(target, age=200)
-    made.calls.fail(EVERY_KIND[name_of(target.type)].undoes, Refused())
+    made.calls.fail(EVERY_KIND[name_of(target)].undoes, Refused())
     made.run(lambda: live(made, revoking))
     return made
 
@@ -258,7 +258,7 @@ def configured(again: Action, kind: str, *, ends_all: bool = False) -> Callable[
         require_owned(world)
         world.run(lambda: live(world, again))
         stored = world.run(lambda: world.ports.roles.get(WEB))
-        assert kind == (name_of(stored.type) if stored else "")
+        assert kind == (name_of(stored.target) if stored else "")
         if ends_all:
             generation = world.generations.rows[WEB].number
             assert not any(lease.under(generation).state is State.ACTIVE for lease in world.leases.rows.values())

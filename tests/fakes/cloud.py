@@ -5,17 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.core.access.facts import Principal
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewSecret
-from shared.core.errors import Absent, AlreadyExists
+from shared.core.directory import (
+    ApplicationIds,
+    ExistingApplication,
+    FoundGroup,
+    HeldCredentials,
+    NewApplication,
+    NewSecret,
+    NewTrust,
+)
+from shared.core.errors import Absent, AlreadyExists, NotReplicated
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
 from shared.core.readiness.observability import Look, PermissionsLook
 from shared.core.secret import Secret
+from shared.kinds.sign_in import LeaseToken, TokenExchange
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
+from tests.fakes.cloud_trust import add_federated, exchange, trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,16 @@ class FakeDirectory:
     async def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
         """See the port."""
         await self.calls.through("directory.remove_secret", lambda: self.state.remove_secret(application_id, key_id), key_id)
+
+    async def add_federated(self, application_id: ObjectId, trust: NewTrust) -> None:
+        """See the port."""
+        await self.calls.through(
+            "directory.add_federated", lambda: add_federated(self.state, application_id, trust), application_id
+        )
+
+    async def own_principal(self, app_id: ObjectId) -> Principal:
+        """See the port."""
+        return await self.calls.through("directory.own_principal", lambda: self.state.broker, app_id)
 
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
         """See the port."""
@@ -126,7 +147,7 @@ class FakeAuthorization:
         return tuple(
             FoundAssignment(each, principal, it.description, ObjectId(""), self.state.made_at(each), it.definition_id)
             for each, it in found
-            if self.state.is_seen(each)
+            if self.state.sees(each)
         )
 
     async def definitions_named(self, role_name: str, scope: Scope) -> tuple[Definition, ...]:
@@ -228,11 +249,13 @@ class FakeAccess:
 
     calls: Calls
     state: CloudState
+    presented: NewTrust
+    """What the broker shows to an application that trusts it."""
 
     async def sees(
         self,
         client_id: ObjectId,
-        secret: Secret,
+        secret: Secret | None,
         look: Look,
         *,
         deadline: float,  # noqa: ARG002 - looks once
@@ -241,9 +264,58 @@ class FakeAccess:
         """See the port."""
         return await self.calls.through("access.sees", lambda: self._sees(client_id, secret, look), look.name)
 
-    def _sees(self, client_id: ObjectId, secret: Secret, look: Look) -> bool:
+    def _sees(self, client_id: ObjectId, secret: Secret | None, look: Look) -> bool:
         """A probe sees what signs in: nothing here keeps data."""
+        if secret is None and not trusts(self.state, client_id, self.presented):
+            return False
         if not isinstance(look, PermissionsLook):
-            return self.state.signs_in(client_id, secret)
+            return secret is None or self.state.signs_in(client_id, secret)
         principals = {each.object_id for each in self.state.principals.values() if each.app_id == client_id}
         return any(each.principal in principals and at.scope == look.scope for at, each in self.state.assignments.items())
+
+
+@dataclass(frozen=True, slots=True)
+class FakeLeaseSignIn:
+    """Satisfies ``LeaseSignIn`` for the broker with this object id."""
+
+    calls: Calls
+    state: CloudState
+    broker: ObjectId
+    exchange: TokenExchange
+
+    async def subject(self) -> ObjectId:
+        """See the port."""
+        return await self.calls.through("sign_in.subject", lambda: self.broker)
+
+    async def token(self, client_id: ObjectId, scope: str, *, deadline: float) -> LeaseToken:
+        """See the port."""
+        clock = self.calls.clock
+        while True:
+            try:
+                text, end = await self.calls.through(
+                    "sign_in.token", lambda: exchange(self.state, client_id, self.presented, scope), client_id
+                )
+            except NotReplicated:
+                if clock.monotonic() + _PAUSE >= deadline:
+                    raise
+                await clock.sleep(_PAUSE)
+            else:
+                return LeaseToken(Secret(text), end)
+
+    async def signs_in(
+        self,
+        client_id: ObjectId,
+        *,
+        deadline: float,  # noqa: ARG002 - asks once
+        since: datetime | None = None,  # noqa: ARG002
+    ) -> bool:
+        """See the port."""
+        return await self.calls.through("sign_in.signs_in", lambda: trusts(self.state, client_id, self.presented), client_id)
+
+    @property
+    def presented(self) -> NewTrust:
+        """What the broker shows to an application that trusts it."""
+        return NewTrust("", self.exchange.issuer, self.broker, self.exchange.audience)
+
+
+_PAUSE = 2.0

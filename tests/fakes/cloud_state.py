@@ -15,12 +15,13 @@ from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret
+from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret, NewTrust
 from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
 from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.own_identity import USER_ASSIGNED, DirectoryPrincipal
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Application:
     wanted: NewApplication | None = None
     secrets: dict[ObjectId, StoredSecret] = field(default_factory=dict)
     certificates: int = 0
+    trusted: dict[str, tuple[ObjectId, NewTrust]] = field(default_factory=dict)
+    """Federated identity credentials, each with its id, by their names."""
     sign_in_audience: str = "AzureADMyOrg"
     tags: tuple[str, ...] = ()
     owned: bool = True
@@ -111,6 +114,10 @@ class CloudState:
     """Whether the broker may change applications that it does not own."""
     elsewhere: dict[Thing, Any] = field(default_factory=dict)
     """What there is in a service of a kind that a test brings, and what that knows of it."""
+    broker: DirectoryPrincipal = USER_ASSIGNED
+    """The broker's own service principal, as the directory tells of it."""
+    tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
+    """Access tokens: the client id, the scope and the end of each."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
@@ -159,7 +166,7 @@ class CloudState:
                 return ApplicationIds(found.object_id, found.app_id)
         made = Application(ObjectId(self.ids.guid()), ObjectId(self.ids.guid()), wanted.unique_name, wanted)
         self.applications[made.object_id] = made
-        self._made(made.object_id, "application")
+        self.made(made.object_id, "application")
         return ApplicationIds(made.object_id, made.app_id)
 
     def find_application(self, unique_name: str) -> ApplicationIds:
@@ -175,10 +182,10 @@ class CloudState:
             if principal.app_id == app_id:
                 return principal.object_id
         for application in self.applications.values():
-            if application.app_id == app_id and self._seen(application.object_id):
+            if application.app_id == app_id and self.sees(application.object_id):
                 made = Principal(ObjectId(self.ids.guid()), app_id, application.unique_name)
                 self.principals[made.object_id] = made
-                self._made(made.object_id, "principal")
+                self.made(made.object_id, "principal")
                 return made.object_id
         raise AmbiguousRefusal("does not reference a valid application object", status=400)
 
@@ -191,10 +198,10 @@ class CloudState:
 
     def add_secret(self, application_id: ObjectId, display_name: str, end: datetime) -> NewSecret:
         """Each call makes another. Raises ``Absent``."""
-        application = self._changeable(application_id)
+        application = self.changeable(application_id)
         key_id, text = ObjectId(self.ids.guid()), f"secret~{self.ids.guid()}"
         application.secrets[key_id] = StoredSecret(display_name, end, text)
-        self._made(key_id, "secret")
+        self.made(key_id, "secret")
         return NewSecret(key_id, Secret(text))
 
     def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
@@ -209,25 +216,25 @@ class CloudState:
 
     def remove_secret(self, application_id: ObjectId, key_id: ObjectId) -> None:
         """Raises ``Absent``."""
-        secrets = self._changeable(application_id).secrets
-        self._require(key_id in secrets and self._seen(key_id))
+        secrets = self.changeable(application_id).secrets
+        self._require(key_id in secrets and self.sees(key_id))
         self._ended(key_id, (application_id, key_id, secrets.pop(key_id)))
 
     def add_member(self, group: ObjectId, principal: ObjectId) -> None:
         """Being in it is success. Raises ``Absent`` for an unknown group or principal."""
-        self._require(group in self.groups and principal in self.principals and self._seen(principal))
+        self._require(group in self.groups and principal in self.principals and self.sees(principal))
         self.groups[group].add(principal)
-        self._made((group, principal))
+        self.made((group, principal))
 
     def remove_member(self, group: ObjectId, principal: ObjectId) -> None:
         """Raises ``Absent``."""
-        self._require(principal in self.groups.get(group, set()) and self._seen((group, principal)))
+        self._require(principal in self.groups.get(group, set()) and self.sees((group, principal)))
         self.groups[group].remove(principal)
         self._ended((group, principal), principal)
 
     def delete_principal(self, principal: ObjectId) -> None:
         """Into the bin, out of its groups; its assignments stay. Raises ``Absent``."""
-        self._require(principal in self.principals and self._seen(principal))
+        self._require(principal in self.principals and self.sees(principal))
         self._discard(principal)
 
     def delete_application(self, application: ObjectId) -> None:
@@ -237,11 +244,11 @@ class CloudState:
             self._discard(principal)
         self.bin[application] = self.applications.pop(application)
         self._ended(application, self.bin[application])
-        self._made(("bin", application))
+        self.made(("bin", application))
 
     def purge(self, object_id: ObjectId) -> None:
         """Raises ``Absent``."""
-        self._require(object_id in self.bin and self._seen(("bin", object_id)))
+        self._require(object_id in self.bin and self.sees(("bin", object_id)))
         self._ended(("bin", object_id), self.bin.pop(object_id))
 
     def assign(self, assignment: Assignment, granted: Granted) -> None:
@@ -251,13 +258,13 @@ class CloudState:
         if former is not None and former != granted:
             raise Refused("RoleAssignmentUpdateNotPermitted", status=400, azure_code="RoleAssignmentUpdateNotPermitted")
         self.assignments[assignment] = granted
-        self._made(assignment)
+        self.made(assignment)
 
     def unassign(self, assignment: Assignment) -> None:
         """Raises ``Absent``, ``Locked``."""
         if assignment.scope in self.locked_scopes:
             raise Locked("ScopeLocked", status=409, azure_code="ScopeLocked")
-        self._require(assignment in self.assignments and self._seen(assignment))
+        self._require(assignment in self.assignments and self.sees(assignment))
         del self.assignments[assignment]
         self._ended(assignment, assignment)
 
@@ -265,14 +272,15 @@ class CloudState:
         """Whether the broker may not change it. Raises ``Absent``."""
         return not (self.application(application_id).owned or self.reaches_all)
 
-    def _changeable(self, application_id: ObjectId) -> Application:
+    def changeable(self, application_id: ObjectId) -> Application:
+        """An application that the broker may change. Raises ``Absent``, ``Refused``."""
         if self.is_denied(application_id):
             raise Refused("Insufficient privileges", status=403, azure_code="Authorization_RequestDenied")
         return self.application(application_id)
 
     def application(self, object_id: ObjectId) -> Application:
         """Raises ``Absent``."""
-        self._require(object_id in self.applications and self._seen(object_id))
+        self._require(object_id in self.applications and self.sees(object_id))
         return self.applications[object_id]
 
     def shown_application(self, object_id: ObjectId) -> Application:
@@ -284,27 +292,28 @@ class CloudState:
 
     def shown_applications(self) -> list[Application]:
         """Those that the answering replica shows."""
-        return [each for each in self._and_gone(self.applications, "application") if self._seen(each.object_id)]
+        return [each for each in self.and_gone(self.applications, "application") if self.sees(each.object_id)]
 
     def shown_principals(self) -> list[Principal]:
         """Those that the answering replica shows."""
-        return [each for each in self._and_gone(self.principals, "principal") if self._seen(each.object_id)]
+        return [each for each in self.and_gone(self.principals, "principal") if self.sees(each.object_id)]
 
     def shown_in_bin(self) -> list[Application | Principal]:
         """What the answering replica shows there."""
-        return [each for each in self._and_gone(self.bin, "binned") if self._seen(("bin", each.object_id))]
+        return [each for each in self.and_gone(self.bin, "binned") if self.sees(("bin", each.object_id))]
 
     def shown_secrets(self, application: Application) -> dict[ObjectId, StoredSecret]:
         """Those that the answering replica shows."""
         gone = {key: stored for holder, key, stored in self._ghosts("secret") if holder == application.object_id}
-        return {key: stored for key, stored in (gone | application.secrets).items() if self._seen(key)}
+        return {key: stored for key, stored in (gone | application.secrets).items() if self.sees(key)}
 
     def shows_member(self, group: ObjectId, principal: ObjectId) -> bool:
         """Whether the answering replica takes the principal for a member."""
         gone = self.consistency is not None and self.consistency.ghosts.holds("member", group, principal)
-        return (gone or principal in self.groups.get(group, ())) and self._seen((group, principal))
+        return (gone or principal in self.groups.get(group, ())) and self.sees((group, principal))
 
-    def _and_gone[T](self, stored: dict[ObjectId, T], kind: str) -> Iterable[T]:
+    def and_gone[T](self, stored: dict[ObjectId, T], kind: str) -> Iterable[T]:
+        """What there is, and what some replica may still show."""
         return [*stored.values(), *(each for each in self._ghosts(kind) if each.object_id not in stored)]
 
     def _ghosts(self, kind: str) -> Iterable[Any]:
@@ -316,28 +325,20 @@ class CloudState:
             return None
         return self.clock.truth() - timedelta(seconds=self.clock.monotonic() - self._fresh_until[key] + self.lag)
 
-    def is_seen(self, key: object) -> bool:
-        """Whether reads show it."""
-        return self._seen(key)
-
     def signs_in(self, client_id: ObjectId, secret: Secret) -> bool:
         """Whether there is a principal with an application that has this secret, not ended."""
-        apps = [each for each in self._and_gone(self.applications, "application") if self._in_entra(each, client_id)]
+        apps = [each for each in self.and_gone(self.applications, "application") if self.in_entra(each, client_id)]
         stored = {key: each for app in apps for key, each in app.secrets.items()}
         stored |= {key: each for holder, key, each in self._ghosts("secret") if holder in {app.object_id for app in apps}}
-        good = (each for key, each in stored.items() if each.text == secret.reveal() and self._seen(key, "entra"))
-        principals = self._and_gone(self.principals, "principal")
+        good = (each for key, each in stored.items() if each.text == secret.reveal() and self.sees(key, "entra"))
+        principals = self.and_gone(self.principals, "principal")
         return any(each.end > self.clock.truth() for each in good) and any(
-            self._in_entra(principal, client_id) for principal in principals
+            self.in_entra(principal, client_id) for principal in principals
         )
 
-    def holds(self, client_id: ObjectId, secret: Secret) -> bool:
-        """Whether an application has this secret, whatever the replicas have heard of that."""
-        held = (each for app in self.applications.values() if app.app_id == client_id for each in app.secrets.values())
-        return any(each.text == secret.reveal() and each.end > self.clock.truth() for each in held)
-
-    def _in_entra(self, item: Application | Principal, client_id: ObjectId) -> bool:
-        return item.app_id == client_id and self._seen(item.object_id, "entra")
+    def in_entra(self, item: Application | Principal, client_id: ObjectId) -> bool:
+        """Whether that is its client id, and Entra has heard of it."""
+        return item.app_id == client_id and self.sees(item.object_id, "entra")
 
     def things(self) -> Iterator[Thing]:
         """Everything that is not fixtures."""
@@ -361,9 +362,10 @@ class CloudState:
                 self._ended((group, principal), principal)
         self.bin[principal] = self.principals.pop(principal)
         self._ended(principal, self.bin[principal])
-        self._made(("bin", principal))
+        self.made(("bin", principal))
 
-    def _made(self, key: object, kind: str = "") -> None:
+    def made(self, key: object, kind: str = "") -> None:
+        """From now on there is this, and replicas hear of it."""
         self._kinds[key] = kind
         self._fresh_until.setdefault(key, self.clock.monotonic() + self.lag)
         if self.consistency is not None:
@@ -373,7 +375,8 @@ class CloudState:
         if self.consistency is not None:
             self.consistency.ended(*self._fact(key), shown=shown)
 
-    def _seen(self, key: object, observer: Observer = "graph") -> bool:
+    def sees(self, key: object, observer: Observer = "graph") -> bool:
+        """Whether the answering replica shows it."""
         if self.consistency is not None and not self.consistency.sees(observer, *self._fact(key)):
             return False
         return observer != "graph" or self.clock.monotonic() >= self._fresh_until.get(key, 0.0)

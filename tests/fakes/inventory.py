@@ -78,9 +78,9 @@ class FakeInventory:
         found = lambda: tuple(group for group in among if self.state.shows_member(group, principal))  # noqa: E731
         return await self.calls.through("inventory.groups_of", found, principal)
 
-    async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
+    async def stands(self, application: ObjectId | None, principal: ObjectId | None, *, secret: bool = True) -> bool:
         """See the port."""
-        return await self.calls.through("inventory.stands", lambda: self._stands(application, principal))
+        return await self.calls.through("inventory.stands", lambda: self._stands(application, principal, secret=secret))
 
     def _owned(self) -> list[DirectoryObject]:
         everything: list[Application | Principal] = [*self.state.shown_applications(), *self.state.shown_principals()]
@@ -124,13 +124,13 @@ class FakeInventory:
                 granted.definition_id,
             )
             for found, granted in self.state.assignments.items()
-            if found.scope == scope and self.state.is_seen(found)
+            if found.scope == scope and self.state.sees(found)
         )
 
-    def _stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
+    def _stands(self, application: ObjectId | None, principal: ObjectId | None, *, secret: bool) -> bool:
         try:
             found = self.state.shown_application(application or ObjectId(""))
         except Absent:
             return False
         principals = {each.object_id for each in self.state.shown_principals()}
-        return bool(self.state.shown_secrets(found)) and principal in principals
+        return (not secret or bool(self.state.shown_secrets(found))) and principal in principals

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -27,16 +27,20 @@ from shared.issuers.application_secret.schema import ApplicationSecretSchema, Ap
 from shared.issuers.role_grant.issuer import RoleGrantIssuer
 from shared.issuers.role_grant.schema import RoleGrantSchema
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.issuers.service_principal.means import Federation
+from shared.issuers.service_principal.resources import TokenResources
 from shared.issuers.service_principal.schema import ServicePrincipalSchema, ServicePrincipalTarget
 from shared.kinds.kind import Kind
 from shared.kinds.part import Part
 from shared.kinds.registry import Kinds
+from shared.kinds.sign_in import TokenExchange
 from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
+from shared.settings.tokens import Tokens
 from tests.fakes.access import WarmView
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
-from tests.fakes.cloud import FakeAccess, FakeApplications, FakeAuthorization, FakeDirectory, FakeProbe
+from tests.fakes.cloud import FakeAccess, FakeApplications, FakeAuthorization, FakeDirectory, FakeLeaseSignIn, FakeProbe
 from tests.fakes.cloud_state import Application, CloudState, Principal, Thing
 from tests.fakes.inventory import FakeInventory
 from tests.fakes.loop import StillLoop
@@ -59,6 +63,8 @@ EXISTING_APP_ID = guid(0x201)
 EXISTING_PRINCIPAL = guid(0x202)
 BROKER, BROKER_APP_ID = guid(0x300), guid(0x301)
 WEB = RoleName.parse("web")
+EXCHANGE = TokenExchange(f"https://login.microsoftonline.com/{TENANT}/v2.0", "api://AzureADTokenExchange")
+RESOURCES = TokenResources.of(Tokens().hosts, ["https://api.example.net"], never=["api://leasehold"])
 
 
 def application(object_id: ObjectId, **more: Any) -> Caller:
@@ -207,6 +213,7 @@ def world(
     made.roles.kinds = _kinds(made)
     for each in roles:
         made.roles.keep(each)
+    made.ask = AskedFor(credential=_ask_for(roles))
     made.ports = made.ports_with(
         made.roles.kinds,
         made.inventory,
@@ -217,6 +224,13 @@ def world(
         tenants=frozenset({TENANT, OTHER_TENANT}),
     )
     return made
+
+
+def _ask_for(roles: Iterable[Role]) -> Mapping[str, Any]:
+    """What callers must say of the credential, if the first role wants to hear something."""
+    from tests.support.every_kind import ask_for  # noqa: PLC0415 - it needs worlds itself
+
+    return next((ask_for(each.target) for each in roles), {})
 
 
 def _furnish(cloud: CloudState) -> None:
@@ -235,10 +249,13 @@ def _issuers(made: World, protected: Protected) -> Issuers:
     retry, probe = Retry(made.clock, made.ids), FakeProbe(made.calls, made.cloud)
     directory, authorization = FakeDirectory(made.calls, made.cloud), FakeAuthorization(made.calls, made.cloud)
     applications = FakeApplications(made.calls, made.cloud)
+    sign_in = FakeLeaseSignIn(made.calls, made.cloud, BROKER, EXCHANGE)
+    federation = Federation(sign_in, EXCHANGE, BROKER_APP_ID, RESOURCES)
     locks = ApplicationLock(made.locks, made.clock, made.ids)
     return Issuers(
         ServicePrincipalIssuer(
-            directory, authorization, made.inventory, probe, retry, TENANT, access=FakeAccess(made.calls, made.cloud)
+            *(directory, authorization, made.inventory, probe, retry, TENANT, federation),
+            access=FakeAccess(made.calls, made.cloud, sign_in.presented),
         ),
         ApplicationSecretIssuer(applications, locks, made.inventory, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
         RoleGrantIssuer(authorization, made.inventory, retry, TENANT, protected),

@@ -14,9 +14,10 @@ from shared.core.footprint import Footprint
 from shared.core.lease import Holder
 from shared.core.names import LeaseId
 from shared.core.role import Target
-from shared.kinds.kind import Issuer, Kind, Order
+from shared.kinds.kind import Asker, Asking, Issuer, Kind, Order
 from tests.fakes.calls import Calls
 from tests.fakes.world import ALICE, WEB, World, principal_target, world
+from tests.support.every_kind import ask_for
 
 
 class Around(Protocol):
@@ -46,7 +47,9 @@ def order(world: Around, target: Target, *, seconds: float = 180.0) -> Order:
     now = world.ports.now()
     lease_id = LeaseId.of(WEB, world.ports.ids.ulid(now))
     holder = Holder(ALICE.object_id, ALICE.tenant_id, ALICE.app_id, ALICE.name)
-    return Order(lease_id, holder, target, now + timedelta(hours=1), world.ports.within(seconds))
+    asking = Asking(ask_for(target), Asker(ALICE.object_id, is_user_assigned=True), now, now + timedelta(minutes=50))
+    asked = world.ports.kinds.of(target).schema.asked(target, asking)
+    return Order(lease_id, holder, target, now + timedelta(hours=1), world.ports.within(seconds), asked=asked)
 
 
 @dataclass(slots=True)

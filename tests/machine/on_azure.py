@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from shared.broker.issue.asking import AskedFor
 from shared.broker.ports import Ports, Timing
 from shared.cloud.access_probe import AccessProbe
 from shared.cloud.arm.authorization import Arm
+from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.graph.calls import GraphCalls
@@ -26,6 +27,7 @@ from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
+from shared.issuers.service_principal.means import Federation
 from shared.kinds.role_document import read_role
 from shared.resilience.retry import Retry
 from tests.fakes.calls import Calls, Died
@@ -33,7 +35,7 @@ from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud_state import CloudState
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.memory import MemoryBroker
-from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, TENANT, Issuers, request
+from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, EXCHANGE, RESOURCES, TENANT, Issuers, request
 from tests.machine.azure import ARM, ENTRA, GRAPH, Azure, Bearer, Wire, client_of
 from tests.support.every_kind import EVERY_KIND, document_of
 from tests.support.grants import EachToAnother
@@ -49,6 +51,8 @@ POOLING = (PRINCIPALS, SECRETS, GRANTS, *MORE)
 TEAMS = RoleName.parse("teams")
 """A role with a hole, for the groups ``data``, which is there, and ``gone``, which is not."""
 ROLES = (*POOLING, TEAMS)
+WITHOUT_SECRETS = {RoleName.parse(f"{name}s"): name for name in ("token", "federated", "certificate")}
+"""Roles whose credentials are none, by the names of their kinds. They are there once somebody configures them."""
 TTL, MAX_TTL = 600, 7200
 
 type FaultAt = tuple[int, bool]
@@ -131,6 +135,8 @@ class BrokerOnAzure(MemoryBroker):
         }
         hole = {"group": {"kind": "resource_group", "allowed": ["data", "gone"], "default": "data"}}
         filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
+        on_data = {"azure_roles": roles, "azure_groups": groups, "ready": "token"}
+        more |= {role: {**bounds, **document_of(name), **on_data} for role, name in WITHOUT_SECRETS.items()}
         return more | {
             TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
             GRANTS: bounds | {"type": "role_grant", "azure_roles": roles},
@@ -175,9 +181,11 @@ class BrokerOnAzure(MemoryBroker):
         async with client_of(self.azure) as client:
             graph = GraphCalls(GRAPH, Bearer(self.azure), client, self.ids, limiters := RateLimiters(self.clock))
             arm = Arm(ARM, Bearer(self.azure), Wire(self.azure), limiters)
-            probe = TokenProbe(client, self.clock, ENTRA, ObjectId(self.azure.world.tenant_id), f"{ARM}/.default")
-            entra = TokenEndpoint(client, ENTRA, ObjectId(self.azure.world.tenant_id))
-            yield self._ports(graph, arm, probe, AccessProbe(client, entra, self.clock, limiters, ARM))
+            tenant = ObjectId(self.azure.world.tenant_id)
+            entra, scope = TokenEndpoint(client, ENTRA, tenant), f"{ARM}/.default"
+            signing_in = AssertionSignIn(entra, Bearer(self.azure), self.clock, EXCHANGE.audience, scope)
+            access = AccessProbe(client, signing_in, self.clock, limiters, ARM)
+            yield self._ports(graph, arm, TokenProbe(client, self.clock, ENTRA, tenant, scope), signing_in, access)
 
     async def _until_death(self, action: Awaitable[object]) -> object:
         """What the deed gives. The loop's end cancels what a dead worker leaves, none of whose calls gets through any more."""
@@ -188,12 +196,14 @@ class BrokerOnAzure(MemoryBroker):
             raise Died
         return await work
 
-    def _ports(self, calls: GraphCalls, arm: Arm, probe: TokenProbe, access: AccessProbe) -> Ports:
+    def _ports(self, calls: GraphCalls, arm: Arm, probe: TokenProbe, signing_in: AssertionSignIn, access: AccessProbe) -> Ports:
         retry, graph = Retry(self.clock, self.ids), Graph(calls)
         tenant, own = ObjectId(self.azure.world.tenant_id), ObjectId(self.azure.broker.client_id)
         locks, inventory = ApplicationLock(self.locks, self.clock, self.ids), AzureLists(calls, arm, own, retry)
+        exchange = replace(EXCHANGE, issuer=f"{ENTRA}/{tenant}/v2.0")
+        federation = Federation(signing_in, exchange, own, RESOURCES)
         product = Issuers(
-            ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant, access=access),
+            ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant, federation, access=access),
             ApplicationSecretIssuer(graph, locks, inventory, probe, retry, tenant, own, frozenset()),
             EachToAnother(arm, inventory, retry, TENANT),
         )

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from shared.broker.configure.events import change_event
 from shared.broker.configure.roles import put_role
 from shared.broker.ending.enqueue import enqueue
 from shared.broker.ending.sweep import sweep
+from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.reconcile.reconcile import reconcile
@@ -60,6 +61,7 @@ from tests.fakes.world import (
 )
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
 from tests.support import holes, pooling
+from tests.support.every_kind import EVERY_KIND
 from tests.support.kinds import read_role
 from tests.support.operations import issue_elsewhere
 
@@ -74,6 +76,12 @@ def _on(*scopes: int, **more: Any) -> dict[str, Any]:
     return {"type": "service_principal", "azure_roles": roles, **_BOTH, **more}
 
 
+def _of_kind(name: str) -> dict[str, Any]:
+    """A role whose credential is no secret."""
+    fields = ("credential", "token_scopes", "federated_identities")
+    return _on(6, ready="token", **{field: value for field, value in EVERY_KIND[name].document.items() if field in fields})
+
+
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "web": _on(0, 1, azure_groups=[{"object_id": GROUPS[0]}], ready="none"),
     "legacy": {"type": "application_secret", "application_object_id": EXISTING, "ready": "token", **_BOTH},
@@ -85,6 +93,9 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "teams": {**holes.document(), **_BOTH},
     "own": {**holes.document(holes.OWN_GROUP, holes.GROUP_SCOPE, narrowing="refuse"), **_BOTH},
     "jit": {**_on(4, 6), "type": "role_grant", "on_existing": "ignore"},
+    "tokens": _of_kind("token"),
+    "workloads": _of_kind("federated"),
+    "certified": _of_kind("certificate"),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -239,6 +250,9 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("wide", "wide")
     await filling.issue("filled", "teams", ask=holes.asking(**holes.VALUES))
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
+    for what, kind in (("tokens", "token"), ("workloads", "federated"), ("certified", "certificate")):
+        await filling.issue(what, what, ask=AskedFor(credential=EVERY_KIND[kind].ask))
+    await filling.issue_under("repeated_token", "tokens", "run-5", times=2)
     await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))
     await _what_is_granted(filling)
     await _what_is_counted(filling)
@@ -351,6 +365,7 @@ def _left_in(cloud: CloudState) -> dict[str, Any]:
                     {"key_id": key_id, "display_name": it.display_name, "end": it.end.isoformat(), "text": it.text}
                     for key_id, it in each.secrets.items()
                 ],
+                "trusted": [{"id": key, **asdict(trust)} for key, trust in each.trusted.values()],
             }
             for each in cloud.applications.values()
         ],

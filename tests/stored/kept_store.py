@@ -34,7 +34,7 @@ from shared.cloud.storage.role_table import TableRoles
 from shared.cloud.storage.tables import connect
 from shared.cloud.system import SystemIds
 from shared.core import ownership
-from shared.core.directory import NewApplication
+from shared.core.directory import NewApplication, NewTrust
 from shared.core.footprint import Assignment
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, Scope
@@ -200,6 +200,10 @@ def _furnish(cloud: CloudState, left: Any) -> None:
         for secret in each["secrets"]:
             stored = StoredSecret(secret["display_name"], datetime.fromisoformat(secret["end"]), secret["text"])
             cloud.applications[object_id].secrets[ObjectId(secret["key_id"])] = stored
+        # Versions before credentials without secrets have left none.
+        for trust in each.get("trusted", ()):
+            made = NewTrust(trust["name"], trust["issuer"], trust["subject"], trust["audience"])
+            cloud.applications[object_id].trusted[made.name] = (ObjectId(trust["id"]), made)
     for each in left["principals"]:
         object_id = ObjectId(each["object_id"])
         cloud.principals[object_id] = Principal(object_id, ObjectId(each["app_id"]), each["unique_name"])
@@ -214,4 +218,4 @@ def _furnish(cloud: CloudState, left: Any) -> None:
 def _made_now(cloud: CloudState) -> None:
     secrets = [key_id for application in cloud.applications.values() for key_id in application.secrets]
     for key in (*cloud.applications, *cloud.principals, *cloud.assignments, *secrets):
-        cloud._made(key)
+        cloud.made(key)

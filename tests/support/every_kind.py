@@ -6,12 +6,22 @@ The suites that hold for every kind take their kinds from here. A new kind is ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.core.credential import Credential
+from shared.core.directory import NewTrust
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.role import Target
+from shared.issuers.service_principal.access_token import AccessTokenCredential
+from shared.issuers.service_principal.certificate import CertificateCredential
+from shared.issuers.service_principal.choice import CredentialChoice
+from shared.issuers.service_principal.federated import FederatedCredential
+from shared.issuers.service_principal.target import ServicePrincipalTarget
+from shared.kinds.client_secret import ClientSecretCredential
+from tests.fakes.cloud_trust import takes, trusts
 from tests.fakes.world import EXISTING, GROUPS, SCOPES, MakeKind, World, principal_target, secret_target
+from tests.support.certificates import plain
 from tests.support.grants import each_to_another, grant_target, granted
 from tests.support.kinds import as_client_secret
 from tests.support.toy_kind import BadgeCredential, BadgeTarget, badge
@@ -26,7 +36,39 @@ def secret_works(world: World, credential: Credential) -> bool:
 def secret_is_held(world: World, credential: Credential) -> bool:
     """Whether an application has the client secret, whatever the replicas have heard of that."""
     secret = as_client_secret(credential)
-    return world.cloud.holds(secret.client_id, secret.client_secret)
+    apps = [each for each in world.cloud.applications.values() if each.app_id == secret.client_id]
+    held = [each for app in apps for each in app.secrets.values()]
+    return any(each.text == secret.client_secret.reveal() and each.end > world.cloud.clock.truth() for each in held)
+
+
+def token_works(world: World, credential: Credential) -> bool:
+    """Whether a resource takes the token."""
+    assert isinstance(credential, AccessTokenCredential)
+    return takes(world.cloud, credential.access_token.reveal())
+
+
+def workload_signs_in(world: World, credential: Credential) -> bool:
+    """Whether the application takes the workload's tokens just now."""
+    assert isinstance(credential, FederatedCredential)
+    presented = NewTrust("", credential.identity.issuer, credential.identity.subject, credential.audience)
+    return trusts(world.cloud, credential.client_id, presented)
+
+
+def workload_is_trusted(world: World, credential: Credential) -> bool:
+    """Whether it takes them, whatever the replicas have heard of that."""
+    assert isinstance(credential, FederatedCredential)
+    held = [each for each in world.cloud.applications.values() if each.app_id == credential.client_id]
+    return any(each.trusted["lh-caller"][1].subject == credential.identity.subject for each in held)
+
+
+def certificate_is_held(world: World, credential: Credential) -> bool:
+    """Whether an application has the certificate, and has a service principal."""
+    assert isinstance(credential, CertificateCredential)
+    apps = world.cloud.applications.values()
+    held = [each for each in apps if each.app_id == credential.client_id and each.wanted and each.wanted.key]
+    keys = [each.wanted.key for each in held if each.wanted and each.wanted.key]
+    good = any(key.key_id == credential.key_id and key.end > world.cloud.clock.truth() for key in keys)
+    return good and credential.client_id in {each.app_id for each in world.cloud.principals.values()}
 
 
 def badge_works(world: World, credential: Credential) -> bool:
@@ -52,8 +94,15 @@ class Sample:
     held: Callable[[World, Credential], bool] = secret_is_held
     kinds: tuple[MakeKind, ...] = ()
     is_brought: bool = False
+    ask: Mapping[str, Any] = field(default_factory=dict)
+    """What an ask says of the credential."""
 
 
+ARM = "https://management.azure.com/.default"
+WORKLOAD = FederatedIdentity("https://token.actions.githubusercontent.com", "repo:acme@1/app@2:environment:prod")
+TOKENS = CredentialChoice("token", (ARM, "https://storage.azure.com/.default"))
+FEDERATED = CredentialChoice("federated", federated_identities=(WORKLOAD,))
+CERTIFICATES = CredentialChoice("certificate")
 _PRINCIPAL = {
     "azure_roles": [{"role_name": "Reader", "scope": SCOPES[0]}],
     "azure_groups": [{"object_id": GROUPS[0]}],
@@ -61,6 +110,26 @@ _PRINCIPAL = {
 
 EVERY_KIND = {
     "service principal": Sample(principal_target(2, 1, ready="token"), _PRINCIPAL, "directory.delete_application"),
+    "token": Sample(
+        principal_target(1, 1, credential=TOKENS),
+        _PRINCIPAL | {"credential": "token", "token_scopes": [*TOKENS.token_scopes]},
+        "directory.delete_application",
+        *(token_works, token_works),
+    ),
+    "federated": Sample(
+        principal_target(1, 0, ready="token", credential=FEDERATED),
+        _PRINCIPAL | {"credential": "federated", "federated_identities": [WORKLOAD.document()]},
+        "directory.delete_application",
+        *(workload_signs_in, workload_is_trusted),
+        ask={"federated_identity": WORKLOAD.document()},
+    ),
+    "certificate": Sample(
+        principal_target(1, 0, ready="token", credential=CERTIFICATES),
+        _PRINCIPAL | {"credential": "certificate"},
+        "directory.delete_application",
+        *(certificate_is_held, certificate_is_held),
+        ask={"certificate": plain()},
+    ),
     "application secret": Sample(
         secret_target(ready="token"), {"application_object_id": EXISTING}, "applications.remove_secret"
     ),
@@ -88,6 +157,11 @@ def kinds_for(target: Target) -> tuple[MakeKind, ...]:
     return next(each.kinds for each in EVERY_KIND.values() if each.target.type == target.type)
 
 
+def ask_for(target: Target) -> Mapping[str, Any]:
+    """What an ask of a role with that target says of the credential."""
+    return next((each.ask for each in EVERY_KIND.values() if _kind_of(each.target) == _kind_of(target)), {})
+
+
 def document_of(name: str) -> dict[str, Any]:
     """The document of a role of that kind, but for who may issue."""
     sample = EVERY_KIND[name]
@@ -96,14 +170,29 @@ def document_of(name: str) -> dict[str, Any]:
 
 def works(world: World, credential: Credential) -> bool:
     """Whether the credential is taken just now."""
-    return EVERY_KIND[name_of(credential.type)].works(world, credential)
+    return _sample_of(credential).works(world, credential)
 
 
 def is_held(world: World, credential: Credential) -> bool:
     """Whether the credential is taken once all replicas know it."""
-    return EVERY_KIND[name_of(credential.type)].held(world, credential)
+    return _sample_of(credential).held(world, credential)
 
 
-def name_of(kind: str) -> str:
-    """The name here of the kind that is called so in documents."""
-    return next(name for name, each in EVERY_KIND.items() if each.target.type == kind)
+def name_of(target: Target) -> str:
+    """The name here of the kind of a role's target."""
+    return next(name for name, each in EVERY_KIND.items() if _kind_of(each.target) == _kind_of(target))
+
+
+def _kind_of(target: Target) -> tuple[str, object]:
+    return target.type, target.credential.name if isinstance(target, ServicePrincipalTarget) else None
+
+
+def _sample_of(credential: Credential) -> Sample:
+    handed_out = {
+        ClientSecretCredential: "secret",
+        AccessTokenCredential: "token",
+        FederatedCredential: "federated",
+        CertificateCredential: "certificate",
+    }
+    found = (credential.type, handed_out[type(credential)] if credential.type == ServicePrincipalTarget.type else None)
+    return next(each for each in EVERY_KIND.values() if _kind_of(each.target) == found)

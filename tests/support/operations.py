@@ -30,7 +30,7 @@ from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role, Target
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
 from tests.support import holes, pooling
-from tests.support.every_kind import EVERY_KIND, kinds_for
+from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
 from tests.support.kinds import read_role, write_role
 
 type Action = Callable[[World], Awaitable[object]]
@@ -60,7 +60,7 @@ class Verb:
 def fresh(target: Target, lag: float = 0.0) -> World:
     """A role and nothing else. If it has holes, callers fill them, and narrow it."""
     made = world(role(target, ttl=LASTS, max_ttl=2 * LASTS), lag=lag, kinds=kinds_for(target))
-    made.ask = AskedFor({"group": "rg0"}, REACHED) if target.parameters else AskedFor()
+    made.ask = AskedFor({"group": "rg0"}, REACHED) if target.parameters else AskedFor(credential=ask_for(target))
     return made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.broker.access import role_and_generation
 from shared.broker.ending.lease_lock import LeaseLock
@@ -22,10 +23,11 @@ from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role
-from shared.kinds.kind import Order
+from shared.kinds.kind import Asker, Asking, Order
 from shared.kinds.target_digest import target_digest
 from shared.resilience.tasks import both
 from tests.fakes.world import ADMINISTRATOR, BROKER, TENANT, request
+from tests.support.every_kind import ask_for
 
 MAX_AGE = timedelta(seconds=900)
 """Of a pooled lease."""
@@ -236,14 +238,22 @@ def _given_up_by(ports: Ports) -> datetime:
 def _order(ports: Ports, role: Role, lease: Lease) -> Order:
     end = ports.now() + timedelta(seconds=role.max_ttl) + SECRET_SLACK
     holder, deadline = lease.holder or _NOBODY, ports.within(ports.timing.mint)
-    return Order(lease.id, holder, role.target, end, deadline, rotating=lease.maybe_more_secrets)
+    return Order(*(lease.id, holder, role.target, end, deadline), rotating=lease.maybe_more_secrets, asked=_asked(ports, role))
+
+
+def _asked(ports: Ports, role: Role) -> Any:
+    """What an ask says of the credential."""
+    now = ports.now()
+    asking = Asking(ask_for(role.target), Asker(_NOBODY.object_id), now, now + timedelta(seconds=role.max_ttl))
+    return ports.kinds.of(role).schema.asked(role.target, asking)
 
 
 def _planned(ports: Ports, role: Role, generation: int, holder: Holder | None) -> Lease:
     now, kind = ports.now(), ports.kinds.of(role)
     lease_id = LeaseId.of(role.name, ports.ids.ulid(now))
     end = now + timedelta(seconds=role.max_ttl) + SECRET_SLACK
-    order = Order(lease_id, holder or _NOBODY, role.target, end, ports.within(ports.timing.mint))
+    asked, deadline = _asked(ports, role), ports.within(ports.timing.mint)
+    order = Order(lease_id, holder or _NOBODY, role.target, end, deadline, asked=asked)
     footprint = kind.issuer.plan(order)
     return Lease(
         id=lease_id,

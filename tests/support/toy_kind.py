@@ -24,7 +24,7 @@ from shared.core.protection import Protected
 from shared.core.role import Ready, Role
 from shared.core.secret import Secret
 from shared.kinds.fragment import Fragment
-from shared.kinds.kind import Kind, Minted, Order, Watched, WithoutScopes
+from shared.kinds.kind import Kind, Minted, NothingAsked, Order, Watched, WithoutScopes
 from shared.kinds.lenient import ready, text
 from shared.kinds.part import Places, unheard
 from shared.kinds.proof import Proof
@@ -62,6 +62,7 @@ class BadgeCredential:
     """What the holder shows at the door, together with who it is."""
 
     type: ClassVar[str] = "badge"
+    ends_at: ClassVar[None] = None
     door: str
     number: str
 
@@ -121,7 +122,7 @@ def _require(found: bool) -> None:  # noqa: FBT001 - whether it is there
         raise Absent("no such thing", status=404)
 
 
-class BadgeSchema(WithoutScopes):
+class BadgeSchema(WithoutScopes, NothingAsked):
     """Satisfies ``Schema``."""
 
     type = BadgeTarget.type
@@ -281,10 +282,11 @@ class BadgeIssuer:
         found, names = credential.number in {each.number for each in badges.values()}, (f"door:{credential.door}",)
         return Proof(found, names if found else (), () if found else names)
 
-    async def prove_prepared(self, order: Order, footprint: BadgeFootprint, *, deadline: float) -> bool:
+    async def prove_prepared(self, order: Order, footprint: BadgeFootprint, *, deadline: float) -> Proof:
         """As above: the badge is made before anybody has it."""
         badges = await self.retry.call(lambda: self.doors.badges(footprint.door), on=SAFE_TO_REPEAT, deadline=deadline)
-        return footprint.name in badges
+        found, names = footprint.name in badges, (f"door:{footprint.door}",)
+        return Proof(found, names if found else (), () if found else names)
 
     def can_hand_out_again(self, target: BadgeTarget) -> bool:
         """There is one badge, and it stays."""

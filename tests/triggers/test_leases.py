@@ -43,7 +43,17 @@ async def test_issue_answers_with_lease_and_credential(app: App) -> None:
         "ready": "unchecked",
     }
     assert set(credential) == {
-        *("type", "tenant_id", "client_id", "client_secret", "object_id", "secret_id", "subscription_id", "expires_at")
+        *(
+            "type",
+            "credential",
+            "tenant_id",
+            "client_id",
+            "client_secret",
+            "object_id",
+            "secret_id",
+            "subscription_id",
+            "expires_at",
+        )
     }
     assert credential["subscription_id"] == SUBSCRIPTION
     assert credential["expires_at"] == lease["expires_at"]

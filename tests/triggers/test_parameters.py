@@ -214,7 +214,9 @@ async def test_a_type_without_scopes_is_not_narrowed() -> None:
 async def test_a_scope_under_another_name_gets_a_hint() -> None:
     """The field is ``within``."""
     answer = await ask(furnished(), VALUES, scope=str(FILLED))
-    assert [{"path": "scope", "message": "is no field; did you mean within?"}] == answer.json["errors"]
+    assert [
+        {"path": "scope", "message": "is of no use to this role's kind of credential; did you mean within?"}
+    ] == answer.json["errors"]
 
 
 async def test_an_identity_that_moved_gets_into_its_new_group_alone() -> None:

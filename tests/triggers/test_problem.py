@@ -52,6 +52,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Absent: 409,
     errors.DefinitionGone: 409,
     errors.NeverReady: 409,
+    errors.PolicyForbids: 409,
     errors.OutOfReach: 409,
     errors.AlreadyExists: 409,
     errors.Full: 409,

@@ -79,6 +79,7 @@ def test_an_issue_hands_out_lease_and_credential() -> None:
     credential = ClientSecretCredential("service_principal", TENANT, guid(1), Secret("s"), guid(2), guid(3), None)
     result = {
         "type": "service_principal",
+        "credential": "secret",
         "tenant_id": TENANT,
         "client_id": guid(1),
         "client_secret": "s",

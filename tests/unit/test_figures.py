@@ -30,9 +30,8 @@ from shared.issuers.application_secret import issuer as application_secret
 from shared.issuers.application_secret import lock
 from shared.issuers.role_grant import issuer as role_grant
 from shared.issuers.role_grant import making
-from shared.issuers.service_principal import issuer as service_principal
+from shared.issuers.service_principal import certificate, choice, means, undo
 from shared.issuers.service_principal import schema as service_principal_schema
-from shared.issuers.service_principal import undo
 from shared.kinds import attempt, client_secret, kind, role_document
 from shared.resilience import rate_limit, retry, rounds
 from shared.resilience.rate_limit import Limit
@@ -147,7 +146,9 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
         "SCARCE": 50,
     },
     client_secret: {"_ABSENCE_PATIENCE": 10.0, "_DOUBT_PAUSE": 0.5},
-    service_principal: {"_DOUBT": 45.0},
+    means: {"_DOUBT": 45.0},
+    choice: {"MAX_TOKEN_SCOPES": 8, "MAX_FEDERATED_IDENTITIES": 16, "LONGEST": 600},
+    certificate: {"LONGEST_PEM": 16_384, "LEAST_BITS": 2048, "MOST_BITS": 4096, "EXPONENT": 65_537},
     lock: {
         "LASTS": 10.0,
         "IN_A_ROW": 8,

@@ -141,7 +141,7 @@ def test_bounds_are_judged_together_when_each_can_be_read(bounds: dict[str, Any]
         ({"max_leases_per_caller": 0}, "max_leases_per_caller"),
         ({"max_leases_per_caller": 1_000_001}, "max_leases_per_caller"),
         ({"max_leases_per_caller": True}, "max_leases_per_caller"),
-        ({"credential": "certificate"}, "credential"),
+        ({"credential": "passkey"}, "credential"),
         ({"pool": {"size": 1}}, "pool.size"),
         ({"pool": {"count": 0}}, "pool.count"),
         ({"tags": ["leasehold"]}, "tags[0]"),

@@ -16,11 +16,13 @@ from shared.broker.ports import Ports
 from shared.core import ownership
 from shared.core.access.configuration import Needs
 from shared.core.access.decide import Decision
-from shared.core.access.facts import NOT_ASKED, Facts
+from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal, Unread
+from shared.core.access.match import may_be_a_resource
 from shared.core.caller import Caller
-from shared.core.errors import Conflict, Fault, Forbidden, LeaseholdError, Malformed
+from shared.core.errors import Conflict, DirectoryUnavailable, Fault, Forbidden, LeaseholdError, Malformed
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.lease import Lease
-from shared.core.names import LeaseId, RoleName, Scope, Unparsable
+from shared.core.names import LeaseId, ObjectId, RoleName, Scope, Unparsable
 from shared.core.parameters.asked import as_asked, outdated, read_values
 from shared.core.parameters.errors import FactMissing, TargetMissing
 from shared.core.parameters.holes import GROUP_AT, holes_of_scope
@@ -29,6 +31,7 @@ from shared.core.parameters.parameter import FIELD, Parameter, needs_principal
 from shared.core.parameters.source import OF_THE_RESOURCE, CallerFacts, facts_of
 from shared.core.ports.inventory import GONE, ScopeState
 from shared.core.role import Role
+from shared.kinds.kind import Asker
 from shared.resilience.tasks import all_of, both
 
 _NAME_BEHIND = 3
@@ -37,10 +40,15 @@ _NAME_BEHIND = 3
 
 @dataclass(frozen=True, slots=True)
 class AskedFor:
-    """``parameters`` as the caller has written them; a value may be anything. ``within`` is a scope, or not there."""
+    """``parameters`` as the caller has written them; a value may be anything. ``within`` is a scope, or not there.
+
+    ``credential``: the fields that are about the credential, by their names, as the caller has written them. The role's kind
+    reads them.
+    """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     within: Scope | None = None
+    credential: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,8 @@ class Filled:
     values: Mapping[str, str] = field(default_factory=dict)
     within: Scope | None = None
     own: Scope | None = None
+    asker: Asker = Asker(ObjectId(""))  # noqa: RUF009 - it is frozen
+    """The caller, for the kind of credential."""
 
 
 async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, Decision]:
@@ -77,10 +87,14 @@ async def filled_for(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor
     parameters = role.parameters
     if role.is_unreadable:
         return Filled(role, role), issuing.require()
-    facts = await _facts_for(ports, issuing.rights, parameters)
+    schema = ports.kinds.of(role).schema
+    asks_who = may_be_a_resource(caller) and schema.asks_who(role.target, ask.credential)
+    read = await _read_facts(ports, issuing.rights, needed=asks_who or needs_principal(parameters))
+    facts = facts_of(caller, read)
     values = read_values(parameters, ports.kinds.azure_roles(role), ask.parameters, facts)
     decision = issuing.require(as_asked(parameters, values))
-    return replace(_filled(ports, role, parameters, values, ask.within), own=_own(parameters, facts)), decision
+    asker = _asker(caller, read.principal if asks_who else None)
+    return replace(_filled(ports, role, parameters, values, ask.within), own=_own(parameters, facts), asker=asker), decision
 
 
 async def filled_and_generation(ports: Ports, caller: Caller, name: RoleName, ask: AskedFor) -> tuple[Filled, int, Decision]:
@@ -96,7 +110,8 @@ async def filled_as_kept(ports: Ports, role: Role, issuing: Issuing, lease: Leas
     ``DirectoryUnavailable`` if a fact that fills a hole is unread.
     """
     parameters = role.parameters
-    facts = await _facts_for(ports, issuing.rights, parameters)
+    read = await _read_facts(ports, issuing.rights, needed=needs_principal(parameters))
+    facts = facts_of(issuing.rights.caller, read)
     if await _gone(ports, _own(parameters, facts), ports.ids.guid()) is not None:
         raise role_changed()
     if outdated(parameters, ports.kinds.azure_roles(role), lease.parameters, facts):
@@ -125,12 +140,18 @@ def role_changed() -> Conflict:
     return Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
 
 
-def granted_by(scopes: Sequence[Scope], parameters: Mapping[str, str], within: str | None) -> dict[str, Any] | None:
-    """Returns what the audit trail says of an ask and of where it was granted. ``None`` if nothing was granted at scopes."""
+def granted_by(
+    scopes: Sequence[Scope], parameters: Mapping[str, str], within: str | None, used_by: FederatedIdentity | None = None
+) -> dict[str, Any] | None:
+    """Returns what the audit trail says of an ask, of where it was granted, and of whose tokens stand for the credential.
+
+    ``None`` if nothing was granted at scopes, and there is nobody to tell of.
+    """
+    user = {"federated_identity": used_by.document()} if used_by else {}
     if not scopes:
-        return None
+        return user or None
     asked = {FIELD: dict(parameters)} if parameters else {}
-    return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {})}
+    return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {}), **user}
 
 
 async def missing_in_azure(ports: Ports, filled: Filled, lease_id: LeaseId) -> Missing | None:
@@ -200,18 +221,25 @@ def _paths(ports: Ports, filled: Filled, scope: Scope, state: ScopeState) -> Ite
             yield from (f"{FIELD}.{name}" for at, name in holes.items() if first is None or at >= first)
 
 
-async def _facts_for(ports: Ports, rights: CallerRights, parameters: Sequence[Parameter]) -> CallerFacts:
-    """Returns the facts about the caller that the parameters need. Reads what nobody has asked for yet.
+async def _read_facts(ports: Ports, rights: CallerRights, *, needed: bool) -> Facts:
+    """Returns the facts about the caller, if they are ``needed``. Reads what nobody has asked for yet.
 
     What they say of the caller's resource may be about one that was: nobody has looked yet.
     """
     caller, facts = rights.caller, rights.facts
-    if not needs_principal(parameters):
-        return facts_of(caller, Facts(NOT_ASKED, NOT_ASKED, NOT_ASKED))
+    if not needed:
+        return NOTHING_ASKED
     if caller.is_admin or facts.principal is NOT_ASKED:
         # Of an administrator nothing was read: the gate needs no fact.
         facts = replace(facts, principal=(await ports.directory.read(caller, Needs(principal=True))).principal)
-    return facts_of(caller, facts)
+    return facts
+
+
+def _asker(caller: Caller, principal: Principal | Unread | None) -> Asker:
+    """Raises ``DirectoryUnavailable`` if the caller's service principal could not be read."""
+    if isinstance(principal, Unread):
+        raise DirectoryUnavailable(principal.why)
+    return Asker(caller.object_id, is_user_assigned=principal is not None and principal.is_user_assigned)
 
 
 def _own(parameters: Sequence[Parameter], facts: CallerFacts) -> Scope | None:

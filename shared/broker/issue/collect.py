@@ -8,9 +8,12 @@ one may have left. If the credential is not seen to work in time, it is removed,
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 from shared.broker.access import issuing_from, lease_of_holder
 from shared.broker.ending.lease_lock import LeaseLock
@@ -18,7 +21,7 @@ from shared.broker.issue.asking import Filled, filled_as_kept, granted_by
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued, look_at_role
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
 from shared.broker.issue.prepare import fail
-from shared.broker.issue.prove import prove, untried
+from shared.broker.issue.prove import known_already, prove, untried
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
@@ -26,6 +29,7 @@ from shared.core.errors import (
     Absent,
     AmbiguousRefusal,
     ConcurrentChange,
+    Conflict,
     Gone,
     LeaseholdError,
     LostRace,
@@ -39,7 +43,7 @@ from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId
 from shared.core.preparing import NotProven, PreparationFailed
 from shared.kinds.kind import Kind, Order
-from shared.kinds.optional import HandsOutAgain
+from shared.kinds.optional import hands_out_again
 from shared.resilience.tasks import both
 
 log = logging.getLogger(__name__)
@@ -52,13 +56,22 @@ _ENDED = "The lease has ended, and its credential is not handed out any more. As
 _COLLECTED = "The credential was collected before, and is kept nowhere. Ask again, with another Idempotency-Key."
 
 
-async def collect(ports: Ports, actor: Actor, lease_id: LeaseId, preference: Preference) -> Issued | Accepted:
+async def collect(
+    ports: Ports,
+    actor: Actor,
+    lease_id: LeaseId,
+    preference: Preference,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+) -> Issued | Accepted:
     """Hands out the credential of a lease of the caller's, or says when it is worth asking again.
 
-    Within ``Timing.grace`` after the credential was handed out, the lease gets a fresh one. Raises ``NotFound`` unless the
-    caller holds the lease, ``PreparationFailed``, ``Gone``, ``Forbidden``, ``Conflict`` (``role_changed``), ``Upstream``.
+    Within ``Timing.grace`` after the credential was handed out, the lease gets a fresh one; of a credential without a secret,
+    for as long as the lease is active. ``fields`` are about the credential, and count in place of those of the ask.
+
+    Raises ``NotFound`` unless the caller holds the lease, ``Malformed`` (fields), ``PreparationFailed``, ``Gone``,
+    ``Forbidden``, ``Conflict`` (``role_changed``), ``Upstream``.
     """
-    return await _Collecting(ports, actor, lease_id, preference, ports.clock.monotonic()).run()
+    return await _Collecting(ports, actor, lease_id, preference, ports.clock.monotonic(), fields).run()
 
 
 @dataclass(slots=True)
@@ -70,6 +83,7 @@ class _Collecting:
     lease_id: LeaseId
     preference: Preference
     began: float
+    fields: Mapping[str, Any]
     pause: float = _FIRST_PAUSE
 
     async def run(self) -> Issued | Accepted:
@@ -84,7 +98,7 @@ class _Collecting:
             if is_under_way(self.ports, lease):
                 return Accepted(lease, SOON)
             with suppress(LostRace):
-                return await collect_now(self.ports, self.actor, lease, preference, wait_until)
+                return await collect_now(self.ports, self.actor, lease, preference, wait_until, self.fields)
 
     async def _lease(self) -> Lease:
         """Returns the caller's lease, which has not ended. Its generation is read first: one of an earlier one stays so."""
@@ -112,7 +126,14 @@ def _require_not_over(ports: Ports, lease: Lease) -> None:
     raise Gone(_ENDED, code="lease_ended")
 
 
-async def collect_now(ports: Ports, actor: Actor, lease: Lease, preference: Preference, wait_until: float) -> Issued | Accepted:
+async def collect_now(
+    ports: Ports,
+    actor: Actor,
+    lease: Lease,
+    preference: Preference,
+    wait_until: float,
+    fields: Mapping[str, Any] = MappingProxyType({}),
+) -> Issued | Accepted:
     """Hands out the credential of a lease that is PREPARED or ACTIVE, on which no other worker is at work.
 
     Decides again, as renewing does. If a lease that was never handed out may not be, it is undone at once. Raises as
@@ -126,6 +147,7 @@ async def collect_now(ports: Ports, actor: Actor, lease: Lease, preference: Pref
         if lease.state is State.PREPARED:
             await _undone(ports, actor, lease, refused)
         raise
+    asked = await _asked(ports, actor, lease, filled, fields)
     prove_until = min(wait_until, ports.within(ports.timing.proving))
     is_prepared, is_reused = lease.state is State.PREPARED, _is_reused(ports, lease, filled)
     is_late = lease.issued_at + timedelta(seconds=ports.timing.grace) <= ports.now()
@@ -135,18 +157,17 @@ async def collect_now(ports: Ports, actor: Actor, lease: Lease, preference: Pref
         # There is no time to make a credential and to prove it.
         return accepted(ports, lease)
     if is_prepared:
-        return await _hand_out(ports, actor, lease, filled, preference, prove_until)
+        return await _hand_out(ports, actor, lease, filled, asked, preference, prove_until)
     must_prove = not preference.is_lenient
     try:
-        return await rotate(ports, actor, lease, filled, prove_until=prove_until, must_prove=must_prove)
+        return await rotate(ports, actor, lease, filled, prove_until=prove_until, must_prove=must_prove, fields=fields)
     except NotProven:
         return accepted(ports, lease)
 
 
 def _is_reused(ports: Ports, lease: Lease, filled: Filled) -> bool:
     """Whether the credential may be handed out for as long as the lease is active: that takes no write to Azure."""
-    issuer = ports.kinds.of(lease).issuer
-    return isinstance(issuer, HandsOutAgain) and issuer.can_hand_out_again(filled.role.target)
+    return hands_out_again(ports.kinds.of(lease).issuer, filled.role.target)
 
 
 async def _undone(ports: Ports, actor: Actor, lease: Lease, refused: LeaseholdError) -> None:
@@ -157,13 +178,13 @@ async def _undone(ports: Ports, actor: Actor, lease: Lease, refused: LeaseholdEr
 
 
 async def _hand_out(
-    ports: Ports, actor: Actor, lease: Lease, filled: Filled, preference: Preference, prove_until: float
+    ports: Ports, actor: Actor, lease: Lease, filled: Filled, asked: Any, preference: Preference, prove_until: float
 ) -> Issued | Accepted:
     seconds = max(0.0, prove_until - ports.clock.monotonic()) + LAST_CALL.total_seconds() + _REMOVAL
     until = ports.now() + timedelta(seconds=seconds)
     lock = LeaseLock(ports, lease)
     begun = await lock.move(lambda it: it.collecting(until))
-    handing = _HandingOut(ports, actor, lock, filled, _order(ports, begun, filled, prove_until), preference)
+    handing = _HandingOut(ports, actor, lock, filled, _order(ports, begun, filled, prove_until, asked), preference)
     try:
         return await handing.carry_out(prove_until)
     except (NotProven, OutOfTime, NotReplicated, ConcurrentChange):
@@ -184,7 +205,22 @@ async def _hand_out(
         raise
 
 
-def _order(ports: Ports, lease: Lease, filled: Filled, until: float) -> Order:
+async def _asked(ports: Ports, actor: Actor, lease: Lease, filled: Filled, fields: Mapping[str, Any]) -> Any:
+    """Returns what the ask and this request say of the credential.
+
+    Raises ``Malformed``: with other fields, the request may get the credential. Raises ``Conflict`` if the role has no such
+    credential any more.
+    """
+    try:
+        schema = ports.kinds.of(lease).schema
+        return schema.asked_again(filled.role.target, lease.footprint, {**lease.asked, **fields})
+    except Conflict as refused:
+        if lease.state is State.PREPARED:
+            await _undone(ports, actor, lease, refused)
+        raise
+
+
+def _order(ports: Ports, lease: Lease, filled: Filled, until: float, asked: Any) -> Order:
     longest = timedelta(seconds=lease.max_ttl if lease.renewable else lease.ttl)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     return Order(
@@ -195,6 +231,7 @@ def _order(ports: Ports, lease: Lease, filled: Filled, until: float) -> Order:
         max(until, ports.within(LAST_CALL.total_seconds())),
         rotating=lease.maybe_more_secrets,
         fresh=fresh,
+        asked=asked,
     )
 
 
@@ -222,19 +259,20 @@ class _HandingOut:
         if minted.credential_id is not None:
             footprint = self.kind.schema.with_credential(footprint, minted.credential_id)
         credential = self.kind.schema.complete(minted.credential, footprint)
-        proven = untried(ports, self.order)
-        if self._wants_proof:
+        known = known_already(ports, self.kind, self.order, before, is_accepted=minted.proven)
+        proven = known or untried(ports, self.order)
+        if known is None and self._wants_proof:
             proven = await prove(ports, self.kind, self.order, credential, deadline=prove_until)
         if self._wants_proof and not proven.ready and not self.preference.is_lenient:
             raise NotProven
         if before.maybe_more_secrets:
             await self.kind.issuer.remove_former(self.order, before.footprint, maybe_more=True, keeping=minted.credential_id)
-        ready, readiness = proven.ready, proven.readiness
+        ready, readiness, ends = proven.ready, proven.readiness, credential.ends_at
         lease = await self.lock.release(
-            lambda it: it.knowing(footprint).activated(ports.now(), ready=ready, readiness=readiness)
+            lambda it: it.knowing(footprint).activated(ports.now(), ready=ready, readiness=readiness, tokens_until=ends)
         )
         done = self.actor.done(ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
+        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
         _, generation = await both(ports.audit.record(event), ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")

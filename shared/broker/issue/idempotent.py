@@ -91,7 +91,10 @@ class _Repeatable:
             actor,
             wanted,
             digest_of(actor.caller, wanted.role, key),
-            fingerprint_of(wanted.ttl, wanted.reason, wanted.metadata, wanted.ask.parameters, wanted.ask.within or ""),
+            fingerprint_of(
+                *(wanted.ttl, wanted.reason, wanted.metadata),
+                *(wanted.ask.parameters, wanted.ask.within or "", wanted.ask.credential),
+            ),
             ports.within(ports.timing.mint),
             ports.within(waits),
             preference,
@@ -188,7 +191,8 @@ class _Repeatable:
         # It was handed out before: there is no other way to get it than to wait for it now.
         until = max(self.deadline, self.ports.within(DEFAULT_WAIT)) if must_prove else self.deadline
         try:
-            return await rotate(self.ports, self.actor, lease, filled, prove_until=until, must_prove=must_prove)
+            fields = self.wanted.ask.credential
+            return await rotate(self.ports, self.actor, lease, filled, prove_until=until, must_prove=must_prove, fields=fields)
         except NotProven:
             raise Pending from None
 

@@ -17,7 +17,7 @@ from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, 
 from shared.broker.issue.clean_up import CleanUp
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import Accepted, Preference, accepted, as_asked, leave_to_queue, require_room
-from shared.broker.issue.prove import Proven, prove, untried
+from shared.broker.issue.prove import Proven, known_already, prove, untried
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
@@ -55,7 +55,8 @@ from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
 from shared.core.role import MIN_TTL, Role
-from shared.kinds.kind import Order
+from shared.kinds.kind import Asking, Order
+from shared.kinds.optional import hands_out_again
 from shared.kinds.target_digest import target_digest
 from shared.resilience.priority import limit_deadline
 from shared.resilience.tasks import both
@@ -219,22 +220,28 @@ def plan(
 ) -> tuple[Order, Lease]:
     """Returns what to mint, and the lease as it is before anything is made.
 
-    Raises ``Malformed`` (ttl), and ``Conflict`` or ``Forbidden`` if the caller cannot be given what the role mints.
+    Raises ``Malformed`` (ttl, fields about the credential), and ``Conflict`` or ``Forbidden`` if the caller cannot be given
+    what the role mints.
     """
     now, caller, role = ports.now(), actor.caller, filled.role
     ttl = lifetime_of(role, wanted)
-    longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
+    longest = longest_of(role, ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
     holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
+    kind, until = ports.kinds.of(role), now + longest
+    # Nobody may wait for the lease: then its time begins when it is collected.
+    last_end = until + timedelta(seconds=ports.timing.prepare + ports.timing.collect)
     order = Order(
         lease_id,
         holder,
         role.target,
-        now + longest + SECRET_SLACK,
+        until + SECRET_SLACK,
         ports.within(ports.timing.mint),
         holder_type=caller.kind,
+        asked=kind.schema.asked(role.target, Asking(wanted.ask.credential, filled.asker, now, last_end)),
+        last_end=last_end + SECRET_SLACK,
     )
-    footprint = ports.kinds.of(role).issuer.plan(order)
+    footprint = kind.issuer.plan(order)
     lease = Lease(
         id=lease_id,
         type=role.type,
@@ -242,6 +249,7 @@ def plan(
         holder=holder,
         parts=(footprint,),
         scopes=ports.kinds.scopes_of(footprint),
+        used_by=ports.kinds.used_by(footprint),
         parameters=filled.values,
         within=filled.within or "",
         planned_at=now,
@@ -257,6 +265,7 @@ def plan(
         reason=wanted.reason,
         key_digest=key.digest if key else "",
         target_digest=target_digest(ports.kinds, role.target),
+        asked=wanted.ask.credential,
     )
     return order, lease
 
@@ -268,6 +277,11 @@ def lifetime_of(role: Role, wanted: IssueRequest) -> int:
         message = f"expected {MIN_TTL} to {role.max_ttl} seconds"
         raise Malformed(Fault("ttl", message), code="ttl_out_of_range")
     return ttl
+
+
+def longest_of(role: Role, ttl: int) -> timedelta:
+    """Returns the longest that a lease of ``ttl`` seconds can last, renewals included."""
+    return timedelta(seconds=role.max_ttl if role.renewable else ttl)
 
 
 async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate, *, is_async: bool) -> None:
@@ -316,11 +330,13 @@ class _Attempt:
         await self.ports.leased.note(self.minting.kind.schema.principals(learned), self.minting.order.lease_id)
         if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
             return await self._leave_prepared(self.preference)
-        ready, readiness = proven.ready, proven.readiness
+        ready, readiness, ends = proven.ready, proven.readiness, credential.ends_at
         # Less may have been made than was planned.
         scopes = self.ports.kinds.scopes_of(learned)
         lease = await self.lock.release(
-            lambda it: replace(it.knowing(learned), scopes=scopes).activated(self.ports.now(), ready=ready, readiness=readiness)
+            lambda it: replace(it.knowing(learned), scopes=scopes).activated(
+                self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
+            )
         )
         event = self._done("issue", lease)
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
@@ -344,13 +360,16 @@ class _Attempt:
 
     async def _prove(self, credential: Credential) -> Proven:
         """Returns whether the credential was seen to work. A caller that takes an unproven one says how long it waits."""
-        preference = self.preference
+        preference, minting = self.preference, self.minting
+        known = known_already(self.ports, minting.kind, minting.order, self.lock.lease, is_accepted=minting.proven)
+        if known is not None:
+            return known
         if not self.wants_proof or (preference is not None and preference.is_in_a_hurry):
-            return untried(self.ports, self.minting.order)
-        until = self.minting.order.deadline
+            return untried(self.ports, minting.order)
+        until = minting.order.deadline
         if preference is not None and preference.is_lenient:
             until = min(until, self.ports.within(preference.seconds))
-        return await prove(self.ports, self.minting.kind, self.minting.order, credential, deadline=until)
+        return await prove(self.ports, minting.kind, minting.order, credential, deadline=until)
 
     async def _leave_to_queue(self, preference: Preference) -> Accepted:
         """A worker makes the lease while nobody waits. What is made already stays, but for a credential.
@@ -379,6 +398,9 @@ class _Attempt:
         if not self.minting.has_begun_credential:
             return True
         kind, order = self.minting.kind, self.minting.order
+        if hands_out_again(kind.issuer, order.target):
+            # Nothing secret was made, and what was made is made again by the same name.
+            return True
         if self.minting.credential_id is None:
             # A credential without an id goes with what holds it. One whose answer was lost is removed by whoever collects.
             return False
@@ -391,7 +413,7 @@ class _Attempt:
 
     def _done(self, operation: str, lease: Lease) -> AuditEvent:
         done = self.actor.done(self.ports, operation, role=lease.id.role, lease=lease.id, reason=lease.reason)
-        return replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within))
+        return replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
 
 
 def _waiting(lease: Lease, preference: Preference, *, maybe_more: bool) -> Lease:

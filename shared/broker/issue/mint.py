@@ -24,6 +24,7 @@ class Minting:
     """Called with all that is known, whenever that is more than before."""
     _prepared: Footprint = field(init=False)
     _credential_id: ObjectId | None = field(default=None, init=False)
+    _proven: bool = field(default=False, init=False)
     _adding: asyncio.Task[Minted] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +58,11 @@ class Minting:
         self._learn(await self.kind.issuer.prepare(self.order, self.planned, self._note_prepared), None)
         return self._prepared
 
+    @property
+    def proven(self) -> bool:
+        """Whether the credential that ``run`` has returned was accepted while it was made."""
+        return self._proven
+
     async def run(self) -> Credential:
         """Raises what the issuer raises. If one of the two fails, the other has come to its end before."""
         try:
@@ -70,7 +76,9 @@ class Minting:
                 await asyncio.gather(self._adding, return_exceptions=True)
         if self._adding is None:
             raise TypeError(f"{self.kind.type}: what was prepared can hold no credential")
-        credential: Credential = self.kind.schema.complete((await self._adding).credential, self._prepared)
+        minted = await self._adding
+        self._proven = minted.proven
+        credential: Credential = self.kind.schema.complete(minted.credential, self._prepared)
         return credential
 
     def _note_prepared(self, footprint: Footprint) -> None:

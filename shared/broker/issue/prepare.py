@@ -19,9 +19,11 @@ from shared.broker.issue.clean_up import CleanUp
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, look_at_role
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import waiting_for_sweep
+from shared.broker.issue.prove import Proven, found
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by, require_same_target
 from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream
+from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease
 from shared.core.names import LeaseId
 from shared.core.role import Role
@@ -65,11 +67,12 @@ async def _prepare(ports: Ports, request_id: str, lock: LeaseLock) -> Lease | No
         return await _end(ports, request_id, lock, lambda it: it.ending(Cause.REVOKED, ports.now(), lock.until()))
     try:
         filled = _role_as_asked_for(ports, role, lease)
+        order = _order(ports, filled, lease)
     except LeaseholdError as refused:
         # Nothing was made here. Another worker may have made something before.
         code = refused.stable_code
         return await _end(ports, request_id, lock, lambda it: it.failing(code, ports.now(), lock.until()))
-    minting = Minting(ports.kinds.of(filled), _order(ports, filled, lease), lease.footprint)
+    minting = Minting(ports.kinds.of(filled), order, lease.footprint)
     clean_up = CleanUp(ports, request_id, lock, minting)
     try:
         return await _Preparation(ports, lock, minting).run()
@@ -101,16 +104,22 @@ class _Preparation:
         kind, order, ports = self.minting.kind, self.minting.order, self.ports
         made = await self.minting.prepare()
         await ports.leased.note(kind.schema.principals(made), order.lease_id)
-        ready = False
-        if order.target.ready != "none" and isinstance(kind.issuer, ProvesPrepared):
-            ready = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
-            if not ready:
-                return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
-        now = ports.now()
+        proven = await self._proven(made)
+        if proven.readiness is not None and not proven.ready:
+            return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
+        now, ready, readiness = ports.now(), proven.ready, proven.readiness
         collect_by = now + timedelta(seconds=ports.timing.collect)
-        lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready))
+        lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready, readiness=readiness))
         ports.pace.note(lease.id.role, (now - lease.planned_at).total_seconds())
         return lease
+
+    async def _proven(self, made: Footprint) -> Proven:
+        """Returns what was seen of what was made; no readiness if nothing can be seen, or if the role asks for no proof."""
+        kind, order, began = self.minting.kind, self.minting.order, self.ports.clock.monotonic()
+        if order.target.ready == "none" or not isinstance(kind.issuer, ProvesPrepared):
+            return Proven()
+        proof = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
+        return Proven() if proof is None else found(self.ports, kind, order, proof, began)
 
     def _prove_until(self) -> float:
         by = self.lock.lease.prepare_by or self.lock.lease.made_by
@@ -129,8 +138,20 @@ def _role_as_asked_for(ports: Ports, role: Role | None, lease: Lease) -> Role:
 
 
 def _order(ports: Ports, role: Role, lease: Lease) -> Order:
-    end = ports.now() + timedelta(seconds=lease.max_ttl) + SECRET_SLACK
-    return Order(lease.id, lease.known_holder, role.target, end, ports.within(ports.timing.mint))
+    """Raises ``Conflict`` or ``Malformed`` if the role of today has no such credential for this ask.
+
+    The ends are the same for each worker that prepares the lease: what one has made, the next one finds.
+    """
+    end = lease.planned_at + timedelta(seconds=lease.max_ttl) + SECRET_SLACK
+    return Order(
+        lease.id,
+        lease.known_holder,
+        role.target,
+        end,
+        ports.within(ports.timing.mint),
+        asked=ports.kinds.of(role).schema.asked_again(role.target, lease.footprint, lease.asked),
+        last_end=end + timedelta(seconds=ports.timing.prepare + ports.timing.collect),
+    )
 
 
 async def _delayed(ports: Ports, lock: LeaseLock, failure: Upstream) -> Lease | None:

@@ -9,13 +9,15 @@ secrets, and all of them go when it ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.issue import SECRET_SLACK, Issued
-from shared.broker.issue.prove import Proven, prove
+from shared.broker.issue.prove import Proven, known_already, prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.reconcile.watched import look_again
@@ -26,7 +28,7 @@ from shared.core.footprint import Footprint
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
 from shared.core.preparing import NotProven
-from shared.kinds.kind import Kind, Order
+from shared.kinds.kind import Kind, Minted, Order
 from shared.resilience.heartbeat import Heartbeat
 from shared.resilience.tasks import both
 
@@ -44,12 +46,21 @@ def is_under_way(ports: Ports, lease: Lease) -> bool:
 
 
 async def rotate(
-    ports: Ports, actor: Actor, lease: Lease, filled: Filled, *, prove_until: float, must_prove: bool = False
+    ports: Ports,
+    actor: Actor,
+    lease: Lease,
+    filled: Filled,
+    *,
+    prove_until: float,
+    must_prove: bool = False,
+    fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> Issued:
     """Rotates the secret of an active lease on which no other worker is at work. ``prove_until`` is on the monotonic clock.
 
     ``filled`` is the role as the lease has it. If the fresh secret ``must_prove`` and does not in time, raises ``NotProven``:
-    the fresh secret is removed, and the former one stays.
+    the fresh secret is removed, and the former one stays. ``fields`` are about the credential, and count in place of those of
+    the ask. If the kind has nothing to replace, this answers with the credential of before, or with a fresh token, and changes
+    nothing in Azure.
 
     Raises ``Conflict`` if the role grants something else by now, ``RoleOutdated`` if its application is another lease's,
     ``LostRace`` if another worker came first or the lease has ended, ``Upstream`` if the secret cannot be made. Then a secret
@@ -57,6 +68,7 @@ async def rotate(
     """
     role = filled.role
     audit_reason = require_same_target(ports, lease, role)
+    asked = ports.kinds.of(lease).schema.asked_again(role.target, lease.footprint, {**lease.asked, **fields})
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     order = Order(
         lease.id,
@@ -66,6 +78,7 @@ async def rotate(
         ports.within(ports.timing.rotation / _USED_OF_A_ROTATION),
         rotating=True,
         fresh=fresh,
+        asked=asked,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)
     rotation = _Rotation(
@@ -112,7 +125,7 @@ class _Rotation:
         # An older version has issued leases without this note.
         await self.ports.leased.note(self.ports.kinds.principals(self.lease), self.lease.id)
         minted = await self.kind.issuer.credential(self.order, self.lease.footprint, self._note)
-        proven = await self._prove(minted.credential, self.prove_until)
+        proven = await self._proven(minted)
         if self.must_prove and not proven.ready:
             raise NotProven
         alone = await self.kind.issuer.remove_former(
@@ -129,9 +142,16 @@ class _Rotation:
         # If this rotation has taken over from a silent worker, nobody knows what that worker may still make.
         footprint = self._holding(minted.credential_id)
         made_by = max(self.before.made_by, self.ports.now())
-        now, ready, readiness = self.ports.now(), proven.ready, proven.readiness
+        now, ready, readiness = proven.at or self.ports.now(), proven.ready, proven.readiness
         lease = await self._store(
-            lambda it: it.rotated(footprint, made_by, ready=ready, maybe_more_secrets=not alone, now=now, readiness=readiness)
+            lambda it: it.rotated(
+                *(footprint, made_by),
+                ready=ready,
+                maybe_more_secrets=not alone,
+                now=now,
+                readiness=readiness,
+                tokens_until=minted.credential.ends_at,
+            )
         )
         return Issued(lease, minted.credential)
 
@@ -139,6 +159,10 @@ class _Rotation:
         """Returns the lease's footprint with that credential."""
         footprint = self.lease.footprint
         return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
+
+    async def _proven(self, minted: Minted) -> Proven:
+        known = known_already(self.ports, self.kind, self.order, self.before, is_accepted=minted.proven)
+        return known or await self._prove(minted.credential, self.prove_until)
 
     async def _prove(self, credential: Credential, until: float) -> Proven:
         """Proves the credential, and renews the rotation meanwhile. If the worker dies, the next need not wait any longer."""

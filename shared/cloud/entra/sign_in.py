@@ -39,7 +39,7 @@ class Verdict:
     def said(self, *, is_settled: bool = False) -> verdicts.Verdict:
         """Returns what the answer says. ``is_settled``: application and principal are known everywhere."""
         if not self.status:
-            return verdicts.Verdict(verdicts.Word.NOTHING)
+            return verdicts.Verdict(verdicts.Word.NOTHING, retry_after=self.retry_after or 0.0)
         wait, has_token = self.retry_after or 0.0, self.token is not None
         return verdicts.of_sign_in(self.status, self.codes, has_token=has_token, is_settled=is_settled, retry_after=wait)
 

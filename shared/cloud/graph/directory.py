@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from shared.cloud.graph.callers import texts_in
 from shared.cloud.graph.calls import GraphCalls, document_of, listed_in, object_id_in, text_in
 from shared.core import ownership
+from shared.core.access.facts import Principal
 from shared.core.directory import (
     PERSONAL_AUDIENCES,
     ApplicationIds,
@@ -17,7 +20,9 @@ from shared.core.directory import (
     FoundGroup,
     HeldCredentials,
     NewApplication,
+    NewKey,
     NewSecret,
+    NewTrust,
 )
 from shared.core.errors import (
     Absent,
@@ -56,6 +61,8 @@ class Graph:
             "tags": list(application.tags),
             "notes": application.notes,
         }
+        if application.key is not None:
+            body["keyCredentials"] = [_key_credential(application.key)]
         if application.sign_in_audience in PERSONAL_AUDIENCES:
             # https://learn.microsoft.com/graph/api/resources/apiapplication: with these, Graph accepts no other version.
             body["api"] = {"requestedAccessTokenVersion": 2}
@@ -88,6 +95,29 @@ class Graph:
         path = f"/applications/{application_id}/addPassword"
         document = document_of(await self._calls.send("POST", path, {"passwordCredential": wanted}))
         return NewSecret(object_id_in(document, "keyId"), Secret(text_in(document, "secretText")))
+
+    async def add_federated(self, application_id: ObjectId, trust: NewTrust) -> None:
+        """Adds a federated identity credential. If there is one of that name already, makes a second call: is it the same?
+
+        https://learn.microsoft.com/graph/api/application-post-federatedidentitycredentials. Raises ``Absent`` if there is no
+        such application, ``AlreadyExists`` if the one of that name has another content.
+        """
+        path = f"/applications/{application_id}/federatedIdentityCredentials"
+        wanted = {"name": trust.name, "issuer": trust.issuer, "subject": trust.subject, "audiences": [trust.audience]}
+        try:
+            await self._calls.send("POST", path, wanted)
+        except AlreadyExists:
+            found = await _present(self._get(f"{path}/{trust.name}"))
+            if any(found.get(field) != value for field, value in wanted.items()):
+                raise
+
+    async def own_principal(self, app_id: ObjectId) -> Principal:
+        """Returns the service principal with this client id. Raises ``Absent``.
+
+        https://learn.microsoft.com/graph/api/serviceprincipal-get
+        """
+        found = await self._get(f"/servicePrincipals(appId='{app_id}')?$select=servicePrincipalType,alternativeNames")
+        return Principal(text_in(found, "servicePrincipalType"), texts_in(found, "alternativeNames"))
 
     async def add_member(self, group: ObjectId, principal: ObjectId) -> None:
         """Puts the principal into the group. If it may be in there already, makes a second call: no code of Graph's says so."""
@@ -231,6 +261,18 @@ async def _present[T](found: Awaitable[T]) -> T:
 
 def _as_a(kind: type[Upstream], refused: Refused) -> Upstream:
     return kind(refused.cause, status=refused.status, azure_code=refused.azure_code)
+
+
+def _key_credential(key: NewKey) -> dict[str, Any]:
+    """https://learn.microsoft.com/graph/api/resources/keycredential. It begins when its certificate does."""
+    return {
+        "type": "AsymmetricX509Cert",
+        "usage": "Verify",
+        "keyId": key.key_id,
+        "displayName": key.display_name,
+        "key": b64encode(key.der).decode(),
+        "endDateTime": f"{key.end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
 
 
 def _application_named(unique_name: str) -> str:

@@ -25,6 +25,7 @@ from shared.core.forms import DUE, FIRST, IDEMPOTENCY_KEY, LEASE, LEASE_INDEX
 from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import SHARDS, LeaseId, ObjectId, RoleName
+from shared.core.readiness.record import Readiness
 from shared.kinds.registry import Kinds
 
 _INSTANT = "%Y%m%dT%H%M%S"
@@ -151,23 +152,7 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
         "target_digest": lease.target_digest,
         "undone_by": lease.undone_by.isoformat() if lease.undone_by else None,
     }
-    if lease.ready_at is not None:
-        own["ready_at"] = lease.ready_at.isoformat()
-    if lease.prepare_by is not None:
-        own["prepare_by"] = lease.prepare_by.isoformat()
-    if lease.failed_with:
-        own["failed_with"] = lease.failed_with
-    if lease.collect_wait is not None:
-        own["collect_wait"] = lease.collect_wait
-    if lease.lenient:
-        own["lenient"] = True
-    if (seen := lease.readiness) is not None:
-        own["readiness"] = {
-            "seen": [*seen.seen],
-            "unseen": [*seen.unseen],
-            "region": seen.region,
-            "waited_ms": seen.waited_ms,
-        }
+    own |= _optional(lease)
     if len(lease.parts) > 1:
         own |= {
             "other_parts": [kinds.write_footprint(each) for each in lease.parts[1:]],
@@ -185,6 +170,24 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
         "Write": write_id,
         **chunked("Own", json.dumps(own)),
     }
+
+
+def _optional(lease: Lease) -> dict[str, Any]:
+    """What few leases have: of the others, the row says nothing."""
+    instants = {"ready_at": lease.ready_at, "prepare_by": lease.prepare_by, "tokens_until": lease.tokens_until}
+    told = {
+        **{name: each.isoformat() for name, each in instants.items() if each is not None},
+        "failed_with": lease.failed_with,
+        "collect_wait": lease.collect_wait,
+        "lenient": lease.lenient,
+        "readiness": _readiness(lease.readiness) if lease.readiness is not None else None,
+        "asked": dict(lease.asked),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _readiness(seen: Readiness) -> dict[str, Any]:
+    return {"seen": [*seen.seen], "unseen": [*seen.unseen], "region": seen.region, "waited_ms": seen.waited_ms}
 
 
 def index_rows(lease: Lease) -> list[dict[str, Any]]:

@@ -29,6 +29,11 @@ class Principal:
         ids = [each for each in self.alternative_names if each.startswith("/")]
         return ids[0] if self.type == MANAGED_IDENTITY and len(ids) == 1 else None
 
+    @property
+    def is_user_assigned(self) -> bool:
+        """Whether it is a user-assigned managed identity: Graph then lists ``isExplicit=True`` among the names."""
+        return self.type == MANAGED_IDENTITY and "isexplicit=true" in {each.casefold() for each in self.alternative_names}
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -46,6 +46,11 @@ class FoundApplication:
     has_secret: bool = True
 
     @property
+    def lacks_secret(self) -> bool:
+        """Whether it has no secret although its lease's credential is one."""
+        return not self.has_secret and ownership.NO_SECRET not in self.tags
+
+    @property
     def lease(self) -> LeaseId | None:
         """The lease that it was made for, if it has the whole mark: unique name, display name and tag."""
         whole = self.unique_name == self.display_name and ownership.TAG in self.tags
@@ -148,6 +153,9 @@ class AzureInventory(Protocol):
         """Returns those of the groups that have the principal as a member, directly or not. Makes a call for each 20 groups."""
         ...
 
-    async def stands(self, application: ObjectId | None, principal: ObjectId | None) -> bool:
-        """Returns whether the application has a secret and the service principal is there. Makes two calls."""
+    async def stands(self, application: ObjectId | None, principal: ObjectId | None, *, secret: bool = True) -> bool:
+        """Returns whether application and service principal are there, and a ``secret`` if there must be one.
+
+        Makes two calls.
+        """
         ...

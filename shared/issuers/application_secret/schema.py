@@ -15,7 +15,7 @@ from shared.core.protection import Protected
 from shared.core.role import Ready
 from shared.core.typed import named
 from shared.kinds.client_secret import ClientSecretCredential
-from shared.kinds.kind import Watched, WithoutScopes
+from shared.kinds.kind import NothingAsked, Watched, WithoutScopes
 from shared.kinds.lenient import identity, ready
 from shared.kinds.part import Places
 from shared.resilience.outages import Service
@@ -67,7 +67,7 @@ class ApplicationSecretFootprint:
     key_id: ObjectId | None = None
 
 
-class ApplicationSecretSchema(WithoutScopes):
+class ApplicationSecretSchema(WithoutScopes, NothingAsked):
     """Satisfies ``Schema``. It assigns no roles."""
 
     type = ApplicationSecretTarget.type

@@ -83,6 +83,7 @@ class RoleGrantCredential:
     client_id: ObjectId | None
     """Of the holder's application; ``None`` for a user."""
     footprint: RoleGrantFootprint
+    ends_at: None = None
 
     def fields(self) -> Mapping[str, CredentialField]:
         """Returns the subscription only if there is one."""

@@ -32,7 +32,7 @@ from shared.kinds.azure_roles import (
     write_azure_roles,
 )
 from shared.kinds.kept_roles import keep_azure_roles, kept_azure_roles
-from shared.kinds.kind import Watched
+from shared.kinds.kind import NothingAsked, Watched
 from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
@@ -66,7 +66,7 @@ class RoleGrantTarget:
     """Whether a caller may ask for the same assignments further down."""
 
 
-class RoleGrantSchema:
+class RoleGrantSchema(NothingAsked):
     """Satisfies ``Schema``."""
 
     type = RoleGrantTarget.type

@@ -8,7 +8,7 @@ from dataclasses import replace
 from shared.core.errors import Fault, Malformed
 from shared.core.readiness.observability import PROBES, covered_by, hole_faults, unseen
 from shared.core.readiness.probes import DataHosts, ReadyProbe
-from shared.issuers.service_principal.schema import ServicePrincipalTarget
+from shared.issuers.service_principal.target import ServicePrincipalTarget
 
 
 def placed(target: ServicePrincipalTarget, hosts: DataHosts) -> ServicePrincipalTarget:

@@ -12,9 +12,10 @@ from shared.core.readiness.probes import (
     MOST_STATUS,
     STORAGE_RESOURCE,
 )
+from shared.issuers.service_principal.choice import MAX_FEDERATED_IDENTITIES, MAX_TOKEN_SCOPES, NAMES, TOKEN_SCOPE
 from shared.issuers.service_principal.schema import AUDIENCES, MAX_AZURE_GROUPS, MAX_TAGS
 from shared.kinds.azure_roles_fragment import SCHEMAS, fields_of
-from shared.kinds.fragment import CLIENT_SECRET, Fragment, list_of
+from shared.kinds.fragment import CLIENT_SECRET, Fragment, identity_fields, list_of
 
 _TEXT = {"type": "string"}
 _GROUP = {
@@ -50,6 +51,43 @@ _PROBE = {
     "required": ["url", "resource"],
     "additionalProperties": False,
 }
+_OF_ALL = ["credential", "tenant_id", "client_id", "object_id"]
+_TOKEN = {
+    "description": "An access token. Ask again for a fresh one: a request under the same key changes nothing in Azure.",
+    "properties": {
+        **identity_fields("token"),
+        "access_token": _TEXT | {"description": "The token."},
+        "token_type": {"const": "Bearer"},
+        "scope": _TEXT | {"description": "What it is for."},
+        "token_expires_at": _TEXT | {"format": "date-time", "description": "The token's own end: nobody can revoke it."},
+    },
+    "required": [*_OF_ALL, "access_token", "token_type", "scope", "token_expires_at"],
+}
+_FEDERATED = {
+    "description": "Nothing to keep secret: the application takes the workload's own tokens.",
+    "properties": {
+        **identity_fields("federated"),
+        "issuer": _TEXT | {"description": "The `iss` of the tokens."},
+        "subject": _TEXT | {"description": "Their `sub`."},
+        "audience": _TEXT | {"description": "Their `aud`."},
+        "retry_on": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "What Entra ID answers until all of it knows the credential: try again.",
+        },
+    },
+    "required": [*_OF_ALL, "issuer", "subject", "audience", "retry_on"],
+}
+_CERTIFICATE = {
+    "description": "Nothing to keep secret: the application takes what the certificate's key has signed.",
+    "properties": {
+        **identity_fields("certificate"),
+        "key_id": _TEXT | {"format": "uuid", "description": "What names the certificate on the application."},
+        "thumbprint": _TEXT | {"description": "Its SHA-256, in hexadecimal."},
+        "x5t": _TEXT | {"description": "The same in base64url, as `x5t#S256` of an assertion."},
+    },
+    "required": [*_OF_ALL, "key_id", "thumbprint", "x5t"],
+}
 FRAGMENT = Fragment(
     type="service_principal",
     name="ServicePrincipalRole",
@@ -69,7 +107,24 @@ FRAGMENT = Fragment(
             "With `ready: access`: what else is read with the credential before it is handed over.",
         ),
         "azure_groups": list_of(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
-        "credential": {"const": "secret", "default": "secret", "description": "What it signs in with."},
+        "credential": {
+            "type": "string",
+            "enum": [*NAMES],
+            "default": "secret",
+            "description": "What is handed out: a client secret; an access token; nothing, for a workload whose tokens are"
+            " taken; nothing, for a certificate that the ask brings.",
+        },
+        "token_scopes": list_of(
+            _TEXT | {"pattern": f"^{TOKEN_SCOPE}$"},
+            MAX_TOKEN_SCOPES,
+            "For `token`, and required there: what tokens may be for. An ask names one, or gets the first.",
+        ),
+        "federated_identities": list_of(
+            {"$ref": "#/components/schemas/FederatedIdentity"},
+            MAX_FEDERATED_IDENTITIES,
+            "For `federated`: the workloads that an ask may name. Without any, only a user-assigned managed identity may ask,"
+            " for itself.",
+        ),
         "pool": {
             "type": "object",
             "description": "Principals are made when they are asked for.",
@@ -95,4 +150,5 @@ FRAGMENT = Fragment(
     credential=CLIENT_SECRET,
     found=("application", "recycled", "assignment"),
     schemas=SCHEMAS | {"ReadyProbe": _PROBE},
+    other_credentials=(_TOKEN, _FEDERATED, _CERTIFICATE),
 )

@@ -1,8 +1,9 @@
-"""Mints an application and service principal of the lease's own, with a client secret, and deletes them.
+"""Mints an application and service principal of the lease's own, with a credential, and deletes them.
 
-With R role assignments and G groups, minting takes 3+R+G calls, and undoing R+G+4 (R+G+2 without purging). Minting takes three
-calls in a row: the application, its principal, and then all assignments and memberships at once. The secret is added beside
-the last two.
+With R role assignments and G groups, minting a secret takes 3+R+G calls, and undoing R+G+4 (R+G+2 without purging). Minting
+takes three calls in a row: the application, its principal, and then all assignments and memberships at once. The secret is
+added beside the last two. An application that has to trust the broker takes one call more, beside the principal's. What depends
+on the kind of credential stands in a file for each (``shared.issuers.service_principal.credentials``).
 """
 
 from __future__ import annotations
@@ -10,33 +11,36 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from shared.core import ownership
-from shared.core.azure_role import AzureRole, common_subscription
+from shared.core.azure_role import AzureRole
 from shared.core.directory import NewApplication
-from shared.core.errors import Absent, AmbiguousRefusal, Refused, Upstream
+from shared.core.errors import Absent, Refused, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import AzureInventory
+from shared.core.readiness.observability import Look as AccessLook
 from shared.core.readiness.observability import looks_of
 from shared.core.readiness.probes import DataHosts
+from shared.core.secret import Secret
 from shared.issuers.service_principal.access import observable, placed
+from shared.issuers.service_principal.client_secret import secrets_of
+from shared.issuers.service_principal.credentials import CREDENTIALS
+from shared.issuers.service_principal.means import Federation, Means, known
 from shared.issuers.service_principal.resolve import Resolving
-from shared.issuers.service_principal.schema import ServicePrincipalFootprint, ServicePrincipalTarget
+from shared.issuers.service_principal.suitable import can_be_trusted, require_suitable
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
+from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.issuers.service_principal.undo import Undoing
 from shared.kinds.attempt import Attempt, Look
 from shared.kinds.calls import Authorization, Directory
-from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets, Probe
+from shared.kinds.client_secret import Probe
 from shared.kinds.kind import Minted, Order
 from shared.kinds.part import Places, unheard
-from shared.kinds.proof import Access, Proof, prove_secret
+from shared.kinds.proof import Access, Proof, prove
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
-from shared.resilience.tasks import all_of
-
-_DOUBT = 45.0
-"""Seconds for which a refusal by Graph is doubted if the object was made a moment ago. If they were more, the callers of a
-wrong role would wait for all of their time."""
+from shared.resilience.tasks import all_of, both
 
 type Note = Callable[[ServicePrincipalFootprint], None]
 
@@ -51,14 +55,24 @@ class ServicePrincipalIssuer:
     probe: Probe
     retry: Retry
     tenant_id: ObjectId
+    federation: Federation
     protected: tuple[Scope, ...] = ()
     access: Access = field(kw_only=True)
     hosts: DataHosts = field(default_factory=DataHosts)
     """Those to which a credential's token may go."""
 
+    @property
+    def means(self) -> Means:
+        """What the kinds of credential work with."""
+        return Means(self.directory, self.retry, self.probe, self.federation, self.tenant_id)
+
     async def resolve(self, target: ServicePrincipalTarget) -> ServicePrincipalTarget:
-        """Looks up every role definition, scope and group, all at once. Refuses probes elsewhere than at the cloud's hosts."""
-        resolved = await Resolving(self.directory, self.authorization, self.protected, placed(target, self.hosts)).run()
+        """Looks up every role definition, scope and group, all at once. With it, whether the broker's identity is suitable.
+
+        Refuses probes elsewhere than at the cloud's hosts.
+        """
+        resolving = Resolving(self.directory, self.authorization, self.protected, placed(target, self.hosts))
+        resolved, _ = await both(resolving.run(), require_suitable(self.directory, self.federation, target))
         return observable(resolved, self.hosts)
 
     def plan(self, order: Order) -> ServicePrincipalFootprint:
@@ -73,10 +87,14 @@ class ServicePrincipalIssuer:
             assignments=assignments,
             groups=target.azure_groups,
             purge=target.permanently_delete,
+            held=CREDENTIALS[target.credential.name].held(self.means, order),
         )
 
     async def prepare(self, order: Order, footprint: ServicePrincipalFootprint, note: Note) -> ServicePrincipalFootprint:
-        """Makes the application, then its principal, then all assignments and memberships at once."""
+        """Makes the application, then its principal, then all assignments and memberships at once.
+
+        Beside its principal, the application gets the broker's own federated identity credential if it has to trust the broker.
+        """
         target = _target(order)
         made = replace(footprint, unmade=(*(each.name for each in footprint.assignments), *footprint.groups))
         wanted = _new_application(order, made, target)
@@ -85,51 +103,69 @@ class ServicePrincipalIssuer:
         )
         made = replace(made, application_id=application.object_id, app_id=application.app_id)
         note(made)
-        principal = await self._repeat_on_fresh(order, lambda: self.directory.create_principal(application.app_id))
-        made = replace(made, principal_id=principal, unmade=())
-        note(made)
-        await self._give(order, made, target, principal, note)
-        return made
+        if CREDENTIALS[target.credential.name].trusts_broker(proven=target.ready != "none"):
+            trusted = self.means.trust_broker(order, application.object_id)
+            made, _ = await both(self._with_principal(order, made, note), trusted)
+        else:
+            made = await self._with_principal(order, replace(made, unmade=()), note)
+        if made.unmade:
+            made = replace(made, unmade=())
+            note(made)
+        await self._give(order, made, target, note)
+        return replace(made, held=replace(made.held, given=True)) if made.held.name != "secret" else made
 
     async def credential(self, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]) -> Minted:
-        """Makes one call. If no secret of the lease is in use yet, a second one does no harm: both go with the application."""
-        application_id, app_id = _known(footprint.application_id), _known(footprint.app_id)
-        if order.rotating:
-            secret = await self._secrets(application_id, order).add(order.credential_end)
-        else:
-            secret = await self._repeat_on_fresh(
-                order, lambda: self.directory.add_secret(application_id, order.lease_id, order.credential_end)
-            )
-        note(secret.key_id)
-        credential = ClientSecretCredential(
-            type=footprint.type,
-            tenant_id=self.tenant_id,
-            client_id=app_id,
-            client_secret=secret.secret,
-            object_id=footprint.principal_id,
-            secret_id=secret.key_id,
-            subscription_id=common_subscription(each.scope for each in footprint.assignments),
-        )
-        return Minted(credential, secret.key_id)
+        """Asks the kind of credential."""
+        return await CREDENTIALS[footprint.held.name].add(self.means, order, footprint, note)
 
-    async def prove(self, order: Order, credential: ClientSecretCredential, *, deadline: float) -> Proof:
-        """Signs in with the credential and, if the role wants that, looks whether all that it gives counts already."""
-        target = _target(order)
-        return await prove_secret(
-            self.probe,
-            credential.client_id,
-            credential.client_secret,
-            deadline=deadline,
-            since=ownership.opened_at(order.lease_id),
-            access=self.access,
-            looks=looks_of(target, self.hosts) if target.ready == "access" else (),
-        )
+    async def prove(self, order: Order, credential: Any, *, deadline: float) -> Proof:
+        """Signs in with the credential and, if the role wants that, looks whether all that it gives counts already.
+
+        Where the broker does not hold what the holder signs in with, both go by the broker's own link.
+        """
+        kind, since = CREDENTIALS[_target(order).credential.name], ownership.opened_at(order.lease_id)
+        signing_in = kind.signs_in(self.means, credential, deadline=deadline, since=since)
+        return await self._proof(order, signing_in, credential.client_id, kind.secret(credential), deadline)
+
+    async def prove_prepared(self, order: Order, footprint: ServicePrincipalFootprint, *, deadline: float) -> Proof | None:
+        """Signs in by the broker's own link, and looks as above. See ``ProvesPrepared``.
+
+        An application that is to get a secret is made to trust the broker first, which goes with the application. ``None`` if
+        the broker's identity cannot be trusted so.
+        """
+        if _target(order).credential.name == "secret":
+            if not await self.retry.call(self._can_be_trusted, on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True):
+                return None
+            await self.means.trust_broker(order, known(footprint.application_id))
+        client_id, since = known(footprint.app_id), ownership.opened_at(order.lease_id)
+        signing_in = self.federation.sign_in.signs_in(client_id, deadline=deadline, since=since)
+        return await self._proof(order, signing_in, client_id, None, deadline)
+
+    def can_hand_out_again(self, target: Any) -> bool:
+        """Returns whether the credential is no secret. See ``HandsOutAgain``."""
+        return isinstance(target, ServicePrincipalTarget) and target.credential.name != "secret"
+
+    async def _can_be_trusted(self) -> bool:
+        return await can_be_trusted(self.directory, self.federation)
+
+    async def _proof(
+        self, order: Order, signing_in: Awaitable[bool], client_id: ObjectId, secret: Secret | None, deadline: float
+    ) -> Proof:
+        target, since = _target(order), ownership.opened_at(order.lease_id)
+
+        async def sees(look: AccessLook) -> bool:
+            return await self.access.sees(client_id, secret, look, deadline=deadline, since=since)
+
+        proof = await prove(signing_in, sees, looks_of(target, self.hosts) if target.ready == "access" else ())
+        return replace(proof, unseen=(*proof.unseen, *CREDENTIALS[target.credential.name].unseen))
 
     async def remove_former(
         self, order: Order, footprint: ServicePrincipalFootprint, *, maybe_more: bool, keeping: ObjectId | None = None
     ) -> bool:
-        """Makes one call, or one to list the secrets and one for each."""
-        secrets = self._secrets(_known(footprint.application_id), order)
+        """Makes one call, or one to list the secrets and one for each. Makes none if the credential is no secret."""
+        if footprint.held.name != "secret":
+            return True
+        secrets = secrets_of(self.means, known(footprint.application_id), order)
         return await secrets.remove_former(footprint.secret_id, maybe_more=maybe_more, keep=keeping)
 
     async def locate(self, footprint: ServicePrincipalFootprint, *, fresh: bool, deadline: float) -> ServicePrincipalFootprint:
@@ -165,7 +201,8 @@ class ServicePrincipalIssuer:
 
     async def stands(self, footprint: ServicePrincipalFootprint) -> bool:
         """Makes two calls."""
-        return await self.inventory.stands(footprint.application_id, footprint.principal_id)
+        has_secret = footprint.held.name == "secret"
+        return await self.inventory.stands(footprint.application_id, footprint.principal_id, secret=has_secret)
 
     def survey(self, places: Places) -> ServicePrincipalSurvey:
         """Surveys what the broker owns, the recycle bin, and the assignments at every scope."""
@@ -183,28 +220,23 @@ class ServicePrincipalIssuer:
         except Refused:
             return None
 
-    def _secrets(self, application_id: ObjectId, order: Order) -> LeaseSecrets:
-        return LeaseSecrets(self.directory, self.retry, application_id, order.lease_id, order.fresh, order.deadline)
-
-    async def _repeat_on_fresh[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
-        """For a call about an object that was made a moment ago. Graph may not know the object yet, or may be right."""
-        doubt = min(order.deadline, self.retry.clock.monotonic() + _DOUBT)
-        return await self.retry.call(
-            lambda: self.retry.call(call, on=(Absent, AmbiguousRefusal), deadline=doubt),
-            on=SAFE_TO_REPEAT,
-            deadline=order.deadline,
-            in_time=True,
-        )
+    async def _with_principal(self, order: Order, made: ServicePrincipalFootprint, note: Note) -> ServicePrincipalFootprint:
+        """Makes the principal. If nothing else is under way beside it, the footprint says that what follows may be made."""
+        app_id = known(made.app_id)
+        principal = await self.means.repeat_on_fresh(order, lambda: self.directory.create_principal(app_id))
+        made = replace(made, principal_id=principal)
+        note(made)
+        return made
 
     async def _give(
         self,
         order: Order,
         made: ServicePrincipalFootprint,
         target: ServicePrincipalTarget,
-        principal: ObjectId,
         note: Note,
     ) -> None:
         """Makes all assignments and memberships at once. If one fails, notes those that certainly were not made."""
+        principal = known(made.principal_id)
         pairs = zip(made.assignments, target.azure_roles, strict=True)
         assigned = {each.name: self._assigning(order, each, role, principal) for each, role in pairs}
         joined = {group: Attempt(partial(self.directory.add_member, group, principal)) for group in made.groups}
@@ -214,7 +246,7 @@ class ServicePrincipalIssuer:
                     self.retry.call(each.make, on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True)
                     for each in assigned.values()
                 ),
-                *(self._repeat_on_fresh(order, each.make) for each in joined.values()),
+                *(self.means.repeat_on_fresh(order, each.make) for each in joined.values()),
             )
         except Upstream:
             attempts = [*assigned.items(), *joined.items()]
@@ -231,8 +263,9 @@ def _new_application(order: Order, made: ServicePrincipalFootprint, target: Serv
         unique_name=made.unique_name,
         display_name=made.unique_name,
         sign_in_audience=target.sign_in_audience,
-        tags=(ownership.TAG, *target.tags),
+        tags=(ownership.TAG, *(() if target.credential.name == "secret" else (ownership.NO_SECRET,)), *target.tags),
         notes=f"Made by Leasehold for lease {order.lease_id}; deleted when the lease ends.",
+        key=CREDENTIALS[target.credential.name].key(order),
     )
 
 
@@ -240,9 +273,3 @@ def _target(order: Order) -> ServicePrincipalTarget:
     if not isinstance(order.target, ServicePrincipalTarget):
         raise TypeError(f"not a service principal target: {type(order.target).__name__}")
     return order.target
-
-
-def _known(identity: ObjectId | None) -> ObjectId:
-    if identity is None:
-        raise TypeError("the application is known of what can hold a credential")
-    return identity

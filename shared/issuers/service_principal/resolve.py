@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from shared.core.errors import Absent, Fault, Malformed, Refused
 from shared.core.names import ObjectId, Scope
-from shared.issuers.service_principal.schema import ServicePrincipalTarget
+from shared.issuers.service_principal.target import ServicePrincipalTarget
 from shared.kinds.calls import Authorization, Directory
 from shared.kinds.resolving import ResolvingRoles
 from shared.resilience.tasks import all_of, both

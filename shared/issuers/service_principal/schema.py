@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from shared.core import ownership
 from shared.core.azure_role import AzureRole
-from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.errors import Caution, Fault, Malformed
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Assignment
 from shared.core.given_powers import assigns_identities
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
 from shared.core.parameters.filling import fill
 from shared.core.parameters.narrowing import WITHIN, narrow
-from shared.core.parameters.parameter import FIELD, Parameter, write_parameters
+from shared.core.parameters.parameter import FIELD, write_parameters
 from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
 from shared.core.readiness.observability import PROBES, shows_itself, unseen
-from shared.core.readiness.probes import ReadyProbe
 from shared.core.role import Ready
 from shared.core.typed import named
+from shared.issuers.service_principal import choice
+from shared.issuers.service_principal.credentials import CREDENTIALS
+from shared.issuers.service_principal.held import Held
+from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.kinds.azure_roles import (
     all_fillings,
     cautions_of_holes,
@@ -33,9 +36,8 @@ from shared.kinds.azure_roles import (
     unresolved_azure_roles,
     write_azure_roles,
 )
-from shared.kinds.client_secret import ClientSecretCredential
 from shared.kinds.kept_roles import keep_azure_roles, kept_azure_roles
-from shared.kinds.kind import Watched
+from shared.kinds.kind import Asking, Watched
 from shared.kinds.lenient import identity, listed, mapping, ready, text, texts
 from shared.kinds.part import Places
 from shared.kinds.ready_probes import (
@@ -50,57 +52,12 @@ from shared.resilience.outages import Service
 if TYPE_CHECKING:
     from shared.kinds.fragment import Fragment
 
+__all__ = ["ServicePrincipalFootprint", "ServicePrincipalSchema", "ServicePrincipalTarget"]
+
 MAX_AZURE_GROUPS = 32
 LONGEST_PERSONAL = 53
 MAX_TAGS = 16
 AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePrincipalTarget:
-    """Each lease gets a new application and service principal, with these assignments and memberships.
-
-    With ``parameters``, scopes and conditions have holes. A lease is made of a filled target, which has none.
-    """
-
-    type: ClassVar[str] = "service_principal"
-    azure_roles: tuple[AzureRole, ...] = ()
-    azure_groups: tuple[ObjectId, ...] = ()
-    tags: tuple[str, ...] = ()
-    sign_in_audience: str = "AzureADMyOrg"
-    permanently_delete: bool = True
-    ready: Ready = "none"
-    parameters: tuple[Parameter, ...] = ()
-    is_narrowable: bool = True
-    """Whether a caller may ask for the same assignments further down."""
-    ready_probes: tuple[ReadyProbe, ...] = ()
-    """With ``ready: access``: what else is read with the credential to see that it works."""
-
-    @property
-    def takes_personal_accounts(self) -> bool:
-        """Whether personal Microsoft accounts may sign in to the application. Graph has rules of its own for them."""
-        return self.sign_in_audience in PERSONAL_AUDIENCES
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePrincipalFootprint:
-    """An application of the lease's own. An id is ``None`` until Azure has returned it. ``unique_name`` leads to the ids."""
-
-    type: ClassVar[str] = "service_principal"
-    unique_name: str
-    assignments: tuple[Assignment, ...] = ()
-    groups: tuple[ObjectId, ...] = ()
-    purge: bool = True
-    """Whether to delete the application from the recycle bin as well."""
-    application_id: ObjectId | None = None
-    app_id: ObjectId | None = None
-    principal_id: ObjectId | None = None
-    secret_id: ObjectId | None = None
-    """The key id of the secret that was handed out last."""
-    unmade: tuple[str, ...] = ()
-    """Names of assignments, and groups, that the worker has certainly not made, though it has made the rest."""
-    purged: tuple[ObjectId, ...] = ()
-    """The principal and the application, if an attempt to undo has purged them from the recycle bin already."""
 
 
 class ServicePrincipalSchema:
@@ -117,7 +74,6 @@ class ServicePrincipalSchema:
 
     def read(self, reader: Reader) -> ServicePrincipalTarget:
         """Reads the fields. An absent field has its default."""
-        reader.choice("credential", ("secret",), default="secret")
         _read_pool(reader)
         if not reader.has("azure_roles") and not reader.has("azure_groups"):
             reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
@@ -132,12 +88,13 @@ class ServicePrincipalSchema:
             permanently_delete=reader.flag("permanently_delete", default=True),
             ready=_READY[reader.choice("ready", (*_READY,), default="token")],
             ready_probes=read_ready_probes(reader, len(azure_roles)),
+            credential=choice.read(reader),
         )
 
     def write(self, target: ServicePrincipalTarget) -> dict[str, Any]:
         """Writes the fields. An empty field is left out."""
         document: dict[str, Any] = {
-            "credential": "secret",
+            **choice.write(target.credential),
             "ready": target.ready,
             "sign_in_audience": target.sign_in_audience,
             "permanently_delete": target.permanently_delete,
@@ -161,9 +118,10 @@ class ServicePrincipalSchema:
         if len(set(target.azure_groups)) < len(target.azure_groups):
             yield Fault("azure_groups", "names a group twice")
         # Graph takes no value twice, and the broker's own tag is on every application.
-        tags = [ownership.TAG, *(tag.casefold() for tag in target.tags)]
-        for index, tag in enumerate(tags[1:]):
-            if tag in tags[: index + 1]:
+        own = [ownership.TAG, ownership.NO_SECRET]
+        tags = [*own, *(tag.casefold() for tag in target.tags)]
+        for index, tag in enumerate(tags[len(own) :]):
+            if tag in tags[: index + len(own)]:
                 yield Fault(f"tags[{index}]", "is on the application already: a tag may not repeat")
         if target.ready_probes and target.ready != "access":
             yield Fault(PROBES, "counts with `ready: access` alone")
@@ -172,6 +130,7 @@ class ServicePrincipalSchema:
         if target.takes_personal_accounts and len(name) > LONGEST_PERSONAL:
             message = f"takes personal accounts, for which a role's name has at most {LONGEST_PERSONAL} characters"
             yield Fault("sign_in_audience", message)
+        yield from choice.rules(target.credential)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
         """Returns what was looked up of each assignment, and what each probe covers."""
@@ -184,9 +143,9 @@ class ServicePrincipalSchema:
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
-        restored = restore_azure_roles(document)
+        restored, credential = restore_azure_roles(document), choice.restore(document)
         azure_groups = [identity(mapping(each).get("object_id")) for each in listed(document.get("azure_groups"))]
-        if restored is None or None in azure_groups:
+        if restored is None or credential is None or None in azure_groups:
             return None
         azure_roles, parameters = restored
         return ServicePrincipalTarget(
@@ -199,6 +158,7 @@ class ServicePrincipalSchema:
             parameters,
             document.get("narrowing", "allow") == "allow",
             restore_ready_probes(document),
+            credential,
         )
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
@@ -209,11 +169,14 @@ class ServicePrincipalSchema:
             yield from unseen(target)
 
     def granted(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
-        """Definitions as they were resolved, scopes, conditions, groups, audience; in no order.
+        """Definitions as they were resolved, scopes, conditions, groups, audience; in no order. The kind of credential.
 
-        Neither tags nor ``ready`` nor ``permanently_delete`` count: they change nothing in what the credential may do.
+        Neither tags nor ``ready`` nor ``permanently_delete`` count: they change nothing in what the credential may do. Which
+        tokens and which workloads a role allows is looked at when somebody asks.
         """
         granted: dict[str, Any] = {"sign_in_audience": target.sign_in_audience}
+        if target.credential.name != "secret":
+            granted["credential"] = target.credential.name
         if target.azure_roles:
             granted["azure_roles"] = sorted(map(compared, target.azure_roles))
         if target.azure_groups:
@@ -262,7 +225,8 @@ class ServicePrincipalSchema:
 
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
-        cautions = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
+        roles = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
+        cautions = (*roles, *choice.warnings(target.credential))
         if not target.parameters:
             return cautions
         message = "what the groups give does not depend on the parameters"
@@ -291,6 +255,7 @@ class ServicePrincipalSchema:
             "secret_id": footprint.secret_id,
             "unmade": list(footprint.unmade),
             "purged": list(footprint.purged),
+            **footprint.held.write(),
         }
 
     def read_footprint(self, stored: Mapping[str, Any]) -> ServicePrincipalFootprint:
@@ -306,18 +271,40 @@ class ServicePrincipalSchema:
             _known(stored.get("secret_id")),
             tuple(stored.get("unmade", ())),
             tuple(named(ObjectId, each) for each in stored.get("purged", ())),
+            Held.read(stored),
         )
 
     def can_hold_credential(self, footprint: ServicePrincipalFootprint) -> bool:
-        """Returns whether there is an application: a secret needs no service principal."""
-        return footprint.application_id is not None and footprint.app_id is not None
+        """Asks the kind of credential."""
+        return CREDENTIALS[footprint.held.name].can_be_added(footprint)
+
+    def asks_who(self, target: ServicePrincipalTarget, fields: Mapping[str, Any]) -> bool:
+        """Asks the kind of credential."""
+        return CREDENTIALS[target.credential.name].asks_who(target.credential, fields)
+
+    def asked(self, target: ServicePrincipalTarget, asking: Asking) -> Any:
+        """Asks the kind of credential."""
+        return CREDENTIALS[target.credential.name].asked(target.credential, asking)
+
+    def asked_again(
+        self, target: ServicePrincipalTarget, footprint: ServicePrincipalFootprint, fields: Mapping[str, Any]
+    ) -> Any:
+        """Asks the kind of credential that the lease has. The role may be of another type by now if the lease has no digest."""
+        today = target.credential if target.type == self.type else choice.SECRET
+        return CREDENTIALS[footprint.held.name].asked_again(today, footprint.held, fields)
+
+    def used_by(self, footprint: ServicePrincipalFootprint) -> FederatedIdentity | None:
+        """Returns whose tokens the application takes, the broker's own apart."""
+        return footprint.held.trusted
 
     def with_credential(self, footprint: ServicePrincipalFootprint, credential_id: ObjectId) -> ServicePrincipalFootprint:
-        """Adds the secret's key id."""
+        """Adds the secret's key id. A credential that is no secret needs none: it has a name of its own."""
+        if footprint.held.name != "secret":
+            return replace(footprint, held=replace(footprint.held, added=True))
         return replace(footprint, secret_id=credential_id)
 
-    def complete(self, credential: ClientSecretCredential, footprint: ServicePrincipalFootprint) -> ClientSecretCredential:
-        """Adds the principal's id: the secret may be there before the principal."""
+    def complete(self, credential: Any, footprint: ServicePrincipalFootprint) -> Any:
+        """Adds the principal's id: the credential may be there before the principal."""
         return replace(credential, object_id=footprint.principal_id)
 
     def principals(self, footprint: ServicePrincipalFootprint) -> frozenset[ObjectId]:

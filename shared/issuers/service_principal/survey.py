@@ -45,11 +45,11 @@ class ServicePrincipalSurvey:
     assignments: list[FoundAssignment] = field(default_factory=list)
 
     def shows(self, lease_id: LeaseId, *, with_credential: bool) -> bool:
-        """Returns whether there is an application, with a secret if the lease has one, and its service principal."""
+        """Returns whether there is an application, with a secret if the lease must have one, and its service principal."""
         application = self.applications.get(lease_id)
         if application is None or application.app_id not in self.principals:
             return False
-        return application.has_secret or not with_credential
+        return not (with_credential and application.lacks_secret)
 
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """Reads all places. Raises ``Upstream`` if the objects that the broker owns cannot be read."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from shared.core.errors import Absent, Refused, Upstream
 from shared.core.names import ObjectId
-from shared.issuers.service_principal.schema import ServicePrincipalFootprint
+from shared.issuers.service_principal.target import ServicePrincipalFootprint
 from shared.kinds.attempt import Attempt, Look
 from shared.kinds.calls import Authorization, Directory
 from shared.resilience.tasks import all_of

@@ -142,18 +142,48 @@ WITHIN_SCOPE = Entry(
     _within,
     "A scope at or below every scope of the role: each of its roles is assigned there instead.",
 )
-ASK = Body("Ask", "What is asked for; every field may be left out.", TTL, DELIVERY, REASON, METADATA, PARAMETERS, WITHIN_SCOPE)
+
+
+def _as_it_stands(reader: Reader, field: str) -> Any:
+    """Reads whatever there is: those who know the role read the value. ``None`` if the field is not there."""
+    value = reader.take(field)
+    if reader.has(field) and value is None:
+        reader.fault(field, "expected a value; leave the field out if there is none")
+    return value
+
+
+CREDENTIAL = (
+    Entry("scope", TEXT.schema, _as_it_stands, "Of a role's `token_scopes`: what the token is for. Left out: the first."),
+    Entry(
+        "federated_identity",
+        {"$ref": "#/components/schemas/FederatedIdentity"},
+        _as_it_stands,
+        "Of a role's `federated_identities`: whose tokens are to stand for the credential. Left out: those of the caller's own"
+        " user-assigned managed identity.",
+    ),
+    Entry(
+        "certificate",
+        TEXT.schema,
+        _as_it_stands,
+        "For a role whose `credential` is `certificate`: in PEM, without the private key. Self-signed will do.",
+    ),
+)
+"""The fields that are about the credential. Which of them a role takes depends on its kind of credential."""
+ASK = Body(
+    "Ask",
+    "What is asked for; every field may be left out.",
+    *(TTL, DELIVERY, REASON, METADATA, PARAMETERS, WITHIN_SCOPE, *CREDENTIAL),
+)
 
 
 def issue_request(role: RoleName, document: Any) -> IssueRequest:
     """What the caller of an issue asks for. Whether the role allows the ttl is the broker's to say."""
     reader = Reader(document)
     DELIVERY.of(reader)
-    asked = AskedFor(PARAMETERS.of(reader), WITHIN_SCOPE.of(reader))
+    about_credential = {each.name: each.of(reader) for each in CREDENTIAL}
+    given = {name: value for name, value in about_credential.items() if value is not None}
+    asked = AskedFor(PARAMETERS.of(reader), WITHIN_SCOPE.of(reader), given)
     found = IssueRequest(role, TTL.of(reader), REASON.of(reader) or "", METADATA.of(reader), asked)
-    if isinstance(document, dict) and "scope" in document:
-        reader.take("scope")
-        reader.fault("scope", "is no field; did you mean within?")
     reader.finish()
     return found
 

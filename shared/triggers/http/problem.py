@@ -95,6 +95,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Absent: Meaning(409),
     errors.DefinitionGone: Meaning(409),
     errors.NeverReady: Meaning(409),
+    errors.PolicyForbids: Meaning(409),
     errors.OutOfReach: Meaning(409),
     errors.AlreadyExists: Meaning(409),
     errors.Full: Meaning(409),

@@ -11,6 +11,7 @@ from shared.broker.revoke_reaching import RevokingReaching
 from shared.core.caller import Caller, CallerType
 from shared.core.credential import Credential
 from shared.core.errors import Caution
+from shared.core.federated_identity import FederatedIdentity
 from shared.core.lease import Holder, Lease, LeaseView, State
 from shared.core.names import LEASE_ID, ROLE_NAME
 from shared.core.ports.page import Page
@@ -65,6 +66,12 @@ READINESS = Record[Readiness](
         optional=True,
     ),
     Field("waited_ms", WHOLE, lambda it: it.waited_ms, "How long that took, in milliseconds."),
+)
+FEDERATED_IDENTITY = Record[FederatedIdentity](
+    "FederatedIdentity",
+    "The `iss` and `sub` of a token, case and all.",
+    Field("issuer", TEXT, lambda it: it.issuer),
+    Field("subject", TEXT, lambda it: it.subject),
 )
 LEASE = Record[LeaseView](
     "Lease",
@@ -142,6 +149,20 @@ LEASE = Record[LeaseView](
         READINESS,
         lambda it: it.readiness if isinstance(it, Lease) else None,
         "What was seen, from where. Left out in lists, and where nothing was tried.",
+        optional=True,
+    ),
+    Field(
+        "federated_identity",
+        FEDERATED_IDENTITY,
+        lambda it: it.used_by if isinstance(it, Lease) else None,
+        "Whose tokens stand for the credential. Left out in lists.",
+        optional=True,
+    ),
+    Field(
+        "residual_until",
+        INSTANT,
+        lambda it: it.residual_until if isinstance(it, Lease) else None,
+        "After its end: until when an access token that was handed out may be good as a signature. Left out in lists.",
         optional=True,
     ),
     Field("attempts", WHOLE, lambda it: it.attempts, "Failed attempts to end it, if there were any.", optional=True),
@@ -222,9 +243,9 @@ def lease_path(lease: LeaseView) -> str:
 
 
 def credential(made: Credential, expires_at: datetime) -> dict[str, Any]:
-    """Returns a credential with its end. This is the one place where a secret is revealed."""
+    """Returns a credential with its end: its lease's, or its own if that is earlier. The one place that reveals a secret."""
     fields = {name: value.reveal() if isinstance(value, Secret) else value for name, value in made.fields().items()}
-    return {"type": made.type, **fields, "expires_at": time(expires_at)}
+    return {"type": made.type, **fields, "expires_at": time(min(expires_at, made.ends_at or expires_at))}
 
 
 ISSUED = Record[Issued](

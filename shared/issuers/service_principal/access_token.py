@@ -1,0 +1,128 @@
+"""Access tokens of service principals: the broker signs in, and hands out what it gets. Nobody can make another with it.
+
+A token cannot be revoked, and lasts until its ``exp``. Resource Manager looks at the assignments at every call, so a token is
+worth nothing once these are gone. https://learn.microsoft.com/entra/identity-platform/access-tokens
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.core.errors import Conflict, Fault, Malformed, RoleOutdated
+from shared.core.names import ObjectId
+from shared.core.secret import Secret
+from shared.issuers.service_principal.choice import CredentialChoice
+from shared.issuers.service_principal.held import Held
+from shared.issuers.service_principal.means import Means, known
+from shared.kinds.kind import Asking, Minted, Order, refuse_fields
+
+if TYPE_CHECKING:
+    from shared.issuers.service_principal.target import ServicePrincipalFootprint
+
+_FIELD = "scope"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTokenCredential:
+    """Satisfies ``Credential``. ``ends_at`` is the token's own end, in UTC."""
+
+    type: str
+    tenant_id: ObjectId
+    client_id: ObjectId
+    access_token: Secret
+    scope: str
+    ends_at: datetime
+    object_id: ObjectId | None
+    subscription_id: ObjectId | None = None
+
+    def fields(self) -> Mapping[str, str | Secret | None]:
+        """Returns the subscription only if there is one."""
+        subscription = {"subscription_id": self.subscription_id} if self.subscription_id is not None else {}
+        return {
+            "credential": "token",
+            "tenant_id": self.tenant_id,
+            "client_id": self.client_id,
+            "object_id": self.object_id,
+            **subscription,
+            "access_token": self.access_token,
+            "token_type": "Bearer",
+            "scope": self.scope,
+            "token_expires_at": self.ends_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+
+
+class AccessToken:
+    """Satisfies ``CredentialKind``. What is read of an ask is the scope."""
+
+    unseen: tuple[str, ...] = ()
+
+    def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+    def asked(self, choice: CredentialChoice, asking: Asking) -> str:
+        """Returns one of the role's scopes: the first, unless the ask names one."""
+        return _scope(choice, asking.fields)
+
+    def asked_again(self, choice: CredentialChoice, held: Held, fields: Mapping[str, Any]) -> str:
+        """Returns the same, of the role as it is today."""
+        if choice.name != held.name:
+            raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+        return _scope(choice, fields)
+
+    def held(self, means: Means, order: Order) -> Held:  # noqa: ARG002 - the protocol's
+        """Names the kind: there is nothing to remove."""
+        return Held("token")
+
+    def key(self, order: Order) -> None:
+        """None."""
+
+    def trusts_broker(self, *, proven: bool) -> bool:  # noqa: ARG002 - the protocol's
+        """Always: the broker signs in."""
+        return True
+
+    def can_be_added(self, footprint: ServicePrincipalFootprint) -> bool:
+        """Returns whether everything else is made: a token from before would be too old to know of it."""
+        return footprint.app_id is not None and footprint.held.given
+
+    async def add(
+        self,
+        means: Means,
+        order: Order,
+        footprint: ServicePrincipalFootprint,
+        note: Callable[[ObjectId], None],  # noqa: ARG002 - the protocol's
+    ) -> Minted:
+        """Signs in. Raises ``RoleOutdated`` if the operator allows no tokens for that resource any more. No other call."""
+        scope = str(order.asked)
+        if refusal := means.federation.resources.refusal(scope):
+            raise RoleOutdated(Fault("token_scopes", f"{scope}: {refusal}"), audit_reason=f"{scope}: {refusal}")
+        common = means.common(footprint)
+        found = await means.federation.sign_in.token(known(footprint.app_id), scope, deadline=order.deadline)
+        credential = AccessTokenCredential(**common, access_token=found.token, scope=scope, ends_at=found.end)
+        return Minted(credential, proven=True)
+
+    async def signs_in(
+        self,
+        means: Means,  # noqa: ARG002 - the protocol's
+        credential: AccessTokenCredential,  # noqa: ARG002
+        *,
+        deadline: float,  # noqa: ARG002
+        since: datetime | None,  # noqa: ARG002
+    ) -> bool:
+        """The token is the proof."""
+        return True
+
+    def secret(self, credential: AccessTokenCredential) -> None:
+        """None: a look has a token of its own."""
+
+
+def _scope(choice: CredentialChoice, fields: Mapping[str, Any]) -> str:
+    refuse_fields(fields, but=_FIELD)
+    if _FIELD not in fields:
+        return choice.token_scopes[0]
+    if fields[_FIELD] not in choice.token_scopes:
+        raise Malformed(Fault(_FIELD, f"expected one of {', '.join(choice.token_scopes)}"))
+    return str(fields[_FIELD])

@@ -1,0 +1,80 @@
+"""Client secrets of service principals: made by Graph, and proven by signing in with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from shared.core.names import ObjectId
+from shared.core.secret import Secret
+from shared.issuers.service_principal.choice import CredentialChoice
+from shared.issuers.service_principal.held import SECRET, Held
+from shared.issuers.service_principal.means import Means, known
+from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets
+from shared.kinds.kind import Asking, Minted, Order, refuse_fields
+
+if TYPE_CHECKING:
+    from shared.issuers.service_principal.target import ServicePrincipalFootprint
+
+
+class ClientSecret:
+    """Satisfies ``CredentialKind``."""
+
+    unseen: tuple[str, ...] = ()
+
+    def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+    def asked(self, choice: CredentialChoice, asking: Asking) -> None:  # noqa: ARG002 - the protocol's
+        """Raises ``Malformed`` if there is any field."""
+        refuse_fields(asking.fields)
+
+    def asked_again(self, choice: CredentialChoice, held: Held, fields: Mapping[str, Any]) -> None:  # noqa: ARG002 - the protocol's
+        """Raises ``Malformed`` if there is any field."""
+        refuse_fields(fields)
+
+    def held(self, means: Means, order: Order) -> Held:  # noqa: ARG002 - the protocol's
+        """Nothing: a secret's id stands in a field of its own."""
+        return SECRET
+
+    def key(self, order: Order) -> None:
+        """None."""
+
+    def trusts_broker(self, *, proven: bool) -> bool:  # noqa: ARG002 - the protocol's
+        """No: the broker holds the secret, and proves it itself."""
+        return False
+
+    def can_be_added(self, footprint: ServicePrincipalFootprint) -> bool:
+        """Returns whether there is an application: a secret needs no service principal."""
+        return footprint.application_id is not None and footprint.app_id is not None
+
+    async def add(
+        self, means: Means, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]
+    ) -> Minted:
+        """Makes one call. If no secret of the lease is in use yet, a second one does no harm: both go with the application."""
+        application_id, common = known(footprint.application_id), means.common(footprint)
+        if order.rotating:
+            secret = await secrets_of(means, application_id, order).add(order.credential_end)
+        else:
+            secret = await means.repeat_on_fresh(
+                order, lambda: means.directory.add_secret(application_id, order.lease_id, order.credential_end)
+            )
+        note(secret.key_id)
+        return Minted(ClientSecretCredential(**common, client_secret=secret.secret, secret_id=secret.key_id), secret.key_id)
+
+    async def signs_in(
+        self, means: Means, credential: ClientSecretCredential, *, deadline: float, since: datetime | None
+    ) -> bool:
+        """Signs in with the secret."""
+        return await means.probe.signs_in(credential.client_id, credential.client_secret, deadline=deadline, since=since)
+
+    def secret(self, credential: ClientSecretCredential) -> Secret:
+        """Returns the secret."""
+        return credential.client_secret
+
+
+def secrets_of(means: Means, application_id: ObjectId, order: Order) -> LeaseSecrets:
+    """Returns the secrets of the order's lease."""
+    return LeaseSecrets(means.directory, means.retry, application_id, order.lease_id, order.fresh, order.deadline)
