@@ -15,11 +15,10 @@ from shared.core.errors import LeaseholdError, LostRace, Upstream
 from shared.core.lease import IllegalMove, Lease, State
 from shared.core.names import LeaseId
 from shared.core.role import Role
-from shared.core.secret import Secret
 from tests.fakes.world import WEB, World
 from tests.model.model import Done, Machine, Told, ends
 from tests.support.every_kind import is_held
-from tests.support.operations import LASTS, OTHER_TARGET, Action
+from tests.support.operations import LASTS, Action, is_changed
 
 WORKERS = ("a", "b")
 
@@ -160,7 +159,7 @@ def observed(world: World, start: Machine, answers: Sequence[Answer]) -> Machine
         expired=start.expired,
         renewed=lease is not None and lease.expires_at - lease.issued_at > timedelta(seconds=LASTS),
         secret=_who_signs_in(world, answers),
-        role="gone" if stored is None else "other" if stored.target == OTHER_TARGET else "same",
+        role="gone" if stored is None else "other" if is_changed(stored.target) else "same",
         others=others["active"],
         others_over=others["over"],
         has_holes=start.has_holes,
@@ -213,9 +212,9 @@ def _fits(model: Machine, seen: Machine, answers: Sequence[Answer]) -> bool:
 
 
 def _same_secret(model: Machine, seen: Machine, answers: Sequence[Answer]) -> bool:
-    """A credential without a secret is the same for everybody who is answered with it, and works for all of them."""
+    """A credential that no other replaces, such as an access token, works for everybody who is answered with one."""
     given = [answer.value.credential for answer in answers if isinstance(answer.value, Issued)]
-    if not any(isinstance(value, Secret) for credential in given for value in credential.fields().values()):
+    if not any("secret_id" in credential.fields() for credential in given):
         return model.secret in seen.secret and bool(model.secret) == bool(seen.secret)
     return model.secret == seen.secret
 

@@ -117,14 +117,14 @@ EVERY_KIND = {
         *(token_works, token_works),
     ),
     "federated": Sample(
-        principal_target(1, 0, ready="token", credential=FEDERATED),
+        principal_target(2, 0, ready="token", credential=FEDERATED),
         _PRINCIPAL | {"credential": "federated", "federated_identities": [WORKLOAD.document()]},
         "directory.delete_application",
         *(workload_signs_in, workload_is_trusted),
         ask={"federated_identity": WORKLOAD.document()},
     ),
     "certificate": Sample(
-        principal_target(1, 0, ready="token", credential=CERTIFICATES),
+        principal_target(2, 0, ready="token", credential=CERTIFICATES),
         _PRINCIPAL | {"credential": "certificate"},
         "directory.delete_application",
         *(certificate_is_held, certificate_is_held),

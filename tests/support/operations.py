@@ -28,6 +28,7 @@ from shared.core.message import Batch
 from shared.core.names import LeaseId, Scope
 from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role, Target
+from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
 from tests.support import holes, pooling
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
@@ -242,9 +243,19 @@ async def reconciling(world: World) -> Reconciliation:
     return await reconcile(world.ports, "run")
 
 
+def is_changed(target: Target) -> bool:
+    """Whether the role is as ``changing_the_role`` leaves it, whatever its kind of credential is."""
+    if not isinstance(target, ServicePrincipalTarget):
+        return False
+    return replace(target, credential=OTHER_TARGET.credential) == OTHER_TARGET
+
+
 async def changing_the_role(world: World) -> Role:
     """An administrator writes it anew, with another target."""
-    document = write_role(role(OTHER_TARGET, ttl=LASTS, max_ttl=2 * LASTS))
+    # What callers say of the credential must still be of use.
+    same = (each.target for each in EVERY_KIND.values() if each.ask and each.ask == world.ask.credential)
+    kept = next((each.credential for each in same if isinstance(each, ServicePrincipalTarget)), OTHER_TARGET.credential)
+    document = write_role(role(replace(OTHER_TARGET, credential=kept), ttl=LASTS, max_ttl=2 * LASTS))
     return (await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, document))).document
 
 
