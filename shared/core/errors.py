@@ -34,7 +34,7 @@
     │   │   ├── OutOfReach       whether it is there cannot be told: the broker may not see what would hold it
     │   │   ├── AlreadyExists
     │   │   ├── Full             the object holds as much as it may
-    │   │   ├── NeverReady       a fresh credential was tried, and waiting does not make it work
+    │   │   ├── NeverReady§      a fresh credential was tried, and waiting does not make it work
     │   │   ├── AmbiguousRefusal Azure uses the same answer for an object that is too fresh
     │   │   └── Locked           a resource lock forbids it
     │   └── Uncertain            it may or may not have happened
@@ -50,7 +50,8 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-* ``shared.core.access.errors``. † ``shared.core.parameters.errors``. ‡ ``shared.core.preparing``.
+* ``shared.core.access.errors``. † ``shared.core.parameters.errors``. ‡ ``shared.core.preparing``. §
+``shared.core.readiness.errors``.
 """
 
 from __future__ import annotations
@@ -312,12 +313,6 @@ class AlreadyExists(Refused):
 
 class Full(Refused):
     """The object holds as much as a directory object may (``Directory_ResourceSizeExceeded``)."""
-
-
-class NeverReady(Refused):
-    """A fresh credential was tried out, and Azure refuses it in a way that waiting does not change."""
-
-    sentence = "Azure refuses what was made for this lease, and waiting does not change that. Nothing was left behind."
 
 
 class AmbiguousRefusal(Refused):

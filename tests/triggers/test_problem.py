@@ -15,6 +15,7 @@ from shared.core import errors, preparing
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
 from shared.core.parameters import errors as parameters
+from shared.core.readiness import errors as readiness
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
@@ -51,7 +52,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Refused: 409,
     errors.Absent: 409,
     errors.DefinitionGone: 409,
-    errors.NeverReady: 409,
+    readiness.NeverReady: 409,
     errors.OutOfReach: 409,
     errors.AlreadyExists: 409,
     errors.Full: 409,

@@ -39,7 +39,6 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     Malformed,
-    NeverReady,
     NotReplicated,
     OutOfTime,
     Refused,
@@ -54,6 +53,7 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
+from shared.core.readiness.errors import NeverReady
 from shared.core.role import MIN_TTL, Role
 from shared.kinds.kind import Order
 from shared.kinds.target_digest import target_digest
