@@ -42,7 +42,7 @@
     │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
     │       ├── ImportStopped*   an import has failed when some of its documents were written
     │       └── Unreachable      no answer in time
-    │           └── OutOfTime    the call was not begun: nothing happened
+    │           └── OutOfTime‡   the call was not begun: nothing happened
     ├── LostRace                 another worker moved the record first; never leaves the broker
     ├── NotProven‡               the credential was not seen to work in time; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
@@ -50,8 +50,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-* ``shared.core.access.errors``. † ``shared.core.parameters.errors``. ‡ ``shared.core.preparing``. §
-``shared.core.readiness.errors``.
+In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``.
 """
 
 from __future__ import annotations
@@ -361,10 +360,6 @@ class Unreachable(Uncertain):
 
     code = "azure_unreachable"
     sentence = "Azure did not answer in time."
-
-
-class OutOfTime(Unreachable):
-    """The time for the operation is used up. This call was not begun."""
 
 
 class LostRace(LeaseholdError):

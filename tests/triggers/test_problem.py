@@ -63,7 +63,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Unavailable: 503,
     access.ImportStopped: 503,
     errors.Unreachable: 504,
-    errors.OutOfTime: 504,
+    preparing.OutOfTime: 504,
     preparing.PreparationFailed: 409,
     preparing.TooManyPreparations: 429,
     preparing.NotProven: 503,

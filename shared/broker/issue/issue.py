@@ -40,7 +40,6 @@ from shared.core.errors import (
     LostRace,
     Malformed,
     NotReplicated,
-    OutOfTime,
     Refused,
     Rejected,
     RoleOutdated,
@@ -53,6 +52,7 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
+from shared.core.preparing import OutOfTime
 from shared.core.readiness.errors import NeverReady
 from shared.core.role import MIN_TTL, Role
 from shared.kinds.kind import Order

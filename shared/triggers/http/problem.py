@@ -11,7 +11,7 @@ from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
 from shared.core.parameters import errors as parameters
-from shared.core.preparing import NotProven, PreparationFailed, TooManyPreparations
+from shared.core.preparing import NotProven, OutOfTime, PreparationFailed, TooManyPreparations
 from shared.core.readiness import errors as readiness
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
@@ -106,7 +106,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     access.ImportStopped: Meaning(503, retry_after=10),
     errors.Unavailable: Meaning(503, retry_after=10),
     errors.Unreachable: Meaning(504),
-    errors.OutOfTime: Meaning(504),
+    OutOfTime: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),
     errors.Interrupted: Meaning(503, retry_after=1),
     NotProven: Meaning(503, retry_after=5),
