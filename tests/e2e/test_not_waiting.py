@@ -22,8 +22,8 @@ _FASTER = 20
 class Poller:
     """Follows a 202 by its ``Location``, which must be absolute, with the token of its own for each request.
 
-    ``Retry-After`` says how long it waits, or it waits for ``pause`` seconds. It repeats a request that was answered 408, 429 or
-    5xx. It knows nothing of the broker's bodies.
+    ``Retry-After`` says how long it waits, or it waits for ``pause`` seconds. It repeats a request that was answered 408, 429
+    or 5xx. It knows nothing of the broker's bodies.
     """
 
     deployment: Deployment
@@ -45,17 +45,18 @@ class Poller:
             await asyncio.sleep(float(reply.headers.get("retry-after", self.pause)) / _FASTER)
 
     async def _sent(self, method: str, url: str, headers: dict[str, str]) -> httpx.Response:
-        for _ in range(5):
+        tries = 5
+        while True:
             # Each request is authenticated anew; only the ask carries the headers of the action.
             token = await self.deployment.visitor.token(self.identity, self.deployment.audience)
             given = {"authorization": f"Bearer {token}"} | (headers if method == "POST" else {})
-            body = {} if method == "POST" else None
+            body: dict[str, str] | None = {} if method == "POST" else None
             reply = await self.deployment.visitor.http.request(method, url, json=body, headers=given)
             self.seen.append(reply.status_code)
-            if reply.status_code not in _REPEATED and not reply.is_server_error:
-                break
+            tries -= 1
+            if not tries or (reply.status_code not in _REPEATED and not reply.is_server_error):
+                return reply
             await asyncio.sleep(0.5)
-        return reply
 
 
 async def ended(deployment: Deployment, issued: Any) -> None:
