@@ -118,6 +118,7 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
         "stuck": [],
         "overdue": [],
         "outdated_roles": [],
+        "scopes_gone": [],
         "warnings": [],
     }
     counts = {"by_state": {"active": 1}, "by_role": {"web": {"active": 1}}}

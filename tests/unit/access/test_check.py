@@ -28,8 +28,7 @@ POLICIES = {
     "audits": {"rules": [{"path": "audit", "capabilities": ["read"]}]},
 }
 ROLES = {"app": {"type": "anything", "ttl": 5}, "web": bound(service_principal_ids=ME)}
-SCOPE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/app"
-NAMING = bound(app_roles="x")
+SCOPE, NAMING = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/app", bound(app_roles="x")
 ELSEWHERE = identity(VM.replace("app", "x"))
 MACHINE = {"claims": claims(), "directory": identity(VM)}
 READER = {"claims": claims(roles=["x"])}
