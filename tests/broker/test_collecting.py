@@ -170,8 +170,8 @@ async def test_of_two_collectors_one_is_told_to_come_back() -> None:
     await prepared(scene)
     answers = await asyncio.gather(collected(scene), collected(scene))
     given = [each for each in answers if isinstance(each, Issued)]
-    (told,) = [each for each in answers if isinstance(each, Accepted)]
-    assert (1, 5) == (len(given), told.after)
+    (other,) = [each for each in answers if isinstance(each, Accepted)]
+    assert (1, 5) == (len(given), other.after)
     assert works(scene, given[0].credential)
 
 
@@ -363,3 +363,12 @@ async def test_a_repeat_whose_message_was_lost_sends_it_again() -> None:
     assert isinstance(await _once(scene, AT_ONCE), Accepted)
     assert 2 == len(scene.preparations.texts)
     assert State.PLANNED is stored(scene).state
+
+
+@pytest.mark.parametrize("target", [pytest.param(target, id=kind) for kind, target in TARGETS.items()])
+async def test_every_kind_can_be_collected(target: Target) -> None:
+    """Also one without a secret, and one whose secret lies on an application that others use."""
+    scene = world(role(target), kinds=kinds_for(target))
+    await prepared(scene)
+    given = await handed_out(scene)
+    assert works(scene, given.credential)

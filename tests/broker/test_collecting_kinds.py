@@ -1,4 +1,4 @@
-"""Collecting leases of each kind of credential, and of kinds that can do more."""
+"""What a kind may offer to those who do not wait: a proof before there is a credential, and a credential for good."""
 
 from __future__ import annotations
 
@@ -7,25 +7,12 @@ import pytest
 from shared.broker.issue.preparations import Preference
 from shared.core.errors import Gone
 from shared.core.lease import State
-from shared.core.role import Target
 from tests.broker.preparing import asked, collected, handed_out, prepared, taken
 from tests.broker.scenes import swept
-from tests.fakes.world import principal_target, role, world
-from tests.support.every_kind import WITH_SECRETS, kinds_for, works
+from tests.fakes.world import role, world
+from tests.support.every_kind import kinds_for
 from tests.support.operations import TARGETS
 from tests.support.toy_kind import BadgeIssuer
-
-EACH_SECRET = pytest.mark.parametrize("target", [pytest.param(TARGETS[kind], id=kind) for kind in WITH_SECRETS])
-PROVEN = principal_target(1, 0, ready="token")
-
-
-@pytest.mark.parametrize("target", [pytest.param(target, id=kind) for kind, target in TARGETS.items()])
-async def test_every_kind_can_be_collected(target: Target) -> None:
-    """Also one without a secret, and one whose secret lies on an application that others use."""
-    scene = world(role(target), kinds=kinds_for(target))
-    await prepared(scene)
-    given = await handed_out(scene)
-    assert works(scene, given.credential)
 
 
 async def test_a_credential_that_takes_no_write_is_collected_as_long_as_the_lease_is_active() -> None:

@@ -214,6 +214,18 @@ async def test_a_caller_has_so_many_unfinished_leases_of_a_role() -> None:
     await asked(scene)
 
 
+@pytest.mark.parametrize("latency", [0.0, 3.0], ids=["not proven", "not made"])
+async def test_an_ask_that_runs_out_of_time_is_counted_as_well(latency: float) -> None:
+    """One too many is refused, and what it has made is undone."""
+    scene = world(role(PROVEN), latency=latency)
+    for _ in range(UNFINISHED):
+        await asked(scene)
+    with unproven(), pytest.raises(TooManyPreparations):
+        await asked(scene, Preference(wait=8))
+    assert UNFINISHED == sum(each.state.is_open for each in scene.leases.rows.values())
+    assert not [each for each in scene.cloud.applications.values() if each.unique_name]
+
+
 async def test_an_ask_that_does_not_wait_is_bound_by_caps_and_rights() -> None:
     """As any other."""
     scene = world(role(max_leases=1))

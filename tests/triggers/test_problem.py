@@ -165,6 +165,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         errors.Throttled: 10,
         errors.NotReplicated: 15,
         errors.ConcurrentChange: 5,
+        preparing.NotProven: 5,
         errors.IdentityRefused: 30,
         errors.AmbiguousRefusal: 15,
         errors.Uncertain: 10,

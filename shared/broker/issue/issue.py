@@ -357,6 +357,9 @@ class _Attempt:
 
         The lease keeps its plan: whoever undoes it looks for what the plan names, whichever worker has made it.
         """
+        if not preference.is_async:
+            # Of others that was asked before anything was made.
+            await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
         await self.ports.audit.record(self._done("prepare", self.lock.lease))
         change = partial(_waiting, preference=preference, maybe_more=not alone)
