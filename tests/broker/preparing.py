@@ -29,7 +29,9 @@ LENIENT = Preference(is_lenient=True)
 def unproven() -> Iterator[None]:
     """Entra refuses every sign-in meanwhile: its replicas do not know the secret yet."""
 
-    async def refused(probe: FakeProbe, client_id: ObjectId, _secret: Secret, *, deadline: float, since: datetime | None = None) -> bool:
+    async def refused(
+        probe: FakeProbe, client_id: ObjectId, _secret: Secret, *, deadline: float, since: datetime | None = None
+    ) -> bool:
         assert deadline or since
         return await probe.calls.through("probe.signs_in", lambda: False, client_id)
 
