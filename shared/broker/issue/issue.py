@@ -71,9 +71,7 @@ _REMOVAL = 10.0
 _BETWEEN_TRIES = 7.5
 """The longest pause of ``Retry`` between two tries, in seconds."""
 _OUT_OF_TIME = (OutOfTime, NotReplicated, ConcurrentChange)
-"""What passes by itself, and is raised only when the time is used up. Where Azure limits calls, or fails, the caller learns
-that at once.
-"""
+"""What passes by itself, and is raised only when the time is used up. Azure's limits and failures are told at once."""
 
 
 @dataclass(frozen=True, slots=True)
