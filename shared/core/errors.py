@@ -35,7 +35,7 @@
     │   │   ├── AlreadyExists
     │   │   ├── PolicyForbids    a policy of the tenant forbids such a credential
     │   │   ├── Full             the object holds as much as it may
-    │   │   ├── NeverReady       a fresh credential was tried, and waiting does not make it work
+    │   │   ├── NeverReady§      a fresh credential was tried, and waiting does not make it work
     │   │   ├── AmbiguousRefusal Azure uses the same answer for an object that is too fresh
     │   │   └── Locked           a resource lock forbids it
     │   └── Uncertain            it may or may not have happened
@@ -43,7 +43,7 @@
     │       ├── DirectoryUnavailable  a fact about the caller cannot be read; nothing was changed
     │       ├── ImportStopped*   an import has failed when some of its documents were written
     │       └── Unreachable      no answer in time
-    │           └── OutOfTime    the call was not begun: nothing happened
+    │           └── OutOfTime‡   the call was not begun: nothing happened
     ├── LostRace                 another worker moved the record first; never leaves the broker
     ├── NotProven‡               the credential was not seen to work in time; never leaves the broker
     ├── Interrupted              the work was taken over by another worker; nothing is left behind
@@ -51,7 +51,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-* ``shared.core.access.errors``. † ``shared.core.parameters.errors``. ‡ ``shared.core.preparing``.
+In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``.
 """
 
 from __future__ import annotations
@@ -322,12 +322,6 @@ class Full(Refused):
     """The object holds as much as a directory object may (``Directory_ResourceSizeExceeded``)."""
 
 
-class NeverReady(Refused):
-    """A fresh credential was tried out, and Azure refuses it in a way that waiting does not change."""
-
-    sentence = "Azure refuses what was made for this lease, and waiting does not change that. Nothing was left behind."
-
-
 class AmbiguousRefusal(Refused):
     """Azure answers so for a refusal, and for a fresh object that a replica does not know yet. Only time tells which it is."""
 
@@ -374,10 +368,6 @@ class Unreachable(Uncertain):
 
     code = "azure_unreachable"
     sentence = "Azure did not answer in time."
-
-
-class OutOfTime(Unreachable):
-    """The time for the operation is used up. This call was not begun."""
 
 
 class LostRace(LeaseholdError):

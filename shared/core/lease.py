@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Self
 
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Footprint
 from shared.core.forms import LEASE
-from shared.core.life import BEFORE_ACTIVE, OPEN, WITH_HOLDER, Event, IllegalMove, State, step
+from shared.core.life import BEFORE_ACTIVE, OPEN, WITH_HOLDER, Cause, Event, IllegalMove, State, step
 from shared.core.names import LeaseId, ObjectId, Scope
 from shared.core.readiness.record import Readiness
 
@@ -34,23 +33,6 @@ NOT_PROVEN = "not_proven"
 _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 900.0
 _STUCK_WAIT = 3600.0
-
-
-class Cause(StrEnum):
-    """Why a lease ends."""
-
-    EXPIRED = "expired"
-    REVOKED = "revoked"
-    UNFINISHED = "unfinished"
-    """The worker that was issuing the lease died."""
-    FAILED = "failed"
-    """The issue failed."""
-    VANISHED = "vanished"
-    """Somebody else deleted what was made for the lease."""
-    UNCOLLECTED = "uncollected"
-    """The lease was prepared, and its holder did not collect it in time."""
-    DRAINED = "drained"
-    """The lease was pooled. Nobody claimed it in time, or its pool does not need it any more."""
 
 
 _ON_ITS_WAY = timedelta(seconds=60)

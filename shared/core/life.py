@@ -51,6 +51,23 @@ WITH_HOLDER = (State.PREPARED, State.ACTIVE)
 """The states in which a lease always has a holder. In PLANNED and after the end it may have one."""
 
 
+class Cause(StrEnum):
+    """Why a lease ends."""
+
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    UNFINISHED = "unfinished"
+    """The worker that was issuing the lease died."""
+    FAILED = "failed"
+    """The issue failed."""
+    VANISHED = "vanished"
+    """Somebody else deleted what was made for the lease."""
+    UNCOLLECTED = "uncollected"
+    """The lease was prepared, and its holder did not collect it in time."""
+    DRAINED = "drained"
+    """The lease was pooled. Nobody claimed it in time, or its pool does not need it any more."""
+
+
 class Event(StrEnum):
     """What can happen to a lease. The values are the words of an error."""
 

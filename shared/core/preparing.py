@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.core.errors import Conflict, LeaseholdError, TooMany
+from shared.core.errors import Conflict, LeaseholdError, TooMany, Unreachable
 from shared.core.lease import NOT_PROVEN
 
 
@@ -22,6 +22,10 @@ class TooManyPreparations(TooMany):
 
     code = "too_many_preparations"
     sentence = "You have as many leases of this role that are not collected yet as you may have."
+
+
+class OutOfTime(Unreachable):
+    """The time for the operation is used up. This call was not begun."""
 
 
 class NotProven(LeaseholdError):

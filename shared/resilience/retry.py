@@ -6,8 +6,9 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.core.errors import ConcurrentChange, NotReplicated, OutOfTime, Throttled, Uncertain, Upstream
+from shared.core.errors import ConcurrentChange, NotReplicated, Throttled, Uncertain, Upstream
 from shared.core.ports.system import Clock, Ids
+from shared.core.preparing import OutOfTime
 from shared.resilience import priority
 
 TRANSIENT: tuple[type[Upstream], ...] = (Throttled, NotReplicated, ConcurrentChange)

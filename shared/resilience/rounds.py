@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from shared.core.errors import NeverReady
 from shared.core.ports.system import Clock
+from shared.core.readiness.errors import NeverReady
 from shared.core.readiness.verdicts import Verdict, Word
 
 PAUSE = 2.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -28,8 +29,10 @@ LENIENT = Preference(is_lenient=True)
 def unproven() -> Iterator[None]:
     """Entra refuses every sign-in meanwhile: its replicas do not know the secret yet."""
 
-    async def refused(probe: FakeProbe, client_id: ObjectId, _secret: Secret, *, deadline: float) -> bool:
-        assert deadline
+    async def refused(
+        probe: FakeProbe, client_id: ObjectId, _secret: Secret, *, deadline: float, since: datetime | None = None
+    ) -> bool:
+        assert deadline or since
         return await probe.calls.through("probe.signs_in", lambda: False, client_id)
 
     with pytest.MonkeyPatch.context() as patch:

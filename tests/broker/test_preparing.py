@@ -52,7 +52,8 @@ async def test_the_worker_that_takes_the_message_makes_all_but_the_credential(ta
     assert not [call for call in scene.calls.made if call.name.endswith(".add_secret")]
     assert lease.id in {*scene.leased.rows.values()} or not scene.ports.kinds.principals(lease)
     given = await handed_out(scene)
-    assert (State.ACTIVE, True, True) == (given.lease.state, given.lease.ready, works(scene, given.credential))
+    is_ready = target.ready != "none"
+    assert (State.ACTIVE, is_ready, True) == (given.lease.state, given.lease.ready, works(scene, given.credential))
 
 
 async def test_a_message_that_comes_twice_or_late_does_no_harm() -> None:
@@ -212,6 +213,18 @@ async def test_a_caller_has_so_many_unfinished_leases_of_a_role() -> None:
     await asked(scene, by=request(BOB))
     await collected(scene, lease_id=min(scene.leases.rows))
     await asked(scene)
+
+
+@pytest.mark.parametrize("latency", [0.0, 3.0], ids=["not proven", "not made"])
+async def test_an_ask_that_runs_out_of_time_is_counted_as_well(latency: float) -> None:
+    """One too many is refused, and what it has made is undone."""
+    scene = world(role(PROVEN), latency=latency)
+    for _ in range(UNFINISHED):
+        await asked(scene)
+    with unproven(), pytest.raises(TooManyPreparations):
+        await asked(scene, Preference(wait=8))
+    assert UNFINISHED == sum(each.state.is_open for each in scene.leases.rows.values())
+    assert not [each for each in scene.cloud.applications.values() if each.unique_name]
 
 
 async def test_an_ask_that_does_not_wait_is_bound_by_caps_and_rights() -> None:

@@ -14,10 +14,11 @@ from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.core.definition import Permission
 from shared.core.directory import NewTrust
-from shared.core.errors import LeaseholdError, Malformed, NeverReady
+from shared.core.errors import LeaseholdError, Malformed
 from shared.core.lease import Lease, State
 from shared.core.names import ObjectId
 from shared.core.ports.inventory import ScopeState
+from shared.core.readiness.errors import NeverReady
 from shared.core.readiness.observability import Look
 from shared.core.readiness.record import Readiness
 from shared.core.role import Role

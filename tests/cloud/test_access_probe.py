@@ -17,8 +17,8 @@ from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.limits import ARM_READS, RateLimiters
 from shared.core.definition import Permission
-from shared.core.errors import NeverReady
 from shared.core.names import ObjectId, Scope
+from shared.core.readiness.errors import NeverReady
 from shared.core.readiness.observability import Look, PermissionsLook, ProbeLook
 from shared.core.secret import Secret
 from tests.cloud.test_lease_sign_in import Identity

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from shared.cloud.entra.probe import TokenProbe
-from shared.core.errors import NeverReady
 from shared.core.names import ObjectId
+from shared.core.readiness.errors import NeverReady
 from shared.core.secret import Secret
 from tests.cloud.scripted import Scripted
 from tests.fakes.clock import FakeClock

@@ -46,6 +46,7 @@ EXPECTED = (
         " of the header excludes, and takes it for a good one.",
     ),
     Expected(("read_role", "read_auth_role", "read_policy"), ("400",), "The same entity tags without quotes."),
+    Expected(("collect_credential",), ("410",), "The lease has ended, or its credential was collected some time ago."),
     Expected(
         ("issue_lease", "renew_lease"),
         ("400",),

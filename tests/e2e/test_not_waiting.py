@@ -45,18 +45,18 @@ class Poller:
             await asyncio.sleep(float(reply.headers.get("retry-after", self.pause)) / _FASTER)
 
     async def _sent(self, method: str, url: str, headers: dict[str, str]) -> httpx.Response:
-        reply = httpx.Response(500)
-        for _ in range(5):
+        tries = 5
+        while True:
             # Each request is authenticated anew; only the ask carries the headers of the action.
             token = await self.deployment.visitor.token(self.identity, self.deployment.audience)
             given = {"authorization": f"Bearer {token}"} | (headers if method == "POST" else {})
-            body: dict[str, Any] | None = {} if method == "POST" else None
+            body: dict[str, str] | None = {} if method == "POST" else None
             reply = await self.deployment.visitor.http.request(method, url, json=body, headers=given)
             self.seen.append(reply.status_code)
-            if reply.status_code not in _REPEATED and not reply.is_server_error:
-                break
+            tries -= 1
+            if not tries or (reply.status_code not in _REPEATED and not reply.is_server_error):
+                return reply
             await asyncio.sleep(0.5)
-        return reply
 
 
 async def ended(deployment: Deployment, issued: Any) -> None:

@@ -84,6 +84,7 @@ def test_every_setting_that_the_broker_knows_is_set(snapshot: str) -> None:
 def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot) -> None:
     """The broker's own defaults hold."""
     times = {"RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DIRECTORY_CACHE_SECONDS"}
+    times |= {"COLLECT_SECONDS", "GRACE_SECONDS", "PREPARE_SECONDS"}
     limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES"}
     hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX"}
     options = {f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL"}}
@@ -97,6 +98,9 @@ def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
         "LEASEHOLD_RETENTION_DAYS": "30",
         "LEASEHOLD_HOLD_SECONDS": "25",
         "LEASEHOLD_SETTLE_SECONDS": "240",
+        "LEASEHOLD_COLLECT_SECONDS": "600",
+        "LEASEHOLD_GRACE_SECONDS": "300",
+        "LEASEHOLD_PREPARE_SECONDS": "1200",
         "LEASEHOLD_DIRECTORY_CACHE_SECONDS": "120",
         "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
         "LEASEHOLD_ISSUES_PER_MINUTE": "60",

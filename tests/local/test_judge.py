@@ -130,9 +130,9 @@ def test_accepts_only_when_no_sign_in_is_refused_any_more(scene: Scene, profile:
     compared = []
     for _ in range(25):
         scene.azure.clock.at += 5
-        said = scene.judged()
+        answered = scene.judged()
         refused = sum(post(scene.world, grant(scene.app, f"{ARM}/.default")).status != 200 for _ in range(25))
-        compared.append((said["accepted"], refused == 0))
+        compared.append((answered["accepted"], refused == 0))
     assert {(True, True), (False, False)} == set(compared)
 
 
@@ -191,13 +191,13 @@ def test_a_fresh_assignment_counts_when_every_replica_of_resource_manager_has_it
     compared = []
     for _ in range(60):
         scene.azure.clock.at += 10
-        said = scene.of("arm", GROUP)
+        answered = scene.of("arm", GROUP)
         read = []
         for _ in range(25):
             scene.world.consistency.turn()
             read.append(outcome(scene.azure.call("GET", STORE, by=scene.app.object_id)))
-        assert 3 == len(said)
-        compared.append((not any(said), all(answer == (200, "") for answer in read)))
+        assert 3 == len(answered)
+        compared.append((not any(answered), all(answer == (200, "") for answer in read)))
     assert {(True, True), (False, False)} == set(compared)
 
 

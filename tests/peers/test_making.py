@@ -109,7 +109,7 @@ async def test_a_403_about_a_fresh_application_is_doubted_for_less_than_a_minute
     doubt = AmbiguousRefusal("The application is not in this tenant", status=403, azure_code="Authorization_RequestDenied")
     app.world.calls.fail("directory.create_principal", doubt, times=999)
     began = app.world.clock.monotonic()
-    answer = await app.call("POST", "/api/v1/roles/web/leases")
+    answer = await app.call("POST", "/api/v1/roles/web/leases", headers={"prefer": "wait=200"})
     assert answer.status >= 500
     assert 30 <= app.world.clock.monotonic() - began <= 60
     assert "The application is not in this tenant" in caplog.text

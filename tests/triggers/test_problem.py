@@ -15,6 +15,7 @@ from shared.core import errors, preparing
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
 from shared.core.parameters import errors as parameters
+from shared.core.readiness import errors as readiness
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
@@ -51,7 +52,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Refused: 409,
     errors.Absent: 409,
     errors.DefinitionGone: 409,
-    errors.NeverReady: 409,
+    readiness.NeverReady: 409,
     errors.PolicyForbids: 409,
     errors.OutOfReach: 409,
     errors.AlreadyExists: 409,
@@ -63,7 +64,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Unavailable: 503,
     access.ImportStopped: 503,
     errors.Unreachable: 504,
-    errors.OutOfTime: 504,
+    preparing.OutOfTime: 504,
     preparing.PreparationFailed: 409,
     preparing.TooManyPreparations: 429,
     preparing.NotProven: 503,
@@ -165,6 +166,7 @@ def test_what_passes_by_itself_says_when_to_come_back() -> None:
         errors.Throttled: 10,
         errors.NotReplicated: 15,
         errors.ConcurrentChange: 5,
+        preparing.NotProven: 5,
         errors.IdentityRefused: 30,
         errors.AmbiguousRefusal: 15,
         errors.Uncertain: 10,

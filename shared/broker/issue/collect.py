@@ -34,14 +34,13 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     NotReplicated,
-    OutOfTime,
     Refused,
     Rejected,
     Upstream,
 )
 from shared.core.lease import Cause, Lease, State
 from shared.core.names import LeaseId, ObjectId
-from shared.core.preparing import NotProven, PreparationFailed
+from shared.core.preparing import NotProven, OutOfTime, PreparationFailed
 from shared.kinds.kind import Kind, Order
 from shared.kinds.optional import hands_out_again
 from shared.resilience.tasks import both

@@ -39,9 +39,7 @@ from shared.core.errors import (
     LeaseholdError,
     LostRace,
     Malformed,
-    NeverReady,
     NotReplicated,
-    OutOfTime,
     Refused,
     Rejected,
     RoleOutdated,
@@ -54,6 +52,8 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
+from shared.core.preparing import OutOfTime
+from shared.core.readiness.errors import NeverReady
 from shared.core.role import MIN_TTL, Role
 from shared.kinds.kind import Asking, Order
 from shared.kinds.optional import hands_out_again
@@ -72,9 +72,7 @@ _REMOVAL = 10.0
 _BETWEEN_TRIES = 7.5
 """The longest pause of ``Retry`` between two tries, in seconds."""
 _OUT_OF_TIME = (OutOfTime, NotReplicated, ConcurrentChange)
-"""What passes by itself, and is raised only when the time is used up. Where Azure limits calls, or fails, the caller learns
-that at once.
-"""
+"""What passes by itself, and is raised only when the time is used up. Azure's limits and failures are told at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +374,9 @@ class _Attempt:
 
         The lease keeps its plan: whoever undoes it looks for what the plan names, whichever worker has made it.
         """
+        if not preference.is_async:
+            # Of others that was asked before anything was made.
+            await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
         await self.ports.audit.record(self._done("prepare", self.lock.lease))
         change = partial(_waiting, preference=preference, maybe_more=not alone)

@@ -11,7 +11,8 @@ from shared.core import errors
 from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throttled, TooMany, Unauthenticated
 from shared.core.parameters import errors as parameters
-from shared.core.preparing import NotProven, PreparationFailed, TooManyPreparations
+from shared.core.preparing import NotProven, OutOfTime, PreparationFailed, TooManyPreparations
+from shared.core.readiness import errors as readiness
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
@@ -94,7 +95,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Refused: Meaning(409),
     errors.Absent: Meaning(409),
     errors.DefinitionGone: Meaning(409),
-    errors.NeverReady: Meaning(409),
+    readiness.NeverReady: Meaning(409),
     errors.PolicyForbids: Meaning(409),
     errors.OutOfReach: Meaning(409),
     errors.AlreadyExists: Meaning(409),
@@ -106,7 +107,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     access.ImportStopped: Meaning(503, retry_after=10),
     errors.Unavailable: Meaning(503, retry_after=10),
     errors.Unreachable: Meaning(504),
-    errors.OutOfTime: Meaning(504),
+    OutOfTime: Meaning(504),
     errors.LostRace: Meaning(503, retry_after=1),
     errors.Interrupted: Meaning(503, retry_after=1),
     NotProven: Meaning(503, retry_after=5),

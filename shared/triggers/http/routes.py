@@ -114,8 +114,8 @@ class Api:
                 return lambda unverified: authenticated(edge, unverified, handle, rules)
 
             result = Told(handle.__doc__, query, headers, body, answers, fails, schemas)
-            told = (handle.__name__, (method,), path, result, bound)
-            self._add(*told, operation=operation, rules=rules, vary=vary, has_head=has_head)
+            declared = (handle.__name__, (method,), path, result, bound)
+            self._add(*declared, operation=operation, rules=rules, vary=vary, has_head=has_head)
 
         return declare
 
