@@ -42,7 +42,8 @@ def unproven() -> Iterator[None]:
 
 async def asked(world: World, preference: Preference = AT_ONCE, by: Actor | None = None, **ask: Any) -> Issued | Accepted:
     """Alice asks for a lease, and says how long she waits."""
-    return await issue(world.ports, by or request(), IssueRequest(**({"role": WEB} | ask)), preference=preference)
+    wanted: dict[str, Any] = {"role": WEB, "ask": world.ask} | ask
+    return await issue(world.ports, by or request(), IssueRequest(**wanted), preference=preference)
 
 
 async def taken(world: World, lease_id: LeaseId | None = None) -> Lease | None:
@@ -58,14 +59,18 @@ async def prepared(world: World) -> Lease:
 
 
 async def collected(
-    world: World, preference: Preference | None = None, by: Actor | None = None, lease_id: LeaseId | None = None
+    world: World,
+    preference: Preference | None = None,
+    by: Actor | None = None,
+    lease_id: LeaseId | None = None,
+    **fields: Any,
 ) -> Issued | Accepted:
-    """Alice collects."""
-    return await collect(world.ports, by or request(), lease_id or stored(world).id, preference or Preference())
+    """Alice collects. ``fields`` are about the credential."""
+    return await collect(world.ports, by or request(), lease_id or stored(world).id, preference or Preference(), fields)
 
 
-async def handed_out(world: World, preference: Preference | None = None) -> Issued:
+async def handed_out(world: World, preference: Preference | None = None, **fields: Any) -> Issued:
     """Alice collects, and gets the credential."""
-    found = await collected(world, preference)
+    found = await collected(world, preference, **fields)
     assert isinstance(found, Issued)
     return found

@@ -7,6 +7,7 @@ import pytest
 from shared.broker.issue.preparations import Preference
 from shared.core.errors import Gone
 from shared.core.lease import State
+from shared.kinds.proof import Proof
 from tests.broker.preparing import asked, collected, handed_out, prepared, taken
 from tests.broker.scenes import swept
 from tests.fakes.world import role, world
@@ -45,5 +46,5 @@ async def test_a_kind_that_can_is_proven_before_there_is_a_credential() -> None:
     assert (State.PREPARED, scene.clock.now()) == (lease.state, lease.ready_at)
 
 
-async def _not_yet(*_: object, deadline: float) -> bool:
-    return deadline < 0
+async def _not_yet(*_: object, deadline: float) -> Proof:
+    return Proof(works=deadline < 0)

@@ -18,7 +18,7 @@ from shared.core.role import Target
 from tests.broker.preparing import asked, collected, handed_out, prepared, taken, unproven
 from tests.broker.scenes import AZURE, issued, stored, swept
 from tests.fakes.world import ADMINISTRATOR, BOB, WEB, World, principal_target, request, role, world
-from tests.support.every_kind import kinds_for, works
+from tests.support.every_kind import kinds_for, name_of, works
 from tests.support.operations import OTHER_TARGET, TARGETS
 
 EACH_KIND = pytest.mark.parametrize("target", [pytest.param(target, id=kind) for kind, target in TARGETS.items()])
@@ -52,7 +52,7 @@ async def test_the_worker_that_takes_the_message_makes_all_but_the_credential(ta
     assert not [call for call in scene.calls.made if call.name.endswith(".add_secret")]
     assert lease.id in {*scene.leased.rows.values()} or not scene.ports.kinds.principals(lease)
     given = await handed_out(scene)
-    is_ready = target.ready != "none"
+    is_ready = target.ready != "none" or name_of(target) == "token"
     assert (State.ACTIVE, is_ready, True) == (given.lease.state, given.lease.ready, works(scene, given.credential))
 
 

@@ -233,13 +233,13 @@ async def test_a_dry_run_reads_the_ask(name: str, fields: dict[str, Any]) -> Non
 
 
 async def test_a_certificate_must_last_for_all_renewals() -> None:
-    """Of a role that is not renewable, for the lease."""
+    """And for as long as the lease may wait to be prepared and collected: half an hour, before its time begins."""
     scene = scene_of("certificate", ttl=900, max_ttl=30 * 86400)
     await issue(scene.ports, request(), wanted("certificate"))
     (application,) = [each for each in scene.cloud.applications.values() if each.wanted]
     assert application.wanted is not None
     assert application.wanted.key is not None
-    assert scene.ports.now() + timedelta(days=30, minutes=10) == application.wanted.key.end
+    assert scene.ports.now() + timedelta(days=30, minutes=10 + 30) == application.wanted.key.end
 
 
 async def test_a_stored_warning_is_told_and_audited() -> None:

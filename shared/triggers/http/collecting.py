@@ -13,9 +13,11 @@ from shared.triggers.http.preferences import PREFER, VARY, Preferred, preferred
 from shared.triggers.http.reply import Reply, of_json
 from shared.triggers.http.responses import ISSUED, LEASE, lease_path
 from shared.triggers.http.routes import Api
-from shared.triggers.http.shape import TEXT, WHOLE, Answer, Field, JsonSchema, Record, word
+from shared.triggers.http.shape import TEXT, WHOLE, Answer, Field, JsonSchema, Record, text, word
 
 api = Api("leases")
+_LONGEST_SCOPE = 256
+"""Characters: no role has a longer one."""
 
 
 class Next:
@@ -45,6 +47,11 @@ ACCEPTED = Record[NotYet](
     Field("lease", LEASE, lambda it: it.lease),
     Field("next", NEXT, lambda it: it.next),
 )
+SCOPE = text(
+    "scope",
+    "Of a role's `token_scopes`, for a token: what it is for. Left out: what the ask has named, or the first.",
+    longest=_LONGEST_SCOPE,
+)
 APPLIED: JsonSchema = {"description": "What was done of `Prefer`.", "schema": TEXT.schema}
 NOT_YET: Mapping[str, JsonSchema] = {
     "Location": {
@@ -70,6 +77,7 @@ def not_yet(request: VerifiedRequest, found: Accepted, wanted: Preferred) -> Rep
     needs=None,
     operation="collect",
     reads_first=True,
+    query=(SCOPE,),
     headers=(PREFER,),
     vary=VARY,
     has_head=False,
@@ -85,11 +93,13 @@ async def collect_credential(request: VerifiedRequest) -> Reply:
     For its holder alone: where the 202 of an issue leads to. The credential is made for this answer, proven, and kept nowhere.
     The lease's time begins with it. For ten minutes (`LEASEHOLD_GRACE_SECONDS`) after the credential was handed out, a repeat
     gets a fresh one, and the former one is removed: for a caller whose answer was lost. A credential that needs no secret may
-    be collected as long as the lease is active. Decided anew by the role as it is now.
+    be collected as long as the lease is active; of a token, each answer is a fresh one. Decided anew by the role as it is now.
     """
     request.broker.address("")
-    wanted = preferred(request.http)
-    found = await collect(request.ports, request.actor, requests.lease_id(request.http), wanted.preference)
+    lease_id, wanted = requests.lease_id(request.http), preferred(request.http)
+    scope = requests.asked(request.http, SCOPE)
+    fields = {} if scope is None else {SCOPE.name: scope}
+    found = await collect(request.ports, request.actor, lease_id, wanted.preference, fields)
     if isinstance(found, Issued):
         return of_json(200, ISSUED.write(found), wanted.applied(accepted=False))
     return not_yet(request, found, wanted)
