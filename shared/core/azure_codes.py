@@ -17,12 +17,12 @@ from shared.core.errors import (
     Locked,
     NotReplicated,
     OutOfReach,
-    PolicyForbids,
     Refused,
     Throttled,
     Unavailable,
     Upstream,
 )
+from shared.core.tenant_policy import PolicyForbids
 
 type Codes = Mapping[str, type[Upstream]]
 type Statuses = Mapping[int, type[Upstream]]

@@ -28,12 +28,11 @@
     │   ├── NotReplicated        a fresh object is not known everywhere yet; nothing happened
     │   ├── ConcurrentChange     two changes of one object met; nothing happened
     │   ├── IdentityRefused      Azure takes no token of the broker's identity; nothing happened
-    │   ├── Refused              Azure refuses for good
+    │   ├── Refused              Azure refuses for good; PolicyForbids¶: a policy of the tenant forbids such a credential
     │   │   ├── Absent           there is no such object
     │   │   │   └── DefinitionGone  a role assigns a definition that was deleted
     │   │   ├── OutOfReach       whether it is there cannot be told: the broker may not see what would hold it
     │   │   ├── AlreadyExists
-    │   │   ├── PolicyForbids    a policy of the tenant forbids such a credential
     │   │   ├── Full             the object holds as much as it may
     │   │   ├── NeverReady§      a fresh credential was tried, and waiting does not make it work
     │   │   ├── AmbiguousRefusal Azure uses the same answer for an object that is too fresh
@@ -51,7 +50,7 @@
     └── Misconfigured            the operator has to change the deployment
         └── Unreadable           a stored row is damaged, or a later version's
 
-In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``.
+In ``shared.core``: * ``access.errors``, † ``parameters.errors``, ‡ ``preparing``, § ``readiness.errors``, ¶ ``tenant_policy``.
 """
 
 from __future__ import annotations
@@ -299,13 +298,6 @@ class DefinitionGone(Absent):
     sentence = (
         "A role definition that this role assigns was deleted in Azure. An administrator has to write the role again (PUT)."
     )
-
-
-class PolicyForbids(Refused):
-    """A policy of the tenant forbids secrets or certificates, or ones that last so long."""
-
-    code = "azure_policy_forbids"
-    sentence = "A policy of the tenant forbids it. Roles with `token` or `federated` need none, with `certificate` no secret."
 
 
 class OutOfReach(Refused):

@@ -10,7 +10,8 @@ import pytest
 from shared.cloud.graph.directory import Graph
 from shared.core.access.facts import Principal
 from shared.core.directory import NewKey, NewTrust
-from shared.core.errors import Absent, AlreadyExists, NotReplicated, PolicyForbids, Unavailable
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Unavailable
+from shared.core.tenant_policy import PolicyForbids
 from tests.cloud.graph_answers import APPLICATION, CLIENT, END, IDS, KEY, NEW, PRINCIPAL, found, made
 from tests.cloud.scripted import Scripted, refused
 

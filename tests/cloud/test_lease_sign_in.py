@@ -24,6 +24,7 @@ from shared.core.errors import (
     Unreachable,
 )
 from shared.core.names import ObjectId
+from shared.core.readiness.errors import NeverReady
 from tests.cloud.scripted import Bearer, Scripted
 from tests.fakes.clock import FakeClock
 
@@ -207,7 +208,11 @@ async def test_an_assertion_that_cannot_be_had(
     with pytest.raises(type(failure)):
         await signing_in.token(CLIENT, ARM, deadline=within(5, clock))
     assert waits == clock.monotonic() - began
-    assert not await signing_in.signs_in(CLIENT, deadline=within(5, clock))
+    if isinstance(failure, Misconfigured):
+        with pytest.raises(Misconfigured):
+            await signing_in.signs_in(CLIENT, deadline=within(5, clock))
+    else:
+        assert not await signing_in.signs_in(CLIENT, deadline=within(5, clock))
     assert [] == entra.calls
 
 
@@ -228,8 +233,9 @@ async def test_a_definite_no_ends_the_proof(
 ) -> None:
     """And is logged."""
     entra.will(no(code, 401))
-    with caplog.at_level(logging.WARNING):
-        assert not await signing_in.signs_in(CLIENT, deadline=within(60, clock))
+    with caplog.at_level(logging.WARNING), pytest.raises(NeverReady) as caught:
+        await signing_in.signs_in(CLIENT, deadline=within(60, clock))
+    assert f"AADSTS{code}" == caught.value.azure_code
     assert str(code) in caplog.text
 
 

@@ -21,6 +21,7 @@ from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
 from tests.fakes.clock import FakeClock, FixedIds
+from tests.fakes.definition_ids import is_definition
 from tests.fakes.own_identity import USER_ASSIGNED, DirectoryPrincipal
 
 
@@ -137,7 +138,7 @@ class CloudState:
     def definition(self, definition_id: str) -> Definition:
         """One role definition."""
         known = ((name, each) for name, ids in self.definitions.items() for each in ids)
-        name, known_id = next(((name, each) for name, each in known if _is(each, definition_id)), ("", ""))
+        name, known_id = next(((name, each) for name, each in known if is_definition(each, definition_id)), ("", ""))
         if not name:
             raise DefinitionGone(f"no definition {definition_id}", status=404)
         permissions = self.permissions.get(known_id, (Permission(("*/read",)),))
@@ -394,9 +395,3 @@ class CloudState:
     def _require(self, there: bool) -> None:  # noqa: FBT001 - a predicate, read where it stands
         if not there:
             raise Absent("Request_ResourceNotFound", status=404)
-
-
-def _is(known_id: str, asked: str) -> bool:
-    """Whether it is the same definition, asked for at its own place or below."""
-    (head, _, name), (asked_head, _, asked_name) = (each.lower().rpartition("/providers/") for each in (known_id, asked))
-    return name == asked_name and (asked_head == head or asked_head.startswith(f"{head}/"))

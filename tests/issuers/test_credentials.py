@@ -10,9 +10,10 @@ import pytest
 
 from shared.core import ownership
 from shared.core.directory import NewTrust
-from shared.core.errors import Absent, Conflict, Malformed, NotReplicated, PolicyForbids, Refused, RoleOutdated, Unreachable
+from shared.core.errors import Absent, Conflict, Malformed, NotReplicated, Refused, RoleOutdated, Unreachable
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.secret import Secret
+from shared.core.tenant_policy import PolicyForbids
 from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.resources import TokenResources
 from shared.kinds.kind import Asker, Asking

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from shared.core.ports.documents import ABSENT
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.role_grant.footprint import RoleGrantFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
-from tests.fakes.cloud_state import CloudState, Granted
+from tests.fakes.cloud_state import Granted
 from tests.fakes.world import (
     ADMINISTRATOR,
     ALICE,
@@ -60,6 +60,7 @@ from tests.fakes.world import (
     request,
 )
 from tests.stored.kept_store import HERE, TABLES, RunningClock, world_over
+from tests.stored.left_in_azure import left_in
 from tests.support import holes, pooling
 from tests.support.every_kind import EVERY_KIND
 from tests.support.kinds import read_role
@@ -353,42 +354,6 @@ async def _what_workers_left(filling: Filling) -> None:
     filling.leases["planned"] = filling.leases.pop("orphaned")
 
 
-def _left_in(cloud: CloudState) -> dict[str, Any]:
-    """What ``kept_store`` puts there again."""
-    return {
-        "applications": [
-            {
-                "object_id": each.object_id,
-                "app_id": each.app_id,
-                "unique_name": each.unique_name,
-                "secrets": [
-                    {"key_id": key_id, "display_name": it.display_name, "end": it.end.isoformat(), "text": it.text}
-                    for key_id, it in each.secrets.items()
-                ],
-                "trusted": [{"id": key, **asdict(trust)} for key, trust in each.trusted.values()],
-            }
-            for each in cloud.applications.values()
-        ],
-        "principals": [
-            {"object_id": each.object_id, "app_id": each.app_id, "unique_name": each.unique_name}
-            for each in cloud.principals.values()
-            if each.unique_name
-        ],
-        "members": [{"group": group, "principals": sorted(them)} for group, them in cloud.groups.items() if them],
-        "assignments": [
-            {
-                "scope": each.scope,
-                "name": each.name,
-                "definition_id": granted.definition_id,
-                "principal": granted.principal,
-                "condition": granted.condition,
-                "description": granted.description,
-            }
-            for each, granted in cloud.assignments.items()
-        ],
-    }
-
-
 async def fill(name: str) -> None:
     """Writes the folder ``written_by_<name>``, which must not be there."""
     folder = HERE / f"written_by_{name}"
@@ -398,7 +363,7 @@ async def fill(name: str) -> None:
         for table in TABLES:
             rows = [dict(row) async for row in service.get_table_client(table).list_entities()]
             _write(folder / f"{table}.json", rows)
-    _write(folder / "azure.json", _left_in(filling.world.cloud))
+    _write(folder / "azure.json", left_in(filling.world.cloud))
     _write(folder / "queue.json", filling.world.revocations.texts)
     taken_at = filling.world.ports.now().isoformat()
     about = {"taken_at": taken_at, "leases": filling.leases, "keys": filling.keys, "documents": DOCUMENTS}

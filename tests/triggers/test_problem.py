@@ -16,6 +16,7 @@ from shared.core.access import errors as access
 from shared.core.errors import Fault, LeaseholdError, Malformed, Throttled, TooMany
 from shared.core.parameters import errors as parameters
 from shared.core.readiness import errors as readiness
+from shared.core.tenant_policy import PolicyForbids
 from shared.triggers.http.problem import MEANINGS, MethodNotAllowed, NoSuchCall, UnsupportedMedia, problem
 
 STATUSES: dict[type[LeaseholdError], int] = {
@@ -53,7 +54,7 @@ STATUSES: dict[type[LeaseholdError], int] = {
     errors.Absent: 409,
     errors.DefinitionGone: 409,
     readiness.NeverReady: 409,
-    errors.PolicyForbids: 409,
+    PolicyForbids: 409,
     errors.OutOfReach: 409,
     errors.AlreadyExists: 409,
     errors.Full: 409,

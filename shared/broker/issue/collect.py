@@ -18,7 +18,8 @@ from typing import Any
 from shared.broker.access import issuing_from, lease_of_holder
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import Filled, filled_as_kept, granted_by
-from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued, look_at_role
+from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued
+from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
 from shared.broker.issue.prepare import fail
 from shared.broker.issue.prove import known_already, prove, untried

@@ -15,15 +15,15 @@ from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_error, missing_in_azure
 from shared.broker.issue.clean_up import CleanUp
+from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import Accepted, Preference, accepted, as_asked, leave_to_queue, require_room
 from shared.broker.issue.prove import Proven, known_already, prove, untried
 from shared.broker.issue.under_key import open_lease
 from shared.broker.ports import Actor, Ports
-from shared.broker.reconcile.definitions import read_again, read_for_the_first_time, was_never_read
+from shared.broker.reconcile.definitions import read_for_the_first_time, was_never_read
 from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
-from shared.broker.reconcile.watched import look_again
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.access.decide import Decision
 from shared.core.audit import AuditEvent
@@ -32,7 +32,6 @@ from shared.core.errors import (
     Absent,
     AmbiguousRefusal,
     ConcurrentChange,
-    DefinitionGone,
     Fault,
     Forbidden,
     Interrupted,
@@ -40,7 +39,6 @@ from shared.core.errors import (
     LostRace,
     Malformed,
     NotReplicated,
-    Refused,
     Rejected,
     RoleOutdated,
     Throttled,
@@ -53,7 +51,6 @@ from shared.core.lease import Holder, Lease, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.parameters.errors import TargetMissing
 from shared.core.preparing import OutOfTime
-from shared.core.readiness.errors import NeverReady
 from shared.core.role import MIN_TTL, Role
 from shared.kinds.kind import Asking, Order
 from shared.kinds.optional import hands_out_again
@@ -200,19 +197,6 @@ async def role_asked_for(ports: Ports, actor: Actor, wanted: IssueRequest, rate:
     return found
 
 
-async def look_at_role(ports: Ports, request_id: str, role: Role, failure: LeaseholdError) -> None:
-    """Where the failure may be the role's: the status then names the role, and no other issue begins in vain.
-
-    ``role`` is as it is stored, and may be stored again: never a filled one, nor one with lifetimes cut.
-    """
-    if isinstance(failure, DefinitionGone):
-        await look_at_one(ports, request_id, role, read_again)
-    elif isinstance(failure, Refused | RoleOutdated):
-        await look_at_one(ports, request_id, role, look_again)
-        if isinstance(failure, Absent | NeverReady):
-            await look_at_one(ports, request_id, role, look_for_scopes)
-
-
 def plan(
     ports: Ports, actor: Actor, wanted: IssueRequest, filled: Filled, key: IdempotencyKey | None = None
 ) -> tuple[Order, Lease]:
@@ -223,7 +207,7 @@ def plan(
     """
     now, caller, role = ports.now(), actor.caller, filled.role
     ttl = lifetime_of(role, wanted)
-    longest = longest_of(role, ttl)
+    longest = timedelta(seconds=role.max_ttl if role.renewable else ttl)
     lease_id = key.lease_id if key else LeaseId.of(role.name, ports.ids.ulid(now))
     holder = Holder(caller.object_id, caller.tenant_id, caller.app_id, caller.name)
     kind, until = ports.kinds.of(role), now + longest
@@ -275,11 +259,6 @@ def lifetime_of(role: Role, wanted: IssueRequest) -> int:
         message = f"expected {MIN_TTL} to {role.max_ttl} seconds"
         raise Malformed(Fault("ttl", message), code="ttl_out_of_range")
     return ttl
-
-
-def longest_of(role: Role, ttl: int) -> timedelta:
-    """Returns the longest that a lease of ``ttl`` seconds can last, renewals included."""
-    return timedelta(seconds=role.max_ttl if role.renewable else ttl)
 
 
 async def _look_again(ports: Ports, lock: LeaseLock, role: Role, rate: AskRate, *, is_async: bool) -> None:

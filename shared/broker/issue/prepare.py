@@ -16,7 +16,8 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import undo
 from shared.broker.issue.asking import refilled, role_changed
 from shared.broker.issue.clean_up import CleanUp
-from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, look_at_role
+from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK
+from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
 from shared.broker.issue.preparations import waiting_for_sweep
 from shared.broker.issue.prove import Proven, found

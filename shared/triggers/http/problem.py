@@ -13,6 +13,7 @@ from shared.core.errors import Fault, LeaseholdError, Malformed, Rejected, Throt
 from shared.core.parameters import errors as parameters
 from shared.core.preparing import NotProven, OutOfTime, PreparationFailed, TooManyPreparations
 from shared.core.readiness import errors as readiness
+from shared.core.tenant_policy import PolicyForbids
 from shared.triggers.http.reply import Reply, encoded
 from shared.triggers.http.shape import TEXT, WHOLE, Field, Items, Record, Value
 
@@ -96,7 +97,7 @@ MEANINGS: Mapping[type[LeaseholdError], Meaning] = {
     errors.Absent: Meaning(409),
     errors.DefinitionGone: Meaning(409),
     readiness.NeverReady: Meaning(409),
-    errors.PolicyForbids: Meaning(409),
+    PolicyForbids: Meaning(409),
     errors.OutOfReach: Meaning(409),
     errors.AlreadyExists: Meaning(409),
     errors.Full: Meaning(409),
