@@ -266,3 +266,16 @@ async def test_what_is_not_seen_while_it_is_prepared_is_looked_for_again() -> No
     lease = await taken(scene)
     assert lease is not None
     assert State.PREPARED is lease.state
+
+
+@pytest.mark.parametrize("name", ["federated", "certificate"])
+async def test_what_was_handed_out_without_a_proof_is_told_again_without_one(name: str) -> None:
+    """Although the role asks for a proof by now: nothing was made by which the broker could see it."""
+    scene = scene_of(name, "none")
+    await asked(scene, Preference(wait=10))
+    await put_role(
+        scene.ports, request(ADMINISTRATOR), role(principal_target(1, 0, ready="token", credential=CREDENTIALS[name]))
+    )
+    given = await handed_out(scene)
+    assert (True, False) == (given.lease.unchecked, given.lease.ready)
+    assert [] == scene.calls.named("sign_in.signs_in")
