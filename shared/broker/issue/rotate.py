@@ -161,7 +161,7 @@ class _Rotation:
         return footprint if credential_id is None else self.kind.schema.with_credential(footprint, credential_id)
 
     def _is_told_again(self, minted: Minted) -> bool:
-        """Whether it is the credential that was handed out when the role asked for no proof. So nothing was made to prove it."""
+        """Whether it is a credential of when the role asked for no proof. Nothing was made by which it could be proven."""
         return minted.unchanged and self.before.unchecked
 
     async def _proven(self, minted: Minted) -> Proven:
