@@ -46,7 +46,11 @@ EXPECTED = (
         " of the header excludes, and takes it for a good one.",
     ),
     Expected(("read_role", "read_auth_role", "read_policy"), ("400",), "The same entity tags without quotes."),
-    Expected(("collect_credential",), ("410",), "The lease has ended, or its credential was collected some time ago."),
+    Expected(
+        ("collect_credential",),
+        ("400", "410"),
+        "What a token may be for is the role's to say. The lease has ended, or its credential was collected some time ago.",
+    ),
     Expected(
         ("issue_lease", "renew_lease"),
         ("400",),
