@@ -24,7 +24,7 @@ class Visitor:
     control_url: str
     ca_bundle: str
     http: httpx.AsyncClient = field(init=False)
-    _tokens: dict[str, str] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def __aenter__(self) -> Self:
         """Opens the client."""
@@ -46,11 +46,11 @@ class Visitor:
         return reply.json() if reply.content else None
 
     async def token(self, identity: str, audience: str) -> str:
-        """An access token of a named identity, asked for once."""
-        if identity not in self._tokens:
+        """An access token of a named identity for that audience, asked for once."""
+        if (identity, audience) not in self._tokens:
             answer = await self.control("POST", "token", {"identity": identity, "resource": audience})
-            self._tokens[identity] = answer["access_token"]
-        return self._tokens[identity]
+            self._tokens[identity, audience] = answer["access_token"]
+        return self._tokens[identity, audience]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ BOUND = 150
 def test_the_demo_tells_every_step_and_each_holds() -> None:
     """Let in, issued, used, refused elsewhere, renewed, ended; then refused by Azure; nothing is left, and all is on record.
 
-    And one role serves two applications, each at its own storage account.
+    And one role serves two applications, each at its own storage account. And a token and a role are leased without a secret.
     """
     result = subprocess.run(
         [sys.executable, "-m", "local", "demo"], cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False
     )
 
     assert 0 == result.returncode, result.stdout + result.stderr
-    assert [str(number) for number in range(1, 16)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
+    assert [str(number) for number in range(1, 19)] == re.findall(r"^(\d+)\. [A-Z]", result.stdout, re.MULTILINE)
     assert result.stdout.endswith("Every step held.\n")
     steps = re.split(r"^\d+\. ", result.stdout, flags=re.MULTILINE)
     assert "vm-batch is one of them, and may issue from app-reader at once" in steps[2]
@@ -37,3 +37,6 @@ def test_the_demo_tells_every_step_and_each_holds() -> None:
         assert "the answer has client_id, client_secret, tenant_id, subscription_id, expires_at" in steps[step]
     assert "blob storage answers 403: AuthorizationPermissionMismatch" in steps[14]
     assert "vm-batch gave no name, and was granted /data" in steps[15]
+    assert re.search(r"answers 202 at once: come back in \d+ s, at https?://", steps[16])
+    assert "no secret, and one trusted identity, lh-broker" in steps[17]
+    assert re.search(r"after its end Azure answers 403 again", steps[18])
