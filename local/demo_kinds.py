@@ -1,14 +1,14 @@
-"""The demo's third story: no secret at all. A token that is fetched later, and a role that the caller itself gets for a while."""
+"""The demo's third story: no secret at all. A token is fetched later, and the caller itself gets a role for a while."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from local.telling import ARM, REPLICAS, hold, until
 
 if TYPE_CHECKING:
     from local.telling import Telling
+    from local.visitor import Broker
 
 _ACCEPTED, _OK, _FORBIDDEN = 202, 200, 403
 _MACHINE = "vm-web"
@@ -31,8 +31,7 @@ async def _a_token_is_fetched_later(story: Telling) -> dict[str, Any]:
     hold(reply.status_code == _ACCEPTED, reply.text)
     story.note(f"Leasehold answers 202 at once: come back in {reply.headers['retry-after']} s, at {reply.headers['location']}")
     path = reply.json()["next"]["url"].partition("/api/v1/")[2]
-    while (reply := await web.call("GET", path)).status_code == _ACCEPTED:
-        await asyncio.sleep(1)
+    reply, _ = await until(lambda: _collected(web, path))
     hold(reply.status_code == _OK, reply.text)
     lease, credential = reply.json()["lease"], reply.json()["credential"]
     hold((lease["state"], lease["ready"]) == ("active", "ready"), lease)
@@ -40,6 +39,12 @@ async def _a_token_is_fetched_later(story: Telling) -> dict[str, Any]:
     answer, seconds = await until(lambda: _read(story, credential["access_token"], "app", _OK))
     story.note(f"Azure answers {answer.status_code}, after {seconds:.1f} s: {answer.json()['id']}")
     return {"lease": lease, "client_id": credential["client_id"]}
+
+
+async def _collected(broker: Broker, path: str) -> Any:
+    """The answer; ``None`` while it says to come back."""
+    reply = await broker.call("GET", path)
+    return None if reply.status_code == _ACCEPTED else reply
 
 
 async def _no_secret_exists(story: Telling, made: dict[str, Any]) -> None:

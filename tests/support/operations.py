@@ -254,8 +254,8 @@ async def changing_the_role(world: World) -> Role:
     """An administrator writes it anew, with another target."""
     # What callers say of the credential must still be of use.
     same = (each.target for each in EVERY_KIND.values() if each.ask and each.ask == world.ask.credential)
-    kept = next((each.credential for each in same if isinstance(each, ServicePrincipalTarget)), OTHER_TARGET.credential)
-    document = write_role(role(replace(OTHER_TARGET, credential=kept), ttl=LASTS, max_ttl=2 * LASTS))
+    credential = next((each.credential for each in same if isinstance(each, ServicePrincipalTarget)), OTHER_TARGET.credential)
+    document = write_role(role(replace(OTHER_TARGET, credential=credential), ttl=LASTS, max_ttl=2 * LASTS))
     return (await put_role(world.ports, request(ADMINISTRATOR), read_role(WEB, document))).document
 
 

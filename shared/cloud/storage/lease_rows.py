@@ -175,7 +175,7 @@ def lease_row(kinds: Kinds, lease: Lease, write_id: str) -> dict[str, Any]:
 def _optional(lease: Lease) -> dict[str, Any]:
     """What few leases have: of the others, the row says nothing."""
     instants = {"ready_at": lease.ready_at, "prepare_by": lease.prepare_by, "tokens_until": lease.tokens_until}
-    told = {
+    fields = {
         **{name: each.isoformat() for name, each in instants.items() if each is not None},
         "failed_with": lease.failed_with,
         "collect_wait": lease.collect_wait,
@@ -183,7 +183,7 @@ def _optional(lease: Lease) -> dict[str, Any]:
         "readiness": _readiness(lease.readiness) if lease.readiness is not None else None,
         "asked": dict(lease.asked),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
 def _readiness(seen: Readiness) -> dict[str, Any]:
