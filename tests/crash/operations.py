@@ -24,6 +24,7 @@ from tests.support.operations import (
     HOLES,
     LASTS,
     TARGETS,
+    WALKED,
     Action,
     deleting_the_role,
     forcing,
@@ -83,6 +84,10 @@ class Operation:
 def all_operations() -> Iterator[tuple[str, Operation]]:
     """By name, for every kind."""
     for kind, target in TARGETS.items():
+        if kind not in WALKED:
+            for operation in _on_credentials(target):
+                yield f"{operation.scenario.name}, {kind}", operation
+            continue
         for operation in (
             *_on_leases(target),
             *_within_limits(target),
@@ -107,6 +112,13 @@ def _on_leases(target: Target) -> Iterator[Operation]:
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
     yield Operation(Scenario("retention", lambda: over(target), sweeping), "", at_once)
     yield Operation(Scenario("retention elsewhere", lambda: over(target, issuing_elsewhere), sweeping), "", at_once)
+
+
+def _on_credentials(target: Target) -> Iterator[Operation]:
+    """Those in which a credential is made, handed out or left to be collected."""
+    named = {"collect", "collect again", "take up", "message lost"}
+    for scenario in (*issuing_scenarios(target), *(each for each in lives(target) if each.name in named)):
+        yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
 
 
 def _on_asks() -> Iterator[Operation]:

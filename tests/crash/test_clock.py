@@ -19,7 +19,7 @@ from tests.fakes.calls import Died
 from tests.fakes.clock import START
 from tests.fakes.world import World, role, world
 from tests.support.every_kind import kinds_for, works
-from tests.support.operations import TARGETS, Action, issuing, issuing_once, renewing, revoking, sweeping
+from tests.support.operations import TARGETS, WALKED, Action, issuing, issuing_once, renewing, revoking, sweeping
 
 HOUR = 3600.0
 JUMPS = [pytest.param(HOUR, id="an hour forth"), pytest.param(-HOUR, id="an hour back")]
@@ -56,7 +56,7 @@ OPERATIONS: dict[str, Callable[[Target], Scenario]] = {
     "sweep": lambda target: Scenario("sweep", lambda: with_lease(target, age=TTL + 1.0), sweeping),
 }
 WALKS = [
-    pytest.param(make(target), id=f"{name}, {kind}") for name, make in OPERATIONS.items() for kind, target in TARGETS.items()
+    pytest.param(make(target), id=f"{name}, {kind}") for name, make in OPERATIONS.items() for kind, target in WALKED.items()
 ]
 
 

@@ -8,7 +8,7 @@ from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Ups
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, length, sweep_once, walked
 from tests.fakes.calls import Died
-from tests.support.operations import TARGETS, issuing
+from tests.support.operations import TARGETS, WALKED, issuing
 
 LAGS = (3.0,)
 """Seconds for which fresh objects read as absent: longer than a call, shorter than an undo asks again."""
@@ -18,7 +18,7 @@ LONG_LAG = 25.0
 WALKS = [
     pytest.param(scenario, id=f"{scenario.name}, {kind}, lag {lag:.0f} s")
     for lag in LAGS
-    for kind, target in TARGETS.items()
+    for kind, target in WALKED.items()
     for scenario in scenarios(target, lag)
 ]
 

@@ -9,12 +9,12 @@ from tests.crash.scenarios import forced
 from tests.crash.walk import Scenario, faults, length, require_nothing_left, strike, walked
 from tests.fakes.calls import Died
 from tests.fakes.world import World
-from tests.support.operations import TARGETS
+from tests.support.operations import WALKED
 
 WALKS = [
     pytest.param(scenario, id=f"{scenario.name}, {kind}, lag {lag:.0f} s")
     for lag in (0.0, 3.0)
-    for kind, target in TARGETS.items()
+    for kind, target in WALKED.items()
     for scenario in forced(target, lag)
 ]
 

@@ -13,7 +13,7 @@ from tests.crash.walk import Scenario, faults, require_owned, settle, strike, sw
 from tests.fakes.calls import Died
 from tests.fakes.world import World
 from tests.support.every_kind import EVERY_KIND, WITH_SECRETS
-from tests.support.operations import TARGETS
+from tests.support.operations import TARGETS, WALKED
 
 LOOKUPS = ("directory.find_application", "directory.find_principal", "directory.secrets_named", "applications.secrets_named")
 """The calls by which a worker learns what a dead one has made."""
@@ -34,7 +34,7 @@ _PAUSES = (60.0, 300.0, 300.0, 900.0, 3600.0)
 
 WALKS = [
     pytest.param(scenario, id=f"{scenario.name}, {kind}")
-    for kind, target in TARGETS.items()
+    for kind, target in WALKED.items()
     for scenario in scenarios(target)
     if scenario.name in _MAKING
 ]
