@@ -192,7 +192,7 @@ class RoleGrantSchema(NothingAsked):
             "made": list(footprint.made),
             "unmade": list(footprint.unmade),
             "left_out": list(footprint.left_out),
-            "granted": True if footprint.granted else None,
+            "granted": footprint.granted,
         }
 
     def read_footprint(self, stored: Mapping[str, Any]) -> RoleGrantFootprint:
@@ -204,7 +204,7 @@ class RoleGrantSchema(NothingAsked):
             tuple(stored.get("made", ())),
             tuple(stored.get("unmade", ())),
             tuple(stored.get("left_out", ())),
-            stored.get("granted") or False,
+            stored.get("granted", False),
         )
 
     def can_hold_credential(self, footprint: RoleGrantFootprint) -> bool:
