@@ -38,10 +38,9 @@ from tests.support.kinds import read_role, write_role
 type Action = Callable[[World], Awaitable[object]]
 
 TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
-ALIKE = {"token", "federated", "certificate"}
-"""Kinds that differ from ``service principal`` by their credential alone."""
-WALKED = {name: each for name, each in TARGETS.items() if os.environ.get("WALKS") == "full" or name not in ALIKE}
-"""Kinds of which every operation is struck. Of the others those are that have to do with the credential."""
+_WHOLE = {"service principal", "application secret", "role grant"}
+WALKED = {name: each for name, each in TARGETS.items() if os.environ.get("WALKS") == "full" or name in _WHOLE}
+"""Kinds of which every operation is struck: of the others those are that have to do with the credential."""
 OTHER_TARGET = principal_target(roles=1, groups=0)
 """What the role is changed to."""
 REACHED = Scope(f"{SCOPES[0]}/{holes.STORAGE}/x")
