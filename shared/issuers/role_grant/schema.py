@@ -182,7 +182,7 @@ class RoleGrantSchema(NothingAsked):
         return Places(tuple(each.scope for each in footprint.assignments))
 
     def write_footprint(self, footprint: RoleGrantFootprint) -> dict[str, Any]:
-        """Writes every field under its name."""
+        """Writes every field under its name. Whether all was granted is written once it was."""
         return {
             "principal_id": footprint.principal_id,
             "principal_type": footprint.principal_type,
@@ -192,7 +192,7 @@ class RoleGrantSchema(NothingAsked):
             "made": list(footprint.made),
             "unmade": list(footprint.unmade),
             "left_out": list(footprint.left_out),
-            "granted": footprint.granted,
+            **({"granted": True} if footprint.granted else {}),
         }
 
     def read_footprint(self, stored: Mapping[str, Any]) -> RoleGrantFootprint:
