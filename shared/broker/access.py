@@ -197,10 +197,10 @@ async def require(ports: Ports, caller: Caller, path: str, capability: Capabilit
 
 
 async def issuing_from(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, Issuing]:
-    """Returns the role, if the caller may issue anything from it, and what decides about an ask. Raises as
-    ``role_for_issuing``.
+    """Returns the role, if the caller may issue anything from it, and what decides about an ask.
 
-    The ask itself is not decided on: ``Issuing.require`` does that.
+    Raises ``Forbidden``, ``DirectoryUnavailable``, ``NotFound`` if the caller may issue from a role of that name and there is
+    none. The ask itself is not decided on: ``Issuing.require`` does that.
     """
     (role, rights), _ = await both(both(ports.roles.get(name), rights_of(ports, caller, fresh=True)), ports.admitted())
     issuing = await rights.issuing(name, role.bounds if role is not None else None)
@@ -208,22 +208,6 @@ async def issuing_from(ports: Ports, caller: Caller, name: RoleName) -> tuple[Ro
     if role is None:
         raise NotFound(f"There is no role {name}.", code="role_not_found")
     return role, issuing
-
-
-async def role_for_issuing(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, Decision]:
-    """Returns the role, if the caller may issue from it without parameters, and what has decided so.
-
-    Raises ``Forbidden``, ``DirectoryUnavailable``, ``NotFound`` if the caller may issue from a role of that name and there is
-    none.
-    """
-    role, issuing = await issuing_from(ports, caller, name)
-    return role, issuing.require()
-
-
-async def role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int, Decision]:
-    """Returns the role, its generation, and what has decided. Raises as ``role_for_issuing``."""
-    (role, decision), generation = await both(role_for_issuing(ports, caller, name), ports.generations.get(name))
-    return role, generation.number, decision
 
 
 async def lease_for(ports: Ports, caller: Caller, lease_id: LeaseId, capability: Capability) -> Lease:

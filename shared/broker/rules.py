@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from shared.broker.ports import Ports
 from shared.core.caller import Caller
-from shared.core.errors import Caution, Conflict, Fault, Malformed, Rejected, RoleOutdated, Unreadable
+from shared.core.errors import Caution, Fault, Malformed, Rejected, RoleOutdated, Unreadable
 from shared.core.given_powers import gives_roles, gone, gone_scopes
 from shared.core.lease import Lease
 from shared.core.names import RoleName
-from shared.core.role import Role
+from shared.core.role import Role, role_changed
 from shared.kinds.target_digest import target_digest
 
 
@@ -93,5 +93,5 @@ def require_same_target(ports: Ports, lease: Lease, role: Role) -> str:
     if not lease.target_digest and not role.is_unreadable:
         return "the lease does not tell what its role granted"
     if lease.target_digest != target_digest(ports.kinds, role.target):
-        raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+        raise role_changed()
     return ""

@@ -77,6 +77,11 @@ class Permission:
         return not self.data_actions and all(action.casefold().endswith("/read") for action in self.actions)
 
 
+def guid_of(definition_id: str) -> str:
+    """Returns the GUID of a role definition's full id: its name, whatever scope the id begins with."""
+    return definition_id.rpartition("/")[2].lower()
+
+
 def read_at(definition_id: str, scope: Scope) -> str:
     """Returns the id under which to read a definition that is assigned at the scope.
 
@@ -122,7 +127,7 @@ class Definition:
     @property
     def guid(self) -> str:
         """Returns the GUID, which is the same whichever scope the id begins with."""
-        return self.id.rpartition("/")[2].lower()
+        return guid_of(self.id)
 
     @property
     def powers(self) -> Powers:

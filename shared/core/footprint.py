@@ -27,3 +27,8 @@ class Assignment:
 
     scope: Scope
     name: str
+
+    @property
+    def resource_id(self) -> str:
+        """Its id in Resource Manager."""
+        return f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}"

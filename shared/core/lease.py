@@ -113,6 +113,11 @@ class Lease(LeaseView):
         return None if self.state.is_open else self.tokens_until
 
     @property
+    def longest(self) -> timedelta:
+        """How long it can last from its activation, renewals included."""
+        return timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
+
+    @property
     def left(self) -> dict[int, Footprint]:
         """Returns the parts that are not undone yet, by their places."""
         return {place: part for place, part in enumerate(self.parts) if place not in self.undone}
@@ -204,7 +209,7 @@ class Lease(LeaseView):
         ``tokens_until``: the end of the token that is handed out.
         """
         after = self._step(Event.ACTIVATE)
-        most = now + timedelta(seconds=self.max_ttl if self.renewable else self.ttl)
+        most = now + self.longest
         expires = min(now + timedelta(seconds=self.ttl), most)
         return replace(
             self,

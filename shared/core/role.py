@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Protocol
 
 from shared.core.access.bounds import Bounds
-from shared.core.errors import Fault
+from shared.core.errors import Conflict, Fault
 from shared.core.names import RoleName
 from shared.core.parameters.parameter import Parameter
 
@@ -95,3 +95,8 @@ class Role:
     def with_target(self, target: Target) -> Role:
         """Returns the role with another target, or with the same target, resolved."""
         return replace(self, target=target)
+
+
+def role_changed() -> Conflict:
+    """Returns the error of a lease whose role grants something else now."""
+    return Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.core.azure_role import MAX_AZURE_ROLES, AzureRole
 from shared.core.condition import MAX_CONDITION, condition
+from shared.core.definition import guid_of
 from shared.core.errors import Caution, Fault
 from shared.core.names import ObjectId, Scope, Unparsable
 from shared.core.parameters.holes import holes_of_scope, template_scope
@@ -94,9 +95,8 @@ def cautions_of_holes(azure_roles: Assignments, parameters: Parameters, protecte
 
 
 def compared(role: AzureRole) -> list[str]:
-    """Returns an assignment for comparison. A definition's GUID is its name, whatever scope its id begins with."""
-    definition = role.definition_id.rpartition("/")[2].lower()
-    return [definition, role.scope.lower(), *([role.condition] if role.condition is not None else [])]
+    """Returns an assignment for comparison. Definitions are compared by their GUIDs."""
+    return [guid_of(role.definition_id), role.scope.lower(), *([role.condition] if role.condition is not None else [])]
 
 
 def _placed(parameters: Parameters, azure_roles: Assignments) -> Assignments:

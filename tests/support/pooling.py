@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.broker.access import role_and_generation
+from shared.broker.access import issuing_from
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.admission import admit
 from shared.broker.issue.issue import SECRET_SLACK, Issued
 from shared.broker.issue.prove import prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
+from shared.core.caller import Caller
 from shared.core.errors import Conflict, Gone, Interrupted, LeaseholdError, LostRace, Pending
 from shared.core.lease import Cause, Holder, Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName
@@ -40,7 +41,7 @@ _NOBODY = Holder(BROKER, TENANT)
 
 async def fill(ports: Ports, role: RoleName) -> Lease:
     """Makes a lease for the role's pool: POOLED. Raises what an issue raises."""
-    found, generation, _ = await role_and_generation(ports, request(ADMINISTRATOR).caller, role)
+    found, generation = await _role_and_generation(ports, request(ADMINISTRATOR).caller, role)
     planned = _planned(ports, found, generation, None)
     async with _at_work(ports, LeaseLock(ports, await ports.leases.open(planned))) as lock:
         await _look_again(ports, lock, found)
@@ -51,7 +52,7 @@ async def fill(ports: Ports, role: RoleName) -> Lease:
 
 async def prepare(ports: Ports, actor: Actor, role: RoleName) -> Lease:
     """Makes a lease that its holder collects later: PREPARED."""
-    found, generation, _ = await role_and_generation(ports, actor.caller, role)
+    found, generation = await _role_and_generation(ports, actor.caller, role)
     planned = _planned(ports, found, generation, _holder(actor))
     async with _at_work(ports, LeaseLock(ports, await ports.leases.open(planned))) as lock:
         return await _prepare(ports, lock, found)
@@ -59,7 +60,7 @@ async def prepare(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
 async def enqueue(ports: Ports, actor: Actor, role: RoleName) -> Lease:
     """Opens a lease that a worker makes who takes its message: PLANNED, and nobody has a lock on it."""
-    found, generation, _ = await role_and_generation(ports, actor.caller, role)
+    found, generation = await _role_and_generation(ports, actor.caller, role)
     planned = _planned(ports, found, generation, _holder(actor))
     return await ports.leases.open(planned.queued(ports.now() + MESSAGE_LIVES))
 
@@ -69,7 +70,7 @@ async def take_up(ports: Ports, lease_id: LeaseId) -> Lease:
     lease = await ports.leases.get(lease_id)
     if lease is None or not lease.is_queued or lease.due_at <= ports.now():
         raise Gone("Nobody waits for this lease any more.", code="lease_ended")
-    found, _, _ = await role_and_generation(ports, request(ADMINISTRATOR).caller, lease_id.role)
+    found, _ = await _role_and_generation(ports, request(ADMINISTRATOR).caller, lease_id.role)
     lock = LeaseLock(ports, lease)
     try:
         await lock.move(lambda it: it.taken_up(lock.until(), _given_up_by(ports)))
@@ -81,7 +82,7 @@ async def take_up(ports: Ports, lease_id: LeaseId) -> Lease:
 
 async def claim(ports: Ports, actor: Actor, role: RoleName) -> Issued:
     """Hands out a lease of the role's pool, with its credential: ACTIVE."""
-    found, generation, _ = await role_and_generation(ports, actor.caller, role)
+    found, generation = await _role_and_generation(ports, actor.caller, role)
     async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
         await _look_again(ports, lock, found)
         return await _hand_out(ports, actor, lock, found)
@@ -92,7 +93,7 @@ async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
     What is made is not made again: if another worker has ended the lease meanwhile, its name would lead to a second one of it.
     """
-    found, generation, _ = await role_and_generation(ports, actor.caller, role)
+    found, generation = await _role_and_generation(ports, actor.caller, role)
     async with _at_work(ports, await _claimed(ports, actor, found, generation)) as lock:
         await _look_again(ports, lock, found)
         return await _wait(ports, lock)
@@ -100,8 +101,8 @@ async def claim_to_collect(ports: Ports, actor: Actor, role: RoleName) -> Lease:
 
 async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
     """Hands out the credential of a PREPARED lease: ACTIVE. ``Pending`` as long as another worker may be making one."""
-    (found, generation, _), lease = await both(
-        role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id)
+    (found, generation), lease = await both(
+        _role_and_generation(ports, actor.caller, lease_id.role), ports.leases.get(lease_id)
     )
     if lease is None or not lease.under(generation).state.is_open:
         raise Gone("The lease has ended.", code="lease_ended")
@@ -120,6 +121,13 @@ async def collect(ports: Ports, actor: Actor, lease_id: LeaseId) -> Issued:
     except LeaseholdError as failure:
         await _release(lock, Lease.rotation_given_up if lock.lease.state is State.PREPARED else _as_it_is, failure)
         raise
+
+
+async def _role_and_generation(ports: Ports, caller: Caller, name: RoleName) -> tuple[Role, int]:
+    """The role, if the caller may issue from it without parameters, and its generation."""
+    (role, issuing), generation = await both(issuing_from(ports, caller, name), ports.generations.get(name))
+    issuing.require()
+    return role, generation.number
 
 
 def _as_it_is(lease: Lease) -> Lease:

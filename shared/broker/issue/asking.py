@@ -12,14 +12,15 @@ from typing import Any
 
 from shared.broker import rules
 from shared.broker.access import CallerRights, Issuing, issuing_from
-from shared.broker.ports import Ports
+from shared.broker.ports import Actor, Ports
 from shared.core import ownership
 from shared.core.access.configuration import Needs
 from shared.core.access.decide import Decision
 from shared.core.access.facts import NOT_ASKED, NOTHING_ASKED, Facts, Principal, Unread
 from shared.core.access.match import may_be_a_resource
+from shared.core.audit import AuditEvent
 from shared.core.caller import Caller
-from shared.core.errors import Conflict, DirectoryUnavailable, Fault, Forbidden, LeaseholdError, Malformed
+from shared.core.errors import DirectoryUnavailable, Fault, Forbidden, LeaseholdError, Malformed
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.lease import Lease
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope, Unparsable
@@ -30,7 +31,7 @@ from shared.core.parameters.narrowing import WITHIN
 from shared.core.parameters.parameter import FIELD, Parameter, needs_principal
 from shared.core.parameters.source import OF_THE_RESOURCE, CallerFacts, facts_of
 from shared.core.ports.inventory import GONE, ScopeState
-from shared.core.role import Role
+from shared.core.role import Role, role_changed
 from shared.kinds.kind import Asker
 from shared.resilience.tasks import all_of, both
 
@@ -135,11 +136,6 @@ def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
         raise role_changed() from refused
 
 
-def role_changed() -> Conflict:
-    """Returns the error of a lease whose role grants something else now."""
-    return Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
-
-
 def granted_by(
     scopes: Sequence[Scope], parameters: Mapping[str, str], within: str | None, used_by: FederatedIdentity | None = None
 ) -> dict[str, Any] | None:
@@ -152,6 +148,12 @@ def granted_by(
         return user or None
     asked = {FIELD: dict(parameters)} if parameters else {}
     return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {}), **user}
+
+
+def event_of(ports: Ports, actor: Actor, operation: str, lease: Lease) -> AuditEvent:
+    """Returns the event of an ask for this lease that is done, with what was granted and where."""
+    done = actor.done(ports, operation, role=lease.id.role, lease=lease.id, reason=lease.reason)
+    return replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
 
 
 async def missing_in_azure(ports: Ports, filled: Filled, lease_id: LeaseId) -> Missing | None:

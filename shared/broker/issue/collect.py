@@ -17,7 +17,7 @@ from typing import Any
 
 from shared.broker.access import issuing_from, lease_of_holder
 from shared.broker.ending.lease_lock import LeaseLock
-from shared.broker.issue.asking import Filled, filled_as_kept, granted_by
+from shared.broker.issue.asking import Filled, event_of, filled_as_kept
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued
 from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
@@ -221,13 +221,12 @@ async def _asked(ports: Ports, actor: Actor, lease: Lease, filled: Filled, field
 
 
 def _order(ports: Ports, lease: Lease, filled: Filled, until: float, asked: Any) -> Order:
-    longest = timedelta(seconds=lease.max_ttl if lease.renewable else lease.ttl)
     fresh = ports.now() < lease.made_by + timedelta(seconds=ports.timing.settle)
     return Order(
         lease.id,
         lease.known_holder,
         filled.role.target,
-        ports.now() + longest + SECRET_SLACK,
+        ports.now() + lease.longest + SECRET_SLACK,
         max(until, ports.within(LAST_CALL.total_seconds())),
         rotating=lease.maybe_more_secrets,
         fresh=fresh,
@@ -271,8 +270,7 @@ class _HandingOut:
         lease = await self.lock.release(
             lambda it: it.knowing(footprint).activated(ports.now(), ready=ready, readiness=readiness, tokens_until=ends)
         )
-        done = self.actor.done(ports, "issue", role=lease.id.role, lease=lease.id, reason=lease.reason)
-        event = replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
+        event = event_of(ports, self.actor, "issue", lease)
         _, generation = await both(ports.audit.record(event), ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")

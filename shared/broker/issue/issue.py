@@ -13,7 +13,7 @@ from shared.broker.access import issuing_from
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.admission import admit
 from shared.broker.issue.ask_rate import AskRate
-from shared.broker.issue.asking import AskedFor, Filled, filled_and_generation, granted_by, missing_error, missing_in_azure
+from shared.broker.issue.asking import AskedFor, Filled, event_of, filled_and_generation, missing_error, missing_in_azure
 from shared.broker.issue.clean_up import CleanUp
 from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
@@ -26,7 +26,6 @@ from shared.broker.reconcile.scopes import look_for_scopes
 from shared.broker.reconcile.stored_roles import look_at_one
 from shared.broker.rules import require_current, withhold_faults
 from shared.core.access.decide import Decision
-from shared.core.audit import AuditEvent
 from shared.core.credential import Credential
 from shared.core.errors import (
     Absent,
@@ -315,7 +314,7 @@ class _Attempt:
                 self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
             )
         )
-        event = self._done("issue", lease)
+        event = event_of(self.ports, self.actor, "issue", lease)
         _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
         if lease.is_overtaken(generation.number):
             raise LostRace("the role was revoked")
@@ -357,7 +356,7 @@ class _Attempt:
             # Of others that was asked before anything was made.
             await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
-        await self.ports.audit.record(self._done("prepare", self.lock.lease))
+        await self.ports.audit.record(event_of(self.ports, self.actor, "prepare", self.lock.lease))
         change = partial(_waiting, preference=preference, maybe_more=not alone)
         return accepted(self.ports, await leave_to_queue(self.ports, self.lock, change))
 
@@ -365,7 +364,7 @@ class _Attempt:
         """The holder collects the lease later, with another credential: this one is removed, and is nowhere."""
         await require_room(self.ports, self.lock.lease)
         alone = await self._remove_credential()
-        await self.ports.audit.record(self._done("prepare", self.lock.lease))
+        await self.ports.audit.record(event_of(self.ports, self.actor, "prepare", self.lock.lease))
         prepared, now = self.minting.prepared, self.ports.now()
         collect_by = now + timedelta(seconds=self.ports.timing.collect)
         lease = await self.lock.release(
@@ -390,10 +389,6 @@ class _Attempt:
         except Upstream:
             log.warning("lease %s may have a credential more until it is collected", order.lease_id, exc_info=True)
             return False
-
-    def _done(self, operation: str, lease: Lease) -> AuditEvent:
-        done = self.actor.done(self.ports, operation, role=lease.id.role, lease=lease.id, reason=lease.reason)
-        return replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
 
 
 def _waiting(lease: Lease, preference: Preference, *, maybe_more: bool) -> Lease:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import undo
-from shared.broker.issue.asking import refilled, role_changed
+from shared.broker.issue.asking import refilled
 from shared.broker.issue.clean_up import CleanUp
 from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK
 from shared.broker.issue.look_at_role import look_at_role
@@ -27,7 +27,7 @@ from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, 
 from shared.core.footprint import Footprint
 from shared.core.lease import Cause, Lease
 from shared.core.names import LeaseId
-from shared.core.role import Role
+from shared.core.role import Role, role_changed
 from shared.kinds.kind import Order
 from shared.kinds.optional import ProvesPrepared
 from shared.resilience.tasks import both

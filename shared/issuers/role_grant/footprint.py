@@ -9,6 +9,7 @@ from typing import ClassVar
 from shared.core.azure_role import common_subscription
 from shared.core.caller import CallerType
 from shared.core.credential import CredentialField
+from shared.core.definition import guid_of
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 
@@ -37,12 +38,7 @@ class Grant:
     @property
     def resource_id(self) -> str:
         """Its id in Resource Manager."""
-        return f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}"
-
-
-def guid_of(definition_id: str) -> str:
-    """Returns the name of a role definition, in lower case."""
-    return definition_id.rpartition("/")[2].lower()
+        return self.assignment.resource_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from shared.core import ownership
+from shared.core.definition import guid_of
 from shared.core.errors import AlreadyExists, Conflict, LeaseholdError, NotReplicated
 from shared.core.names import LeaseId
 from shared.core.ports.inventory import FoundAssignment
-from shared.issuers.role_grant.footprint import Grant, RoleGrantFootprint, guid_of
+from shared.issuers.role_grant.footprint import Grant, RoleGrantFootprint
 from shared.kinds.attempt import Attempt
 from shared.kinds.calls import Authorization
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry

@@ -8,31 +8,28 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never
 
 from shared.core.azure_role import AzureRole
 from shared.core.caller import CallerType
-from shared.core.errors import Caution, Fault, Malformed
+from shared.core.errors import Caution, Fault
 from shared.core.given_powers import assigns_identities
 from shared.core.names import ObjectId, RoleName, Scope
-from shared.core.parameters.errors import NotNarrowable
-from shared.core.parameters.filling import fill
-from shared.core.parameters.narrowing import WITHIN, narrow
-from shared.core.parameters.parameter import FIELD, Parameter, write_parameters
+from shared.core.parameters.narrowing import narrow
+from shared.core.parameters.parameter import Parameter
 from shared.core.parsing import Reader
 from shared.core.protection import Protected
 from shared.core.role import Ready
 from shared.core.typed import named
 from shared.issuers.role_grant.footprint import Grant, RoleGrantCredential, RoleGrantFootprint
+from shared.kinds.assigning import Assigning, is_narrowable, require_narrowable, scopes_of, was_narrowable, write_holes
 from shared.kinds.azure_roles import (
     AZURE_ROLES,
-    all_fillings,
     cautions_of_holes,
     compared,
-    protected_faults,
     read_azure_roles,
     restore_azure_roles,
     unresolved_azure_roles,
     write_azure_roles,
 )
 from shared.kinds.kept_roles import keep_azure_roles, kept_azure_roles
-from shared.kinds.kind import NothingAsked, Watched
+from shared.kinds.kind import NothingAsked
 from shared.kinds.part import Places
 from shared.resilience.outages import Service
 
@@ -66,7 +63,7 @@ class RoleGrantTarget:
     """Whether a caller may ask for the same assignments further down."""
 
 
-class RoleGrantSchema(NothingAsked):
+class RoleGrantSchema(Assigning, NothingAsked):
     """Satisfies ``Schema``."""
 
     type = RoleGrantTarget.type
@@ -92,21 +89,13 @@ class RoleGrantSchema(NothingAsked):
             azure_roles,
             "ignore" if reader.choice("on_existing", ON_EXISTING, default="refuse") == "ignore" else "refuse",
             parameters,
-            reader.choice("narrowing", ("allow", "refuse"), default="allow") == "allow",
+            is_narrowable(reader),
         )
 
     def write(self, target: RoleGrantTarget) -> dict[str, Any]:
         """Writes the fields. An empty field is left out."""
-        document: dict[str, Any] = {
-            "on_existing": target.on_existing,
-            "ready": target.ready,
-            AZURE_ROLES: write_azure_roles(target.azure_roles),
-        }
-        if target.parameters:
-            document[FIELD] = write_parameters(target.parameters)
-        if not target.is_narrowable:
-            document["narrowing"] = "refuse"
-        return document
+        document = {"on_existing": target.on_existing, "ready": target.ready}
+        return document | {AZURE_ROLES: write_azure_roles(target.azure_roles)} | write_holes(target)
 
     def rules(self, name: RoleName, target: RoleGrantTarget) -> Iterator[Fault]:  # noqa: ARG002 - the protocol's
         """None."""
@@ -127,7 +116,7 @@ class RoleGrantSchema(NothingAsked):
             return None
         azure_roles, parameters = restored
         on_existing: OnExisting = "ignore" if document.get("on_existing") == "ignore" else "refuse"
-        return RoleGrantTarget(azure_roles, on_existing, parameters, document.get("narrowing", "allow") == "allow")
+        return RoleGrantTarget(azure_roles, on_existing, parameters, was_narrowable(document))
 
     def unresolved(self, target: RoleGrantTarget) -> Iterator[Fault]:
         """Yields a fault for each assignment without a definition."""
@@ -137,35 +126,10 @@ class RoleGrantSchema(NothingAsked):
         """Definitions as they were resolved, scopes and conditions, in no order. ``on_existing`` gives nothing."""
         return {AZURE_ROLES: sorted(map(compared, target.azure_roles))}
 
-    def fill(self, target: RoleGrantTarget, values: Mapping[str, str]) -> RoleGrantTarget:
-        """Fills scopes and conditions."""
-        return replace(target, azure_roles=fill(target.azure_roles, values), parameters=())
-
     def narrow(self, target: RoleGrantTarget, within: Scope) -> RoleGrantTarget:
         """Raises ``NotNarrowable`` as well if the role refuses it."""
-        if not target.is_narrowable:
-            raise NotNarrowable(Fault(WITHIN, "this role refuses it"))
+        require_narrowable(target)
         return replace(target, azure_roles=narrow(target.azure_roles, within))
-
-    def azure_roles(self, target: RoleGrantTarget) -> tuple[AzureRole, ...]:
-        """Returns all assignments."""
-        return target.azure_roles
-
-    def with_azure_roles(self, target: RoleGrantTarget, azure_roles: tuple[AzureRole, ...]) -> RoleGrantTarget:
-        """Returns the target with these assignments, in the same order."""
-        return replace(target, azure_roles=azure_roles)
-
-    def faults(self, target: RoleGrantTarget, protected: Protected) -> tuple[Fault, ...]:
-        """Judges the scopes of the assignments. Whether the holder may be given them is judged when it asks."""
-        return protected_faults(target.azure_roles, target.parameters, protected)
-
-    def closed(self, target: RoleGrantTarget) -> Malformed | None:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return None
-
-    def watched(self, target: RoleGrantTarget) -> Watched | None:  # noqa: ARG002 - the protocol's
-        """Nothing: the definitions of its assignments are looked at apart."""
-        return None
 
     def warnings(self, target: RoleGrantTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
@@ -173,9 +137,8 @@ class RoleGrantSchema(NothingAsked):
         return (*cautions, *cautions_of_holes(target.azure_roles, target.parameters, protected))
 
     def places(self, target: RoleGrantTarget) -> Places:
-        """Returns the scopes. Of a scope with holes: all that it may become, or nothing if that is not known."""
-        filled = [role for found in all_fillings(target.azure_roles, target.parameters) for role in found or ()]
-        return Places(tuple(each.scope for each in filled))
+        """Returns the scopes."""
+        return Places(scopes_of(target))
 
     def places_of(self, footprint: RoleGrantFootprint) -> Places:
         """Returns the scopes of a lease, but not those that were left out."""

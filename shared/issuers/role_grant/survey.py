@@ -71,7 +71,7 @@ class OwnGrant:
     @property
     def name(self) -> str:
         """Its resource id."""
-        return self.grant.resource_id
+        return self.found.assignment.resource_id
 
     @property
     def since(self) -> datetime | None:

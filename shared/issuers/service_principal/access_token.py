@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.core.errors import Conflict, Fault, Malformed, RoleOutdated
+from shared.core.errors import Fault, Malformed, RoleOutdated
 from shared.core.names import ObjectId
+from shared.core.role import role_changed
 from shared.core.secret import Secret
 from shared.issuers.service_principal.choice import CredentialChoice
+from shared.issuers.service_principal.credential_kind import Usual
 from shared.issuers.service_principal.held import Held
-from shared.issuers.service_principal.means import Means, known
+from shared.issuers.service_principal.means import Means, common_fields, known
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
 if TYPE_CHECKING:
@@ -40,13 +42,8 @@ class AccessTokenCredential:
 
     def fields(self) -> Mapping[str, str | Secret | None]:
         """Returns the subscription only if there is one."""
-        subscription = {"subscription_id": self.subscription_id} if self.subscription_id is not None else {}
         return {
-            "credential": "token",
-            "tenant_id": self.tenant_id,
-            "client_id": self.client_id,
-            "object_id": self.object_id,
-            **subscription,
+            **common_fields("token", self),
             "access_token": self.access_token,
             "token_type": "Bearer",
             "scope": self.scope,
@@ -54,14 +51,8 @@ class AccessTokenCredential:
         }
 
 
-class AccessToken:
+class AccessToken(Usual):
     """Satisfies ``CredentialKind``. What is read of an ask is the scope."""
-
-    unseen: tuple[str, ...] = ()
-
-    def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return False
 
     def asked(self, choice: CredentialChoice, asking: Asking) -> str:
         """Returns one of the role's scopes: the first, unless the ask names one."""
@@ -70,15 +61,12 @@ class AccessToken:
     def asked_again(self, choice: CredentialChoice, held: Held, fields: Mapping[str, Any]) -> str:
         """Returns the same, of the role as it is today."""
         if choice.name != held.name:
-            raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+            raise role_changed()
         return _scope(choice, fields)
 
     def held(self, means: Means, order: Order) -> Held:  # noqa: ARG002 - the protocol's
         """Names the kind: there is nothing to remove."""
         return Held("token")
-
-    def key(self, order: Order) -> None:
-        """None."""
 
     def trusts_broker(self, *, proven: bool) -> bool:  # noqa: ARG002 - the protocol's
         """Always: the broker signs in."""
@@ -114,9 +102,6 @@ class AccessToken:
     ) -> bool:
         """The token is the proof."""
         return True
-
-    def secret(self, credential: AccessTokenCredential) -> None:
-        """None: a look has a token of its own."""
 
 
 def _scope(choice: CredentialChoice, fields: Mapping[str, Any]) -> str:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from shared.core import ownership
 from shared.core.directory import NewKey
-from shared.core.errors import Conflict, Fault, Malformed
+from shared.core.errors import Fault, Malformed
 from shared.core.names import ObjectId
+from shared.core.role import role_changed
 from shared.core.secret import Secret
 from shared.issuers.service_principal.choice import CredentialChoice
+from shared.issuers.service_principal.credential_kind import NotHeld
 from shared.issuers.service_principal.held import Held
-from shared.issuers.service_principal.means import Means
+from shared.issuers.service_principal.means import Means, common_fields
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
 if TYPE_CHECKING:
@@ -67,27 +69,18 @@ class CertificateCredential:
         """Returns the subscription only if there is one."""
         from base64 import urlsafe_b64encode  # noqa: PLC0415 - few leases have a certificate
 
-        subscription = {"subscription_id": self.subscription_id} if self.subscription_id is not None else {}
         return {
-            "credential": "certificate",
-            "tenant_id": self.tenant_id,
-            "client_id": self.client_id,
-            "object_id": self.object_id,
-            **subscription,
+            **common_fields("certificate", self),
             "key_id": self.key_id,
             "thumbprint": self.thumbprint,
             "x5t": urlsafe_b64encode(bytes.fromhex(self.thumbprint)).decode().rstrip("="),
         }
 
 
-class CertificateOfCallers:
+class CertificateOfCallers(NotHeld):
     """Satisfies ``CredentialKind``."""
 
     unseen: tuple[str, ...] = ("certificate",)
-
-    def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return False
 
     def asked(self, choice: CredentialChoice, asking: Asking) -> Certificate:  # noqa: ARG002 - the protocol's
         """Raises ``Malformed`` (``certificate_invalid``) if the certificate is not good for as long as the lease."""
@@ -103,7 +96,7 @@ class CertificateOfCallers:
         """
         refuse_fields(fields, but=_FIELD)
         if held.key_id is None:
-            raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+            raise role_changed()
         return _certificate_of(_parsed(fields[_FIELD])) if _FIELD in fields else None
 
     def held(self, means: Means, order: Order) -> Held:  # noqa: ARG002 - the protocol's
@@ -115,10 +108,6 @@ class CertificateOfCallers:
         asked = _certificate(order)
         end = min(asked.end, order.last_end or order.credential_end)
         return NewKey(ownership.key_id(order.lease_id), order.lease_id, asked.der, end)
-
-    def trusts_broker(self, *, proven: bool) -> bool:
-        """If there is to be a proof: the broker has no private key."""
-        return proven
 
     def can_be_added(self, footprint: ServicePrincipalFootprint) -> bool:
         """Returns whether there is an application: it has the certificate from the beginning."""
@@ -137,15 +126,6 @@ class CertificateOfCallers:
             raise TypeError("a footprint with a certificate names its key")
         credential = CertificateCredential(**means.common(footprint), key_id=held.key_id, thumbprint=held.thumbprint)
         return Minted(credential, unchanged=order.rotating)
-
-    async def signs_in(
-        self, means: Means, credential: CertificateCredential, *, deadline: float, since: datetime | None
-    ) -> bool:
-        """Signs in by the broker's own link. So the principal is proven, and the certificate is not."""
-        return await means.federation.sign_in.signs_in(credential.client_id, deadline=deadline, since=since)
-
-    def secret(self, credential: CertificateCredential) -> None:
-        """None."""
 
 
 def read_certificate(value: Any, now: datetime, until: datetime) -> Certificate:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from shared.issuers.service_principal.choice import CredentialChoice
+from shared.issuers.service_principal.credential_kind import Usual
 from shared.issuers.service_principal.held import SECRET, Held
 from shared.issuers.service_principal.means import Means, known
 from shared.kinds.client_secret import ClientSecretCredential, LeaseSecrets
@@ -18,14 +19,8 @@ if TYPE_CHECKING:
     from shared.issuers.service_principal.target import ServicePrincipalFootprint
 
 
-class ClientSecret:
+class ClientSecret(Usual):
     """Satisfies ``CredentialKind``."""
-
-    unseen: tuple[str, ...] = ()
-
-    def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return False
 
     def asked(self, choice: CredentialChoice, asking: Asking) -> None:  # noqa: ARG002 - the protocol's
         """Raises ``Malformed`` if there is any field."""
@@ -38,9 +33,6 @@ class ClientSecret:
     def held(self, means: Means, order: Order) -> Held:  # noqa: ARG002 - the protocol's
         """Nothing: a secret's id stands in a field of its own."""
         return SECRET
-
-    def key(self, order: Order) -> None:
-        """None."""
 
     def trusts_broker(self, *, proven: bool) -> bool:  # noqa: ARG002 - the protocol's
         """No: the broker holds the secret, and proves it itself."""

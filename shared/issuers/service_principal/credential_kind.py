@@ -68,3 +68,33 @@ class CredentialKind(Protocol):
     def secret(self, credential: Any) -> Secret | None:
         """Returns what the broker signs in with as the holder; ``None`` if it does by its own link."""
         ...
+
+
+class Usual:
+    """What holds for a ``CredentialKind`` unless it says otherwise."""
+
+    unseen: tuple[str, ...] = ()
+
+    def asks_who(self, choice: CredentialChoice, fields: Mapping[str, Any]) -> bool:  # noqa: ARG002 - the protocol's
+        """Never."""
+        return False
+
+    def key(self, order: Order) -> NewKey | None:  # noqa: ARG002 - the protocol's
+        """None."""
+        return None
+
+    def secret(self, credential: Any) -> Secret | None:  # noqa: ARG002 - the protocol's
+        """None."""
+        return None
+
+
+class NotHeld(Usual):
+    """For credentials of which the broker holds nothing: it proves the principal by its own link, and not the credential."""
+
+    def trusts_broker(self, *, proven: bool) -> bool:
+        """If there is to be a proof."""
+        return proven
+
+    async def signs_in(self, means: Means, credential: Any, *, deadline: float, since: datetime | None) -> bool:
+        """Signs in by the broker's own link."""
+        return await means.federation.sign_in.signs_in(credential.client_id, deadline=deadline, since=since)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.core import ownership
@@ -17,9 +16,11 @@ from shared.core.errors import Conflict, Fault, Malformed
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.names import ObjectId
 from shared.core.parsing import Reader
+from shared.core.role import role_changed
 from shared.issuers.service_principal.choice import CredentialChoice, read_identity
+from shared.issuers.service_principal.credential_kind import NotHeld
 from shared.issuers.service_principal.held import Held
-from shared.issuers.service_principal.means import Means, known
+from shared.issuers.service_principal.means import Means, common_fields, known
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
 if TYPE_CHECKING:
@@ -47,20 +48,15 @@ class FederatedCredential:
 
     def fields(self) -> Mapping[str, CredentialField]:
         """Returns the subscription only if there is one."""
-        subscription = {"subscription_id": self.subscription_id} if self.subscription_id is not None else {}
         return {
-            "credential": "federated",
-            "tenant_id": self.tenant_id,
-            "client_id": self.client_id,
-            "object_id": self.object_id,
-            **subscription,
+            **common_fields("federated", self),
             **self.identity.document(),
             "audience": self.audience,
             "retry_on": RETRY_ON,
         }
 
 
-class Federated:
+class Federated(NotHeld):
     """Satisfies ``CredentialKind``. What is read of an ask is the identity. Its issuer is empty if it is the caller's own."""
 
     unseen: tuple[str, ...] = ("federated_credential",)
@@ -89,20 +85,13 @@ class Federated:
         """Returns the identity that the lease has. Raises ``Conflict`` if the role of today does not name it any more."""
         refuse_fields(fields, but=_FIELD)
         if held.trusted is None or (_FIELD in fields and held.trusted not in choice.federated_identities):
-            raise Conflict("The role has changed since the lease was issued; ask for a new lease.", code="role_changed")
+            raise role_changed()
         return held.trusted
 
     def held(self, means: Means, order: Order) -> Held:
         """Names whose tokens are taken. The broker's own tenant issues those of the caller's identity."""
         asked = _identity(order)
         return Held("federated", trusted=replace(asked, issuer=asked.issuer or means.federation.exchange.issuer))
-
-    def key(self, order: Order) -> None:
-        """None."""
-
-    def trusts_broker(self, *, proven: bool) -> bool:
-        """If there is to be a proof: the broker has none of the workload's tokens."""
-        return proven
 
     def can_be_added(self, footprint: ServicePrincipalFootprint) -> bool:
         """Returns whether there is a principal: until then, the application may be changed so that it trusts the broker."""
@@ -126,13 +115,6 @@ class Federated:
         added = ownership.key_id(order.lease_id)
         note(added)
         return Minted(credential, added)
-
-    async def signs_in(self, means: Means, credential: FederatedCredential, *, deadline: float, since: datetime | None) -> bool:
-        """Signs in by the broker's own link. So the principal is proven, and the workload's link is not."""
-        return await means.federation.sign_in.signs_in(credential.client_id, deadline=deadline, since=since)
-
-    def secret(self, credential: FederatedCredential) -> None:
-        """None."""
 
 
 def _identity(order: Order) -> FederatedIdentity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from shared.core.azure_role import common_subscription
 from shared.core.errors import Absent, AmbiguousRefusal
@@ -33,6 +33,30 @@ class Common(TypedDict):
     client_id: ObjectId
     object_id: ObjectId | None
     subscription_id: ObjectId | None
+
+
+class Signing(Protocol):
+    """A credential with these fields."""
+
+    @property
+    def tenant_id(self) -> ObjectId:
+        """The tenant."""
+        ...
+
+    @property
+    def client_id(self) -> ObjectId:
+        """Of the application."""
+        ...
+
+    @property
+    def object_id(self) -> ObjectId | None:
+        """Of the service principal."""
+        ...
+
+    @property
+    def subscription_id(self) -> ObjectId | None:
+        """Of all scopes, if they lie in one."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +103,18 @@ class Means:
             object_id=footprint.principal_id,
             subscription_id=common_subscription(each.scope for each in footprint.assignments),
         )
+
+
+def common_fields(name: str, credential: Signing) -> dict[str, str | None]:
+    """Returns what every credential of that kind says first: the subscription only if there is one."""
+    subscription = {"subscription_id": credential.subscription_id} if credential.subscription_id is not None else {}
+    return {
+        "credential": name,
+        "tenant_id": credential.tenant_id,
+        "client_id": credential.client_id,
+        "object_id": credential.object_id,
+        **subscription,
+    }
 
 
 def known(identity: ObjectId | None) -> ObjectId:

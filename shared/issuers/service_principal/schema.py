@@ -7,16 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shared.core import ownership
-from shared.core.azure_role import AzureRole
-from shared.core.errors import Caution, Fault, Malformed
+from shared.core.errors import Caution, Fault
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Assignment
 from shared.core.given_powers import assigns_identities
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
-from shared.core.parameters.filling import fill
 from shared.core.parameters.narrowing import WITHIN, narrow
-from shared.core.parameters.parameter import FIELD, write_parameters
 from shared.core.parsing import Reader, text_item
 from shared.core.protection import Protected
 from shared.core.readiness.observability import PROBES, shows_itself, unseen
@@ -26,18 +23,17 @@ from shared.issuers.service_principal import choice
 from shared.issuers.service_principal.credentials import CREDENTIALS
 from shared.issuers.service_principal.held import Held
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
+from shared.kinds.assigning import Assigning, is_narrowable, require_narrowable, scopes_of, was_narrowable, write_holes
 from shared.kinds.azure_roles import (
-    all_fillings,
     cautions_of_holes,
     compared,
-    protected_faults,
     read_azure_roles,
     restore_azure_roles,
     unresolved_azure_roles,
     write_azure_roles,
 )
 from shared.kinds.kept_roles import keep_azure_roles, kept_azure_roles
-from shared.kinds.kind import Asking, Watched
+from shared.kinds.kind import Asking
 from shared.kinds.lenient import identity, listed, mapping, ready, text, texts
 from shared.kinds.part import Places
 from shared.kinds.ready_probes import (
@@ -60,7 +56,7 @@ MAX_TAGS = 16
 AUDIENCES = ("AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount")
 
 
-class ServicePrincipalSchema:
+class ServicePrincipalSchema(Assigning):
     """Satisfies ``Schema``."""
 
     type = ServicePrincipalTarget.type
@@ -81,7 +77,7 @@ class ServicePrincipalSchema:
         return ServicePrincipalTarget(
             azure_roles=azure_roles,
             parameters=parameters,
-            is_narrowable=reader.choice("narrowing", ("allow", "refuse"), default="allow") == "allow",
+            is_narrowable=is_narrowable(reader),
             azure_groups=reader.items("azure_groups", _azure_group, most=MAX_AZURE_GROUPS),
             tags=reader.items("tags", _tag, most=MAX_TAGS),
             sign_in_audience=reader.choice("sign_in_audience", AUDIENCES, default=AUDIENCES[0]),
@@ -105,13 +101,9 @@ class ServicePrincipalSchema:
             document["azure_groups"] = [{"object_id": group} for group in target.azure_groups]
         if target.tags:
             document["tags"] = list(target.tags)
-        if target.parameters:
-            document[FIELD] = write_parameters(target.parameters)
-        if not target.is_narrowable:
-            document["narrowing"] = "refuse"
         if target.ready_probes:
             document[PROBES] = write_ready_probes(target.ready_probes)
-        return document
+        return document | write_holes(target)
 
     def rules(self, name: RoleName, target: ServicePrincipalTarget) -> Iterator[Fault]:
         """Yields a fault for a repeated group or tag, and for a display name that Graph does not accept."""
@@ -156,7 +148,7 @@ class ServicePrincipalSchema:
             document.get("permanently_delete", True) is True,
             ready(document),
             parameters,
-            document.get("narrowing", "allow") == "allow",
+            was_narrowable(document),
             restore_ready_probes(document),
             credential,
         )
@@ -183,14 +175,9 @@ class ServicePrincipalSchema:
             granted["azure_groups"] = sorted(target.azure_groups)
         return granted
 
-    def fill(self, target: ServicePrincipalTarget, values: Mapping[str, str]) -> ServicePrincipalTarget:
-        """Fills scopes and conditions."""
-        return replace(target, azure_roles=fill(target.azure_roles, values), parameters=())
-
     def narrow(self, target: ServicePrincipalTarget, within: Scope) -> ServicePrincipalTarget:
         """Raises ``NotNarrowable`` as well if the role refuses it, or has groups: what these give lies at no scope."""
-        if not target.is_narrowable:
-            raise NotNarrowable(Fault(WITHIN, "this role refuses it"))
+        require_narrowable(target)
         if target.azure_groups:
             raise NotNarrowable(Fault(WITHIN, "the role has groups, and what they give lies at no scope"))
         azure_roles = narrow(target.azure_roles, within)
@@ -203,26 +190,6 @@ class ServicePrincipalSchema:
             )
         return replace(target, azure_roles=azure_roles, ready_probes=())
 
-    def azure_roles(self, target: ServicePrincipalTarget) -> tuple[AzureRole, ...]:
-        """Returns all assignments."""
-        return target.azure_roles
-
-    def with_azure_roles(self, target: ServicePrincipalTarget, azure_roles: tuple[AzureRole, ...]) -> ServicePrincipalTarget:
-        """Returns the target with these assignments, in the same order."""
-        return replace(target, azure_roles=azure_roles)
-
-    def faults(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Fault, ...]:
-        """Judges the scopes of the assignments."""
-        return protected_faults(target.azure_roles, target.parameters, protected)
-
-    def closed(self, target: ServicePrincipalTarget) -> Malformed | None:  # noqa: ARG002 - the protocol's
-        """Never."""
-        return None
-
-    def watched(self, target: ServicePrincipalTarget) -> Watched | None:  # noqa: ARG002 - the protocol's
-        """Nothing: the definitions of its assignments are looked at apart."""
-        return None
-
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
         roles = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
@@ -234,9 +201,8 @@ class ServicePrincipalSchema:
         return (*cautions, *groups, *cautions_of_holes(target.azure_roles, target.parameters, protected))
 
     def places(self, target: ServicePrincipalTarget) -> Places:
-        """Returns scopes and groups. Of a scope with holes: all that it may become, or nothing if that is not known."""
-        filled = [role for found in all_fillings(target.azure_roles, target.parameters) for role in found or ()]
-        return Places(tuple(each.scope for each in filled), target.azure_groups)
+        """Returns scopes and groups."""
+        return Places(scopes_of(target), target.azure_groups)
 
     def places_of(self, footprint: ServicePrincipalFootprint) -> Places:
         """Returns the scopes and groups of a lease."""

@@ -163,8 +163,7 @@ class OwnAssignment:
     @property
     def name(self) -> str:
         """Its resource id."""
-        placed = self.found.assignment
-        return f"{placed.scope}/providers/Microsoft.Authorization/roleAssignments/{placed.name}"
+        return self.found.assignment.resource_id
 
     @property
     def since(self) -> datetime | None:

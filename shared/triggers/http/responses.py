@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -73,6 +74,13 @@ FEDERATED_IDENTITY = Record[FederatedIdentity](
     Field("issuer", TEXT, lambda it: it.issuer),
     Field("subject", TEXT, lambda it: it.subject),
 )
+
+
+def _alone(name: str, shape: Shape, read: Callable[[Lease], object], description: str) -> Field[LeaseView]:
+    """Returns a field of a lease that lists do not have: their rows do not tell it."""
+    return Field(name, shape, lambda it: read(it) if isinstance(it, Lease) else None, description, optional=True)
+
+
 LEASE = Record[LeaseView](
     "Lease",
     "The record of one issued credential.",
@@ -100,12 +108,8 @@ LEASE = Record[LeaseView](
         lambda it: it.max_expires_at if it.has_begun else None,
         "The latest to which it can be renewed.",
     ),
-    Field(
-        "collect_by",
-        INSTANT,
-        lambda it: it.collect_by if isinstance(it, Lease) else None,
-        "If its credential waits to be collected: by when. Left out in lists.",
-        optional=True,
+    _alone(
+        "collect_by", INSTANT, lambda it: it.collect_by, "If its credential waits to be collected: by when. Left out in lists."
     ),
     Field("renewable", TRUTH, lambda it: it.renewable, "Whether it can be renewed."),
     Field("ttl", WHOLE, lambda it: it.ttl, "Seconds that were asked for."),
@@ -123,13 +127,7 @@ LEASE = Record[LeaseView](
         optional=True,
     ),
     Field("within", TEXT, lambda it: it.within, "The scope to which the ask has narrowed the role.", optional=True),
-    Field(
-        "scopes",
-        Items(TEXT),
-        lambda it: it.scopes if isinstance(it, Lease) else (),
-        "Where it was granted roles. Left out in lists.",
-        optional=True,
-    ),
+    _alone("scopes", Items(TEXT), lambda it: it.scopes, "Where it was granted roles. Left out in lists."),
     Field(
         "ready",
         word("pending", "ready", "unchecked"),
@@ -137,33 +135,29 @@ LEASE = Record[LeaseView](
         "`ready` when the credential has been seen to work, as far as its role asks for that; `unchecked` when its role asks"
         " for nothing.",
     ),
-    Field(
+    _alone(
         "ready_at",
         INSTANT,
-        lambda it: it.ready_at if isinstance(it, Lease) and it.ready else None,
+        lambda it: it.ready_at if it.ready else None,
         "When it was seen to work. Left out in lists, and until then.",
-        optional=True,
     ),
-    Field(
+    _alone(
         "readiness",
         READINESS,
-        lambda it: it.readiness if isinstance(it, Lease) else None,
+        lambda it: it.readiness,
         "What was seen, from where. Left out in lists, and where nothing was tried.",
-        optional=True,
     ),
-    Field(
+    _alone(
         "federated_identity",
         FEDERATED_IDENTITY,
-        lambda it: it.used_by if isinstance(it, Lease) else None,
+        lambda it: it.used_by,
         "Whose tokens stand for the credential. Left out in lists.",
-        optional=True,
     ),
-    Field(
+    _alone(
         "residual_until",
         INSTANT,
-        lambda it: it.residual_until if isinstance(it, Lease) else None,
+        lambda it: it.residual_until,
         "After its end: until when an access token that was handed out may be good as a signature. Left out in lists.",
-        optional=True,
     ),
     Field("attempts", WHOLE, lambda it: it.attempts, "Failed attempts to end it, if there were any.", optional=True),
     Field("last_error", TEXT, lambda it: it.last_error, "How the last of them failed.", optional=True),
