@@ -9,8 +9,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shared.broker.configure.roles import delete_role
 from shared.broker.ending.sweep import sweep
+from shared.broker.issue.collect import collect
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.issue.preparations import Accepted, Preference
+from shared.broker.issue.prepare import prepare
+from shared.broker.ports import Ports
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke
@@ -84,22 +88,21 @@ class Machine(RuleBasedStateMachine):
     @rule(role=POOLED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
     def prepare(self, role: RoleName, caller: Caller, *, queued: bool, death: FaultAt | None) -> None:
         """A caller asks for a lease that it collects later. A worker prepares it at once, or the lease waits for one."""
-        ask = pooling.enqueue if queued else pooling.prepare
-        self.on_azure.do(lambda ports: ask(ports, request(caller), role), death)
+        self._take(lambda ports: _ask(ports, caller, role, queued=queued), death)
 
     @precondition(lambda self: self._in_state(State.PLANNED))
     @rule(death=DEATHS)
     def take_up(self, death: FaultAt | None) -> None:
         """A worker takes the message of a lease that waits, or comes too late for it."""
         lease = self._in_state(State.PLANNED)[0]
-        self.on_azure.do(lambda ports: pooling.take_up(ports, lease.id), death)
+        self.on_azure.do(lambda ports: prepare(ports, "message", lease.id), death)
 
     @precondition(lambda self: self._in_state(State.PREPARED))
     @rule(death=DEATHS)
     def collect(self, death: FaultAt | None) -> None:
         """A holder collects what is prepared for it."""
         lease = self._in_state(State.PREPARED)[0]
-        self._take(lambda ports: pooling.collect(ports, request(_holder(lease)), lease.id), death)
+        self._take(lambda ports: collect(ports, request(_holder(lease)), lease.id, Preference()), death)
 
     @precondition(lambda self: self.on_azure.leases.rows)
     @rule(pick=PICKS, seconds=st.sampled_from([60, 600, 7200]), death=DEATHS)
@@ -228,6 +231,14 @@ class Machine(RuleBasedStateMachine):
         ended = [lease.id for lease in self.on_azure.seen.values() if lease.state is State.ENDED]
         assert [] == [each for each in ended if (each, "end") not in result], "ended, and nobody told"
         assert [] == [each for each in self.given if not result & {(each, "issue"), (each, "reissue")}], "given in silence"
+
+
+async def _ask(ports: Ports, caller: Caller, role: RoleName, *, queued: bool) -> object:
+    """A caller asks, and does not wait. Unless the lease is ``queued``, a worker takes its message at once."""
+    answer = await issue(ports, request(caller), IssueRequest(role), preference=Preference(wait=0))
+    if not queued and isinstance(answer, Accepted):
+        await prepare(ports, "message", answer.lease.id)
+    return answer
 
 
 def _holder(lease: Lease) -> Caller:
