@@ -1,5 +1,6 @@
-"""Leases of a pool, made and handed out by the tests: no verb of the broker does that yet. And leases that are prepared or queued,
-as the tests made them before the broker had verbs for that (``shared.broker.issue.prepare``, ``collect``).
+"""Leases of a pool, made and handed out by the tests: no verb of the broker does that yet.
+
+And leases that are prepared or queued, as tests made them before the broker had its own verbs for that.
 
 The operations use the moves of ``Lease``, and the product's minting, lock, admission and stores. They keep the order of writes
 that every verb keeps: intent, effect, activation, audit, answer. Where one fails, the sweep does the rest.
