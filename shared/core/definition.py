@@ -28,6 +28,17 @@ Management (https://learn.microsoft.com/azure/role-based-access-control/permissi
 ASSIGN_IDENTITY: Final = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 """The holder of this action can act as the identity if it may run code on a resource."""
 
+_READING_ACTIONS = frozenset(
+    {
+        "microsoft.storage/storageaccounts/blobservices/generateuserdelegationkey/action",
+        "microsoft.storage/storageaccounts/blobservices/containers/blobs/filter/action",
+        "microsoft.keyvault/vaults/secrets/getsecret/action",
+        "microsoft.keyvault/vaults/secrets/readmetadata/action",
+    }
+)
+"""Actions that read, though they do not end with ``/read``. Storage Blob Data Reader and Key Vault Secrets User have them:
+https://learn.microsoft.com/azure/role-based-access-control/built-in-roles."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -47,6 +58,12 @@ class Permission:
     def only_reads(self) -> bool:
         """Returns whether the entry allows nothing but to read from Resource Manager."""
         return not self.data_actions and all(action.casefold().endswith("/read") for action in self.actions)
+
+    @property
+    def changes(self) -> bool:
+        """Returns whether the entry allows more than to read settings and data."""
+        patterns = (each.casefold() for each in (*self.actions, *self.data_actions))
+        return not all(each.endswith("/read") or each in _READING_ACTIONS for each in patterns)
 
 
 def read_at(definition_id: str, scope: Scope) -> str:
@@ -71,6 +88,8 @@ class Powers:
     gives_roles: tuple[str, ...] = ()
     assigns_identities: bool = False
     only_reads: bool = False
+    changes: bool = True
+    """Whether it lets its holder change something. True of definitions that an older version has read: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,7 @@ class Definition:
             tuple(action for action in GIVING_ROLES if allows(self.permissions, action)),
             allows(self.permissions, ASSIGN_IDENTITY),
             all(permission.only_reads for permission in self.permissions),
+            any(permission.changes for permission in self.permissions),
         )
 
     def is_assignable_at(self, scope: Scope) -> bool:

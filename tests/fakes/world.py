@@ -75,7 +75,7 @@ def request(caller: Caller = ALICE, request_id: str = "req-1") -> Actor:
     return Actor(caller, request_id)
 
 
-READS = Powers(only_reads=True)
+READS = Powers(only_reads=True, changes=False)
 """Of the definition that roles assign here."""
 
 
