@@ -360,8 +360,8 @@ def _powers(value: Any) -> Powers | None:
     if not stored:
         return None
     gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
-    told = (stored.get(name) is True for name in ("assigns_identities", "only_reads"))
-    return Powers(gives, *told, changes=stored.get("changes") is not False)
+    assigns, reads = (stored.get(name) is True for name in ("assigns_identities", "only_reads"))
+    return Powers(gives, assigns, reads, stored.get("changes") is not False)
 
 
 def _as_many[T](count: int, found: Iterable[T], otherwise: T) -> list[T]:
