@@ -100,7 +100,7 @@ def test_a_definition_only_reads_when_it_has_nothing_else(permission: Permission
     ],
 )
 def test_who_can_change_something_is_told(name: str, *, expected: bool) -> None:
-    """To read a secret's value is an action of its own, ``getSecret/action``, and so is a key with which a signature is made."""
+    """To read a secret's value is an action of its own, ``getSecret/action``, and so is to make the key of a signature."""
     (role,) = [each for each in builtin_roles.ALL if each.role_name == name]
     assert of_local(role).changes is expected
 
