@@ -43,9 +43,10 @@ class LeaseSignIn(Protocol):
         """
         ...
 
-    async def token(self, client_id: ObjectId, scope: str, *, deadline: float) -> LeaseToken:
+    async def token(self, client_id: ObjectId, scope: str, *, deadline: float, since: datetime | None = None) -> LeaseToken:
         """Returns an access token for ``scope``. Until ``deadline``, tries again after answers that may pass by themselves.
 
+        ``since`` as for ``signs_in``.
         Raises ``Refused`` for an answer that stays; at the deadline ``NotReplicated``, ``Throttled``, ``Uncertain``. Raises
         ``Misconfigured`` if there is no identity.
         """

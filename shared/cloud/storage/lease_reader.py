@@ -126,6 +126,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         ready_at=_instant(own, "ready_at"),
         prepare_by=_instant(own, "prepare_by"),
         failed_with=own.get("failed_with", ""),
+        pool_digest=own.get("pool_digest", ""),
         collect_wait=own.get("collect_wait"),
         lenient=own.get("lenient", False),
         readiness=_readiness(stored) if (stored := own.get("readiness")) is not None else None,

@@ -178,6 +178,7 @@ def _optional(lease: Lease) -> dict[str, Any]:
     fields = {
         **{name: each.isoformat() for name, each in instants.items() if each is not None},
         "failed_with": lease.failed_with,
+        "pool_digest": lease.pool_digest,
         "collect_wait": lease.collect_wait,
         "lenient": lease.lenient,
         "readiness": _readiness(lease.readiness) if lease.readiness is not None else None,

@@ -18,7 +18,7 @@ from shared.core.secret import Secret
 from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.credential_kind import Usual
 from shared.issuers.service_principal.held import Held
-from shared.issuers.service_principal.means import Means, common_fields, known
+from shared.issuers.service_principal.means import Means, common_fields, known, made_at
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class AccessToken(Usual):
         if refusal := means.federation.resources.refusal(scope):
             raise RoleOutdated(Fault("token_scopes", f"{scope}: {refusal}"), audit_reason=f"{scope}: {refusal}")
         common = means.common(footprint)
-        found = await means.federation.sign_in.token(known(footprint.app_id), scope, deadline=order.deadline)
+        found = await means.federation.sign_in.token(known(footprint.app_id), scope, deadline=order.deadline, since=made_at(order))
         credential = AccessTokenCredential(**common, access_token=found.token, scope=scope, ends_at=found.end)
         return Minted(credential, proven=True)
 

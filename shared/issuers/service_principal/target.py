@@ -10,6 +10,7 @@ from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId
 from shared.core.parameters.parameter import Parameter
+from shared.core.pool import Pool
 from shared.core.readiness.probes import ReadyProbe
 from shared.core.role import Ready
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
@@ -37,11 +38,17 @@ class ServicePrincipalTarget:
     ready_probes: tuple[ReadyProbe, ...] = ()
     """With ``ready: access``: what else is read with the credential to see that it works."""
     credential: CredentialChoice = SECRET
+    pool: Pool = Pool()
 
     @property
     def takes_personal_accounts(self) -> bool:
         """Whether personal Microsoft accounts may sign in to the application. Graph has rules of its own for them."""
         return self.sign_in_audience in PERSONAL_AUDIENCES
+
+    @property
+    def assigns_in_pool(self) -> bool:
+        """Whether a lease of the role's pool has its assignments and memberships while nobody holds it."""
+        return self.pool.assigns(self.azure_roles, has_holes=bool(self.parameters))
 
 
 @dataclass(frozen=True, slots=True)
