@@ -36,6 +36,7 @@ _LONGEST_WAIT = 900.0
 _STUCK_WAIT = 3600.0
 
 
+_SAID_BY_ITS_WORKER = (Cause.FAILED, Cause.VANISHED)
 _ON_ITS_WAY = timedelta(seconds=60)
 """After this time every replica of Graph shows a deletion in the recycle bin: replicas are seconds behind, not minutes."""
 
@@ -304,12 +305,12 @@ class Lease(LeaseView):
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
         """-> ENDING, locked until ``until``. The first cause stays. A stuck lease stays STUCK until it has ended.
 
-        Only the worker that was issuing the lease says ``FAILED``: that worker has stopped. With any other cause the worker may
-        still be at work.
+        Of a planned lease, only the worker that was issuing it says ``FAILED`` or ``VANISHED``: that worker has stopped. With
+        any other cause the worker may still be at work.
         """
         state = self._step(Event.END)
         too_late = self.state is State.PLANNED and self.prepare_by is not None and cause is Cause.UNFINISHED
-        made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
+        made_by = now if self.state is State.PLANNED and cause in _SAID_BY_ITS_WORKER else self.made_by
         handed_out = self.handed_out and (cause is not Cause.FAILED or self.rotations > 0)
         ending = replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
         failed_with = self.failed_with or (NOT_PROVEN if too_late else "")

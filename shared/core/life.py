@@ -66,6 +66,8 @@ class Cause(StrEnum):
     """The lease was prepared, and its holder did not collect it in time."""
     DRAINED = "drained"
     """The lease was pooled. Nobody claimed it in time, or its pool does not need it any more."""
+    TAMPERED = "tampered"
+    """The lease was pooled. Somebody else has changed what was made for it."""
 
 
 class Event(StrEnum):

@@ -6,7 +6,7 @@ A lease of a pool is POOLED: everything but the credential is made, and nobody h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
@@ -26,6 +26,7 @@ MOST_OF_A_RUN = 10
 """Leases that one run makes: of one role, and of all."""
 _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 900.0
+_TURN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Pool:
         if self.assigned is not None:
             return self.assigned
         return not has_holes and not writes(azure_roles)
+
+
+NONE = Pool()
 
 
 def writes(azure_roles: Iterable[AzureRole]) -> bool:
@@ -97,18 +101,35 @@ class Hint:
 class Filling:
     """How the filling of a role's pool goes. ``failures`` are those in a row, ``next_at`` is when another try makes sense.
 
-    ``hungry_since``: since when the pool has been short of leases; ``None`` while it is full.
+    ``hungry_since``: since when the pool has been short of leases; ``None`` while it is full. ``until``: one worker at a time
+    counts the pool and opens leases for it. By then it has finished, or has died.
     """
 
     failures: int = 0
     next_at: datetime | None = None
     hungry_since: datetime | None = None
     last_error: str = ""
+    until: datetime | None = None
+
+    def taken_up(self, now: datetime) -> Filling | None:
+        """Returns it with this worker's turn begun; ``None`` if it is another's."""
+        if self.until is not None and now < self.until:
+            return None
+        return replace(self, until=now + _TURN, hungry_since=self.hungry_since or now)
+
+    def finished(self, *, is_full: bool) -> Filling:
+        """Returns it after a turn that has come to its end."""
+        return replace(self, until=None, hungry_since=None if is_full else self.hungry_since)
+
+    def succeeded(self) -> Filling | None:
+        """Returns it without failures; ``None`` if there are none."""
+        return replace(self, failures=0, next_at=None, last_error="") if self.failures else None
 
     def failed(self, now: datetime, error: str, jitter: float) -> Filling:
         """Returns it after one more failure. ``jitter`` is in [0, 1). It waits as a lease does that could not be ended."""
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**self.failures) * (0.5 + jitter)
-        return Filling(self.failures + 1, now + timedelta(seconds=wait), self.hungry_since or now, error)
+        next_at, since = now + timedelta(seconds=wait), self.hungry_since or now
+        return replace(self, failures=self.failures + 1, next_at=next_at, hungry_since=since, last_error=error)
 
     def is_waiting(self, now: datetime) -> bool:
         """Returns whether it is too early for another try."""

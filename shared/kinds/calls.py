@@ -8,7 +8,16 @@ from typing import Protocol
 from shared.core.access.facts import Principal
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, LookedAt, NewApplication, NewKey, NewTrust
+from shared.core.directory import (
+    ApplicationIds,
+    ExistingApplication,
+    FoundGroup,
+    HeldCredentials,
+    LookedAt,
+    NewApplication,
+    NewKey,
+    NewTrust,
+)
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment

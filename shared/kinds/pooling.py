@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
 from shared.core.names import ObjectId
-from shared.core.pool import Pool
+from shared.core.pool import NONE, Pool
 from shared.core.role import Role
 from shared.kinds.kind import Issuer, Kind, Order
 from shared.kinds.registry import Kinds
@@ -21,7 +21,6 @@ FOREIGN = "foreign_credential"
 VANISHED = "vanished"
 ASSIGNMENT_MISSING = "assignment_missing"
 """What may have become of a lease that stands in a pool, as the audit trail says it."""
-NO_POOL = Pool()
 
 
 @runtime_checkable
@@ -83,7 +82,7 @@ def pool_of(kinds: Kinds, role: Role) -> Pool:
     """Returns the role's pool. Its size is 0 if the role has none, or if its kind has no pools."""
     kind = kinds.find(role.type)
     if kind is None or role.is_unreadable or not isinstance(kind.schema, PoolSchema):
-        return NO_POOL
+        return NONE
     return kind.schema.pool(role.target)
 
 

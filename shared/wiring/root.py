@@ -79,6 +79,7 @@ class Composition:
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
+        from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
 
@@ -102,6 +103,7 @@ class Composition:
             queued_markers=TableQueuedMarkers(tables),
             revocations=lazy(lambda: storage.revocations),
             preparations=lazy(lambda: storage.preparations),
+            pools=TablePools(tables),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,

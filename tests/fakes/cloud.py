@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,11 +14,13 @@ from shared.core.directory import (
     ExistingApplication,
     FoundGroup,
     HeldCredentials,
+    LookedAt,
     NewApplication,
+    NewKey,
     NewSecret,
     NewTrust,
 )
-from shared.core.errors import Absent, AlreadyExists, NotReplicated
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
@@ -65,6 +68,15 @@ class FakeDirectory:
         await self.calls.through(
             "directory.add_federated", lambda: add_federated(self.state, application_id, trust), application_id
         )
+
+    async def add_key(self, application_id: ObjectId, key: NewKey) -> None:
+        """See the port. Counted as one call."""
+        await self.calls.through("directory.add_key", lambda: self.state.add_key(application_id, key), application_id)
+
+    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
+        """See the port."""
+        found = lambda: [self.state.looked_at(each) for each in application_ids]  # noqa: E731 - one line says it
+        return await self.calls.through("directory.look_at", found, *application_ids)
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
         """See the port."""
@@ -287,15 +299,17 @@ class FakeLeaseSignIn:
         """See the port."""
         return await self.calls.through("sign_in.subject", lambda: self.broker)
 
-    async def token(self, client_id: ObjectId, scope: str, *, deadline: float) -> LeaseToken:
-        """See the port."""
+    async def token(self, client_id: ObjectId, scope: str, *, deadline: float, since: datetime | None = None) -> LeaseToken:
+        """See the port. What is old is known everywhere."""
         clock = self.calls.clock
         while True:
             try:
                 text, end = await self.calls.through(
                     "sign_in.token", lambda: exchange(self.state, client_id, self.presented, scope), client_id
                 )
-            except NotReplicated:
+            except NotReplicated as refused:
+                if since is not None and not self.state.has_principal(client_id):
+                    raise Refused("AADSTS700016", status=400, azure_code="AADSTS700016") from refused
                 if clock.monotonic() + _PAUSE >= deadline:
                     raise
                 await clock.sleep(_PAUSE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from shared.core.names import RoleName
 from shared.core.pool import Filling, Hint
@@ -37,9 +37,15 @@ class MemoryPools:
         """See the port."""
         return await self._calls.through("pools.fillings", lambda: dict(self.filled))
 
-    async def note_filling(self, role: RoleName, filling: Filling) -> None:
+    async def change_filling(self, role: RoleName, change: Callable[[Filling], Filling | None]) -> Filling | None:
         """See the port."""
-        await self._calls.through("pools.note_filling", lambda: self.filled.update({role: filling}), role)
+        return await self._calls.through("pools.change_filling", lambda: self._change(role, change), role)
+
+    def _change(self, role: RoleName, change: Callable[[Filling], Filling | None]) -> Filling | None:
+        changed = change(self.filled.get(role, Filling()))
+        if changed is not None:
+            self.filled[role] = changed
+        return changed
 
     async def forget_filling(self, role: RoleName) -> None:
         """See the port."""

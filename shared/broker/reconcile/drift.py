@@ -38,8 +38,8 @@ _TOLD_WITHIN = timedelta(minutes=10)
 """Within this time after a lease was opened, the audit trail has an event that tells the result."""
 _ASKED_FOR = {"issue", "revoke"}
 """Operations for a caller."""
-_OWN = "end"
-"""The operation that the broker does without a caller."""
+_OWN = {"end", "fill"}
+"""Operations that the broker does without a caller."""
 _PAGE = 1000
 _SECONDS = 60.0
 """The comparison stops after this time, so that the same run can still delete the orphans that it has found."""
@@ -232,7 +232,7 @@ class _Comparison:
 
 def _proves(event: AuditEvent) -> bool:
     """Whether the event proves that this broker had the lease. A refusal or a failure may name an invented lease id."""
-    by_whom = event.operation == _OWN or (event.operation in _ASKED_FOR and event.caller is not None)
+    by_whom = event.operation in _OWN or (event.operation in _ASKED_FOR and event.caller is not None)
     return event.outcome is Outcome.DONE and by_whom
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.cloud.graph.batch import BATCH, MOST, alone, answers_of
-from shared.cloud.graph.calls import GraphCalls, document_of, failure_of, listed_in, object_id_in, text_in
 from shared.cloud.graph.callers import texts_in
+from shared.cloud.graph.calls import GraphCalls, document_of, failure_of, listed_in, object_id_in, text_in
 from shared.core.directory import LookedAt, NewTrust
 from shared.core.errors import Absent, Unavailable
 from shared.core.names import ObjectId

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.cloud.lenient import readable
-from shared.cloud.storage.lease_rows import BY_SCOPE, indexed_id, key_key
+from shared.cloud.storage.lease_rows import BY_SCOPE, KEY_ELSEWHERE, indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
@@ -44,6 +44,7 @@ def read_key(row: Row) -> IdempotencyKey:
                 lease_id=LeaseId.parse(row["LeaseId"]),
                 until=instant(row["Until"]),
                 version=etag_of(row),
+                is_apart=form_of(row) >= KEY_ELSEWHERE,
             )
         )
 

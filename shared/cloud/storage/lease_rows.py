@@ -30,7 +30,7 @@ from shared.kinds.registry import Kinds
 
 _INSTANT = "%Y%m%dT%H%M%S"
 _STATES_OF_FORM_3 = {State.POOLED, State.PREPARED}
-_CAUSES_OF_FORM_3 = {Cause.UNCOLLECTED, Cause.DRAINED}
+_CAUSES_OF_FORM_3 = {Cause.UNCOLLECTED, Cause.DRAINED, Cause.TAMPERED}
 
 
 def lease_key(lease_id: str) -> str:

@@ -6,7 +6,7 @@ row ``~filling`` says how filling goes; it sorts behind all hints.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -14,8 +14,8 @@ from azure.data.tables.aio import TableServiceClient
 
 from shared.cloud.lenient import readable
 from shared.cloud.storage.lease_rows import instant_key
-from shared.cloud.storage.table_operations import Row, delete, put
-from shared.cloud.storage.tables import Table
+from shared.cloud.storage.table_operations import Row, delete, put, update
+from shared.cloud.storage.tables import Table, etag_of
 from shared.core.errors import LostRace
 from shared.core.forms import POOL_FILLING, POOL_HINT
 from shared.core.names import LeaseId, RoleName
@@ -23,6 +23,7 @@ from shared.core.pool import Filling, Hint
 from shared.core.typed import instant, named, whole
 
 _FILLING = "~filling"
+_TRIES = 10
 
 
 class TablePools:
@@ -72,20 +73,35 @@ class TablePools:
                 found[RoleName(row["PartitionKey"])] = filling
         return found
 
-    async def note_filling(self, role: RoleName, filling: Filling) -> None:
-        """Makes one write."""
-        content = {
-            "Failures": filling.failures,
-            "NextAt": _text(filling.next_at),
-            "HungrySince": _text(filling.hungry_since),
-            "LastError": filling.last_error,
-        }
-        await self._table.write([put({"PartitionKey": role, "RowKey": _FILLING} | POOL_FILLING.stamp | content)])
+    async def change_filling(self, role: RoleName, change: Callable[[Filling], Filling | None]) -> Filling | None:
+        """Makes a read and a write. If an answer was lost, ``change`` may be called on what it has made itself."""
+        for _ in range(_TRIES):
+            row = await self._table.read(role, _FILLING)
+            # What cannot be read is nothing: filling begins anew.
+            former = readable(_filling, row) if row is not None else None
+            changed = change(former or Filling())
+            if changed is None:
+                return None
+            with suppress(LostRace):
+                await self._table.write([update(_filling_row(role, changed), etag_of(row) if row is not None else "")])
+                return changed
+        raise LostRace("others change how the pool is filled")
 
     async def forget_filling(self, role: RoleName) -> None:
         """Makes one delete."""
         with suppress(LostRace):
             await self._table.write([delete({"PartitionKey": role, "RowKey": _FILLING})])
+
+
+def _filling_row(role: RoleName, filling: Filling) -> Row:
+    content = {
+        "Failures": filling.failures,
+        "NextAt": _text(filling.next_at),
+        "HungrySince": _text(filling.hungry_since),
+        "LastError": filling.last_error,
+        "Until": _text(filling.until),
+    }
+    return {"PartitionKey": role, "RowKey": _FILLING} | POOL_FILLING.stamp | content
 
 
 def _key(hint: Hint) -> dict[str, str | int]:
@@ -104,5 +120,9 @@ def _hint(row: Row) -> Hint:
 
 def _filling(row: Row) -> Filling:
     with POOL_FILLING.reading(row):
-        next_at, since = (instant(row[name]).astimezone(UTC) if row[name] else None for name in ("NextAt", "HungrySince"))
-        return Filling(whole(row["Failures"]), next_at, since, named(str, row["LastError"]))
+        next_at, since, until = (_instant(row[name]) for name in ("NextAt", "HungrySince", "Until"))
+        return Filling(whole(row["Failures"]), next_at, since, named(str, row["LastError"]), until)
+
+
+def _instant(stored: str) -> datetime | None:
+    return instant(stored).astimezone(UTC) if stored else None

@@ -6,7 +6,7 @@ mends the hints of its role.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from shared.core.names import RoleName
@@ -36,8 +36,12 @@ class Pools(Protocol):
         """Returns how the filling goes of each role of which something is noted."""
         ...
 
-    async def note_filling(self, role: RoleName, filling: Filling) -> None:
-        """Stores how filling goes. The last write stands."""
+    async def change_filling(self, role: RoleName, change: Callable[[Filling], Filling | None]) -> Filling | None:
+        """Stores what ``change`` makes of how filling goes, in place of exactly that. Returns what is stored.
+
+        If ``change`` returns ``None``, nothing is stored, and the result is ``None``. If another worker stores something in
+        between, ``change`` is called again. If that happens again and again, raises ``LostRace``.
+        """
         ...
 
     async def forget_filling(self, role: RoleName) -> None:

@@ -88,7 +88,9 @@ class AccessToken(Usual):
         if refusal := means.federation.resources.refusal(scope):
             raise RoleOutdated(Fault("token_scopes", f"{scope}: {refusal}"), audit_reason=f"{scope}: {refusal}")
         common = means.common(footprint)
-        found = await means.federation.sign_in.token(known(footprint.app_id), scope, deadline=order.deadline, since=made_at(order))
+        found = await means.federation.sign_in.token(
+            known(footprint.app_id), scope, deadline=order.deadline, since=made_at(order)
+        )
         credential = AccessTokenCredential(**common, access_token=found.token, scope=scope, ends_at=found.end)
         return Minted(credential, proven=True)
 

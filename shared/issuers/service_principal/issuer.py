@@ -190,6 +190,7 @@ class ServicePrincipalIssuer:
     ) -> Proof:
         target, since = _target(order), made_at(order)
         is_given = target.assigns_in_pool if order.pooled else True
+
         async def sees(look: AccessLook) -> bool:
             return await self.access.sees(client_id, secret, look, deadline=deadline, since=since)
 

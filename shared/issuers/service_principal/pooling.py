@@ -68,9 +68,7 @@ class PoolWatch:
         return [next(_troubles(target, found, own, broker), None) for (target, _), found in pairs]
 
 
-def _troubles(
-    target: ServicePrincipalTarget, found: LookedAt | None, own: NewTrust, broker: ObjectId
-) -> Iterator[Trouble]:
+def _troubles(target: ServicePrincipalTarget, found: LookedAt | None, own: NewTrust, broker: ObjectId) -> Iterator[Trouble]:
     """Yields the worst first: by what somebody could sign in, then how somebody could get that."""
     if found is None:
         yield Trouble(VANISHED, what="the application is gone")

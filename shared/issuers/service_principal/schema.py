@@ -16,7 +16,7 @@ from shared.core.parameters.errors import NotNarrowable
 from shared.core.parameters.narrowing import WITHIN, narrow
 from shared.core.parsing import Reader, text_item
 from shared.core.pool import FIELD as POOL
-from shared.core.pool import Pool, read_pool, restore_pool, write_pool, writes
+from shared.core.pool import NONE, Pool, read_pool, restore_pool, write_pool, writes
 from shared.core.protection import Protected
 from shared.core.readiness.observability import PROBES, shows_itself, unseen
 from shared.core.role import Ready
@@ -97,7 +97,7 @@ class ServicePrincipalSchema(Assigning):
             "sign_in_audience": target.sign_in_audience,
             "permanently_delete": target.permanently_delete,
         }
-        if target.pool != Pool():
+        if target.pool != NONE:
             document[POOL] = write_pool(target.pool)
         if target.azure_roles:
             document["azure_roles"] = write_azure_roles(target.azure_roles)

@@ -10,7 +10,7 @@ from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId
 from shared.core.parameters.parameter import Parameter
-from shared.core.pool import Pool
+from shared.core.pool import NONE, Pool
 from shared.core.readiness.probes import ReadyProbe
 from shared.core.role import Ready
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
@@ -38,7 +38,7 @@ class ServicePrincipalTarget:
     ready_probes: tuple[ReadyProbe, ...] = ()
     """With ``ready: access``: what else is read with the credential to see that it works."""
     credential: CredentialChoice = SECRET
-    pool: Pool = Pool()
+    pool: Pool = NONE
 
     @property
     def takes_personal_accounts(self) -> bool:
