@@ -173,8 +173,8 @@ class Lease(LeaseView):
         ``ready`` and ``readiness`` as for ``prepared``.
         """
         after = self._step(Event.POOL)
-        pooled = replace(self, state=after, due_at=until, made_by=now, prepare_by=None, readiness=readiness)
-        return replace(pooled, ready_at=now if ready else None)
+        pooled = replace(self, state=after, holder=None, due_at=until, made_by=now, prepare_by=None)
+        return replace(pooled, ready_at=now if ready else None, readiness=readiness)
 
     def claimed(self, claim: str, planned: Lease) -> Lease:
         """POOLED -> PLANNED: it becomes what is ``planned`` for a caller, under its own id, with what was seen of it.

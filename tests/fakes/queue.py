@@ -68,6 +68,11 @@ class MemoryPreparations:
         """The messages that have been sent, in order."""
         return [read_preparation(text) for text in self.texts]
 
+    def take(self) -> list[LeaseId | RoleName]:
+        """The messages that have been sent since the last time, in order."""
+        taken, self.texts, self.lives = self.messages(), [], []
+        return taken
+
     def leases(self) -> list[LeaseId]:
         """The leases of the messages that have been sent, in order."""
         return [each for each in self.messages() if isinstance(each, LeaseId)]

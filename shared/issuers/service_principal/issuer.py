@@ -117,9 +117,11 @@ class ServicePrincipalIssuer:
         if made.unmade:
             made = replace(made, unmade=())
             note(made)
-        await self._give(order, made, target, note)
-        # Footprints of secrets have been without this mark before there were pools.
-        given = target.assigns_in_pool if order.pooled else made.held.name != "secret"
+        is_given = target.assigns_in_pool or not order.pooled
+        if is_given:
+            await self._give(order, made, target, note)
+        # Before there were pools, footprints of secrets have been without this mark.
+        given = is_given and (order.pooled or made.held.name != "secret")
         return replace(made, held=replace(made.held, given=given))
 
     async def _complete(
