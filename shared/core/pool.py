@@ -88,13 +88,14 @@ class Hint:
     """What the table of pools says of one POOLED lease. It may be late or lost: the lease's own row is the truth.
 
     ``digest`` is of what the lease was made for (``pool_digest``). ``looked_at``: when somebody last looked whether a stranger
-    has touched it.
+    has touched it. ``generation``: the lease's own.
     """
 
     lease: LeaseId
     ready_at: datetime
     digest: str
     looked_at: datetime
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

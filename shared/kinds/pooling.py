@@ -78,6 +78,15 @@ class PoolIssuer(Protocol):
         ...
 
 
+@runtime_checkable
+class PoolSurvey(Protocol):
+    """A survey that knows what a pooled lease needs to be worth something to whoever claims it."""
+
+    def lacks(self, footprint: Any) -> str:
+        """Returns the name of a thing of the footprint's that was looked for and is not there; empty if there is none."""
+        ...
+
+
 def pool_of(kinds: Kinds, role: Role) -> Pool:
     """Returns the role's pool. Its size is 0 if the role has none, or if its kind has no pools."""
     kind = kinds.find(role.type)

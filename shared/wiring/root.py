@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -120,7 +120,7 @@ class Composition:
                 prepare=leases.prepare,
             ),
             protected=Protected(protection.identities, protection.scopes),
-            limits=Limits(limits.max_leases_per_caller, limits.issues_per_minute, limits.max_ttl),
+            limits=Limits(**asdict(limits)),
             tenants=frozenset(settings.callers.allowed_tenants),
             region=settings.data_plane.region,
             warnings=settings.warnings,

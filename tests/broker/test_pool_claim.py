@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.preparations import Accepted, Preference
 from shared.broker.revoke import revoke, revoke_role
+from shared.core.caller import Caller
 from shared.core.errors import Gone, LeaseholdError, TooMany
 from shared.core.idempotency_key import digest_of
 from shared.core.lease import Cause, Lease, State
@@ -37,7 +39,7 @@ WRITES = {
 
 
 async def with_pool(
-    size: int = 2, *, credential: CredentialChoice = SECRET, assigned: bool | None = None, **more: object
+    size: int = 2, *, credential: CredentialChoice = SECRET, assigned: bool | None = None, **more: Any
 ) -> World:
     """A role whose pool is full."""
     scene = world(role(pooled_target(size, credential=credential, pool=Pool(size, assigned=assigned), **more)))
@@ -47,7 +49,7 @@ async def with_pool(
     return scene
 
 
-async def asked(scene: World, who=ALICE, preference: Preference | None = None) -> Issued:  # noqa: ANN001
+async def asked(scene: World, who: Caller = ALICE, preference: Preference | None = None) -> Issued:
     """Somebody issues, and waits."""
     made = await issue(scene.ports, request(who), IssueRequest(WEB, ask=scene.ask), preference=preference)
     assert isinstance(made, Issued)
@@ -186,6 +188,7 @@ async def test_a_lease_of_before_a_revocation_is_not_handed_out() -> None:
     (pooled,) = in_state(scene, State.POOLED)
     await revoke_role(scene.ports, request(), WEB)
     assert (await asked(scene)).lease.id != pooled.id
+    await fill_up(scene)
     assert Cause.REVOKED is stored(scene, pooled.id).cause
 
 

@@ -36,7 +36,7 @@ async def pools(connection: str | None) -> AsyncIterator[Pools]:
 def hint(number: int, role: RoleName = WEB, *, after: float = 0) -> Hint:
     """A hint at a lease that was ready so many seconds after the start."""
     ready_at = START + timedelta(seconds=after)
-    return Hint(LeaseId.of(role, f"{number:026d}"), ready_at, f"digest {number}", ready_at)
+    return Hint(LeaseId.of(role, f"{number:026d}"), ready_at, f"digest {number}", ready_at, number)
 
 
 async def test_there_is_nothing_at_first(pools: Pools) -> None:
@@ -91,7 +91,16 @@ async def test_how_filling_goes_is_stored(pools: Pools) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [{"Form": 9}, {"Form": "x"}, {"ReadyAt": "yesterday"}, {"Lease": "web"}, {"Digest": 7}, {"LookedAt": ""}]
+    "damage",
+    [
+        {"Form": 9},
+        {"Form": "x"},
+        {"ReadyAt": "yesterday"},
+        {"Lease": "web"},
+        {"Digest": 7},
+        {"Generation": "x"},
+        {"LookedAt": ""},
+    ],
 )
 async def test_a_hint_that_cannot_be_read_is_passed_over(storage_connection: str, damage: dict[str, object]) -> None:
     """The others are told."""

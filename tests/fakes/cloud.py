@@ -29,7 +29,7 @@ from shared.core.secret import Secret
 from shared.kinds.sign_in import LeaseToken, TokenExchange
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
-from tests.fakes.cloud_trust import add_federated, exchange, trusts
+from tests.fakes.cloud_trust import add_federated, add_key, exchange, has_principal, looked_at, trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class FakeDirectory:
 
     async def add_key(self, application_id: ObjectId, key: NewKey) -> None:
         """See the port. Counted as one call."""
-        await self.calls.through("directory.add_key", lambda: self.state.add_key(application_id, key), application_id)
+        await self.calls.through("directory.add_key", lambda: add_key(self.state, application_id, key), application_id)
 
     async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
         """See the port."""
-        found = lambda: [self.state.looked_at(each) for each in application_ids]  # noqa: E731 - one line says it
+        found = lambda: [looked_at(self.state, each) for each in application_ids]  # noqa: E731 - one line says it
         return await self.calls.through("directory.look_at", found, *application_ids)
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
@@ -308,7 +308,7 @@ class FakeLeaseSignIn:
                     "sign_in.token", lambda: exchange(self.state, client_id, self.presented, scope), client_id
                 )
             except NotReplicated as refused:
-                if since is not None and not self.state.has_principal(client_id):
+                if since is not None and not has_principal(self.state, client_id):
                     raise Refused("AADSTS700016", status=400, azure_code="AADSTS700016") from refused
                 if clock.monotonic() + _PAUSE >= deadline:
                     raise

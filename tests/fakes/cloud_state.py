@@ -7,7 +7,7 @@ while longer; whether a change can be made is decided by the truth.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,16 +15,7 @@ from local.cloud.disturbances.consistency import Consistency, Fact, Observer
 from shared.core import ownership
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
-from shared.core.directory import (
-    ApplicationIds,
-    FoundGroup,
-    HeldCredentials,
-    LookedAt,
-    NewApplication,
-    NewKey,
-    NewSecret,
-    NewTrust,
-)
+from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret, NewTrust
 from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
@@ -215,32 +206,6 @@ class CloudState:
         application.secrets[key_id] = StoredSecret(display_name, end, text)
         self.made(key_id, "secret")
         return NewSecret(key_id, Secret(text))
-
-    def add_key(self, application_id: ObjectId, key: NewKey) -> None:
-        """Raises ``Absent``."""
-        application = self.changeable(application_id)
-        assert application.wanted is not None
-        application.wanted = replace(application.wanted, key=key)
-
-    def looked_at(self, application_id: ObjectId) -> LookedAt | None:
-        """What an application has by which somebody could sign in as it."""
-        try:
-            found = self.shown_application(application_id)
-        except Absent:
-            return None
-        key = found.wanted.key if found.wanted is not None else None
-        return LookedAt(
-            found.wanted.sign_in_audience if found.wanted is not None else found.sign_in_audience,
-            tuple(self.shown_secrets(found)),
-            (key.key_id,) if key is not None else (),
-            tuple(trust for key_id, trust in found.trusted.values() if self.sees(key_id)),
-            tuple(found.other_owners),
-            found.redirects,
-        )
-
-    def has_principal(self, client_id: ObjectId) -> bool:
-        """Whether Entra knows the application's service principal."""
-        return any(self.in_entra(each, client_id) for each in self.and_gone(self.principals, "principal"))
 
     def credentials_of(self, application_id: ObjectId) -> HeldCredentials:
         """Those that this replica knows. Raises ``Absent``."""

@@ -16,7 +16,7 @@ from tests.fakes.world import World, principal_target
 
 
 def pooled_target(
-    size: int = 2, *, groups: int = 1, credential: CredentialChoice = SECRET, pool: Pool | None = None, **more: Any
+    size: int = 2, *, credential: CredentialChoice = SECRET, pool: Pool | None = None, groups: int = 1, **more: Any
 ) -> ServicePrincipalTarget:
     """A role with so many leases in its pool."""
     return principal_target(1, groups, credential=credential, pool=pool or Pool(size), **({"ready": "token"} | more))

@@ -98,7 +98,8 @@ class Opening:
         """Yields some of the role's hints, beginning anywhere: callers that come at once do not all want the same lease."""
         found = await self.ports.pools.oldest(self.planned.id.role, MAX_SIZE)
         digest = pool_digest(self.ports.kinds, self.filled.template)
-        left = [each for each in found if each.digest == digest and each.lease not in self._tried]
+        fitting = [each for each in found if (each.digest, each.generation) == (digest, self.planned.generation)]
+        left = [each for each in fitting if each.lease not in self._tried]
         first = int(self.ports.ids.jitter() * len(left))
         for hint in [*left[first:], *left[:first]][:_TRIES]:
             self._tried.add(hint.lease)

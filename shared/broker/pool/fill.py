@@ -18,7 +18,7 @@ from shared.broker.ports import Ports
 from shared.broker.rules import broken_by
 from shared.core.errors import LeaseholdError, LostRace, Throttled, Unreadable
 from shared.core.generation import Generation
-from shared.core.lease import Lease, LeaseView, State
+from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
 from shared.core.pool import MAX_SIZE, Filling, Hint, Hunger, is_low, turns
 from shared.core.ports.leases import LeaseQuery
@@ -106,18 +106,23 @@ class _Fill:
         if role is None or not (pool := pool_of(self.ports.kinds, role)).size:
             return []
         digest, oldest = pool_digest(self.ports.kinds, role), self.ports.now() - timedelta(seconds=pool.max_age)
-        return [each for each in self.hints.get(name, ()) if each.digest == digest and each.ready_at > oldest]
+        current = [each for each in self.hints.get(name, ()) if each.generation >= self._generation(name)]
+        return [each for each in current if each.digest == digest and each.ready_at > oldest]
 
     async def _drain(self, name: RoleName) -> int:
         """Ends what does not fit, and of what is too many the oldest. Returns how many leases end.
 
-        What a revocation has overtaken, the sweep ends as well.
+        What a revocation has overtaken, the fan-out ends as well.
         """
         fitting = self._standing(name)
         size = pool_of(self.ports.kinds, role).size if (role := self.roles.get(name)) is not None else 0
         stays = {each.lease for each in fitting[max(0, len(fitting) - size) :]}
-        ended = [await drain(self.ports, each) for each in self.hints[name] if each.lease not in stays]
-        return sum(ended)
+        ended = 0
+        for each in self.hints[name]:
+            if each.lease not in stays:
+                cause = Cause.REVOKED if each.generation < self._generation(name) else Cause.DRAINED
+                ended += await drain(self.ports, each, cause)
+        return ended
 
     async def open_missing(self) -> int:
         """Opens leases for pools that are short of them, for whose largest share is missing first. Returns how many."""

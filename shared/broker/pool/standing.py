@@ -34,7 +34,7 @@ def misfit(ports: Ports, lease: Lease, role: Role | None, generation: int) -> Ca
 def hint_of(lease: Lease) -> Hint:
     """Returns the hint at a pooled lease. Nobody has looked at it since it was made."""
     at = lease.ready_at or lease.made_by
-    return Hint(lease.id, at, lease.pool_digest, at)
+    return Hint(lease.id, at, lease.pool_digest, at, lease.generation)
 
 
 async def note(ports: Ports, hint: Hint) -> None:

@@ -39,6 +39,7 @@ class TablePools:
             "ReadyAt": _text(hint.ready_at),
             "Digest": hint.digest,
             "LookedAt": _text(hint.looked_at),
+            "Generation": hint.generation,
         }
         await self._table.write([put(_key(hint) | POOL_HINT.stamp | content)])
 
@@ -115,7 +116,7 @@ def _text(at: datetime | None) -> str:
 def _hint(row: Row) -> Hint:
     with POOL_HINT.reading(row):
         at, looked_at = (instant(row[name]).astimezone(UTC) for name in ("ReadyAt", "LookedAt"))
-        return Hint(LeaseId.parse(row["Lease"]), at, named(str, row["Digest"]), looked_at)
+        return Hint(LeaseId.parse(row["Lease"]), at, named(str, row["Digest"]), looked_at, whole(row["Generation"]))
 
 
 def _filling(row: Row) -> Filling:
