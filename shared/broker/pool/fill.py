@@ -16,7 +16,7 @@ from shared.broker.pool.standing import drain, forget, hint_of, misfit, note
 from shared.broker.pool.watch import watch
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by
-from shared.core.errors import LeaseholdError, LostRace, Throttled, Unreadable
+from shared.core.errors import LeaseholdError, LostRace, Unreadable
 from shared.core.generation import Generation
 from shared.core.lease import Cause, Lease, LeaseView, State
 from shared.core.names import LeaseId, RoleName
@@ -81,11 +81,7 @@ class _Fill:
         drained = [await self._drain(name) for name in {*self.hints}]
         opened = await self.open_missing()
         standing = [hint for name in self.hints for hint in self._standing(name)]
-        try:
-            looked_at, tampered = await watch(self.ports, self.request_id, self.roles, standing)
-        except Throttled as busy:
-            log.warning("what stands in pools is looked at by the next filling: %s", busy)
-            looked_at = tampered = 0
+        looked_at, tampered = await watch(self.ports, self.request_id, self.roles, standing)
         for name in self.fillings:
             await self._tend(name)
         return FillSummary(opened, sum(drained), looked_at, tampered)

@@ -31,8 +31,8 @@ _EACH = timedelta(seconds=570)
 async def watch(ports: Ports, request_id: str, roles: Mapping[RoleName, Role], standing: Sequence[Hint]) -> tuple[int, int]:
     """Looks at the leases whose turn it is. Ends those that somebody else has touched.
 
-    Returns how many were looked at, and how many of them were touched. Raises ``Upstream`` if a look fails for all that it
-    was for, but for ``Refused``.
+    Returns how many were looked at, and how many of them were touched. What Azure did not answer for is left to the next
+    filling. Raises ``Upstream`` if storage fails.
     """
     due = sorted((each for each in standing if each.looked_at + _EACH <= ports.now()), key=lambda each: each.looked_at)
     looked_at = touched = 0
@@ -57,6 +57,9 @@ async def _look(ports: Ports, request_id: str, roles: Mapping[RoleName, Role], s
         troubles = await issuer.look_at_pooled(asked)
     except Refused as refused:
         log.error("what stands in pools cannot be looked at: %s", refused)  # noqa: TRY400 - its frames say no more
+        return 0, 0
+    except Upstream as failure:
+        log.warning("what stands in pools is looked at by the next filling: %s", failure)
         return 0, 0
     now, touched = ports.now(), 0
     for (hint, lease), trouble in zip(leases, troubles, strict=True):
