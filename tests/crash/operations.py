@@ -15,7 +15,7 @@ from shared.core.limits import Limits
 from shared.core.role import Role, Target
 from shared.kinds.role_document import read_role
 from tests.crash import test_reconcile
-from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, scenarios
+from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, pools, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
 from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, role, world
@@ -23,12 +23,15 @@ from tests.support.every_kind import EVERY_KIND, ask_for, document_of, kinds_for
 from tests.support.operations import (
     HOLES,
     LASTS,
+    OTHER_TARGET,
     TARGETS,
     WALKED,
     Action,
     deleting_the_role,
+    filling,
     forcing,
     fresh,
+    has_pool,
     issuing,
     issuing_elsewhere,
     issuing_in_vain,
@@ -57,6 +60,11 @@ _TOLD = {
     "repeat": "reissue",
     "repeat at once": "reissue",
     "claim": "issue",
+    "claim once": "issue",
+    "claim to collect": "prepare",
+    "fill": "fill",
+    "claim of what was touched": "issue",
+    "watch what was touched": "reconcile",
     "collect": "issue",
     "collect again": "reissue",
     "ask": "prepare",
@@ -105,8 +113,9 @@ def _on_leases(target: Target) -> Iterator[Operation]:
         yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
     for scenario in fan_outs(target):
         yield Operation(scenario, _TOLD.get(scenario.name, ""), when_tickets_are_over)
+    of_pools = {each.name for each in pools(target)} if has_pool(target) else set[str]()
     for scenario in lives(target):
-        yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
+        yield Operation(scenario, _TOLD.get(scenario.name, ""), filled_again if scenario.name in of_pools else at_once)
     for scenario in forced(target):
         yield Operation(scenario, "revoke", at_once)
     yield Operation(Scenario("force revoke of what has failed", lambda: withstanding(target), forcing), "", force_ended)
@@ -116,9 +125,9 @@ def _on_leases(target: Target) -> Iterator[Operation]:
 
 def _on_credentials(target: Target) -> Iterator[Operation]:
     """Those in which a credential is made, handed out or left to be collected."""
-    named = {"collect", "collect again", "take up", "message lost"}
+    named = {"collect", "collect again", "take up", "message lost", "claim"}
     for scenario in (*issuing_scenarios(target), *(each for each in lives(target) if each.name in named)):
-        yield Operation(scenario, _TOLD.get(scenario.name, ""), at_once)
+        yield Operation(scenario, _TOLD.get(scenario.name, ""), filled_again if scenario.name == "claim" else at_once)
 
 
 def _on_asks() -> Iterator[Operation]:
@@ -225,6 +234,20 @@ def at_once(world: World) -> None:
     """Nothing is ever without a lease, and sweeps alone end them all."""
     require_owned(world)
     require_nothing_left(world)
+
+
+def filled_again(world: World) -> None:
+    """Whoever comes next fills the pool and reconciles: nothing is without a lease, and in the end nothing is left."""
+    require_owned(world)
+    sweep_once(world)
+    for action in (filling, reconciling):
+        world.run(lambda action=action: live(world, action))  # type: ignore[misc]
+        require_owned(world)
+    world.clock.jump(60)
+    world.run(lambda: live(world, filling))
+    assert sum(lease.is_for_pool for lease in world.leases.rows.values()) <= 1, "more than the pool wants"
+    world.roles.keep(role(OTHER_TARGET, ttl=LASTS, max_ttl=2 * LASTS))
+    at_once(world)
 
 
 def ends_all_that_reaches(world: World) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from shared.core.role import Target
 from tests.crash.walk import Scenario
+from tests.fakes.world import World
 from tests.support.operations import (
     asking,
     asking_once,
     changed,
     claiming,
+    claiming_once,
+    claiming_to_collect,
     collecting,
     fanning_out,
     filling,
     forcing,
     fresh,
+    has_pool,
     issuing,
     issuing_elsewhere,
     issuing_once,
+    of_one,
     once_collected,
     overdue,
     pooled,
@@ -34,6 +41,7 @@ from tests.support.operations import (
     taking_poison,
     taking_up,
     waiting,
+    watching,
     with_answer_lost,
     with_lease,
 )
@@ -76,7 +84,7 @@ def forced(target: Target, lag: float = 0.0) -> list[Scenario]:
 def lives(target: Target, lag: float = 0.0) -> list[Scenario]:
     """What becomes of leases that are pooled, prepared or queued. What takes the same path as one of these is left out."""
     return [
-        Scenario("fill", lambda: fresh(target, lag), filling),
+        *(pools(target, lag) if has_pool(target) else ()),
         Scenario("ask", lambda: fresh(target, lag), asking),
         Scenario("ask under a key", lambda: fresh(target, lag), asking_once),
         Scenario("message lost", lambda: waiting(target, lag, age=60), sweeping),
@@ -86,16 +94,46 @@ def lives(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("collect again", lambda: once_collected(target, lag), collecting),
         Scenario("sweep prepared", lambda: prepared(target, lag, age=1000), sweeping),
         Scenario("take up", lambda: waiting(target, lag, age=60), taking_up),
-        Scenario("claim", lambda: pooled(target, lag, age=60), claiming),
         Scenario("collect", lambda: prepared(target, lag, age=60), collecting),
         Scenario("revoke prepared", lambda: prepared(target, lag, age=60), revoking),
         Scenario("revoke queued", lambda: waiting(target, lag, age=60), revoking),
+        Scenario("revoke reaching queued", lambda: waiting(target, lag, age=60), revoking_what_reaches),
+    ]
+
+
+def pools(target: Target, lag: float = 0.0) -> list[Scenario]:
+    """What becomes of leases of a pool."""
+    return [
+        Scenario("fill", lambda: fresh(of_one(target), lag), filling),
+        Scenario("claim", lambda: pooled(target, lag, age=60), claiming),
+        Scenario("claim once", lambda: pooled(target, lag, age=60), claiming_once),
+        Scenario("claim to collect", lambda: pooled(target, lag, age=60), claiming_to_collect),
+        Scenario("claim of what was touched", lambda: deleted_by_hand(pooled(target, lag, age=60)), claiming),
+        Scenario("drain", lambda: changed(pooled(target, lag, age=60)), filling),
+        Scenario("watch", lambda: pooled(target, lag), watching),
+        Scenario("watch what was touched", lambda: touched(pooled(target, lag)), watching),
         Scenario("revoke role pooled", lambda: pooled(target, lag, age=60), revoking_the_role),
         Scenario("revoke reaching pooled", lambda: pooled(target, lag, age=60), revoking_what_reaches),
-        Scenario("revoke reaching queued", lambda: waiting(target, lag, age=60), revoking_what_reaches),
         Scenario("reconcile pooled", lambda: pooled(target, lag, age=60), reconciling),
         Scenario("sweep pooled", lambda: pooled(target, lag, age=1000), sweeping),
     ]
+
+
+def deleted_by_hand(made: World) -> World:
+    """The same world, in which somebody has deleted the principal and its application for good."""
+    for application in [each for each in made.cloud.applications.values() if each.wanted is not None]:
+        made.cloud.delete_application(application.object_id)
+        made.cloud.purge(application.object_id)
+    for object_id in [*made.cloud.bin]:
+        made.cloud.purge(object_id)
+    return made
+
+
+def touched(made: World) -> World:
+    """The same world, in which somebody has added a secret."""
+    application = next(each for each in made.cloud.applications.values() if each.wanted is not None)
+    made.cloud.add_secret(application.object_id, "mine", made.clock.truth() + timedelta(days=1))
+    return made
 
 
 def issuing_scenarios(target: Target) -> list[Scenario]:

@@ -18,7 +18,19 @@ from shared.core.role import Target
 from tests.fakes.world import World
 from tests.model.judge import WORKERS, Answer
 from tests.support.every_kind import is_held
-from tests.support.operations import LIVES, VERBS, Verb, fresh, pooled, prepared, revoking_as_admin, waiting
+from tests.support.operations import (
+    LIVES,
+    OF_POOLS,
+    VERBS,
+    Verb,
+    fresh,
+    has_pool,
+    of_one,
+    pooled,
+    prepared,
+    revoking_as_admin,
+    waiting,
+)
 
 _AGE = 300.0
 """Seconds after which absence is believed again, of what a lease had made when it was pooled or prepared."""
@@ -26,6 +38,7 @@ _OVER = 1000.0
 """Seconds: older than a pooled, prepared or queued lease gets here."""
 SCENES: dict[str, Callable[[Target], World]] = {
     "fresh": fresh,
+    "empty pool": lambda target: fresh(of_one(target)),
     "pooled": lambda target: pooled(target, age=_AGE),
     "prepared": lambda target: prepared(target, age=_AGE),
     "waiting": lambda target: waiting(target, age=_AGE),
@@ -42,24 +55,28 @@ _BESIDE = (
 """What meets each of them."""
 _WHEN_DUE = (REVOKE, *(_BY_NAME[name] for name in ("sweep", "message", "poison")))
 _REVOKES_A_ROLE = {"revoke role", "delete role"}
+_GIVES = {verb.name for verb in LIVES if verb.scene not in {"fresh", "empty pool"}}
+"""What gives a lease that was there before to somebody."""
 _REFUSALS = {
     *("interrupted", "forbidden", "role_changed", "role_not_found", "lease_not_found", "lease_busy"),
     *("pool_empty", "lease_ended", "lease_pending", "credential_collected", "preparation_failed"),
 }
 
 
-def life_meetings() -> Iterator[tuple[str, tuple[Verb, Verb]]]:
-    """A scene, and two verbs that meet there."""
-    for one, other in combinations_with_replacement(LIVES, 2):
+def life_meetings(target: Target) -> Iterator[tuple[str, tuple[Verb, Verb]]]:
+    """A scene, and two verbs that meet there, for a role of that kind."""
+    verbs = [verb for verb in LIVES if has_pool(target) or verb.name not in OF_POOLS]
+    for one, other in combinations_with_replacement(verbs, 2):
         if one.scene == other.scene:
             yield one.scene, (one, other)
-    for life in LIVES:
-        for beside in _BESIDE if life.scene != "fresh" else _BESIDE[2:]:
+    for life in verbs:
+        begins = life.scene in {"fresh", "empty pool"}
+        for beside in _BESIDE[2:] if begins else _BESIDE:
             yield life.scene, (life, beside)
-        for due in _WHEN_DUE[1:] if life.scene != "fresh" else ():
+        for due in () if begins else _WHEN_DUE[1:]:
             yield f"too long {life.scene}", (life, due)
     for scene in SCENES:
-        if scene.startswith("too long"):
+        if scene.startswith("too long") and (has_pool(target) or not scene.endswith("pooled")):
             yield from ((scene, pair) for pair in combinations_with_replacement(_WHEN_DUE, 2))
 
 
@@ -83,7 +100,12 @@ def require_lives(world: World, verbs: Sequence[Verb], answers: Sequence[Answer]
 
     if order:
         first, second = sorted(zip(WORKERS, verbs, answers, strict=True), key=lambda each: order.index(each[0]))
-        if first[1].name in _REVOKES_A_ROLE and not first[2].died and second[1] in LIVES and second[1].scene != "fresh":
+        if (
+            first[1].name in _REVOKES_A_ROLE
+            and not first[2].died
+            and second[1].name in _GIVES
+            and second[1].scene not in {"fresh", "empty pool"}
+        ):
             given = second[2].value
             is_over = given is None or (isinstance(given, Lease) and not given.state.is_open)
             assert is_over, "given to somebody after its role was revoked"

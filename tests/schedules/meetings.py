@@ -78,7 +78,7 @@ def meetings() -> Iterator[Meeting]:
                 name = f"{one.name} + {other.name}, {scene}, {kind}"
                 pair = Pair(name, partial(make, target), (one.action, other.action))
                 yield Meeting(pair, (one, other), start)
-        for scene, (one, other) in life_meetings():
+        for scene, (one, other) in life_meetings(target):
             name = f"{one.name} + {other.name}, {scene}, {kind}"
             yield Meeting(Pair(name, partial(LIVES_SCENES[scene], target), (one.action, other.action)), (one, other), None)
     for asking in _ASKING:

@@ -18,6 +18,7 @@ from shared.broker.issue.idempotent import _Repeatable, issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
 from shared.broker.issue.preparations import Accepted, Preference
 from shared.broker.issue.prepare import prepare
+from shared.broker.pool.fill import fill
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.reconcile import Reconciliation, reconcile
 from shared.broker.renew import renew
@@ -27,13 +28,15 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
 from shared.core.names import LeaseId, Scope
+from shared.core.pool import Pool
 from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role, Target
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
-from tests.support import holes, pooling
+from tests.support import holes
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
 from tests.support.kinds import read_role, write_role
+from tests.support.pools import take_messages
 
 type Action = Callable[[World], Awaitable[object]]
 
@@ -278,9 +281,27 @@ async def revoking_what_reaches(world: World) -> RevokingReaching:
     return await revoke_reaching(world.ports, request(ADMINISTRATOR), REACHED)
 
 
-async def filling(world: World) -> Lease:
-    """A worker makes a lease for the role's pool."""
-    return await pooling.fill(world.ports, WEB)
+def has_pool(target: Target) -> bool:
+    """Whether leases of that kind can stand in a pool."""
+    return isinstance(target, ServicePrincipalTarget)
+
+
+def of_one(target: Target) -> Target:
+    """The target of a role that has one lease in its pool, for a quarter of an hour."""
+    assert isinstance(target, ServicePrincipalTarget)
+    return replace(target, pool=Pool(1, max_age=900))
+
+
+async def filling(world: World) -> None:
+    """The timer fills the role's pool, and a worker makes what it has opened."""
+    await fill(world.ports, "timer")
+    await take_messages(world)
+
+
+async def watching(world: World) -> None:
+    """Ten minutes later, the timer looks at what stands in the pool."""
+    world.clock.jump(600)
+    await fill(world.ports, "timer")
 
 
 async def asking(world: World) -> Lease:
@@ -303,13 +324,18 @@ async def preparing(world: World) -> Lease | None:
 
 
 async def claiming(world: World) -> Issued:
-    """Alice is handed out a lease of the pool."""
-    return await pooling.claim(world.ports, request(), WEB)
+    """Alice is handed out a lease of the pool, or a new one if it is gone."""
+    return await issue(world.ports, request(), IssueRequest(WEB, ask=world.ask))
+
+
+async def claiming_once(world: World) -> Issued:
+    """The same under her key."""
+    return await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1")
 
 
 async def claiming_to_collect(world: World) -> Lease:
     """Alice is given a lease of the pool, and collects it later."""
-    return await pooling.claim_to_collect(world.ports, request(), WEB)
+    return await asking(world)
 
 
 async def collecting(world: World) -> Issued | Accepted:
@@ -329,7 +355,7 @@ async def revoking_as_admin(world: World) -> Lease:
 
 def pooled(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
     """A role with one lease in its pool, of that age in seconds."""
-    return _made_by(filling, target, lag, age)
+    return _made_by(filling, of_one(target), lag, age)
 
 
 def prepared(target: Target, lag: float = 0.0, *, age: float = 0.0) -> World:
@@ -389,11 +415,15 @@ VERBS = (
 """Each verb of the broker, as the model (``tests.model``) names it."""
 
 LIVES = (
-    Verb("fill", filling, pooling.fill, "fresh"),
+    Verb("fill", filling, fill, "empty pool"),
     Verb("ask", asking, issue, "fresh"),
-    Verb("claim", claiming, pooling.claim, "pooled"),
-    Verb("claim to collect", claiming_to_collect, pooling.claim_to_collect, "pooled"),
+    Verb("claim", claiming, issue, "pooled"),
+    Verb("claim under a key", claiming_once, issue_once, "pooled"),
+    Verb("claim to collect", claiming_to_collect, issue, "pooled"),
+    Verb("watch", watching, fill, "pooled"),
     Verb("collect", collecting, collect, "prepared"),
     Verb("take up", taking_up, prepare, "waiting"),
 )
-"""What happens to leases that are pooled, prepared or queued. Those of a pool are made by the tests alone, for now."""
+"""What happens to leases that are pooled, prepared or queued."""
+OF_POOLS = {"fill", "claim", "claim under a key", "claim to collect", "watch"}
+"""Those of kinds that have pools."""
