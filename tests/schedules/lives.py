@@ -55,8 +55,8 @@ _BESIDE = (
 """What meets each of them."""
 _WHEN_DUE = (REVOKE, *(_BY_NAME[name] for name in ("sweep", "message", "poison")))
 _REVOKES_A_ROLE = {"revoke role", "delete role"}
-_GIVES = {verb.name for verb in LIVES if verb.scene not in {"fresh", "empty pool"}}
-"""What gives a lease that was there before to somebody."""
+_GIVES = {verb.name for verb in LIVES if verb.scene in {"prepared", "waiting"}}
+"""What gives somebody a lease that was there before, and no other."""
 _REFUSALS = {
     *("interrupted", "forbidden", "role_changed", "role_not_found", "lease_not_found", "lease_busy"),
     *("pool_empty", "lease_ended", "lease_pending", "credential_collected", "preparation_failed"),
@@ -85,8 +85,8 @@ def require_lives(world: World, verbs: Sequence[Verb], answers: Sequence[Answer]
     refusals = {_code(answer.refusal) for answer in answers if answer.refusal is not None and not answer.died}
     assert refusals <= _REFUSALS, f"refused with {refusals - _REFUSALS}"
     handed_out = [answer.value for answer in answers if isinstance(answer.value, Issued)]
-    # Whoever collects once more gets a fresh credential, and the former one is removed.
-    once_more = all(verb.name == "collect" for verb in verbs)
+    # Whoever collects or asks once more gets a fresh credential, and the former one is removed.
+    once_more = {verb.name for verb in verbs} in ({"collect"}, {"claim under a key"})
     assert once_more or len(handed_out) == len({each.lease.id for each in handed_out}), "handed out twice"
     active = {lease.id for lease in world.leases.rows.values() if _told(world, lease) is State.ACTIVE}
     for lease_id in active & {each.lease.id for each in handed_out}:
@@ -100,12 +100,7 @@ def require_lives(world: World, verbs: Sequence[Verb], answers: Sequence[Answer]
 
     if order:
         first, second = sorted(zip(WORKERS, verbs, answers, strict=True), key=lambda each: order.index(each[0]))
-        if (
-            first[1].name in _REVOKES_A_ROLE
-            and not first[2].died
-            and second[1].name in _GIVES
-            and second[1].scene not in {"fresh", "empty pool"}
-        ):
+        if first[1].name in _REVOKES_A_ROLE and not first[2].died and second[1].name in _GIVES:
             given = second[2].value
             is_over = given is None or (isinstance(given, Lease) and not given.state.is_open)
             assert is_over, "given to somebody after its role was revoked"
