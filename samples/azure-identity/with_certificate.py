@@ -27,9 +27,7 @@ def self_signed() -> tuple[bytes, str, str]:
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + LASTS)
     signed = builder.sign(key, hashes.SHA256())
     certificate = signed.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return private + certificate, certificate.decode(), signed.fingerprint(hashes.SHA256()).hex()
 
 

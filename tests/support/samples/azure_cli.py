@@ -1,7 +1,7 @@
 """In place of ``az``: the few commands that the samples use, at the addresses and with the messages of the real one.
 
-``login --service-principal`` with a federated token, ``account get-access-token``, ``rest --method get``. Each token is asked
-for anew. The sign-in is kept in the home.
+``login --service-principal`` with a federated token, ``account get-access-token``, ``rest --method get``. The sign-in is kept in
+the home, with the tokens that were got by it, as the real one keeps them.
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _login(options: argparse.Namespace) -> None:
     given = {"client": options.username, "tenant": options.tenant, "assertion": options.federated_token}
-    _asked(given, _ARM)
-    _kept().write_text(json.dumps(given), encoding="utf-8")
+    _kept().unlink(missing_ok=True)
+    _kept_token(given, _ARM)
 
 
 def _token(options: argparse.Namespace) -> None:
-    sys.stdout.write(f"{ {'accessToken': _asked(_signed_in(), options.resource)}[options.query]}\n")
+    sys.stdout.write(f"{ {'accessToken': _kept_token(_signed_in(), options.resource)}[options.query] }\n")
 
 
 def _rest(options: argparse.Namespace) -> None:
-    headers = {"Authorization": f"Bearer {_asked(_signed_in(), _ARM)}"}
+    headers = {"Authorization": f"Bearer {_kept_token(_signed_in(), _ARM)}"}
     answer = _json(urllib.request.Request(_ARM + options.url, headers=headers))  # noqa: S310 - Azure's address
     sys.stdout.write(f"{answer[options.query]}\n")
 
@@ -80,6 +80,13 @@ def _signed_in() -> dict[str, str]:
         raise _Refused("Please run 'az login' to setup account.")
     found: dict[str, str] = json.loads(_kept().read_text(encoding="utf-8"))
     return found
+
+
+def _kept_token(given: dict[str, str], resource: str) -> str:
+    if resource not in given:
+        given[resource] = _asked(given, resource)
+        _kept().write_text(json.dumps(given), encoding="utf-8")
+    return given[resource]
 
 
 def _asked(given: dict[str, str], resource: str) -> str:

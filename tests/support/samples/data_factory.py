@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -38,7 +39,8 @@ class PipelineRun:
     http: httpx.AsyncClient
     tokens: Tokens
     parameters: dict[str, Any]
-    id: str = "6f6a1a2e-7f0e-4d53-9a4c-0f6f3f1c1b11"
+    id: str = field(default_factory=lambda: str(uuid4()))
+    """No two runs have the same."""
     history: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What an operator sees of each activity: status, input, output."""
     seen: dict[str, list[int]] = field(default_factory=dict)

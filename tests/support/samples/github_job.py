@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from tests.support.samples.machine import Done, Machine
 from tests.support.samples.oidc import Issuer, served
@@ -28,6 +29,7 @@ class Job:
     subject: str
     """Who the job is, as GitHub's tokens say."""
     variables: dict[str, str]
+    run_id: str = field(default_factory=lambda: str(uuid4().int % 10**11))
     log: str = ""
     """What its users see."""
     results: dict[str, str] = field(default_factory=dict)
@@ -90,7 +92,7 @@ class Job:
         return value
 
     def _atom(self, name: str) -> str:
-        known = {"always()": "true", "github.run_id": "4711", "github.run_attempt": "1"}
+        known = {"always()": "true", "github.run_id": self.run_id, "github.run_attempt": "1"}
         if name in known:
             return known[name]
         if name.startswith("vars."):
@@ -99,5 +101,3 @@ class Job:
         if (steps, outputs) != ("steps", "outputs"):
             raise ValueError(name)
         return self.outputs.get(step, {}).get(output, "")
-
-

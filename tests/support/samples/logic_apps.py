@@ -12,6 +12,7 @@ import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -47,7 +48,8 @@ class Run:
     http: httpx.AsyncClient
     tokens: Tokens
     parameters: dict[str, Any]
-    name: str = "08584712345678901234567890123CU00"
+    name: str = field(default_factory=lambda: f"0858{uuid4().int % 10**26:026d}CU00")
+    """No two runs have the same."""
     history: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What an operator sees of each action: status, inputs, outputs."""
     seen: dict[str, list[int]] = field(default_factory=dict)
@@ -69,12 +71,10 @@ class Run:
             return str(ended)
 
     async def _branches(self, actions: dict[str, Any]) -> str:
-        after = {
-            name: {each: set(wanted) for each, wanted in action["runAfter"].items()} for name, action in actions.items()
-        }
+        after = {name: {each: set(wanted) for each, wanted in action["runAfter"].items()} for name, action in actions.items()}
         status, statuses = await run_all(after, lambda name: self._one(name, actions[name]))
-        for name, each in statuses.items():
-            self.history.setdefault(name, {})["status"] = each
+        for name in (name for name, each in statuses.items() if each == SKIPPED):
+            self.history[name] = {"status": SKIPPED}
         return status
 
     async def _one(self, name: str, action: dict[str, Any]) -> str:
@@ -86,7 +86,9 @@ class Run:
             "Wait": self._wait,
             "Terminate": self._terminate,
         }
-        return await kinds[action["type"]](name, action)
+        status = await kinds[action["type"]](name, action)
+        self.history.setdefault(name, {})["status"] = status
+        return status
 
     def _said(self, value: Any) -> Any:
         functions: Functions = {
@@ -161,7 +163,7 @@ class Run:
             pass
         secure = action.get("runtimeConfiguration", {}).get("secureData", {}).get("properties", [])
         shown = {"inputs": inputs, "outputs": self._outputs.get(name)}
-        self.history[name] = {part: value for part, value in shown.items() if part not in secure} | {"status": status}
+        self.history[name] = {part: value for part, value in shown.items() if part not in secure}
         return status
 
 

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from tests.support.samples.machine import Done, Machine
 from tests.support.samples.oidc import Issuer
-
-_UID = "0d6f2a6e-3f4b-4b0e-9a51-5f2c1d8f7c10"
 
 
 @dataclass(slots=True)
@@ -25,6 +24,7 @@ class Pod:
     machine: Machine
     issuer: Issuer
     tenant_id: str
+    uid: str = field(default_factory=lambda: str(uuid4()))
     done: dict[str, Done] = field(default_factory=dict)
     """How each container ended, by its name."""
 
@@ -77,4 +77,4 @@ class Pod:
     def _value(self, source: dict[str, Any], configuration: dict[str, Any]) -> str:
         if "configMapKeyRef" in source:
             return str(configuration["data"][source["configMapKeyRef"]["key"]])
-        return {"metadata.uid": _UID}[source["fieldRef"]["fieldPath"]]
+        return {"metadata.uid": self.uid}[source["fieldRef"]["fieldPath"]]
