@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 RETRY_ON = ("AADSTS700016", "AADSTS700027")
 """What Entra ID answers where it does not know the application, or its certificate, yet."""
 LASTS = dt.timedelta(hours=2)
-"""Forty minutes more than the lease can: the role says ``"max_ttl": "1h"``."""
+"""At least the longest life of the lease, which is an hour (``max_ttl``), and forty minutes."""
 
 
 def self_signed() -> tuple[bytes, str, str]:

@@ -15,9 +15,11 @@ from broker import ARM, Broker, read
 def main() -> None:
     """Reads a resource group and gives the lease back."""
     run = os.environ.get("RUN_ID") or str(uuid.uuid4())
-    with Broker().leased("reader-secret", {"reason": "sample"}, key=f"with-secret-{run}") as (lease, made):
-        with ClientSecretCredential(made["tenant_id"], made["client_id"], made["client_secret"]) as credential:
-            print(read(lease["scopes"][0], credential.get_token(f"{ARM}/.default").token))
+    with (
+        Broker().leased("reader-secret", {"reason": "sample"}, key=f"with-secret-{run}") as (lease, made),
+        ClientSecretCredential(made["tenant_id"], made["client_id"], made["client_secret"]) as credential,
+    ):
+        print(read(lease["scopes"][0], credential.get_token(f"{ARM}/.default").token))
 
 
 if __name__ == "__main__":

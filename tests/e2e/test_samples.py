@@ -46,7 +46,7 @@ async def test_a_tenant_that_forbids_secrets_is_served_without_one(deployment: D
     kinds = ("secret", "token", "certificate")
     try:
         for kind in kinds:
-            await written(deployment, f"reader-{kind}", CALLER)
+            await written(deployment, f"reader-{kind}", CALLER, ready="none")
         with machine(deployment.stack, tmp_path) as host:
             refused, *done = await asyncio.gather(*(ran(deployment, host, kind) for kind in kinds))
     finally:
@@ -72,7 +72,7 @@ async def test_a_fresh_trust_is_tried_again(code: int, status: int, deployment: 
 
 async def test_a_program_that_is_started_again_gets_its_lease(deployment: Deployment, tmp_path: Path) -> None:
     """Under the key of its run. The first one was killed before it could give the lease back."""
-    await written(deployment, "reader-token", CALLER)
+    await written(deployment, "reader-token", CALLER, ready="none")
     caller: Any = await deployment.broker(CALLER)
     first = await caller.call("POST", "roles/reader-token/leases", {"reason": "sample"}, idempotency_key="with-token-7")
     with machine(deployment.stack, tmp_path) as host:

@@ -1,7 +1,7 @@
 """In place of ``az``: the few commands that the samples use, at the addresses and with the messages of the real one.
 
-``login --service-principal`` with a federated token, ``account get-access-token``, ``rest --method get``. The sign-in is kept in
-the home, with the tokens that were got by it, as the real one keeps them.
+``login --service-principal`` with a federated token, ``account get-access-token``, ``rest --method get``. The sign-in is kept
+in the home, with the tokens that were got by it, as the real one keeps them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _token(options: argparse.Namespace) -> None:
 
 def _rest(options: argparse.Namespace) -> None:
     headers = {"Authorization": f"Bearer {_kept_token(_signed_in(), _ARM)}"}
-    answer = _json(urllib.request.Request(_ARM + options.url, headers=headers))  # noqa: S310 - Azure's address
+    answer = _json(urllib.request.Request(_ARM + options.url, headers=headers))
     sys.stdout.write(f"{answer[options.query]}\n")
 
 
@@ -98,12 +98,12 @@ def _asked(given: dict[str, str], resource: str) -> str:
         "client_assertion": given["assertion"],
     }
     address = f"https://login.microsoftonline.com/{given['tenant']}/oauth2/v2.0/token"
-    return str(_json(urllib.request.Request(address, urllib.parse.urlencode(form).encode()))["access_token"])  # noqa: S310 - Azure's
+    return str(_json(urllib.request.Request(address, urllib.parse.urlencode(form).encode()))["access_token"])
 
 
 def _json(request: urllib.request.Request) -> Any:
     try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310 - Azure's address
+        with urllib.request.urlopen(request) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as refusal:
         said = json.load(refusal)

@@ -41,14 +41,16 @@ class PipelineRun:
     parameters: dict[str, Any]
     id: str = field(default_factory=lambda: str(uuid4()))
     """No two runs have the same."""
+    status: str = ""
+    """How it ended."""
     history: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What an operator sees of each activity: status, input, output."""
     seen: dict[str, list[int]] = field(default_factory=dict)
     """The statuses that each activity was answered, one after the other."""
     _outputs: dict[str, Any] = field(default_factory=dict)
 
-    async def start(self) -> str:
-        """Runs it to its end. Its status."""
+    async def start(self) -> None:
+        """Runs it to its end."""
         declared = self.document["properties"]["parameters"]
         if not self.parameters.keys() <= declared.keys():
             raise ValueError("a parameter that is not declared")
@@ -61,10 +63,9 @@ class PipelineRun:
             }
             for name, activity in activities.items()
         }
-        status, statuses = await run_all(after, lambda name: self._one(activities[name]))
+        self.status, statuses = await run_all(after, lambda name: self._one(activities[name]))
         for name, each in statuses.items():
             self.history.setdefault(name, {})["status"] = each
-        return status
 
     async def _one(self, activity: dict[str, Any]) -> str:
         if activity["type"] == "Fail":

@@ -22,10 +22,9 @@ _SHELLS = {"bash": ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"), "
 
 @dataclass(slots=True)
 class Job:
-    """One run of the only job of a workflow: ``await Job(...).run()``."""
+    """One run of the only job of a workflow: ``await Job(...).run(machine)``."""
 
     document: dict[Any, Any]
-    machine: Machine
     subject: str
     """Who the job is, as GitHub's tokens say."""
     variables: dict[str, str]
@@ -37,22 +36,24 @@ class Job:
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     _masks: set[str] = field(default_factory=set)
 
-    async def run(self) -> bool:
-        """Whether it succeeded."""
+    async def run(self, machine: Machine) -> bool:
+        """Whether it succeeded, on this machine."""
         (job,) = self.document["jobs"].values()
         allowed = {**self.document.get("permissions", {}), **job.get("permissions", {})}
         with served(GITHUB, self.subject) as tokens:
             for step in job["steps"]:
                 given = {**(tokens if allowed.get("id-token") == "write" else {}), **self._said(job.get("env", {}))}
-                self.results[step["name"]] = await self._step(step, given)
+                self.results[step["name"]] = await self._step(machine, step, given)
         return "failure" not in self.results.values()
 
-    async def _step(self, step: dict[str, Any], given: dict[str, str]) -> str:
+    async def _step(self, machine: Machine, step: dict[str, Any], given: dict[str, str]) -> str:
         failed = "failure" in self.results.values()
         condition = step.get("if", "")
         if (failed and "always()" not in condition) or (condition and not self._text(condition)):
             return "skipped"
-        done = await (self._login(step) if step.get("uses") == "azure/login@v2" else self._script(step, given))
+        done = await (
+            self._login(machine, step) if step.get("uses") == "azure/login@v2" else self._script(machine, step, given)
+        )
         self._masks |= set(_MASK.findall(done.output))
         shown = _MASK.sub("", done.output)
         for secret in self._masks:
@@ -60,18 +61,18 @@ class Job:
         self.log += shown
         return "failure" if done.status else "success"
 
-    async def _login(self, step: dict[str, Any]) -> Done:
+    async def _login(self, machine: Machine, step: dict[str, Any]) -> Done:
         given = self._said(step["with"])
         own = GITHUB.token(self.subject)
         options = ("--username", given["client-id"], "--tenant", given["tenant-id"], "--federated-token", own)
-        return await self.machine.run("az", "login", "--service-principal", *options, "--allow-no-subscriptions")
+        return await machine.run("az", "login", "--service-principal", *options, "--allow-no-subscriptions")
 
-    async def _script(self, step: dict[str, Any], given: dict[str, str]) -> Done:
+    async def _script(self, machine: Machine, step: dict[str, Any], given: dict[str, str]) -> Done:
         shell = step.get("shell", self.document.get("defaults", {}).get("run", {}).get("shell", ""))
-        file = self.machine.home / f"output-{len(self.results)}"
+        file = machine.home / f"output-{len(self.results)}"
         file.touch()
         environment = {**given, **self._said(step.get("env", {})), "GITHUB_OUTPUT": str(file)}
-        done = await self.machine.run(*_SHELLS[shell], step["run"], **environment)
+        done = await machine.run(*_SHELLS[shell], step["run"], **environment)
         lines = (line.partition("=") for line in file.read_text().splitlines())
         self.outputs[step.get("id", step["name"])] = {name: value for name, _, value in lines}
         return done

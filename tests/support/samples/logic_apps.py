@@ -50,14 +50,16 @@ class Run:
     parameters: dict[str, Any]
     name: str = field(default_factory=lambda: f"0858{uuid4().int % 10**26:026d}CU00")
     """No two runs have the same."""
+    status: str = ""
+    """How it ended."""
     history: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What an operator sees of each action: status, inputs, outputs."""
     seen: dict[str, list[int]] = field(default_factory=dict)
     """The statuses that each HTTP action was answered, one after the other."""
     _outputs: dict[str, Any] = field(default_factory=dict)
 
-    async def start(self) -> str:
-        """Runs it to its end. Its status."""
+    async def start(self) -> None:
+        """Runs it to its end."""
         definition = self.document["definition"]
         if definition["$schema"] != SCHEMA or len(definition["triggers"]) != 1:
             raise ValueError("no workflow of this version with one trigger")
@@ -66,9 +68,9 @@ class Run:
             raise ValueError("a parameter that is not declared")
         self.parameters = {name: each["defaultValue"] for name, each in declared.items()} | self.parameters
         try:
-            return await self._branches(definition["actions"])
+            self.status = await self._branches(definition["actions"])
         except _Terminated as ended:
-            return str(ended)
+            self.status = str(ended)
 
     async def _branches(self, actions: dict[str, Any]) -> str:
         after = {name: {each: set(wanted) for each, wanted in action["runAfter"].items()} for name, action in actions.items()}
@@ -181,6 +183,3 @@ def _retries(policy: dict[str, Any] | None) -> Retries:
         return Retries(policy["count"], interval)
     least, most = seconds(policy["minimumInterval"]), seconds(policy["maximumInterval"])
     return Retries(policy["count"], interval, 2.0, least=least, most=most)
-
-
-__all__ = ["FAILED", "SKIPPED", "SUCCEEDED", "TIMED_OUT", "Run"]

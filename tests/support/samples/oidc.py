@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
     subject: str
     bearer: str
 
-    def do_GET(self) -> None:  # noqa: N802 - as the library calls it
+    def do_GET(self) -> None:
         """The token, as GitHub hands it out: ``{"value": ...}``."""
         audience = parse_qs(urlsplit(self.path).query).get("audience", [EXCHANGE])[0]
         known = self.headers.get("Authorization") == f"bearer {self.bearer}"

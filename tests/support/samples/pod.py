@@ -18,38 +18,37 @@ from tests.support.samples.oidc import Issuer
 
 @dataclass(slots=True)
 class Pod:
-    """One run of the only pod of the documents: ``await Pod(...).run()``."""
+    """One run of the only pod of the documents: ``await Pod(...).run(machine)``."""
 
     documents: Iterable[dict[str, Any]]
-    machine: Machine
     issuer: Issuer
     tenant_id: str
     uid: str = field(default_factory=lambda: str(uuid4()))
     done: dict[str, Done] = field(default_factory=dict)
     """How each container ended, by its name."""
 
-    async def run(self) -> bool:
-        """Whether every container succeeded. After one that did not, no other is started."""
+    async def run(self, machine: Machine) -> bool:
+        """Whether every container succeeded, on this machine. After one that did not, no other is started."""
         kinds = {each["kind"]: each for each in self.documents}
         pod, spec = kinds["Pod"], kinds["Pod"]["spec"]
-        folders = self._volumes(spec["volumes"], kinds["ConfigMap"])
-        identity = self._identity(pod, kinds["ServiceAccount"])
+        folders = self._volumes(machine, spec["volumes"], kinds["ConfigMap"])
+        identity = self._identity(machine, pod, kinds["ServiceAccount"])
         for container in [*spec["initContainers"], *spec["containers"]]:
             given = {each["name"]: self._value(each["valueFrom"], kinds["ConfigMap"]) for each in container["env"]}
             command = [self._mounted(part, container, folders) for part in (*container["command"], *container["args"])]
-            self.done[container["name"]] = done = await self.machine.run(*command, **given, **identity)
+            self.done[container["name"]] = done = await machine.run(*command, **given, **identity)
             if done.status:
                 return False
         return True
 
-    def _identity(self, pod: dict[str, Any], account: dict[str, Any]) -> dict[str, str]:
+    def _identity(self, machine: Machine, pod: dict[str, Any], account: dict[str, Any]) -> dict[str, str]:
         """What the webhook adds to a labelled pod, with a token of its service account."""
         if pod["metadata"]["labels"].get("azure.workload.identity/use") != "true":
             return {}
         here = pod["metadata"]["namespace"]
         if (here, pod["spec"]["serviceAccountName"]) != (account["metadata"]["namespace"], account["metadata"]["name"]):
             raise ValueError("the pod's service account is another one")
-        token = self.machine.home / "azure-identity-token"
+        token = machine.home / "azure-identity-token"
         token.write_text(self.issuer.token(f"system:serviceaccount:{here}:{account['metadata']['name']}"))
         return {
             "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
@@ -58,10 +57,10 @@ class Pod:
             "AZURE_FEDERATED_TOKEN_FILE": str(token),
         }
 
-    def _volumes(self, volumes: list[dict[str, Any]], configuration: dict[str, Any]) -> dict[str, str]:
+    def _volumes(self, machine: Machine, volumes: list[dict[str, Any]], configuration: dict[str, Any]) -> dict[str, str]:
         folders = {}
         for volume in volumes:
-            folder = self.machine.home / "volumes" / volume["name"]
+            folder = machine.home / "volumes" / volume["name"]
             folder.mkdir(parents=True)
             if "configMap" in volume:
                 for name, text in configuration["data"].items():
