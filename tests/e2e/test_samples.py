@@ -11,6 +11,7 @@ import pytest
 
 from local.host.process import ROOT
 from tests.e2e.conftest import Deployment
+from tests.e2e.test_commands import answers, commands, run
 from tests.support.samples.machine import Done, Machine, machine
 from tests.support.samples.scenes import left, written
 
@@ -28,10 +29,23 @@ async def ran(deployment: Deployment, host: Machine, kind: str, **more: str) -> 
 
 
 async def test_each_program_gets_its_credential_and_uses_it(deployment: Deployment, tmp_path: Path) -> None:
-    """It writes where the resource group is, and nothing else. Its lease has ended, and nothing is left in Azure."""
+    """It writes where the resource group is, and nothing else. Its lease has ended, and nothing is left in Azure.
+
+    The roles are written by the command of ``samples/README.md``.
+    """
     before = await deployment.objects()
-    for kind in KINDS:
-        await written(deployment, f"reader-{kind}", CALLER)
+    (script,) = commands("samples/README.md")
+    values = {
+        "<url>": deployment.stack.url,
+        "<audience>": deployment.audience,
+        "<subscription id>": deployment.stack.described["subscription_id"],
+        "<object id>": deployment.object_id(CALLER),
+    }
+    for placeholder, value in values.items():
+        assert placeholder in script
+        script = script.replace(placeholder, value)
+    written_by_hand = answers(await run(deployment, script, ROOT))
+    assert {f"reader-{kind}" for kind in KINDS} == {role["name"] for role in written_by_hand}
     with machine(deployment.stack, tmp_path) as host:
         done = await asyncio.gather(*(ran(deployment, host, kind) for kind in KINDS))
     assert [Done(0, WHERE)] * len(KINDS) == done

@@ -19,7 +19,7 @@ from tests.support.samples.http_actions import FASTER
 _SLEEP = """#!/bin/sh
 exec {sleep} "$(awk "BEGIN {{ print $1 / {faster} }}")"
 """
-_AZ = """#!/bin/sh
+_PYTHON = """#!/bin/sh
 exec {python} {program} "$@"
 """
 _TIME = """import time
@@ -69,7 +69,8 @@ def machine(stack: Stack, home: Path) -> Iterator[Machine]:
     for folder in (tools, library):
         folder.mkdir()
     (tools / "sleep").write_text(_SLEEP.format(sleep=sleep, faster=FASTER))
-    (tools / "az").write_text(_AZ.format(python=python, program=azure_cli.__file__))
+    (tools / "az").write_text(_PYTHON.format(python=python, program=azure_cli.__file__))
+    (tools / "python").write_text(_PYTHON.format(python=python, program=""))
     (library / "sitecustomize.py").write_text(_TIME.format(faster=FASTER))
     for tool in tools.iterdir():
         tool.chmod(0o755)
