@@ -21,11 +21,22 @@ WHERE = "westeurope\n"
 CALLER = "fn-orders"
 
 
+def own(deployment: Deployment) -> dict[str, str]:
+    """What a machine with a managed identity has in its environment."""
+    known = deployment.stack.described["identities"][CALLER]
+    return {"IDENTITY_ENDPOINT": known["identity_endpoint"], "IDENTITY_HEADER": known["identity_header"]}
+
+
+def program(deployment: Deployment) -> str:
+    """The commands of ``samples/README.md`` that run a program."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "samples/README.md").read_text(), re.MULTILINE | re.DOTALL)
+    (block,) = (block for block in blocks if "\npython " in block)
+    return block.replace("<url>", deployment.stack.url).replace("<audience>", deployment.audience)
+
+
 async def ran(deployment: Deployment, host: Machine, kind: str, **more: str) -> Done:
     """A program, on a machine with a managed identity."""
-    own = deployment.stack.described["identities"][CALLER]
-    endpoint = {"IDENTITY_ENDPOINT": own["identity_endpoint"], "IDENTITY_HEADER": own["identity_header"]}
-    return await host.python(f"azure-identity/with_{kind}.py", **endpoint, **more)
+    return await host.python(f"azure-identity/with_{kind}.py", **own(deployment), **more)
 
 
 async def test_each_program_gets_its_credential_and_uses_it(deployment: Deployment, tmp_path: Path) -> None:
@@ -90,7 +101,9 @@ async def test_a_program_that_is_started_again_gets_its_lease(deployment: Deploy
     caller: Any = await deployment.broker(CALLER)
     first = await caller.call("POST", "roles/reader-token/leases", {"reason": "sample"}, idempotency_key="with-token-7")
     with machine(deployment.stack, tmp_path) as host:
-        assert Done(0, WHERE) == await ran(deployment, host, "token", RUN_ID="7")
+        assert Done(0, WHERE) == await host.run(
+            "bash", "-euc", f"cd {ROOT}\n{program(deployment)}", RUN_ID="7", **own(deployment)
+        )
     assert "ended" == (await caller.must("GET", f"leases/{first.json()['lease']['id']}"))["state"]
 
 
