@@ -24,14 +24,14 @@ CALLER = "fn-orders"
 def own(deployment: Deployment) -> dict[str, str]:
     """What a machine with a managed identity has in its environment."""
     known = deployment.stack.described["identities"][CALLER]
-    return {"IDENTITY_ENDPOINT": known["identity_endpoint"], "IDENTITY_HEADER": known["identity_header"]}
+    return {"IDENTITY_ENDPOINT": str(known["identity_endpoint"]), "IDENTITY_HEADER": str(known["identity_header"])}
 
 
 def program(deployment: Deployment) -> str:
     """The commands of ``samples/README.md`` that run a program."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "samples/README.md").read_text(), re.MULTILINE | re.DOTALL)
     (block,) = (block for block in blocks if "\npython " in block)
-    return block.replace("<url>", deployment.stack.url).replace("<audience>", deployment.audience)
+    return str(block).replace("<url>", deployment.stack.url).replace("<audience>", deployment.audience)
 
 
 async def ran(deployment: Deployment, host: Machine, kind: str, **more: str) -> Done:

@@ -51,6 +51,15 @@ class Scripted:
         return [f"{each.method} {each.url.host}{each.url.path}" for each in self.requests]
 
 
+class Endless(Scripted):
+    """A credential that is never there."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Come back."""
+        self.requests.append(request)
+        return accepted()
+
+
 def accepted(location: str = ADDRESS) -> httpx.Response:
     """A 202."""
     return httpx.Response(202, json={"lease": {"id": "reader-token.1"}}, headers={"location": location, "retry-after": "1"})
@@ -131,6 +140,22 @@ async def test_a_logic_app_does_not_follow_a_relative_address() -> None:
     await run.start()
 
     assert ("Failed", 1) == (run.status, len(script.requests))
+
+
+async def test_a_service_that_never_gets_its_credential_gives_up() -> None:
+    """Nobody collects the lease, so it ends by itself."""
+    ask, poll = (
+        f"{method} broker.example/api/v1/{path}"
+        for method, path in (("POST", "roles/reader-token/leases"), ("GET", "leases/reader-token.1/credential"))
+    )
+    for make, failed in ((workflow, "TimedOut"), (pipeline, FAILED)):
+        script = Endless()
+        run: Run | PipelineRun = make(script)
+        await run.start()
+
+        lease = "LeaseToken" if make is pipeline else "Lease_a_token"
+        assert ("Failed", failed) == (run.status, run.history[lease]["status"])
+        assert {ask, poll} == {*script.asked}
 
 
 @pytest.mark.parametrize(("status", "requests"), [(409, 1), (403, 1), (503, 5)])

@@ -106,8 +106,8 @@ def _json(request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as refusal:
-        said = json.load(refusal)
-        raise _Refused(said.get("error_description") or said["error"]["code"]) from refusal
+        problem = json.load(refusal)
+        raise _Refused(problem.get("error_description") or problem["error"]["code"]) from refusal
 
 
 if __name__ == "__main__":

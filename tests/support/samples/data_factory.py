@@ -15,9 +15,10 @@ from uuid import uuid4
 
 import httpx
 
+from tests.support.samples import http_actions
 from tests.support.samples.branches import FAILED, SUCCEEDED, run_all
 from tests.support.samples.expressions import COMMON, Functions, evaluate
-from tests.support.samples.http_actions import FASTER, Action, Retries, Tokens, pause
+from tests.support.samples.http_actions import Action, Retries, Tokens, pause
 
 _POLL = 10.0
 _ONCE = Retries(0, 0)
@@ -97,7 +98,7 @@ class PipelineRun:
         shown = {} if policy["secureInput"] else {"input": given}
         status = FAILED
         try:
-            async with asyncio.timeout(seconds(policy["timeout"]) / FASTER):
+            async with asyncio.timeout(seconds(policy["timeout"]) / http_actions.FASTER):
                 reply = await call.run(given["method"], given["url"], given.get("headers", {}), given.get("body"))
             status = FAILED if reply.is_error else SUCCEEDED
             self._outputs[name] = reply.json()

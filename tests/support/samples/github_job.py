@@ -42,7 +42,7 @@ class Job:
         allowed = {**self.document.get("permissions", {}), **job.get("permissions", {})}
         with served(GITHUB, self.subject) as tokens:
             for step in job["steps"]:
-                given = {**(tokens if allowed.get("id-token") == "write" else {}), **self._said(job.get("env", {}))}
+                given = {**(tokens if allowed.get("id-token") == "write" else {}), **self._filled(job.get("env", {}))}
                 self.results[step["name"]] = await self._step(machine, step, given)
         return "failure" not in self.results.values()
 
@@ -62,7 +62,7 @@ class Job:
         return "failure" if done.status else "success"
 
     async def _login(self, machine: Machine, step: dict[str, Any]) -> Done:
-        given = self._said(step["with"])
+        given = self._filled(step["with"])
         own = GITHUB.token(self.subject)
         options = ("--username", given["client-id"], "--tenant", given["tenant-id"], "--federated-token", own)
         return await machine.run("az", "login", "--service-principal", *options, "--allow-no-subscriptions")
@@ -71,13 +71,13 @@ class Job:
         shell = step.get("shell", self.document.get("defaults", {}).get("run", {}).get("shell", ""))
         file = machine.home / f"output-{len(self.results)}"
         file.touch()
-        environment = {**given, **self._said(step.get("env", {})), "GITHUB_OUTPUT": str(file)}
+        environment = {**given, **self._filled(step.get("env", {})), "GITHUB_OUTPUT": str(file)}
         done = await machine.run(*_SHELLS[shell], step["run"], **environment)
         lines = (line.partition("=") for line in file.read_text().splitlines())
         self.outputs[step.get("id", step["name"])] = {name: value for name, _, value in lines}
         return done
 
-    def _said(self, values: dict[str, Any]) -> dict[str, str]:
+    def _filled(self, values: dict[str, Any]) -> dict[str, str]:
         return {name: self._text(str(value)) for name, value in values.items()}
 
     def _text(self, text: str) -> str:

@@ -16,9 +16,10 @@ from uuid import uuid4
 
 import httpx
 
+from tests.support.samples import http_actions
 from tests.support.samples.branches import FAILED, SKIPPED, SUCCEEDED, TIMED_OUT, run_all
 from tests.support.samples.expressions import COMMON, Functions, evaluate
-from tests.support.samples.http_actions import FASTER, Action, Retries, Tokens, pause
+from tests.support.samples.http_actions import Action, Retries, Tokens, pause
 
 SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#"
 _REQUEST_LIMIT, _POLL = 120.0, 20.0
@@ -92,7 +93,7 @@ class Run:
         self.history.setdefault(name, {})["status"] = status
         return status
 
-    def _said(self, value: Any) -> Any:
+    def _filled(self, value: Any) -> Any:
         functions: Functions = {
             **COMMON,
             "parameters": self.parameters.__getitem__,
@@ -112,21 +113,21 @@ class Run:
     def _holds(self, condition: Any) -> bool:
         """A condition as the designer writes it: an object whose operands may be expressions."""
         if isinstance(condition, str):
-            return bool(self._said(condition))
+            return bool(self._filled(condition))
         ((operator, operands),) = condition.items()
         if operator == "not":
             return not self._holds(operands)
         if operator == "and":
             return all(map(self._holds, operands))
         if operator == "equals":
-            one, other = map(self._said, operands)
+            one, other = map(self._filled, operands)
             return bool(one == other)
         raise ValueError(operator)
 
     async def _until(self, _: str, action: dict[str, Any]) -> str:
         for _round in range(action["limit"]["count"]):
             await self._branches(action["actions"])
-            if self._said(action["expression"]):
+            if self._filled(action["expression"]):
                 return SUCCEEDED
         return FAILED
 
@@ -140,7 +141,7 @@ class Run:
         raise _Terminated(action["inputs"]["runStatus"])
 
     async def _http(self, name: str, action: dict[str, Any]) -> str:
-        inputs = self._said(action["inputs"])
+        inputs = self._filled(action["inputs"])
         headers, resource = dict(inputs.get("headers", {})), None
         who = inputs.get("authentication")
         if who is not None and who["type"] == "ManagedServiceIdentity":
@@ -155,7 +156,7 @@ class Run:
         self._outputs.pop(name, None)
         status = TIMED_OUT
         try:
-            async with asyncio.timeout(None if limit is None else limit / FASTER):
+            async with asyncio.timeout(None if limit is None else limit / http_actions.FASTER):
                 reply = await call.run(inputs["method"], inputs["uri"], headers, inputs.get("body"))
             self._outputs[name] = {"statusCode": reply.status_code, "body": _content(reply)}
             status = FAILED if reply.is_error else SUCCEEDED
