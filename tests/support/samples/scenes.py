@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,13 @@ async def workload(deployment: Deployment, name: str, issuer: str, subject: str)
 
 
 async def left(deployment: Deployment, role: str) -> list[str]:
-    """The states of all leases of a role, the newest first."""
-    await deployment.settled()
-    listed = await (await deployment.broker("admin")).must("GET", f"leases?role={role}&state=all")
-    return [lease["state"] for lease in listed["leases"]]
+    """The states of all leases of a role, the newest first, once none is ending any more. What nobody has ended stays."""
+    admin = await deployment.broker("admin")
+    for _ in range(100):
+        listed = await admin.must("GET", f"leases?role={role}&state=all")
+        states = [str(lease["state"]) for lease in listed["leases"]]
+        if "ending" not in states:
+            return states
+        await asyncio.sleep(0.3)
+        await deployment.sweep()
+    raise AssertionError(states)
