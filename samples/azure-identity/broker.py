@@ -129,7 +129,7 @@ def signed_in(make: Callable[[], Any], retry_on: Iterable[str]) -> Any:
 def read(scope: str, token: str) -> str:
     """The work: reads a resource group with a token for Azure Resource Manager, and gives its location.
 
-    The roles of these samples say ``"ready": "access"``, so the first read succeeds.
+    The roles of these samples say ``"ready": "access"``, so the read is seldom refused.
     """
     request = urllib.request.Request(f"{ARM}{scope}?api-version=2021-04-01", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:

@@ -66,6 +66,7 @@ async def workload(deployment: Deployment, name: str, issuer: str, subject: str)
 async def left(deployment: Deployment, role: str) -> list[str]:
     """The states of all leases of a role, the newest first, once none is ending any more. What nobody has ended stays."""
     admin = await deployment.broker("admin")
+    states: list[str] = []
     for _ in range(100):
         listed = await admin.must("GET", f"leases?role={role}&state=all")
         states = [str(lease["state"]) for lease in listed["leases"]]
