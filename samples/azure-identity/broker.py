@@ -52,6 +52,7 @@ class Broker:
 
         ``key`` names this ask. A program that is started again with the same key gets the same lease. ``prefer`` is
         ``wait=N`` or ``respond-async``. Raises ``Refused``; ``TimeoutError`` if there is no credential after half an hour.
+        A lease whose credential nobody has fetched ends by itself.
         """
         answer = self._asked(role, ask, key, prefer)
         try:
