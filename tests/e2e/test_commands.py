@@ -31,7 +31,7 @@ az() { echo "$ADMINS_TOKEN"; }
 def commands(document: str) -> list[str]:
     """A document's blocks of commands to the broker, in their order."""
     blocks = _BLOCK.findall((ROOT / document).read_text(encoding="utf-8"))
-    return [block for block in blocks if re.search(r"^curl |[(]curl ", block, re.MULTILINE)]
+    return [block for block in blocks if re.search(r"^ *curl |[(]curl ", block, re.MULTILINE)]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
