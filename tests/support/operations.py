@@ -38,8 +38,10 @@ from tests.support.kinds import read_role, write_role
 type Action = Callable[[World], Awaitable[object]]
 
 TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
+IS_FULL = os.environ.get("WALKS") == "full"
+"""Whether the walks leave nothing out. Otherwise they take what a build has time for."""
 _WHOLE = {"service principal", "application secret", "role grant"}
-WALKED = {name: each for name, each in TARGETS.items() if os.environ.get("WALKS") == "full" or name in _WHOLE}
+WALKED = {name: each for name, each in TARGETS.items() if IS_FULL or name in _WHOLE}
 """Kinds of which every operation is struck: of the others those are that have to do with the credential."""
 OTHER_TARGET = principal_target(roles=1, groups=0)
 """What the role is changed to."""
