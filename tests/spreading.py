@@ -1,7 +1,7 @@
 """How the tests are spread over the processes of ``make test``: in units that begin with the longest, and wait beside others.
 
-A unit runs in one process. Most files are one unit each: their tests share what they have started. Tests of walks share nothing,
-and the files that hold them take minutes: each such file is cut into several units.
+A unit runs in one process. Most files are one unit each: their tests share what they have started. Tests of walks share
+nothing, and the files that hold them take minutes: each such file is cut into several units.
 """
 
 from __future__ import annotations
