@@ -11,7 +11,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 _CUT = {"tests/crash/test_matrix.py": 24, "tests/crash/": 6, "tests/machine/": 4, "tests/schedules/": 8}
 """Units for each file of that name, or in that folder."""
@@ -38,7 +38,7 @@ def in_order_of_units(nodeids: list[str]) -> list[str]:
     return [nodeid for unit in order for nodeid in units[unit]]
 
 
-class Spread(LoadScopeScheduling):
+class Spread(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """Hands out unit by unit."""
 
     def _split_scope(self, nodeid: str) -> str:

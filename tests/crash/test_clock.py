@@ -12,8 +12,8 @@ from shared.broker.issue.issue import Issued
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import Target
+from tests.crash.alternating import alternating
 from tests.crash.test_reconcile import reconcile_once
-from tests.crash.turns import by_turns
 from tests.crash.walk import Scenario, length, live, require_owned, sweep_once
 from tests.crash.ways import require_ends_told
 from tests.fakes.calls import Died
@@ -151,7 +151,7 @@ def test_a_lease_that_ends_early_by_more_would_be_noticed() -> None:
 
 
 @pytest.mark.parametrize("lag", [0.0, 25.0])
-@pytest.mark.parametrize(("kind", "jump"), by_turns(TARGETS, _JUMPS))
+@pytest.mark.parametrize(("kind", "jump"), alternating(TARGETS, _JUMPS))
 def test_a_death_at_any_call_and_a_clock_that_jumps_after_it_leak_nothing(
     kind: str, lag: float, jump: float, record_property: Report
 ) -> None:

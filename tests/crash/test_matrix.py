@@ -20,12 +20,12 @@ _OPERATIONS = dict(all_operations())
 
 def cases() -> Iterator[tuple[str, Operation, Way]]:
     """Every operation with its ways. Over the kinds of which every operation is struck, each operation meets every way."""
-    turns, kinds = Counter[str](), Counter[str]()
+    earlier, kinds = Counter[str](), Counter[str]()
     for name, operation in _OPERATIONS.items():
         verb, _, kind = name.rpartition(", ")
-        for way in ways_of(turns[verb] + kinds[kind]):
+        for way in ways_of(earlier[verb] + kinds[kind]):
             yield name, operation, way
-        turns[verb] += 1
+        earlier[verb] += 1
         kinds[kind] += 1
 
 
@@ -91,10 +91,10 @@ def test_the_matrix_holds_every_operation_and_every_way() -> None:
     """So that none is dropped by accident: two types of role, and whoever adds an operation adds it here."""
     names = [name for name, _ in all_operations()]
     assert len(names) == len(set(names)) >= 42
-    met, kinds = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    ways, kinds = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for name, _, way in cases():
         verb, _, kind = name.rpartition(", ")
-        met[verb].add(way.name)
+        ways[verb].add(way.name)
         kinds[verb].add(kind)
-    assert [] == [verb for verb in met if kinds[verb] >= {*WALKED} and len(met[verb]) < len(WAYS)]
+    assert [] == [verb for verb in ways if kinds[verb] >= {*WALKED} and len(ways[verb]) < len(WAYS)]
     assert {(way.name.partition(" ")[0], way.after) for way in WAYS} >= {("429", False), ("5xx", False), ("5xx", True)}

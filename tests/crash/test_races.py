@@ -8,9 +8,9 @@ import pytest
 from shared.broker.configure.roles import put_role
 from shared.core.errors import Unavailable
 from shared.core.lease import State
+from tests.crash.alternating import alternating
 from tests.crash.promised import frozen_then_swept, require_promised
 from tests.crash.scenarios import scenarios
-from tests.crash.turns import by_turns
 from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned
 from tests.fakes.calls import Died, MadeCall
 from tests.fakes.world import ADMINISTRATOR, WEB, World, principal_target, request, role
@@ -51,7 +51,7 @@ def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kin
         require_nothing_left(world)
 
 
-@pytest.mark.parametrize(("kind", "other"), by_turns(TARGETS, _NAMED, many=3))
+@pytest.mark.parametrize(("kind", "other"), alternating(TARGETS, _NAMED, many=3))
 def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Action, record_property: Report) -> None:
     """The loser dies at any of its later calls: what it has made is found all the same."""
     scenario = scenarios(TARGETS[kind])[0]

@@ -8,8 +8,8 @@ import pytest
 
 from shared.core.errors import Refused, Throttled, Unreachable, Upstream
 from shared.core.lease import State
+from tests.crash.alternating import alternating
 from tests.crash.scenarios import scenarios
-from tests.crash.turns import by_turns
 from tests.crash.walk import Scenario, faults, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
@@ -44,7 +44,7 @@ type Report = Callable[[str, object], None]
 
 
 @pytest.mark.parametrize("calls", [LOOKUPS, DELETIONS], ids=["look-ups", "deletions"])
-@pytest.mark.parametrize(("scenario", "no"), by_turns(WALKS, NOES, always=["403"]))
+@pytest.mark.parametrize(("scenario", "no"), alternating(WALKS, NOES, always=["403"]))
 def test_what_may_not_be_looked_for_after_a_death_is_not_believed_to_be_gone(
     scenario: Scenario, calls: tuple[str, ...], no: Callable[[], Upstream], record_property: Report
 ) -> None:

@@ -10,9 +10,9 @@ from shared.broker.issue.issue import Issued
 from shared.broker.revoke import revoke
 from shared.core.errors import LeaseholdError, LostRace, Pending, Refused, Throttled, Unreachable
 from shared.core.lease import State
+from tests.crash.alternating import alternating
 from tests.crash.promised import frozen_then_swept
 from tests.crash.test_races import done_while_interrupted
-from tests.crash.turns import by_turns
 from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World, request
@@ -103,7 +103,7 @@ def require_one_answer(world: World, answer: Issued, answered: set[str], given: 
     assert [stored.id] == [each.id for each in world.leases.rows.values() if each.state is State.ACTIVE]
 
 
-@pytest.mark.parametrize(("scenario", "error"), by_turns(WALKS, _ERRORS, always=["death", "silence"]))
+@pytest.mark.parametrize(("scenario", "error"), alternating(WALKS, _ERRORS, always=["death", "silence"]))
 def test_a_caller_that_repeats_gets_one_lease_and_one_secret(
     scenario: Scenario, error: type[BaseException], record_property: Report
 ) -> None:

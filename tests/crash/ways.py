@@ -48,11 +48,11 @@ the other ways are failures that the same retry meets."""
 _BY_TURNS = tuple(way for way in WAYS if way.name not in _ALWAYS)
 
 
-def ways_of(turn: int) -> list[Way]:
+def ways_of(place: int) -> list[Way]:
     """The ways of one operation: all with ``WALKS=full``, and else those of always and a third of the others, by its turn."""
     if IS_FULL:
         return list(WAYS)
-    third = _BY_TURNS[turn % _THIRDS :: _THIRDS]
+    third = _BY_TURNS[place % _THIRDS :: _THIRDS]
     return [way for way in WAYS if way.name in _ALWAYS or way in third]
 
 

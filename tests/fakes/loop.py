@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
+from weakref import WeakSet
 
 
 class StillLoop(asyncio.BaseEventLoop):
     """Has no selector and no timers, and costs little to make. Time is the world's own clock's."""
 
     _ready: deque[asyncio.Handle]
+    _asyncgens: WeakSet[AsyncGenerator[Any, Any]]
 
     def complete[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Runs the work, cancels what it has left under way, and closes the loop: what ``asyncio.Runner`` does, and cheaper.
@@ -33,8 +35,8 @@ class StillLoop(asyncio.BaseEventLoop):
         await asyncio.gather(*left, return_exceptions=True)
         for task in left:
             if not task.cancelled() and (failure := task.exception()) is not None:
-                told = {"message": "unhandled exception as the loop was closed", "exception": failure, "task": task}
-                self.call_exception_handler(told)
+                context = {"message": "unhandled exception as the loop was closed", "exception": failure, "task": task}
+                self.call_exception_handler(context)
 
     def _run_once(self) -> None:
         """Everything that is ready by now. Raises ``RuntimeError`` where another loop would wait for ever."""

@@ -4,8 +4,8 @@ from itertools import groupby
 
 import pytest
 
-from tests.crash import turns
-from tests.crash.turns import by_turns
+from tests.crash import alternating as alternating_module
+from tests.crash.alternating import alternating
 from tests.spreading import in_order_of_units, unit_of
 
 _SHORT = [f"tests/unit/test_{name}.py::test_it" for name in "abc"]
@@ -43,8 +43,8 @@ def test_a_walk_meets_what_is_named_and_the_others_by_turns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As many walks in a row as there are others meet all of them."""
-    monkeypatch.setattr(turns, "IS_FULL", is_full)
-    found = by_turns(["x", pytest.param("why", id="y"), "z"], {"death": 0, "a": 1, "b": 2, "c": 3}, always=["death"])
+    monkeypatch.setattr(alternating_module, "IS_FULL", is_full)
+    found = alternating(["x", pytest.param("why", id="y"), "z"], {"death": 0, "a": 1, "b": 2, "c": 3}, always=["death"])
     assert 3 * many == len(found)
     assert {"x-death", "y-death", "z-death"} <= {each.id for each in found}
     assert {0, 1, 2, 3} == {each.values[1] for each in found}

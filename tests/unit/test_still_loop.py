@@ -30,7 +30,7 @@ def test_what_is_left_under_way_ends_with_the_work() -> None:
 
 def test_a_failure_of_what_was_left_is_told() -> None:
     """A task that breaks when it is cancelled breaks nobody else."""
-    told: list[dict[str, Any]] = []
+    heard: list[dict[str, Any]] = []
 
     async def breaks() -> None:
         try:
@@ -44,9 +44,9 @@ def test_a_failure_of_what_was_left_is_told() -> None:
         return breaking
 
     loop = StillLoop()
-    loop.set_exception_handler(lambda _, result: told.append(result))
+    loop.set_exception_handler(lambda _, result: heard.append(result))
     loop.complete(work())
-    assert ["broke"] == [str(each["exception"]) for each in told]
+    assert ["broke"] == [str(each["exception"]) for each in heard]
 
 
 def test_a_failure_of_the_work_comes_out() -> None:

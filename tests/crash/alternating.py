@@ -11,7 +11,7 @@ from _pytest.mark import ParameterSet
 from tests.support.operations import IS_FULL
 
 
-def by_turns(
+def alternating(
     walks: Iterable[ParameterSet | str], others: Mapping[str, Any], *, many: int = 1, always: Iterable[str] = ()
 ) -> list[ParameterSet]:
     """Each walk with so many of the others, by turns, and with those that are named; as the parameters of a test.
