@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.support.operations import IS_FULL
+from tests.support.full import IS_FULL
 
 
 def alternating(

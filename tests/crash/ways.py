@@ -14,7 +14,7 @@ from shared.core.lease import State
 from tests.crash.walk import FaultAt, Scenario, length, strike, sweep_once
 from tests.fakes.calls import Died
 from tests.fakes.world import World
-from tests.support.operations import IS_FULL
+from tests.support.full import IS_FULL
 
 RETENTION = timedelta(days=7, hours=1)
 """Longer than ended leases are kept."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -33,13 +32,12 @@ from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
 from tests.support import holes, pooling
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
+from tests.support.full import IS_FULL
 from tests.support.kinds import read_role, write_role
 
 type Action = Callable[[World], Awaitable[object]]
 
 TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
-IS_FULL = os.environ.get("WALKS") == "full"
-"""Whether the walks leave nothing out. Otherwise they take what a build has time for."""
 _WHOLE = {"service principal", "application secret", "role grant"}
 WALKED = {name: each for name, each in TARGETS.items() if IS_FULL or name in _WHOLE}
 """Kinds of which every operation is struck: of the others those are that have to do with the credential."""
