@@ -13,6 +13,7 @@ from tests.crash.walk import FaultAt, Scenario, faults, length, require_nothing_
 from tests.crash.ways import WAYS, Way, require_answers_told, require_ends_told, require_forgotten, struck, ways_of
 from tests.fakes.calls import Died
 from tests.fakes.world import World
+from tests.support.full import IS_FULL
 from tests.support.operations import TARGETS, WALKED, sweeping
 
 _OPERATIONS = dict(all_operations())
@@ -59,12 +60,15 @@ def test_nothing_is_lost_whatever_befalls_any_call(operation: Operation, way: Wa
 
 @pytest.mark.parametrize("scenario", ISSUES)
 def test_an_issue_that_dies_and_a_sweep_that_dies_after_it_leave_nothing(scenario: Scenario, record_property: Report) -> None:
-    """At each call of the one, and after each call of the other: the next sweeps finish, and tell it.
+    """After each call of the one, and after each call of the other: the next sweeps finish, and tell it.
 
-    Before a call of the sweep is as after the one before it, and before its first call nothing has been done.
+    Before a call is as after the one before it, and before the first call nothing has been done. Where an issue has several
+    calls under way that is not quite so: ``WALKS=full`` lets it die before each of its calls as well.
     """
     count = 0
     for first in faults(scenario):
+        if not (first.after or IS_FULL):
+            continue
         ordinal, died = 0, True
         while died:
             ordinal += 1
