@@ -6,9 +6,16 @@ import pytest
 
 from tests import leaks
 from tests.leaks import pytest_runtest_makereport
+from tests.spreading import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.storage import azurite, storage_connection
 
-__all__ = ["azurite", "pytest_runtest_makereport", "storage_connection"]
+__all__ = [
+    "azurite",
+    "pytest_collection_modifyitems",
+    "pytest_runtest_makereport",
+    "pytest_xdist_make_scheduler",
+    "storage_connection",
+]
 
 
 @pytest.hookimpl(trylast=True)

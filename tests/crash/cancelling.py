@@ -92,8 +92,7 @@ def run(world: World, action: Action, step: int = 0, *, drains: bool = False) ->
     course, loop = Course(), CancellingLoop(step, everything=drains)
     world.calls.answers_travel = True
     try:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(_worker(world, action, loop, course, lives_on=not drains))
+        loop.complete(_worker(world, action, loop, course, lives_on=not drains))
     finally:
         world.calls.answers_travel = False
     # Failures that nobody has asked for are told when their tasks are forgotten.

@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         and profile != (PROFILES[0] if any(name in each.name for name in brought) else _chosen(each, profile))
     ]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [each for each in items if each not in left_out]
+    without = {*left_out}
+    items[:] = [each for each in items if each not in without]
 
 
 def _profile_of(item: pytest.Item) -> str | None:

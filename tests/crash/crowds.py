@@ -124,8 +124,7 @@ def walk_crowd(make: Callable[[], Crowd], stride: int = 1) -> int:
 def _took(crowd: Crowd, gone: int, step: int) -> float | None:
     """The seconds of all of them; ``None`` where that one was done before."""
     loop = CancellingLoop(step, everything=False)
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        seconds = runner.run(_at_once(crowd, loop, gone))
+    seconds = loop.complete(_at_once(crowd, loop, gone))
     assert [] == loop.unheard, f"nobody has heard of {loop.unheard}"
     return seconds if loop.has_cancelled or not step else None
 

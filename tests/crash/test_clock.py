@@ -12,6 +12,7 @@ from shared.broker.issue.issue import Issued
 from shared.core.lease import State
 from shared.core.names import LeaseId
 from shared.core.role import Target
+from tests.crash.alternating import alternating
 from tests.crash.test_reconcile import reconcile_once
 from tests.crash.walk import Scenario, length, live, require_owned, sweep_once
 from tests.crash.ways import require_ends_told
@@ -22,7 +23,8 @@ from tests.support.every_kind import kinds_for, works
 from tests.support.operations import TARGETS, WALKED, Action, issuing, issuing_once, renewing, revoking, sweeping
 
 HOUR = 3600.0
-JUMPS = [pytest.param(HOUR, id="an hour forth"), pytest.param(-HOUR, id="an hour back")]
+_JUMPS = {"an hour forth": HOUR, "an hour back": -HOUR}
+JUMPS = [pytest.param(jump, id=name) for name, jump in _JUMPS.items()]
 TTL = 2 * 3600
 PAUSE = 600.0
 """Seconds between two sweeps: the most by which an end is late."""
@@ -148,9 +150,8 @@ def test_a_lease_that_ends_early_by_more_would_be_noticed() -> None:
         require_kept(made, {answer.lease.id}, [answer])
 
 
-@pytest.mark.parametrize("jump", JUMPS)
 @pytest.mark.parametrize("lag", [0.0, 25.0])
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize(("kind", "jump"), alternating(TARGETS, _JUMPS))
 def test_a_death_at_any_call_and_a_clock_that_jumps_after_it_leak_nothing(
     kind: str, lag: float, jump: float, record_property: Report
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.core.errors import Refused, Throttled, Unavailable, Unreachable, Upstream
+from tests.crash.alternating import alternating
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, length, sweep_once, walked
 from tests.fakes.calls import Died
@@ -33,8 +34,7 @@ def test_death_at_any_call_leaves_nothing(scenario: Scenario, record_property: R
     assert count == 2 * length(scenario) > 0
 
 
-@pytest.mark.parametrize("error", [Unreachable, Unavailable])
-@pytest.mark.parametrize("scenario", WALKS)
+@pytest.mark.parametrize(("scenario", "error"), alternating(WALKS, {"silence": Unreachable, "5xx": Unavailable}))
 def test_a_lost_answer_at_any_call_leaves_nothing(scenario: Scenario, error: type[Upstream], record_property: Report) -> None:
     """A call of which nobody knows whether it took effect leaves nothing, whether it did or not."""
     count = walked(scenario, error)
@@ -42,8 +42,7 @@ def test_a_lost_answer_at_any_call_leaves_nothing(scenario: Scenario, error: typ
     assert count > 0
 
 
-@pytest.mark.parametrize("error", [Refused, Throttled])
-@pytest.mark.parametrize("scenario", WALKS)
+@pytest.mark.parametrize(("scenario", "error"), alternating(WALKS, {"a definite no": Refused, "429": Throttled}))
 def test_a_definite_no_at_any_call_leaves_nothing(scenario: Scenario, error: type[Upstream], record_property: Report) -> None:
     """A call that fails without effect leaves nothing."""
     count = walked(scenario, error, also_after=False)

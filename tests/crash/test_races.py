@@ -8,6 +8,7 @@ import pytest
 from shared.broker.configure.roles import put_role
 from shared.core.errors import Unavailable
 from shared.core.lease import State
+from tests.crash.alternating import alternating
 from tests.crash.promised import frozen_then_swept, require_promised
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned
@@ -35,6 +36,7 @@ type Report = Callable[[str, object], None]
 
 
 OTHERS: list[Action] = [frozen_then_swept, revoking_all, revoking_the_role, revoking_what_reaches, deleting_the_role]
+_NAMED = {other.__name__: other for other in OTHERS}
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -49,8 +51,7 @@ def test_an_issue_that_is_interrupted_at_any_call_leaves_nothing(lag: float, kin
         require_nothing_left(world)
 
 
-@pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize(("kind", "other"), alternating(TARGETS, _NAMED, many=3))
 def test_an_interrupted_issue_that_dies_leaves_nothing(kind: str, other: Action, record_property: Report) -> None:
     """The loser dies at any of its later calls: what it has made is found all the same."""
     scenario = scenarios(TARGETS[kind])[0]

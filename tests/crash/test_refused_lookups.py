@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.errors import Refused, Throttled, Unreachable, Upstream
 from shared.core.lease import State
+from tests.crash.alternating import alternating
 from tests.crash.scenarios import scenarios
 from tests.crash.walk import Scenario, faults, require_owned, settle, strike, sweep_once
 from tests.fakes.calls import Died
@@ -42,18 +43,17 @@ WALKS = [
 type Report = Callable[[str, object], None]
 
 
-@pytest.mark.parametrize("no", NOES)
 @pytest.mark.parametrize("calls", [LOOKUPS, DELETIONS], ids=["look-ups", "deletions"])
-@pytest.mark.parametrize("scenario", WALKS)
+@pytest.mark.parametrize(("scenario", "no"), alternating(WALKS, NOES, always=["403"]))
 def test_what_may_not_be_looked_for_after_a_death_is_not_believed_to_be_gone(
-    scenario: Scenario, calls: tuple[str, ...], no: str, record_property: Report
+    scenario: Scenario, calls: tuple[str, ...], no: Callable[[], Upstream], record_property: Report
 ) -> None:
     """However long that lasts, no lease ends while something of its own stands; afterwards nothing is left."""
     count = 0
     for fault in faults(scenario):
         world = scenario.make()
         strike(world, scenario.action, fault, Died())
-        _forbid(world, calls, NOES[no])
+        _forbid(world, calls, no)
         for pause in _PAUSES:
             world.clock.jump(pause)
             sweep_once(world)

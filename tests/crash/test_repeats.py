@@ -10,6 +10,7 @@ from shared.broker.issue.issue import Issued
 from shared.broker.revoke import revoke
 from shared.core.errors import LeaseholdError, LostRace, Pending, Refused, Throttled, Unreachable
 from shared.core.lease import State
+from tests.crash.alternating import alternating
 from tests.crash.promised import frozen_then_swept
 from tests.crash.test_races import done_while_interrupted
 from tests.crash.walk import Scenario, faults, length, live, require_nothing_left, require_owned, strike, sweep_once
@@ -64,6 +65,9 @@ WALKS += [
 """Under a lease in another partition than the key. Whoever repeats does not know where it lies."""
 
 
+_ERRORS = {"death": Died, "silence": Unreachable, "a definite no": Refused, "429": Throttled}
+
+
 def alive(world: World) -> list[str]:
     """The secrets that Entra takes."""
     return [
@@ -99,8 +103,7 @@ def require_one_answer(world: World, answer: Issued, answered: set[str], given: 
     assert [stored.id] == [each.id for each in world.leases.rows.values() if each.state is State.ACTIVE]
 
 
-@pytest.mark.parametrize("error", [Died, Unreachable, Refused, Throttled])
-@pytest.mark.parametrize("scenario", WALKS)
+@pytest.mark.parametrize(("scenario", "error"), alternating(WALKS, _ERRORS, always=["death", "silence"]))
 def test_a_caller_that_repeats_gets_one_lease_and_one_secret(
     scenario: Scenario, error: type[BaseException], record_property: Report
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
 from copy import copy
@@ -164,8 +163,7 @@ class World(MemoryBroker):
 
     def run[T](self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """One worker's life, in an event loop of its own: what is under way when it ends ends with it."""
-        with asyncio.Runner(loop_factory=StillLoop) as runner:
-            return runner.run(work())
+        return StillLoop().complete(work())
 
 
 @dataclass(frozen=True, slots=True)

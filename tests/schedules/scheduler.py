@@ -133,8 +133,7 @@ class Schedule:
         self.world.clock.moves_by_itself, self.world.calls.gate = False, self
         worlds = (self.world, self.world.coworker())
         try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                answers = runner.run(self._side_by_side(actions, worlds))
+            answers = loop.complete(self._side_by_side(actions, worlds))
         finally:
             self.world.clock.moves_by_itself, self.world.calls.gate = True, None
         if self._is_cut_off:

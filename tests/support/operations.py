@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -35,6 +34,7 @@ from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import ADMINISTRATOR, SCOPES, WEB, World, principal_target, request, role, world
 from tests.support import holes
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
+from tests.support.full import IS_FULL
 from tests.support.kinds import read_role, write_role
 from tests.support.pools import take_messages
 
@@ -42,7 +42,7 @@ type Action = Callable[[World], Awaitable[object]]
 
 TARGETS = {name: each.target for name, each in EVERY_KIND.items()}
 _WHOLE = {"service principal", "application secret", "role grant"}
-WALKED = {name: each for name, each in TARGETS.items() if os.environ.get("WALKS") == "full" or name in _WHOLE}
+WALKED = {name: each for name, each in TARGETS.items() if IS_FULL or name in _WHOLE}
 """Kinds of which every operation is struck: of the others those are that have to do with the credential."""
 OTHER_TARGET = principal_target(roles=1, groups=0)
 """What the role is changed to."""
