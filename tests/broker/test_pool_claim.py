@@ -144,12 +144,12 @@ async def test_without_hints_or_with_stale_ones_the_answer_is_the_same() -> None
     """A lost hint costs the time that a new lease takes; a stale one is forgotten."""
     scene = await with_pool(1)
     (pooled,) = in_state(scene, State.POOLED)
-    kept = dict(scene.pools.rows)
+    stood = dict(scene.pools.rows)
     scene.pools.rows.clear()
     assert (await asked(scene)).lease.id != pooled.id
-    scene.pools.rows.update(kept)
+    scene.pools.rows.update(stood)
     assert (await asked(scene)).lease.id == pooled.id
-    scene.pools.rows.update(kept)
+    scene.pools.rows.update(stood)
     assert (await asked(scene)).lease.id != pooled.id
     assert not scene.pools.rows
 

@@ -16,7 +16,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.planning import LAST_CALL
 from shared.broker.issue.under_key import open_lease
-from shared.broker.pool.standing import drain, forget, misfit, note
+from shared.broker.pool.hints import drain, forget, misfit, note
 from shared.broker.ports import Ports
 from shared.core.errors import LostRace, Unreadable, Upstream
 from shared.core.idempotency_key import IdempotencyKey

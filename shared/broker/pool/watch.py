@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import batched
 from typing import Any
 
-from shared.broker.pool.standing import forget, note
+from shared.broker.pool.hints import forget, note
 from shared.broker.pool.tampering import end_touched
 from shared.broker.ports import Ports
 from shared.core.errors import Refused, Unreadable, Upstream
@@ -41,12 +41,12 @@ async def watch(ports: Ports, request_id: str, roles: Mapping[RoleName, Role], s
         by_type.setdefault(roles[hint.lease.role].type, []).append(hint)
     for hints in by_type.values():
         for some in batched(hints, AT_ONCE, strict=False):
-            seen, bad = await _look(ports, request_id, roles, some)
+            seen, bad = await _look_at(ports, request_id, roles, some)
             looked_at, touched = looked_at + seen, touched + bad
     return looked_at, touched
 
 
-async def _look(ports: Ports, request_id: str, roles: Mapping[RoleName, Role], some: Sequence[Hint]) -> tuple[int, int]:
+async def _look_at(ports: Ports, request_id: str, roles: Mapping[RoleName, Role], some: Sequence[Hint]) -> tuple[int, int]:
     found = zip(some, await all_of(*(_read(ports, hint) for hint in some)), strict=True)
     leases = [(hint, lease) for hint, lease in found if lease is not None]
     if not leases:

@@ -122,9 +122,9 @@ def _told_end(token: Secret) -> datetime | None:
 def _failure(verdict: Verdict, client_id: ObjectId, *, settled: bool) -> Upstream:
     cause, status = f"the sign-in of {client_id}", verdict.status
     if verdict.refused:
-        said = verdict.said(is_settled=settled)
-        stays = said.word is verdicts.Word.NEVER
-        return (Refused if stays else NotReplicated)(cause, status=status, azure_code=said.code)
+        found = verdict.said(is_settled=settled)
+        stays = found.word is verdicts.Word.NEVER
+        return (Refused if stays else NotReplicated)(cause, status=status, azure_code=found.code)
     if status == _TOO_MANY or verdict.retry_after is not None:
         return Throttled(cause, status=status, retry_after=verdict.retry_after)
     return Unavailable(cause, status=status) if status else Unreachable(cause)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,16 +37,14 @@ WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
 def read_key(row: Row) -> IdempotencyKey:
     """A caller's key. Without its fingerprint it stands for no request that anybody can make."""
     with IDEMPOTENCY_KEY.reading(row):
-        return typed(
-            IdempotencyKey(
-                digest=str(row["RowKey"]).removeprefix(key_key("")),
-                fingerprint=row.get("Fingerprint", ""),
-                lease_id=LeaseId.parse(row["LeaseId"]),
-                until=instant(row["Until"]),
-                version=etag_of(row),
-                is_apart=form_of(row) >= KEY_ELSEWHERE,
-            )
+        key = IdempotencyKey(
+            digest=str(row["RowKey"]).removeprefix(key_key("")),
+            fingerprint=row.get("Fingerprint", ""),
+            lease_id=LeaseId.parse(row["LeaseId"]),
+            until=instant(row["Until"]),
+            version=etag_of(row),
         )
+        return typed(replace(key, is_apart=key.is_beside and form_of(row) >= KEY_ELSEWHERE))
 
 
 def read_indexed(row: Row) -> LeaseView:

@@ -178,7 +178,7 @@ class ServicePrincipalIssuer:
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
     ) -> Sequence[Trouble | None]:
         """Makes one call."""
-        return await PoolWatch(self.means).look(leases)
+        return await PoolWatch(self.means).look_at(leases)
 
     def can_hand_out_again(self, target: Any) -> bool:
         """Returns whether the credential is no secret. See ``HandsOutAgain``."""

@@ -56,7 +56,7 @@ class PoolWatch:
 
     means: Means
 
-    async def look(
+    async def look_at(
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
     ) -> Sequence[Trouble | None]:
         """Makes one call for ten at most. Raises ``Upstream``."""
