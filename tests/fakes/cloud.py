@@ -21,9 +21,10 @@ from shared.core.errors import Absent, AlreadyExists, NotReplicated
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
-from shared.core.readiness.observability import Look, PermissionsLook
+from shared.core.readiness.observability import AppRolesLook, Look, PermissionsLook
 from shared.core.secret import Secret
 from shared.kinds.sign_in import LeaseToken, TokenExchange
+from tests.fakes.app_roles import carried
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
 from tests.fakes.cloud_trust import add_federated, exchange, trusts
@@ -268,6 +269,8 @@ class FakeAccess:
         """A probe sees what signs in: nothing here keeps data."""
         if secret is None and not trusts(self.state, client_id, self.presented):
             return False
+        if isinstance(look, AppRolesLook):
+            return look.wanted <= carried(self.state, client_id)
         if not isinstance(look, PermissionsLook):
             return secret is None or self.state.signs_in(client_id, secret)
         principals = {each.object_id for each in self.state.principals.values() if each.app_id == client_id}
@@ -287,13 +290,15 @@ class FakeLeaseSignIn:
         """See the port."""
         return await self.calls.through("sign_in.subject", lambda: self.broker)
 
-    async def token(self, client_id: ObjectId, scope: str, *, deadline: float) -> LeaseToken:
+    async def token(
+        self, client_id: ObjectId, scope: str, *, deadline: float, carrying: frozenset[str] = frozenset()
+    ) -> LeaseToken:
         """See the port."""
         clock = self.calls.clock
         while True:
             try:
                 text, end = await self.calls.through(
-                    "sign_in.token", lambda: exchange(self.state, client_id, self.presented, scope), client_id
+                    "sign_in.token", lambda: self._token(client_id, scope, carrying), client_id
                 )
             except NotReplicated:
                 if clock.monotonic() + _PAUSE >= deadline:
@@ -301,6 +306,12 @@ class FakeLeaseSignIn:
                 await clock.sleep(_PAUSE)
             else:
                 return LeaseToken(Secret(text), end)
+
+    def _token(self, client_id: ObjectId, scope: str, carrying: frozenset[str]) -> tuple[str, datetime]:
+        found = exchange(self.state, client_id, self.presented, scope)
+        if not carrying <= carried(self.state, client_id):
+            raise NotReplicated("the token lacks permissions")
+        return found
 
     async def signs_in(
         self,

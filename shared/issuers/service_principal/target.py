@@ -8,6 +8,7 @@ from typing import ClassVar
 from shared.core.azure_role import AzureRole
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.footprint import Assignment
+from shared.core.graph_app_roles import GraphAppRole
 from shared.core.names import ObjectId
 from shared.core.parameters.parameter import Parameter
 from shared.core.readiness.probes import ReadyProbe
@@ -37,6 +38,8 @@ class ServicePrincipalTarget:
     ready_probes: tuple[ReadyProbe, ...] = ()
     """With ``ready: access``: what else is read with the credential to see that it works."""
     credential: CredentialChoice = SECRET
+    graph_app_roles: tuple[GraphAppRole, ...] = ()
+    """Application permissions of Microsoft Graph."""
 
     @property
     def takes_personal_accounts(self) -> bool:
@@ -65,3 +68,5 @@ class ServicePrincipalFootprint:
     """The principal and the application, if an attempt to undo has purged them from the recycle bin already."""
     held: Held = A_SECRET
     """What there is of a credential that is no secret."""
+    graph_app_roles: tuple[str, ...] = ()
+    """Names of application permissions of Microsoft Graph that the principal gets. They go with it."""
