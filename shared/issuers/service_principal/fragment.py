@@ -94,7 +94,8 @@ _CERTIFICATE = {
 FRAGMENT = Fragment(
     type="service_principal",
     name="ServicePrincipalRole",
-    description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or `graph_app_roles`.",
+    description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or"
+    " `graph_app_roles`.",
     properties={
         **fields_of("Role assignments that every minted principal gets."),
         "ready": {
@@ -126,8 +127,8 @@ FRAGMENT = Fragment(
         "token_scopes": list_of(
             _TEXT | {"pattern": f"^{TOKEN_SCOPE}$"},
             MAX_TOKEN_SCOPES,
-            "For `token`, and required there: what tokens may be for. An ask names one, or gets the first. Microsoft Graph only with"
-            " `graph_app_roles`.",
+            "For `token`, and required there: what tokens may be for. An ask names one, or gets the first. Microsoft Graph"
+            " only with `graph_app_roles`.",
         ),
         "federated_identities": list_of(
             {"$ref": "#/components/schemas/FederatedIdentity"},
