@@ -131,8 +131,10 @@ def _new(request: GraphRequest, principal: Holder, resource: ServicePrincipal, r
 
 
 def _holder(request: GraphRequest, object_id: str) -> Holder:
-    """Of an object that the replica has not seen yet, Graph says that the reference is not valid:
-    https://github.com/microsoftgraph/msgraph-bicep-types/issues/193."""
+    """Of a service principal that the replica has not seen yet, Graph says that the reference is not valid.
+
+    https://github.com/microsoftgraph/msgraph-bicep-types/issues/193
+    """
     if objects.find(request, object_id) is None and object_id in request.directory.service_principals:
         raise errors.bad_request("Not a valid reference update")
     item = objects.referenced(request, object_id)

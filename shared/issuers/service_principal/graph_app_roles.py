@@ -71,9 +71,12 @@ class GraphPermissions:
             raise Malformed(*faults, code="graph_app_roles_disabled")
 
     def require_still_allowed(self, target: Wanting) -> None:
-        """Raises ``RoleOutdated`` for a stored role that has a permission which the operator does not allow any more."""
+        """Raises ``RoleOutdated`` for a stored role that has a permission which the operator does not allow any more.
+
+        What it is stands in the audit trail alone: whoever asks may be no administrator.
+        """
         if faults := [*self._unlisted(target)]:
-            raise RoleOutdated(*faults, audit_reason="; ".join(f"{each.path}: {each.message}" for each in faults))
+            raise RoleOutdated(audit_reason="; ".join(f"{each.path}: {each.message}" for each in faults))
 
     async def resolve(self, app_roles: Sequence[GraphAppRole]) -> tuple[tuple[GraphAppRole, ...], tuple[Fault, ...]]:
         """Returns the permissions with their ids, and a fault for each that Graph does not offer. Makes one call if there are
