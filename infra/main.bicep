@@ -79,6 +79,12 @@ param sweepSchedule string = '0 * * * * *'
 @description('NCRONTAB of the reconciliation with Azure, six fields.')
 param reconcileSchedule string = '0 17 * * * *'
 
+@description('NCRONTAB of the filling of pools, six fields. Deploy it after the code that knows it.')
+param fillSchedule string = '30 * * * * *'
+
+@description('Role assignments that may stand in all pools together. Empty: 400. Set it after the code that knows it.')
+param poolAssignments string = ''
+
 @description('Days for which the record of an ended lease is kept. Empty: the broker\'s default. The same for the three below.')
 param retentionDays string = ''
 
@@ -215,6 +221,8 @@ module app 'modules/app.bicep' = {
     protectedScopes: [resourceGroup().id]
     sweepSchedule: sweepSchedule
     reconcileSchedule: reconcileSchedule
+    fillSchedule: fillSchedule
+    poolAssignments: poolAssignments
     retentionDays: retentionDays
     holdSeconds: holdSeconds
     settleSeconds: settleSeconds

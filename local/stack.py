@@ -60,6 +60,7 @@ class Stack:
     hosts_wanted: int = 1
     sweep_schedule: str = EVERY_MINUTE
     reconcile_schedule: str = EVERY_HOUR
+    fill_schedule: str = EVERY_MINUTE
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further app settings, or others in place of those that the stack makes."""
     groups: bool = False
@@ -170,6 +171,7 @@ class Stack:
             "LEASEHOLD_ARM_ENDPOINT": endpoints["arm"],
             "LEASEHOLD_SWEEP_SCHEDULE": self.sweep_schedule,
             "LEASEHOLD_RECONCILE_SCHEDULE": self.reconcile_schedule,
+            "LEASEHOLD_FILL_SCHEDULE": self.fill_schedule,
             "LEASEHOLD_PUBLIC_URL": self.described["function_host"],
             "IDENTITY_ENDPOINT": broker["identity_endpoint"],
             "IDENTITY_HEADER": broker["identity_header"],

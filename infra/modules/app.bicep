@@ -53,6 +53,12 @@ param sweepSchedule string
 @description('NCRONTAB of the reconciliation, six fields.')
 param reconcileSchedule string
 
+@description('NCRONTAB of the filling of pools, six fields.')
+param fillSchedule string
+
+@description('Role assignments that may stand in all pools together. Empty: the broker\'s default.')
+param poolAssignments string
+
 @description('Days for which an ended lease is remembered. Empty: the broker\'s default. The same for those that follow.')
 param retentionDays string
 
@@ -201,6 +207,7 @@ var requiredSettings = {
   LEASEHOLD_ARM_ENDPOINT: armEndpoint
   LEASEHOLD_SWEEP_SCHEDULE: sweepSchedule
   LEASEHOLD_RECONCILE_SCHEDULE: reconcileSchedule
+  LEASEHOLD_FILL_SCHEDULE: fillSchedule
   LEASEHOLD_PROTECTED_SCOPES: join(protectedScopes, ',')
   LEASEHOLD_PROTECTED_IDENTITIES: join(
     concat(protectedIdentities, [audience, identity.clientId, identity.principalId]),
@@ -219,6 +226,7 @@ var optionalSettings = union(
   empty(directoryCacheSeconds) ? {} : { LEASEHOLD_DIRECTORY_CACHE_SECONDS: directoryCacheSeconds },
   empty(maxLeasesPerCaller) ? {} : { LEASEHOLD_MAX_LEASES_PER_CALLER: maxLeasesPerCaller },
   empty(issuesPerMinute) ? {} : { LEASEHOLD_ISSUES_PER_MINUTE: issuesPerMinute },
+  empty(poolAssignments) ? {} : { LEASEHOLD_POOL_ASSIGNMENTS: poolAssignments },
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
   grantToUsers ? { LEASEHOLD_GRANT_TO_USERS: 'true' } : {},
   empty(tokenResources) ? {} : { LEASEHOLD_TOKEN_RESOURCES: tokenResources },

@@ -27,7 +27,7 @@ param logWorkspaceId string
 var containerName = 'packages'
 
 @description('As shared/cloud names them. The broker would make a missing one itself; made here, the first call does not have to.')
-var tableNames = ['leases', 'roles', 'audit']
+var tableNames = ['leases', 'roles', 'audit', 'pool']
 
 @description('As shared/core/message.py names them: leases to be ended, and messages about them that failed too often; leases to prepare.')
 var queueNames = ['revocations', 'revocations-poison', 'preparations']

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,7 @@ from shared.broker.access import CallerRights, holds, lease_for, rights_of
 from shared.broker.counting import first_count
 from shared.broker.ending.due import LATE, overdue
 from shared.broker.issue.ask_rate import AskRate
+from shared.broker.pool.inspect import PoolStatus, pools
 from shared.broker.ports import Actor, Ports
 from shared.core.access.asked import SomeAsk
 from shared.core.audit import AuditEvent, Outcome
@@ -94,6 +95,8 @@ class Status:
     """The services that refuse the broker's own identity to this worker, by the scope of their tokens, and since when."""
     warnings: tuple[str, ...] = ()
     """What an operator should mend in the settings though the broker runs with it."""
+    pools: Mapping[RoleName, PoolStatus] = field(default_factory=dict)
+    """Of the roles that have a pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ async def status(ports: Ports, actor: Actor) -> Status:
         scopes_gone=gone,
         refused=ports.refused(),
         warnings=ports.warnings,
+        pools=await pools(ports, roles),
     )
 
 

@@ -21,6 +21,7 @@ from shared.core.ports.documents import Generations, Roles
 from shared.core.ports.inventory import AzureInventory
 from shared.core.ports.leased import LeasedPrincipals
 from shared.core.ports.leases import Leases
+from shared.core.ports.pool import Pools
 from shared.core.ports.queue import Preparations, QueuedMarkers, Revocations
 from shared.core.ports.run_history import RunHistory
 from shared.core.ports.system import Clock, Ids
@@ -88,6 +89,7 @@ class Ports:
     queued_markers: QueuedMarkers
     revocations: Revocations
     preparations: Preparations
+    pools: Pools
     kinds: Kinds
     inventory: AzureInventory
     home: ObjectId

@@ -39,6 +39,16 @@ STORAGE_DATA: Final = "Microsoft.Storage/"
 VAULT_DATA: Final = "Microsoft.KeyVault/"
 _DIGEST_LENGTH = 16
 """Hexadecimal digits. Whoever writes a definition may choose two that look alike, and deceives itself alone."""
+_READING_ACTIONS = frozenset(
+    {
+        "microsoft.storage/storageaccounts/blobservices/generateuserdelegationkey/action",
+        "microsoft.storage/storageaccounts/blobservices/containers/blobs/filter/action",
+        "microsoft.keyvault/vaults/secrets/getsecret/action",
+        "microsoft.keyvault/vaults/secrets/readmetadata/action",
+    }
+)
+"""Actions that read, though they do not end with ``/read``. Storage Blob Data Reader and Key Vault Secrets User have them:
+https://learn.microsoft.com/azure/role-based-access-control/built-in-roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,12 @@ class Permission:
         """Returns whether the entry allows nothing but to read from Resource Manager."""
         return not self.data_actions and all(action.casefold().endswith("/read") for action in self.actions)
 
+    @property
+    def changes(self) -> bool:
+        """Returns whether the entry allows more than to read settings and data."""
+        patterns = (each.casefold() for each in (*self.actions, *self.data_actions))
+        return not all(each.endswith("/read") or each in _READING_ACTIONS for each in patterns)
+
 
 def guid_of(definition_id: str) -> str:
     """Returns the GUID of a role definition's full id: its name, whatever scope the id begins with."""
@@ -109,10 +125,13 @@ class Powers:
     ``LIST_SECRETS`` that it allows, and ``STORAGE_DATA`` and ``VAULT_DATA`` if it has data actions of those."""
     entries: tuple[str, ...] = ()
     """The digests of its entries, sorted: what Resource Manager lists where it is assigned."""
+    changes: bool = True
+    """Whether it lets its holder change something. True of definitions that an older version has read: nobody knows."""
 
     def judged_like(self, other: Powers) -> bool:
-        """Returns whether both are the same, but for what only says how their assignments can be seen."""
-        return replace(self, sees=(), entries=()) == replace(other, sees=(), entries=())
+        """Returns whether both are the same, but for how their assignments can be seen, and for ``changes``."""
+        mine, others = (replace(each, sees=(), entries=(), changes=True) for each in (self, other))
+        return mine == others
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +157,7 @@ class Definition:
             all(permission.only_reads for permission in self.permissions),
             tuple(_sights(self.permissions)),
             tuple(sorted({permission.digest for permission in self.permissions})),
+            any(permission.changes for permission in self.permissions),
         )
 
     def is_assignable_at(self, scope: Scope) -> bool:

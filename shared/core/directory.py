@@ -91,6 +91,23 @@ class NewTrust:
 
 
 @dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What an application has by which somebody could sign in as it, or change it.
+
+    ``secrets`` and ``certificates`` are key ids, ``owners`` object ids. ``redirects`` and ``app_roles`` are numbers: of the
+    addresses to which Entra ID would send users, and of the roles that others could be given in it.
+    """
+
+    sign_in_audience: str
+    secrets: tuple[ObjectId, ...] = ()
+    certificates: tuple[ObjectId, ...] = ()
+    trusted: tuple[NewTrust, ...] = ()
+    owners: tuple[ObjectId, ...] = ()
+    redirects: int = 0
+    app_roles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HeldCredentials:
     """The numbers of an application's credentials, whoever has made them, and its ``signInAudience``.
 

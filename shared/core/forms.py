@@ -99,6 +99,8 @@ QUEUED_MARKER = StoredType("marker of queued leases")
 RUN = StoredType("run history")
 COUNT = StoredType("count of leases")
 AUDIT_EVENT = StoredType("audit event")
+POOL_HINT = StoredType("hint of a pooled lease")
+POOL_FILLING = StoredType("filling of a pool")
 MESSAGE = StoredType("queue message")
 
 ALL = (
@@ -119,6 +121,8 @@ ALL = (
         RUN,
         COUNT,
         AUDIT_EVENT,
+        POOL_HINT,
+        POOL_FILLING,
         MESSAGE,
     ),
 )

@@ -30,6 +30,8 @@ class IdempotencyKey:
     lease_id: LeaseId
     until: datetime
     version: str = ""
+    is_apart: bool = False
+    """Whether it was written apart from its lease, although both may lie in one partition: its lease was in a pool before."""
 
     @property
     def shard(self) -> str:
@@ -38,8 +40,8 @@ class IdempotencyKey:
 
     @property
     def is_beside(self) -> bool:
-        """Whether it lies in the partition of its lease, so that one transaction can write both."""
-        return self.shard == self.lease_id.shard
+        """Whether it lies in the partition of its lease, so that one transaction writes both."""
+        return self.shard == self.lease_id.shard and not self.is_apart
 
 
 def digest_of(caller: Caller, role: RoleName, key: str) -> str:

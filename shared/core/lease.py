@@ -36,6 +36,7 @@ _LONGEST_WAIT = 900.0
 _STUCK_WAIT = 3600.0
 
 
+_SAID_BY_ITS_WORKER = (Cause.FAILED, Cause.VANISHED)
 _ON_ITS_WAY = timedelta(seconds=60)
 """After this time every replica of Graph shows a deletion in the recycle bin: replicas are seconds behind, not minutes."""
 
@@ -67,6 +68,8 @@ class Lease(LeaseView):
     """The number of rotations begun. Only the worker that began the latest one may store its secret."""
     rotating_until: datetime | None = None
     """While a fresh secret is made: the instant by which the worker has given up."""
+    pool_digest: str = ""
+    """The digest of what the lease was made for, if it was made for a pool (``shared.kinds.pooling``)."""
     target_digest: str = ""
     """The digest of what the role granted at the issue. Empty for leases from before this was stored."""
     undone_by: datetime | None = None
@@ -161,22 +164,43 @@ class Lease(LeaseView):
         self._step(Event.TAKE_UP)
         return replace(self, due_at=until, made_by=made_by)
 
-    def pooled(self, now: datetime, until: datetime, *, ready: bool) -> Lease:
-        """PLANNED -> POOLED: everything but the credential is made. A caller can claim the lease until ``until``."""
-        after = self._step(Event.POOL)
-        ready_at = now if ready else None
-        return replace(self, state=after, holder=None, due_at=until, made_by=now, ready_at=ready_at)
+    @property
+    def is_for_pool(self) -> bool:
+        """Whether it is made, or stands ready, while nobody holds it."""
+        return self.holder is None and self.state in {State.PLANNED, State.POOLED}
 
-    def claimed(
-        self, claim: str, holder: Holder, generation: int, *, now: datetime, until: datetime, made_by: datetime
-    ) -> Lease:
-        """POOLED -> PLANNED: the lease gets a holder and the role's present generation. It is locked until ``until``.
+    def pooled(self, now: datetime, until: datetime, *, ready: bool, readiness: Readiness | None = None) -> Lease:
+        """PLANNED -> POOLED: everything but the credential is made. A caller can claim the lease until ``until``.
 
-        ``claim`` is a ULID of now. By ``made_by`` the worker has given up.
+        ``ready`` and ``readiness`` as for ``prepared``.
         """
-        after = self._step(Event.CLAIM)
-        claimed = replace(self, state=after, claim=claim, holder=holder, generation=generation)
-        return replace(claimed, planned_at=now, due_at=until, made_by=made_by)
+        after = self._step(Event.POOL)
+        pooled = replace(self, state=after, holder=None, due_at=until, made_by=now, prepare_by=None)
+        return replace(pooled, ready_at=now if ready else None, readiness=readiness)
+
+    def claimed(self, claim: str, planned: Lease) -> Lease:
+        """POOLED -> PLANNED: it becomes what is ``planned`` for a caller, under its own id, with what was seen of it.
+
+        ``claim`` is a ULID of now. ``planned`` has a footprint that knows what is made already.
+        """
+        after, own = self._step(Event.CLAIM), self
+        return replace(
+            planned,
+            id=own.id,
+            state=after,
+            claim=claim,
+            ready_at=own.ready_at,
+            readiness=own.readiness,
+            pool_digest=own.pool_digest,
+            form=own.form,
+            by_scope=own.by_scope,
+            version=own.version,
+        )
+
+    def given_back(self, former: Lease) -> Lease:
+        """PLANNED -> POOLED: the lease as it was before it was claimed. Nothing was made for the claim."""
+        self._step(Event.GIVE_BACK)
+        return replace(former, version=self.version, form=self.form, by_scope=self.by_scope)
 
     def prepared(
         self, now: datetime, collect_by: datetime, *, ready: bool = False, readiness: Readiness | None = None
@@ -283,12 +307,12 @@ class Lease(LeaseView):
     def ending(self, cause: Cause, now: datetime, until: datetime) -> Lease:
         """-> ENDING, locked until ``until``. The first cause stays. A stuck lease stays STUCK until it has ended.
 
-        Only the worker that was issuing the lease says ``FAILED``: that worker has stopped. With any other cause the worker may
-        still be at work.
+        Of a planned lease, only the worker that was issuing it says ``FAILED`` or ``VANISHED``: that worker has stopped. With
+        any other cause the worker may still be at work.
         """
         state = self._step(Event.END)
         too_late = self.state is State.PLANNED and self.prepare_by is not None and cause is Cause.UNFINISHED
-        made_by = now if self.state is State.PLANNED and cause is Cause.FAILED else self.made_by
+        made_by = now if self.state is State.PLANNED and cause in _SAID_BY_ITS_WORKER else self.made_by
         handed_out = self.handed_out and (cause is not Cause.FAILED or self.rotations > 0)
         ending = replace(self, state=state, cause=self.cause or cause, due_at=until, made_by=made_by, handed_out=handed_out)
         failed_with = self.failed_with or (NOT_PROVEN if too_late else "")

@@ -66,6 +66,8 @@ class Cause(StrEnum):
     """The lease was prepared, and its holder did not collect it in time."""
     DRAINED = "drained"
     """The lease was pooled. Nobody claimed it in time, or its pool does not need it any more."""
+    TAMPERED = "tampered"
+    """The lease was pooled. Somebody else has changed what was made for it."""
 
 
 class Event(StrEnum):
@@ -79,6 +81,8 @@ class Event(StrEnum):
     """A worker has received the message, and makes the lease."""
     POOL = "pool"
     CLAIM = "claim"
+    GIVE_BACK = "give back"
+    """Whoever has claimed the lease is refused, and nothing was made for the claim."""
     PREPARE = "prepare"
     COLLECT = "collect"
     """A worker makes the credential of a prepared lease while its holder waits."""
@@ -144,6 +148,7 @@ _EVENTS: Mapping[Event, tuple[Due, Mapping[State, State]]] = {
     Event.TAKE_UP: (Due.LOCK, _staying(State.PLANNED)),
     Event.POOL: (Due.MAX_AGE, {State.PLANNED: State.POOLED}),
     Event.CLAIM: (Due.LOCK, {State.POOLED: State.PLANNED}),
+    Event.GIVE_BACK: (Due.MAX_AGE, {State.PLANNED: State.POOLED}),
     Event.PREPARE: (Due.COLLECT_BY, {State.PLANNED: State.PREPARED}),
     Event.COLLECT: (Due.COLLECTED, _staying(State.PREPARED)),
     Event.ACTIVATE: (Due.EXPIRY, dict.fromkeys((State.PLANNED, State.PREPARED), State.ACTIVE)),

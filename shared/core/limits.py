@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from shared.core.role import MAX_TTL
 
+POOL_ASSIGNMENTS = 400
+"""A tenth of what a subscription takes: https://learn.microsoft.com/azure/role-based-access-control/troubleshoot-limits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -15,5 +18,7 @@ class Limits:
     """The live leases that one caller may hold, over all roles; ``None`` for any number."""
     issues_per_minute: int = 0
     """The leases that one caller may ask for in 60 seconds, and the refusals that it may get. 0 for any number."""
+    pool_assignments: int = POOL_ASSIGNMENTS
+    """So many role assignments may stand in all pools together when they are full."""
     max_ttl: int = MAX_TTL
     """Seconds. No role may name a longer lifetime, and no lease is issued for longer."""

@@ -1,4 +1,4 @@
-"""A message of a queue: a batch of leases to end, a role whose leases are to be found first, or a lease to prepare.
+"""A message of a queue: leases to end, a role whose leases are to be found first, a lease to prepare, or a pool to fill.
 
 The queue holds hints and never the truth. A lease that waits in it is due all the while; a message that is lost, late,
 repeated or poisoned moves no lease, and what it named is found again by the sweep.
@@ -20,7 +20,8 @@ QUEUE = "revocations"
 """The queue's name. The platform moves messages that fail too often to another queue, ``POISON``."""
 POISON = f"{QUEUE}-poison"
 PREPARATIONS = "preparations"
-"""The name of the queue of leases that a worker prepares while nobody waits. A message is one lease's id."""
+"""The name of the queue of leases that a worker prepares while nobody waits. A message has one lease's id, or a role's name:
+that role's pool is to be filled."""
 WAITS = timedelta(minutes=30)
 """A message waits so long to be taken. Meanwhile its leases are not queued again. Then message and marker lapse."""
 
@@ -80,9 +81,15 @@ def write_preparation(lease_id: LeaseId) -> str:
     return json.dumps({"form": MESSAGE.written, "lease": lease_id}, separators=(",", ":"))
 
 
-def read_preparation(text: str) -> LeaseId:
-    """Reads what ``write_preparation`` has written. Raises ``Unparsable`` for any other text."""
-    return LeaseId.parse(_text(_document(text).get("lease")))
+def write_refill(role: RoleName) -> str:
+    """Returns the message that asks for a role's pool to be filled, as JSON."""
+    return json.dumps({"form": MESSAGE.written, "pool": role}, separators=(",", ":"))
+
+
+def read_preparation(text: str) -> LeaseId | RoleName:
+    """Reads what ``write_preparation`` or ``write_refill`` has written. Raises ``Unparsable`` for any other text."""
+    stored = _document(text)
+    return RoleName.parse(_text(stored["pool"])) if "pool" in stored else LeaseId.parse(_text(stored.get("lease")))
 
 
 def _text(value: Any) -> str:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from shared.core.access.facts import Principal
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
-from shared.core.directory import ApplicationIds, ExistingApplication, FoundGroup, HeldCredentials, NewApplication, NewTrust
+from shared.core.directory import (
+    ApplicationIds,
+    ExistingApplication,
+    FoundGroup,
+    HeldCredentials,
+    LookedAt,
+    NewApplication,
+    NewKey,
+    NewTrust,
+)
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
@@ -34,6 +44,17 @@ class Directory(Secrets, Protocol):
         Then makes a second call. Raises ``Absent`` if there is no such application, ``AlreadyExists`` if the one of that name
         has another content.
         """
+        ...
+
+    async def add_key(self, application_id: ObjectId, key: NewKey) -> None:
+        """Adds a certificate to those that the application has. If it has one with that key id, that is success.
+
+        Makes two calls. Raises ``Absent`` if there is no such application.
+        """
+        ...
+
+    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
+        """Returns what each of ten applications at most has; ``None`` for one that is not there."""
         ...
 
     async def own_principal(self, app_id: ObjectId) -> Principal:

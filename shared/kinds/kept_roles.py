@@ -56,4 +56,5 @@ def _powers(value: Any) -> Powers | None:
         return None
     gives = tuple(each for each in listed(stored.get("gives_roles")) if isinstance(each, str))
     sees, entries = (tuple(texts(stored.get(name)) or ()) for name in ("sees", "entries"))
-    return Powers(gives, stored.get("assigns_identities") is True, stored.get("only_reads") is True, sees, entries)
+    assigns, reads = (stored.get(name) is True for name in ("assigns_identities", "only_reads"))
+    return Powers(gives, assigns, reads, sees, entries, stored.get("changes") is not False)

@@ -250,6 +250,10 @@ class Order:
     """What the holder is. Only ``plan`` is told."""
     asked: Any = None
     """What the schema has read of the ask: ``asked`` for ``plan`` and what follows at once, and ``asked_again`` later."""
+    pooled: bool = False
+    """Whether the lease is made for a pool: nobody has asked for it yet."""
+    claimed: bool = False
+    """Whether the lease was claimed from a pool. What was made for it was seen to work: what is absent by now is gone."""
     last_end: datetime | None = None
     """With what ``prepare`` makes, a credential must work until then: the lease may be collected later. If nobody says,
     until ``credential_end``."""

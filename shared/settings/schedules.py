@@ -14,6 +14,8 @@ class Schedules:
 
     sweep: str
     reconcile: str
+    fill: str
+    """Empty if the host is to fill no pools: a template from before there were pools does not set it."""
 
     @classmethod
     def read(cls, reader: Reader) -> Self:
@@ -21,4 +23,5 @@ class Schedules:
         return cls(
             sweep=reader.required("SWEEP_SCHEDULE", str, ""),
             reconcile=reader.required("RECONCILE_SCHEDULE", str, ""),
+            fill=reader.optional("FILL_SCHEDULE", str) or "",
         )

@@ -1,4 +1,5 @@
-"""The queue of leases to be ended: its messages, and the messages that failed too often. The queue of leases to prepare.
+"""The queue of leases to be ended: its messages, and the messages that failed too often. The queue of leases to
+prepare, and of pools to fill.
 
 A message about leases to be ended fails only if nothing could be done for any of its leases. Then the host delivers it again,
 as often as host.json says. A message about a lease to prepare never fails: the sweep sends it again while there is time.
@@ -15,10 +16,11 @@ from shared.broker.ending.poison import poison
 from shared.broker.ending.recall import recall
 from shared.broker.ending.sweep import end_due
 from shared.broker.issue.prepare import prepare
+from shared.broker.pool.fill import refill
 from shared.broker.ports import Ports
 from shared.core.errors import LeaseholdError
 from shared.core.message import POISON, PREPARATIONS, QUEUE, Message, Recall, read_message, read_preparation
-from shared.core.names import Unparsable
+from shared.core.names import LeaseId, RoleName, Unparsable
 from shared.triggers import safe_log
 from shared.triggers.broker import GetPorts
 
@@ -57,9 +59,12 @@ def blueprint(get_ports: GetPorts) -> func.Blueprint:
 
 
 async def run_preparation(get_ports: GetPorts, message: func.QueueMessage, request_id: str) -> None:
-    """Prepares the lease of one message, under an id of its own. Raises nothing that is foreseen."""
+    """Prepares the lease of one message, or fills a role's pool, under an id of its own. Raises nothing that is foreseen."""
     lease_id = _read(message, read_preparation)
     if lease_id is None:
+        return
+    if not isinstance(lease_id, LeaseId):
+        await _refill(get_ports, lease_id, request_id)
         return
     try:
         lease = await prepare(await get_ports(), request_id, lease_id)
@@ -67,6 +72,15 @@ async def run_preparation(get_ports: GetPorts, message: func.QueueMessage, reque
         log.warning("preparation of %s (%s) is left to the sweep: %s", lease_id, request_id, safe_log.of(failure))
         return
     log.info("preparation of %s (%s): %s", lease_id, request_id, lease.state if lease is not None else "nobody waits for it")
+
+
+async def _refill(get_ports: GetPorts, role: RoleName, request_id: str) -> None:
+    try:
+        done = await refill(await get_ports(), request_id, role)
+    except LeaseholdError as failure:
+        log.warning("the pool of role %s (%s) is left to the timer: %s", role, request_id, safe_log.of(failure))
+        return
+    log.info("the pool of role %s (%s): opened=%d", role, request_id, done.opened)
 
 
 async def run(get_ports: GetPorts, message: func.QueueMessage, request_id: str, work: Work) -> None:

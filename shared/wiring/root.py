@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,7 @@ class Composition:
         from shared.cloud.storage.generation_table import TableGenerations
         from shared.cloud.storage.lease_table import TableLeases
         from shared.cloud.storage.leased_table import TableLeasedPrincipals
+        from shared.cloud.storage.pool_table import TablePools
         from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
         from shared.cloud.storage.role_table import TableRoles
 
@@ -102,6 +103,7 @@ class Composition:
             queued_markers=TableQueuedMarkers(tables),
             revocations=lazy(lambda: storage.revocations),
             preparations=lazy(lambda: storage.preparations),
+            pools=TablePools(tables),
             kinds=self.kinds,
             inventory=lazy(lambda: azure.inventory),
             home=settings.azure.tenant_id,
@@ -118,7 +120,7 @@ class Composition:
                 prepare=leases.prepare,
             ),
             protected=Protected(protection.identities, protection.scopes),
-            limits=Limits(limits.max_leases_per_caller, limits.issues_per_minute, limits.max_ttl),
+            limits=Limits(**asdict(limits)),
             tenants=frozenset(settings.callers.allowed_tenants),
             region=settings.data_plane.region,
             warnings=settings.warnings,

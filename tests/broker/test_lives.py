@@ -180,7 +180,8 @@ async def test_admissions_ask_neither_for_an_id_nor_for_a_claim() -> None:
     active = (await issued(scene)).lease
     now = scene.clock.now()
     soon = now + timedelta(seconds=20)
-    claimed = made.claimed(scene.ids.ulid(now), active.known_holder, 0, now=now, until=soon, made_by=soon)
+    planned = replace(made, state=State.PLANNED, holder=active.known_holder, due_at=soon, made_by=soon)
+    claimed = made.claimed(scene.ids.ulid(now), planned)
     stands = await scene.leases.swap(claimed, former=made)
     with pytest.raises(TooMany):
         await admit(scene.ports, stands, role(max_leases=1), since=0)

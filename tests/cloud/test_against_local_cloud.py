@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificate
 
 from shared.cloud.entra.unverified_token import read
 from shared.core.caller import CallerType
-from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewTrust
+from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewKey, NewTrust
 from shared.core.errors import (
     Absent,
     AlreadyExists,
@@ -28,6 +30,7 @@ from shared.core.names import ObjectId
 from shared.core.secret import Secret
 from shared.issuers.service_principal.broker_trust import BrokerTrust
 from tests.cloud.adapters import Adapters
+from tests.support.certificates import certificate, plain
 
 NEW = NewApplication("leasehold-test.01", "leasehold-test.01", "AzureADMyOrg", ("leasehold", "team:web"), "of a test")
 NOBODY = ObjectId("dddddddd-0000-4000-8000-000000000001")
@@ -295,6 +298,32 @@ async def test_the_broker_signs_in_as_an_application_that_trusts_it(adapters: Ad
     assert application.app_id == claims["appid"]
     assert datetime.fromtimestamp(claims["exp"], UTC) == found.end
     assert await signing_in.signs_in(application.app_id, deadline=until)
+
+
+async def test_what_stands_in_a_pool_is_looked_at_in_one_call(adapters: Adapters) -> None:
+    """Whose it is, who is trusted, and what credentials there are; nothing of one that is not there."""
+    application, broker = await trusting(adapters), await adapters.lease_sign_in.subject()
+    key_id = (await adapters.graph.add_secret(application.object_id, "mine", in_an_hour())).key_id
+    before = len(adapters.calls("graph"))
+    seen, gone = await adapters.graph.look_at([application.object_id, NOBODY])
+    assert gone is None
+    assert seen is not None
+    assert (seen.owners, seen.secrets, seen.certificates, seen.redirects) == ((broker,), (key_id,), (), 0)
+    assert [("lh-broker", broker)] == [(each.name, each.subject) for each in seen.trusted]
+    assert "POST 200" in adapters.calls("graph")[before:]
+
+
+async def test_a_certificate_is_added_beside_another(adapters: Adapters) -> None:
+    """Twice is once, and the first one stays."""
+    application, _ = await made(adapters)
+    for number in (1, 1, 2):
+        pem = certificate() if number > 1 else plain()
+        der = load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
+        key = NewKey(ObjectId(f"dddddddd-0000-4000-8000-00000000000{number}"), f"web.{number}", der, in_an_hour())
+        await adapters.graph.add_key(application.object_id, key)
+    seen = (await adapters.graph.look_at([application.object_id]))[0]
+    assert seen is not None
+    assert {f"dddddddd-0000-4000-8000-00000000000{number}" for number in (1, 2)} == {*seen.certificates}
 
 
 async def test_the_broker_is_trusted_once_however_often_it_asks(adapters: Adapters) -> None:

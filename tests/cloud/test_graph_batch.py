@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.cloud.graph.batch import _alone
+from shared.cloud.graph.batch import alone
 from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.limits import RateLimiters
@@ -336,9 +336,9 @@ async def test_nothing_is_kept_of_a_batch_that_was_answered(graph: Graph, servic
 def test_an_item_s_answer_is_described_by_its_own_headers_alone() -> None:
     """Not by how a body of its own would have been sent."""
     headers = {"Content-Length": "5", "Transfer-Encoding": "chunked", "Retry-After": "3"}
-    number, answer = _alone({"id": "1", "status": 429, "headers": headers, "body": {"a": 1}})
+    number, answer = alone({"id": "1", "status": 429, "headers": headers, "body": {"a": 1}})
     assert ("1", 429, {"a": 1}, "3") == (number, answer.status_code, answer.json(), answer.headers["retry-after"])
     assert "transfer-encoding" not in answer.headers
     assert "5" != answer.headers["content-length"]
-    bare = _alone({"id": "2", "status": 204, "headers": None})[1]
+    bare = alone({"id": "2", "status": 204, "headers": None})[1]
     assert (204, b"") == (bare.status_code, bare.content)

@@ -184,9 +184,8 @@ async def test_a_lease_of_a_pool_is_told_as_held_by_nobody_until_it_is_claimed(s
     )
     claim = FixedIds().ulid(START + timedelta(minutes=50))
     until = START + timedelta(seconds=20)
-    claimed = pooled.claimed(
-        claim, replace(opened.known_holder, object_id=BOB.object_id), 3, now=START, until=until, made_by=until
-    )
+    bob = replace(opened.known_holder, object_id=BOB.object_id)
+    claimed = pooled.claimed(claim, replace(opened, holder=bob, generation=3, due_at=until, made_by=until))
     await leases.swap(claimed, former=pooled)
     assert [GrantedLease(pooled.id, is_held=True)] == [each async for each in leases.granted(reach)]
     assert [pooled.id] == await listed(leases, reach, holder=BOB.object_id)

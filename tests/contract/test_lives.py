@@ -47,7 +47,8 @@ async def pool(leases: Leases, minute: int) -> Lease:
 
 async def claim(leases: Leases, one: Lease, minute: int, generation: int = 0) -> Lease:
     """It is claimed in that minute."""
-    claimed = one.claimed(at(minute), HOLDER, generation, now=NOW, until=LATER, made_by=LATER)
+    planned = replace(one, state=State.PLANNED, holder=HOLDER, generation=generation, due_at=LATER, made_by=LATER)
+    claimed = one.claimed(at(minute), planned)
     return await leases.swap(claimed, former=one)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,11 +14,13 @@ from shared.core.directory import (
     ExistingApplication,
     FoundGroup,
     HeldCredentials,
+    LookedAt,
     NewApplication,
+    NewKey,
     NewSecret,
     NewTrust,
 )
-from shared.core.errors import Absent, AlreadyExists, NotReplicated
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
@@ -27,7 +30,7 @@ from shared.kinds.sign_in import LeaseToken, TokenExchange
 from tests.fakes.app_roles import carried
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
-from tests.fakes.cloud_trust import add_federated, exchange, trusts
+from tests.fakes.cloud_trust import add_federated, add_key, exchange, has_principal, looked_at, trusts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,15 @@ class FakeDirectory:
         await self.calls.through(
             "directory.add_federated", lambda: add_federated(self.state, application_id, trust), application_id
         )
+
+    async def add_key(self, application_id: ObjectId, key: NewKey) -> None:
+        """See the port. Counted as one call."""
+        await self.calls.through("directory.add_key", lambda: add_key(self.state, application_id, key), application_id)
+
+    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
+        """See the port."""
+        found = lambda: [looked_at(self.state, each) for each in application_ids]  # noqa: E731 - one line says it
+        return await self.calls.through("directory.look_at", found, *application_ids)
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
         """See the port."""
@@ -291,16 +303,24 @@ class FakeLeaseSignIn:
         return await self.calls.through("sign_in.subject", lambda: self.broker)
 
     async def token(
-        self, client_id: ObjectId, scope: str, *, deadline: float, carrying: frozenset[str] = frozenset()
+        self,
+        client_id: ObjectId,
+        scope: str,
+        *,
+        deadline: float,
+        since: datetime | None = None,
+        carrying: frozenset[str] = frozenset(),
     ) -> LeaseToken:
-        """See the port."""
+        """See the port. What is old is known everywhere."""
         clock = self.calls.clock
         while True:
             try:
                 text, end = await self.calls.through(
                     "sign_in.token", lambda: self._token(client_id, scope, carrying), client_id
                 )
-            except NotReplicated:
+            except NotReplicated as refused:
+                if since is not None and not has_principal(self.state, client_id):
+                    raise Refused("AADSTS700016", status=400, azure_code="AADSTS700016") from refused
                 if clock.monotonic() + _PAUSE >= deadline:
                     raise
                 await clock.sleep(_PAUSE)

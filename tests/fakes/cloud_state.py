@@ -50,6 +50,8 @@ class Application:
     tags: tuple[str, ...] = ()
     owned: bool = True
     """By the broker."""
+    other_owners: list[ObjectId] = field(default_factory=list)
+    redirects: int = 0
 
     @property
     def is_marked(self) -> bool:

@@ -1,12 +1,12 @@
-"""Federated identity credentials and access tokens in the Azure in memory."""
+"""Federated identity credentials, certificates and access tokens in the Azure in memory."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.core.directory import NewTrust
-from shared.core.errors import AlreadyExists, NotReplicated, Refused
+from shared.core.directory import LookedAt, NewKey, NewTrust
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused
 from shared.core.names import ObjectId
 from tests.fakes.cloud_state import CloudState
 
@@ -49,3 +49,32 @@ def takes(cloud: CloudState, token: str) -> bool:
     """Whether a resource takes the token: it has not expired, and there is a principal that may have rights."""
     client_id, _, end = cloud.tokens[token]
     return end > cloud.clock.truth() and client_id in {each.app_id for each in cloud.principals.values()}
+
+
+def add_key(cloud: CloudState, application_id: ObjectId, key: NewKey) -> None:
+    """The application takes the certificate. Raises ``Absent``, ``Refused``."""
+    application = cloud.changeable(application_id)
+    assert application.wanted is not None
+    application.wanted = replace(application.wanted, key=key)
+
+
+def looked_at(cloud: CloudState, application_id: ObjectId) -> LookedAt | None:
+    """What an application has by which somebody could sign in as it; ``None`` if it is not there."""
+    try:
+        found = cloud.shown_application(application_id)
+    except Absent:
+        return None
+    key = found.wanted.key if found.wanted is not None else None
+    return LookedAt(
+        found.wanted.sign_in_audience if found.wanted is not None else found.sign_in_audience,
+        tuple(cloud.shown_secrets(found)),
+        (key.key_id,) if key is not None else (),
+        tuple(trust for key_id, trust in found.trusted.values() if cloud.sees(key_id)),
+        tuple(found.other_owners),
+        found.redirects,
+    )
+
+
+def has_principal(cloud: CloudState, client_id: ObjectId) -> bool:
+    """Whether Entra ID knows the application's service principal."""
+    return any(cloud.in_entra(each, client_id) for each in cloud.and_gone(cloud.principals, "principal"))

@@ -19,6 +19,7 @@ from tests.fakes.generations import MemoryGenerations
 from tests.fakes.leased import MemoryLeasedPrincipals
 from tests.fakes.leases import MemoryLeases
 from tests.fakes.lookups import FakeLookups
+from tests.fakes.pools import MemoryPools
 from tests.fakes.queue import MemoryPreparations, MemoryQueuedMarkers, MemoryRevocations
 from tests.fakes.stores import MemoryAudit, MemoryRoles, MemoryRunHistory
 
@@ -41,6 +42,7 @@ class MemoryBroker:
         self.locks = MemoryApplicationLocks(self.calls)
         self.revocations = MemoryRevocations(self.calls)
         self.preparations = MemoryPreparations(self.calls)
+        self.pools = MemoryPools(self.calls)
         self.queued_markers = MemoryQueuedMarkers(self.calls)
         self.generations = MemoryGenerations(self.calls)
         self.leased = MemoryLeasedPrincipals(self.calls)
@@ -69,6 +71,7 @@ class MemoryBroker:
             run_history=self.run_history,
             revocations=self.revocations,
             preparations=self.preparations,
+            pools=self.pools,
             queued_markers=self.queued_markers,
             generations=self.generations,
             leased=self.leased,

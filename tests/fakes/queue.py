@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from shared.core.message import Batch, Message, Recall, read_message, read_preparation, write_message, write_preparation
-from shared.core.names import LeaseId
+from shared.core.message import (
+    Batch,
+    Message,
+    Recall,
+    read_message,
+    read_preparation,
+    write_message,
+    write_preparation,
+    write_refill,
+)
+from shared.core.names import LeaseId, RoleName
 from tests.fakes.calls import Calls
 
 
@@ -46,9 +55,27 @@ class MemoryPreparations:
 
         await self._calls.through("preparations.send", send, lease_id)
 
+    async def refill(self, role: RoleName) -> None:
+        """See the port."""
+
+        def send() -> None:
+            self.texts.append(write_refill(role))
+            self.lives.append(timedelta(seconds=60))
+
+        await self._calls.through("preparations.refill", send, role)
+
+    def messages(self) -> list[LeaseId | RoleName]:
+        """The messages that have been sent, in order."""
+        return [read_preparation(text) for text in self.texts]
+
+    def take(self) -> list[LeaseId | RoleName]:
+        """The messages that have been sent since the last time, in order."""
+        taken, self.texts, self.lives = self.messages(), [], []
+        return taken
+
     def leases(self) -> list[LeaseId]:
         """The leases of the messages that have been sent, in order."""
-        return [read_preparation(text) for text in self.texts]
+        return [each for each in self.messages() if isinstance(each, LeaseId)]
 
 
 class MemoryQueuedMarkers:

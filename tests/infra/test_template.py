@@ -113,6 +113,8 @@ def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
         "LEASEHOLD_VAULT_SUFFIX": "vault.usgovcloudapi.net",
         "LEASEHOLD_SWEEP_SCHEDULE": "*/30 * * * * *",
         "LEASEHOLD_RECONCILE_SCHEDULE": "0 47 * * * *",
+        "LEASEHOLD_FILL_SCHEDULE": "0 */2 * * * *",
+        "LEASEHOLD_POOL_ASSIGNMENTS": "200",
         "LEASEHOLD_GRAPH_ENDPOINT": "https://dod-graph.microsoft.us",
         "LEASEHOLD_ALLOWED_TENANTS": f"{TENANT},8d7b1f6e-6a57-4a0c-9a53-0c6f3a1f0006",
     }

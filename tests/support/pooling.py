@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared.broker.access import issuing_from
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.admission import admit
-from shared.broker.issue.issue import SECRET_SLACK, Issued
+from shared.broker.issue.issue import Issued
+from shared.broker.issue.planning import SECRET_SLACK
 from shared.broker.issue.prove import prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.rules import require_same_target
@@ -154,7 +156,8 @@ async def _take(ports: Ports, actor: Actor, lease: Lease, generation: int) -> Le
     lock, now = LeaseLock(ports, lease), ports.now()
     claim, holder = ports.ids.ulid(now), _holder(actor)
     made_by = _given_up_by(ports)
-    await lock.move(lambda it: it.claimed(claim, holder, generation, now=now, until=lock.until(), made_by=made_by))
+    planned = replace(lease, state=State.PLANNED, holder=holder, generation=generation, planned_at=now, made_by=made_by)
+    await lock.move(lambda it: it.claimed(claim, replace(planned, due_at=lock.until())))
     return lock
 
 

@@ -13,8 +13,11 @@ from azure.functions.queue import QueueMessage
 from shared.broker.ports import Ports
 from shared.core.errors import Unavailable
 from shared.core.lease import State
-from shared.core.message import Batch, write_message
+from shared.core.message import Batch, write_message, write_refill
+from shared.core.names import RoleName
 from shared.triggers import queues
+from tests.fakes.world import WEB, role
+from tests.support.pools import pooled_target
 from tests.triggers.app import App, Invocation
 
 
@@ -86,3 +89,21 @@ async def test_what_cannot_be_read_is_dropped(app: App, name: str, text: str | b
     assert before == len(app.world.calls.made)
     assert "message m-1 cannot be read" in caplog.text
     assert "the-secret" not in caplog.text
+
+
+async def test_a_message_about_a_pool_fills_it(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a role without a pool, or of none, there is nothing to do."""
+    caplog.set_level(logging.INFO)
+    app.world.roles.keep(role(pooled_target(1)))
+    await deliver(app, "preparations", write_refill(WEB))
+    assert "the pool of role web (" in caplog.text
+    assert [None] == [lease.holder for lease in app.world.leases.rows.values()]
+    await deliver(app, "preparations", write_refill(RoleName("nothing")))
+    assert "the pool of role nothing (" in caplog.text
+
+
+async def test_a_pool_that_cannot_be_filled_now_is_the_timers(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """The message is not delivered again."""
+    app.world.calls.fail("pools.oldest", Unavailable("busy"))
+    await deliver(app, "preparations", write_refill(WEB))
+    assert "is left to the timer" in caplog.text

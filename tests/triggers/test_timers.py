@@ -1,4 +1,4 @@
-"""The sweep's timer."""
+"""The timers of the sweep and of the pools."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from azure.functions.timer import TimerRequest
 from shared.broker.ports import Ports
 from shared.core.errors import Misconfigured, Unreachable
 from shared.triggers import timers
+from tests.fakes.world import role
+from tests.support.pools import pooled_target
 from tests.triggers.app import App, Invocation
 
 
-def timer_of(app: App) -> Any:
+def timer_of(app: App, name: str = "sweep") -> Any:
     """The function, as the host indexes it."""
 
     async def get_ports() -> Ports:
@@ -24,7 +26,7 @@ def timer_of(app: App) -> Any:
 
     functions = func.FunctionApp()
     functions.register_functions(timers.blueprint(get_ports))
-    return next(each for each in functions.get_functions() if each.get_function_name() == "sweep")
+    return next(each for each in functions.get_functions() if each.get_function_name() == name)
 
 
 def test_the_schedule_is_an_app_setting(app: App) -> None:
@@ -71,3 +73,27 @@ def _ports(app: App) -> Any:
         return app.world.ports
 
     return get_ports
+
+
+def test_the_schedule_of_pools_is_an_app_setting(app: App) -> None:
+    """Read by the host, like the sweep's."""
+    (binding,) = json.loads(timer_of(app, "fill").get_function_json())["bindings"]
+    assert (binding["type"], binding["schedule"]) == ("timerTrigger", "%LEASEHOLD_FILL_SCHEDULE%")
+    assert (binding["runOnStartup"], binding["useMonitor"]) == (False, True)
+
+
+async def test_the_timer_fills_pools(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """Under the invocation's own id."""
+    caplog.set_level(logging.INFO)
+    app.world.roles.keep(role(pooled_target(1)))
+    await timer_of(app, "fill").get_user_function()(timer=TimerRequest(past_due=True), context=Invocation())
+    assert f"filling {Invocation.invocation_id} (late): opened=1 drained=0 looked_at=0 tampered=0" in caplog.text
+    assert [("fill", Invocation.invocation_id)] == [(each.operation, each.request_id) for each in app.world.audit.events]
+
+
+async def test_a_filling_that_fails_is_a_failed_invocation(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    """The platform's metrics show it; the cause is in the log."""
+    app.world.calls.fail("pools.hints", Unreachable("tables gave no answer"))
+    with pytest.raises(timers.FillFailed):
+        await timers.run_fill(_ports(app), "r-1")
+    assert "filling r-1 failed: Unreachable" in caplog.text

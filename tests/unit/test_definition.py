@@ -93,6 +93,34 @@ def test_a_definition_only_reads_when_it_has_nothing_else(permission: Permission
 
 
 @pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *(("Reader", False), ("Storage Blob Data Reader", False), ("Key Vault Secrets User", False)),
+        *(("Contributor", True), ("Storage Blob Data Contributor", True), ("Owner", True)),
+    ],
+)
+def test_who_can_change_something_is_told(name: str, *, expected: bool) -> None:
+    """To read a secret's value is an action of its own, ``getSecret/action``, and so is to make the key of a signature."""
+    (role,) = [each for each in builtin_roles.ALL if each.role_name == name]
+    assert of_local(role).changes is expected
+
+
+@pytest.mark.parametrize(
+    ("permission", "expected"),
+    [
+        (Permission(("*/read",), data_actions=("Microsoft.Storage/*/read",)), False),
+        (Permission(("*/read", "Microsoft.Storage/storageAccounts/listKeys/action")), True),
+        (Permission(("*",), ("*/write", "*/delete", "*/action")), True),
+        (Permission(data_actions=("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",)), True),
+        (Permission(), False),
+    ],
+)
+def test_a_definition_changes_nothing_when_it_only_reads(permission: Permission, *, expected: bool) -> None:
+    """What is taken back again counts all the same: doubt says that it changes something."""
+    assert expected is powers(permission).changes
+
+
+@pytest.mark.parametrize(
     ("assignable", "expected"),
     [
         ("/", True),

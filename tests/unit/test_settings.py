@@ -41,7 +41,7 @@ PLATFORM = {
 def test_the_least_is_enough() -> None:
     """Everything else has its default."""
     assert load({**LEAST, "PATH": "/bin"}) == Settings(
-        schedules=Schedules(sweep="0 * * * * *", reconcile="0 17 * * * *"),
+        schedules=Schedules(sweep="0 * * * * *", reconcile="0 17 * * * *", fill=""),
         callers=Callers(allowed_tenants=(ObjectId(TENANT),), audiences=(f"api://{OTHER}", OTHER), docs_url=""),
         azure=Azure(
             tenant_id=ObjectId(TENANT),
@@ -55,7 +55,7 @@ def test_the_least_is_enough() -> None:
         storage=Storage(connection_string=Secret("UseDevelopmentStorage=true")),
         protection=Protection(identities=frozenset({ObjectId(CLIENT), ObjectId(OTHER)}), scopes=()),
         leases=Leases(timedelta(days=7), lock=20, settle=180, collect=900, grace=600, prepare=900),
-        limits=Limits(max_leases_per_caller=None, issues_per_minute=120, max_ttl=30 * 86400),
+        limits=Limits(max_leases_per_caller=None, issues_per_minute=120, max_ttl=30 * 86400, pool_assignments=400),
     )
 
 
@@ -83,6 +83,8 @@ def test_reads_every_setting() -> None:
             "LEASEHOLD_MAX_LEASES_PER_CALLER": "50",
             "LEASEHOLD_ISSUES_PER_MINUTE": "0",
             "LEASEHOLD_MAX_TTL": "8h",
+            "LEASEHOLD_POOL_ASSIGNMENTS": "0",
+            "LEASEHOLD_FILL_SCHEDULE": "0 */2 * * * *",
             "LEASEHOLD_DOCS_URL": "https://d.example",
         }
     )
@@ -95,7 +97,8 @@ def test_reads_every_setting() -> None:
     assert settings.protection.scopes == (Scope(scope),)
     assert settings.protection.identities == {TENANT, CLIENT, OTHER}
     assert (settings.leases.retention, settings.leases.lock, settings.leases.settle) == (timedelta(days=30), 2.5, 1)
-    assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600)
+    assert settings.schedules.fill == "0 */2 * * * *"
+    assert settings.limits == Limits(max_leases_per_caller=50, issues_per_minute=0, max_ttl=8 * 3600, pool_assignments=0)
 
 
 def test_reports_every_fault_at_once() -> None:
@@ -165,6 +168,8 @@ def test_refuses_names_that_it_does_not_know(name: str) -> None:
         ("LEASEHOLD_ISSUES_PER_MINUTE", "-1"),
         ("LEASEHOLD_ISSUES_PER_MINUTE", "1001"),
         ("LEASEHOLD_ISSUES_PER_MINUTE", "none"),
+        ("LEASEHOLD_POOL_ASSIGNMENTS", "4001"),
+        ("LEASEHOLD_POOL_ASSIGNMENTS", "-1"),
         ("LEASEHOLD_MAX_TTL", "59"),
         ("LEASEHOLD_MAX_TTL", "31d"),
         ("LEASEHOLD_MAX_TTL", "2592001"),

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from local.cloud.graph import access, bodies, certificates, clients, entitlements, errors, objects, owners, passwords, schema
+from local.cloud.graph import (
+    access,
+    bodies,
+    certificates,
+    clients,
+    entitlements,
+    errors,
+    objects,
+    owners,
+    passwords,
+    queries,
+    schema,
+)
 from local.cloud.graph.instants import written
 from local.cloud.graph.request import done, misfit, text
 from local.cloud.tenant.directory import Application
@@ -14,6 +27,7 @@ if TYPE_CHECKING:
     from local.cloud.graph.request import GraphRequest
 
 _NAME = 256
+_OWNERS = {"owners", "owners($select=id)"}
 _PERSONAL = {"AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
 _PERSONAL_NAME = 90
 _AUDIENCES = {"AzureADMyOrg", "AzureADMultipleOrgs", "AzureADandPersonalMicrosoftAccount", "PersonalMicrosoftAccount"}
@@ -28,6 +42,18 @@ def addressed(request: GraphRequest) -> Application:
 
 
 READS = clients.Reads(Application, bodies.APPLICATION, lambda directory: directory.applications, addressed)
+
+
+def read(request: GraphRequest) -> Reply:
+    """``GET /applications/{id}``, with its owners if ``$expand`` asks for them."""
+    item = READS.readable(request)
+    reply = queries.one(request, READS.kind, item)
+    option = request.call.query.get("$expand")
+    if option is None:
+        return reply
+    if option not in _OWNERS:
+        raise errors.not_implemented(f"$expand={option} here")
+    return replace(reply, body={**reply.body, "owners": owners.expanded(request, item, ids=option != "owners")})
 
 
 def create(request: GraphRequest) -> Reply:

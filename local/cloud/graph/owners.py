@@ -8,7 +8,7 @@ from local.cloud.graph import access, errors, memberships, objects, queries
 from local.cloud.graph.request import done, referenced
 
 if TYPE_CHECKING:
-    from local.cloud.engine.http import Reply
+    from local.cloud.engine.http import Json, Reply
     from local.cloud.graph.request import GraphRequest
     from local.cloud.tenant.directory import Application, Group, ServicePrincipal
 
@@ -19,6 +19,13 @@ def listed(request: GraphRequest, item: Owned) -> Reply:
     """The owners that live; of those whose type the caller may not read no more than that and their ids."""
     found = (objects.find(request, owner) for owner in item.owners)
     return queries.mixed(request, [memberships.visible(request, owner) for owner in found if owner is not None])
+
+
+def expanded(request: GraphRequest, item: Owned, *, ids: bool) -> list[Json]:
+    """The same within the object that they own. ``ids``: no more than that and their types."""
+    found = (objects.find(request, owner) for owner in item.owners)
+    bodies = (memberships.visible(request, owner) for owner in found if owner is not None)
+    return [{name: body[name] for name in ("@odata.type", "id")} if ids else body for body in bodies]
 
 
 def added(request: GraphRequest, item: Owned) -> Reply:

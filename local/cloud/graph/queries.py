@@ -25,6 +25,8 @@ MOST = 999
 _SORTED = {types.STRING, types.BOOLEAN, types.NUMBER, types.INSTANT, types.GUID}
 ONE = frozenset({"$select"})
 """The options that a read of one resource knows."""
+EXPANDED = ONE | {"$expand"}
+"""Those of a read of one resource with others that it is related to."""
 MIXED = ONE | {"$top", "$skiptoken", "$count"}
 """Those of a list of objects of several types."""
 LIST = MIXED | {"$filter", "$search", "$orderby"}

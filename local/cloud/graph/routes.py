@@ -114,7 +114,7 @@ _APPLICATIONS: tuple[Row, ...] = (
     *_below(
         (*_APPLICATION, _NAMED),
         [
-            Row("GET", "", applications.READS.read, queries.ONE),
+            Row("GET", "", applications.read, queries.EXPANDED),
             Row("DELETE", "", applications.delete),
             *_secrets(applications.changeable),
             *_owners(applications.READS.readable, applications.changeable, owners.looked_up_and_added),

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from shared.broker.configure import auth_roles, policies, roles
 from shared.broker.configure.changes import fields_between
+from shared.broker.configure.pools import CODE as POOL_TOO_LARGE
+from shared.broker.configure.pools import faults_of_pools, is_larger
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
 from shared.broker.ports import Actor, Ports
@@ -200,12 +202,21 @@ class _Plan:
             self._after(ROLES, self._stored.roles, wanted.roles),
             self._after(AUTH_ROLES, self._stored.auth_roles, wanted.auth_roles),
         )
+        self._require_room_for_pools(wanted, proposed)
         self._run_tests(proposed)
         await self._refuse_deletions(proposed)
         steps = self._steps(wanted, proposed)
         written = {step.path for step in steps if step.change != "deleted"}
         brought = len(wanted.policies) + len(wanted.roles) + len(wanted.auth_roles)
         return Imported(steps, brought - len(written), tuple(self._warnings(wanted, proposed, written)))
+
+    def _require_room_for_pools(self, wanted: _Stored, proposed: _Stored) -> None:
+        """Raises ``Malformed`` if an import makes the pools of all roles hold too much. What it does not change is no fault."""
+        stored = self._stored.roles
+        grown = [role for name, role in wanted.roles.items() if is_larger(self._ports, role, stored.get(name))]
+        others = [role for role in proposed.roles.values() if role not in grown]
+        if grown and (faults := faults_of_pools(self._ports, grown, others, f"{ROLES}.")):
+            raise Malformed(*faults, code=POOL_TOO_LARGE)
 
     def _read(self) -> _Stored:
         """Reads all documents. Notes each fault, with its path in the configuration."""

@@ -9,6 +9,7 @@ from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.configure.events import change_event, tell
 from shared.broker.configure.look_up import cautions_of, look_up
+from shared.broker.configure.pools import require_room_for_pool
 from shared.broker.configure.written import Written, exactly, judged_again, require_expected
 from shared.broker.ports import Actor, Ports
 from shared.broker.revoke import Revoking, revoke_role
@@ -40,6 +41,7 @@ async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_
     await _refuse_escalation(ports, actor, role, former)
     _refuse_more_of_graph(ports, actor, role, former)
     role = await checked(ports, role)
+    await require_room_for_pool(ports, role, former)
     warnings = tuple(role_cautions(ports, role))
     if dry_run:
         azure = await look_up(ports, role.bounds)

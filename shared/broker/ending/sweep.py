@@ -18,9 +18,10 @@ from shared.broker.ending.enqueue import FEW, enqueue, not_queued
 from shared.broker.ending.resume import probe_outage
 from shared.broker.ending.undo import claim, undo
 from shared.broker.issue.preparations import queue_again
+from shared.broker.pool.making import tell_failed
 from shared.broker.ports import Ports
 from shared.core.errors import LostRace, Unreachable, Unreadable, Upstream
-from shared.core.lease import Cause, Lease, State
+from shared.core.lease import NOT_PROVEN, Cause, Lease, State
 from shared.core.message import Batch
 from shared.core.names import LeaseId
 from shared.resilience.priority import in_background
@@ -199,6 +200,8 @@ class _Round:
         return "pruned"
 
     async def _end(self, lease: Lease, cause: Cause) -> str:
+        if lease.is_for_pool and cause is Cause.UNFINISHED:
+            await tell_failed(self._ports, lease.id.role, NOT_PROVEN)
         async with await claim(self._ports, lease, cause) as lock:
             ended = await undo(self._ports, lock, request_id=self._request_id, within=self._ports.timing.sweep_undo)
         return _word(ended)

@@ -28,6 +28,8 @@ class CleanUp:
     lock: LeaseLock
     minting: Minting
     code: str = ""
+    cause: Cause = Cause.FAILED
+    """Why the lease ends."""
 
     @property
     def has_made_nothing(self) -> bool:
@@ -84,4 +86,4 @@ class CleanUp:
     def _failed(self, lease: Lease) -> Lease:
         learned = self.ports.kinds.combined(self.minting.learned, lease.footprint)
         known, now, until = lease.knowing(learned), self.ports.now(), self.lock.until()
-        return known.failing(self.code, now, until) if self.code else known.ending(Cause.FAILED, now, until)
+        return known.failing(self.code, now, until) if self.code else known.ending(self.cause, now, until)

@@ -18,8 +18,9 @@ from typing import Any
 from shared.broker.access import issuing_from, lease_of_holder
 from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import Filled, event_of, filled_as_kept
-from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK, Issued
+from shared.broker.issue.attempt import Issued
 from shared.broker.issue.look_at_role import look_at_role
+from shared.broker.issue.planning import LAST_CALL, SECRET_SLACK
 from shared.broker.issue.preparations import SOON, Accepted, Preference, accepted
 from shared.broker.issue.prepare import fail
 from shared.broker.issue.prove import known_already, prove, untried
@@ -230,6 +231,7 @@ def _order(ports: Ports, lease: Lease, filled: Filled, until: float, asked: Any)
         max(until, ports.within(LAST_CALL.total_seconds())),
         rotating=lease.maybe_more_secrets,
         fresh=fresh,
+        claimed=bool(lease.claim),
         asked=asked,
     )
 

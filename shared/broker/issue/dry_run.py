@@ -9,7 +9,7 @@ from shared.broker import rules
 from shared.broker.access import rights_of
 from shared.broker.issue.ask_rate import AskRate
 from shared.broker.issue.asking import granted_by, require_own_resource
-from shared.broker.issue.issue import IssueRequest, plan, role_asked_for
+from shared.broker.issue.planning import IssueRequest, plan, role_asked_for
 from shared.broker.ports import Actor, Ports
 from shared.core.access.decide import Ground
 from shared.core.azure_role import AzureRole

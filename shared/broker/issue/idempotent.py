@@ -8,8 +8,10 @@ from typing import overload
 
 from shared.broker.access import Issuing, issuing_from
 from shared.broker.issue.asking import filled_as_kept
+from shared.broker.issue.attempt import Issued
 from shared.broker.issue.collect import collect_now
-from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.issue.issue import issue
+from shared.broker.issue.planning import IssueRequest
 from shared.broker.issue.preparations import DEFAULT_WAIT, Accepted, Preference, accepted, queue_again
 from shared.broker.issue.rotate import is_under_way, rotate
 from shared.broker.issue.under_key import find_lease

@@ -103,14 +103,14 @@ async def leave_to_queue(ports: Ports, lock: LeaseLock, change: Callable[[Lease]
         return _queued(ports, change(lease).left_to_queue(prepare_by))
 
     lease = await lock.release(queued)
-    await _send(ports, lease)
+    await send_preparation(ports, lease)
     return lease
 
 
 async def queue_again(ports: Ports, lease: Lease) -> Lease:
     """Sends the message of a lease again that nobody works on. Raises ``LostRace``, ``Upstream``."""
     lease = await ports.leases.swap(_queued(ports, lease), former=lease)
-    await _send(ports, lease)
+    await send_preparation(ports, lease)
     return lease
 
 
@@ -124,7 +124,8 @@ def _queued(ports: Ports, lease: Lease) -> Lease:
     return waiting_for_sweep(ports, lease, ports.timing.message)
 
 
-async def _send(ports: Ports, lease: Lease) -> None:
+async def send_preparation(ports: Ports, lease: Lease) -> None:
+    """Sends the message of a lease that waits for a worker. If that fails, the sweep does it. Raises nothing foreseen."""
     try:
         by = lease.prepare_by or lease.due_at
         await ports.preparations.send(lease.id, lives=by - ports.now())

@@ -1,8 +1,9 @@
 """Prepares a lease for which nobody waits: makes everything but the credential, and proves it as far as that can be seen.
 
 The worker that takes the lease's message runs this. The caller was allowed when it asked, and is decided on again when it
-collects. In between, only the role is looked at. The worker may die at any line: the lease is due when its lock is over, and
-the sweep sends the message again. So what is made may be made twice, by the same names.
+collects. In between, only the role is looked at. A lease for a pool has no caller yet, and is made in the same way. The worker
+may die at any line: the lease is due when its lock is over, and the sweep sends the message again. So what is made may be made
+twice, by the same names.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.ending.undo import undo
 from shared.broker.issue.asking import refilled
 from shared.broker.issue.clean_up import CleanUp
-from shared.broker.issue.issue import LAST_CALL, SECRET_SLACK
 from shared.broker.issue.look_at_role import look_at_role
 from shared.broker.issue.mint import Minting
+from shared.broker.issue.planning import LAST_CALL, SECRET_SLACK
 from shared.broker.issue.preparations import waiting_for_sweep
-from shared.broker.issue.prove import Proven, found
+from shared.broker.issue.prove import Proven, found, known_already
+from shared.broker.pool.making import order_for_pool, stands_ready, tell_failed, tell_ready
+from shared.broker.pool.standing import misfit
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by, require_same_target
 from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream
@@ -30,6 +33,7 @@ from shared.core.names import LeaseId
 from shared.core.role import Role, role_changed
 from shared.kinds.kind import Order
 from shared.kinds.optional import ProvesPrepared
+from shared.resilience.priority import in_background
 from shared.resilience.tasks import both
 
 log = logging.getLogger(__name__)
@@ -54,7 +58,11 @@ async def prepare(ports: Ports, request_id: str, lease_id: LeaseId) -> Lease | N
     except LostRace:
         return None
     async with lock:
-        return await _prepare(ports, request_id, lock)
+        if not lease.is_for_pool:
+            return await _prepare(ports, request_id, lock)
+        with in_background():
+            # Nobody has asked for it: callers' calls go first.
+            return await _prepare(ports, request_id, lock)
 
 
 def _gives_up_by(ports: Ports) -> datetime:
@@ -64,19 +72,19 @@ def _gives_up_by(ports: Ports) -> datetime:
 async def _prepare(ports: Ports, request_id: str, lock: LeaseLock) -> Lease | None:
     lease = lock.lease
     role, generation = await both(ports.roles.get(lease.id.role), ports.generations.get(lease.id.role))
-    if lease.is_overtaken(generation.number):
-        return await _end(ports, request_id, lock, lambda it: it.ending(Cause.REVOKED, ports.now(), lock.until()))
+    if why := _needless(ports, lease, role, generation.number):
+        return await _end(ports, request_id, lock, lambda it: it.ending(why, ports.now(), lock.until()))
     try:
-        filled = _role_as_asked_for(ports, role, lease)
-        order = _order(ports, filled, lease)
+        filled, order = _role_and_order(ports, role, lease)
     except LeaseholdError as refused:
         # Nothing was made here. Another worker may have made something before.
         code = refused.stable_code
+        await _tell_failed(ports, lease, code)
         return await _end(ports, request_id, lock, lambda it: it.failing(code, ports.now(), lock.until()))
     minting = Minting(ports.kinds.of(filled), order, lease.footprint)
     clean_up = CleanUp(ports, request_id, lock, minting)
     try:
-        return await _Preparation(ports, lock, minting).run()
+        return await _Preparation(ports, lock, filled, minting).run()
     except LostRace:
         stored = await ports.leases.get(lease.id)
         if stored is None or not stored.state.is_open:
@@ -86,10 +94,18 @@ async def _prepare(ports: Ports, request_id: str, lock: LeaseLock) -> Lease | No
         if isinstance(failure, Upstream) and not isinstance(failure, Refused):
             return await _delayed(ports, lock, failure)
         clean_up.code = failure.stable_code
+        await _tell_failed(ports, lease, clean_up.code)
         await clean_up.run()
         if role is not None:
             await look_at_role(ports, request_id, role, failure)
     return await ports.leases.get(lease.id)
+
+
+def _needless(ports: Ports, lease: Lease, role: Role | None, generation: int) -> Cause | None:
+    """Returns why nobody wants the lease any more; ``None`` if somebody does, or if only its order can tell."""
+    if lease.is_for_pool:
+        return misfit(ports, lease, role, generation)
+    return Cause.REVOKED if lease.is_overtaken(generation) else None
 
 
 @dataclass(slots=True)
@@ -98,10 +114,11 @@ class _Preparation:
 
     ports: Ports
     lock: LeaseLock
+    role: Role
     minting: Minting
 
     async def run(self) -> Lease:
-        """Returns the lease, PREPARED, or PLANNED if it was not seen to work yet."""
+        """Returns the lease, PREPARED or POOLED, or PLANNED if it was not seen to work yet."""
         kind, order, ports = self.minting.kind, self.minting.order, self.ports
         made = await self.minting.prepare()
         await ports.leased.note(kind.schema.principals(made), order.lease_id)
@@ -109,14 +126,27 @@ class _Preparation:
         if proven.readiness is not None and not proven.ready:
             return await self.lock.release(lambda it: waiting_for_sweep(ports, it, _AGAIN))
         now, ready, readiness = ports.now(), proven.ready, proven.readiness
+        if order.pooled:
+            return await self._into_pool(made, proven)
         collect_by = now + timedelta(seconds=ports.timing.collect)
         lease = await self.lock.release(lambda it: it.knowing(made).prepared(now, collect_by, ready=ready, readiness=readiness))
         ports.pace.note(lease.id.role, (now - lease.planned_at).total_seconds())
         return lease
 
+    async def _into_pool(self, made: Footprint, proven: Proven) -> Lease:
+        role, ready, readiness = self.role, proven.ready, proven.readiness
+        lease = await self.lock.release(
+            lambda it: stands_ready(self.ports, role, it.knowing(made), ready=ready, readiness=readiness)
+        )
+        await tell_ready(self.ports, lease)
+        return lease
+
     async def _proven(self, made: Footprint) -> Proven:
         """Returns what was seen of what was made; no readiness if nothing can be seen, or if the role asks for no proof."""
         kind, order, began = self.minting.kind, self.minting.order, self.ports.clock.monotonic()
+        known = known_already(self.ports, kind, order, self.lock.lease, is_accepted=False)
+        if known is not None:
+            return known
         if order.target.ready == "none" or not isinstance(kind.issuer, ProvesPrepared):
             return Proven()
         proof = await kind.issuer.prove_prepared(order, made, deadline=self._prove_until())
@@ -133,9 +163,27 @@ def _role_as_asked_for(ports: Ports, role: Role | None, lease: Lease) -> Role:
         raise role_changed()
     filled = refilled(ports, role, lease)
     require_same_target(ports, lease, filled)
+    _require_current(ports, role)
+    return filled
+
+
+def _role_and_order(ports: Ports, role: Role | None, lease: Lease) -> tuple[Role, Order]:
+    """Returns the role as somebody has asked for it, and what to make. Raises as ``_role_as_asked_for`` and ``_order``."""
+    if lease.is_for_pool and role is not None:
+        _require_current(ports, role)
+        return role, order_for_pool(ports, role, lease.id)
+    filled = _role_as_asked_for(ports, role, lease)
+    return filled, _order(ports, filled, lease)
+
+
+def _require_current(ports: Ports, role: Role) -> None:
     if faults := broken_by(ports, role):
         raise RoleOutdated(audit_reason="; ".join(f"{fault.path}: {fault.message}" for fault in faults))
-    return filled
+
+
+async def _tell_failed(ports: Ports, lease: Lease, code: str) -> None:
+    if lease.is_for_pool:
+        await tell_failed(ports, lease.id.role, code)
 
 
 def _order(ports: Ports, role: Role, lease: Lease) -> Order:
@@ -151,6 +199,7 @@ def _order(ports: Ports, role: Role, lease: Lease) -> Order:
         end,
         ports.within(ports.timing.mint),
         asked=ports.kinds.of(role).schema.asked_again(role.target, lease.footprint, lease.asked),
+        claimed=bool(lease.claim),
         last_end=end + timedelta(seconds=ports.timing.prepare + ports.timing.collect),
     )
 

@@ -72,7 +72,7 @@ def found(ports: Ports, kind: Kind, order: Order, proof: Proof, began: float) ->
         "leasehold_ready_seconds role=%s kind=%s pool=%s level=%s ready=%s seconds=%.1f",
         order.lease_id.role,
         kind.type,
-        "none",
+        "fill" if order.pooled else "claim" if order.claimed else "none",
         order.target.ready,
         proof.works,
         seconds,

@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.broker.issue.asking import Filled
-from shared.broker.issue.issue import SECRET_SLACK, Issued
+from shared.broker.issue.attempt import Issued
+from shared.broker.issue.planning import SECRET_SLACK
 from shared.broker.issue.prove import Proven, known_already, prove
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.stored_roles import look_at_one
@@ -78,6 +79,7 @@ async def rotate(
         ports.within(ports.timing.rotation / _USED_OF_A_ROTATION),
         rotating=True,
         fresh=fresh,
+        claimed=bool(lease.claim),
         asked=asked,
     )
     marked = await ports.leases.swap(lease.rotating(_rotation_ends(ports)), former=lease)

@@ -19,13 +19,14 @@ from shared.core import ownership
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import Unreadable
 from shared.core.footprint import Footprint
-from shared.core.lease import Lease, State
+from shared.core.lease import Lease, LeaseView, State
 from shared.core.life import STANDING
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.core.ports.audit import AuditQuery
 from shared.core.ports.leases import LeaseQuery
 from shared.core.role import Role
 from shared.kinds.part import Places
+from shared.kinds.pooling import ASSIGNMENT_MISSING, VANISHED, PoolSurvey, Trouble
 from shared.kinds.survey import Candidate, Reading, Survey
 
 LEASE = "lease"
@@ -38,8 +39,8 @@ _TOLD_WITHIN = timedelta(minutes=10)
 """Within this time after a lease was opened, the audit trail has an event that tells the result."""
 _ASKED_FOR = {"issue", "revoke"}
 """Operations for a caller."""
-_OWN = "end"
-"""The operation that the broker does without a caller."""
+_OWN = {"end", "fill"}
+"""Operations that the broker does without a caller."""
 _PAGE = 1000
 _SECONDS = 60.0
 """The comparison stops after this time, so that the same run can still delete the orphans that it has found."""
@@ -57,12 +58,21 @@ class Orphan:
     """Whether the footprint stands for the whole lease. If it does, the undo also deletes what is found by its names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A pooled lease that somebody else has touched."""
+
+    lease: Lease
+    trouble: Trouble
+
+
 @dataclass(slots=True)
 class Drift:
     """The differences that one run has found. ``unread`` lists the places that it could not read."""
 
     orphans: list[Orphan] = field(default_factory=list)
     vanished: list[Lease] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     unreadable: tuple[LeaseId, ...] = ()
     """Leases whose rows cannot be read. Their objects are no orphans."""
@@ -70,7 +80,7 @@ class Drift:
 
 async def find_drift(ports: Ports) -> Drift:
     """Compares Azure with the leases. Raises ``Upstream`` if storage, or the list of what the broker owns, cannot be read."""
-    roles = await ports.roles.list()
+    began, roles = ports.now(), await ports.roles.list()
     gathered = {part.type: _Gathered() for part in ports.kinds.parts}
     for role in roles:
         if (kind := ports.kinds.find(role.type)) is not None:
@@ -85,7 +95,7 @@ async def find_drift(ports: Ports) -> Drift:
             gathered[part.type].add(part.schema.places_of(footprint))
     surveys = {part.type: part.issuer.survey(gathered[part.type].places) for part in ports.kinds.parts}
     seen = [await survey.run() for survey in surveys.values()]
-    drift = await _Comparison(ports, surveys, seen, {role.name: role for role in roles}).run()
+    drift = await _Comparison(ports, surveys, seen, {role.name: role for role in roles}, began).run()
     drift.unread[:0] = (f"lease {each}" for each in unreadable)
     return replace(drift, unreadable=tuple(unreadable))
 
@@ -120,6 +130,7 @@ class _Comparison:
         surveys: Mapping[str, Survey],
         seen: Sequence[Mapping[str, Sequence[Candidate]]],
         roles: dict[RoleName, Role],
+        began: datetime,
     ) -> None:
         self._ports = ports
         self._surveys = surveys
@@ -129,11 +140,15 @@ class _Comparison:
         self._orphans: dict[str, Orphan] = {}
         """By their names."""
         self._vanished: list[Lease] = []
+        self._touched: list[Touched] = []
+        self._pooled: list[LeaseView] = []
         self._standing: set[LeaseId] = set()
         self._read: dict[LeaseId, Lease | None] = {}
         """Each lease as it was when it was first read. Every read is later than the surveys."""
         self._stop_at = ports.within(_SECONDS)
         self._made_before = ports.now() - _grace(ports)
+        self._began = began
+        """When the surveys began: what was made long before then must be in them."""
 
     async def run(self) -> Drift:
         suspects = await self._suspects()
@@ -143,7 +158,9 @@ class _Comparison:
         for place, candidates in self._places():
             for candidate in self._in_time(place, candidates):
                 await self._judge(candidate)
-        return Drift([*self._orphans.values()], self._vanished, self._reading.unread)
+        for view in self._in_time("pools", self._pooled):
+            await self._reading.try_to(f"lease {view.id}", self._check_pooled(view))
+        return Drift([*self._orphans.values()], self._vanished, self._touched, self._reading.unread)
 
     def _places(self) -> Iterator[tuple[str, Sequence[Candidate]]]:
         """Yields the first place of each survey, then the second of each. So one long survey does not use up the run's time."""
@@ -159,6 +176,8 @@ class _Comparison:
             for view in page.items:
                 self._standing.add(view.id)
                 is_active = view.state is State.ACTIVE
+                if view.state is State.POOLED:
+                    self._pooled.append(view)
                 if view.type in suspects and not self._surveys[view.type].shows(view.id, with_credential=is_active):
                     suspects[view.type].append(view.id)
             if page.cursor is None:
@@ -175,7 +194,25 @@ class _Comparison:
             return
         settled = lease.made_by + timedelta(seconds=self._ports.timing.settle)
         if settled < self._ports.now() and not await self._stands(lease):
-            self._vanished.append(lease)
+            if lease.state is State.POOLED:
+                self._touched.append(Touched(lease, Trouble(VANISHED, what="its application or principal is gone")))
+            else:
+                self._vanished.append(lease)
+
+    async def _check_pooled(self, view: LeaseView) -> None:
+        """Looks whether a pooled lease still has the assignments that it was made with. Nobody else would before its claim."""
+        survey: object = self._surveys.get(view.type)
+        if not isinstance(survey, PoolSurvey) or any(each.lease.id == view.id for each in self._touched):
+            return
+        try:
+            lease = await self._ports.leases.get(view.id)
+        except Unreadable:
+            return
+        if lease is None or lease.state is not State.POOLED:
+            return
+        settled = lease.made_by + timedelta(seconds=self._ports.timing.settle)
+        if settled < self._began and (missing := survey.lacks(lease.footprint)):
+            self._touched.append(Touched(lease, Trouble(ASSIGNMENT_MISSING, what=f"role assignment {missing} is gone")))
 
     async def _stands(self, lease: Lease) -> bool:
         for part in lease.parts:
@@ -232,7 +269,7 @@ class _Comparison:
 
 def _proves(event: AuditEvent) -> bool:
     """Whether the event proves that this broker had the lease. A refusal or a failure may name an invented lease id."""
-    by_whom = event.operation == _OWN or (event.operation in _ASKED_FOR and event.caller is not None)
+    by_whom = event.operation in _OWN or (event.operation in _ASKED_FOR and event.caller is not None)
     return event.outcome is Outcome.DONE and by_whom
 
 

@@ -11,9 +11,10 @@ from enum import StrEnum
 from shared.broker.configure.events import tell_pending
 from shared.broker.counting import count_all
 from shared.broker.ending.undo import claim, undo
+from shared.broker.pool.tampering import end_touched
 from shared.broker.ports import Actor, Ports
 from shared.broker.reconcile.definitions import read_again
-from shared.broker.reconcile.drift import LEASE, Drift, Orphan, find_drift
+from shared.broker.reconcile.drift import LEASE, Drift, Orphan, Touched, find_drift
 from shared.broker.reconcile.scopes import has_lost_a_scope, look_for_scopes
 from shared.broker.reconcile.stored_roles import to_look_at
 from shared.broker.reconcile.watched import look_again
@@ -113,8 +114,11 @@ async def _reconcile(ports: Ports, request_id: str, caller: Caller | None, *, dr
 def _would(drift: Drift) -> Iterator[Finding]:
     for orphan in drift.orphans:
         yield Finding(orphan.type, orphan.lease, orphan.name, Result.WOULD_REMOVE)
-    for lease in drift.vanished:
+    for lease in (*drift.vanished, *(each.lease for each in drift.touched)):
         yield Finding(LEASE, lease.id, lease.id, Result.WOULD_END)
+
+
+type _Item = Orphan | Lease | Touched
 
 
 class _Round:
@@ -124,7 +128,7 @@ class _Round:
         self._ports = ports
         self._request_id = request_id
         self._caller = caller
-        self._work: Iterator[Orphan | Lease] = iter([*drift.orphans, *drift.vanished])
+        self._work: Iterator[_Item] = iter([*drift.orphans, *drift.vanished, *drift.touched])
         self._findings: list[Finding] = []
         self._stop_at = ports.within(_SECONDS)
 
@@ -139,9 +143,17 @@ class _Round:
                 continue
             self._findings.append(await self._deal_with(item))
 
-    async def _deal_with(self, item: Orphan | Lease) -> Finding:
+    async def _deal_with(self, item: _Item) -> Finding:
         try:
-            return _finding(item, await (self._remove(item) if isinstance(item, Orphan) else self._end(item)))
+            match item:
+                case Orphan():
+                    result = await self._remove(item)
+                case Touched():
+                    ended = await end_touched(self._ports, self._request_id, item.lease, item.trouble)
+                    result = Result.ENDED if ended is not None and ended.state is State.ENDED else Result.LEFT
+                case _:
+                    result = await self._end(item)
+            return _finding(item, result)
         except LostRace:
             return _finding(item, Result.LEFT)
         except Upstream as failure:
@@ -177,10 +189,11 @@ class _Round:
         await self._ports.audit.record(event)
 
 
-def _finding(item: Orphan | Lease, result: Result, error: str = "") -> Finding:
+def _finding(item: _Item, result: Result, error: str = "") -> Finding:
     if isinstance(item, Orphan):
         return Finding(item.type, item.lease, item.name, result, error)
-    return Finding(LEASE, item.id, item.id, result, error)
+    lease = item.lease if isinstance(item, Touched) else item
+    return Finding(LEASE, lease.id, lease.id, result, error)
 
 
 def _event(

@@ -62,7 +62,13 @@ class AssertionSignIn:
             raise Misconfigured("the assertion of the broker's own identity names no object id") from wrong
 
     async def token(
-        self, client_id: ObjectId, scope: str, *, deadline: float, carrying: frozenset[str] = frozenset()
+        self,
+        client_id: ObjectId,
+        scope: str,
+        *,
+        deadline: float,
+        since: datetime | None = None,
+        carrying: frozenset[str] = frozenset(),
     ) -> LeaseToken:
         """Returns an access token that carries these permissions. Until ``deadline``, tries again after whatever may pass.
 
@@ -71,7 +77,7 @@ class AssertionSignIn:
         """
         while True:
             try:
-                return await self._token(client_id, scope, carrying)
+                return await self._token(client_id, scope, since, carrying)
             except (NotReplicated, Throttled, Uncertain) as failure:
                 asked = failure.retry_after if isinstance(failure, Throttled) else None
                 pause = max(PAUSE, asked or 0.0)
@@ -107,10 +113,10 @@ class AssertionSignIn:
         proof = {"client_assertion_type": _ASSERTION, "client_assertion": await self._assertion()}
         return await self.entra.sign_in(client_id, proof, scope)
 
-    async def _token(self, client_id: ObjectId, scope: str, carrying: frozenset[str]) -> LeaseToken:
+    async def _token(self, client_id: ObjectId, scope: str, since: datetime | None, carrying: frozenset[str]) -> LeaseToken:
         verdict = await self._try(client_id, scope)
         if verdict.token is None:
-            raise _failure(verdict, client_id)
+            raise _failure(verdict, client_id, settled=is_settled(self.clock, since))
         if carrying and carries(verdict.token, carrying).word is not verdicts.Word.YES:
             raise NotReplicated(f"the token of {client_id} does not state all of its application permissions yet")
         return LeaseToken(verdict.token, _told_end(verdict.token) or self.clock.now() + timedelta(seconds=verdict.lasts))
@@ -124,11 +130,12 @@ def _told_end(token: Secret) -> datetime | None:
         return None
 
 
-def _failure(verdict: Verdict, client_id: ObjectId) -> Upstream:
+def _failure(verdict: Verdict, client_id: ObjectId, *, settled: bool) -> Upstream:
     cause, status = f"the sign-in of {client_id}", verdict.status
     if verdict.refused:
-        code = f"AADSTS{verdict.codes[0]}" if verdict.codes else ""
-        return (Refused if verdict.hopeless else NotReplicated)(cause, status=status, azure_code=code)
+        said = verdict.said(is_settled=settled)
+        stays = said.word is verdicts.Word.NEVER
+        return (Refused if stays else NotReplicated)(cause, status=status, azure_code=said.code)
     if status == _TOO_MANY or verdict.retry_after is not None:
         return Throttled(cause, status=status, retry_after=verdict.retry_after)
     return Unavailable(cause, status=status) if status else Unreachable(cause)

@@ -21,7 +21,7 @@ _SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome of one sign-in. If Entra has said neither yes nor no, there is no token, and neither flag is true.
+    """The outcome of one sign-in. If Entra has said neither yes nor no, there is no token, and it is not ``refused``.
 
     ``status`` is 0 if there was no answer. ``lasts``: seconds, as the answer tells them.
     """
@@ -29,8 +29,6 @@ class Verdict:
     token: Secret | None = None
     lasts: float = 0.0
     refused: bool = False
-    hopeless: bool = False
-    """A refusal that stays."""
     status: int = 0
     codes: tuple[int, ...] = ()
     """AADSTS numbers, in order."""
@@ -81,10 +79,9 @@ def _judge(answer: httpx.Response, client_id: ObjectId) -> Verdict:
     if status == _TOO_MANY or status >= _SERVER_ERROR:
         return Verdict(status=status, retry_after=seconds_to_wait(answer.headers))
     codes = _error_codes(answer)
-    hopeless = not verdicts.HOPELESS.isdisjoint(codes)
-    if hopeless:
+    if not verdicts.HOPELESS.isdisjoint(codes):
         _log.warning("the sign-in of %s is refused: status %s, AADSTS codes %s", client_id, status, list(codes))
-    return Verdict(refused=True, hopeless=hopeless, status=status, codes=codes)
+    return Verdict(refused=True, status=status, codes=codes)
 
 
 def _told(answer: httpx.Response) -> Mapping[str, Any]:

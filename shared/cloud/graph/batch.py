@@ -140,7 +140,7 @@ class Batches:
         batch = await self.exchange("POST", BATCH, {"requests": asked})
         if not batch.is_success:
             return [_of_all(self.failure(batch)) for _ in items]
-        found = dict(_alone(each) for each in _listed(batch))
+        found = dict(alone(each) for each in answers_of(batch))
         result = [found.get(str(number), Unavailable("no answer in the batch")) for number in range(len(items))]
         return await self._mended(items, result, batch, repeated=repeated)
 
@@ -207,8 +207,8 @@ def _again(failure: Upstream) -> Upstream:
     return type(failure)(failure.cause, status=failure.status, azure_code=failure.azure_code)
 
 
-def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
-    """Returns the answers that can be read. An item without one may have been carried out or not."""
+def answers_of(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
+    """Returns the answers of a batch that can be read. An item without one may have been carried out or not."""
     document = parsed(batch.content)
     listed = document.get("responses") if isinstance(document, dict) else None
     if not isinstance(listed, list):
@@ -217,7 +217,7 @@ def _listed(batch: httpx.Response) -> Sequence[Mapping[str, Any]]:
     return [each for each in answers if isinstance(each.get("id"), str) and isinstance(each.get("status"), int)]
 
 
-def _alone(each: Mapping[str, Any]) -> tuple[str, httpx.Response]:
+def alone(each: Mapping[str, Any]) -> tuple[str, httpx.Response]:
     """Returns the id and the answer of one item, as if Graph had answered it alone."""
     headers = each.get("headers")
     texts = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}

@@ -45,7 +45,7 @@ class GraphCalls:
         self.base_url = f"{origin}/v1.0"
         self._ids = ids
         self._limiters = limiters
-        self._batches = Batches(limiters.clock, limiters.of_graph("DELETE"), self._exchange, _failure, self._renewed)
+        self._batches = Batches(limiters.clock, limiters.of_graph("DELETE"), self._exchange, failure_of, self._renewed)
         self._repeating = Repeating(credential, f"{origin}/.default")
         authentication = AzureIdentityAuthenticationProvider(
             credential,
@@ -70,7 +70,7 @@ class GraphCalls:
         async with self._limiters.of_graph(method).permit():
             answer = await self._exchange(method, path, body, headers)
             if not answer.is_success:
-                raise _failure(answer)
+                raise failure_of(answer)
         return answer
 
     def following(self, document: Mapping[str, Any]) -> str | None:
@@ -159,7 +159,8 @@ def _told(answer: httpx.Response, *, by: httpx.Response, proves: bool = True) ->
     return Told(_refusal(answer), bearer_of(by.request.headers.get("Authorization")), proves)
 
 
-def _failure(answer: httpx.Response) -> Upstream:
+def failure_of(answer: httpx.Response) -> Upstream:
+    """Returns the error that an answer without success means."""
     return _refusal(answer).as_error(GRAPH, GRAPH_STATUSES)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from shared.cloud.graph.callers import texts_in
 from shared.cloud.graph.calls import GraphCalls, document_of, listed_in, object_id_in, text_in
+from shared.cloud.graph.looking import look_at
 from shared.core import ownership
 from shared.core.access.facts import Principal
 from shared.core.directory import (
@@ -19,6 +20,7 @@ from shared.core.directory import (
     ExistingApplication,
     FoundGroup,
     HeldCredentials,
+    LookedAt,
     NewApplication,
     NewKey,
     NewSecret,
@@ -110,6 +112,22 @@ class Graph:
             found = await _present(self._get(f"{path}/{trust.name}"))
             if any(found.get(field) != value for field, value in wanted.items()):
                 raise
+
+    async def add_key(self, application_id: ObjectId, key: NewKey) -> None:
+        """Adds a certificate to those that the application has. Makes two calls, and one if it has the certificate already.
+
+        Graph takes ``addKey`` with a proof by an existing key alone, so the whole list is written. Only a read of the one
+        application that selects the list shows what the keys are:
+        https://learn.microsoft.com/graph/api/resources/keycredential. Raises ``Absent``.
+        """
+        path = f"/applications/{application_id}"
+        held = listed_in(await self._get(f"{path}?$select=keyCredentials"), "keyCredentials")
+        if key.key_id not in [str(each.get("keyId")).lower() for each in held]:
+            await self._calls.send("PATCH", path, {"keyCredentials": [*held, _key_credential(key)]})
+
+    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
+        """Returns what each of ten applications at most has; ``None`` for one that is not there."""
+        return await look_at(self._calls, application_ids)
 
     async def own_principal(self, app_id: ObjectId) -> Principal:
         """Returns the service principal with this client id. Raises ``Absent``.

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.cloud.lenient import readable
-from shared.cloud.storage.lease_rows import BY_SCOPE, indexed_id, key_key
+from shared.cloud.storage.lease_rows import BY_SCOPE, KEY_ELSEWHERE, indexed_id, key_key
 from shared.cloud.storage.table_operations import Row
 from shared.cloud.storage.tables import etag_of, joined
 from shared.core import ownership
@@ -44,6 +44,7 @@ def read_key(row: Row) -> IdempotencyKey:
                 lease_id=LeaseId.parse(row["LeaseId"]),
                 until=instant(row["Until"]),
                 version=etag_of(row),
+                is_apart=form_of(row) >= KEY_ELSEWHERE,
             )
         )
 
@@ -127,6 +128,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         ready_at=_instant(own, "ready_at"),
         prepare_by=_instant(own, "prepare_by"),
         failed_with=own.get("failed_with", ""),
+        pool_digest=own.get("pool_digest", ""),
         collect_wait=own.get("collect_wait"),
         lenient=own.get("lenient", False),
         readiness=_readiness(stored) if (stored := own.get("readiness")) is not None else None,

@@ -30,7 +30,7 @@ from shared.kinds.registry import Kinds
 
 _INSTANT = "%Y%m%dT%H%M%S"
 _STATES_OF_FORM_3 = {State.POOLED, State.PREPARED}
-_CAUSES_OF_FORM_3 = {Cause.UNCOLLECTED, Cause.DRAINED}
+_CAUSES_OF_FORM_3 = {Cause.UNCOLLECTED, Cause.DRAINED, Cause.TAMPERED}
 
 
 def lease_key(lease_id: str) -> str:
@@ -178,6 +178,7 @@ def _optional(lease: Lease) -> dict[str, Any]:
     fields = {
         **{name: each.isoformat() for name, each in instants.items() if each is not None},
         "failed_with": lease.failed_with,
+        "pool_digest": lease.pool_digest,
         "collect_wait": lease.collect_wait,
         "lenient": lease.lenient,
         "readiness": _readiness(lease.readiness) if lease.readiness is not None else None,

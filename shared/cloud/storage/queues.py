@@ -17,11 +17,13 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.cloud.repeating import STORAGE, Repeating
 from shared.cloud.storage.tables import translated
-from shared.core.message import PREPARATIONS, QUEUE, WAITS, Batch, Message, write_message, write_preparation
-from shared.core.names import LeaseId
+from shared.core.message import PREPARATIONS, QUEUE, WAITS, Batch, Message, write_message, write_preparation, write_refill
+from shared.core.names import LeaseId, RoleName
 
 _HEAD_START = 2
 """Seconds until a message can be taken: its marker is written by then."""
+_REFILL = timedelta(seconds=60)
+"""A message that a pool is to be filled is of no use later: the timer fills pools each minute."""
 _PAUSES: Final[dict[str, Any]] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 """Seconds. By default the library waits for fifteen seconds and more. A message that is sent twice is harmless."""
 
@@ -78,6 +80,10 @@ class StoragePreparations:
     async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
         """As ``StorageRevocations.send``."""
         await _send(self._client, write_preparation(lease_id), lives)
+
+    async def refill(self, role: RoleName) -> None:
+        """As ``StorageRevocations.send``."""
+        await _send(self._client, write_refill(role), _REFILL)
 
 
 async def _send(client: QueueClient, text: str, lives: timedelta, *, hidden: int = 0) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.core.message import Batch, Message
-from shared.core.names import LeaseId
+from shared.core.names import LeaseId, RoleName
 
 
 class Revocations(Protocol):
@@ -22,6 +22,10 @@ class Preparations(Protocol):
 
     async def send(self, lease_id: LeaseId, *, lives: timedelta) -> None:
         """Puts one message on the queue, which is dropped unless it is taken within ``lives``. Raises as ``Revocations``."""
+        ...
+
+    async def refill(self, role: RoleName) -> None:
+        """Puts a message on the queue that asks for the role's pool to be filled. It lives for a minute. Raises as ``send``."""
         ...
 
 

@@ -19,7 +19,7 @@ from shared.core.secret import Secret
 from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.credential_kind import Usual
 from shared.issuers.service_principal.held import Held
-from shared.issuers.service_principal.means import Means, common_fields, known
+from shared.issuers.service_principal.means import Means, common_fields, known, made_at
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
 
@@ -91,8 +91,9 @@ class AccessToken(Usual):
             raise RoleOutdated(Fault("token_scopes", f"{scope}: {refusal}"), audit_reason=f"{scope}: {refusal}")
         common = means.common(footprint)
         carrying = app_roles if scope in means.federation.resources.graph else frozenset[str]()
-        app_id = known(footprint.app_id)
-        found = await means.federation.sign_in.token(app_id, scope, deadline=order.deadline, carrying=carrying)
+        found = await means.federation.sign_in.token(
+            known(footprint.app_id), scope, deadline=order.deadline, since=made_at(order), carrying=carrying
+        )
         credential = AccessTokenCredential(**common, access_token=found.token, scope=scope, ends_at=found.end)
         return Minted(credential, proven=carrying == app_roles or order.target.ready == "none")
 

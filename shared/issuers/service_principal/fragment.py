@@ -6,6 +6,7 @@ from shared.core.azure_role import MAX_AZURE_ROLES
 from shared.core.graph_app_roles import FIELD as GRAPH_APP_ROLES
 from shared.core.graph_app_roles import MAX_GRAPH_APP_ROLES
 from shared.core.graph_app_roles import NAME as GRAPH_APP_ROLE
+from shared.core.pool import DEFAULT_AGE, MAX_AGE, MAX_SIZE, MIN_AGE
 from shared.core.readiness.observability import PROBES
 from shared.core.readiness.probes import (
     LEAST_STATUS,
@@ -52,6 +53,27 @@ _PROBE = {
         ),
     },
     "required": ["url", "resource"],
+    "additionalProperties": False,
+}
+_POOL = {
+    "type": "object",
+    "description": "Leases that are made before anybody asks, without a credential.",
+    "properties": {
+        "size": {"type": "integer", "minimum": 0, "maximum": MAX_SIZE, "default": 0, "description": "How many stand ready."},
+        "max_age": {
+            "oneOf": [
+                {"type": "integer", "minimum": MIN_AGE, "maximum": MAX_AGE},
+                {"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"},
+            ],
+            "default": DEFAULT_AGE,
+            "description": "For how long one waits to be claimed before another is made in its place: 60 seconds to 30 days.",
+        },
+        "assigned": {
+            "type": "boolean",
+            "description": "Whether the role's assignments and memberships are made ahead as well. If it is left out: not if a"
+            " definition lets its holder change anything, and not if the role has parameters.",
+        },
+    },
     "additionalProperties": False,
 }
 _OF_ALL = ["credential", "tenant_id", "client_id", "object_id"]
@@ -136,12 +158,7 @@ FRAGMENT = Fragment(
             "For `federated`: the workloads that an ask may name. Without any, only a user-assigned managed identity may ask,"
             " for itself.",
         ),
-        "pool": {
-            "type": "object",
-            "description": "Principals are made when they are asked for.",
-            "properties": {"size": {"const": 0}},
-            "additionalProperties": False,
-        },
+        "pool": _POOL,
         "tags": list_of(
             _TEXT | {"minLength": 1, "maxLength": 256}, MAX_TAGS, "On the application, beside `leasehold`; each once."
         ),

@@ -9,14 +9,14 @@ on the kind of credential stands in a file for each (``shared.issuers.service_pr
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from shared.core import ownership
 from shared.core.azure_role import AzureRole
-from shared.core.directory import NewApplication
+from shared.core.directory import NewApplication, NewKey
 from shared.core.errors import Absent, Refused, Upstream
 from shared.core.footprint import Assignment
 from shared.core.graph_app_roles import names_of
@@ -31,7 +31,8 @@ from shared.issuers.service_principal.client_secret import secrets_of
 from shared.issuers.service_principal.credentials import CREDENTIALS
 from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.graph_app_roles import looks_of as app_role_looks
-from shared.issuers.service_principal.means import Federation, Means, known
+from shared.issuers.service_principal.means import Federation, Means, known, made_at
+from shared.issuers.service_principal.pooling import PoolWatch, plan_claimed, plan_pooled, require_poolable
 from shared.issuers.service_principal.resolve import Resolving
 from shared.issuers.service_principal.suitable import can_be_trusted, require_suitable
 from shared.issuers.service_principal.survey import ServicePrincipalSurvey
@@ -42,6 +43,7 @@ from shared.kinds.calls import Authorization, Directory
 from shared.kinds.client_secret import Probe
 from shared.kinds.kind import Minted, Order
 from shared.kinds.part import Places, unheard
+from shared.kinds.pooling import Trouble
 from shared.kinds.proof import Access, Proof, prove
 from shared.resilience.retry import SAFE_TO_REPEAT, Retry
 from shared.resilience.tasks import all_of, both
@@ -77,6 +79,7 @@ class ServicePrincipalIssuer:
 
         Refuses probes elsewhere than at the cloud's hosts, and permissions that no role may have.
         """
+        require_poolable(target)
         self.graph_permissions.require_allowed(target)
         wanted = placed(target, self.hosts)
         resolving = Resolving(self.directory, self.authorization, self.graph_permissions, self.protected, wanted)
@@ -107,8 +110,11 @@ class ServicePrincipalIssuer:
         """Makes the application, then its principal, then all assignments and memberships at once.
 
         Beside its principal, the application gets the broker's own federated identity credential if it has to trust the broker.
+        Of a lease that was claimed from a pool, it makes what is left to make.
         """
         target = _target(order)
+        if order.claimed and footprint.principal_id is not None:
+            return await self._complete(order, footprint, target, note)
         made = replace(footprint, unmade=(*(each.name for each in footprint.assignments), *footprint.groups))
         wanted = _new_application(order, made, target)
         application = await self.retry.call(
@@ -116,7 +122,7 @@ class ServicePrincipalIssuer:
         )
         made = replace(made, application_id=application.object_id, app_id=application.app_id)
         note(made)
-        if CREDENTIALS[target.credential.name].trusts_broker(proven=target.ready != "none"):
+        if order.pooled or CREDENTIALS[target.credential.name].trusts_broker(proven=target.ready != "none"):
             trusted = self.means.trust_broker(order, application.object_id)
             made, _ = await both(self._with_principal(order, made, note), trusted)
         else:
@@ -124,8 +130,27 @@ class ServicePrincipalIssuer:
         if made.unmade:
             made = replace(made, unmade=())
             note(made)
-        await self._give(order, made, target, note)
-        return replace(made, held=replace(made.held, given=True)) if made.held.name != "secret" else made
+        is_given = target.assigns_in_pool or not order.pooled
+        if is_given:
+            await self._give(order, made, target, note)
+        # Before there were pools, footprints of secrets have been without this mark.
+        given = is_given and (order.pooled or made.held.name != "secret")
+        return replace(made, held=replace(made.held, given=given))
+
+    async def _complete(
+        self, order: Order, claimed: ServicePrincipalFootprint, target: ServicePrincipalTarget, note: Note
+    ) -> ServicePrincipalFootprint:
+        """Registers the caller's certificate, and gives what the pool has not given. Makes no call if nothing is left."""
+        key, application_id = _key(order, target), known(claimed.application_id)
+        if claimed.held.given and key is None:
+            return claimed
+        # What is there already may be enough for the credential.
+        note(claimed)
+        if key is not None:
+            await self.means.repeat_on_fresh(order, lambda: self.directory.add_key(application_id, key))
+        if not claimed.held.given:
+            await self._give(order, claimed, target, note)
+        return replace(claimed, held=replace(claimed.held, given=True))
 
     async def credential(self, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]) -> Minted:
         """Asks the kind of credential. Raises ``RoleOutdated`` as ``plan`` does."""
@@ -137,7 +162,7 @@ class ServicePrincipalIssuer:
 
         Where the broker does not hold what the holder signs in with, both go by the broker's own link.
         """
-        kind, since = CREDENTIALS[_target(order).credential.name], ownership.opened_at(order.lease_id)
+        kind, since = CREDENTIALS[_target(order).credential.name], made_at(order)
         signing_in = kind.signs_in(self.means, credential, deadline=deadline, since=since)
         return await self._proof(order, signing_in, credential.client_id, kind.secret(credential), deadline)
 
@@ -147,13 +172,27 @@ class ServicePrincipalIssuer:
         An application that is to get a secret is made to trust the broker first, which goes with the application. ``None`` if
         the broker's identity cannot be trusted so.
         """
-        if _target(order).credential.name == "secret":
+        if _target(order).credential.name == "secret" and not order.pooled:
             if not await self.retry.call(self._can_be_trusted, on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True):
                 return None
             await self.means.trust_broker(order, known(footprint.application_id))
-        client_id, since = known(footprint.app_id), ownership.opened_at(order.lease_id)
+        client_id, since = known(footprint.app_id), made_at(order)
         signing_in = self.federation.sign_in.signs_in(client_id, deadline=deadline, since=since)
         return await self._proof(order, signing_in, client_id, None, deadline)
+
+    def plan_pooled(self, order: Order) -> ServicePrincipalFootprint:
+        """See ``PoolIssuer``, as for the next two."""
+        return plan_pooled(order, _target(order))
+
+    def plan_claimed(self, order: Order, footprint: ServicePrincipalFootprint) -> ServicePrincipalFootprint:
+        """Names what is left to make, for whoever has claimed the lease."""
+        return plan_claimed(footprint, self.plan(order))
+
+    async def look_at_pooled(
+        self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
+    ) -> Sequence[Trouble | None]:
+        """Makes one call."""
+        return await PoolWatch(self.means).look(leases)
 
     def can_hand_out_again(self, target: Any) -> bool:
         """Returns whether the credential is no secret. See ``HandsOutAgain``."""
@@ -165,13 +204,15 @@ class ServicePrincipalIssuer:
     async def _proof(
         self, order: Order, signing_in: Awaitable[bool], client_id: ObjectId, secret: Secret | None, deadline: float
     ) -> Proof:
-        target, since = _target(order), ownership.opened_at(order.lease_id)
+        target, since = _target(order), made_at(order)
+        is_given = target.assigns_in_pool if order.pooled else True
 
         async def sees(look: AccessLook) -> bool:
             return await self.access.sees(client_id, secret, look, deadline=deadline, since=since)
 
-        looks = looks_of(target, self.hosts) if target.ready == "access" else ()
-        proof = await prove(signing_in, sees, (*app_role_looks(target.graph_app_roles, target.ready), *looks))
+        looks = looks_of(target, self.hosts) if target.ready == "access" and is_given else ()
+        app_roles = app_role_looks(target.graph_app_roles, target.ready) if is_given else ()
+        proof = await prove(signing_in, sees, (*app_roles, *looks))
         return replace(proof, unseen=(*proof.unseen, *CREDENTIALS[target.credential.name].unseen))
 
     async def remove_former(
@@ -216,7 +257,7 @@ class ServicePrincipalIssuer:
 
     async def stands(self, footprint: ServicePrincipalFootprint) -> bool:
         """Makes two calls."""
-        has_secret = footprint.held.name == "secret"
+        has_secret = footprint.secret_id is not None
         return await self.inventory.stands(footprint.application_id, footprint.principal_id, secret=has_secret)
 
     def survey(self, places: Places) -> ServicePrincipalSurvey:
@@ -284,8 +325,13 @@ def _new_application(order: Order, made: ServicePrincipalFootprint, target: Serv
         sign_in_audience=target.sign_in_audience,
         tags=(ownership.TAG, *(() if target.credential.name == "secret" else (ownership.NO_SECRET,)), *target.tags),
         notes=f"Made by Leasehold for lease {order.lease_id}; deleted when the lease ends.",
-        key=CREDENTIALS[target.credential.name].key(order),
+        key=_key(order, target),
     )
+
+
+def _key(order: Order, target: ServicePrincipalTarget) -> NewKey | None:
+    """Returns the caller's certificate, if that is the credential and somebody has asked already."""
+    return None if order.pooled else CREDENTIALS[target.credential.name].key(order)
 
 
 def _target(order: Order) -> ServicePrincipalTarget:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
+from shared.core import ownership
 from shared.core.azure_role import common_subscription
 from shared.core.errors import Absent, AmbiguousRefusal
 from shared.core.names import ObjectId
@@ -85,7 +87,12 @@ class Means:
         await self.repeat_on_fresh(order, lambda: trust.add(application_id))
 
     async def repeat_on_fresh[T](self, order: Order, call: Callable[[], Awaitable[T]]) -> T:
-        """For a call about an object that was made a moment ago. Graph may not know the object yet, or may be right."""
+        """For a call about an object that was made a moment ago. Graph may not know the object yet, or may be right.
+
+        What was claimed from a pool is known: there, Graph is right.
+        """
+        if order.claimed:
+            return await self.retry.call(call, on=SAFE_TO_REPEAT, deadline=order.deadline, in_time=True)
         doubt = min(order.deadline, self.retry.clock.monotonic() + _DOUBT)
         return await self.retry.call(
             lambda: self.retry.call(call, on=(Absent, AmbiguousRefusal), deadline=doubt),
@@ -115,6 +122,11 @@ def common_fields(name: str, credential: Signing) -> dict[str, str | None]:
         "object_id": credential.object_id,
         **subscription,
     }
+
+
+def made_at(order: Order) -> datetime | None:
+    """Returns when the lease's application and principal were made. What was claimed from a pool counts as old as can be."""
+    return datetime.fromtimestamp(0, UTC) if order.claimed else ownership.opened_at(order.lease_id)
 
 
 def known(identity: ObjectId | None) -> ObjectId:

@@ -17,6 +17,8 @@ from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
 from shared.core.parameters.narrowing import WITHIN, narrow
 from shared.core.parsing import Reader, text_item
+from shared.core.pool import FIELD as POOL
+from shared.core.pool import NONE, Pool, read_pool, restore_pool, write_pool, writes
 from shared.core.protection import Protected
 from shared.core.readiness.observability import PROBES, shows_itself, unseen
 from shared.core.role import Ready
@@ -72,7 +74,6 @@ class ServicePrincipalSchema(Assigning):
 
     def read(self, reader: Reader) -> ServicePrincipalTarget:
         """Reads the fields. An absent field has its default."""
-        _read_pool(reader)
         if not any(reader.has(each) for each in ("azure_roles", "azure_groups", "graph_app_roles")):
             reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or graph_app_roles")
         azure_roles, parameters = read_azure_roles(reader)
@@ -87,6 +88,7 @@ class ServicePrincipalSchema(Assigning):
             ready=_READY[reader.choice("ready", (*_READY,), default="token")],
             ready_probes=read_ready_probes(reader, len(azure_roles)),
             credential=choice.read(reader),
+            pool=read_pool(reader),
             graph_app_roles=graph_app_roles.read(reader),
         )
 
@@ -99,6 +101,8 @@ class ServicePrincipalSchema(Assigning):
             "sign_in_audience": target.sign_in_audience,
             "permanently_delete": target.permanently_delete,
         }
+        if target.pool != NONE:
+            document[POOL] = write_pool(target.pool)
         if target.azure_roles:
             document["azure_roles"] = write_azure_roles(target.azure_roles)
         if target.azure_groups:
@@ -162,6 +166,7 @@ class ServicePrincipalSchema(Assigning):
             was_narrowable(document),
             restore_ready_probes(document),
             credential,
+            restore_pool(document.get(POOL)),
             app_roles,
         )
 
@@ -210,13 +215,35 @@ class ServicePrincipalSchema(Assigning):
     def warnings(self, target: ServicePrincipalTarget, protected: Protected) -> tuple[Caution, ...]:
         """Returns a caution for each protected resource that it reads, and for identities as which it can act."""
         roles = (*protected.warnings(target.azure_roles), *assigns_identities(target.azure_roles))
-        cautions = (*roles, *choice.warnings(target.credential))
+        cautions = (*roles, *choice.warnings(target.credential), *_pool_warnings(target))
         if not target.parameters:
             return cautions
         fields = {"azure_groups": target.azure_groups, GRAPH_APP_ROLES: target.graph_app_roles}
         message = "what they give does not depend on the parameters"
         unconfined = (Caution(field, "not_confined", message) for field, given in fields.items() if given)
         return (*cautions, *unconfined, *cautions_of_holes(target.azure_roles, target.parameters, protected))
+
+    def pool(self, target: ServicePrincipalTarget) -> Pool:
+        """See ``PoolSchema``, as for the next two. A lease's own target has the pool of its role."""
+        return target.pool
+
+    def assigned_in_pool(self, target: ServicePrincipalTarget) -> int:
+        """Returns their number, or none if they are made at the claim."""
+        return len(target.azure_roles) if target.assigns_in_pool else 0
+
+    def pooled(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
+        """Returns what the credential may do, and what else is written into an application, or seen of it."""
+        made_for: dict[str, Any] = {
+            **self.granted(target),
+            "assigned": target.assigns_in_pool,
+            "permanently_delete": target.permanently_delete,
+            "ready": target.ready,
+        }
+        if target.tags:
+            made_for["tags"] = sorted(target.tags)
+        if target.ready_probes:
+            made_for[PROBES] = write_ready_probes(target.ready_probes)
+        return made_for
 
     def places(self, target: ServicePrincipalTarget) -> Places:
         """Returns scopes and groups, and permissions of Graph."""
@@ -312,12 +339,11 @@ class ServicePrincipalSchema(Assigning):
         return frozenset((Service.GRAPH, *((Service.RESOURCE_MANAGER,) if footprint.assignments else ())))
 
 
-def _read_pool(reader: Reader) -> None:
-    if reader.has("pool"):
-        pool = Reader(reader.take("pool"), reader.at("pool"), reader.faults)
-        if pool.has("size") and pool.take("size") != 0:
-            pool.fault("size", "expected 0: principals are made when they are asked for")
-        pool.done()
+def _pool_warnings(target: ServicePrincipalTarget) -> Iterator[Caution]:
+    """Yields a caution for a pool whose principals hold, while nobody has leased them, a right to change something."""
+    if target.pool.size and target.pool.assigned and (writes(target.azure_roles) or target.graph_app_roles):
+        message = "the pool's principals may change things while nobody holds them; with `assigned: false` they may not"
+        yield Caution(f"{POOL}.assigned", "pool_holds_writes", message)
 
 
 def _azure_group(value: Any, path: str, faults: list[Fault]) -> ObjectId | None:

@@ -26,10 +26,12 @@ async def require_suitable(directory: Directory, federation: Federation, target:
     }
     if faults := [Fault(f"token_scopes[{index}]", why) for index, why in wrong.items() if why]:
         raise Malformed(*faults)
-    if not CREDENTIALS[choice.name].trusts_broker(proven=target.ready != "none"):
+    trusts = CREDENTIALS[choice.name].trusts_broker(proven=target.ready != "none")
+    if not trusts and not target.pool.size:
         return
     if not await can_be_trusted(directory, federation):
-        raise Malformed(Fault("credential", _UNSUITABLE), code="broker_identity_unsuitable")
+        field = "credential" if trusts else "pool"
+        raise Malformed(Fault(field, _UNSUITABLE), code="broker_identity_unsuitable")
 
 
 async def can_be_trusted(directory: Directory, federation: Federation) -> bool:

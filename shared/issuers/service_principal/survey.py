@@ -51,6 +51,13 @@ class ServicePrincipalSurvey:
             return False
         return not (with_credential and application.lacks_secret)
 
+    def lacks(self, footprint: ServicePrincipalFootprint) -> str:
+        """Returns an assignment that is not there. See ``PoolSurvey``. Of scopes that could not be read, nothing is known."""
+        unread = {each.casefold() for each in self.reading.unread}
+        found = {(each.assignment.scope.key, each.assignment.name) for each in self.assignments}
+        wanted = (each for each in footprint.assignments if each.scope.key not in unread)
+        return next((each.resource_id for each in wanted if (each.scope.key, each.name) not in found), "")
+
     async def run(self) -> Mapping[str, Sequence[Candidate]]:
         """Reads all places. Raises ``Upstream`` if the objects that the broker owns cannot be read."""
         self.identity = await self.inventory.identity()

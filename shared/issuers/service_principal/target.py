@@ -11,6 +11,7 @@ from shared.core.footprint import Assignment
 from shared.core.graph_app_roles import GraphAppRole
 from shared.core.names import ObjectId
 from shared.core.parameters.parameter import Parameter
+from shared.core.pool import NONE, Pool
 from shared.core.readiness.probes import ReadyProbe
 from shared.core.role import Ready
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
@@ -38,6 +39,7 @@ class ServicePrincipalTarget:
     ready_probes: tuple[ReadyProbe, ...] = ()
     """With ``ready: access``: what else is read with the credential to see that it works."""
     credential: CredentialChoice = SECRET
+    pool: Pool = NONE
     graph_app_roles: tuple[GraphAppRole, ...] = ()
     """Application permissions of Microsoft Graph."""
 
@@ -45,6 +47,16 @@ class ServicePrincipalTarget:
     def takes_personal_accounts(self) -> bool:
         """Whether personal Microsoft accounts may sign in to the application. Graph has rules of its own for them."""
         return self.sign_in_audience in PERSONAL_AUDIENCES
+
+    @property
+    def assigns_in_pool(self) -> bool:
+        """Whether a lease of the role's pool has its assignments and memberships while nobody holds it.
+
+        Unless the role says so, a permission of Graph is given to nobody's principal: it reaches all of the tenant.
+        """
+        if self.graph_app_roles and self.pool.assigned is None:
+            return False
+        return self.pool.assigns(self.azure_roles, has_holes=bool(self.parameters))
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from shared.triggers.http.shape import (
     Value,
     flag,
     maybe,
+    time,
     word,
 )
 
@@ -72,6 +73,27 @@ _BROKEN_ROLES = Items(
         Field("role", TEXT, lambda it: it[0]),
         Field("errors", Items(FAULT), lambda it: it[1], "What is wrong; told to administrators alone."),
     )
+)
+_POOLS = Value(
+    {
+        "type": "object",
+        "additionalProperties": {
+            "type": "object",
+            "properties": {
+                "ready": {"type": "integer", "description": "Leases that stand ready."},
+                "filling": {"type": "integer", "description": "Leases that are being made for it."},
+                "wanted": {"type": "integer", "description": "The size that the role names."},
+                "oldest": {
+                    "type": ["string", "null"],
+                    "format": "date-time",
+                    "description": "Since when the lease has stood that has stood longest.",
+                },
+                "failing": {"type": "string", "description": "The code of the last failure to make one; empty if it works."},
+            },
+            "required": ["ready", "filling", "wanted", "oldest", "failing"],
+        },
+    },
+    lambda pools: {name: asdict(it) | {"oldest": time(it.oldest) if it.oldest else None} for name, it in pools.items()},
 )
 STATUS = Record[Status](
     "Status",
@@ -132,6 +154,12 @@ STATUS = Record[Status](
         lambda it: it.scopes_gone.items(),
         "Roles that name a scope that was not there when an issue from them failed; the hourly reconciliation looks again. "
         "They are 409 `azure_refused` or `azure_not_found` until the scope is there, or the role is written with another.",
+    ),
+    Field(
+        "pool",
+        _POOLS,
+        lambda it: it.pools,
+        "The roles that have a pool, by name.",
     ),
     Field(
         "warnings",

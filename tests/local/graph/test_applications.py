@@ -34,6 +34,18 @@ def test_creation_tells_where_the_application_is(broker: Client) -> None:
     assert (201, location) == (reply.status, reply.headers["Location"])
 
 
+def test_an_application_is_read_with_its_owners(broker: Client) -> None:
+    """``$expand`` takes one relationship: https://learn.microsoft.com/graph/query-parameters#expand."""
+    made = broker.post("/applications", {"displayName": "one"}).body
+    path = f"/applications/{made['id']}?$select=id,displayName&$expand=owners"
+    whole = broker.get(path).body
+    assert [broker.object_id] == [each["id"] for each in whole["owners"]]
+    assert {"id", "displayName", "owners", "@odata.context"} == {*whole}
+    (owner,) = broker.get(f"{path}($select=id)").body["owners"]
+    assert {"@odata.type": "#microsoft.graph.servicePrincipal", "id": broker.object_id} == owner
+    assert 501 == broker.get(f"/applications/{made['id']}?$expand=extensionProperties").status
+
+
 def test_confined_creator_owns_what_it_creates(broker: Client) -> None:
     """*createAsOwner*: with OwnedBy alone, the caller becomes the first owner."""
     made = broker.post("/applications", {"displayName": "one"}).body

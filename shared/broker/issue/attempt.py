@@ -1,0 +1,156 @@
+"""One go at issuing a lease that is stored: mint, prove, activate. If time runs out, the lease is made while nobody waits."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from shared.broker.ending.lease_lock import LeaseLock
+from shared.broker.issue.asking import event_of
+from shared.broker.issue.mint import Minting
+from shared.broker.issue.preparations import Accepted, Preference, accepted, as_asked, leave_to_queue, require_room
+from shared.broker.issue.prove import Proven, known_already, prove, untried
+from shared.broker.ports import Actor, Ports
+from shared.core.credential import Credential
+from shared.core.errors import Absent, AmbiguousRefusal, ConcurrentChange, LostRace, NotReplicated, Upstream
+from shared.core.lease import Lease
+from shared.core.preparing import OutOfTime
+from shared.kinds.optional import hands_out_again
+from shared.resilience.priority import limit_deadline
+from shared.resilience.tasks import both
+
+log = logging.getLogger(__name__)
+
+_REMOVAL = 10.0
+"""Seconds within which a credential is removed whose caller has no more time to wait for its proof."""
+_BETWEEN_TRIES = 7.5
+"""The longest pause of ``Retry`` between two tries, in seconds."""
+_OUT_OF_TIME = (OutOfTime, NotReplicated, ConcurrentChange)
+"""What passes by itself, and is raised only when the time is used up. Azure's limits and failures are told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A lease in state ACTIVE, and its credential. The secret is nowhere else."""
+
+    lease: Lease
+    credential: Credential
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One go at issuing. ``waits_until``: when the caller is to be answered, on the monotonic clock."""
+
+    ports: Ports
+    actor: Actor
+    lock: LeaseLock
+    minting: Minting
+    preference: Preference | None
+    waits_until: float
+
+    async def carry_out(self) -> Issued | Accepted:
+        """Raises ``LostRace`` if another worker has moved the lease, ``Rejected``, ``Upstream``: nothing is undone yet."""
+        if self.preference is not None and self.preference.is_async:
+            return await self._leave_to_queue(self.preference)
+        try:
+            with limit_deadline(self.ports.within(self.ports.timing.throttled)):
+                credential = await self.minting.run()
+        except Upstream as failure:
+            if self.preference is None or not self._is_out_of_time(failure):
+                raise
+            return await self._leave_to_queue(self.preference)
+        proven = await self._prove(credential)
+        learned = self.minting.learned
+        # Before the credential leaves: what it signs in as must never be taken for a caller.
+        await self.ports.leased.note(self.minting.kind.schema.principals(learned), self.minting.order.lease_id)
+        if not proven.ready and self.wants_proof and self.preference is not None and not self.preference.is_lenient:
+            return await self._leave_prepared(self.preference)
+        ready, readiness, ends = proven.ready, proven.readiness, credential.ends_at
+        # Less may have been made than was planned.
+        scopes = self.ports.kinds.scopes_of(learned)
+        lease = await self.lock.release(
+            lambda it: replace(it.knowing(learned), scopes=scopes).activated(
+                self.ports.now(), ready=ready, readiness=readiness, tokens_until=ends
+            )
+        )
+        event = event_of(self.ports, self.actor, "issue", lease)
+        _, generation = await both(self.ports.audit.record(event), self.ports.generations.get(lease.id.role))
+        if lease.is_overtaken(generation.number):
+            raise LostRace("the role was revoked")
+        self.ports.pace.note(lease.id.role, (self.ports.now() - lease.planned_at).total_seconds())
+        return Issued(lease, credential)
+
+    def _is_out_of_time(self, failure: Upstream) -> bool:
+        """Whether only the caller's time is used up: Azure has not refused for good, and has not failed."""
+        if isinstance(failure, _OUT_OF_TIME):
+            return True
+        # So Azure answers for a fresh object that a replica does not know yet. The doubt ends when the caller's time does.
+        no_more_tries = self.ports.clock.monotonic() + _BETWEEN_TRIES >= self.minting.order.deadline
+        return isinstance(failure, Absent | AmbiguousRefusal) and no_more_tries
+
+    @property
+    def wants_proof(self) -> bool:
+        """Whether the role calls a credential ready only once it was seen to work."""
+        return self.minting.order.target.ready != "none"
+
+    async def _prove(self, credential: Credential) -> Proven:
+        """Returns whether the credential was seen to work. A caller that takes an unproven one says how long it waits."""
+        preference, minting = self.preference, self.minting
+        known = known_already(self.ports, minting.kind, minting.order, self.lock.lease, is_accepted=minting.proven)
+        if known is not None:
+            return known
+        if not self.wants_proof or (preference is not None and preference.is_in_a_hurry):
+            return untried(self.ports, minting.order)
+        until = minting.order.deadline
+        if preference is not None and preference.is_lenient:
+            until = min(until, self.ports.within(preference.seconds))
+        return await prove(self.ports, minting.kind, minting.order, credential, deadline=until)
+
+    async def _leave_to_queue(self, preference: Preference) -> Accepted:
+        """A worker makes the lease while nobody waits. What is made already stays, but for a credential.
+
+        The lease keeps its plan: whoever undoes it looks for what the plan names, whichever worker has made it.
+        """
+        if not preference.is_async:
+            # Of others that was asked before anything was made.
+            await require_room(self.ports, self.lock.lease)
+        alone = await self._remove_credential()
+        await self.ports.audit.record(event_of(self.ports, self.actor, "prepare", self.lock.lease))
+        change = partial(_waiting, preference=preference, maybe_more=not alone)
+        return accepted(self.ports, await leave_to_queue(self.ports, self.lock, change))
+
+    async def _leave_prepared(self, preference: Preference) -> Accepted:
+        """The holder collects the lease later, with another credential: this one is removed, and is nowhere."""
+        await require_room(self.ports, self.lock.lease)
+        alone = await self._remove_credential()
+        await self.ports.audit.record(event_of(self.ports, self.actor, "prepare", self.lock.lease))
+        prepared, now = self.minting.prepared, self.ports.now()
+        collect_by = now + timedelta(seconds=self.ports.timing.collect)
+        lease = await self.lock.release(
+            lambda it: _waiting(it.knowing(prepared), preference, maybe_more=not alone).prepared(now, collect_by)
+        )
+        return accepted(self.ports, lease)
+
+    async def _remove_credential(self) -> bool:
+        """Removes what was added, as far as possible at once. Returns whether certainly no credential is left."""
+        if not self.minting.has_begun_credential:
+            return True
+        kind, order = self.minting.kind, self.minting.order
+        if hands_out_again(kind.issuer, order.target):
+            # Nothing secret was made, and what was made is made again by the same name.
+            return True
+        if self.minting.credential_id is None:
+            # A credential without an id goes with what holds it. One whose answer was lost is removed by whoever collects.
+            return False
+        order = replace(order, rotating=True, fresh=True, deadline=self.ports.within(_REMOVAL))
+        try:
+            return await kind.issuer.remove_former(order, self.minting.learned, maybe_more=False)
+        except Upstream:
+            log.warning("lease %s may have a credential more until it is collected", order.lease_id, exc_info=True)
+            return False
+
+
+def _waiting(lease: Lease, preference: Preference, *, maybe_more: bool) -> Lease:
+    return replace(as_asked(lease, preference), maybe_more_secrets=lease.maybe_more_secrets or maybe_more)

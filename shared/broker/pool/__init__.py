@@ -1,0 +1,1 @@
+"""Pools: leases that are made before anybody asks, and handed out at once."""

@@ -1,0 +1,212 @@
+"""Keeps the pools of roles full: ends what a pool does not need any more, and opens what it is short of.
+
+Who makes the leases is the worker that takes their messages (``shared.broker.issue.prepare``). One worker at a time counts a
+role's pool and opens leases for it: two would both see that one is missing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.broker.pool.making import open_for_pool
+from shared.broker.pool.standing import drain, forget, hint_of, misfit, note
+from shared.broker.pool.watch import watch
+from shared.broker.ports import Ports
+from shared.broker.rules import broken_by
+from shared.core.errors import LeaseholdError, LostRace, Unreadable
+from shared.core.generation import Generation
+from shared.core.lease import Cause, Lease, LeaseView, State
+from shared.core.names import LeaseId, RoleName
+from shared.core.pool import MAX_SIZE, Filling, Hint, Hunger, is_low, turns
+from shared.core.ports.leases import LeaseQuery
+from shared.core.role import Role
+from shared.kinds.pooling import pool_digest, pool_of
+from shared.resilience.priority import in_background
+from shared.resilience.tasks import both
+
+log = logging.getLogger(__name__)
+
+LOW_FOR = timedelta(minutes=10)
+"""A pool that is less than half full for so long is told of in the log."""
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FillSummary:
+    """What one filling did: leases that were opened, that drain, that were looked at, and that somebody else had touched."""
+
+    opened: int = 0
+    drained: int = 0
+    looked_at: int = 0
+    tampered: int = 0
+
+
+async def fill(ports: Ports, request_id: str) -> FillSummary:
+    """Fills all pools, and looks after what stands in them. Callers' calls go first. Raises ``Upstream`` if storage fails."""
+    with in_background():
+        (roles, generations), (hints, fillings) = await both(
+            both(ports.roles.list(), ports.generations.all()), both(ports.pools.hints(), ports.pools.fillings())
+        )
+        return await _Fill(ports, request_id, {role.name: role for role in roles}, hints, fillings, generations).run()
+
+
+async def refill(ports: Ports, request_id: str, name: RoleName) -> FillSummary:
+    """Fills one role's pool, of which a lease was claimed. Raises as ``fill``."""
+    with in_background():
+        (role, generation), (hints, fillings) = await both(
+            both(ports.roles.get(name), ports.generations.get(name)),
+            both(ports.pools.oldest(name, MAX_SIZE), ports.pools.fillings()),
+        )
+        if role is None:
+            return FillSummary()
+        found, known = {name: hints}, {each: filling for each, filling in fillings.items() if each == name}
+        filling = _Fill(ports, request_id, {name: role}, found, known, {name: generation})
+        return replace(filling.summary, opened=await filling.open_missing())
+
+
+@dataclass(slots=True)
+class _Fill:
+    ports: Ports
+    request_id: str
+    roles: Mapping[RoleName, Role]
+    hints: Mapping[RoleName, Sequence[Hint]]
+    fillings: Mapping[RoleName, Filling]
+    generations: Mapping[RoleName, Generation]
+    summary: FillSummary = field(default_factory=FillSummary)
+
+    async def run(self) -> FillSummary:
+        drained = [await self._drain(name) for name in {*self.hints}]
+        opened = await self.open_missing()
+        standing = [hint for name in self.hints for hint in self._standing(name)]
+        looked_at, tampered = await watch(self.ports, self.request_id, self.roles, standing)
+        for name in self.fillings:
+            await self._tend(name)
+        return FillSummary(opened, sum(drained), looked_at, tampered)
+
+    def _wanted(self, name: RoleName) -> int:
+        """Returns how many leases are to stand ready. None of a role from which nothing can be issued."""
+        role = self.roles.get(name)
+        if role is None or role.outdated or broken_by(self.ports, role):
+            return 0
+        return pool_of(self.ports.kinds, role).size
+
+    def _generation(self, name: RoleName) -> int:
+        return self.generations[name].number if name in self.generations else 0
+
+    def _standing(self, name: RoleName) -> list[Hint]:
+        """Returns the hints at leases that fit the role of today, the oldest first."""
+        role = self.roles.get(name)
+        if role is None or not (pool := pool_of(self.ports.kinds, role)).size:
+            return []
+        digest, oldest = pool_digest(self.ports.kinds, role), self.ports.now() - timedelta(seconds=pool.max_age)
+        current = [each for each in self.hints.get(name, ()) if each.generation >= self._generation(name)]
+        return [each for each in current if each.digest == digest and each.ready_at > oldest]
+
+    async def _drain(self, name: RoleName) -> int:
+        """Ends what does not fit, and of what is too many the oldest. Returns how many leases end.
+
+        What a revocation has overtaken, the fan-out ends as well.
+        """
+        fitting = self._standing(name)
+        size = pool_of(self.ports.kinds, role).size if (role := self.roles.get(name)) is not None else 0
+        stays = {each.lease for each in fitting[max(0, len(fitting) - size) :]}
+        ended = 0
+        for each in self.hints[name]:
+            if each.lease not in stays:
+                cause = Cause.REVOKED if each.generation < self._generation(name) else Cause.DRAINED
+                ended += await drain(self.ports, each, cause)
+        return ended
+
+    async def open_missing(self) -> int:
+        """Opens leases for pools that are short of them, for whose largest share is missing first. Returns how many."""
+        hungry = [each for name in self.roles if (each := await self._hunger(name)) is not None]
+        opened = 0
+        try:
+            for name in turns(hungry):
+                role = self.roles[name]
+                await open_for_pool(self.ports, self.request_id, role, self._generation(name))
+                opened += 1
+        finally:
+            for each in hungry:
+                await self._end_turn(each, is_full=each.missing == 0)
+        return opened
+
+    async def _hunger(self, name: RoleName) -> Hunger | None:
+        """Returns of what the role's pool is short; ``None`` if of nothing, or if this is not the time, or another's turn."""
+        wanted, now = self._wanted(name), self.ports.now()
+        if len(self._standing(name)[-wanted:] if wanted else ()) >= wanted:
+            return None
+        if name in self.fillings and self.fillings[name].is_waiting(now):
+            return None
+        try:
+            filling = await self.ports.pools.change_filling(name, lambda it: it.taken_up(now))
+        except LostRace:
+            return None
+        if filling is None:
+            return None
+        return Hunger(name, wanted, await self._count(name), filling.hungry_since or now)
+
+    async def _end_turn(self, hunger: Hunger, *, is_full: bool) -> None:
+        try:
+            await self.ports.pools.change_filling(hunger.role, lambda it: it.finished(is_full=is_full))
+        except LeaseholdError:
+            log.warning("the pool of role %s is filled again half a minute later", hunger.role, exc_info=True)
+
+    async def _count(self, name: RoleName) -> int:
+        """Returns how many leases stand in the pool or are made for it, by their own rows. Notes hints that were lost."""
+        hinted = {each.lease for each in self.hints.get(name, ())}
+        count = 0
+        async for view in self._views(name, State.POOLED):
+            lease = await self._read(view.id)
+            if lease is None or lease.state is not State.POOLED:
+                continue
+            if misfit(self.ports, lease, self.roles[name], self._generation(name)) is not None:
+                # Its hint may be lost, too.
+                await drain(self.ports, hint_of(lease))
+                continue
+            count += 1
+            if lease.id not in hinted:
+                await note(self.ports, hint_of(lease))
+        for hint in self.hints.get(name, ()):
+            found = await self._read(hint.lease)
+            if found is None or not found.is_for_pool:
+                await forget(self.ports, hint)
+        async for view in self._views(name, State.PLANNED):
+            count += view.holder is None and not view.is_overtaken(self._generation(name))
+        return count
+
+    async def _read(self, lease_id: LeaseId) -> Lease | None:
+        try:
+            return await self.ports.leases.get(lease_id)
+        except Unreadable:
+            return None
+
+    async def _views(self, name: RoleName, state: State) -> AsyncIterator[LeaseView]:
+        query = LeaseQuery(role=name, state=state, limit=_PAGE)
+        while True:
+            page = await self.ports.leases.list(query)
+            for view in page.items:
+                yield view
+            if page.cursor is None:
+                return
+            query = replace(query, cursor=LeaseId(page.cursor))
+
+    async def _tend(self, name: RoleName) -> None:
+        """Tells of a pool that is low for long, and forgets how a pool was filled that is full or is not there any more."""
+        filling, wanted, ready = self.fillings[name], self._wanted(name), len(self._standing(name))
+        if ready >= wanted:
+            if not wanted:
+                await self.ports.pools.forget_filling(name)
+            elif filling.hungry_since is not None:
+                await self.ports.pools.change_filling(name, lambda it: it.finished(is_full=True))
+            return
+        since = filling.hungry_since
+        if is_low(ready, wanted) and since is not None and since + LOW_FOR <= self.ports.now():
+            log.error("pool_low role=%s ready=%d wanted=%d since=%s", name, ready, wanted, _text(since))
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat(timespec="seconds")

@@ -1,0 +1,90 @@
+"""Leases with a service principal of their own that are made for a pool: what is made before anybody asks, and what is not.
+
+While such a lease waits, its application trusts the broker alone (``lh-broker``). Whoever else could sign in as it has been
+let in by somebody who can change any application of the tenant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from shared.core import ownership
+from shared.core.directory import LookedAt, NewTrust
+from shared.core.errors import Fault, Malformed
+from shared.core.footprint import Assignment
+from shared.core.graph_app_roles import names_of
+from shared.core.names import ObjectId
+from shared.issuers.service_principal.broker_trust import NAME
+from shared.issuers.service_principal.held import Held
+from shared.issuers.service_principal.means import Means, known
+from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
+from shared.kinds.kind import Order
+from shared.kinds.pooling import FOREIGN, VANISHED, Trouble
+
+
+def require_poolable(target: ServicePrincipalTarget) -> None:
+    """Raises ``Malformed`` if the pool's leases were to be assigned at scopes that only a caller knows."""
+    if target.pool.assigned and target.parameters:
+        message = "the role has parameters, and nobody has given their values yet: expected false"
+        raise Malformed(Fault("pool.assigned", message), code="pool_needs_constant_scopes")
+
+
+def plan_pooled(order: Order, target: ServicePrincipalTarget) -> ServicePrincipalFootprint:
+    """Names what is made for the pool: the same as for a caller, but for what a claim makes."""
+    lease_id, assigned = order.lease_id, target.assigns_in_pool
+    pairs = enumerate(target.azure_roles if assigned else ())
+    return ServicePrincipalFootprint(
+        unique_name=ownership.unique_name(lease_id),
+        assignments=tuple(Assignment(role.scope, ownership.assignment_name(lease_id, index)) for index, role in pairs),
+        groups=target.azure_groups if assigned else (),
+        purge=target.permanently_delete,
+        held=Held(target.credential.name),
+        graph_app_roles=names_of(target.graph_app_roles) if assigned else (),
+    )
+
+
+def plan_claimed(pooled: ServicePrincipalFootprint, planned: ServicePrincipalFootprint) -> ServicePrincipalFootprint:
+    """Returns what stands in the pool, with what is ``planned`` for the caller beside it: credential, and what is not given."""
+    held = replace(planned.held, given=pooled.held.given)
+    if pooled.held.given:
+        return replace(pooled, held=held)
+    left = replace(pooled, assignments=planned.assignments, groups=planned.groups, held=held)
+    return replace(left, graph_app_roles=planned.graph_app_roles)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolWatch:
+    """Looks whether anybody has touched what stands in pools."""
+
+    means: Means
+
+    async def look(
+        self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
+    ) -> Sequence[Trouble | None]:
+        """Makes one call for ten at most. Raises ``Upstream``."""
+        federation = self.means.federation
+        broker, audience = await federation.sign_in.subject(), federation.exchange.audience
+        own = NewTrust(NAME, federation.exchange.issuer, broker, audience)
+        seen = await self.means.directory.look_at([known(footprint.application_id) for _, footprint in leases])
+        pairs = zip(leases, seen, strict=True)
+        return [next(_troubles(target, found, own, broker), None) for (target, _), found in pairs]
+
+
+def _troubles(target: ServicePrincipalTarget, found: LookedAt | None, own: NewTrust, broker: ObjectId) -> Iterator[Trouble]:
+    """Yields the worst first: by what somebody could sign in, then how somebody could get that."""
+    if found is None:
+        yield Trouble(VANISHED, what="the application is gone")
+        return
+    for key_id in (*found.secrets, *found.certificates):
+        yield Trouble(FOREIGN, key_id, "a secret or a certificate")
+    if any(trust != own for trust in found.trusted):
+        yield Trouble(FOREIGN, what="a federated identity credential")
+    if any(owner != broker for owner in found.owners):
+        yield Trouble(FOREIGN, what="an owner")
+    if found.sign_in_audience != target.sign_in_audience:
+        yield Trouble(FOREIGN, what="another signInAudience")
+    if found.redirects or found.app_roles:
+        yield Trouble(FOREIGN, what="redirect URIs or app roles")
+    if not found.trusted:
+        yield Trouble(VANISHED, what=f"{NAME} is gone")

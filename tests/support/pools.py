@@ -1,0 +1,50 @@
+"""Roles with pools, filled by the broker's own verbs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shared.broker.issue.prepare import prepare
+from shared.broker.pool.fill import FillSummary, fill, refill
+from shared.core.lease import Lease, State
+from shared.core.names import LeaseId
+from shared.core.pool import Pool
+from shared.issuers.service_principal.choice import SECRET, CredentialChoice
+from shared.issuers.service_principal.target import ServicePrincipalTarget
+from tests.fakes.world import World, principal_target
+
+
+def pooled_target(
+    size: int = 2, *, credential: CredentialChoice = SECRET, pool: Pool | None = None, groups: int = 1, **more: Any
+) -> ServicePrincipalTarget:
+    """A role with so many leases in its pool."""
+    return principal_target(1, groups, credential=credential, pool=pool or Pool(size), **({"ready": "token"} | more))
+
+
+async def take_messages(scene: World) -> None:
+    """A worker takes every message of the queue of preparations."""
+    for message in scene.preparations.take():
+        if isinstance(message, LeaseId):
+            await prepare(scene.ports, "worker", message)
+        else:
+            await refill(scene.ports, "worker", message)
+
+
+async def fill_up(scene: World, *, rounds: int = 1) -> FillSummary:
+    """The timer fills the pools so often, and workers make what it has opened. Returns the last summary."""
+    done = FillSummary()
+    for _ in range(rounds):
+        done = await fill(scene.ports, "timer")
+        await take_messages(scene)
+    return done
+
+
+def in_state(scene: World, state: State) -> list[Lease]:
+    """The stored leases in that state, the oldest first."""
+    return [lease for _, lease in sorted(scene.leases.rows.items()) if lease.state is state]
+
+
+def touched(lease: Lease, **changes: Any) -> Lease:
+    """The lease with these changes."""
+    return replace(lease, **changes)
