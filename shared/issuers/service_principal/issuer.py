@@ -107,8 +107,10 @@ class ServicePrincipalIssuer:
         """Makes the application, then its principal, then all assignments and memberships at once.
 
         Beside its principal, the application gets the broker's own federated identity credential if it has to trust the broker.
+        Raises ``RoleOutdated`` as ``plan`` does, before any call: a plan may have waited for a worker.
         """
         target = _target(order)
+        self.graph_permissions.require_still_allowed(target)
         made = replace(footprint, unmade=(*(each.name for each in footprint.assignments), *footprint.groups))
         wanted = _new_application(order, made, target)
         application = await self.retry.call(
