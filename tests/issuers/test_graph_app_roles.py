@@ -211,15 +211,17 @@ async def test_what_remains_of_a_lease_names_the_principal_and_not_them() -> Non
 
 
 async def test_what_the_operator_has_struck_off_is_issued_no_more() -> None:
-    """Neither planned nor handed out again, whatever the stored role says."""
+    """Neither planned nor made nor handed out again, whatever the stored role says."""
     one = job()
     await one.mint()
     before, issuer = len(one.world.calls.made), struck_off(one, "User.Read.All")
     with pytest.raises(RoleOutdated) as planning:
         issuer.plan(one.order)
+    with pytest.raises(RoleOutdated) as preparing:
+        await issuer.prepare(one.order, one.footprint, lambda _: None)
     with pytest.raises(RoleOutdated) as repeating:
         await issuer.credential(replace(one.order, rotating=True), one.footprint, lambda _: None)
-    for caught in (planning, repeating):
+    for caught in (planning, preparing, repeating):
         assert caught.value.audit_reason.startswith("graph_app_roles[1]: LEASEHOLD_GRAPH_APP_ROLES does not list it")
         assert () == caught.value.faults
     assert before == len(one.world.calls.made)

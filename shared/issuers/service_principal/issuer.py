@@ -111,8 +111,10 @@ class ServicePrincipalIssuer:
 
         Beside its principal, the application gets the broker's own federated identity credential if it has to trust the broker.
         Of a lease that was claimed from a pool, it makes what is left to make.
+        Raises ``RoleOutdated`` as ``plan`` does, before any call: a plan may have waited for a worker.
         """
         target = _target(order)
+        self.graph_permissions.require_still_allowed(target)
         if order.claimed and footprint.principal_id is not None:
             return await self._complete(order, footprint, target, note)
         made = replace(footprint, unmade=(*(each.name for each in footprint.assignments), *footprint.groups))
