@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.cloud.entra.probe import is_settled
 from shared.core.access.facts import Principal
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
@@ -319,7 +320,7 @@ class FakeLeaseSignIn:
                     "sign_in.token", lambda: self._token(client_id, scope, carrying), client_id
                 )
             except NotReplicated as refused:
-                if since is not None and not has_principal(self.state, client_id):
+                if is_settled(clock, since) and not has_principal(self.state, client_id):
                     raise Refused("AADSTS700016", status=400, azure_code="AADSTS700016") from refused
                 if clock.monotonic() + _PAUSE >= deadline:
                     raise
