@@ -9,6 +9,7 @@ import pytest
 
 from shared.core.errors import Absent, AmbiguousRefusal, Malformed, NotReplicated, Refused, RoleOutdated, Unreachable
 from shared.core.graph_app_roles import GraphAppRole, names_of
+from shared.core.pool import Pool
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
 from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.kinds.proof import Proof
@@ -303,3 +304,20 @@ async def test_a_role_that_wants_no_proof_gets_none() -> None:
     credential = await one.mint()
     await one.issuer.prove(one.order, credential, deadline=one.order.deadline)
     assert [] == one.world.calls.named("access.sees")
+
+
+# In a pool
+
+
+async def test_a_claim_gives_what_the_pool_has_not() -> None:
+    """Until then the principal has no permission; the footprint says so."""
+    one = job(ready="token", pool=Pool(size=1))
+    issuer = one.world.issuers.principals
+    pooled = replace(one.order, pooled=True)
+    made = await issuer.prepare(pooled, issuer.plan_pooled(pooled), lambda _: None)
+    assert ((), []) == (made.graph_app_roles, one.world.calls.named("app_roles.give"))
+    claimed = replace(one.order, claimed=True)
+    one.footprint = await issuer.prepare(claimed, issuer.plan_claimed(claimed, made), lambda _: None)
+    assert (names_of(BOTH), {*names_of(BOTH)}) == (as_principal(one.footprint).graph_app_roles, given(one))
+    assert await one.undo()
+    assert [] == one.world.leftovers()

@@ -10,6 +10,7 @@ import pytest
 from shared.core.errors import Malformed, Misconfigured
 from shared.core.graph_app_roles import GraphAppRole, is_forbidden
 from shared.core.parameters.errors import NotNarrowable
+from shared.core.pool import Pool
 from shared.core.protection import Protected
 from shared.issuers.service_principal.resources import TokenResources
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
@@ -229,3 +230,22 @@ def test_the_names_offered_here_are_well_formed() -> None:
     target = read_role(WEB, document).target
     assert isinstance(target, ServicePrincipalTarget)
     assert tuple(GraphAppRole(name) for name in OFFERED) == target.graph_app_roles
+
+
+# In a pool
+
+
+def test_a_pools_principals_have_none_unless_the_role_says_so() -> None:
+    """Nobody has asked for such a right yet; a role that says so is told."""
+    read_only = principal_target(1, 0, pool=Pool(size=1))
+    with_them = replace(read_only, graph_app_roles=(USERS,))
+    on_purpose = replace(with_them, pool=Pool(size=1, assigned=True))
+    assert [True, False, True] == [each.assigns_in_pool for each in (read_only, with_them, on_purpose)]
+    found = [[each.code for each in SCHEMA.warnings(target, Protected())] for target in (with_them, on_purpose)]
+    assert ["pool_holds_writes" in codes for codes in found] == [False, True]
+
+
+def test_another_permission_is_another_pool() -> None:
+    """What was made for the former one is not handed out."""
+    one, other = (principal_target(1, 0, pool=Pool(size=1), graph_app_roles=each) for each in ((USERS,), BOTH))
+    assert SCHEMA.pooled(one) != SCHEMA.pooled(other)
