@@ -318,6 +318,7 @@ async def test_a_claim_gives_what_the_pool_has_not() -> None:
     assert ((), []) == (made.graph_app_roles, one.world.calls.named("app_roles.give"))
     claimed = replace(one.order, claimed=True)
     one.footprint = await issuer.prepare(claimed, issuer.plan_claimed(claimed, made), lambda _: None)
-    assert (names_of(BOTH), {*names_of(BOTH)}) == (as_principal(one.footprint).graph_app_roles, given(one))
+    assert names_of(BOTH) == as_principal(one.footprint).graph_app_roles
+    assert {*names_of(BOTH)} == given(one)
     assert await one.undo()
     assert [] == one.world.leftovers()

@@ -13,6 +13,7 @@ from shared.core.parameters.errors import NotNarrowable
 from shared.core.pool import Pool
 from shared.core.protection import Protected
 from shared.issuers.service_principal.resources import TokenResources
+from shared.issuers.service_principal.schema import ServicePrincipalSchema
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.settings import load
 from tests.fakes.app_roles import ALL_GROUPS, GRAPH, OFFERED, USERS
@@ -248,4 +249,4 @@ def test_a_pools_principals_have_none_unless_the_role_says_so() -> None:
 def test_another_permission_is_another_pool() -> None:
     """What was made for the former one is not handed out."""
     one, other = (principal_target(1, 0, pool=Pool(size=1), graph_app_roles=each) for each in ((USERS,), BOTH))
-    assert SCHEMA.pooled(one) != SCHEMA.pooled(other)
+    assert ServicePrincipalSchema().pooled(one) != ServicePrincipalSchema().pooled(other)
