@@ -88,7 +88,9 @@ def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot)
     times |= {"COLLECT_SECONDS", "GRACE_SECONDS", "PREPARE_SECONDS"}
     limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES", "POOL_ASSIGNMENTS"}
     hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX"}
-    options = {f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL"}}
+    options = {
+        f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL", "GRAPH_APP_ROLES"}
+    }
 
     assert options == set(full.settings) - set(plain.settings)
 
@@ -108,6 +110,7 @@ def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
         "LEASEHOLD_MAX_TTL": "8h",
         "LEASEHOLD_GRANT_TO_USERS": "true",
         "LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net",
+        "LEASEHOLD_GRAPH_APP_ROLES": "User.Read.All,Group.Read.All",
         "LEASEHOLD_DOCS_URL": "https://example.net/problems",
         "LEASEHOLD_STORAGE_SUFFIX": "core.usgovcloudapi.net",
         "LEASEHOLD_VAULT_SUFFIX": "vault.usgovcloudapi.net",

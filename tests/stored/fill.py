@@ -97,6 +97,7 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "tokens": _of_kind("token"),
     "workloads": _of_kind("federated"),
     "certified": _of_kind("certificate"),
+    "directory": _on(6, graph_app_roles=["User.Read.All", "Group.Read.All"], ready="token"),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -253,6 +254,7 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
     for what, kind in (("tokens", "token"), ("workloads", "federated"), ("certified", "certificate")):
         await filling.issue(what, what, ask=AskedFor(credential=EVERY_KIND[kind].ask))
+    await filling.issue("reads_users", "directory")
     await filling.issue_under("repeated_token", "tokens", "run-5", times=2)
     await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))
     await _what_is_granted(filling)

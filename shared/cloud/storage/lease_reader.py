@@ -107,6 +107,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         parts=parts,
         scopes=kinds.scopes_of(parts[0]),
         used_by=kinds.used_by(parts[0]),
+        graph_app_roles=kinds.graph_app_roles_of(parts[0]),
         planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
         due_at=due_at,
         made_by=_instant(own, "made_by") or due_at,
