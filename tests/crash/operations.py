@@ -29,10 +29,8 @@ from tests.support.operations import (
     WALKED,
     Action,
     deleting_the_role,
-    filling,
     forcing,
     fresh,
-    has_pool,
     issuing,
     issuing_elsewhere,
     issuing_in_vain,
@@ -46,6 +44,7 @@ from tests.support.operations import (
     with_lease,
     without_target,
 )
+from tests.support.pools import filling, has_pool
 from tests.support.toy_part import delivered, delivering, with_lockers
 
 BOUND = {"bound_service_principal_ids": [ALICE.object_id]}

@@ -16,14 +16,11 @@ from tests.support.operations import (
     claiming_to_collect,
     collecting,
     fanning_out,
-    filling,
     forcing,
     fresh,
-    has_pool,
     issuing,
     issuing_elsewhere,
     issuing_once,
-    of_one,
     once_collected,
     overdue,
     pooled,
@@ -41,10 +38,10 @@ from tests.support.operations import (
     taking_poison,
     taking_up,
     waiting,
-    watching,
     with_answer_lost,
     with_lease,
 )
+from tests.support.pools import filling, has_pool, of_one, watching
 
 
 def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:
