@@ -64,7 +64,6 @@ _TOLD = {
     "claim to collect": "prepare",
     "fill": "fill",
     "claim of what was touched": "issue",
-    "watch what was touched": "reconcile",
     "collect": "issue",
     "collect again": "reissue",
     "ask": "prepare",

@@ -282,8 +282,7 @@ async def _fill(filling: Filling) -> None:
 async def _what_stands_ready(filling: Filling) -> None:
     """A pool with a lease in it, which has failed before."""
     ports = filling.world.ports
-    denied = Refused("no", status=403, azure_code="Authorization_RequestDenied")
-    filling.world.calls.fail("directory.upsert_application", denied)
+    filling.world.calls.fail("directory.upsert_application", Refused("no", status=403))
     await fill_pools(ports, "timer")
     await take_messages(filling.world)
     filling.world.clock.jump(30)

@@ -309,11 +309,6 @@ async def claiming_once(world: World) -> Issued:
     return await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1")
 
 
-async def claiming_to_collect(world: World) -> Lease:
-    """Alice is given a lease of the pool, and collects it later."""
-    return await asking(world)
-
-
 async def collecting(world: World) -> Issued | Accepted:
     """Alice collects the lease that is prepared for her."""
     return await collect(world.ports, request(), first(world), Preference())
@@ -395,7 +390,7 @@ LIVES = (
     Verb("ask", asking, issue, "fresh"),
     Verb("claim", claiming, issue, "pooled"),
     Verb("claim under a key", claiming_once, issue_once, "pooled"),
-    Verb("claim to collect", claiming_to_collect, issue, "pooled"),
+    Verb("claim to collect", asking, issue, "pooled"),
     Verb("watch", watching, fill, "pooled"),
     Verb("collect", collecting, collect, "prepared"),
     Verb("take up", taking_up, prepare, "waiting"),
