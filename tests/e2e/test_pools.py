@@ -78,7 +78,8 @@ async def test_a_pool_that_cannot_be_is_refused_with_the_role(deployment: Deploy
     hole = [{"role_name": "Reader", "scope": deployment.app.replace("/app", "/{group}")}]
     constant = pooled_role(deployment, 1, azure_roles=hole, parameters=parameters, pool={"size": 1, "assigned": True})
     grant = pooled_role(deployment, 1, type="role_grant", ready="none")
-    legacy = next(each["object_id"] for each in (await deployment.objects())["applications"] if each["display_name"] == "legacy")
+    applications = (await deployment.objects())["applications"]
+    legacy = next(each["object_id"] for each in applications if each["display_name"] == "legacy")
     secret = {"type": "application_secret", "application_object_id": legacy, "pool": {"size": 1}}
     cases = [
         (pooled_role(deployment, 10), "pool_too_large", "pool.size"),
@@ -200,9 +201,7 @@ async def test_a_secret_that_somebody_adds_to_what_stands_in_a_pool_ends_it(depl
     before = await deployment.objects()
     await put(deployment, "watched", pooled_role(deployment, 1, credential="token", token_scopes=[ARM]))
     (pooled,) = await full(deployment, "watched", 1)
-    application = next(
-        each for each in (await deployment.objects())["applications"] if pooled["id"] in each["display_name"]
-    )
+    application = next(each for each in (await deployment.objects())["applications"] if pooled["id"] in each["display_name"])
     added = await Hand(deployment, "leasehold").graph(
         "POST", f"/applications/{application['object_id']}/addPassword", {"passwordCredential": {"displayName": "mine"}}
     )
@@ -210,7 +209,7 @@ async def test_a_secret_that_somebody_adds_to_what_stands_in_a_pool_ends_it(depl
     admin = await deployment.broker("admin")
 
     async def is_ended() -> bool:
-        return (await admin.must("GET", f"leases/{pooled['id']}"))["state"] == "ended"
+        return str((await admin.must("GET", f"leases/{pooled['id']}"))["state"]) == "ended"
 
     await until(is_ended, "nobody has looked")
     events = (await admin.must("GET", f"audit?lease={pooled['id']}"))["events"]
