@@ -26,6 +26,8 @@ MOST_OF_A_RUN = 10
 """Leases that one run makes: of one role, and of all."""
 _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 900.0
+_DOUBLINGS = 6
+"""After so many failures a pool waits the longest. A power of their number would outgrow a float within some days."""
 _TURN = timedelta(seconds=30)
 
 
@@ -128,7 +130,7 @@ class Filling:
 
     def failed(self, now: datetime, error: str, jitter: float) -> Filling:
         """Returns it after one more failure. ``jitter`` is in [0, 1). It waits as a lease does that could not be ended."""
-        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**self.failures) * (0.5 + jitter)
+        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self.failures, _DOUBLINGS)) * (0.5 + jitter)
         next_at, since = now + timedelta(seconds=wait), self.hungry_since or now
         return replace(self, failures=self.failures + 1, next_at=next_at, hungry_since=since, last_error=error)
 

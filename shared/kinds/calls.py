@@ -18,6 +18,7 @@ from shared.core.directory import (
     NewKey,
     NewTrust,
 )
+from shared.core.errors import Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
@@ -53,8 +54,12 @@ class Directory(Secrets, Protocol):
         """
         ...
 
-    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
-        """Returns what each of ten applications at most has; ``None`` for one that is not there."""
+    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
+        """Returns what each of ten applications at most has; ``None`` for one that is not there.
+
+        If the directory answers for some alone, the failures of the others are returned. Raises ``Upstream`` if it answers for
+        none.
+        """
         ...
 
     async def own_principal(self, app_id: ObjectId) -> Principal:

@@ -21,6 +21,8 @@ FOREIGN = "foreign_credential"
 VANISHED = "vanished"
 ASSIGNMENT_MISSING = "assignment_missing"
 """What may have become of a lease that stands in a pool, as the audit trail says it."""
+UNSEEN = "unseen"
+"""Nobody knows what has become of it: Azure has not answered for this one."""
 
 
 @runtime_checkable
@@ -45,7 +47,7 @@ class PoolSchema(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What has become of a pooled lease's objects: ``FOREIGN``, ``VANISHED`` or ``ASSIGNMENT_MISSING``.
+    """What has become of a pooled lease's objects: ``FOREIGN``, ``VANISHED``, ``ASSIGNMENT_MISSING`` or ``UNSEEN``.
 
     ``key_id``: of a credential that somebody else has added. ``what``: a few words for the log and the audit trail.
     """

@@ -13,7 +13,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from shared.cloud.entra.unverified_token import read
 from shared.core.caller import CallerType
-from shared.core.directory import ApplicationIds, HeldCredentials, NewApplication, NewKey, NewTrust
+from shared.core.directory import ApplicationIds, HeldCredentials, LookedAt, NewApplication, NewKey, NewTrust
 from shared.core.errors import (
     Absent,
     AlreadyExists,
@@ -307,7 +307,7 @@ async def test_what_stands_in_a_pool_is_looked_at_in_one_call(adapters: Adapters
     before = len(adapters.calls("graph"))
     seen, gone = await adapters.graph.look_at([application.object_id, NOBODY])
     assert gone is None
-    assert seen is not None
+    assert isinstance(seen, LookedAt)
     assert (seen.owners, seen.secrets, seen.certificates, seen.redirects) == ((broker,), (key_id,), (), 0)
     assert [("lh-broker", broker)] == [(each.name, each.subject) for each in seen.trusted]
     assert "POST 200" in adapters.calls("graph")[before:]
@@ -322,7 +322,7 @@ async def test_a_certificate_is_added_beside_another(adapters: Adapters) -> None
         key = NewKey(ObjectId(f"dddddddd-0000-4000-8000-00000000000{number}"), f"web.{number}", der, in_an_hour())
         await adapters.graph.add_key(application.object_id, key)
     seen = (await adapters.graph.look_at([application.object_id]))[0]
-    assert seen is not None
+    assert isinstance(seen, LookedAt)
     assert {f"dddddddd-0000-4000-8000-00000000000{number}" for number in (1, 2)} == {*seen.certificates}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.cloud.graph.directory import Graph
 from shared.core.directory import LookedAt, NewKey, NewTrust
-from shared.core.errors import Absent, Throttled, Unavailable
+from shared.core.errors import Absent, Refused, Throttled, Unavailable
 from shared.core.names import ObjectId
 from tests.cloud.graph_answers import APPLICATION, END, GROUP, KEY, PRINCIPAL, done, found
 from tests.cloud.scripted import Scripted, refused
@@ -83,6 +83,21 @@ async def test_a_look_of_which_a_part_failed_says_nothing(
     service.will(batch((200, BARE), (status, body)))
     with pytest.raises(failure):
         await graph.look_at([APPLICATION])
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "failure"),
+    [(403, "Authorization_RequestDenied", Refused), (503, "ServiceUnavailable", Unavailable)],
+)
+async def test_one_that_cannot_be_seen_hides_no_other(
+    graph: Graph, service: Scripted, status: int, code: str, failure: type[Exception]
+) -> None:
+    """Somebody may have taken one application from the broker, and must not blind it for the rest."""
+    wrong = {"error": {"code": code, "message": "no"}}
+    service.will(batch((status, wrong), (status, wrong), (200, BARE), (200, {"value": []})))
+    unseen, seen = await graph.look_at([APPLICATION, OTHER])
+    assert isinstance(unseen, failure)
+    assert LookedAt("AzureADMyOrg") == seen
 
 
 async def test_an_answer_that_is_missing_says_nothing(graph: Graph, service: Scripted) -> None:

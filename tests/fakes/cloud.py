@@ -21,7 +21,7 @@ from shared.core.directory import (
     NewSecret,
     NewTrust,
 )
-from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
@@ -75,7 +75,7 @@ class FakeDirectory:
         """See the port. Counted as one call."""
         await self.calls.through("directory.add_key", lambda: add_key(self.state, application_id, key), application_id)
 
-    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
+    async def look_at(self, application_ids: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
         """See the port."""
         found = lambda: [looked_at(self.state, each) for each in application_ids]  # noqa: E731 - one line says it
         return await self.calls.through("directory.look_at", found, *application_ids)

@@ -16,7 +16,7 @@ from shared.core import ownership
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
 from shared.core.directory import ApplicationIds, FoundGroup, HeldCredentials, NewApplication, NewSecret, NewTrust
-from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused
+from shared.core.errors import Absent, AmbiguousRefusal, DefinitionGone, Locked, Refused, Upstream
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.secret import Secret
@@ -122,6 +122,8 @@ class CloudState:
     tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
     """Access tokens: the client id, the scope and the end of each."""
     app_roles: dict[ObjectId, dict[ObjectId, ObjectId]] = field(default_factory=dict)  # see ``tests.fakes.app_roles``
+    unseen: dict[ObjectId, Upstream] = field(default_factory=dict)
+    """Applications of which the directory does not tell what they have, and what it says in place of that."""
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.core.directory import LookedAt, NewKey, NewTrust
-from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused
+from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Upstream
 from shared.core.names import ObjectId
 from tests.fakes.cloud_state import CloudState
 
@@ -58,8 +58,10 @@ def add_key(cloud: CloudState, application_id: ObjectId, key: NewKey) -> None:
     application.wanted = replace(application.wanted, key=key)
 
 
-def looked_at(cloud: CloudState, application_id: ObjectId) -> LookedAt | None:
+def looked_at(cloud: CloudState, application_id: ObjectId) -> LookedAt | Upstream | None:
     """What an application has by which somebody could sign in as it; ``None`` if it is not there."""
+    if application_id in cloud.unseen:
+        return cloud.unseen[application_id]
     try:
         found = cloud.shown_application(application_id)
     except Absent:

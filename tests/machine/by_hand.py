@@ -68,6 +68,12 @@ def remove_secret(azure: Azure, footprint: Footprint) -> None:
             azure.by_hand("POST", f"{GRAPH}/v1.0/applications/{found.id}/removePassword", body)
 
 
+def add_secret(azure: Azure, footprint: Footprint) -> None:
+    """Somebody's own, with which the holder of the secret can sign in."""
+    if isinstance(footprint, ServicePrincipalFootprint) and (found := _application(azure, footprint)):
+        azure.by_hand("POST", f"{GRAPH}/v1.0/applications/{found.id}/addPassword", b'{"passwordCredential": {}}')
+
+
 TAMPERINGS: Mapping[str, Tampering] = {
     "delete application": delete_application,
     "purge application": purge_application,
@@ -75,4 +81,5 @@ TAMPERINGS: Mapping[str, Tampering] = {
     "delete assignment": delete_assignment,
     "leave group": leave_group,
     "remove secret": remove_secret,
+    "add secret": add_secret,
 }

@@ -25,8 +25,7 @@ from shared.core.names import LeaseId, RoleName
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
 from tests.fakes.world import ADMINISTRATOR, ALICE, BOB, request
 from tests.machine.by_hand import TAMPERINGS
-from tests.machine.on_azure import POOLING, ROLES, Action, BrokerOnAzure, FaultAt
-from tests.support import pooling
+from tests.machine.on_azure import LATER, POOLED, ROLES, Action, BrokerOnAzure, FaultAt
 
 _SWEEP_INTERVAL = timedelta(seconds=60)
 _A_WEEK = 8 * 86400.0
@@ -40,8 +39,8 @@ _EFFECTS = st.one_of(
     st.sampled_from(["drop_after_effect", "timeout"]),
 )
 
-PICKED = st.sampled_from(ROLES)
-POOLED = st.sampled_from(POOLING)
+PICKED = st.sampled_from((*ROLES, *POOLED))
+COLLECTED = st.sampled_from((*LATER, *POOLED))
 TARGETS = st.tuples(st.sampled_from(["data", "gone"]), st.sampled_from(["", "/providers/Microsoft.Storage/storageAccounts/x"]))
 """What a caller asks for where a role has a hole: a group, and what lies below it."""
 CALLERS = st.sampled_from([ALICE, BOB])
@@ -72,23 +71,27 @@ class Machine(RuleBasedStateMachine):
     @rule(role=PICKED, caller=CALLERS, key=st.sampled_from(["one", "two"]), death=DEATHS)
     def issue_or_repeat(self, role: RoleName, caller: Caller, key: str, death: FaultAt | None) -> None:
         """A caller asks under a key, for the first time or again."""
-        self._take(lambda ports: issue_once(ports, request(caller), IssueRequest(role), key), death)
+        wanted = self._wanted(role)
+        self._take(lambda ports: issue_once(ports, request(caller), wanted, key), death)
 
-    @rule(role=POOLED, death=DEATHS)
-    def fill(self, role: RoleName, death: FaultAt | None) -> None:
-        """A worker makes a lease for the role's pool."""
-        self.on_azure.do(lambda ports: pooling.fill(ports, role), death)
+    @rule(death=DEATHS)
+    def fill(self, death: FaultAt | None) -> None:
+        """The third timer's work, and that of a worker that takes its messages."""
+        self.on_azure.do(self.on_azure.fill, death)
 
-    @rule(role=POOLED, caller=CALLERS, to_collect=st.booleans(), death=DEATHS)
-    def claim(self, role: RoleName, caller: Caller, *, to_collect: bool, death: FaultAt | None) -> None:
+    @precondition(lambda self: self._in_state(State.POOLED))
+    @rule(caller=CALLERS, key=st.sampled_from(["", "one", "two"]), to_collect=st.booleans(), death=DEATHS)
+    def claim(self, caller: Caller, key: str, *, to_collect: bool, death: FaultAt | None) -> None:
         """A caller is given a lease of the pool, and its credential at once or later."""
-        claim = pooling.claim_to_collect if to_collect else pooling.claim
-        self._take(lambda ports: claim(ports, request(caller), role), death)
+        wanted = self._wanted(self._in_state(State.POOLED)[0].id.role)
+        preference = Preference(wait=0) if to_collect else None
+        self._take(lambda ports: _issue(ports, caller, wanted, key, preference), death)
 
-    @rule(role=POOLED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
+    @rule(role=COLLECTED, caller=CALLERS, queued=st.booleans(), death=DEATHS)
     def prepare(self, role: RoleName, caller: Caller, *, queued: bool, death: FaultAt | None) -> None:
         """A caller asks for a lease that it collects later. A worker prepares it at once, or the lease waits for one."""
-        self._take(lambda ports: _ask(ports, caller, role, queued=queued), death)
+        wanted = self._wanted(role)
+        self._take(lambda ports: _ask(ports, caller, wanted, queued=queued), death)
 
     @precondition(lambda self: self._in_state(State.PLANNED))
     @rule(death=DEATHS)
@@ -138,7 +141,9 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=PICKS, tampering=st.sampled_from(sorted(TAMPERINGS)))
     def delete_by_hand(self, pick: int, tampering: str) -> None:
         """Somebody deletes something of a lease's."""
-        footprint = self._picked(pick).footprint
+        lease = self._picked(pick)
+        footprint = lease.footprint
+        self.on_azure.touched.add(lease.id)
         if isinstance(footprint, ServicePrincipalFootprint) and not (footprint.application_id and footprint.principal_id):
             self.on_azure.binned.add(footprint.unique_name)
         TAMPERINGS[tampering](self.on_azure.azure, footprint)
@@ -183,6 +188,11 @@ class Machine(RuleBasedStateMachine):
         assert all(lease.holder is None for lease in rows if lease.state is State.POOLED)
 
     @invariant()
+    def nobody_can_sign_in_as_what_stands_in_a_pool(self) -> None:
+        """But the broker itself."""
+        assert [] == self.on_azure.trusting()
+
+    @invariant()
     def no_lease_lives_past_its_end_and_a_sweep(self) -> None:
         """One that had ended when a sweep last ended is no longer alive, and none comes back to life."""
         if self.swept_at is not None:
@@ -203,6 +213,9 @@ class Machine(RuleBasedStateMachine):
         self.on_azure.clock.jump(_A_WEEK)
         self.on_azure.do(lambda ports: sweep(ports, "sweep"))
         assert ({}, {}) == (self.on_azure.leases.rows, self.on_azure.leases.keys)
+
+    def _wanted(self, role: RoleName) -> IssueRequest:
+        return IssueRequest(role, ask=self.on_azure.ask(role, "data", ""))
 
     def _take(self, action: Action, death: FaultAt | None) -> None:
         answer = self.on_azure.do(action, death)
@@ -233,9 +246,16 @@ class Machine(RuleBasedStateMachine):
         assert [] == [each for each in self.given if not result & {(each, "issue"), (each, "reissue")}], "given in silence"
 
 
-async def _ask(ports: Ports, caller: Caller, role: RoleName, *, queued: bool) -> object:
+async def _issue(ports: Ports, caller: Caller, wanted: IssueRequest, key: str, preference: Preference | None) -> object:
+    """A caller asks, under a key if there is one."""
+    if key:
+        return await issue_once(ports, request(caller), wanted, key, preference)
+    return await issue(ports, request(caller), wanted, preference=preference)
+
+
+async def _ask(ports: Ports, caller: Caller, wanted: IssueRequest, *, queued: bool) -> object:
     """A caller asks, and does not wait. Unless the lease is ``queued``, a worker takes its message at once."""
-    answer = await issue(ports, request(caller), IssueRequest(role), preference=Preference(wait=0))
+    answer = await issue(ports, request(caller), wanted, preference=Preference(wait=0))
     if not queued and isinstance(answer, Accepted):
         await prepare(ports, "message", answer.lease.id)
     return answer

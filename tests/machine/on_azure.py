@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from local.cloud.tenant.directory import Application
 from shared.broker.configure.roles import put_role
 from shared.broker.issue.asking import AskedFor
+from shared.broker.issue.prepare import prepare
+from shared.broker.pool.fill import fill
 from shared.broker.ports import Ports, Timing
 from shared.cloud.access_probe import AccessProbe
 from shared.cloud.arm.authorization import Arm
@@ -23,10 +26,11 @@ from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
 from shared.cloud.limits import RateLimiters
 from shared.core.errors import LeaseholdError, LostRace
-from shared.core.lease import Lease
+from shared.core.lease import Lease, State
 from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
+from shared.issuers.service_principal.broker_trust import NAME
 from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.means import Federation
@@ -49,14 +53,21 @@ SECRETS = RoleName.parse("legacy")
 GRANTS = RoleName.parse("just-in-time")
 MORE = {RoleName.parse(name): name for name, sample in EVERY_KIND.items() if sample.is_brought}
 """Roles of the kinds that tests bring, and the names of these. What they make is in no Azure."""
-POOLING = (PRINCIPALS, SECRETS, GRANTS, *MORE)
-"""Roles whose leases may be made before anybody asks."""
+LATER = (PRINCIPALS, SECRETS, GRANTS, *MORE)
+"""Roles whose leases callers collect later."""
 TEAMS = RoleName.parse("teams")
 """A role with a hole, for the groups ``data``, which is there, and ``gone``, which is not."""
-ROLES = (*POOLING, TEAMS)
+ROLES = (*LATER, TEAMS)
+POOLED = {
+    RoleName.parse(f"pooled-{kind.replace(' ', '-')}"): kind
+    for kind in ("service principal", "token", "federated", "certificate")
+}
+"""Roles with a pool of one lease, by the names of their kinds."""
 WITHOUT_SECRETS = {RoleName.parse(f"{name}s"): name for name in ("token", "federated", "certificate")}
 """Roles whose credentials are none, by the names of their kinds. They are there once somebody configures them."""
+FEDERATED = RoleName.parse("pooled-federated")
 TTL, MAX_TTL = 600, 7200
+_POOL_AGE = 900
 
 type FaultAt = tuple[int, bool]
 """Where a worker dies: at the call of that number since it began, after its effect or before."""
@@ -94,6 +105,8 @@ class BrokerOnAzure(MemoryBroker):
     binned: set[str] = field(default_factory=set)
     """Unique names of what somebody put into the recycle bin before the broker had learned its id: no lease leads there, and
     the reconciliation alone finds it."""
+    touched: set[LeaseId] = field(default_factory=set)
+    """Leases at whose objects somebody's hand has been."""
     hurried: set[LeaseId] = field(default_factory=set)
     """Leases that were young when the wall clock was set forth while replicas were behind: what a replica does not show is
     taken for absent too early, and the reconciliation alone finds it."""
@@ -105,7 +118,7 @@ class BrokerOnAzure(MemoryBroker):
         self.leases = self.opened(self.calls)
         self.azure = Azure(self.calls)
         self.elsewhere = CloudState(self.clock, self.ids)
-        for name in ROLES:
+        for name in (*ROLES, *POOLED):
             self.configure(name)
         self.before = self.azure.inventory()
         self.azure.world.consistency.configure(self.profile, seed=self.seed)
@@ -140,6 +153,10 @@ class BrokerOnAzure(MemoryBroker):
         filled = [{"role_name": "Reader", "scope": scope.replace("/data", "/{group}")}]
         on_data = {"azure_roles": roles, "azure_groups": groups, "ready": "token"}
         more |= {role: {**bounds, **document_of(name), **on_data} for role, name in WITHOUT_SECRETS.items()}
+        pool = {"size": 1, "max_age": _POOL_AGE}
+        more |= {role: {**bounds, **document_of(name), **on_data, "pool": pool} for role, name in POOLED.items()}
+        # This one's leases stand there without any right.
+        more[FEDERATED]["pool"] = pool | {"assigned": False}
         return more | {
             TEAMS: bounds | {"type": "service_principal", "ready": "none", "azure_roles": filled, "parameters": hole},
             GRANTS: bounds | {"type": "role_grant", "azure_roles": roles},
@@ -148,9 +165,9 @@ class BrokerOnAzure(MemoryBroker):
         }
 
     def ask(self, role: RoleName, group: str, below: str) -> AskedFor:
-        """What a caller asks of a role: of one with a hole a group, or what lies below it."""
+        """What a caller asks of a role: of one with a hole a group, or what lies below it; of one with a pool a credential."""
         if role != TEAMS:
-            return AskedFor()
+            return AskedFor(credential=EVERY_KIND[POOLED[role]].ask if role in POOLED else {})
         scope = f"/subscriptions/{self.azure.world.subscription_id}/resourceGroups/{group}{below}"
         return AskedFor({"group": group}, Scope.parse(scope) if below else None)
 
@@ -218,6 +235,20 @@ class BrokerOnAzure(MemoryBroker):
         self.kinds = self.roles.kinds = product.kinds(*(make(self.calls, self.elsewhere) for make in more))
         return self.ports_with(self.kinds, inventory, home=tenant)
 
+    async def fill(self, ports: Ports) -> None:
+        """The timer fills the pools, and a worker makes what was opened, now or before."""
+        await fill(ports, "timer")
+        for lease in [*self.leases.rows.values()]:
+            if lease.is_for_pool and lease.is_queued:
+                await prepare(ports, "message", lease.id)
+
+    def trusting(self) -> list[str]:
+        """Leases that stand in a pool, and whose application somebody can sign in as. Nobody's hand has been at them."""
+        pooled = [each for each in self.leases.rows.values() if each.state is State.POOLED and each.id not in self.touched]
+        names = {str(name) for lease in pooled for name in names_in(self.kinds, lease.footprint)}
+        applications = [each for each in self.azure.world.directory.applications.values() if each.unique_name in names]
+        return [str(each.unique_name) for each in applications if not _trusts_the_broker_alone(each)]
+
     def orphans(self) -> list[str]:
         """What is in Azure beyond the fixtures, without a row of a lease that has not ended and names it.
 
@@ -258,6 +289,11 @@ class BrokerOnAzure(MemoryBroker):
         """The unique names of applications, be they in the recycle bin, of which either id is known."""
         found = self.azure.world.directory.applications.values()
         return {str(each.unique_name) for each in found if {each.id, each.app_id} & known and each.unique_name}
+
+
+def _trusts_the_broker_alone(application: Application) -> bool:
+    credentials = application.passwords or application.certificates
+    return not credentials and [NAME] == [each.name for each in application.federated.values()]
 
 
 _KINDS = ("applications", "deleted_items", "service_principals", "secrets", "role_assignments")

@@ -43,10 +43,14 @@ class Opened:
     hint: Hint | None = None
 
     async def taken(self, ports: Ports) -> None:
-        """Lets others know that the lease has left the pool: no hint leads to it, and another is to be made. Raises nothing."""
+        """Lets others know that the lease has left the pool: no hint leads to it. Raises nothing that is foreseen."""
+        if self.hint is not None:
+            await forget(ports, self.hint)
+
+    async def refill(self, ports: Ports) -> None:
+        """Asks for another lease in the place of this one, which does not go back any more. Raises nothing that is foreseen."""
         if self.hint is None:
             return
-        await forget(ports, self.hint)
         try:
             await ports.preparations.refill(self.lease.id.role)
         except Upstream:

@@ -199,6 +199,7 @@ class _Fill:
         filling, wanted, ready = self.fillings[name], self._wanted(name), len(self._standing(name))
         if ready >= wanted:
             if not wanted:
+                await self._end_unhinted(name)
                 await self.ports.pools.forget_filling(name)
             elif filling.hungry_since is not None:
                 await self.ports.pools.change_filling(name, lambda it: it.finished(is_full=True))
@@ -206,6 +207,16 @@ class _Fill:
         since = filling.hungry_since
         if is_low(ready, wanted) and since is not None and since + LOW_FOR <= self.ports.now():
             log.error("pool_low role=%s ready=%d wanted=%d since=%s", name, ready, wanted, _text(since))
+
+    async def _end_unhinted(self, name: RoleName) -> None:
+        """Ends what still stands in the pool of a role that has none any more, and to which no hint leads."""
+        role, hinted = self.roles.get(name), {each.lease for each in self.hints.get(name, ())}
+        if role is not None and pool_of(self.ports.kinds, role).size:
+            return
+        async for view in self._views(name, State.POOLED):
+            lease = await self._read(view.id) if view.id not in hinted else None
+            if lease is not None and lease.is_for_pool:
+                await drain(self.ports, hint_of(lease))
 
 
 def _text(instant: datetime) -> str:

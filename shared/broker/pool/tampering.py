@@ -7,7 +7,7 @@ import logging
 from shared.broker.ending.undo import claim, undo
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
-from shared.core.errors import Absent, LeaseholdError, LostRace, Refused, Upstream
+from shared.core.errors import Absent, LeaseholdError, LostRace, Refused, Unreadable, Upstream
 from shared.core.lease import Cause, Lease
 from shared.core.readiness.errors import NeverReady
 from shared.kinds.pooling import FOREIGN, VANISHED, Trouble
@@ -63,8 +63,11 @@ async def tell(ports: Ports, request_id: str, lease: Lease, trouble: Trouble) ->
 async def end_touched(ports: Ports, request_id: str, lease: Lease, trouble: Trouble) -> Lease | None:
     """Tells of the trouble, then ends the pooled lease. Returns it as it then stands; ``None`` if another worker has moved it.
 
-    Told before it is done: a death in between tells it twice rather than never. Raises ``Upstream``.
+    ``lease`` was read before somebody looked. If it has been claimed since then, what was seen may be the claim's own work, and
+    nobody is told. Told before it is done: a death in between tells it twice rather than never. Raises ``Upstream``.
     """
+    if not await _stands_as_before(ports, lease):
+        return None
     await tell(ports, request_id, lease, trouble)
     cause = Cause.TAMPERED if trouble.code == FOREIGN else Cause.VANISHED
     try:
@@ -72,3 +75,11 @@ async def end_touched(ports: Ports, request_id: str, lease: Lease, trouble: Trou
             return await undo(ports, lock, request_id=request_id, within=ports.timing.sweep_undo)
     except LostRace:
         return None
+
+
+async def _stands_as_before(ports: Ports, lease: Lease) -> bool:
+    try:
+        stored = await ports.leases.get(lease.id)
+    except Unreadable:
+        return False
+    return stored is not None and stored.version == lease.version

@@ -17,7 +17,7 @@ from shared.core.lease import Lease, State
 from shared.core.names import RoleName
 from shared.core.pool import Hint
 from shared.core.role import Role
-from shared.kinds.pooling import pool_issuer
+from shared.kinds.pooling import UNSEEN, pool_issuer
 from shared.resilience.tasks import all_of
 
 log = logging.getLogger(__name__)
@@ -61,15 +61,17 @@ async def _look_at(ports: Ports, request_id: str, roles: Mapping[RoleName, Role]
     except Upstream as failure:
         log.warning("what stands in pools is looked at by the next filling: %s", failure)
         return 0, 0
-    now, touched = ports.now(), 0
+    now, touched, unseen = ports.now(), 0, 0
     for (hint, lease), trouble in zip(leases, troubles, strict=True):
         if trouble is None:
             await note(ports, replace(hint, looked_at=now))
-            continue
-        touched += 1
-        await end_touched(ports, request_id, lease, trouble)
-        await forget(ports, hint)
-    return len(leases), touched
+        elif trouble.code == UNSEEN:
+            unseen += 1
+            log.warning("lease %s of a pool is looked at by the next filling: %s", lease.id, trouble.what)
+        elif await end_touched(ports, request_id, lease, trouble) is not None:
+            touched += 1
+            await forget(ports, hint)
+    return len(leases) - unseen, touched
 
 
 async def _read(ports: Ports, hint: Hint) -> Lease | None:

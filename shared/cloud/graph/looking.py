@@ -13,7 +13,7 @@ from shared.cloud.graph.batch import BATCH, MOST, alone, answers_of
 from shared.cloud.graph.callers import texts_in
 from shared.cloud.graph.calls import GraphCalls, document_of, failure_of, listed_in, object_id_in, text_in
 from shared.core.directory import LookedAt, NewTrust
-from shared.core.errors import Absent, Unavailable
+from shared.core.errors import Absent, Unavailable, Upstream
 from shared.core.names import ObjectId
 
 AT_ONCE = MOST // 2
@@ -21,13 +21,20 @@ AT_ONCE = MOST // 2
 _FIELDS = "id,signInAudience,passwordCredentials,keyCredentials,web,spa,publicClient,appRoles"
 
 
-async def look_at(calls: GraphCalls, applications: Sequence[ObjectId]) -> Sequence[LookedAt | None]:
-    """Returns what each of ``AT_ONCE`` applications at most has; ``None`` for one that is not there. Raises ``Upstream``."""
+async def look_at(calls: GraphCalls, applications: Sequence[ObjectId]) -> Sequence[LookedAt | Upstream | None]:
+    """Returns what each of ``AT_ONCE`` applications at most has; ``None`` for one that is not there.
+
+    If Graph answers for some alone, the failures of the others are returned: one application that the broker may not read any
+    more must not hide the others. Raises ``Upstream`` if Graph answers for none.
+    """
     asked = [path for each in applications for path in _paths(each)]
     requests = [{"id": str(number), "method": "GET", "url": path} for number, path in enumerate(asked)]
     batch = await calls.send("POST", BATCH, {"requests": requests})
     found = dict(alone(each) for each in answers_of(batch))
-    return [_looked_at(found, 2 * place) for place in range(len(applications))]
+    seen = [_looked_at(found, 2 * place) for place in range(len(applications))]
+    if seen and all(isinstance(each, Upstream) for each in seen):
+        raise next(each for each in seen if isinstance(each, Upstream))
+    return seen
 
 
 def _paths(application: ObjectId) -> tuple[str, str]:
@@ -35,11 +42,13 @@ def _paths(application: ObjectId) -> tuple[str, str]:
     return f"{path}?$select={_FIELDS}&$expand=owners($select=id)", f"{path}/federatedIdentityCredentials"
 
 
-def _looked_at(found: Mapping[str, Any], first: int) -> LookedAt | None:
+def _looked_at(found: Mapping[str, Any], first: int) -> LookedAt | Upstream | None:
     try:
         application, trusted = (_document(found, number) for number in (first, first + 1))
     except Absent:
         return None
+    except Upstream as failure:
+        return failure
     return LookedAt(
         sign_in_audience=text_in(application, "signInAudience"),
         secrets=_key_ids(application, "passwordCredentials"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from shared.core import ownership
 from shared.core.directory import LookedAt, NewTrust
-from shared.core.errors import Fault, Malformed
+from shared.core.errors import Fault, Malformed, Refused, Upstream
 from shared.core.footprint import Assignment
 from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId
@@ -20,7 +20,7 @@ from shared.issuers.service_principal.held import Held
 from shared.issuers.service_principal.means import Means, known
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.kinds.kind import Order
-from shared.kinds.pooling import FOREIGN, VANISHED, Trouble
+from shared.kinds.pooling import FOREIGN, UNSEEN, VANISHED, Trouble
 
 
 def require_poolable(target: ServicePrincipalTarget) -> None:
@@ -68,14 +68,25 @@ class PoolWatch:
         own = NewTrust(NAME, federation.exchange.issuer, broker, audience)
         seen = await self.means.directory.look_at([known(footprint.application_id) for _, footprint in leases])
         pairs = zip(leases, seen, strict=True)
-        return [next(_troubles(target, found, own, broker), None) for (target, _), found in pairs]
+        return [_judged(target, found, own, broker) for (target, _), found in pairs]
 
 
-def _troubles(target: ServicePrincipalTarget, found: LookedAt | None, own: NewTrust, broker: ObjectId) -> Iterator[Trouble]:
+def _judged(
+    target: ServicePrincipalTarget, found: LookedAt | Upstream | None, own: NewTrust, broker: ObjectId
+) -> Trouble | None:
+    match found:
+        case None:
+            return Trouble(VANISHED, what="the application is gone")
+        case Refused():
+            return Trouble(FOREIGN, what="the broker may not read the application any more")
+        case Upstream():
+            return Trouble(UNSEEN, what=str(found))
+        case LookedAt():
+            return next(_troubles(target, found, own, broker), None)
+
+
+def _troubles(target: ServicePrincipalTarget, found: LookedAt, own: NewTrust, broker: ObjectId) -> Iterator[Trouble]:
     """Yields the worst first: by what somebody could sign in, then how somebody could get that."""
-    if found is None:
-        yield Trouble(VANISHED, what="the application is gone")
-        return
     for key_id in (*found.secrets, *found.certificates):
         yield Trouble(FOREIGN, key_id, "a secret or a certificate")
     if any(trust != own for trust in found.trusted):

@@ -1,0 +1,130 @@
+"""A pool whose leases are claimed, looked at, refused and lost at the same time."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from shared.broker.configure.roles import delete_role, put_role
+from shared.broker.ending.sweep import sweep
+from shared.broker.issue.issue import IssueRequest, issue
+from shared.broker.pool.fill import fill
+from shared.broker.pool.tampering import end_touched
+from shared.core.errors import LeaseholdError, Refused, TooMany, Unavailable, Unreachable, Upstream
+from shared.core.lease import Cause, Lease, State
+from shared.core.pool import Pool
+from shared.core.role import Target
+from shared.kinds.pooling import FOREIGN, Trouble
+from tests.fakes.world import ADMINISTRATOR, WEB, World, request, role, world
+from tests.support.every_kind import TOKENS
+from tests.support.kinds import read_role, write_role
+from tests.support.pools import fill_up, in_state, pooled_target, take_messages
+
+LATER = 600.0
+
+
+async def test_the_secret_of_a_caller_that_claims_meanwhile_is_no_strangers(caplog: pytest.LogCaptureFixture) -> None:
+    """The look sees it on what stood in the pool when the look began. Nobody is alarmed, and the caller keeps its lease."""
+    caplog.set_level(logging.ERROR)
+    scene = world(role(pooled_target(1)))
+    await fill_up(scene)
+    (pooled,) = in_state(scene, State.POOLED)
+    scene.clock.jump(LATER)
+    before = len(scene.calls.made)
+    await fill(scene.ports, "timer")
+    number = [call.name for call in scene.calls.made[before:]].index("directory.look_at")
+    scene.clock.jump(LATER)
+
+    async def claim() -> None:
+        assert pooled.id == (await issue(scene.ports, request(), IssueRequest(WEB))).lease.id
+
+    scene.calls.meanwhile(len(scene.calls.made) + number + 1, claim)
+    done = await fill(scene.ports, "timer")
+    assert (1, 0) == (done.looked_at, done.tampered)
+    assert State.ACTIVE is scene.leases.rows[pooled.id].state
+    assert "pool_tampered" not in caplog.text
+    assert [] == [event.code for event in scene.audit.events if event.operation == "reconcile"]
+
+
+async def test_what_the_reconciliation_has_seen_of_a_lease_that_was_claimed_since_then_is_not_told() -> None:
+    """The lease's row has changed; so whoever holds it knows better."""
+    scene = world(role(pooled_target(1)))
+    await fill_up(scene)
+    (pooled,) = in_state(scene, State.POOLED)
+    await issue(scene.ports, request(), IssueRequest(WEB))
+    assert await end_touched(scene.ports, "r", pooled, Trouble(FOREIGN)) is None
+    assert State.ACTIVE is scene.leases.rows[pooled.id].state
+    assert [] == [event.code for event in scene.audit.events if event.operation == "reconcile"]
+
+
+@pytest.mark.parametrize(("failure", "ends"), [(Refused("no", status=403), True), (Unavailable("busy"), False)])
+async def test_one_application_that_cannot_be_seen_hides_no_other(failure: Upstream, *, ends: bool) -> None:
+    """If the broker may not read it any more, somebody has taken it away. If Azure has failed, the next filling looks."""
+    scene = world(role(pooled_target(2, credential=TOKENS)))
+    await fill_up(scene)
+    unseen, touched = in_state(scene, State.POOLED)
+    own = {each.unique_name: each for each in scene.cloud.applications.values()}
+    scene.cloud.unseen[own[unseen.footprint.unique_name].object_id] = failure  # type: ignore[attr-defined]
+    own[touched.footprint.unique_name].redirects = 1  # type: ignore[attr-defined]
+    scene.clock.jump(LATER)
+    done = await fill(scene.ports, "timer")
+    assert (2, 2) == (done.looked_at, done.tampered) if ends else (1, 1) == (done.looked_at, done.tampered)
+    assert Cause.TAMPERED is scene.leases.rows[touched.id].cause
+    assert (Cause.TAMPERED if ends else None) is scene.leases.rows[unseen.id].cause
+    if not ends:
+        scene.cloud.unseen.clear()
+        assert 1 == (await fill(scene.ports, "timer")).looked_at
+
+
+async def test_callers_above_their_cap_do_not_empty_and_fill_the_pool() -> None:
+    """Nothing is made in the place of a lease that goes back."""
+    scene = world(role(pooled_target(2, credential=TOKENS), max_leases=1))
+    await fill_up(scene)
+    await issue(scene.ports, request(), IssueRequest(WEB))
+    await take_messages(scene)
+    await take_messages(scene)
+    standing = [lease.id for lease in in_state(scene, State.POOLED)]
+    for _ in range(3):
+        with pytest.raises(TooMany):
+            await issue(scene.ports, request(), IssueRequest(WEB))
+        assert [] == scene.preparations.messages()
+    await fill_up(scene)
+    assert standing == [lease.id for lease in in_state(scene, State.POOLED)]
+
+
+async def changed(scene: World, target: Target) -> None:
+    """An administrator writes the role."""
+    await put_role(scene.ports, request(ADMINISTRATOR), read_role(WEB, write_role(role(target))))
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_what_no_hint_leads_to_ends_with_the_pool(*, deleted: bool) -> None:
+    """The worker that made the lease died before its hint: it must not keep its rights for days."""
+    scene = world(role(pooled_target(1, credential=TOKENS)))
+    await fill_up(scene)
+    (pooled,) = in_state(scene, State.POOLED)
+    scene.pools.rows.clear()
+    if deleted:
+        await delete_role(scene.ports, request(ADMINISTRATOR), WEB, revoking=False)
+    else:
+        await changed(scene, pooled_target(1, credential=TOKENS, pool=Pool(0)))
+    await fill(scene.ports, "timer")
+    ended: Lease = scene.leases.rows[pooled.id]
+    assert (State.ENDING, Cause.DRAINED) == (ended.state, ended.cause)
+    assert {} == scene.pools.filled
+
+
+async def test_an_assignment_whose_answer_was_lost_is_looked_for_until_it_must_show() -> None:
+    """It was made for the claim, and a replica may not show it yet. Nothing is left once the lease has ended."""
+    scene = world(role(pooled_target(1, pool=Pool(1, assigned=False), ready="none")), lag=20.0)
+    await fill_up(scene)
+    scene.clock.jump(LATER)
+    scene.calls.fail("authorization.assign", Unreachable("no answer"), times=99, after=True)
+    with pytest.raises(LeaseholdError):
+        await issue(scene.ports, request(), IssueRequest(WEB))
+    scene.calls.heal()
+    for _ in range(10):
+        scene.clock.jump(LATER)
+        await sweep(scene.ports, "sweep")
+    assert {} == scene.cloud.assignments
