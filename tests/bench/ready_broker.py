@@ -13,21 +13,23 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from local.cloud.control import provision
 from local.cloud.control.judge import judge
 from local.cloud.engine.http import HttpRequest
 from shared.broker.configure.roles import put_role
 from shared.broker.ending.sweep import sweep
+from shared.broker.issue.attempt import Issued
 from shared.broker.issue.collect import collect
 from shared.broker.issue.issue import IssueRequest, issue
-from shared.broker.issue.attempt import Issued
 from shared.broker.issue.preparations import Accepted, Preference
 from shared.broker.issue.prepare import prepare
 from shared.broker.pool.fill import FillSummary, fill, refill
 from shared.broker.ports import Ports
 from shared.core.lease import State
-from shared.core.names import LeaseId, RoleName
+from shared.core.names import LeaseId, RoleName, Scope
 from shared.kinds.role_document import read_role
 from tests.bench.bench_stack import NotMeasuredError
 from tests.fakes.calls import MadeCall
@@ -38,7 +40,7 @@ from tests.machine.on_azure import BrokerOnAzure
 PROFILE, SEED = "typical", 5
 STORAGE = 0.01
 """Seconds that a call to Table or Queue storage takes: the order of magnitude within a region."""
-_IN_AZURE = ("entra", "graph", "arm")
+IN_AZURE = ("entra", "graph", "arm", "blob")
 _LONGEST_WAIT = 200
 """Seconds: what a caller may prefer to wait at most."""
 _LATEST = 3600.0
@@ -63,21 +65,19 @@ class Scene:
 
     on: BrokerOnAzure
     ports: Ports
+    scope: Scope
+    granted: str
+    """The Azure role that is assigned at the scope."""
     role: RoleName = field(default=RoleName.parse("measured"))
-
-    @property
-    def scope(self) -> str:
-        """A resource group over which the broker may assign roles."""
-        return f"/subscriptions/{self.on.azure.world.subscription_id}/resourceGroups/data"
 
     def seconds(self) -> float:
         """Of virtual time."""
         return self.on.clock.monotonic()
 
     async def put(self, **fields: Any) -> None:
-        """Writes the role: Reader on the group."""
+        """Writes the role."""
         bounds = {"bound_service_principal_ids": [ALICE.object_id]}
-        assigned = {"azure_roles": [{"role_name": "Reader", "scope": self.scope}]}
+        assigned = {"azure_roles": [{"role_name": self.granted, "scope": self.scope}]}
         document: Mapping[str, Any] = {"type": "service_principal", **bounds, **assigned, **fields}
         await put_role(self.ports, request(ADMINISTRATOR), read_role(self.ports.kinds, self.role, document))
 
@@ -152,7 +152,7 @@ class Scene:
         made += self.on.calls.made[begin:]
 
     def accepts(self, credential: Mapping[str, str], *, everywhere: bool) -> bool:
-        """Whether every replica accepts it now: Entra ID's, and with ``everywhere`` those of Resource Manager at the group."""
+        """Whether every replica accepts it now: Entra ID's, and with ``everywhere`` those that judge the role at its scope."""
         body = dict(credential) | ({"arm_scope": self.scope} if everywhere else {})
         verdicts: Any = judge(self.on.azure.world, HttpRequest("POST", "/judge", body=json.dumps(body).encode()), ENTRA).body
         return bool(verdicts["accepted"])
@@ -162,16 +162,19 @@ class Scene:
 
         Nothing ends meanwhile, so that whoever accepts goes on accepting.
         """
-        consistency, now = self.on.azure.world.consistency, self.on.azure.world.consistency.now
+        consistency = self.on.azure.world.consistency
+        seen, now = (consistency, consistency.of("blob")), consistency.now
         low, high = now() - (self.seconds() - began), now() + _LATEST
         offset = now() - self.seconds()
         try:
             while high - low > _PRECISE:
                 middle = (low + high) / 2
-                consistency.now = lambda at=middle: at  # type: ignore[misc]
+                for each in seen:
+                    each.now = partial(float, middle)
                 low, high = (low, middle) if self.accepts(credential, everywhere=everywhere) else (middle, high)
         finally:
-            consistency.now = now
+            for each in seen:
+                each.now = now
         return high - offset
 
     def assertion(self) -> str:
@@ -180,13 +183,19 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
-    """A broker with nothing issued. From here on calls take their time."""
+async def scene(*, blobs: bool = False) -> AsyncIterator[Scene]:
+    """A broker with nothing issued. From here on calls take their time. With ``blobs`` its role is over a storage account."""
     logging.disable(logging.ERROR)
     on = await asyncio.to_thread(BrokerOnAzure, profile=PROFILE, seed=SEED)
+    world = on.azure.world
+    scope, granted = f"/subscriptions/{world.subscription_id}/resourceGroups/data", "Reader"
+    if blobs:
+        scope, granted = f"{scope}/providers/Microsoft.Storage/storageAccounts/lake", "Storage Blob Data Reader"
+        provision.resource(world, scope)
+        provision.role_assignment(world, on.azure.broker.object_id, "User Access Administrator", scope)
     async with on.worker() as ports:
         on.calls.gate = _Latency(on)
-        yield Scene(on, ports)
+        yield Scene(on, ports, Scope.parse(scope), granted)
 
 
 def writes(made: list[MadeCall]) -> Writes:
@@ -202,7 +211,7 @@ class _Latency:
 
     async def arrive(self, call: MadeCall) -> None:
         """Sleeps in virtual time."""
-        is_azure = call.service in _IN_AZURE
+        is_azure = call.service in IN_AZURE
         await self.on.clock.sleep(self.on.azure.world.consistency.latency(call.service) if is_azure else STORAGE)
 
     def finish(self, call: MadeCall, result: object) -> None:

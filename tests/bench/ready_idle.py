@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.bench.figures import Figure, Target
-from tests.bench.ready_broker import Scene, scene
+from tests.bench.ready_broker import IN_AZURE, Scene, scene
 
 SIZE = 40
 """Leases that stand in the pool."""
@@ -38,4 +38,4 @@ async def _idle(on: Scene) -> int:
     with on.counting() as made:
         for _ in range(_MINUTES):
             await on.minute()
-    return sum(call.service in {"entra", "graph", "arm"} for call in made)
+    return sum(call.service in IN_AZURE for call in made)
