@@ -12,7 +12,6 @@ from local.demo import Story
 from local.stack import Stack
 from local.telling import StepFailedError
 
-
 _OFTEN = "*/5 * * * * *"
 """When pools are filled in the story: nobody wants to wait for a minute."""
 

@@ -9,7 +9,7 @@ import sys
 from local.host.process import ROOT
 
 BOUND = 150
-"""Seconds. It takes about 15 on two cores of its own."""
+"""Seconds. It takes about 45 on two cores of its own, most of them for Azure to replicate."""
 
 
 def test_the_demo_tells_every_step_and_each_holds() -> None:
