@@ -38,7 +38,9 @@ async def measure(scale: Scale) -> list[Figure]:
     """Whatever is in virtual time first, in two processes side by side; then, alone, what is in real time."""
     loop, issues = asyncio.get_running_loop(), scale.issues
     with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as others:
-        ways = {name: loop.run_in_executor(others, ready_columns.run, name, issues) for name in reversed(ready_columns.COLUMNS)}
+        ways = {
+            name: loop.run_in_executor(others, ready_columns.run, name, issues) for name in reversed([*ready_columns.COLUMNS])
+        }
         idle = loop.run_in_executor(others, ready_idle.run, _SPANS)
         found = {name: await ways[name] for name in ready_columns.COLUMNS}
         of_idle = await idle

@@ -49,7 +49,7 @@ async def measure() -> list[Figure]:
 
 async def _full(on: BenchStack) -> set[str]:
     """Waits for the timer to have filled the pools; the leases that stand in them."""
-    began = time.monotonic()
+    began, pools = time.monotonic(), dict[str, Any]()
     while time.monotonic() - began < _FULL_WITHIN:
         pools = (await on.admin.must("GET", "status"))["pool"]
         if all(pools.get(role, {"ready": 0})["ready"] >= _SIZE for role in _ROLES):

@@ -97,8 +97,8 @@ class Opening:
     async def _hints(self) -> AsyncIterator[Hint]:
         """Yields hints of the role, any of them: callers that come at once do not all want the same lease.
 
-        Looks again after each try. Whoever has won a race forgets the hint, so that the losers find what is left. If they went on
-        with what they have read, one of seven would find nothing in a pool that has a lease for each.
+        Looks again after each try. Whoever has won a race forgets the hint, so that the losers find what is left. If they
+        went on with what they have read, one of seven would find nothing in a pool that has a lease for each.
         """
         digest = pool_digest(self.ports.kinds, self.filled.template)
         for _ in range(_TRIES):

@@ -32,8 +32,8 @@ _EACH = timedelta(seconds=570)
 async def watch(ports: Ports, request_id: str, roles: Mapping[RoleName, Role], standing: Sequence[Hint]) -> tuple[int, int]:
     """Looks at the leases whose turn it is. Ends those that somebody else has touched.
 
-    A call that has room left looks at those as well that would be next. So leases that were made in different minutes come to be
-    looked at together, and a pool costs one call for ten leases.
+    A call that has room left looks at those as well that would be next. So leases that were made in different minutes come
+    to be looked at together, and a pool costs one call for ten leases.
 
     Returns how many were looked at, and how many of them were touched. What Azure did not answer for is left to the next
     filling. Raises ``Upstream`` if storage fails.
