@@ -99,13 +99,19 @@ class Opening:
         return pool_of(kinds, template).size > 0 and not is_narrowed
 
     async def _hints(self) -> AsyncIterator[Hint]:
-        """Yields some of the role's hints, beginning anywhere: callers that come at once do not all want the same lease."""
-        found = await self.ports.pools.oldest(self.planned.id.role, MAX_SIZE)
+        """Yields hints of the role, any of them: callers that come at once do not all want the same lease.
+
+        Looks again after each try. Whoever has won a race forgets the hint, so that the losers find what is left. If they
+        went on with what they have read, one of seven would find nothing in a pool that has a lease for each.
+        """
         digest = pool_digest(self.ports.kinds, self.filled.template)
-        fitting = [each for each in found if (each.digest, each.generation) == (digest, self.planned.generation)]
-        left = [each for each in fitting if each.lease not in self._tried]
-        first = int(self.ports.ids.jitter() * len(left))
-        for hint in [*left[first:], *left[:first]][:_TRIES]:
+        for _ in range(_TRIES):
+            found = await self.ports.pools.oldest(self.planned.id.role, MAX_SIZE)
+            fitting = [each for each in found if (each.digest, each.generation) == (digest, self.planned.generation)]
+            left = [each for each in fitting if each.lease not in self._tried]
+            if not left:
+                return
+            hint = left[int(self.ports.ids.jitter() * len(left))]
             self._tried.add(hint.lease)
             yield hint
 
