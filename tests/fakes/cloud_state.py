@@ -122,8 +122,7 @@ class CloudState:
     tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
     """Access tokens: the client id, the scope and the end of each."""
     app_roles: dict[ObjectId, dict[ObjectId, ObjectId]] = field(default_factory=dict)  # see ``tests.fakes.app_roles``
-    unseen: dict[ObjectId, Upstream] = field(default_factory=dict)
-    """Applications of which the directory does not tell what they have, and what it says in place of that."""
+    unseen: dict[ObjectId, Upstream] = field(default_factory=dict)  # see ``tests.fakes.cloud_trust``
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
