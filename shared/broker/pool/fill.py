@@ -161,10 +161,7 @@ class _Fill:
         Reads those that are being made first: one that comes to stand in the pool meanwhile is seen twice, and not missed.
         """
         hinted = {each.lease for each in self.hints.get(name, ())}
-        counted: set[LeaseId] = set()
-        async for view in self._views(name, State.PLANNED):
-            if view.holder is None and not view.is_overtaken(self._generation(name)):
-                counted.add(view.id)
+        counted = {view.id async for view in self._views(name, State.PLANNED) if self._is_for_pool(view)}
         async for view in self._views(name, State.POOLED):
             lease = await self._read(view.id)
             if lease is None or lease.state is not State.POOLED:
@@ -182,6 +179,9 @@ class _Fill:
             if found is None or not found.is_for_pool:
                 await forget(self.ports, hint)
         return len(counted)
+
+    def _is_for_pool(self, view: LeaseView) -> bool:
+        return view.holder is None and not view.is_overtaken(self._generation(view.id.role))
 
     async def _read(self, lease_id: LeaseId) -> Lease | None:
         try:
