@@ -36,9 +36,7 @@ async def tell(story: Telling) -> None:
 
 async def _put(story: Telling, size: int) -> None:
     pool = {"size": size}
-    await put_reader(
-        story, _ROLE, type="service_principal", credential="token", token_scopes=[ARM], ready="access", pool=pool
-    )
+    await put_reader(story, _ROLE, type="service_principal", credential="token", token_scopes=[ARM], ready="access", pool=pool)
 
 
 async def _asked(story: Telling) -> tuple[float, str]:
