@@ -43,6 +43,21 @@ def keys_of(application: Application) -> list[NewKey]:
     return [application.wanted.key] if application.wanted and application.wanted.key else []
 
 
+async def test_a_lease_that_comes_to_stand_in_the_pool_while_it_is_counted_is_counted() -> None:
+    """At whichever call of the count. Otherwise one too many would be made."""
+    for call in range(1, 20):
+        scene = world(role(pooled_target(2)))
+        await fill(scene.ports, "timer")
+
+        async def take(scene: World = scene) -> None:
+            await take_messages(scene)
+
+        scene.calls.meanwhile(len(scene.calls.made) + call, take)
+        done = await fill(scene.ports, "timer")
+        await take_messages(scene)
+        assert (0, 2) == (done.opened, len(in_state(scene, State.POOLED))), call
+
+
 @pytest.mark.parametrize("credential", [TOKENS, FEDERATED, CERTIFICATES], ids=lambda each: each.name)
 @pytest.mark.parametrize("ready", ["none", "token", "access"])
 async def test_a_pool_is_filled_without_a_credential(credential: Any, ready: str) -> None:

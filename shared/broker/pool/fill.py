@@ -156,9 +156,12 @@ class _Fill:
             log.warning("the pool of role %s is filled again half a minute later", hunger.role, exc_info=True)
 
     async def _count(self, name: RoleName) -> int:
-        """Returns how many leases stand in the pool or are made for it, by their own rows. Notes hints that were lost."""
+        """Returns how many leases stand in the pool or are made for it, by their own rows. Notes hints that were lost.
+
+        Reads those that are being made first: one that comes to stand in the pool meanwhile is seen twice, and not missed.
+        """
         hinted = {each.lease for each in self.hints.get(name, ())}
-        count = 0
+        counted = {view.id async for view in self._views(name, State.PLANNED) if self._is_for_pool(view)}
         async for view in self._views(name, State.POOLED):
             lease = await self._read(view.id)
             if lease is None or lease.state is not State.POOLED:
@@ -166,17 +169,19 @@ class _Fill:
             if misfit(self.ports, lease, self.roles[name], self._generation(name)) is not None:
                 # Its hint may be lost, too.
                 await drain(self.ports, hint_of(lease))
+                counted.discard(lease.id)
                 continue
-            count += 1
+            counted.add(lease.id)
             if lease.id not in hinted:
                 await note(self.ports, hint_of(lease))
         for hint in self.hints.get(name, ()):
             found = await self._read(hint.lease)
             if found is None or not found.is_for_pool:
                 await forget(self.ports, hint)
-        async for view in self._views(name, State.PLANNED):
-            count += view.holder is None and not view.is_overtaken(self._generation(name))
-        return count
+        return len(counted)
+
+    def _is_for_pool(self, view: LeaseView) -> bool:
+        return view.holder is None and not view.is_overtaken(self._generation(view.id.role))
 
     async def _read(self, lease_id: LeaseId) -> Lease | None:
         try:
