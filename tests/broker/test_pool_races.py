@@ -117,9 +117,10 @@ async def test_what_no_hint_leads_to_ends_with_the_pool(*, deleted: bool) -> Non
 
 async def test_an_assignment_whose_answer_was_lost_is_looked_for_until_it_must_show() -> None:
     """It was made for the claim, and a replica may not show it yet. Nothing is left once the lease has ended."""
-    scene = world(role(pooled_target(1, pool=Pool(1, assigned=False), ready="none")), lag=20.0)
+    scene = world(role(pooled_target(1, pool=Pool(1, assigned=False), ready="none")))
     await fill_up(scene)
     scene.clock.jump(LATER)
+    scene.cloud.lag = 150.0
     scene.calls.fail("authorization.assign", Unreachable("no answer"), times=99, after=True)
     with pytest.raises(LeaseholdError):
         await issue(scene.ports, request(), IssueRequest(WEB))
