@@ -24,9 +24,11 @@ usage: entra.sh application [--unique-name NAME] [--owner OBJECT_ID]... [--accep
            registers the API application with the app roles Leasehold.Admin and Leasehold.Auditor, and its service principal;
            one that is there already is refused if anybody but you and the owners named here can act as it, or if it has
            settings that this script does not make and that let others get tokens through it, unless told so
-       entra.sh permissions --broker OBJECT_ID [--groups] [--caller-groups]
+       entra.sh permissions --broker OBJECT_ID [--groups] [--caller-groups] [--graph-app-roles]
            gives the broker's identity its permissions in Microsoft Graph; --groups for roles that use azure_groups;
-           --caller-groups for bound_group_ids, if callers are in more groups than their tokens can name
+           --caller-groups for bound_group_ids, if callers are in more groups than their tokens can name;
+           --graph-app-roles for roles that use graph_app_roles: gives AppRoleAssignment.ReadWrite.All, with which whoever
+           takes over the broker can give itself every permission in the tenant
        entra.sh assign --principal OBJECT_ID [--role Leasehold.Admin|Leasehold.Auditor] [--unique-name NAME]
            gives somebody (a user, a group or a service principal, by object id) an app role of the broker
 END
@@ -211,9 +213,20 @@ give_graph_permission() {
   printf 'granted=%s\n' "$permission"
 }
 
+warn_of_graph_app_roles() {
+  cat >&2 <<'END'
+entra.sh: warning: AppRoleAssignment.ReadWrite.All lets the broker's identity give itself, or anybody, every application permission
+in this tenant. Whoever takes over the broker, its code or its identity then has the tenant. LEASEHOLD_GRAPH_APP_ROLES confines
+roles; it does not confine this permission. To take it back: Microsoft Entra ID, Enterprise applications, the broker, Permissions.
+END
+}
+
 permissions() {
   local broker=$1 permission options asked
   shift
+  case " $* " in
+    *' --graph-app-roles '*) warn_of_graph_app_roles ;;
+  esac
   while read -r permission options; do
     case $permission in '' | '#'*) continue ;; esac
     if [ -z "$options" ]; then
@@ -254,7 +267,7 @@ main() {
   [ $# -eq 0 ] || shift
   while [ $# -gt 0 ]; do
     case $1 in
-      --groups | --caller-groups) asked+=("$1") ;;
+      --groups | --caller-groups | --graph-app-roles) asked+=("$1") ;;
       --accept-its-owners-and-credentials) accept=yes ;;
       --accept-its-settings) accept_settings=yes ;;
       --broker | --principal | --role | --unique-name | --owner)

@@ -118,6 +118,9 @@ param maxTtl string = ''
 @description('Resources beside Azure\'s own for which roles may hand out access tokens, separated by commas. Set it after the code that knows it.')
 param tokenResources string = ''
 
+@description('Application permissions of Microsoft Graph that roles may have, separated by commas, such as User.Read.All. Empty: none. Set it after the code that knows it.')
+param graphAppRoles string = ''
+
 @description('Address of a page that explains problems, for a copy of your own. Empty: the broker serves its own.')
 param docsUrl string = ''
 
@@ -232,6 +235,7 @@ module app 'modules/app.bicep' = {
     maxTtl: maxTtl
     grantToUsers: grantToUsers
     tokenResources: tokenResources
+    graphAppRoles: graphAppRoles
     docsUrl: docsUrl
     publicUrl: publicUrl
     storageSuffix: storageSuffix

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from local.visitor import Broker
 
 _ACCEPTED, _OK, _FORBIDDEN = 202, 200, 403
-_MACHINE = "vm-web"
+MACHINE = "vm-web"
 _HELD = ("secrets", "federated_credentials")
 """What the control API lists of all applications."""
 
@@ -25,8 +25,8 @@ async def tell(story: Telling) -> None:
 
 async def _a_token_is_fetched_later(story: Telling) -> dict[str, Any]:
     story.say("An application asks for a token, and does not wait. It fetches the token when Azure is ready.")
-    await _put(story, "token-reader", type="service_principal", credential="token", token_scopes=[ARM])
-    web = await story.broker_as(_MACHINE)
+    await put_reader(story, "token-reader", type="service_principal", credential="token", token_scopes=[ARM])
+    web = await story.broker_as(MACHINE)
     reply = await web.call("POST", "roles/token-reader/leases", {}, prefer="respond-async")
     hold(reply.status_code == _ACCEPTED, reply.text)
     story.note(f"Leasehold answers 202 at once: come back in {reply.headers['retry-after']} s, at {reply.headers['location']}")
@@ -54,13 +54,13 @@ async def _no_secret_exists(story: Telling, made: dict[str, Any]) -> None:
     secrets, trusted = ([each for each in state[name] if application["object_id"] in each.values()] for name in _HELD)
     hold((secrets, [each["name"] for each in trusted]) == ([], ["lh-broker"]), [secrets, trusted])
     story.note(f"{application['display_name']}: no secret, and one trusted identity, {trusted[0]['name']}")
-    await (await story.broker_as(_MACHINE)).must("DELETE", f"leases/{made['lease']['id']}")
+    await (await story.broker_as(MACHINE)).must("DELETE", f"leases/{made['lease']['id']}")
 
 
 async def _the_machine_itself_gets_a_role(story: Telling) -> None:
     story.say("A machine gets a role itself, for as long as its lease lasts: nothing is handed over at all.")
-    await _put(story, "app-visitor", type="role_grant")
-    web, token = await story.broker_as(_MACHINE), await story.visitor.token(_MACHINE, "https://management.azure.com")
+    await put_reader(story, "app-visitor", type="role_grant")
+    web, token = await story.broker_as(MACHINE), await story.visitor.token(MACHINE, "https://management.azure.com")
     hold(await _read(story, token, "app", _FORBIDDEN) is not None, "the machine may read the group before its lease")
     made = await web.must("POST", "roles/app-visitor/leases", {})
     answer, seconds = await until(lambda: _read(story, token, "app", _OK))
@@ -70,10 +70,10 @@ async def _the_machine_itself_gets_a_role(story: Telling) -> None:
     story.note(f"{seconds:.1f} s after its end Azure answers {answer.status_code} again")
 
 
-async def _put(story: Telling, name: str, **fields: Any) -> None:
+async def put_reader(story: Telling, name: str, **fields: Any) -> None:
     """Writes a role that reads the group ``app``, for the machine alone."""
     scope = f"/subscriptions/{story.cloud['subscription_id']}/resourceGroups/app"
-    callers = [story.cloud["identities"][_MACHINE]["object_id"]]
+    callers = [story.cloud["identities"][MACHINE]["object_id"]]
     document = {"azure_roles": [{"role_name": "Reader", "scope": scope}], "bound_service_principal_ids": callers}
     await (await story.broker_as("admin")).must("PUT", f"roles/{name}", document | fields)
 

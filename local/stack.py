@@ -7,10 +7,11 @@ import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from local.children import Child, ChildError, free_ports
-from local.cloud.control.sample import BROKER, deployed_settings, furnish, furnish_with_groups
+from local.cloud.control.sample import BROKER, deployed_settings, furnish
 from local.cloud.disturbances.profiles import HOME
 from local.cloud.local_cloud import LocalCloud, Settings, running
 from local.host.process import ROOT, FunctionHost
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 EVERY_MINUTE = "0 * * * * *"
 EVERY_HOUR = "0 17 * * * *"
+_GRAPH_APP_ROLES = "LEASEHOLD_GRAPH_APP_ROLES"
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 """What a host gets of this process's environment; all else comes from the stack, so that no developer's login can."""
 _AS_DEPLOYED = (
@@ -62,7 +64,10 @@ class Stack:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further app settings, or others in place of those that the stack makes."""
     groups: bool = False
-    """Whether the broker may do what roles with ``azure_groups`` need. Else it may do what every deployment's may."""
+    """Whether the broker may do what roles with ``azure_groups`` need. Else it may do what every deployment's may.
+
+    It may do what roles with ``graph_app_roles`` need if a setting lets roles have any.
+    """
     folder: Path | None = None
     """Keeps the certificate authority from one start to the next; a temporary one without it."""
     echo: bool = False
@@ -130,7 +135,7 @@ class Stack:
             tls_port=self.ports.tls,
             state_dir=self.folder,
             function_host=f"http://127.0.0.1:{first}",
-            furnish=furnish_with_groups if self.groups else furnish,
+            furnish=partial(furnish, groups=self.groups, graph_app_roles=bool(self.settings.get(_GRAPH_APP_ROLES))),
         )
         storage = asyncio.create_task(opening.enter_async_context(self.storage))
         try:

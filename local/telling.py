@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ARM = "https://management.azure.com/.default"
 REPLICAS = 8
 """Calls in a row: more than any service has replicas here, each answered by any of them."""
-SPEED = 20
+SPEED = 30
 """By which what is typical of Azure's replication is quicker here: what takes Azure minutes is told in seconds."""
 _LONGEST = 600 / SPEED + 10
 """Seconds: no replica takes longer to notice a change, and some more for the calls themselves."""

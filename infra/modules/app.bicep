@@ -94,6 +94,9 @@ param grantToUsers bool
 @description('Resources beside Azure\'s own for which roles may hand out access tokens.')
 param tokenResources string
 
+@description('Application permissions of Microsoft Graph that roles may have.')
+param graphAppRoles string
+
 @description('Address of a page that explains problems.')
 param docsUrl string
 
@@ -227,6 +230,7 @@ var optionalSettings = union(
   empty(maxTtl) ? {} : { LEASEHOLD_MAX_TTL: maxTtl },
   grantToUsers ? { LEASEHOLD_GRANT_TO_USERS: 'true' } : {},
   empty(tokenResources) ? {} : { LEASEHOLD_TOKEN_RESOURCES: tokenResources },
+  empty(graphAppRoles) ? {} : { LEASEHOLD_GRAPH_APP_ROLES: graphAppRoles },
   empty(docsUrl) ? {} : { LEASEHOLD_DOCS_URL: docsUrl },
   empty(publicUrl) ? {} : { LEASEHOLD_PUBLIC_URL: publicUrl },
   empty(storageSuffix) ? {} : { LEASEHOLD_STORAGE_SUFFIX: storageSuffix },

@@ -35,6 +35,7 @@ param issuesPerMinute = '60'
 param maxTtl = '8h'
 param grantToUsers = true
 param tokenResources = 'https://api.example.net'
+param graphAppRoles = 'User.Read.All,Group.Read.All'
 param docsUrl = 'https://example.net/problems'
 param publicUrl = 'https://example.net/leasehold'
 param storageSuffix = 'core.usgovcloudapi.net'

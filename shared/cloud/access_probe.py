@@ -1,4 +1,4 @@
-"""Looks whether a fresh credential already works where its role says: in Resource Manager, in storage accounts, in vaults.
+"""Looks whether a fresh credential already works where its role says: in Resource Manager, storage accounts, vaults, Graph.
 
 Each look is two rounds of ten reads. Each read has a fresh token, because Azure keeps what it has answered to an old one
 (https://learn.microsoft.com/azure/role-based-access-control/troubleshooting), and a connection of its own. A token goes to the
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from shared.cloud.entra.app_roles_claim import carries
 from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import is_settled
 from shared.cloud.entra.sign_in import Verdict as SignIn
@@ -26,7 +27,7 @@ from shared.core.definition import Permission
 from shared.core.errors import Throttled
 from shared.core.names import ObjectId, Scope, on_the_wire
 from shared.core.ports.system import Clock
-from shared.core.readiness.observability import Look, PermissionsLook, ProbeLook
+from shared.core.readiness.observability import AppRolesLook, Look, PermissionsLook, ProbeLook
 from shared.core.readiness.probes import DataHosts, HostKind, host_of
 from shared.core.readiness.verdicts import Verdict, Word, of_permissions, of_probe
 from shared.core.secret import Secret
@@ -96,18 +97,28 @@ class AccessProbe:
     async def _attempt(
         self, sign_in: Callable[[str], Awaitable[SignIn]], look: Look, deadline: float, since: datetime | None
     ) -> Verdict:
-        """Makes one read. ``sign_in`` asks for a fresh token for a resource."""
+        """Makes one read. ``sign_in`` asks for a fresh token for a resource. Permissions of Graph stand in the token itself."""
         if isinstance(look, ProbeLook) and self.hosts.kind_of(host_of(look.url)) is None:
             # The settings may be others than when the role was written.
             return Verdict(Word.NEVER, "host_not_allowed")
         if (wait := await self._turn(look, deadline)) is not None:
             return Verdict(Word.NOTHING, retry_after=wait)
-        signed = await sign_in(self.arm_endpoint if isinstance(look, PermissionsLook) else look.resource)
+        signed = await sign_in(self._resource_of(look))
         if signed.token is None:
             return signed.said(is_settled=is_settled(self.clock, since))
-        if isinstance(look, PermissionsLook):
-            return await self._permissions(look, signed.token)
-        return await self._probe(look, signed.token)
+        match look:
+            case AppRolesLook():
+                return carries(signed.token, look.wanted)
+            case PermissionsLook():
+                return await self._permissions(look, signed.token)
+            case ProbeLook():
+                return await self._probe(look, signed.token)
+
+    def _resource_of(self, look: Look) -> str:
+        """Returns the resource for which the token is: ``own`` proves applications by tokens for Graph."""
+        if isinstance(look, ProbeLook):
+            return look.resource
+        return self.arm_endpoint if isinstance(look, PermissionsLook) else self.own.scope.removesuffix("/.default")
 
     async def _turn(self, look: Look, deadline: float) -> float | None:
         """Waits until Resource Manager's limits allow a read. What callers wait for goes first.
@@ -116,7 +127,7 @@ class AccessProbe:
         """
         if isinstance(look, PermissionsLook):
             path: str = look.scope
-        elif self.hosts.kind_of(host_of(look.url)) is HostKind.RESOURCE_MANAGER:
+        elif isinstance(look, ProbeLook) and self.hosts.kind_of(host_of(look.url)) is HostKind.RESOURCE_MANAGER:
             path = urlsplit(look.url).path
         else:
             return None

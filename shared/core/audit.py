@@ -47,6 +47,6 @@ class AuditEvent:
     changes: Sequence[Mapping[str, Any]] = ()
     """The fields that were changed: ``{"path", "from", "to"}``."""
     granted: Mapping[str, Any] | None = None
-    """Of an issue: ``{"scopes", "parameters"?, "within"?}``, what was asked for and where it was granted."""
+    """Of an issue: ``{"scopes"?, "parameters"?, "within"?, "graph_app_roles"?}``, what was asked for, and granted where."""
     id: str = ""
     """A ULID if the event is stored with what it tells of, and may be recorded more than once: the trail keeps it once."""

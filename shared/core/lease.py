@@ -78,6 +78,8 @@ class Lease(LeaseView):
     """The scopes at which it was granted something, each once. They are read from its footprint, and not stored again."""
     used_by: FederatedIdentity | None = field(default=None, compare=False)
     """Whose tokens stand for the credential. Read from its footprint, and not stored again."""
+    graph_app_roles: tuple[str, ...] = field(default=(), compare=False)
+    """The application permissions of Microsoft Graph that it was given. Read from its footprint, and not stored again."""
     tokens_until: datetime | None = None
     """The latest end of the access tokens that were handed out: they stay good as signatures, whatever happens to the lease."""
     ready_at: datetime | None = None

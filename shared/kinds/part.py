@@ -26,6 +26,8 @@ class Places:
     """Existing applications, which hold secrets of leases."""
     others: tuple[str, ...] = ()
     """Places that only the kind can name: a server, for example."""
+    graph_app_roles: tuple[str, ...] = ()
+    """Application permissions of Microsoft Graph that are given: they reach all of the tenant."""
 
 
 class PartSchema(Protocol):

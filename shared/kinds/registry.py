@@ -75,6 +75,15 @@ class Kinds:
         granted = self.part_of(footprint).schema.places_of(footprint).scopes
         return tuple({each.key: each for each in granted}.values())
 
+    def graph_app_roles_of(self, footprint: Footprint) -> tuple[str, ...]:
+        """Returns the permissions of Microsoft Graph that come with that part of a lease. Raises ``UnknownKind``."""
+        return self.part_of(footprint).schema.places_of(footprint).graph_app_roles
+
+    def graph_app_roles(self, role: Role) -> tuple[str, ...]:
+        """Returns the permissions of Microsoft Graph that leases of the role get: none if the role is of an unknown kind."""
+        kind = self.find(role.type)
+        return kind.schema.places(role.target).graph_app_roles if kind is not None else ()
+
     def used_by(self, footprint: Footprint) -> FederatedIdentity | None:
         """Returns whose tokens stand for the credential of a lease with that footprint. Raises ``UnknownKind``."""
         found: FederatedIdentity | None = self.of(footprint).schema.used_by(footprint)

@@ -43,10 +43,20 @@ class LeaseSignIn(Protocol):
         """
         ...
 
-    async def token(self, client_id: ObjectId, scope: str, *, deadline: float, since: datetime | None = None) -> LeaseToken:
+    async def token(
+        self,
+        client_id: ObjectId,
+        scope: str,
+        *,
+        deadline: float,
+        since: datetime | None = None,
+        carrying: frozenset[str] = frozenset(),
+    ) -> LeaseToken:
         """Returns an access token for ``scope``. Until ``deadline``, tries again after answers that may pass by themselves.
 
-        ``since`` as for ``signs_in``.
+        ``since`` as for ``signs_in``. ``carrying``: application permissions that the token must state. One that lacks any is
+        thrown away.
+
         Raises ``Refused`` for an answer that stays; at the deadline ``NotReplicated``, ``Throttled``, ``Uncertain``. Raises
         ``Misconfigured`` if there is no identity.
         """

@@ -1,4 +1,4 @@
-"""For which resources roles may hand out access tokens."""
+"""For which resources roles may hand out access tokens, and which permissions of Microsoft Graph they may have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
+from shared.core.graph_app_roles import is_forbidden, parse_name
 from shared.core.names import Unparsable
 from shared.settings.reader import Reader
 
@@ -39,23 +40,44 @@ _CLOUDS = {
 """Resources that take role assignments, by the host of Entra ID in that cloud; in every other one, those of the public cloud.
 https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure and
 https://learn.microsoft.com/azure/china/resources-developer-guide"""
+_GRAPH = frozenset({"graph.microsoft.com"})
+_GRAPHS = {
+    "login.microsoftonline.us": frozenset({"graph.microsoft.us", "dod-graph.microsoft.us"}),
+    "login.partner.microsoftonline.cn": frozenset({"microsoftgraph.chinacloudapi.cn"}),
+}
+"""Microsoft Graph, as above. https://learn.microsoft.com/graph/deployments"""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """``resources``: those that the operator adds, each as the audience that its tokens are asked for, without ``/.default``.
 
-    ``hosts``: Azure's own in this cloud, with whatever lies below them.
+    ``hosts``: Azure's own in this cloud, with whatever lies below them. ``graph``: the hosts of Microsoft Graph in this cloud.
+    ``graph_app_roles``: the application permissions of Graph that roles may have.
     """
 
     resources: frozenset[str] = frozenset()
     hosts: frozenset[str] = _EVERYWHERE | _PUBLIC
+    graph: frozenset[str] = _GRAPH
+    graph_app_roles: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, reader: Reader, authority: str) -> Self:
         """Reads the section."""
-        own = _CLOUDS.get(urlsplit(authority).hostname or "", _PUBLIC)
-        return cls(frozenset(reader.listed("TOKEN_RESOURCES", _resource)), _EVERYWHERE | own)
+        host = urlsplit(authority).hostname or ""
+        return cls(
+            frozenset(reader.listed("TOKEN_RESOURCES", _resource)),
+            _EVERYWHERE | _CLOUDS.get(host, _PUBLIC),
+            _GRAPHS.get(host, _GRAPH),
+            frozenset(reader.listed("GRAPH_APP_ROLES", _app_role)),
+        )
+
+
+def _app_role(text: str) -> str:
+    name = parse_name(text)
+    if is_forbidden(name):
+        raise Unparsable(f"{name} may never stand here: whoever has it can give itself any other permission")
+    return name
 
 
 def _resource(text: str) -> str:

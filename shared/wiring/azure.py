@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shared.cloud.entra.identity import HeldTokens
     from shared.cloud.entra.lease_sign_in import AssertionSignIn
     from shared.cloud.entra.probe import TokenProbe
+    from shared.cloud.graph.app_roles import AppRolesInGraph
     from shared.cloud.graph.calls import GraphCalls
     from shared.cloud.graph.directory import Graph
     from shared.cloud.graph.subjects import GraphSubjects
@@ -113,6 +114,13 @@ class AzureParts:
         from shared.cloud.graph.directory import Graph
 
         return Graph(self.graph_calls)
+
+    @cached_property
+    def app_roles(self) -> AppRolesInGraph:
+        """Application permissions of Microsoft Graph."""
+        from shared.cloud.graph.app_roles import AppRolesInGraph
+
+        return AppRolesInGraph(self.graph_calls)
 
     @cached_property
     def graph_calls(self) -> GraphCalls:

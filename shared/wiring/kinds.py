@@ -21,21 +21,22 @@ from shared.wiring.storage import StorageParts
 
 def service_principals(azure: AzureParts, _storage: StorageParts) -> Issuer:
     """Makes service principals."""
+    from shared.issuers.service_principal.graph_app_roles import GraphPermissions
     from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
     from shared.issuers.service_principal.means import Federation
     from shared.issuers.service_principal.resources import TokenResources
 
     settings, inventory = azure.settings, lazy(lambda: azure.inventory)
     own = settings.azure
-    resources = TokenResources.of(
-        settings.tokens.hosts, settings.tokens.resources, never=(*settings.callers.audiences, own.graph_endpoint)
-    )
+    tokens, never = settings.tokens, (*settings.callers.audiences, own.graph_endpoint)
+    resources = TokenResources.of(tokens.hosts, tokens.resources, never=never, graph=tokens.graph)
     exchange = TokenExchange(own.token_issuer, own.token_exchange)
     federation = Federation(lazy(lambda: azure.lease_sign_in), exchange, own.client_id, resources)
     return ServicePrincipalIssuer(
         *(azure.graph, azure.arm, inventory, azure.probe, azure.retry, own.tenant_id, federation, settings.protection.scopes),
         settings.data_plane.hosts,
         access=lazy(lambda: azure.access_probe),
+        graph_permissions=GraphPermissions(lazy(lambda: azure.app_roles), tokens.graph_app_roles),
     )
 
 

@@ -103,6 +103,15 @@ class BenchStack:
         )
         return f"{name}-0"
 
+    async def make_pooled_role(self, name: str, size: int) -> None:
+        """Writes a role whose credential is a token, with so many leases in its pool, one assignment each. None is proven."""
+        await self.make_role(name, 1, 0)
+        scope = f"/subscriptions/{self.stack.described['subscription_id']}/resourceGroups/{name}-0"
+        scopes = ["https://management.azure.com/.default"]
+        document = {"type": "service_principal", "ready": "none", "credential": "token", "token_scopes": scopes}
+        azure_roles = [{"role_name": "Reader", "scope": scope}]
+        await self._put(name, {**document, "azure_roles": azure_roles, "pool": {"size": size}})
+
     async def make_secret_role(self, name: str) -> None:
         """Writes a role ``application_secret`` over the sample's application ``legacy``."""
         state = await self.visitor.control("GET", "state")
@@ -159,12 +168,15 @@ _UNLIMITED = {"LEASEHOLD_ISSUES_PER_MINUTE": "0"}
 
 
 @asynccontextmanager
-async def bench_stack(spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR) -> AsyncIterator[BenchStack]:
+async def bench_stack(
+    spare_accounts: int = 0, hosts: int = 1, sweep_schedule: str = _NEW_YEAR, fill_schedule: str = _NEW_YEAR
+) -> AsyncIterator[BenchStack]:
     """A stack of so many function hosts, its storage in memory, with that many further storage accounts."""
     storage = Azurite(spare_accounts=spare_accounts)
     stack = Stack(
         sweep_schedule=sweep_schedule,
         reconcile_schedule=_NEW_YEAR,
+        fill_schedule=fill_schedule,
         storage=storage,
         hosts_wanted=hosts,
         groups=True,

@@ -129,6 +129,15 @@ async def test_each_lease_goes_to_one_caller_and_the_rest_are_made() -> None:
     assert all(works(scene, each.credential) for each in made)
 
 
+async def test_whoever_loses_a_race_finds_what_is_left() -> None:
+    """As many callers at once as there are leases. Nobody waits for a lease to be made."""
+    scene = await with_pool(20, credential=TOKENS)
+    pooled = {lease.id for lease in in_state(scene, State.POOLED)}
+    made = await all_of(*(asked(scene, who) for who in (ALICE, BOB) * 10))
+    assert pooled == {each.lease.id for each in made}
+    assert [] == writes_of(scene)
+
+
 async def test_a_claim_asks_for_another_and_leaves_no_hint() -> None:
     """The pool is full again once the worker has taken its messages."""
     scene = await with_pool(2)
@@ -144,12 +153,12 @@ async def test_without_hints_or_with_stale_ones_the_answer_is_the_same() -> None
     """A lost hint costs the time that a new lease takes; a stale one is forgotten."""
     scene = await with_pool(1)
     (pooled,) = in_state(scene, State.POOLED)
-    kept = dict(scene.pools.rows)
+    stood = dict(scene.pools.rows)
     scene.pools.rows.clear()
     assert (await asked(scene)).lease.id != pooled.id
-    scene.pools.rows.update(kept)
+    scene.pools.rows.update(stood)
     assert (await asked(scene)).lease.id == pooled.id
-    scene.pools.rows.update(kept)
+    scene.pools.rows.update(stood)
     assert (await asked(scene)).lease.id != pooled.id
     assert not scene.pools.rows
 

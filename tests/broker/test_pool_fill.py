@@ -109,10 +109,10 @@ async def test_lost_hints_are_mended_and_stale_ones_forgotten() -> None:
     """Where a pool seems to be short of leases. What stands already is not made again."""
     scene = world(role(pooled_target(2)))
     await fill_up(scene)
-    kept = dict(scene.pools.rows)
+    stood = dict(scene.pools.rows)
     scene.pools.rows.clear()
     assert 0 == (await fill_up(scene)).opened
-    assert kept == scene.pools.rows
+    assert stood == scene.pools.rows
     first, second = in_state(scene, State.POOLED)
     await scene.leases.swap(first.ending(Cause.DRAINED, scene.ports.now(), scene.ports.now()), former=first)
     scene.pools.rows = {key: hint for key, hint in scene.pools.rows.items() if hint.lease == first.id}

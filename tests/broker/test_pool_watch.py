@@ -111,6 +111,25 @@ async def test_each_lease_is_looked_at_once_in_ten_minutes() -> None:
     assert {10, 2} == {len(call.about) for call in scene.calls.made if call.name == "directory.look_at"}
 
 
+async def test_leases_of_different_minutes_come_to_share_a_call() -> None:
+    """Four leases a minute were made, and ten are looked at in one call: none is left for longer than ten minutes."""
+    scene = world(role(pooled_target(20, credential=TOKENS)))
+    for _ in range(5):
+        await fill_up(scene)
+        scene.clock.jump(60)
+    assert 20 == len(in_state(scene, State.POOLED))
+    for _ in range(10):
+        await fill(scene.ports, "timer")
+        scene.clock.jump(60)
+    scene.calls.made.clear()
+    for minute in range(20):
+        await fill(scene.ports, "timer")
+        oldest = min(hint.looked_at for hint in scene.pools.rows.values())
+        assert scene.ports.now() - oldest < timedelta(seconds=LATER), minute
+        scene.clock.jump(60)
+    assert [10] * 4 == [len(call.about) for call in scene.calls.named("directory.look_at")]
+
+
 async def test_a_stranger_is_found_although_the_lease_was_claimed_meanwhile() -> None:
     """A hint at a lease that is somebody's is forgotten, and that lease is left alone."""
     scene = await with_pool(2)

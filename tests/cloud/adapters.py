@@ -18,6 +18,7 @@ from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
 from shared.cloud.entra.verifier import EntraVerifier
+from shared.cloud.graph.app_roles import AppRolesInGraph
 from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.limits import RateLimiters
@@ -36,6 +37,7 @@ class Adapters:
 
     cloud: Cloud
     graph: Graph
+    app_roles: AppRolesInGraph
     arm: Arm
     verifier: EntraVerifier
     probe: TokenProbe
@@ -74,9 +76,11 @@ async def connected(cloud: Cloud, *, read_seconds: float = 30.0) -> AsyncIterato
         tenant, limiters = ObjectId(document["tenant_id"]), RateLimiters(clock)
         entra = TokenEndpoint(client, ends["entra"], tenant)
         exchange = TokenExchange(f"https://login.microsoftonline.com/{tenant}/v2.0", "api://AzureADTokenExchange")
+        graph_calls = GraphCalls(ends["graph"], credential, client, SystemIds(), limiters)
         yield Adapters(
             cloud,
-            Graph(GraphCalls(ends["graph"], credential, client, SystemIds(), limiters)),
+            Graph(graph_calls),
+            AppRolesInGraph(graph_calls),
             Arm(ends["arm"], credential, transport, limiters),
             verifier_of(document, client, clock),
             # In virtual time: the pauses between attempts are not what is looked at here.

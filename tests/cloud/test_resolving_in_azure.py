@@ -9,6 +9,7 @@ import pytest
 from shared.core.azure_role import AzureRole
 from shared.core.errors import Malformed
 from shared.core.names import ObjectId, Scope
+from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.resolve import Resolving
 from shared.issuers.service_principal.schema import ServicePrincipalTarget
 from tests.cloud.adapters import Adapters
@@ -29,7 +30,7 @@ async def resolved(adapters: Adapters, role: AzureRole | None = None, **more: An
     """What comes of it; in a deployment that protects a group elsewhere."""
     target = ServicePrincipalTarget(azure_roles=(role,) if role else (), **more)
     protected = (Scope.parse(f"{own(adapters)}/resourceGroups/data"),)
-    return await Resolving(adapters.graph, adapters.arm, protected, target).run()
+    return await Resolving(adapters.graph, adapters.arm, GraphPermissions(adapters.app_roles), protected, target).run()
 
 
 async def fault(adapters: Adapters, role: AzureRole | None = None, **more: Any) -> str:

@@ -8,13 +8,15 @@ import pytest
 from shared.core.role import Target
 from shared.core.secret import Secret
 from tests.contract.on_azure import ROLES, job_on_azure
+from tests.fakes.app_roles import ALL_GROUPS, USERS
 from tests.fakes.world import principal_target, world
 from tests.issuers.orders import Job
 from tests.support.every_kind import EVERY_KIND, kinds_for
 from tests.support.kinds import names_in
 
 TARGETS: dict[str, Target] = {name: each.target for name, each in EVERY_KIND.items()} | {
-    "service principal": principal_target(3, 2)
+    "service principal": principal_target(3, 2),
+    "permissions of Graph": principal_target(1, 0, graph_app_roles=(USERS, ALL_GROUPS)),
 }
 
 

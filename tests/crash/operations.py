@@ -18,7 +18,8 @@ from tests.crash import test_reconcile
 from tests.crash.scenarios import fan_outs, forced, issuing_scenarios, lives, pools, scenarios
 from tests.crash.walk import Scenario, live, require_nothing_left, require_owned, sweep_once
 from tests.crash.ways import RETENTION
-from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, request, role, world
+from tests.fakes.app_roles import ALL_GROUPS, USERS
+from tests.fakes.world import ADMINISTRATOR, ALICE, WEB, World, principal_target, request, role, world
 from tests.support.every_kind import EVERY_KIND, ask_for, document_of, kinds_for, name_of
 from tests.support.operations import (
     HOLES,
@@ -28,10 +29,8 @@ from tests.support.operations import (
     WALKED,
     Action,
     deleting_the_role,
-    filling,
     forcing,
     fresh,
-    has_pool,
     issuing,
     issuing_elsewhere,
     issuing_in_vain,
@@ -45,6 +44,7 @@ from tests.support.operations import (
     with_lease,
     without_target,
 )
+from tests.support.pools import filling, has_pool
 from tests.support.toy_part import delivered, delivering, with_lockers
 
 BOUND = {"bound_service_principal_ids": [ALICE.object_id]}
@@ -64,7 +64,6 @@ _TOLD = {
     "claim to collect": "prepare",
     "fill": "fill",
     "claim of what was touched": "issue",
-    "watch what was touched": "reconcile",
     "collect": "issue",
     "collect again": "reissue",
     "ask": "prepare",
@@ -76,6 +75,7 @@ _TOLD = {
     "revoke reaching queued": "revoke_reaching",
     "reconcile pooled": "reconcile",
 }
+OF_GRAPH = principal_target(1, 0, ready="token", graph_app_roles=(USERS, ALL_GROUPS))
 _HOURS = 4
 """Reconciliations after which an orphan is past its grace and removed."""
 
@@ -106,6 +106,8 @@ def all_operations() -> Iterator[tuple[str, Operation]]:
             yield f"{operation.scenario.name}, {kind}", operation
     for operation in _on_asks():
         yield f"{operation.scenario.name}, holes", operation
+    # What else a principal gets is one call more: how an issue with it goes wrong says all of it.
+    yield "issue, permissions of Graph", Operation(Scenario("issue", lambda: fresh(OF_GRAPH), issuing), "issue", at_once)
 
 
 def _on_leases(target: Target) -> Iterator[Operation]:

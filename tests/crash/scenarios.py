@@ -13,17 +13,13 @@ from tests.support.operations import (
     changed,
     claiming,
     claiming_once,
-    claiming_to_collect,
     collecting,
     fanning_out,
-    filling,
     forcing,
     fresh,
-    has_pool,
     issuing,
     issuing_elsewhere,
     issuing_once,
-    of_one,
     once_collected,
     overdue,
     pooled,
@@ -41,10 +37,10 @@ from tests.support.operations import (
     taking_poison,
     taking_up,
     waiting,
-    watching,
     with_answer_lost,
     with_lease,
 )
+from tests.support.pools import filling, has_pool, of_one, watching
 
 
 def scenarios(target: Target, lag: float = 0.0) -> list[Scenario]:
@@ -107,8 +103,8 @@ def pools(target: Target, lag: float = 0.0) -> list[Scenario]:
         Scenario("fill", lambda: fresh(of_one(target), lag), filling),
         Scenario("claim", lambda: pooled(target, lag, age=60), claiming),
         Scenario("claim once", lambda: pooled(target, lag, age=60), claiming_once),
-        Scenario("claim to collect", lambda: pooled(target, lag, age=60), claiming_to_collect),
-        Scenario("claim of what was touched", lambda: deleted_by_hand(pooled(target, lag, age=60)), claiming),
+        Scenario("claim to collect", lambda: pooled(target, lag, age=60), asking),
+        Scenario("claim of what was touched", lambda: deleted_by_hand(pooled(target, lag)), claiming),
         Scenario("drain", lambda: changed(pooled(target, lag, age=60)), filling),
         Scenario("watch", lambda: pooled(target, lag), watching),
         Scenario("watch what was touched", lambda: touched(pooled(target, lag)), watching),
@@ -120,12 +116,10 @@ def pools(target: Target, lag: float = 0.0) -> list[Scenario]:
 
 
 def deleted_by_hand(made: World) -> World:
-    """The same world, in which somebody has deleted the principal and its application for good."""
+    """The same world, in which somebody has deleted the application, and its principal with it."""
+    made.clock.jump(600)
     for application in [each for each in made.cloud.applications.values() if each.wanted is not None]:
         made.cloud.delete_application(application.object_id)
-        made.cloud.purge(application.object_id)
-    for object_id in [*made.cloud.bin]:
-        made.cloud.purge(object_id)
     return made
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared.cloud.entra.probe import is_settled
 from shared.core.access.facts import Principal
 from shared.core.caller import CallerType
 from shared.core.definition import Definition, Permission
@@ -24,9 +25,10 @@ from shared.core.errors import Absent, AlreadyExists, NotReplicated, Refused, Up
 from shared.core.footprint import Assignment
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import FoundAssignment
-from shared.core.readiness.observability import Look, PermissionsLook
+from shared.core.readiness.observability import AppRolesLook, Look, PermissionsLook
 from shared.core.secret import Secret
 from shared.kinds.sign_in import LeaseToken, TokenExchange
+from tests.fakes.app_roles import carried
 from tests.fakes.calls import Calls
 from tests.fakes.cloud_state import CloudState, Granted
 from tests.fakes.cloud_trust import add_federated, add_key, exchange, has_principal, looked_at, trusts
@@ -280,6 +282,8 @@ class FakeAccess:
         """A probe sees what signs in: nothing here keeps data."""
         if secret is None and not trusts(self.state, client_id, self.presented):
             return False
+        if isinstance(look, AppRolesLook):
+            return look.wanted <= carried(self.state, client_id)
         if not isinstance(look, PermissionsLook):
             return secret is None or self.state.signs_in(client_id, secret)
         principals = {each.object_id for each in self.state.principals.values() if each.app_id == client_id}
@@ -299,22 +303,36 @@ class FakeLeaseSignIn:
         """See the port."""
         return await self.calls.through("sign_in.subject", lambda: self.broker)
 
-    async def token(self, client_id: ObjectId, scope: str, *, deadline: float, since: datetime | None = None) -> LeaseToken:
+    async def token(
+        self,
+        client_id: ObjectId,
+        scope: str,
+        *,
+        deadline: float,
+        since: datetime | None = None,
+        carrying: frozenset[str] = frozenset(),
+    ) -> LeaseToken:
         """See the port. What is old is known everywhere."""
         clock = self.calls.clock
         while True:
             try:
                 text, end = await self.calls.through(
-                    "sign_in.token", lambda: exchange(self.state, client_id, self.presented, scope), client_id
+                    "sign_in.token", lambda: self._token(client_id, scope, carrying), client_id
                 )
             except NotReplicated as refused:
-                if since is not None and not has_principal(self.state, client_id):
+                if is_settled(clock, since) and not has_principal(self.state, client_id):
                     raise Refused("AADSTS700016", status=400, azure_code="AADSTS700016") from refused
                 if clock.monotonic() + _PAUSE >= deadline:
                     raise
                 await clock.sleep(_PAUSE)
             else:
                 return LeaseToken(Secret(text), end)
+
+    def _token(self, client_id: ObjectId, scope: str, carrying: frozenset[str]) -> tuple[str, datetime]:
+        found = exchange(self.state, client_id, self.presented, scope)
+        if not carrying <= carried(self.state, client_id):
+            raise NotReplicated("the token lacks permissions")
+        return found
 
     async def signs_in(
         self,

@@ -121,6 +121,7 @@ class CloudState:
     """The broker's own service principal, as the directory tells of it."""
     tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
     """Access tokens: the client id, the scope and the end of each."""
+    app_roles: dict[ObjectId, dict[ObjectId, ObjectId]] = field(default_factory=dict)  # see ``tests.fakes.app_roles``
     unseen: dict[ObjectId, Upstream] = field(default_factory=dict)
     """Applications of which the directory does not tell what they have, and what it says in place of that."""
     lost_scopes: set[Scope] = field(default_factory=set)

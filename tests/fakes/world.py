@@ -25,6 +25,7 @@ from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.application_secret.schema import ApplicationSecretSchema, ApplicationSecretTarget
 from shared.issuers.role_grant.issuer import RoleGrantIssuer
 from shared.issuers.role_grant.schema import RoleGrantSchema
+from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.means import Federation
 from shared.issuers.service_principal.resources import TokenResources
@@ -37,6 +38,7 @@ from shared.resilience.outages import Outages
 from shared.resilience.retry import Retry
 from shared.settings.tokens import Tokens
 from tests.fakes.access import WarmView
+from tests.fakes.app_roles import ALLOWED, FakeAppRoles
 from tests.fakes.calls import Calls
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud import FakeAccess, FakeApplications, FakeAuthorization, FakeDirectory, FakeLeaseSignIn, FakeProbe
@@ -63,7 +65,7 @@ EXISTING_PRINCIPAL = guid(0x202)
 BROKER, BROKER_APP_ID = guid(0x300), guid(0x301)
 WEB = RoleName.parse("web")
 EXCHANGE = TokenExchange(f"https://login.microsoftonline.com/{TENANT}/v2.0", "api://AzureADTokenExchange")
-RESOURCES = TokenResources.of(Tokens().hosts, ["https://api.example.net"], never=["api://leasehold"])
+RESOURCES = TokenResources.of(Tokens().hosts, ["https://api.example.net"], never=["api://leasehold"], graph=Tokens().graph)
 
 
 def application(object_id: ObjectId, **more: Any) -> Caller:
@@ -254,6 +256,7 @@ def _issuers(made: World, protected: Protected) -> Issuers:
         ServicePrincipalIssuer(
             *(directory, authorization, made.inventory, probe, retry, TENANT, federation),
             access=FakeAccess(made.calls, made.cloud, sign_in.presented),
+            graph_permissions=GraphPermissions(FakeAppRoles(made.calls, made.cloud), ALLOWED),
         ),
         ApplicationSecretIssuer(applications, locks, made.inventory, probe, retry, TENANT, BROKER_APP_ID, protected.identities),
         RoleGrantIssuer(authorization, made.inventory, retry, TENANT, protected),

@@ -135,6 +135,24 @@ def test_callers_groups_take_permissions_that_only_read(tenant: Tenant) -> None:
     assert 5 == len(given)
 
 
+def test_permissions_of_graph_take_one_that_is_worth_the_tenant(tenant: Tenant) -> None:
+    """Nobody else gets it, and whoever asks for it is told."""
+    broker = _broker(tenant, "with-graph-app-roles")
+
+    done = tenant.run("permissions", "--broker", broker, "--graph-app-roles")
+
+    assert ["AppRoleAssignment.ReadWrite.All", "Application.Read.All", OWNED] == sorted(_permissions(tenant, broker))
+    assert (0, 3) == (done.returncode, len(done.stdout.splitlines()))
+    assert "warning: AppRoleAssignment.ReadWrite.All lets the broker's identity give itself" in done.stderr
+
+
+def test_no_other_option_warns(tenant: Tenant) -> None:
+    """There is nothing to warn of."""
+    done = tenant.run("permissions", "--broker", _broker(tenant, "without"), "--groups", "--caller-groups")
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 def test_granting_again_changes_nothing(tenant: Tenant) -> None:
     """What is held is not asked for twice: Graph would refuse."""
     broker = _broker(tenant, "twice")

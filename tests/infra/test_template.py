@@ -26,6 +26,7 @@ from local.snapshots import (
 from shared import settings
 from shared.cloud.storage.audit_table import TableAudit
 from shared.cloud.storage.lease_table import TableLeases
+from shared.cloud.storage.pool_table import TablePools
 from shared.cloud.storage.queued_marker_table import TableQueuedMarkers
 from shared.cloud.storage.role_table import TableRoles
 from shared.settings.reader import PREFIX
@@ -85,9 +86,11 @@ def test_an_option_that_is_not_given_is_not_set(plain: Snapshot, full: Snapshot)
     """The broker's own defaults hold."""
     times = {"RETENTION_DAYS", "HOLD_SECONDS", "SETTLE_SECONDS", "DIRECTORY_CACHE_SECONDS"}
     times |= {"COLLECT_SECONDS", "GRACE_SECONDS", "PREPARE_SECONDS"}
-    limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES"}
+    limits = {"MAX_LEASES_PER_CALLER", "ISSUES_PER_MINUTE", "MAX_TTL", "TOKEN_RESOURCES", "POOL_ASSIGNMENTS"}
     hosts = {"STORAGE_SUFFIX", "VAULT_SUFFIX"}
-    options = {f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL"}}
+    options = {
+        f"LEASEHOLD_{name}" for name in {*times, *limits, *hosts, "GRANT_TO_USERS", "DOCS_URL", "PUBLIC_URL", "GRAPH_APP_ROLES"}
+    }
 
     assert options == set(full.settings) - set(plain.settings)
 
@@ -107,6 +110,7 @@ def test_an_option_that_is_given_arrives(full: Snapshot) -> None:
         "LEASEHOLD_MAX_TTL": "8h",
         "LEASEHOLD_GRANT_TO_USERS": "true",
         "LEASEHOLD_TOKEN_RESOURCES": "https://api.example.net",
+        "LEASEHOLD_GRAPH_APP_ROLES": "User.Read.All,Group.Read.All",
         "LEASEHOLD_DOCS_URL": "https://example.net/problems",
         "LEASEHOLD_STORAGE_SUFFIX": "core.usgovcloudapi.net",
         "LEASEHOLD_VAULT_SUFFIX": "vault.usgovcloudapi.net",
@@ -171,7 +175,7 @@ def test_the_brokers_own_resource_group_is_protected(plain: Snapshot, app: Snaps
 
 def test_the_tables_are_those_that_the_broker_uses(plain: Snapshot) -> None:
     """By the names that its stores take when nobody names another."""
-    stores = (TableLeases, TableRoles, TableAudit, TableQueuedMarkers)
+    stores = (TableLeases, TableRoles, TableAudit, TableQueuedMarkers, TablePools)
     used = {str(inspect.signature(store).parameters["name"].default) for store in stores}
     made = {each.name for each in plain.of_type("Microsoft.Storage/storageAccounts/tableServices/tables")}
 

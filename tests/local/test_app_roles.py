@@ -83,6 +83,44 @@ def test_tokens_state_what_was_taken_away_for_a_while() -> None:
     assert (["User.Read.All"], []) == (early, lease.roles())
 
 
+@pytest.mark.parametrize(
+    "held", [("AppRoleAssignment.ReadWrite.All",), ("Application.Read.All",), ("Application.ReadWrite.OwnedBy",)]
+)
+def test_giving_takes_two_permissions(held: tuple[str, ...]) -> None:
+    """One to give, one to read: https://learn.microsoft.com/graph/api/serviceprincipal-post-approleassignedto."""
+    lease = Lease("none")
+    body = {"principalId": lease.app.object_id, "resourceId": lease.graph, "appRoleId": READ_USERS}
+    refused = lease.tenant.client(*held).post(f"/servicePrincipals/{lease.graph}/appRoleAssignedTo", body)
+    assert (403, "Authorization_RequestDenied") == (refused.status, refused.body["error"]["code"])
+    assert [] == lease.roles()
+
+
+def test_what_is_given_twice_is_refused() -> None:
+    """With a code that other mistakes have as well."""
+    lease = Lease("none")
+    lease.give()
+    body = {"principalId": lease.app.object_id, "resourceId": lease.graph, "appRoleId": READ_USERS}
+    again = lease.admin.post(f"/servicePrincipals/{lease.graph}/appRoleAssignedTo", body)
+    error = again.body["error"]
+    assert (400, "Request_BadRequest") == (again.status, error["code"])
+    assert "Permission being assigned already exists on the object" == error["message"]
+
+
+def test_a_fresh_principal_is_no_valid_reference_for_a_while() -> None:
+    """As a replica says that has not seen it; of nobody at all, Graph says that there is none."""
+    lease = Lease("scattered")
+    fresh = register(lease.tenant.world)
+    body = {"principalId": fresh.object_id, "resourceId": lease.graph, "appRoleId": READ_USERS}
+    lease.tenant.world.consistency.wrote("principal", fresh.object_id)
+    path = f"/servicePrincipals/{lease.graph}/appRoleAssignedTo"
+    early = lease.admin.post(path, body)
+    nobody = lease.admin.post(path, body | {"principalId": "11111111-2222-3333-4444-555555555555"})
+    lease.clock.at += 601
+    late = lease.admin.post(path, body)
+    assert (400, "Not a valid reference update") == (early.status, early.body["error"]["message"])
+    assert [404, 201] == [nobody.status, late.status]
+
+
 def test_an_api_that_wants_a_role_refuses_until_it_is_known() -> None:
     """501051 meanwhile."""
     lease = Lease("typical")

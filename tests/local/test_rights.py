@@ -17,6 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.machine.azure import ARM, GRAPH, Azure
 
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+GIVE = "AppRoleAssignment.ReadWrite.All"
 OWNED, MEMBERS, READ = "Application.ReadWrite.OwnedBy", "GroupMember.ReadWrite.All", "Application.Read.All"
 ACCOUNT = "leasehold/providers/Microsoft.Storage/storageAccounts/account"
 INSIGHTS = "leasehold/providers/Microsoft.Insights/components/leasehold-insights"
@@ -106,6 +107,12 @@ def test_callers_groups_take_permissions_that_only_read() -> None:
 
     assert {OWNED, *reading} == set(graph_permissions(groups=False, caller_groups=True))
     assert {OWNED, MEMBERS, *reading} == set(graph_permissions(groups=True, caller_groups=True))
+
+
+def test_permissions_for_roles_in_graph_are_asked_for_alone() -> None:
+    """No other option gives the one that is worth the tenant."""
+    assert {OWNED, READ, GIVE} == set(graph_permissions(groups=False, graph_app_roles=True))
+    assert GIVE not in graph_permissions(groups=True, caller_groups=True)
 
 
 @pytest.mark.parametrize(("groups", "expected"), [(False, {OWNED}), (True, {OWNED, MEMBERS, READ})])

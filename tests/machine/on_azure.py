@@ -20,6 +20,7 @@ from shared.cloud.arm.authorization import Arm
 from shared.cloud.entra.lease_sign_in import AssertionSignIn
 from shared.cloud.entra.probe import TokenProbe
 from shared.cloud.entra.sign_in import TokenEndpoint
+from shared.cloud.graph.app_roles import AppRolesInGraph
 from shared.cloud.graph.calls import GraphCalls
 from shared.cloud.graph.directory import Graph
 from shared.cloud.inventory import AzureLists
@@ -30,10 +31,12 @@ from shared.core.names import LeaseId, ObjectId, RoleName, Scope
 from shared.issuers.application_secret.issuer import ApplicationSecretIssuer
 from shared.issuers.application_secret.lock import ApplicationLock
 from shared.issuers.service_principal.broker_trust import NAME
+from shared.issuers.service_principal.graph_app_roles import GraphPermissions
 from shared.issuers.service_principal.issuer import ServicePrincipalIssuer
 from shared.issuers.service_principal.means import Federation
 from shared.kinds.role_document import read_role
 from shared.resilience.retry import Retry
+from tests.fakes.app_roles import ALLOWED
 from tests.fakes.calls import Calls, Died
 from tests.fakes.clock import FakeClock, FixedIds
 from tests.fakes.cloud_state import CloudState
@@ -220,7 +223,11 @@ class BrokerOnAzure(MemoryBroker):
         exchange = replace(EXCHANGE, issuer=f"{ENTRA}/{tenant}/v2.0")
         federation = Federation(signing_in, exchange, own, RESOURCES)
         product = Issuers(
-            ServicePrincipalIssuer(graph, arm, inventory, probe, retry, tenant, federation, access=access),
+            ServicePrincipalIssuer(
+                *(graph, arm, inventory, probe, retry, tenant, federation),
+                access=access,
+                graph_permissions=GraphPermissions(AppRolesInGraph(calls), ALLOWED),
+            ),
             ApplicationSecretIssuer(graph, locks, inventory, probe, retry, tenant, own, frozenset()),
             EachToAnother(arm, inventory, retry, TENANT),
         )

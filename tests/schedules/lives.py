@@ -24,13 +24,12 @@ from tests.support.operations import (
     VERBS,
     Verb,
     fresh,
-    has_pool,
-    of_one,
     pooled,
     prepared,
     revoking_as_admin,
     waiting,
 )
+from tests.support.pools import has_pool, of_one
 
 _AGE = 300.0
 """Seconds after which absence is believed again, of what a lease had made when it was pooled or prepared."""

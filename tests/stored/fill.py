@@ -26,6 +26,7 @@ from shared.broker.ending.sweep import sweep
 from shared.broker.issue.asking import AskedFor
 from shared.broker.issue.idempotent import issue_once
 from shared.broker.issue.issue import Issued, IssueRequest, issue
+from shared.broker.pool.fill import fill as fill_pools
 from shared.broker.reconcile.reconcile import reconcile
 from shared.broker.renew import renew
 from shared.broker.revoke import revoke, revoke_role
@@ -35,12 +36,13 @@ from shared.cloud.storage.tables import connect
 from shared.core.access.auth_role import read_auth_role
 from shared.core.access.policy import read_policy, write_policy
 from shared.core.application_lock import LockRecord
-from shared.core.errors import Forbidden
+from shared.core.errors import Forbidden, Refused
 from shared.core.footprint import Assignment
 from shared.core.lease import Cause, Lease, State
 from shared.core.limits import Limits
 from shared.core.names import LeaseId, ObjectId, RoleName
 from shared.core.ports.documents import ABSENT
+from shared.core.ports.leases import LeaseQuery
 from shared.issuers.application_secret.schema import ApplicationSecretFootprint
 from shared.issuers.role_grant.footprint import RoleGrantFootprint
 from shared.issuers.service_principal.schema import ServicePrincipalFootprint
@@ -65,6 +67,7 @@ from tests.support import holes, pooling
 from tests.support.every_kind import EVERY_KIND
 from tests.support.kinds import read_role
 from tests.support.operations import issue_elsewhere
+from tests.support.pools import take_messages
 
 WIDE = (f"/subscriptions/{SUBSCRIPTION}", "/providers/Microsoft.Management/managementGroups/all")
 """A subscription and a management group."""
@@ -97,6 +100,8 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "tokens": _of_kind("token"),
     "workloads": _of_kind("federated"),
     "certified": _of_kind("certificate"),
+    "ready": _on(6, ready="token", pool={"size": 1, "max_age": "1h"}),
+    "directory": _on(6, graph_app_roles=["User.Read.All", "Group.Read.All"], ready="token"),
     "grouped": {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[1]}], "bound_app_roles": ["Reports"]},
     "everything": _on(
         4,
@@ -253,8 +258,10 @@ async def _fill(filling: Filling) -> None:
     await filling.issue("filled_and_narrowed", "teams", ask=holes.asking(NARROWED, **holes.VALUES))
     for what, kind in (("tokens", "token"), ("workloads", "federated"), ("certified", "certificate")):
         await filling.issue(what, what, ask=AskedFor(credential=EVERY_KIND[kind].ask))
+    await filling.issue("reads_users", "directory")
     await filling.issue_under("repeated_token", "tokens", "run-5", times=2)
     await filling.issue("narrowed", "recalled", ask=holes.asking(f"{SCOPES[3]}/{holes.STORAGE}/logs1"))
+    await _what_stands_ready(filling)
     await _what_is_granted(filling)
     await _what_is_counted(filling)
     await filling.issue_under("keyed", "web", "run-1")
@@ -270,6 +277,20 @@ async def _fill(filling: Filling) -> None:
     await TableApplicationLocks(filling.service, ports.ids).take(lock, former=None)
     await TableAccess(filling.service, packed_from=1).load()
     clock.jump(1)
+
+
+async def _what_stands_ready(filling: Filling) -> None:
+    """A pool with a lease in it, which has failed before."""
+    ports = filling.world.ports
+    filling.world.calls.fail("directory.upsert_application", Refused("no", status=403))
+    await fill_pools(ports, "timer")
+    await take_messages(filling.world)
+    filling.world.clock.jump(30)
+    await fill_pools(ports, "timer")
+    await take_messages(filling.world)
+    pooled, failed = (await ports.leases.list(LeaseQuery(role=RoleName("ready")))).items
+    assert State.POOLED is pooled.state
+    filling.leases |= {"stands_ready": pooled.id, "never_stood": failed.id}
 
 
 async def _what_is_granted(filling: Filling) -> None:

@@ -15,6 +15,7 @@ from shared.cloud.storage import (
     document_table,
     generation_table,
     packed_access,
+    pool_table,
     queued_marker_table,
     role_table,
 )
@@ -84,6 +85,10 @@ def reader_of(table: str, row: Mapping[str, Any]) -> tuple[StoredType, Reader]:
             return _LEASES.get(key.partition("_")[0], _INDEX)
         case "roles":
             return _in_roles(partition, key)
+        case "pool" if key.startswith("~"):
+            return forms.POOL_FILLING, pool_table._filling
+        case "pool":
+            return forms.POOL_HINT, pool_table._hint
         case _:
             return forms.AUDIT_EVENT, audit_rows.readable_event
 

@@ -152,3 +152,18 @@ def test_what_was_asked_for_has_a_sample() -> None:
     events = {it.lease: it.granted or {} for it in found if isinstance(it, AuditEvent) and it.operation == "issue"}
     assert [{*it.scopes} for it in asked] == [{*events[it.id]["scopes"]} for it in asked]
     assert [it.within for it in asked[1:]] == [events[it.id]["within"] for it in asked[1:]]
+
+
+def test_permissions_of_graph_are_read_as_they_were_stored() -> None:
+    """Of the role with what was looked up, and of its lease by name. Samples from before have none."""
+    stored = [it for _, _, it in everything_in(STORES["graph_app_roles"])]
+    roles = [it.target for it in stored if isinstance(it, Role) and it.name == "directory"]
+    assert [("User.Read.All", True), ("Group.Read.All", True)] == [
+        (each.name, each.id is not None and each.resource is not None)
+        for target in roles
+        for each in getattr(target, "graph_app_roles", ())
+    ]
+    leases = {it.graph_app_roles for it in stored if isinstance(it, Lease) and it.id.role == "directory"}
+    assert {("User.Read.All", "Group.Read.All")} == leases
+    before = [it for _, _, it in everything_in(STORES["role_grants"])]
+    assert {()} == {it.graph_app_roles for it in before if isinstance(it, Lease)}

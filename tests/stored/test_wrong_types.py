@@ -45,6 +45,8 @@ _READ = {
         forms.RUN,
         forms.COUNT,
         forms.AUDIT_EVENT,
+        forms.POOL_HINT,
+        forms.POOL_FILLING,
     ),
 }
 """What is read of these is checked. A role, an auth role or a policy has faults instead. Of others only the key is read."""

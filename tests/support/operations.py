@@ -27,7 +27,6 @@ from shared.core.idempotency_key import IdempotencyKey
 from shared.core.lease import Lease
 from shared.core.message import Batch
 from shared.core.names import LeaseId, Scope
-from shared.core.pool import Pool
 from shared.core.ports.inventory import ScopeState
 from shared.core.role import Role, Target
 from shared.issuers.service_principal.target import ServicePrincipalTarget
@@ -36,7 +35,7 @@ from tests.support import holes
 from tests.support.every_kind import EVERY_KIND, ask_for, kinds_for
 from tests.support.full import IS_FULL
 from tests.support.kinds import read_role, write_role
-from tests.support.pools import take_messages
+from tests.support.pools import filling, of_one, watching
 
 type Action = Callable[[World], Awaitable[object]]
 
@@ -281,29 +280,6 @@ async def revoking_what_reaches(world: World) -> RevokingReaching:
     return await revoke_reaching(world.ports, request(ADMINISTRATOR), REACHED)
 
 
-def has_pool(target: Target) -> bool:
-    """Whether leases of that kind can stand in a pool."""
-    return isinstance(target, ServicePrincipalTarget)
-
-
-def of_one(target: Target) -> Target:
-    """The target of a role that has one lease in its pool, for a quarter of an hour."""
-    assert isinstance(target, ServicePrincipalTarget)
-    return replace(target, pool=Pool(1, max_age=900))
-
-
-async def filling(world: World) -> None:
-    """The timer fills the role's pool, and a worker makes what it has opened."""
-    await fill(world.ports, "timer")
-    await take_messages(world)
-
-
-async def watching(world: World) -> None:
-    """Ten minutes later, the timer looks at what stands in the pool."""
-    world.clock.jump(600)
-    await fill(world.ports, "timer")
-
-
 async def asking(world: World) -> Lease:
     """Alice asks for a lease, and does not wait for it."""
     found = await issue(world.ports, request(), IssueRequest(WEB, ask=world.ask), preference=Preference(wait=0))
@@ -331,11 +307,6 @@ async def claiming(world: World) -> Issued:
 async def claiming_once(world: World) -> Issued:
     """The same under her key."""
     return await issue_once(world.ports, request(), IssueRequest(WEB, ask=world.ask), "alice-1")
-
-
-async def claiming_to_collect(world: World) -> Lease:
-    """Alice is given a lease of the pool, and collects it later."""
-    return await asking(world)
 
 
 async def collecting(world: World) -> Issued | Accepted:
@@ -419,7 +390,7 @@ LIVES = (
     Verb("ask", asking, issue, "fresh"),
     Verb("claim", claiming, issue, "pooled"),
     Verb("claim under a key", claiming_once, issue_once, "pooled"),
-    Verb("claim to collect", claiming_to_collect, issue, "pooled"),
+    Verb("claim to collect", asking, issue, "pooled"),
     Verb("watch", watching, fill, "pooled"),
     Verb("collect", collecting, collect, "prepared"),
     Verb("take up", taking_up, prepare, "waiting"),

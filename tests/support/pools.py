@@ -10,6 +10,7 @@ from shared.broker.pool.fill import FillSummary, fill, refill
 from shared.core.lease import Lease, State
 from shared.core.names import LeaseId
 from shared.core.pool import Pool
+from shared.core.role import Target
 from shared.issuers.service_principal.choice import SECRET, CredentialChoice
 from shared.issuers.service_principal.target import ServicePrincipalTarget
 from tests.fakes.world import World, principal_target
@@ -48,3 +49,26 @@ def in_state(scene: World, state: State) -> list[Lease]:
 def touched(lease: Lease, **changes: Any) -> Lease:
     """The lease with these changes."""
     return replace(lease, **changes)
+
+
+def has_pool(target: Target) -> bool:
+    """Whether leases of that kind can stand in a pool."""
+    return isinstance(target, ServicePrincipalTarget)
+
+
+def of_one(target: Target) -> Target:
+    """The target of a role that has one lease in its pool, for a quarter of an hour."""
+    assert isinstance(target, ServicePrincipalTarget)
+    return replace(target, pool=Pool(1, max_age=900))
+
+
+async def filling(scene: World) -> None:
+    """The timer fills the role's pool, and a worker makes what it has opened."""
+    await fill(scene.ports, "timer")
+    await take_messages(scene)
+
+
+async def watching(scene: World) -> None:
+    """Ten minutes later, the timer looks at what stands in the pool."""
+    scene.clock.jump(600)
+    await fill(scene.ports, "timer")

@@ -114,6 +114,7 @@ async def test_status_counts_leases_and_tells_of_the_sweep(app: App) -> None:
     assert before.json == {
         "leases": {"as_of": "2026-03-02T09:00:00.000Z", "by_state": {}, "by_role": {}},
         "sweep": {"last": None, "lag_seconds": None, "summary": {}},
+        "pool": {},
         "reconciliation": {"last": None, "summary": {}},
         "stuck": [],
         "overdue": [],

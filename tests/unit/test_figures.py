@@ -14,7 +14,9 @@ import pytest
 
 from shared.broker import access_view, force, renew, revoke
 from shared.broker.ending import enqueue, poison, recall, resume, sweep
-from shared.broker.issue import admission, clean_up, collect, idempotent, issue, preparations, prepare, rotate
+from shared.broker.issue import admission, clean_up, collect, idempotent, planning, preparations, prepare, rotate
+from shared.broker.issue import attempt as issue_attempt
+from shared.broker.pool import claim, fill, watch
 from shared.broker.ports import Timing
 from shared.broker.reconcile import drift, reconcile
 from shared.cloud import access_probe, connections, inventory, limits, system, upstream
@@ -22,7 +24,7 @@ from shared.cloud.entra import identity, keys, unverified_token, verifier
 from shared.cloud.entra.keys import KeyPolicy
 from shared.cloud.graph import batch
 from shared.cloud.storage import audit_place, audit_table, generation_table, lease_index, lease_table, queues, tables
-from shared.core import azure_role, condition, idempotency_key, lease, message, names, role
+from shared.core import azure_role, condition, idempotency_key, lease, message, names, pool, role
 from shared.core.access import auth_role, bounds, claims, explanation, policy, refusals
 from shared.core.parameters import kinds, known, parameter
 from shared.core.readiness import probes, verdicts
@@ -48,11 +50,21 @@ _FIGURES: dict[ModuleType, dict[str, object]] = {
     },
     enqueue: {"FEW": 32, "TOGETHER": 16, "_AT_ONCE": 4},
     force: {"_TRIES": 5, "_TOLD_AT_ONCE": 8},
-    issue: {
-        "SECRET_SLACK": timedelta(minutes=10),
-        "LAST_CALL": timedelta(seconds=30),
-        "_REMOVAL": 10.0,
-        "_BETWEEN_TRIES": 7.5,
+    planning: {"SECRET_SLACK": timedelta(minutes=10), "LAST_CALL": timedelta(seconds=30)},
+    issue_attempt: {"_REMOVAL": 10.0, "_BETWEEN_TRIES": 7.5},
+    claim: {"_TRIES": 5, "_VANISHED": 2},
+    fill: {"LOW_FOR": timedelta(minutes=10), "_PAGE": 200},
+    watch: {"AT_ONCE": 10, "_EACH": timedelta(seconds=570)},
+    pool: {
+        "MAX_SIZE": 50,
+        "MIN_AGE": 60,
+        "MAX_AGE": 30 * 86400,
+        "DEFAULT_AGE": 7 * 86400,
+        "MOST_OF_A_ROLE": 4,
+        "MOST_OF_A_RUN": 10,
+        "_FIRST_WAIT": 15.0,
+        "_LONGEST_WAIT": 900.0,
+        "_TURN": timedelta(seconds=30),
     },
     clean_up: {"_TRIES": 3},
     collect: {"_FIRST_PAUSE": 0.5, "_LONGEST_PAUSE": 3.0, "_REMOVAL": 20.0},

@@ -142,8 +142,14 @@ def test_bounds_are_judged_together_when_each_can_be_read(bounds: dict[str, Any]
         ({"max_leases_per_caller": 1_000_001}, "max_leases_per_caller"),
         ({"max_leases_per_caller": True}, "max_leases_per_caller"),
         ({"credential": "passkey"}, "credential"),
-        ({"pool": {"size": 1}}, "pool.size"),
+        ({"pool": {"size": -1}}, "pool.size"),
+        ({"pool": {"size": 51}}, "pool.size"),
+        ({"pool": {"size": True}}, "pool.size"),
+        ({"pool": {"size": 1, "max_age": 59}}, "pool.max_age"),
+        ({"pool": {"size": 1, "max_age": "31d"}}, "pool.max_age"),
+        ({"pool": {"size": 1, "assigned": "no"}}, "pool.assigned"),
         ({"pool": {"count": 0}}, "pool.count"),
+        ({"pool": 1}, "pool"),
         ({"tags": ["leasehold"]}, "tags[0]"),
         ({"tags": ["a", "b", "A"]}, "tags[2]"),
         ({"azure_roles": [{"role_name": "R", "scope": SCOPES[0], "condition": " "}]}, "azure_roles[0].condition"),
@@ -187,13 +193,23 @@ def test_a_fault_is_told_by_its_path(change: dict[str, Any], path: str) -> None:
     assert [path] == faults(DOCUMENT | change)
 
 
-def test_a_pool_of_none_is_what_there_is() -> None:
-    """A document may say so; another size is refused with the reason."""
+def test_a_pool_is_read_and_written() -> None:
+    """A pool of none is what there is without the field, and a document says nothing of it."""
     document = {"type": "service_principal", "azure_groups": [{"object_id": GROUPS[0]}]}
     assert read_role(WEB, document) == read_role(WEB, document | {"pool": {"size": 0}})
+    assert "pool" not in write_role(read_role(WEB, document))
+    read = read_role(WEB, document | {"pool": {"size": 3, "max_age": "2h", "assigned": False}})
+    assert {"size": 3, "max_age": 7200, "assigned": False} == write_role(read)["pool"]
+    assert read == read_role(WEB, write_role(read))
+
+
+@pytest.mark.parametrize("kind", ["application_secret", "role_grant"])
+def test_other_kinds_have_no_pool(kind: str) -> None:
+    """What they give cannot be made before somebody asks."""
+    document = {"type": kind, **({"application_object_id": guid(1)} if kind == "application_secret" else {})}
     with pytest.raises(Malformed) as caught:
         read_role(WEB, document | {"pool": {"size": 1}})
-    assert [Fault("pool.size", "expected 0: principals are made when they are asked for")] == list(caught.value.faults)
+    assert "pool" in {fault.path for fault in caught.value.faults}
 
 
 def test_a_service_principal_without_roles_and_groups_is_refused() -> None:

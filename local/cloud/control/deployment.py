@@ -34,12 +34,14 @@ def application() -> dict[str, Any]:
     return document
 
 
-def graph_permissions(*, groups: bool, caller_groups: bool = False) -> list[str]:
+def graph_permissions(*, groups: bool, caller_groups: bool = False, graph_app_roles: bool = False) -> list[str]:
     """The broker's application permissions in Microsoft Graph.
 
-    With ``groups``, those for roles with ``azure_groups`` too. With ``caller_groups``, those for callers in many groups.
+    With ``groups``, those for roles with ``azure_groups`` too. With ``caller_groups``, those for callers in many groups. With
+    ``graph_app_roles``, those for roles that have permissions in Graph themselves.
     """
-    asked = {name for name, given in (("--groups", groups), ("--caller-groups", caller_groups)) if given}
+    options = {"--groups": groups, "--caller-groups": caller_groups, "--graph-app-roles": graph_app_roles}
+    asked = {name for name, given in options.items() if given}
     lines = (line.split() for line in (INFRA / "graph-permissions.txt").read_text().splitlines() if not line.startswith("#"))
     return [name for name, *options in lines if not options or not asked.isdisjoint(options)]
 

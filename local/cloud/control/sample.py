@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from local import snapshots
@@ -15,25 +14,22 @@ if TYPE_CHECKING:
 BROKER = "leasehold"
 
 
-def furnish(world: LocalAzure, *, groups: bool = False) -> None:
+def furnish(world: LocalAzure, *, groups: bool = False, graph_app_roles: bool = False) -> None:
     """Fills a world that holds Microsoft's own applications and nothing else.
 
     The broker may do what one that is deployed may, over the resource groups ``app`` and ``data``; with ``groups`` what one
-    may whose roles use ``azure_groups``.
+    may whose roles use ``azure_groups``, and with ``graph_app_roles`` what one may whose roles use these.
     """
     for name in ("app", "data"):
         provision.resource_group(world, name)
     api, principal = _broker_api(world)
     broker = provision.identity(world, BROKER, "user_assigned", deployment.identity_id(world))
-    for permission in deployment.graph_permissions(groups=groups):
+    for permission in deployment.graph_permissions(groups=groups, graph_app_roles=graph_app_roles):
         provision.app_role(world, provision.holder(world, broker.object_id), permission)
     deployment.place(world, deployment.ids(world, broker, api, principal))
     _people(world)
     provision.application(world, "legacy", owners=[broker.object_id])
     provision.group(world, "readers")
-
-
-furnish_with_groups = partial(furnish, groups=True)
 
 
 def deployed_settings(world: LocalAzure) -> dict[str, str]:

@@ -29,6 +29,8 @@ READ_DELETED_APPLICATIONS = ("Application.Read.All", EVERY, *READ_DIRECTORY)
 """``OwnedBy`` does not reach the recycle bin's lists: https://learn.microsoft.com/graph/api/directory-deleteditems-list."""
 CHANGE_APPLICATIONS = (OWNED, EVERY)
 ASSIGN_APP_ROLES = ("AppRoleAssignment.ReadWrite.All",)
+READ_TO_ASSIGN_APP_ROLES = ("Application.Read.All", EVERY, *READ_DIRECTORY)
+"""Beside it, and without ``OwnedBy``: https://learn.microsoft.com/graph/api/serviceprincipal-post-approleassignedto."""
 READ_GRANTS = ("DelegatedPermissionGrant.Read.All", "DelegatedPermissionGrant.ReadWrite.All", *READ_DIRECTORY)
 CHANGE_GRANTS = ("DelegatedPermissionGrant.ReadWrite.All", "Directory.ReadWrite.All")
 READ_GROUPS = (

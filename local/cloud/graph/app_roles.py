@@ -99,6 +99,7 @@ def _fragment(item: Holder, relation: str) -> str:
 
 def _assign(request: GraphRequest, relation: str, addressed_as: str, find: Callable[[GraphRequest], Holder]) -> Reply:
     request.caller.require_administration(access.ASSIGN_APP_ROLES)
+    request.caller.require(access.READ_TO_ASSIGN_APP_ROLES)
     item = find(request)
     body = request.body()
     names.only("appRoleAssignment", _SENT, body)
@@ -130,6 +131,12 @@ def _new(request: GraphRequest, principal: Holder, resource: ServicePrincipal, r
 
 
 def _holder(request: GraphRequest, object_id: str) -> Holder:
+    """Of a service principal that the replica has not seen yet, Graph says that the reference is not valid.
+
+    https://github.com/microsoftgraph/msgraph-bicep-types/issues/193
+    """
+    if objects.find(request, object_id) is None and object_id in request.directory.service_principals:
+        raise errors.bad_request("Not a valid reference update")
     item = objects.referenced(request, object_id)
     if not isinstance(item, ServicePrincipal | User):
         raise errors.not_implemented("app roles for groups")

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from shared.broker.configure import auth_roles, policies, roles
 from shared.broker.configure.changes import fields_between
-from shared.broker.configure.pools import CODE as POOL_TOO_LARGE
 from shared.broker.configure.pools import faults_of_pools, is_larger
 from shared.broker.configure.transfer import MOST_OF_ONE
 from shared.broker.configure.written import judged_again
@@ -216,7 +215,7 @@ class _Plan:
         grown = [role for name, role in wanted.roles.items() if is_larger(self._ports, role, stored.get(name))]
         others = [role for role in proposed.roles.values() if role not in grown]
         if grown and (faults := faults_of_pools(self._ports, grown, others, f"{ROLES}.")):
-            raise Malformed(*faults, code=POOL_TOO_LARGE)
+            raise Malformed(*faults, code="pool_too_large")
 
     def _read(self) -> _Stored:
         """Reads all documents. Notes each fault, with its path in the configuration."""

@@ -9,8 +9,6 @@ from shared.core.errors import Fault, Malformed
 from shared.core.role import Role
 from shared.kinds.pooling import assignments_in_pool
 
-CODE = "pool_too_large"
-
 
 async def require_room_for_pool(ports: Ports, role: Role, former: Role | None) -> None:
     """Raises ``Malformed`` (``pool_too_large``) if the pools of all roles together would hold more than the setting says.
@@ -21,7 +19,7 @@ async def require_room_for_pool(ports: Ports, role: Role, former: Role | None) -
         return
     others = [each for each in await ports.roles.list() if each.name != role.name]
     if faults := faults_of_pools(ports, [role], others):
-        raise Malformed(*faults, code=CODE)
+        raise Malformed(*faults, code="pool_too_large")
 
 
 def is_larger(ports: Ports, role: Role, former: Role | None) -> bool:

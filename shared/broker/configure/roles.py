@@ -17,6 +17,7 @@ from shared.core.access.bounds import NAMED, Bounds, bounds_cautions, foreign_fa
 from shared.core.access.errors import Escalation
 from shared.core.errors import Caution, Conflict, DirectoryUnavailable, Fault, Malformed, NotFound
 from shared.core.given_powers import gives_roles
+from shared.core.graph_app_roles import FIELD as GRAPH_APP_ROLES
 from shared.core.names import RoleName
 from shared.core.parameters.parameter import FIELD, widens
 from shared.core.ports.documents import ANY, Expect
@@ -38,6 +39,7 @@ async def _put(ports: Ports, actor: Actor, role: Role, expected: Expect, *, dry_
     former = await ports.roles.get(role.name)
     require_expected(expected, former.version if former is not None else None)
     await _refuse_escalation(ports, actor, role, former)
+    _refuse_more_of_graph(ports, actor, role, former)
     role = await checked(ports, role)
     await require_room_for_pool(ports, role, former)
     warnings = tuple(role_cautions(ports, role))
@@ -185,6 +187,20 @@ async def _refuse_escalation(ports: Ports, actor: Actor, role: Role, former: Rol
         faults = [Fault(kind, message) for kind in NAMED if bounds.of(kind) != role.bounds.of(kind)]
         widened = "lets more through than before: only who may issue all of it may widen it"
         raise Escalation(*faults, *([Fault(FIELD, widened)] if wider else ()))
+
+
+def _refuse_more_of_graph(ports: Ports, actor: Actor, role: Role, former: Role | None) -> None:
+    """Raises ``Escalation`` if the caller is no admin and gives the role a permission of Microsoft Graph that it did not have.
+
+    Such a permission reaches all of the tenant, wherever the caller's own rights end.
+    """
+    if actor.caller.is_admin:
+        return
+    before = ports.kinds.graph_app_roles(former) if former is not None else ()
+    message = "reaches all of the tenant: only Leasehold.Admin gives it to a role"
+    given = enumerate(ports.kinds.graph_app_roles(role))
+    if faults := [Fault(f"{GRAPH_APP_ROLES}[{place}]", message) for place, name in given if name not in before]:
+        raise Escalation(*faults)
 
 
 def _refuse_protected(ports: Ports, role: Role) -> None:

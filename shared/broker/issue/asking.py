@@ -137,23 +137,31 @@ def refilled(ports: Ports, role: Role, lease: Lease) -> Role:
 
 
 def granted_by(
-    scopes: Sequence[Scope], parameters: Mapping[str, str], within: str | None, used_by: FederatedIdentity | None = None
+    scopes: Sequence[Scope],
+    parameters: Mapping[str, str],
+    within: str | None,
+    used_by: FederatedIdentity | None = None,
+    graph_app_roles: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Returns what the audit trail says of an ask, of where it was granted, and of whose tokens stand for the credential.
 
-    ``None`` if nothing was granted at scopes, and there is nobody to tell of.
+    ``None`` if nothing was granted at scopes or in Microsoft Graph, and there is nobody to tell of.
     """
-    user = {"federated_identity": used_by.document()} if used_by else {}
+    more = {
+        **({"federated_identity": used_by.document()} if used_by else {}),
+        **({"graph_app_roles": [*graph_app_roles]} if graph_app_roles else {}),
+    }
     if not scopes:
-        return user or None
+        return more or None
     asked = {FIELD: dict(parameters)} if parameters else {}
-    return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {}), **user}
+    return {"scopes": [*scopes], **asked, **({WITHIN: within} if within else {}), **more}
 
 
 def event_of(ports: Ports, actor: Actor, operation: str, lease: Lease) -> AuditEvent:
     """Returns the event of an ask for this lease that is done, with what was granted and where."""
     done = actor.done(ports, operation, role=lease.id.role, lease=lease.id, reason=lease.reason)
-    return replace(done, granted=granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by))
+    granted = granted_by(lease.scopes, lease.parameters, lease.within, lease.used_by, lease.graph_app_roles)
+    return replace(done, granted=granted)
 
 
 async def missing_in_azure(ports: Ports, filled: Filled, lease_id: LeaseId) -> Missing | None:

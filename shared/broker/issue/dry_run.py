@@ -29,6 +29,7 @@ class WouldIssue:
     role: Role
     ttl: int
     azure_roles: tuple[AzureRole, ...]
+    graph_app_roles: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     within: Scope | None = None
     warnings: tuple[Caution, ...] = ()
@@ -56,11 +57,13 @@ async def would_issue(ports: Ports, actor: Actor, wanted: IssueRequest) -> Would
         role,
         planned.ttl,
         ports.kinds.azure_roles(role),
+        ports.kinds.graph_app_roles(role),
         filled.values,
         filled.within,
         rules.cautions(ports, role),
         decision.by if any(rights.allow(path, "read") for path in ("policies", "policies/*")) else None,
     )
     event = actor.done(ports, "dry_run", role=role.name, reason=wanted.reason, decision=decision)
-    await ports.audit.record(replace(event, granted=granted_by(found.scopes, filled.values, filled.within)))
+    granted = granted_by(found.scopes, filled.values, filled.within, graph_app_roles=found.graph_app_roles)
+    await ports.audit.record(replace(event, granted=granted))
     return found

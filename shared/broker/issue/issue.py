@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import overload
 
 from shared.broker.access import issuing_from
@@ -114,7 +114,7 @@ def _waits_until(ports: Ports, order: Order, deadline: float | None, preference:
     return until if preference is None or preference.is_lenient else min(until, ports.within(preference.seconds))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Issuing:
     """One ask, which is decided. ``waits_until``: when the caller is to be answered, on the monotonic clock."""
 
@@ -124,6 +124,7 @@ class _Issuing:
     rate: AskRate
     preference: Preference | None
     waits_until: float
+    _is_counted: bool = field(default=False, init=False)
 
     async def carry_out(self, opened: Opened, missing: Missing | None) -> Issued | Accepted:
         """Raises ``Vanished`` if what stood in the pool is gone. That lease is ending, and the next one may do."""
@@ -162,12 +163,19 @@ class _Issuing:
     async def _refuse_missing(self, opened: Opened, lock: LeaseLock, missing: Missing) -> None:
         """Raises why the ask is for what is not there. It counts, so that what there is cannot be tried out at any rate."""
         ports = self.ports
-        _, wait = await both(opened.withdraw(ports, lock), self.rate.count())
+        _, wait = await both(opened.withdraw(ports, lock), self._count())
         error = missing_error(ports, self.filled, missing)
         if isinstance(error, TargetMissing) and not error.faults:
             # The caller has named nothing of what is missing: it is the role's.
             await look_at_one(ports, self.actor.id, self.filled.template, look_for_scopes)
         raise error if wait is None else TooManyIssues(retry_after=wait)
+
+    async def _count(self) -> int | None:
+        """Counts the ask, once. Returns how long the caller has to wait if it is one too many."""
+        if self._is_counted:
+            return None
+        self._is_counted = True
+        return await self.rate.count()
 
     async def _look_again(self, opened: Opened, lock: LeaseLock) -> None:
         """Now that the lease stands: who removes, changes or revokes a role, or counts its leases, has either seen it or is
@@ -176,7 +184,7 @@ class _Issuing:
         ports, role = self.ports, self.filled.role
         again = both(ports.roles.get(role.name), ports.generations.get(role.name))
         try:
-            (found, generation), (wait, _) = await both(again, both(self.rate.count(), opened.taken(ports)))
+            (found, generation), (wait, _) = await both(again, both(self._count(), opened.taken(ports)))
             if found is None or found.version != role.version or lock.lease.is_overtaken(generation.number):
                 raise Forbidden if found is None else Interrupted
             if wait is not None:

@@ -84,6 +84,7 @@ def plan(
         parts=(footprint,),
         scopes=ports.kinds.scopes_of(footprint),
         used_by=ports.kinds.used_by(footprint),
+        graph_app_roles=ports.kinds.graph_app_roles_of(footprint),
         parameters=filled.values,
         within=filled.within or "",
         planned_at=now,

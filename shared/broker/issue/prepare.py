@@ -22,8 +22,8 @@ from shared.broker.issue.mint import Minting
 from shared.broker.issue.planning import LAST_CALL, SECRET_SLACK
 from shared.broker.issue.preparations import waiting_for_sweep
 from shared.broker.issue.prove import Proven, found, known_already
+from shared.broker.pool.hints import misfit
 from shared.broker.pool.making import order_for_pool, stands_ready, tell_failed, tell_ready
-from shared.broker.pool.standing import misfit
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by, require_same_target
 from shared.core.errors import LeaseholdError, LostRace, Refused, RoleOutdated, Throttled, Upstream

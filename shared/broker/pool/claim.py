@@ -16,7 +16,7 @@ from shared.broker.ending.lease_lock import LeaseLock
 from shared.broker.issue.asking import Filled
 from shared.broker.issue.planning import LAST_CALL
 from shared.broker.issue.under_key import open_lease
-from shared.broker.pool.standing import drain, forget, misfit, note
+from shared.broker.pool.hints import drain, forget, misfit, note
 from shared.broker.ports import Ports
 from shared.core.errors import LostRace, Unreadable, Upstream
 from shared.core.idempotency_key import IdempotencyKey
@@ -99,13 +99,19 @@ class Opening:
         return pool_of(kinds, template).size > 0 and not is_narrowed
 
     async def _hints(self) -> AsyncIterator[Hint]:
-        """Yields some of the role's hints, beginning anywhere: callers that come at once do not all want the same lease."""
-        found = await self.ports.pools.oldest(self.planned.id.role, MAX_SIZE)
+        """Yields hints of the role, any of them: callers that come at once do not all want the same lease.
+
+        Looks again after each try. Whoever has won a race forgets the hint, so that the losers find what is left. If they
+        went on with what they have read, one of seven would find nothing in a pool that has a lease for each.
+        """
         digest = pool_digest(self.ports.kinds, self.filled.template)
-        fitting = [each for each in found if (each.digest, each.generation) == (digest, self.planned.generation)]
-        left = [each for each in fitting if each.lease not in self._tried]
-        first = int(self.ports.ids.jitter() * len(left))
-        for hint in [*left[first:], *left[:first]][:_TRIES]:
+        for _ in range(_TRIES):
+            found = await self.ports.pools.oldest(self.planned.id.role, MAX_SIZE)
+            fitting = [each for each in found if (each.digest, each.generation) == (digest, self.planned.generation)]
+            left = [each for each in fitting if each.lease not in self._tried]
+            if not left:
+                return
+            hint = left[int(self.ports.ids.jitter() * len(left))]
             self._tried.add(hint.lease)
             yield hint
 
@@ -159,8 +165,9 @@ class Opening:
         kinds = self.ports.kinds
         order = replace(self.order, lease_id=pooled.id, claimed=True)
         footprint = pool_issuer(kinds.of(pooled)).plan_claimed(order, pooled.footprint)
-        scopes, used_by = kinds.scopes_of(footprint), kinds.used_by(footprint)
-        return order, replace(self._from_now(), parts=(footprint,), scopes=scopes, used_by=used_by)
+        scopes, used_by, app_roles = kinds.scopes_of(footprint), kinds.used_by(footprint), kinds.graph_app_roles_of(footprint)
+        parts = (footprint,)
+        return order, replace(self._from_now(), parts=parts, scopes=scopes, used_by=used_by, graph_app_roles=app_roles)
 
     def _from_now(self) -> Lease:
         """Returns the lease as it is planned, with its instants from now on: the first one that was taken may have vanished."""

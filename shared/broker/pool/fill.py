@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from shared.broker.pool.hints import drain, forget, hint_of, misfit, note
 from shared.broker.pool.making import open_for_pool
-from shared.broker.pool.standing import drain, forget, hint_of, misfit, note
 from shared.broker.pool.watch import watch
 from shared.broker.ports import Ports
 from shared.broker.rules import broken_by

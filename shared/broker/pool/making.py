@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from shared.broker.issue.planning import SECRET_SLACK
 from shared.broker.issue.preparations import send_preparation
-from shared.broker.pool.standing import hint_of, note
+from shared.broker.pool.hints import hint_of, note
 from shared.broker.ports import Ports
 from shared.core.audit import AuditEvent, Outcome
 from shared.core.errors import LeaseholdError

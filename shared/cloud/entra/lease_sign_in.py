@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.cloud.entra.app_roles_claim import carries
 from shared.cloud.entra.probe import is_settled
 from shared.cloud.entra.sign_in import TokenEndpoint, Verdict
 from shared.cloud.entra.unverified_token import UnreadableToken, read
@@ -60,15 +61,23 @@ class AssertionSignIn:
         except (UnreadableToken, Unparsable) as wrong:
             raise Misconfigured("the assertion of the broker's own identity names no object id") from wrong
 
-    async def token(self, client_id: ObjectId, scope: str, *, deadline: float, since: datetime | None = None) -> LeaseToken:
-        """Returns an access token. Until ``deadline``, tries again after whatever may pass by itself.
+    async def token(
+        self,
+        client_id: ObjectId,
+        scope: str,
+        *,
+        deadline: float,
+        since: datetime | None = None,
+        carrying: frozenset[str] = frozenset(),
+    ) -> LeaseToken:
+        """Returns an access token that carries these permissions. Until ``deadline``, tries again after whatever may pass.
 
         Raises ``Refused`` for an answer that stays, with the AADSTS number as its code. At the deadline, raises what the last
         try came to: ``NotReplicated`` after a refusal that might have passed, ``Throttled``, ``Unavailable``, ``Unreachable``.
         """
         while True:
             try:
-                return await self._token(client_id, scope, since)
+                return await self._token(client_id, scope, since, carrying)
             except (NotReplicated, Throttled, Uncertain) as failure:
                 asked = failure.retry_after if isinstance(failure, Throttled) else None
                 pause = max(PAUSE, asked or 0.0)
@@ -104,10 +113,12 @@ class AssertionSignIn:
         proof = {"client_assertion_type": _ASSERTION, "client_assertion": await self._assertion()}
         return await self.entra.sign_in(client_id, proof, scope)
 
-    async def _token(self, client_id: ObjectId, scope: str, since: datetime | None) -> LeaseToken:
+    async def _token(self, client_id: ObjectId, scope: str, since: datetime | None, carrying: frozenset[str]) -> LeaseToken:
         verdict = await self._try(client_id, scope)
         if verdict.token is None:
             raise _failure(verdict, client_id, settled=is_settled(self.clock, since))
+        if carrying and carries(verdict.token, carrying).word is not verdicts.Word.YES:
+            raise NotReplicated(f"the token of {client_id} does not state all of its application permissions yet")
         return LeaseToken(verdict.token, _told_end(verdict.token) or self.clock.now() + timedelta(seconds=verdict.lasts))
 
 
@@ -122,9 +133,9 @@ def _told_end(token: Secret) -> datetime | None:
 def _failure(verdict: Verdict, client_id: ObjectId, *, settled: bool) -> Upstream:
     cause, status = f"the sign-in of {client_id}", verdict.status
     if verdict.refused:
-        said = verdict.said(is_settled=settled)
-        stays = said.word is verdicts.Word.NEVER
-        return (Refused if stays else NotReplicated)(cause, status=status, azure_code=said.code)
+        found = verdict.said(is_settled=settled)
+        stays = found.word is verdicts.Word.NEVER
+        return (Refused if stays else NotReplicated)(cause, status=status, azure_code=found.code)
     if status == _TOO_MANY or verdict.retry_after is not None:
         return Throttled(cause, status=status, retry_after=verdict.retry_after)
     return Unavailable(cause, status=status) if status else Unreachable(cause)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -37,16 +37,14 @@ WHOLE = ("RowKey", "Form", "View", *(f"Own{number}" for number in range(4)))
 def read_key(row: Row) -> IdempotencyKey:
     """A caller's key. Without its fingerprint it stands for no request that anybody can make."""
     with IDEMPOTENCY_KEY.reading(row):
-        return typed(
-            IdempotencyKey(
-                digest=str(row["RowKey"]).removeprefix(key_key("")),
-                fingerprint=row.get("Fingerprint", ""),
-                lease_id=LeaseId.parse(row["LeaseId"]),
-                until=instant(row["Until"]),
-                version=etag_of(row),
-                is_apart=form_of(row) >= KEY_ELSEWHERE,
-            )
+        key = IdempotencyKey(
+            digest=str(row["RowKey"]).removeprefix(key_key("")),
+            fingerprint=row.get("Fingerprint", ""),
+            lease_id=LeaseId.parse(row["LeaseId"]),
+            until=instant(row["Until"]),
+            version=etag_of(row),
         )
+        return typed(replace(key, is_apart=key.is_beside and form_of(row) >= KEY_ELSEWHERE))
 
 
 def read_indexed(row: Row) -> LeaseView:
@@ -109,6 +107,7 @@ def _lease(kinds: Kinds, row: Row) -> Lease:
         parts=parts,
         scopes=kinds.scopes_of(parts[0]),
         used_by=kinds.used_by(parts[0]),
+        graph_app_roles=kinds.graph_app_roles_of(parts[0]),
         planned_at=_instant(own, "planned_at") or ownership.opened_at(view.id),
         due_at=due_at,
         made_by=_instant(own, "made_by") or due_at,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 from urllib.parse import quote
 
 from shared.core.azure_role import AzureRole
@@ -59,7 +59,16 @@ class ProbeLook:
         return f"probe:{self.url.removeprefix('https://').partition('/')[0]}"
 
 
-type Look = PermissionsLook | ProbeLook
+@dataclass(frozen=True, slots=True)
+class AppRolesLook:
+    """Access tokens for Microsoft Graph must carry all of these application permissions."""
+
+    wanted: frozenset[str]
+    name: ClassVar[str] = "graph_app_roles"
+    """In ``Readiness``."""
+
+
+type Look = PermissionsLook | ProbeLook | AppRolesLook
 
 
 class Observed(Protocol):

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.core.errors import Fault, Malformed, RoleOutdated
+from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId
 from shared.core.role import role_changed
 from shared.core.secret import Secret
@@ -19,10 +20,8 @@ from shared.issuers.service_principal.choice import CredentialChoice
 from shared.issuers.service_principal.credential_kind import Usual
 from shared.issuers.service_principal.held import Held
 from shared.issuers.service_principal.means import Means, common_fields, known, made_at
+from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
 from shared.kinds.kind import Asking, Minted, Order, refuse_fields
-
-if TYPE_CHECKING:
-    from shared.issuers.service_principal.target import ServicePrincipalFootprint
 
 _FIELD = "scope"
 
@@ -83,16 +82,20 @@ class AccessToken(Usual):
         footprint: ServicePrincipalFootprint,
         note: Callable[[ObjectId], None],  # noqa: ARG002 - the protocol's
     ) -> Minted:
-        """Signs in. Raises ``RoleOutdated`` if the operator allows no tokens for that resource any more. No other call."""
-        scope = str(order.asked)
-        if refusal := means.federation.resources.refusal(scope):
+        """Signs in. Raises ``RoleOutdated`` if the operator allows no tokens for that resource any more. No other call.
+
+        A token for Microsoft Graph is one that carries all permissions of the role: it is the proof of these as well.
+        """
+        scope, app_roles = str(order.asked), _app_roles(order)
+        if refusal := means.federation.resources.refusal(scope, with_graph=bool(app_roles)):
             raise RoleOutdated(Fault("token_scopes", f"{scope}: {refusal}"), audit_reason=f"{scope}: {refusal}")
         common = means.common(footprint)
+        carrying = app_roles if scope in means.federation.resources.graph else frozenset[str]()
         found = await means.federation.sign_in.token(
-            known(footprint.app_id), scope, deadline=order.deadline, since=made_at(order)
+            known(footprint.app_id), scope, deadline=order.deadline, since=made_at(order), carrying=carrying
         )
         credential = AccessTokenCredential(**common, access_token=found.token, scope=scope, ends_at=found.end)
-        return Minted(credential, proven=True)
+        return Minted(credential, proven=carrying == app_roles or order.target.ready == "none")
 
     async def signs_in(
         self,
@@ -104,6 +107,11 @@ class AccessToken(Usual):
     ) -> bool:
         """The token is the proof."""
         return True
+
+
+def _app_roles(order: Order) -> frozenset[str]:
+    target = order.target
+    return frozenset(names_of(target.graph_app_roles) if isinstance(target, ServicePrincipalTarget) else ())
 
 
 def _scope(choice: CredentialChoice, fields: Mapping[str, Any]) -> str:

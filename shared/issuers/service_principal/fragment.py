@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from shared.core.azure_role import MAX_AZURE_ROLES
+from shared.core.graph_app_roles import FIELD as GRAPH_APP_ROLES
+from shared.core.graph_app_roles import MAX_GRAPH_APP_ROLES
+from shared.core.graph_app_roles import NAME as GRAPH_APP_ROLE
 from shared.core.pool import DEFAULT_AGE, MAX_AGE, MAX_SIZE, MIN_AGE
 from shared.core.readiness.observability import PROBES
 from shared.core.readiness.probes import (
@@ -113,7 +116,8 @@ _CERTIFICATE = {
 FRAGMENT = Fragment(
     type="service_principal",
     name="ServicePrincipalRole",
-    description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or both.",
+    description="A new application and service principal for every lease. Names `azure_roles`, `azure_groups` or"
+    " `graph_app_roles`.",
     properties={
         **fields_of("Role assignments that every minted principal gets."),
         "ready": {
@@ -129,6 +133,12 @@ FRAGMENT = Fragment(
             "With `ready: access`: what else is read with the credential before it is handed over.",
         ),
         "azure_groups": list_of(_GROUP, MAX_AZURE_GROUPS, "Groups that it becomes a member of."),
+        GRAPH_APP_ROLES: list_of(
+            _TEXT | {"pattern": f"^{GRAPH_APP_ROLE}$"},
+            MAX_GRAPH_APP_ROLES,
+            "Application permissions of Microsoft Graph that it gets: only those that the operator allows, and written by"
+            " `Leasehold.Admin` alone. Tokens carry them until they expire, whatever becomes of the lease.",
+        ),
         "credential": {
             "type": "string",
             "enum": [*NAMES],
@@ -139,7 +149,8 @@ FRAGMENT = Fragment(
         "token_scopes": list_of(
             _TEXT | {"pattern": f"^{TOKEN_SCOPE}$"},
             MAX_TOKEN_SCOPES,
-            "For `token`, and required there: what tokens may be for. An ask names one, or gets the first.",
+            "For `token`, and required there: what tokens may be for. An ask names one, or gets the first. Microsoft Graph"
+            " only with `graph_app_roles`.",
         ),
         "federated_identities": list_of(
             {"$ref": "#/components/schemas/FederatedIdentity"},

@@ -1,6 +1,7 @@
 """Mints an application and service principal of the lease's own, with a credential, and deletes them.
 
-With R role assignments and G groups, minting a secret takes 3+R+G calls, and undoing R+G+4 (R+G+2 without purging). Minting
+With R role assignments and G groups, minting a secret takes 3+R+G calls, and undoing R+G+4 (R+G+2 without purging). Each
+permission of Microsoft Graph takes one call more to give, beside the assignments, and none to undo. Minting
 takes three calls in a row: the application, its principal, and then all assignments and memberships at once. The secret is
 added beside the last two. An application that has to trust the broker takes one call more, beside the principal's. What depends
 on the kind of credential stands in a file for each (``shared.issuers.service_principal.credentials``).
@@ -18,6 +19,7 @@ from shared.core.azure_role import AzureRole
 from shared.core.directory import NewApplication, NewKey
 from shared.core.errors import Absent, Refused, Upstream
 from shared.core.footprint import Assignment
+from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId, Scope
 from shared.core.ports.inventory import AzureInventory
 from shared.core.readiness.observability import Look as AccessLook
@@ -27,6 +29,8 @@ from shared.core.secret import Secret
 from shared.issuers.service_principal.access import observable, placed
 from shared.issuers.service_principal.client_secret import secrets_of
 from shared.issuers.service_principal.credentials import CREDENTIALS
+from shared.issuers.service_principal.graph_app_roles import GraphPermissions
+from shared.issuers.service_principal.graph_app_roles import looks_of as app_role_looks
 from shared.issuers.service_principal.means import Federation, Means, known, made_at
 from shared.issuers.service_principal.pooling import PoolWatch, plan_claimed, plan_pooled, require_poolable
 from shared.issuers.service_principal.resolve import Resolving
@@ -62,6 +66,7 @@ class ServicePrincipalIssuer:
     access: Access = field(kw_only=True)
     hosts: DataHosts = field(default_factory=DataHosts)
     """Those to which a credential's token may go."""
+    graph_permissions: GraphPermissions = field(kw_only=True)
 
     @property
     def means(self) -> Means:
@@ -69,18 +74,25 @@ class ServicePrincipalIssuer:
         return Means(self.directory, self.retry, self.probe, self.federation, self.tenant_id)
 
     async def resolve(self, target: ServicePrincipalTarget) -> ServicePrincipalTarget:
-        """Looks up every role definition, scope and group, all at once. With it, whether the broker's identity is suitable.
+        """Looks up every role definition, scope, group and permission of Graph, all at once. With it, whether the broker's
+        identity is suitable.
 
-        Refuses probes elsewhere than at the cloud's hosts.
+        Refuses probes elsewhere than at the cloud's hosts, and permissions that no role may have.
         """
         require_poolable(target)
-        resolving = Resolving(self.directory, self.authorization, self.protected, placed(target, self.hosts))
+        self.graph_permissions.require_allowed(target)
+        wanted = placed(target, self.hosts)
+        resolving = Resolving(self.directory, self.authorization, self.graph_permissions, self.protected, wanted)
         resolved, _ = await both(resolving.run(), require_suitable(self.directory, self.federation, target))
         return observable(resolved, self.hosts)
 
     def plan(self, order: Order) -> ServicePrincipalFootprint:
-        """Derives the unique name and the assignments' names from the lease's id alone: so a repeat finds its own work."""
+        """Derives the unique name and the assignments' names from the lease's id alone: so a repeat finds its own work.
+
+        Raises ``RoleOutdated`` if the operator does not allow the role's permissions of Graph any more.
+        """
         target = _target(order)
+        self.graph_permissions.require_still_allowed(target)
         assignments = tuple(
             Assignment(role.scope, ownership.assignment_name(order.lease_id, index))
             for index, role in enumerate(target.azure_roles)
@@ -91,6 +103,7 @@ class ServicePrincipalIssuer:
             groups=target.azure_groups,
             purge=target.permanently_delete,
             held=CREDENTIALS[target.credential.name].held(self.means, order),
+            graph_app_roles=names_of(target.graph_app_roles),
         )
 
     async def prepare(self, order: Order, footprint: ServicePrincipalFootprint, note: Note) -> ServicePrincipalFootprint:
@@ -98,8 +111,10 @@ class ServicePrincipalIssuer:
 
         Beside its principal, the application gets the broker's own federated identity credential if it has to trust the broker.
         Of a lease that was claimed from a pool, it makes what is left to make.
+        Raises ``RoleOutdated`` as ``plan`` does, before any call: a plan may have waited for a worker.
         """
         target = _target(order)
+        self.graph_permissions.require_still_allowed(target)
         if order.claimed and footprint.principal_id is not None:
             return await self._complete(order, footprint, target, note)
         made = replace(footprint, unmade=(*(each.name for each in footprint.assignments), *footprint.groups))
@@ -140,7 +155,8 @@ class ServicePrincipalIssuer:
         return replace(claimed, held=replace(claimed.held, given=True))
 
     async def credential(self, order: Order, footprint: ServicePrincipalFootprint, note: Callable[[ObjectId], None]) -> Minted:
-        """Asks the kind of credential."""
+        """Asks the kind of credential. Raises ``RoleOutdated`` as ``plan`` does."""
+        self.graph_permissions.require_still_allowed(_target(order))
         return await CREDENTIALS[footprint.held.name].add(self.means, order, footprint, note)
 
     async def prove(self, order: Order, credential: Any, *, deadline: float) -> Proof:
@@ -178,7 +194,7 @@ class ServicePrincipalIssuer:
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
     ) -> Sequence[Trouble | None]:
         """Makes one call."""
-        return await PoolWatch(self.means).look(leases)
+        return await PoolWatch(self.means).look_at(leases)
 
     def can_hand_out_again(self, target: Any) -> bool:
         """Returns whether the credential is no secret. See ``HandsOutAgain``."""
@@ -196,7 +212,9 @@ class ServicePrincipalIssuer:
         async def sees(look: AccessLook) -> bool:
             return await self.access.sees(client_id, secret, look, deadline=deadline, since=since)
 
-        proof = await prove(signing_in, sees, looks_of(target, self.hosts) if target.ready == "access" and is_given else ())
+        looks = looks_of(target, self.hosts) if target.ready == "access" and is_given else ()
+        app_roles = app_role_looks(target.graph_app_roles, target.ready) if is_given else ()
+        proof = await prove(signing_in, sees, (*app_roles, *looks))
         return replace(proof, unseen=(*proof.unseen, *CREDENTIALS[target.credential.name].unseen))
 
     async def remove_former(
@@ -275,7 +293,10 @@ class ServicePrincipalIssuer:
         target: ServicePrincipalTarget,
         note: Note,
     ) -> None:
-        """Makes all assignments and memberships at once. If one fails, notes those that certainly were not made."""
+        """Makes all assignments and memberships at once, and gives all permissions of Graph.
+
+        If one fails, notes the assignments and memberships that certainly were not made.
+        """
         principal = known(made.principal_id)
         pairs = zip(made.assignments, target.azure_roles, strict=True)
         assigned = {each.name: self._assigning(order, each, role, principal) for each, role in pairs}
@@ -287,6 +308,7 @@ class ServicePrincipalIssuer:
                     for each in assigned.values()
                 ),
                 *(self.means.repeat_on_fresh(order, each.make) for each in joined.values()),
+                self.graph_permissions.give(self.retry, order, principal, target.graph_app_roles),
             )
         except Upstream:
             attempts = [*assigned.items(), *joined.items()]

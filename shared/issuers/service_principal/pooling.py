@@ -13,6 +13,7 @@ from shared.core import ownership
 from shared.core.directory import LookedAt, NewTrust
 from shared.core.errors import Fault, Malformed, Refused, Upstream
 from shared.core.footprint import Assignment
+from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId
 from shared.issuers.service_principal.broker_trust import NAME
 from shared.issuers.service_principal.held import Held
@@ -39,6 +40,7 @@ def plan_pooled(order: Order, target: ServicePrincipalTarget) -> ServicePrincipa
         groups=target.azure_groups if assigned else (),
         purge=target.permanently_delete,
         held=Held(target.credential.name),
+        graph_app_roles=names_of(target.graph_app_roles) if assigned else (),
     )
 
 
@@ -47,7 +49,8 @@ def plan_claimed(pooled: ServicePrincipalFootprint, planned: ServicePrincipalFoo
     held = replace(planned.held, given=pooled.held.given)
     if pooled.held.given:
         return replace(pooled, held=held)
-    return replace(pooled, assignments=planned.assignments, groups=planned.groups, held=held)
+    left = replace(pooled, assignments=planned.assignments, groups=planned.groups, held=held)
+    return replace(left, graph_app_roles=planned.graph_app_roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class PoolWatch:
 
     means: Means
 
-    async def look(
+    async def look_at(
         self, leases: Sequence[tuple[ServicePrincipalTarget, ServicePrincipalFootprint]]
     ) -> Sequence[Trouble | None]:
         """Makes one call for ten at most. Raises ``Upstream``."""

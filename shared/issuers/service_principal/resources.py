@@ -22,20 +22,27 @@ class TokenResources:
     """``hosts``: Azure's own in this cloud, with whatever is below them. ``listed``: those that the operator has added.
 
     ``never``: audiences for which no role gets tokens, whatever is listed: the broker's own, and Microsoft Graph, where a token
-    carries its rights in itself.
+    carries its rights in itself. ``graph``: the scopes of Graph in this cloud, for roles that have permissions there alone.
     """
 
     hosts: frozenset[str] = frozenset()
     listed: frozenset[str] = frozenset()
     never: frozenset[str] = frozenset()
+    graph: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, hosts: Iterable[str], listed: Iterable[str], *, never: Iterable[str]) -> Self:
-        """Returns the resources. ``never``: audiences or addresses, in any case."""
-        return cls(frozenset(hosts), frozenset(listed), _GRAPH | {each.casefold() for each in never})
+    def of(cls, hosts: Iterable[str], listed: Iterable[str], *, never: Iterable[str], graph: Iterable[str] = ()) -> Self:
+        """Returns the resources. ``never``: audiences or addresses, in any case. ``graph``: hosts of Microsoft Graph."""
+        scopes = frozenset(f"https://{host}{_DEFAULT}" for host in graph)
+        return cls(frozenset(hosts), frozenset(listed), _GRAPH | {each.casefold() for each in never}, scopes)
 
-    def refusal(self, scope: str) -> str:
-        """Returns why no token is handed out for the scope. Empty if one is."""
+    def refusal(self, scope: str, *, with_graph: bool = False) -> str:
+        """Returns why no token is handed out for the scope. Empty if one is.
+
+        ``with_graph``: whether the role has permissions of Microsoft Graph.
+        """
+        if scope in self.graph:
+            return "" if with_graph else "only a role with graph_app_roles gets tokens for Microsoft Graph"
         resource = scope.removesuffix(_DEFAULT).rstrip("/")
         parts, folded = urlsplit(resource), resource.casefold()
         host = (parts.hostname or "").lower()

@@ -11,6 +11,8 @@ from shared.core.errors import Caution, Fault
 from shared.core.federated_identity import FederatedIdentity
 from shared.core.footprint import Assignment
 from shared.core.given_powers import assigns_identities
+from shared.core.graph_app_roles import FIELD as GRAPH_APP_ROLES
+from shared.core.graph_app_roles import names_of
 from shared.core.names import ObjectId, RoleName, Scope
 from shared.core.parameters.errors import NotNarrowable
 from shared.core.parameters.narrowing import WITHIN, narrow
@@ -21,7 +23,7 @@ from shared.core.protection import Protected
 from shared.core.readiness.observability import PROBES, shows_itself, unseen
 from shared.core.role import Ready
 from shared.core.typed import named
-from shared.issuers.service_principal import choice
+from shared.issuers.service_principal import choice, graph_app_roles
 from shared.issuers.service_principal.credentials import CREDENTIALS
 from shared.issuers.service_principal.held import Held
 from shared.issuers.service_principal.target import ServicePrincipalFootprint, ServicePrincipalTarget
@@ -72,8 +74,8 @@ class ServicePrincipalSchema(Assigning):
 
     def read(self, reader: Reader) -> ServicePrincipalTarget:
         """Reads the fields. An absent field has its default."""
-        if not reader.has("azure_roles") and not reader.has("azure_groups"):
-            reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or both")
+        if not any(reader.has(each) for each in ("azure_roles", "azure_groups", "graph_app_roles")):
+            reader.fault("azure_roles", "a service principal needs azure_roles, azure_groups or graph_app_roles")
         azure_roles, parameters = read_azure_roles(reader)
         return ServicePrincipalTarget(
             azure_roles=azure_roles,
@@ -87,12 +89,14 @@ class ServicePrincipalSchema(Assigning):
             ready_probes=read_ready_probes(reader, len(azure_roles)),
             credential=choice.read(reader),
             pool=read_pool(reader),
+            graph_app_roles=graph_app_roles.read(reader),
         )
 
     def write(self, target: ServicePrincipalTarget) -> dict[str, Any]:
         """Writes the fields. An empty field is left out."""
         document: dict[str, Any] = {
             **choice.write(target.credential),
+            **graph_app_roles.write(target.graph_app_roles),
             "ready": target.ready,
             "sign_in_audience": target.sign_in_audience,
             "permanently_delete": target.permanently_delete,
@@ -127,21 +131,28 @@ class ServicePrincipalSchema(Assigning):
             message = f"takes personal accounts, for which a role's name has at most {LONGEST_PERSONAL} characters"
             yield Fault("sign_in_audience", message)
         yield from choice.rules(target.credential)
+        yield from graph_app_roles.twice(target.graph_app_roles)
 
     def keep(self, target: ServicePrincipalTarget) -> dict[str, Any]:
-        """Returns what was looked up of each assignment, and what each probe covers."""
-        return keep_azure_roles(target.azure_roles) | keep_ready_probes(target.ready_probes)
+        """Returns what was looked up of each assignment and each permission of Graph, and what each probe covers."""
+        found = keep_azure_roles(target.azure_roles) | keep_ready_probes(target.ready_probes)
+        return found | graph_app_roles.keep(target.graph_app_roles)
 
     def kept(self, target: ServicePrincipalTarget, stored: Mapping[str, Any]) -> ServicePrincipalTarget:
         """Joins what was stored by places. An assignment whose place is missing stays unresolved."""
-        azure_roles = kept_azure_roles(target.azure_roles, stored)
-        return replace(target, azure_roles=azure_roles, ready_probes=kept_ready_probes(target.ready_probes, stored))
+        return replace(
+            target,
+            azure_roles=kept_azure_roles(target.azure_roles, stored),
+            ready_probes=kept_ready_probes(target.ready_probes, stored),
+            graph_app_roles=graph_app_roles.kept(target.graph_app_roles, stored),
+        )
 
     def restore(self, document: Mapping[str, Any]) -> ServicePrincipalTarget | None:
         """Returns ``None`` if one part cannot be read: a target is read as a whole or not at all."""
         restored, credential = restore_azure_roles(document), choice.restore(document)
         azure_groups = [identity(mapping(each).get("object_id")) for each in listed(document.get("azure_groups"))]
-        if restored is None or credential is None or None in azure_groups:
+        app_roles = graph_app_roles.restore(document)
+        if restored is None or credential is None or app_roles is None or None in azure_groups:
             return None
         azure_roles, parameters = restored
         return ServicePrincipalTarget(
@@ -156,17 +167,20 @@ class ServicePrincipalSchema(Assigning):
             restore_ready_probes(document),
             credential,
             restore_pool(document.get(POOL)),
+            app_roles,
         )
 
     def unresolved(self, target: ServicePrincipalTarget) -> Iterator[Fault]:
-        """Yields a fault for each assignment without a definition."""
+        """Yields a fault for each assignment without a definition, and each permission of Graph without its id."""
         yield from unresolved_azure_roles(target.azure_roles)
+        yield from graph_app_roles.unresolved(target.graph_app_roles)
         if target.ready == "access" and all(role.powers is not None for role in target.azure_roles):
             # A definition may have changed since, or a probe that covers it cannot be read.
             yield from unseen(target)
 
     def granted(self, target: ServicePrincipalTarget) -> Mapping[str, Any]:
-        """Definitions as they were resolved, scopes, conditions, groups, audience; in no order. The kind of credential.
+        """Definitions as they were resolved, scopes, conditions, groups, audience, permissions of Graph; in no order. The kind
+        of credential.
 
         Neither tags nor ``ready`` nor ``permanently_delete`` count: they change nothing in what the credential may do. Which
         tokens and which workloads a role allows is looked at when somebody asks.
@@ -178,13 +192,16 @@ class ServicePrincipalSchema(Assigning):
             granted["azure_roles"] = sorted(map(compared, target.azure_roles))
         if target.azure_groups:
             granted["azure_groups"] = sorted(target.azure_groups)
-        return granted
+        return granted | graph_app_roles.granted(target.graph_app_roles)
 
     def narrow(self, target: ServicePrincipalTarget, within: Scope) -> ServicePrincipalTarget:
-        """Raises ``NotNarrowable`` as well if the role refuses it, or has groups: what these give lies at no scope."""
+        """Raises ``NotNarrowable`` as well if the role refuses it, or has groups or permissions of Graph: what these give lies
+        at no scope.
+        """
         require_narrowable(target)
-        if target.azure_groups:
-            raise NotNarrowable(Fault(WITHIN, "the role has groups, and what they give lies at no scope"))
+        for what, is_there in (("groups", target.azure_groups), ("permissions of Microsoft Graph", target.graph_app_roles)):
+            if is_there:
+                raise NotNarrowable(Fault(WITHIN, f"the role has {what}, and what they give lies at no scope"))
         azure_roles = narrow(target.azure_roles, within)
         if target.ready != "access" or {role.scope.key for role in target.azure_roles} == {within.key}:
             return replace(target, azure_roles=azure_roles)
@@ -201,9 +218,10 @@ class ServicePrincipalSchema(Assigning):
         cautions = (*roles, *choice.warnings(target.credential), *_pool_warnings(target))
         if not target.parameters:
             return cautions
-        message = "what the groups give does not depend on the parameters"
-        groups = (Caution("azure_groups", "not_confined", message),) if target.azure_groups else ()
-        return (*cautions, *groups, *cautions_of_holes(target.azure_roles, target.parameters, protected))
+        fields = {"azure_groups": target.azure_groups, GRAPH_APP_ROLES: target.graph_app_roles}
+        message = "what they give does not depend on the parameters"
+        unconfined = (Caution(field, "not_confined", message) for field, given in fields.items() if given)
+        return (*cautions, *unconfined, *cautions_of_holes(target.azure_roles, target.parameters, protected))
 
     def pool(self, target: ServicePrincipalTarget) -> Pool:
         """See ``PoolSchema``, as for the next two. A lease's own target has the pool of its role."""
@@ -228,12 +246,13 @@ class ServicePrincipalSchema(Assigning):
         return made_for
 
     def places(self, target: ServicePrincipalTarget) -> Places:
-        """Returns scopes and groups."""
-        return Places(scopes_of(target), target.azure_groups)
+        """Returns scopes and groups, and permissions of Graph."""
+        return Places(scopes_of(target), target.azure_groups, graph_app_roles=names_of(target.graph_app_roles))
 
     def places_of(self, footprint: ServicePrincipalFootprint) -> Places:
-        """Returns the scopes and groups of a lease."""
-        return Places(tuple(each.scope for each in footprint.assignments), footprint.groups)
+        """Returns the scopes and groups of a lease, and its permissions of Graph."""
+        scopes = tuple(each.scope for each in footprint.assignments)
+        return Places(scopes, footprint.groups, graph_app_roles=footprint.graph_app_roles)
 
     def write_footprint(self, footprint: ServicePrincipalFootprint) -> dict[str, Any]:
         """Writes every field under its name."""
@@ -249,6 +268,7 @@ class ServicePrincipalSchema(Assigning):
             "unmade": list(footprint.unmade),
             "purged": list(footprint.purged),
             **footprint.held.write(),
+            **({GRAPH_APP_ROLES: list(footprint.graph_app_roles)} if footprint.graph_app_roles else {}),
         }
 
     def read_footprint(self, stored: Mapping[str, Any]) -> ServicePrincipalFootprint:
@@ -265,6 +285,7 @@ class ServicePrincipalSchema(Assigning):
             tuple(stored.get("unmade", ())),
             tuple(named(ObjectId, each) for each in stored.get("purged", ())),
             Held.read(stored),
+            tuple(stored.get(GRAPH_APP_ROLES, ())),
         )
 
     def can_hold_credential(self, footprint: ServicePrincipalFootprint) -> bool:
@@ -320,7 +341,7 @@ class ServicePrincipalSchema(Assigning):
 
 def _pool_warnings(target: ServicePrincipalTarget) -> Iterator[Caution]:
     """Yields a caution for a pool whose principals hold, while nobody has leased them, a right to change something."""
-    if target.pool.size and target.pool.assigned and writes(target.azure_roles):
+    if target.pool.size and target.pool.assigned and (writes(target.azure_roles) or target.graph_app_roles):
         message = "the pool's principals may change things while nobody holds them; with `assigned: false` they may not"
         yield Caution(f"{POOL}.assigned", "pool_holds_writes", message)
 

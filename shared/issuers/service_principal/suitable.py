@@ -20,7 +20,10 @@ async def require_suitable(directory: Directory, federation: Federation, target:
     Raises ``Upstream``.
     """
     choice = target.credential
-    wrong = {index: federation.resources.refusal(scope) for index, scope in enumerate(choice.token_scopes)}
+    with_graph = bool(target.graph_app_roles)
+    wrong = {
+        index: federation.resources.refusal(scope, with_graph=with_graph) for index, scope in enumerate(choice.token_scopes)
+    }
     if faults := [Fault(f"token_scopes[{index}]", why) for index, why in wrong.items() if why]:
         raise Malformed(*faults)
     trusts = CREDENTIALS[choice.name].trusts_broker(proven=target.ready != "none")

@@ -8,6 +8,7 @@ from typing import ClassVar
 from shared.core.azure_role import AzureRole
 from shared.core.directory import PERSONAL_AUDIENCES
 from shared.core.footprint import Assignment
+from shared.core.graph_app_roles import GraphAppRole
 from shared.core.names import ObjectId
 from shared.core.parameters.parameter import Parameter
 from shared.core.pool import NONE, Pool
@@ -39,6 +40,8 @@ class ServicePrincipalTarget:
     """With ``ready: access``: what else is read with the credential to see that it works."""
     credential: CredentialChoice = SECRET
     pool: Pool = NONE
+    graph_app_roles: tuple[GraphAppRole, ...] = ()
+    """Application permissions of Microsoft Graph."""
 
     @property
     def takes_personal_accounts(self) -> bool:
@@ -47,7 +50,12 @@ class ServicePrincipalTarget:
 
     @property
     def assigns_in_pool(self) -> bool:
-        """Whether a lease of the role's pool has its assignments and memberships while nobody holds it."""
+        """Whether a lease of the role's pool has its assignments and memberships while nobody holds it.
+
+        Unless the role says so, a permission of Graph is given to nobody's principal: it reaches all of the tenant.
+        """
+        if self.graph_app_roles and self.pool.assigned is None:
+            return False
         return self.pool.assigns(self.azure_roles, has_holes=bool(self.parameters))
 
 
@@ -72,3 +80,5 @@ class ServicePrincipalFootprint:
     """The principal and the application, if an attempt to undo has purged them from the recycle bin already."""
     held: Held = A_SECRET
     """What there is of a credential that is no secret."""
+    graph_app_roles: tuple[str, ...] = ()
+    """Names of application permissions of Microsoft Graph that the principal gets. They go with it."""

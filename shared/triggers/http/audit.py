@@ -107,6 +107,13 @@ EVENT = Record[AuditEvent](
     Field("parameters", ASKED_FOR, lambda it: (it.granted or {}).get("parameters"), "What has filled the role.", optional=True),
     Field("within", TEXT, lambda it: (it.granted or {}).get("within"), "The scope it was narrowed to.", optional=True),
     Field("scopes", Items(TEXT), lambda it: (it.granted or {}).get("scopes"), "Where roles were granted.", optional=True),
+    Field(
+        "graph_app_roles",
+        Items(TEXT),
+        lambda it: (it.granted or {}).get("graph_app_roles"),
+        "Permissions of Microsoft Graph that were given.",
+        optional=True,
+    ),
     Field("decided_by", GROUND, lambda it: it.decided_by, "What let the caller in.", optional=True),
     Field("overrode_deny", GROUND, lambda it: it.overrode_deny, "The rule that denies it to others.", optional=True),
     Field(

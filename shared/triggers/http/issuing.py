@@ -211,6 +211,13 @@ WOULD_ISSUE = Record[WouldIssue](
     Field("within", TEXT, lambda it: it.within, optional=True),
     Field("scopes", Items(TEXT), lambda it: it.scopes, "Where roles would be assigned."),
     Field("azure_roles", Items(ASSIGNMENT), lambda it: it.azure_roles),
+    Field(
+        "graph_app_roles",
+        Items(TEXT),
+        lambda it: it.graph_app_roles,
+        "Application permissions of Microsoft Graph that it would be given.",
+        optional=True,
+    ),
     Field("warnings", Items(CAUTION), lambda it: it.warnings),
     Field("decided_by", GROUND, lambda it: as_document(it.decided_by), "For callers that may read policies.", optional=True),
 )

@@ -128,6 +128,12 @@ LEASE = Record[LeaseView](
     ),
     Field("within", TEXT, lambda it: it.within, "The scope to which the ask has narrowed the role.", optional=True),
     _alone("scopes", Items(TEXT), lambda it: it.scopes, "Where it was granted roles. Left out in lists."),
+    _alone(
+        "graph_app_roles",
+        Items(TEXT),
+        lambda it: it.graph_app_roles,
+        "The application permissions of Microsoft Graph that it was given. Left out in lists.",
+    ),
     Field(
         "ready",
         word("pending", "ready", "unchecked"),
