@@ -143,7 +143,8 @@ class _Issuing:
                 raise Interrupted from lost
             except Rejected as refused:
                 # Refused before anything was made, or once something was prepared that the credential cannot be added to.
-                await (opened.withdraw(ports, lock) if clean_up.has_made_nothing else clean_up.run())
+                is_nothing = clean_up.has_made_nothing and not attempt.is_in_doubt
+                await (opened.withdraw(ports, lock) if is_nothing else clean_up.run())
                 await look_at_role(ports, actor.id, filled.template, refused)
                 withhold_faults(actor.caller, refused)
                 raise
