@@ -31,19 +31,19 @@ async def measure() -> list[Figure]:
             await on.make_pooled_role(role, _SIZE)
         pooled = await _full(on)
         await on.stack.hosts[0].stop()
-        told: dict[str, Any] = await told_by(on, "claiming", str(_AT_ONCE), *_ROLES, seconds=_SLOWEST)
-    own, whole = told["own"][_AT_ONCE:], told["whole"][_AT_ONCE:]
-    made = [lease for lease in told["leases"] if lease not in pooled]
+        heard: dict[str, Any] = await told_by(on, "claiming", str(_AT_ONCE), *_ROLES, seconds=_SLOWEST)
+    own, whole = heard["own"][_AT_ONCE:], heard["whole"][_AT_ONCE:]
+    made = [lease for lease in heard["leases"] if lease not in pooled]
     return [
         Figure(f"{_AT_ONCE} claims at once ({len(own)} in all): own time, p50", percentile(own, 0.5), "ms"),
         Figure(f"{_AT_ONCE} claims at once: own time, p95", percentile(own, 0.95), "ms", Target("<=", _OWN)),
         Figure(
-            f"{_AT_ONCE} claims at once: CPU of one, p50 of {len(told['cpu']) - 1} crowds",
-            percentile(told["cpu"][1:], 0.5),
+            f"{_AT_ONCE} claims at once: CPU of one, p50 of {len(heard['cpu']) - 1} crowds",
+            percentile(heard["cpu"][1:], 0.5),
             "ms",
         ),
         Figure(f"{_AT_ONCE} claims at once: with storage and the local Azure, p95", percentile(whole, 0.95), "ms"),
-        Figure(f"{_AT_ONCE} claims at once: of {len(told['leases'])}, made anew", len(made), "leases"),
+        Figure(f"{_AT_ONCE} claims at once: of {len(heard['leases'])}, made anew", len(made), "leases"),
     ]
 
 

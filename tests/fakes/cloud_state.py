@@ -119,11 +119,9 @@ class CloudState:
     """What there is in a service of a kind that a test brings, and what that knows of it."""
     broker: DirectoryPrincipal = USER_ASSIGNED
     """The broker's own service principal, as the directory tells of it."""
-    tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)
-    """Access tokens: the client id, the scope and the end of each."""
+    tokens: dict[str, tuple[ObjectId, str, datetime]] = field(default_factory=dict)  # by text: client id, scope and end
     app_roles: dict[ObjectId, dict[ObjectId, ObjectId]] = field(default_factory=dict)  # see ``tests.fakes.app_roles``
-    unseen: dict[ObjectId, Upstream] = field(default_factory=dict)
-    """Applications of which the directory does not tell what they have, and what it says in place of that."""
+    unseen: dict[ObjectId, Upstream] = field(default_factory=dict)  # see ``tests.fakes.cloud_trust``
     lost_scopes: set[Scope] = field(default_factory=set)
     locked_scopes: set[Scope] = field(default_factory=set)
     _fresh_until: dict[object, float] = field(default_factory=dict)
