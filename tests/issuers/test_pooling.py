@@ -188,7 +188,7 @@ async def test_what_a_look_says_of_one_lease(seen: LookedAt | Upstream | None, c
     pooled = Pooled(target("token"))
     await pooled.fill()
     watch = PoolWatch(_Says(pooled.kind.issuer.means, [seen]))  # type: ignore[attr-defined,arg-type]
-    (trouble,) = await watch.look([(pooled.target, pooled.footprint)])
+    (trouble,) = await watch.look_at([(pooled.target, pooled.footprint)])
     assert code == (trouble.code if trouble else None)
     has_key = isinstance(seen, LookedAt) and (seen.secrets or seen.certificates)
     assert (KEY if has_key else None) == (trouble.key_id if trouble else None)

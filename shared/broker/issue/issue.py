@@ -137,7 +137,7 @@ class _Issuing:
             attempt = Attempt(ports, actor, lock, minting, self.preference, self.waits_until)
             clean_up = CleanUp(ports, actor.id, lock, minting)
             try:
-                return (await both(attempt.carry_out(), opened.refill(ports)))[0]
+                return (await both(opened.refill(ports), attempt.carry_out()))[1]
             except LostRace as lost:
                 await clean_up.run()
                 raise Interrupted from lost
