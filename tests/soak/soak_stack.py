@@ -152,12 +152,12 @@ async def configure(soak_stack: SoakStack, *, pools: bool = True) -> None:
     await admin.must(
         "PUT", f"roles/{SECRETS}", common | {"type": "application_secret", "ready": "none", "application_object_id": legacy}
     )
-    pooled = own | {"ready": "token", "pool": {"size": 2 if pools else 0}}
+    pool = {"size": 2 if pools else 0}
+    pooled = own | {"ready": "token", "pool": pool}
     await admin.must("PUT", f"roles/{POOLED}", pooled)
     await admin.must("PUT", f"roles/{TOKENS}", pooled | {"credential": "token", "token_scopes": [ARM]})
     trusted = {"credential": "federated", "federated_identities": [WORKLOAD.document()]}
-    late = pooled["pool"] | {"assigned": False}
-    await admin.must("PUT", f"roles/{WORKLOADS}", pooled | trusted | {"pool": late})
+    await admin.must("PUT", f"roles/{WORKLOADS}", pooled | trusted | {"pool": pool | {"assigned": False}})
     await admin.must("PUT", f"roles/{CERTIFIED}", pooled | {"credential": "certificate"})
     grants = common | {"type": "role_grant", "azure_roles": own["azure_roles"], "on_existing": "ignore"}
     await admin.must("PUT", f"roles/{GRANTS}", grants)

@@ -50,7 +50,7 @@ class Attempt:
     preference: Preference | None
     waits_until: float
     is_in_doubt: bool = field(default=False, init=False)
-    """Whether calls to Azure have begun whose answers may be lost. What is refused from then on is not refused before it all."""
+    """Whether calls to Azure have begun whose answers may be lost. What is refused from then on has perhaps made something."""
 
     async def carry_out(self) -> Issued | Accepted:
         """Raises ``LostRace`` if another worker has moved the lease, ``Rejected``, ``Upstream``: nothing is undone yet."""
